@@ -1,0 +1,67 @@
+//! What a rotator may ask of the rotation it is part of.
+
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::event::{Event, Step, VersionId};
+use crate::manager::Manager;
+use crate::secret::SecretValue;
+
+/// One invocation, seen by a [`crate::Rotator`].
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(crate) event: &'a Event,
+    pub(crate) manager: &'a Manager,
+    pub(crate) deadline: &'a Deadline,
+}
+
+impl Context<'_> {
+    /// The step.
+    pub fn step(&self) -> Step {
+        self.event.step
+    }
+
+    /// The ARN (or name) of the secret.
+    pub fn secret_id(&self) -> &str {
+        &self.event.secret_id
+    }
+
+    /// The version being rotated to.
+    pub fn version(&self) -> &VersionId {
+        &self.event.version
+    }
+
+    /// The time that is left for the whole step.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.remaining()
+    }
+
+    /// Says what is about to be done: a line in the log, and the answer to "what was it waiting for?" when the
+    /// time runs out. No secrets.
+    pub fn doing(&self, what: impl AsRef<str>) {
+        self.deadline.doing(what.as_ref());
+        tracing::info!("{}", what.as_ref());
+    }
+
+    /// Adds a warning to the log. No secrets.
+    pub fn warn(&self, what: impl AsRef<str>) {
+        tracing::warn!("{}", what.as_ref());
+    }
+
+    /// The `AWSPREVIOUS` value of the secret, if there is one. Read when asked for: most rotations do not need it.
+    ///
+    /// # Errors
+    /// What Secrets Manager refuses.
+    pub async fn previous(&self) -> Result<Option<SecretValue>> {
+        self.manager.value(&self.event.secret_id, "AWSPREVIOUS").await
+    }
+
+    /// The `AWSCURRENT` value of another secret.
+    ///
+    /// # Errors
+    /// What Secrets Manager refuses, or [`crate::Error::NotFound`].
+    pub async fn other_secret(&self, id: &str) -> Result<SecretValue> {
+        self.manager.current_value_of(id).await
+    }
+}

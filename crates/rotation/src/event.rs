@@ -1,0 +1,218 @@
+//! The event that Secrets Manager sends, parsed once at the door.
+//!
+//! Fields: [Lambda rotation function][doc], "Secrets Manager invokes the function with…".
+//!
+//! [doc]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
+
+use std::fmt;
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// One of the four steps of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Make a new value and store it as `AWSPENDING`.
+    Create,
+    /// Make the service accept the pending credential.
+    Set,
+    /// Prove that the pending credential works.
+    Test,
+    /// Move `AWSCURRENT` to the pending version.
+    Finish,
+}
+
+impl Step {
+    /// The step's name as Secrets Manager sends it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "createSecret",
+            Self::Set => "setSecret",
+            Self::Test => "testSecret",
+            Self::Finish => "finishSecret",
+        }
+    }
+
+    /// Both spellings are accepted: AWS's own pages use `createSecret` and, on one, `create_secret`.
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "createSecret" | "create_secret" => Self::Create,
+            "setSecret" | "set_secret" => Self::Set,
+            "testSecret" | "test_secret" => Self::Test,
+            "finishSecret" | "finish_secret" => Self::Finish,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The id of a version of a secret (`ClientRequestToken`, usually a UUID).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VersionId(String);
+
+impl VersionId {
+    /// Wraps an id that came from Secrets Manager.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Proof that this function was invoked for a rotation; only present under an assumed role or across accounts.
+///
+/// It is handed on to `PutSecretValue` and is never logged.
+#[derive(Clone)]
+pub struct RotationToken(Zeroizing<String>);
+
+impl RotationToken {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RotationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RotationToken(****)")
+    }
+}
+
+/// What one invocation is to do.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The step.
+    pub step: Step,
+    /// The ARN (or name) of the secret.
+    pub secret_id: String,
+    /// The version being rotated to.
+    pub version: VersionId,
+    /// The rotation token, when the service sent one.
+    pub rotation_token: Option<RotationToken>,
+}
+
+impl Event {
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// [`Error::MalformedEvent`] with every fault at once.
+    pub fn parse(event: &Value) -> Result<Self> {
+        let Some(fields) = event.as_object() else {
+            return Err(Error::MalformedEvent {
+                faults: vec![format!("the event is {}, not a JSON object", kind(event))],
+            });
+        };
+        let mut faults = Vec::new();
+        let mut required = |name: &str| match fields.get(name) {
+            Some(Value::String(text)) if !text.trim().is_empty() => text.clone(),
+            Some(Value::String(_)) => {
+                faults.push(format!("`{name}` is empty"));
+                String::new()
+            }
+            Some(other) => {
+                faults.push(format!("`{name}` is {}, not a string", kind(other)));
+                String::new()
+            }
+            None => {
+                faults.push(format!("`{name}` is missing"));
+                String::new()
+            }
+        };
+        let step_name = required("Step");
+        let secret_id = required("SecretId");
+        let version = VersionId(required("ClientRequestToken"));
+
+        let step = Step::parse(&step_name);
+        if step.is_none() && !step_name.is_empty() {
+            faults.push(format!(
+                "`Step` is {step_name:?}, not one of createSecret, setSecret, testSecret, finishSecret"
+            ));
+        }
+        let rotation_token = match fields.get("RotationToken") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(token)) => Some(RotationToken(Zeroizing::new(token.clone()))),
+            Some(other) => {
+                faults.push(format!("`RotationToken` is {}, not a string", kind(other)));
+                None
+            }
+        };
+        match step {
+            Some(step) if faults.is_empty() => Ok(Self { step, secret_id, version, rotation_token }),
+            _ => Err(Error::MalformedEvent { faults }),
+        }
+    }
+}
+
+/// The JSON type of a value, with its article; never the value.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn both_spellings_of_every_step_are_read() {
+        for (camel, snake, step) in [
+            ("createSecret", "create_secret", Step::Create),
+            ("setSecret", "set_secret", Step::Set),
+            ("testSecret", "test_secret", Step::Test),
+            ("finishSecret", "finish_secret", Step::Finish),
+        ] {
+            for name in [camel, snake] {
+                let event = json!({"Step": name, "SecretId": "s", "ClientRequestToken": "t"});
+                assert_eq!(Event::parse(&event).unwrap().step, step);
+            }
+        }
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let event = json!({"Step": "rotate", "SecretId": 7, "RotationToken": []});
+        let message = Event::parse(&event).unwrap_err().to_string();
+        for part in
+            ["\"rotate\"", "`SecretId` is a number", "`ClientRequestToken` is missing", "`RotationToken`"]
+        {
+            assert!(message.contains(part), "{part} not in {message}");
+        }
+    }
+
+    #[test]
+    fn the_rotation_token_is_not_in_the_debug_output() {
+        let event = json!({"Step": "setSecret", "SecretId": "s", "ClientRequestToken": "t",
+            "RotationToken": "hunter2-token"});
+        assert!(!format!("{:?}", Event::parse(&event).unwrap()).contains("hunter2-token"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(step in ".*", id in ".*", token in ".*") {
+            let _ = Event::parse(&json!({"Step": step, "SecretId": id, "ClientRequestToken": token}));
+        }
+    }
+}

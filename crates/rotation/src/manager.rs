@@ -1,0 +1,213 @@
+//! Secrets Manager, with its refusals told apart.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::password::PasswordSettings;
+use crate::secret::{Password, SecretValue};
+use crate::settings::Source;
+use crate::staging::{CURRENT, Description, PENDING};
+
+/// A client of Secrets Manager for one function.
+#[derive(Debug, Clone)]
+pub struct Manager {
+    client: Client,
+    endpoint: String,
+}
+
+impl Manager {
+    /// Connects as the environment says: Lambda's own variables, and `SECRETS_MANAGER_ENDPOINT` if set.
+    pub async fn from_environment(source: Source<'_>) -> Self {
+        // Short enough that an unreachable service is told within 6 s, long enough for a cold KMS key.
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_millis(1500))
+            .operation_attempt_timeout(Duration::from_secs(4))
+            .operation_timeout(Duration::from_millis(5500))
+            .build();
+        let config =
+            aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts).load().await;
+        let own = source("SECRETS_MANAGER_ENDPOINT");
+        let mut builder = aws_sdk_secretsmanager::config::Builder::from(&config);
+        if let Some(endpoint) = &own {
+            builder = builder.endpoint_url(endpoint);
+        }
+        let endpoint = own.or_else(|| configured_endpoint(&config, source)).unwrap_or_else(|| {
+            let region = config.region().map_or("REGION", |region| region.as_ref());
+            format!("https://secretsmanager.{region}.amazonaws.com")
+        });
+        Self { client: Client::from_conf(builder.build()), endpoint }
+    }
+
+    /// Wraps a client that somebody else made.
+    pub fn new(client: Client, endpoint: impl Into<String>) -> Self {
+        Self { client, endpoint: endpoint.into() }
+    }
+
+    pub(crate) async fn describe(&self, id: &str) -> Result<Description> {
+        let answer = self.client.describe_secret().secret_id(id).send().await;
+        let answer = answer.map_err(|error| self.refused(error, "DescribeSecret", id))?;
+        Ok(Description {
+            rotation_enabled: answer.rotation_enabled(),
+            stages: answer.version_ids_to_stages().cloned().unwrap_or_default(),
+        })
+    }
+
+    /// The value that a label points at; `None` when the label is on no version or the version has no value.
+    pub(crate) async fn value(&self, id: &str, label: &str) -> Result<Option<SecretValue>> {
+        self.get(id, label, self.client.get_secret_value().secret_id(id).version_stage(label)).await
+    }
+
+    /// The value of the pending version; `None` until `createSecret` has put one.
+    pub(crate) async fn pending_value(&self, event: &Event) -> Result<Option<SecretValue>> {
+        let request = self
+            .client
+            .get_secret_value()
+            .secret_id(&event.secret_id)
+            .version_id(event.version.as_str())
+            .version_stage(PENDING);
+        self.get(&event.secret_id, PENDING, request).await
+    }
+
+    /// The current value of another secret, which must exist.
+    pub(crate) async fn current_value_of(&self, id: &str) -> Result<SecretValue> {
+        let value = self.value(id, CURRENT).await?;
+        value.ok_or_else(|| Error::NotFound { what: format!("secret {id} with an AWSCURRENT value") })
+    }
+
+    async fn get(
+        &self,
+        id: &str,
+        label: &str,
+        request: aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder,
+    ) -> Result<Option<SecretValue>> {
+        match request.send().await {
+            Ok(answer) => match answer.secret_string {
+                Some(text) => Ok(Some(SecretValue::new(text))),
+                None => Err(Error::NotText { secret: id.to_owned(), label: label.to_owned() }),
+            },
+            Err(error) if code_of(&error) == Some("ResourceNotFoundException") => Ok(None),
+            Err(error) => Err(self.refused(error, "GetSecretValue", id)),
+        }
+    }
+
+    pub(crate) async fn random_password(&self, settings: &PasswordSettings) -> Result<Password> {
+        let answer = self
+            .client
+            .get_random_password()
+            .password_length(settings.length.into())
+            .set_exclude_characters(Some(settings.exclude_characters.clone()).filter(|c| !c.is_empty()))
+            .exclude_numbers(settings.exclude_numbers)
+            .exclude_punctuation(settings.exclude_punctuation)
+            .exclude_uppercase(settings.exclude_uppercase)
+            .exclude_lowercase(settings.exclude_lowercase)
+            .require_each_included_type(settings.require_each_included_type)
+            .send()
+            .await
+            .map_err(|error| self.refused(error, "GetRandomPassword", "*"))?;
+        match answer.random_password {
+            Some(password) if !password.is_empty() => Ok(Password::new(password)),
+            _ => Err(Error::Service {
+                action: "secretsmanager:GetRandomPassword".into(),
+                code: "an empty answer".into(),
+                said: "no password".into(),
+            }),
+        }
+    }
+
+    /// Stores the pending value. `false` when a concurrent attempt has stored another one first.
+    ///
+    /// Always with `VersionStages`: without, the call would move `AWSCURRENT`.
+    pub(crate) async fn put_pending(&self, event: &Event, value: &SecretValue) -> Result<bool> {
+        let answer = self
+            .client
+            .put_secret_value()
+            .secret_id(&event.secret_id)
+            .client_request_token(event.version.as_str())
+            .secret_string(value.expose())
+            .version_stages(PENDING)
+            .set_rotation_token(event.rotation_token.as_ref().map(|token| token.expose().to_owned()))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) if code_of(&error) == Some("ResourceExistsException") => Ok(false),
+            Err(error) => Err(self.refused(error, "PutSecretValue", &event.secret_id)),
+        }
+    }
+
+    /// Moves `AWSCURRENT`. The service moves `AWSPREVIOUS` by itself, and `AWSPENDING` is left alone.
+    pub(crate) async fn promote(&self, event: &Event, from: Option<&str>) -> Result<()> {
+        let answer = self
+            .client
+            .update_secret_version_stage()
+            .secret_id(&event.secret_id)
+            .version_stage(CURRENT)
+            .move_to_version_id(event.version.as_str())
+            .set_remove_from_version_id(from.map(str::to_owned))
+            .send()
+            .await;
+        answer.map_err(|error| self.refused(error, "UpdateSecretVersionStage", &event.secret_id))?;
+        Ok(())
+    }
+
+    fn refused<E>(&self, error: SdkError<E>, operation: &str, resource: &str) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let action = format!("secretsmanager:{operation}");
+        let resource = resource.to_owned();
+        let SdkError::ServiceError(context) = &error else {
+            let why = DisplayErrorContext(&error).to_string();
+            let why = crate::mask(why.split(" (").next().unwrap_or(&why)).into_owned();
+            let credentials = ["credential", "CredentialsNotLoaded"].iter().any(|word| why.contains(word));
+            return if matches!(&error, SdkError::ConstructionFailure(_)) || credentials {
+                Error::AwsCredentials { action, said: why }
+            } else {
+                Error::Unreachable { endpoint: self.endpoint.clone(), action, why }
+            };
+        };
+        let meta = context.err().meta();
+        let said = crate::mask(meta.message().unwrap_or("no further words")).into_owned();
+        let code = meta.code().unwrap_or("an unknown error");
+        match code {
+            "AccessDeniedException" if said.contains("KMS") => Error::Kms { action, resource, said },
+            "DecryptionFailure"
+            | "EncryptionFailure"
+            | "KMSAccessDeniedException"
+            | "KMSInvalidStateException"
+            | "KMSDisabledException"
+            | "KMSNotFoundException" => Error::Kms { action, resource, said },
+            "AccessDeniedException" | "AccessDenied" => Error::AccessDenied { action, resource, said },
+            "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
+                Error::Throttled { action, said }
+            }
+            "ResourceNotFoundException" => Error::NotFound { what: format!("secret {resource}") },
+            "UnrecognizedClientException"
+            | "ExpiredTokenException"
+            | "ExpiredToken"
+            | "InvalidSignatureException"
+            | "InvalidClientTokenId"
+            | "MissingAuthenticationTokenException" => {
+                Error::AwsCredentials { action, said: format!("{code}: {said}") }
+            }
+            _ => Error::Service { action, code: code.to_owned(), said },
+        }
+    }
+}
+
+fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
+    error.as_service_error().and_then(|error| error.meta().code())
+}
+
+/// The SDK's own variables for another endpoint, so that an error names the one that was used.
+fn configured_endpoint(config: &SdkConfig, source: Source<'_>) -> Option<String> {
+    source("AWS_ENDPOINT_URL_SECRETS_MANAGER")
+        .or_else(|| source("AWS_ENDPOINT_URL"))
+        .or_else(|| config.endpoint_url().map(str::to_owned))
+}

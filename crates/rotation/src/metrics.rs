@@ -1,0 +1,71 @@
+//! One line of CloudWatch [embedded metrics] per step.
+//!
+//! [embedded metrics]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::event::Step;
+use crate::rotator::Labels;
+
+const NAMESPACE: &str = "SecretsRotation";
+
+/// The line for a step that ended; `error_type` is `None` when it went well.
+pub(crate) fn line(
+    labels: &Labels,
+    step: Step,
+    secret: &str,
+    took: Duration,
+    error_type: Option<&str>,
+) -> Value {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (success, failure) = if error_type.is_none() { (1, 0) } else { (0, 1) };
+    let mut line = json!({
+        "_aws": {
+            "Timestamp": u64::try_from(now.as_millis()).unwrap_or_default(),
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [["Engine", "Strategy", "Step"]],
+                "Metrics": [
+                    {"Name": "Duration", "Unit": "Milliseconds"},
+                    {"Name": "Success", "Unit": "Count"},
+                    {"Name": "Failure", "Unit": "Count"},
+                ],
+            }],
+        },
+        "Engine": labels.engine,
+        "Strategy": labels.strategy,
+        "Step": step.name(),
+        "Outcome": if error_type.is_none() { "success" } else { "failure" },
+        "Duration": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "Success": success,
+        "Failure": failure,
+        "SecretId": secret,
+    });
+    if let Some(error_type) = error_type {
+        line["ErrorType"] = error_type.into();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_and_dimension_that_is_declared_is_there() {
+        let labels = Labels { engine: "postgres".into(), strategy: "single-user".into() };
+        let line = line(&labels, Step::Set, "arn", Duration::from_millis(12), Some("TlsNotOffered"));
+        let declared = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(declared["Namespace"], "SecretsRotation");
+        for dimension in declared["Dimensions"][0].as_array().unwrap() {
+            assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
+        }
+        for metric in declared["Metrics"].as_array().unwrap() {
+            assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{metric}");
+        }
+        assert_eq!(line["ErrorType"], "TlsNotOffered");
+        assert_eq!(line["Failure"], 1);
+    }
+}

@@ -1,0 +1,48 @@
+//! How a new password is made: `GetRandomPassword` and its settings.
+
+use std::ops::RangeInclusive;
+
+use crate::error::Result;
+use crate::settings::{Source, boolean, number};
+
+/// Bounds that make sense to ask of `GetRandomPassword` (the API takes 1 to 4096).
+const LENGTHS: RangeInclusive<u32> = 8..=256;
+
+/// The options of [GetRandomPassword][doc], under the environment's names that AWS's own functions use.
+///
+/// [doc]: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordSettings {
+    /// `PASSWORD_LENGTH`, in characters.
+    pub length: u32,
+    /// `EXCLUDE_CHARACTERS`.
+    pub exclude_characters: String,
+    /// `EXCLUDE_NUMBERS`.
+    pub exclude_numbers: bool,
+    /// `EXCLUDE_PUNCTUATION`.
+    pub exclude_punctuation: bool,
+    /// `EXCLUDE_UPPERCASE`.
+    pub exclude_uppercase: bool,
+    /// `EXCLUDE_LOWERCASE`.
+    pub exclude_lowercase: bool,
+    /// `REQUIRE_EACH_INCLUDED_TYPE`.
+    pub require_each_included_type: bool,
+}
+
+impl PasswordSettings {
+    /// Reads the settings, with the defaults that depend on what the password is for.
+    ///
+    /// # Errors
+    /// [`crate::Error::Setting`] for a value that cannot be read.
+    pub fn read(source: Source<'_>, default_length: u32, default_excluded: &str) -> Result<Self> {
+        Ok(Self {
+            length: number(source, "PASSWORD_LENGTH", default_length, LENGTHS)?,
+            exclude_characters: source("EXCLUDE_CHARACTERS").unwrap_or_else(|| default_excluded.to_owned()),
+            exclude_numbers: boolean(source, "EXCLUDE_NUMBERS", false)?,
+            exclude_punctuation: boolean(source, "EXCLUDE_PUNCTUATION", false)?,
+            exclude_uppercase: boolean(source, "EXCLUDE_UPPERCASE", false)?,
+            exclude_lowercase: boolean(source, "EXCLUDE_LOWERCASE", false)?,
+            require_each_included_type: boolean(source, "REQUIRE_EACH_INCLUDED_TYPE", true)?,
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! A rotator as a Lambda function.
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing::Instrument;
+
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::manager::Manager;
+use crate::record::Record;
+use crate::rotator::Rotator;
+use crate::settings::{Source, environment};
+use crate::{log, metrics, redact, steps};
+
+/// Runs a rotator as a Lambda function until the environment shuts down: the whole of a `main`.
+///
+/// `make` reads the settings. When it fails, the function still answers: each invocation reports the fault, where
+/// a function that dies at start would only be "exited before completing request".
+pub fn run<R: Rotator>(make: impl FnOnce(Source<'_>) -> Result<R>) -> ExitCode {
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        eprintln!("{}", by_hand());
+        return ExitCode::from(2);
+    }
+    log::start(&environment);
+    // One TLS provider for the SDK and the drivers; with none installed, some drivers panic.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log::write_line(&format!("cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(serve(make(&environment)))
+}
+
+async fn serve<R: Rotator>(rotator: Result<R>) -> ExitCode {
+    let manager = Manager::from_environment(&environment).await;
+    let function = Function { rotator, manager };
+    let handler = service_fn(|event: LambdaEvent<Value>| async {
+        let (event, context) = event.into_parts();
+        let answer = function.invoke(&event, context.deadline()).await;
+        redact::forget();
+        answer
+    });
+    match lambda_runtime::run(handler).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::write_line(&format!("the Lambda runtime ended: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Function<R> {
+    rotator: Result<R>,
+    manager: Manager,
+}
+
+impl<R: Rotator> Function<R> {
+    async fn invoke(&self, event: &Value, deadline: std::time::SystemTime) -> Result<Record, Diagnostic> {
+        let event = Event::parse(event).map_err(|error| report(&error, None))?;
+        let rotator = self.rotator.as_ref().map_err(|error| report(error, Some(&event)))?;
+        if let Some(token) = &event.rotation_token {
+            redact::remember(token.expose());
+        }
+        let span = tracing::info_span!(target: "rotation", "step", step = event.step.name(),
+            secret = event.secret_id, version = event.version.as_str());
+        let start = Instant::now();
+        let step = AssertUnwindSafe(steps::perform(rotator, &self.manager, &event, deadline));
+        let result = async {
+            let result = step.catch_unwind().await.unwrap_or_else(|panic| {
+                let message = redact::mask(&log::panic_message(&*panic)).into_owned();
+                Err(Error::Panicked { message })
+            });
+            match result {
+                Ok(record) => {
+                    record.notes.iter().for_each(|note| tracing::warn!(target: "rotation", "{note}"));
+                    tracing::info!(target: "rotation", outcome = ?record.outcome, "{}", record.did);
+                    Ok(record)
+                }
+                Err(error) => Err(report(&error, Some(&event))),
+            }
+        }
+        .instrument(span)
+        .await;
+        let error_type = result.as_ref().err().map(|diagnostic| diagnostic.error_type.as_str());
+        let labels = rotator.labels();
+        let line = metrics::line(&labels, event.step, &event.secret_id, start.elapsed(), error_type);
+        log::write_line(&line.to_string());
+        result
+    }
+}
+
+/// Logs an error and makes it Lambda's answer.
+fn report(error: &Error, event: Option<&Event>) -> Diagnostic {
+    let diagnostic = Diagnostic {
+        error_type: error.error_type().to_owned(),
+        error_message: error.explain(event.map(|e| e.step), event.map(|e| e.secret_id.as_str())),
+    };
+    tracing::error!(target: "rotation", error_type = diagnostic.error_type, "{}", diagnostic.error_message);
+    diagnostic
+}
+
+/// What a person reads who starts the function like a command.
+fn by_hand() -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "this program".to_owned());
+    format!(
+        "{program} is an AWS Lambda function ({} {}): Secrets Manager starts it.\n\
+         To run it on this machine against your own database:\n  \
+         rotation-local rotate --function {program} --secret secret.json",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION"),
+    )
+}

@@ -1,0 +1,87 @@
+//! Settings from the environment. One that cannot be read is an error that names it, never a silent default.
+
+use crate::error::{Error, Result};
+
+/// Where settings are read from: the environment, or a closure in tests.
+pub type Source<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+/// The process's environment. An empty variable counts as absent: SAM parameters are empty when not given.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A boolean: `true`, `1`, `y`, `yes`, or `false`, `0`, `n`, `no`, in any case.
+///
+/// # Errors
+/// [`Error::Setting`] for anything else.
+pub fn boolean(source: Source<'_>, name: &'static str, default: bool) -> Result<bool> {
+    let Some(value) = source(name) else { return Ok(default) };
+    match value.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "y" | "yes" => Ok(true),
+        "false" | "0" | "n" | "no" => Ok(false),
+        _ => Err(Error::Setting { name, fault: format!("{value:?} is neither true nor false") }),
+    }
+}
+
+/// A whole number inside a range.
+///
+/// # Errors
+/// [`Error::Setting`] for anything else.
+pub fn number(
+    source: Source<'_>,
+    name: &'static str,
+    default: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<u32> {
+    let Some(value) = source(name) else { return Ok(default) };
+    match value.trim().parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(Error::Setting {
+            name,
+            fault: format!("{value:?} is not a whole number from {} to {}", range.start(), range.end()),
+        }),
+    }
+}
+
+/// One of a few words, in any case.
+///
+/// # Errors
+/// [`Error::Setting`] for anything else.
+pub fn choice<T: Copy>(source: Source<'_>, name: &'static str, choices: &[(&str, T)]) -> Result<Option<T>> {
+    let Some(value) = source(name) else { return Ok(None) };
+    let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(value.trim()));
+    match found {
+        Some((_, choice)) => Ok(Some(*choice)),
+        None => {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            Err(Error::Setting { name, fault: format!("{value:?} is not one of {}", words.join(", ")) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &'static str) -> impl Fn(&str) -> Option<String> + Sync {
+        move |_| Some(text.to_owned())
+    }
+
+    #[test]
+    fn booleans_are_read_in_every_spelling_and_nothing_else() {
+        for yes in ["true", "TRUE", "1", "y", "Yes"] {
+            assert!(boolean(&value(yes), "X", false).unwrap());
+        }
+        for no in ["false", "False", "0", "n", "NO"] {
+            assert!(!boolean(&value(no), "X", true).unwrap());
+        }
+        let error = boolean(&value("maybe"), "EXCLUDE_NUMBERS", true).unwrap_err().to_string();
+        assert!(error.contains("EXCLUDE_NUMBERS") && error.contains("maybe"), "{error}");
+    }
+
+    #[test]
+    fn a_number_outside_its_range_names_the_range() {
+        let error = number(&value("3"), "PASSWORD_LENGTH", 32, 8..=128).unwrap_err().to_string();
+        assert!(error.contains("PASSWORD_LENGTH") && error.contains("8 to 128"), "{error}");
+    }
+}

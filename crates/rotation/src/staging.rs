@@ -1,0 +1,98 @@
+//! The checks that precede every step, on the staging labels of the secret.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::event::VersionId;
+
+pub(crate) const CURRENT: &str = "AWSCURRENT";
+pub(crate) const PENDING: &str = "AWSPENDING";
+
+/// What `DescribeSecret` tells of a secret, as far as a rotation needs it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Description {
+    /// Absent is not false: the service leaves the field out while rotation is being set up.
+    pub(crate) rotation_enabled: Option<bool>,
+    /// `VersionIdsToStages`.
+    pub(crate) stages: HashMap<String, Vec<String>>,
+}
+
+/// Where the version of the event stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Staging {
+    /// It is `AWSCURRENT` already: nothing is left to do.
+    AlreadyCurrent,
+    /// It is `AWSPENDING`. The version that is `AWSCURRENT` stands beside.
+    Pending { current: Option<VersionId> },
+}
+
+impl Description {
+    pub(crate) fn staging_of(&self, version: &VersionId) -> Result<Staging> {
+        if self.rotation_enabled == Some(false) {
+            return Err(Error::RotationNotEnabled);
+        }
+        let labels = match self.stages.get(version.as_str()) {
+            Some(labels) if !labels.is_empty() => labels,
+            _ => return Err(Error::VersionUnknown { version: version.to_string() }),
+        };
+        let has = |label: &str| labels.iter().any(|l| l == label);
+        if has(CURRENT) {
+            return Ok(Staging::AlreadyCurrent);
+        }
+        if !has(PENDING) {
+            return Err(Error::VersionNotPending { version: version.to_string(), labels: labels.clone() });
+        }
+        let current = self
+            .stages
+            .iter()
+            .find(|(_, labels)| labels.iter().any(|label| label == CURRENT))
+            .map(|(id, _)| VersionId::new(id));
+        Ok(Staging::Pending { current })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description(stages: &[(&str, &[&str])]) -> Description {
+        let stages = stages
+            .iter()
+            .map(|(id, labels)| (id.to_string(), labels.iter().map(|label| label.to_string()).collect()));
+        Description { rotation_enabled: Some(true), stages: stages.collect() }
+    }
+
+    fn check(description: &Description) -> Result<Staging> {
+        description.staging_of(&VersionId::new("new"))
+    }
+
+    #[test]
+    fn a_pending_version_names_the_current_one() {
+        let staging = check(&description(&[("old", &["AWSCURRENT"]), ("new", &["AWSPENDING"])]));
+        assert_eq!(staging.unwrap(), Staging::Pending { current: Some(VersionId::new("old")) });
+    }
+
+    #[test]
+    fn a_version_that_is_current_has_nothing_left_to_do() {
+        for labels in [&["AWSCURRENT"][..], &["AWSPENDING", "AWSCURRENT"]] {
+            assert_eq!(check(&description(&[("new", labels)])).unwrap(), Staging::AlreadyCurrent);
+        }
+    }
+
+    #[test]
+    fn what_is_not_staged_is_refused() {
+        let type_of = |description: &Description| check(description).unwrap_err().error_type();
+        assert_eq!(type_of(&description(&[("old", &["AWSCURRENT"])])), "VersionUnknown");
+        assert_eq!(type_of(&description(&[("new", &[])])), "VersionUnknown");
+        assert_eq!(type_of(&description(&[("new", &["AWSPREVIOUS"])])), "VersionNotPending");
+    }
+
+    #[test]
+    fn rotation_that_is_off_is_refused_but_an_absent_field_is_not() {
+        let mut description = description(&[("new", &["AWSPENDING"])]);
+        description.rotation_enabled = None;
+        assert!(check(&description).is_ok());
+        description.rotation_enabled = Some(false);
+        assert_eq!(check(&description).unwrap_err().error_type(), "RotationNotEnabled");
+    }
+}
