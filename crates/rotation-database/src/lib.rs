@@ -1,1 +1,38 @@
-//! x
+//! What every database shares in a rotation.
+//!
+//! The schemas of database secrets, the two strategies (*single user* and *alternating users*, which AWS's
+//! templates call "multi user" or "master user"), the TLS policy, and master secrets. How a certain server logs
+//! in, quotes and changes a password is the business of an [`Engine`]. Nothing here knows SQL.
+
+mod connect;
+mod engine;
+mod engine_error;
+mod error;
+mod guard;
+mod host;
+mod login_error;
+mod master;
+mod rotator;
+mod schema;
+mod secret;
+mod settings;
+mod strategy;
+mod tls;
+
+pub use engine::{Copied, Engine, Login, PasswordChange, TlsUse, UserCopy};
+pub use engine_error::EngineError;
+pub use error::{Error, Place, Tried};
+pub use guard::{Guarded, Verdict, Watch};
+pub use login_error::LoginError;
+pub use rotation::{Password, mask};
+pub use rotator::DatabaseRotator;
+pub use schema::{DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POSTGRES, SCHEMAS, SQLSERVER};
+pub use secret::{DatabaseSecret, Ssl};
+pub use settings::{Settings, StrategyKind};
+pub use strategy::UserPair;
+pub use tls::{Authorities, TlsMode};
+
+/// Runs an engine as a Lambda function: the whole of a `main`.
+pub fn run<E: Engine>(engine: E) -> std::process::ExitCode {
+    rotation::run(move |environment| DatabaseRotator::new(engine, environment))
+}

@@ -1,1 +1,53 @@
-//! x
+//! PostgreSQL: how it logs in, changes a password and keeps an alternate role in step.
+
+mod alternate;
+mod attributes;
+mod failure;
+mod login;
+mod quote;
+mod role_settings;
+mod session;
+mod verifier;
+mod watch;
+
+use rotation_database::{
+    Copied, Engine, EngineError, EngineSpec, Login, LoginError, POSTGRES, PasswordChange, UserCopy,
+};
+
+pub use quote::{identifier, literal};
+pub use session::Session;
+pub use verifier::{Encryption, verifier};
+
+/// PostgreSQL and Aurora PostgreSQL.
+#[derive(Debug, Clone, Copy)]
+pub struct Postgres;
+
+impl Engine for Postgres {
+    const SPEC: &'static EngineSpec = &POSTGRES;
+    type Session = Session;
+
+    async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
+        login::log_in(login).await
+    }
+
+    async fn probe(&self, session: &mut Session) -> Result<(), EngineError> {
+        session.run("run a query", "SELECT 1").await
+    }
+
+    async fn change_password(
+        &self,
+        session: &mut Session,
+        change: &PasswordChange<'_>,
+    ) -> Result<(), EngineError> {
+        let encryption = session.prepare().await?;
+        session.set_password(change.user, change.new, encryption).await
+    }
+
+    async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+        alternate::bring_in_step(master, copy).await
+    }
+
+    async fn log_out(&self, session: Session) {
+        session.close().await;
+    }
+}

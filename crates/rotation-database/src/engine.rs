@@ -1,0 +1,124 @@
+//! A database server, seen from a strategy.
+
+use std::future::Future;
+
+use rotation::Password;
+
+use crate::engine_error::EngineError;
+use crate::login_error::LoginError;
+use crate::schema::EngineSpec;
+use crate::tls::Authorities;
+
+/// How *one kind of* server logs in, changes a password and copies a user.
+///
+/// A strategy decides whose credential is used for what. An engine does as told, once, and says precisely what
+/// went wrong. Time-outs are the strategy's as well: an implementation may simply wait, and one on a blocking
+/// driver hands the work to `tokio::task::spawn_blocking` so that the strategy can stop waiting for it.
+pub trait Engine: Send + Sync + 'static {
+    /// What is particular to this engine's secrets.
+    const SPEC: &'static EngineSpec;
+
+    /// A session of a user that has logged in.
+    type Session: Send;
+
+    /// Logs in, with exactly one attempt.
+    fn log_in(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
+
+    /// Runs a harmless query.
+    fn probe(&self, session: &mut Self::Session) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Changes a password, so that it never stands readable where the server may log it.
+    fn change_password(
+        &self,
+        session: &mut Self::Session,
+        change: &PasswordChange<'_>,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Brings the alternate user in step with the base user (making it when its turn has come and it is missing),
+    /// and sets the new password *last*, or all at once: a failure half-way must leave a user that cannot log in,
+    /// not one without privileges.
+    fn copy_user(
+        &self,
+        master: &mut Self::Session,
+        copy: &UserCopy<'_>,
+    ) -> impl Future<Output = Result<Copied, EngineError>> + Send;
+
+    /// Ends a session.
+    fn log_out(&self, session: Self::Session) -> impl Future<Output = ()> + Send;
+}
+
+/// Where to log in, and as whom.
+#[derive(Debug)]
+pub struct Login<'a> {
+    /// Host name or address, without brackets.
+    pub host: &'a str,
+    /// Port.
+    pub port: u16,
+    /// User name, as the secret spells it.
+    pub user: &'a str,
+    /// Password.
+    pub password: &'a Password,
+    /// Database, or service name.
+    pub database: Option<&'a str>,
+    /// Whether to encrypt.
+    pub tls: TlsUse,
+    /// Whom to trust.
+    pub authorities: &'a Authorities,
+}
+
+/// How one login attempt uses TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsUse {
+    /// TLS, with certificate and host name verified.
+    Verified,
+    /// No TLS, because the server has said that it has none. A readable password must not be sent, whatever the
+    /// server asks for: [`LoginError::ReadablePassword`].
+    NotOffered,
+    /// No TLS, because the secret says `"ssl": false`.
+    Off,
+}
+
+/// A change of one user's password.
+#[derive(Debug)]
+pub struct PasswordChange<'a> {
+    /// Whose.
+    pub user: &'a str,
+    /// The password that the session logged in with, when it is the user's own; `None` when a master changes it.
+    /// Some servers demand it (`OLD_PASSWORD`, `REPLACE`).
+    pub old: Option<&'a Password>,
+    /// To what.
+    pub new: &'a Password,
+}
+
+/// Two alternating users, to be brought in step.
+#[derive(Debug)]
+pub struct UserCopy<'a> {
+    /// The master's name, for the statements that an error recommends.
+    pub master: &'a str,
+    /// The base user, whose privileges count.
+    pub base: &'a str,
+    /// The alternate user, which follows it.
+    pub alternate: &'a str,
+    /// Whose turn it is: the base or the alternate user.
+    pub turn: &'a str,
+    /// The new password of the user whose turn it is.
+    pub password: &'a Password,
+}
+
+impl UserCopy<'_> {
+    /// Whether the alternate user gets the new password (and is made when missing).
+    pub fn is_alternates_turn(&self) -> bool {
+        self.turn == self.alternate
+    }
+}
+
+/// What [`Engine::copy_user`] did.
+#[derive(Debug, Default)]
+pub struct Copied {
+    /// Whether the alternate user had to be made.
+    pub created: bool,
+    /// What was changed to bring it in step, one phrase each.
+    pub changes: Vec<String>,
+    /// What a person should know of, one sentence each.
+    pub notes: Vec<String>,
+}

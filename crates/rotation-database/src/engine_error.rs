@@ -1,0 +1,98 @@
+//! Why a statement failed after the login had worked.
+
+use crate::login_error::LoginError;
+
+/// One operation that failed. No variant holds a statement with a password or a verifier in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The session's user may not do that.
+    #[error("the database does not allow it to {doing}: {said}")]
+    PrivilegeMissing {
+        /// What was tried, to be read after "to".
+        doing: String,
+        /// The server's words.
+        said: String,
+        /// The statement that an administrator runs.
+        remedy: String,
+    },
+    /// The server's password policy does not take the new password.
+    #[error("the database's password policy refuses the new password: {said}")]
+    PasswordRejected {
+        /// The server's words.
+        said: String,
+        /// Which settings to change.
+        remedy: String,
+    },
+    /// The account has expired, found out by somebody who may look.
+    #[error("the account has expired: {said}")]
+    AccountExpired {
+        /// What was found.
+        said: String,
+        /// The statement that an administrator runs.
+        remedy: String,
+    },
+    /// The user in the secret does not exist.
+    #[error("there is no user {user}")]
+    NoSuchUser {
+        /// The user.
+        user: String,
+    },
+    /// Something stands in the way that only a person can decide.
+    #[error("{what}")]
+    NeedsDecision {
+        /// What stands in the way.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The connection broke; whether the statement took effect is unknown, and the next attempt finds out.
+    #[error("the connection failed while trying to {doing}: {cause}")]
+    Disconnected {
+        /// What was tried, to be read after "to".
+        doing: String,
+        /// What broke.
+        cause: LoginError,
+    },
+    /// Anything else that the server says.
+    #[error("the database failed to {doing}: {code}: {said}")]
+    Failed {
+        /// What was tried, to be read after "to".
+        doing: String,
+        /// The server's error code.
+        code: String,
+        /// The server's words.
+        said: String,
+    },
+}
+
+impl EngineError {
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self {
+            Self::PrivilegeMissing { .. } => "PrivilegeMissing",
+            Self::PasswordRejected { .. } => "PasswordRejected",
+            Self::AccountExpired { .. } => "AccountExpired",
+            Self::NoSuchUser { .. } => "UserNotFound",
+            Self::NeedsDecision { .. } => "NeedsDecision",
+            Self::Disconnected { .. } => "ConnectionFailed",
+            Self::Failed { .. } => "StatementFailed",
+        }
+    }
+
+    pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
+        match self {
+            Self::PrivilegeMissing { remedy, .. }
+            | Self::PasswordRejected { remedy, .. }
+            | Self::AccountExpired { remedy, .. }
+            | Self::NeedsDecision { remedy, .. } => remedy.clone(),
+            Self::NoSuchUser { .. } => "Correct \"username\" in the secret, or create the user.".into(),
+            Self::Disconnected { cause, .. } => {
+                format!(
+                    "The rotation is repeated and goes on from where it stands. If it comes again: {}",
+                    cause.remedy(host, port)
+                )
+            }
+            Self::Failed { .. } => "Read the server's message, and its log.".into(),
+        }
+    }
+}

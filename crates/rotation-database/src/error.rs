@@ -1,0 +1,227 @@
+//! Why a database rotation failed.
+
+use std::fmt;
+
+use rotation::Cause;
+
+use crate::engine_error::EngineError;
+use crate::host;
+use crate::login_error::LoginError;
+
+/// A server, as a secret names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Host, as the secret spells it.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&host::endpoint(&self.host, self.port))
+    }
+}
+
+/// A password that was tried, or why it was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// The staging label of the version.
+    pub label: &'static str,
+    /// What came of it.
+    pub result: String,
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.label, self.result)
+    }
+}
+
+/// Why a database rotation failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The secret does not follow its engine's schema.
+    #[error("the {label} version is not a usable {engine} secret: {}", faults.join("; "))]
+    Schema {
+        /// The staging label.
+        label: &'static str,
+        /// The engine, for people.
+        engine: &'static str,
+        /// Every fault.
+        faults: Vec<String>,
+    },
+    /// A secret for alternating users does not say where its master secret is.
+    #[error("the secret has no \"masterarn\", which alternating users need{}", also(others))]
+    MasterArnMissing {
+        /// The other faults of the secret.
+        others: Vec<String>,
+    },
+    /// The master secret does not follow the schema.
+    #[error("the master secret {arn} is not usable: {}", faults.join("; "))]
+    MasterSchema {
+        /// The master secret.
+        arn: String,
+        /// Every fault.
+        faults: Vec<String>,
+    },
+    /// The master secret is for another server.
+    #[error("the master secret {arn} is for {master}, and the secret is for {secret}")]
+    MasterHostMismatch {
+        /// The master secret.
+        arn: String,
+        /// Its server.
+        master: String,
+        /// The secret's server.
+        secret: String,
+    },
+    /// The pending version is for another user than this strategy makes.
+    #[error(
+        "the pending version is for user {pending}, and {expected} was expected beside the current {current}"
+    )]
+    UserMismatch {
+        /// The user of `AWSCURRENT`.
+        current: String,
+        /// The user of `AWSPENDING`.
+        pending: String,
+        /// The user that `AWSPENDING` should have.
+        expected: String,
+    },
+    /// The pending version is for another server.
+    #[error("the pending version is for {pending}, and the current one for {current}")]
+    HostMismatch {
+        /// The server of `AWSCURRENT`.
+        current: String,
+        /// The server of `AWSPENDING`.
+        pending: String,
+    },
+    /// The alternate user's name is too long.
+    #[error("the second user would be {name}: {length}")]
+    UserNameTooLong {
+        /// The alternate user's name.
+        name: String,
+        /// How long, and how long it may be.
+        length: String,
+        /// Whether `USERNAME_CHARACTER_LIMIT` can raise it.
+        can_be_raised: bool,
+    },
+    /// The password that was made cannot be used with this engine.
+    #[error("the new password cannot be used: {why}")]
+    PasswordUnusable {
+        /// Why, without the password.
+        why: String,
+    },
+    /// The new value is too large.
+    #[error("the new value cannot be stored: {why}")]
+    ValueUnusable {
+        /// Why.
+        why: String,
+    },
+    /// The server refused every password there is.
+    #[error("{place} refuses user {user} with every password there is ({}){}", list(tried), hint(also_means))]
+    CredentialsRefused {
+        /// The server.
+        place: Place,
+        /// The user.
+        user: String,
+        /// What was tried.
+        tried: Vec<Tried>,
+        /// What else the answer can mean on this engine.
+        also_means: &'static str,
+    },
+    /// A login failed for a reason that no other password mends.
+    #[error("logging in to {place} as {user} ({label}) failed: {cause}")]
+    Login {
+        /// The server.
+        place: Place,
+        /// The user.
+        user: String,
+        /// Whose credential: a staging label, or the master secret's ARN.
+        label: String,
+        /// Why.
+        cause: Box<LoginError>,
+    },
+    /// A statement failed.
+    #[error("{place}, as user {user}: {cause}")]
+    Statement {
+        /// The server.
+        place: Place,
+        /// Who ran it.
+        user: String,
+        /// Why.
+        cause: Box<EngineError>,
+    },
+}
+
+fn also(others: &[String]) -> String {
+    if others.is_empty() { String::new() } else { format!("; also: {}", others.join("; ")) }
+}
+
+fn list(tried: &[Tried]) -> String {
+    tried.iter().map(Tried::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn hint(also_means: &str) -> String {
+    if also_means.is_empty() { String::new() } else { format!(". {also_means}") }
+}
+
+/// Whether it is the master's own password that was refused.
+fn is_masters(label: &str, cause: &LoginError) -> bool {
+    label.starts_with("arn:") && matches!(cause, LoginError::Refused { .. })
+}
+
+impl Cause for Error {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Schema { .. } => "SecretMalformed",
+            Self::MasterArnMissing { .. } => "MasterArnMissing",
+            Self::MasterSchema { .. } => "MasterSecretMalformed",
+            Self::MasterHostMismatch { .. } => "MasterHostMismatch",
+            Self::UserMismatch { .. } => "UserMismatch",
+            Self::HostMismatch { .. } => "HostMismatch",
+            Self::UserNameTooLong { .. } => "UserNameTooLong",
+            Self::PasswordUnusable { .. } => "PasswordUnusable",
+            Self::ValueUnusable { .. } => "SecretTooLarge",
+            Self::CredentialsRefused { .. } => "CredentialsRefused",
+            Self::Login { label, cause, .. } if is_masters(label, cause) => "MasterCredentialsRefused",
+            Self::Login { cause, .. } => cause.error_type(),
+            Self::Statement { cause, .. } => cause.error_type(),
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::Schema { .. } => "Correct the secret's JSON: aws secretsmanager put-secret-value --secret-id SECRET \
+                --secret-string file://secret.json."
+                .into(),
+            Self::MasterArnMissing { .. } => "Add to the secret's JSON \"masterarn\": the ARN of the secret that holds the master \
+                user. (RotationSchedule's MasterSecretArn in CloudFormation only grants permission.) Or set \
+                ROTATION_STRATEGY=single-user."
+                .into(),
+            Self::MasterSchema { .. } => "Correct the master secret's JSON, or \"masterarn\" in the secret.".into(),
+            Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server, with the host spelt the same.".into(),
+            Self::UserMismatch { .. } | Self::HostMismatch { .. } => "The secret was changed in the middle of a rotation, or its strategy was. \
+                Abandon this rotation (aws secretsmanager cancel-rotate-secret --secret-id SECRET, then \
+                aws secretsmanager update-secret-version-stage --secret-id SECRET --version-stage AWSPENDING \
+                --remove-from-version-id VERSION) and start another: aws secretsmanager rotate-secret --secret-id SECRET."
+                .into(),
+            Self::UserNameTooLong { can_be_raised: true, .. } => "Use a shorter user name, or raise USERNAME_CHARACTER_LIMIT on the \
+                function if the server takes longer ones."
+                .into(),
+            Self::UserNameTooLong { .. } => "Use a user with a shorter name.".into(),
+            Self::PasswordUnusable { .. } => "Correct EXCLUDE_CHARACTERS or PASSWORD_LENGTH on the function.".into(),
+            Self::ValueUnusable { .. } => "Make the secret smaller.".into(),
+            Self::CredentialsRefused { user, .. } => format!(
+                "Give {user} a password you know, as an administrator of the database, and store it: \
+                 aws secretsmanager put-secret-value --secret-id SECRET --secret-string file://secret.json. \
+                 Then rotate again."
+            ),
+            Self::Login { label, cause, .. } if is_masters(label, cause) => {
+                format!("Store the master user's right password in {label}.")
+            }
+            Self::Login { place, cause, .. } => cause.remedy(&place.host, place.port),
+            Self::Statement { place, cause, .. } => cause.remedy(&place.host, place.port),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Host names as secrets spell them.
+
+/// Whether two hosts are the same: letter case and a final dot do not matter, nor brackets around an IPv6 address.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    bare(one).eq_ignore_ascii_case(bare(other))
+}
+
+/// The host as a resolver or a TLS check wants it.
+pub(crate) fn bare(host: &str) -> &str {
+    let host = host.trim();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// `host:port`, with an IPv6 address in brackets.
+pub(crate) fn endpoint(host: &str, port: u16) -> String {
+    let host = bare(host);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spelling_does_not_make_another_host() {
+        assert!(same("DB.example.com.", "db.example.com"));
+        assert!(same("[::1]", "::1"));
+        assert!(!same("db.example.com", "db2.example.com"));
+        assert_eq!(endpoint("::1", 5432), "[::1]:5432");
+    }
+}

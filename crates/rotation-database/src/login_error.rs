@@ -1,0 +1,284 @@
+//! Why a login failed: the heart of a strategy's decisions.
+
+use std::io;
+
+use rotation::mask;
+use rustls::CertificateError;
+
+use crate::host::endpoint;
+
+/// One login attempt that failed. `said` is the server's or the driver's message, masked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// User or password are wrong: the only case in which another password may help.
+    #[error("refused: {said}")]
+    Refused {
+        /// The server's words.
+        said: String,
+    },
+    /// The account is locked.
+    #[error("the account is locked: {said}")]
+    Locked {
+        /// The server's words.
+        said: String,
+        /// What an administrator does about it.
+        remedy: String,
+    },
+    /// The account or its password has expired.
+    #[error("the account or its password has expired: {said}")]
+    Expired {
+        /// The server's words.
+        said: String,
+        /// What an administrator does about it.
+        remedy: String,
+    },
+    /// The account exists and may not log in.
+    #[error("the account may not log in: {said}")]
+    NotPermitted {
+        /// The server's words.
+        said: String,
+        /// What an administrator does about it.
+        remedy: String,
+    },
+    /// The server's access rules reject the client's address, user or kind of connection.
+    #[error("the server's access rules reject this client: {said}")]
+    ClientRejected {
+        /// The server's words.
+        said: String,
+        /// What an administrator does about it.
+        remedy: String,
+    },
+    /// The database in the secret does not exist.
+    #[error("the database does not exist: {said}")]
+    NoSuchDatabase {
+        /// The server's words.
+        said: String,
+    },
+    /// The user may not enter the database in the secret.
+    #[error("the user may not connect to the database: {said}")]
+    DatabaseDenied {
+        /// The server's words.
+        said: String,
+        /// What an administrator does about it.
+        remedy: String,
+    },
+    /// The server has no connection to spare.
+    #[error("the server has too many connections: {said}")]
+    TooManyConnections {
+        /// The server's words.
+        said: String,
+    },
+    /// The server is starting, stopping or recovering.
+    #[error("the server takes no logins at the moment: {said}")]
+    NotReady {
+        /// The server's words.
+        said: String,
+    },
+    /// The host name does not resolve.
+    #[error("the host name does not resolve: {said}")]
+    NameNotFound {
+        /// The resolver's words.
+        said: String,
+    },
+    /// Nothing listens on the port.
+    #[error("nothing listens on that port: {said}")]
+    PortClosed {
+        /// The system's words.
+        said: String,
+    },
+    /// No TCP connection came about in time.
+    #[error("no answer to the attempt to connect, for {seconds} s")]
+    ConnectTimeout {
+        /// How long it was tried, in seconds.
+        seconds: u64,
+    },
+    /// The server accepts connections and then says nothing.
+    #[error("the server accepts the connection and then does not answer, for {seconds} s")]
+    Silent {
+        /// How long it was waited for, in seconds.
+        seconds: u64,
+    },
+    /// The connection broke off, or the network refuses.
+    #[error("the connection failed: {said}")]
+    Network {
+        /// The system's or the driver's words.
+        said: String,
+    },
+    /// The server has no TLS.
+    #[error("the server offers no TLS")]
+    TlsNotOffered,
+    /// The server's certificate comes from an authority that is not trusted.
+    #[error("the server's certificate is not from a trusted authority: {said}")]
+    TlsUntrusted {
+        /// The TLS library's words.
+        said: String,
+    },
+    /// The server's certificate is for another name.
+    #[error("the server's certificate is for another name: {said}")]
+    TlsWrongName {
+        /// The TLS library's words.
+        said: String,
+    },
+    /// The server's certificate has expired, or is not valid yet.
+    #[error("the server's certificate is out of its time: {said}")]
+    TlsExpired {
+        /// The TLS library's words.
+        said: String,
+    },
+    /// Any other failure of TLS.
+    #[error("the TLS handshake failed: {said}")]
+    Tls {
+        /// The TLS library's words.
+        said: String,
+    },
+    /// The server asked for a password that it, or whoever stands in its place, could read.
+    #[error("without TLS, the server asks for {asked}")]
+    ReadablePassword {
+        /// What it asked for.
+        asked: &'static str,
+    },
+    /// The server demands something that the driver cannot do.
+    #[error("the server demands something that is not supported: {said}")]
+    Unsupported {
+        /// What it demands.
+        said: String,
+    },
+    /// Anything else that the server or the driver says.
+    #[error("{code}: {said}")]
+    Other {
+        /// The server's error code, or `protocol`.
+        code: String,
+        /// The words.
+        said: String,
+    },
+}
+
+impl LoginError {
+    /// Tells the failures of a connection apart, down to what TLS found.
+    pub fn from_io(error: &io::Error) -> Self {
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Self::from_tls(tls);
+        }
+        let said = said(error.to_string());
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::PortClosed { said },
+            _ => Self::Network { said },
+        }
+    }
+
+    /// Tells the failures of TLS apart.
+    pub fn from_tls(error: &rustls::Error) -> Self {
+        let said = said(error.to_string());
+        match error {
+            rustls::Error::InvalidCertificate(certificate) => match certificate {
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    Self::TlsWrongName { said }
+                }
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => Self::TlsExpired { said },
+                _ => Self::TlsUntrusted { said },
+            },
+            _ => Self::Tls { said },
+        }
+    }
+
+    /// Looks for a failure of TLS or of the connection among an error's causes.
+    pub fn from_any(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+                return Self::from_tls(tls);
+            }
+            if let Some(io) = error.downcast_ref::<io::Error>() {
+                return Self::from_io(io);
+            }
+            cause = error.source();
+        }
+        Self::Other { code: "protocol".into(), said: said(error.to_string()) }
+    }
+
+    /// Whether another password could be accepted where this one failed.
+    pub(crate) fn other_password_may_help(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "CredentialsRefused",
+            Self::Locked { .. } => "AccountLocked",
+            Self::Expired { .. } => "AccountExpired",
+            Self::NotPermitted { .. } => "LoginNotPermitted",
+            Self::ClientRejected { .. } => "ClientRejected",
+            Self::NoSuchDatabase { .. } => "DatabaseNotFound",
+            Self::DatabaseDenied { .. } => "DatabaseAccessDenied",
+            Self::TooManyConnections { .. } => "TooManyConnections",
+            Self::NotReady { .. } => "DatabaseNotReady",
+            Self::NameNotFound { .. } => "HostNameNotFound",
+            Self::PortClosed { .. } => "ConnectionRefused",
+            Self::ConnectTimeout { .. } => "ConnectTimeout",
+            Self::Silent { .. } => "DatabaseSilent",
+            Self::Network { .. } => "ConnectionFailed",
+            Self::TlsNotOffered => "TlsNotOffered",
+            Self::TlsUntrusted { .. } => "TlsUntrustedAuthority",
+            Self::TlsWrongName { .. } => "TlsWrongName",
+            Self::TlsExpired { .. } => "TlsCertificateExpired",
+            Self::Tls { .. } => "TlsFailed",
+            Self::ReadablePassword { .. } => "ReadablePasswordRefused",
+            Self::Unsupported { .. } => "AuthenticationUnsupported",
+            Self::Other { .. } => "LoginFailed",
+        }
+    }
+
+    pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
+        let place = endpoint(host, port);
+        match self {
+            Self::Refused { .. } => "Store the password that the database accepts: aws secretsmanager put-secret-value.".into(),
+            Self::Locked { remedy, .. }
+            | Self::Expired { remedy, .. }
+            | Self::NotPermitted { remedy, .. }
+            | Self::ClientRejected { remedy, .. }
+            | Self::DatabaseDenied { remedy, .. } => remedy.clone(),
+            Self::NoSuchDatabase { .. } => "Correct \"dbname\" in the secret.".into(),
+            Self::TooManyConnections { .. } => {
+                "Nothing, if it passes: the rotation is repeated. Otherwise raise the server's or the user's connection limit.".into()
+            }
+            Self::NotReady { .. } => "Nothing, if it passes: the rotation is repeated.".into(),
+            Self::NameNotFound { .. } => format!(
+                "Correct \"host\" in the secret ({host}), or let the function's VPC resolve it (private hosted zone, DNS settings)."
+            ),
+            Self::PortClosed { .. } => format!("Correct \"host\" and \"port\" in the secret ({place}), and see that the server is running."),
+            Self::ConnectTimeout { .. } => format!(
+                "Let the function reach {place}: its subnets, its security group's outbound rule, the database's inbound rule."
+            ),
+            Self::Silent { .. } => format!(
+                "See what listens on {place} and whether it is healthy: something takes the connection and then hangs \
+                 (a proxy without its server, another protocol, a server out of resources)."
+            ),
+            Self::Network { .. } => format!("Check the network path to {place} and the server's own log."),
+            Self::TlsNotOffered => "Turn TLS on at the server. Or accept a connection without: \"ssl\": false in the secret \
+                (never TLS), or TLS_MODE=prefer on the function (TLS where offered)."
+                .into(),
+            Self::TlsUntrusted { .. } => "If the authority is your own, give its certificate to the function in TLS_CA_FILE (PEM). \
+                Otherwise somebody may stand between the function and the server."
+                .into(),
+            Self::TlsWrongName { .. } => format!(
+                "Use in \"host\" a name that the server's certificate holds (for RDS its own endpoint, not a CNAME): now it is {host}."
+            ),
+            Self::TlsExpired { .. } => "Renew the server's certificate (RDS: apply the new CA in the instance's settings).".into(),
+            Self::Tls { .. } => "Compare the TLS versions and ciphers that the server allows (TLS 1.2 or 1.3 is needed).".into(),
+            Self::ReadablePassword { .. } => "Turn TLS on at the server, or let it ask for SCRAM-SHA-256. If the network is trusted: \
+                \"ssl\": false in the secret."
+                .into(),
+            Self::Unsupported { .. } => "Let the server ask for a password in a supported way.".into(),
+            Self::Other { .. } => "Read the server's message, and its log.".into(),
+        }
+    }
+}
+
+/// Masks words from outside.
+fn said(text: String) -> String {
+    mask(&text).into_owned()
+}

@@ -1,0 +1,186 @@
+//! A database credential as something that can be rotated.
+
+use std::time::Duration;
+
+use rotation::settings::Source;
+use rotation::{Context, Done, Labels, Password, PasswordSettings, Result, Rotator, SecretValue, Versions};
+
+use crate::connect;
+use crate::engine::{Engine, Login, TlsUse};
+use crate::error::Error;
+use crate::host;
+use crate::login_error::LoginError;
+use crate::secret::{DatabaseSecret, Demands};
+use crate::settings::{Settings, StrategyKind};
+use crate::strategy::{UserPair, alternating, single_user};
+use crate::tls::Policy;
+
+/// Pauses before testing again: a proxy or a replica may not know the new password at once. Few, because each
+/// refused attempt counts towards a lock-out.
+const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
+
+/// Rotates the password of one engine's users.
+#[derive(Debug)]
+pub struct DatabaseRotator<E> {
+    pub(crate) engine: E,
+    pub(crate) settings: Settings,
+}
+
+impl<E: Engine> DatabaseRotator<E> {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`rotation::Error::Setting`] naming the variable that cannot be used.
+    pub fn new(engine: E, source: Source<'_>) -> Result<Self> {
+        Ok(Self { engine, settings: Settings::read(source, E::SPEC)? })
+    }
+
+    pub(crate) fn parse(&self, value: &SecretValue, label: &'static str) -> Result<DatabaseSecret, Error> {
+        let demands = match self.settings.strategy {
+            StrategyKind::SingleUser => Demands::Place,
+            StrategyKind::MasterUser => Demands::PlaceAndMaster,
+        };
+        DatabaseSecret::parse(value, E::SPEC, demands).map_err(|mut faults| {
+            let before = faults.len();
+            faults.retain(|fault| fault != "\"masterarn\" is missing");
+            if faults.len() < before {
+                Error::MasterArnMissing { others: faults }
+            } else {
+                Error::Schema { label, engine: E::SPEC.display, faults }
+            }
+        })
+    }
+
+    /// The two versions of `setSecret`, known to be for the same server.
+    pub(crate) fn parse_both(&self, versions: &Versions) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
+        let current = self.parse(&versions.current, "AWSCURRENT")?;
+        let pending = self.parse(&versions.pending, "AWSPENDING")?;
+        if !current.same_server(&pending) {
+            return Err(Error::HostMismatch {
+                current: current.place().to_string(),
+                pending: pending.place().to_string(),
+            });
+        }
+        Ok((current, pending))
+    }
+
+    pub(crate) fn login<'a>(&'a self, secret: &'a DatabaseSecret) -> Login<'a> {
+        Login {
+            host: host::bare(&secret.host),
+            port: secret.port,
+            user: &secret.username,
+            password: &secret.password,
+            database: secret.database.as_deref(),
+            tls: TlsUse::Verified,
+            authorities: &self.settings.authorities,
+        }
+    }
+
+    /// Logs in with a version's own credential.
+    pub(crate) async fn log_in(
+        &self,
+        cx: &Context<'_>,
+        secret: &DatabaseSecret,
+        label: &str,
+    ) -> Result<E::Session, LoginError> {
+        cx.doing(format!("logging in to {} as {} ({label})", secret.place(), secret.username));
+        let policy = Policy::of(secret.ssl, self.settings.tls_mode);
+        connect::log_in(&self.engine, cx, &self.login(secret), policy).await
+    }
+
+    /// The user of the new version.
+    fn new_user(&self, current: &DatabaseSecret) -> Result<String, Error> {
+        if self.settings.strategy == StrategyKind::SingleUser {
+            return Ok(current.username.clone());
+        }
+        let pair = UserPair::of(&current.username, E::SPEC);
+        let limit = &E::SPEC.user_name_limit;
+        if let Some(length) = limit.broken_by(&pair.alternate, self.settings.user_name_limit) {
+            let can_be_raised = matches!(limit, crate::NameLimit::CharactersUnlessSet(_));
+            return Err(Error::UserNameTooLong { name: pair.alternate, length, can_be_raised });
+        }
+        Ok(pair.other_than(&current.username).to_owned())
+    }
+
+    fn check_password(&self, password: &Password) -> Result<(), Error> {
+        let spec = E::SPEC;
+        let text = password.expose();
+        let unusable = |why: String| Err(Error::PasswordUnusable { why });
+        if text.len() > spec.password_max_bytes {
+            return unusable(format!(
+                "{} takes at most {} bytes, and it has {}",
+                spec.display,
+                spec.password_max_bytes,
+                text.len()
+            ));
+        }
+        match text.chars().find(|c| *c == '\0' || spec.password_forbidden.contains(c)) {
+            Some(found) => unusable(format!("{} passwords cannot hold {found:?}", spec.display)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<E: Engine> Rotator for DatabaseRotator<E> {
+    fn labels(&self) -> Labels {
+        Labels { engine: E::SPEC.name.to_owned(), strategy: self.settings.strategy.name().to_owned() }
+    }
+
+    fn password(&self) -> Option<&PasswordSettings> {
+        Some(&self.settings.password)
+    }
+
+    fn validate(&self, current: &SecretValue) -> Result<()> {
+        let current = self.parse(current, "AWSCURRENT")?;
+        self.new_user(&current)?;
+        Ok(())
+    }
+
+    async fn create(
+        &self,
+        _cx: &Context<'_>,
+        current: &SecretValue,
+        random: Option<Password>,
+    ) -> Result<SecretValue> {
+        let current = self.parse(current, "AWSCURRENT")?;
+        let user = self.new_user(&current)?;
+        let password = random.ok_or_else(|| Error::PasswordUnusable { why: "none was made".to_owned() })?;
+        self.check_password(&password)?;
+        Ok(current.with(&user, &password).map_err(|why| Error::ValueUnusable { why })?)
+    }
+
+    async fn set(&self, cx: &Context<'_>, versions: &Versions) -> Result<Done> {
+        match self.settings.strategy {
+            StrategyKind::SingleUser => single_user::set(self, cx, versions).await,
+            StrategyKind::MasterUser => alternating::set(self, cx, versions).await,
+        }
+    }
+
+    async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
+        let pending = self.parse(pending, "AWSPENDING")?;
+        let mut pauses = TEST_AGAIN_AFTER.iter();
+        let mut session = loop {
+            match (self.log_in(cx, &pending, "AWSPENDING").await, pauses.next()) {
+                (Ok(session), _) => break session,
+                (Err(LoginError::Refused { said }), Some(pause)) if cx.remaining() > *pause * 2 => {
+                    cx.warn(format!("the new password is not accepted yet ({said}); trying again"));
+                    tokio::time::sleep(*pause).await;
+                }
+                (Err(cause), _) => {
+                    return Err(connect::failed(&self.login(&pending), "AWSPENDING", cause).into());
+                }
+            }
+        };
+        let probe = self.engine.probe(&mut session).await;
+        self.engine.log_out(session).await;
+        probe.map_err(|cause| self.statement(&pending, &pending.username, cause))?;
+        Ok(Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username)))
+    }
+}
+
+impl<E: Engine> DatabaseRotator<E> {
+    /// A statement that failed.
+    pub(crate) fn statement(&self, secret: &DatabaseSecret, user: &str, cause: crate::EngineError) -> Error {
+        Error::Statement { place: secret.place(), user: user.to_owned(), cause: Box::new(cause) }
+    }
+}

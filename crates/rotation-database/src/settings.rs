@@ -1,0 +1,99 @@
+//! The settings of a database function.
+
+use rotation::settings::{Source, choice, number};
+use rotation::{PasswordSettings, Result};
+
+use crate::schema::EngineSpec;
+use crate::tls::{Authorities, TlsMode};
+
+/// How passwords are rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrategyKind {
+    /// The user changes its own password.
+    SingleUser,
+    /// A master user keeps two users, of which one is current.
+    MasterUser,
+}
+
+impl StrategyKind {
+    /// The name in `ROTATION_STRATEGY` and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SingleUser => "single-user",
+            Self::MasterUser => "master-user",
+        }
+    }
+}
+
+/// The settings of a database function, from its environment.
+#[derive(Debug)]
+pub struct Settings {
+    /// `ROTATION_STRATEGY`; single user by default.
+    pub strategy: StrategyKind,
+    /// `TLS_MODE`.
+    pub tls_mode: TlsMode,
+    /// Trusted authorities: the built-in ones and `TLS_CA_FILE`.
+    pub authorities: Authorities,
+    /// How new passwords are made.
+    pub password: PasswordSettings,
+    /// `USERNAME_CHARACTER_LIMIT`.
+    pub user_name_limit: Option<u32>,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`rotation::Error::Setting`] naming the variable that cannot be used.
+    pub fn read(source: Source<'_>, spec: &EngineSpec) -> Result<Self> {
+        let strategies = [
+            (StrategyKind::SingleUser.name(), StrategyKind::SingleUser),
+            (StrategyKind::MasterUser.name(), StrategyKind::MasterUser),
+        ];
+        let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer)];
+        let user_name_limit = match source("USERNAME_CHARACTER_LIMIT") {
+            Some(_) => Some(number(source, "USERNAME_CHARACTER_LIMIT", 0, 1..=1024)?),
+            None => None,
+        };
+        Ok(Self {
+            strategy: choice(source, "ROTATION_STRATEGY", &strategies)?.unwrap_or(StrategyKind::SingleUser),
+            tls_mode: choice(source, "TLS_MODE", &modes)?.unwrap_or(TlsMode::Require),
+            authorities: Authorities::read(source)?,
+            password: PasswordSettings::read(source, spec.password_length, spec.password_excluded)?,
+            user_name_limit,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{ORACLE, POSTGRES};
+
+    #[test]
+    fn the_defaults_are_those_of_aws_s_own_functions() {
+        let none = |_: &str| None;
+        let settings = Settings::read(&none, &POSTGRES).unwrap();
+        assert_eq!(settings.password.exclude_characters, ":/@\"'\\");
+        assert_eq!((settings.password.length, settings.tls_mode), (32, TlsMode::Require));
+        assert!(settings.password.require_each_included_type);
+        assert_eq!(Settings::read(&none, &ORACLE).unwrap().password.length, 30);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_names_its_variable() {
+        for name in [
+            "ROTATION_STRATEGY",
+            "TLS_MODE",
+            "PASSWORD_LENGTH",
+            "EXCLUDE_NUMBERS",
+            "TLS_CA_FILE",
+            "USERNAME_CHARACTER_LIMIT",
+        ] {
+            let source = move |asked: &str| (asked == name).then(|| "/no/such thing".to_owned());
+            let error = Settings::read(&source, &POSTGRES).unwrap_err();
+            assert_eq!(error.error_type(), "InvalidSetting");
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Which credential is used for what, and when to refuse.
+
+pub(crate) mod alternating;
+pub(crate) mod single_user;
+
+use crate::schema::EngineSpec;
+
+/// The two users that alternate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPair {
+    /// The user that a person made; its privileges count.
+    pub base: String,
+    /// The one that is kept in step with it.
+    pub alternate: String,
+}
+
+impl UserPair {
+    /// The pair that `user` belongs to: a name with the engine's suffix is the alternate of the name without.
+    pub fn of(user: &str, spec: &EngineSpec) -> Self {
+        let suffix = spec.alternate_suffix;
+        let base = match user.len().checked_sub(suffix.len()).and_then(|at| user.split_at_checked(at)) {
+            Some((base, end)) if !base.is_empty() && end.eq_ignore_ascii_case(suffix) => base,
+            _ => return Self { base: user.to_owned(), alternate: format!("{user}{suffix}") },
+        };
+        Self { base: base.to_owned(), alternate: user.to_owned() }
+    }
+
+    /// The other one of the two.
+    pub fn other_than(&self, user: &str) -> &str {
+        if user == self.alternate { &self.base } else { &self.alternate }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::POSTGRES;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_name_that_is_only_the_suffix_is_a_base() {
+        assert_eq!(UserPair::of("_clone", &POSTGRES).alternate, "_clone_clone");
+    }
+
+    proptest! {
+        #[test]
+        fn alternating_twice_comes_back(user in "\\PC{1,40}") {
+            let other = UserPair::of(&user, &POSTGRES).other_than(&user).to_owned();
+            prop_assert_ne!(&other, &user);
+            let pair = UserPair::of(&other, &POSTGRES);
+            prop_assert_eq!(pair.other_than(&other), user);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Alternating users: a master keeps two users, of which one is current while the other gets a new password.
+
+use rotation::{Context, Done, Result, Versions};
+
+use crate::connect;
+use crate::engine::{Copied, Engine, Login, UserCopy};
+use crate::error::{Error, Tried};
+use crate::login_error::LoginError;
+use crate::master::Master;
+use crate::rotator::DatabaseRotator;
+use crate::secret::{DatabaseSecret, Ssl};
+use crate::strategy::UserPair;
+use crate::tls::Policy;
+
+/// Shows the current credential valid, then lets the master bring the other user in step.
+///
+/// The order is the confused-deputy rule: whoever may write a secret must not get a master to act on a server or
+/// a user that the secret's own credential does not open.
+pub(crate) async fn set<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    versions: &Versions,
+) -> Result<Done> {
+    let (current, pending) = rotator.parse_both(versions)?;
+    let pair = UserPair::of(&current.username, E::SPEC);
+    let expected = pair.other_than(&current.username);
+    if pending.username != expected {
+        return Err(Error::UserMismatch {
+            expected: expected.to_owned(),
+            current: current.username,
+            pending: pending.username,
+        }
+        .into());
+    }
+    match rotator.log_in(cx, &current, "AWSCURRENT").await {
+        Ok(session) => rotator.engine.log_out(session).await,
+        Err(cause) if cause.other_password_may_help() => {
+            return already_set(rotator, cx, &current, &pending, cause).await;
+        }
+        Err(cause) => {
+            return Err(connect::failed(&rotator.login(&current), "AWSCURRENT", cause).into());
+        }
+    }
+    let master = Master::fetch(cx, &current, E::SPEC).await?;
+    by_master(rotator, cx, &master, &pair, &pending).await
+}
+
+/// The current password is refused: the rotation can still go on when an earlier attempt has finished the step.
+async fn already_set<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    current: &DatabaseSecret,
+    pending: &DatabaseSecret,
+    refused: LoginError,
+) -> Result<Done> {
+    let mut tried = vec![Tried { label: "AWSCURRENT", result: format!("{}, {refused}", current.username) }];
+    match rotator.log_in(cx, pending, "AWSPENDING").await {
+        Ok(session) => {
+            rotator.engine.log_out(session).await;
+            Ok(Done::before(format!(
+                "{} accepts the pending password of {} already: an earlier attempt had set it.",
+                pending.place(),
+                pending.username
+            ))
+            .note(format!("The current password of {} is refused.", current.username)))
+        }
+        Err(cause) if cause.other_password_may_help() => {
+            tried.push(Tried { label: "AWSPENDING", result: format!("{}, {cause}", pending.username) });
+            Err(Error::CredentialsRefused {
+                place: current.place(),
+                user: current.username.clone(),
+                tried,
+                also_means: E::SPEC.refused_also_means,
+            }
+            .into())
+        }
+        Err(cause) => Err(connect::failed(&rotator.login(pending), "AWSPENDING", cause).into()),
+    }
+}
+
+async fn by_master<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    master: &Master,
+    pair: &UserPair,
+    pending: &DatabaseSecret,
+) -> Result<Done> {
+    let credential = &master.secret;
+    let login = Login {
+        user: &credential.username,
+        password: &credential.password,
+        // The application's own database first: what its users own is there.
+        database: pending.database.as_deref().or(credential.database.as_deref()),
+        ..rotator.login(pending)
+    };
+    // The stricter of the two secrets: a master password must not travel worse protected than its own secret says.
+    let ssl = if credential.ssl == Ssl::Required { Ssl::Required } else { pending.ssl };
+    let policy = Policy::of(ssl, rotator.settings.tls_mode);
+    cx.doing(format!("logging in to {} as master {}", pending.place(), credential.username));
+    let mut session = connect::log_in(&rotator.engine, cx, &login, policy)
+        .await
+        .map_err(|cause| connect::failed(&login, &master.arn, cause))?;
+
+    let turn = &pending.username;
+    cx.doing(format!(
+        "bringing {} in step with {} and setting the password of {turn}",
+        pair.alternate, pair.base
+    ));
+    let copy = UserCopy {
+        master: &credential.username,
+        base: &pair.base,
+        alternate: &pair.alternate,
+        turn,
+        password: &pending.password,
+    };
+    let copied = rotator.engine.copy_user(&mut session, &copy).await;
+    rotator.engine.log_out(session).await;
+    match copied {
+        Ok(copied) => Ok(describe(&copied, pair, turn)),
+        Err(cause) => Err(rotator.statement(pending, &credential.username, cause).into()),
+    }
+}
+
+fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {
+    let UserPair { base, alternate } = pair;
+    let mut what = match (copied.created, copied.changes.is_empty()) {
+        (true, _) => format!("Created {alternate} with all that {base} may do"),
+        (false, true) => format!("{alternate} was in step with {base}"),
+        (false, false) => format!("Brought {alternate} in step with {base}"),
+    };
+    if !copied.changes.is_empty() {
+        what.push_str(&format!(" ({})", copied.changes.join(", ")));
+    }
+    what.push_str(&format!("; set the password of {turn}."));
+    let mut done = Done::now(what);
+    done.notes.extend(copied.notes.iter().cloned());
+    done
+}

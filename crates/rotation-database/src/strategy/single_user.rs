@@ -1,0 +1,122 @@
+//! Single user: the user changes its own password.
+
+use rotation::{Context, Done, Result, Versions};
+
+use crate::connect;
+use crate::engine::{Engine, PasswordChange};
+use crate::error::{Error, Tried};
+use crate::login_error::LoginError;
+use crate::rotator::DatabaseRotator;
+use crate::secret::DatabaseSecret;
+
+/// Logs in with the current password and changes it.
+///
+/// In an ordinary rotation the current password works, and no other is tried. When it is refused, an earlier
+/// attempt may have changed it already (then the pending one works), or `AWSCURRENT` was moved by hand (then the
+/// previous one may). Any other failure ends the search: no password mends it, and each refused one counts
+/// towards a lock-out.
+pub(crate) async fn set<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    versions: &Versions,
+) -> Result<Done> {
+    let (current, pending) = rotator.parse_both(versions)?;
+    if current.username != pending.username {
+        return Err(Error::UserMismatch {
+            expected: current.username.clone(),
+            current: current.username,
+            pending: pending.username,
+        }
+        .into());
+    }
+    let mut tried = Vec::new();
+
+    if let Some(session) = attempt(rotator, cx, &current, "AWSCURRENT", &mut tried).await? {
+        return change(rotator, cx, session, &current, &pending, "AWSCURRENT").await;
+    }
+    if let Some(session) = attempt(rotator, cx, &pending, "AWSPENDING", &mut tried).await? {
+        rotator.engine.log_out(session).await;
+        return Ok(Done::before(format!(
+            "{} accepts the pending password of {} already: an earlier attempt had set it.",
+            pending.place(),
+            pending.username
+        )));
+    }
+    if let Some(previous) = previous(rotator, cx, &current, &mut tried).await?
+        && let Some(session) = attempt(rotator, cx, &previous, "AWSPREVIOUS", &mut tried).await?
+    {
+        let done = change(rotator, cx, session, &previous, &pending, "AWSPREVIOUS").await?;
+        return Ok(done.note("The database still had the password of AWSPREVIOUS, not of AWSCURRENT."));
+    }
+    Err(Error::CredentialsRefused {
+        place: current.place(),
+        user: current.username,
+        tried,
+        also_means: E::SPEC.refused_also_means,
+    }
+    .into())
+}
+
+/// One login; `None` when the password was refused and another may be tried.
+async fn attempt<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    secret: &DatabaseSecret,
+    label: &'static str,
+    tried: &mut Vec<Tried>,
+) -> Result<Option<E::Session>> {
+    match rotator.log_in(cx, secret, label).await {
+        Ok(session) => Ok(Some(session)),
+        Err(LoginError::Refused { said }) => {
+            cx.warn(format!("the password of {label} is refused: {said}"));
+            tried.push(Tried { label, result: said });
+            Ok(None)
+        }
+        Err(cause) => Err(connect::failed(&rotator.login(secret), label, cause).into()),
+    }
+}
+
+/// The previous version, when its password is worth trying: checked before anything is sent to a server.
+async fn previous<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    current: &DatabaseSecret,
+    tried: &mut Vec<Tried>,
+) -> Result<Option<DatabaseSecret>> {
+    const LABEL: &str = "AWSPREVIOUS";
+    let mut skip = |why: &str| tried.push(Tried { label: LABEL, result: format!("not tried, {why}") });
+    let Some(value) = cx.previous().await? else {
+        skip("there is none");
+        return Ok(None);
+    };
+    let Ok(previous) = rotator.parse(&value, LABEL) else {
+        skip("it is not a usable secret");
+        return Ok(None);
+    };
+    if previous.username != current.username || !previous.same_server(current) {
+        skip("it is for another user or server");
+        return Ok(None);
+    }
+    if previous.password == current.password {
+        skip("it is the same password as AWSCURRENT");
+        return Ok(None);
+    }
+    Ok(Some(previous))
+}
+
+async fn change<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    mut session: E::Session,
+    old: &DatabaseSecret,
+    new: &DatabaseSecret,
+    label: &str,
+) -> Result<Done> {
+    let user = &new.username;
+    cx.doing(format!("changing the password of {user}"));
+    let change = PasswordChange { user, old: Some(&old.password), new: &new.password };
+    let changed = rotator.engine.change_password(&mut session, &change).await;
+    rotator.engine.log_out(session).await;
+    changed.map_err(|cause| rotator.statement(new, user, cause))?;
+    Ok(Done::now(format!("Logged in to {} as {user} ({label}) and changed the password.", new.place())))
+}

