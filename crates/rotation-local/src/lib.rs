@@ -1,1 +1,21 @@
-//! x
+//! AWS Secrets Manager on loopback, and the trigger that drives a rotation function as the service does.
+//!
+//! A function is any program that speaks the [Lambda Runtime API][runtime], or the URL of a Lambda Invoke endpoint.
+//! Nothing here depends on the rotation crates: any rotation function can be driven.
+//!
+//! [runtime]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+
+pub mod cli;
+mod demo;
+mod function;
+mod journal;
+mod progress;
+mod rotate;
+mod serve;
+mod service;
+pub mod throwaway;
+mod trigger;
+
+pub use function::{Function, FunctionError, Program};
+pub use service::{Call, Fault, Service, ServiceError, Store, When};
+pub use trigger::{Attempt, Observer, Rotation, StepReport, rotate_secret};

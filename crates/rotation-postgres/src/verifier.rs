@@ -12,7 +12,7 @@ use rotation_database::Password;
 use zeroize::Zeroizing;
 
 /// `scram_iterations` of servers that do not say (before 16).
-pub const DEFAULT_ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
+pub(crate) const DEFAULT_ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 const SALT_BYTES: usize = 16;
 
 /// What the server's `password_encryption` asks for.

@@ -1,5 +1,6 @@
 //! The four steps, as far as they are the same for every credential.
 
+use std::pin::Pin;
 use std::time::SystemTime;
 
 use crate::context::Context;
@@ -24,14 +25,15 @@ pub async fn perform<R: Rotator>(
     let deadline = Deadline::at(deadline);
     deadline.doing("reading the secret from Secrets Manager");
     let cx = Context { event, manager, deadline: &deadline };
-    let step = async {
+    // Boxed: the futures of a driver inside a strategy inside a step are too deep for the compiler otherwise.
+    let step: Pin<Box<dyn Future<Output = Result<Done>> + Send>> = Box::pin(async {
         match event.step {
             Step::Create => create(rotator, &cx).await,
             Step::Set => set(rotator, &cx).await,
             Step::Test => test(rotator, &cx).await,
             Step::Finish => finish(rotator, &cx).await,
         }
-    };
+    });
     let done = deadline.keep(step).await?;
     Ok(Record::of(event, done))
 }

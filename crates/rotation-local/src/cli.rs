@@ -1,0 +1,104 @@
+//! The commands.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{demo, rotate, serve};
+
+/// AWS Secrets Manager on loopback, and the trigger that drives a rotation function through its four steps.
+#[derive(Debug, Parser)]
+#[command(name = "rotation-local", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Rotate secrets of a throw-away database server, and show the proof
+    Demo(DemoArgs),
+    /// Rotate the secret of your own database
+    Rotate(RotateArgs),
+    /// Serve Secrets Manager for the AWS CLI and SDKs, and run rotations when asked
+    Serve(ServeArgs),
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The function to drive [default: rotation-postgres beside this program]
+    #[arg(long)]
+    pub(crate) function: Option<PathBuf>,
+    /// How often each secret is rotated
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) times: u32,
+    /// Show the function's log lines
+    #[arg(long)]
+    pub(crate) verbose: bool,
+}
+
+/// Options of `rotate`.
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// The function: a program, or the URL of a Lambda Invoke endpoint, URL#NAME to name the function there
+    #[arg(long)]
+    pub(crate) function: String,
+    /// A file with the secret's JSON: engine, host, port, username, password, dbname
+    #[arg(long)]
+    pub(crate) secret: PathBuf,
+    /// A file with the master secret's JSON: rotates with alternating users
+    #[arg(long)]
+    pub(crate) master: Option<PathBuf>,
+    /// How often
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) times: u32,
+    /// Where the new secret goes [default: back into the file of --secret]
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Do not ask before changing anything
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print the new secret with its password
+    #[arg(long)]
+    pub(crate) show_passwords: bool,
+    /// Show the function's log lines
+    #[arg(long)]
+    pub(crate) verbose: bool,
+    /// Port of the local Secrets Manager (for a function behind a URL, which must be told the endpoint)
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Port on 127.0.0.1
+    #[arg(long, default_value_t = 4680)]
+    pub(crate) port: u16,
+    /// A function: its name, and a program or the URL of a Lambda Invoke endpoint (may be given several times)
+    #[arg(long = "function", value_name = "NAME=PATH-or-URL")]
+    pub(crate) functions: Vec<String>,
+    /// Show the functions' log lines
+    #[arg(long)]
+    pub(crate) verbose: bool,
+}
+
+/// Runs the command of the command line.
+pub async fn main() -> ExitCode {
+    // The driver of the demonstration and the certificates need one TLS provider; a second call changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let done = match Cli::parse().command {
+        Command::Demo(args) => demo::demo(&args).await,
+        Command::Rotate(args) => rotate::rotate(&args).await,
+        Command::Serve(args) => serve::serve(&args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

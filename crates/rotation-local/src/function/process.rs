@@ -1,0 +1,152 @@
+//! A function as a process of its own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+
+use super::runtime_api::RuntimeApi;
+use super::{FunctionError, TIMEOUT};
+
+/// Takes the lines that a function writes.
+type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A program that speaks the Lambda Runtime API.
+pub struct Program {
+    path: PathBuf,
+    environment: BTreeMap<String, String>,
+    timeout: Duration,
+    log: LogSink,
+    running: tokio::sync::Mutex<Option<Running>>,
+    process_id: Mutex<Option<u32>>,
+}
+
+struct Running {
+    api: RuntimeApi,
+    child: Child,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").field("path", &self.path).finish()
+    }
+}
+
+impl Program {
+    /// A program that is started when it is first invoked.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self {
+            path: path.as_ref().to_owned(),
+            environment: BTreeMap::new(),
+            timeout: TIMEOUT,
+            log: Arc::new(|_| {}),
+            running: tokio::sync::Mutex::default(),
+            process_id: Mutex::default(),
+        }
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sets the time-out of an invocation.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Hands every line that the function writes to `log`.
+    #[must_use]
+    pub fn log(mut self, log: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.log = Arc::new(log);
+        self
+    }
+
+    /// The process, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        *self.process_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn invoke(&self, event: &Value) -> Result<Value, FunctionError> {
+        let mut slot = self.running.lock().await;
+        let mut running = match slot.take() {
+            Some(running) => running,
+            None => self.start().await?,
+        };
+        let answer = running.api.offer(event.clone(), self.timeout);
+        let result = tokio::select! {
+            answer = answer => answer.unwrap_or_else(|_| Err(FunctionError::new("Runtime.Unknown", "no answer"))),
+            status = running.child.wait() => {
+                self.note(None);
+                return Err(running.api.init_error().unwrap_or_else(|| exited(status)));
+            }
+            () = tokio::time::sleep(self.timeout) => {
+                running.api.withdraw();
+                let _ = running.child.kill().await;
+                self.note(None);
+                return Err(FunctionError::new(
+                    "Sandbox.Timedout",
+                    format!("Task timed out after {:.2} seconds", self.timeout.as_secs_f64()),
+                ));
+            }
+        };
+        *slot = Some(running);
+        result
+    }
+
+    fn note(&self, process_id: Option<u32>) {
+        *self.process_id.lock().unwrap_or_else(PoisonError::into_inner) = process_id;
+    }
+
+    async fn start(&self) -> Result<Running, FunctionError> {
+        let cannot = |error: std::io::Error| {
+            FunctionError::new("Local.CannotStart", format!("{}: {error}", self.path.display()))
+        };
+        let api = RuntimeApi::start().await.map_err(cannot)?;
+        let mut child = Command::new(&self.path)
+            .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "local")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/local")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
+            .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(cannot)?;
+        self.note(child.id());
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(pass_on(stdout, Arc::clone(&self.log)));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(pass_on(stderr, Arc::clone(&self.log)));
+        }
+        Ok(Running { api, child })
+    }
+}
+
+async fn pass_on(stream: impl AsyncRead + Unpin, log: LogSink) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        log(&line);
+    }
+}
+
+fn exited(status: std::io::Result<ExitStatus>) -> FunctionError {
+    let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    FunctionError::new("Runtime.ExitError", format!("the function ended without an answer ({how})"))
+}

@@ -1,0 +1,141 @@
+//! The [Lambda Runtime API][doc], for one function at a time.
+//!
+//! [doc]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, oneshot};
+
+use super::FunctionError;
+
+type Answer = Result<Value, FunctionError>;
+
+/// A Runtime API that is up.
+#[derive(Debug, Clone)]
+pub(crate) struct RuntimeApi {
+    pub(crate) address: SocketAddr,
+    state: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    next: Option<(String, Value, Duration)>,
+    waiting: HashMap<String, oneshot::Sender<Answer>>,
+    init_error: Option<FunctionError>,
+}
+
+impl RuntimeApi {
+    pub(crate) async fn start() -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let api = Self { address: listener.local_addr()?, state: Arc::default() };
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .with_state(Arc::clone(&api.state));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(api)
+    }
+
+    /// Hands over an event; the answer comes through the receiver.
+    pub(crate) fn offer(&self, event: Value, timeout: Duration) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let id = uuid::Uuid::new_v4().to_string();
+        let mut queue = self.state.lock();
+        queue.waiting.insert(id.clone(), sender);
+        queue.next = Some((id, event, timeout));
+        drop(queue);
+        self.state.arrived.notify_one();
+        receiver
+    }
+
+    /// Withdraws an event that was not taken.
+    pub(crate) fn withdraw(&self) {
+        self.state.lock().next = None;
+    }
+
+    /// What the function said when it could not start.
+    pub(crate) fn init_error(&self) -> Option<FunctionError> {
+        self.state.lock().init_error.take()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, id: &str, answer: Answer) -> Response {
+        match self.lock().waiting.remove(id) {
+            Some(waiting) => {
+                // Nobody waits any more after a time-out.
+                let _ = waiting.send(answer);
+                (StatusCode::ACCEPTED, json!({"status": "OK"}).to_string()).into_response()
+            }
+            None => (StatusCode::BAD_REQUEST, json!({"errorType": "InvalidRequestID"}).to_string())
+                .into_response(),
+        }
+    }
+}
+
+async fn next(State(shared): State<Arc<Shared>>) -> Response {
+    let (id, event, timeout) = loop {
+        let arrived = shared.arrived.notified();
+        if let Some(next) = shared.lock().next.take() {
+            break next;
+        }
+        arrived.await;
+    };
+    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + timeout;
+    let headers = [
+        ("lambda-runtime-aws-request-id", id),
+        ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:us-east-1:123456789012:function:local".to_owned(),
+        ),
+        ("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned()),
+    ];
+    let mut response = ([(header::CONTENT_TYPE, "application/json")], event.to_string()).into_response();
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> Response {
+    let answer = serde_json::from_slice(&body)
+        .map_err(|_| FunctionError::new("Local.NotJson", "the function's answer is not JSON"));
+    shared.answer(&id, answer)
+}
+
+async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> Response {
+    let error = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    shared.answer(&id, Err(FunctionError::from_json(&error)))
+}
+
+async fn init_error(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let error = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    shared.lock().init_error = Some(FunctionError::from_json(&error));
+    (StatusCode::ACCEPTED, json!({"status": "OK"}).to_string()).into_response()
+}

@@ -1,0 +1,89 @@
+//! A rotation of a person's own database, on disk: should this program die, no password is lost.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::service::Store;
+
+/// The state of a rotation beside the secret's file, readable by its owner alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Journal {
+    path: PathBuf,
+}
+
+impl Journal {
+    /// The journal of a secret's file: `secret.json.rotation`.
+    pub(crate) fn beside(secret: &Path) -> Self {
+        let mut path = secret.as_os_str().to_owned();
+        path.push(".rotation");
+        Self { path: path.into() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What an earlier run has left.
+    pub(crate) fn read(&self) -> Result<Option<Store>> {
+        match fs::read(&self.path) {
+            Ok(bytes) => {
+                let store = serde_json::from_slice(&bytes);
+                Ok(Some(store.with_context(|| format!("{} cannot be read", self.path.display()))?))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("{} cannot be read", self.path.display())),
+        }
+    }
+
+    pub(crate) fn write(&self, store: &Store) -> Result<()> {
+        write_whole(&self.path, &serde_json::to_vec_pretty(store)?)
+    }
+
+    pub(crate) fn remove(&self) -> Result<()> {
+        fs::remove_file(&self.path).with_context(|| format!("{} cannot be removed", self.path.display()))
+    }
+}
+
+/// Writes a file as a whole or not at all, readable by its owner alone (or as it was before).
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mode = fs::metadata(path).map_or(0o600, |meta| meta.permissions().mode() & 0o777);
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    let write = || -> std::io::Result<()> {
+        // One that is left over may have any mode.
+        let _ = fs::remove_file(&new);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        // The name must be on disk as well before anything is changed in the database.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_comes_back_and_only_its_owner_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::beside(&folder.path().join("secret.json"));
+        assert!(journal.read().unwrap().is_none());
+        let mut store = Store::default();
+        store.create("us-east-1", "s", Some("value".into()), None).unwrap();
+        journal.write(&store).unwrap();
+        assert_eq!(fs::metadata(journal.path()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(journal.read().unwrap().unwrap().find("s").unwrap().arn, store.find("s").unwrap().arn);
+        journal.remove().unwrap();
+        assert!(journal.read().unwrap().is_none());
+    }
+}

@@ -1,0 +1,71 @@
+//! What a person sees while a rotation runs.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use crate::trigger::{Observer, StepReport};
+
+/// Shows each step as it runs: a spinner on a terminal, and one line when it has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    spinner: Option<ProgressBar>,
+}
+
+impl Observer for Progress {
+    fn begins(&mut self, step: &'static str, _attempt: u32) {
+        if stderr().is_terminal() {
+            let spinner = ProgressBar::new_spinner().with_message(step);
+            if let Ok(style) = ProgressStyle::with_template("    {spinner} {msg} {elapsed}") {
+                spinner.set_style(style);
+            }
+            spinner.enable_steady_tick(Duration::from_millis(100));
+            self.spinner = Some(spinner);
+        }
+    }
+
+    fn ended(&mut self, report: &StepReport) {
+        if let Some(spinner) = self.spinner.take() {
+            spinner.finish_and_clear();
+        }
+        let took = report.took.as_millis();
+        match &report.result {
+            Ok(record) => {
+                say(&format!("    ✓ {:<13}{took:>5} ms  {}", report.step, text(record, "did")));
+                for note in record.get("notes").and_then(Value::as_array).into_iter().flatten() {
+                    say(&format!("      note: {}", note.as_str().unwrap_or_default()));
+                }
+            }
+            Err(error) => say(&format!(
+                "    ✗ {:<13}{took:>5} ms  {}\n      {}",
+                report.step, error.error_type, error.message
+            )),
+        }
+    }
+
+    fn repeats(&mut self, after: Duration) {
+        say(&format!(
+            "    the whole rotation is repeated in {:.1} s, as the service does",
+            after.as_secs_f64()
+        ));
+    }
+}
+
+/// Prints a line. A reader that has gone away (`| head`) must not end a rotation half-way.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
+}
+
+/// Announces something that takes time, and says how long it took.
+pub(crate) fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    say(&format!("  {what} ({:.1} s)", start.elapsed().as_secs_f64()));
+    result
+}
+
+fn text<'a>(record: &'a Value, name: &str) -> &'a str {
+    record.get(name).and_then(Value::as_str).unwrap_or("")
+}

@@ -1,0 +1,165 @@
+//! `rotation-local rotate`: a person's own database.
+
+use std::fs;
+use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
+use std::path::{Path, absolute};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+
+use crate::cli::RotateArgs;
+use crate::function::Function;
+use crate::journal::{Journal, write_whole};
+use crate::progress::{Progress, say};
+use crate::serve::program;
+use crate::service::{CURRENT, PENDING, Service};
+use crate::trigger::{Attempt, rotate_secret};
+
+const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
+const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
+
+pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
+    let secret_file = absolute(&args.secret)?;
+    let out = absolute(args.out.as_ref().unwrap_or(&args.secret))?;
+    let mut secret = read_json(&secret_file, "--secret")?;
+    let master = args.master.as_deref().map(|path| read_json(path, "--master")).transpose()?;
+    if !args.function.starts_with("http") && !Path::new(&args.function).exists() {
+        bail!("--function: there is no file {}; build it first (cargo build --release)", args.function);
+    }
+    let journal = Journal::beside(&out);
+    let left_over = journal.read()?;
+
+    confirm(args, &secret, left_over.is_some())?;
+
+    let service = Service::start(args.port).await?;
+    let masters_arn = secret.get("masterarn").and_then(Value::as_str).map(str::to_owned);
+    if let Some(master) = &master {
+        let arn = masters_arn.clone().unwrap_or_else(|| MASTER.to_owned());
+        secret.insert("masterarn".into(), arn.as_str().into());
+        service.put_secret("local/master", &arn, &Value::Object(master.clone()).to_string())?;
+    }
+    match left_over {
+        Some(store) => service.with_store(|all| all.secrets.extend(store.secrets)),
+        None => service.put_secret("local/secret", SECRET, &Value::Object(secret).to_string())?,
+    }
+    let own_journal = journal.clone();
+    service.set_persist(move |store| {
+        // The master's password stays in its own file.
+        let mut store = store.clone();
+        store.secrets.retain(|name, _| name != "local/master");
+        own_journal.write(&store)
+    });
+
+    let function = match Function::parse(&args.function, "function") {
+        Function::Program(_) => {
+            let mut program =
+                program(&absolute(&args.function)?.to_string_lossy(), &service.endpoint(), args.verbose);
+            if master.is_some() {
+                program = program.env("ROTATION_STRATEGY", "master-user");
+            }
+            program.into()
+        }
+        url => {
+            say(&format!(
+                "The function must have SECRETS_MANAGER_ENDPOINT={} (see --port).",
+                service.endpoint()
+            ));
+            url
+        }
+    };
+
+    for time in 1..=args.times {
+        say(&format!("  rotation {time} of {}", args.times));
+        let unfinished = service.with_store(|store| {
+            let secret = store.find(SECRET).ok()?;
+            let pending = secret.labelled(PENDING)?;
+            (secret.labelled(CURRENT) != Some(pending)).then(|| pending.to_owned())
+        });
+        let mut request = json!({"SecretId": SECRET, "RotationLambdaARN": "local"});
+        if let Some(token) = unfinished {
+            say("    going on with the version that an earlier run has left");
+            request["ClientRequestToken"] = token.into();
+        }
+        let staged = service.perform("RotateSecret", &request)?;
+        let token = staged["VersionId"].as_str().unwrap_or_default();
+        let rotation =
+            rotate_secret(&service, &function, SECRET, token, Attempt::default(), &mut Progress::default())
+                .await;
+        if let Some(error) = rotation.failed {
+            bail!(
+                "the rotation was given up: {}.\nNothing is lost: the versions, with their passwords, are in {} \
+                 (readable by you alone).\nWhen the cause is mended, the same command goes on from there.",
+                error.error_type,
+                journal.path().display()
+            );
+        }
+    }
+
+    let current = service.perform("GetSecretValue", &json!({"SecretId": SECRET}))?;
+    let mut value: Map<String, Value> =
+        serde_json::from_str(current["SecretString"].as_str().unwrap_or_default())?;
+    if master.is_some() && masters_arn.is_none() {
+        value.remove("masterarn");
+    }
+    let mut text = serde_json::to_string_pretty(&value)?;
+    text.push('\n');
+    write_whole(&out, text.as_bytes())?;
+    journal.remove()?;
+    say(&format!(
+        "\nThe new secret is in {} (user {}).",
+        out.display(),
+        value["username"].as_str().unwrap_or("?")
+    ));
+    if args.show_passwords {
+        say(&text);
+    }
+    Ok(())
+}
+
+fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Result<()> {
+    let text = |key: &str| match secret.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => "(not given)".to_owned(),
+    };
+    say(&format!(
+        "This changes the password of user {}{} on {} at {}, {} time(s).",
+        text("username"),
+        if args.master.is_some() { " and of its alternate user" } else { "" },
+        text("engine"),
+        text("host"),
+        args.times
+    ));
+    if resumes {
+        say("It goes on with a rotation that an earlier run has left.");
+    }
+    if args.yes {
+        return Ok(());
+    }
+    if !stdin().is_terminal() {
+        bail!("nothing was changed: add --yes to go ahead without being asked");
+    }
+    let _ = write!(stdout(), "Go ahead? [y/N] ");
+    let _ = stdout().flush();
+    let mut answer = String::new();
+    stdin().lock().read_line(&mut answer)?;
+    if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        bail!("nothing was changed");
+    }
+    Ok(())
+}
+
+fn read_json(path: &Path, option: &str) -> Result<Map<String, Value>> {
+    let text = fs::read_to_string(path).with_context(|| {
+        format!(
+            "{option} {}: cannot be read. It holds what the secret holds, for instance\n  {}",
+            path.display(),
+            r#"{"engine":"postgres","host":"localhost","port":5432,"username":"app","password":"…","dbname":"app"}"#
+        )
+    })?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => bail!("{option} {}: it is JSON, but not an object of keys and values", path.display()),
+        Err(error) => bail!("{option} {}: it is not JSON ({error})", path.display()),
+    }
+}

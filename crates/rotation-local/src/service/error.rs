@@ -1,0 +1,49 @@
+//! The service's refusals, under the names that SDKs know.
+
+use serde_json::json;
+
+/// An error answer of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceError {
+    /// The exception's name, such as `ResourceNotFoundException`.
+    pub code: String,
+    /// The service's words.
+    pub message: String,
+    /// HTTP status.
+    pub status: u16,
+}
+
+impl ServiceError {
+    /// An exception with HTTP status 400, like nearly all.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), status: 400 }
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+    }
+
+    pub(crate) fn parameter(message: impl Into<String>) -> Self {
+        Self::new("InvalidParameterException", message)
+    }
+
+    pub(crate) fn request(message: impl Into<String>) -> Self {
+        Self::new("InvalidRequestException", message)
+    }
+
+    pub(crate) fn exists(message: impl Into<String>) -> Self {
+        Self::new("ResourceExistsException", message)
+    }
+
+    pub(crate) fn body(&self) -> String {
+        json!({"__type": self.code, "Message": self.message}).to_string()
+    }
+}
+
+impl std::fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for ServiceError {}

@@ -1,0 +1,8 @@
+//! Database servers that live in a temporary folder, for the demonstration and the tests.
+
+mod certificates;
+pub mod postgres;
+mod server;
+
+pub use certificates::Certificates;
+pub use server::{Installation, free_port};

@@ -1,0 +1,171 @@
+//! A throw-away PostgreSQL server.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use anyhow::{Context, Result, bail};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tempfile::TempDir;
+
+use super::server::{end, run, wait_until};
+use super::{Certificates, Installation, free_port};
+
+/// The superuser of a throw-away server.
+pub const SUPERUSER: &str = "postgres";
+
+/// How a server is to be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// TLS certificates; `None` turns TLS off.
+    pub certificates: Option<Certificates>,
+    /// Lines for `postgresql.conf`.
+    pub configuration: String,
+    /// Lines for `pg_hba.conf`, before those that let everybody in with a password.
+    pub access_rules: String,
+    /// The superuser's password.
+    pub password: String,
+}
+
+/// A running server; it ends when dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// On localhost.
+    pub port: u16,
+    /// How it was started.
+    pub options: Options,
+    folder: TempDir,
+    child: Child,
+}
+
+/// Looks for an installed server: `POSTGRES_BIN`, else Debian's folders, the newest version first, else the `PATH`.
+pub fn find() -> Option<Installation> {
+    let named = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<_> = versions.map(|entry| entry.path()).collect();
+    versions.sort();
+    let debian = versions.into_iter().rev().map(|version| version.join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path: Vec<_> = std::env::split_paths(&path).collect();
+    let mut places = named.into_iter().chain(debian).chain(on_path);
+    places.find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists()).map(Installation::here)
+}
+
+impl Server {
+    /// Makes a cluster in a temporary folder and starts it.
+    ///
+    /// # Errors
+    /// With the server's own words.
+    pub fn start(installation: &Installation, options: Options) -> Result<Self> {
+        let (folder, seen) = installation.folder()?;
+        let write = |name: &str, text: &str| -> Result<()> {
+            let path = folder.path().join(name);
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            installation.hand_over(&path)
+        };
+        write("password", &options.password)?;
+        let mut initdb = installation.command("initdb");
+        initdb.args([
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "-U",
+            SUPERUSER,
+        ]);
+        initdb.arg("--pgdata").arg(seen.join("data")).arg("--pwfile").arg(seen.join("password"));
+        run(initdb).context("making a PostgreSQL cluster")?;
+
+        let port = free_port()?;
+        let mut configuration = format!(
+            "listen_addresses = 'localhost'\nport = {port}\nunix_socket_directories = '{}'\nfsync = off\n\
+             shared_buffers = 16MB\nmax_connections = 60\nlog_line_prefix = '%m [%p] '\nlog_connections = on\n\
+             log_statement = all\nlog_min_duration_statement = 0\nlc_messages = 'C'\n",
+            seen.display()
+        );
+        if let Some(certificates) = &options.certificates {
+            write("data/server.crt", &certificates.certificate)?;
+            write("data/server.key", &certificates.key)?;
+            configuration.push_str("ssl = on\n");
+        }
+        configuration.push_str(&options.configuration);
+        write("data/postgresql.auto.conf", &configuration)?;
+        let rules = format!(
+            "{}\nlocal all all scram-sha-256\nhost all all all scram-sha-256\n",
+            options.access_rules
+        );
+        write("data/pg_hba.conf", &rules)?;
+
+        let log = File::create(folder.path().join("log"))?;
+        let mut postgres = installation.command("postgres");
+        postgres
+            .arg("-D")
+            .arg(seen.join("data"))
+            .stdout(Stdio::from(log.try_clone()?))
+            .stderr(Stdio::from(log));
+        let child = postgres.spawn().context("starting PostgreSQL")?;
+        let mut server = Self { port, options, folder, child };
+        wait_until("starting PostgreSQL", || {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("PostgreSQL ended ({status}):\n{}", server.log()?);
+            }
+            Ok(server.log()?.contains("database system is ready to accept connections"))
+        })?;
+        Ok(server)
+    }
+
+    /// Everything that the server has logged.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.folder.path().join("log"))?).into_owned())
+    }
+
+    /// How many logins the server has refused for a wrong password so far.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn failed_logins(&self) -> Result<usize> {
+        Ok(self.log()?.matches("password authentication failed for user").count())
+    }
+
+    /// Connects as somebody, over verified TLS if the server has it.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn connect(&self, user: &str, password: &str, database: &str) -> sqlx::Result<PgConnection> {
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("localhost")
+            .port(self.port)
+            .username(user)
+            .password(password)
+            .database(database)
+            .disable_statement_logging();
+        let options = match &self.options.certificates {
+            Some(certificates) => options
+                .ssl_mode(PgSslMode::VerifyFull)
+                .ssl_root_cert_from_pem(certificates.authority.clone().into_bytes()),
+            None => options.ssl_mode(PgSslMode::Disable),
+        };
+        PgConnection::connect_with(&options).await
+    }
+
+    /// Connects as the superuser.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn superuser(&self, database: &str) -> sqlx::Result<PgConnection> {
+        self.connect(SUPERUSER, &self.options.password, database).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Immediate shutdown: nothing in it is to be kept.
+        end(&mut self.child, "QUIT");
+    }
+}

@@ -1,0 +1,118 @@
+//! The trigger: drives a rotation as the service does.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::function::{Function, FunctionError};
+use crate::service::{CURRENT, PENDING, Service};
+
+/// The four steps, in order.
+const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
+/// How often and how fast the whole rotation is repeated. The service's own numbers are not documented.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// Attempts in all.
+    pub most: u32,
+    /// The pause before the second attempt; it doubles after each.
+    pub pause: Duration,
+}
+
+impl Default for Attempt {
+    fn default() -> Self {
+        Self { most: 5, pause: Duration::from_millis(500) }
+    }
+}
+
+/// A step that has been run.
+#[derive(Debug, Clone)]
+pub struct StepReport {
+    /// The step.
+    pub step: &'static str,
+    /// Which attempt of the whole rotation, from 1.
+    pub attempt: u32,
+    /// How long the invocation took.
+    pub took: Duration,
+    /// The function's answer or error.
+    pub result: Result<Value, FunctionError>,
+}
+
+/// A rotation that has ended.
+#[derive(Debug)]
+pub struct Rotation {
+    /// The version rotated to.
+    pub token: String,
+    /// Every step that was run.
+    pub steps: Vec<StepReport>,
+    /// The last error, when it was given up.
+    pub failed: Option<FunctionError>,
+}
+
+/// Is told of each step as it begins and ends.
+pub trait Observer: Send {
+    /// A step begins.
+    fn begins(&mut self, _step: &'static str, _attempt: u32) {}
+    /// A step has ended.
+    fn ended(&mut self, _report: &StepReport) {}
+    /// The whole rotation will be repeated after a pause.
+    fn repeats(&mut self, _after: Duration) {}
+}
+
+impl Observer for () {}
+
+/// Rotates a secret whose version `token` has been staged (by `RotateSecret`).
+pub async fn rotate_secret(
+    service: &Service,
+    function: &Function,
+    secret: &str,
+    token: &str,
+    attempts: Attempt,
+    observer: &mut dyn Observer,
+) -> Rotation {
+    let mut rotation = Rotation { token: token.to_owned(), steps: Vec::new(), failed: None };
+    let mut pause = attempts.pause;
+    for attempt in 1..=attempts.most.max(1) {
+        if attempt > 1 {
+            observer.repeats(pause);
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        rotation.failed = None;
+        for step in STEPS {
+            observer.begins(step, attempt);
+            let event = json!({"Step": step, "SecretId": secret, "ClientRequestToken": token});
+            let start = Instant::now();
+            let result = function.invoke(&event).await;
+            let report = StepReport { step, attempt, took: start.elapsed(), result };
+            observer.ended(&report);
+            let error = report.result.as_ref().err().cloned();
+            rotation.steps.push(report);
+            if error.is_some() {
+                rotation.failed = error;
+                break;
+            }
+        }
+        if rotation.failed.is_none() {
+            rotation.failed = unpromoted(service, secret, token);
+        }
+        if rotation.failed.is_none() {
+            break;
+        }
+    }
+    rotation
+}
+
+/// A rotation has succeeded when `AWSCURRENT` is on the new version, and `AWSPENDING` there or nowhere.
+fn unpromoted(service: &Service, secret: &str, token: &str) -> Option<FunctionError> {
+    service.with_store(|store| match store.find(secret) {
+        Ok(secret) if secret.labelled(CURRENT) != Some(token) => {
+            Some(FunctionError::new("Local.NotPromoted", "finishSecret ended without moving AWSCURRENT"))
+        }
+        Ok(secret) if secret.labelled(PENDING).is_some_and(|id| id != token) => {
+            Some(FunctionError::new("Local.PendingMoved", "AWSPENDING is on another version"))
+        }
+        Ok(_) => None,
+        Err(error) => Some(FunctionError::new("Local.SecretGone", error.message)),
+    })
+}
