@@ -122,7 +122,12 @@ impl Server {
     /// # Errors
     /// When the log cannot be read.
     pub fn log(&self) -> Result<String> {
-        Ok(String::from_utf8_lossy(&fs::read(self.folder.path().join("log"))?).into_owned())
+        Ok(String::from_utf8_lossy(&fs::read(self.log_file())?).into_owned())
+    }
+
+    /// The file of the log.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     /// How many logins the server has refused for a wrong password so far.

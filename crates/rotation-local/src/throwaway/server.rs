@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 /// `nobody`: servers refuse to run as root.
 const NOBODY: u32 = 65534;
 
 /// Where a server's programs are installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installation {
     /// The folder of the programs, as seen from `root`.
     pub bin: PathBuf,
@@ -51,6 +52,11 @@ impl Installation {
         Self { bin: bin.into(), root: None }
     }
 
+    /// The programs of another system, whose root is in a folder of this one.
+    pub fn in_root(root: impl Into<PathBuf>, bin: impl Into<PathBuf>) -> Self {
+        Self { bin: bin.into(), root: Some(root.into()) }
+    }
+
     /// A temporary folder that the server can use: its path here, and its path as the server sees it.
     pub(super) fn folder(&self) -> Result<(TempDir, PathBuf)> {
         let place = self.root.as_deref().map_or_else(std::env::temp_dir, |root| root.join("tmp"));
@@ -75,20 +81,29 @@ impl Installation {
     /// One of the programs, ready to run as a user that is not root.
     pub(super) fn command(&self, program: &str) -> Command {
         let path = self.bin.join(program);
+        let nobody = NOBODY.to_string();
+        let root = self.root.as_deref().unwrap_or(Path::new("/"));
         let mut command = match (&self.root, is_root()) {
-            (Some(root), _) => {
+            (_, true) => {
                 let mut command = Command::new("chroot");
-                command.arg(format!("--userspec={NOBODY}:{NOBODY}")).arg(root).arg(path);
+                command.arg(format!("--userspec={nobody}:{nobody}")).arg(root).arg(path);
                 command
             }
-            (None, true) => {
-                let mut command = Command::new("chroot");
-                command.arg(format!("--userspec={NOBODY}:{NOBODY}")).arg("/").arg(path);
+            // Without root, a user namespace gives the right to change the root folder.
+            (Some(root), false) => {
+                let mut command = Command::new("unshare");
+                command.args(["--user", "--keep-caps", "--wd=/"]);
+                command.arg(format!("--map-user={nobody}")).arg(format!("--map-group={nobody}"));
+                command.arg(format!("--root={}", root.display())).arg(path);
                 command
             }
             (None, false) => Command::new(path),
         };
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(Stdio::null());
         command.current_dir("/");
         command
     }

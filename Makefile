@@ -1,0 +1,34 @@
+# The commands a person types. Each installs what it needs and says so.
+
+TOOLS := $(CURDIR)/target/tools/bin
+export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
+
+.PHONY: help demo test lint format
+
+help:
+	@echo "make demo   rotate a throw-away PostgreSQL with the real function, and show the proof"
+	@echo "make test   all tests, against real servers that the run starts itself"
+	@echo "make lint   formatting, clippy, documentation, licences"
+
+demo:
+	@sh tests/setup.sh demo
+	@echo "building (the first time takes some minutes)"
+	@cargo build --quiet -p rotation-local -p rotation-postgres
+	@target/debug/rotation-local demo
+
+# Servers are started once for the whole run.
+test:
+	@sh tests/setup.sh test
+	cargo build --workspace --all-targets
+	target/debug/with-servers env PATH="$(TOOLS):$$PATH" cargo nextest run --workspace --no-fail-fast
+	cargo test --workspace --doc
+
+lint:
+	@sh tests/setup.sh lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	"$(TOOLS)/cargo-deny" --log-level error check bans licenses sources
+
+format:
+	cargo fmt --all

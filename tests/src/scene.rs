@@ -1,0 +1,341 @@
+//! Users, secrets and a function, for one test on one server.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rotation_local::{Attempt, Function, FunctionError, Program, Rotation, Service, rotate_secret};
+use rotation_postgres::{identifier, literal};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::binary;
+use crate::postgres::Target;
+
+/// The ARN of the master secret of a scene.
+pub const MASTER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/master-AbCdEf";
+/// The ARN of the secret of a scene.
+pub const SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/secret-AbCdEf";
+
+/// One test's own corner of a server, and its own Secrets Manager.
+pub struct Scene {
+    /// The server.
+    pub target: Target,
+    /// Secrets Manager.
+    pub service: Service,
+    /// A user name that no other test has.
+    pub user: String,
+    /// A master, CREATEROLE and no superuser.
+    pub master: String,
+    /// The user's own database, owned by the superuser.
+    pub database: String,
+    log: Arc<Mutex<String>>,
+    passwords: Mutex<Vec<String>>,
+    folder: TempDir,
+    log_start: usize,
+}
+
+/// Passwords that nothing else in a log looks like.
+pub fn new_password() -> String {
+    format!("pw-{}", Uuid::new_v4().simple())
+}
+
+/// Runs statements.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn sql(connection: &mut PgConnection, statements: &str) -> Result<()> {
+    let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(connection).await;
+    done.map(drop).with_context(|| statements.to_owned())
+}
+
+impl Scene {
+    /// Makes a user, its database, a master that may administer it, and both secrets.
+    ///
+    /// # Errors
+    /// When anything cannot be made.
+    pub async fn new(target: &Target) -> Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("{}_{number}", &Uuid::new_v4().simple().to_string()[..8]);
+        Self::with_user(target, &format!("app_{unique}"), &unique).await
+    }
+
+    /// The same with a certain user name.
+    ///
+    /// # Errors
+    /// When anything cannot be made.
+    pub async fn with_user(target: &Target, user: &str, unique: &str) -> Result<Self> {
+        let (password, masters) = (new_password(), new_password());
+        let master = format!("master_{unique}");
+        let database = format!("db_{unique}");
+        let log_start = target.log()?.len();
+        let mut admin = target.admin("postgres").await?;
+        sql(&mut admin, &format!("CREATE DATABASE {}", identifier(&database))).await?;
+        // Verifiers, so that the passwords that the tests make never stand in the server's log.
+        let verifier = |user: &str, password: &str| -> Result<String> {
+            let iterations = std::num::NonZeroU32::new(4096).context("not zero")?;
+            let encryption = rotation_postgres::Encryption::ScramSha256(iterations);
+            let password = rotation_database::Password::new(password);
+            let verifier = rotation_postgres::verifier(user, &password, encryption);
+            Ok(literal(&verifier.map_err(anyhow::Error::msg)?))
+        };
+        let (user_name, master_name) = (identifier(user), identifier(&master));
+        sql(&mut admin, &format!("CREATE ROLE {user_name} LOGIN PASSWORD {}", verifier(user, &password)?))
+            .await?;
+        let masters_verifier = verifier(&master, &masters)?;
+        sql(&mut admin, &format!("CREATE ROLE {master_name} LOGIN CREATEROLE PASSWORD {masters_verifier}"))
+            .await?;
+        if target.version().await? >= 160_000 {
+            sql(&mut admin, &format!("GRANT {user_name} TO {master_name} WITH ADMIN OPTION")).await?;
+        }
+
+        let folder = tempfile::tempdir()?;
+        if let Some(authority) = &target.authority {
+            std::fs::write(folder.path().join("authority.pem"), authority)?;
+        }
+        let scene = Self {
+            target: target.clone(),
+            service: Service::start(0).await?,
+            user: user.to_owned(),
+            master: master.clone(),
+            database,
+            log: Arc::default(),
+            passwords: Mutex::new(vec![password.clone(), masters.clone()]),
+            folder,
+            log_start,
+        };
+        let mut secret = scene.secret(user, &password);
+        secret["masterarn"] = MASTER_ARN.into();
+        scene.service.put_secret("test/secret", SECRET_ARN, &secret.to_string())?;
+        scene.service.put_secret("test/master", MASTER_ARN, &scene.secret(&master, &masters).to_string())?;
+        Ok(scene)
+    }
+
+    /// A secret for this server.
+    pub fn secret(&self, user: &str, password: &str) -> Value {
+        let mut secret = json!({"engine": "postgres", "host": self.target.host, "port": self.target.port,
+            "username": user, "password": password, "dbname": self.database});
+        if self.target.authority.is_none() {
+            secret["ssl"] = false.into();
+        }
+        secret
+    }
+
+    /// Stores another value as `AWSCURRENT`.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn store(&self, value: &Value) -> Result<()> {
+        self.remember(value);
+        self.service
+            .perform("PutSecretValue", &json!({"SecretId": SECRET_ARN, "SecretString": value.to_string()}))?;
+        Ok(())
+    }
+
+    /// Changes keys of the current secret; `null` removes one.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn change(&self, keys: &Value) -> Result<()> {
+        let mut value = self.value("AWSCURRENT")?;
+        for (key, new) in keys.as_object().into_iter().flatten() {
+            match (new, value.as_object_mut()) {
+                (Value::Null, Some(fields)) => drop(fields.remove(key)),
+                (new, Some(fields)) => drop(fields.insert(key.clone(), new.clone())),
+                _ => bail!("the secret is no object"),
+            }
+        }
+        self.store(&value)
+    }
+
+    /// The value that a label points at.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn value(&self, label: &str) -> Result<Value> {
+        let answer = self
+            .service
+            .perform("GetSecretValue", &json!({"SecretId": SECRET_ARN, "VersionStage": label}))?;
+        let value = serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?;
+        self.remember(&value);
+        Ok(value)
+    }
+
+    fn remember(&self, value: &Value) {
+        if let Some(password) = value["password"].as_str() {
+            let mut passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+            if !passwords.iter().any(|known| known == password) {
+                passwords.push(password.to_owned());
+            }
+        }
+    }
+
+    /// The function's program, for `single-user` or `master-user`.
+    pub fn program(&self, strategy: &str) -> Program {
+        let log = Arc::clone(&self.log);
+        let program = Program::new(binary("rotation-postgres"))
+            .env("SECRETS_MANAGER_ENDPOINT", self.service.endpoint())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
+            .env("RUST_BACKTRACE", "1")
+            .env("ROTATION_STRATEGY", strategy)
+            .log(move |line| {
+                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                log.push_str(line);
+                log.push('\n');
+            });
+        if self.target.authority.is_some() {
+            program.env("TLS_CA_FILE", self.folder.path().join("authority.pem").to_string_lossy())
+        } else {
+            program
+        }
+    }
+
+    /// The function as it is deployed.
+    pub fn function(&self, strategy: &str) -> Function {
+        self.program(strategy).into()
+    }
+
+    /// Stages a new version, or the same one again, and gives its token.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn stage(&self, token: Option<&str>) -> Result<String> {
+        let mut request = json!({"SecretId": SECRET_ARN, "RotationLambdaARN": "arn:aws:lambda:test"});
+        if let Some(token) = token {
+            request["ClientRequestToken"] = token.into();
+        }
+        let staged = self.service.perform("RotateSecret", &request)?;
+        Ok(staged["VersionId"].as_str().context("no version")?.to_owned())
+    }
+
+    /// A whole rotation, each step once.
+    ///
+    /// # Errors
+    /// The function's error.
+    pub async fn rotate(&self, function: &Function) -> Result<Rotation> {
+        let token = self.stage(None)?;
+        let rotation = self.attempt(function, &token, 1).await;
+        match &rotation.failed {
+            Some(error) => bail!("{}: {}", error.error_type, error.message),
+            None => Ok(rotation),
+        }
+    }
+
+    /// A rotation of a version that is staged, with as many attempts.
+    pub async fn attempt(&self, function: &Function, token: &str, most: u32) -> Rotation {
+        let attempts = Attempt { most, pause: Duration::from_millis(20) };
+        let rotation = rotate_secret(&self.service, function, SECRET_ARN, token, attempts, &mut ()).await;
+        // So that its password is searched for in the logs.
+        let _ = self.value("AWSPENDING");
+        rotation
+    }
+
+    /// A rotation that must fail, and its error.
+    ///
+    /// # Errors
+    /// When it succeeds.
+    pub async fn failure(&self, function: &Function) -> Result<FunctionError> {
+        let token = self.stage(None)?;
+        let rotation = self.attempt(function, &token, 1).await;
+        rotation.failed.context("the rotation has succeeded")
+    }
+
+    /// One step.
+    ///
+    /// # Errors
+    /// The function's error.
+    pub async fn step(&self, function: &Function, step: &str, token: &str) -> Result<Value> {
+        let event = json!({"Step": step, "SecretId": SECRET_ARN, "ClientRequestToken": token});
+        let answer = function.invoke(&event).await;
+        answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))
+    }
+
+    /// Logs in with the current value.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn log_in(&self) -> Result<PgConnection> {
+        self.log_in_with(&self.value("AWSCURRENT")?).await
+    }
+
+    /// Logs in with a value.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn log_in_with(&self, value: &Value) -> Result<PgConnection> {
+        let text = |key: &str| value[key].as_str().unwrap_or_default();
+        let user = text("username");
+        let session = self.target.connect(user, text("password"), text("dbname")).await;
+        session.with_context(|| format!("logging in as {user}"))
+    }
+
+    /// A superuser in the scene's database.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn admin(&self) -> Result<PgConnection> {
+        self.target.admin(&self.database).await
+    }
+
+    /// What the function has written.
+    pub fn function_log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the server has logged since the scene began.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn server_log(&self) -> Result<String> {
+        Ok(self.target.log()?.split_off(self.log_start))
+    }
+
+    /// How often the server has refused a password of the scene's users.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn failed_logins(&self) -> Result<usize> {
+        let log = self.server_log()?;
+        let failed =
+            |user: &str| log.matches(&format!("password authentication failed for user \"{user}\"")).count();
+        Ok(failed(&self.user) + failed(&format!("{}_clone", self.user)) + failed(&self.master))
+    }
+
+    /// How many sessions of the scene's users the server has let in.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn logins(&self) -> Result<usize> {
+        let log = self.server_log()?;
+        let came = |user: &str| log.matches(&format!("connection authorized: user={user} database=")).count();
+        Ok(came(&self.user) + came(&format!("{}_clone", self.user)) + came(&self.master))
+    }
+
+    /// Searches everything that was written for every password of the scene.
+    ///
+    /// # Errors
+    /// When one is found.
+    pub fn search_for_passwords(&self, more: &str) -> Result<()> {
+        let passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = self.server_log()?;
+        let function = self.function_log();
+        ensure!(!function.is_empty(), "the function has written nothing that could be searched");
+        for password in passwords.iter() {
+            for (place, text) in
+                [("server's log", &*server), ("function's log", &*function), ("answers", more)]
+            {
+                ensure!(!text.contains(password.as_str()), "a password stands in the {place}");
+                let json = Value::from(password.as_str()).to_string();
+                ensure!(!text.contains(json.trim_matches('"')), "a password stands in the {place}, as JSON");
+            }
+        }
+        Ok(())
+    }
+}

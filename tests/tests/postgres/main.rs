@@ -1,0 +1,3 @@
+//! PostgreSQL, end to end: the real function, real servers, TLS.
+
+mod ordinary;
