@@ -1,0 +1,123 @@
+//! Somebody in the server's place.
+
+use anyhow::Result;
+use rotation_tests::postgres::{SUPERUSER_PASSWORD, on_each};
+use rotation_tests::relay::impostor;
+use rotation_tests::scene::Scene;
+use serde_json::json;
+
+/// `R`, length, code, rest: an authentication request.
+fn request(code: u32, rest: &[u8]) -> Vec<u8> {
+    let length = 8 + u32::try_from(rest.len()).unwrap();
+    [&[b'R'][..], &length.to_be_bytes(), &code.to_be_bytes(), rest].concat()
+}
+
+#[tokio::test]
+async fn an_impostor_without_tls_gets_no_password() {
+    on_each(|target| async move {
+        let clear_text = request(3, &[]);
+        let md5 = request(5, &[1, 2, 3, 4]);
+        for (what, asks) in [("clear text", clear_text), ("MD5", md5)] {
+            for (ssl, mode, expected) in [
+                (json!(null), "require", "TlsNotOffered"),
+                (json!(true), "require", "TlsNotOffered"),
+                (json!(true), "prefer", "TlsNotOffered"),
+                (json!("TRUE"), "prefer", "TlsNotOffered"),
+                (json!(null), "prefer", "ReadablePasswordRefused"),
+            ] {
+                // Says `N` to an SSLRequest; to a start-up message without one, it asks for the password at once.
+                let (tls_asker, heard) = impostor(vec![b"N".to_vec(), asks.clone(), request(0, &[])]).await?;
+                let (plain, heard_plain) = impostor(vec![asks.clone(), request(0, &[])]).await?;
+                let scene = Scene::new(&target).await?;
+                // The fall-back connects a second time: relay by connection order.
+                let port = two_faced(tls_asker.port(), plain.port()).await?;
+                scene.change(&json!({"host": "127.0.0.1", "port": port, "ssl": ssl}))?;
+                let function = scene.program("single-user").env("TLS_MODE", mode).into();
+                let error = scene.failure(&function).await?;
+                assert_eq!(error.error_type, expected, "{what}, ssl {ssl}, {mode}: {}", error.message);
+                let heard: Vec<u8> =
+                    [heard.lock().unwrap().clone(), heard_plain.lock().unwrap().clone()].concat();
+                assert!(heard.len() >= 8, "the impostor has heard nothing");
+                // A password message begins with `p`: a start-up message holds none but in names.
+                let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+                let text = String::from_utf8_lossy(&heard).into_owned();
+                assert!(!text.contains(&password), "{what}, ssl {ssl}, {mode}: the password was sent");
+                assert!(!text.contains("md5"), "{what}, ssl {ssl}, {mode}: an MD5 answer was sent");
+                if expected == "ReadablePasswordRefused" {
+                    assert!(text.contains(&scene.user), "the fall-back was not tried: {text:?}");
+                }
+                scene.search_for_passwords(&error.message)?;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// With `ssl: false` the person has decided that readable is fine.
+#[tokio::test]
+async fn ssl_false_goes_without_tls_and_sends_what_is_asked_for() {
+    on_each(|target| async move {
+        let (address, heard) = impostor(vec![request(3, &[]), request(0, &[])]).await?;
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": false}))?;
+        let error = scene.failure(&scene.function("single-user")).await?;
+        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        assert!(String::from_utf8_lossy(&heard.lock().unwrap()).contains(&password), "{}", error.message);
+        Ok(())
+    })
+    .await;
+}
+
+/// A listener that hands its first connection to one port and all others to another.
+async fn two_faced(first: u16, others: u16) -> Result<u16> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let port = listener.local_addr()?.port();
+    tokio::spawn(async move {
+        let mut to = first;
+        while let Ok((mut client, _)) = listener.accept().await {
+            let target = std::mem::replace(&mut to, others);
+            tokio::spawn(async move {
+                if let Ok(mut server) = tokio::net::TcpStream::connect(("127.0.0.1", target)).await {
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                }
+            });
+        }
+    });
+    Ok(port)
+}
+
+/// A real server without TLS, under `TLS_MODE=prefer`: SCRAM is fine, and the log says what happened.
+#[tokio::test]
+async fn prefer_goes_on_without_tls_only_where_the_server_has_none() {
+    on_each(|target| async move {
+        let mut options = rotation_tests::postgres::options()?;
+        options.certificates = None;
+        let Some((_server, plain)) = target.another(options)? else { return Ok(()) };
+        let scene = Scene::new(&plain).await?;
+        scene.change(&json!({"ssl": null}))?;
+        let error = scene.failure(&scene.function("single-user")).await?;
+        assert_eq!(error.error_type, "TlsNotOffered");
+        assert!(error.message.contains("\"ssl\": false") && error.message.contains("TLS_MODE=prefer"));
+
+        let token = scene.value("AWSPENDING").map(|_| ()).and_then(|()| {
+            let described = scene
+                .service
+                .perform("DescribeSecret", &json!({"SecretId": rotation_tests::scene::SECRET_ARN}))?;
+            let versions = described["VersionIdsToStages"].as_object().cloned().unwrap_or_default();
+            let pending = versions.into_iter().find(|(_, labels)| labels.to_string().contains("AWSPENDING"));
+            Ok(pending.map(|(id, _)| id).unwrap_or_default())
+        })?;
+        for strategy in ["single-user"] {
+            let function = scene.program(strategy).env("TLS_MODE", "prefer").into();
+            let rotation = scene.attempt(&function, &token, 1).await;
+            assert_eq!(rotation.failed, None);
+        }
+        scene.log_in().await?;
+        assert!(scene.function_log().contains("going on without"), "no warning in the log");
+        assert_eq!(scene.failed_logins()?, 0);
+        assert!(!scene.function_log().contains(SUPERUSER_PASSWORD));
+        scene.search_for_passwords("")
+    })
+    .await;
+}

@@ -1,0 +1,176 @@
+//! Secrets Manager's own refusals, told apart.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rotation_local::{Fault, ServiceError, When};
+use rotation_tests::postgres::on_each;
+use rotation_tests::scene::{MASTER_ARN, SECRET_ARN, Scene};
+use serde_json::json;
+
+#[tokio::test]
+async fn refusals_of_secrets_manager_are_told_apart() {
+    on_each(|target| async move {
+        let cases = [
+            (
+                "DescribeSecret",
+                "AccessDeniedException",
+                "User is not authorized",
+                "AccessDenied",
+                "secretsmanager:DescribeSecret",
+            ),
+            (
+                "GetSecretValue",
+                "AccessDeniedException",
+                "Access to KMS is not allowed",
+                "KmsKeyUnusable",
+                "kms:Decrypt",
+            ),
+            ("GetSecretValue", "DecryptionFailure", "The key is disabled", "KmsKeyUnusable", "kms:Decrypt"),
+            (
+                "PutSecretValue",
+                "EncryptionFailure",
+                "The key is pending deletion",
+                "KmsKeyUnusable",
+                "kms:GenerateDataKey",
+            ),
+            (
+                "GetRandomPassword",
+                "ThrottlingException",
+                "Rate exceeded",
+                "Throttled",
+                "repeats the rotation",
+            ),
+            ("PutSecretValue", "AccessDeniedException", "not created by Lambda", "AccessDenied", SECRET_ARN),
+            (
+                "GetRandomPassword",
+                "UnrecognizedClientException",
+                "The security token is invalid",
+                "AwsCredentials",
+                "execution role",
+            ),
+        ];
+        for (operation, code, words, error_type, part) in cases {
+            let scene = Scene::new(&target).await?;
+            let function = scene.function("single-user");
+            scene.service.set_fault(move |_, called, when| {
+                (called == operation && when == When::Before)
+                    .then(|| Fault::Refuse(ServiceError::new(code, words)))
+            });
+            let start = Instant::now();
+            let error = scene.failure(&function).await?;
+            assert!(start.elapsed() < Duration::from_secs(6), "{error_type} took {:?}", start.elapsed());
+            assert_eq!(error.error_type, error_type, "{}", error.message);
+            assert!(
+                error.message.contains(part)
+                    && error.message.contains(words)
+                    && error.message.contains("createSecret"),
+                "{}",
+                error.message
+            );
+            scene.search_for_passwords(&error.message)?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_be_reached_is_named() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (silent, _) = rotation_tests::relay::impostor(Vec::new()).await?;
+        for endpoint in [
+            "http://127.0.0.1:9".to_owned(),
+            format!("http://{silent}"),
+            "http://no-such-host.invalid".into(),
+        ] {
+            let function = scene.program("single-user").env("SECRETS_MANAGER_ENDPOINT", &*endpoint).into();
+            let token = scene.stage(None)?;
+            let start = Instant::now();
+            let error = scene.attempt(&function, &token, 1).await.failed.expect("an error");
+            println!("{endpoint}: {:?}: {}", start.elapsed(), error.message);
+            assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+            assert_eq!(error.error_type, "SecretsManagerUnreachable", "{}", error.message);
+            assert!(error.message.contains(&endpoint) && error.message.contains("VPC"), "{}", error.message);
+            scene.service.perform(
+                "UpdateSecretVersionStage",
+                &json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token}),
+            )?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_rotation_token_is_handed_on_and_never_logged() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let function = scene.function("single-user");
+        let token = scene.stage(None)?;
+        let event = json!({"Step": "createSecret", "SecretId": SECRET_ARN, "ClientRequestToken": token,
+            "RotationToken": "rotation-token-of-this-test"});
+        function.invoke(&event).await.map_err(|error| anyhow::anyhow!(error.message))?;
+        let calls = scene.service.calls();
+        let put = calls.iter().find(|call| call.operation == "PutSecretValue").expect("a PutSecretValue");
+        assert_eq!(put.rotation_token.as_deref(), Some("rotation-token-of-this-test"));
+        assert!(!scene.function_log().contains("rotation-token-of-this-test"));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn staging_and_events_are_checked_before_anything_is_done() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let function = scene.function("single-user");
+        let unknown = "00000000-0000-0000-0000-000000000000";
+        let error = scene.step(&function, "setSecret", unknown).await.unwrap_err().to_string();
+        assert!(error.starts_with("VersionUnknown: "), "{error}");
+
+        let token = scene.stage(None)?;
+        for step in ["setSecret", "testSecret"] {
+            let error = scene.step(&function, step, &token).await.unwrap_err().to_string();
+            assert!(error.starts_with("NoPendingValue: "), "{error}");
+        }
+        let error = scene.step(&function, "rotateSecret", &token).await.unwrap_err().to_string();
+        assert!(error.starts_with("MalformedEvent: "), "{error}");
+
+        scene.service.perform("CancelRotateSecret", &json!({"SecretId": SECRET_ARN}))?;
+        let error = scene.step(&function, "createSecret", &token).await.unwrap_err().to_string();
+        assert!(error.starts_with("RotationNotEnabled: "), "{error}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_master_secret_that_cannot_be_read_is_named() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let function = scene.function("master-user");
+        let other = MASTER_ARN.replace("master", "missing");
+        scene.change(&json!({"masterarn": other}))?;
+        let error = scene.failure(&function).await?;
+        assert_eq!(error.error_type, "SecretNotFound");
+        assert!(error.message.contains(&other), "{}", error.message);
+        Ok::<(), anyhow::Error>(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_read_fails_every_step_by_name() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let function = scene.program("single-user").env("PASSWORD_LENGTH", "long").into();
+        let error = scene.failure(&function).await?;
+        assert_eq!(error.error_type, "InvalidSetting");
+        assert!(error.message.contains("PASSWORD_LENGTH"), "{}", error.message);
+        let result: Result<()> = Ok(());
+        result
+    })
+    .await;
+}

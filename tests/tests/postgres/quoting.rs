@@ -1,0 +1,107 @@
+//! Our quoting and our verifiers, against the server's own.
+
+use std::num::NonZeroU32;
+
+use anyhow::Result;
+use rotation_database::Password;
+use rotation_postgres::{Encryption, identifier, literal, verifier};
+use rotation_tests::postgres::on_each;
+use rotation_tests::scene::sql;
+use sqlx::AssertSqlSafe;
+
+const NAMES: [&str; 9] = [
+    "plain",
+    "select",
+    "Mixed Case",
+    "quote\"inside",
+    "apostrophe's",
+    "per%cent%s",
+    "back\\slash\\",
+    "ünïcödé-имя",
+    "a234567890123456789012345678901234567890123456789012345678901_3",
+];
+
+#[tokio::test]
+async fn identifiers_are_quoted_as_the_server_quotes_them() {
+    on_each(|target| async move {
+        let mut session = target.admin("postgres").await?;
+        for name in NAMES {
+            let theirs: String =
+                sqlx::query_scalar("SELECT quote_ident($1)").bind(name).fetch_one(&mut session).await?;
+            // quote_ident leaves names alone that need no quotes; we always quote.
+            let quoted = theirs.starts_with('"');
+            assert_eq!(identifier(name), if quoted { theirs } else { format!("\"{theirs}\"") });
+            let query = format!("SELECT {} AS {}", literal(name), identifier(name));
+            let row = sqlx::query(AssertSqlSafe(query)).fetch_one(&mut session).await?;
+            assert_eq!(sqlx::Column::name(&sqlx::Row::columns(&row)[0]), name);
+            assert_eq!(sqlx::Row::get::<String, _>(&row, 0), name);
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_server_accepts_logins_with_our_verifiers() {
+    on_each(|target| async move {
+        let mut admin = target.admin("postgres").await?;
+        let role = format!("verifier_{}", uuid::Uuid::new_v4().simple());
+        sql(&mut admin, &format!("CREATE ROLE {role} LOGIN")).await?;
+        for password in
+            ["simple", "all !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "ünïcödé \u{2168}", "ﬁ\u{ad}x", " "]
+        {
+            for encryption in [
+                Encryption::ScramSha256(NonZeroU32::new(4096).unwrap()),
+                Encryption::ScramSha256(NonZeroU32::new(1).unwrap()),
+                Encryption::Md5,
+            ] {
+                let ours = verifier(&role, &Password::new(password), encryption).unwrap();
+                sql(&mut admin, &format!("ALTER ROLE {role} PASSWORD {}", literal(&ours))).await?;
+                let stored: String =
+                    sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
+                        .bind(&role)
+                        .fetch_one(&mut admin)
+                        .await?;
+                assert_eq!(stored, *ours, "the server has taken it for a password");
+                // With `scram-sha-256` in pg_hba.conf an MD5 verifier cannot log in; its form is checked instead.
+                if encryption != Encryption::Md5 {
+                    target.connect(&role, password, "postgres").await?;
+                } else {
+                    let theirs: String = sqlx::query_scalar("SELECT 'md5' || md5($1 || $2)")
+                        .bind(password)
+                        .bind(&role)
+                        .fetch_one(&mut admin)
+                        .await?;
+                    assert_eq!(theirs, *ours);
+                }
+            }
+        }
+        sql(&mut admin, &format!("DROP ROLE {role}")).await
+    })
+    .await;
+}
+
+/// A server that stores MD5 passwords gets them, and the rotation goes through.
+#[tokio::test]
+async fn password_encryption_md5_is_honoured() {
+    on_each(|target| async move {
+        let mut options = rotation_tests::postgres::options()?;
+        options.configuration = "password_encryption = md5\n".into();
+        options.access_rules = "host all all all md5".into();
+        let Some((_server, target)) = target.another(options)? else { return Ok(()) };
+        let scene = rotation_tests::scene::Scene::new(&target).await?;
+        for strategy in ["single-user", "master-user"] {
+            scene.rotate(&scene.function(strategy)).await?;
+            scene.log_in().await?;
+            let user = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+            let stored: String = sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
+                .bind(&user)
+                .fetch_one(&mut target.admin("postgres").await?)
+                .await?;
+            assert!(stored.starts_with("md5"), "{strategy}");
+        }
+        let result: Result<()> = scene.search_for_passwords("");
+        result
+    })
+    .await;
+}
