@@ -1,6 +1,8 @@
 //! The PostgreSQL servers of a test run.
 
+use std::fs::File;
 use std::future::Future;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -201,15 +203,25 @@ impl Target {
         Ok(self.connect(&self.superuser, &self.password, database).await?)
     }
 
-    /// The server's log so far; empty when it is not at hand.
+    /// The length of the server's log so far, in bytes; 0 when it is not at hand.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn log(&self) -> Result<String> {
-        match &self.log {
-            Some(path) => Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned()),
-            None => Ok(String::new()),
-        }
+    pub fn log_length(&self) -> Result<u64> {
+        Ok(self.log.as_ref().map(std::fs::metadata).transpose()?.map_or(0, |meta| meta.len()))
+    }
+
+    /// The server's log since it had that length; empty when it is not at hand.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn log_since(&self, length: u64) -> Result<String> {
+        let Some(path) = &self.log else { return Ok(String::new()) };
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(length))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// 150004, 180001, …

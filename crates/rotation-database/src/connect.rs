@@ -1,9 +1,8 @@
-//! Logging in under a time-out and the TLS policy, with the failures of the network told apart.
+//! Logging in, under a time-out and the TLS policy.
 
 use std::time::Duration;
 
 use rotation::Context;
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use crate::engine::{Engine, Login, TlsUse};
@@ -14,8 +13,6 @@ use crate::tls::Policy;
 
 /// How long one login may take, from the first packet to the session.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the look after a failed login may take.
-const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// Logs in as the policy says.
 ///
@@ -43,30 +40,9 @@ pub(crate) async fn log_in<E: Engine>(
 
 async fn attempt<E: Engine>(engine: &E, login: &Login<'_>) -> Result<E::Session, LoginError> {
     match timeout(LOGIN_TIMEOUT, engine.log_in(login)).await {
-        Ok(Err(LoginError::Network { said })) => Err(name_fault(login, said).await),
         Ok(result) => result,
-        Err(_) => Err(why_silent(login).await),
-    }
-}
-
-/// A failed look-up is an I/O error without a kind of its own: ask again to tell.
-async fn name_fault(login: &Login<'_>, said: String) -> LoginError {
-    match timeout(DIAGNOSIS_TIMEOUT, lookup_host((login.host, login.port))).await {
-        Ok(Err(error)) => LoginError::NameNotFound { said: error.to_string() },
-        _ => LoginError::Network { said },
-    }
-}
-
-/// After a time-out: does the name resolve, is the port reachable?
-async fn why_silent(login: &Login<'_>) -> LoginError {
-    let seconds = LOGIN_TIMEOUT.as_secs();
-    match timeout(DIAGNOSIS_TIMEOUT, TcpStream::connect((login.host, login.port))).await {
-        Ok(Ok(_)) => LoginError::Silent { seconds },
-        Ok(Err(error)) => match LoginError::from_io(&error) {
-            LoginError::Network { said } => name_fault(login, said).await,
-            other => other,
-        },
-        Err(_) => LoginError::ConnectTimeout { seconds },
+        // The dialling has a shorter time-out of its own: whoever is silent now has taken the connection.
+        Err(_) => Err(LoginError::Silent { seconds: LOGIN_TIMEOUT.as_secs() }),
     }
 }
 

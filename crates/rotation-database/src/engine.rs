@@ -21,7 +21,7 @@ pub trait Engine: Send + Sync + 'static {
     /// A session of a user that has logged in.
     type Session: Send;
 
-    /// Logs in, with exactly one attempt.
+    /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver takes one.
     fn log_in(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
 
     /// Runs a harmless query.

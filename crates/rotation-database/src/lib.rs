@@ -8,7 +8,6 @@ mod connect;
 mod engine;
 mod engine_error;
 mod error;
-mod guard;
 mod host;
 mod login_error;
 mod master;
@@ -18,11 +17,11 @@ mod secret;
 mod settings;
 mod strategy;
 mod tls;
+mod wire;
 
 pub use engine::{Copied, Engine, Login, PasswordChange, TlsUse, UserCopy};
 pub use engine_error::EngineError;
 pub use error::{Error, Place, Tried};
-pub use guard::{Guarded, Verdict, Watch};
 pub use login_error::LoginError;
 pub use rotation::{Password, mask};
 pub use rotator::DatabaseRotator;
@@ -31,6 +30,7 @@ pub use secret::{DatabaseSecret, Ssl};
 pub use settings::{Settings, StrategyKind};
 pub use strategy::UserPair;
 pub use tls::{Authorities, TlsMode};
+pub use wire::{Verdict, Watch, Wire, dial};
 
 /// Runs an engine as a Lambda function: the whole of a `main`.
 pub fn run<E: Engine>(engine: E) -> std::process::ExitCode {

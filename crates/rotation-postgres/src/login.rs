@@ -1,6 +1,6 @@
 //! Logging in.
 
-use rotation_database::{Guarded, Login, LoginError, TlsUse, mask};
+use rotation_database::{Login, LoginError, TlsUse, Wire, dial, mask};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
 
@@ -23,25 +23,20 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
         .statement_cache_capacity(0)
         // Statements here carry verifiers.
         .disable_statement_logging();
-    let (options, guard) = match login.tls {
-        TlsUse::Verified => {
-            let options = options
-                .host(login.host)
-                .port(login.port)
-                .ssl_mode(PgSslMode::VerifyFull)
-                .ssl_root_cert_from_pem(login.authorities.pem().as_bytes().to_vec());
-            (options, None)
-        }
-        TlsUse::Off => (options.host(login.host).port(login.port).ssl_mode(PgSslMode::Disable), None),
-        TlsUse::NotOffered => {
-            let guard = Guarded::connect(login.host, login.port, LoginWatch::default()).await;
-            let guard = guard.map_err(|error| LoginError::from_io(&error))?;
-            (options.host("127.0.0.1").port(guard.port()).ssl_mode(PgSslMode::Disable), Some(guard))
-        }
+    let options = match login.tls {
+        TlsUse::Verified => options
+            .ssl_mode(PgSslMode::VerifyFull)
+            .ssl_root_cert_from_pem(login.authorities.pem().as_bytes().to_vec()),
+        TlsUse::Off | TlsUse::NotOffered => options.ssl_mode(PgSslMode::Disable),
     };
+    let watch = (login.tls == TlsUse::NotOffered).then(LoginWatch::default);
+    let stream = dial(login.host, login.port).await?;
+    let wire = Wire::offer(stream, &format!(".s.PGSQL.{}", login.port), watch)?;
+    // The host stays: it is what the server's certificate is checked against.
+    let options = options.host(login.host).port(login.port).socket(wire.folder());
     match options.connect().await {
         Ok(connection) => Ok(Session::new(connection)),
-        Err(error) => match guard.and_then(|guard| guard.refused()) {
+        Err(error) => match wire.refused() {
             Some(asked) => Err(LoginError::ReadablePassword { asked }),
             None => Err(failure(&error, login)),
         },

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::{Certificates, free_port};
 use rotation_local::{Function, FunctionError};
 use rotation_postgres::identifier;
@@ -326,14 +326,7 @@ async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_pro
         if version >= 160_000 {
             sql(&mut admin, &part).await?;
         }
-        let token = scene.service.perform("DescribeSecret", &json!({"SecretId": "test/secret"}))?;
-        let token = token["VersionIdsToStages"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .find(|(_, labels)| labels.to_string().contains("PENDING"))
-            .map(|(id, _)| id.clone())
-            .unwrap_or_default();
+        let token = scene.version("AWSPENDING")?.context("no pending version")?;
         let rotation = scene.attempt(&scene.function("master-user"), &token, 1).await;
         assert_eq!(rotation.failed, None);
         scene.log_in().await?;

@@ -211,12 +211,6 @@ const EVERYTHING: &[May] = &[
         act: "SELECT 1 / (current_setting('search_path') = 's, \"Odd \"\"name\", public')::int",
     },
     May {
-        what: "a setting of the application's own",
-        allow: "ALTER ROLE {u} SET app.tenant = 'it''s \\ 42'",
-        revoke: "ALTER ROLE {u} RESET app.tenant",
-        act: "SELECT 1 / (current_setting('app.tenant') = 'it''s \\ 42')::int",
-    },
-    May {
         what: "a predefined role",
         allow: "GRANT pg_read_all_settings TO {u}",
         revoke: "REVOKE pg_read_all_settings FROM {u}",
@@ -225,12 +219,20 @@ const EVERYTHING: &[May] = &[
 ];
 
 /// Only on servers that know them.
-const SINCE_15: &[May] = &[May {
-    what: "a parameter",
-    allow: "GRANT SET ON PARAMETER log_min_messages TO {u}",
-    revoke: "REVOKE SET ON PARAMETER log_min_messages FROM {u}",
-    act: "SET log_min_messages = 'warning'",
-}];
+const SINCE_15: &[May] = &[
+    May {
+        what: "a setting of the application's own",
+        allow: "GRANT SET ON PARAMETER app.tenant TO {m}; ALTER ROLE {u} SET app.tenant = 'it''s \\ 42'",
+        revoke: "ALTER ROLE {u} RESET app.tenant",
+        act: "SELECT 1 / (current_setting('app.tenant') = 'it''s \\ 42')::int",
+    },
+    May {
+        what: "a parameter",
+        allow: "GRANT SET ON PARAMETER log_min_messages TO {u}",
+        revoke: "REVOKE SET ON PARAMETER log_min_messages FROM {u}",
+        act: "SET log_min_messages = 'warning'",
+    },
+];
 
 struct Words<'a> {
     scene: &'a Scene,
@@ -377,7 +379,7 @@ async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
         }
         let owners: Vec<String> =
             sqlx::query_scalar("SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname = 'own'").fetch_all(&mut admin).await?;
-        assert_eq!(owners, [scene.user.clone()]);
+        assert_eq!(owners, std::slice::from_ref(&scene.user));
         Ok(())
     })
     .await;
@@ -406,9 +408,7 @@ async fn a_pair_from_the_reference_is_taken_over() {
         assert!(["PrivilegeMissing"].contains(&error.error_type.as_str()), "{}", error.message);
         sql(&mut admin, &format!("GRANT {clone}, {user} TO {master}")).await?;
         sql(&mut admin, &format!("REVOKE stray_{} FROM {clone}", scene.database)).await?;
-        let described = scene.service.perform("DescribeSecret", &serde_json::json!({"SecretId": "test/secret"}))?;
-        let token = described["VersionIdsToStages"].as_object().into_iter().flatten()
-            .find(|(_, labels)| labels.to_string().contains("PENDING")).map(|(id, _)| id.clone()).unwrap_or_default();
+        let token = scene.version("AWSPENDING")?.context("no pending version")?;
         let rotation = scene.attempt(&function, &token, 1).await;
         assert_eq!(rotation.failed, None);
         for _ in 0..2 {

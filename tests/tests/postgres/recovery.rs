@@ -44,40 +44,38 @@ async fn every_step_twice_and_the_whole_rotation_again() {
 
 /// Each call of Secrets Manager fails once: before it takes effect, or after, with its answer lost.
 #[tokio::test]
-async fn every_call_of_secrets_manager_may_fail() {
-    on_each(|target| async move {
-        for strategy in STRATEGIES {
-            for when in [When::Before, When::After] {
-                let mut point = 0;
-                loop {
-                    let scene = Scene::new(&target).await?;
-                    let function = scene.function(strategy);
-                    let token = scene.stage(None)?;
-                    let hit = fail_at(&scene, point, when);
-                    let first = scene.attempt(&function, &token, 1).await;
-                    scene.service.clear_fault();
-                    if !hit.load(std::sync::atomic::Ordering::SeqCst) {
-                        assert_eq!(first.failed, None);
-                        break;
-                    }
-                    let second = scene.attempt(&function, &token, 1).await;
-                    ensure!(
-                        second.failed.is_none(),
-                        "{strategy}, {when:?} call {point}: {:?}",
-                        second.failed
-                    );
-                    check(&scene, &token)
-                        .await
-                        .with_context(|| format!("{strategy}, {when:?} call {point}"))?;
-                    point += 1;
-                }
-                println!("{strategy}: {point} calls, each failed once, {when:?} its effect");
-                ensure!(point >= 12, "only {point} calls");
+async fn every_call_of_secrets_manager_may_fail_single_user() {
+    on_each(|target| every_call_of_secrets_manager_may_fail(target, "single-user")).await;
+}
+
+#[tokio::test]
+async fn every_call_of_secrets_manager_may_fail_alternating_users() {
+    on_each(|target| every_call_of_secrets_manager_may_fail(target, "master-user")).await;
+}
+
+async fn every_call_of_secrets_manager_may_fail(target: Target, strategy: &str) -> Result<()> {
+    for when in [When::Before, When::After] {
+        let mut point = 0;
+        loop {
+            let scene = Scene::new(&target).await?;
+            let function = scene.function(strategy);
+            let token = scene.stage(None)?;
+            let hit = fail_at(&scene, point, when);
+            let first = scene.attempt(&function, &token, 1).await;
+            scene.service.clear_fault();
+            if !hit.load(std::sync::atomic::Ordering::SeqCst) {
+                assert_eq!(first.failed, None);
+                break;
             }
+            let second = scene.attempt(&function, &token, 1).await;
+            ensure!(second.failed.is_none(), "{strategy}, {when:?} call {point}: {:?}", second.failed);
+            check(&scene, &token).await.with_context(|| format!("{strategy}, {when:?} call {point}"))?;
+            point += 1;
         }
-        Ok(())
-    })
-    .await;
+        println!("{strategy}: {point} calls, each failed once, {when:?} its effect");
+        ensure!(point >= 12, "only {point} calls");
+    }
+    Ok(())
 }
 
 /// An error that the SDK does not repeat by itself.
@@ -95,33 +93,31 @@ fn fail_at(scene: &Scene, point: usize, when: When) -> std::sync::Arc<std::sync:
 
 /// The process is killed (SIGKILL) at each call of Secrets Manager, before or after its effect.
 #[tokio::test]
-async fn the_process_may_be_killed_at_every_call() {
-    on_each(|target| async move {
-        for strategy in STRATEGIES {
-            for when in [When::Before, When::After] {
-                for point in 0.. {
-                    let scene = Scene::new(&target).await?;
-                    let function = scene.function(strategy);
-                    let token = scene.stage(None)?;
-                    let Some(()) = killed_at(&scene, &function, &token, point, when).await? else {
-                        ensure!(point >= 12, "only {point} calls");
-                        break;
-                    };
-                    let second = scene.attempt(&function, &token, 1).await;
-                    ensure!(
-                        second.failed.is_none(),
-                        "{strategy}, killed {when:?} call {point}: {:?}",
-                        second.failed
-                    );
-                    check(&scene, &token)
-                        .await
-                        .with_context(|| format!("{strategy}, {when:?} call {point}"))?;
-                }
-            }
+async fn the_process_may_be_killed_at_every_call_single_user() {
+    on_each(|target| the_process_may_be_killed_at_every_call(target, "single-user")).await;
+}
+
+#[tokio::test]
+async fn the_process_may_be_killed_at_every_call_alternating_users() {
+    on_each(|target| the_process_may_be_killed_at_every_call(target, "master-user")).await;
+}
+
+async fn the_process_may_be_killed_at_every_call(target: Target, strategy: &str) -> Result<()> {
+    for when in [When::Before, When::After] {
+        for point in 0.. {
+            let scene = Scene::new(&target).await?;
+            let function = scene.function(strategy);
+            let token = scene.stage(None)?;
+            let Some(()) = killed_at(&scene, &function, &token, point, when).await? else {
+                ensure!(point >= 12, "only {point} calls");
+                break;
+            };
+            let second = scene.attempt(&function, &token, 1).await;
+            ensure!(second.failed.is_none(), "{strategy}, killed {when:?} call {point}: {:?}", second.failed);
+            check(&scene, &token).await.with_context(|| format!("{strategy}, {when:?} call {point}"))?;
         }
-        Ok(())
-    })
-    .await;
+    }
+    Ok(())
 }
 
 /// Runs a rotation whose function is killed at a call; `None` when there are not that many calls.
@@ -161,21 +157,22 @@ async fn killed_at(
 
 /// The wire to the database is cut at each packet, before it reaches the server or with its answer lost.
 #[tokio::test]
-async fn the_connection_to_the_database_may_break_at_every_packet() {
-    on_each(|target| async move {
-        for strategy in STRATEGIES {
-            for after in [false, true] {
-                let points = cut_everywhere(&target, strategy, after).await?;
-                println!(
-                    "{strategy}: {points} packets, each cut once, {}",
-                    if after { "after" } else { "before" }
-                );
-                ensure!(points >= 10, "only {points} packets");
-            }
-        }
-        Ok(())
-    })
-    .await;
+async fn the_connection_to_the_database_may_break_at_every_packet_single_user() {
+    on_each(|target| the_connection_may_break(target, "single-user")).await;
+}
+
+#[tokio::test]
+async fn the_connection_to_the_database_may_break_at_every_packet_alternating_users() {
+    on_each(|target| the_connection_may_break(target, "master-user")).await;
+}
+
+async fn the_connection_may_break(target: Target, strategy: &str) -> Result<()> {
+    for after in [false, true] {
+        let points = cut_everywhere(&target, strategy, after).await?;
+        println!("{strategy}: {points} packets, each cut once, {}", if after { "after" } else { "before" });
+        ensure!(points >= 10, "only {points} packets");
+    }
+    Ok(())
 }
 
 async fn cut_everywhere(target: &Target, strategy: &str, after: bool) -> Result<usize> {

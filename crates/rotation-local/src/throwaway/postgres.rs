@@ -80,8 +80,10 @@ impl Server {
         run(initdb).context("making a PostgreSQL cluster")?;
 
         let port = free_port()?;
+        let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
+        let addresses = if has_ipv6 { "127.0.0.1, ::1" } else { "127.0.0.1" };
         let mut configuration = format!(
-            "listen_addresses = 'localhost'\nport = {port}\nunix_socket_directories = '{}'\nfsync = off\n\
+            "listen_addresses = '{addresses}'\nport = {port}\nunix_socket_directories = '{}'\nfsync = off\n\
              shared_buffers = 16MB\nmax_connections = 60\nlog_line_prefix = '%m [%p] '\nlog_connections = on\n\
              log_statement = all\nlog_min_duration_statement = 0\nlc_messages = 'C'\n",
             seen.display()

@@ -1,0 +1,151 @@
+//! The connection to a server, dialled here and handed to the driver through a Unix socket.
+//!
+//! Drivers dial by themselves, and then three things are lost. What failed: the name, the port, the silence after.
+//! Time: they leave Nagle's algorithm on, which costs 40 ms twice in each login. And the choice of what is sent:
+//! they answer whatever a server without TLS asks for, also for the password in clear text. TLS is still the
+//! driver's own: what passes here under TLS is encrypted and verified from end to end.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::unix;
+use tokio::net::{TcpStream, UnixListener, lookup_host};
+use tokio::time::timeout;
+
+use crate::login_error::LoginError;
+
+/// How long the look-up and the TCP connection may take; a login as a whole has a little more.
+const DIAL_TIMEOUT: Duration = Duration::from_millis(4500);
+
+/// What the watcher of a protocol makes of what the server has sent so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The login is still going on.
+    Watching,
+    /// The user is logged in, or refused: no password will be asked for any more.
+    Over,
+    /// The server asks for this, which the driver would answer with a readable password.
+    Readable(&'static str),
+}
+
+/// Reads a protocol's login from the server's side.
+pub trait Watch: Send + 'static {
+    /// Takes the next bytes that the server has sent.
+    fn server_sent(&mut self, bytes: &[u8]) -> Verdict;
+}
+
+/// Connects to a server.
+///
+/// # Errors
+/// Which of the steps failed: the name, the port, the way.
+pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
+    let seconds = DIAL_TIMEOUT.as_secs();
+    let silent =
+        |_| LoginError::NameNotFound { said: format!("no answer from the resolver for {seconds} s") };
+    let addresses = timeout(DIAL_TIMEOUT, lookup_host((host, port))).await.map_err(silent)?;
+    let mut addresses: Vec<_> =
+        addresses.map_err(|error| LoginError::NameNotFound { said: error.to_string() })?.collect();
+    addresses.dedup();
+    let Ok(share) = u32::try_from(addresses.len().max(1)) else {
+        return Err(LoginError::NameNotFound { said: "too many addresses".to_owned() });
+    };
+    let mut failure = LoginError::NameNotFound { said: "the name has no address".to_owned() };
+    for address in addresses {
+        failure = match timeout(DIAL_TIMEOUT / share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true).map_err(|error| LoginError::from_io(&error))?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => LoginError::from_io(&error),
+            Err(_) => LoginError::ConnectTimeout { seconds },
+        };
+    }
+    Err(failure)
+}
+
+/// A connection that waits for its driver, in a folder that only this user can enter.
+#[derive(Debug)]
+pub struct Wire {
+    folder: TempDir,
+    refused: Arc<OnceLock<&'static str>>,
+}
+
+impl Wire {
+    /// Offers a connection under a file name; [`Wire::folder`] tells where.
+    ///
+    /// With a watcher, a readable password is never sent: the connection is cut when one is asked for.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn offer<W: Watch>(stream: TcpStream, file_name: &str, watch: Option<W>) -> Result<Self, LoginError> {
+        let failed = |error: io::Error| LoginError::Network {
+            said: format!("no socket in {}: {error}", std::env::temp_dir().display()),
+        };
+        let folder = tempfile::Builder::new().prefix("wire-").tempdir().map_err(failed)?;
+        let listener = UnixListener::bind(folder.path().join(file_name)).map_err(failed)?;
+        let refused = Arc::new(OnceLock::new());
+        tokio::spawn(relay(listener, stream, watch, Arc::clone(&refused)));
+        Ok(Self { folder, refused })
+    }
+
+    /// The folder of the socket.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the server asked for, when the connection was cut for it.
+    pub fn refused(&self) -> Option<&'static str> {
+        self.refused.get().copied()
+    }
+}
+
+async fn relay<W: Watch>(
+    listener: UnixListener,
+    server: TcpStream,
+    watch: Option<W>,
+    refused: Arc<OnceLock<&'static str>>,
+) -> io::Result<()> {
+    let (driver, _) = listener.accept().await?;
+    // One driver is all that is let in.
+    drop(listener);
+    let (mut from_driver, to_driver) = driver.into_split();
+    let (from_server, mut to_server) = server.into_split();
+    let upward = async {
+        tokio::io::copy(&mut from_driver, &mut to_server).await?;
+        to_server.shutdown().await
+    };
+    // Whichever side ends, the other has nothing left to say.
+    tokio::select! {
+        done = downward(from_server, to_driver, watch, &refused) => done,
+        done = async { upward.await?; std::future::pending().await } => done,
+    }
+}
+
+async fn downward<W: Watch>(
+    mut from_server: OwnedReadHalf,
+    mut to_driver: unix::OwnedWriteHalf,
+    mut watch: Option<W>,
+    refused: &OnceLock<&'static str>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let count = from_server.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        match watch.as_mut().map(|watch| watch.server_sent(&buffer[..count])) {
+            None | Some(Verdict::Watching) => {}
+            Some(Verdict::Over) => watch = None,
+            Some(Verdict::Readable(asked)) => {
+                let _ = refused.set(asked);
+                return Ok(());
+            }
+        }
+        to_driver.write_all(&buffer[..count]).await?;
+    }
+}
