@@ -120,3 +120,148 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
 fn already_current() -> Done {
     Done::before("This version is AWSCURRENT already; nothing is left to do.")
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_secretsmanager::Client;
+    use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+    use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
+    use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
+    use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
+    use aws_sdk_secretsmanager::operation::update_secret_version_stage::UpdateSecretVersionStageOutput;
+    use aws_sdk_secretsmanager::types::error::{ResourceExistsException, ResourceNotFoundException};
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use serde_json::json;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::rotator::Labels;
+    use crate::secret::{Password, SecretValue};
+
+    /// A credential that is a number, counted up.
+    struct Counter;
+
+    impl Rotator for Counter {
+        fn labels(&self) -> Labels {
+            Labels { engine: "counter".into(), strategy: "next".into() }
+        }
+        async fn create(
+            &self,
+            _: &Context<'_>,
+            current: &SecretValue,
+            _: Option<Password>,
+        ) -> Result<SecretValue> {
+            let number: u32 = current.expose().parse().unwrap();
+            Ok(SecretValue::new((number + 1).to_string()))
+        }
+        async fn set(&self, _: &Context<'_>, versions: &Versions) -> Result<Done> {
+            Ok(Done::now(format!("{} to {}", versions.current.expose(), versions.pending.expose())))
+        }
+        async fn test(&self, _: &Context<'_>, pending: &SecretValue) -> Result<Done> {
+            Ok(Done::now(pending.expose()))
+        }
+    }
+
+    fn described(new: &[&str]) -> Rule {
+        let new: Vec<String> = new.iter().map(ToString::to_string).collect();
+        mock!(Client::describe_secret).then_output(move || {
+            DescribeSecretOutput::builder()
+                .rotation_enabled(true)
+                .version_ids_to_stages("old", vec!["AWSCURRENT".into()])
+                .version_ids_to_stages("new", new.clone())
+                .build()
+        })
+    }
+
+    fn value(label: &'static str, value: Option<&'static str>) -> Rule {
+        let rule = mock!(Client::get_secret_value)
+            .match_requests(move |request| request.version_stage() == Some(label));
+        match value {
+            Some(value) => {
+                rule.then_output(move || GetSecretValueOutput::builder().secret_string(value).build())
+            }
+            None => rule.then_error(|| {
+                GetSecretValueError::ResourceNotFoundException(
+                    ResourceNotFoundException::builder()
+                        .meta(
+                            aws_sdk_secretsmanager::error::ErrorMetadata::builder()
+                                .code("ResourceNotFoundException")
+                                .build(),
+                        )
+                        .build(),
+                )
+            }),
+        }
+    }
+
+    async fn perform_step(step: &str, rules: &[&Rule]) -> Result<Record> {
+        let client = mock_client!(aws_sdk_secretsmanager, RuleMode::MatchAny, rules);
+        let event =
+            Event::parse(&json!({"Step": step, "SecretId": "s", "ClientRequestToken": "new"})).unwrap();
+        let manager = Manager::new(client, "mock");
+        perform(&Counter, &manager, &event, SystemTime::now() + Duration::from_secs(10)).await
+    }
+
+    #[tokio::test]
+    async fn create_puts_the_new_value_with_the_label_and_never_without() {
+        let put = mock!(Client::put_secret_value)
+            .match_requests(|request| {
+                request.secret_string() == Some("8")
+                    && request.version_stages() == ["AWSPENDING"]
+                    && request.client_request_token() == Some("new")
+            })
+            .then_output(|| PutSecretValueOutput::builder().build());
+        let rules =
+            [&described(&["AWSPENDING"]), &value("AWSCURRENT", Some("7")), &value("AWSPENDING", None), &put];
+        let record = perform_step("createSecret", &rules).await.unwrap();
+        assert_eq!((put.num_calls(), record.outcome), (1, crate::Outcome::Done));
+    }
+
+    #[tokio::test]
+    async fn create_keeps_a_value_that_is_there() {
+        let rules =
+            [&described(&["AWSPENDING"]), &value("AWSCURRENT", Some("7")), &value("AWSPENDING", Some("9"))];
+        let record = perform_step("createSecret", &rules).await.unwrap();
+        assert_eq!(record.outcome, crate::Outcome::AlreadyDone);
+    }
+
+    #[tokio::test]
+    async fn create_that_loses_a_race_and_finds_nothing_does_not_succeed() {
+        let lost = mock!(Client::put_secret_value).then_error(|| {
+            PutSecretValueError::ResourceExistsException(
+                ResourceExistsException::builder()
+                    .meta(
+                        aws_sdk_secretsmanager::error::ErrorMetadata::builder()
+                            .code("ResourceExistsException")
+                            .build(),
+                    )
+                    .build(),
+            )
+        });
+        let rules =
+            [&described(&["AWSPENDING"]), &value("AWSCURRENT", Some("7")), &value("AWSPENDING", None), &lost];
+        assert_eq!(perform_step("createSecret", &rules).await.unwrap_err().error_type(), "NoPendingValue");
+    }
+
+    #[tokio::test]
+    async fn set_without_a_pending_value_is_refused() {
+        let rules =
+            [&described(&["AWSPENDING"]), &value("AWSCURRENT", Some("7")), &value("AWSPENDING", None)];
+        assert_eq!(perform_step("setSecret", &rules).await.unwrap_err().error_type(), "NoPendingValue");
+    }
+
+    #[tokio::test]
+    async fn finish_moves_the_label_from_the_version_that_has_it() {
+        let moved = mock!(Client::update_secret_version_stage)
+            .match_requests(|request| {
+                request.version_stage() == Some("AWSCURRENT")
+                    && request.move_to_version_id() == Some("new")
+                    && request.remove_from_version_id() == Some("old")
+            })
+            .then_output(|| UpdateSecretVersionStageOutput::builder().build());
+        perform_step("finishSecret", &[&described(&["AWSPENDING"]), &moved]).await.unwrap();
+        assert_eq!(moved.num_calls(), 1);
+        let record = perform_step("finishSecret", &[&described(&["AWSCURRENT"])]).await.unwrap();
+        assert_eq!(record.outcome, crate::Outcome::AlreadyDone);
+    }
+}
