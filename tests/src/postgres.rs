@@ -1,20 +1,24 @@
 //! The PostgreSQL servers of a test run.
 
-use std::fs::File;
 use std::future::Future;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use rotation_local::throwaway::postgres::{Options, Server, find};
 use rotation_local::throwaway::{Certificates, Installation};
+use rotation_postgres::{identifier, literal};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+
+use crate::scene::{self, Made, Server as AnyServer};
 
 /// Tells the tests which servers have been started for them.
 pub const VARIABLE: &str = "ROTATION_TEST_POSTGRES";
+
+/// A scene on PostgreSQL.
+pub type Scene = scene::Scene<Target>;
 
 /// A server to test against.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -177,7 +181,7 @@ impl Target {
     ///
     /// # Errors
     /// The server's refusal.
-    pub async fn connect(&self, user: &str, password: &str, database: &str) -> sqlx::Result<PgConnection> {
+    pub async fn log_in(&self, user: &str, password: &str, database: &str) -> sqlx::Result<PgConnection> {
         let options = PgConnectOptions::new_without_pgpass()
             .host(&self.host)
             .port(self.port)
@@ -200,28 +204,7 @@ impl Target {
     /// # Errors
     /// The server's refusal.
     pub async fn admin(&self, database: &str) -> Result<PgConnection> {
-        Ok(self.connect(&self.superuser, &self.password, database).await?)
-    }
-
-    /// The length of the server's log so far, in bytes; 0 when it is not at hand.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn log_length(&self) -> Result<u64> {
-        Ok(self.log.as_ref().map(std::fs::metadata).transpose()?.map_or(0, |meta| meta.len()))
-    }
-
-    /// The server's log since it had that length; empty when it is not at hand.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn log_since(&self, length: u64) -> Result<String> {
-        let Some(path) = &self.log else { return Ok(String::new()) };
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(length))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(self.log_in(&self.superuser, &self.password, database).await?)
     }
 
     /// 150004, 180001, …
@@ -244,5 +227,76 @@ impl Target {
         let server = Server::start(installation, options)?;
         let target = Self::of(&server, format!("another {}", self.label), Some(installation.clone()));
         Ok(Some((server, target)))
+    }
+}
+
+/// Runs statements.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn sql(connection: &mut PgConnection, statements: &str) -> Result<()> {
+    let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(connection).await;
+    done.map(drop).with_context(|| statements.to_owned())
+}
+
+impl Scene {
+    /// A superuser in the scene's database.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn admin(&self) -> Result<PgConnection> {
+        self.target.admin(&self.database).await
+    }
+}
+
+impl AnyServer for Target {
+    type Session = PgConnection;
+    const ENGINE: &'static str = "postgres";
+    const BINARY: &'static str = "rotation-postgres";
+
+    fn place(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
+    fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
+    }
+
+    /// With verifiers, so that the passwords never stand in the server's log.
+    async fn make(&self, made: &Made<'_>) -> Result<()> {
+        let verifier = |user: &str, password: &str| -> Result<String> {
+            let iterations = std::num::NonZeroU32::new(4096).context("not zero")?;
+            let encryption = rotation_postgres::Encryption::ScramSha256(iterations);
+            let password = rotation_database::Password::new(password);
+            let verifier = rotation_postgres::verifier(user, &password, encryption);
+            Ok(literal(&verifier.map_err(anyhow::Error::msg)?))
+        };
+        let (user, master) = (identifier(made.user), identifier(made.master));
+        let mut admin = self.admin("postgres").await?;
+        sql(&mut admin, &format!("CREATE DATABASE {}", identifier(made.database))).await?;
+        let users = verifier(made.user, made.password)?;
+        sql(&mut admin, &format!("CREATE ROLE {user} LOGIN PASSWORD {users}")).await?;
+        let masters = verifier(made.master, made.masters_password)?;
+        sql(&mut admin, &format!("CREATE ROLE {master} LOGIN CREATEROLE PASSWORD {masters}")).await?;
+        if admin.server_version_num().unwrap_or(0) >= 160_000 {
+            sql(&mut admin, &format!("GRANT {user} TO {master} WITH ADMIN OPTION")).await?;
+        }
+        Ok(())
+    }
+
+    async fn connect(&self, user: &str, password: &str, database: &str) -> Result<PgConnection> {
+        Ok(self.log_in(user, password, database).await?)
+    }
+
+    fn count_refused(log: &str, user: &str) -> usize {
+        log.matches(&format!("password authentication failed for user \"{user}\"")).count()
+    }
+
+    fn count_let_in(log: &str, user: &str) -> usize {
+        log.matches(&format!("connection authorized: user={user} database=")).count()
     }
 }

@@ -1,36 +1,103 @@
 //! Users, secrets and a function, for one test on one server.
 
+use std::fs::File;
+use std::future::Future;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rotation_local::{Attempt, Function, FunctionError, Program, Rotation, Service, rotate_secret};
-use rotation_postgres::{identifier, literal};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::binary;
-use crate::postgres::Target;
 
 /// The ARN of the master secret of a scene.
 pub const MASTER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/master-AbCdEf";
 /// The ARN of the secret of a scene.
 pub const SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/secret-AbCdEf";
 
+/// A server to test against, of one engine.
+pub trait Server: Clone + Send + Sync {
+    /// A session of a user.
+    type Session: Send;
+    /// The engine's name in a secret.
+    const ENGINE: &'static str;
+    /// The function's binary.
+    const BINARY: &'static str;
+
+    /// Where the server is.
+    fn place(&self) -> (&str, u16);
+    /// The authority of its certificate, in PEM; `None` when it has no TLS.
+    fn authority(&self) -> Option<&str>;
+    /// The log, when it is at hand.
+    fn log(&self) -> Option<&Path>;
+    /// Makes a user, its database, and a master that may administer it; their passwords must not get into the log.
+    fn make(&self, made: &Made<'_>) -> impl Future<Output = Result<()>> + Send;
+    /// Logs in.
+    fn connect(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+    ) -> impl Future<Output = Result<Self::Session>> + Send;
+    /// How often a log tells that a user's password was refused.
+    fn count_refused(log: &str, user: &str) -> usize;
+    /// How often a log tells that a user was let in.
+    fn count_let_in(log: &str, user: &str) -> usize;
+
+    /// The length of the log so far, in bytes; 0 when it is not at hand.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn log_length(&self) -> Result<u64> {
+        Ok(self.log().map(std::fs::metadata).transpose()?.map_or(0, |meta| meta.len()))
+    }
+
+    /// The log since it had that length; empty when it is not at hand.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn log_since(&self, length: u64) -> Result<String> {
+        let Some(path) = self.log() else { return Ok(String::new()) };
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(length))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// What [`Server::make`] makes.
+#[derive(Debug)]
+pub struct Made<'a> {
+    /// The user.
+    pub user: &'a str,
+    /// Its password.
+    pub password: &'a str,
+    /// Its database.
+    pub database: &'a str,
+    /// The master.
+    pub master: &'a str,
+    /// The master's password.
+    pub masters_password: &'a str,
+}
+
 /// One test's own corner of a server, and its own Secrets Manager.
-pub struct Scene {
+pub struct Scene<T> {
     /// The server.
-    pub target: Target,
+    pub target: T,
     /// Secrets Manager.
     pub service: Service,
     /// A user name that no other test has.
     pub user: String,
-    /// A master, CREATEROLE and no superuser.
+    /// A master that is no superuser.
     pub master: String,
-    /// The user's own database, owned by the superuser.
+    /// The user's own database.
     pub database: String,
     log: Arc<Mutex<String>>,
     passwords: Mutex<Vec<String>>,
@@ -43,21 +110,12 @@ pub fn new_password() -> String {
     format!("pw-{}", Uuid::new_v4().simple())
 }
 
-/// Runs statements.
-///
-/// # Errors
-/// The server's refusal.
-pub async fn sql(connection: &mut PgConnection, statements: &str) -> Result<()> {
-    let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(connection).await;
-    done.map(drop).with_context(|| statements.to_owned())
-}
-
-impl Scene {
+impl<T: Server> Scene<T> {
     /// Makes a user, its database, a master that may administer it, and both secrets.
     ///
     /// # Errors
     /// When anything cannot be made.
-    pub async fn new(target: &Target) -> Result<Self> {
+    pub async fn new(target: &T) -> Result<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let unique = format!("{}_{number}", &Uuid::new_v4().simple().to_string()[..8]);
@@ -68,33 +126,22 @@ impl Scene {
     ///
     /// # Errors
     /// When anything cannot be made.
-    pub async fn with_user(target: &Target, user: &str, unique: &str) -> Result<Self> {
-        let (password, masters) = (new_password(), new_password());
+    pub async fn with_user(target: &T, user: &str, unique: &str) -> Result<Self> {
+        let (password, masters_password) = (new_password(), new_password());
         let master = format!("master_{unique}");
         let database = format!("db_{unique}");
         let log_start = target.log_length()?;
-        let mut admin = target.admin("postgres").await?;
-        sql(&mut admin, &format!("CREATE DATABASE {}", identifier(&database))).await?;
-        // Verifiers, so that the passwords that the tests make never stand in the server's log.
-        let verifier = |user: &str, password: &str| -> Result<String> {
-            let iterations = std::num::NonZeroU32::new(4096).context("not zero")?;
-            let encryption = rotation_postgres::Encryption::ScramSha256(iterations);
-            let password = rotation_database::Password::new(password);
-            let verifier = rotation_postgres::verifier(user, &password, encryption);
-            Ok(literal(&verifier.map_err(anyhow::Error::msg)?))
+        let made = Made {
+            user,
+            password: &password,
+            database: &database,
+            master: &master,
+            masters_password: &masters_password,
         };
-        let (user_name, master_name) = (identifier(user), identifier(&master));
-        sql(&mut admin, &format!("CREATE ROLE {user_name} LOGIN PASSWORD {}", verifier(user, &password)?))
-            .await?;
-        let masters_verifier = verifier(&master, &masters)?;
-        sql(&mut admin, &format!("CREATE ROLE {master_name} LOGIN CREATEROLE PASSWORD {masters_verifier}"))
-            .await?;
-        if target.version().await? >= 160_000 {
-            sql(&mut admin, &format!("GRANT {user_name} TO {master_name} WITH ADMIN OPTION")).await?;
-        }
+        target.make(&made).await?;
 
         let folder = tempfile::tempdir()?;
-        if let Some(authority) = &target.authority {
+        if let Some(authority) = target.authority() {
             std::fs::write(folder.path().join("authority.pem"), authority)?;
         }
         let scene = Self {
@@ -104,22 +151,24 @@ impl Scene {
             master: master.clone(),
             database,
             log: Arc::default(),
-            passwords: Mutex::new(vec![password.clone(), masters.clone()]),
+            passwords: Mutex::new(vec![password.clone(), masters_password.clone()]),
             folder,
             log_start,
         };
         let mut secret = scene.secret(user, &password);
         secret["masterarn"] = MASTER_ARN.into();
         scene.service.put_secret("test/secret", SECRET_ARN, &secret.to_string())?;
-        scene.service.put_secret("test/master", MASTER_ARN, &scene.secret(&master, &masters).to_string())?;
+        let masters = scene.secret(&master, &masters_password);
+        scene.service.put_secret("test/master", MASTER_ARN, &masters.to_string())?;
         Ok(scene)
     }
 
     /// A secret for this server.
     pub fn secret(&self, user: &str, password: &str) -> Value {
-        let mut secret = json!({"engine": "postgres", "host": self.target.host, "port": self.target.port,
+        let (host, port) = self.target.place();
+        let mut secret = json!({"engine": T::ENGINE, "host": host, "port": port,
             "username": user, "password": password, "dbname": self.database});
-        if self.target.authority.is_none() {
+        if self.target.authority().is_none() {
             secret["ssl"] = false.into();
         }
         secret
@@ -196,7 +245,7 @@ impl Scene {
     /// The function's program, for `single-user` or `master-user`.
     pub fn program(&self, strategy: &str) -> Program {
         let log = Arc::clone(&self.log);
-        let program = Program::new(binary("rotation-postgres"))
+        let program = Program::new(binary(T::BINARY))
             .env("SECRETS_MANAGER_ENDPOINT", self.service.endpoint())
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "test")
@@ -209,7 +258,7 @@ impl Scene {
                 log.push_str(line);
                 log.push('\n');
             });
-        if self.target.authority.is_some() {
+        if self.target.authority().is_some() {
             program.env("TLS_CA_FILE", self.folder.path().join("authority.pem").to_string_lossy())
         } else {
             program
@@ -280,7 +329,7 @@ impl Scene {
     ///
     /// # Errors
     /// The server's refusal.
-    pub async fn log_in(&self) -> Result<PgConnection> {
+    pub async fn log_in(&self) -> Result<T::Session> {
         self.log_in_with(&self.value("AWSCURRENT")?).await
     }
 
@@ -288,19 +337,11 @@ impl Scene {
     ///
     /// # Errors
     /// The server's refusal.
-    pub async fn log_in_with(&self, value: &Value) -> Result<PgConnection> {
+    pub async fn log_in_with(&self, value: &Value) -> Result<T::Session> {
         let text = |key: &str| value[key].as_str().unwrap_or_default();
         let user = text("username");
         let session = self.target.connect(user, text("password"), text("dbname")).await;
         session.with_context(|| format!("logging in as {user}"))
-    }
-
-    /// A superuser in the scene's database.
-    ///
-    /// # Errors
-    /// The server's refusal.
-    pub async fn admin(&self) -> Result<PgConnection> {
-        self.target.admin(&self.database).await
     }
 
     /// What the function has written.
@@ -322,8 +363,7 @@ impl Scene {
     /// When its log cannot be read.
     pub fn failed_logins(&self) -> Result<usize> {
         let log = self.server_log()?;
-        let failed =
-            |user: &str| log.matches(&format!("password authentication failed for user \"{user}\"")).count();
+        let failed = |user: &str| T::count_refused(&log, user);
         Ok(failed(&self.user) + failed(&format!("{}_clone", self.user)) + failed(&self.master))
     }
 
@@ -333,7 +373,7 @@ impl Scene {
     /// When its log cannot be read.
     pub fn logins(&self) -> Result<usize> {
         let log = self.server_log()?;
-        let came = |user: &str| log.matches(&format!("connection authorized: user={user} database=")).count();
+        let came = |user: &str| T::count_let_in(&log, user);
         Ok(came(&self.user) + came(&format!("{}_clone", self.user)) + came(&self.master))
     }
 

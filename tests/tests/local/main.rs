@@ -10,8 +10,8 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 use rotation_local::throwaway::free_port;
 use rotation_tests::binary;
-use rotation_tests::postgres::on_each;
-use rotation_tests::scene::{MASTER_ARN, Scene};
+use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::scene::MASTER_ARN;
 use serde_json::Value;
 
 fn authority(scene: &Scene, folder: &Path) -> Result<String> {

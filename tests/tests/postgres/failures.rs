@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::{Certificates, free_port};
 use rotation_local::{Function, FunctionError};
 use rotation_postgres::identifier;
-use rotation_tests::postgres::{NAMES, on_each, options};
+use rotation_tests::postgres::{NAMES, Scene, on_each, options, sql};
 use rotation_tests::relay::impostor;
-use rotation_tests::scene::{Scene, new_password, sql};
+use rotation_tests::scene::new_password;
 use serde_json::{Value, json};
 use time::Duration as Days;
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rotation_local::{Fault, ServiceError, When};
-use rotation_tests::postgres::on_each;
-use rotation_tests::scene::{MASTER_ARN, SECRET_ARN, Scene};
+use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::scene::{MASTER_ARN, SECRET_ARN};
 use serde_json::json;
 
 #[tokio::test]

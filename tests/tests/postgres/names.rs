@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use rotation_postgres::identifier;
-use rotation_tests::postgres::{Target, on_each};
-use rotation_tests::scene::{Scene, sql};
+use rotation_tests::postgres::{Scene, Target, on_each, sql};
 use serde_json::json;
 use uuid::Uuid;
 

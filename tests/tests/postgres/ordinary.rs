@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use rotation_tests::chain::longest_chain;
-use rotation_tests::postgres::{Target, on_each};
-use rotation_tests::scene::Scene;
+use rotation_tests::postgres::{Scene, Target, on_each};
 
 #[tokio::test]
 async fn single_user_changes_the_password() {

@@ -2,8 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::{identifier, literal};
-use rotation_tests::postgres::on_each;
-use rotation_tests::scene::{Scene, sql};
+use rotation_tests::postgres::{Scene, on_each, sql};
 use sqlx::PgConnection;
 
 /// Something that a user may do, by one kind of privilege. `{u}` is the base user, `{t}` a tag of this test.

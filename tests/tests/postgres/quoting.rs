@@ -5,8 +5,7 @@ use std::num::NonZeroU32;
 use anyhow::Result;
 use rotation_database::Password;
 use rotation_postgres::{Encryption, identifier, literal, verifier};
-use rotation_tests::postgres::on_each;
-use rotation_tests::scene::sql;
+use rotation_tests::postgres::{on_each, sql};
 use sqlx::AssertSqlSafe;
 
 const NAMES: [&str; 9] = [
@@ -65,7 +64,7 @@ async fn the_server_accepts_logins_with_our_verifiers() {
                 assert_eq!(stored, *ours, "the server has taken it for a password");
                 // With `scram-sha-256` in pg_hba.conf an MD5 verifier cannot log in; its form is checked instead.
                 if encryption != Encryption::Md5 {
-                    target.connect(&role, password, "postgres").await?;
+                    target.log_in(&role, password, "postgres").await?;
                 } else {
                     let theirs: String = sqlx::query_scalar("SELECT 'md5' || md5($1 || $2)")
                         .bind(password)
@@ -89,7 +88,7 @@ async fn password_encryption_md5_is_honoured() {
         options.configuration = "password_encryption = md5\n".into();
         options.access_rules = "host all all all md5".into();
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
-        let scene = rotation_tests::scene::Scene::new(&target).await?;
+        let scene = rotation_tests::postgres::Scene::new(&target).await?;
         for strategy in ["single-user", "master-user"] {
             scene.rotate(&scene.function(strategy)).await?;
             scene.log_in().await?;

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use rotation_local::{Fault, Function, ServiceError, When};
 use rotation_postgres::identifier;
-use rotation_tests::postgres::{Target, on_each};
+use rotation_tests::postgres::{Scene, Target, on_each, sql};
 use rotation_tests::relay::Cutter;
-use rotation_tests::scene::{Scene, new_password, sql};
+use rotation_tests::scene::new_password;
 use serde_json::json;
 
 const STRATEGIES: [&str; 2] = ["single-user", "master-user"];

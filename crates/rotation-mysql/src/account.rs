@@ -1,0 +1,43 @@
+//! An account is a user *and* a host.
+
+use crate::quote::Literals;
+
+/// `'user'@'host'`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Account {
+    /// The user's name.
+    pub user: String,
+    /// The host part, which may hold `%` and `_`.
+    pub host: String,
+}
+
+impl Account {
+    /// From what `CURRENT_USER()` gives: a user name may hold `@`, a host part does not.
+    pub fn from_current_user(text: &str) -> Option<Self> {
+        let (user, host) = text.rsplit_once('@')?;
+        Some(Self { user: user.to_owned(), host: host.to_owned() })
+    }
+
+    /// Quoted for a statement.
+    pub fn quoted(&self, literals: Literals) -> String {
+        format!("{}@{}", literals.quote(&self.user), literals.quote(&self.host))
+    }
+}
+
+impl std::fmt::Display for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "'{}'@'{}'", self.user, self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_follows_the_last_at_sign() {
+        let account = Account::from_current_user("a@b@10.0.%").unwrap();
+        assert_eq!((account.user.as_str(), account.host.as_str()), ("a@b", "10.0.%"));
+        assert_eq!(account.quoted(Literals::BackslashEscapes), "'a@b'@'10.0.%'");
+    }
+}

@@ -1,0 +1,242 @@
+//! `SHOW CREATE USER`: what an account demands and may use, apart from its password and its privileges.
+
+use std::collections::BTreeMap;
+
+use rotation_database::EngineError;
+
+use crate::quote::{Literals, identifier};
+use crate::tokens::{Token, tokens, unreadable};
+
+/// What [`parse`] finds in the server's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CreateUser {
+    /// The authentication plugins, in order.
+    pub(crate) plugins: Vec<String>,
+    /// `ACCOUNT LOCK`.
+    pub(crate) locked: bool,
+    /// MySQL's default roles, as they are written in a statement; MariaDB shows its one among the grants.
+    pub(crate) default_roles: String,
+    clauses: BTreeMap<Clause, Vec<Token>>,
+}
+
+/// The clauses that a copy shares, in the order of the [grammar].
+///
+/// [grammar]: https://dev.mysql.com/doc/refman/8.4/en/alter-user.html
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Clause {
+    Require,
+    Limits,
+    Expire,
+    History,
+    Reuse,
+    RequireCurrent,
+    FailedLogins,
+    LockTime,
+    Attribute,
+    // What a copy does not share, or not here.
+    Account,
+    DefaultRole,
+    Identified,
+}
+
+const LIMITS: [&str; 4] =
+    ["MAX_QUERIES_PER_HOUR", "MAX_UPDATES_PER_HOUR", "MAX_CONNECTIONS_PER_HOUR", "MAX_USER_CONNECTIONS"];
+
+/// Which clause begins at a place.
+fn clause_at(tokens: &[Token], at: usize) -> Option<Clause> {
+    let word = |offset: isize| match at.checked_add_signed(offset).and_then(|at| tokens.get(at)) {
+        Some(Token::Word(word)) => word.as_str(),
+        _ => "",
+    };
+    Some(match (word(0), word(1)) {
+        ("IDENTIFIED", _) if word(-1) != "AND" => Clause::Identified,
+        ("REQUIRE", _) if word(-1) != "PASSWORD" => Clause::Require,
+        ("WITH", next) if next.starts_with("MAX_") => Clause::Limits,
+        ("PASSWORD", "EXPIRE") => Clause::Expire,
+        ("PASSWORD", "HISTORY") => Clause::History,
+        ("PASSWORD", "REUSE") => Clause::Reuse,
+        ("PASSWORD", "REQUIRE") => Clause::RequireCurrent,
+        ("FAILED_LOGIN_ATTEMPTS", _) => Clause::FailedLogins,
+        ("PASSWORD_LOCK_TIME", _) => Clause::LockTime,
+        ("ATTRIBUTE" | "COMMENT", _) => Clause::Attribute,
+        ("ACCOUNT", "LOCK" | "UNLOCK") => Clause::Account,
+        ("DEFAULT", "ROLE") => Clause::DefaultRole,
+        _ => return None,
+    })
+}
+
+/// Reads a statement of `SHOW CREATE USER`.
+///
+/// # Errors
+/// When it cannot be read for certain.
+pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
+    let tokens = tokens(statement)?;
+    let mut clauses: BTreeMap<Clause, Vec<Token>> = BTreeMap::new();
+    let mut open = None;
+    for at in 0..tokens.len() {
+        if let Some(clause) = clause_at(&tokens, at) {
+            if clauses.insert(clause, Vec::new()).is_some() {
+                return Err(unreadable("a clause comes twice"));
+            }
+            open = Some(clause);
+        }
+        if let Some(clause) = open {
+            clauses.entry(clause).or_default().push(tokens[at].clone());
+        }
+    }
+    let identified = clauses.remove(&Clause::Identified).unwrap_or_default();
+    let locked =
+        clauses.remove(&Clause::Account).is_some_and(|tokens| tokens.iter().any(|token| token.is("LOCK")));
+    let roles = clauses.remove(&Clause::DefaultRole).unwrap_or_default();
+    if let Some(limits) = clauses.get_mut(&Clause::Limits) {
+        *limits = all_limits(limits);
+    }
+    // A password that has expired by hand: the new one has not.
+    if clauses.get(&Clause::Expire).is_some_and(|tokens| tokens.len() == 2) {
+        clauses.remove(&Clause::Expire);
+    }
+    Ok(CreateUser {
+        plugins: plugins(&identified),
+        locked,
+        default_roles: render(roles.get(2..).unwrap_or_default()),
+        clauses,
+    })
+}
+
+/// The plugins of `IDENTIFIED WITH p …`, `IDENTIFIED VIA p … OR q …`, `IDENTIFIED BY PASSWORD …`.
+fn plugins(identified: &[Token]) -> Vec<String> {
+    let mut plugins = Vec::new();
+    for pair in identified.windows(2) {
+        match (&pair[0], &pair[1]) {
+            (Token::Word(before), Token::Word(name)) if before == "VIA" || before == "OR" => {
+                plugins.push(name.to_lowercase());
+            }
+            (Token::Word(before), Token::Text(name) | Token::Name(name))
+                if ["VIA", "OR", "WITH"].contains(&before.as_str()) =>
+            {
+                plugins.push(name.clone());
+            }
+            (Token::Word(before), Token::Word(next)) if before == "BY" && next == "PASSWORD" => {
+                plugins.push("mysql_native_password".to_owned());
+            }
+            _ => {}
+        }
+    }
+    plugins
+}
+
+/// The server leaves out limits that are 0; a copy must name them, for it may have had others before.
+fn all_limits(shown: &[Token]) -> Vec<Token> {
+    let mut all = vec![Token::Word("WITH".into())];
+    let value = |name: &str| {
+        let at = shown.iter().position(|token| token.is(name));
+        at.and_then(|at| shown.get(at + 1)).cloned().unwrap_or(Token::Word("0".into()))
+    };
+    for name in LIMITS {
+        all.extend([Token::Word(name.into()), value(name)]);
+    }
+    all
+}
+
+impl CreateUser {
+    /// The clauses that turn `self` into `wanted`, as they are written in `ALTER USER`; empty when there are none.
+    pub(crate) fn clauses_to_become(&self, wanted: &Self) -> String {
+        let mut clauses = Vec::new();
+        let all: std::collections::BTreeSet<_> = self.clauses.keys().chain(wanted.clauses.keys()).collect();
+        for clause in all {
+            match (self.clauses.get(clause), wanted.clauses.get(clause)) {
+                (has, Some(wanted)) if has != Some(wanted) => clauses.push(render(wanted)),
+                (Some(_), None) => clauses.extend(default_of(*clause)),
+                _ => {}
+            }
+        }
+        clauses.join(" ")
+    }
+
+    /// All clauses, as they are written in `CREATE USER`.
+    pub(crate) fn all_clauses(&self) -> String {
+        self.clauses.values().map(|tokens| render(tokens)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What a clause is when it is not shown.
+fn default_of(clause: Clause) -> Option<String> {
+    let text = match clause {
+        Clause::Require => "REQUIRE NONE",
+        Clause::Limits => return Some(render(&all_limits(&[]))),
+        Clause::Expire => "PASSWORD EXPIRE DEFAULT",
+        Clause::History => "PASSWORD HISTORY DEFAULT",
+        Clause::Reuse => "PASSWORD REUSE INTERVAL DEFAULT",
+        Clause::RequireCurrent => "PASSWORD REQUIRE CURRENT DEFAULT",
+        Clause::FailedLogins => "FAILED_LOGIN_ATTEMPTS 0",
+        Clause::LockTime => "PASSWORD_LOCK_TIME 0",
+        // An attribute that is left over means nothing to the server.
+        Clause::Attribute | Clause::Account | Clause::DefaultRole | Clause::Identified => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Tokens as a statement has them.
+pub(crate) fn render(tokens: &[Token]) -> String {
+    let mut text = String::new();
+    let mut glued = true;
+    for token in tokens {
+        let sign = matches!(token, Token::Sign('.' | '@' | ',' | ')'));
+        if !glued && !sign {
+            text.push(' ');
+        }
+        match token {
+            Token::Name(name) => text.push_str(&identifier(name)),
+            Token::Text(value) => text.push_str(&Literals::BackslashEscapes.quote(value)),
+            Token::Word(word) => text.push_str(word),
+            Token::Sign(sign) => text.push(*sign),
+        }
+        glued = matches!(token, Token::Sign('.' | '@' | '('));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MYSQL: &str = r#"CREATE USER `a b`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 0x244124 DEFAULT ROLE `r1`@`%`,`r2`@`%` REQUIRE SUBJECT 'x' WITH MAX_QUERIES_PER_HOUR 100 PASSWORD EXPIRE INTERVAL 90 DAY ACCOUNT UNLOCK PASSWORD HISTORY DEFAULT PASSWORD REUSE INTERVAL DEFAULT PASSWORD REQUIRE CURRENT DEFAULT FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ATTRIBUTE '{"comment": "it\'s \\"x\\""}'"#;
+
+    #[test]
+    fn mysql_s_words_are_read_and_written_back() {
+        let user = parse(MYSQL).unwrap();
+        assert_eq!(user.plugins, ["caching_sha2_password"]);
+        assert_eq!(user.default_roles, "`r1`@`%`, `r2`@`%`");
+        assert!(!user.locked);
+        assert_eq!(
+            user.all_clauses(),
+            r#"REQUIRE SUBJECT 'x' WITH MAX_QUERIES_PER_HOUR 100 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE INTERVAL 90 DAY PASSWORD HISTORY DEFAULT PASSWORD REUSE INTERVAL DEFAULT PASSWORD REQUIRE CURRENT DEFAULT FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ATTRIBUTE '{"comment": "it''s \\"x\\""}'"#
+        );
+        assert_eq!(user.clauses_to_become(&user), "");
+    }
+
+    #[test]
+    fn mariadb_s_words_are_read() {
+        let user =
+            parse("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD '*24' REQUIRE SSL ACCOUNT LOCK").unwrap();
+        assert_eq!((user.plugins, user.locked), (vec!["mysql_native_password".to_owned()], true));
+        let user =
+            parse("CREATE USER `a`@`%` IDENTIFIED VIA unix_socket OR ed25519 USING 'x' PASSWORD EXPIRE")
+                .unwrap();
+        assert_eq!(user.plugins, ["unix_socket", "ed25519"]);
+        assert_eq!(user.all_clauses(), "");
+    }
+
+    #[test]
+    fn what_the_base_user_has_no_more_goes() {
+        let plain =
+            parse("CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE NONE PASSWORD EXPIRE DEFAULT").unwrap();
+        let strict = parse(
+            "CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE SSL WITH MAX_USER_CONNECTIONS 2 PASSWORD EXPIRE NEVER FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2",
+        ).unwrap();
+        assert_eq!(
+            strict.clauses_to_become(&plain),
+            "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE DEFAULT FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! MySQL and MariaDB: how they log in, change a password and keep an alternate user in step.
+
+mod account;
+mod alternate;
+mod create_user;
+mod failure;
+mod flavor;
+mod grants;
+mod login;
+mod native_hash;
+mod quote;
+mod session;
+mod tokens;
+mod watch;
+
+use std::marker::PhantomData;
+
+use rotation_database::{
+    Copied, Engine, EngineError, EngineSpec, Login, LoginError, PasswordChange, UserCopy,
+};
+
+pub use account::Account;
+pub use flavor::{Flavor, IsMariaDb, IsMySql};
+pub use native_hash::native_hash;
+pub use quote::{Literals, identifier};
+pub use session::Session;
+
+/// One adapter for both servers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Adapter<F>(PhantomData<F>);
+
+/// MySQL and Aurora MySQL.
+pub type MySql = Adapter<IsMySql>;
+/// MariaDB.
+pub type MariaDb = Adapter<IsMariaDb>;
+
+impl<F: Flavor> Engine for Adapter<F> {
+    const SPEC: &'static EngineSpec = F::SPEC;
+    type Session = Session;
+
+    async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
+        login::log_in(login, F::IS_MARIADB).await
+    }
+
+    async fn probe(&self, session: &mut Session) -> Result<(), EngineError> {
+        session.run("run a query", "DO 1").await
+    }
+
+    async fn change_password(
+        &self,
+        session: &mut Session,
+        change: &PasswordChange<'_>,
+    ) -> Result<(), EngineError> {
+        let (account, literals) = session.prepare().await?;
+        session.change_own_password(&account, literals, change).await
+    }
+
+    async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+        alternate::bring_in_step(master, copy).await
+    }
+
+    async fn log_out(&self, session: Session) {
+        session.close().await;
+    }
+}

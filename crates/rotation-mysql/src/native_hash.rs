@@ -1,0 +1,21 @@
+//! The form in which MariaDB stores a password: its log then never holds the password.
+//!
+//! [PASSWORD()](https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/encryption-hashing-and-compression-functions/password):
+//! an asterisk and `SHA1(SHA1(password))` in upper-case hexadecimal digits.
+
+use sha1::{Digest, Sha1};
+
+/// The hash of `mysql_native_password`.
+pub fn native_hash(password: &str) -> String {
+    let twice = Sha1::digest(Sha1::digest(password));
+    twice.iter().fold("*".to_owned(), |text, byte| format!("{text}{byte:02X}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_manual_s_example() {
+        // SELECT PASSWORD('password')
+        assert_eq!(super::native_hash("password"), "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19");
+    }
+}

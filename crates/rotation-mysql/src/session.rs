@@ -1,0 +1,122 @@
+//! A session, and the statements that change a password.
+
+use rotation_database::{EngineError, PasswordChange};
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
+
+use crate::account::Account;
+use crate::failure::{failure, number};
+use crate::native_hash::native_hash;
+use crate::quote::Literals;
+
+/// `ER_MISSING_CURRENT_PASSWORD`: the account demands its old password for a change (`PASSWORD REQUIRE CURRENT`).
+const CURRENT_PASSWORD_WANTED: u16 = 3892;
+
+/// A session of a user that has logged in.
+#[derive(Debug)]
+pub struct Session {
+    connection: MySqlConnection,
+    is_mariadb: bool,
+}
+
+impl Session {
+    pub(crate) fn new(connection: MySqlConnection, is_mariadb: bool) -> Self {
+        Self { connection, is_mariadb }
+    }
+
+    pub(crate) fn is_mariadb(&self) -> bool {
+        self.is_mariadb
+    }
+
+    /// Who really logged in, and how the session reads literals.
+    pub(crate) async fn prepare(&mut self) -> Result<(Account, Literals), EngineError> {
+        const DOING: &str = "ask which account has logged in";
+        let rows = self.rows(DOING, "SELECT CURRENT_USER(), CONVERT(@@sql_mode USING utf8mb4)").await?;
+        let unexpected = || EngineError::Failed {
+            doing: DOING.into(),
+            code: "protocol".into(),
+            said: "no account".into(),
+        };
+        let row = rows.first().ok_or_else(unexpected)?;
+        let (user, mode) = (text(row, 0).ok_or_else(unexpected)?, text(row, 1).ok_or_else(unexpected)?);
+        Ok((Account::from_current_user(&user).ok_or_else(unexpected)?, Literals::of(&mode)))
+    }
+
+    /// Changes the session's own password.
+    ///
+    /// MySQL rewrites `ALTER USER` before it logs it. MariaDB does not: it gets the hash.
+    pub(crate) async fn change_own_password(
+        &mut self,
+        account: &Account,
+        literals: Literals,
+        change: &PasswordChange<'_>,
+    ) -> Result<(), EngineError> {
+        let doing = format!("change the password of {account}");
+        let remedy = "Let the account change its own password, or rotate with alternating users.";
+        let statement = if self.is_mariadb {
+            format!("SET PASSWORD = {}", literals.quote(&native_hash(change.new.expose())))
+        } else {
+            format!(
+                "ALTER USER {} IDENTIFIED BY {}",
+                account.quoted(literals),
+                literals.quote(change.new.expose())
+            )
+        };
+        match (self.try_run(&statement).await, change.old) {
+            (Err(error), Some(old)) if number(&error) == Some(CURRENT_PASSWORD_WANTED) => {
+                let statement = format!("{statement} REPLACE {}", literals.quote(old.expose()));
+                self.run_or(&doing, &statement, remedy).await
+            }
+            (done, _) => done.map_err(|error| failure(&error, &doing, remedy)),
+        }
+    }
+
+    /// Runs a statement that needs no privilege of its own.
+    pub(crate) async fn run(&mut self, doing: &str, statement: &str) -> Result<(), EngineError> {
+        self.run_or(doing, statement, "").await
+    }
+
+    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
+    pub(crate) async fn run_or(
+        &mut self,
+        doing: &str,
+        statement: &str,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        self.try_run(statement).await.map_err(|error| failure(&error, doing, remedy))
+    }
+
+    async fn try_run(&mut self, statement: &str) -> sqlx::Result<()> {
+        // The text protocol: what a server prepares, it logs before it has understood it.
+        let sql = AssertSqlSafe(statement.to_owned());
+        sqlx::raw_sql(sql).execute(&mut self.connection).await.map(drop)
+    }
+
+    /// Reads rows.
+    pub(crate) async fn rows(&mut self, doing: &str, query: &str) -> Result<Vec<MySqlRow>, EngineError> {
+        self.rows_or(doing, query, "").await
+    }
+
+    /// Reads rows; `remedy` is what an administrator does when the privilege for it is missing.
+    pub(crate) async fn rows_or(
+        &mut self,
+        doing: &str,
+        query: &str,
+        remedy: &str,
+    ) -> Result<Vec<MySqlRow>, EngineError> {
+        let sql = AssertSqlSafe(query.to_owned());
+        let rows = sqlx::raw_sql(sql).fetch_all(&mut self.connection).await;
+        rows.map_err(|error| failure(&error, doing, remedy))
+    }
+
+    pub(crate) async fn close(self) {
+        // The work is done; a connection that breaks now breaks nothing.
+        let _ = self.connection.close().await;
+    }
+}
+
+/// A column as text, whatever string type it has.
+pub(crate) fn text(row: &MySqlRow, column: usize) -> Option<String> {
+    let bytes: Vec<u8> = row.try_get_unchecked(column).ok()?;
+    String::from_utf8(bytes).ok()
+}
