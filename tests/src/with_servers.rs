@@ -2,9 +2,11 @@
 
 use std::process::{Command, ExitCode};
 
-use rotation_tests::postgres;
+use rotation_tests::{mysql, postgres};
 
-fn main() -> anyhow::Result<ExitCode> {
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut words = std::env::args_os().skip(1);
     let Some(program) = words.next() else {
         eprintln!("with-servers COMMAND…");
@@ -12,13 +14,22 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     let mut command = Command::new(program);
     command.args(words);
-    let servers = postgres::start_all()?;
-    for server in &servers {
-        println!("{} on port {}", server.target.label, server.target.port);
+
+    let engines = std::env::var("TEST_ENGINES").unwrap_or_else(|_| "postgres mysql mariadb".to_owned());
+    let wanted = |engine: &str| engines.split_whitespace().any(|wanted| wanted == engine);
+    let postgres = if wanted("postgres") { postgres::start_all()? } else { Vec::new() };
+    let mysql = mysql::start_all(wanted("mysql"), wanted("mariadb")).await?;
+    let labels = postgres.iter().map(|server| (&server.target.label, server.target.port));
+    for (label, port) in labels.chain(mysql.iter().map(|server| (&server.address.label, server.address.port)))
+    {
+        println!("{label} on port {port}");
     }
-    let targets: Vec<_> = servers.iter().map(|server| &server.target).collect();
+    let targets: Vec<_> = postgres.iter().map(|server| &server.target).collect();
+    let addresses: Vec<_> = mysql.iter().map(|server| &server.address).collect();
     command.env(postgres::VARIABLE, serde_json::to_string(&targets)?);
+    command.env(mysql::VARIABLE, serde_json::to_string(&addresses)?);
     let status = command.status()?;
-    drop(servers);
+    // The servers end here, not before.
+    drop((postgres, mysql));
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

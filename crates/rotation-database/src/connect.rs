@@ -6,7 +6,7 @@ use rotation::Context;
 use tokio::time::timeout;
 
 use crate::engine::{Engine, Login, TlsUse};
-use crate::error::{Error, Place};
+use crate::error::{Error, Place, Whose};
 use crate::host;
 use crate::login_error::LoginError;
 use crate::tls::Policy;
@@ -47,11 +47,11 @@ async fn attempt<E: Engine>(engine: &E, login: &Login<'_>) -> Result<E::Session,
 }
 
 /// A login that failed for a reason that no other password mends.
-pub(crate) fn failed(login: &Login<'_>, label: &str, cause: LoginError) -> Error {
+pub(crate) fn failed(login: &Login<'_>, whose: Whose, cause: LoginError) -> Error {
     Error::Login {
         place: Place { host: login.host.to_owned(), port: login.port },
         user: login.user.to_owned(),
-        label: label.to_owned(),
+        whose,
         cause: Box::new(cause),
     }
 }

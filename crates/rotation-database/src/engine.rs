@@ -7,6 +7,7 @@ use rotation::Password;
 use crate::engine_error::EngineError;
 use crate::login_error::LoginError;
 use crate::schema::EngineSpec;
+use crate::strategy::UserPair;
 use crate::tls::Authorities;
 
 /// How *one kind of* server logs in, changes a password and copies a user.
@@ -24,8 +25,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver takes one.
     fn log_in(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
 
-    /// Runs a harmless query.
-    fn probe(&self, session: &mut Self::Session) -> impl Future<Output = Result<(), EngineError>> + Send;
+    /// Runs a harmless query, and where users alternate, sees that the session can stand in for the base user.
+    fn probe(
+        &self,
+        session: &mut Self::Session,
+        pair: Option<&UserPair>,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// Changes a password, so that it never stands readable where the server may log it.
     fn change_password(

@@ -23,6 +23,24 @@ impl fmt::Display for Place {
     }
 }
 
+/// Where a credential comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// A version of the secret, by its staging label.
+    Version(&'static str),
+    /// The master secret, by its ARN or name.
+    Master(String),
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(label) => f.write_str(label),
+            Self::Master(id) => write!(f, "master secret {id}"),
+        }
+    }
+}
+
 /// A password that was tried, or why it was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
@@ -131,14 +149,14 @@ pub enum Error {
         also_means: &'static str,
     },
     /// A login failed for a reason that no other password mends.
-    #[error("logging in to {place} as {user} ({label}) failed: {cause}")]
+    #[error("logging in to {place} as {user} ({whose}) failed: {cause}")]
     Login {
         /// The server.
         place: Place,
         /// The user.
         user: String,
-        /// Whose credential: a staging label, or the master secret's ARN.
-        label: String,
+        /// Whose credential.
+        whose: Whose,
         /// Why.
         cause: Box<LoginError>,
     },
@@ -166,11 +184,6 @@ fn hint(also_means: &str) -> String {
     if also_means.is_empty() { String::new() } else { format!(". {also_means}") }
 }
 
-/// Whether it is the master's own password that was refused.
-fn is_masters(label: &str, cause: &LoginError) -> bool {
-    label.starts_with("arn:") && matches!(cause, LoginError::Refused { .. })
-}
-
 impl Cause for Error {
     fn error_type(&self) -> &'static str {
         match self {
@@ -184,7 +197,9 @@ impl Cause for Error {
             Self::PasswordUnusable { .. } => "PasswordUnusable",
             Self::ValueUnusable { .. } => "SecretTooLarge",
             Self::CredentialsRefused { .. } => "CredentialsRefused",
-            Self::Login { label, cause, .. } if is_masters(label, cause) => "MasterCredentialsRefused",
+            Self::Login { whose: Whose::Master(_), cause, .. } if cause.other_password_may_help() => {
+                "MasterCredentialsRefused"
+            }
             Self::Login { cause, .. } => cause.error_type(),
             Self::Statement { cause, .. } => cause.error_type(),
         }
@@ -201,10 +216,13 @@ impl Cause for Error {
                 .into(),
             Self::MasterSchema { .. } => "Correct the master secret's JSON, or \"masterarn\" in the secret.".into(),
             Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server, with the host spelt the same.".into(),
-            Self::UserMismatch { .. } | Self::HostMismatch { .. } => "The secret was changed in the middle of a rotation, or its strategy was. \
-                Abandon this rotation (aws secretsmanager cancel-rotate-secret --secret-id SECRET, then \
-                aws secretsmanager update-secret-version-stage --secret-id SECRET --version-stage AWSPENDING \
-                --remove-from-version-id VERSION) and start another: aws secretsmanager rotate-secret --secret-id SECRET."
+            Self::UserMismatch { .. } | Self::HostMismatch { .. } => "The secret was changed in the middle of a rotation, \
+                or its strategy was. Change it back, and the rotation goes on by itself. If you cannot: the database may have \
+                the password of the pending version already, so keep that one first (aws secretsmanager get-secret-value \
+                --secret-id SECRET --version-stage AWSPENDING), put the password that logs in into the secret (aws \
+                secretsmanager put-secret-value), then abandon this rotation (aws secretsmanager cancel-rotate-secret; aws \
+                secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id VERSION) and \
+                start another (aws secretsmanager rotate-secret)."
                 .into(),
             Self::UserNameTooLong { can_be_raised: true, .. } => "Use a shorter user name, or raise USERNAME_CHARACTER_LIMIT on the \
                 function if the server takes longer ones."
@@ -217,8 +235,8 @@ impl Cause for Error {
                  aws secretsmanager put-secret-value --secret-id SECRET --secret-string file://secret.json. \
                  Then rotate again."
             ),
-            Self::Login { label, cause, .. } if is_masters(label, cause) => {
-                format!("Store the master user's right password in {label}.")
+            Self::Login { whose: Whose::Master(id), cause, .. } if cause.other_password_may_help() => {
+                format!("Store the master user's right password in {id}.")
             }
             Self::Login { place, cause, .. } => cause.remedy(&place.host, place.port),
             Self::Statement { place, cause, .. } => cause.remedy(&place.host, place.port),

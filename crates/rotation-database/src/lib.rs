@@ -21,7 +21,7 @@ mod wire;
 
 pub use engine::{Copied, Engine, Login, PasswordChange, TlsUse, UserCopy};
 pub use engine_error::EngineError;
-pub use error::{Error, Place, Tried};
+pub use error::{Error, Place, Tried, Whose};
 pub use login_error::LoginError;
 pub use rotation::{Password, mask};
 pub use rotator::DatabaseRotator;

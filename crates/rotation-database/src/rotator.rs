@@ -7,7 +7,7 @@ use rotation::{Context, Done, Labels, Password, PasswordSettings, Result, Rotato
 
 use crate::connect;
 use crate::engine::{Engine, Login, TlsUse};
-use crate::error::Error;
+use crate::error::{Error, Whose};
 use crate::host;
 use crate::login_error::LoginError;
 use crate::secret::{DatabaseSecret, Demands};
@@ -167,11 +167,15 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
                     tokio::time::sleep(*pause).await;
                 }
                 (Err(cause), _) => {
-                    return Err(connect::failed(&self.login(&pending), "AWSPENDING", cause).into());
+                    return Err(
+                        connect::failed(&self.login(&pending), Whose::Version("AWSPENDING"), cause).into()
+                    );
                 }
             }
         };
-        let probe = self.engine.probe(&mut session).await;
+        let alternates = self.settings.strategy == StrategyKind::MasterUser;
+        let pair = alternates.then(|| UserPair::of(&pending.username, E::SPEC));
+        let probe = self.engine.probe(&mut session, pair.as_ref()).await;
         self.engine.log_out(session).await;
         probe.map_err(|cause| self.statement(&pending, &pending.username, cause))?;
         Ok(Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username)))

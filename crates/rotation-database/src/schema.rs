@@ -17,6 +17,8 @@ pub struct EngineSpec {
     pub default_port: u16,
     /// The key `dbname`.
     pub database: DatabaseKey,
+    /// Whether a master logs in to the secret's database, where the users' objects are, or to its own.
+    pub master_enters_database: bool,
     /// How long a user name may be.
     pub user_name_limit: NameLimit,
     /// What the second of two alternating users has behind its name.
@@ -63,6 +65,7 @@ pub const POSTGRES: EngineSpec = EngineSpec {
     display: "PostgreSQL",
     default_port: 5432,
     database: DatabaseKey::Optional(Some("postgres")),
+    master_enters_database: true,
     user_name_limit: NameLimit::Bytes(63),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -80,6 +83,7 @@ pub const MYSQL: EngineSpec = EngineSpec {
     display: "MySQL",
     default_port: 3306,
     database: DatabaseKey::Optional(None),
+    master_enters_database: false,
     user_name_limit: NameLimit::CharactersUnlessSet(32),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -96,6 +100,7 @@ pub const MARIADB: EngineSpec = EngineSpec {
     display: "MariaDB",
     default_port: 3306,
     database: DatabaseKey::Optional(None),
+    master_enters_database: false,
     user_name_limit: NameLimit::CharactersUnlessSet(80),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -112,6 +117,7 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     display: "SQL Server",
     default_port: 1433,
     database: DatabaseKey::Optional(Some("master")),
+    master_enters_database: false,
     user_name_limit: NameLimit::Characters(128),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -128,6 +134,7 @@ pub const ORACLE: EngineSpec = EngineSpec {
     display: "Oracle",
     default_port: 1521,
     database: DatabaseKey::Required,
+    master_enters_database: true,
     user_name_limit: NameLimit::Bytes(128),
     alternate_suffix: "_CLONE",
     password_length: 30,

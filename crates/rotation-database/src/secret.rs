@@ -112,12 +112,27 @@ impl DatabaseSecret {
     pub(crate) fn with(&self, username: &str, password: &Password) -> Result<SecretValue, String> {
         let mut document = self.document.clone();
         document.0.insert("username".into(), username.into());
-        document.0.insert("password".into(), password.expose().into());
+        if let Some(Value::String(mut old)) = document.0.insert("password".into(), password.expose().into()) {
+            old.zeroize();
+        }
         let text = SecretValue::new(serde_json::to_string(&document.0).unwrap_or_default());
         match text.expose().len() {
             0 => Err("it cannot be written as JSON".to_owned()),
             size if size > MAX_BYTES => Err(format!("it has {size} bytes, and the limit is {MAX_BYTES}")),
             _ => Ok(text),
+        }
+    }
+
+    /// The same secret with another password.
+    pub(crate) fn with_password(&self, password: Password) -> Self {
+        Self {
+            document: self.document.clone(),
+            host: self.host.clone(),
+            username: self.username.clone(),
+            password,
+            database: self.database.clone(),
+            master_arn: self.master_arn.clone(),
+            ..*self
         }
     }
 

@@ -19,7 +19,7 @@ impl UserPair {
     pub fn of(user: &str, spec: &EngineSpec) -> Self {
         let suffix = spec.alternate_suffix;
         let base = match user.len().checked_sub(suffix.len()).and_then(|at| user.split_at_checked(at)) {
-            Some((base, end)) if !base.is_empty() && end.eq_ignore_ascii_case(suffix) => base,
+            Some((base, end)) if !base.is_empty() && end == suffix => base,
             _ => return Self { base: user.to_owned(), alternate: format!("{user}{suffix}") },
         };
         Self { base: base.to_owned(), alternate: user.to_owned() }

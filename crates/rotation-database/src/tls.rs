@@ -17,14 +17,16 @@ pub enum TlsMode {
 }
 
 /// What a secret and the settings come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// In the order of strictness, so that the stricter of two is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Policy {
-    /// TLS with certificate and host name verified, or an error.
-    Verified,
-    /// The same, but a server without TLS is accepted, and is never sent a readable password.
-    VerifiedUnlessNotOffered,
     /// No TLS, because the secret says so.
     Off,
+    /// As [`Policy::Verified`], but a server without TLS is accepted, and is never sent a readable password.
+    VerifiedUnlessNotOffered,
+    /// TLS with certificate and host name verified, or an error.
+    Verified,
 }
 
 impl Policy {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::unix;
 use tokio::net::{TcpStream, UnixListener, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::login_error::LoginError;
 
@@ -47,16 +47,18 @@ pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
     let seconds = DIAL_TIMEOUT.as_secs();
     let silent =
         |_| LoginError::NameNotFound { said: format!("no answer from the resolver for {seconds} s") };
-    let addresses = timeout(DIAL_TIMEOUT, lookup_host((host, port))).await.map_err(silent)?;
+    let until = Instant::now() + DIAL_TIMEOUT;
+    let addresses = timeout_at(until, lookup_host((host, port))).await.map_err(silent)?;
     let mut addresses: Vec<_> =
         addresses.map_err(|error| LoginError::NameNotFound { said: error.to_string() })?.collect();
     addresses.dedup();
-    let Ok(share) = u32::try_from(addresses.len().max(1)) else {
-        return Err(LoginError::NameNotFound { said: "too many addresses".to_owned() });
-    };
+    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut failure = LoginError::NameNotFound { said: "the name has no address".to_owned() };
     for address in addresses {
-        failure = match timeout(DIAL_TIMEOUT / share, TcpStream::connect(address)).await {
+        // An address that swallows packets must leave time for the next.
+        let share = until.saturating_duration_since(Instant::now()) / left.max(1);
+        left = left.saturating_sub(1);
+        failure = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true).map_err(|error| LoginError::from_io(&error))?;
                 return Ok(stream);

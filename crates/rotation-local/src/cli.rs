@@ -80,6 +80,9 @@ pub(crate) struct ServeArgs {
     /// A function: its name, and a program or the URL of a Lambda Invoke endpoint (may be given several times)
     #[arg(long = "function", value_name = "NAME=PATH-or-URL")]
     pub(crate) functions: Vec<String>,
+    /// Let in anybody on this machine, whatever the credentials
+    #[arg(long)]
+    pub(crate) any_credentials: bool,
     /// Show the functions' log lines
     #[arg(long)]
     pub(crate) verbose: bool,

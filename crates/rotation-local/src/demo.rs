@@ -31,12 +31,14 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
         std::fs::write(&authority, &certificates.authority)?;
     }
     let service = Service::start(0).await?;
+    let key = service.require_key();
     let scene = Scene {
         server,
         service,
         authority,
         function,
         args,
+        key,
         log: Arc::default(),
         passwords: Mutex::default(),
         on_purpose: AtomicUsize::new(0),
@@ -85,6 +87,8 @@ struct Scene<'a> {
     authority: PathBuf,
     function: PathBuf,
     args: &'a DemoArgs,
+    /// Opens the service.
+    key: String,
     /// What the function has written.
     log: Arc<Mutex<String>>,
     /// Every password that a rotation has made.
@@ -190,7 +194,10 @@ impl Scene<'_> {
             // The one failed login of this demonstration, made on purpose.
             match self.server.connect(&old_user, &text(before, "password"), &database).await {
                 Ok(_) => bail!("the old password of {old_user} is still accepted"),
-                Err(_) => say(&format!("    the old password of {old_user} is refused")),
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("28P01") => {
+                    say(&format!("    the old password of {old_user} is refused"));
+                }
+                Err(error) => return Err(error).context("trying the old password"),
             }
             self.on_purpose.fetch_add(1, Ordering::Relaxed);
         } else {
@@ -206,7 +213,7 @@ impl Scene<'_> {
     fn program(&self, strategy: &str) -> Program {
         let log = Arc::clone(&self.log);
         let verbose = self.args.verbose;
-        program(&self.function.to_string_lossy(), &self.service.endpoint(), false)
+        program(&self.function.to_string_lossy(), &self.service.endpoint(), &self.key, false)
             .env("ROTATION_STRATEGY", strategy)
             .env("TLS_CA_FILE", self.authority.to_string_lossy())
             .log(move |line| {

@@ -2,10 +2,12 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::service::Store;
 
@@ -13,6 +15,15 @@ use crate::service::Store;
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     path: PathBuf,
+}
+
+/// An unfinished rotation.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct LeftOver {
+    /// The secret's file as it was read: one that differs now has been corrected since.
+    pub(crate) file: Value,
+    /// The versions.
+    pub(crate) store: Store,
 }
 
 impl Journal {
@@ -28,19 +39,19 @@ impl Journal {
     }
 
     /// What an earlier run has left.
-    pub(crate) fn read(&self) -> Result<Option<Store>> {
+    pub(crate) fn read(&self) -> Result<Option<LeftOver>> {
         match fs::read(&self.path) {
             Ok(bytes) => {
-                let store = serde_json::from_slice(&bytes);
-                Ok(Some(store.with_context(|| format!("{} cannot be read", self.path.display()))?))
+                let left_over = serde_json::from_slice(&bytes);
+                Ok(Some(left_over.with_context(|| format!("{} cannot be read", self.path.display()))?))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("{} cannot be read", self.path.display())),
         }
     }
 
-    pub(crate) fn write(&self, store: &Store) -> Result<()> {
-        write_whole(&self.path, &serde_json::to_vec_pretty(store)?)
+    pub(crate) fn write(&self, left_over: &LeftOver) -> Result<()> {
+        write_whole(&self.path, &serde_json::to_vec_pretty(left_over)?)
     }
 
     pub(crate) fn remove(&self) -> Result<()> {
@@ -48,9 +59,12 @@ impl Journal {
     }
 }
 
-/// Writes a file as a whole or not at all, readable by its owner alone (or as it was before).
+/// Writes a file as a whole or not at all; it keeps its mode and owner, and a new one is for its owner alone.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mode = fs::metadata(path).map_or(0o600, |meta| meta.permissions().mode() & 0o777);
+    // A link stays a link.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let old = fs::metadata(path).ok();
+    let mode = old.as_ref().map_or(0o600, |meta| meta.permissions().mode() & 0o777);
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
@@ -58,6 +72,12 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         // One that is left over may have any mode.
         let _ = fs::remove_file(&new);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        if let Some(old) = &old {
+            let own = file.metadata()?;
+            if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+                fchown(&file, Some(old.uid()), Some(old.gid()))?;
+            }
+        }
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -66,7 +86,9 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write()
+        .inspect_err(|_| drop(fs::remove_file(&new)))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -80,9 +102,12 @@ mod tests {
         assert!(journal.read().unwrap().is_none());
         let mut store = Store::default();
         store.create("us-east-1", "s", Some("value".into()), None).unwrap();
-        journal.write(&store).unwrap();
+        journal.write(&LeftOver { file: Value::Null, store: store.clone() }).unwrap();
         assert_eq!(fs::metadata(journal.path()).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(journal.read().unwrap().unwrap().find("s").unwrap().arn, store.find("s").unwrap().arn);
+        assert_eq!(
+            journal.read().unwrap().unwrap().store.find("s").unwrap().arn,
+            store.find("s").unwrap().arn
+        );
         journal.remove().unwrap();
         assert!(journal.read().unwrap().is_none());
     }

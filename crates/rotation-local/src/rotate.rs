@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::RotateArgs;
 use crate::function::Function;
-use crate::journal::{Journal, write_whole};
+use crate::journal::{Journal, LeftOver, write_whole};
 use crate::progress::{Progress, say};
 use crate::serve::program;
 use crate::service::{CURRENT, PENDING, Service};
@@ -26,34 +26,56 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     if !args.function.starts_with("http") && !Path::new(&args.function).exists() {
         bail!("--function: there is no file {}; build it first (cargo build --release)", args.function);
     }
+    // Held until the end: two runs on one file would each lose the other's password.
+    let lock = fs::File::open(&secret_file)?;
+    if lock.try_lock().is_err() {
+        bail!("another rotation of {} is running", secret_file.display());
+    }
     let journal = Journal::beside(&out);
     let left_over = journal.read()?;
+    let file = Value::Object(secret.clone());
+    if let Some(left_over) = &left_over {
+        same_place(&file, &left_over.file, &journal)?;
+    }
 
     confirm(args, &secret, left_over.is_some())?;
 
     let service = Service::start(args.port).await?;
+    let key = service.require_key();
     let masters_arn = secret.get("masterarn").and_then(Value::as_str).map(str::to_owned);
     if let Some(master) = &master {
         let arn = masters_arn.clone().unwrap_or_else(|| MASTER.to_owned());
         secret.insert("masterarn".into(), arn.as_str().into());
         service.put_secret("local/master", &arn, &Value::Object(master.clone()).to_string())?;
     }
+    let value = Value::Object(secret).to_string();
     match left_over {
-        Some(store) => service.with_store(|all| all.secrets.extend(store.secrets)),
-        None => service.put_secret("local/secret", SECRET, &Value::Object(secret).to_string())?,
+        Some(left_over) => {
+            let corrected = left_over.file != file;
+            service.with_store(|all| all.secrets.extend(left_over.store.secrets));
+            if corrected {
+                say("  the file has been changed since; it is the current version now");
+                service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
+            }
+        }
+        None => service.put_secret("local/secret", SECRET, &value)?,
     }
     let own_journal = journal.clone();
     service.set_persist(move |store| {
         // The master's password stays in its own file.
         let mut store = store.clone();
         store.secrets.retain(|name, _| name != "local/master");
-        own_journal.write(&store)
+        own_journal.write(&LeftOver { file: file.clone(), store })
     });
 
     let function = match Function::parse(&args.function, "function") {
         Function::Program(_) => {
-            let mut program =
-                program(&absolute(&args.function)?.to_string_lossy(), &service.endpoint(), args.verbose);
+            let mut program = program(
+                &absolute(&args.function)?.to_string_lossy(),
+                &service.endpoint(),
+                &key,
+                args.verbose,
+            );
             if master.is_some() {
                 program = program.env("ROTATION_STRATEGY", "master-user");
             }
@@ -112,6 +134,21 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     ));
     if args.show_passwords {
         say(&text);
+    }
+    Ok(())
+}
+
+/// A left-over rotation goes on only for the user and the server that it began with.
+fn same_place(now: &Value, then: &Value, journal: &Journal) -> Result<()> {
+    for key in ["engine", "host", "port", "username"] {
+        if now.get(key) != then.get(key) {
+            bail!(
+                "an unfinished rotation is in {0}, and \"{key}\" in the secret's file has changed since. Change it back and \
+                 run this again to finish it. Or move {0} away, if you are sure that the database does not have its \
+                 password: it holds the only copy.",
+                journal.path().display()
+            );
+        }
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ const ACCOUNT: &str = "123456789012";
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     let service = Service::start(args.port).await?;
     let endpoint = service.endpoint();
+    let key = if args.any_credentials { "local".to_owned() } else { service.require_key() };
     let mut functions = BTreeMap::new();
     for given in &args.functions {
         let (name, function) = given
@@ -26,7 +27,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
             bail!("--function {given}: there is no file {function}; build it first (cargo build --release)");
         }
         let function = match Function::parse(function, name) {
-            Function::Program(_) => program(function, &endpoint, args.verbose).into(),
+            Function::Program(_) => program(function, &endpoint, &key, args.verbose).into(),
             url => url,
         };
         functions.insert(name.to_owned(), Arc::new(function));
@@ -37,7 +38,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     for (name, value) in [
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint.as_str()),
         ("AWS_REGION", REGION),
-        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_ACCESS_KEY_ID", &key),
         ("AWS_SECRET_ACCESS_KEY", "local"),
     ] {
         say(&format!("  export {name}={value}"));
@@ -80,11 +81,11 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
 }
 
 /// A program that finds the local service.
-pub(crate) fn program(path: &str, endpoint: &str, verbose: bool) -> Program {
+pub(crate) fn program(path: &str, endpoint: &str, key: &str, verbose: bool) -> Program {
     let program = Program::new(path)
         .env("SECRETS_MANAGER_ENDPOINT", endpoint)
         .env("AWS_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_ACCESS_KEY_ID", key)
         .env("AWS_SECRET_ACCESS_KEY", "local");
     if verbose { program.log(|line| say(&format!("      {line}"))) } else { program }
 }

@@ -35,8 +35,8 @@ pub struct Call {
     pub operation: String,
     /// The `VersionStage` or `VersionId` it asked for, if any.
     pub about: Option<String>,
-    /// Whether it had a rotation token.
-    pub rotation_token: Option<String>,
+    /// The length of the rotation token it had, if any: the token itself is nobody's business.
+    pub rotation_token: Option<usize>,
     /// When it came.
     pub from: Instant,
     /// When it was answered.
@@ -86,6 +86,8 @@ struct Inside {
     count: usize,
     latency: Duration,
     fault: Option<FaultRule>,
+    /// The only access key id that is let in; any, when there is none.
+    key: Option<String>,
     persist: Option<Persist>,
     on_rotate: Option<OnRotate>,
 }
@@ -142,6 +144,14 @@ impl Service {
         self.with_store(|store| store.insert(name, arn.to_owned(), Some(value.to_owned()), None).map(drop))
     }
 
+    /// Lets in only who knows an access key id, made for this run: on a machine with other users, the port alone is
+    /// no protection.
+    pub fn require_key(&self) -> String {
+        let key = format!("LOCAL{}", uuid::Uuid::new_v4().simple()).to_uppercase();
+        self.inside().key = Some(key.clone());
+        key
+    }
+
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
         self.inside().calls.clone()
@@ -181,19 +191,29 @@ impl Service {
 
     fn apply(&self, operation: &str, request: &Request<'_>) -> Result<Value, ServiceError> {
         let mut inside = self.inside();
-        // A change that cannot be written away has not happened.
-        let before = inside.persist.is_some().then(|| inside.store.clone());
-        let (answer, start) = operations::perform(operation, &mut inside.store, request)?;
-        if let (Some(persist), Some(before)) = (&inside.persist, before)
-            && !operation.starts_with("Get")
-            && !operation.starts_with("Describe")
-            && !operation.starts_with("List")
-            && let Err(error) = persist(&inside.store)
-        {
-            inside.store = before;
-            let message = format!("the change could not be written away: {error:#}");
-            return Err(ServiceError { code: "InternalServiceError".into(), message, status: 500 });
-        }
+        let changes = !["Get", "Describe", "List"].iter().any(|reading| operation.starts_with(reading));
+        // What is refused, or cannot be written away, has not happened.
+        let before = changes.then(|| inside.store.clone());
+        let performed = operations::perform(operation, &mut inside.store, request);
+        let performed = performed.and_then(|done| match &inside.persist {
+            Some(persist) if changes => match persist(&inside.store) {
+                Ok(()) => Ok(done),
+                Err(error) => Err(ServiceError {
+                    code: "InternalServiceError".into(),
+                    message: format!("the change could not be written away: {error:#}"),
+                    status: 500,
+                }),
+            },
+            _ => Ok(done),
+        });
+        let (answer, start) = match (performed, before) {
+            (Ok(done), _) => done,
+            (Err(error), Some(before)) => {
+                inside.store = before;
+                return Err(error);
+            }
+            (Err(error), None) => return Err(error),
+        };
         if let (Some(start), Some(on_rotate)) = (start, &inside.on_rotate) {
             on_rotate(start);
         }
@@ -221,8 +241,16 @@ async fn answer(State(service): State<Service>, headers: HeaderMap, body: Bytes)
         Ok(body) => body,
         Err(_) => return refuse(&ServiceError::new("SerializationException", "The request is not JSON.")),
     };
-    let region = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(region_of);
-    let request = Request { region: region.unwrap_or(REGION), body: &body };
+    let credential =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(credential_of);
+    let (key, region) = credential.unwrap_or(("", REGION));
+    if service.inside().key.as_ref().is_some_and(|only| only != key) {
+        return refuse(&ServiceError::new(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid: use the AWS_ACCESS_KEY_ID that was printed.",
+        ));
+    }
+    let request = Request { region, body: &body };
 
     let result = match service.fault(number, &operation, When::Before) {
         Some(fault) => fail(fault).await,
@@ -238,7 +266,7 @@ async fn answer(State(service): State<Service>, headers: HeaderMap, body: Bytes)
     service.inside().calls.push(Call {
         operation,
         about: text("VersionStage").or_else(|| text("VersionId")),
-        rotation_token: text("RotationToken"),
+        rotation_token: text("RotationToken").map(|token| token.len()),
         from,
         until: Instant::now(),
     });
@@ -263,7 +291,8 @@ fn reply(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
 }
 
-/// The region of a request's signature: `Credential=KEY/DATE/REGION/secretsmanager/aws4_request`.
-fn region_of(authorization: &str) -> Option<&str> {
-    authorization.split_once("Credential=")?.1.split('/').nth(2)
+/// Key id and region of a request's signature: `Credential=KEY/DATE/REGION/secretsmanager/aws4_request`.
+fn credential_of(authorization: &str) -> Option<(&str, &str)> {
+    let mut parts = authorization.split_once("Credential=")?.1.split('/');
+    Some((parts.next()?, parts.nth(1)?))
 }

@@ -1,6 +1,7 @@
 //! Database servers that live in a temporary folder, for the demonstration and the tests.
 
 mod certificates;
+pub mod mysql;
 pub mod postgres;
 mod server;
 

@@ -16,7 +16,9 @@ use crate::session::{Session, text};
 const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql_native_password"];
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-    let (_, literals) = session.prepare().await?;
+    // So that the server shows names in backticks and reads literals in one way, whatever its own mode.
+    session.run("set the session's mode", "SET SESSION sql_mode = ''").await?;
+    let literals = Literals::BackslashEscapes;
     let mut step = Step { session, copy, literals, copied: Copied::default() };
     step.run().await?;
     Ok(step.copied)
@@ -121,8 +123,8 @@ impl Step<'_> {
             has
         } else {
             let identified = self.identified(base);
-            let clauses = base.shown.all_clauses();
-            let statement = format!("CREATE USER {name} {identified} {clauses} ACCOUNT LOCK");
+            let clauses = base.shown.all_clauses_locked();
+            let statement = format!("CREATE USER {name} {identified} {clauses}");
             self.session.run_or(&format!("create {account}"), &statement, &remedy).await?;
             self.copied.created = true;
             self.show(account).await?

@@ -153,9 +153,15 @@ impl CreateUser {
         clauses.join(" ")
     }
 
-    /// All clauses, as they are written in `CREATE USER`.
-    pub(crate) fn all_clauses(&self) -> String {
-        self.clauses.values().map(|tokens| render(tokens)).collect::<Vec<_>>().join(" ")
+    /// All clauses, as they are written in `CREATE USER`, of an account that is locked.
+    pub(crate) fn all_clauses_locked(&self) -> String {
+        let (last, first): (Vec<_>, Vec<_>) =
+            self.clauses.iter().partition(|(clause, _)| **clause == Clause::Attribute);
+        let mut clauses: Vec<_> = first.into_iter().map(|(_, tokens)| render(tokens)).collect();
+        // The grammar wants the attribute behind the lock.
+        clauses.push("ACCOUNT LOCK".to_owned());
+        clauses.extend(last.into_iter().map(|(_, tokens)| render(tokens)));
+        clauses.join(" ")
     }
 }
 
@@ -209,8 +215,8 @@ mod tests {
         assert_eq!(user.default_roles, "`r1`@`%`, `r2`@`%`");
         assert!(!user.locked);
         assert_eq!(
-            user.all_clauses(),
-            r#"REQUIRE SUBJECT 'x' WITH MAX_QUERIES_PER_HOUR 100 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE INTERVAL 90 DAY PASSWORD HISTORY DEFAULT PASSWORD REUSE INTERVAL DEFAULT PASSWORD REQUIRE CURRENT DEFAULT FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ATTRIBUTE '{"comment": "it''s \\"x\\""}'"#
+            user.all_clauses_locked(),
+            r#"REQUIRE SUBJECT 'x' WITH MAX_QUERIES_PER_HOUR 100 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE INTERVAL 90 DAY PASSWORD HISTORY DEFAULT PASSWORD REUSE INTERVAL DEFAULT PASSWORD REQUIRE CURRENT DEFAULT FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ACCOUNT LOCK ATTRIBUTE '{"comment": "it''s \\"x\\""}'"#
         );
         assert_eq!(user.clauses_to_become(&user), "");
     }
@@ -224,7 +230,7 @@ mod tests {
             parse("CREATE USER `a`@`%` IDENTIFIED VIA unix_socket OR ed25519 USING 'x' PASSWORD EXPIRE")
                 .unwrap();
         assert_eq!(user.plugins, ["unix_socket", "ed25519"]);
-        assert_eq!(user.all_clauses(), "");
+        assert_eq!(user.all_clauses_locked(), "ACCOUNT LOCK");
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod watch;
 use std::marker::PhantomData;
 
 use rotation_database::{
-    Copied, Engine, EngineError, EngineSpec, Login, LoginError, PasswordChange, UserCopy,
+    Copied, Engine, EngineError, EngineSpec, Login, LoginError, PasswordChange, UserCopy, UserPair,
 };
 
 pub use account::Account;
@@ -42,7 +42,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         login::log_in(login, F::IS_MARIADB).await
     }
 
-    async fn probe(&self, session: &mut Session) -> Result<(), EngineError> {
+    async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
         session.run("run a query", "DO 1").await
     }
 

@@ -7,7 +7,7 @@
 //!
 //! All of it, with the password, is one transaction: a rotation that dies leaves the role as it was.
 
-use rotation_database::{Copied, EngineError, UserCopy};
+use rotation_database::{Copied, EngineError, UserCopy, UserPair};
 use sqlx::Row;
 
 use crate::attributes::{self, Attributes};
@@ -20,15 +20,40 @@ use crate::session::Session;
 const ADMIN_OPTION_COUNTS: u32 = 160_000;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-    let encryption = session.prepare().await?;
-    session.run("begin", "BEGIN").await?;
+    let encryption = session.begin().await?;
     let mut step = Step { session, copy, copied: Copied::default() };
     step.role().await?;
     let remedy = step.administer(copy.turn);
     step.session.set_password_or(copy.turn, copy.password, encryption, &remedy).await?;
     let copied = step.copied;
-    session.run("commit", "COMMIT").await?;
+    session.commit().await?;
     Ok(copied)
+}
+
+/// Whether a session of the alternate role acts as the base role, or as whom that acts. A `role` setting that fails
+/// at login is only a warning to the server.
+pub(crate) async fn stands_in(session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {
+    const QUERY: &str = "SELECT session_user = $1 OR (current_user <> session_user \
+        AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')), session_user::text, current_user::text \
+        FROM pg_catalog.pg_roles r WHERE r.rolname::text = $1";
+    const DOING: &str = "see whom the session acts as";
+    let rows = session.rows(DOING, QUERY, &[&pair.base]).await?;
+    let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: pair.base.clone() })?;
+    let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    let (fine, login, acts_as): (bool, String, String) =
+        read().map_err(|error| failure(&error, DOING, ""))?;
+    if fine {
+        return Ok(());
+    }
+    Err(EngineError::NeedsDecision {
+        what: format!("{login} logs in, but acts as {acts_as} instead of {}", pair.base),
+        remedy: format!(
+            "As an administrator of the database: GRANT {0} TO {1}; ALTER ROLE {1} SET role = {0}. Then let the \
+             rotation be repeated.",
+            identifier(&pair.base),
+            identifier(&pair.alternate)
+        ),
+    })
 }
 
 struct Step<'a> {
@@ -61,27 +86,49 @@ impl Step<'_> {
         if alternate.is_none() && !copy.is_alternates_turn() {
             return Ok(());
         }
+        if alternate.is_some() {
+            self.belongs_together().await?;
+        }
         self.attributes(alternate, &base.for_alternate()).await?;
         self.membership().await?;
         self.ownership().await?;
         self.settings().await
     }
 
+    /// Two roles whose names happen to look like a pair are not one: nothing of either may be touched.
+    async fn belongs_together(&mut self) -> Result<(), EngineError> {
+        const QUERY: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
+            JOIN pg_catalog.pg_roles b ON b.oid = m.roleid AND b.rolname::text = $1 \
+            JOIN pg_catalog.pg_roles a ON a.oid = m.member AND a.rolname::text = $2)";
+        const DOING: &str = "see whether the two roles belong together";
+        let (base, alternate) = (self.copy.base, self.copy.alternate);
+        let rows = self.session.rows(DOING, QUERY, &[base, alternate]).await?;
+        let is_member = rows.first().map_or(Ok(false), |row| row.try_get(0));
+        if is_member.map_err(|error| failure(&error, DOING, ""))? {
+            return Ok(());
+        }
+        Err(EngineError::NeedsDecision {
+            what: format!(
+                "there are roles {base} and {alternate}, and {alternate} is no member of {base}: they may belong to \
+                 different people"
+            ),
+            remedy: format!(
+                "If {alternate} is meant to be the second user of {base}, confirm it as an administrator of the \
+                 database: GRANT {} TO {}. Otherwise rename one of them.",
+                identifier(base),
+                identifier(alternate)
+            ),
+        })
+    }
+
     async fn attributes(&mut self, has: Option<Attributes>, wanted: &Attributes) -> Result<(), EngineError> {
-        let (alternate, master) = (self.copy.alternate, self.copy.master);
+        let alternate = self.copy.alternate;
         let name = identifier(alternate);
         let created = has.is_none();
         let options = has.unwrap_or_else(Attributes::of_a_new_role).options_to_become(wanted);
         if created {
             let statement = format!("CREATE ROLE {name} {}", options.join(" "));
-            let remedy = format!(
-                "As an administrator of the database: ALTER ROLE {} CREATEROLE{}.",
-                identifier(master),
-                options
-                    .iter()
-                    .filter(|o| ["CREATEDB", "REPLICATION", "BYPASSRLS"].contains(&o.as_str()))
-                    .fold(String::new(), |list, option| format!("{list} {option}"))
-            );
+            let remedy = self.creation(&options, &statement);
             self.session.run_or(&format!("create role {alternate}"), &statement, &remedy).await?;
             self.copied.created = true;
         } else if !options.is_empty() {
@@ -211,6 +258,27 @@ impl Step<'_> {
             self.copied.changes.push(format!("setting {}", change.name));
         }
         Ok(())
+    }
+
+    /// What lets the master create the alternate role. Some attributes can only be given by who has them, and before
+    /// PostgreSQL 16 only by a superuser.
+    fn creation(&self, options: &[String], statement: &str) -> String {
+        let master = identifier(self.copy.master);
+        let own = |option: &&String| ["CREATEDB", "REPLICATION", "BYPASSRLS"].contains(&option.as_str());
+        let by_superuser = |option: &String| match option.as_str() {
+            "SUPERUSER" => true,
+            "REPLICATION" | "BYPASSRLS" => self.session.version() < ADMIN_OPTION_COUNTS,
+            _ => false,
+        };
+        if options.iter().any(by_superuser) {
+            return format!(
+                "As a superuser of the database: {statement}; GRANT {} TO {}.",
+                identifier(self.copy.base),
+                identifier(self.copy.alternate)
+            );
+        }
+        let list: String = options.iter().filter(own).map(|option| format!(" {option}")).collect();
+        format!("As an administrator of the database: ALTER ROLE {master} CREATEROLE{list}.")
     }
 
     /// What lets the master administer a role.

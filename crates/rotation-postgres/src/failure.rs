@@ -23,7 +23,7 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
             remedy: "Use the writer's endpoint in \"host\": this is a read replica, or a server in recovery.".into(),
         },
         // Raised by password-check modules (passwordcheck, credcheck).
-        "22023" | "P0001" if doing.contains("password") => EngineError::PasswordRejected {
+        "22023" | "P0001" if doing.starts_with("set the password of ") => EngineError::PasswordRejected {
             said,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the \
                 server's rules (a rule that must see the clear text cannot be met: the server gets a verifier)."

@@ -11,7 +11,7 @@ mod verifier;
 mod watch;
 
 use rotation_database::{
-    Copied, Engine, EngineError, EngineSpec, Login, LoginError, POSTGRES, PasswordChange, UserCopy,
+    Copied, Engine, EngineError, EngineSpec, Login, LoginError, POSTGRES, PasswordChange, UserCopy, UserPair,
 };
 
 pub use quote::{identifier, literal};
@@ -30,8 +30,11 @@ impl Engine for Postgres {
         login::log_in(login).await
     }
 
-    async fn probe(&self, session: &mut Session) -> Result<(), EngineError> {
-        session.run("run a query", "SELECT 1").await
+    async fn probe(&self, session: &mut Session, pair: Option<&UserPair>) -> Result<(), EngineError> {
+        match pair {
+            Some(pair) => alternate::stands_in(session, pair).await,
+            None => session.run("run a query", "SELECT 1").await,
+        }
     }
 
     async fn change_password(
@@ -39,8 +42,9 @@ impl Engine for Postgres {
         session: &mut Session,
         change: &PasswordChange<'_>,
     ) -> Result<(), EngineError> {
-        let encryption = session.prepare().await?;
-        session.set_password(change.user, change.new, encryption).await
+        let encryption = session.begin().await?;
+        session.set_password(change.user, change.new, encryption).await?;
+        session.commit().await
     }
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {

@@ -78,8 +78,14 @@ fn refusal(error: &PgDatabaseError, login: &Login<'_>) -> LoginError {
         "28000" => LoginError::ClientRejected {
             said,
             remedy: format!(
-                "Add a line to the server's pg_hba.conf that lets user {} into database {database} from the function's \
-                 address, with method scram-sha-256 (hostssl for TLS).",
+                "{}Add a line to the server's pg_hba.conf that lets user {} into database {database} from the function's \
+                 address, with method scram-sha-256 (hostssl for TLS). On RDS, a role with rds_iam takes no password.",
+                if login.tls == TlsUse::Verified {
+                    ""
+                } else {
+                    "This connection is not encrypted: let it be, by removing \"ssl\": false from the secret (or \
+                     TLS_MODE=prefer from the function). Otherwise: "
+                },
                 login.user
             ),
         },

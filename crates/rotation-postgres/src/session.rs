@@ -16,10 +16,13 @@ pub struct Session {
     connection: PgConnection,
 }
 
-/// Makes the session independent of what the role's own settings (`ALTER ROLE … SET`) made of it: who it acts as,
-/// how literals are read, whether it may write, how long it waits for a lock.
-const NEUTRAL: &str = "SET ROLE NONE; SET search_path = pg_catalog; SET standard_conforming_strings = on; \
-    SET default_transaction_read_only = off; SET statement_timeout = '10s'; SET lock_timeout = '4s'; \
+/// Makes a transaction independent of what the role's own settings (`ALTER ROLE … SET`) made of the session: who it
+/// acts as, how literals are read, whether it may write, how long it waits for a lock, and that a change which is
+/// acknowledged is on disk. `LOCAL`: behind a pooler the session may be somebody else's next.
+const BEGIN: &str = "BEGIN READ WRITE; SET LOCAL role = none; SET LOCAL search_path = pg_catalog; \
+    SET LOCAL standard_conforming_strings = on; SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '4s'; \
+    SELECT set_config('synchronous_commit', 'on', true) \
+        WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
     SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)";
 
 impl Session {
@@ -32,11 +35,18 @@ impl Session {
         self.connection.server_version_num().unwrap_or(0)
     }
 
-    /// Neutralizes the session's settings and learns what form of password the server stores.
-    pub(crate) async fn prepare(&mut self) -> Result<Encryption, EngineError> {
-        const DOING: &str = "read the server's settings";
+    /// Begins a transaction in which nothing of the role's own settings counts, and learns what form of password the
+    /// server stores.
+    pub(crate) async fn begin(&mut self) -> Result<Encryption, EngineError> {
+        const DOING: &str = "begin a transaction";
         let failed = |error| failure(&error, DOING, "");
-        let row: PgRow = sqlx::raw_sql(NEUTRAL).fetch_one(&mut self.connection).await.map_err(failed)?;
+        let rows = sqlx::raw_sql(BEGIN).fetch_all(&mut self.connection).await.map_err(failed)?;
+        let unexpected = || EngineError::Failed {
+            doing: DOING.into(),
+            code: "protocol".into(),
+            said: "no settings".into(),
+        };
+        let row: &PgRow = rows.last().ok_or_else(unexpected)?;
         let encryption: String = row.try_get(0).map_err(failed)?;
         let iterations: Option<String> = row.try_get(1).map_err(failed)?;
         let iterations = iterations.and_then(|text| text.parse::<NonZeroU32>().ok());
@@ -44,6 +54,11 @@ impl Session {
             "md5" | "on" => Encryption::Md5,
             _ => Encryption::ScramSha256(iterations.unwrap_or(DEFAULT_ITERATIONS)),
         })
+    }
+
+    /// Makes the transaction's changes last.
+    pub(crate) async fn commit(&mut self) -> Result<(), EngineError> {
+        self.run("commit the changes", "COMMIT").await
     }
 
     /// Runs a statement that needs no privilege of its own.

@@ -9,6 +9,10 @@ pub(crate) struct LoginWatch {
     pending: Vec<u8>,
 }
 
+/// No message of a login is longer.
+const LONGEST: usize = 64 * 1024;
+const UNKNOWN: &str = "something that belongs to no login";
+
 impl Watch for LoginWatch {
     fn server_sent(&mut self, bytes: &[u8]) -> Verdict {
         self.pending.extend_from_slice(bytes);
@@ -17,21 +21,25 @@ impl Watch for LoginWatch {
                 Some(&[kind, a, b, c, d]) => (kind, u32::from_be_bytes([a, b, c, d]) as usize),
                 _ => return Verdict::Watching,
             };
-            // An error ends the login; so does anything that is no authentication request.
-            if kind != b'R' || length < 8 {
-                return Verdict::Over;
+            if !(4..=LONGEST).contains(&length) {
+                return Verdict::Readable(UNKNOWN);
             }
             let Some(message) = self.pending.get(5..=length) else {
                 return Verdict::Watching;
             };
-            let code = message.first_chunk().map_or(0, |code| u32::from_be_bytes(*code));
-            match code {
-                0 => return Verdict::Over,
-                3 => return Verdict::Readable("the password in clear text"),
+            let code = message.first_chunk().map(|code| u32::from_be_bytes(*code));
+            match (kind, code) {
+                (b'E', _) | (b'R', Some(0)) => return Verdict::Over,
+                (b'R', Some(3)) => return Verdict::Readable("the password in clear text"),
                 // A recorded MD5 answer is tried out against word lists, and replayed to a server of the same salt.
-                5 => return Verdict::Readable("an MD5 password"),
-                _ => self.pending.drain(..=length),
-            };
+                (b'R', Some(5)) => return Verdict::Readable("an MD5 password"),
+                // SASL; and what a server may say at any time: notices, parameters, its protocol version. The driver
+                // skips those and goes on waiting for a request.
+                (b'R', Some(10..=12)) | (b'N' | b'S' | b'v' | b'A', _) => {}
+                // Nothing else belongs here, and an answer to it could be anything.
+                _ => return Verdict::Readable(UNKNOWN),
+            }
+            self.pending.drain(..=length);
         }
     }
 }
@@ -47,9 +55,13 @@ mod tests {
 
     #[test]
     fn a_request_for_a_readable_password_is_seen_however_it_is_cut() {
-        for (code, rest, readable) in [(3, &[][..], true), (5, &[1, 2, 3, 4], true), (0, &[], false)] {
-            let scram = request(10, b"SCRAM-SHA-256\0\0");
-            let bytes = [scram, request(code, rest)].concat();
+        let scram = request(10, b"SCRAM-SHA-256\0\0");
+        let parameter = b"S\0\0\0\x08a\0b\0".to_vec();
+        let notice = b"N\0\0\0\x05\0".to_vec();
+        let first = [&scram, &parameter, &notice, &Vec::new()];
+        let then = [(3, &[][..], true), (5, &[1, 2, 3, 4], true), (0, &[], false)];
+        for (first, (code, rest, readable)) in first.iter().flat_map(|first| then.map(|then| (first, then))) {
+            let bytes = [first.as_slice(), &request(code, rest)].concat();
             for size in 1..=bytes.len() {
                 let mut watch = LoginWatch::default();
                 let verdict = bytes.chunks(size).map(|chunk| watch.server_sent(chunk)).last().unwrap();
@@ -60,6 +72,13 @@ mod tests {
 
     #[test]
     fn an_error_ends_the_watch() {
-        assert_eq!(LoginWatch::default().server_sent(b"E\0\0\0\x10whatever"), Verdict::Over);
+        assert_eq!(LoginWatch::default().server_sent(b"E\0\0\0\x0cwhatever"), Verdict::Over);
+    }
+
+    #[test]
+    fn what_belongs_to_no_login_ends_the_connection() {
+        for bytes in [&b"T\0\0\0\x04"[..], b"R\0\0\0\x08\0\0\0\x07", b"S\xff\0\0\0", b"R\0\0\0\0"] {
+            assert!(matches!(LoginWatch::default().server_sent(bytes), Verdict::Readable(_)), "{bytes:?}");
+        }
     }
 }

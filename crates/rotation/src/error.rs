@@ -223,6 +223,9 @@ impl Error {
             Self::AwsCredentials { .. } => "In Lambda, check the function's execution role; elsewhere, set \
                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any text will do for a local service)."
                 .into(),
+            Self::Service { said, .. } if said.contains("marked for deletion") || said.contains("scheduled for deletion") => {
+                "Take the deletion back: aws secretsmanager restore-secret --secret-id SECRET.".into()
+            }
             Self::Service { .. } => {
                 "Nothing, if it passes: Secrets Manager repeats the rotation. Otherwise read the service's message.".into()
             }

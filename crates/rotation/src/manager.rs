@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -23,7 +23,10 @@ pub struct Manager {
 
 impl Manager {
     /// Connects as the environment says: Lambda's own variables, and `SECRETS_MANAGER_ENDPOINT` if set.
-    pub async fn from_environment(source: Source<'_>) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for an endpoint that is none, or when no region is known.
+    pub async fn from_environment(source: Source<'_>) -> Result<Self> {
         // Short enough that an unreachable service is told within 6 s, long enough for a cold KMS key.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(1500))
@@ -32,7 +35,15 @@ impl Manager {
             .build();
         let config =
             aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts).load().await;
+        if config.region().is_none() {
+            return Err(Error::Setting { name: "AWS_REGION", fault: "no region is set".into() });
+        }
         let own = source("SECRETS_MANAGER_ENDPOINT");
+        if let Some(endpoint) = own.as_ref().filter(|endpoint| !is_endpoint(endpoint)) {
+            let fault =
+                format!("{endpoint:?} is no URL such as https://secretsmanager.eu-west-1.amazonaws.com");
+            return Err(Error::Setting { name: "SECRETS_MANAGER_ENDPOINT", fault });
+        }
         let mut builder = aws_sdk_secretsmanager::config::Builder::from(&config);
         if let Some(endpoint) = &own {
             builder = builder.endpoint_url(endpoint);
@@ -41,7 +52,7 @@ impl Manager {
             let region = config.region().map_or("REGION", |region| region.as_ref());
             format!("https://secretsmanager.{region}.amazonaws.com")
         });
-        Self { client: Client::from_conf(builder.build()), endpoint }
+        Ok(Self { client: Client::from_conf(builder.build()), endpoint })
     }
 
     /// Wraps a client that somebody else made.
@@ -163,8 +174,7 @@ impl Manager {
         let action = format!("secretsmanager:{operation}");
         let resource = resource.to_owned();
         let SdkError::ServiceError(context) = &error else {
-            let why = DisplayErrorContext(&error).to_string();
-            let why = crate::mask(why.split(" (").next().unwrap_or(&why)).into_owned();
+            let why = crate::mask(&causes(&error)).into_owned();
             let credentials = ["credential", "CredentialsNotLoaded"].iter().any(|word| why.contains(word));
             return if matches!(&error, SdkError::ConstructionFailure(_)) || credentials {
                 Error::AwsCredentials { action, said: why }
@@ -176,7 +186,9 @@ impl Manager {
         let said = crate::mask(meta.message().unwrap_or("no further words")).into_owned();
         let code = meta.code().unwrap_or("an unknown error");
         match code {
-            "AccessDeniedException" if said.contains("KMS") => Error::Kms { action, resource, said },
+            "AccessDeniedException" if said.contains("Access to KMS is not allowed") => {
+                Error::Kms { action, resource, said }
+            }
             "DecryptionFailure"
             | "EncryptionFailure"
             | "KMSAccessDeniedException"
@@ -201,8 +213,29 @@ impl Manager {
     }
 }
 
+/// The words of an error and its causes. Never their `Debug`: that of a request holds its body.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Some wrap their source's words in their own, and a transport may show the request.
+        if !words.contains(&said) && !said.contains("SdkBody") {
+            words.push(said);
+        }
+        cause = error.source();
+    }
+    words.join(": ")
+}
+
 fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
     error.as_service_error().and_then(|error| error.meta().code())
+}
+
+/// `http://` or `https://`, and a host.
+fn is_endpoint(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
 /// The SDK's own variables for another endpoint, so that an error names the one that was used.

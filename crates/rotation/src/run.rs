@@ -40,11 +40,16 @@ pub fn run<R: Rotator>(make: impl FnOnce(Source<'_>) -> Result<R>) -> ExitCode {
 }
 
 async fn serve<R: Rotator>(rotator: Result<R>) -> ExitCode {
-    let manager = Manager::from_environment(&environment).await;
-    let function = Function { rotator, manager };
+    let function = match (rotator, Manager::from_environment(&environment).await) {
+        (Ok(rotator), Ok(manager)) => Ok(Function { rotator, manager }),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    };
     let handler = service_fn(|event: LambdaEvent<Value>| async {
         let (event, context) = event.into_parts();
-        let answer = function.invoke(&event, context.deadline()).await;
+        let answer = match &function {
+            Ok(function) => function.invoke(&event, context.deadline()).await,
+            Err(error) => Err(report(error, Event::parse(&event).ok().as_ref())),
+        };
         redact::forget();
         answer
     });
@@ -58,14 +63,14 @@ async fn serve<R: Rotator>(rotator: Result<R>) -> ExitCode {
 }
 
 struct Function<R> {
-    rotator: Result<R>,
+    rotator: R,
     manager: Manager,
 }
 
 impl<R: Rotator> Function<R> {
     async fn invoke(&self, event: &Value, deadline: std::time::SystemTime) -> Result<Record, Diagnostic> {
         let event = Event::parse(event).map_err(|error| report(&error, None))?;
-        let rotator = self.rotator.as_ref().map_err(|error| report(error, Some(&event)))?;
+        let rotator = &self.rotator;
         if let Some(token) = &event.rotation_token {
             redact::remember(token.expose());
         }

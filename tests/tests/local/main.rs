@@ -1,5 +1,6 @@
 //! `rotation-local` as a person uses it.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -126,6 +127,37 @@ async fn a_rotation_that_was_given_up_goes_on_with_the_same_command() {
 }
 
 #[tokio::test]
+async fn a_corrected_file_counts_and_another_server_is_refused() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let folder = tempfile::tempdir()?;
+        let authority = authority(&scene, folder.path())?;
+        let file = folder.path().join("secret.json");
+        let mut right = scene.value("AWSCURRENT")?;
+        right.as_object_mut().context("no object")?.remove("masterarn");
+        let mut wrong = right.clone();
+        wrong["password"] = "a-wrong-password".into();
+        std::fs::write(&file, wrong.to_string())?;
+        let failed = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        assert!(text(&failed).contains("CredentialsRefused"), "{}", text(&failed));
+
+        let mut elsewhere = right.clone();
+        elsewhere["host"] = "127.0.0.1".into();
+        std::fs::write(&file, elsewhere.to_string())?;
+        let refused = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        assert!(!refused.status.success() && text(&refused).contains("unfinished"), "{}", text(&refused));
+
+        std::fs::write(&file, right.to_string())?;
+        let done = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        assert!(done.status.success(), "{}", text(&done));
+        scene.log_in_with(&read(&file)?).await?;
+        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn misuse_names_the_next_thing_to_type() {
     let folder = tempfile::tempdir().unwrap();
     let output = rotate(folder.path(), None, &["--yes"]).unwrap();
@@ -162,9 +194,15 @@ async fn serve_rotates_for_the_sdk() {
         serve
             .env("TLS_CA_FILE", authority(&scene, folder.path())?)
             .stdin(Stdio::null())
-            .stdout(Stdio::null());
+            .stdout(Stdio::piped());
         let mut serve = serve.spawn()?;
-        let result = rotate_by_sdk(&scene, port).await;
+        let mut lines = BufReader::new(serve.stdout.take().context("no output")?).lines();
+        let key = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("AWS_ACCESS_KEY_ID=")?.1.to_owned()));
+        std::thread::spawn(move || lines.for_each(drop));
+        let result = rotate_by_sdk(&scene, port, &key.context("no key was printed")?).await;
         let _ = serve.kill();
         let _ = serve.wait();
         result
@@ -172,14 +210,11 @@ async fn serve_rotates_for_the_sdk() {
     .await;
 }
 
-async fn rotate_by_sdk(scene: &Scene, port: u16) -> Result<()> {
-    let config = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("eu-west-3"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-        .endpoint_url(format!("http://127.0.0.1:{port}"))
-        .build();
-    let client = Client::from_conf(config);
+async fn rotate_by_sdk(scene: &Scene, port: u16, key: &str) -> Result<()> {
+    let stranger = client(port, "stranger");
+    let refused = stranger.list_secrets().send().await;
+    ensure!(refused.is_err(), "a stranger was let in");
+    let client = client(port, key);
     let value = scene.value("AWSCURRENT")?;
     let start = Instant::now();
     let arn = loop {
@@ -208,4 +243,14 @@ async fn rotate_by_sdk(scene: &Scene, port: u16) -> Result<()> {
         ensure!(start.elapsed() < Duration::from_secs(30), "AWSCURRENT has not moved");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+fn client(port: u16, key: &str) -> Client {
+    let config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("eu-west-3"))
+        .credentials_provider(Credentials::new(key, "local", None, None, "test"))
+        .endpoint_url(format!("http://127.0.0.1:{port}"))
+        .build();
+    Client::from_conf(config)
 }

@@ -16,7 +16,14 @@ async fn an_impostor_without_tls_gets_no_password() {
     on_each(|target| async move {
         let clear_text = request(3, &[]);
         let md5 = request(5, &[1, 2, 3, 4]);
-        for (what, asks) in [("clear text", clear_text), ("MD5", md5)] {
+        let parameter = b"S\0\0\0\x08a\0b\0".to_vec();
+        let notice = b"N\0\0\0\x05\0".to_vec();
+        for (what, asks) in [
+            ("clear text", clear_text.clone()),
+            ("MD5", md5),
+            ("a parameter, then clear text", [parameter, clear_text.clone()].concat()),
+            ("a notice, then clear text", [notice, clear_text].concat()),
+        ] {
             for (ssl, mode, expected) in [
                 (json!(null), "require", "TlsNotOffered"),
                 (json!(true), "require", "TlsNotOffered"),

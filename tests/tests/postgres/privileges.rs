@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::{identifier, literal};
 use rotation_tests::postgres::{Scene, on_each, sql};
+use rotation_tests::scene::new_password;
 use sqlx::PgConnection;
 
 /// Something that a user may do, by one kind of privilege. `{u}` is the base user, `{t}` a tag of this test.
@@ -414,6 +415,55 @@ async fn a_pair_from_the_reference_is_taken_over() {
             let mut session = scene.log_in().await?;
             sql(&mut session, "INSERT INTO own.by_clone VALUES (1); ALTER TABLE own.by_clone ADD COLUMN x int; ALTER TABLE own.by_clone DROP COLUMN x").await?;
             scene.rotate(&function).await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Two roles whose names look like a pair, and which are none.
+#[tokio::test]
+async fn unrelated_roles_are_not_touched() {
+    on_each(|target| async move {
+        for is_clones_secret in [false, true] {
+            let scene = Scene::new(&target).await?;
+            let mut admin = scene.admin().await?;
+            let other = format!("{}_clone", scene.user);
+            let password = new_password();
+            let made = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            sql(&mut admin, &format!("CREATE ROLE {} LOGIN", identifier(&other))).await?;
+            let version = target.version().await?;
+            if version >= 160_000 {
+                let master = identifier(&scene.master);
+                sql(&mut admin, &format!("GRANT {} TO {master} WITH ADMIN OPTION", identifier(&other)))
+                    .await?;
+            }
+            let verifier = |user: &str, password: &str| {
+                let encryption = rotation_postgres::Encryption::ScramSha256(std::num::NonZeroU32::MIN);
+                let password = rotation_database::Password::new(password);
+                rotation_postgres::verifier(user, &password, encryption).map_err(anyhow::Error::msg)
+            };
+            let set = format!(
+                "ALTER ROLE {} PASSWORD {}",
+                identifier(&other),
+                literal(&verifier(&other, &password)?)
+            );
+            sql(&mut admin, &set).await?;
+            let mut mine = (scene.user.clone(), made);
+            let mut theirs = (other, password);
+            if is_clones_secret {
+                std::mem::swap(&mut mine, &mut theirs);
+                scene.change(&serde_json::json!({"username": mine.0, "password": mine.1}))?;
+            }
+            let error = scene.failure(&scene.function("master-user")).await?;
+            assert_eq!(error.error_type, "NeedsDecision", "{}", error.message);
+            assert!(error.message.contains("GRANT "), "{}", error.message);
+            for (user, password) in [mine, theirs] {
+                target
+                    .log_in(&user, &password, &scene.database)
+                    .await
+                    .with_context(|| format!("{user} is locked out"))?;
+            }
         }
         Ok(())
     })

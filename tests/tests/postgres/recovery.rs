@@ -182,13 +182,7 @@ async fn cut_everywhere(target: &Target, strategy: &str, after: bool) -> Result<
         // The same server under another port, for the secret and its master.
         let change = json!({"port": cutter.address.port(), "host": "localhost"});
         scene.change(&change)?;
-        let master = scene.service.perform("GetSecretValue", &json!({"SecretId": "test/master"}))?;
-        let mut master: serde_json::Value =
-            serde_json::from_str(master["SecretString"].as_str().unwrap_or_default())?;
-        master["port"] = change["port"].clone();
-        master["host"] = change["host"].clone();
-        let put = json!({"SecretId": "test/master", "SecretString": master.to_string()});
-        scene.service.perform("PutSecretValue", &put)?;
+        scene.change_master(&change)?;
 
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
@@ -254,6 +248,23 @@ async fn settings_of_the_role_do_not_stand_in_the_way() {
             assert_eq!(identifier(&acts_as), owner, "{strategy}");
         }
         assert_eq!(scene.failed_logins()?, 0);
+        Ok(())
+    })
+    .await;
+}
+
+/// A change that was acknowledged is on disk, whatever the role's sessions are content with.
+#[tokio::test]
+async fn an_acknowledged_change_survives_a_crash_of_the_server() {
+    on_each(|target| async move {
+        let mut options = rotation_tests::postgres::options()?;
+        options.configuration = "fsync = on\nwal_writer_delay = 10s\nsynchronous_commit = off\n".into();
+        let Some((mut server, lazy)) = target.another(options)? else { return Ok(()) };
+        let scene = Scene::new(&lazy).await?;
+        sql(&mut lazy.admin("postgres").await?, "CHECKPOINT").await?;
+        scene.rotate(&scene.function("single-user")).await?;
+        server.crash_and_restart()?;
+        scene.log_in().await?;
         Ok(())
     })
     .await;

@@ -4,11 +4,11 @@ use rotation::{Context, Done, Result, Versions};
 
 use crate::connect;
 use crate::engine::{Copied, Engine, Login, UserCopy};
-use crate::error::{Error, Tried};
+use crate::error::{Error, Tried, Whose};
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
-use crate::secret::{DatabaseSecret, Ssl};
+use crate::secret::DatabaseSecret;
 use crate::strategy::UserPair;
 use crate::tls::Policy;
 
@@ -38,7 +38,7 @@ pub(crate) async fn set<E: Engine>(
             return already_set(rotator, cx, &current, &pending, cause).await;
         }
         Err(cause) => {
-            return Err(connect::failed(&rotator.login(&current), "AWSCURRENT", cause).into());
+            return Err(connect::failed(&rotator.login(&current), Whose::Version("AWSCURRENT"), cause).into());
         }
     }
     let master = Master::fetch(cx, &current, E::SPEC).await?;
@@ -74,7 +74,9 @@ async fn already_set<E: Engine>(
             }
             .into())
         }
-        Err(cause) => Err(connect::failed(&rotator.login(pending), "AWSPENDING", cause).into()),
+        Err(cause) => {
+            Err(connect::failed(&rotator.login(pending), Whose::Version("AWSPENDING"), cause).into())
+        }
     }
 }
 
@@ -89,17 +91,19 @@ async fn by_master<E: Engine>(
     let login = Login {
         user: &credential.username,
         password: &credential.password,
-        // The application's own database first: what its users own is there.
-        database: pending.database.as_deref().or(credential.database.as_deref()),
+        database: match E::SPEC.master_enters_database {
+            true => pending.database.as_deref().or(credential.database.as_deref()),
+            false => credential.database.as_deref(),
+        },
         ..rotator.login(pending)
     };
-    // The stricter of the two secrets: a master password must not travel worse protected than its own secret says.
-    let ssl = if credential.ssl == Ssl::Required { Ssl::Required } else { pending.ssl };
-    let policy = Policy::of(ssl, rotator.settings.tls_mode);
+    // The stricter of the two: whoever may change the secret must not thereby strip the master of its protection.
+    let mode = rotator.settings.tls_mode;
+    let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
     cx.doing(format!("logging in to {} as master {}", pending.place(), credential.username));
     let mut session = connect::log_in(&rotator.engine, cx, &login, policy)
         .await
-        .map_err(|cause| connect::failed(&login, &master.arn, cause))?;
+        .map_err(|cause| connect::failed(&login, Whose::Master(master.arn.clone()), cause))?;
 
     let turn = &pending.username;
     cx.doing(format!(

@@ -4,7 +4,7 @@ use rotation::{Context, Done, Result, Versions};
 
 use crate::connect;
 use crate::engine::{Engine, PasswordChange};
-use crate::error::{Error, Tried};
+use crate::error::{Error, Tried, Whose};
 use crate::login_error::LoginError;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
@@ -72,7 +72,7 @@ async fn attempt<E: Engine>(
             tried.push(Tried { label, result: said });
             Ok(None)
         }
-        Err(cause) => Err(connect::failed(&rotator.login(secret), label, cause).into()),
+        Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
     }
 }
 
@@ -101,7 +101,8 @@ async fn previous<E: Engine>(
         skip("it is the same password as AWSCURRENT");
         return Ok(None);
     }
-    Ok(Some(previous))
+    // Only its password counts: where to log in, and whether encrypted, is for the current version to say.
+    Ok(Some(current.with_password(previous.password.clone())))
 }
 
 async fn change<E: Engine>(

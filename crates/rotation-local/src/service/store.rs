@@ -209,6 +209,11 @@ impl Secret {
                 ));
             }
         }
+        if from.is_none() && to.is_none() {
+            return Err(ServiceError::parameter(
+                "RemoveFromVersionId and MoveToVersionId can't both be empty.",
+            ));
+        }
         let holder = self.labelled(label).map(str::to_owned);
         match (&holder, from) {
             (Some(holder), Some(from)) if holder != from => {

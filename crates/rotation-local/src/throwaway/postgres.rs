@@ -1,8 +1,8 @@
 //! A throw-away PostgreSQL server.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -38,6 +38,9 @@ pub struct Server {
     pub options: Options,
     folder: TempDir,
     child: Child,
+    installation: Installation,
+    /// The folder as the server sees it.
+    seen: PathBuf,
 }
 
 /// Looks for an installed server: `POSTGRES_BIN`, else Debian's folders, the newest version first, else the `PATH`.
@@ -51,6 +54,13 @@ pub fn find() -> Option<Installation> {
     let on_path: Vec<_> = std::env::split_paths(&path).collect();
     let mut places = named.into_iter().chain(debian).chain(on_path);
     places.find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists()).map(Installation::here)
+}
+
+fn spawn(installation: &Installation, folder: &TempDir, seen: &Path) -> Result<Child> {
+    let log = OpenOptions::new().append(true).open(folder.path().join("log"))?;
+    let mut postgres = installation.command("postgres");
+    postgres.arg("-D").arg(seen.join("data")).stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
+    postgres.spawn().context("starting PostgreSQL")
 }
 
 impl Server {
@@ -101,22 +111,35 @@ impl Server {
         );
         write("data/pg_hba.conf", &rules)?;
 
-        let log = File::create(folder.path().join("log"))?;
-        let mut postgres = installation.command("postgres");
-        postgres
-            .arg("-D")
-            .arg(seen.join("data"))
-            .stdout(Stdio::from(log.try_clone()?))
-            .stderr(Stdio::from(log));
-        let child = postgres.spawn().context("starting PostgreSQL")?;
-        let mut server = Self { port, options, folder, child };
-        wait_until("starting PostgreSQL", || {
-            if let Some(status) = server.child.try_wait()? {
-                bail!("PostgreSQL ended ({status}):\n{}", server.log()?);
-            }
-            Ok(server.log()?.contains("database system is ready to accept connections"))
-        })?;
+        File::create(folder.path().join("log"))?;
+        let child = spawn(installation, &folder, &seen)?;
+        let mut server = Self { port, options, folder, child, installation: installation.clone(), seen };
+        server.wait(1)?;
         Ok(server)
+    }
+
+    /// Waits until the server has said so many times that it is ready.
+    fn wait(&mut self, times: usize) -> Result<()> {
+        wait_until("starting PostgreSQL", || {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("PostgreSQL ended ({status}):\n{}", self.log()?);
+            }
+            Ok(self.log()?.matches("database system is ready to accept connections").count() >= times)
+        })
+    }
+
+    /// Kills the server, so that only what is on disk remains, and starts it again.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub fn crash_and_restart(&mut self) -> Result<()> {
+        let ready = self.log()?.matches("database system is ready to accept connections").count();
+        self.child.kill()?;
+        self.child.wait()?;
+        // The processes of the sessions end by themselves when they find the first one gone.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        self.child = spawn(&self.installation, &self.folder, &self.seen)?;
+        self.wait(ready + 1)
     }
 
     /// Everything that the server has logged.

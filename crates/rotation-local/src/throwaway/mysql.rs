@@ -1,0 +1,256 @@
+//! A throw-away MySQL or MariaDB server.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use anyhow::{Context, Result, bail};
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, MySqlConnection};
+use tempfile::TempDir;
+
+use super::server::{end, run, wait_until};
+use super::{Certificates, Installation, free_port};
+
+/// The superuser of a throw-away server.
+pub const SUPERUSER: &str = "root";
+
+/// Which of the two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// MySQL.
+    MySql,
+    /// MariaDB.
+    MariaDb,
+}
+
+impl Kind {
+    fn daemon(self) -> &'static str {
+        match self {
+            Self::MySql => "mysqld",
+            Self::MariaDb => "mariadbd",
+        }
+    }
+
+    /// The name for people.
+    pub fn display(self) -> &'static str {
+        match self {
+            Self::MySql => "MySQL",
+            Self::MariaDb => "MariaDB",
+        }
+    }
+}
+
+/// How a server is to be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// TLS certificates; `None` turns TLS off.
+    pub certificates: Option<Certificates>,
+    /// More arguments for the server.
+    pub arguments: Vec<String>,
+    /// The superuser's password.
+    pub password: String,
+}
+
+/// A running server; it ends when dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// On localhost.
+    pub port: u16,
+    /// How it was started.
+    pub options: Options,
+    /// Which of the two.
+    pub kind: Kind,
+    folder: TempDir,
+    child: Child,
+}
+
+/// Looks for an installed server in Debian's folder and on the `PATH`.
+pub fn find(kind: Kind) -> Option<Installation> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::iter::once(PathBuf::from("/usr/sbin")).chain(std::env::split_paths(&path));
+    // MariaDB brings a `mysqld` along, which is itself.
+    let is_mysql = |bin: &Path| kind == Kind::MariaDb || !bin.join("mariadbd").exists();
+    places.find(|bin| bin.join(kind.daemon()).exists() && is_mysql(bin)).map(Installation::here)
+}
+
+impl Server {
+    /// Makes a data folder and starts the server.
+    ///
+    /// # Errors
+    /// With the server's own words.
+    pub fn start(installation: &Installation, kind: Kind, options: Options) -> Result<Self> {
+        let (folder, seen) = installation.folder()?;
+        let data = seen.join("data");
+        let mut make = match kind {
+            Kind::MySql => {
+                let mut mysqld = installation.command("mysqld");
+                mysqld.args(["--no-defaults", "--initialize-insecure", "--secure-file-priv=NULL"]);
+                mysqld
+            }
+            Kind::MariaDb => {
+                let mut script = Installation { bin: "/usr/bin".into(), ..installation.clone() }
+                    .command("mariadb-install-db");
+                script.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+                script
+            }
+        };
+        make.arg(format!("--datadir={}", data.display()));
+        run(make).with_context(|| format!("making a data folder of {}", kind.display()))?;
+
+        let port = free_port()?;
+        let log = folder.path().join("log");
+        let file = File::create(&log)?;
+        installation.hand_over(&log)?;
+        let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
+        let mut daemon = installation.command(kind.daemon());
+        daemon.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
+        daemon.arg(format!("--port={port}")).arg(format!("--socket={}", seen.join("socket").display()));
+        daemon.arg(format!("--pid-file={}", seen.join("pid").display()));
+        daemon.arg(if kind == Kind::MySql && has_ipv6 {
+            "--bind-address=127.0.0.1,::1"
+        } else {
+            "--bind-address=127.0.0.1"
+        });
+        // Everything that a server can log, in one folder.
+        daemon.args([
+            "--general-log=ON",
+            "--slow-query-log=ON",
+            "--long-query-time=0",
+            "--log-bin=binlog",
+            "--server-id=1",
+        ]);
+        daemon.arg(format!("--general-log-file={}", seen.join("data/general.log").display()));
+        daemon.arg(format!("--slow-query-log-file={}", seen.join("data/slow.log").display()));
+        daemon.args([
+            "--innodb-buffer-pool-size=32M",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--sync-binlog=0",
+        ]);
+        match kind {
+            Kind::MySql => {
+                daemon.args(["--mysqlx=OFF", "--secure-file-priv=NULL", "--log-error-verbosity=3"])
+            }
+            Kind::MariaDb => daemon.args(["--log-warnings=2"]),
+        };
+        match &options.certificates {
+            Some(certificates) => {
+                for (name, text) in [("cert.pem", &certificates.certificate), ("key.pem", &certificates.key)]
+                {
+                    fs::write(folder.path().join(name), text)?;
+                    installation.hand_over(&folder.path().join(name))?;
+                }
+                daemon.arg(format!("--ssl-cert={}", seen.join("cert.pem").display()));
+                daemon.arg(format!("--ssl-key={}", seen.join("key.pem").display()));
+            }
+            None if kind == Kind::MySql => drop(daemon.args(["--tls-version=", "--auto-generate-certs=OFF"])),
+            None => drop(daemon.arg("--skip-ssl")),
+        }
+        daemon.args(&options.arguments).stdout(Stdio::from(file.try_clone()?)).stderr(Stdio::from(file));
+        let child = daemon.spawn().with_context(|| format!("starting {}", kind.display()))?;
+        let mut server = Self { port, options, kind, folder, child };
+        wait_until(&format!("starting {}", kind.display()), || {
+            let log = String::from_utf8_lossy(&fs::read(server.error_log())?).into_owned();
+            if let Some(status) = server.child.try_wait()? {
+                bail!("{} ended ({status}):\n{log}", server.kind.display());
+            }
+            Ok(log.contains("ready for connections"))
+        })?;
+        Ok(server)
+    }
+
+    /// Gives the superuser its password and lets it in by TCP.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn secure(&self) -> Result<()> {
+        let mut root = self.connect(SUPERUSER, "", None).await.context("logging in for the first time")?;
+        let statement = match self.kind {
+            Kind::MySql => format!("ALTER USER root@localhost IDENTIFIED BY '{}'", self.options.password),
+            Kind::MariaDb => {
+                format!("SET PASSWORD FOR root@localhost = PASSWORD('{}')", self.options.password)
+            }
+        };
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut root).await?;
+        Ok(())
+    }
+
+    fn error_log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// The file of the general log: every statement and login.
+    pub fn general_log(&self) -> PathBuf {
+        self.folder.path().join("data/general.log")
+    }
+
+    /// The folder with the general, the slow and the binary log.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// How many logins the server has refused for a wrong password so far.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn failed_logins(&self) -> Result<usize> {
+        let log = fs::read(self.general_log())?;
+        Ok(String::from_utf8_lossy(&log).matches("Access denied for user").count())
+    }
+
+    /// Connects as somebody, over verified TLS if the server has it.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn connect(
+        &self,
+        user: &str,
+        password: &str,
+        database: Option<&str>,
+    ) -> sqlx::Result<MySqlConnection> {
+        let authority =
+            self.options.certificates.as_ref().map(|certificates| certificates.authority.as_str());
+        connect("localhost", self.port, authority, user, password, database).await
+    }
+}
+
+/// Connects as somebody, over verified TLS if there is an authority.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn connect(
+    host: &str,
+    port: u16,
+    authority: Option<&str>,
+    user: &str,
+    password: &str,
+    database: Option<&str>,
+) -> sqlx::Result<MySqlConnection> {
+    let mut options = MySqlConnectOptions::new()
+        .host(host)
+        .port(port)
+        .username(user)
+        .statement_cache_capacity(0)
+        .disable_statement_logging();
+    // An empty password is none; the driver would send a hash of it.
+    if !password.is_empty() {
+        options = options.password(password);
+    }
+    if let Some(database) = database {
+        options = options.database(database);
+    }
+    options = match authority {
+        Some(authority) => {
+            options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca_from_pem(authority.as_bytes().to_vec())
+        }
+        None => options.ssl_mode(MySqlSslMode::Disabled),
+    };
+    MySqlConnection::connect_with(&options).await
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing in it is to be kept.
+        end(&mut self.child, "KILL");
+    }
+}

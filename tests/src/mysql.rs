@@ -1,0 +1,324 @@
+//! The MySQL and MariaDB servers of a test run.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use rotation_local::throwaway::mysql::{Kind, Options, SUPERUSER, Server, connect, find};
+use rotation_local::throwaway::{Certificates, Installation};
+use rotation_mysql::{Literals, identifier, native_hash};
+use serde::{Deserialize, Serialize};
+use sqlx::{AssertSqlSafe, MySqlConnection};
+
+use crate::postgres::{NAMES, SUPERUSER_PASSWORD};
+use crate::scene::{self, Made, Server as AnyServer};
+
+/// Tells the tests which servers have been started for them.
+pub const VARIABLE: &str = "ROTATION_TEST_MYSQL";
+
+/// Which of the two servers; for [`Target`]'s parameter.
+pub trait Which: Clone + Copy + Default + Send + Sync + std::fmt::Debug + 'static {
+    /// Which.
+    const KIND: Kind;
+    /// In a secret.
+    const ENGINE: &'static str;
+    /// The function.
+    const BINARY: &'static str;
+}
+
+/// MySQL.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MySql;
+/// MariaDB.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MariaDb;
+
+impl Which for MySql {
+    const KIND: Kind = Kind::MySql;
+    const ENGINE: &'static str = "mysql";
+    const BINARY: &'static str = "rotation-mysql";
+}
+
+impl Which for MariaDb {
+    const KIND: Kind = Kind::MariaDb;
+    const ENGINE: &'static str = "mariadb";
+    const BINARY: &'static str = "rotation-mariadb";
+}
+
+/// A scene on one of the two.
+pub type Scene<W> = scene::Scene<Target<W>>;
+
+/// Where a server is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Address {
+    /// For messages.
+    pub label: String,
+    /// MariaDB, not MySQL.
+    pub is_mariadb: bool,
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// A superuser.
+    pub superuser: String,
+    /// Its password.
+    pub password: String,
+    /// The authority of the server's certificate, in PEM; `None` when the server has no TLS.
+    pub authority: Option<String>,
+    /// The folder with the server's logs, when it is at hand.
+    pub logs: Option<PathBuf>,
+    /// Where the server's programs are, for more servers like it.
+    pub installation: Option<Installation>,
+}
+
+/// A server to test against.
+#[derive(Debug, Clone)]
+pub struct Target<W> {
+    /// Where it is.
+    pub address: Address,
+    general_log: Option<PathBuf>,
+    _which: W,
+}
+
+/// A server that this process has started.
+#[derive(Debug)]
+pub struct Started {
+    /// Where it is.
+    pub address: Address,
+    _server: Server,
+}
+
+/// Usual options of a throw-away server.
+///
+/// # Errors
+/// When no certificate can be made.
+pub fn options() -> Result<Options> {
+    Ok(Options {
+        certificates: Some(Certificates::for_names(&NAMES)?),
+        arguments: Vec::new(),
+        password: SUPERUSER_PASSWORD.to_owned(),
+    })
+}
+
+/// Starts the servers that are wanted, installed, and not named by a URL.
+///
+/// # Errors
+/// When one does not start.
+pub async fn start_all(mysql: bool, mariadb: bool) -> Result<Vec<Started>> {
+    let mut started = Vec::new();
+    for (kind, wanted, url, installation) in [
+        (Kind::MariaDb, mariadb, "MARIADB_TEST_URL", find(Kind::MariaDb)),
+        (Kind::MySql, mysql, "MYSQL_TEST_URL", find(Kind::MySql).or_else(sid)),
+    ] {
+        if !wanted || std::env::var_os(url).is_some() {
+            continue;
+        }
+        if let Some(installation) = installation {
+            started.push(start(&installation, kind, options()?).await?);
+        }
+    }
+    Ok(started)
+}
+
+/// MySQL in the sid root.
+fn sid() -> Option<Installation> {
+    let root = std::env::var_os("ROTATION_SERVERS").map(|root| PathBuf::from(root).join("sid"))?;
+    root.join("usr/sbin/mysqld").exists().then(|| Installation::in_root(root, "/usr/sbin"))
+}
+
+/// Starts one.
+///
+/// # Errors
+/// When it does not start.
+pub async fn start(installation: &Installation, kind: Kind, options: Options) -> Result<Started> {
+    let server = Server::start(installation, kind, options)?;
+    server.secure().await?;
+    let place = if installation.root.is_some() { "Debian sid" } else { "this system" };
+    let address = Address {
+        label: format!("{} of {place}", kind.display()),
+        is_mariadb: kind == Kind::MariaDb,
+        host: "localhost".into(),
+        port: server.port,
+        superuser: SUPERUSER.into(),
+        password: server.options.password.clone(),
+        authority: server.options.certificates.as_ref().map(|certificates| certificates.authority.clone()),
+        logs: Some(server.data()),
+        installation: Some(installation.clone()),
+    };
+    Ok(Started { address, _server: server })
+}
+
+/// The servers of this run: those of `with-servers`, those of `MYSQL_TEST_URL` and `MARIADB_TEST_URL`, or our own.
+async fn addresses() -> Result<Vec<Address>> {
+    static OWN: OnceLock<Vec<Started>> = OnceLock::new();
+    let mut addresses: Vec<Address> = match std::env::var(VARIABLE) {
+        Ok(json) => serde_json::from_str(&json)?,
+        Err(_) => {
+            if OWN.get().is_none() {
+                let _ = OWN.set(start_all(true, true).await?);
+            }
+            OWN.get().into_iter().flatten().map(|started| started.address.clone()).collect()
+        }
+    };
+    for (variable, is_mariadb) in [("MYSQL_TEST_URL", false), ("MARIADB_TEST_URL", true)] {
+        if let Ok(url) = std::env::var(variable) {
+            addresses.push(Address::from_url(variable, &url, is_mariadb)?);
+        }
+    }
+    Ok(addresses)
+}
+
+impl Address {
+    /// `mysql://SUPERUSER:PASSWORD@HOST:PORT/?ssl-ca=FILE`; without the file, TLS is not used.
+    fn from_url(variable: &str, url: &str, is_mariadb: bool) -> Result<Self> {
+        let url = url::Url::parse(url).with_context(|| variable.to_owned())?;
+        let file = url.query_pairs().find(|(key, _)| key == "ssl-ca").map(|(_, value)| value.into_owned());
+        Ok(Self {
+            label: variable.to_owned(),
+            is_mariadb,
+            host: url.host_str().with_context(|| format!("{variable} names no host"))?.to_owned(),
+            port: url.port().unwrap_or(3306),
+            superuser: url.username().to_owned(),
+            password: url.password().unwrap_or_default().to_owned(),
+            authority: file.map(std::fs::read_to_string).transpose()?,
+            logs: None,
+            installation: None,
+        })
+    }
+}
+
+/// Runs a test on every server of a kind.
+///
+/// # Panics
+/// When it fails on one, or there is none.
+pub async fn on_each<W: Which, F: Future<Output = Result<()>>>(test: impl Fn(Target<W>) -> F) {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let addresses = match addresses().await {
+        Ok(addresses) => addresses,
+        Err(error) => panic!("{error:?}"),
+    };
+    let mut count = 0;
+    for address in addresses.into_iter().filter(|address| address.is_mariadb == (W::KIND == Kind::MariaDb)) {
+        count += 1;
+        let label = address.label.clone();
+        println!("on {label}");
+        if let Err(error) = test(Target::at(address)).await {
+            panic!("on {label}: {error:?}");
+        }
+    }
+    assert!(count > 0, "there is no {}: sh tests/setup.sh test", W::KIND.display());
+}
+
+/// Runs statements, one at a time.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn sql(connection: &mut MySqlConnection, statement: &str) -> Result<()> {
+    let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(connection).await;
+    done.map(drop).with_context(|| statement.to_owned())
+}
+
+/// An account in a statement.
+pub fn account(user: &str) -> String {
+    account_at(user, "%")
+}
+
+/// An account with a host in a statement.
+pub fn account_at(user: &str, host: &str) -> String {
+    let literals = Literals::BackslashEscapes;
+    format!("{}@{}", literals.quote(user), literals.quote(host))
+}
+
+impl<W: Which> Target<W> {
+    /// A server that is there.
+    pub fn at(address: Address) -> Self {
+        let general_log = address.logs.as_ref().map(|logs| logs.join("general.log"));
+        Self { address, general_log, _which: W::default() }
+    }
+
+    /// Logs in as the superuser.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn admin(&self) -> Result<MySqlConnection> {
+        let at = &self.address;
+        Ok(connect(&at.host, at.port, at.authority.as_deref(), &at.superuser, &at.password, None).await?)
+    }
+
+    /// Another server of the same version with other options. `None` when the programs are not at hand.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn another(&self, options: Options) -> Result<Option<(Started, Self)>> {
+        let Some(installation) = &self.address.installation else {
+            println!("skipped: the server's programs are not at hand");
+            return Ok(None);
+        };
+        let started = start(installation, W::KIND, options).await?;
+        let target = Self::at(started.address.clone());
+        Ok(Some((started, target)))
+    }
+
+    /// Makes an account whose password does not get into the server's log.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn make_account(
+        &self,
+        admin: &mut MySqlConnection,
+        account: &str,
+        password: &str,
+    ) -> Result<()> {
+        let identified = match W::KIND {
+            // MySQL rewrites it before it logs it.
+            Kind::MySql => format!("IDENTIFIED BY '{password}'"),
+            Kind::MariaDb => format!("IDENTIFIED BY PASSWORD '{}'", native_hash(password)),
+        };
+        sql(admin, &format!("CREATE USER {account} {identified}")).await
+    }
+}
+
+impl<W: Which> AnyServer for Target<W> {
+    type Session = MySqlConnection;
+    const ENGINE: &'static str = W::ENGINE;
+    const BINARY: &'static str = W::BINARY;
+
+    fn place(&self) -> (&str, u16) {
+        (&self.address.host, self.address.port)
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.address.authority.as_deref()
+    }
+
+    fn log(&self) -> Option<&Path> {
+        self.general_log.as_deref()
+    }
+
+    async fn make(&self, made: &Made<'_>) -> Result<()> {
+        let (user, master) = (account(made.user), account(made.master));
+        let mut admin = self.admin().await?;
+        sql(&mut admin, &format!("CREATE DATABASE {}", identifier(made.database))).await?;
+        self.make_account(&mut admin, &user, made.password).await?;
+        self.make_account(&mut admin, &master, made.masters_password).await?;
+        let database = identifier(made.database);
+        sql(&mut admin, &format!("GRANT SELECT ON {database}.* TO {user}")).await?;
+        sql(&mut admin, &format!("GRANT CREATE USER ON *.* TO {master}")).await?;
+        sql(&mut admin, &format!("GRANT SELECT, UPDATE ON mysql.* TO {master}")).await?;
+        sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON {database}.* TO {master} WITH GRANT OPTION")).await
+    }
+
+    async fn connect(&self, user: &str, password: &str, database: &str) -> Result<MySqlConnection> {
+        let at = &self.address;
+        Ok(connect(&at.host, at.port, at.authority.as_deref(), user, password, Some(database)).await?)
+    }
+
+    fn count_refused(log: &str, user: &str) -> usize {
+        log.matches(&format!("Access denied for user '{user}'@")).count()
+    }
+
+    fn count_let_in(log: &str, user: &str) -> usize {
+        log.matches(&format!("Connect\t{user}@")).count()
+    }
+}

@@ -1,0 +1,175 @@
+//! The alternate user follows the base user: every account of it, with all that it may and must.
+
+use anyhow::{Result, ensure};
+use rotation_local::throwaway::mysql::Kind;
+use rotation_tests::mysql::{Scene, Target, Which, account, account_at, sql};
+use sqlx::{AssertSqlSafe, MySqlConnection};
+
+crate::on_both! {
+    the_alternate_user_has_what_the_base_user_has_and_nothing_more
+    every_account_of_the_base_user_gets_its_counterpart
+}
+
+/// What the server shows of a user, with the user's name taken out.
+async fn shown(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Vec<String>> {
+    let at = account_at(user, host);
+    let create: String =
+        sqlx::query_scalar(AssertSqlSafe(format!("SHOW CREATE USER {at}"))).fetch_one(&mut *admin).await?;
+    let grants: Vec<String> =
+        sqlx::query_scalar(AssertSqlSafe(format!("SHOW GRANTS FOR {at}"))).fetch_all(admin).await?;
+    let without_password = |line: &str| {
+        let at =
+            [line.find("IDENTIFIED WITH 'caching_sha2_password' AS "), line.find("IDENTIFIED BY PASSWORD ")];
+        let Some(start) = at.into_iter().flatten().next() else { return line.to_owned() };
+        // The hash may hold anything, but no later keyword.
+        let end = ["DEFAULT ROLE", "REQUIRE", " WITH MAX", "PASSWORD EXPIRE"]
+            .iter()
+            .filter_map(|word| line[start + 30..].find(word).map(|at| at + start + 30))
+            .min()
+            .unwrap_or(line.len());
+        format!("{}{}", &line[..start], &line[end..])
+    };
+    let mut lines: Vec<_> =
+        std::iter::once(create).chain(grants).map(|line| without_password(&line)).collect();
+    for line in &mut lines {
+        *line = line.replace(&format!("`{user}`"), "`USER`");
+        // A limit of 0 is no limit, shown or not.
+        for limit in ["QUERIES_PER_HOUR", "UPDATES_PER_HOUR", "CONNECTIONS_PER_HOUR", "USER_CONNECTIONS"] {
+            *line = line.replace(&format!(" MAX_{limit} 0"), "");
+        }
+        *line = line.replace(" WITH PASSWORD", " PASSWORD");
+    }
+    lines.sort();
+    Ok(lines)
+}
+
+async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let mut admin = target.admin().await?;
+    let (user, master, database) = (account(&scene.user), account(&scene.master), &scene.database);
+    let tag = scene.user.trim_start_matches("app_").to_owned();
+    let function = scene.function("master-user");
+    sql(&mut admin, &format!("CREATE TABLE {database}.`t TO x` (a int, `b``c` int)")).await?;
+    sql(&mut admin, &format!("CREATE PROCEDURE {database}.p() SELECT 1")).await?;
+    sql(&mut admin, &format!("CREATE FUNCTION {database}.f() RETURNS int DETERMINISTIC RETURN 1")).await?;
+    sql(&mut admin, &format!("CREATE ROLE r1_{tag}")).await?;
+    sql(&mut admin, &format!("CREATE ROLE r2_{tag}")).await?;
+    sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION")).await?;
+    for role in ["r1", "r2"] {
+        sql(&mut admin, &format!("GRANT {role}_{tag} TO {master} WITH ADMIN OPTION")).await?;
+    }
+    // Each row: what allows, and what takes it away.
+    let mut rows = vec![
+        (
+            format!("GRANT INSERT, UPDATE ON {database}.* TO {user}"),
+            format!("REVOKE INSERT ON {database}.* FROM {user}"),
+        ),
+        (
+            format!("GRANT DELETE ON `a\\_b%`.* TO {user} WITH GRANT OPTION"),
+            format!("REVOKE GRANT OPTION ON `a\\_b%`.* FROM {user}"),
+        ),
+        (
+            format!(
+                "GRANT SELECT (a), UPDATE (a, `b``c`) ON {database}.`t TO x` TO {user} WITH GRANT OPTION"
+            ),
+            format!("REVOKE UPDATE (a) ON {database}.`t TO x` FROM {user}"),
+        ),
+        (
+            format!("GRANT EXECUTE ON PROCEDURE {database}.p TO {user}"),
+            format!("REVOKE EXECUTE ON PROCEDURE {database}.p FROM {user}"),
+        ),
+        (
+            format!("GRANT EXECUTE ON FUNCTION {database}.f TO {user}"),
+            format!("REVOKE EXECUTE ON FUNCTION {database}.f FROM {user}"),
+        ),
+        (format!("GRANT PROCESS ON *.* TO {user}"), format!("REVOKE PROCESS ON *.* FROM {user}")),
+        (format!("GRANT r1_{tag} TO {user}"), format!("REVOKE r1_{tag} FROM {user}")),
+        (format!("GRANT r2_{tag} TO {user} WITH ADMIN OPTION"), String::new()),
+        (
+            format!("ALTER USER {user} REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 MAX_QUERIES_PER_HOUR 5000"),
+            format!("ALTER USER {user} REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0"),
+        ),
+        (
+            format!("ALTER USER {user} PASSWORD EXPIRE INTERVAL 90 DAY"),
+            format!("ALTER USER {user} PASSWORD EXPIRE DEFAULT"),
+        ),
+    ];
+    if W::KIND == Kind::MySql {
+        rows.extend([
+            (format!("GRANT BACKUP_ADMIN ON *.* TO {user}"), format!("REVOKE BACKUP_ADMIN ON *.* FROM {user}")),
+            (format!("ALTER USER {user} DEFAULT ROLE r1_{tag}, r2_{tag}"), format!("ALTER USER {user} DEFAULT ROLE r2_{tag}")),
+            (format!("ALTER USER {user} COMMENT 'it''s \"theirs\" \\\\ o'"), String::new()),
+            (
+                format!("ALTER USER {user} FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME 2 PASSWORD HISTORY 0 PASSWORD REQUIRE CURRENT OPTIONAL"),
+                format!("ALTER USER {user} FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"),
+            ),
+        ]);
+    } else {
+        rows.push((
+            format!("SET DEFAULT ROLE r2_{tag} FOR {user}"),
+            format!("SET DEFAULT ROLE NONE FOR {user}"),
+        ));
+    }
+    let clone = format!("{}_clone", scene.user);
+    for round in 0..2 {
+        for (allow, _) in &rows {
+            sql(&mut admin, allow).await?;
+        }
+        // On the base user's turn as well as on its own.
+        for _ in 0..=round {
+            scene.rotate(&function).await?;
+        }
+        scene.log_in().await?;
+        assert_eq!(
+            shown(&mut admin, &clone, "%").await?,
+            shown(&mut admin, &scene.user, "%").await?,
+            "granted, round {round}"
+        );
+        for (_, revoke) in rows.iter().filter(|(_, revoke)| !revoke.is_empty()) {
+            sql(&mut admin, revoke).await?;
+        }
+        scene.rotate(&function).await?;
+        scene.log_in().await?;
+        let (theirs, base) =
+            (shown(&mut admin, &clone, "%").await?, shown(&mut admin, &scene.user, "%").await?);
+        ensure!(base.iter().any(|line| line.contains("`t TO x`")), "{base:?}");
+        assert_eq!(theirs, base, "revoked, round {round}");
+    }
+    // And what the clone got by another hand goes.
+    sql(&mut admin, &format!("GRANT CREATE ON {database}.* TO {}", account(&clone))).await?;
+    scene.rotate(&function).await?;
+    assert_eq!(shown(&mut admin, &clone, "%").await?, shown(&mut admin, &scene.user, "%").await?);
+    scene.search_for_passwords("")
+}
+
+async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let mut admin = target.admin().await?;
+    let hosts = ["10.0.%", "192.0.2.0/255.255.255.0", "db-_.example.com"];
+    for host in hosts {
+        target.make_account(&mut admin, &account_at(&scene.user, host), "a-password-elsewhere").await?;
+        let grant = format!("GRANT SELECT ON {}.* TO {}", scene.database, account_at(&scene.user, host));
+        sql(&mut admin, &grant).await?;
+    }
+    let function = scene.function("master-user");
+    for _ in 0..2 {
+        scene.rotate(&function).await?;
+        scene.log_in().await?;
+        for host in hosts.into_iter().chain(["%"]) {
+            let clone = format!("{}_clone", scene.user);
+            assert_eq!(
+                shown(&mut admin, &clone, host).await?,
+                shown(&mut admin, &scene.user, host).await?,
+                "{host}"
+            );
+        }
+    }
+    // An account that goes takes its counterpart's login along.
+    sql(&mut admin, &format!("DROP USER {}", account_at(&scene.user, "10.0.%"))).await?;
+    let rotation = scene.rotate(&function).await?;
+    let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+    ensure!(set.contains("is locked") && set.contains("10.0.%"), "{set}");
+    Ok(())
+}
