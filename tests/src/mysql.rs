@@ -109,7 +109,7 @@ pub async fn start_all(mysql: bool, mariadb: bool) -> Result<Vec<Started>> {
     let mut started = Vec::new();
     for (kind, wanted, url, installation) in [
         (Kind::MariaDb, mariadb, "MARIADB_TEST_URL", find(Kind::MariaDb)),
-        (Kind::MySql, mysql, "MYSQL_TEST_URL", find(Kind::MySql).or_else(sid)),
+        (Kind::MySql, mysql, "MYSQL_TEST_URL", find(Kind::MySql)),
     ] {
         if !wanted || std::env::var_os(url).is_some() {
             continue;
@@ -119,12 +119,6 @@ pub async fn start_all(mysql: bool, mariadb: bool) -> Result<Vec<Started>> {
         }
     }
     Ok(started)
-}
-
-/// MySQL in the sid root.
-fn sid() -> Option<Installation> {
-    let root = std::env::var_os("ROTATION_SERVERS").map(|root| PathBuf::from(root).join("sid"))?;
-    root.join("usr/sbin/mysqld").exists().then(|| Installation::in_root(root, "/usr/sbin"))
 }
 
 /// Starts one.

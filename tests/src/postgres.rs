@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use rotation_local::throwaway::postgres::{Options, Server, find};
-use rotation_local::throwaway::{Certificates, Installation};
+use rotation_local::throwaway::{Certificates, Installation, sid_root};
 use rotation_postgres::{identifier, literal};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -89,8 +89,7 @@ pub fn start_all() -> Result<Vec<Started>> {
 /// This system's server, and the one in the sid root.
 fn installations() -> Vec<(String, Installation)> {
     let here = find().map(|installation| ("PostgreSQL of this system".to_owned(), installation));
-    let sid = std::env::var_os("ROTATION_SERVERS").map(|root| PathBuf::from(root).join("sid"));
-    let sid = sid.filter(|root| root.join(".complete").exists()).and_then(|root| {
+    let sid = sid_root().and_then(|root| {
         let versions = std::fs::read_dir(root.join("usr/lib/postgresql")).ok()?;
         let version = versions.flatten().map(|entry| entry.file_name()).max()?;
         let bin = PathBuf::from("/usr/lib/postgresql").join(&version).join("bin");

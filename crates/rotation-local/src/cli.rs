@@ -28,7 +28,10 @@ enum Command {
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The function to drive [default: rotation-postgres beside this program]
+    /// The database server to show it on
+    #[arg(long, value_enum, default_value = "postgres")]
+    pub(crate) engine: demo::Engine,
+    /// The function to drive [default: the engine's, beside this program]
     #[arg(long)]
     pub(crate) function: Option<PathBuf>,
     /// How often each secret is rotated

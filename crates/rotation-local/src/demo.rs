@@ -1,39 +1,42 @@
 //! `rotation-local demo`: everything once, on a server that is thrown away.
 
+mod database;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::{Value, json};
-use sqlx::AssertSqlSafe;
 
 use crate::cli::DemoArgs;
 use crate::function::Program;
-use crate::progress::{Progress, say, timed};
+use crate::progress::{Progress, say};
 use crate::serve::program;
 use crate::service::Service;
-use crate::throwaway::postgres::{Options, Server, find};
-use crate::throwaway::{Certificates, Installation};
 use crate::trigger::{Attempt, rotate_secret};
 
+use database::{Database, Refusal};
+
+pub(crate) use database::Engine;
+
 pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
-    let function = function_path(args.function.as_deref())?;
-    let installation = find()
-        .context("no PostgreSQL server is installed: apt-get install postgresql (make demo does it)")?;
-    say("A throw-away PostgreSQL, rotated through the real function\n");
+    let function = function_path(args.function.as_deref(), args.engine)?;
+    let display = args.engine.display();
+    say(&format!("A throw-away {display}, rotated through the real function\n"));
 
     let folder = tempfile::tempdir()?;
-    let server = start(&installation)?;
+    let start = std::time::Instant::now();
+    let database = Database::start(args.engine, &new_password()).await?;
+    let seconds = start.elapsed().as_secs_f64();
+    say(&format!("  {display} with TLS is up, on port {} of localhost ({seconds:.1} s)", database.port()));
     let authority = folder.path().join("authority.pem");
-    if let Some(certificates) = &server.options.certificates {
-        std::fs::write(&authority, &certificates.authority)?;
-    }
+    std::fs::write(&authority, database.authority())?;
     let service = Service::start(0).await?;
     let key = service.require_key();
     let scene = Scene {
-        server,
+        database,
         service,
         authority,
         function,
@@ -53,10 +56,10 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
 }
 
 /// The function: as given, or beside this program.
-fn function_path(given: Option<&Path>) -> Result<PathBuf> {
+fn function_path(given: Option<&Path>, engine: Engine) -> Result<PathBuf> {
     let path = match given {
         Some(path) => std::path::absolute(path)?,
-        None => std::env::current_exe()?.with_file_name("rotation-postgres"),
+        None => std::env::current_exe()?.with_file_name(format!("rotation-{}", engine.name())),
     };
     if !path.exists() {
         bail!(
@@ -67,22 +70,12 @@ fn function_path(given: Option<&Path>) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn start(installation: &Installation) -> Result<Server> {
-    let options = Options {
-        certificates: Some(Certificates::for_names(&["localhost"])?),
-        configuration: String::new(),
-        access_rules: String::new(),
-        password: new_password(),
-    };
-    timed("PostgreSQL with TLS is up, on a free port of localhost", || Server::start(installation, options))
-}
-
 fn new_password() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 24)
 }
 
 struct Scene<'a> {
-    server: Server,
+    database: Database,
     service: Service,
     authority: PathBuf,
     function: PathBuf,
@@ -103,36 +96,19 @@ impl Scene<'_> {
     /// Two applications' users and a master that is no superuser, each with its secret.
     async fn make_users(&self) -> Result<()> {
         let (app, shop, master) = (new_password(), new_password(), new_password());
-        let mut admin = self.server.superuser("postgres").await?;
-        for statement in [
-            format!("CREATE ROLE app LOGIN PASSWORD '{app}'"),
-            format!("CREATE ROLE shop LOGIN PASSWORD '{shop}'"),
-            format!("CREATE ROLE master LOGIN CREATEROLE PASSWORD '{master}'"),
-            "CREATE DATABASE shop OWNER shop".to_owned(),
-        ] {
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut admin).await?;
-        }
-        if admin.server_version_num().is_some_and(|version| version >= 160_000) {
-            sqlx::raw_sql("GRANT shop TO master WITH ADMIN OPTION").execute(&mut admin).await?;
-        }
-        let secret = |user: &str, password: &str, database: &str| {
-            json!({"engine": "postgres", "host": "localhost", "port": self.server.port, "username": user,
-                "password": password, "dbname": database})
+        self.database.make_users(&app, &shop, &master).await?;
+        let secret = |user: &str, password: &str| {
+            json!({"engine": self.args.engine.name(), "host": "localhost", "port": self.database.port(),
+                "username": user, "password": password, "dbname": "shop"})
         };
-        let mut alternating = secret("shop", &shop, "shop");
+        let mut alternating = secret("shop", &shop);
         alternating["masterarn"] = MASTER_ARN.into();
-        for (name, value) in
-            [("demo/single-user", secret("app", &app, "postgres")), ("demo/master-user", alternating)]
-        {
+        for (name, value) in [("demo/single-user", secret("app", &app)), ("demo/master-user", alternating)] {
             let arn = format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf");
             self.service.put_secret(name, &arn, &value.to_string())?;
         }
-        self.service.put_secret(
-            "demo/master",
-            MASTER_ARN,
-            &secret("master", &master, "postgres").to_string(),
-        )?;
-        say("  users app, shop and master (CREATEROLE, no superuser) are made, and their secrets stored");
+        self.service.put_secret("demo/master", MASTER_ARN, &secret("master", &master).to_string())?;
+        say("  users app, shop and master (no superuser) are made, and their secrets stored");
         Ok(())
     }
 
@@ -176,36 +152,28 @@ impl Scene<'_> {
     async fn prove(&self, before: &Value, after: &Value) -> Result<()> {
         let text = |secret: &Value, key: &str| secret[key].as_str().unwrap_or_default().to_owned();
         let (old_user, user) = (text(before, "username"), text(after, "username"));
-        let database = text(after, "dbname");
-        let refused = self.server.failed_logins()? - self.on_purpose.load(Ordering::Relaxed);
+        let refused = self.database.failed_logins()? - self.on_purpose.load(Ordering::Relaxed);
         say(&format!("    failed logins seen by the server: {refused}"));
         if refused != 0 {
             bail!("the rotation caused failed logins");
         }
-        let mut session = self
-            .server
-            .connect(&user, &text(after, "password"), &database)
-            .await
-            .context("the new password is refused")?;
-        let (login, acts_as): (String, String) =
-            sqlx::query_as("SELECT session_user::text, current_user::text").fetch_one(&mut session).await?;
-        say(&format!("    the new password of {user} is accepted (logs in as {login}, acts as {acts_as})"));
-        if old_user == user {
-            // The one failed login of this demonstration, made on purpose.
-            match self.server.connect(&old_user, &text(before, "password"), &database).await {
-                Ok(_) => bail!("the old password of {old_user} is still accepted"),
-                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("28P01") => {
-                    say(&format!("    the old password of {old_user} is refused"));
-                }
-                Err(error) => return Err(error).context("trying the old password"),
+        let session = self.database.log_in(&user, &text(after, "password")).await;
+        let session = session.map_err(|refusal| refusal.into_error("the new password is refused"))?;
+        say(&format!(
+            "    the new password of {user} is accepted (logs in as {}, acts as {})",
+            session.login, session.acts_as
+        ));
+        match (self.database.log_in(&old_user, &text(before, "password")).await, old_user == user) {
+            (Err(Refusal::Password), true) => {
+                // The one failed login of this rotation, made on purpose.
+                self.on_purpose.fetch_add(1, Ordering::Relaxed);
+                say(&format!("    the old password of {old_user} is refused"));
             }
-            self.on_purpose.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.server
-                .connect(&old_user, &text(before, "password"), &database)
-                .await
-                .context("the previous user is locked out")?;
-            say(&format!("    the previous user {old_user} still works until the next rotation"));
+            (Ok(_), true) => bail!("the old password of {old_user} is still accepted"),
+            (Ok(_), false) => {
+                say(&format!("    the previous user {old_user} still works until the next rotation"))
+            }
+            (Err(refusal), _) => return Err(refusal.into_error("logging in as the previous user")),
         }
         Ok(())
     }
@@ -252,10 +220,10 @@ impl Scene<'_> {
 
     /// No password stands in any log.
     fn check_logs(&self) -> Result<()> {
-        let server = self.server.log()?;
+        let server = self.database.log()?;
         let function = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
-        if passwords.is_empty() || function.is_empty() || !server.contains("ALTER ROLE") {
+        if passwords.is_empty() || function.is_empty() || !server.contains("shop_clone") {
             bail!("the logs hold nothing that could be searched");
         }
         say(&format!(

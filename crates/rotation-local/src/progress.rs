@@ -1,7 +1,7 @@
 //! What a person sees while a rotation runs.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -56,14 +56,6 @@ impl Observer for Progress {
 /// Prints a line. A reader that has gone away (`| head`) must not end a rotation half-way.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(stdout(), "{line}");
-}
-
-/// Announces something that takes time, and says how long it took.
-pub(crate) fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let result = work();
-    say(&format!("  {what} ({:.1} s)", start.elapsed().as_secs_f64()));
-    result
 }
 
 fn text<'a>(record: &'a Value, name: &str) -> &'a str {

@@ -6,4 +6,4 @@ pub mod postgres;
 mod server;
 
 pub use certificates::Certificates;
-pub use server::{Installation, free_port};
+pub use server::{Installation, free_port, sid_root};

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, MySqlConnection};
 use tempfile::TempDir;
 
 use super::server::{end, run, wait_until};
-use super::{Certificates, Installation, free_port};
+use super::{Certificates, Installation, free_port, sid_root};
 
 /// The superuser of a throw-away server.
 pub const SUPERUSER: &str = "root";
@@ -65,13 +65,18 @@ pub struct Server {
     child: Child,
 }
 
-/// Looks for an installed server in Debian's folder and on the `PATH`.
+/// Looks for an installed server in Debian's folder, on the `PATH`, and in the sid root.
 pub fn find(kind: Kind) -> Option<Installation> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::iter::once(PathBuf::from("/usr/sbin")).chain(std::env::split_paths(&path));
     // MariaDB brings a `mysqld` along, which is itself.
     let is_mysql = |bin: &Path| kind == Kind::MariaDb || !bin.join("mariadbd").exists();
-    places.find(|bin| bin.join(kind.daemon()).exists() && is_mysql(bin)).map(Installation::here)
+    let here = places.find(|bin| bin.join(kind.daemon()).exists() && is_mysql(bin)).map(Installation::here);
+    let sid = || {
+        let root = sid_root().filter(|root| root.join("usr/sbin").join(kind.daemon()).exists())?;
+        Some(Installation::in_root(root, "/usr/sbin"))
+    };
+    here.or_else(sid)
 }
 
 impl Server {

@@ -41,6 +41,18 @@ pub fn free_port() -> Result<u16> {
     bail!("no free port between 20000 and 32000")
 }
 
+/// The Debian sid root of `tests/setup.sh`, with servers that this system's release does not have.
+pub fn sid_root() -> Option<PathBuf> {
+    let named = std::env::var_os("ROTATION_SERVERS").map(PathBuf::from);
+    let cache = || {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+        cache.map(|cache| cache.join("rotation-servers"))
+    };
+    let root = named.or_else(cache)?.join("sid");
+    root.join(".complete").exists().then_some(root)
+}
+
 /// Whether this process is root, which servers must not be.
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)

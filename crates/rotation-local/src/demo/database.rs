@@ -1,0 +1,196 @@
+//! The server of a demonstration, of whichever engine.
+
+use anyhow::{Context, Result, anyhow};
+use sqlx::AssertSqlSafe;
+
+use crate::throwaway::{Certificates, mysql, postgres};
+
+/// The engines that can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    /// PostgreSQL
+    Postgres,
+    /// MySQL
+    Mysql,
+    /// MariaDB
+    Mariadb,
+}
+
+impl Engine {
+    /// The name in a secret, and in the name of the function.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+            Self::Mariadb => "mariadb",
+        }
+    }
+
+    /// The name for people.
+    pub(super) fn display(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Mysql => mysql::Kind::MySql.display(),
+            Self::Mariadb => mysql::Kind::MariaDb.display(),
+        }
+    }
+}
+
+/// A server that is up.
+pub(super) enum Database {
+    Postgres(postgres::Server),
+    MySql(mysql::Server),
+}
+
+/// A login that worked.
+pub(super) struct LoggedIn {
+    /// Who logged in.
+    pub(super) login: String,
+    /// As whom the session acts.
+    pub(super) acts_as: String,
+}
+
+/// Why one did not.
+pub(super) enum Refusal {
+    /// User or password are wrong.
+    Password,
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl Refusal {
+    pub(super) fn into_error(self, context: &'static str) -> anyhow::Error {
+        match self {
+            Self::Password => anyhow!("user or password are wrong").context(context),
+            Self::Other(error) => error.context(context),
+        }
+    }
+}
+
+impl Database {
+    pub(super) async fn start(engine: Engine, password: &str) -> Result<Self> {
+        let certificates = Some(Certificates::for_names(&["localhost"])?);
+        let password = password.to_owned();
+        let missing = || {
+            anyhow!(
+                "no {} server is installed (make demo installs PostgreSQL, make test the others)",
+                engine.display()
+            )
+        };
+        let kind = match engine {
+            Engine::Postgres => {
+                let installation = postgres::find().ok_or_else(missing)?;
+                let (configuration, access_rules) = (String::new(), String::new());
+                let options = postgres::Options { certificates, configuration, access_rules, password };
+                return Ok(Self::Postgres(postgres::Server::start(&installation, options)?));
+            }
+            Engine::Mysql => mysql::Kind::MySql,
+            Engine::Mariadb => mysql::Kind::MariaDb,
+        };
+        let installation = mysql::find(kind).ok_or_else(missing)?;
+        let options = mysql::Options { certificates, arguments: Vec::new(), password };
+        let server = mysql::Server::start(&installation, kind, options)?;
+        server.secure().await?;
+        Ok(Self::MySql(server))
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        match self {
+            Self::Postgres(server) => server.port,
+            Self::MySql(server) => server.port,
+        }
+    }
+
+    /// The authority of the server's certificate.
+    pub(super) fn authority(&self) -> &str {
+        let certificates = match self {
+            Self::Postgres(server) => &server.options.certificates,
+            Self::MySql(server) => &server.options.certificates,
+        };
+        certificates.as_ref().map_or("", |certificates| &certificates.authority)
+    }
+
+    /// Makes the database `shop`, the users `app` and `shop`, and a `master` that is no superuser.
+    pub(super) async fn make_users(&self, app: &str, shop: &str, master: &str) -> Result<()> {
+        match self {
+            Self::Postgres(server) => {
+                let mut admin = server.superuser("postgres").await?;
+                let mut statements = vec![
+                    format!("CREATE ROLE app LOGIN PASSWORD '{app}'"),
+                    format!("CREATE ROLE shop LOGIN PASSWORD '{shop}'"),
+                    format!("CREATE ROLE master LOGIN CREATEROLE PASSWORD '{master}'"),
+                    "CREATE DATABASE shop OWNER shop".to_owned(),
+                ];
+                if admin.server_version_num().is_some_and(|version| version >= 160_000) {
+                    statements.push("GRANT shop TO master WITH ADMIN OPTION".to_owned());
+                }
+                for statement in statements {
+                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut admin).await?;
+                }
+            }
+            Self::MySql(server) => {
+                let password = &server.options.password;
+                let mut admin = server.connect(mysql::SUPERUSER, password, None).await?;
+                for statement in [
+                    format!("CREATE USER app IDENTIFIED BY '{app}'"),
+                    format!("CREATE USER shop IDENTIFIED BY '{shop}'"),
+                    format!("CREATE USER master IDENTIFIED BY '{master}'"),
+                    "CREATE DATABASE shop".to_owned(),
+                    "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO shop".to_owned(),
+                    "GRANT SELECT ON shop.* TO app".to_owned(),
+                    "GRANT CREATE USER ON *.* TO master".to_owned(),
+                    "GRANT SELECT, UPDATE ON mysql.* TO master".to_owned(),
+                    "GRANT ALL PRIVILEGES ON shop.* TO master WITH GRANT OPTION".to_owned(),
+                ] {
+                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut admin).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Logs in and asks who is there.
+    pub(super) async fn log_in(&self, user: &str, password: &str) -> Result<LoggedIn, Refusal> {
+        let refused = |error: sqlx::Error| match &error {
+            sqlx::Error::Database(database)
+                if matches!(database.code().as_deref(), Some("28P01" | "28000")) =>
+            {
+                Refusal::Password
+            }
+            _ => Refusal::Other(error.into()),
+        };
+        let other = |error: sqlx::Error| Refusal::Other(error.into());
+        let (login, acts_as): (String, String) = match self {
+            Self::Postgres(server) => {
+                let mut session = server.connect(user, password, "shop").await.map_err(refused)?;
+                let query = sqlx::query_as("SELECT session_user::text, current_user::text");
+                query.fetch_one(&mut session).await.map_err(other)?
+            }
+            Self::MySql(server) => {
+                let mut session = server.connect(user, password, Some("shop")).await.map_err(refused)?;
+                let query = sqlx::query_as("SELECT SUBSTRING_INDEX(USER(), '@', 1), CURRENT_USER()");
+                query.fetch_one(&mut session).await.map_err(other)?
+            }
+        };
+        Ok(LoggedIn { login, acts_as })
+    }
+
+    /// How many logins the server has refused so far.
+    pub(super) fn failed_logins(&self) -> Result<usize> {
+        match self {
+            Self::Postgres(server) => server.failed_logins(),
+            Self::MySql(server) => server.failed_logins(),
+        }
+    }
+
+    /// Everything that the server has logged.
+    pub(super) fn log(&self) -> Result<String> {
+        match self {
+            Self::Postgres(server) => server.log(),
+            Self::MySql(server) => {
+                let log = std::fs::read(server.general_log()).context("reading the general log")?;
+                Ok(String::from_utf8_lossy(&log).into_owned())
+            }
+        }
+    }
+}
