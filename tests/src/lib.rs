@@ -5,6 +5,7 @@ pub mod mysql;
 pub mod postgres;
 pub mod relay;
 pub mod scene;
+pub mod server;
 
 use std::path::PathBuf;
 

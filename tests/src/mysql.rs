@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use crate::postgres::{NAMES, SUPERUSER_PASSWORD};
-use crate::scene::{self, Made, Server as AnyServer};
+use crate::scene;
+use crate::server::{Made, Server as AnyServer};
 
 /// Tells the tests which servers have been started for them.
 pub const VARIABLE: &str = "ROTATION_TEST_MYSQL";

@@ -12,6 +12,7 @@ use sqlx::Row;
 
 use crate::attributes::{self, Attributes};
 use crate::failure::failure;
+use crate::md5;
 use crate::quote::identifier;
 use crate::role_settings;
 use crate::session::Session;
@@ -24,9 +25,10 @@ pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) ->
     let mut step = Step { session, copy, copied: Copied::default() };
     step.role().await?;
     let remedy = step.administer(copy.turn);
-    step.session.set_password_or(copy.turn, copy.password, encryption, &remedy).await?;
+    step.session.set_password(copy.turn, copy.password, encryption, &remedy).await?;
     let copied = step.copied;
     session.commit().await?;
+    md5::keep_usable(session, copy.turn, copy.password, encryption, &remedy).await?;
     Ok(copied)
 }
 

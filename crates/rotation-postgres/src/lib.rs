@@ -4,6 +4,7 @@ mod alternate;
 mod attributes;
 mod failure;
 mod login;
+mod md5;
 mod quote;
 mod role_settings;
 mod session;
@@ -42,9 +43,11 @@ impl Engine for Postgres {
         session: &mut Session,
         change: &PasswordChange<'_>,
     ) -> Result<(), EngineError> {
+        let remedy = session::own_password_remedy(change.user);
         let encryption = session.begin().await?;
-        session.set_password(change.user, change.new, encryption).await?;
-        session.commit().await
+        session.set_password(change.user, change.new, encryption, &remedy).await?;
+        session.commit().await?;
+        md5::keep_usable(session, change.user, change.new, encryption, &remedy).await
     }
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {

@@ -5,7 +5,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
 
 use crate::quote::identifier;
-use crate::session::Session;
+use crate::session::{Origin, Session};
 use crate::watch::LoginWatch;
 
 /// What the server shows as `application_name`, so that an administrator knows who is there.
@@ -35,7 +35,7 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     // The host stays: it is what the server's certificate is checked against.
     let options = options.host(login.host).port(login.port).socket(wire.folder());
     match options.connect().await {
-        Ok(connection) => Ok(Session::new(connection)),
+        Ok(connection) => Ok(Session::new(connection, Origin::of(login))),
         Err(error) => match wire.refused() {
             Some(asked) => Err(LoginError::ReadablePassword { asked }),
             None => Err(failure(&error, login)),

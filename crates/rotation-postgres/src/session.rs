@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use rotation_database::{EngineError, Password};
+use rotation_database::{Authorities, EngineError, Login, Password, TlsUse};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
@@ -14,6 +14,42 @@ use crate::verifier::{DEFAULT_ITERATIONS, Encryption, verifier};
 #[derive(Debug)]
 pub struct Session {
     connection: PgConnection,
+    origin: Origin,
+}
+
+/// Where a session has logged in.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    host: String,
+    port: u16,
+    database: Option<String>,
+    tls: TlsUse,
+    authorities: Authorities,
+}
+
+impl Origin {
+    pub(crate) fn of(login: &Login<'_>) -> Self {
+        Self {
+            host: login.host.to_owned(),
+            port: login.port,
+            database: login.database.map(str::to_owned),
+            tls: login.tls,
+            authorities: login.authorities.clone(),
+        }
+    }
+
+    /// A login of somebody at the same place.
+    pub(crate) fn login<'a>(&'a self, user: &'a str, password: &'a Password) -> Login<'a> {
+        Login {
+            host: &self.host,
+            port: self.port,
+            user,
+            password,
+            database: self.database.as_deref(),
+            tls: self.tls,
+            authorities: &self.authorities,
+        }
+    }
 }
 
 /// Makes a transaction independent of what the role's own settings (`ALTER ROLE … SET`) made of the session: who it
@@ -26,8 +62,12 @@ const BEGIN: &str = "BEGIN READ WRITE; SET LOCAL role = none; SET LOCAL search_p
     SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)";
 
 impl Session {
-    pub(crate) fn new(connection: PgConnection) -> Self {
-        Self { connection }
+    pub(crate) fn new(connection: PgConnection, origin: Origin) -> Self {
+        Self { connection, origin }
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin.clone()
     }
 
     /// 150004, 180001, …; 0 when the server does not say.
@@ -91,17 +131,9 @@ impl Session {
     }
 
     /// Sets a password as a verifier: neither the wire nor the server's log ever holds the password.
+    ///
+    /// `remedy` is what an administrator does when the privilege for it is missing.
     pub(crate) async fn set_password(
-        &mut self,
-        user: &str,
-        password: &Password,
-        encryption: Encryption,
-    ) -> Result<(), EngineError> {
-        self.set_password_or(user, password, encryption, &own_password_remedy(user)).await
-    }
-
-    /// The same, where a missing privilege has another remedy.
-    pub(crate) async fn set_password_or(
         &mut self,
         user: &str,
         password: &Password,
@@ -124,7 +156,8 @@ impl Session {
     }
 }
 
-fn own_password_remedy(user: &str) -> String {
+/// What lets a role change its own password.
+pub(crate) fn own_password_remedy(user: &str) -> String {
     format!(
         "Let the role change its own password (on RDS with rds.restrict_password_commands: \
          GRANT rds_password TO {}), or rotate with alternating users.",

@@ -4,10 +4,10 @@
 
 use std::num::NonZeroU32;
 
+use ::md5::{Digest as _, Md5};
 use aws_lc_rs::{digest, hmac, pbkdf2, rand};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use md5::{Digest as _, Md5};
 use rotation_database::Password;
 use zeroize::Zeroizing;
 

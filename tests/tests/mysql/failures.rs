@@ -1,10 +1,7 @@
 //! Failures of the database, told apart.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::{Certificates, free_port};
-use rotation_local::{Function, FunctionError};
 use rotation_tests::mysql::{Scene, Target, Which, account, account_at, options, sql};
 use rotation_tests::postgres::NAMES;
 use rotation_tests::relay::impostor;
@@ -21,29 +18,6 @@ crate::on_both! {
     names_that_are_too_long
 }
 
-async fn expect<W: Which>(
-    scene: &Scene<W>,
-    function: &Function,
-    error_type: &str,
-    part: &str,
-) -> Result<FunctionError> {
-    let start = Instant::now();
-    let error = scene.failure(function).await?;
-    let took = start.elapsed();
-    println!("{took:?} {}: {}", error.error_type, error.message);
-    ensure!(
-        error.error_type == error_type,
-        "{} instead of {error_type}: {}",
-        error.error_type,
-        error.message
-    );
-    ensure!(error.message.contains(part), "{part:?} is not in: {}", error.message);
-    ensure!(error.message.contains("What to do: "), "no next step: {}", error.message);
-    ensure!(took < Duration::from_secs(6), "{error_type} took {took:?}");
-    scene.search_for_passwords(&error.message)?;
-    Ok(error)
-}
-
 async fn failures_of_the_network<W: Which>(target: Target<W>) -> Result<()> {
     let (silent, _) = impostor(Vec::new()).await?;
     let closed = free_port()?;
@@ -54,7 +28,7 @@ async fn failures_of_the_network<W: Which>(target: Target<W>) -> Result<()> {
     ] {
         let scene = Scene::new(&target).await?;
         scene.change(&change)?;
-        expect(&scene, &scene.function("single-user"), error_type, part).await?;
+        scene.expect(&scene.function("single-user"), error_type, part).await?;
     }
     Ok(())
 }
@@ -77,7 +51,7 @@ async fn failures_of_tls<W: Which>(target: Target<W>) -> Result<()> {
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), authority.or(target.address.authority.clone()).unwrap_or_default())?;
         let program = scene.program("single-user").env("TLS_CA_FILE", file.path().to_string_lossy());
-        expect(&scene, &program.into(), error_type, part).await?;
+        scene.expect(&program.into(), error_type, part).await?;
     }
     Ok(())
 }
@@ -95,7 +69,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(target
         if error_type == "TooManyConnections" {
             scene.log_in().await?;
         }
-        expect(&scene, &scene.function("single-user"), error_type, part).await?;
+        scene.expect(&scene.function("single-user"), error_type, part).await?;
     }
     Ok(())
 }
@@ -109,7 +83,7 @@ async fn a_password_that_no_version_has<W: Which>(target: Target<W>) -> Result<(
     sql(&mut admin, &format!("DROP USER {user}")).await?;
     target.make_account(&mut admin, &user, "another-password-altogether").await?;
     sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {user}", scene.database)).await?;
-    let error = expect(&scene, &function, "CredentialsRefused", "put-secret-value").await?;
+    let error = scene.expect(&function, "CredentialsRefused", "put-secret-value").await?;
     for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
         assert!(error.message.contains(label), "{}", error.message);
     }
@@ -133,7 +107,7 @@ async fn a_master_without_the_privilege_is_told_which<W: Which>(target: Target<W
         // A master needs no database of its own.
         scene.change_master(&json!({"dbname": null}))?;
         let before = scene.value("AWSCURRENT")?;
-        expect(&scene, &scene.function("master-user"), "PrivilegeMissing", part).await?;
+        scene.expect(&scene.function("master-user"), "PrivilegeMissing", part).await?;
         assert_eq!(scene.value("AWSCURRENT")?, before);
         // What was left over half-way cannot log in, not even where it needs no privilege.
         let pending = scene.value("AWSPENDING")?;
@@ -165,7 +139,7 @@ async fn a_plugin_that_is_not_supported_is_named<W: Which>(target: Target<W>) ->
         println!("skipped: the server has no {plugin}");
         return Ok(());
     }
-    expect(&scene, &scene.function("master-user"), "NeedsDecision", plugin).await?;
+    scene.expect(&scene.function("master-user"), "NeedsDecision", plugin).await?;
     Ok(())
 }
 
@@ -201,9 +175,7 @@ async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> R
             let scene = Scene::new(&target).await?;
             scene.change(&json!({"host": "127.0.0.1", "port": port, "ssl": ssl}))?;
             let function = scene.program("single-user").env("TLS_MODE", mode).into();
-            expect(&scene, &function, expected, "")
-                .await
-                .with_context(|| format!("{what}, {ssl}, {mode}"))?;
+            scene.expect(&function, expected, "").await.with_context(|| format!("{what}, {ssl}, {mode}"))?;
             let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
             ensure!(
@@ -245,7 +217,7 @@ async fn names_that_are_too_long<W: Which>(target: Target<W>) -> Result<()> {
     let user = format!("{:u<width$}", &uuid::Uuid::new_v4().simple().to_string()[..8], width = limit - 5);
     let scene = Scene::with_user(&target, &user, &uuid::Uuid::new_v4().simple().to_string()[..8]).await?;
     let function = scene.function("master-user");
-    let error = expect(&scene, &function, "UserNameTooLong", "USERNAME_CHARACTER_LIMIT").await?;
+    let error = scene.expect(&function, "UserNameTooLong", "USERNAME_CHARACTER_LIMIT").await?;
     assert!(error.message.contains("createSecret"), "{}", error.message);
     Ok(())
 }

@@ -1,35 +1,13 @@
 //! Failures of the database, told apart: each with its own type, the next thing to do, in time, and without a leak.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, ensure};
+use anyhow::Context;
 use rotation_local::throwaway::{Certificates, free_port};
-use rotation_local::{Function, FunctionError};
 use rotation_postgres::identifier;
 use rotation_tests::postgres::{NAMES, Scene, on_each, options, sql};
 use rotation_tests::relay::impostor;
 use rotation_tests::scene::new_password;
 use serde_json::{Value, json};
 use time::Duration as Days;
-
-/// Rotates, and checks the error: its type, that it names a way on, that it came in time and leaks nothing.
-async fn expect(scene: &Scene, function: &Function, error_type: &str, part: &str) -> Result<FunctionError> {
-    let start = Instant::now();
-    let error = scene.failure(function).await?;
-    let took = start.elapsed();
-    println!("{took:?} {}: {}", error.error_type, error.message);
-    ensure!(
-        error.error_type == error_type,
-        "{} instead of {error_type}: {}",
-        error.error_type,
-        error.message
-    );
-    ensure!(error.message.contains(part), "{part:?} is not in: {}", error.message);
-    ensure!(error.message.contains("What to do: "), "no next step: {}", error.message);
-    ensure!(took < Duration::from_secs(6), "{error_type} took {took:?}");
-    scene.search_for_passwords(&error.message)?;
-    Ok(error)
-}
 
 #[tokio::test]
 async fn failures_of_the_network() {
@@ -48,7 +26,7 @@ async fn failures_of_the_network() {
             let scene = Scene::new(&target).await?;
             scene.change(&change)?;
             let part = if error_type == "ConnectionRefused" { "server is running" } else { part };
-            expect(&scene, &scene.function("single-user"), error_type, part).await?;
+            scene.expect(&scene.function("single-user"), error_type, part).await?;
         }
         Ok(())
     })
@@ -83,7 +61,7 @@ async fn failures_of_tls() {
             std::fs::write(file.path(), authority.or(target.authority.clone()).unwrap_or_default())?;
             let program = scene.program("single-user").env("TLS_CA_FILE", file.path().to_string_lossy());
             scene.target.log = None;
-            expect(&scene, &program.into(), error_type, part).await?;
+            scene.expect(&program.into(), error_type, part).await?;
         }
         Ok(())
     })
@@ -98,7 +76,7 @@ async fn a_password_that_no_version_has_is_refused_after_each_was_tried_once() {
         scene.rotate(&function).await?;
         let mut admin = scene.admin().await?;
         sql(&mut admin, &format!("ALTER ROLE {} PASSWORD NULL", identifier(&scene.user))).await?;
-        let error = expect(&scene, &function, "CredentialsRefused", "put-secret-value").await?;
+        let error = scene.expect(&function, "CredentialsRefused", "put-secret-value").await?;
         for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
             assert!(error.message.contains(label), "{}", error.message);
         }
@@ -121,7 +99,7 @@ async fn a_previous_password_for_another_user_or_server_is_not_even_tried() {
             current["password"] = new_password().into();
             scene.store(&current)?;
             let error =
-                expect(&scene, &scene.function("single-user"), "CredentialsRefused", "not tried").await?;
+                scene.expect(&scene.function("single-user"), "CredentialsRefused", "not tried").await?;
             assert!(error.message.contains("another user or server"), "{}", error.message);
             if target.log.is_some() {
                 assert_eq!(scene.failed_logins()?, 2);
@@ -155,7 +133,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
                 sql(&mut scene.admin().await?, &statement).await?;
             }
             scene.change(&change)?;
-            expect(&scene, &scene.function("single-user"), error_type, part).await?;
+            scene.expect(&scene.function("single-user"), error_type, part).await?;
             assert_eq!(scene.failed_logins()?, 0);
             if target.log.is_some() {
                 let tried = scene.server_log()?.matches(&format!("user={}", scene.user)).count();
@@ -175,7 +153,7 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
         let Some((_full, full)) = target.another(full)? else { return Ok(()) };
         let scene = Scene::new(&full).await?;
         let taken = scene.log_in().await?;
-        expect(&scene, &scene.function("single-user"), "TooManyConnections", "connection limit").await?;
+        scene.expect(&scene.function("single-user"), "TooManyConnections", "connection limit").await?;
         drop(taken);
 
         let mut strict = options()?;
@@ -184,7 +162,7 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
             .into();
         let Some((_strict, strict)) = target.another(strict)? else { return Ok(()) };
         let scene = Scene::new(&strict).await?;
-        expect(&scene, &scene.function("single-user"), "ClientRejected", "pg_hba.conf").await?;
+        scene.expect(&scene.function("single-user"), "ClientRejected", "pg_hba.conf").await?;
         Ok(())
     })
     .await;
@@ -197,7 +175,7 @@ async fn an_expired_role_is_told_by_whoever_may_look() {
         let scene = Scene::new(&target).await?;
         let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&scene.user));
         sql(&mut scene.admin().await?, &expire).await?;
-        expect(&scene, &scene.function("single-user"), "CredentialsRefused", "rolvaliduntil").await?;
+        scene.expect(&scene.function("single-user"), "CredentialsRefused", "rolvaliduntil").await?;
 
         // With alternating users the master sees it.
         let scene = Scene::new(&target).await?;
@@ -205,7 +183,7 @@ async fn an_expired_role_is_told_by_whoever_may_look() {
         scene.rotate(&function).await?;
         let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&scene.user));
         sql(&mut scene.admin().await?, &expire).await?;
-        expect(&scene, &function, "AccountExpired", "VALID UNTIL 'infinity'").await?;
+        scene.expect(&function, "AccountExpired", "VALID UNTIL 'infinity'").await?;
         scene.log_in().await?;
         Ok(())
     })
@@ -249,13 +227,13 @@ async fn secrets_that_do_not_follow_the_schema() {
         let scene = Scene::new(&target).await?;
         let function = scene.function("single-user");
         scene.change(&json!({"engine": "mysql", "host": null, "port": "many"}))?;
-        let error = expect(&scene, &function, "SecretMalformed", "\"host\" is missing").await?;
+        let error = scene.expect(&function, "SecretMalformed", "\"host\" is missing").await?;
         for part in ["\"engine\" is \"mysql\"", "\"port\""] {
             assert!(error.message.contains(part), "{}", error.message);
         }
         let scene = Scene::new(&target).await?;
         scene.change(&json!({"masterarn": null}))?;
-        expect(&scene, &scene.function("master-user"), "MasterArnMissing", "\"masterarn\"").await?;
+        scene.expect(&scene.function("master-user"), "MasterArnMissing", "\"masterarn\"").await?;
         Ok(())
     })
     .await;
@@ -273,14 +251,14 @@ async fn a_master_that_cannot_be_used() {
         let scene = Scene::new(&target).await?;
         let function = scene.function("master-user");
         put(&scene, &scene.secret(&scene.master, "a-wrong-password"))?;
-        let error = expect(&scene, &function, "MasterCredentialsRefused", "test/master").await?;
+        let error = scene.expect(&function, "MasterCredentialsRefused", "test/master").await?;
         assert!(!error.message.contains("a-wrong-password"));
 
         let scene = Scene::new(&target).await?;
         let mut elsewhere = scene.secret(&scene.master, "x");
         elsewhere["host"] = "other.example.com".into();
         put(&scene, &elsewhere)?;
-        expect(&scene, &scene.function("master-user"), "MasterHostMismatch", "other.example.com").await?;
+        scene.expect(&scene.function("master-user"), "MasterHostMismatch", "other.example.com").await?;
 
         // RDS's own master secrets name no host.
         let scene = Scene::new(&target).await?;
@@ -311,7 +289,7 @@ async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_pro
         };
         sql(&mut admin, &take).await?;
         let before = scene.value("AWSCURRENT")?;
-        expect(&scene, &scene.function("master-user"), "PrivilegeMissing", &part).await?;
+        scene.expect(&scene.function("master-user"), "PrivilegeMissing", &part).await?;
         assert_eq!(scene.value("AWSCURRENT")?, before);
         let clone = format!("{}_clone", scene.user);
         let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_roles WHERE rolname = $1")

@@ -104,3 +104,20 @@ async fn password_encryption_md5_is_honoured() {
     })
     .await;
 }
+
+/// `password_encryption = md5`, but `pg_hba.conf` lets in SCRAM alone: nobody is locked out.
+#[tokio::test]
+async fn md5_is_not_used_where_the_server_would_refuse_it() {
+    on_each(|target| async move {
+        let mut options = rotation_tests::postgres::options()?;
+        options.configuration = "password_encryption = md5\n".into();
+        let Some((_server, target)) = target.another(options)? else { return Ok(()) };
+        let scene = rotation_tests::postgres::Scene::new(&target).await?;
+        for strategy in ["single-user", "master-user"] {
+            scene.rotate(&scene.function(strategy)).await?;
+            scene.log_in().await?;
+        }
+        scene.search_for_passwords("")
+    })
+    .await;
+}
