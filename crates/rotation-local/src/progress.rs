@@ -6,12 +6,15 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use crate::function::FunctionError;
 use crate::trigger::{Observer, StepReport};
 
 /// Shows each step as it runs: a spinner on a terminal, and one line when it has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     spinner: Option<ProgressBar>,
+    /// The last error: a repeated one is not told at length again.
+    last: Option<FunctionError>,
 }
 
 impl Observer for Progress {
@@ -38,10 +41,14 @@ impl Observer for Progress {
                     say(&format!("      note: {}", note.as_str().unwrap_or_default()));
                 }
             }
-            Err(error) => say(&format!(
-                "    ✗ {:<13}{took:>5} ms  {}\n      {}",
-                report.step, error.error_type, error.message
-            )),
+            Err(error) if self.last.as_ref() == Some(error) => {
+                say(&format!("    ✗ {:<13}{took:>5} ms  {}, as before", report.step, error.error_type));
+            }
+            Err(error) => {
+                say(&format!("    ✗ {:<13}{took:>5} ms  {}", report.step, error.error_type));
+                say(&format!("      {}", error.message));
+                self.last = Some(error.clone());
+            }
         }
     }
 

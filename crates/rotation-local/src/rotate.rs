@@ -108,6 +108,11 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
             rotate_secret(&service, &function, SECRET, token, Attempt::default(), &mut Progress::default())
                 .await;
         if let Some(error) = rotation.failed {
+            if !has_pending_value(&service) {
+                // Nothing was made that the database could have: nothing is left to go on from.
+                journal.remove()?;
+                bail!("the rotation was given up: {}. Nothing was changed.", error.error_type);
+            }
             bail!(
                 "the rotation was given up: {}.\nNothing is lost: the versions, with their passwords, are in {} \
                  (readable by you alone).\nWhen the cause is mended, the same command goes on from there.",
@@ -136,6 +141,12 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         say(&text);
     }
     Ok(())
+}
+
+/// Whether a new password has been made.
+fn has_pending_value(service: &Service) -> bool {
+    let request = json!({"SecretId": SECRET, "VersionStage": PENDING});
+    service.perform("GetSecretValue", &request).is_ok()
 }
 
 /// A left-over rotation goes on only for the user and the server that it began with.

@@ -171,6 +171,12 @@ async fn misuse_names_the_next_thing_to_type() {
     let output = rotate(folder.path(), None, &["--yes"]).unwrap();
     assert!(!output.status.success() && text(&output).contains("not JSON"), "{}", text(&output));
 
+    std::fs::write(folder.path().join("secret.json"), r#"{"engine":"postgres","Host":"x"}"#).unwrap();
+    let output = rotate(folder.path(), None, &["--yes"]).unwrap();
+    assert!(!output.status.success() && text(&output).contains("Nothing was changed"), "{}", text(&output));
+    assert_eq!(text(&output).matches("\"password\" is missing").count(), 1, "{}", text(&output));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something is left over");
+
     let output = Command::new(binary("rotation-postgres")).output().unwrap();
     assert!(!output.status.success() && text(&output).contains("rotation-local rotate"), "{}", text(&output));
 
