@@ -31,7 +31,7 @@ impl Manager {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(1500))
             .operation_attempt_timeout(Duration::from_secs(4))
-            .operation_timeout(Duration::from_millis(5500))
+            .operation_timeout(Duration::from_secs(5))
             .build();
         let config =
             aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts).load().await;
