@@ -38,7 +38,8 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         same_place(&file, &left_over.file, &journal)?;
     }
 
-    confirm(args, &secret, left_over.is_some())?;
+    let resumes = left_over.is_some();
+    confirm(args, &secret, resumes)?;
 
     let service = Service::start(args.port).await?;
     let key = service.require_key();
@@ -83,7 +84,8 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         }
         url => {
             say(&format!(
-                "The function must have SECRETS_MANAGER_ENDPOINT={} (see --port).",
+                "The function must have SECRETS_MANAGER_ENDPOINT={} (see --port), AWS_ACCESS_KEY_ID={key} and any \
+                 AWS_SECRET_ACCESS_KEY.",
                 service.endpoint()
             ));
             url
@@ -108,8 +110,8 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
             rotate_secret(&service, &function, SECRET, token, Attempt::default(), &mut Progress::default())
                 .await;
         if let Some(error) = rotation.failed {
-            if !has_pending_value(&service) {
-                // Nothing was made that the database could have: nothing is left to go on from.
+            if time == 1 && !resumes && !has_pending_value(&service) {
+                // No password was ever made that the database could have: nothing is left to go on from.
                 journal.remove()?;
                 bail!("the rotation was given up: {}. Nothing was changed.", error.error_type);
             }
