@@ -6,6 +6,7 @@ pub mod postgres;
 pub mod relay;
 pub mod scene;
 pub mod server;
+pub mod suite;
 
 use std::path::PathBuf;
 

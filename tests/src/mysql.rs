@@ -11,9 +11,8 @@ use rotation_mysql::{Literals, identifier, native_hash};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-use crate::postgres::{NAMES, SUPERUSER_PASSWORD};
 use crate::scene;
-use crate::server::{Made, Server as AnyServer};
+use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
 /// Tells the tests which servers have been started for them.
 pub const VARIABLE: &str = "ROTATION_TEST_MYSQL";
@@ -26,6 +25,8 @@ pub trait Which: Clone + Copy + Default + Send + Sync + std::fmt::Debug + 'stati
     const ENGINE: &'static str;
     /// The function.
     const BINARY: &'static str;
+    /// Of a user name, in characters.
+    const LONGEST_NAME: usize;
 }
 
 /// MySQL.
@@ -39,12 +40,14 @@ impl Which for MySql {
     const KIND: Kind = Kind::MySql;
     const ENGINE: &'static str = "mysql";
     const BINARY: &'static str = "rotation-mysql";
+    const LONGEST_NAME: usize = 32;
 }
 
 impl Which for MariaDb {
     const KIND: Kind = Kind::MariaDb;
     const ENGINE: &'static str = "mariadb";
     const BINARY: &'static str = "rotation-mariadb";
+    const LONGEST_NAME: usize = 80;
 }
 
 /// A scene on one of the two.
@@ -225,6 +228,15 @@ pub fn account_at(user: &str, host: &str) -> String {
     format!("{}@{}", literals.quote(user), literals.quote(host))
 }
 
+/// A password in the form that the server does not log readably.
+fn identified<W: Which>(password: &str) -> String {
+    match W::KIND {
+        // MySQL rewrites it before it logs it.
+        Kind::MySql => format!("IDENTIFIED BY '{password}'"),
+        Kind::MariaDb => format!("IDENTIFIED BY PASSWORD '{}'", native_hash(password)),
+    }
+}
+
 impl<W: Which> Target<W> {
     /// A server that is there.
     pub fn at(address: Address) -> Self {
@@ -265,19 +277,30 @@ impl<W: Which> Target<W> {
         account: &str,
         password: &str,
     ) -> Result<()> {
-        let identified = match W::KIND {
-            // MySQL rewrites it before it logs it.
-            Kind::MySql => format!("IDENTIFIED BY '{password}'"),
-            Kind::MariaDb => format!("IDENTIFIED BY PASSWORD '{}'", native_hash(password)),
-        };
-        sql(admin, &format!("CREATE USER {account} {identified}")).await
+        sql(admin, &format!("CREATE USER {account} {}", identified::<W>(password))).await
     }
 }
 
 impl<W: Which> AnyServer for Target<W> {
     type Session = MySqlConnection;
+    type Running = Server;
     const ENGINE: &'static str = W::ENGINE;
     const BINARY: &'static str = W::BINARY;
+    const USER_NAMES: &'static [&'static str] = &[
+        "quote\"d",
+        "it's",
+        "50%s_%d",
+        "back\\slash",
+        "two words",
+        "Größe-имя-名",
+        "select",
+        "a@b",
+        "tick`s TO x",
+        "-",
+    ];
+    const LONGEST_NAME: usize = W::LONGEST_NAME;
+    const NAME_TOO_LONG: &'static str = "USERNAME_CHARACTER_LIMIT";
+    const LONG_PASSWORD: usize = 120;
 
     fn place(&self) -> (&str, u16) {
         (&self.address.host, self.address.port)
@@ -298,6 +321,7 @@ impl<W: Which> AnyServer for Target<W> {
         self.make_account(&mut admin, &user, made.password).await?;
         self.make_account(&mut admin, &master, made.masters_password).await?;
         let database = identifier(made.database);
+        sql(&mut admin, &format!("CREATE TABLE {database}.present (a int)")).await?;
         sql(&mut admin, &format!("GRANT SELECT ON {database}.* TO {user}")).await?;
         sql(&mut admin, &format!("GRANT CREATE USER ON *.* TO {master}")).await?;
         sql(&mut admin, &format!("GRANT SELECT, UPDATE ON mysql.* TO {master}")).await?;
@@ -307,6 +331,26 @@ impl<W: Which> AnyServer for Target<W> {
     async fn connect(&self, user: &str, password: &str, database: &str) -> Result<MySqlConnection> {
         let at = &self.address;
         Ok(connect(&at.host, at.port, at.authority.as_deref(), user, password, Some(database)).await?)
+    }
+
+    async fn another_with(&self, certificates: Option<Certificates>) -> Result<Option<(Server, u16)>> {
+        let Some(installation) = &self.address.installation else { return Ok(None) };
+        let server = Server::start(installation, W::KIND, Options { certificates, ..options()? })?;
+        let port = server.port;
+        Ok(Some((server, port)))
+    }
+
+    async fn is_whole(&self, session: &mut MySqlConnection, _user: &str) -> Result<()> {
+        sql(session, "SELECT * FROM present").await
+    }
+
+    async fn give_password(&self, user: &str, password: &str) -> Result<()> {
+        let statement = format!("ALTER USER {} {}", account(user), identified::<W>(password));
+        sql(&mut self.admin().await?, &statement).await
+    }
+
+    async fn drop_user(&self, user: &str) -> Result<()> {
+        sql(&mut self.admin().await?, &format!("DROP USER IF EXISTS {}", account(user))).await
     }
 
     fn count_refused(log: &str, user: &str) -> usize {

@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use crate::scene;
-use crate::server::{Made, Server as AnyServer};
+use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
 /// Tells the tests which servers have been started for them.
 pub const VARIABLE: &str = "ROTATION_TEST_POSTGRES";
@@ -49,12 +49,6 @@ pub struct Started {
     pub target: Target,
     _server: Server,
 }
-
-/// A superuser password for throw-away servers.
-pub const SUPERUSER_PASSWORD: &str = "superuser-of-the-tests";
-
-/// The names that the throw-away servers' certificates hold.
-pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Usual options of a throw-away server.
 ///
@@ -230,6 +224,14 @@ impl Target {
     }
 }
 
+/// A password in the form that may stand in a log, as a literal.
+fn verifier(user: &str, password: &str) -> Result<String> {
+    let iterations = std::num::NonZeroU32::new(4096).context("not zero")?;
+    let encryption = rotation_postgres::Encryption::ScramSha256(iterations);
+    let verifier = rotation_postgres::verifier(user, &rotation_database::Password::new(password), encryption);
+    Ok(literal(&verifier.map_err(anyhow::Error::msg)?))
+}
+
 /// Runs statements.
 ///
 /// # Errors
@@ -251,8 +253,14 @@ impl Scene {
 
 impl AnyServer for Target {
     type Session = PgConnection;
+    type Running = Server;
     const ENGINE: &'static str = "postgres";
     const BINARY: &'static str = "rotation-postgres";
+    const USER_NAMES: &'static [&'static str] =
+        &["quote\"d", "it's", "50%s %d", "back\\slash", "two words", "Größe-имя-名", "select", "UPPER", "-"];
+    const LONGEST_NAME: usize = 63;
+    const NAME_TOO_LONG: &'static str = "64 bytes";
+    const LONG_PASSWORD: usize = 200;
 
     fn place(&self) -> (&str, u16) {
         (&self.host, self.port)
@@ -268,13 +276,6 @@ impl AnyServer for Target {
 
     /// With verifiers, so that the passwords never stand in the server's log.
     async fn make(&self, made: &Made<'_>) -> Result<()> {
-        let verifier = |user: &str, password: &str| -> Result<String> {
-            let iterations = std::num::NonZeroU32::new(4096).context("not zero")?;
-            let encryption = rotation_postgres::Encryption::ScramSha256(iterations);
-            let password = rotation_database::Password::new(password);
-            let verifier = rotation_postgres::verifier(user, &password, encryption);
-            Ok(literal(&verifier.map_err(anyhow::Error::msg)?))
-        };
         let (user, master) = (identifier(made.user), identifier(made.master));
         let mut admin = self.admin("postgres").await?;
         sql(&mut admin, &format!("CREATE DATABASE {}", identifier(made.database))).await?;
@@ -290,6 +291,29 @@ impl AnyServer for Target {
 
     async fn connect(&self, user: &str, password: &str, database: &str) -> Result<PgConnection> {
         Ok(self.log_in(user, password, database).await?)
+    }
+
+    async fn another_with(&self, certificates: Option<Certificates>) -> Result<Option<(Server, u16)>> {
+        let another = self.another(Options { certificates, ..options()? })?;
+        Ok(another.map(|(server, target)| (server, target.port)))
+    }
+
+    /// Whatever the alternate role logs in as, it acts as the base role.
+    async fn is_whole(&self, session: &mut PgConnection, user: &str) -> Result<()> {
+        let acts_as: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(session).await?;
+        anyhow::ensure!(acts_as == user, "acts as {acts_as}");
+        Ok(())
+    }
+
+    async fn give_password(&self, user: &str, password: &str) -> Result<()> {
+        let verifier = verifier(user, password)?;
+        let statement = format!("ALTER ROLE {} PASSWORD {verifier}", identifier(user));
+        sql(&mut self.admin("postgres").await?, &statement).await
+    }
+
+    async fn drop_user(&self, user: &str) -> Result<()> {
+        let statement = format!("DROP ROLE IF EXISTS {}", identifier(user));
+        sql(&mut self.admin("postgres").await?, &statement).await
     }
 
     fn count_refused(log: &str, user: &str) -> usize {

@@ -41,15 +41,20 @@ pub fn new_password() -> String {
     format!("pw-{}", Uuid::new_v4().simple())
 }
 
+/// A part of names that no other scene has.
+pub fn unique() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{}_{number}", &Uuid::new_v4().simple().to_string()[..8])
+}
+
 impl<T: Server> Scene<T> {
     /// Makes a user, its database, a master that may administer it, and both secrets.
     ///
     /// # Errors
     /// When anything cannot be made.
     pub async fn new(target: &T) -> Result<Self> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let unique = format!("{}_{number}", &Uuid::new_v4().simple().to_string()[..8]);
+        let unique = unique();
         Self::with_user(target, &format!("app_{unique}"), &unique).await
     }
 
@@ -92,6 +97,11 @@ impl<T: Server> Scene<T> {
         let masters = scene.secret(&master, &masters_password);
         scene.service.put_secret("test/master", MASTER_ARN, &masters.to_string())?;
         Ok(scene)
+    }
+
+    /// The second of two alternating users.
+    pub fn alternate(&self) -> String {
+        format!("{}{}", self.user, T::ALTERNATE_SUFFIX)
     }
 
     /// A secret for this server.
@@ -333,7 +343,7 @@ impl<T: Server> Scene<T> {
     pub fn failed_logins(&self) -> Result<usize> {
         let log = self.server_log()?;
         let failed = |user: &str| T::count_refused(&log, user);
-        Ok(failed(&self.user) + failed(&format!("{}_clone", self.user)) + failed(&self.master))
+        Ok(failed(&self.user) + failed(&self.alternate()) + failed(&self.master))
     }
 
     /// How many sessions of the scene's users the server has let in.
@@ -343,7 +353,7 @@ impl<T: Server> Scene<T> {
     pub fn logins(&self) -> Result<usize> {
         let log = self.server_log()?;
         let came = |user: &str| T::count_let_in(&log, user);
-        Ok(came(&self.user) + came(&format!("{}_clone", self.user)) + came(&self.master))
+        Ok(came(&self.user) + came(&self.alternate()) + came(&self.master))
     }
 
     /// Searches everything that was written for every password of the scene.

@@ -6,15 +6,36 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::Result;
+use rotation_local::throwaway::Certificates;
+
+/// A superuser password for throw-away servers.
+pub const SUPERUSER_PASSWORD: &str = "superuser-of-the-tests";
+
+/// The names that the throw-away servers' certificates hold.
+pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// A server to test against, of one engine.
 pub trait Server: Clone + Send + Sync {
     /// A session of a user.
     type Session: Send;
+    /// A server that ends when it is dropped.
+    type Running: Send;
     /// The engine's name in a secret.
     const ENGINE: &'static str;
     /// The function's binary.
     const BINARY: &'static str;
+    /// User names that are unusual, and that the server takes.
+    const USER_NAMES: &'static [&'static str];
+    /// The length of the longest user name.
+    const LONGEST_NAME: usize;
+    /// What the error about a longer one says.
+    const NAME_TOO_LONG: &'static str;
+    /// What the second of two alternating users has behind its name.
+    const ALTERNATE_SUFFIX: &'static str = "_clone";
+    /// The length of a long password.
+    const LONG_PASSWORD: usize;
+    /// Punctuation that a password cannot hold; a space when it may hold all.
+    const PASSWORD_FORBIDS: &'static str = " ";
 
     /// Where the server is.
     fn place(&self) -> (&str, u16);
@@ -31,6 +52,18 @@ pub trait Server: Clone + Send + Sync {
         password: &str,
         database: &str,
     ) -> impl Future<Output = Result<Self::Session>> + Send;
+    /// Another server of the same version with this certificate or without TLS, and its port. `None` when the programs
+    /// are not at hand.
+    fn another_with(
+        &self,
+        certificates: Option<Certificates>,
+    ) -> impl Future<Output = Result<Option<(Self::Running, u16)>>> + Send;
+    /// Sees that a session may do what the base user of a scene may.
+    fn is_whole(&self, session: &mut Self::Session, user: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Gives a user another password, as an administrator.
+    fn give_password(&self, user: &str, password: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Drops a user, if it is there.
+    fn drop_user(&self, user: &str) -> impl Future<Output = Result<()>> + Send;
     /// How often a log tells that a user's password was refused.
     fn count_refused(log: &str, user: &str) -> usize;
     /// How often a log tells that a user was let in.

@@ -1,59 +1,14 @@
 //! Failures of the database, told apart.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::throwaway::{Certificates, free_port};
-use rotation_tests::mysql::{Scene, Target, Which, account, account_at, options, sql};
-use rotation_tests::postgres::NAMES;
-use rotation_tests::relay::impostor;
+use rotation_tests::mysql::{Scene, Target, Which, account, account_at, sql};
 use serde_json::json;
 
 crate::on_both! {
-    failures_of_the_network
-    failures_of_tls
     refusals_that_no_password_mends_end_the_search_at_once
-    a_password_that_no_version_has
     a_master_without_the_privilege_is_told_which
     a_plugin_that_is_not_supported_is_named
     an_impostor_gets_no_readable_password
-    names_that_are_too_long
-}
-
-async fn failures_of_the_network<W: Which>(target: Target<W>) -> Result<()> {
-    let (silent, _) = impostor(Vec::new()).await?;
-    let closed = free_port()?;
-    for (change, error_type, part) in [
-        (json!({"host": "no-such-host.invalid"}), "HostNameNotFound", "no-such-host.invalid"),
-        (json!({"host": "127.0.0.1", "port": closed}), "ConnectionRefused", "server is running"),
-        (json!({"host": "127.0.0.1", "port": silent.port()}), "DatabaseSilent", "hangs"),
-    ] {
-        let scene = Scene::new(&target).await?;
-        scene.change(&change)?;
-        scene.expect(&scene.function("single-user"), error_type, part).await?;
-    }
-    Ok(())
-}
-
-async fn failures_of_tls<W: Which>(target: Target<W>) -> Result<()> {
-    let wrong_name = Certificates::for_names(&["db.example.com"])?;
-    let other = Certificates::for_names(&["localhost"])?;
-    for (certificates, error_type, part) in [
-        (Some((wrong_name.clone(), wrong_name.authority)), "TlsWrongName", "CNAME"),
-        (Some((Certificates::for_names(&NAMES)?, other.authority)), "TlsUntrustedAuthority", "TLS_CA_FILE"),
-        (None, "TlsNotOffered", "\"ssl\": false"),
-    ] {
-        let mut options = options()?;
-        let authority = certificates.as_ref().map(|(_, authority)| authority.clone());
-        options.certificates = certificates.map(|(certificates, _)| certificates);
-        let Some(installation) = &target.address.installation else { return Ok(()) };
-        let server = rotation_local::throwaway::mysql::Server::start(installation, W::KIND, options)?;
-        let scene = Scene::new(&target).await?;
-        scene.change(&json!({"port": server.port, "host": "localhost"}))?;
-        let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(file.path(), authority.or(target.address.authority.clone()).unwrap_or_default())?;
-        let program = scene.program("single-user").env("TLS_CA_FILE", file.path().to_string_lossy());
-        scene.expect(&program.into(), error_type, part).await?;
-    }
-    Ok(())
 }
 
 async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(target: Target<W>) -> Result<()> {
@@ -70,25 +25,6 @@ async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(target
             scene.log_in().await?;
         }
         scene.expect(&scene.function("single-user"), error_type, part).await?;
-    }
-    Ok(())
-}
-
-async fn a_password_that_no_version_has<W: Which>(target: Target<W>) -> Result<()> {
-    let scene = Scene::new(&target).await?;
-    let function = scene.function("single-user");
-    scene.rotate(&function).await?;
-    let mut admin = target.admin().await?;
-    let user = account(&scene.user);
-    sql(&mut admin, &format!("DROP USER {user}")).await?;
-    target.make_account(&mut admin, &user, "another-password-altogether").await?;
-    sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {user}", scene.database)).await?;
-    let error = scene.expect(&function, "CredentialsRefused", "put-secret-value").await?;
-    for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
-        assert!(error.message.contains(label), "{}", error.message);
-    }
-    if target.address.logs.is_some() {
-        assert_eq!(scene.failed_logins()?, 3);
     }
     Ok(())
 }
@@ -210,14 +146,4 @@ async fn greeter(greeting: Vec<u8>, then: Vec<u8>) -> Result<(u16, rotation_test
         }
     });
     Ok((port, heard))
-}
-
-async fn names_that_are_too_long<W: Which>(target: Target<W>) -> Result<()> {
-    let limit = if W::ENGINE == "mariadb" { 80 } else { 32 };
-    let user = format!("{:u<width$}", &uuid::Uuid::new_v4().simple().to_string()[..8], width = limit - 5);
-    let scene = Scene::with_user(&target, &user, &uuid::Uuid::new_v4().simple().to_string()[..8]).await?;
-    let function = scene.function("master-user");
-    let error = scene.expect(&function, "UserNameTooLong", "USERNAME_CHARACTER_LIMIT").await?;
-    assert!(error.message.contains("createSecret"), "{}", error.message);
-    Ok(())
 }

@@ -20,6 +20,15 @@ pub(crate) use on_both;
 
 mod failures;
 mod logs;
-mod ordinary;
 mod privileges;
-mod recovery;
+mod settings;
+
+mod suite {
+    mod mysql {
+        rotation_tests::suite!(rotation_tests::mysql::on_each::<rotation_tests::mysql::MySql, _>);
+    }
+
+    mod mariadb {
+        rotation_tests::suite!(rotation_tests::mysql::on_each::<rotation_tests::mysql::MariaDb, _>);
+    }
+}

@@ -1,8 +1,9 @@
 //! Somebody in the server's place.
 
 use anyhow::{Context, Result};
-use rotation_tests::postgres::{SUPERUSER_PASSWORD, Scene, on_each};
+use rotation_tests::postgres::{Scene, on_each};
 use rotation_tests::relay::impostor;
+use rotation_tests::server::SUPERUSER_PASSWORD;
 use serde_json::json;
 
 /// `R`, length, code, rest: an authentication request.

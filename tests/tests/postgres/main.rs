@@ -3,8 +3,10 @@
 mod failures;
 mod impostors;
 mod manager;
-mod names;
-mod ordinary;
 mod privileges;
 mod quoting;
-mod recovery;
+mod settings;
+
+mod suite {
+    rotation_tests::suite!(rotation_tests::postgres::on_each);
+}

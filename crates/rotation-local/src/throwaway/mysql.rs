@@ -112,11 +112,7 @@ impl Server {
         daemon.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
         daemon.arg(format!("--port={port}")).arg(format!("--socket={}", seen.join("socket").display()));
         daemon.arg(format!("--pid-file={}", seen.join("pid").display()));
-        daemon.arg(if kind == Kind::MySql && has_ipv6 {
-            "--bind-address=127.0.0.1,::1"
-        } else {
-            "--bind-address=127.0.0.1"
-        });
+        daemon.arg(format!("--bind-address=127.0.0.1{}", if has_ipv6 { ",::1" } else { "" }));
         // Everything that a server can log, in one folder.
         daemon.args([
             "--general-log=ON",

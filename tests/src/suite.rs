@@ -1,0 +1,50 @@
+//! What every engine must do alike, on every server: one list of tests, which [`crate::suite!`] makes out of it.
+
+pub mod failures;
+pub mod names;
+pub mod ordinary;
+pub mod recovery;
+
+/// The tests of the suite, each run by a function that calls it with every server of an engine.
+#[macro_export]
+macro_rules! suite {
+    ($on_each:expr) => {
+        $crate::suite! { @tests $on_each;
+            ordinary:
+                single_user_changes_the_password
+                alternating_users_take_turns
+                an_ordinary_rotation_is_cheap;
+            recovery:
+                every_step_twice_and_the_whole_rotation_again
+                every_call_of_secrets_manager_may_fail_single_user
+                every_call_of_secrets_manager_may_fail_alternating_users
+                the_process_may_be_killed_at_every_call_single_user
+                the_process_may_be_killed_at_every_call_alternating_users
+                the_connection_may_break_at_every_packet_single_user
+                the_connection_may_break_at_every_packet_alternating_users
+                single_user_recovers_with_the_previous_password;
+            failures:
+                failures_of_the_network
+                failures_of_tls
+                a_password_that_no_version_has_is_refused_after_each_was_tried_once
+                a_previous_password_for_another_user_or_server_is_not_even_tried
+                versions_that_do_not_belong_together_are_refused_before_any_login
+                secrets_that_do_not_follow_the_schema
+                a_master_that_cannot_be_used;
+            names:
+                user_names_may_hold_anything_that_the_server_takes
+                a_second_user_with_too_long_a_name_is_refused_in_create_secret
+                passwords_of_every_punctuation_character_work
+                hosts_are_names_or_addresses_and_ports_numbers_or_digits
+                unknown_keys_keep_their_order_and_type;
+        }
+    };
+    (@tests $on_each:expr; $($module:ident: $($test:ident)*;)*) => {$(
+        mod $module {$(
+            #[tokio::test]
+            async fn $test() {
+                $on_each(|target| $crate::suite::$module::$test(target)).await;
+            }
+        )*}
+    )*};
+}

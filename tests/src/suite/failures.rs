@@ -1,0 +1,170 @@
+//! Failures of the database, told apart: each with its own type, the next thing to do, in time, and without a leak.
+
+use anyhow::{Context, Result};
+use rotation_local::throwaway::{Certificates, free_port};
+use serde_json::{Value, json};
+use time::Duration as Days;
+
+use crate::relay::impostor;
+use crate::scene::{Scene, new_password};
+use crate::server::{NAMES, Server};
+
+/// The way to the server.
+pub async fn failures_of_the_network<T: Server>(target: T) -> Result<()> {
+    let (silent, _) = impostor(Vec::new()).await?;
+    let closed = free_port()?;
+    let cases = [
+        (json!({"host": "no-such-host.invalid"}), "HostNameNotFound", "no-such-host.invalid"),
+        (json!({"host": "127.0.0.1", "port": closed}), "ConnectionRefused", "server is running"),
+        (json!({"host": "127.0.0.1", "port": silent.port()}), "DatabaseSilent", "hangs"),
+    ];
+    for (change, error_type, part) in cases {
+        let scene = Scene::new(&target).await?;
+        scene.change(&change)?;
+        scene.expect(&scene.function("single-user"), error_type, part).await?;
+    }
+    Ok(())
+}
+
+/// Certificates, and none.
+pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
+    let other = Certificates::for_names(&["localhost"])?;
+    let wrong_name = Certificates::for_names(&["db.example.com"])?;
+    let expired = Certificates::valid(&NAMES, -Days::days(30), -Days::days(1))?;
+    let cases = [
+        (Some((wrong_name.clone(), wrong_name.authority)), "TlsWrongName", "CNAME"),
+        (Some((expired.clone(), expired.authority)), "TlsCertificateExpired", "Renew"),
+        (Some((Certificates::for_names(&NAMES)?, other.authority)), "TlsUntrustedAuthority", "TLS_CA_FILE"),
+        (None, "TlsNotOffered", "\"ssl\": false"),
+    ];
+    for (certificates, error_type, part) in cases {
+        let authority = certificates.as_ref().map(|(_, authority)| authority.clone());
+        let certificates = certificates.map(|(certificates, _)| certificates);
+        let Some((_server, port)) = target.another_with(certificates).await? else { return Ok(()) };
+        // The users are made on the good server: no login gets as far as them.
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"port": port, "host": "localhost"}))?;
+        let file = tempfile::NamedTempFile::new()?;
+        let authority = authority.or(target.authority().map(str::to_owned));
+        std::fs::write(file.path(), authority.unwrap_or_default())?;
+        let program = scene.program("single-user").env("TLS_CA_FILE", file.path().to_string_lossy());
+        scene.expect(&program.into(), error_type, part).await?;
+    }
+    Ok(())
+}
+
+/// Three versions, three attempts, and their names in the error.
+pub async fn a_password_that_no_version_has_is_refused_after_each_was_tried_once<T: Server>(
+    target: T,
+) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("single-user");
+    scene.rotate(&function).await?;
+    target.give_password(&scene.user, &new_password()).await?;
+    let error = scene.expect(&function, "CredentialsRefused", "put-secret-value").await?;
+    for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
+        assert!(error.message.contains(label), "{}", error.message);
+    }
+    if target.log().is_some() {
+        assert_eq!(scene.failed_logins()?, 3);
+    }
+    Ok(())
+}
+
+/// A password is sent only to whom it belongs.
+pub async fn a_previous_password_for_another_user_or_server_is_not_even_tried<T: Server>(
+    target: T,
+) -> Result<()> {
+    for change in [json!({"host": "db.example.com"}), json!({"username": "somebody_else"})] {
+        let scene = Scene::new(&target).await?;
+        let good = scene.value("AWSCURRENT")?;
+        scene.change(&change)?;
+        let mut current = good.clone();
+        current["password"] = new_password().into();
+        scene.store(&current)?;
+        let error = scene.expect(&scene.function("single-user"), "CredentialsRefused", "not tried").await?;
+        assert!(error.message.contains("another user or server"), "{}", error.message);
+        if target.log().is_some() {
+            assert_eq!(scene.failed_logins()?, 2);
+        }
+    }
+    Ok(())
+}
+
+/// Somebody has changed the secret between the steps.
+pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T: Server>(
+    target: T,
+) -> Result<()> {
+    for (change, error_type) in [
+        (json!({"username": "another_user"}), "UserMismatch"),
+        (json!({"host": "db.example.com"}), "HostMismatch"),
+        (json!({"port": 1}), "HostMismatch"),
+    ] {
+        let scene = Scene::new(&target).await?;
+        for strategy in ["single-user", "master-user"] {
+            let function = scene.function(strategy);
+            let token = scene.stage(None)?;
+            scene.step(&function, "createSecret", &token).await?;
+            let good = scene.value("AWSCURRENT")?;
+            scene.change(&change)?;
+            let error = scene.step(&function, "setSecret", &token).await.err().context("it has passed")?;
+            assert!(error.to_string().starts_with(error_type), "{strategy}: {error}");
+            scene.store(&good)?;
+            scene.service.perform(
+                "UpdateSecretVersionStage",
+                &json!({"SecretId": "test/secret",
+                "VersionStage": "AWSPENDING", "RemoveFromVersionId": token}),
+            )?;
+        }
+        assert_eq!(scene.logins()?, 0);
+    }
+    Ok(())
+}
+
+/// Every fault of a secret at once.
+pub async fn secrets_that_do_not_follow_the_schema<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("single-user");
+    let other = if T::ENGINE == "oracle" { "mysql" } else { "oracle" };
+    scene.change(&json!({"engine": other, "host": null, "port": "many"}))?;
+    let error = scene.expect(&function, "SecretMalformed", "\"host\" is missing").await?;
+    for part in [format!("\"engine\" is \"{other}\""), "\"port\"".to_owned()] {
+        assert!(error.message.contains(&part), "{}", error.message);
+    }
+    let scene = Scene::new(&target).await?;
+    scene.change(&json!({"masterarn": null}))?;
+    scene.expect(&scene.function("master-user"), "MasterArnMissing", "\"masterarn\"").await?;
+    Ok(())
+}
+
+/// Wrong password, wrong host, no host.
+pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
+    let put = |scene: &Scene<T>, value: &Value| {
+        let request = json!({"SecretId": "test/master", "SecretString": value.to_string()});
+        scene.service.perform("PutSecretValue", &request)
+    };
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("master-user");
+    put(&scene, &scene.secret(&scene.master, "a-wrong-password"))?;
+    let error = scene.expect(&function, "MasterCredentialsRefused", "test/master").await?;
+    assert!(!error.message.contains("a-wrong-password"));
+
+    let scene = Scene::new(&target).await?;
+    let mut elsewhere = scene.secret(&scene.master, "x");
+    elsewhere["host"] = "other.example.com".into();
+    put(&scene, &elsewhere)?;
+    scene.expect(&scene.function("master-user"), "MasterHostMismatch", "other.example.com").await?;
+
+    // RDS's own master secrets name no host.
+    let scene = Scene::new(&target).await?;
+    let stored = scene.service.perform("GetSecretValue", &json!({"SecretId": "test/master"}))?;
+    let master: Value = serde_json::from_str(stored["SecretString"].as_str().unwrap_or_default())?;
+    let mut bare = json!({"username": master["username"], "password": master["password"], "x": 1});
+    if target.authority().is_none() {
+        bare["ssl"] = false.into();
+    }
+    put(&scene, &bare)?;
+    scene.rotate(&scene.function("master-user")).await?;
+    scene.log_in().await?;
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Names, passwords, hosts and keys of every kind.
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::scene::{Scene, unique};
+use crate::server::Server;
+
+async fn rotate_with_user<T: Server>(target: &T, user: &str, strategies: &[&str]) -> Result<()> {
+    println!("user {user:?}");
+    let mut names = vec![format!("{user}{}", T::ALTERNATE_SUFFIX), user.to_owned()];
+    names.retain(|name| strategies.contains(&"master-user") || name == user);
+    // An earlier run that failed has left them.
+    for name in &names {
+        target.drop_user(name).await?;
+    }
+    let scene = Scene::with_user(target, user, &unique()).await?;
+    for strategy in strategies {
+        let function = scene.function(strategy);
+        for _ in 0..2 {
+            scene.rotate(&function).await?;
+            scene.log_in().await?;
+        }
+    }
+    assert_eq!(scene.failed_logins()?, 0);
+    scene.search_for_passwords("")?;
+    for name in &names {
+        target.drop_user(name).await?;
+    }
+    Ok(())
+}
+
+/// Both strategies with each name, and with the longest.
+pub async fn user_names_may_hold_anything_that_the_server_takes<T: Server>(target: T) -> Result<()> {
+    for user in T::USER_NAMES {
+        rotate_with_user(&target, user, &["single-user", "master-user"]).await?;
+    }
+    let suffix = T::ALTERNATE_SUFFIX.len();
+    rotate_with_user(&target, &"u".repeat(T::LONGEST_NAME), &["single-user"]).await?;
+    rotate_with_user(&target, &"u".repeat(T::LONGEST_NAME - suffix), &["master-user"]).await
+}
+
+/// A password for a user that can never be is not made.
+pub async fn a_second_user_with_too_long_a_name_is_refused_in_create_secret<T: Server>(
+    target: T,
+) -> Result<()> {
+    let user = "v".repeat(T::LONGEST_NAME + 1 - T::ALTERNATE_SUFFIX.len());
+    let scene = Scene::with_user(&target, &user, &unique()).await?;
+    let error = scene.expect(&scene.function("master-user"), "UserNameTooLong", T::NAME_TOO_LONG).await?;
+    assert!(error.message.contains("createSecret"), "{}", error.message);
+    target.drop_user(&user).await
+}
+
+/// Nothing but punctuation, and none of it excluded.
+pub async fn passwords_of_every_punctuation_character_work<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let length = T::LONG_PASSWORD;
+    let mut seen = std::collections::BTreeSet::new();
+    for strategy in ["single-user", "master-user"] {
+        let function = scene
+            .program(strategy)
+            .env("EXCLUDE_CHARACTERS", T::PASSWORD_FORBIDS)
+            .env("EXCLUDE_LOWERCASE", "true")
+            .env("EXCLUDE_UPPERCASE", "true")
+            .env("EXCLUDE_NUMBERS", "true")
+            .env("PASSWORD_LENGTH", length.to_string())
+            .into();
+        // 1200 draws from 32: that one is missing happens once in 10^15 runs.
+        for _ in 0..600_usize.div_ceil(length) {
+            scene.rotate(&function).await?;
+            let value = scene.value("AWSCURRENT")?;
+            let password = value["password"].as_str().unwrap_or_default();
+            assert_eq!(password.len(), length);
+            seen.extend(password.chars());
+            scene.log_in().await?;
+        }
+    }
+    let all = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~".chars();
+    let all: std::collections::BTreeSet<_> = all.filter(|c| !T::PASSWORD_FORBIDS.contains(*c)).collect();
+    assert_eq!(seen, all);
+    scene.search_for_passwords("")
+}
+
+/// As a person may write them.
+pub async fn hosts_are_names_or_addresses_and_ports_numbers_or_digits<T: Server>(target: T) -> Result<()> {
+    if target.log().is_none() {
+        println!("skipped: the names of that server's certificate are not known");
+        return Ok(());
+    }
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("single-user");
+    let port = target.place().1.to_string();
+    let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
+    let hosts = ["localhost", "LOCALHOST.", "127.0.0.1", "::1", "[::1]"];
+    for host in hosts.into_iter().filter(|host| has_ipv6 || !host.contains(':')) {
+        println!("host {host}");
+        scene.change(&json!({"host": host, "port": port}))?;
+        scene.rotate(&function).await?;
+        let value = scene.value("AWSCURRENT")?;
+        assert_eq!((&value["host"], &value["port"]), (&json!(host), &json!(port)));
+    }
+    Ok(())
+}
+
+/// What a secret holds besides is its owner's.
+pub async fn unknown_keys_keep_their_order_and_type<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let mut value = json!({"zeta": [1.50, null, {"k": true}], "dbInstanceIdentifier": "db-1"});
+    let fields = scene.value("AWSCURRENT")?;
+    for (key, field) in fields.as_object().into_iter().flatten() {
+        value[key] = field.clone();
+    }
+    value["alpha"] = json!(12_345_678_901_234_567_890_u64);
+    scene.store(&value)?;
+    for strategy in ["single-user", "master-user", "master-user"] {
+        scene.rotate(&scene.function(strategy)).await?;
+    }
+    let mut after = scene.value("AWSCURRENT")?;
+    let keys = |value: &serde_json::Value| {
+        value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+    };
+    assert_eq!(keys(&after), keys(&value));
+    after["password"] = value["password"].clone();
+    assert_eq!(after.to_string(), value.to_string());
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What an ordinary rotation does, and what it costs.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::chain::longest_chain;
+use crate::scene::Scene;
+use crate::server::Server;
+
+/// One user, one password after the other.
+pub async fn single_user_changes_the_password<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("single-user");
+    let first = scene.value("AWSCURRENT")?;
+    for _ in 0..2 {
+        let before = scene.value("AWSCURRENT")?;
+        scene.rotate(&function).await?;
+        let after = scene.value("AWSCURRENT")?;
+        assert_eq!(before["username"], after["username"]);
+        assert_ne!(before["password"], after["password"]);
+        scene.log_in().await?;
+        assert_eq!(scene.value("AWSPREVIOUS")?, before);
+    }
+    assert_eq!(scene.failed_logins()?, 0);
+    assert!(scene.log_in_with(&first).await.is_err(), "an old password is still accepted");
+    scene.search_for_passwords("")
+}
+
+/// Two users; the one that is not current keeps its password until its turn.
+pub async fn alternating_users_take_turns<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("master-user");
+    let clone = scene.alternate();
+    for user in [&clone, &scene.user, &clone] {
+        let before = scene.value("AWSCURRENT")?;
+        scene.rotate(&function).await?;
+        let after = scene.value("AWSCURRENT")?;
+        assert_eq!(after["username"], **user);
+        let mut session = scene.log_in().await?;
+        target.is_whole(&mut session, &scene.user).await?;
+        // The application may go on with the previous user until the next rotation.
+        scene.log_in_with(&before).await?;
+    }
+    assert_eq!(scene.failed_logins()?, 0);
+    scene.search_for_passwords("")
+}
+
+/// Counts calls, how many waited for one another, and database sessions.
+async fn cost<T: Server>(target: &T, strategy: &str) -> Result<(usize, usize, usize)> {
+    let scene = Scene::new(target).await?;
+    let function = scene.function(strategy);
+    // The first rotation of alternating users makes the user; the ordinary one finds it.
+    scene.rotate(&function).await?;
+    let logins = scene.logins()?;
+    scene.service.forget_calls();
+    scene.service.set_latency(Duration::from_millis(60));
+    scene.rotate(&function).await?;
+    let calls = scene.service.calls();
+    assert_eq!(scene.failed_logins()?, 0);
+    let intervals: Vec<_> = calls.iter().map(|call| (call.from, call.until)).collect();
+    Ok((calls.len(), longest_chain(&intervals), scene.logins()? - logins))
+}
+
+/// Within the budget of calls and sessions.
+pub async fn an_ordinary_rotation_is_cheap<T: Server>(target: T) -> Result<()> {
+    for (strategy, most_calls, most_in_a_row) in [("single-user", 12, 7), ("master-user", 13, 7)] {
+        let (calls, in_a_row, sessions) = cost(&target, strategy).await?;
+        println!("{strategy}: {calls} calls, {in_a_row} in a row, {sessions} sessions");
+        ensure!(calls <= most_calls, "{calls} calls");
+        ensure!((4..=most_in_a_row).contains(&in_a_row), "{in_a_row} calls in a row");
+        ensure!(sessions <= 4, "{sessions} sessions");
+        ensure!(target.log().is_none() || sessions >= 2, "the sessions are not counted");
+    }
+    Ok(())
+}

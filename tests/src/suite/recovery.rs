@@ -1,0 +1,211 @@
+//! Whatever dies, and whenever, a retry converges.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use rotation_local::{Fault, Function, ServiceError, When};
+use serde_json::json;
+
+use crate::relay::Cutter;
+use crate::scene::{Scene, new_password};
+use crate::server::Server;
+
+const SINGLE: &str = "single-user";
+const MASTER: &str = "master-user";
+
+/// The end that everything must come to.
+async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()> {
+    ensure!(scene.version("AWSCURRENT")?.as_deref() == Some(token), "AWSCURRENT is not on the new version");
+    let mut session = scene.log_in().await?;
+    scene.target.is_whole(&mut session, &scene.user).await.context("the privileges are not whole")?;
+    scene.search_for_passwords("")
+}
+
+/// The service may repeat what it asks for, at any time.
+pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T) -> Result<()> {
+    for strategy in [SINGLE, MASTER] {
+        let scene = Scene::new(&target).await?;
+        let function = scene.function(strategy);
+        let token = scene.stage(None)?;
+        for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+            scene.step(&function, step, &token).await?;
+            let again = scene.step(&function, step, &token).await?;
+            ensure!(!again.to_string().contains("password\":"), "{again}");
+        }
+        let rotation = scene.attempt(&function, &token, 1).await;
+        assert_eq!(rotation.failed, None);
+        check(&scene, &token).await?;
+    }
+    Ok(())
+}
+
+/// Each call of Secrets Manager fails once: before it takes effect, or after, with its answer lost.
+pub async fn every_call_of_secrets_manager_may_fail_single_user<T: Server>(target: T) -> Result<()> {
+    calls_fail(target, SINGLE).await
+}
+
+/// The same for alternating users.
+pub async fn every_call_of_secrets_manager_may_fail_alternating_users<T: Server>(target: T) -> Result<()> {
+    calls_fail(target, MASTER).await
+}
+
+async fn calls_fail<T: Server>(target: T, strategy: &str) -> Result<()> {
+    for when in [When::Before, When::After] {
+        for point in 0.. {
+            let scene = Scene::new(&target).await?;
+            let function = scene.function(strategy);
+            let token = scene.stage(None)?;
+            let hit = fail_at(&scene, point, when);
+            let first = scene.attempt(&function, &token, 1).await;
+            scene.service.clear_fault();
+            if !hit.load(Ordering::SeqCst) {
+                assert_eq!(first.failed, None);
+                println!("{strategy}: {point} calls, each failed once, {when:?} its effect");
+                ensure!(point >= 12, "only {point} calls");
+                break;
+            }
+            let second = scene.attempt(&function, &token, 1).await;
+            ensure!(second.failed.is_none(), "{strategy}, {when:?} call {point}: {:?}", second.failed);
+            check(&scene, &token).await.with_context(|| format!("{strategy}, {when:?} call {point}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// An error that the SDK does not repeat by itself.
+fn fail_at<T: Server>(scene: &Scene<T>, point: usize, when: When) -> Arc<AtomicBool> {
+    let hit = Arc::new(AtomicBool::new(false));
+    let seen = hit.clone();
+    scene.service.set_fault(move |number, _, asked| {
+        (number == point && asked == when).then(|| {
+            seen.store(true, Ordering::SeqCst);
+            Fault::Refuse(ServiceError::new("InvalidRequestException", "a fault of this test"))
+        })
+    });
+    hit
+}
+
+/// The process is killed (SIGKILL) at each call of Secrets Manager, before or after its effect.
+pub async fn the_process_may_be_killed_at_every_call_single_user<T: Server>(target: T) -> Result<()> {
+    kills(target, SINGLE).await
+}
+
+/// The same for alternating users.
+pub async fn the_process_may_be_killed_at_every_call_alternating_users<T: Server>(target: T) -> Result<()> {
+    kills(target, MASTER).await
+}
+
+async fn kills<T: Server>(target: T, strategy: &str) -> Result<()> {
+    for when in [When::Before, When::After] {
+        for point in 0.. {
+            let scene = Scene::new(&target).await?;
+            let function = scene.function(strategy);
+            let token = scene.stage(None)?;
+            if !killed_at(&scene, &function, &token, point, when).await? {
+                ensure!(point >= 12, "only {point} calls");
+                break;
+            }
+            let second = scene.attempt(&function, &token, 1).await;
+            ensure!(second.failed.is_none(), "{strategy}, killed {when:?} call {point}: {:?}", second.failed);
+            check(&scene, &token).await.with_context(|| format!("{strategy}, {when:?} call {point}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a rotation whose function is killed at a call; `false` when there are not that many calls.
+async fn killed_at<T: Server>(
+    scene: &Scene<T>,
+    function: &Function,
+    token: &str,
+    point: usize,
+    when: When,
+) -> Result<bool> {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    scene.service.set_fault(move |number, _, asked| {
+        (number == point && asked == when).then(|| {
+            let _ = sender.send(());
+            Fault::Hang
+        })
+    });
+    let Function::Program(program) = function else { return Ok(false) };
+    let rotation = scene.attempt(function, token, 1);
+    tokio::pin!(rotation);
+    let killed = tokio::select! {
+        rotation = &mut rotation => {
+            ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+            false
+        }
+        _ = receiver.recv() => true,
+    };
+    if killed {
+        let id = program.process_id().context("no process")?.to_string();
+        ensure!(std::process::Command::new("kill").args(["-KILL", &id]).status()?.success());
+        let rotation = rotation.await;
+        ensure!(rotation.failed.is_some(), "the process was not killed");
+    }
+    scene.service.clear_fault();
+    Ok(killed)
+}
+
+/// The wire to the database is cut at each packet, before it reaches the server or with its answer lost.
+pub async fn the_connection_may_break_at_every_packet_single_user<T: Server>(target: T) -> Result<()> {
+    cuts(target, SINGLE).await
+}
+
+/// The same for alternating users.
+pub async fn the_connection_may_break_at_every_packet_alternating_users<T: Server>(target: T) -> Result<()> {
+    cuts(target, MASTER).await
+}
+
+async fn cuts<T: Server>(target: T, strategy: &str) -> Result<()> {
+    for after in [false, true] {
+        let points = cut_everywhere(&target, strategy, after).await?;
+        println!("{strategy}: {points} packets, each cut once, {}", if after { "after" } else { "before" });
+        ensure!(points >= 8, "only {points} packets");
+    }
+    Ok(())
+}
+
+async fn cut_everywhere<T: Server>(target: &T, strategy: &str, after: bool) -> Result<usize> {
+    for point in 0.. {
+        let scene = Scene::new(target).await?;
+        let (host, port) = target.place();
+        let cutter = Cutter::start(host.to_owned(), port).await?;
+        // The same server under another port, for the secret and its master.
+        let change = json!({"port": cutter.address.port(), "host": "localhost"});
+        scene.change(&change)?;
+        scene.change_master(&change)?;
+
+        let function = scene.function(strategy);
+        let token = scene.stage(None)?;
+        cutter.cut(point, after);
+        let first = scene.attempt(&function, &token, 1).await;
+        if !cutter.heal() {
+            ensure!(first.failed.is_none(), "{:?}", first.failed);
+            return Ok(point);
+        }
+        let second = scene.attempt(&function, &token, 1).await;
+        ensure!(second.failed.is_none(), "{strategy}, cut at {point}, after {after}: {:?}", second.failed);
+        check(&scene, &token).await.with_context(|| format!("{strategy}, cut at {point}, after {after}"))?;
+    }
+    Ok(0)
+}
+
+/// `AWSCURRENT` was moved by hand to a value that the database never had.
+pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    scene.change(&json!({"password": new_password()}))?;
+    let function = scene.function(SINGLE);
+    let token = scene.stage(None)?;
+    let rotation = scene.attempt(&function, &token, 1).await;
+    assert_eq!(rotation.failed, None);
+    let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(set.contains("AWSPREVIOUS"), "{set}");
+    if target.log().is_some() {
+        // One attempt with each password that was refused.
+        assert_eq!(scene.failed_logins()?, 2);
+    }
+    check(&scene, &token).await
+}

@@ -1,0 +1,54 @@
+//! A server and roles with settings of their own.
+
+use anyhow::Context;
+use rotation_postgres::identifier;
+use rotation_tests::postgres::{Scene, on_each, sql};
+
+/// The role's own settings must not keep it from changing its password.
+#[tokio::test]
+async fn settings_of_the_role_do_not_stand_in_the_way() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let user = identifier(&scene.user);
+        let owner = identifier(&format!("owner_of_{}", scene.user));
+        let mut admin = scene.admin().await?;
+        for statement in [
+            format!("CREATE ROLE {owner}"),
+            format!("GRANT {owner} TO {user}"),
+            format!("ALTER ROLE {user} SET role = {owner}"),
+            format!("ALTER ROLE {user} SET default_transaction_read_only = on"),
+            format!("ALTER ROLE {user} SET standard_conforming_strings = off"),
+            format!("ALTER ROLE {user} SET statement_timeout = '1h'"),
+            format!("ALTER ROLE {user} SET search_path = nowhere"),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        for strategy in ["single-user", "master-user", "single-user", "master-user"] {
+            scene.rotate(&scene.function(strategy)).await.context(strategy)?;
+            let mut session = scene.log_in().await?;
+            let acts_as: String =
+                sqlx::query_scalar("SELECT current_user::text").fetch_one(&mut session).await?;
+            assert_eq!(identifier(&acts_as), owner, "{strategy}");
+        }
+        assert_eq!(scene.failed_logins()?, 0);
+        Ok(())
+    })
+    .await;
+}
+
+/// A change that was acknowledged is on disk, whatever the role's sessions are content with.
+#[tokio::test]
+async fn an_acknowledged_change_survives_a_crash_of_the_server() {
+    on_each(|target| async move {
+        let mut options = rotation_tests::postgres::options()?;
+        options.configuration = "fsync = on\nwal_writer_delay = 10s\nsynchronous_commit = off\n".into();
+        let Some((mut server, lazy)) = target.another(options)? else { return Ok(()) };
+        let scene = Scene::new(&lazy).await?;
+        sql(&mut lazy.admin("postgres").await?, "CHECKPOINT").await?;
+        scene.rotate(&scene.function("single-user")).await?;
+        server.crash_and_restart()?;
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
