@@ -37,7 +37,7 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         session: &mut Self::Session,
         change: &PasswordChange<'_>,
-    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+    ) -> impl Future<Output = Result<Changed, EngineError>> + Send;
 
     /// Brings the alternate user in step with the base user (making it when its turn has come and it is missing),
     /// and sets the new password *last*, or all at once: a failure half-way must leave a user that cannot log in,
@@ -93,6 +93,20 @@ pub struct PasswordChange<'a> {
     pub old: Option<&'a Password>,
     /// To what.
     pub new: &'a Password,
+    /// Whether `old` goes on working next to `new` until the next change; only where
+    /// [`EngineSpec::keeps_previous_password`].
+    pub keep_old: bool,
+}
+
+/// What [`Engine::change_password`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// The password was changed.
+    Now,
+    /// An earlier attempt had changed it, and the old one still works.
+    Before,
+    /// The password was changed, and there is something that a person should know of: one sentence.
+    NowBut(String),
 }
 
 /// Two alternating users, to be brought in step.

@@ -19,7 +19,7 @@ mod strategy;
 mod tls;
 mod wire;
 
-pub use engine::{Copied, Engine, Login, PasswordChange, TlsUse, UserCopy};
+pub use engine::{Changed, Copied, Engine, Login, PasswordChange, TlsUse, UserCopy};
 pub use engine_error::EngineError;
 pub use error::{Error, Place, Tried, Whose};
 pub use login_error::LoginError;

@@ -19,6 +19,8 @@ pub struct EngineSpec {
     pub database: DatabaseKey,
     /// Whether a master logs in to the secret's database, where the users' objects are, or to its own.
     pub master_enters_database: bool,
+    /// Whether a user may have two passwords at a time (`KEEP_PREVIOUS_PASSWORD`).
+    pub keeps_previous_password: bool,
     /// How long a user name may be.
     pub user_name_limit: NameLimit,
     /// What the second of two alternating users has behind its name.
@@ -66,6 +68,7 @@ pub const POSTGRES: EngineSpec = EngineSpec {
     default_port: 5432,
     database: DatabaseKey::Optional(Some("postgres")),
     master_enters_database: true,
+    keeps_previous_password: false,
     user_name_limit: NameLimit::Bytes(63),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -84,6 +87,7 @@ pub const MYSQL: EngineSpec = EngineSpec {
     default_port: 3306,
     database: DatabaseKey::Optional(None),
     master_enters_database: false,
+    keeps_previous_password: true,
     user_name_limit: NameLimit::CharactersUnlessSet(32),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -101,6 +105,7 @@ pub const MARIADB: EngineSpec = EngineSpec {
     default_port: 3306,
     database: DatabaseKey::Optional(None),
     master_enters_database: false,
+    keeps_previous_password: false,
     user_name_limit: NameLimit::CharactersUnlessSet(80),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -118,6 +123,7 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     default_port: 1433,
     database: DatabaseKey::Optional(Some("master")),
     master_enters_database: false,
+    keeps_previous_password: false,
     user_name_limit: NameLimit::Characters(128),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -135,6 +141,7 @@ pub const ORACLE: EngineSpec = EngineSpec {
     default_port: 1521,
     database: DatabaseKey::Required,
     master_enters_database: true,
+    keeps_previous_password: false,
     user_name_limit: NameLimit::Bytes(128),
     alternate_suffix: "_CLONE",
     password_length: 30,

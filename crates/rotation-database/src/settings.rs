@@ -1,7 +1,7 @@
 //! The settings of a database function.
 
-use rotation::settings::{Source, choice, number};
-use rotation::{PasswordSettings, Result};
+use rotation::settings::{Source, boolean, choice, number};
+use rotation::{Error, PasswordSettings, Result};
 
 use crate::schema::EngineSpec;
 use crate::tls::{Authorities, TlsMode};
@@ -38,6 +38,8 @@ pub struct Settings {
     pub password: PasswordSettings,
     /// `USERNAME_CHARACTER_LIMIT`.
     pub user_name_limit: Option<u32>,
+    /// `KEEP_PREVIOUS_PASSWORD`: a single user's previous password works until the next rotation.
+    pub keep_previous_password: bool,
 }
 
 impl Settings {
@@ -55,8 +57,10 @@ impl Settings {
             Some(_) => Some(number(source, "USERNAME_CHARACTER_LIMIT", 0, 1..=1024)?),
             None => None,
         };
+        let strategy = choice(source, "ROTATION_STRATEGY", &strategies)?.unwrap_or(StrategyKind::SingleUser);
         Ok(Self {
-            strategy: choice(source, "ROTATION_STRATEGY", &strategies)?.unwrap_or(StrategyKind::SingleUser),
+            strategy,
+            keep_previous_password: keep_previous_password(source, spec, strategy)?,
             tls_mode: choice(source, "TLS_MODE", &modes)?.unwrap_or(TlsMode::Require),
             authorities: Authorities::read(source)?,
             password: PasswordSettings::read(source, spec.password_length, spec.password_excluded)?,
@@ -65,10 +69,31 @@ impl Settings {
     }
 }
 
+fn keep_previous_password(source: Source<'_>, spec: &EngineSpec, strategy: StrategyKind) -> Result<bool> {
+    const NAME: &str = "KEEP_PREVIOUS_PASSWORD";
+    if !boolean(source, NAME, false)? {
+        return Ok(false);
+    }
+    let refuse = |fault: String| Err(Error::Setting { name: NAME, fault });
+    if !spec.keeps_previous_password {
+        return refuse(format!(
+            "a user of {} has one password at a time; ROTATION_STRATEGY=master-user rotates without an outage",
+            spec.display
+        ));
+    }
+    match strategy {
+        StrategyKind::SingleUser => Ok(true),
+        StrategyKind::MasterUser => refuse(
+            "it is for single-user alone: with alternating users the previous user keeps its password anyway"
+                .into(),
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{ORACLE, POSTGRES};
+    use crate::schema::{MYSQL, ORACLE, POSTGRES};
 
     #[test]
     fn the_defaults_are_those_of_aws_s_own_functions() {
@@ -81,6 +106,21 @@ mod tests {
     }
 
     #[test]
+    fn two_passwords_are_for_single_users_of_servers_that_have_them() {
+        for (spec, strategy, expected) in
+            [(&MYSQL, "single-user", true), (&MYSQL, "master-user", false), (&POSTGRES, "single-user", false)]
+        {
+            let source = move |asked: &str| match asked {
+                "KEEP_PREVIOUS_PASSWORD" => Some("true".to_owned()),
+                "ROTATION_STRATEGY" => Some(strategy.to_owned()),
+                _ => None,
+            };
+            let settings = Settings::read(&source, spec);
+            assert_eq!(settings.is_ok_and(|settings| settings.keep_previous_password), expected);
+        }
+    }
+
+    #[test]
     fn a_value_that_cannot_be_read_names_its_variable() {
         for name in [
             "ROTATION_STRATEGY",
@@ -89,6 +129,7 @@ mod tests {
             "EXCLUDE_NUMBERS",
             "TLS_CA_FILE",
             "USERNAME_CHARACTER_LIMIT",
+            "KEEP_PREVIOUS_PASSWORD",
         ] {
             let source = move |asked: &str| (asked == name).then(|| "/no/such thing".to_owned());
             let error = Settings::read(&source, &POSTGRES).unwrap_err();

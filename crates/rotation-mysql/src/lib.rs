@@ -8,6 +8,7 @@ mod flavor;
 mod grants;
 mod login;
 mod native_hash;
+mod own_password;
 mod quote;
 mod session;
 mod tokens;
@@ -16,7 +17,7 @@ mod watch;
 use std::marker::PhantomData;
 
 use rotation_database::{
-    Copied, Engine, EngineError, EngineSpec, Login, LoginError, PasswordChange, UserCopy, UserPair,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, PasswordChange, UserCopy, UserPair,
 };
 
 pub use account::Account;
@@ -50,9 +51,9 @@ impl<F: Flavor> Engine for Adapter<F> {
         &self,
         session: &mut Session,
         change: &PasswordChange<'_>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Changed, EngineError> {
         let (account, literals) = session.prepare().await?;
-        session.change_own_password(&account, literals, change).await
+        own_password::change(session, &account, literals, change).await
     }
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {

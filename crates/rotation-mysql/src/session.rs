@@ -1,16 +1,12 @@
-//! A session, and the statements that change a password.
+//! A session.
 
-use rotation_database::{EngineError, PasswordChange};
+use rotation_database::EngineError;
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 
 use crate::account::Account;
-use crate::failure::{failure, number};
-use crate::native_hash::native_hash;
+use crate::failure::failure;
 use crate::quote::Literals;
-
-/// `ER_MISSING_CURRENT_PASSWORD`: the account demands its old password for a change (`PASSWORD REQUIRE CURRENT`).
-const CURRENT_PASSWORD_WANTED: u16 = 3892;
 
 /// A session of a user that has logged in.
 #[derive(Debug)]
@@ -42,35 +38,6 @@ impl Session {
         Ok((Account::from_current_user(&user).ok_or_else(unexpected)?, Literals::of(&mode)))
     }
 
-    /// Changes the session's own password.
-    ///
-    /// MySQL rewrites `ALTER USER` before it logs it. MariaDB does not: it gets the hash.
-    pub(crate) async fn change_own_password(
-        &mut self,
-        account: &Account,
-        literals: Literals,
-        change: &PasswordChange<'_>,
-    ) -> Result<(), EngineError> {
-        let doing = format!("change the password of {account}");
-        let remedy = "Let the account change its own password, or rotate with alternating users.";
-        let statement = if self.is_mariadb {
-            format!("SET PASSWORD = {}", literals.quote(&native_hash(change.new.expose())))
-        } else {
-            format!(
-                "ALTER USER {} IDENTIFIED BY {}",
-                account.quoted(literals),
-                literals.quote(change.new.expose())
-            )
-        };
-        match (self.try_run(&statement).await, change.old) {
-            (Err(error), Some(old)) if number(&error) == Some(CURRENT_PASSWORD_WANTED) => {
-                let statement = format!("{statement} REPLACE {}", literals.quote(old.expose()));
-                self.run_or(&doing, &statement, remedy).await
-            }
-            (done, _) => done.map_err(|error| failure(&error, &doing, remedy)),
-        }
-    }
-
     /// Runs a statement that needs no privilege of its own.
     pub(crate) async fn run(&mut self, doing: &str, statement: &str) -> Result<(), EngineError> {
         self.run_or(doing, statement, "").await
@@ -86,7 +53,8 @@ impl Session {
         self.try_run(statement).await.map_err(|error| failure(&error, doing, remedy))
     }
 
-    async fn try_run(&mut self, statement: &str) -> sqlx::Result<()> {
+    /// Runs a statement and leaves its failure to the caller.
+    pub(crate) async fn try_run(&mut self, statement: &str) -> sqlx::Result<()> {
         // The text protocol: what a server prepares, it logs before it has understood it.
         let sql = AssertSqlSafe(statement.to_owned());
         sqlx::raw_sql(sql).execute(&mut self.connection).await.map(drop)

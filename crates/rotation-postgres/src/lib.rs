@@ -12,7 +12,8 @@ mod verifier;
 mod watch;
 
 use rotation_database::{
-    Copied, Engine, EngineError, EngineSpec, Login, LoginError, POSTGRES, PasswordChange, UserCopy, UserPair,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, POSTGRES, PasswordChange, UserCopy,
+    UserPair,
 };
 
 pub use quote::{identifier, literal};
@@ -42,12 +43,13 @@ impl Engine for Postgres {
         &self,
         session: &mut Session,
         change: &PasswordChange<'_>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Changed, EngineError> {
         let remedy = session::own_password_remedy(change.user);
         let encryption = session.begin().await?;
         session.set_password(change.user, change.new, encryption, &remedy).await?;
         session.commit().await?;
-        md5::keep_usable(session, change.user, change.new, encryption, &remedy).await
+        md5::keep_usable(session, change.user, change.new, encryption, &remedy).await?;
+        Ok(Changed::Now)
     }
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {

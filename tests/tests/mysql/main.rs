@@ -22,6 +22,7 @@ mod failures;
 mod logs;
 mod privileges;
 mod settings;
+mod two_passwords;
 
 mod suite {
     mod mysql {

@@ -3,7 +3,7 @@
 use rotation::{Context, Done, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Engine, PasswordChange};
+use crate::engine::{Changed, Engine, PasswordChange};
 use crate::error::{Error, Tried, Whose};
 use crate::login_error::LoginError;
 use crate::rotator::DatabaseRotator;
@@ -115,9 +115,20 @@ async fn change<E: Engine>(
 ) -> Result<Done> {
     let user = &new.username;
     cx.doing(format!("changing the password of {user}"));
-    let change = PasswordChange { user, old: Some(&old.password), new: &new.password };
+    let keep_old = rotator.settings.keep_previous_password;
+    let change = PasswordChange { user, old: Some(&old.password), new: &new.password, keep_old };
     let changed = rotator.engine.change_password(&mut session, &change).await;
     rotator.engine.log_out(session).await;
-    changed.map_err(|cause| rotator.statement(new, user, cause))?;
-    Ok(Done::now(format!("Logged in to {} as {user} ({label}) and changed the password.", new.place())))
+    let changed = changed.map_err(|cause| rotator.statement(new, user, cause))?;
+    let place = new.place();
+    let and = if keep_old { ", and the one before still works" } else { "" };
+    let done = format!("Logged in to {place} as {user} ({label}) and changed the password{and}.");
+    Ok(match changed {
+        Changed::Now => Done::now(done),
+        Changed::NowBut(note) => Done::now(done).note(note),
+        Changed::Before => Done::before(format!(
+            "The pending password of {user} is in place at {place} already: an earlier attempt had set it, and the \
+             one of {label} still works."
+        )),
+    })
 }

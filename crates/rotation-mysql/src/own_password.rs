@@ -1,0 +1,147 @@
+//! A user changes its own password.
+
+use rotation_database::{Changed, EngineError, PasswordChange};
+
+use crate::account::Account;
+use crate::failure::{failure, number};
+use crate::native_hash::native_hash;
+use crate::quote::Literals;
+use crate::session::Session;
+
+/// `ER_MISSING_CURRENT_PASSWORD`: the account demands its old password for a change (`PASSWORD REQUIRE CURRENT`).
+const CURRENT_PASSWORD_WANTED: u16 = 3892;
+/// `ER_INCORRECT_CURRENT_PASSWORD`: what `REPLACE` names is not the primary password.
+const NOT_THE_PRIMARY: u16 = 3891;
+/// `ER_CREDENTIALS_CONTRADICT_TO_HISTORY`.
+const USED_BEFORE: u16 = 3638;
+/// `ER_PARSE_ERROR`.
+const NOT_UNDERSTOOD: u16 = 1064;
+
+const REMEDY: &str = "Let the account change its own password, or rotate with alternating users.";
+
+/// Changes the session's own password.
+///
+/// MySQL rewrites `ALTER USER` before it logs it. MariaDB does not: it gets the hash.
+pub(crate) async fn change(
+    session: &mut Session,
+    account: &Account,
+    literals: Literals,
+    change: &PasswordChange<'_>,
+) -> Result<Changed, EngineError> {
+    let own = OwnPassword { account, literals, change };
+    match change.old {
+        Some(old) if change.keep_old => own.keep(session, old.expose()).await,
+        _ if session.is_mariadb() => {
+            let hash = literals.quote(&native_hash(change.new.expose()));
+            own.run(session, &format!("SET PASSWORD = {hash}")).await
+        }
+        old => {
+            let statement = own.alter(change.new.expose());
+            match (session.try_run(&statement).await, old) {
+                (Err(error), Some(old)) if number(&error) == Some(CURRENT_PASSWORD_WANTED) => {
+                    own.run(session, &format!("{statement} {}", own.replace(old.expose()))).await
+                }
+                (done, _) => done.map(|()| Changed::Now).map_err(|error| own.failure(&error)),
+            }
+        }
+    }
+}
+
+struct OwnPassword<'a> {
+    account: &'a Account,
+    literals: Literals,
+    change: &'a PasswordChange<'a>,
+}
+
+impl OwnPassword<'_> {
+    fn alter(&self, password: &str) -> String {
+        format!(
+            "ALTER USER {} IDENTIFIED BY {}",
+            self.account.quoted(self.literals),
+            self.literals.quote(password)
+        )
+    }
+
+    fn replace(&self, password: &str) -> String {
+        format!("REPLACE {}", self.literals.quote(password))
+    }
+
+    async fn run(&self, session: &mut Session, statement: &str) -> Result<Changed, EngineError> {
+        session.try_run(statement).await.map(|()| Changed::Now).map_err(|error| self.failure(&error))
+    }
+
+    fn failure(&self, error: &sqlx::Error) -> EngineError {
+        failure(error, &format!("change the password of {}", self.account), REMEDY)
+    }
+
+    /// Leaves the old password working beside the new one: [dual passwords].
+    ///
+    /// `RETAIN CURRENT PASSWORD` moves the *primary* password into the second place. Said twice, it would push the
+    /// old password out while applications still use it: so `REPLACE`, by which the server itself says whether the
+    /// password of this session is the primary one.
+    ///
+    /// [dual passwords]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
+    async fn keep(&self, session: &mut Session, old: &str) -> Result<Changed, EngineError> {
+        let new = self.change.new.expose();
+        let statement = format!("{} {} RETAIN CURRENT PASSWORD", self.alter(new), self.replace(old));
+        match session.try_run(&statement).await {
+            Ok(()) => return Ok(Changed::Now),
+            // The history, where there is one, is asked before `REPLACE` is.
+            Err(error) if matches!(number(&error), Some(NOT_THE_PRIMARY | USED_BEFORE)) => {}
+            Err(error) => return Err(self.cannot_keep(&error)),
+        }
+        // Is the new one the primary already? Then this changes nothing.
+        let same = format!("{} {}", self.alter(new), self.replace(new));
+        match session.try_run(&same).await {
+            Ok(()) => return Ok(Changed::Before),
+            // A fresh random password is in the history only because an earlier attempt has set it.
+            Err(error) if number(&error) == Some(USED_BEFORE) => return Ok(Changed::Before),
+            Err(error) if number(&error) == Some(NOT_THE_PRIMARY) => {}
+            Err(error) => return Err(self.cannot_keep(&error)),
+        }
+        // The primary is that of a rotation that was given up: the old one takes its place first.
+        match session.try_run(&self.alter(old)).await {
+            Ok(()) => self.run(session, &statement).await,
+            Err(error) if number(&error) == Some(USED_BEFORE) => {
+                self.run(session, &format!("{} RETAIN CURRENT PASSWORD", self.alter(new))).await?;
+                Ok(Changed::NowBut(format!(
+                    "The password that {} had before works no longer: the one of a rotation that was given up was \
+                     in its place, and PASSWORD HISTORY did not let it return.",
+                    self.account
+                )))
+            }
+            Err(error) => Err(self.cannot_keep(&error)),
+        }
+    }
+
+    fn cannot_keep(&self, error: &sqlx::Error) -> EngineError {
+        let doing = format!("change the password of {} and keep the old one", self.account);
+        match number(error) {
+            Some(NOT_UNDERSTOOD) => EngineError::NeedsDecision {
+                what: "this server does not know RETAIN CURRENT PASSWORD: MySQL has it since 8.0.14".into(),
+                remedy: "Remove KEEP_PREVIOUS_PASSWORD from the function's settings, or upgrade the server."
+                    .into(),
+            },
+            Some(CURRENT_PASSWORD_WANTED) => EngineError::NeedsDecision {
+                what: format!(
+                    "{} has a primary password that no version of the secret holds, and must name it to change it",
+                    self.account
+                ),
+                remedy: format!(
+                    "As an administrator of the database: ALTER USER {} IDENTIFIED BY 'THE PASSWORD OF AWSCURRENT'. \
+                     Then let the rotation be repeated.",
+                    self.account.quoted(self.literals)
+                ),
+            },
+            _ => failure(
+                error,
+                &doing,
+                &format!(
+                    "As an administrator of the database: GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}. Or remove \
+                     KEEP_PREVIOUS_PASSWORD from the function's settings.",
+                    self.account.quoted(self.literals)
+                ),
+            ),
+        }
+    }
+}
