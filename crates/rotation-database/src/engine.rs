@@ -122,6 +122,9 @@ pub struct UserCopy<'a> {
     pub turn: &'a str,
     /// The new password of the user whose turn it is.
     pub password: &'a Password,
+    /// Whether a version of the secret shows that the alternate user is the secret's own. When not, an engine that
+    /// finds an alternate user of unclear origin answers [`EngineError::PerhapsUnrelated`].
+    pub is_known_pair: bool,
 }
 
 impl UserCopy<'_> {

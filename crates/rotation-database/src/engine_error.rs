@@ -46,6 +46,14 @@ pub enum EngineError {
         /// What to do.
         remedy: String,
     },
+    /// Two users only look like a pair, as far as the server can tell.
+    #[error("{what}")]
+    PerhapsUnrelated {
+        /// What looks wrong.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The connection broke; whether the statement took effect is unknown, and the next attempt finds out.
     #[error("the connection failed while trying to {doing}: {cause}")]
     Disconnected {
@@ -73,7 +81,7 @@ impl EngineError {
             Self::PasswordRejected { .. } => "PasswordRejected",
             Self::AccountExpired { .. } => "AccountExpired",
             Self::NoSuchUser { .. } => "UserNotFound",
-            Self::NeedsDecision { .. } => "NeedsDecision",
+            Self::NeedsDecision { .. } | Self::PerhapsUnrelated { .. } => "NeedsDecision",
             Self::Disconnected { .. } => "ConnectionFailed",
             Self::Failed { .. } => "StatementFailed",
         }
@@ -84,7 +92,8 @@ impl EngineError {
             Self::PrivilegeMissing { remedy, .. }
             | Self::PasswordRejected { remedy, .. }
             | Self::AccountExpired { remedy, .. }
-            | Self::NeedsDecision { remedy, .. } => remedy.clone(),
+            | Self::NeedsDecision { remedy, .. }
+            | Self::PerhapsUnrelated { remedy, .. } => remedy.clone(),
             Self::NoSuchUser { .. } => "Correct \"username\" in the secret, or create the user.".into(),
             Self::Disconnected { cause, .. } => {
                 format!(

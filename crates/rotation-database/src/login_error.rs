@@ -137,6 +137,8 @@ pub enum LoginError {
     ReadablePassword {
         /// What it asked for.
         asked: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// The server demands something that the driver cannot do.
     #[error("the server demands something that is not supported: {said}")]
@@ -269,9 +271,7 @@ impl LoginError {
             ),
             Self::TlsExpired { .. } => "Renew the server's certificate (RDS: apply the new CA in the instance's settings).".into(),
             Self::Tls { .. } => "Compare the TLS versions and ciphers that the server allows (TLS 1.2 or 1.3 is needed).".into(),
-            Self::ReadablePassword { .. } => "Turn TLS on at the server, or let it ask for SCRAM-SHA-256. If the network is trusted: \
-                \"ssl\": false in the secret."
-                .into(),
+            Self::ReadablePassword { remedy, .. } => (*remedy).into(),
             Self::Unsupported { .. } => "Let the server ask for a password in a supported way.".into(),
             Self::Other { .. } => "Read the server's message, and its log.".into(),
         }

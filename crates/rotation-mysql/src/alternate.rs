@@ -6,14 +6,10 @@
 use rotation_database::{Copied, EngineError, UserCopy};
 
 use crate::account::Account;
-use crate::create_user::{self, CreateUser};
-use crate::grants;
 use crate::native_hash::native_hash;
+use crate::pairs::{Base, Has, Pair};
 use crate::quote::Literals;
-use crate::session::{Session, text};
-
-/// Plugins that this function can log in with.
-const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql_native_password"];
+use crate::session::Session;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
     // So that the server shows names in backticks and reads literals in one way, whatever its own mode.
@@ -24,18 +20,11 @@ pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) ->
     Ok(step.copied)
 }
 
-struct Step<'a> {
-    session: &'a mut Session,
-    copy: &'a UserCopy<'a>,
-    literals: Literals,
+pub(crate) struct Step<'a> {
+    pub(crate) session: &'a mut Session,
+    pub(crate) copy: &'a UserCopy<'a>,
+    pub(crate) literals: Literals,
     copied: Copied,
-}
-
-/// An account of the base user and what is known of it.
-struct Base {
-    account: Account,
-    shown: CreateUser,
-    plugin: String,
 }
 
 impl Step<'_> {
@@ -47,74 +36,31 @@ impl Step<'_> {
                 .run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON")
                 .await;
         }
-        let mut bases = Vec::new();
-        for account in self.accounts(self.copy.base).await? {
-            let shown = self.show(&account).await?;
-            let plugin = supported(&account, &shown)?;
-            bases.push(Base { account, shown, plugin });
-        }
-        if bases.is_empty() {
-            return Err(EngineError::NoSuchUser { user: self.copy.base.to_owned() });
-        }
+        let bases = self.bases().await?;
         let alternates = self.accounts(self.copy.alternate).await?;
-        for base in &bases {
-            let account = self.alternate_of(&base.account);
-            let exists = alternates.contains(&account);
-            if exists || self.copy.is_alternates_turn() {
-                self.in_step(base, &account, exists).await?;
-            }
+        let pairs = self.pairs(&bases, &alternates).await?;
+        let has_counterpart =
+            |alternate: &&Account| bases.iter().any(|base| base.account.host == alternate.host);
+        let left_over: Vec<_> = alternates.iter().filter(|alternate| !has_counterpart(alternate)).collect();
+        if !self.copy.is_known_pair {
+            self.belong_together(&pairs, &left_over).await?;
         }
-        for left_over in alternates
-            .iter()
-            .filter(|alternate| !bases.iter().any(|base| base.account.host == alternate.host))
-        {
-            self.lock(left_over).await?;
+        for pair in &pairs {
+            self.in_step(pair).await?;
+        }
+        for account in left_over {
+            self.lock(account).await?;
         }
         self.set_passwords(&bases).await
     }
 
-    /// All accounts of a user.
-    async fn accounts(&mut self, user: &str) -> Result<Vec<Account>, EngineError> {
-        let roles = if self.session.is_mariadb() { " AND is_role = 'N'" } else { "" };
-        let query = format!(
-            "SELECT CONVERT(Host USING utf8mb4) FROM mysql.user WHERE User = {}{roles} ORDER BY Host",
-            self.literals.quote(user)
-        );
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let rows = self.session.rows_or(&format!("look for the accounts of {user}"), &query, &remedy).await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| text(row, 0))
-            .map(|host| Account { user: user.to_owned(), host })
-            .collect())
-    }
-
-    fn alternate_of(&self, base: &Account) -> Account {
-        Account { user: self.copy.alternate.to_owned(), host: base.host.clone() }
-    }
-
-    async fn show(&mut self, account: &Account) -> Result<CreateUser, EngineError> {
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let query = format!("SHOW CREATE USER {}", account.quoted(self.literals));
-        let rows =
-            self.session.rows_or(&format!("read the attributes of {account}"), &query, &remedy).await?;
-        create_user::parse(&rows.first().and_then(|row| text(row, 0)).unwrap_or_default())
-    }
-
-    async fn show_grants(&mut self, account: &Account) -> Result<grants::Grants, EngineError> {
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let query = format!("SHOW GRANTS FOR {}", account.quoted(self.literals));
-        let rows =
-            self.session.rows_or(&format!("read the privileges of {account}"), &query, &remedy).await?;
-        grants::parse(&rows.iter().filter_map(|row| text(row, 0)).collect::<Vec<_>>())
-    }
-
-    async fn in_step(&mut self, base: &Base, account: &Account, exists: bool) -> Result<(), EngineError> {
+    async fn in_step(&mut self, pair: &Pair<'_>) -> Result<(), EngineError> {
+        let Pair { base, account, wanted, .. } = pair;
         let name = account.quoted(self.literals);
         let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
-        let has = if exists {
-            let has = self.show(account).await?;
-            let clauses = has.clauses_to_become(&base.shown);
+        let made;
+        let has = if let Some(has) = &pair.has {
+            let clauses = has.shown.clauses_to_become(&base.shown);
             if !clauses.is_empty() {
                 let doing = format!("change the attributes of {account}");
                 self.session.run_or(&doing, &format!("ALTER USER {name} {clauses}"), &remedy).await?;
@@ -127,37 +73,31 @@ impl Step<'_> {
             let statement = format!("CREATE USER {name} {identified} {clauses}");
             self.session.run_or(&format!("create {account}"), &statement, &remedy).await?;
             self.copied.created = true;
-            self.show(account).await?
+            made = self.has(account).await?;
+            &made
         };
-        let wanted = self.show_grants(&base.account).await?;
-        let granted = self.show_grants(account).await?;
-        for change in granted.changes_to_become(&wanted) {
+        for change in has.granted.changes_to_become(wanted) {
             let doing = change.statement.replace("{}", &account.to_string());
             let statement = change.statement.replace("{}", &name);
             let remedy = self.administrator(&format!("GRANT {} TO", change.needs), " WITH GRANT OPTION");
             self.session.run_or(&format!("run {doing}"), &statement, &remedy).await?;
             self.copied.changes.push(doing);
         }
-        self.default_roles(base, account, &has, wanted.default_role, granted.default_role).await
+        self.default_roles(pair, has).await
     }
 
-    async fn default_roles(
-        &mut self,
-        base: &Base,
-        account: &Account,
-        has: &CreateUser,
-        wanted: Option<String>,
-        granted: Option<String>,
-    ) -> Result<(), EngineError> {
+    async fn default_roles(&mut self, pair: &Pair<'_>, has: &Has) -> Result<(), EngineError> {
+        let account = &pair.account;
         let name = account.quoted(self.literals);
         let statement = if self.session.is_mariadb() {
-            if wanted == granted {
+            let wanted = &pair.wanted.default_role;
+            if *wanted == has.granted.default_role {
                 return Ok(());
             }
             format!("SET DEFAULT ROLE {} FOR {name}", wanted.as_deref().unwrap_or("NONE"))
         } else {
-            let wanted = &base.shown.default_roles;
-            if *wanted == has.default_roles {
+            let wanted = &pair.base.shown.default_roles;
+            if *wanted == has.shown.default_roles {
                 return Ok(());
             }
             format!("ALTER USER {name} DEFAULT ROLE {}", if wanted.is_empty() { "NONE" } else { wanted })
@@ -225,28 +165,10 @@ impl Step<'_> {
     }
 
     /// What an administrator runs for the master.
-    fn administrator(&self, grant: &str, with: &str) -> String {
+    pub(crate) fn administrator(&self, grant: &str, with: &str) -> String {
         format!(
             "As an administrator of the database: {grant} {}@'HOST'{with}.",
             self.literals.quote(self.copy.master)
         )
-    }
-}
-
-/// The plugin of an account, if this function can log in with it.
-fn supported(account: &Account, shown: &CreateUser) -> Result<String, EngineError> {
-    match shown.plugins.iter().find(|plugin| SUPPORTED.contains(&plugin.as_str())) {
-        Some(plugin) => Ok(plugin.clone()),
-        None => Err(EngineError::NeedsDecision {
-            what: format!(
-                "{account} logs in by {}, which this function cannot do",
-                if shown.plugins.is_empty() {
-                    "no plugin that is shown".to_owned()
-                } else {
-                    shown.plugins.join(", ")
-                }
-            ),
-            remedy: format!("Change the account to one of {}.", SUPPORTED.join(", ")),
-        }),
     }
 }

@@ -26,6 +26,13 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
                 server's policy (SHOW VARIABLES LIKE 'validate_password%')."
                 .into(),
         },
+        // The sandbox of an expired password, where a server lets one log in.
+        1820 => EngineError::AccountExpired {
+            said,
+            remedy: "As an administrator of the database: ALTER USER … PASSWORD EXPIRE NEVER, with a new password, and \
+                store that password in the secret."
+                .into(),
+        },
         3638 => EngineError::PasswordRejected {
             said,
             remedy: "The password was used before: start another rotation, which makes another password.".into(),

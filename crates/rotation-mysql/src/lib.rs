@@ -9,6 +9,7 @@ mod grants;
 mod login;
 mod native_hash;
 mod own_password;
+mod pairs;
 mod quote;
 mod session;
 mod tokens;

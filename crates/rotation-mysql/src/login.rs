@@ -8,6 +8,8 @@ use crate::quote::Literals;
 use crate::session::Session;
 use crate::watch::LoginWatch;
 
+const USE_TLS: &str = "Turn TLS on at the server, and set \"ssl\": true in the secret.";
+
 /// One attempt.
 pub(crate) async fn log_in(login: &Login<'_>, is_mariadb: bool) -> Result<Session, LoginError> {
     let mut options = MySqlConnectOptions::new()
@@ -40,7 +42,7 @@ pub(crate) async fn log_in(login: &Login<'_>, is_mariadb: bool) -> Result<Sessio
     match options.socket(wire.folder().join("mysql")).connect().await {
         Ok(connection) => Ok(Session::new(connection, is_mariadb)),
         Err(error) => match wire.refused() {
-            Some(asked) => Err(LoginError::ReadablePassword { asked }),
+            Some(asked) => Err(LoginError::ReadablePassword { asked, remedy: USE_TLS }),
             None => Err(failure(&error, login)),
         },
     }
@@ -58,7 +60,11 @@ fn failure(error: &sqlx::Error, login: &Login<'_>) -> LoginError {
         sqlx::Error::Io(error) => LoginError::from_io(error),
         // Full authentication without TLS: the password under an RSA key that nobody vouches for.
         sqlx::Error::Configuration(error) if error.to_string().contains("RSA") => {
-            LoginError::ReadablePassword { asked: "a password encrypted with a key of its own" }
+            LoginError::ReadablePassword {
+                asked: "the password under a key of its own (caching_sha2_password with an empty cache, or \
+                    sha256_password), and anybody could hand out such a key",
+                remedy: USE_TLS,
+            }
         }
         sqlx::Error::Protocol(text) if text.contains("plugin") => {
             LoginError::Unsupported { said: said(text) }
@@ -88,7 +94,7 @@ fn refusal(error: &MySqlDatabaseError, login: &Login<'_>) -> LoginError {
                 "ALTER USER {user}@'HOST' ACCOUNT UNLOCK (too many failed logins; or wait)"
             )),
         },
-        4166 => LoginError::Locked {
+        4150 => LoginError::Locked {
             said,
             remedy: administrator(
                 "FLUSH PRIVILEGES (max_password_errors was reached), or ALTER USER with a new password",

@@ -37,7 +37,11 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     match options.connect().await {
         Ok(connection) => Ok(Session::new(connection, Origin::of(login))),
         Err(error) => match wire.refused() {
-            Some(asked) => Err(LoginError::ReadablePassword { asked }),
+            Some(asked) => Err(LoginError::ReadablePassword {
+                asked,
+                remedy: "Turn TLS on at the server, or let it ask for SCRAM-SHA-256. If the network is trusted: \
+                    \"ssl\": false in the secret.",
+            }),
             None => Err(failure(&error, login)),
         },
     }

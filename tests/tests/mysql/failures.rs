@@ -6,15 +6,21 @@ use serde_json::json;
 
 crate::on_both! {
     refusals_that_no_password_mends_end_the_search_at_once
+    an_account_that_too_many_failed_logins_have_locked
+    a_server_that_lets_nobody_in_says_why
+    a_password_that_the_server_s_policy_refuses
     a_master_without_the_privilege_is_told_which
     a_plugin_that_is_not_supported_is_named
     an_impostor_gets_no_readable_password
 }
 
 async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(target: Target<W>) -> Result<()> {
+    let missing = json!({"dbname": "no_such_database"});
     let rows = [
         ("ALTER USER {user} ACCOUNT LOCK", json!({}), "AccountLocked", "ACCOUNT UNLOCK"),
-        ("DO 1", json!({"dbname": "no_such_database"}), "DatabaseAccessDenied", "no_such_database"),
+        ("DO 1", missing.clone(), "DatabaseAccessDenied", "no_such_database"),
+        ("GRANT SELECT ON *.* TO {user}", missing, "DatabaseNotFound", "no_such_database"),
+        ("ALTER USER {user} PASSWORD EXPIRE", json!({}), "AccountExpired", "PASSWORD EXPIRE NEVER"),
         ("ALTER USER {user} WITH MAX_CONNECTIONS_PER_HOUR 1", json!({}), "TooManyConnections", "limit"),
     ];
     for (statement, change, error_type, part) in rows {
@@ -27,6 +33,94 @@ async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(target
         scene.expect(&scene.function("single-user"), error_type, part).await?;
     }
     Ok(())
+}
+
+/// `FAILED_LOGIN_ATTEMPTS` and `max_password_errors`.
+async fn an_account_that_too_many_failed_logins_have_locked<W: Which>(target: Target<W>) -> Result<()> {
+    let mut options = rotation_tests::mysql::options()?;
+    if W::ENGINE == "mariadb" {
+        options.arguments = vec!["--max-password-errors=1".into()];
+    }
+    let Some((_server, strict)) = target.another(options).await? else { return Ok(()) };
+    let scene = Scene::new(&strict).await?;
+    let part = if W::ENGINE == "mariadb" {
+        "FLUSH PRIVILEGES"
+    } else {
+        let lock = "FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME UNBOUNDED";
+        sql(&mut strict.admin().await?, &format!("ALTER USER {} {lock}", account(&scene.user))).await?;
+        "ACCOUNT UNLOCK"
+    };
+    let mut wrong = scene.value("AWSCURRENT")?;
+    wrong["password"] = "a-wrong-password".into();
+    ensure!(scene.log_in_with(&wrong).await.is_err());
+    scene.expect(&scene.function("single-user"), "AccountLocked", part).await?;
+    Ok(())
+}
+
+/// What a server says instead of a greeting: an error packet, without an SQL state.
+async fn a_server_that_lets_nobody_in_says_why<W: Which>(target: Target<W>) -> Result<()> {
+    for (number, words, error_type, part) in [
+        (1040_u16, "Too many connections", "TooManyConnections", "connection limit"),
+        (1129, "Host 'x' is blocked because of many connection errors", "ClientRejected", "FLUSH HOSTS"),
+        (1130, "Host 'x' is not allowed to connect to this server", "ClientRejected", "CREATE USER"),
+        (1053, "Server shutdown in progress", "DatabaseNotReady", ""),
+    ] {
+        let packet = packet(0, &[&[0xff], &number.to_le_bytes()[..], words.as_bytes()].concat());
+        let (port, _) = greeter(packet, Vec::new()).await?;
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"host": "127.0.0.1", "port": port}))?;
+        let error = scene.expect(&scene.function("single-user"), error_type, part).await?;
+        assert!(error.message.contains(words), "{}", error.message);
+    }
+    Ok(())
+}
+
+/// A policy that looks at passwords; one that wants to see what we do not show is told so as well.
+async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>) -> Result<()> {
+    let mut options = rotation_tests::mysql::options()?;
+    if W::ENGINE == "mariadb" {
+        options.arguments = vec!["--strict-password-validation=OFF".into()];
+    }
+    let Some((_server, strict)) = target.another(options).await? else { return Ok(()) };
+    let scene = Scene::new(&strict).await?;
+    let mut admin = strict.admin().await?;
+    if W::ENGINE == "mariadb" {
+        sql(&mut admin, "INSTALL SONAME 'simple_password_check'").await?;
+        // A hash cannot be looked into: it passes, unless the server insists.
+        scene.rotate(&scene.function("single-user")).await?;
+        sql(&mut admin, "SET GLOBAL strict_password_validation = ON").await?;
+        for strategy in ["single-user", "master-user"] {
+            let scene = scene_despite(&mut admin, &strict).await?;
+            let function = scene.function(strategy);
+            scene.expect(&function, "PasswordRejected", "strict_password_validation = OFF").await?;
+            scene.log_in().await?;
+        }
+        return Ok(());
+    }
+    if sql(&mut admin, "INSTALL COMPONENT 'file://component_validate_password'").await.is_err() {
+        println!("skipped: the server has no validate_password");
+        return Ok(());
+    }
+    sql(&mut admin, "SET GLOBAL validate_password.length = 100").await?;
+    for strategy in ["single-user", "master-user"] {
+        scene.expect(&scene.function(strategy), "PasswordRejected", "PASSWORD_LENGTH").await?;
+        let token = scene.version("AWSPENDING")?.context("no pending version")?;
+        let remove =
+            json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+        scene.service.perform("UpdateSecretVersionStage", &remove)?;
+        scene.log_in().await?;
+    }
+    let function = scene.program("single-user").env("PASSWORD_LENGTH", "100").into();
+    scene.rotate(&function).await?;
+    Ok(())
+}
+
+/// A scene on a server that takes no hashes, made while it does.
+async fn scene_despite<W: Which>(admin: &mut sqlx::MySqlConnection, target: &Target<W>) -> Result<Scene<W>> {
+    sql(admin, "SET GLOBAL strict_password_validation = OFF").await?;
+    let scene = Scene::new(target).await?;
+    sql(admin, "SET GLOBAL strict_password_validation = ON").await?;
+    Ok(scene)
 }
 
 async fn a_master_without_the_privilege_is_told_which<W: Which>(target: Target<W>) -> Result<()> {
@@ -81,10 +175,6 @@ async fn a_plugin_that_is_not_supported_is_named<W: Which>(target: Target<W>) ->
 
 /// Greets without TLS, and asks for the password in clear text: at once, or by a switch.
 async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> Result<()> {
-    let packet = |sequence: u8, payload: &[u8]| -> Vec<u8> {
-        let length = u32::try_from(payload.len()).unwrap_or(0).to_le_bytes();
-        [&length[..3], &[sequence], payload].concat()
-    };
     // Protocol 10, no CLIENT_SSL (0x0800), CLIENT_PLUGIN_AUTH (0x0008 of the upper half).
     let greeting = |plugin: &[u8]| {
         let body = [
@@ -121,6 +211,12 @@ async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> R
         }
     }
     Ok(())
+}
+
+/// A packet of the protocol.
+fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or(0).to_le_bytes();
+    [&length[..3], &[sequence], payload].concat()
 }
 
 /// A server speaks first: it greets, and answers once.

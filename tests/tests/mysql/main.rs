@@ -20,6 +20,7 @@ pub(crate) use on_both;
 
 mod failures;
 mod logs;
+mod plugins;
 mod privileges;
 mod settings;
 mod two_passwords;

@@ -1,13 +1,15 @@
 //! The alternate user follows the base user: every account of it, with all that it may and must.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::mysql::Kind;
-use rotation_tests::mysql::{Scene, Target, Which, account, account_at, sql};
+use rotation_tests::mysql::{MySql, Scene, Target, Which, account, account_at, on_each, sql};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
 crate::on_both! {
     the_alternate_user_has_what_the_base_user_has_and_nothing_more
     every_account_of_the_base_user_gets_its_counterpart
+    unrelated_users_are_not_touched
+    a_clone_that_another_tool_has_made_is_taken_over
 }
 
 /// What the server shows of a user, with the user's name taken out.
@@ -172,4 +174,81 @@ async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(target: T
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
     ensure!(set.contains("is locked") && set.contains("10.0.%"), "{set}");
     Ok(())
+}
+
+/// Two users whose names look like a pair, and which are none.
+async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<()> {
+    for (host, grant) in [("%", "INSERT"), ("10.0.%", "SELECT")] {
+        let scene = Scene::new(&target).await?;
+        let mut admin = target.admin().await?;
+        let clone = account_at(&scene.alternate(), host);
+        target.make_account(&mut admin, &clone, "the-password-of-somebody-else").await?;
+        sql(&mut admin, &format!("GRANT {grant} ON {}.* TO {clone}", scene.database)).await?;
+        let before = shown(&mut admin, &scene.alternate(), host).await?;
+        let hash = password_hash(&mut admin, &scene.alternate(), host).await?;
+        let function = scene.function("master-user");
+        let error = scene.expect(&function, "NeedsDecision", "may belong to different people").await?;
+        assert!(error.message.contains("ACCOUNT LOCK"), "{}", error.message);
+        assert_eq!(shown(&mut admin, &scene.alternate(), host).await?, before);
+        assert_eq!(password_hash(&mut admin, &scene.alternate(), host).await?, hash);
+        scene.log_in().await?;
+
+        // What the message says is enough.
+        sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
+        let token = scene.version("AWSPENDING")?.context("no pending version")?;
+        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        scene.log_in().await?;
+        scene.rotate(&function).await?;
+        let expected = shown(&mut admin, &scene.user, "%").await?;
+        assert_eq!(shown(&mut admin, &scene.alternate(), "%").await?, expected);
+    }
+    Ok(())
+}
+
+async fn password_hash(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Vec<u8>> {
+    let query =
+        "SELECT CONVERT(authentication_string USING binary) FROM mysql.user WHERE User = ? AND Host = ?";
+    Ok(sqlx::query_scalar(query).bind(user).bind(host).fetch_one(admin).await?)
+}
+
+async fn a_clone_that_another_tool_has_made_is_taken_over<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let mut admin = target.admin().await?;
+    let clone = account(&scene.alternate());
+    target.make_account(&mut admin, &clone, "the-password-of-the-other-tool").await?;
+    sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {clone}", scene.database)).await?;
+    scene.rotate(&scene.function("master-user")).await?;
+    scene.log_in().await?;
+    Ok(())
+}
+
+/// What was taken away in one database stays taken away for the alternate user.
+#[tokio::test]
+async fn partial_revokes_are_copied() {
+    on_each::<MySql, _>(|target| async move {
+        let mut options = rotation_tests::mysql::options()?;
+        options.arguments = vec!["--partial-revokes=ON".into()];
+        let Some((_server, partial)) = target.another(options).await? else { return Ok(()) };
+        let scene = Scene::new(&partial).await?;
+        let mut admin = partial.admin().await?;
+        let (user, master) = (account(&scene.user), account(&scene.master));
+        sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION")).await?;
+        sql(&mut admin, &format!("GRANT SELECT, INSERT ON *.* TO {user}")).await?;
+        sql(&mut admin, &format!("CREATE DATABASE hidden_{}", scene.database)).await?;
+        let function = scene.function("master-user");
+        for statement in [
+            format!("REVOKE SELECT ON hidden_{}.* FROM {user}", scene.database),
+            format!("REVOKE INSERT ON mysql.* FROM {user}"),
+            format!("GRANT SELECT ON hidden_{}.* TO {user}", scene.database),
+        ] {
+            sql(&mut admin, &statement).await?;
+            scene.rotate(&function).await?;
+            scene.log_in().await?;
+            let base = shown(&mut admin, &scene.user, "%").await?;
+            ensure!(base.iter().any(|line| line.starts_with("REVOKE ")), "{base:?}");
+            assert_eq!(shown(&mut admin, &scene.alternate(), "%").await?, base, "{statement}");
+        }
+        Ok(())
+    })
+    .await;
 }

@@ -4,6 +4,7 @@ use rotation::{Context, Done, Result, Versions};
 
 use crate::connect;
 use crate::engine::{Copied, Engine, Login, UserCopy};
+use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
 use crate::login_error::LoginError;
 use crate::master::Master;
@@ -42,7 +43,7 @@ pub(crate) async fn set<E: Engine>(
         }
     }
     let master = Master::fetch(cx, &current, E::SPEC).await?;
-    by_master(rotator, cx, &master, &pair, &pending).await
+    by_master(rotator, cx, &master, &pair, &current, &pending).await
 }
 
 /// The current password is refused: the rotation can still go on when an earlier attempt has finished the step.
@@ -85,6 +86,7 @@ async fn by_master<E: Engine>(
     cx: &Context<'_>,
     master: &Master,
     pair: &UserPair,
+    current: &DatabaseSecret,
     pending: &DatabaseSecret,
 ) -> Result<Done> {
     let credential = &master.secret;
@@ -110,19 +112,37 @@ async fn by_master<E: Engine>(
         "bringing {} in step with {} and setting the password of {turn}",
         pair.alternate, pair.base
     ));
-    let copy = UserCopy {
+    let mut copy = UserCopy {
         master: &credential.username,
         base: &pair.base,
         alternate: &pair.alternate,
         turn,
         password: &pending.password,
+        is_known_pair: current.username == pair.alternate,
     };
-    let copied = rotator.engine.copy_user(&mut session, &copy).await;
+    let mut copied = rotator.engine.copy_user(&mut session, &copy).await;
+    if matches!(copied, Err(EngineError::PerhapsUnrelated { .. }))
+        && was_current(rotator, cx, pending).await?
+    {
+        copy.is_known_pair = true;
+        copied = rotator.engine.copy_user(&mut session, &copy).await;
+    }
     rotator.engine.log_out(session).await;
     match copied {
         Ok(copied) => Ok(describe(&copied, pair, turn)),
         Err(cause) => Err(rotator.statement(pending, &credential.username, cause).into()),
     }
+}
+
+/// Whether the previous version was of the user whose turn it is.
+async fn was_current<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    pending: &DatabaseSecret,
+) -> Result<bool> {
+    let Some(value) = cx.previous().await? else { return Ok(false) };
+    let previous = rotator.parse(&value, "AWSPREVIOUS");
+    Ok(previous.is_ok_and(|previous| previous.username == pending.username && previous.same_server(pending)))
 }
 
 fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {

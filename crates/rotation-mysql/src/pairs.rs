@@ -1,0 +1,172 @@
+//! The accounts of both users, as they are: what belongs together, and what only looks like it.
+
+use rotation_database::EngineError;
+
+use crate::account::Account;
+use crate::alternate::Step;
+use crate::create_user::{self, CreateUser};
+use crate::grants::{self, Grants};
+use crate::session::text;
+
+/// Plugins that this function can log in with.
+const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql_native_password"];
+
+/// An account of the base user and what is known of it.
+pub(crate) struct Base {
+    pub(crate) account: Account,
+    pub(crate) shown: CreateUser,
+    pub(crate) plugin: String,
+}
+
+/// An account of the base user, and the alternate one that stands or is to stand beside it.
+pub(crate) struct Pair<'a> {
+    pub(crate) base: &'a Base,
+    pub(crate) wanted: Grants,
+    pub(crate) account: Account,
+    pub(crate) has: Option<Has>,
+}
+
+/// What an alternate account is now.
+pub(crate) struct Has {
+    pub(crate) shown: CreateUser,
+    pub(crate) granted: Grants,
+}
+
+impl Step<'_> {
+    /// The accounts of the base user.
+    pub(crate) async fn bases(&mut self) -> Result<Vec<Base>, EngineError> {
+        let mut bases = Vec::new();
+        for account in self.accounts(self.copy.base).await? {
+            let shown = self.show(&account).await?;
+            let plugin = supported(&account, &shown)?;
+            bases.push(Base { account, shown, plugin });
+        }
+        if bases.is_empty() {
+            return Err(EngineError::NoSuchUser { user: self.copy.base.to_owned() });
+        }
+        Ok(bases)
+    }
+
+    /// Each account of the base user with its counterpart, where that exists or is to be made.
+    pub(crate) async fn pairs<'b>(
+        &mut self,
+        bases: &'b [Base],
+        alternates: &[Account],
+    ) -> Result<Vec<Pair<'b>>, EngineError> {
+        let mut pairs = Vec::new();
+        for base in bases {
+            let account = self.alternate_of(&base.account);
+            let exists = alternates.contains(&account);
+            if exists || self.copy.is_alternates_turn() {
+                let wanted = self.show_grants(&base.account).await?;
+                let has = if exists { Some(self.has(&account).await?) } else { None };
+                pairs.push(Pair { base, wanted, account, has });
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// What an account is now.
+    pub(crate) async fn has(&mut self, account: &Account) -> Result<Has, EngineError> {
+        Ok(Has { shown: self.show(account).await?, granted: self.show_grants(account).await? })
+    }
+
+    /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
+    ///
+    /// An alternate account that this made is locked or may do exactly what its base account may.
+    pub(crate) async fn belong_together(
+        &mut self,
+        pairs: &[Pair<'_>],
+        left_over: &[&Account],
+    ) -> Result<(), EngineError> {
+        for pair in pairs {
+            if let Some(has) = &pair.has
+                && !has.shown.locked
+                && let Some(change) = has.granted.changes_to_become(&pair.wanted).first()
+            {
+                let difference = format!(
+                    "what differs first: {}",
+                    change.statement.replace("{}", &pair.account.to_string())
+                );
+                return Err(self.perhaps_unrelated(&pair.account, &difference));
+            }
+        }
+        for account in left_over {
+            if !self.show(account).await?.locked {
+                let difference = format!("{} has no account for that host", self.copy.base);
+                return Err(self.perhaps_unrelated(account, &difference));
+            }
+        }
+        Ok(())
+    }
+
+    fn perhaps_unrelated(&self, account: &Account, difference: &str) -> EngineError {
+        let (base, alternate) = (self.copy.base, self.copy.alternate);
+        EngineError::PerhapsUnrelated {
+            what: format!(
+                "there are users {base} and {alternate}, and {account} may not do just what {base} may ({difference}): \
+                 they may belong to different people"
+            ),
+            remedy: format!(
+                "If {alternate} is meant to be the second user of {base}, say so as an administrator of the database: \
+                 ALTER USER {} ACCOUNT LOCK; the next attempt brings it in step and unlocks it. Otherwise rename one of \
+                 them.",
+                account.quoted(self.literals)
+            ),
+        }
+    }
+
+    /// All accounts of a user.
+    pub(crate) async fn accounts(&mut self, user: &str) -> Result<Vec<Account>, EngineError> {
+        let roles = if self.session.is_mariadb() { " AND is_role = 'N'" } else { "" };
+        let query = format!(
+            "SELECT CONVERT(Host USING utf8mb4) FROM mysql.user WHERE User = {}{roles} ORDER BY Host",
+            self.literals.quote(user)
+        );
+        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
+        let rows = self.session.rows_or(&format!("look for the accounts of {user}"), &query, &remedy).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| text(row, 0))
+            .map(|host| Account { user: user.to_owned(), host })
+            .collect())
+    }
+
+    pub(crate) fn alternate_of(&self, base: &Account) -> Account {
+        Account { user: self.copy.alternate.to_owned(), host: base.host.clone() }
+    }
+
+    pub(crate) async fn show(&mut self, account: &Account) -> Result<CreateUser, EngineError> {
+        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
+        let query = format!("SHOW CREATE USER {}", account.quoted(self.literals));
+        let rows =
+            self.session.rows_or(&format!("read the attributes of {account}"), &query, &remedy).await?;
+        create_user::parse(&rows.first().and_then(|row| text(row, 0)).unwrap_or_default())
+    }
+
+    pub(crate) async fn show_grants(&mut self, account: &Account) -> Result<Grants, EngineError> {
+        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
+        let query = format!("SHOW GRANTS FOR {}", account.quoted(self.literals));
+        let rows =
+            self.session.rows_or(&format!("read the privileges of {account}"), &query, &remedy).await?;
+        grants::parse(&rows.iter().filter_map(|row| text(row, 0)).collect::<Vec<_>>())
+    }
+}
+
+/// The plugin of an account, if this function can log in with it.
+fn supported(account: &Account, shown: &CreateUser) -> Result<String, EngineError> {
+    match shown.plugins.iter().find(|plugin| SUPPORTED.contains(&plugin.as_str())) {
+        Some(plugin) => Ok(plugin.clone()),
+        None => Err(EngineError::NeedsDecision {
+            what: format!(
+                "{account} logs in by {}, which this function cannot do",
+                if shown.plugins.is_empty() {
+                    "no plugin that is shown".to_owned()
+                } else {
+                    shown.plugins.join(", ")
+                }
+            ),
+            remedy: format!("Change the account to one of {}.", SUPPORTED.join(", ")),
+        }),
+    }
+}
