@@ -60,6 +60,10 @@ esac
 case $target in
 lint | test) python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv" ;;
 esac
+if [ "$target" = test ]; then
+    # For the example that rotates a Redis user.
+    command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing="$missing redis-server redis-tools"
+fi
 if own mariadb "${MARIADB_TEST_URL:-}"; then
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
 fi

@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod mysql;
 pub mod postgres;
+pub mod redis;
 pub mod relay;
 pub mod scene;
 pub mod server;

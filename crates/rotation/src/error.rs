@@ -17,6 +17,33 @@ pub trait Cause: fmt::Display + fmt::Debug + Send + Sync + 'static {
     fn remedy(&self) -> String;
 }
 
+/// A ready-made [`Cause`], for a rotator with few of them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Failure {
+    error_type: &'static str,
+    what: String,
+    remedy: String,
+}
+
+impl Failure {
+    /// `error_type` is a stable identifier to alarm on, `what` says what happened (it must hold no secret), `remedy`
+    /// the next thing to do.
+    pub fn new(error_type: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { error_type, what: what.into(), remedy: remedy.into() }
+    }
+}
+
+impl Cause for Failure {
+    fn error_type(&self) -> &'static str {
+        self.error_type
+    }
+
+    fn remedy(&self) -> String {
+        self.remedy.clone()
+    }
+}
+
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

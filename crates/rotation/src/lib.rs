@@ -26,7 +26,7 @@ mod staging;
 mod steps;
 
 pub use context::Context;
-pub use error::{Cause, Error, Result};
+pub use error::{Cause, Error, Failure, Result};
 pub use event::{Event, RotationToken, Step, VersionId};
 pub use manager::Manager;
 pub use password::PasswordSettings;

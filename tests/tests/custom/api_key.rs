@@ -1,0 +1,152 @@
+//! The key of an HTTP service with two live keys.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use rotation_local::When;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::Scene;
+
+/// Id → key.
+type Keys = Arc<Mutex<BTreeMap<String, String>>>;
+
+/// The service of the example: two live keys an account, each shown once.
+struct KeyService {
+    url: String,
+    keys: Keys,
+}
+
+fn let_in(keys: &Keys, headers: &HeaderMap) -> Result<(), StatusCode> {
+    let given = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+    keys.values().any(|key| key == given).then_some(()).ok_or(StatusCode::UNAUTHORIZED)
+}
+
+async fn list(State(keys): State<Keys>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    let_in(&keys, &headers)?;
+    let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(Json(keys.keys().map(|id| json!({"id": id})).collect()))
+}
+
+async fn issue(State(keys): State<Keys>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    let_in(&keys, &headers)?;
+    let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+    if keys.len() >= 2 {
+        return Err(StatusCode::CONFLICT);
+    }
+    let (id, key) = (Uuid::new_v4().to_string(), format!("key-{}", Uuid::new_v4().simple()));
+    keys.insert(id.clone(), key.clone());
+    Ok(Json(json!({"id": id, "key": key})))
+}
+
+async fn revoke(State(keys): State<Keys>, headers: HeaderMap, Path(id): Path<String>) -> StatusCode {
+    match let_in(&keys, &headers) {
+        Err(status) => status,
+        Ok(()) => match keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
+            Some(_) => StatusCode::NO_CONTENT,
+            None => StatusCode::NOT_FOUND,
+        },
+    }
+}
+
+async fn account(State(keys): State<Keys>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    let_in(&keys, &headers).map(|()| Json(json!({"plan": "free"})))
+}
+
+impl KeyService {
+    async fn start() -> Result<Self> {
+        let keys = Keys::default();
+        let router = Router::new()
+            .route("/keys", get(list).post(issue))
+            .route("/keys/{id}", delete(revoke))
+            .route("/account", get(account))
+            .with_state(Arc::clone(&keys));
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self { url, keys })
+    }
+
+    /// A secret with a key of its own.
+    fn secret(&self) -> Value {
+        let key = format!("key-{}", Uuid::new_v4().simple());
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert("by-hand".into(), key.clone());
+        json!({"url": self.url, "key_id": "by-hand", "key": key, "owner": "the tests"})
+    }
+
+    fn accepts(&self, value: &Value) -> bool {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.get(value["key_id"].as_str().unwrap_or_default()).map(String::as_str) == value["key"].as_str()
+    }
+
+    fn live(&self) -> usize {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_issued_tested_and_the_older_revoked() -> Result<()> {
+    let api = KeyService::start().await?;
+    let secret = api.secret();
+    let scene = Scene::new("api_key", &secret).await?;
+    for _ in 0..3 {
+        let before = scene.value("AWSCURRENT")?;
+        let after = scene.rotate().await?;
+        ensure!(api.accepts(&after) && !api.accepts(&before) && api.live() == 1, "{} live", api.live());
+        assert_eq!(after["owner"], "the tests");
+        for value in [&before, &after] {
+            scene.search(value["key"].as_str().context("no key")?)?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn whatever_call_fails_a_retry_ends_with_one_key_that_works() -> Result<()> {
+    for when in [When::Before, When::After] {
+        for point in 0.. {
+            let api = KeyService::start().await?;
+            let scene = Scene::new("api_key", &api.secret()).await?;
+            let more = scene.fail_and_retry(point, when).await?;
+            let current = scene.value("AWSCURRENT")?;
+            ensure!(api.accepts(&current), "{when:?} call {point}: the current key is refused");
+            ensure!(api.live() == 1, "{when:?} call {point}: {} live keys", api.live());
+            if !more {
+                ensure!(point >= 10, "only {point} calls");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn failures_are_told_apart() -> Result<()> {
+    let api = KeyService::start().await?;
+    let good = api.secret();
+    for (change, error_type) in [
+        (json!({"key": "key-that-nobody-issued"}), "KeyRefused"),
+        (json!({"url": "http://127.0.0.1:9"}), "ServiceUnreachable"),
+        (json!({"key": 7}), "SecretMalformed"),
+    ] {
+        let mut secret = good.clone();
+        for (name, value) in change.as_object().into_iter().flatten() {
+            secret[name] = value.clone();
+        }
+        let scene = Scene::new("api_key", &secret).await?;
+        let error = scene.attempt(&scene.stage()?).await.failed.context("it has succeeded")?;
+        assert_eq!(error.error_type, error_type, "{}", error.message);
+        ensure!(error.message.contains("What to do: "), "{}", error.message);
+        ensure!(!error.message.contains(good["key"].as_str().unwrap_or_default()), "{}", error.message);
+        assert!(api.accepts(&good));
+    }
+    Ok(())
+}

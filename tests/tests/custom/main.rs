@@ -1,0 +1,91 @@
+//! The examples of `crates/rotation/examples`, as functions, against what they rotate.
+
+mod api_key;
+mod redis_acl;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rotation_local::{
+    Attempt, Fault, Function, Program, Rotation, Service, ServiceError, When, rotate_secret,
+};
+use rotation_tests::binary;
+use rotation_tests::scene::SECRET_ARN;
+use serde_json::{Value, json};
+
+/// A secret, and the function that rotates it.
+struct Scene {
+    service: Service,
+    function: Function,
+    log: Arc<Mutex<String>>,
+}
+
+impl Scene {
+    async fn new(example: &str, secret: &Value) -> Result<Self> {
+        let service = Service::start(0).await?;
+        service.put_secret("test/secret", SECRET_ARN, &secret.to_string())?;
+        let log = Arc::<Mutex<String>>::default();
+        let lines = Arc::clone(&log);
+        let function = Program::new(binary(&format!("examples/{example}")))
+            .env("SECRETS_MANAGER_ENDPOINT", service.endpoint())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
+            .log(move |line| {
+                lines.lock().unwrap_or_else(PoisonError::into_inner).push_str(&format!("{line}\n"));
+            })
+            .into();
+        Ok(Self { service, function, log })
+    }
+
+    fn stage(&self) -> Result<String> {
+        let request = json!({"SecretId": SECRET_ARN, "RotationLambdaARN": "arn:aws:lambda:test"});
+        let staged = self.service.perform("RotateSecret", &request)?;
+        Ok(staged["VersionId"].as_str().context("no version")?.to_owned())
+    }
+
+    async fn attempt(&self, token: &str) -> Rotation {
+        let attempts = Attempt { most: 1, pause: Duration::ZERO };
+        rotate_secret(&self.service, &self.function, SECRET_ARN, token, attempts, &mut ()).await
+    }
+
+    async fn rotate(&self) -> Result<Value> {
+        let rotation = self.attempt(&self.stage()?).await;
+        ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+        self.value("AWSCURRENT")
+    }
+
+    fn value(&self, label: &str) -> Result<Value> {
+        let request = json!({"SecretId": SECRET_ARN, "VersionStage": label});
+        let answer = self.service.perform("GetSecretValue", &request)?;
+        Ok(serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?)
+    }
+
+    /// Fails the n-th call of Secrets Manager, before or after its effect; then a retry. `false` when there is none.
+    async fn fail_and_retry(&self, point: usize, when: When) -> Result<bool> {
+        let token = self.stage()?;
+        self.service.forget_calls();
+        self.service.set_fault(move |number, _, asked| {
+            (number == point && asked == when)
+                .then(|| Fault::Refuse(ServiceError::new("InvalidRequestException", "a fault of this test")))
+        });
+        let first = self.attempt(&token).await;
+        self.service.clear_fault();
+        if first.failed.is_none() && self.service.calls().len() <= point {
+            return Ok(false);
+        }
+        let second = self.attempt(&token).await;
+        ensure!(second.failed.is_none(), "{when:?} call {point}: {:?}", second.failed);
+        Ok(true)
+    }
+
+    /// Searches what the function has written.
+    fn search(&self, secret: &str) -> Result<()> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        ensure!(log.contains("createSecret"), "nothing was logged: {log}");
+        ensure!(!log.contains(secret), "a secret stands in the log");
+        Ok(())
+    }
+}
