@@ -328,6 +328,33 @@ impl<W: Which> AnyServer for Target<W> {
         sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON {database}.* TO {master} WITH GRANT OPTION")).await
     }
 
+    /// Two more accounts, one of them locked; a role by default; on MySQL a password history.
+    async fn enrich(&self, made: &Made<'_>) -> Result<()> {
+        let (user, master, database) = (account(made.user), account(made.master), identifier(made.database));
+        let role = identifier(&format!("r_{}", &made.user[made.user.len().saturating_sub(20)..]));
+        let mut admin = self.admin().await?;
+        for host in ["192.0.2.1", "192.0.2.2"] {
+            self.make_account(&mut admin, &account_at(made.user, host), made.password).await?;
+        }
+        for statement in [
+            format!("ALTER USER {} ACCOUNT LOCK", account_at(made.user, "192.0.2.2")),
+            format!("CREATE ROLE {role}"),
+            format!("GRANT INSERT ON {database}.* TO {role}"),
+            format!("GRANT {role} TO {user}"),
+            format!("GRANT {role} TO {master} WITH ADMIN OPTION"),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        let more = match W::KIND {
+            Kind::MySql => {
+                sql(&mut admin, &format!("ALTER USER {user} PASSWORD HISTORY 5")).await?;
+                format!("ALTER USER {user} DEFAULT ROLE {role}")
+            }
+            Kind::MariaDb => format!("SET DEFAULT ROLE {role} FOR {user}"),
+        };
+        sql(&mut admin, &more).await
+    }
+
     async fn connect(&self, user: &str, password: &str, database: &str) -> Result<MySqlConnection> {
         let at = &self.address;
         Ok(connect(&at.host, at.port, at.authority.as_deref(), user, password, Some(database)).await?)

@@ -289,6 +289,21 @@ impl AnyServer for Target {
         Ok(())
     }
 
+    async fn enrich(&self, made: &Made<'_>) -> Result<()> {
+        let user = identifier(made.user);
+        let group = identifier(&format!("group_of_{}", made.user));
+        let mut admin = self.admin("postgres").await?;
+        for statement in [
+            format!("CREATE ROLE {group}"),
+            format!("GRANT {group} TO {user}"),
+            format!("ALTER ROLE {user} CONNECTION LIMIT 50"),
+            format!("ALTER ROLE {user} SET work_mem = '8MB'"),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        Ok(())
+    }
+
     async fn connect(&self, user: &str, password: &str, database: &str) -> Result<PgConnection> {
         Ok(self.log_in(user, password, database).await?)
     }

@@ -104,6 +104,18 @@ impl<T: Server> Scene<T> {
         format!("{}{}", self.user, T::ALTERNATE_SUFFIX)
     }
 
+    /// A scene with a user that is hard to copy.
+    ///
+    /// # Errors
+    /// When anything cannot be made.
+    pub async fn rich(target: &T) -> Result<Self> {
+        let scene = Self::new(target).await?;
+        let (user, master, database) = (&scene.user, &scene.master, &scene.database);
+        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        target.enrich(&Made { user, password: &password, database, master, masters_password: "" }).await?;
+        Ok(scene)
+    }
+
     /// A secret for this server.
     pub fn secret(&self, user: &str, password: &str) -> Value {
         let (host, port) = self.target.place();
@@ -371,7 +383,10 @@ impl<T: Server> Scene<T> {
             {
                 ensure!(!text.contains(password.as_str()), "a password stands in the {place}");
                 let json = Value::from(password.as_str()).to_string();
-                ensure!(!text.contains(json.trim_matches('"')), "a password stands in the {place}, as JSON");
+                let quoted = password.replace('\'', "''");
+                for form in [json[1..json.len() - 1].to_owned(), quoted.replace('\\', "\\\\"), quoted] {
+                    ensure!(!text.contains(&form), "a password stands in the {place}, escaped");
+                }
             }
         }
         Ok(())

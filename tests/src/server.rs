@@ -45,6 +45,8 @@ pub trait Server: Clone + Send + Sync {
     fn log(&self) -> Option<&Path>;
     /// Makes a user, its database, and a master that may administer it; their passwords must not get into the log.
     fn make(&self, made: &Made<'_>) -> impl Future<Output = Result<()>> + Send;
+    /// Gives a user what makes it hard to copy: policies, roles, more accounts.
+    fn enrich(&self, made: &Made<'_>) -> impl Future<Output = Result<()>> + Send;
     /// Logs in.
     fn connect(
         &self,

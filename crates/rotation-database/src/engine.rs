@@ -32,7 +32,7 @@ pub trait Engine: Send + Sync + 'static {
         pair: Option<&UserPair>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// Changes a password, so that it never stands readable where the server may log it.
+    /// Changes the session's own password, so that it never stands readable where the server may log it.
     fn change_password(
         &self,
         session: &mut Self::Session,
@@ -83,14 +83,13 @@ pub enum TlsUse {
     Off,
 }
 
-/// A change of one user's password.
+/// A user's change of its own password.
 #[derive(Debug)]
 pub struct PasswordChange<'a> {
     /// Whose.
     pub user: &'a str,
-    /// The password that the session logged in with, when it is the user's own; `None` when a master changes it.
-    /// Some servers demand it (`OLD_PASSWORD`, `REPLACE`).
-    pub old: Option<&'a Password>,
+    /// The password that the session logged in with. Some servers demand it (`OLD_PASSWORD`, `REPLACE`).
+    pub old: &'a Password,
     /// To what.
     pub new: &'a Password,
     /// Whether `old` goes on working next to `new` until the next change; only where

@@ -54,6 +54,14 @@ pub enum EngineError {
         /// What to do.
         remedy: String,
     },
+    /// Something else at the server stands in the way for now: a lock was not to be had, a statement took too long.
+    #[error("the database could not {doing} in time: {said}")]
+    Busy {
+        /// What was tried, to be read after "could not".
+        doing: String,
+        /// The server's words.
+        said: String,
+    },
     /// The connection broke; whether the statement took effect is unknown, and the next attempt finds out.
     #[error("the connection failed while trying to {doing}: {cause}")]
     Disconnected {
@@ -82,6 +90,7 @@ impl EngineError {
             Self::AccountExpired { .. } => "AccountExpired",
             Self::NoSuchUser { .. } => "UserNotFound",
             Self::NeedsDecision { .. } | Self::PerhapsUnrelated { .. } => "NeedsDecision",
+            Self::Busy { .. } => "DatabaseBusy",
             Self::Disconnected { .. } => "ConnectionFailed",
             Self::Failed { .. } => "StatementFailed",
         }
@@ -89,8 +98,17 @@ impl EngineError {
 
     pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
         match self {
+            Self::PasswordRejected { remedy, .. } => format!(
+                "{remedy} The pending version keeps its password, so give it up, and rotate again: aws secretsmanager \
+                 update-secret-version-stage --secret-id SECRET --version-stage AWSPENDING --remove-from-version-id VERSION; \
+                 aws secretsmanager rotate-secret --secret-id SECRET."
+            ),
+            Self::Busy { .. } => {
+                "Nothing, if it passes: the rotation is repeated. Otherwise see which session holds the lock \
+                (a backup, a migration)."
+                    .into()
+            }
             Self::PrivilegeMissing { remedy, .. }
-            | Self::PasswordRejected { remedy, .. }
             | Self::AccountExpired { remedy, .. }
             | Self::NeedsDecision { remedy, .. }
             | Self::PerhapsUnrelated { remedy, .. } => remedy.clone(),

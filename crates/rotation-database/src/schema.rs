@@ -21,6 +21,8 @@ pub struct EngineSpec {
     pub master_enters_database: bool,
     /// Whether a user may have two passwords at a time (`KEEP_PREVIOUS_PASSWORD`).
     pub keeps_previous_password: bool,
+    /// Whether the server itself shows that two users are a pair. Where not, the secret's versions must.
+    pub marks_pairs: bool,
     /// How long a user name may be.
     pub user_name_limit: NameLimit,
     /// What the second of two alternating users has behind its name.
@@ -69,6 +71,7 @@ pub const POSTGRES: EngineSpec = EngineSpec {
     database: DatabaseKey::Optional(Some("postgres")),
     master_enters_database: true,
     keeps_previous_password: false,
+    marks_pairs: true,
     user_name_limit: NameLimit::Bytes(63),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -88,13 +91,15 @@ pub const MYSQL: EngineSpec = EngineSpec {
     database: DatabaseKey::Optional(None),
     master_enters_database: false,
     keeps_previous_password: true,
+    marks_pairs: false,
     user_name_limit: NameLimit::CharactersUnlessSet(32),
     alternate_suffix: "_clone",
     password_length: 32,
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 256,
-    refused_also_means: "MySQL gives the same answer when no account matches the user and the function's address",
+    refused_also_means: "MySQL gives the same answer when no account matches the user and the function's address, or \
+        when the account demands TLS in a way that this login does not have (REQUIRE SSL, REQUIRE X509)",
 };
 
 /// MariaDB.
@@ -106,13 +111,15 @@ pub const MARIADB: EngineSpec = EngineSpec {
     database: DatabaseKey::Optional(None),
     master_enters_database: false,
     keeps_previous_password: false,
+    marks_pairs: false,
     user_name_limit: NameLimit::CharactersUnlessSet(80),
     alternate_suffix: "_clone",
     password_length: 32,
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 256,
-    refused_also_means: "MariaDB gives the same answer when no account matches the user and the function's address",
+    refused_also_means: "MariaDB gives the same answer when no account matches the user and the function's address, or \
+        when the account demands TLS in a way that this login does not have (REQUIRE SSL, REQUIRE X509)",
 };
 
 /// Microsoft SQL Server.
@@ -124,6 +131,7 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     database: DatabaseKey::Optional(Some("master")),
     master_enters_database: false,
     keeps_previous_password: false,
+    marks_pairs: false,
     user_name_limit: NameLimit::Characters(128),
     alternate_suffix: "_clone",
     password_length: 32,
@@ -142,6 +150,7 @@ pub const ORACLE: EngineSpec = EngineSpec {
     database: DatabaseKey::Required,
     master_enters_database: true,
     keeps_previous_password: false,
+    marks_pairs: false,
     user_name_limit: NameLimit::Bytes(128),
     alternate_suffix: "_CLONE",
     password_length: 30,

@@ -106,6 +106,9 @@ impl Wire {
     }
 }
 
+/// For how long a server may still talk after the driver has left.
+const HANG_UP: Duration = Duration::from_secs(2);
+
 async fn relay<W: Watch>(
     listener: UnixListener,
     server: TcpStream,
@@ -121,10 +124,10 @@ async fn relay<W: Watch>(
         tokio::io::copy(&mut from_driver, &mut to_server).await?;
         to_server.shutdown().await
     };
-    // Whichever side ends, the other has nothing left to say.
+    // Whichever side ends, the other has nothing left to say. A server that does not even hang up is not waited for.
     tokio::select! {
         done = downward(from_server, to_driver, watch, &refused) => done,
-        done = async { upward.await?; std::future::pending().await } => done,
+        done = async { upward.await?; tokio::time::sleep(HANG_UP).await; Ok(()) } => done,
     }
 }
 

@@ -6,14 +6,16 @@
 use rotation_database::{Copied, EngineError, UserCopy};
 
 use crate::account::Account;
+use crate::failure::number::USED_BEFORE;
+use crate::failure::{failure, number_of};
 use crate::native_hash::native_hash;
-use crate::pairs::{Base, Has, Pair};
+use crate::pairs::{AccountNow, Base, Pair};
 use crate::quote::Literals;
 use crate::session::Session;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
     // So that the server shows names in backticks and reads literals in one way, whatever its own mode.
-    session.run("set the session's mode", "SET SESSION sql_mode = ''").await?;
+    session.run("set the session's mode", &session.set_session("sql_mode = '', ")).await?;
     let literals = Literals::BackslashEscapes;
     let mut step = Step { session, copy, literals, copied: Copied::default() };
     step.run().await?;
@@ -36,6 +38,9 @@ impl Step<'_> {
                 .run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON")
                 .await;
         }
+        if !self.copy.is_alternates_turn() && !self.copy.is_known_pair {
+            return Err(self.base_perhaps_unrelated());
+        }
         let bases = self.bases().await?;
         let alternates = self.accounts(self.copy.alternate).await?;
         let pairs = self.pairs(&bases, &alternates).await?;
@@ -48,10 +53,14 @@ impl Step<'_> {
         for pair in &pairs {
             self.in_step(pair).await?;
         }
-        for account in left_over {
-            self.lock(account).await?;
+        self.set_passwords(&bases).await?;
+        // On the base user's turn these may be in use.
+        if self.copy.is_alternates_turn() {
+            for account in left_over {
+                self.lock(account).await?;
+            }
         }
-        self.set_passwords(&bases).await
+        Ok(())
     }
 
     async fn in_step(&mut self, pair: &Pair<'_>) -> Result<(), EngineError> {
@@ -66,6 +75,12 @@ impl Step<'_> {
                 self.session.run_or(&doing, &format!("ALTER USER {name} {clauses}"), &remedy).await?;
                 self.copied.changes.push(format!("attributes of {account}"));
             }
+            if base.shown.locked && !has.shown.locked {
+                self.session
+                    .run_or(&format!("lock {account}"), &format!("ALTER USER {name} ACCOUNT LOCK"), &remedy)
+                    .await?;
+                self.copied.notes.push(format!("{account} is locked, as {} is.", base.account));
+            }
             has
         } else {
             let identified = self.identified(base);
@@ -76,17 +91,27 @@ impl Step<'_> {
             made = self.has(account).await?;
             &made
         };
-        for change in has.granted.changes_to_become(wanted) {
-            let doing = change.statement.replace("{}", &account.to_string());
-            let statement = change.statement.replace("{}", &name);
-            let remedy = self.administrator(&format!("GRANT {} TO", change.needs), " WITH GRANT OPTION");
-            self.session.run_or(&format!("run {doing}"), &statement, &remedy).await?;
+        let changes = has.granted.changes_to_become(wanted);
+        for change in &changes {
+            let doing = change.statement(&account.to_string());
+            // On the base user's turn the alternate one is in use.
+            if change.interrupts && !self.copy.is_alternates_turn() {
+                self.copied.notes.push(format!("To be done on the turn of {}: {doing}.", account.user));
+                continue;
+            }
+            let remedy = self.administrator(&format!("GRANT {} TO", change.needs), change.needs_option);
+            self.session.run_or(&format!("run {doing}"), &change.statement(&name), &remedy).await?;
             self.copied.changes.push(doing);
         }
-        self.default_roles(pair, has).await
+        if changes.is_empty() {
+            return self.default_roles(pair, has).await;
+        }
+        // A role that was revoked has taken the default with it.
+        let has = self.has(account).await?;
+        self.default_roles(pair, &has).await
     }
 
-    async fn default_roles(&mut self, pair: &Pair<'_>, has: &Has) -> Result<(), EngineError> {
+    async fn default_roles(&mut self, pair: &Pair<'_>, has: &AccountNow) -> Result<(), EngineError> {
         let account = &pair.account;
         let name = account.quoted(self.literals);
         let statement = if self.session.is_mariadb() {
@@ -110,6 +135,9 @@ impl Step<'_> {
 
     /// An alternate account that the base user has no counterpart of may do nothing more.
     async fn lock(&mut self, account: &Account) -> Result<(), EngineError> {
+        if self.show(account).await?.locked {
+            return Ok(());
+        }
         let statement = format!("ALTER USER {} ACCOUNT LOCK", account.quoted(self.literals));
         let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
         self.session.run_or(&format!("lock {account}"), &statement, &remedy).await?;
@@ -123,8 +151,6 @@ impl Step<'_> {
 
     /// The password of every account of the user whose turn it is, last of all; this also unlocks the alternate.
     async fn set_passwords(&mut self, bases: &[Base]) -> Result<(), EngineError> {
-        let doing = format!("set the password of {}", self.copy.turn);
-        let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
         if !self.copy.is_alternates_turn() {
             for base in bases {
                 let name = base.account.quoted(self.literals);
@@ -137,17 +163,45 @@ impl Step<'_> {
                         self.literals.quote(self.copy.password.expose())
                     )
                 };
-                self.session.run_or(&doing, &statement, &remedy).await?;
+                self.set_password(&statement, None).await?;
             }
             return Ok(());
         }
         // An account of the base user that is locked keeps its counterpart locked.
-        for base in bases.iter().filter(|base| !base.shown.locked) {
+        let open: Vec<_> = bases.iter().filter(|base| !base.shown.locked).collect();
+        if open.is_empty() {
+            return Err(EngineError::NeedsDecision {
+                what: format!(
+                    "every account of {} is locked, so {} stays locked",
+                    self.copy.base, self.copy.alternate
+                ),
+                remedy: format!(
+                    "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret.",
+                    bases.first().map(|base| base.account.quoted(self.literals)).unwrap_or_default()
+                ),
+            });
+        }
+        for base in open {
             let name = self.alternate_of(&base.account).quoted(self.literals);
+            let unlock = format!("ALTER USER {name} ACCOUNT UNLOCK");
             let statement = format!("ALTER USER {name} {} ACCOUNT UNLOCK", self.identified(base));
-            self.session.run_or(&doing, &statement, &remedy).await?;
+            self.set_password(&statement, Some(&unlock)).await?;
         }
         Ok(())
+    }
+
+    /// Sets a password. A password history refuses it when an earlier attempt has set it (nobody else knows it): then
+    /// only `rest` is left to be done, and testSecret proves it.
+    async fn set_password(&mut self, statement: &str, rest: Option<&str>) -> Result<(), EngineError> {
+        let doing = format!("set the password of {}", self.copy.turn);
+        let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
+        match (self.session.try_run(statement).await, rest) {
+            (Err(error), None) if number_of(&error) == Some(USED_BEFORE) => Ok(()),
+            (Err(error), Some(rest)) if number_of(&error) == Some(USED_BEFORE) => {
+                self.session.run_or(&doing, rest, &remedy).await
+            }
+            (done, _) => done.map_err(|error| failure(&error, &doing, &remedy)),
+        }
     }
 
     /// `IDENTIFIED …` with the new password, in the form that the server does not log readably.

@@ -89,7 +89,7 @@ pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
         clauses.remove(&Clause::Account).is_some_and(|tokens| tokens.iter().any(|token| token.is("LOCK")));
     let roles = clauses.remove(&Clause::DefaultRole).unwrap_or_default();
     if let Some(limits) = clauses.get_mut(&Clause::Limits) {
-        *limits = all_limits(limits);
+        *limits = all_limits(limits)?;
     }
     // A password that has expired by hand: the new one has not.
     if clauses.get(&Clause::Expire).is_some_and(|tokens| tokens.len() == 2) {
@@ -126,17 +126,44 @@ fn plugins(identified: &[Token]) -> Vec<String> {
 }
 
 /// The server leaves out limits that are 0; a copy must name them, for it may have had others before.
-fn all_limits(shown: &[Token]) -> Vec<Token> {
-    let mut all = vec![Token::Word("WITH".into())];
-    let value = |name: &str| {
-        let at = shown.iter().position(|token| token.is(name));
-        at.and_then(|at| shown.get(at + 1)).cloned().unwrap_or(Token::Word("0".into()))
-    };
-    for name in LIMITS {
-        all.extend([Token::Word(name.into()), value(name)]);
+fn all_limits(shown: &[Token]) -> Result<Vec<Token>, EngineError> {
+    let mut values: BTreeMap<&str, Vec<Token>> = BTreeMap::new();
+    let mut name = "";
+    for token in shown.iter().skip(1) {
+        match token {
+            Token::Word(word) if word.starts_with("MAX_") => name = word,
+            value => values.entry(name).or_default().push(value.clone()),
+        }
     }
-    all
+    let known = |name: &str| LIMITS.contains(&name) || name == STATEMENT_TIME;
+    if let Some(other) = values.keys().find(|name| !known(name)) {
+        return Err(unreadable(&format!("there is a limit {other}")));
+    }
+    let mut all = no_limits();
+    for at in (1..all.len()).step_by(2).rev() {
+        if let Token::Word(name) = &all[at]
+            && let Some(value) = values.get(name.as_str())
+        {
+            all.splice(at + 1..at + 2, value.clone());
+        }
+    }
+    if let Some(value) = values.get(STATEMENT_TIME) {
+        all.push(Token::Word(STATEMENT_TIME.into()));
+        all.extend(value.clone());
+    }
+    Ok(all)
 }
+
+fn no_limits() -> Vec<Token> {
+    let mut none = vec![Token::Word("WITH".into())];
+    for name in LIMITS {
+        none.extend([Token::Word(name.into()), Token::Word("0".into())]);
+    }
+    none
+}
+
+/// MariaDB's own limit, which MySQL does not know: named only where it is or was.
+const STATEMENT_TIME: &str = "MAX_STATEMENT_TIME";
 
 impl CreateUser {
     /// The clauses that turn `self` into `wanted`, as they are written in `ALTER USER`; empty when there are none.
@@ -149,8 +176,16 @@ impl CreateUser {
                 (Some(_), None) => clauses.extend(default_of(*clause)),
                 _ => {}
             }
+            if *clause == Clause::Limits && self.limits_statement_time() && !wanted.limits_statement_time() {
+                clauses.push(format!("{STATEMENT_TIME} 0"));
+            }
         }
         clauses.join(" ")
+    }
+
+    fn limits_statement_time(&self) -> bool {
+        let limits = self.clauses.get(&Clause::Limits);
+        limits.is_some_and(|tokens| tokens.iter().any(|token| token.is(STATEMENT_TIME)))
     }
 
     /// All clauses, as they are written in `CREATE USER`, of an account that is locked.
@@ -169,7 +204,7 @@ impl CreateUser {
 fn default_of(clause: Clause) -> Option<String> {
     let text = match clause {
         Clause::Require => "REQUIRE NONE",
-        Clause::Limits => return Some(render(&all_limits(&[]))),
+        Clause::Limits => return Some(render(&no_limits())),
         Clause::Expire => "PASSWORD EXPIRE DEFAULT",
         Clause::History => "PASSWORD HISTORY DEFAULT",
         Clause::Reuse => "PASSWORD REUSE INTERVAL DEFAULT",

@@ -3,6 +3,20 @@
 use rotation_database::{EngineError, LoginError, mask};
 use sqlx::mysql::MySqlDatabaseError;
 
+/// Numbers that decide what is done next. [Reference][errors].
+///
+/// [errors]: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+pub(crate) mod number {
+    /// `ER_PARSE_ERROR`.
+    pub(crate) const NOT_UNDERSTOOD: u16 = 1064;
+    /// `ER_CREDENTIALS_CONTRADICT_TO_HISTORY`.
+    pub(crate) const USED_BEFORE: u16 = 3638;
+    /// `ER_INCORRECT_CURRENT_PASSWORD`: what `REPLACE` names is not the primary password.
+    pub(crate) const NOT_THE_PRIMARY: u16 = 3891;
+    /// `ER_MISSING_CURRENT_PASSWORD`: the account demands its old password for a change (`PASSWORD REQUIRE CURRENT`).
+    pub(crate) const CURRENT_PASSWORD_WANTED: u16 = 3892;
+}
+
 /// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege is missing.
 ///
 /// The server's words pass through the mask: error 1064 quotes the statement.
@@ -17,25 +31,18 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
     };
     let said = mask(error.message()).into_owned();
     match error.number() {
-        1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 1699 | 3530 | 3619 | 3879 => {
-            EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() }
+        // Access denied to a database, a table, a column, a routine; to GRANT; to a role.
+        1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 3530 | 3879 => {
+            let remedy = privilege_named(&said, remedy);
+            EngineError::PrivilegeMissing { doing, said, remedy }
         }
-        1819 => EngineError::PasswordRejected {
+        // lock_wait_timeout; MariaDB's max_statement_time.
+        1205 | 1969 => EngineError::Busy { doing, said },
+        1819 | number::USED_BEFORE => EngineError::PasswordRejected {
             said,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the \
                 server's policy (SHOW VARIABLES LIKE 'validate_password%')."
                 .into(),
-        },
-        // The sandbox of an expired password, where a server lets one log in.
-        1820 => EngineError::AccountExpired {
-            said,
-            remedy: "As an administrator of the database: ALTER USER … PASSWORD EXPIRE NEVER, with a new password, and \
-                store that password in the secret."
-                .into(),
-        },
-        3638 => EngineError::PasswordRejected {
-            said,
-            remedy: "The password was used before: start another rotation, which makes another password.".into(),
         },
         1290 if said.contains("strict-password-validation") || said.contains("strict_password_validation") => {
             EngineError::PasswordRejected {
@@ -45,6 +52,13 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
                     .into(),
             }
         }
+        // The sandbox of an expired password, where a server lets one log in.
+        1820 => EngineError::AccountExpired {
+            said,
+            remedy: "As an administrator of the database: ALTER USER … PASSWORD EXPIRE NEVER, with a new password, and \
+                store that password in the secret."
+                .into(),
+        },
         1290 | 1836 | 3100 => EngineError::NeedsDecision {
             what: format!("the server takes no changes: {said}"),
             remedy: "Use the writer's endpoint in \"host\": this is a read replica, or the server is read-only.".into(),
@@ -53,8 +67,23 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
     }
 }
 
+/// The server may ask for another privilege than the usual one: then it is that one which helps.
+fn privilege_named(said: &str, remedy: &str) -> String {
+    let named = said.split_once("(at least one of) the ").and_then(|(_, rest)| rest.split_once(" privilege"));
+    match named {
+        Some((named, _))
+            if !named.split(" or ").flat_map(|part| part.split(", ")).any(|name| remedy.contains(name)) =>
+        {
+            format!(
+                "As an administrator of the database: give the user of this session the privilege {named}."
+            )
+        }
+        _ => remedy.to_owned(),
+    }
+}
+
 /// The server's error number, when the server has answered.
-pub(crate) fn number(error: &sqlx::Error) -> Option<u16> {
+pub(crate) fn number_of(error: &sqlx::Error) -> Option<u16> {
     match error {
         sqlx::Error::Database(error) => {
             error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)

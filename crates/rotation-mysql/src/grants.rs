@@ -14,6 +14,10 @@ const ALL: &str = "ALL PRIVILEGES";
 pub(crate) struct Grants {
     /// Object (what follows `ON`) → privileges, each with the column it is for, if any.
     objects: BTreeMap<String, Object>,
+    /// MySQL's [dynamic privileges][dynamic], each with its own `GRANT OPTION`.
+    ///
+    /// [dynamic]: https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#privileges-provided-dynamic
+    dynamic: BTreeMap<String, bool>,
     /// Role, and whether with `ADMIN OPTION`.
     roles: BTreeMap<String, bool>,
     /// Account that may be stood in for, and whether with `GRANT OPTION`.
@@ -31,13 +35,50 @@ struct Object {
     grant_option: bool,
 }
 
-/// A statement that is to be run, without the account: that stands at `{}`.
+/// A statement that is to be run for an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// The statement, with `{}` for the account.
-    pub(crate) statement: String,
-    /// What a master must have been granted to run it.
+    before: String,
+    after: String,
+    /// What a master must have been granted to run it, and with which option.
     pub(crate) needs: String,
+    pub(crate) needs_option: &'static str,
+    /// Whether it takes something away, for a moment, that the account is to keep.
+    pub(crate) interrupts: bool,
+}
+
+const GRANT_OPTION: &str = " WITH GRANT OPTION";
+const ADMIN_OPTION: &str = " WITH ADMIN OPTION";
+
+impl Change {
+    fn grant(what: String, option: &'static str, with: bool) -> Self {
+        Self {
+            before: format!("GRANT {what} TO "),
+            after: if with { option.to_owned() } else { String::new() },
+            needs: what,
+            needs_option: option,
+            interrupts: false,
+        }
+    }
+
+    fn revoke(what: String, option: &'static str) -> Self {
+        Self {
+            before: format!("REVOKE {what} FROM "),
+            after: String::new(),
+            needs: what,
+            needs_option: option,
+            interrupts: false,
+        }
+    }
+
+    fn interrupting(self) -> Self {
+        Self { interrupts: true, ..self }
+    }
+
+    /// The statement; `account` is quoted already, or is to be shown to a person.
+    pub(crate) fn statement(&self, account: &str) -> String {
+        format!("{}{account}{}", self.before, self.after)
+    }
 }
 
 /// Reads the rows of `SHOW GRANTS`.
@@ -76,9 +117,16 @@ impl Grants {
                         self.proxies.insert(render(between(on + 1, to)), option("GRANT"));
                     }
                     Some(on) => {
-                        let object = self.objects.entry(render(between(on + 1, to))).or_default();
-                        object.privileges.extend(privileges(between(1, on))?);
-                        object.grant_option |= option("GRANT");
+                        let (dynamic, usual): (BTreeSet<_>, BTreeSet<_>) =
+                            privileges(between(1, on))?.into_iter().partition(|(name, _)| is_dynamic(name));
+                        for (name, _) in &dynamic {
+                            *self.dynamic.entry(name.clone()).or_default() |= option("GRANT");
+                        }
+                        if !usual.is_empty() || dynamic.is_empty() {
+                            let object = self.objects.entry(render(between(on + 1, to))).or_default();
+                            object.privileges.extend(usual);
+                            object.grant_option |= option("GRANT");
+                        }
                     }
                     None => {
                         for role in between(1, to).split(|token| *token == Token::Sign(',')) {
@@ -92,34 +140,36 @@ impl Grants {
         Ok(())
     }
 
-    /// The statements that turn `self` into `wanted`. Grants come before revokes: the account may be in use.
+    /// The statements that turn `self` into `wanted`. Grants come before revokes: the account may be in use. What
+    /// cannot be done without an interruption comes first, and says so.
     pub(crate) fn changes_to_become(&self, wanted: &Self) -> Vec<Change> {
+        let mut changes = Changes::default();
+        self.objects(wanted, &mut changes);
+        self.restrict(wanted, &mut changes);
+        changes.options(&self.dynamic, &wanted.dynamic, ("", " ON *.*"), GRANT_OPTION);
+        changes.options(&self.roles, &wanted.roles, ("", ""), ADMIN_OPTION);
+        changes.options(&self.proxies, &wanted.proxies, ("PROXY ON ", ""), GRANT_OPTION);
+        [changes.interrupting, changes.grants, changes.revokes].concat()
+    }
+
+    fn objects(&self, wanted: &Self, changes: &mut Changes) {
         let none = Object::default();
-        let mut before = Vec::new();
-        let mut grants = Vec::new();
-        let mut revokes = Vec::new();
+        let all = (ALL.to_owned(), String::new());
         let objects: BTreeSet<_> = self.objects.keys().chain(wanted.objects.keys()).collect();
         for object in objects {
             let (has, wants) =
                 (self.objects.get(object).unwrap_or(&none), wanted.objects.get(object).unwrap_or(&none));
-            let all = (ALL.to_owned(), String::new());
+            let on = |privileges: &str| format!("{privileges} ON {object}");
             let mut held = has.privileges.clone();
             if held.contains(&all) && !wants.privileges.contains(&all) {
-                before.push(Change {
-                    statement: format!("REVOKE {ALL} ON {object} FROM {{}}"),
-                    needs: format!("{ALL} ON {object}"),
-                });
+                changes.interrupting.push(Change::revoke(on(ALL), GRANT_OPTION).interrupting());
                 held.clear();
             }
             let missing: BTreeSet<_> = wants.privileges.difference(&held).cloned().collect();
             let option = wants.grant_option && !has.grant_option;
             if !missing.is_empty() || option {
                 let list = if missing.is_empty() { "USAGE".to_owned() } else { list(&missing) };
-                let with = if option { " WITH GRANT OPTION" } else { "" };
-                grants.push(Change {
-                    statement: format!("GRANT {list} ON {object} TO {{}}{with}"),
-                    needs: format!("{list} ON {object}"),
-                });
+                changes.grants.push(Change::grant(on(&list), GRANT_OPTION, option));
             }
             let mut extra: BTreeSet<_> = held.difference(&wants.privileges).cloned().collect();
             if wants.privileges.contains(&all) {
@@ -127,70 +177,66 @@ impl Grants {
                 extra.retain(|(_, column)| !column.is_empty());
             }
             if !extra.is_empty() {
-                let list = list(&extra);
-                revokes.push(Change {
-                    statement: format!("REVOKE {list} ON {object} FROM {{}}"),
-                    needs: format!("{list} ON {object}"),
-                });
+                changes.revokes.push(Change::revoke(on(&list(&extra)), GRANT_OPTION));
             }
             if has.grant_option && !wants.grant_option {
-                revokes.push(Change {
-                    statement: format!("REVOKE GRANT OPTION ON {object} FROM {{}}"),
-                    needs: format!("{ALL} ON {object}"),
-                });
+                let revoke = Change::revoke(on("GRANT OPTION"), GRANT_OPTION);
+                changes.revokes.push(Change { needs: on(ALL), ..revoke });
             }
         }
-        self.restrict(wanted, &mut grants);
-        self.roles_and_proxies(wanted, &mut grants, &mut revokes);
-        [before, grants, revokes].concat()
     }
 
-    fn restrict(&self, wanted: &Self, changes: &mut Vec<Change>) {
+    fn restrict(&self, wanted: &Self, changes: &mut Changes) {
         let none = BTreeSet::new();
         let objects: BTreeSet<_> = self.restrictions.keys().chain(wanted.restrictions.keys()).collect();
         for object in objects {
             let has = self.restrictions.get(object).unwrap_or(&none);
             let wants = wanted.restrictions.get(object).unwrap_or(&none);
-            for (verb, to, privileges) in
-                [("REVOKE", "FROM", wants.difference(has)), ("GRANT", "TO", has.difference(wants))]
-            {
-                let list = privileges.cloned().collect::<Vec<_>>().join(", ");
-                if !list.is_empty() {
-                    changes.push(Change {
-                        statement: format!("{verb} {list} ON {object} {to} {{}}"),
-                        needs: format!("{list} ON {object}"),
-                    });
-                }
+            let on = |privileges: Vec<&str>| format!("{} ON {object}", privileges.join(", "));
+            let [taken, given] = [wants.difference(has), has.difference(wants)]
+                .map(|privileges| privileges.map(String::as_str).collect::<Vec<_>>());
+            if !taken.is_empty() {
+                changes.grants.push(Change::revoke(on(taken), GRANT_OPTION));
+            }
+            if !given.is_empty() {
+                changes.grants.push(Change::grant(on(given), GRANT_OPTION, false));
             }
         }
     }
+}
 
-    fn roles_and_proxies(&self, wanted: &Self, grants: &mut Vec<Change>, revokes: &mut Vec<Change>) {
-        let mut compare =
-            |has: &BTreeMap<String, bool>, wants: &BTreeMap<String, bool>, prefix: &str, option: &str| {
-                for (name, with) in wants.iter().filter(|(name, with)| has.get(*name) != Some(with)) {
-                    if has.contains_key(name) {
-                        grants.push(Change {
-                            statement: format!("REVOKE {prefix}{name} FROM {{}}"),
-                            needs: format!("{prefix}{name}"),
-                        });
-                    }
-                    let with = if *with { format!(" WITH {option} OPTION") } else { String::new() };
-                    grants.push(Change {
-                        statement: format!("GRANT {prefix}{name} TO {{}}{with}"),
-                        needs: format!("{prefix}{name}"),
-                    });
-                }
-                for name in has.keys().filter(|name| !wants.contains_key(*name)) {
-                    revokes.push(Change {
-                        statement: format!("REVOKE {prefix}{name} FROM {{}}"),
-                        needs: format!("{prefix}{name}"),
-                    });
-                }
-            };
-        compare(&self.roles, &wanted.roles, "", "ADMIN");
-        compare(&self.proxies, &wanted.proxies, "PROXY ON ", "GRANT");
+#[derive(Default)]
+struct Changes {
+    interrupting: Vec<Change>,
+    grants: Vec<Change>,
+    revokes: Vec<Change>,
+}
+
+impl Changes {
+    /// Things that are granted one by one, each with an option or without. Losing the option takes a revocation.
+    fn options(
+        &mut self,
+        has: &BTreeMap<String, bool>,
+        wants: &BTreeMap<String, bool>,
+        (prefix, suffix): (&str, &str),
+        option: &'static str,
+    ) {
+        let what = |name: &str| format!("{prefix}{name}{suffix}");
+        for (name, with) in wants.iter().filter(|(name, with)| has.get(*name) != Some(with)) {
+            if has.get(name) == Some(&true) {
+                self.interrupting.push(Change::revoke(what(name), option).interrupting());
+            }
+            self.grants.push(Change::grant(what(name), option, *with));
+        }
+        for name in has.keys().filter(|name| !wants.contains_key(*name)) {
+            self.revokes.push(Change::revoke(what(name), option));
+        }
     }
+}
+
+/// MySQL spells dynamic privileges with underscores, and no other.
+fn is_dynamic(name: &str) -> bool {
+    name.contains('_')
 }
 
 /// `SELECT, UPDATE (a, b), CREATE TEMPORARY TABLES` → privileges with their columns. `USAGE` is none.
@@ -250,12 +296,13 @@ mod tests {
     }
 
     fn statements(from: &[&str], to: &[&str]) -> Vec<String> {
-        grants(from).changes_to_become(&grants(to)).into_iter().map(|change| change.statement).collect()
+        grants(from).changes_to_become(&grants(to)).iter().map(|change| change.statement("{}")).collect()
     }
 
     const RICH: &[&str] = &[
         "GRANT USAGE ON *.* TO `a b`@`%` IDENTIFIED BY PASSWORD '*24' REQUIRE SSL WITH MAX_USER_CONNECTIONS 7",
-        "GRANT BACKUP_ADMIN,ROLE_ADMIN ON *.* TO `a b`@`%`",
+        "GRANT BACKUP_ADMIN ON *.* TO `a b`@`%`",
+        "GRANT ROLE_ADMIN ON *.* TO `a b`@`%` WITH GRANT OPTION",
         r"GRANT SELECT, INSERT ON `d\_b`.* TO `a b`@`%` WITH GRANT OPTION",
         "GRANT SELECT (`a`), UPDATE (`a`, `b``c`) ON `d1`.`t TO x` TO `a b`@`%` WITH GRANT OPTION",
         "GRANT CREATE TEMPORARY TABLES ON `d2`.* TO `a b`@`%`",
@@ -271,12 +318,13 @@ mod tests {
         assert_eq!(
             statements(&[], RICH),
             [
-                "GRANT BACKUP_ADMIN, ROLE_ADMIN ON *.* TO {}",
                 "GRANT EXECUTE ON PROCEDURE `sys`.`p` TO {}",
                 "GRANT SELECT (`a`), UPDATE (`a`, `b``c`) ON `d1`.`t TO x` TO {} WITH GRANT OPTION",
                 "GRANT CREATE TEMPORARY TABLES ON `d2`.* TO {}",
                 r"GRANT INSERT, SELECT ON `d\_b`.* TO {} WITH GRANT OPTION",
                 "REVOKE SELECT ON `mysql`.* FROM {}",
+                "GRANT BACKUP_ADMIN ON *.* TO {}",
+                "GRANT ROLE_ADMIN ON *.* TO {} WITH GRANT OPTION",
                 "GRANT `r1`@`%` TO {} WITH ADMIN OPTION",
                 "GRANT `r2`@`%` TO {} WITH ADMIN OPTION",
                 "GRANT PROXY ON `root`@`localhost` TO {} WITH GRANT OPTION",
@@ -299,6 +347,17 @@ mod tests {
             ),
             ["REVOKE INSERT ON `d`.* FROM {}", "REVOKE GRANT OPTION ON `d`.* FROM {}", "REVOKE `r` FROM {}"]
         );
+    }
+
+    #[test]
+    fn an_option_is_gained_without_an_interruption_and_lost_with_one() {
+        let (with, without) =
+            (&["GRANT `r` TO `x`@`%` WITH ADMIN OPTION"][..], &["GRANT `r` TO `x`@`%`"][..]);
+        assert_eq!(statements(without, with), ["GRANT `r` TO {} WITH ADMIN OPTION"]);
+        assert_eq!(statements(with, without), ["REVOKE `r` FROM {}", "GRANT `r` TO {}"]);
+        let changes = grants(with).changes_to_become(&grants(without));
+        assert_eq!(changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(changes[1].needs_option, ADMIN_OPTION);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         session: &mut Session,
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
-        let (account, literals) = session.prepare().await?;
+        let (account, literals) = session.begin().await?;
         own_password::change(session, &account, literals, change).await
     }
 

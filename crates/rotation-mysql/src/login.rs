@@ -33,10 +33,9 @@ pub(crate) async fn log_in(login: &Login<'_>, is_mariadb: bool) -> Result<Sessio
             .ssl_ca_from_pem(login.authorities.pem().as_bytes().to_vec()),
         TlsUse::Off | TlsUse::NotOffered => options.ssl_mode(MySqlSslMode::Disabled),
     };
-    if login.tls == TlsUse::Off {
-        options = options.enable_cleartext_plugin(true);
-    }
-    let watch = (login.tls == TlsUse::NotOffered).then(LoginWatch::default);
+    // Whatever the secret says: no account that can be rotated logs in readably, and the driver answers a greeting
+    // that asks for it at once.
+    let watch = (login.tls != TlsUse::Verified).then(LoginWatch::default);
     let stream = dial(login.host, login.port).await?;
     let wire = Wire::offer(stream, "mysql", watch)?;
     match options.socket(wire.folder().join("mysql")).connect().await {
@@ -82,8 +81,15 @@ fn refusal(error: &MySqlDatabaseError, login: &Login<'_>) -> LoginError {
     let user = Literals::BackslashEscapes.quote(login.user);
     let administrator = |what: &str| format!("As an administrator of the database: {what}.");
     match error.number() {
-        // 1698: the account has a plugin that takes no password (unix_socket, auth_socket).
-        1045 | 1698 => LoginError::Refused { said },
+        1045 => LoginError::Refused { said },
+        // The account has a plugin that takes no password (unix_socket, auth_socket).
+        1698 => LoginError::Unsupported { said },
+        // require_secure_transport
+        3159 => LoginError::ClientRejected {
+            said,
+            remedy: "The server takes no connection without TLS: remove \"ssl\": false from the secret."
+                .into(),
+        },
         3118 | 4151 => LoginError::Locked {
             said,
             remedy: administrator(&format!("ALTER USER {user}@'HOST' ACCOUNT UNLOCK")),
@@ -113,7 +119,6 @@ fn refusal(error: &MySqlDatabaseError, login: &Login<'_>) -> LoginError {
             )),
         },
         1129 => LoginError::ClientRejected { said, remedy: administrator("FLUSH HOSTS") },
-        3159 => LoginError::Unsupported { said },
         1049 => LoginError::NoSuchDatabase { said },
         1044 => LoginError::DatabaseDenied {
             said,

@@ -3,19 +3,11 @@
 use rotation_database::{Changed, EngineError, PasswordChange};
 
 use crate::account::Account;
-use crate::failure::{failure, number};
+use crate::failure::number::{CURRENT_PASSWORD_WANTED, NOT_THE_PRIMARY, NOT_UNDERSTOOD, USED_BEFORE};
+use crate::failure::{failure, number_of};
 use crate::native_hash::native_hash;
 use crate::quote::Literals;
 use crate::session::Session;
-
-/// `ER_MISSING_CURRENT_PASSWORD`: the account demands its old password for a change (`PASSWORD REQUIRE CURRENT`).
-const CURRENT_PASSWORD_WANTED: u16 = 3892;
-/// `ER_INCORRECT_CURRENT_PASSWORD`: what `REPLACE` names is not the primary password.
-const NOT_THE_PRIMARY: u16 = 3891;
-/// `ER_CREDENTIALS_CONTRADICT_TO_HISTORY`.
-const USED_BEFORE: u16 = 3638;
-/// `ER_PARSE_ERROR`.
-const NOT_UNDERSTOOD: u16 = 1064;
 
 const REMEDY: &str = "Let the account change its own password, or rotate with alternating users.";
 
@@ -29,21 +21,20 @@ pub(crate) async fn change(
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     let own = OwnPassword { account, literals, change };
-    match change.old {
-        Some(old) if change.keep_old => own.keep(session, old.expose()).await,
-        _ if session.is_mariadb() => {
-            let hash = literals.quote(&native_hash(change.new.expose()));
-            own.run(session, &format!("SET PASSWORD = {hash}")).await
+    let old = change.old.expose();
+    if change.keep_old {
+        return own.keep(session, old).await;
+    }
+    if session.is_mariadb() {
+        let hash = literals.quote(&native_hash(change.new.expose()));
+        return own.run(session, &format!("SET PASSWORD = {hash}")).await;
+    }
+    let statement = own.alter(change.new.expose());
+    match session.try_run(&statement).await {
+        Err(error) if number_of(&error) == Some(CURRENT_PASSWORD_WANTED) => {
+            own.run(session, &format!("{statement} {}", own.replace(old))).await
         }
-        old => {
-            let statement = own.alter(change.new.expose());
-            match (session.try_run(&statement).await, old) {
-                (Err(error), Some(old)) if number(&error) == Some(CURRENT_PASSWORD_WANTED) => {
-                    own.run(session, &format!("{statement} {}", own.replace(old.expose()))).await
-                }
-                (done, _) => done.map(|()| Changed::Now).map_err(|error| own.failure(&error)),
-            }
-        }
+        done => done.map(|()| Changed::Now).map_err(|error| own.failure(&error)),
     }
 }
 
@@ -87,7 +78,7 @@ impl OwnPassword<'_> {
         match session.try_run(&statement).await {
             Ok(()) => return Ok(Changed::Now),
             // The history, where there is one, is asked before `REPLACE` is.
-            Err(error) if matches!(number(&error), Some(NOT_THE_PRIMARY | USED_BEFORE)) => {}
+            Err(error) if matches!(number_of(&error), Some(NOT_THE_PRIMARY | USED_BEFORE)) => {}
             Err(error) => return Err(self.cannot_keep(&error)),
         }
         // Is the new one the primary already? Then this changes nothing.
@@ -95,14 +86,14 @@ impl OwnPassword<'_> {
         match session.try_run(&same).await {
             Ok(()) => return Ok(Changed::Before),
             // A fresh random password is in the history only because an earlier attempt has set it.
-            Err(error) if number(&error) == Some(USED_BEFORE) => return Ok(Changed::Before),
-            Err(error) if number(&error) == Some(NOT_THE_PRIMARY) => {}
+            Err(error) if number_of(&error) == Some(USED_BEFORE) => return Ok(Changed::Before),
+            Err(error) if number_of(&error) == Some(NOT_THE_PRIMARY) => {}
             Err(error) => return Err(self.cannot_keep(&error)),
         }
         // The primary is that of a rotation that was given up: the old one takes its place first.
         match session.try_run(&self.alter(old)).await {
             Ok(()) => self.run(session, &statement).await,
-            Err(error) if number(&error) == Some(USED_BEFORE) => {
+            Err(error) if number_of(&error) == Some(USED_BEFORE) => {
                 self.run(session, &format!("{} RETAIN CURRENT PASSWORD", self.alter(new))).await?;
                 Ok(Changed::NowBut(format!(
                     "The password that {} had before works no longer: the one of a rotation that was given up was \
@@ -116,7 +107,7 @@ impl OwnPassword<'_> {
 
     fn cannot_keep(&self, error: &sqlx::Error) -> EngineError {
         let doing = format!("change the password of {} and keep the old one", self.account);
-        match number(error) {
+        match number_of(error) {
             Some(NOT_UNDERSTOOD) => EngineError::NeedsDecision {
                 what: "this server does not know RETAIN CURRENT PASSWORD: MySQL has it since 8.0.14".into(),
                 remedy: "Remove KEEP_PREVIOUS_PASSWORD from the function's settings, or upgrade the server."

@@ -1,12 +1,14 @@
 //! The accounts of both users, as they are: what belongs together, and what only looks like it.
 
 use rotation_database::EngineError;
+use sqlx::mysql::MySqlRow;
 
 use crate::account::Account;
 use crate::alternate::Step;
 use crate::create_user::{self, CreateUser};
 use crate::grants::{self, Grants};
 use crate::session::text;
+use crate::tokens::unreadable;
 
 /// Plugins that this function can log in with.
 const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql_native_password"];
@@ -23,11 +25,11 @@ pub(crate) struct Pair<'a> {
     pub(crate) base: &'a Base,
     pub(crate) wanted: Grants,
     pub(crate) account: Account,
-    pub(crate) has: Option<Has>,
+    pub(crate) has: Option<AccountNow>,
 }
 
 /// What an alternate account is now.
-pub(crate) struct Has {
+pub(crate) struct AccountNow {
     pub(crate) shown: CreateUser,
     pub(crate) granted: Grants,
 }
@@ -67,8 +69,8 @@ impl Step<'_> {
     }
 
     /// What an account is now.
-    pub(crate) async fn has(&mut self, account: &Account) -> Result<Has, EngineError> {
-        Ok(Has { shown: self.show(account).await?, granted: self.show_grants(account).await? })
+    pub(crate) async fn has(&mut self, account: &Account) -> Result<AccountNow, EngineError> {
+        Ok(AccountNow { shown: self.show(account).await?, granted: self.show_grants(account).await? })
     }
 
     /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
@@ -84,10 +86,8 @@ impl Step<'_> {
                 && !has.shown.locked
                 && let Some(change) = has.granted.changes_to_become(&pair.wanted).first()
             {
-                let difference = format!(
-                    "what differs first: {}",
-                    change.statement.replace("{}", &pair.account.to_string())
-                );
+                let difference =
+                    format!("what differs first: {}", change.statement(&pair.account.to_string()));
                 return Err(self.perhaps_unrelated(&pair.account, &difference));
             }
         }
@@ -98,6 +98,22 @@ impl Step<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The secret's user is named like an alternate one. That the base user is the secret's own as well, only an
+    /// earlier version of the secret shows.
+    pub(crate) fn base_perhaps_unrelated(&self) -> EngineError {
+        let (base, alternate) = (self.copy.base, self.copy.alternate);
+        EngineError::PerhapsUnrelated {
+            what: format!(
+                "the secret's user {alternate} is named like the second user of {base}, whose password would be \
+                 changed next, and no earlier version of the secret was of {base}: they may belong to different people"
+            ),
+            remedy: format!(
+                "If both are this secret's, store the credential of {base} in it (aws secretsmanager put-secret-value): \
+                 the next rotation goes on from there. Otherwise rename {alternate}, or rotate it as a single user."
+            ),
+        }
     }
 
     fn perhaps_unrelated(&self, account: &Account, difference: &str) -> EngineError {
@@ -125,11 +141,8 @@ impl Step<'_> {
         );
         let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
         let rows = self.session.rows_or(&format!("look for the accounts of {user}"), &query, &remedy).await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| text(row, 0))
-            .map(|host| Account { user: user.to_owned(), host })
-            .collect())
+        let account = |host| Account { user: user.to_owned(), host };
+        Ok(texts(&rows)?.into_iter().map(account).collect())
     }
 
     pub(crate) fn alternate_of(&self, base: &Account) -> Account {
@@ -141,7 +154,7 @@ impl Step<'_> {
         let query = format!("SHOW CREATE USER {}", account.quoted(self.literals));
         let rows =
             self.session.rows_or(&format!("read the attributes of {account}"), &query, &remedy).await?;
-        create_user::parse(&rows.first().and_then(|row| text(row, 0)).unwrap_or_default())
+        create_user::parse(texts(&rows)?.first().ok_or_else(|| unreadable("nothing is shown of the user"))?)
     }
 
     pub(crate) async fn show_grants(&mut self, account: &Account) -> Result<Grants, EngineError> {
@@ -149,8 +162,14 @@ impl Step<'_> {
         let query = format!("SHOW GRANTS FOR {}", account.quoted(self.literals));
         let rows =
             self.session.rows_or(&format!("read the privileges of {account}"), &query, &remedy).await?;
-        grants::parse(&rows.iter().filter_map(|row| text(row, 0)).collect::<Vec<_>>())
+        grants::parse(&texts(&rows)?)
     }
+}
+
+/// The first column. A row that was left out would be a privilege that is taken away.
+fn texts(rows: &[MySqlRow]) -> Result<Vec<String>, EngineError> {
+    let texts = rows.iter().map(|row| text(row, 0)).collect::<Option<_>>();
+    texts.ok_or_else(|| unreadable("it is not text"))
 }
 
 /// The plugin of an account, if this function can log in with it.

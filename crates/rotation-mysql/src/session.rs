@@ -24,10 +24,13 @@ impl Session {
         self.is_mariadb
     }
 
-    /// Who really logged in, and how the session reads literals.
-    pub(crate) async fn prepare(&mut self) -> Result<(Account, Literals), EngineError> {
+    /// Who really logged in, and how the session reads literals. From here on no statement waits long for a lock: the
+    /// server's default is a year.
+    pub(crate) async fn begin(&mut self) -> Result<(Account, Literals), EngineError> {
         const DOING: &str = "ask which account has logged in";
-        let rows = self.rows(DOING, "SELECT CURRENT_USER(), CONVERT(@@sql_mode USING utf8mb4)").await?;
+        let query =
+            format!("{}; SELECT CURRENT_USER(), CONVERT(@@sql_mode USING utf8mb4)", self.set_session(""));
+        let rows = self.rows(DOING, &query).await?;
         let unexpected = || EngineError::Failed {
             doing: DOING.into(),
             code: "protocol".into(),
@@ -36,6 +39,13 @@ impl Session {
         let row = rows.first().ok_or_else(unexpected)?;
         let (user, mode) = (text(row, 0).ok_or_else(unexpected)?, text(row, 1).ok_or_else(unexpected)?);
         Ok((Account::from_current_user(&user).ok_or_else(unexpected)?, Literals::of(&mode)))
+    }
+
+    /// Sets variables of the session, and that no statement waits long.
+    pub(crate) fn set_session(&self, more: &str) -> String {
+        // MariaDB waits for a global read lock whatever lock_wait_timeout says.
+        let statement_time = if self.is_mariadb { ", max_statement_time = 4" } else { "" };
+        format!("SET SESSION {more}lock_wait_timeout = 4{statement_time}")
     }
 
     /// Runs a statement that needs no privilege of its own.

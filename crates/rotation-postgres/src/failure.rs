@@ -18,6 +18,8 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
     let said = mask(&said.join(": ")).into_owned();
     match error.code() {
         "42501" => EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() },
+        // A lock_timeout, a statement_timeout.
+        "55P03" | "57014" => EngineError::Busy { doing, said },
         "25006" => EngineError::NeedsDecision {
             what: format!("the server takes no changes: {said}"),
             remedy: "Use the writer's endpoint in \"host\": this is a read replica, or a server in recovery.".into(),

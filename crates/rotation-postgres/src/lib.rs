@@ -46,6 +46,7 @@ impl Engine for Postgres {
     ) -> Result<Changed, EngineError> {
         let remedy = session::own_password_remedy(change.user);
         let encryption = session.begin().await?;
+        let encryption = md5::own_form(session, encryption).await?;
         session.set_password(change.user, change.new, encryption, &remedy).await?;
         session.commit().await?;
         md5::keep_usable(session, change.user, change.new, encryption, &remedy).await?;

@@ -1,10 +1,32 @@
 //! Servers that store MD5 passwords.
 
 use rotation_database::{EngineError, LoginError, Password};
+use sqlx::Row;
 
 use crate::login::log_in;
 use crate::session::Session;
 use crate::verifier::{DEFAULT_ITERATIONS, Encryption};
+
+/// The first version that says by which rule a session was let in.
+const SAYS_THE_RULE: u32 = 160_000;
+
+/// The form for a session's own new password: SCRAM where the rule that let the session in demands it, whatever
+/// `password_encryption` says.
+pub(crate) async fn own_form(
+    session: &mut Session,
+    encryption: Encryption,
+) -> Result<Encryption, EngineError> {
+    const DOING: &str = "ask by which rule the session was let in";
+    if encryption != Encryption::Md5 || session.version() < SAYS_THE_RULE {
+        return Ok(encryption);
+    }
+    let rows = session.rows(DOING, "SELECT system_user::text", &[]).await?;
+    let rule: Option<String> = rows.first().and_then(|row| row.try_get(0).ok());
+    Ok(match rule {
+        Some(rule) if rule.starts_with("scram-sha-256:") => Encryption::ScramSha256(DEFAULT_ITERATIONS),
+        _ => Encryption::Md5,
+    })
+}
 
 /// Makes sure that a password which was stored as MD5 can be used.
 ///

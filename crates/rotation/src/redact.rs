@@ -31,6 +31,7 @@ pub(crate) fn remember(secret: &str) {
         secret.to_owned(),
         secret.replace('\'', "''"),
         secret.replace('\\', "\\\\").replace('\'', "\\'"),
+        secret.replace('\\', "\\\\").replace('\'', "''"),
         secret.replace('"', "\"\""),
         json[1..json.len() - 1].to_owned(),
     ];
@@ -76,9 +77,12 @@ mod tests {
     #[test]
     fn a_password_is_masked_in_every_form_it_takes() {
         remember(r#"p'a"s\s-word"#);
-        for text in
-            [r#"near "p'a"s\s-word""#, r#"IDENTIFIED BY 'p''a"s\s-word'"#, r#"{"message":"p'a\"s\\s-word"}"#]
-        {
+        for text in [
+            r#"IDENTIFIED BY 'p''a"s\\s-word'"#,
+            r#"near "p'a"s\s-word""#,
+            r#"IDENTIFIED BY 'p''a"s\s-word'"#,
+            r#"{"message":"p'a\"s\\s-word"}"#,
+        ] {
             let masked = mask(text);
             assert!(masked.contains(MASK) && !masked.contains("s-word"), "{masked}");
         }

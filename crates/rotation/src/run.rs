@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::manager::Manager;
 use crate::record::Record;
-use crate::rotator::Rotator;
+use crate::rotator::{Labels, Rotator};
 use crate::settings::{Source, environment};
 use crate::{log, metrics, redact, steps};
 
@@ -48,7 +48,7 @@ async fn serve<R: Rotator>(rotator: Result<R>) -> ExitCode {
         let (event, context) = event.into_parts();
         let answer = match &function {
             Ok(function) => function.invoke(&event, context.deadline()).await,
-            Err(error) => Err(report(error, Event::parse(&event).ok().as_ref())),
+            Err(error) => Err(misconfigured(error, Event::parse(&event).ok().as_ref())),
         };
         redact::forget();
         answer
@@ -100,6 +100,17 @@ impl<R: Rotator> Function<R> {
         log::write_line(&line.to_string());
         result
     }
+}
+
+/// A function that has not got as far as having a rotator fails each step, in its metrics as well.
+fn misconfigured(error: &Error, event: Option<&Event>) -> Diagnostic {
+    if let Some(event) = event {
+        let labels = Labels { engine: "unknown".into(), strategy: "unknown".into() };
+        let error_type = Some(error.error_type());
+        let line = metrics::line(&labels, event.step, &event.secret_id, Duration::ZERO, error_type);
+        log::write_line(&line.to_string());
+    }
+    report(error, event)
 }
 
 /// Logs an error and makes it Lambda's answer.

@@ -25,7 +25,7 @@ async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()> {
 /// The service may repeat what it asks for, at any time.
 pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T) -> Result<()> {
     for strategy in [SINGLE, MASTER] {
-        let scene = Scene::new(&target).await?;
+        let scene = Scene::rich(&target).await?;
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
         for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
@@ -99,7 +99,7 @@ pub async fn the_process_may_be_killed_at_every_call_alternating_users<T: Server
 async fn kills<T: Server>(target: T, strategy: &str) -> Result<()> {
     for when in [When::Before, When::After] {
         for point in 0.. {
-            let scene = Scene::new(&target).await?;
+            let scene = Scene::rich(&target).await?;
             let function = scene.function(strategy);
             let token = scene.stage(None)?;
             if !killed_at(&scene, &function, &token, point, when).await? {
@@ -170,7 +170,7 @@ async fn cuts<T: Server>(target: T, strategy: &str) -> Result<()> {
 
 async fn cut_everywhere<T: Server>(target: &T, strategy: &str, after: bool) -> Result<usize> {
     for point in 0.. {
-        let scene = Scene::new(target).await?;
+        let scene = Scene::rich(target).await?;
         let (host, port) = target.place();
         let cutter = Cutter::start(host.to_owned(), port).await?;
         // The same server under another port, for the secret and its master.

@@ -9,6 +9,7 @@ crate::on_both! {
     an_account_that_too_many_failed_logins_have_locked
     a_server_that_lets_nobody_in_says_why
     a_password_that_the_server_s_policy_refuses
+    a_lock_that_is_not_to_be_had_is_not_waited_for_long
     a_master_without_the_privilege_is_told_which
     a_plugin_that_is_not_supported_is_named
     an_impostor_gets_no_readable_password
@@ -103,7 +104,8 @@ async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>
     }
     sql(&mut admin, "SET GLOBAL validate_password.length = 100").await?;
     for strategy in ["single-user", "master-user"] {
-        scene.expect(&scene.function(strategy), "PasswordRejected", "PASSWORD_LENGTH").await?;
+        let error = scene.expect(&scene.function(strategy), "PasswordRejected", "PASSWORD_LENGTH").await?;
+        assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
         let token = scene.version("AWSPENDING")?.context("no pending version")?;
         let remove =
             json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
@@ -112,6 +114,23 @@ async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>
     }
     let function = scene.program("single-user").env("PASSWORD_LENGTH", "100").into();
     scene.rotate(&function).await?;
+    Ok(())
+}
+
+/// A backup holds the global read lock.
+async fn a_lock_that_is_not_to_be_had_is_not_waited_for_long<W: Which>(target: Target<W>) -> Result<()> {
+    let Some((_server, other)) = target.another(rotation_tests::mysql::options()?).await? else {
+        return Ok(());
+    };
+    let scene = Scene::new(&other).await?;
+    let mut backup = other.admin().await?;
+    sql(&mut backup, "FLUSH TABLES WITH READ LOCK").await?;
+    let function = scene.function("single-user");
+    scene.expect(&function, "DatabaseBusy", "which session holds the lock").await?;
+    sql(&mut backup, "UNLOCK TABLES").await?;
+    let token = scene.version("AWSPENDING")?.context("no pending version")?;
+    assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+    scene.log_in().await?;
     Ok(())
 }
 
@@ -128,11 +147,16 @@ async fn a_master_without_the_privilege_is_told_which<W: Which>(target: Target<W
         ("REVOKE CREATE USER ON *.* FROM {master}", "GRANT CREATE USER ON *.* TO"),
         ("REVOKE SELECT, UPDATE ON mysql.* FROM {master}", "GRANT SELECT ON mysql.* TO"),
         ("REVOKE ALL PRIVILEGES ON {database}.* FROM {master}", "GRANT SELECT ON `"),
+        ("REVOKE {role} FROM {master}", "WITH ADMIN OPTION"),
     ];
     for (statement, part) in rows {
-        let scene = Scene::new(&target).await?;
-        let statement =
-            statement.replace("{master}", &account(&scene.master)).replace("{database}", &scene.database);
+        let scene =
+            if part.contains("ADMIN") { Scene::rich(&target).await? } else { Scene::new(&target).await? };
+        let role = format!("`r_{}`", &scene.user[scene.user.len().saturating_sub(20)..]);
+        let statement = statement
+            .replace("{master}", &account(&scene.master))
+            .replace("{database}", &scene.database)
+            .replace("{role}", &role);
         sql(&mut target.admin().await?, &statement).await?;
         // A master needs no database of its own.
         scene.change_master(&json!({"dbname": null}))?;
@@ -163,7 +187,10 @@ async fn a_plugin_that_is_not_supported_is_named<W: Which>(target: Target<W>) ->
     let user = account_at(&scene.user, "192.0.2.1");
     let (statement, plugin) = match W::ENGINE {
         "mariadb" => (format!("CREATE USER {user} IDENTIFIED VIA unix_socket"), "unix_socket"),
-        _ => (format!("CREATE USER {user} IDENTIFIED WITH mysql_no_login"), "mysql_no_login"),
+        _ => {
+            let _ = sql(&mut admin, "INSTALL PLUGIN mysql_no_login SONAME 'mysql_no_login.so'").await;
+            (format!("CREATE USER {user} IDENTIFIED WITH mysql_no_login"), "mysql_no_login")
+        }
     };
     if sql(&mut admin, &statement).await.is_err() {
         println!("skipped: the server has no {plugin}");
@@ -196,12 +223,21 @@ async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> R
             (json!(null), "require", "TlsNotOffered"),
             (json!(true), "prefer", "TlsNotOffered"),
             (json!(null), "prefer", "ReadablePasswordRefused"),
+            // No account that can be rotated logs in that way, so not even then.
+            (json!(false), "require", ""),
         ] {
             let (port, heard) = greeter(first.clone(), then.clone()).await?;
             let scene = Scene::new(&target).await?;
             scene.change(&json!({"host": "127.0.0.1", "port": port, "ssl": ssl}))?;
             let function = scene.program("single-user").env("TLS_MODE", mode).into();
-            scene.expect(&function, expected, "").await.with_context(|| format!("{what}, {ssl}, {mode}"))?;
+            if expected.is_empty() {
+                scene.failure(&function).await?;
+            } else {
+                scene
+                    .expect(&function, expected, "")
+                    .await
+                    .with_context(|| format!("{what}, {ssl}, {mode}"))?;
+            }
             let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
             ensure!(

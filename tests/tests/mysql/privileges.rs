@@ -2,13 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::mysql::Kind;
-use rotation_tests::mysql::{MySql, Scene, Target, Which, account, account_at, on_each, sql};
+use rotation_tests::mysql::{MariaDb, MySql, Scene, Target, Which, account, account_at, on_each, sql};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
 crate::on_both! {
     the_alternate_user_has_what_the_base_user_has_and_nothing_more
     every_account_of_the_base_user_gets_its_counterpart
     unrelated_users_are_not_touched
+    a_secret_named_like_a_clone_does_not_take_its_base_over
     a_clone_that_another_tool_has_made_is_taken_over
 }
 
@@ -101,6 +102,8 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
     if W::KIND == Kind::MySql {
         rows.extend([
             (format!("GRANT BACKUP_ADMIN ON *.* TO {user}"), format!("REVOKE BACKUP_ADMIN ON *.* FROM {user}")),
+            // The option is this privilege's own, and not that of the others on *.*.
+            (format!("GRANT ROLE_ADMIN ON *.* TO {user} WITH GRANT OPTION"), format!("REVOKE ROLE_ADMIN ON *.* FROM {user}")),
             (format!("ALTER USER {user} DEFAULT ROLE r1_{tag}, r2_{tag}"), format!("ALTER USER {user} DEFAULT ROLE r2_{tag}")),
             (format!("ALTER USER {user} COMMENT 'it''s \"theirs\" \\\\ o'"), String::new()),
             (
@@ -109,10 +112,13 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
             ),
         ]);
     } else {
-        rows.push((
-            format!("SET DEFAULT ROLE r2_{tag} FOR {user}"),
-            format!("SET DEFAULT ROLE NONE FOR {user}"),
-        ));
+        rows.extend([
+            (format!("SET DEFAULT ROLE r2_{tag} FOR {user}"), format!("SET DEFAULT ROLE NONE FOR {user}")),
+            (
+                format!("ALTER USER {user} WITH MAX_STATEMENT_TIME 30.5"),
+                format!("ALTER USER {user} WITH MAX_STATEMENT_TIME 0"),
+            ),
+        ]);
     }
     let clone = format!("{}_clone", scene.user);
     for round in 0..2 {
@@ -205,6 +211,32 @@ async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<
     Ok(())
 }
 
+/// The other way round: the secret's own user ends in `_clone`.
+async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(target: Target<W>) -> Result<()> {
+    let base = format!("foo_{}", rotation_tests::scene::unique());
+    let clone = format!("{base}_clone");
+    let scene = Scene::with_user(&target, &clone, &rotation_tests::scene::unique()).await?;
+    let function = scene.function("master-user");
+    let mut admin = target.admin().await?;
+    // Even with the very same privileges.
+    target.make_account(&mut admin, &account(&base), "the-password-of-somebody-else").await?;
+    sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {}", scene.database, account(&base))).await?;
+    let hash = password_hash(&mut admin, &base, "%").await?;
+    scene.expect(&function, "NeedsDecision", "named like the second user").await?;
+    assert_eq!(password_hash(&mut admin, &base, "%").await?, hash);
+    scene.log_in().await?;
+
+    sql(&mut admin, &format!("DROP USER {}", account(&base))).await?;
+    let token = scene.version("AWSPENDING")?.context("no pending version")?;
+    let failed = scene.attempt(&function, &token, 1).await.failed.context("it has passed")?;
+    ensure!(
+        failed.error_type == "NeedsDecision" && failed.message.contains("single user"),
+        "{}",
+        failed.message
+    );
+    Ok(())
+}
+
 async fn password_hash(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Vec<u8>> {
     let query =
         "SELECT CONVERT(authentication_string USING binary) FROM mysql.user WHERE User = ? AND Host = ?";
@@ -251,4 +283,36 @@ async fn partial_revokes_are_copied() {
         Ok(())
     })
     .await;
+}
+
+/// A base user that had everything in its database and keeps some of it: not while the alternate user is in use.
+#[tokio::test]
+async fn all_privileges_are_narrowed_on_the_alternate_users_turn() {
+    on_each::<MySql, _>(narrow).await;
+}
+
+#[tokio::test]
+async fn all_privileges_are_narrowed_on_the_alternate_users_turn_mariadb() {
+    on_each::<MariaDb, _>(narrow).await;
+}
+
+async fn narrow<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let mut admin = target.admin().await?;
+    let (user, database) = (account(&scene.user), &scene.database);
+    sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON {database}.* TO {user}")).await?;
+    let function = scene.function("master-user");
+    scene.rotate(&function).await?;
+    sql(&mut admin, &format!("REVOKE ALL PRIVILEGES ON {database}.* FROM {user}")).await?;
+    sql(&mut admin, &format!("GRANT SELECT ON {database}.* TO {user}")).await?;
+    let in_use = scene.value("AWSCURRENT")?;
+    let rotation = scene.rotate(&function).await?;
+    let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+    ensure!(set.contains("To be done on the turn of"), "{set}");
+    let mut session = scene.log_in_with(&in_use).await?;
+    sql(&mut session, "SELECT * FROM present").await?;
+    scene.rotate(&function).await?;
+    let expected = shown(&mut admin, &scene.user, "%").await?;
+    assert_eq!(shown(&mut admin, &scene.alternate(), "%").await?, expected);
+    Ok(())
 }

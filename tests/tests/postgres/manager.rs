@@ -171,6 +171,7 @@ async fn a_setting_that_cannot_be_read_fails_every_step_by_name() {
             let function = scene.program("single-user").env(name, value).into();
             let error = scene.failure(&function).await?;
             assert_eq!(error.error_type, "InvalidSetting");
+            assert!(scene.function_log().contains("\"Failure\":1"), "no metric: {}", scene.function_log());
             assert!(error.message.contains(name) && error.message.contains(value), "{}", error.message);
         }
         let result: Result<()> = Ok(());

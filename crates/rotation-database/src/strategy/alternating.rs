@@ -42,8 +42,11 @@ pub(crate) async fn set<E: Engine>(
             return Err(connect::failed(&rotator.login(&current), Whose::Version("AWSCURRENT"), cause).into());
         }
     }
-    let master = Master::fetch(cx, &current, E::SPEC).await?;
-    by_master(rotator, cx, &master, &pair, &current, &pending).await
+    // On the base user's turn, its origin must be known before anything of it is changed.
+    let ask_now = current.username == pair.alternate && !E::SPEC.marks_pairs;
+    let known = async { if ask_now { was_current(rotator, cx, &pending).await } else { Ok(false) } };
+    let (master, is_known_pair) = tokio::join!(Master::fetch(cx, &current, E::SPEC), known);
+    by_master(rotator, cx, &master?, &pair, is_known_pair?, &pending).await
 }
 
 /// The current password is refused: the rotation can still go on when an earlier attempt has finished the step.
@@ -86,7 +89,7 @@ async fn by_master<E: Engine>(
     cx: &Context<'_>,
     master: &Master,
     pair: &UserPair,
-    current: &DatabaseSecret,
+    is_known_pair: bool,
     pending: &DatabaseSecret,
 ) -> Result<Done> {
     let credential = &master.secret;
@@ -118,10 +121,12 @@ async fn by_master<E: Engine>(
         alternate: &pair.alternate,
         turn,
         password: &pending.password,
-        is_known_pair: current.username == pair.alternate,
+        is_known_pair,
     };
     let mut copied = rotator.engine.copy_user(&mut session, &copy).await;
+    let alternates_turn = copy.is_alternates_turn();
     if matches!(copied, Err(EngineError::PerhapsUnrelated { .. }))
+        && alternates_turn
         && was_current(rotator, cx, pending).await?
     {
         copy.is_known_pair = true;
@@ -130,6 +135,16 @@ async fn by_master<E: Engine>(
     rotator.engine.log_out(session).await;
     match copied {
         Ok(copied) => Ok(describe(&copied, pair, turn)),
+        Err(EngineError::NoSuchUser { user }) if !alternates_turn => {
+            let cause = EngineError::NeedsDecision {
+                what: format!(
+                    "there is no user {user}, of which the secret's user {} would be the second",
+                    pair.alternate
+                ),
+                remedy: format!("Create {user}, rename {}, or rotate it as a single user.", pair.alternate),
+            };
+            Err(rotator.statement(pending, &credential.username, cause).into())
+        }
         Err(cause) => Err(rotator.statement(pending, &credential.username, cause).into()),
     }
 }

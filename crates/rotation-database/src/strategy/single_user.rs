@@ -116,7 +116,7 @@ async fn change<E: Engine>(
     let user = &new.username;
     cx.doing(format!("changing the password of {user}"));
     let keep_old = rotator.settings.keep_previous_password;
-    let change = PasswordChange { user, old: Some(&old.password), new: &new.password, keep_old };
+    let change = PasswordChange { user, old: &old.password, new: &new.password, keep_old };
     let changed = rotator.engine.change_password(&mut session, &change).await;
     rotator.engine.log_out(session).await;
     let changed = changed.map_err(|cause| rotator.statement(new, user, cause))?;
