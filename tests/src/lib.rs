@@ -5,6 +5,7 @@ pub mod mysql;
 pub mod postgres;
 pub mod redis;
 pub mod relay;
+pub mod rie;
 pub mod scene;
 pub mod server;
 pub mod suite;

@@ -13,7 +13,8 @@ macro_rules! suite {
             ordinary:
                 single_user_changes_the_password
                 alternating_users_take_turns
-                an_ordinary_rotation_is_cheap;
+                an_ordinary_rotation_is_cheap
+                the_function_answers_the_events_under_aws_s_own_emulator;
             recovery:
                 every_step_twice_and_the_whole_rotation_again
                 every_call_of_secrets_manager_may_fail_single_user

@@ -8,7 +8,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
-use rotation_local::When;
+use rotation_local::{Service, When};
+use rotation_tests::binary;
+use rotation_tests::rie::{Rie, events};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -148,5 +150,28 @@ async fn failures_are_told_apart() -> Result<()> {
         ensure!(!error.message.contains(good["key"].as_str().unwrap_or_default()), "{}", error.message);
         assert!(api.accepts(&good));
     }
+    Ok(())
+}
+
+/// The template's custom function is this example.
+#[tokio::test]
+async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
+    let api = KeyService::start().await?;
+    let events = events()?;
+    let service = Service::start(0).await?;
+    let id = events[0]["SecretId"].as_str().unwrap_or_default();
+    service.put_secret("example/app", id, &api.secret().to_string())?;
+    let token = &events[0]["ClientRequestToken"];
+    let rotate =
+        json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
+    service.perform("RotateSecret", &rotate)?;
+    let rie = Rie::start(&binary("rotation-custom"), &Scene::program(&service, "rotation-custom")).await?;
+    for event in &events {
+        let answer = rie.function().invoke(event).await;
+        answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
+    }
+    let current = service.perform("GetSecretValue", &json!({"SecretId": id}))?;
+    assert_eq!(&current["VersionId"], token);
+    ensure!(api.accepts(&serde_json::from_str(current["SecretString"].as_str().unwrap_or_default())?));
     Ok(())
 }

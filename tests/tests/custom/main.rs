@@ -27,17 +27,21 @@ impl Scene {
         service.put_secret("test/secret", SECRET_ARN, &secret.to_string())?;
         let log = Arc::<Mutex<String>>::default();
         let lines = Arc::clone(&log);
-        let function = Program::new(binary(&format!("examples/{example}")))
-            .env("SECRETS_MANAGER_ENDPOINT", service.endpoint())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
+        let function = Self::program(&service, &format!("examples/{example}"))
             .log(move |line| {
                 lines.lock().unwrap_or_else(PoisonError::into_inner).push_str(&format!("{line}\n"));
             })
             .into();
         Ok(Self { service, function, log })
+    }
+
+    fn program(service: &Service, binary_name: &str) -> Program {
+        Program::new(binary(binary_name))
+            .env("SECRETS_MANAGER_ENDPOINT", service.endpoint())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
     }
 
     fn stage(&self) -> Result<String> {

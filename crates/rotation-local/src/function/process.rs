@@ -71,6 +71,11 @@ impl Program {
         self
     }
 
+    /// What has been set with [`Program::env`].
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
     /// The process, while it runs.
     pub fn process_id(&self) -> Option<u32> {
         *self.process_id.lock().unwrap_or_else(PoisonError::into_inner)
