@@ -99,7 +99,8 @@ template)
     tool sam aws-sam-cli
     tool cfn-lint cfn-lint
     ;;
-package) tool cargo-lambda astral-dev-toolchain-cargo-lambda ;;
+# It brings zig along, the linker that aims at the glibc of Amazon Linux.
+package) tool cargo-lambda cargo-lambda ;;
 esac
 
 if [ -n "$sid" ] && [ "$(cat "$servers/sid/.complete" 2>/dev/null)" != "$sid_packages" ]; then
