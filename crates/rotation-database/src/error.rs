@@ -215,7 +215,8 @@ impl Cause for Error {
                 ROTATION_STRATEGY=single-user."
                 .into(),
             Self::MasterSchema { .. } => "Correct the master secret's JSON, or \"masterarn\" in the secret.".into(),
-            Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server, with the host spelt the same.".into(),
+            Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server. (Another name of it is fine when it resolves to \
+                the same address, and so is a read replica or reader endpoint that RDS knows as one.)".into(),
             Self::UserMismatch { .. } | Self::HostMismatch { .. } => "The secret was changed in the middle of a rotation, \
                 or its strategy was. Change it back, and the rotation goes on by itself. If you cannot: the database may have \
                 the password of the pending version already, so keep that one first (aws secretsmanager get-secret-value \

@@ -11,6 +11,7 @@ mod error;
 mod host;
 mod login_error;
 mod master;
+mod rds;
 mod rotator;
 mod schema;
 mod secret;

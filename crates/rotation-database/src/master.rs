@@ -1,23 +1,32 @@
 //! The master credential: fetched only after the current credential has been shown valid.
 
+use std::collections::HashMap;
+
 use rotation::{Context, Result};
 
-use crate::error::Error;
+use crate::error::{Error, Place};
 use crate::host;
+use crate::rds::{self, Rds};
 use crate::schema::EngineSpec;
-use crate::secret::{DatabaseSecret, MasterSecret};
+use crate::secret::{DatabaseSecret, MasterSecret, rds_name};
+
+/// The tags by which RDS says which server a master secret of its own is for, in lower case.
+const SERVER_TAGS: [&str; 2] = ["aws:rds:primarydbclusterarn", "aws:rds:primarydbinstancearn"];
 
 /// A master credential that is known to be for the secret's server.
+#[derive(Debug)]
 pub(crate) struct Master {
     pub(crate) arn: String,
     pub(crate) secret: MasterSecret,
+    /// Where the master logs in: the writer, when the secret names a replica.
+    pub(crate) place: Place,
 }
 
 impl Master {
     /// Fetches the master secret that `current` names.
     ///
-    /// A master secret that RDS manages names no host: it is used at the current secret's, where the current
-    /// credential was accepted a moment ago.
+    /// Whoever may write the secret must not get the master's password sent to a host of their choice: so the master
+    /// secret's own host counts, or what RDS says of it.
     pub(crate) async fn fetch(cx: &Context<'_>, current: &DatabaseSecret, spec: &EngineSpec) -> Result<Self> {
         let Some(arn) = current.master_arn.clone() else {
             return Err(Error::MasterArnMissing { others: Vec::new() }.into());
@@ -26,16 +35,69 @@ impl Master {
         let value = cx.other_secret(&arn).await?;
         let secret = MasterSecret::parse(&value, spec)
             .map_err(|faults| Error::MasterSchema { arn: arn.clone(), faults })?;
-        match &secret.place {
-            Some((master_host, port)) if !host::same(master_host, &current.host) || *port != current.port => {
-                Err(Error::MasterHostMismatch {
-                    arn,
-                    master: host::endpoint(master_host, *port),
-                    secret: current.place().to_string(),
-                }
-                .into())
-            }
-            _ => Ok(Self { arn, secret }),
-        }
+        let place = match secret.place.clone() {
+            Some((host, port)) => own_place(cx, &arn, current, Place { host, port }).await?,
+            None => place_by_rds(cx, &arn, current, spec).await?,
+        };
+        Ok(Self { arn, secret, place })
     }
+}
+
+/// The host in the master secret, when the secret's host is the same server or reads from it.
+async fn own_place(cx: &Context<'_>, arn: &str, current: &DatabaseSecret, place: Place) -> Result<Place> {
+    if place.port == current.port && host::is_same_machine(&place.host, &current.host).await {
+        return Ok(place);
+    }
+    let mismatch = || Error::MasterHostMismatch {
+        arn: arn.to_owned(),
+        master: place.to_string(),
+        secret: current.place().to_string(),
+    };
+    // Two ports of one machine are two servers.
+    if place.port != current.port || !rds::may_know(&place.host) {
+        return Err(mismatch().into());
+    }
+    cx.doing(format!("asking RDS whether {} reads from {}", current.host, place.host));
+    let Some(rds) = Rds::of(cx) else { return Err(mismatch().into()) };
+    match rds.written_at(&place.host).await? {
+        Some(server) if server.has(&current.host).await => Ok(place),
+        _ => Err(mismatch().into()),
+    }
+}
+
+/// A master secret that RDS manages names no host; its tags name the server. One without such tags was made by hand:
+/// it is used where the current credential was accepted a moment ago.
+async fn place_by_rds(
+    cx: &Context<'_>,
+    arn: &str,
+    current: &DatabaseSecret,
+    spec: &EngineSpec,
+) -> Result<Place> {
+    let tags = cx.tags_of(arn).await?;
+    let (Some(server_arn), Some(rds)) = (server_tag(&tags), Rds::of(cx)) else { return Ok(current.place()) };
+    cx.doing(format!("asking RDS for the host of {server_arn}"));
+    let unusable = |fault: String| Error::MasterSchema { arn: arn.to_owned(), faults: vec![fault] };
+    let Some(server) = rds.server(&server_arn).await? else {
+        return Err(unusable(format!("it is for {server_arn}, which RDS does not know")).into());
+    };
+    if !spec.is_named(&server.engine) && rds_name(&server.engine) != Some(spec.name) {
+        let fault =
+            format!("RDS says that it is for {}, and this function rotates {}", server.engine, spec.display);
+        return Err(unusable(fault).into());
+    }
+    let place = Place { host: server.writer.clone(), port: server.port.unwrap_or(current.port) };
+    if place.port == current.port && server.has(&current.host).await {
+        return Ok(place);
+    }
+    Err(Error::MasterHostMismatch {
+        arn: arn.to_owned(),
+        master: place.to_string(),
+        secret: current.place().to_string(),
+    }
+    .into())
+}
+
+fn server_tag(tags: &HashMap<String, String>) -> Option<String> {
+    let named = |name: &str| tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    SERVER_TAGS.iter().find_map(|name| named(name)).map(|(_, arn)| arn.to_lowercase())
 }

@@ -195,7 +195,7 @@ impl MasterSecret {
 }
 
 /// The engine that a name of the RDS API (`DescribeDBInstances`, `Engine`) means.
-fn rds_name(engine: &str) -> Option<&'static str> {
+pub(crate) fn rds_name(engine: &str) -> Option<&'static str> {
     match engine {
         "sqlserver-ee" | "sqlserver-se" | "sqlserver-ex" | "sqlserver-web" => Some("sqlserver"),
         _ if engine.starts_with("custom-sqlserver-") => Some("sqlserver"),

@@ -1,6 +1,9 @@
 //! What a rotator may ask of the rotation it is part of.
 
+use std::collections::HashMap;
 use std::time::Duration;
+
+use aws_config::SdkConfig;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -55,6 +58,19 @@ impl Context<'_> {
     /// What Secrets Manager refuses.
     pub async fn previous(&self) -> Result<Option<SecretValue>> {
         self.manager.value(&self.event.secret_id, "AWSPREVIOUS").await
+    }
+
+    /// The tags of another secret.
+    ///
+    /// # Errors
+    /// What Secrets Manager refuses.
+    pub async fn tags_of(&self, id: &str) -> Result<HashMap<String, String>> {
+        self.manager.tags(id).await
+    }
+
+    /// What other AWS clients are made from: credentials, region, time-outs.
+    pub fn aws(&self) -> Option<&SdkConfig> {
+        self.manager.config()
     }
 
     /// The `AWSCURRENT` value of another secret.

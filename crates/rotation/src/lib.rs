@@ -28,7 +28,7 @@ mod steps;
 pub use context::Context;
 pub use error::{Cause, Error, Failure, Result};
 pub use event::{Event, RotationToken, Step, VersionId};
-pub use manager::Manager;
+pub use manager::{Manager, refused};
 pub use password::PasswordSettings;
 pub use record::{Done, Outcome, Record};
 pub use redact::mask;

@@ -1,5 +1,6 @@
 //! Secrets Manager, with its refusals told apart.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -19,6 +20,7 @@ use crate::staging::{CURRENT, Description, PENDING};
 pub struct Manager {
     client: Client,
     endpoint: String,
+    config: Option<SdkConfig>,
 }
 
 impl Manager {
@@ -52,12 +54,26 @@ impl Manager {
             let region = config.region().map_or("REGION", |region| region.as_ref());
             format!("https://secretsmanager.{region}.amazonaws.com")
         });
-        Ok(Self { client: Client::from_conf(builder.build()), endpoint })
+        Ok(Self { client: Client::from_conf(builder.build()), endpoint, config: Some(config) })
     }
 
     /// Wraps a client that somebody else made.
     pub fn new(client: Client, endpoint: impl Into<String>) -> Self {
-        Self { client, endpoint: endpoint.into() }
+        Self { client, endpoint: endpoint.into(), config: None }
+    }
+
+    /// What other AWS clients are made from; absent with a client that somebody else made.
+    pub(crate) fn config(&self) -> Option<&SdkConfig> {
+        self.config.as_ref()
+    }
+
+    pub(crate) async fn tags(&self, id: &str) -> Result<HashMap<String, String>> {
+        let answer = self.client.describe_secret().secret_id(id).send().await;
+        let answer = answer.map_err(|error| self.refused(error, "DescribeSecret", id))?;
+        let pair = |tag: &aws_sdk_secretsmanager::types::Tag| {
+            Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))
+        };
+        Ok(answer.tags().iter().filter_map(pair).collect())
     }
 
     pub(crate) async fn describe(&self, id: &str) -> Result<Description> {
@@ -171,45 +187,54 @@ impl Manager {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let action = format!("secretsmanager:{operation}");
-        let resource = resource.to_owned();
-        let SdkError::ServiceError(context) = &error else {
-            let why = crate::mask(&causes(&error)).into_owned();
-            let credentials = ["credential", "CredentialsNotLoaded"].iter().any(|word| why.contains(word));
-            return if matches!(&error, SdkError::ConstructionFailure(_)) || credentials {
-                Error::AwsCredentials { action, said: why }
-            } else {
-                Error::Unreachable { endpoint: self.endpoint.clone(), action, why }
-            };
+        refused(&error, &format!("secretsmanager:{operation}"), resource, &self.endpoint)
+    }
+}
+
+/// Tells apart what an AWS service refuses. `action` is the IAM action, `resource` what it was for.
+pub fn refused<E>(error: &SdkError<E>, action: &str, resource: &str, endpoint: &str) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let (action, resource) = (action.to_owned(), resource.to_owned());
+    let SdkError::ServiceError(context) = error else {
+        let why = crate::mask(&causes(error)).into_owned();
+        let credentials = ["credential", "CredentialsNotLoaded"].iter().any(|word| why.contains(word));
+        return if matches!(error, SdkError::ConstructionFailure(_)) || credentials {
+            Error::AwsCredentials { action, said: why }
+        } else {
+            Error::Unreachable { endpoint: endpoint.to_owned(), action, why }
         };
-        let meta = context.err().meta();
-        let said = crate::mask(meta.message().unwrap_or("no further words")).into_owned();
-        let code = meta.code().unwrap_or("an unknown error");
-        match code {
-            "AccessDeniedException" if said.contains("Access to KMS is not allowed") => {
-                Error::Kms { action, resource, said }
-            }
-            "DecryptionFailure"
-            | "EncryptionFailure"
-            | "KMSAccessDeniedException"
-            | "KMSInvalidStateException"
-            | "KMSDisabledException"
-            | "KMSNotFoundException" => Error::Kms { action, resource, said },
-            "AccessDeniedException" | "AccessDenied" => Error::AccessDenied { action, resource, said },
-            "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
-                Error::Throttled { action, said }
-            }
-            "ResourceNotFoundException" => Error::NotFound { what: format!("secret {resource}") },
-            "UnrecognizedClientException"
-            | "ExpiredTokenException"
-            | "ExpiredToken"
-            | "InvalidSignatureException"
-            | "InvalidClientTokenId"
-            | "MissingAuthenticationTokenException" => {
-                Error::AwsCredentials { action, said: format!("{code}: {said}") }
-            }
-            _ => Error::Service { action, code: code.to_owned(), said },
+    };
+    let meta = context.err().meta();
+    let said = crate::mask(meta.message().unwrap_or("no further words")).into_owned();
+    let code = meta.code().unwrap_or("an unknown error");
+    match code {
+        "AccessDeniedException" if said.contains("Access to KMS is not allowed") => {
+            Error::Kms { action, resource, said }
         }
+        "DecryptionFailure"
+        | "EncryptionFailure"
+        | "KMSAccessDeniedException"
+        | "KMSInvalidStateException"
+        | "KMSDisabledException"
+        | "KMSNotFoundException" => Error::Kms { action, resource, said },
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
+            Error::AccessDenied { action, resource, said }
+        }
+        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
+            Error::Throttled { action, said }
+        }
+        "ResourceNotFoundException" => Error::NotFound { what: format!("secret {resource}") },
+        "UnrecognizedClientException"
+        | "ExpiredTokenException"
+        | "ExpiredToken"
+        | "InvalidSignatureException"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationTokenException" => {
+            Error::AwsCredentials { action, said: format!("{code}: {said}") }
+        }
+        _ => Error::Service { action, code: code.to_owned(), said },
     }
 }
 

@@ -5,6 +5,7 @@ mod impostors;
 mod manager;
 mod privileges;
 mod quoting;
+mod rds;
 mod settings;
 
 mod suite {

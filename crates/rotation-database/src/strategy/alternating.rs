@@ -6,6 +6,7 @@ use crate::connect;
 use crate::engine::{Copied, Engine, Login, UserCopy};
 use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
+use crate::host;
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
@@ -94,6 +95,8 @@ async fn by_master<E: Engine>(
 ) -> Result<Done> {
     let credential = &master.secret;
     let login = Login {
+        host: host::bare(&master.place.host),
+        port: master.place.port,
         user: &credential.username,
         password: &credential.password,
         database: match E::SPEC.master_enters_database {
@@ -105,7 +108,7 @@ async fn by_master<E: Engine>(
     // The stricter of the two: whoever may change the secret must not thereby strip the master of its protection.
     let mode = rotator.settings.tls_mode;
     let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
-    cx.doing(format!("logging in to {} as master {}", pending.place(), credential.username));
+    cx.doing(format!("logging in to {} as master {}", master.place, credential.username));
     let mut session = connect::log_in(&rotator.engine, cx, &login, policy)
         .await
         .map_err(|cause| connect::failed(&login, Whose::Master(master.arn.clone()), cause))?;

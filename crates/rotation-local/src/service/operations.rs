@@ -44,6 +44,22 @@ impl Request<'_> {
         })
     }
 
+    /// `Tags`: keys and values.
+    fn tags(&self) -> Result<Vec<(String, String)>, ServiceError> {
+        let malformed =
+            || ServiceError::new("SerializationException", "Tags must be a list of Key and Value.");
+        let text = |tag: &Value, name: &str| tag[name].as_str().map(str::to_owned);
+        match self.body.get("Tags") {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(tags)) => tags
+                .iter()
+                .map(|tag| Some((text(tag, "Key")?, text(tag, "Value").unwrap_or_default())))
+                .collect::<Option<_>>()
+                .ok_or_else(malformed),
+            Some(_) => Err(malformed()),
+        }
+    }
+
     fn token(&self) -> Result<Option<String>, ServiceError> {
         match self.text("ClientRequestToken")? {
             Some(token) if !(32..=64).contains(&token.len()) => {
@@ -71,6 +87,8 @@ pub(crate) fn perform(
         "ListSecrets" => Ok(json!({"SecretList": store.secrets.values().map(describe).collect::<Vec<_>>()})),
         "RotateSecret" => return rotate(store, request),
         "CancelRotateSecret" => cancel(store, request),
+        "TagResource" => tag(store, request),
+        "UntagResource" => untag(store, request),
         "GetRandomPassword" => Ok(json!({"RandomPassword": random_password(request.body)?})),
         other => {
             Err(ServiceError::new("UnknownOperationException", format!("{other} is not supported here.")))
@@ -82,14 +100,20 @@ pub(crate) fn perform(
 fn create(store: &mut Store, request: &Request<'_>) -> Answer {
     let name = request.required("Name")?;
     let value = request.text("SecretString")?.map(str::to_owned);
+    let tags = request.tags()?;
     let (secret, version) = store.create(request.region, name, value, request.token()?)?;
     secret.description = request.text("Description")?.map(str::to_owned);
     secret.kms_key_id = request.text("KmsKeyId")?.map(str::to_owned);
+    secret.tags.extend(tags);
     let mut answer = named(secret);
     if let Some(version) = version {
         answer["VersionId"] = version.into();
     }
     Ok(answer)
+}
+
+fn tags(secret: &Secret) -> Value {
+    secret.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
 }
 
 fn named(secret: &Secret) -> Value {
@@ -117,12 +141,28 @@ fn describe(secret: &Secret) -> Value {
             "RotationRules",
             secret.automatically_after_days.map(|days| json!({"AutomaticallyAfterDays": days})),
         ),
+        ("Tags", (!secret.tags.is_empty()).then(|| tags(secret))),
     ] {
         if let Some(value) = value {
             answer[name] = value;
         }
     }
     answer
+}
+
+/// A key that is there gets the new value; keys are case-sensitive.
+fn tag(store: &mut Store, request: &Request<'_>) -> Answer {
+    let tags = request.tags()?;
+    store.find_mut(request.required("SecretId")?)?.tags.extend(tags);
+    Ok(json!({}))
+}
+
+fn untag(store: &mut Store, request: &Request<'_>) -> Answer {
+    let secret = store.find_mut(request.required("SecretId")?)?;
+    for key in request.body["TagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        secret.tags.remove(key);
+    }
+    Ok(json!({}))
 }
 
 fn get_value(store: &Store, request: &Request<'_>) -> Answer {

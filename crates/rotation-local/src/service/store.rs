@@ -36,6 +36,8 @@ pub(crate) struct Secret {
     pub(crate) rotation_enabled: Option<bool>,
     pub(crate) rotation_lambda_arn: Option<String>,
     pub(crate) automatically_after_days: Option<u64>,
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) versions: BTreeMap<String, Version>,
 }
 
@@ -110,6 +112,7 @@ impl Store {
             rotation_enabled: None,
             rotation_lambda_arn: None,
             automatically_after_days: None,
+            tags: BTreeMap::new(),
             versions: BTreeMap::new(),
         });
         let version = match value {

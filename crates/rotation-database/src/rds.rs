@@ -1,0 +1,178 @@
+//! What the RDS API says of a server: where it is written to, and from where it is read.
+//!
+//! Identifiers come from the API, never from the first label of a host name: anybody may call a host `db-1`.
+
+use aws_sdk_rds::Client;
+use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_rds::types::{DbCluster, DbInstance};
+use rotation::{Context, Error, Result, refused};
+
+use crate::host;
+
+/// With at most 100 on a page, more servers than an account has by default.
+const MOST_PAGES: usize = 20;
+
+/// A server that RDS runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RdsServer {
+    /// The host to write to.
+    pub(crate) writer: String,
+    pub(crate) port: Option<u16>,
+    /// In the API's words, such as `aurora-mysql` or `sqlserver-ee`.
+    pub(crate) engine: String,
+    /// Hosts that show the same data: reader endpoints, custom endpoints, instances, read replicas.
+    pub(crate) readers: Vec<String>,
+}
+
+impl RdsServer {
+    /// Whether a host is one of the server's.
+    pub(crate) async fn has(&self, host: &str) -> bool {
+        for own in std::iter::once(&self.writer).chain(&self.readers) {
+            if host::is_same_machine(own, host).await {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Whether RDS may know a host. Where the environment names an RDS endpoint of its own, it may know any.
+pub(crate) fn may_know(host: &str) -> bool {
+    let host = host::bare(host).to_ascii_lowercase();
+    host.ends_with(".rds.amazonaws.com")
+        || host.ends_with(".rds.amazonaws.com.cn")
+        || std::env::var_os("AWS_ENDPOINT_URL_RDS").is_some()
+}
+
+/// The RDS API.
+pub(crate) struct Rds {
+    client: Client,
+    endpoint: String,
+}
+
+impl Rds {
+    /// A client with the function's own role. `None` where the rotation runs without AWS.
+    pub(crate) fn of(cx: &Context<'_>) -> Option<Self> {
+        let config = cx.aws()?;
+        let region = config.region().map_or("REGION", |region| region.as_ref());
+        Some(Self { client: Client::new(config), endpoint: format!("https://rds.{region}.amazonaws.com") })
+    }
+
+    /// The server with this ARN: an instance's (`…:db:…`) or a cluster's (`…:cluster:…`).
+    pub(crate) async fn server(&self, arn: &str) -> Result<Option<RdsServer>> {
+        if arn.contains(":cluster:") {
+            return match self.clusters(Some(arn)).await?.first() {
+                Some(cluster) => self.of_cluster(cluster).await.map(Some),
+                None => Ok(None),
+            };
+        }
+        match self.instances(Some(arn)).await?.first() {
+            Some(instance) => self.of_instance(instance).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The server that is written to under this host, if RDS runs it.
+    pub(crate) async fn written_at(&self, writer: &str) -> Result<Option<RdsServer>> {
+        for cluster in self.clusters(None).await? {
+            if cluster.endpoint().is_some_and(|endpoint| host::same(endpoint, writer)) {
+                return self.of_cluster(&cluster).await.map(Some);
+            }
+        }
+        for instance in self.instances(None).await? {
+            if host_of(&instance).is_some_and(|endpoint| host::same(endpoint, writer)) {
+                return self.of_instance(&instance).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn of_instance(&self, instance: &DbInstance) -> Result<RdsServer> {
+        let mut readers = Vec::new();
+        for replica in instance.read_replica_db_instance_identifiers() {
+            let replicas = self.instances(Some(replica)).await?;
+            readers.extend(replicas.iter().filter_map(host_of).map(str::to_owned));
+        }
+        Ok(RdsServer {
+            writer: host_of(instance).unwrap_or_default().to_owned(),
+            port: instance.endpoint().and_then(|endpoint| endpoint.port()).and_then(port),
+            engine: instance.engine().unwrap_or_default().to_owned(),
+            readers,
+        })
+    }
+
+    async fn of_cluster(&self, cluster: &DbCluster) -> Result<RdsServer> {
+        let mut readers: Vec<String> = cluster.reader_endpoint().map(str::to_owned).into_iter().collect();
+        readers.extend(cluster.custom_endpoints().iter().cloned());
+        for member in cluster.db_cluster_members() {
+            if let Some(id) = member.db_instance_identifier() {
+                let instances = self.instances(Some(id)).await?;
+                readers.extend(instances.iter().filter_map(host_of).map(str::to_owned));
+            }
+        }
+        Ok(RdsServer {
+            writer: cluster.endpoint().unwrap_or_default().to_owned(),
+            port: cluster.port().and_then(port),
+            engine: cluster.engine().unwrap_or_default().to_owned(),
+            readers,
+        })
+    }
+
+    async fn instances(&self, id: Option<&str>) -> Result<Vec<DbInstance>> {
+        let mut all = Vec::new();
+        let mut marker = None;
+        for _ in 0..MOST_PAGES {
+            let request = self.client.describe_db_instances().set_marker(marker);
+            let answer = request.set_db_instance_identifier(id.map(str::to_owned)).send().await;
+            let page = match answer {
+                Err(error) if is_missing(&error) => return Ok(all),
+                answer => answer.map_err(|error| self.refused(&error, "DescribeDBInstances"))?,
+            };
+            all.extend(page.db_instances.unwrap_or_default());
+            marker = page.marker;
+            if marker.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn clusters(&self, id: Option<&str>) -> Result<Vec<DbCluster>> {
+        let mut all = Vec::new();
+        let mut marker = None;
+        for _ in 0..MOST_PAGES {
+            let request = self.client.describe_db_clusters().set_marker(marker);
+            let answer = request.set_db_cluster_identifier(id.map(str::to_owned)).send().await;
+            let page = match answer {
+                Err(error) if is_missing(&error) => return Ok(all),
+                answer => answer.map_err(|error| self.refused(&error, "DescribeDBClusters"))?,
+            };
+            all.extend(page.db_clusters.unwrap_or_default());
+            marker = page.marker;
+            if marker.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    fn refused<E>(&self, error: &SdkError<E>, operation: &str) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        refused(error, &format!("rds:{operation}"), "*", &self.endpoint)
+    }
+}
+
+fn host_of(instance: &DbInstance) -> Option<&str> {
+    instance.endpoint().and_then(|endpoint| endpoint.address())
+}
+
+fn port(port: i32) -> Option<u16> {
+    u16::try_from(port).ok()
+}
+
+fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let code = error.as_service_error().and_then(|error| error.meta().code());
+    matches!(code, Some("DBInstanceNotFound" | "DBInstanceNotFoundFault" | "DBClusterNotFoundFault"))
+}

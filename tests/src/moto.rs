@@ -1,0 +1,120 @@
+//! An RDS API: [moto](https://docs.getmoto.org)'s server, whose servers are told to be at this machine's addresses.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_rds::Client;
+use aws_sdk_rds::config::Credentials;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use rotation_local::throwaway::free_port;
+
+/// Ends when it is dropped.
+#[derive(Debug)]
+pub struct Moto {
+    /// Where functions find it.
+    pub endpoint: String,
+    /// A client of it.
+    pub client: Client,
+    forward: Forward,
+    child: Child,
+}
+
+#[derive(Debug, Clone)]
+struct Forward {
+    moto: String,
+    /// Identifiers, and the hosts that their addresses are replaced with.
+    hosts: Arc<Vec<(&'static str, &'static str)>>,
+    denies: Arc<AtomicBool>,
+}
+
+impl Moto {
+    /// Starts moto, and in front of it what replaces the host of a server by its identifier.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn start(hosts: Vec<(&'static str, &'static str)>) -> Result<Self> {
+        let program =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/moto_server");
+        let port = free_port()?;
+        let child = Command::new(&program)
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} (sh tests/setup.sh test installs it)", program.display()))?;
+        let forward = Forward {
+            moto: format!("http://127.0.0.1:{port}"),
+            hosts: Arc::new(hosts),
+            denies: Arc::default(),
+        };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let router = Router::new().fallback(relay).with_state(forward.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&forward.moto)
+            .load()
+            .await;
+        let moto = Self { endpoint, client: Client::new(&config), forward, child };
+        for _ in 0..200 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(moto);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("moto does not answer")
+    }
+
+    /// Denies every call from now on.
+    pub fn deny(&self) {
+        self.forward.denies.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn relay(
+    State(forward): State<Forward>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<String, (StatusCode, String)> {
+    if forward.denies.load(Ordering::SeqCst) {
+        let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>\
+            <Message>User is not authorized to perform that</Message></Error></ErrorResponse>";
+        return Err((StatusCode::FORBIDDEN, denied.to_owned()));
+    }
+    let failed = |error: reqwest::Error| (StatusCode::BAD_GATEWAY, error.to_string());
+    let client = reqwest::Client::builder().no_proxy().build().map_err(failed)?;
+    let mut request = client.post(&forward.moto).body(body);
+    for name in ["authorization", "content-type", "x-amz-date"] {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value.as_bytes());
+        }
+    }
+    let answer = request.send().await.map_err(failed)?;
+    let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut text = answer.text().await.map_err(failed)?;
+    for (identifier, host) in forward.hosts.iter() {
+        // <Address>IDENTIFIER.….rds.amazonaws.com</Address>, and the like for the endpoints of a cluster.
+        let start = format!(">{identifier}.");
+        while let Some(at) = text.find(&start) {
+            let Some(length) = text[at + 1..].find('<') else { break };
+            text.replace_range(at + 1..at + 1 + length, host);
+        }
+    }
+    if status.is_success() { Ok(text) } else { Err((status, text)) }
+}
