@@ -197,6 +197,7 @@ impl Error {
             Self::AccessDenied { .. } => "AccessDenied",
             Self::Kms { .. } => "KmsKeyUnusable",
             Self::Throttled { .. } => "Throttled",
+            Self::Unreachable { action, .. } if action.starts_with("rds:") => "RdsUnreachable",
             Self::Unreachable { .. } => "SecretsManagerUnreachable",
             Self::AwsCredentials { .. } => "AwsCredentials",
             Self::Service { .. } => "SecretsManagerError",
@@ -243,10 +244,12 @@ impl Error {
             Self::Throttled { .. } => {
                 "Nothing: Secrets Manager repeats the rotation. If it goes on, spread the rotation schedules.".into()
             }
-            Self::Unreachable { .. } => "A function inside a VPC needs an interface endpoint for secretsmanager \
-                (with private DNS and a security group that lets port 443 in) or a NAT gateway; \
-                check SECRETS_MANAGER_ENDPOINT if it is set."
-                .into(),
+            Self::Unreachable { action, .. } => format!(
+                "A function inside a VPC needs an interface endpoint for {} (with private DNS and a security group that \
+                 lets port 443 in) or a NAT gateway; check {} if it is set.",
+                action.split(':').next().unwrap_or("the service"),
+                if action.starts_with("rds:") { "AWS_ENDPOINT_URL_RDS" } else { "SECRETS_MANAGER_ENDPOINT" },
+            ),
             Self::AwsCredentials { .. } => "In Lambda, check the function's execution role; elsewhere, set \
                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any text will do for a local service)."
                 .into(),
