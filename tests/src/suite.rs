@@ -23,7 +23,8 @@ macro_rules! suite {
                 the_process_may_be_killed_at_every_call_alternating_users
                 the_connection_may_break_at_every_packet_single_user
                 the_connection_may_break_at_every_packet_alternating_users
-                single_user_recovers_with_the_previous_password;
+                single_user_recovers_with_the_previous_password
+                single_user_recovers_from_a_rotation_that_was_given_up;
             failures:
                 failures_of_the_network
                 failures_of_tls

@@ -44,8 +44,8 @@ impl fmt::Display for Whose {
 /// A password that was tried, or why it was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
-    /// The staging label of the version.
-    pub label: &'static str,
+    /// The staging label of the version, or its id.
+    pub label: String,
     /// What came of it.
     pub result: String,
 }

@@ -60,6 +60,22 @@ impl Context<'_> {
         self.manager.value(&self.event.secret_id, "AWSPREVIOUS").await
     }
 
+    /// The versions of the secret that have no label any more, newest first: those of rotations that were given up.
+    ///
+    /// # Errors
+    /// What Secrets Manager refuses.
+    pub async fn deprecated(&self) -> Result<Vec<VersionId>> {
+        self.manager.deprecated(&self.event.secret_id).await
+    }
+
+    /// The value of a version of the secret; `None` when it has none.
+    ///
+    /// # Errors
+    /// What Secrets Manager refuses.
+    pub async fn value_of(&self, version: &VersionId) -> Result<Option<SecretValue>> {
+        self.manager.value_of(&self.event.secret_id, version).await
+    }
+
     /// The tags of another secret.
     ///
     /// # Errors

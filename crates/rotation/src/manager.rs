@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::{Error, Result};
-use crate::event::Event;
+use crate::event::{Event, VersionId};
 use crate::password::PasswordSettings;
 use crate::secret::{Password, SecretValue};
 use crate::settings::Source;
@@ -99,6 +99,23 @@ impl Manager {
             .version_id(event.version.as_str())
             .version_stage(PENDING);
         self.get(&event.secret_id, PENDING, request).await
+    }
+
+    /// The versions without a label, which the service keeps for some time, newest first.
+    pub(crate) async fn deprecated(&self, id: &str) -> Result<Vec<VersionId>> {
+        let answer = self.client.list_secret_version_ids().secret_id(id).include_deprecated(true);
+        let answer = answer.max_results(100).send().await;
+        let answer = answer.map_err(|error| self.refused(error, "ListSecretVersionIds", id))?;
+        let mut versions = answer.versions.unwrap_or_default();
+        versions.retain(|version| version.version_stages().is_empty());
+        versions.sort_by_key(|version| std::cmp::Reverse(version.created_date().map(|date| date.as_nanos())));
+        Ok(versions.iter().filter_map(|version| version.version_id()).map(VersionId::new).collect())
+    }
+
+    /// The value of one version; `None` when it has none.
+    pub(crate) async fn value_of(&self, id: &str, version: &VersionId) -> Result<Option<SecretValue>> {
+        let request = self.client.get_secret_value().secret_id(id).version_id(version.as_str());
+        self.get(id, version.as_str(), request).await
     }
 
     /// The current value of another secret, which must exist.

@@ -82,10 +82,12 @@ pub async fn a_previous_password_for_another_user_or_server_is_not_even_tried<T:
         let mut current = good.clone();
         current["password"] = new_password().into();
         scene.store(&current)?;
+        // Not even the version without a label, which is for this user and server, has the right one.
+        target.give_password(&scene.user, &new_password()).await?;
         let error = scene.expect(&scene.function("single-user"), "CredentialsRefused", "not tried").await?;
         assert!(error.message.contains("another user or server"), "{}", error.message);
         if target.log().is_some() {
-            assert_eq!(scene.failed_logins()?, 2);
+            assert_eq!(scene.failed_logins()?, 3);
         }
     }
     Ok(())

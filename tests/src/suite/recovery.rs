@@ -8,7 +8,7 @@ use rotation_local::{Fault, Function, ServiceError, When};
 use serde_json::json;
 
 use crate::relay::Cutter;
-use crate::scene::{Scene, new_password};
+use crate::scene::{SECRET_ARN, Scene, new_password};
 use crate::server::Server;
 
 const SINGLE: &str = "single-user";
@@ -207,5 +207,30 @@ pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: 
         // One attempt with each password that was refused.
         assert_eq!(scene.failed_logins()?, 2);
     }
+    check(&scene, &token).await
+}
+
+/// The dead end of AWS's own functions: the password was changed, and then `AWSPENDING` removed. Nothing with a label
+/// logs in any more.
+pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function(SINGLE);
+    scene.rotate(&function).await?;
+    let given_up = scene.stage(None)?;
+    for step in ["createSecret", "setSecret"] {
+        scene.step(&function, step, &given_up).await?;
+    }
+    let lost = scene.value("AWSPENDING")?;
+    let remove =
+        json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": given_up});
+    scene.service.perform("UpdateSecretVersionStage", &remove)?;
+    ensure!(scene.log_in().await.is_err(), "the current password still works");
+
+    let token = scene.stage(None)?;
+    let rotation = scene.attempt(&function, &token, 1).await;
+    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+    let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(set.contains(&given_up), "{set}");
+    assert!(scene.log_in_with(&lost).await.is_err(), "the lost password still works");
     check(&scene, &token).await
 }

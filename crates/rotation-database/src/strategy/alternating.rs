@@ -58,7 +58,8 @@ async fn already_set<E: Engine>(
     pending: &DatabaseSecret,
     refused: LoginError,
 ) -> Result<Done> {
-    let mut tried = vec![Tried { label: "AWSCURRENT", result: format!("{}, {refused}", current.username) }];
+    let mut tried =
+        vec![Tried { label: "AWSCURRENT".into(), result: format!("{}, {refused}", current.username) }];
     match rotator.log_in(cx, pending, "AWSPENDING").await {
         Ok(session) => {
             rotator.engine.log_out(session).await;
@@ -70,7 +71,8 @@ async fn already_set<E: Engine>(
             .note(format!("The current password of {} is refused.", current.username)))
         }
         Err(cause) if cause.other_password_may_help() => {
-            tried.push(Tried { label: "AWSPENDING", result: format!("{}, {cause}", pending.username) });
+            tried
+                .push(Tried { label: "AWSPENDING".into(), result: format!("{}, {cause}", pending.username) });
             Err(Error::CredentialsRefused {
                 place: current.place(),
                 user: current.username.clone(),

@@ -1,6 +1,6 @@
 //! Single user: the user changes its own password.
 
-use rotation::{Context, Done, Result, Versions};
+use rotation::{Context, Done, Result, VersionId, Versions};
 
 use crate::connect;
 use crate::engine::{Changed, Engine, PasswordChange};
@@ -13,8 +13,8 @@ use crate::secret::DatabaseSecret;
 ///
 /// In an ordinary rotation the current password works, and no other is tried. When it is refused, an earlier
 /// attempt may have changed it already (then the pending one works), or `AWSCURRENT` was moved by hand (then the
-/// previous one may). Any other failure ends the search: no password mends it, and each refused one counts
-/// towards a lock-out.
+/// previous one may), or a rotation was given up after it had changed the password (then a version without a label
+/// has it). Any other failure ends the search: no password mends it, and each refused one counts towards a lock-out.
 pub(crate) async fn set<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -48,6 +48,13 @@ pub(crate) async fn set<E: Engine>(
         let done = change(rotator, cx, session, &previous, &pending, "AWSPREVIOUS").await?;
         return Ok(done.note("The database still had the password of AWSPREVIOUS, not of AWSCURRENT."));
     }
+    if let Some(given_up) = given_up(rotator, cx, &current, &pending, &mut tried).await? {
+        let GivenUp { version, secret, session } = given_up;
+        let done = change(rotator, cx, session, &secret, &pending, GIVEN_UP).await?;
+        return Ok(done.note(format!(
+            "The database had the password of version {version}, which has no label: of a rotation that was given up."
+        )));
+    }
     Err(Error::CredentialsRefused {
         place: current.place(),
         user: current.username,
@@ -69,7 +76,7 @@ async fn attempt<E: Engine>(
         Ok(session) => Ok(Some(session)),
         Err(LoginError::Refused { said }) => {
             cx.warn(format!("the password of {label} is refused: {said}"));
-            tried.push(Tried { label, result: said });
+            tried.push(Tried { label: label.into(), result: said });
             Ok(None)
         }
         Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
@@ -84,7 +91,7 @@ async fn previous<E: Engine>(
     tried: &mut Vec<Tried>,
 ) -> Result<Option<DatabaseSecret>> {
     const LABEL: &str = "AWSPREVIOUS";
-    let mut skip = |why: &str| tried.push(Tried { label: LABEL, result: format!("not tried, {why}") });
+    let mut skip = |why: &str| tried.push(Tried { label: LABEL.into(), result: format!("not tried, {why}") });
     let Some(value) = cx.previous().await? else {
         skip("there is none");
         return Ok(None);
@@ -103,6 +110,58 @@ async fn previous<E: Engine>(
     }
     // Only its password counts: where to log in, and whether encrypted, is for the current version to say.
     Ok(Some(current.with_password(previous.password.clone())))
+}
+
+/// How many versions without a label are tried: with the three that have one, five refused passwords at the most.
+const MOST_GIVEN_UP: usize = 2;
+const GIVEN_UP: &str = "a version without a label";
+
+/// A version of a rotation that was given up, and the session that its password has opened.
+struct GivenUp<S> {
+    version: VersionId,
+    secret: DatabaseSecret,
+    session: S,
+}
+
+/// Looks for the password that a rotation which was given up has left in the database.
+async fn given_up<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    current: &DatabaseSecret,
+    pending: &DatabaseSecret,
+    tried: &mut Vec<Tried>,
+) -> Result<Option<GivenUp<E::Session>>> {
+    // Who may not look there is told so beside the refused passwords, which are the cause.
+    let versions = match cx.deprecated().await {
+        Ok(versions) => versions,
+        Err(error) => {
+            let result = format!("not looked for: {error}. {}", error.remedy());
+            tried.push(Tried { label: "versions without a label".into(), result });
+            return Ok(None);
+        }
+    };
+    let mut passwords = vec![current.password.clone(), pending.password.clone()];
+    for version in versions {
+        if passwords.len() >= 2 + MOST_GIVEN_UP {
+            break;
+        }
+        let Ok(Some(value)) = cx.value_of(&version).await else { continue };
+        let Ok(older) = rotator.parse(&value, GIVEN_UP) else { continue };
+        let is_for_it = older.username == current.username && older.same_server(current);
+        if !is_for_it || passwords.contains(&older.password) {
+            continue;
+        }
+        passwords.push(older.password.clone());
+        let secret = current.with_password(older.password.clone());
+        let session = attempt(rotator, cx, &secret, GIVEN_UP, tried).await?;
+        if let Some(last) = tried.last_mut().filter(|_| session.is_none()) {
+            last.label = format!("version {version}");
+        }
+        if let Some(session) = session {
+            return Ok(Some(GivenUp { version, secret, session }));
+        }
+    }
+    Ok(None)
 }
 
 async fn change<E: Engine>(
