@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use rotation::settings::Source;
-use rotation::{Context, Done, Labels, Password, PasswordSettings, Result, Rotator, SecretValue, Versions};
+use rotation::{
+    CURRENT, Context, Done, Labels, PENDING, Password, PasswordSettings, Result, Rotator, SecretValue,
+    Versions,
+};
 
 use crate::connect;
 use crate::engine::{Engine, Login, TlsUse};
@@ -41,20 +44,22 @@ impl<E: Engine> DatabaseRotator<E> {
             StrategyKind::MasterUser => Demands::PlaceAndMaster,
         };
         DatabaseSecret::parse(value, E::SPEC, demands).map_err(|mut faults| {
-            let before = faults.len();
-            faults.retain(|fault| fault != "\"masterarn\" is missing");
-            if faults.len() < before {
-                Error::MasterArnMissing { others: faults }
-            } else {
-                Error::Schema { label, engine: E::SPEC.display, faults }
+            let of_master = faults.iter().position(|fault| fault.starts_with("\"masterarn\""));
+            let Some(at) = of_master else {
+                return Error::Schema { label, engine: E::SPEC.display, faults };
+            };
+            // That it is missing is said already; that it is spelt otherwise is not.
+            if faults[at].ends_with(" is missing") {
+                faults.remove(at);
             }
+            Error::MasterArnMissing { others: faults }
         })
     }
 
     /// The two versions of `setSecret`, known to be for the same server.
     pub(crate) fn parse_both(&self, versions: &Versions) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
-        let current = self.parse(&versions.current, "AWSCURRENT")?;
-        let pending = self.parse(&versions.pending, "AWSPENDING")?;
+        let current = self.parse(&versions.current, CURRENT)?;
+        let pending = self.parse(&versions.pending, PENDING)?;
         if !current.same_server(&pending) {
             return Err(Error::HostMismatch {
                 current: current.place().to_string(),
@@ -131,7 +136,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     }
 
     fn validate(&self, current: &SecretValue) -> Result<()> {
-        let current = self.parse(current, "AWSCURRENT")?;
+        let current = self.parse(current, CURRENT)?;
         self.new_user(&current)?;
         Ok(())
     }
@@ -142,7 +147,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         current: &SecretValue,
         random: Option<Password>,
     ) -> Result<SecretValue> {
-        let current = self.parse(current, "AWSCURRENT")?;
+        let current = self.parse(current, CURRENT)?;
         let user = self.new_user(&current)?;
         let password = random.ok_or_else(|| Error::PasswordUnusable { why: "none was made".to_owned() })?;
         self.check_password(&password)?;
@@ -157,19 +162,17 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     }
 
     async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
-        let pending = self.parse(pending, "AWSPENDING")?;
+        let pending = self.parse(pending, PENDING)?;
         let mut pauses = TEST_AGAIN_AFTER.iter();
         let mut session = loop {
-            match (self.log_in(cx, &pending, "AWSPENDING").await, pauses.next()) {
+            match (self.log_in(cx, &pending, PENDING).await, pauses.next()) {
                 (Ok(session), _) => break session,
                 (Err(LoginError::Refused { said }), Some(pause)) if cx.remaining() > *pause * 2 => {
                     cx.warn(format!("the new password is not accepted yet ({said}); trying again"));
                     tokio::time::sleep(*pause).await;
                 }
                 (Err(cause), _) => {
-                    return Err(
-                        connect::failed(&self.login(&pending), Whose::Version("AWSPENDING"), cause).into()
-                    );
+                    return Err(connect::failed(&self.login(&pending), Whose::Version(PENDING), cause).into());
                 }
             }
         };

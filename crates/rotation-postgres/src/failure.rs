@@ -22,15 +22,24 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
         "55P03" | "57014" => EngineError::Busy { doing, said },
         "25006" => EngineError::NeedsDecision {
             what: format!("the server takes no changes: {said}"),
-            remedy: "Use the writer's endpoint in \"host\": this is a read replica, or a server in recovery.".into(),
-        },
-        // Raised by password-check modules (passwordcheck, credcheck).
-        "22023" | "P0001" if doing.starts_with("set the password of ") => EngineError::PasswordRejected {
-            said,
-            remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the \
-                server's rules (a rule that must see the clear text cannot be met: the server gets a verifier)."
+            remedy: "Use the writer's endpoint in \"host\": this is a read replica, or a server in recovery."
                 .into(),
         },
         code => EngineError::Failed { doing, code: format!("SQLSTATE {code}"), said },
+    }
+}
+
+/// The same for a statement that sets a password, which password-check modules (passwordcheck, credcheck) may refuse.
+pub(crate) fn password_failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
+    match failure(error, doing, remedy) {
+        EngineError::Failed { code, said, .. } if ["SQLSTATE 22023", "SQLSTATE P0001"].contains(&code.as_str()) => {
+            EngineError::PasswordRejected {
+                said,
+                remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to \
+                    the server's rules (a rule that must see the clear text cannot be met: the server gets a verifier)."
+                    .into(),
+            }
+        }
+        other => other,
     }
 }

@@ -6,7 +6,7 @@ use rotation_database::{Authorities, EngineError, Login, Password, TlsUse};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use crate::failure::failure;
+use crate::failure::{failure, password_failure};
 use crate::quote::{identifier, literal};
 use crate::verifier::{DEFAULT_ITERATIONS, Encryption, verifier};
 
@@ -147,7 +147,8 @@ impl Session {
             said: said.into(),
         })?;
         let statement = format!("ALTER ROLE {} PASSWORD {}", identifier(user), literal(&verifier));
-        self.run_or(&doing, &statement, remedy).await
+        let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.connection).await;
+        done.map(drop).map_err(|error| password_failure(&error, &doing, remedy))
     }
 
     pub(crate) async fn close(self) {

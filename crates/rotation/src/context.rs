@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::event::{Event, Step, VersionId};
 use crate::manager::Manager;
 use crate::secret::SecretValue;
+use crate::staging::PREVIOUS;
 
 /// One invocation, seen by a [`crate::Rotator`].
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Context<'_> {
     /// # Errors
     /// What Secrets Manager refuses.
     pub async fn previous(&self) -> Result<Option<SecretValue>> {
-        self.manager.value(&self.event.secret_id, "AWSPREVIOUS").await
+        self.manager.value(&self.event.secret_id, PREVIOUS).await
     }
 
     /// The versions of the secret that have no label any more, newest first: those of rotations that were given up.

@@ -35,4 +35,5 @@ pub use redact::mask;
 pub use rotator::{Labels, Rotator, Versions};
 pub use run::run;
 pub use secret::{Password, SecretValue};
+pub use staging::{CURRENT, PENDING, PREVIOUS};
 pub use steps::perform;

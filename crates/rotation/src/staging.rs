@@ -5,8 +5,12 @@ use std::collections::HashMap;
 use crate::error::{Error, Result};
 use crate::event::VersionId;
 
-pub(crate) const CURRENT: &str = "AWSCURRENT";
-pub(crate) const PENDING: &str = "AWSPENDING";
+/// The staging label of the version that applications use.
+pub const CURRENT: &str = "AWSCURRENT";
+/// The staging label of the version that is being rotated to.
+pub const PENDING: &str = "AWSPENDING";
+/// The staging label of the version that was current before.
+pub const PREVIOUS: &str = "AWSPREVIOUS";
 
 /// What `DescribeSecret` tells of a secret, as far as a rotation needs it.
 #[derive(Debug, Clone, Default)]

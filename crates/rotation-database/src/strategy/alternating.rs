@@ -1,6 +1,6 @@
 //! Alternating users: a master keeps two users, of which one is current while the other gets a new password.
 
-use rotation::{Context, Done, Result, Versions};
+use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
 use crate::connect;
 use crate::engine::{Copied, Engine, Login, UserCopy};
@@ -34,13 +34,13 @@ pub(crate) async fn set<E: Engine>(
         }
         .into());
     }
-    match rotator.log_in(cx, &current, "AWSCURRENT").await {
+    match rotator.log_in(cx, &current, CURRENT).await {
         Ok(session) => rotator.engine.log_out(session).await,
         Err(cause) if cause.other_password_may_help() => {
             return already_set(rotator, cx, &current, &pending, cause).await;
         }
         Err(cause) => {
-            return Err(connect::failed(&rotator.login(&current), Whose::Version("AWSCURRENT"), cause).into());
+            return Err(connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into());
         }
     }
     // On the base user's turn, its origin must be known before anything of it is changed.
@@ -58,9 +58,8 @@ async fn already_set<E: Engine>(
     pending: &DatabaseSecret,
     refused: LoginError,
 ) -> Result<Done> {
-    let mut tried =
-        vec![Tried { label: "AWSCURRENT".into(), result: format!("{}, {refused}", current.username) }];
-    match rotator.log_in(cx, pending, "AWSPENDING").await {
+    let mut tried = vec![Tried { label: CURRENT.into(), result: format!("{}, {refused}", current.username) }];
+    match rotator.log_in(cx, pending, PENDING).await {
         Ok(session) => {
             rotator.engine.log_out(session).await;
             Ok(Done::before(format!(
@@ -71,8 +70,7 @@ async fn already_set<E: Engine>(
             .note(format!("The current password of {} is refused.", current.username)))
         }
         Err(cause) if cause.other_password_may_help() => {
-            tried
-                .push(Tried { label: "AWSPENDING".into(), result: format!("{}, {cause}", pending.username) });
+            tried.push(Tried { label: PENDING.into(), result: format!("{}, {cause}", pending.username) });
             Err(Error::CredentialsRefused {
                 place: current.place(),
                 user: current.username.clone(),
@@ -81,9 +79,7 @@ async fn already_set<E: Engine>(
             }
             .into())
         }
-        Err(cause) => {
-            Err(connect::failed(&rotator.login(pending), Whose::Version("AWSPENDING"), cause).into())
-        }
+        Err(cause) => Err(connect::failed(&rotator.login(pending), Whose::Version(PENDING), cause).into()),
     }
 }
 
@@ -161,7 +157,7 @@ async fn was_current<E: Engine>(
     pending: &DatabaseSecret,
 ) -> Result<bool> {
     let Some(value) = cx.previous().await? else { return Ok(false) };
-    let previous = rotator.parse(&value, "AWSPREVIOUS");
+    let previous = rotator.parse(&value, PREVIOUS);
     Ok(previous.is_ok_and(|previous| previous.username == pending.username && previous.same_server(pending)))
 }
 

@@ -1,6 +1,6 @@
 //! Single user: the user changes its own password.
 
-use rotation::{Context, Done, Result, VersionId, Versions};
+use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, VersionId, Versions};
 
 use crate::connect;
 use crate::engine::{Changed, Engine, PasswordChange};
@@ -31,10 +31,10 @@ pub(crate) async fn set<E: Engine>(
     }
     let mut tried = Vec::new();
 
-    if let Some(session) = attempt(rotator, cx, &current, "AWSCURRENT", &mut tried).await? {
-        return change(rotator, cx, session, &current, &pending, "AWSCURRENT").await;
+    if let Some(session) = attempt(rotator, cx, &current, CURRENT, &mut tried).await? {
+        return change(rotator, cx, session, &current, &pending, CURRENT).await;
     }
-    if let Some(session) = attempt(rotator, cx, &pending, "AWSPENDING", &mut tried).await? {
+    if let Some(session) = attempt(rotator, cx, &pending, PENDING, &mut tried).await? {
         rotator.engine.log_out(session).await;
         return Ok(Done::before(format!(
             "{} accepts the pending password of {} already: an earlier attempt had set it.",
@@ -43,9 +43,9 @@ pub(crate) async fn set<E: Engine>(
         )));
     }
     if let Some(previous) = previous(rotator, cx, &current, &mut tried).await?
-        && let Some(session) = attempt(rotator, cx, &previous, "AWSPREVIOUS", &mut tried).await?
+        && let Some(session) = attempt(rotator, cx, &previous, PREVIOUS, &mut tried).await?
     {
-        let done = change(rotator, cx, session, &previous, &pending, "AWSPREVIOUS").await?;
+        let done = change(rotator, cx, session, &previous, &pending, PREVIOUS).await?;
         return Ok(done.note("The database still had the password of AWSPREVIOUS, not of AWSCURRENT."));
     }
     if let Some(given_up) = given_up(rotator, cx, &current, &pending, &mut tried).await? {
@@ -90,13 +90,13 @@ async fn previous<E: Engine>(
     current: &DatabaseSecret,
     tried: &mut Vec<Tried>,
 ) -> Result<Option<DatabaseSecret>> {
-    const LABEL: &str = "AWSPREVIOUS";
-    let mut skip = |why: &str| tried.push(Tried { label: LABEL.into(), result: format!("not tried, {why}") });
+    let mut skip =
+        |why: &str| tried.push(Tried { label: PREVIOUS.into(), result: format!("not tried, {why}") });
     let Some(value) = cx.previous().await? else {
         skip("there is none");
         return Ok(None);
     };
-    let Ok(previous) = rotator.parse(&value, LABEL) else {
+    let Ok(previous) = rotator.parse(&value, PREVIOUS) else {
         skip("it is not a usable secret");
         return Ok(None);
     };
