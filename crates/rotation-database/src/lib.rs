@@ -5,12 +5,14 @@
 //! in, quotes and changes a password is the business of an [`Engine`]. Nothing here knows SQL.
 
 mod connect;
+mod document;
 mod engine;
 mod engine_error;
 mod error;
 mod host;
 mod login_error;
 mod master;
+mod master_secret;
 mod rds;
 mod rotator;
 mod schema;
@@ -20,6 +22,7 @@ mod strategy;
 mod tls;
 mod wire;
 
+pub use document::Ssl;
 pub use engine::{Changed, Copied, Engine, Login, PasswordChange, TlsUse, UserCopy};
 pub use engine_error::EngineError;
 pub use error::{Error, Place, Tried, Whose};
@@ -27,7 +30,7 @@ pub use login_error::LoginError;
 pub use rotation::{Password, mask};
 pub use rotator::DatabaseRotator;
 pub use schema::{DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POSTGRES, SCHEMAS, SQLSERVER};
-pub use secret::{DatabaseSecret, Ssl};
+pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
 pub use strategy::UserPair;
 pub use tls::{Authorities, TlsMode};

@@ -6,9 +6,10 @@ use rotation::{Context, Result};
 
 use crate::error::{Error, Place};
 use crate::host;
+use crate::master_secret::{MasterSecret, rds_name};
 use crate::rds::{self, Rds};
 use crate::schema::EngineSpec;
-use crate::secret::{DatabaseSecret, MasterSecret, rds_name};
+use crate::secret::DatabaseSecret;
 
 /// The tags by which RDS says which server a master secret of its own is for, in lower case.
 const SERVER_TAGS: [&str; 2] = ["aws:rds:primarydbclusterarn", "aws:rds:primarydbinstancearn"];

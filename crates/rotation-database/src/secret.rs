@@ -1,28 +1,18 @@
 //! A database secret: read once, every fault at once, and written back with everything it came with.
 
 use rotation::{Password, SecretValue};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zeroize::Zeroize;
 
+use crate::document::{Document, Field, Fields, Ssl, wrong_engine};
 use crate::error::Place;
 use crate::host;
-use crate::schema::{DatabaseKey, EngineSpec, SCHEMAS};
+use crate::schema::{DatabaseKey, EngineSpec};
 
 /// The service takes no larger secret ([quotas][doc]).
 ///
 /// [doc]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const MAX_BYTES: usize = 65_536;
-
-/// The key `ssl` of a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ssl {
-    /// `true`: verified TLS or an error.
-    Required,
-    /// `false`: no TLS.
-    Off,
-    /// Absent or unreadable: `TLS_MODE` decides.
-    Unsaid,
-}
 
 /// A secret that follows its engine's schema.
 #[derive(Debug)]
@@ -147,182 +137,6 @@ impl DatabaseSecret {
     }
 }
 
-/// A master secret: like a database secret, but RDS's own hold only `username` and `password`.
-#[derive(Debug)]
-pub(crate) struct MasterSecret {
-    pub(crate) username: String,
-    pub(crate) password: Password,
-    pub(crate) place: Option<(String, u16)>,
-    pub(crate) database: Option<String>,
-    pub(crate) ssl: Ssl,
-}
-
-impl MasterSecret {
-    pub(crate) fn parse(value: &SecretValue, spec: &EngineSpec) -> Result<Self, Vec<String>> {
-        let document = Document::parse(value)?;
-        let mut faults = Vec::new();
-        let fields = Fields { document: &document };
-        match fields.text("engine") {
-            Field::Is(engine) if spec.is_named(&engine) || rds_name(&engine) == Some(spec.name) => {}
-            Field::Is(engine) => faults.push(wrong_engine(&engine, spec)),
-            Field::Missing => {}
-            field => faults.extend(field.fault("engine", &document)),
-        }
-        let username = fields.required("username", &mut faults);
-        let password = fields.required("password", &mut faults);
-        let port = fields.port(&mut faults).unwrap_or(spec.default_port);
-        let optional = |key, faults: &mut Vec<String>| match fields.text(key) {
-            Field::Is(text) => Some(text),
-            Field::Missing | Field::Empty => None,
-            field => {
-                faults.extend(field.fault(key, &document));
-                None
-            }
-        };
-        let host = optional("host", &mut faults);
-        let database = optional("dbname", &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        Ok(Self {
-            username,
-            password: Password::new(password),
-            place: host.map(|host| (host, port)),
-            database,
-            ssl: fields.ssl(),
-        })
-    }
-}
-
-/// The engine that a name of the RDS API (`DescribeDBInstances`, `Engine`) means.
-pub(crate) fn rds_name(engine: &str) -> Option<&'static str> {
-    match engine {
-        "sqlserver-ee" | "sqlserver-se" | "sqlserver-ex" | "sqlserver-web" => Some("sqlserver"),
-        _ if engine.starts_with("custom-sqlserver-") => Some("sqlserver"),
-        "oracle-ee" | "oracle-ee-cdb" | "oracle-se2" | "oracle-se2-cdb" | "custom-oracle-ee" => {
-            Some("oracle")
-        }
-        _ => None,
-    }
-}
-
-fn wrong_engine(engine: &str, spec: &EngineSpec) -> String {
-    // Only a known name is repeated: anything else may be a misplaced secret.
-    let known = SCHEMAS.iter().any(|spec| spec.is_named(engine));
-    let found = if known { format!("\"{engine}\"") } else { "no engine known here".to_owned() };
-    format!("\"engine\" is {found}, and this function rotates {}", spec.names())
-}
-
-/// The JSON object of a secret, its keys in order. Its texts are zeroed when it is dropped.
-#[derive(Clone)]
-struct Document(Map<String, Value>);
-
-impl Document {
-    fn parse(value: &SecretValue) -> Result<Self, Vec<String>> {
-        match serde_json::from_str(value.expose()) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(vec!["it is JSON, but not an object of keys and values".to_owned()]),
-            // serde_json tells the place of a syntax error, and nothing of the text.
-            Err(error) => Err(vec![format!("it is not JSON ({error})")]),
-        }
-    }
-}
-
-impl std::fmt::Debug for Document {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.keys()).finish()
-    }
-}
-
-impl Drop for Document {
-    fn drop(&mut self) {
-        for value in self.0.values_mut() {
-            if let Value::String(text) = value {
-                text.zeroize();
-            }
-        }
-    }
-}
-
-/// What stands under a key that should hold text.
-enum Field {
-    Is(String),
-    Missing,
-    Empty,
-    Unfit(&'static str),
-}
-
-impl Field {
-    fn fault(self, key: &str, document: &Document) -> Option<String> {
-        match self {
-            Self::Is(_) => None,
-            Self::Missing => {
-                let alike = document.0.keys().find(|other| other.eq_ignore_ascii_case(key));
-                Some(match alike {
-                    Some(alike) => {
-                        format!("\"{key}\" is missing (there is \"{alike}\"; letter case matters)")
-                    }
-                    None => format!("\"{key}\" is missing"),
-                })
-            }
-            Self::Empty => Some(format!("\"{key}\" is empty")),
-            Self::Unfit(why) => Some(format!("\"{key}\" {why}")),
-        }
-    }
-}
-
-struct Fields<'a> {
-    document: &'a Document,
-}
-
-impl Fields<'_> {
-    fn text(&self, key: &str) -> Field {
-        match self.document.0.get(key) {
-            None | Some(Value::Null) => Field::Missing,
-            Some(Value::String(text)) if text.is_empty() => Field::Empty,
-            // A NUL ends a string in every wire protocol: what follows it would be read as something else.
-            Some(Value::String(text)) if text.contains('\0') => Field::Unfit("holds a NUL character"),
-            Some(Value::String(text)) => Field::Is(text.clone()),
-            Some(_) => Field::Unfit("is not a string"),
-        }
-    }
-
-    fn required(&self, key: &str, faults: &mut Vec<String>) -> String {
-        match self.text(key) {
-            Field::Is(text) => text,
-            field => {
-                faults.extend(field.fault(key, self.document));
-                String::new()
-            }
-        }
-    }
-
-    /// A number, or a string of digits.
-    fn port(&self, faults: &mut Vec<String>) -> Option<u16> {
-        let port = match self.document.0.get("port") {
-            None | Some(Value::Null) => return None,
-            Some(Value::Number(number)) => number.to_string().parse::<u16>().ok(),
-            Some(Value::String(text)) => text.trim().parse::<u16>().ok(),
-            Some(_) => None,
-        };
-        if port.is_none_or(|port| port == 0) {
-            faults.push("\"port\" is neither a number from 1 to 65535 nor a string of its digits".to_owned());
-            return None;
-        }
-        port
-    }
-
-    fn ssl(&self) -> Ssl {
-        match self.document.0.get("ssl") {
-            Some(Value::Bool(true)) => Ssl::Required,
-            Some(Value::Bool(false)) => Ssl::Off,
-            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ssl::Required,
-            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ssl::Off,
-            _ => Ssl::Unsaid,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,16 +221,6 @@ mod tests {
         let text = GOOD.replace("\"postgres\"", "\"oracle\"");
         let faults = DatabaseSecret::parse(&SecretValue::new(text), &ORACLE, Demands::Place).unwrap_err();
         assert_eq!(faults, ["\"dbname\" is missing"]);
-    }
-
-    #[test]
-    fn a_master_secret_of_rds_has_only_a_user_and_a_password() {
-        let master = |text: &str| MasterSecret::parse(&SecretValue::new(text), &ORACLE);
-        assert!(
-            master(r#"{"username":"admin","password":"pw-of-admin","extra":1}"#).unwrap().place.is_none()
-        );
-        assert!(master(r#"{"username":"admin","password":"pw-of-admin","engine":"oracle-se2-cdb"}"#).is_ok());
-        assert!(master(r#"{"username":"admin","password":"pw-of-admin","engine":"mysql"}"#).is_err());
     }
 
     #[test]

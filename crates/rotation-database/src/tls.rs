@@ -5,7 +5,7 @@ use rotation::{Error, Result};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::secret::Ssl;
+use crate::document::Ssl;
 
 /// `TLS_MODE`: what happens when the secret's `ssl` says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,6 +49,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         secret.insert("masterarn".into(), arn.as_str().into());
         service.put_secret("local/master", &arn, &Value::Object(master.clone()).to_string())?;
     }
+    let base_user = secret.get("username").and_then(Value::as_str).and_then(base_of).map(str::to_owned);
     let value = Value::Object(secret).to_string();
     match left_over {
         Some(left_over) => {
@@ -59,7 +60,18 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
                 service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
             }
         }
-        None => service.put_secret("local/secret", SECRET, &value)?,
+        None => {
+            if let Some(base) = base_user.filter(|_| master.is_some()) {
+                // What the secret's history would show: a function does not change a user on the word of a name.
+                let mut previous: Map<String, Value> = serde_json::from_str(&value)?;
+                previous.insert("username".into(), base.into());
+                previous.insert("password".into(), "not known here".into());
+                service.put_secret("local/secret", SECRET, &Value::Object(previous).to_string())?;
+                service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
+            } else {
+                service.put_secret("local/secret", SECRET, &value)?;
+            }
+        }
     }
     let own_journal = journal.clone();
     service.set_persist(move |store| {
@@ -145,6 +157,11 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     Ok(())
 }
 
+/// The base user, when this is the second of two that alternate.
+fn base_of(user: &str) -> Option<&str> {
+    user.strip_suffix("_clone").or_else(|| user.strip_suffix("_CLONE")).filter(|base| !base.is_empty())
+}
+
 /// Whether a new password has been made.
 fn has_pending_value(service: &Service) -> bool {
     let request = json!({"SecretId": SECRET, "VersionStage": PENDING});
@@ -172,10 +189,15 @@ fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Res
         Some(other) => other.to_string(),
         None => "(not given)".to_owned(),
     };
+    let user = text("username");
+    let other = match base_of(&user) {
+        Some(base) => base.to_owned(),
+        None => format!("{user}_clone"),
+    };
     say(&format!(
         "This changes the password of user {}{} on {} at {}, {} time(s).",
-        text("username"),
-        if args.master.is_some() { " and of its alternate user" } else { "" },
+        user,
+        if args.master.is_some() { format!(" and of user {other}, in turn") } else { String::new() },
         text("engine"),
         text("host"),
         args.times

@@ -1,0 +1,81 @@
+//! The secret of a master user.
+
+use rotation::{Password, SecretValue};
+
+use crate::document::{Document, Field, Fields, Ssl, wrong_engine};
+use crate::schema::EngineSpec;
+
+/// A master secret: like a database secret, but RDS's own hold only `username` and `password`.
+#[derive(Debug)]
+pub(crate) struct MasterSecret {
+    pub(crate) username: String,
+    pub(crate) password: Password,
+    pub(crate) place: Option<(String, u16)>,
+    pub(crate) database: Option<String>,
+    pub(crate) ssl: Ssl,
+}
+
+impl MasterSecret {
+    pub(crate) fn parse(value: &SecretValue, spec: &EngineSpec) -> Result<Self, Vec<String>> {
+        let document = Document::parse(value)?;
+        let mut faults = Vec::new();
+        let fields = Fields { document: &document };
+        match fields.text("engine") {
+            Field::Is(engine) if spec.is_named(&engine) || rds_name(&engine) == Some(spec.name) => {}
+            Field::Is(engine) => faults.push(wrong_engine(&engine, spec)),
+            Field::Missing => {}
+            field => faults.extend(field.fault("engine", &document)),
+        }
+        let username = fields.required("username", &mut faults);
+        let password = fields.required("password", &mut faults);
+        let port = fields.port(&mut faults).unwrap_or(spec.default_port);
+        let optional = |key, faults: &mut Vec<String>| match fields.text(key) {
+            Field::Is(text) => Some(text),
+            Field::Missing | Field::Empty => None,
+            field => {
+                faults.extend(field.fault(key, &document));
+                None
+            }
+        };
+        let host = optional("host", &mut faults);
+        let database = optional("dbname", &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            username,
+            password: Password::new(password),
+            place: host.map(|host| (host, port)),
+            database,
+            ssl: fields.ssl(),
+        })
+    }
+}
+
+/// The engine that a name of the RDS API (`DescribeDBInstances`, `Engine`) means.
+pub(crate) fn rds_name(engine: &str) -> Option<&'static str> {
+    match engine {
+        "sqlserver-ee" | "sqlserver-se" | "sqlserver-ex" | "sqlserver-web" => Some("sqlserver"),
+        _ if engine.starts_with("custom-sqlserver-") => Some("sqlserver"),
+        "oracle-ee" | "oracle-ee-cdb" | "oracle-se2" | "oracle-se2-cdb" | "custom-oracle-ee" => {
+            Some("oracle")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::ORACLE;
+
+    #[test]
+    fn a_master_secret_of_rds_has_only_a_user_and_a_password() {
+        let master = |text: &str| MasterSecret::parse(&SecretValue::new(text), &ORACLE);
+        assert!(
+            master(r#"{"username":"admin","password":"pw-of-admin","extra":1}"#).unwrap().place.is_none()
+        );
+        assert!(master(r#"{"username":"admin","password":"pw-of-admin","engine":"oracle-se2-cdb"}"#).is_ok());
+        assert!(master(r#"{"username":"admin","password":"pw-of-admin","engine":"mysql"}"#).is_err());
+    }
+}
