@@ -66,8 +66,8 @@ async fn own_place(cx: &Context<'_>, arn: &str, current: &DatabaseSecret, place:
     }
 }
 
-/// A master secret that RDS manages names no host; its tags name the server. One without such tags was made by hand:
-/// it is used where the current credential was accepted a moment ago.
+/// A master secret that RDS manages names no host; its tags name the server. Without either, nothing but the secret
+/// itself would say where to send the master's password, and that is for others to write.
 async fn place_by_rds(
     cx: &Context<'_>,
     arn: &str,
@@ -75,9 +75,13 @@ async fn place_by_rds(
     spec: &EngineSpec,
 ) -> Result<Place> {
     let tags = cx.tags_of(arn).await?;
-    let (Some(server_arn), Some(rds)) = (server_tag(&tags), Rds::of(cx)) else { return Ok(current.place()) };
-    cx.doing(format!("asking RDS for the host of {server_arn}"));
     let unusable = |fault: String| Error::MasterSchema { arn: arn.to_owned(), faults: vec![fault] };
+    let (Some(server_arn), Some(rds)) = (server_tag(&tags), Rds::of(cx)) else {
+        return Err(
+            unusable("\"host\" is missing, and no tag of RDS says which server it is for".into()).into()
+        );
+    };
+    cx.doing(format!("asking RDS for the host of {server_arn}"));
     let Some(server) = rds.server(&server_arn).await? else {
         return Err(unusable(format!("it is for {server_arn}, which RDS does not know")).into());
     };

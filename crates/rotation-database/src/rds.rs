@@ -40,7 +40,7 @@ impl RdsServer {
 pub(crate) fn may_know(host: &str) -> bool {
     let host = host::bare(host).to_ascii_lowercase();
     host.ends_with(".rds.amazonaws.com")
-        || host.ends_with(".rds.amazonaws.com.cn")
+        || (host.contains(".rds.") && host.ends_with(".amazonaws.com.cn"))
         || std::env::var_os("AWS_ENDPOINT_URL_RDS").is_some()
 }
 
@@ -89,7 +89,10 @@ impl Rds {
 
     async fn of_instance(&self, instance: &DbInstance) -> Result<RdsServer> {
         let mut readers = Vec::new();
-        for replica in instance.read_replica_db_instance_identifiers() {
+        // A replica in another region is named by its ARN, and this region's API does not know it.
+        let here =
+            instance.read_replica_db_instance_identifiers().iter().filter(|id| !id.starts_with("arn:"));
+        for replica in here {
             let replicas = self.instances(Some(replica)).await?;
             readers.extend(replicas.iter().filter_map(host_of).map(str::to_owned));
         }

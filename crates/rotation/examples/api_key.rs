@@ -2,7 +2,7 @@
 //!
 //! The secret is `{"url": "https://api.example.com/v1", "key_id": "…", "key": "…"}`. The service, as most are:
 //! `GET /keys` lists, `POST /keys` issues one and shows it this once, `DELETE /keys/ID` revokes, `GET /account` needs
-//! a valid key. Adapt the four calls in `impl Secret` to yours. `docs/custom-rotation.md` walks through this file.
+//! a valid key. Adapt these four calls. `docs/custom-rotation.md` walks through this file.
 
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ fn main() -> std::process::ExitCode {
 }
 
 struct ApiKey;
+
+/// What the names of our keys begin with: an account may have others.
+const NAME: &str = "rotation ";
 
 /// The secret, and the service called with its key. What else it holds is kept as it is.
 #[derive(Serialize, Deserialize)]
@@ -39,12 +42,9 @@ impl Secret {
 
     async fn list(&self) -> Result<Vec<String>> {
         let keys = self.call(Method::GET, "keys", None).await?;
-        Ok(keys
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|key| Some(key["id"].as_str()?.to_owned()))
-            .collect())
+        let ours = |key: &&Value| key["name"].as_str().is_some_and(|name| name.starts_with(NAME));
+        let ids = keys.as_array().into_iter().flatten().filter(ours).filter_map(|key| key["id"].as_str());
+        Ok(ids.map(str::to_owned).collect())
     }
 
     async fn issue(&self, name: &str) -> Result<(String, String)> {
@@ -88,8 +88,7 @@ impl Rotator for ApiKey {
         Secret::parse(current).map(drop)
     }
 
-    /// Issues the new key. Whatever an attempt that died here, or a rotation that was given up, has issued and nobody
-    /// knows, is revoked first: so there is room for the new one.
+    /// Issues the new key. What an attempt that died here, or a rotation that was given up, has issued goes first.
     async fn create(
         &self,
         cx: &Context<'_>,
@@ -98,10 +97,14 @@ impl Rotator for ApiKey {
     ) -> Result<SecretValue> {
         let mut secret = Secret::parse(current)?;
         cx.doing(format!("issuing a key at {}", secret.url));
+        // A concurrent attempt may have stored its key in the meantime; that one is kept.
+        if let Some(stored) = cx.value_of(cx.version()).await? {
+            return Ok(stored);
+        }
         for id in secret.list().await?.into_iter().filter(|id| *id != secret.key_id) {
             secret.revoke(&id).await?;
         }
-        (secret.key_id, secret.key) = secret.issue(&format!("rotation {}", cx.version())).await?;
+        (secret.key_id, secret.key) = secret.issue(&format!("{NAME}{}", cx.version())).await?;
         let text = serde_json::to_string(&secret).map_err(|_| failure("SecretMalformed", "not JSON"))?;
         Ok(SecretValue::new(text))
     }
@@ -121,14 +124,13 @@ impl Rotator for ApiKey {
     /// Revokes the key that nobody needs any more. To give applications time until the next rotation, leave this out:
     /// `create` revokes it then.
     async fn finished(&self, cx: &Context<'_>) -> Result<()> {
-        let current = Secret::parse(&cx.other_secret(cx.secret_id()).await?)?;
-        let Some(previous) = cx.previous().await? else { return Ok(()) };
-        let previous = Secret::parse(&previous)?.key_id;
-        if previous == current.key_id {
-            return Ok(());
+        // Not AWSCURRENT: the label has moved a moment ago, and a stale answer would be the old key.
+        let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
+        let current = Secret::parse(&current)?;
+        match cx.previous().await?.map(|previous| Secret::parse(&previous)).transpose()? {
+            Some(previous) if previous.key_id != current.key_id => current.revoke(&previous.key_id).await,
+            _ => Ok(()),
         }
-        cx.doing(format!("revoking key {previous}"));
-        current.revoke(&previous).await
     }
 }
 

@@ -2,7 +2,8 @@
 //! `finishSecret`.
 //!
 //! The secret is `{"host": "…", "port": 6379, "username": "…", "password": "…"}`, with `"tls": false` where the server
-//! has none. The user may run `ACL SETUSER` and `ACL SAVE`.
+//! has none. The user may run `ACL SETUSER` and `ACL SAVE` (or `CONFIG REWRITE`).
+//! Redis does not replicate users: rotate on each node.
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -24,7 +25,7 @@ struct RedisAcl {
     password: PasswordSettings,
 }
 
-/// The secret. What else it holds is kept as it is.
+/// What else the secret holds is kept.
 #[derive(Serialize, Deserialize)]
 struct Secret {
     host: String,
@@ -66,8 +67,10 @@ impl Secret {
         let set = cmd("ACL").arg("SETUSER").arg(&self.username).arg(rules).exec_async(redis).await;
         set.map_err(failed)?;
         match cmd("ACL").arg("SAVE").exec_async(redis).await {
-            // A server without an ACL file keeps its users in redis.conf, or nowhere.
-            Err(error) if error.to_string().contains("aclfile") => Ok(()),
+            // Without an ACL file, users are in redis.conf; with neither, a restart would bring the old password back.
+            Err(error) if error.to_string().contains("ACL file") => {
+                Ok(cmd("CONFIG").arg("REWRITE").exec_async(redis).await.map_err(failed)?)
+            }
             saved => Ok(saved.map_err(failed)?),
         }
     }
@@ -118,7 +121,9 @@ impl Rotator for RedisAcl {
 
     /// Takes every other password away: the old one, and those of rotations that were given up.
     async fn finished(&self, cx: &Context<'_>) -> Result<()> {
-        let current = Secret::parse(&cx.other_secret(cx.secret_id()).await?)?;
+        // Not AWSCURRENT: the label has moved a moment ago, and a stale answer would bring the old password back.
+        let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
+        let current = Secret::parse(&current)?;
         let mut redis = current.log_in(cx).await?;
         current.set_passwords(&mut redis, &["resetpass".to_owned(), current.hash()]).await
     }
@@ -126,8 +131,7 @@ impl Rotator for RedisAcl {
 
 fn malformed(error: &serde_json::Error) -> Failure {
     // Not the error's own words: they can quote the secret.
-    let at = format!("line {}, column {}", error.line(), error.column());
-    let what = format!("the secret is not JSON with host, port, username and password ({at})");
+    let what = format!("the secret lacks host, port, username or password (line {})", error.line());
     Failure::new("SecretMalformed", what, "Correct the secret: aws secretsmanager put-secret-value.")
 }
 

@@ -15,6 +15,9 @@ use crate::secret::{Password, SecretValue};
 use crate::settings::Source;
 use crate::staging::{CURRENT, Description, PENDING};
 
+/// Of versions, at 100 a page.
+const MOST_PAGES: usize = 10;
+
 /// A client of Secrets Manager for one function.
 #[derive(Debug, Clone)]
 pub struct Manager {
@@ -103,10 +106,18 @@ impl Manager {
 
     /// The versions without a label, which the service keeps for some time, newest first.
     pub(crate) async fn deprecated(&self, id: &str) -> Result<Vec<VersionId>> {
-        let answer = self.client.list_secret_version_ids().secret_id(id).include_deprecated(true);
-        let answer = answer.max_results(100).send().await;
-        let answer = answer.map_err(|error| self.refused(error, "ListSecretVersionIds", id))?;
-        let mut versions = answer.versions.unwrap_or_default();
+        let mut versions = Vec::new();
+        let mut next = None;
+        for _ in 0..MOST_PAGES {
+            let request = self.client.list_secret_version_ids().secret_id(id).include_deprecated(true);
+            let page = request.max_results(100).set_next_token(next).send().await;
+            let page = page.map_err(|error| self.refused(error, "ListSecretVersionIds", id))?;
+            versions.extend(page.versions.unwrap_or_default());
+            next = page.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
         versions.retain(|version| version.version_stages().is_empty());
         versions.sort_by_key(|version| std::cmp::Reverse(version.created_date().map(|date| date.as_nanos())));
         Ok(versions.iter().filter_map(|version| version.version_id()).map(VersionId::new).collect())

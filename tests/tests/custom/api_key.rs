@@ -16,8 +16,10 @@ use uuid::Uuid;
 
 use crate::Scene;
 
-/// Id → key.
-type Keys = Arc<Mutex<BTreeMap<String, String>>>;
+/// Id → key and name.
+type Keys = Arc<Mutex<BTreeMap<String, (String, String)>>>;
+
+const SOMEBODY_ELSES: &str = "another application";
 
 /// The service of the example: two live keys an account, each shown once.
 struct KeyService {
@@ -29,23 +31,27 @@ fn let_in(keys: &Keys, headers: &HeaderMap) -> Result<(), StatusCode> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-    keys.values().any(|key| key == given).then_some(()).ok_or(StatusCode::UNAUTHORIZED)
+    keys.values().any(|(key, _)| key == given).then_some(()).ok_or(StatusCode::UNAUTHORIZED)
 }
 
 async fn list(State(keys): State<Keys>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
     let_in(&keys, &headers)?;
     let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Json(keys.keys().map(|id| json!({"id": id})).collect()))
+    Ok(Json(keys.iter().map(|(id, (_, name))| json!({"id": id, "name": name})).collect()))
 }
 
-async fn issue(State(keys): State<Keys>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+async fn issue(
+    State(keys): State<Keys>,
+    headers: HeaderMap,
+    Json(asked): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
     let_in(&keys, &headers)?;
     let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-    if keys.len() >= 2 {
+    if keys.values().filter(|(_, name)| name != SOMEBODY_ELSES).count() >= 2 {
         return Err(StatusCode::CONFLICT);
     }
     let (id, key) = (Uuid::new_v4().to_string(), format!("key-{}", Uuid::new_v4().simple()));
-    keys.insert(id.clone(), key.clone());
+    keys.insert(id.clone(), (key.clone(), asked["name"].as_str().unwrap_or_default().to_owned()));
     Ok(Json(json!({"id": id, "key": key})))
 }
 
@@ -66,6 +72,8 @@ async fn account(State(keys): State<Keys>, headers: HeaderMap) -> Result<Json<Va
 impl KeyService {
     async fn start() -> Result<Self> {
         let keys = Keys::default();
+        let other = ("key-of-another-application".to_owned(), SOMEBODY_ELSES.to_owned());
+        keys.lock().unwrap_or_else(PoisonError::into_inner).insert("other".into(), other);
         let router = Router::new()
             .route("/keys", get(list).post(issue))
             .route("/keys/{id}", delete(revoke))
@@ -80,17 +88,24 @@ impl KeyService {
     /// A secret with a key of its own.
     fn secret(&self) -> Value {
         let key = format!("key-{}", Uuid::new_v4().simple());
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert("by-hand".into(), key.clone());
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert("by-hand".into(), (key.clone(), "made by hand".into()));
         json!({"url": self.url, "key_id": "by-hand", "key": key, "owner": "the tests"})
     }
 
     fn accepts(&self, value: &Value) -> bool {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.get(value["key_id"].as_str().unwrap_or_default()).map(String::as_str) == value["key"].as_str()
+        keys.get(value["key_id"].as_str().unwrap_or_default()).map(|(key, _)| key.as_str())
+            == value["key"].as_str()
     }
 
+    /// Our keys; the other one must be there.
     fn live(&self) -> usize {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(keys.contains_key("other"), "somebody else's key was revoked");
+        keys.len() - 1
     }
 }
 

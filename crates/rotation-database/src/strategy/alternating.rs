@@ -47,7 +47,7 @@ pub(crate) async fn set<E: Engine>(
     let ask_now = current.username == pair.alternate && !E::SPEC.marks_pairs;
     let known = async { if ask_now { was_current(rotator, cx, &pending).await } else { Ok(false) } };
     let (master, is_known_pair) = tokio::join!(Master::fetch(cx, &current, E::SPEC), known);
-    by_master(rotator, cx, &master?, &pair, is_known_pair?, &pending).await
+    by_master(rotator, cx, &master?, &pair, is_known_pair?, (&current, &pending)).await
 }
 
 /// The current password is refused: the rotation can still go on when an earlier attempt has finished the step.
@@ -89,7 +89,7 @@ async fn by_master<E: Engine>(
     master: &Master,
     pair: &UserPair,
     is_known_pair: bool,
-    pending: &DatabaseSecret,
+    (current, pending): (&DatabaseSecret, &DatabaseSecret),
 ) -> Result<Done> {
     let credential = &master.secret;
     let login = Login {
@@ -107,6 +107,15 @@ async fn by_master<E: Engine>(
     let mode = rotator.settings.tls_mode;
     let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
     cx.doing(format!("logging in to {} as master {}", master.place, credential.username));
+    if !host::same(&master.place.host, &current.host) {
+        // Two names may share an address and be two servers: what the current credential has opened under one, it must
+        // open under the other, before the master acts there.
+        let proof = Login { host: login.host, port: login.port, ..rotator.login(current) };
+        let session = connect::log_in(&rotator.engine, cx, &proof, policy)
+            .await
+            .map_err(|cause| connect::failed(&proof, Whose::Version(CURRENT), cause))?;
+        rotator.engine.log_out(session).await;
+    }
     let mut session = connect::log_in(&rotator.engine, cx, &login, policy)
         .await
         .map_err(|cause| connect::failed(&login, Whose::Master(master.arn.clone()), cause))?;

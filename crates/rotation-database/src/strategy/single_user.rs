@@ -42,13 +42,14 @@ pub(crate) async fn set<E: Engine>(
             pending.username
         )));
     }
-    if let Some(previous) = previous(rotator, cx, &current, &mut tried).await?
-        && let Some(session) = attempt(rotator, cx, &previous, PREVIOUS, &mut tried).await?
+    let previous = previous(rotator, cx, &current, &mut tried).await?;
+    if let Some(previous) = &previous
+        && let Some(session) = attempt(rotator, cx, previous, PREVIOUS, &mut tried).await?
     {
-        let done = change(rotator, cx, session, &previous, &pending, PREVIOUS).await?;
+        let done = change(rotator, cx, session, previous, &pending, PREVIOUS).await?;
         return Ok(done.note("The database still had the password of AWSPREVIOUS, not of AWSCURRENT."));
     }
-    if let Some(given_up) = given_up(rotator, cx, &current, &pending, &mut tried).await? {
+    if let Some(given_up) = given_up(rotator, cx, &current, &pending, previous.as_ref(), &mut tried).await? {
         let GivenUp { version, secret, session } = given_up;
         let done = change(rotator, cx, session, &secret, &pending, GIVEN_UP).await?;
         return Ok(done.note(format!(
@@ -129,6 +130,7 @@ async fn given_up<E: Engine>(
     cx: &Context<'_>,
     current: &DatabaseSecret,
     pending: &DatabaseSecret,
+    previous: Option<&DatabaseSecret>,
     tried: &mut Vec<Tried>,
 ) -> Result<Option<GivenUp<E::Session>>> {
     // Who may not look there is told so beside the refused passwords, which are the cause.
@@ -141,8 +143,10 @@ async fn given_up<E: Engine>(
         }
     };
     let mut passwords = vec![current.password.clone(), pending.password.clone()];
+    passwords.extend(previous.map(|previous| previous.password.clone()));
+    let most = passwords.len() + MOST_GIVEN_UP;
     for version in versions {
-        if passwords.len() >= 2 + MOST_GIVEN_UP {
+        if passwords.len() >= most {
             break;
         }
         let Ok(Some(value)) = cx.value_of(&version).await else { continue };
