@@ -26,7 +26,9 @@ pub(crate) async fn log_in<E: Engine>(
 ) -> Result<E::Session, LoginError> {
     let tls = if policy == Policy::Off { TlsUse::Off } else { TlsUse::Verified };
     match attempt(engine, &Login { tls, ..*login }).await {
-        Err(LoginError::TlsNotOffered) if policy == Policy::VerifiedUnlessNotOffered => {
+        Err(LoginError::TlsNotOffered { keeps_password: true })
+            if policy == Policy::VerifiedUnlessNotOffered =>
+        {
             cx.warn(format!(
                 "{} offers no TLS; going on without, because TLS_MODE=prefer. Everything but the password travels \
                  readable.",

@@ -107,7 +107,11 @@ pub enum LoginError {
     },
     /// The server has no TLS.
     #[error("the server offers no TLS")]
-    TlsNotOffered,
+    TlsNotOffered {
+        /// Whether the engine's protocol keeps a password secret without TLS. Where it does not, `TLS_MODE=prefer`
+        /// changes nothing.
+        keeps_password: bool,
+    },
     /// The server's certificate comes from an authority that is not trusted.
     #[error("the server's certificate is not from a trusted authority: {said}")]
     TlsUntrusted {
@@ -207,6 +211,17 @@ impl LoginError {
         matches!(self, Self::Refused { .. })
     }
 
+    /// Whether it is about this account and no other: locked, expired, not let in.
+    pub(crate) fn is_of_the_account(&self) -> bool {
+        matches!(
+            self,
+            Self::Locked { .. }
+                | Self::Expired { .. }
+                | Self::NotPermitted { .. }
+                | Self::DatabaseDenied { .. }
+        )
+    }
+
     pub(crate) fn error_type(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "CredentialsRefused",
@@ -223,7 +238,7 @@ impl LoginError {
             Self::ConnectTimeout { .. } => "ConnectTimeout",
             Self::Silent { .. } => "DatabaseSilent",
             Self::Network { .. } => "ConnectionFailed",
-            Self::TlsNotOffered => "TlsNotOffered",
+            Self::TlsNotOffered { .. } => "TlsNotOffered",
             Self::TlsUntrusted { .. } => "TlsUntrustedAuthority",
             Self::TlsWrongName { .. } => "TlsWrongName",
             Self::TlsExpired { .. } => "TlsCertificateExpired",
@@ -260,7 +275,10 @@ impl LoginError {
                  (a proxy without its server, another protocol, a server out of resources)."
             ),
             Self::Network { .. } => format!("Check the network path to {place} and the server's own log."),
-            Self::TlsNotOffered => "Turn TLS on at the server. Or accept a connection without: \"ssl\": false in the secret \
+            Self::TlsNotOffered { keeps_password: false } => "Turn TLS on at the server. Or, if the network is trusted with the \
+                password itself: \"ssl\": false in the secret. (TLS_MODE=prefer does not help: the password would be readable.)"
+                .into(),
+            Self::TlsNotOffered { keeps_password: true } => "Turn TLS on at the server. Or accept a connection without: \"ssl\": false in the secret \
                 (never TLS), or TLS_MODE=prefer on the function (TLS where offered)."
                 .into(),
             Self::TlsUntrusted { .. } => "If the authority is your own, give its certificate to the function in TLS_CA_FILE (PEM). \

@@ -49,11 +49,7 @@ async fn own_place(cx: &Context<'_>, arn: &str, current: &DatabaseSecret, place:
     if place.port == current.port && host::is_same_machine(&place.host, &current.host).await {
         return Ok(place);
     }
-    let mismatch = || Error::MasterHostMismatch {
-        arn: arn.to_owned(),
-        master: place.to_string(),
-        secret: current.place().to_string(),
-    };
+    let mismatch = || mismatch(arn, &place, current);
     // Two ports of one machine are two servers.
     if place.port != current.port || !rds::may_know(&place.host) {
         return Err(mismatch().into());
@@ -94,12 +90,15 @@ async fn place_by_rds(
     if place.port == current.port && server.has(&current.host).await {
         return Ok(place);
     }
-    Err(Error::MasterHostMismatch {
+    Err(mismatch(arn, &place, current).into())
+}
+
+fn mismatch(arn: &str, master: &Place, current: &DatabaseSecret) -> Error {
+    Error::MasterHostMismatch {
         arn: arn.to_owned(),
-        master: place.to_string(),
+        master: master.to_string(),
         secret: current.place().to_string(),
     }
-    .into())
 }
 
 fn server_tag(tags: &HashMap<String, String>) -> Option<String> {

@@ -10,7 +10,7 @@ use rotation::{
 
 use crate::connect;
 use crate::engine::{Engine, Login, TlsUse};
-use crate::error::{Error, Whose};
+use crate::error::{Error, Tried, Whose};
 use crate::host;
 use crate::login_error::LoginError;
 use crate::secret::{DatabaseSecret, Demands};
@@ -186,6 +186,25 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
 }
 
 impl<E: Engine> DatabaseRotator<E> {
+    /// The server has the pending password: an earlier attempt has done the step.
+    pub(crate) fn already_set(&self, pending: &DatabaseSecret) -> Done {
+        Done::before(format!(
+            "{} accepts the pending password of {} already: an earlier attempt had set it.",
+            pending.place(),
+            pending.username
+        ))
+    }
+
+    /// No password that there is logs in.
+    pub(crate) fn refused(&self, current: &DatabaseSecret, tried: Vec<Tried>) -> Error {
+        Error::CredentialsRefused {
+            place: current.place(),
+            user: current.username.clone(),
+            tried,
+            also_means: E::SPEC.refused_also_means,
+        }
+    }
+
     /// A statement that failed.
     pub(crate) fn statement(&self, secret: &DatabaseSecret, user: &str, cause: crate::EngineError) -> Error {
         Error::Statement { place: secret.place(), user: user.to_owned(), cause: Box::new(cause) }

@@ -129,7 +129,7 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     display: "SQL Server",
     default_port: 1433,
     database: DatabaseKey::Optional(Some("master")),
-    master_enters_database: false,
+    master_enters_database: true,
     keeps_previous_password: false,
     marks_pairs: false,
     user_name_limit: NameLimit::Characters(128),
@@ -138,7 +138,8 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 128,
-    refused_also_means: "",
+    refused_also_means: "SQL Server gives the same answer when the login does not exist, and when the server takes Windows \
+        logins only (its error log tells: state 5, 58)",
 };
 
 /// Oracle Database.

@@ -53,7 +53,7 @@ fn failure(error: &sqlx::Error, login: &Login<'_>) -> LoginError {
         sqlx::Error::Database(error) => refusal(error.downcast_ref(), login),
         // The one text that sqlx has for the answer `N` to an SSLRequest.
         sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS") => {
-            LoginError::TlsNotOffered
+            LoginError::TlsNotOffered { keeps_password: true }
         }
         sqlx::Error::Tls(error) => LoginError::from_any(&**error),
         sqlx::Error::Io(error) => LoginError::from_io(error),

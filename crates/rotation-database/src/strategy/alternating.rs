@@ -62,22 +62,12 @@ async fn already_set<E: Engine>(
     match rotator.log_in(cx, pending, PENDING).await {
         Ok(session) => {
             rotator.engine.log_out(session).await;
-            Ok(Done::before(format!(
-                "{} accepts the pending password of {} already: an earlier attempt had set it.",
-                pending.place(),
-                pending.username
-            ))
-            .note(format!("The current password of {} is refused.", current.username)))
+            let note = format!("The current password of {} is refused.", current.username);
+            Ok(rotator.already_set(pending).note(note))
         }
         Err(cause) if cause.other_password_may_help() => {
             tried.push(Tried { label: PENDING.into(), result: format!("{}, {cause}", pending.username) });
-            Err(Error::CredentialsRefused {
-                place: current.place(),
-                user: current.username.clone(),
-                tried,
-                also_means: E::SPEC.refused_also_means,
-            }
-            .into())
+            Err(rotator.refused(current, tried).into())
         }
         Err(cause) => Err(connect::failed(&rotator.login(pending), Whose::Version(PENDING), cause).into()),
     }
@@ -98,7 +88,8 @@ async fn by_master<E: Engine>(
         user: &credential.username,
         password: &credential.password,
         database: match E::SPEC.master_enters_database {
-            true => pending.database.as_deref().or(credential.database.as_deref()),
+            // The database that the current credential has opened, not the one that a pending version names.
+            true => current.database.as_deref().or(credential.database.as_deref()),
             false => credential.database.as_deref(),
         },
         ..rotator.login(pending)
@@ -106,16 +97,17 @@ async fn by_master<E: Engine>(
     // The stricter of the two: whoever may change the secret must not thereby strip the master of its protection.
     let mode = rotator.settings.tls_mode;
     let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
-    cx.doing(format!("logging in to {} as master {}", master.place, credential.username));
     if !host::same(&master.place.host, &current.host) {
         // Two names may share an address and be two servers: what the current credential has opened under one, it must
         // open under the other, before the master acts there.
+        cx.doing(format!("logging in to {}, the master's server, as {}", master.place, current.username));
         let proof = Login { host: login.host, port: login.port, ..rotator.login(current) };
         let session = connect::log_in(&rotator.engine, cx, &proof, policy)
             .await
             .map_err(|cause| connect::failed(&proof, Whose::Version(CURRENT), cause))?;
         rotator.engine.log_out(session).await;
     }
+    cx.doing(format!("logging in to {} as master {}", master.place, credential.username));
     let mut session = connect::log_in(&rotator.engine, cx, &login, policy)
         .await
         .map_err(|cause| connect::failed(&login, Whose::Master(master.arn.clone()), cause))?;
@@ -159,15 +151,34 @@ async fn by_master<E: Engine>(
     }
 }
 
-/// Whether the previous version was of the user whose turn it is.
+/// Whether the previous version was of the user whose turn it is: not by its word alone, which whoever may write the
+/// secret can put there, but by its password, which in an ordinary rotation still works.
 async fn was_current<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     pending: &DatabaseSecret,
 ) -> Result<bool> {
     let Some(value) = cx.previous().await? else { return Ok(false) };
-    let previous = rotator.parse(&value, PREVIOUS);
-    Ok(previous.is_ok_and(|previous| previous.username == pending.username && previous.same_server(pending)))
+    let Ok(previous) = rotator.parse(&value, PREVIOUS) else { return Ok(false) };
+    if previous.username != pending.username || !previous.same_server(pending) {
+        return Ok(false);
+    }
+    let previous = pending.with_password(previous.password);
+    // An earlier attempt of this rotation may have given it the new password already.
+    for (secret, label) in [(&previous, PREVIOUS), (pending, PENDING)] {
+        match rotator.log_in(cx, secret, label).await {
+            Ok(session) => {
+                rotator.engine.log_out(session).await;
+                return Ok(true);
+            }
+            Err(cause) if cause.other_password_may_help() => {}
+            Err(cause) if cause.is_of_the_account() => return Ok(false),
+            Err(cause) => {
+                return Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into());
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {

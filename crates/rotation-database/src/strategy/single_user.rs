@@ -36,11 +36,7 @@ pub(crate) async fn set<E: Engine>(
     }
     if let Some(session) = attempt(rotator, cx, &pending, PENDING, &mut tried).await? {
         rotator.engine.log_out(session).await;
-        return Ok(Done::before(format!(
-            "{} accepts the pending password of {} already: an earlier attempt had set it.",
-            pending.place(),
-            pending.username
-        )));
+        return Ok(rotator.already_set(&pending));
     }
     let previous = previous(rotator, cx, &current, &mut tried).await?;
     if let Some(previous) = &previous
@@ -56,13 +52,7 @@ pub(crate) async fn set<E: Engine>(
             "The database had the password of version {version}, which has no label: of a rotation that was given up."
         )));
     }
-    Err(Error::CredentialsRefused {
-        place: current.place(),
-        user: current.username,
-        tried,
-        also_means: E::SPEC.refused_also_means,
-    }
-    .into())
+    Err(rotator.refused(&current, tried).into())
 }
 
 /// One login; `None` when the password was refused and another may be tried.
