@@ -1,11 +1,10 @@
 //! An RDS API: [moto](https://docs.getmoto.org)'s server, whose servers are told to be at this machine's addresses.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_rds::Client;
 use aws_sdk_rds::config::Credentials;
@@ -15,6 +14,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use rotation_local::throwaway::free_port;
 
+use crate::background::Background;
+
 /// Ends when it is dropped.
 #[derive(Debug)]
 pub struct Moto {
@@ -23,7 +24,7 @@ pub struct Moto {
     /// A client of it.
     pub client: Client,
     forward: Forward,
-    child: Child,
+    _server: Background,
 }
 
 #[derive(Debug, Clone)]
@@ -43,12 +44,12 @@ impl Moto {
         let program =
             std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/moto_server");
         let port = free_port()?;
-        let child = Command::new(&program)
+        let mut command = Command::new(&program);
+        command
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("{} (sh tests/setup.sh test installs it)", program.display()))?;
+            .stderr(Stdio::null());
+        let server = Background::start(command, port).await?;
         let forward = Forward {
             moto: format!("http://127.0.0.1:{port}"),
             hosts: Arc::new(hosts),
@@ -64,26 +65,12 @@ impl Moto {
             .endpoint_url(&forward.moto)
             .load()
             .await;
-        let moto = Self { endpoint, client: Client::new(&config), forward, child };
-        for _ in 0..200 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Ok(moto);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        bail!("moto does not answer")
+        Ok(Self { endpoint, client: Client::new(&config), forward, _server: server })
     }
 
     /// Denies every call from now on.
     pub fn deny(&self) {
         self.forward.denies.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -11,6 +11,7 @@ use rotation_mysql::{Literals, identifier, native_hash};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
+use crate::found::{self, ByUrl, run_on_each};
 use crate::scene;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
@@ -147,43 +148,30 @@ pub async fn start(installation: &Installation, kind: Kind, options: Options) ->
     Ok(Started { address, _server: server })
 }
 
-/// The servers of this run: those of `with-servers`, those of `MYSQL_TEST_URL` and `MARIADB_TEST_URL`, or our own.
+/// The servers of this run, of both kinds.
 async fn addresses() -> Result<Vec<Address>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
-    let mut addresses: Vec<Address> = match std::env::var(VARIABLE) {
-        Ok(json) => serde_json::from_str(&json)?,
-        Err(_) => {
-            if OWN.get().is_none() {
-                let _ = OWN.set(start_all(true, true).await?);
-            }
-            OWN.get().into_iter().flatten().map(|started| started.address.clone()).collect()
-        }
-    };
+    let own = start_all(true, true);
+    let mut addresses = found::started(VARIABLE, &OWN, own, |started| started.address.clone()).await?;
     for (variable, is_mariadb) in [("MYSQL_TEST_URL", false), ("MARIADB_TEST_URL", true)] {
-        if let Ok(url) = std::env::var(variable) {
-            addresses.push(Address::from_url(variable, &url, is_mariadb)?);
+        if let Some(ByUrl { host, port, superuser, password, authority }) =
+            ByUrl::read(variable, 3306, "ssl-ca")?
+        {
+            let (label, logs, installation) = (variable.to_owned(), None, None);
+            addresses.push(Address {
+                label,
+                is_mariadb,
+                host,
+                port,
+                superuser,
+                password,
+                authority,
+                logs,
+                installation,
+            });
         }
     }
     Ok(addresses)
-}
-
-impl Address {
-    /// `mysql://SUPERUSER:PASSWORD@HOST:PORT/?ssl-ca=FILE`; without the file, TLS is not used.
-    fn from_url(variable: &str, url: &str, is_mariadb: bool) -> Result<Self> {
-        let url = url::Url::parse(url).with_context(|| variable.to_owned())?;
-        let file = url.query_pairs().find(|(key, _)| key == "ssl-ca").map(|(_, value)| value.into_owned());
-        Ok(Self {
-            label: variable.to_owned(),
-            is_mariadb,
-            host: url.host_str().with_context(|| format!("{variable} names no host"))?.to_owned(),
-            port: url.port().unwrap_or(3306),
-            superuser: url.username().to_owned(),
-            password: url.password().unwrap_or_default().to_owned(),
-            authority: file.map(std::fs::read_to_string).transpose()?,
-            logs: None,
-            installation: None,
-        })
-    }
 }
 
 /// Runs a test on every server of a kind.
@@ -191,21 +179,12 @@ impl Address {
 /// # Panics
 /// When it fails on one, or there is none.
 pub async fn on_each<W: Which, F: Future<Output = Result<()>>>(test: impl Fn(Target<W>) -> F) {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let addresses = match addresses().await {
-        Ok(addresses) => addresses,
-        Err(error) => panic!("{error:?}"),
-    };
-    let mut count = 0;
-    for address in addresses.into_iter().filter(|address| address.is_mariadb == (W::KIND == Kind::MariaDb)) {
-        count += 1;
-        let label = address.label.clone();
-        println!("on {label}");
-        if let Err(error) = test(Target::at(address)).await {
-            panic!("on {label}: {error:?}");
-        }
-    }
-    assert!(count > 0, "there is no {}: sh tests/setup.sh test", W::KIND.display());
+    let targets = addresses().await.map(|addresses| {
+        let of_kind =
+            addresses.into_iter().filter(|address| address.is_mariadb == (W::KIND == Kind::MariaDb));
+        of_kind.map(|address| (address.label.clone(), Target::at(address))).collect()
+    });
+    run_on_each(W::KIND.display(), targets, test).await;
 }
 
 /// Runs statements, one at a time.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
+use crate::found::{self, ByUrl, run_on_each};
 use crate::scene;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
@@ -93,46 +94,37 @@ fn installations() -> Vec<(String, Installation)> {
     here.into_iter().chain(sid).collect()
 }
 
-/// The servers of this run: those of `with-servers`, the one of `POSTGRES_TEST_URL`, or some of our own.
-///
-/// # Panics
-/// When there are none.
-pub fn targets() -> Vec<Target> {
+/// The servers of this run.
+async fn targets() -> Result<Vec<Target>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
-    let targets = || -> Result<Vec<Target>> {
-        if let Ok(json) = std::env::var(VARIABLE)
-            && json != "[]"
-        {
-            return Ok(serde_json::from_str(&json)?);
-        }
-        if let Ok(url) = std::env::var("POSTGRES_TEST_URL") {
-            return Ok(vec![Target::from_url(&url)?]);
-        }
-        if OWN.get().is_none() {
-            let started = start_all()?;
-            let _ = OWN.set(started);
-        }
-        Ok(OWN.get().into_iter().flatten().map(|started| started.target.clone()).collect())
-    };
-    match targets() {
-        Ok(targets) => targets,
-        Err(error) => panic!("{error:?}"),
+    let own = async { start_all() };
+    let mut targets = found::started(VARIABLE, &OWN, own, |started| started.target.clone()).await?;
+    if let Some(ByUrl { host, port, superuser, password, authority }) =
+        ByUrl::read("POSTGRES_TEST_URL", 5432, "sslrootcert")?
+    {
+        let label = "POSTGRES_TEST_URL".to_owned();
+        targets.push(Target {
+            label,
+            host,
+            port,
+            superuser,
+            password,
+            authority,
+            log: None,
+            installation: None,
+        });
     }
+    Ok(targets)
 }
 
 /// Runs a test on every server.
 ///
 /// # Panics
-/// When it fails on one.
+/// When it fails on one, or there is none.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    for target in targets() {
-        let label = target.label.clone();
-        println!("on {label}");
-        if let Err(error) = test(target).await {
-            panic!("on {label}: {error:?}");
-        }
-    }
+    let labelled = |target: Target| (target.label.clone(), target);
+    let targets = targets().await.map(|targets| targets.into_iter().map(labelled).collect());
+    run_on_each("PostgreSQL", targets, test).await;
 }
 
 impl Target {
@@ -152,23 +144,6 @@ impl Target {
             log: Some(server.log_file()),
             installation,
         }
-    }
-
-    /// `postgres://SUPERUSER:PASSWORD@HOST:PORT/?sslrootcert=FILE`; without the file, TLS is not used.
-    fn from_url(url: &str) -> Result<Self> {
-        let url = url::Url::parse(url).context("POSTGRES_TEST_URL")?;
-        let file =
-            url.query_pairs().find(|(key, _)| key == "sslrootcert").map(|(_, value)| value.into_owned());
-        Ok(Self {
-            label: "POSTGRES_TEST_URL".into(),
-            host: url.host_str().context("POSTGRES_TEST_URL names no host")?.to_owned(),
-            port: url.port().unwrap_or(5432),
-            superuser: url.username().to_owned(),
-            password: url.password().unwrap_or_default().to_owned(),
-            authority: file.map(std::fs::read_to_string).transpose()?,
-            log: None,
-            installation: None,
-        })
     }
 
     /// Logs in as somebody.

@@ -1,10 +1,12 @@
 //! A Redis server of a test, with TLS off: the test is about its users.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rotation_local::throwaway::free_port;
+
+use crate::background::Background;
 
 /// Ends when it is dropped.
 #[derive(Debug)]
@@ -12,7 +14,7 @@ pub struct Redis {
     /// Where it listens.
     pub port: u16,
     folder: tempfile::TempDir,
-    child: Child,
+    _server: Background,
 }
 
 impl Redis {
@@ -25,24 +27,16 @@ impl Redis {
         let port = free_port()?;
         let acl = folder.path().join("users.acl");
         std::fs::write(&acl, users)?;
-        let child = Command::new("redis-server")
+        let mut command = Command::new("redis-server");
+        command
             .args(["--bind", "127.0.0.1", "--save", "", "--slowlog-log-slower-than", "0", "--port"])
             .arg(port.to_string())
             .arg("--aclfile")
             .arg(&acl)
             .arg("--dir")
             .arg(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .context("starting redis-server (sh tests/setup.sh test installs it)")?;
-        let redis = Self { port, folder, child };
-        for _ in 0..100 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Ok(redis);
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        anyhow::bail!("redis-server does not answer")
+            .stdout(Stdio::null());
+        Ok(Self { port, folder, _server: Background::start(command, port).await? })
     }
 
     /// The file with the users.
@@ -64,12 +58,5 @@ impl Redis {
         let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
         anyhow::ensure!(!refused.iter().any(|word| said.contains(word)), "{said}");
         Ok(text)
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

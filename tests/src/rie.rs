@@ -3,19 +3,20 @@
 //! [rie]: https://github.com/aws/aws-lambda-runtime-interface-emulator
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rotation_local::throwaway::free_port;
 use rotation_local::{Function, Program};
 use serde_json::Value;
+
+use crate::background::Background;
 
 /// A function under the emulator; both end when this is dropped.
 #[derive(Debug)]
 pub struct Rie {
     port: u16,
-    child: Child,
+    _emulator: Background,
 }
 
 /// The project's folder.
@@ -33,36 +34,21 @@ impl Rie {
         let emulator =
             root().join("target/tools/rie/samcli/local/rapid").join(format!("aws-lambda-rie-{architecture}"));
         let (port, api) = (free_port()?, free_port()?);
-        let child = Command::new(&emulator)
+        let mut command = Command::new(&emulator);
+        command
             .args(["--runtime-interface-emulator-address", &format!("127.0.0.1:{port}")])
             .args(["--runtime-api-address", &format!("127.0.0.1:{api}")])
             .arg(binary)
             .envs(program.environment())
             .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("{} (sh tests/setup.sh test installs it)", emulator.display()))?;
-        let rie = Self { port, child };
-        for _ in 0..100 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Ok(rie);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        bail!("the Runtime Interface Emulator does not answer")
+            .stderr(Stdio::null());
+        Ok(Self { port, _emulator: Background::start(command, port).await? })
     }
 
     /// The function behind it.
     pub fn function(&self) -> Function {
         Function::parse(&format!("http://127.0.0.1:{}", self.port), "function")
-    }
-}
-
-impl Drop for Rie {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

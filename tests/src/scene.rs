@@ -19,7 +19,7 @@ pub const MASTER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secr
 pub const SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/secret-AbCdEf";
 
 /// One test's own corner of a server, and its own Secrets Manager.
-pub struct Scene<T> {
+pub struct Scene<T: Server> {
     /// The server.
     pub target: T,
     /// Secrets Manager.
@@ -34,6 +34,20 @@ pub struct Scene<T> {
     passwords: Mutex<Vec<String>>,
     folder: TempDir,
     log_start: u64,
+}
+
+/// On a thread of its own: a test may end in the middle of anything.
+impl<T: Server> Drop for Scene<T> {
+    fn drop(&mut self) {
+        let (target, database) = (self.target.clone(), self.database.clone());
+        let dropped = std::thread::spawn(move || -> Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(target.drop_databases(&database))
+        });
+        if !matches!(dropped.join(), Ok(Ok(()))) {
+            eprintln!("database {} was not dropped", self.database);
+        }
+    }
 }
 
 /// Passwords that nothing else in a log looks like.

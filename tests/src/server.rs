@@ -15,7 +15,7 @@ pub const SUPERUSER_PASSWORD: &str = "superuser-of-the-tests";
 pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// A server to test against, of one engine.
-pub trait Server: Clone + Send + Sync {
+pub trait Server: Clone + Send + Sync + 'static {
     /// A session of a user.
     type Session: Send;
     /// A server that ends when it is dropped.
@@ -66,6 +66,10 @@ pub trait Server: Clone + Send + Sync {
     fn give_password(&self, user: &str, password: &str) -> impl Future<Output = Result<()>> + Send;
     /// Drops a user, if it is there.
     fn drop_user(&self, user: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Drops what would burden later scenes: on servers where each database counts.
+    fn drop_databases(&self, _database: &str) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
     /// How often a log tells that a user's password was refused.
     fn count_refused(log: &str, user: &str) -> usize;
     /// How often a log tells that a user was let in.

@@ -1,0 +1,61 @@
+//! A program that runs beside a test.
+
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// Ends when it is dropped.
+#[derive(Debug)]
+pub struct Background(Child);
+
+impl Background {
+    /// Starts a program, and waits until it listens on a port of this machine.
+    ///
+    /// # Errors
+    /// When it is not installed, ends, or does not listen within half a minute.
+    pub async fn start(command: Command, port: u16) -> Result<Self> {
+        let mut started = Self::spawn(command)?;
+        started.listens_on(port).await?;
+        Ok(started)
+    }
+
+    /// Starts a program.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn spawn(mut command: Command) -> Result<Self> {
+        let child = command.spawn();
+        let program = || format!("{:?} (sh tests/setup.sh test installs it)", command.get_program());
+        Ok(Self(child.with_context(program)?))
+    }
+
+    /// Waits until it listens on a port of this machine.
+    ///
+    /// # Errors
+    /// When it ends, or does not listen within half a minute.
+    pub async fn listens_on(&mut self, port: u16) -> Result<()> {
+        for _ in 0..600 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.0.try_wait()? {
+                bail!("what should listen on port {port} has ended: {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("nothing listens on port {port}")
+    }
+
+    /// The program.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

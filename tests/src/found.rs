@@ -1,0 +1,84 @@
+//! Which servers a test run has.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+
+/// A server that is there already: `SCHEME://SUPERUSER:PASSWORD@HOST:PORT/?KEY=FILE`, where the file holds the authority
+/// of its certificate; without it, TLS is not used.
+#[derive(Debug)]
+pub struct ByUrl {
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// A superuser.
+    pub superuser: String,
+    /// Its password.
+    pub password: String,
+    /// The authority, in PEM.
+    pub authority: Option<String>,
+}
+
+impl ByUrl {
+    /// The server that a variable of the environment names, if it is set.
+    ///
+    /// # Errors
+    /// When it is no such URL, or the file cannot be read.
+    pub fn read(variable: &str, default_port: u16, key: &str) -> Result<Option<Self>> {
+        let Ok(url) = std::env::var(variable) else { return Ok(None) };
+        let url = url::Url::parse(&url).with_context(|| variable.to_owned())?;
+        let file = url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
+        Ok(Some(Self {
+            host: url.host_str().with_context(|| format!("{variable} names no host"))?.to_owned(),
+            port: url.port().unwrap_or(default_port),
+            superuser: url.username().to_owned(),
+            password: url.password().unwrap_or_default().to_owned(),
+            authority: file.map(std::fs::read_to_string).transpose()?,
+        }))
+    }
+}
+
+/// The servers that `with-servers` has started, which it tells in a variable, or some of this process's own.
+///
+/// # Errors
+/// When they cannot be read, or do not start.
+pub async fn started<A: DeserializeOwned, S>(
+    variable: &str,
+    own: &OnceLock<Vec<S>>,
+    start: impl Future<Output = Result<Vec<S>>>,
+    address: impl Fn(&S) -> A,
+) -> Result<Vec<A>> {
+    if let Ok(json) = std::env::var(variable) {
+        return Ok(serde_json::from_str(&json)?);
+    }
+    if own.get().is_none() {
+        let _ = own.set(start.await?);
+    }
+    Ok(own.get().into_iter().flatten().map(address).collect())
+}
+
+/// Runs a test on every server, each with its label.
+///
+/// # Panics
+/// When it fails on one, or there is none.
+pub async fn run_on_each<T, F: Future<Output = Result<()>>>(
+    engine: &str,
+    targets: Result<Vec<(String, T)>>,
+    test: impl Fn(T) -> F,
+) {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let targets = match targets {
+        Ok(targets) => targets,
+        Err(error) => panic!("{error:?}"),
+    };
+    assert!(!targets.is_empty(), "there is no {engine}: sh tests/setup.sh test");
+    for (label, target) in targets {
+        println!("on {label}");
+        if let Err(error) = test(target).await {
+            panic!("on {label}: {error:?}");
+        }
+    }
+}
