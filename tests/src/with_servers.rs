@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode};
 
-use rotation_tests::{mysql, postgres};
+use rotation_tests::{mysql, postgres, sqlserver};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -15,21 +15,25 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(words);
 
-    let engines = std::env::var("TEST_ENGINES").unwrap_or_else(|_| "postgres mysql mariadb".to_owned());
+    let engines =
+        std::env::var("TEST_ENGINES").unwrap_or_else(|_| "postgres mysql mariadb sqlserver".to_owned());
     let wanted = |engine: &str| engines.split_whitespace().any(|wanted| wanted == engine);
     let postgres = if wanted("postgres") { postgres::start_all()? } else { Vec::new() };
     let mysql = mysql::start_all(wanted("mysql"), wanted("mariadb")).await?;
-    let labels = postgres.iter().map(|server| (&server.target.label, server.target.port));
-    for (label, port) in labels.chain(mysql.iter().map(|server| (&server.address.label, server.address.port)))
-    {
-        println!("{label} on port {port}");
-    }
+    let sqlserver = if wanted("sqlserver") { sqlserver::start_all().await? } else { Vec::new() };
     let targets: Vec<_> = postgres.iter().map(|server| &server.target).collect();
     let addresses: Vec<_> = mysql.iter().map(|server| &server.address).collect();
+    let peers: Vec<_> = sqlserver.iter().map(|peer| &peer.target).collect();
+    let ports =
+        targets.iter().map(|at| (&at.label, at.port)).chain(addresses.iter().map(|at| (&at.label, at.port)));
+    for (label, port) in ports.chain(peers.iter().map(|at| (&at.label, at.port))) {
+        println!("{label} on port {port}");
+    }
     command.env(postgres::VARIABLE, serde_json::to_string(&targets)?);
     command.env(mysql::VARIABLE, serde_json::to_string(&addresses)?);
+    command.env(sqlserver::VARIABLE, serde_json::to_string(&peers)?);
     let status = command.status()?;
     // The servers end here, not before.
-    drop((postgres, mysql));
+    drop((postgres, mysql, sqlserver));
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,0 +1,153 @@
+//! In which databases the two logins have users.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rotation_database::EngineError;
+use tokio::time::sleep;
+
+use crate::alternate::Step;
+use crate::quote::{binary, identifier};
+use crate::session::{column, flag, text, unexpected};
+use crate::users::{UserNow, user};
+
+/// The users of the two logins in one database.
+#[derive(Debug, Default)]
+pub(crate) struct Users {
+    pub(crate) base: Option<UserNow>,
+    pub(crate) alternate: Option<UserNow>,
+    /// A user with the alternate's name that is not the alternate login's.
+    pub(crate) namesake: Option<UserNow>,
+}
+
+/// Whether nobody but the system's own users is in a database: `model` lets only administrators in, and `rdsadmin` and
+/// its like are Amazon's.
+fn is_of_the_system(database: &str) -> bool {
+    database == "model" || database.starts_with("rdsadmin")
+}
+
+/// How often it is looked again when databases could not be looked into, and after how long.
+const LOOKS_AGAIN: usize = 2;
+const PAUSE: Duration = Duration::from_millis(300);
+
+impl Step<'_> {
+    /// Every database in which one of the two logins has a user.
+    ///
+    /// Where nobody can look, nobody can say what would be missing: such databases are an error, not a gap. Left out
+    /// are snapshots and databases that are another server's copy, for their users come with the original.
+    pub(crate) async fn users(
+        &mut self,
+        base: &[u8],
+        alternate: &[u8],
+    ) -> Result<BTreeMap<String, Users>, EngineError> {
+        // Databases come and go, also between the two questions.
+        for _ in 0..LOOKS_AGAIN {
+            match self.look(base, alternate).await {
+                Err(EngineError::Disconnected { doing, cause }) => {
+                    return Err(EngineError::Disconnected { doing, cause });
+                }
+                Err(_) => sleep(PAUSE).await,
+                Ok(users) => return Ok(users),
+            }
+        }
+        self.look(base, alternate).await
+    }
+
+    async fn look(&mut self, base: &[u8], alternate: &[u8]) -> Result<BTreeMap<String, Users>, EngineError> {
+        // Whether a replica takes changes tells the primary one from others, and needs no privilege.
+        const DATABASES: &str = "SELECT d.name, d.state_desc, CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS int), \
+            CAST(CASE WHEN d.replica_id IS NULL THEN 0 \
+            WHEN DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 ELSE 1 END AS int) \
+            FROM [master].sys.databases d WHERE d.source_database_id IS NULL AND d.name <> N'tempdb'";
+        let (mut open, mut offline, mut closed, mut notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for row in self.session.rows("look for the databases", DATABASES, &[]).await? {
+            let (name, state) = (text(&row, 0)?, text(&row, 1)?);
+            let (may_enter, is_copy) = (flag(&row, 2)?, flag(&row, 3)?);
+            match (state.as_str(), may_enter) {
+                _ if is_copy => {
+                    notes.push(format!("Database {name} is a secondary replica: not looked into."));
+                }
+                ("ONLINE", true) => open.push(name),
+                ("RESTORING", _) => {
+                    notes.push(format!("Database {name} is being restored: not looked into."));
+                }
+                ("ONLINE", false) if is_of_the_system(&name) => {}
+                ("ONLINE", false) => closed.push(name),
+                _ => offline.push(format!("{name} ({state})")),
+            }
+        }
+        if !closed.is_empty() {
+            return Err(self.cannot_enter(&closed));
+        }
+        if !offline.is_empty() {
+            return Err(self.is_offline(&offline));
+        }
+        let users = self.users_in(&open, base, alternate).await?;
+        self.copied.notes.append(&mut notes);
+        Ok(users)
+    }
+
+    /// One question for all databases: a result for each, for their collations do not mix in one.
+    async fn users_in(
+        &mut self,
+        databases: &[String],
+        base: &[u8],
+        alternate: &[u8],
+    ) -> Result<BTreeMap<String, Users>, EngineError> {
+        let (base, alternate) = (binary(base), binary(alternate));
+        let select = |name: &String| {
+            format!(
+                "SELECT CASE WHEN p.sid = {base} THEN 1 WHEN p.sid = {alternate} THEN 2 ELSE 3 END, \
+                 p.name, CAST(p.principal_id AS int), p.sid, p.default_schema_name, p.default_language_name, \
+                 p.type, CAST(p.authentication_type AS int) FROM {}.sys.database_principals p WHERE p.sid IN ({base}, {alternate}) OR p.name = @P1",
+                identifier(name)
+            )
+        };
+        let query = databases.iter().map(select).collect::<Vec<_>>().join("; ");
+        let name = self.copy.alternate;
+        let results = self.session.results("look for the users in every database", &query, &[name]).await?;
+        if results.len() != databases.len() {
+            return Err(unexpected("not every database has answered"));
+        }
+        let mut found = BTreeMap::new();
+        for (database, rows) in databases.iter().zip(results) {
+            let mut users = Users::default();
+            for row in rows {
+                let which = match column::<i32>(&row, 0)? {
+                    1 => &mut users.base,
+                    2 => &mut users.alternate,
+                    _ => &mut users.namesake,
+                };
+                *which = Some(user(&row, 1)?);
+            }
+            if users.base.is_some() || users.alternate.is_some() {
+                found.insert(database.clone(), users);
+            }
+        }
+        Ok(found)
+    }
+
+    fn cannot_enter(&self, databases: &[String]) -> EngineError {
+        let master = identifier(self.copy.master);
+        EngineError::PrivilegeMissing {
+            doing: format!("look for users of {} in {}", self.copy.base, databases.join(", ")),
+            said: format!("{} may not enter", self.copy.master),
+            remedy: self.administrator(&format!(
+                "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each of them: USE {}; CREATE USER {master} FOR LOGIN {master}",
+                databases.first().map(|name| identifier(name)).unwrap_or_default()
+            )),
+        }
+    }
+
+    fn is_offline(&self, databases: &[String]) -> EngineError {
+        EngineError::NeedsDecision {
+            what: format!(
+                "nobody can look for users of {} in {}, and what is not seen would be missing in {}",
+                self.copy.base,
+                databases.join(", "),
+                self.copy.alternate
+            ),
+            remedy: self.administrator("ALTER DATABASE … SET ONLINE, or drop or detach what nobody needs"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! SQL Server: how it logs in, changes a password and keeps an alternate user in step.
+
+mod alternate;
+mod databases;
+mod failure;
+mod login;
+mod logins;
+mod own_password;
+mod permission_rows;
+mod permissions;
+mod prelogin;
+mod principal;
+mod quote;
+mod rights;
+mod scope;
+mod session;
+mod sid;
+mod users;
+
+use rotation_database::{
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, PasswordChange, SQLSERVER, UserCopy,
+    UserPair,
+};
+
+pub use quote::{identifier, literal};
+pub use session::Session;
+
+/// SQL Server, on RDS or anywhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SqlServer;
+
+impl Engine for SqlServer {
+    const SPEC: &'static EngineSpec = &SQLSERVER;
+    type Session = Session;
+
+    async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
+        login::log_in(login).await
+    }
+
+    async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
+        session.run("run a query", "SELECT 1").await
+    }
+
+    async fn change_password(
+        &self,
+        session: &mut Session,
+        change: &PasswordChange<'_>,
+    ) -> Result<Changed, EngineError> {
+        own_password::change(session, change).await
+    }
+
+    async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+        alternate::bring_in_step(master, copy).await
+    }
+
+    async fn log_out(&self, session: Session) {
+        session.close().await;
+    }
+}

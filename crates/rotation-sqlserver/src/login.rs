@@ -1,0 +1,192 @@
+//! Logging in.
+
+use std::io;
+use std::time::Duration;
+
+use rotation_database::{Login, LoginError, TlsUse, dial, mask};
+use tiberius::error::{Error, TokenError};
+use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
+use tokio_util::compat::TokioAsyncWriteCompatExt;
+
+use crate::prelogin::{Answer, Listening};
+use crate::quote::identifier;
+use crate::session::Session;
+
+/// What the server shows as `program_name`, so that an administrator knows who is there.
+const APPLICATION: &str = "secrets-rotation";
+
+/// How long one answer may take; the strategies have their own time-outs for logins.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One attempt.
+///
+/// A server may be set to take nothing but [TDS 8.0] (TLS before everything else) and hangs up on a client that
+/// begins in the older way. It has not been sent a password then, so the newer way follows within the same attempt.
+///
+/// [TDS 8.0]: https://learn.microsoft.com/sql/relational-databases/security/networking/tds-8
+pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
+    let attempt = match login.tls {
+        TlsUse::Off => connect(login, EncryptionLevel::NotSupported).await,
+        TlsUse::Verified => match connect(login, EncryptionLevel::Required).await {
+            Err(Failed { hung_up_at_once: true, .. }) => connect(login, EncryptionLevel::Strict).await,
+            result => result,
+        },
+        TlsUse::NotOffered => Err(NO_TLS.into()),
+    };
+    attempt.map_err(|failed| failed.error)
+}
+
+/// TDS does not encrypt a password by itself, it only scrambles it.
+const NO_TLS: LoginError = LoginError::TlsNotOffered { keeps_password: false };
+
+/// Why an attempt has failed.
+struct Failed {
+    error: LoginError,
+    /// The server has said nothing before it hung up: no password has been sent.
+    hung_up_at_once: bool,
+}
+
+impl From<LoginError> for Failed {
+    fn from(error: LoginError) -> Self {
+        Self { error, hung_up_at_once: false }
+    }
+}
+
+async fn connect(login: &Login<'_>, encryption: EncryptionLevel) -> Result<Session, Failed> {
+    let mut config = Config::new();
+    config.host(login.host);
+    config.port(login.port);
+    config.application_name(APPLICATION);
+    config.authentication(AuthMethod::sql_server(login.user, login.password.expose()));
+    config.encryption(encryption);
+    config.trust_cert_ca_bundle(login.authorities.pem().as_bytes());
+    config.handshake_timeout(None);
+    config.command_timeout(Some(COMMAND_TIMEOUT));
+    if let Some(database) = login.database {
+        config.database(database);
+    }
+    let stream = dial(login.host, login.port).await?;
+    let (stream, heard) = Listening::to(stream);
+    // On the heap: the driver's login is a large state machine.
+    match Box::pin(Client::connect(config, stream.compat_write())).await {
+        Ok(client) => Ok(Session::new(client)),
+        Err(error) => {
+            let answer = heard.answer();
+            let hung_up_at_once = matches!(error, Error::Io { .. }) && answer == Answer::Nothing;
+            Err(Failed { error: failure(&error, login, answer), hung_up_at_once })
+        }
+    }
+}
+
+fn failure(error: &Error, login: &Login<'_>, answer: Answer) -> LoginError {
+    match (error, answer) {
+        (Error::Server(error), _) => refusal(error, login),
+        (_, Answer::None) if login.tls == TlsUse::Verified => NO_TLS,
+        // Encrypted, although this side has said that it cannot: the server would have hung up.
+        (_, Answer::Demands | Answer::Encrypts) if login.tls == TlsUse::Off => LoginError::ClientRejected {
+            said: "it takes no connection without TLS".into(),
+            remedy: "Remove \"ssl\": false from the secret.".into(),
+        },
+        (Error::Io { .. }, Answer::Nothing) => {
+            LoginError::Network { said: "the server has hung up before it said anything".into() }
+        }
+        (error, _) => broken(error),
+    }
+}
+
+/// A failure of the way to the server, at any time.
+pub(crate) fn broken(error: &Error) -> LoginError {
+    let said = |text: &str| mask(text).into_owned();
+    match error {
+        Error::Io { kind, message } => LoginError::from_io(&io::Error::new(*kind, message.clone())),
+        Error::Tls(text) => certificate(text),
+        Error::Routing { host, port } => LoginError::ClientRejected {
+            said: format!("it sends its clients on to {host}:{port}"),
+            remedy: format!("Use that place in the secret: \"host\": \"{host}\", \"port\": {port}."),
+        },
+        other => LoginError::Other { code: "protocol".into(), said: said(&other.to_string()) },
+    }
+}
+
+/// Tells the failures of TLS apart. The driver has only words for them, and surrounds those of the TLS library with
+/// advice of its own, which would switch the verification off.
+fn certificate(text: &str) -> LoginError {
+    const BEFORE: &str = "certificate was rejected during the TLS handshake: ";
+    let Some((_, rest)) = text.split_once(BEFORE) else {
+        return LoginError::Tls { said: mask(text).into_owned() };
+    };
+    let words = rest.split(". To connect anyway").next().unwrap_or(rest);
+    let words = words.split(". The SQL Server presented").next().unwrap_or(words);
+    let said = mask(words).into_owned();
+    // As rustls words `CertificateError`; the tests see it when that changes.
+    if words.starts_with("certificate not valid for name") || words == "NotValidForName" {
+        LoginError::TlsWrongName { said }
+    } else if words.starts_with("certificate expired") || words.starts_with("certificate not valid yet") {
+        LoginError::TlsExpired { said }
+    } else {
+        LoginError::TlsUntrusted { said }
+    }
+}
+
+/// Tells refusals apart by the server's [error number][errors].
+///
+/// [errors]: https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
+fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
+    let said = mask(error.message()).into_owned();
+    let user = identifier(login.user);
+    let administrator = |what: String| format!("As an administrator of the database: {what}.");
+    let new_password = || {
+        administrator(format!(
+            "ALTER LOGIN {user} WITH PASSWORD = 'a password you know' (this function cannot change it, for it cannot log in), and store it in \
+             the secret. So that it does not come again: CHECK_EXPIRATION = OFF, for what is rotated need not expire"
+        ))
+    };
+    match error.code() {
+        18456 => LoginError::Refused { said },
+        18486 | 15113 => LoginError::Locked {
+            said,
+            remedy: administrator(format!(
+                "ALTER LOGIN {user} WITH PASSWORD = 'the password of the secret' UNLOCK, and find out who tries wrong passwords \
+                 (the server's error log names their addresses)"
+            )),
+        },
+        18487 | 18488 => LoginError::Expired { said, remedy: new_password() },
+        18470 => {
+            LoginError::NotPermitted { said, remedy: administrator(format!("ALTER LOGIN {user} ENABLE")) }
+        }
+        // The server takes Windows logins only, or this is one.
+        18450 | 18452 => LoginError::Unsupported { said },
+        4060 => LoginError::DatabaseDenied {
+            said,
+            remedy: format!(
+                "The server gives the same answer for a database that does not exist, that is offline, and that the user may not \
+                 enter. Correct \"dbname\" in the secret, or as an administrator of the database: USE {}; CREATE USER {user} \
+                 FOR LOGIN {user}.",
+                identifier(login.database.unwrap_or("DATABASE"))
+            ),
+        },
+        916 | 4064 => LoginError::DatabaseDenied {
+            said,
+            remedy: administrator(format!(
+                "ALTER LOGIN {user} WITH DEFAULT_DATABASE = a database that it may enter. Or name one in \"dbname\""
+            )),
+        },
+        // A logon trigger.
+        17892 => LoginError::ClientRejected {
+            said,
+            remedy:
+                "Let the server's logon trigger pass this user from the function's address (program_name is \
+                secrets-rotation)."
+                    .into(),
+        },
+        40615 => LoginError::ClientRejected {
+            said,
+            remedy: administrator("let the function's address through the server's firewall".into()),
+        },
+        10928 | 10929 | 17809 => LoginError::TooManyConnections { said },
+        // Starting, stopping, paused, upgrading, in single-user mode, failing over.
+        921 | 922 | 924 | 927 | 976 | 978 | 983 | 17142 | 17147 | 17148 | 17187 | 17188 | 18401 | 18451
+        | 18461 | 40613 => LoginError::NotReady { said },
+        code => LoginError::Other { code: format!("error {code}"), said },
+    }
+}

@@ -1,0 +1,92 @@
+//! The two logins, as they are.
+
+use rotation_database::EngineError;
+use tiberius::Row;
+
+use crate::alternate::Step;
+use crate::quote::identifier;
+use crate::session::{column, flag, nullable_text, text};
+
+/// A login with a password.
+#[derive(Debug, Clone)]
+pub(crate) struct LoginNow {
+    /// As the server spells it.
+    pub(crate) name: String,
+    pub(crate) id: i32,
+    pub(crate) sid: Vec<u8>,
+    pub(crate) is_disabled: bool,
+    pub(crate) is_locked: bool,
+    /// Its password must be changed at the next login.
+    pub(crate) must_change: bool,
+    pub(crate) options: Options,
+}
+
+/// What `CREATE LOGIN` takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    database: Option<String>,
+    language: Option<String>,
+    checks_policy: bool,
+    checks_expiration: bool,
+}
+
+impl Options {
+    /// For `CREATE LOGIN` and `ALTER LOGIN`.
+    pub(crate) fn clauses(&self) -> String {
+        let on = |on: bool| if on { "ON" } else { "OFF" };
+        let named = |option: &str, name: &Option<String>| match name {
+            Some(name) => format!("{option} = {}, ", identifier(name)),
+            None => String::new(),
+        };
+        format!(
+            "{}{}CHECK_POLICY = {}, CHECK_EXPIRATION = {}",
+            named("DEFAULT_DATABASE", &self.database),
+            named("DEFAULT_LANGUAGE", &self.language),
+            on(self.checks_policy),
+            on(self.checks_expiration)
+        )
+    }
+}
+
+/// The two, where they are.
+#[derive(Debug, Default)]
+pub(crate) struct Logins {
+    pub(crate) base: Option<LoginNow>,
+    pub(crate) alternate: Option<LoginNow>,
+}
+
+impl Step<'_> {
+    /// Looks for both; the server compares names as its collation says.
+    pub(crate) async fn logins(&mut self) -> Result<Logins, EngineError> {
+        const QUERY: &str = "SELECT l.name, CAST(l.principal_id AS int), l.sid, CAST(l.is_disabled AS int), \
+            CAST(COALESCE(LOGINPROPERTY(l.name, 'IsLocked'), 0) AS int), l.default_database_name, \
+            l.default_language_name, CAST(l.is_policy_checked AS int), CAST(l.is_expiration_checked AS int), \
+            CASE WHEN l.name = @P1 THEN 1 ELSE 0 END, \
+            CAST(COALESCE(LOGINPROPERTY(l.name, 'IsMustChange'), 0) AS int) \
+            FROM [master].sys.sql_logins l WHERE l.name IN (@P1, @P2)";
+        let names = [self.copy.base, self.copy.alternate];
+        let mut logins = Logins::default();
+        for row in self.session.rows("look for the logins", QUERY, &names).await? {
+            let which = if flag(&row, 9)? { &mut logins.base } else { &mut logins.alternate };
+            *which = Some(login(&row)?);
+        }
+        Ok(logins)
+    }
+}
+
+fn login(row: &Row) -> Result<LoginNow, EngineError> {
+    Ok(LoginNow {
+        name: text(row, 0)?,
+        id: column(row, 1)?,
+        sid: column::<&[u8]>(row, 2)?.to_vec(),
+        is_disabled: flag(row, 3)?,
+        is_locked: flag(row, 4)?,
+        must_change: flag(row, 10)?,
+        options: Options {
+            database: nullable_text(row, 5)?,
+            language: nullable_text(row, 6)?,
+            checks_policy: flag(row, 7)?,
+            checks_expiration: flag(row, 8)?,
+        },
+    })
+}

@@ -1,0 +1,122 @@
+//! What the catalog says of principals' permissions.
+
+use std::collections::BTreeMap;
+
+use rotation_database::EngineError;
+use tiberius::Row;
+
+use crate::permissions::{Permissions, Right, State};
+use crate::quote::identifier;
+use crate::scope::{AVAILABILITY_GROUPS, Class, OBJECTS, Scope};
+use crate::session::{Session, column, nullable_text, text, unexpected};
+
+/// The permissions of principals, by their ids.
+///
+/// Every row must be understood: one that was left out would be a privilege that is taken away.
+pub(crate) async fn of(
+    session: &mut Session,
+    scope: Scope<'_>,
+    principals: &[i32],
+) -> Result<BTreeMap<i32, Permissions>, EngineError> {
+    let doing = format!("read the permissions in {scope}");
+    let ids = principals.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+    let (sys, view) = (scope.sys(), scope.permissions());
+    let query = format!(
+        "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, CAST(p.class AS int) \
+         FROM {sys}.{view} p WHERE p.grantee_principal_id IN ({ids})"
+    );
+    let mut permissions: BTreeMap<_, _> =
+        principals.iter().map(|principal| (*principal, Permissions::default())).collect();
+    let mut more: BTreeMap<i32, usize> = BTreeMap::new();
+    for row in session.rows(&doing, &query, &[]).await? {
+        let class: i32 = column(&row, 3)?;
+        if class == scope.own_class() {
+            insert(&mut permissions, &row, String::new(), None)?;
+        } else {
+            *more.entry(class).or_default() += 1;
+        }
+    }
+    for (number, count) in more {
+        let class = scope.class(number).ok_or_else(|| {
+            unexpected(&format!(
+                "in {scope} there are permissions on things of class {number}, which are not known"
+            ))
+        })?;
+        let query =
+            format!("{} WHERE p.class = {number} AND p.grantee_principal_id IN ({ids})", named(scope, class));
+        let rows = session.rows(&doing, &query, &[]).await?;
+        if rows.len() != count {
+            let class = class.keyword(None);
+            return Err(unexpected(&format!(
+                "in {scope} there are {count} permissions on things of class {class}, and only {} of these can be seen",
+                rows.len()
+            )));
+        }
+        for row in rows {
+            let (securable, column) = securable(class, &row)?;
+            insert(&mut permissions, &row, securable, column)?;
+        }
+    }
+    Ok(permissions)
+}
+
+/// The rows of a class, with the names of what they are about.
+fn named(scope: Scope<'_>, class: &Class) -> String {
+    const NONE: &str = "CAST(NULL AS nvarchar(128))";
+    let (sys, view) = (scope.sys(), scope.permissions());
+    let about = match class.number {
+        AVAILABILITY_GROUPS => format!(
+            "{sys}.availability_replicas r ON r.replica_metadata_id = p.major_id \
+             JOIN {sys}.{} x ON x.{} = r.group_id",
+            class.view, class.id
+        ),
+        _ => format!("{sys}.{} x ON x.{} = p.major_id", class.view, class.id),
+    };
+    let (schema, of_schema) = match class.in_schema {
+        true => ("s.name", format!(" JOIN {sys}.schemas s ON s.schema_id = x.schema_id")),
+        false => (NONE, String::new()),
+    };
+    let (column, of_column) = match class.number {
+        OBJECTS => (
+            "c.name",
+            format!(
+                " LEFT JOIN {sys}.all_columns c ON c.object_id = p.major_id AND c.column_id = p.minor_id \
+                 AND p.minor_id > 0"
+            ),
+        ),
+        _ => (NONE, String::new()),
+    };
+    let kind = if class.is_of_principals() { "x.type" } else { NONE };
+    format!(
+        "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, CAST(p.minor_id AS int), x.name, \
+         {schema}, {column}, {kind} FROM {sys}.{view} p JOIN {about}{of_schema}{of_column}"
+    )
+}
+
+fn securable(class: &Class, row: &Row) -> Result<(String, Option<String>), EngineError> {
+    let (minor, name) = (column::<i32>(row, 3)?, text(row, 4)?);
+    let (schema, column, kind) = (nullable_text(row, 5)?, nullable_text(row, 6)?, nullable_text(row, 7)?);
+    if class.number == OBJECTS && (minor != 0) != column.is_some() {
+        return Err(unexpected("the column of a permission cannot be seen"));
+    }
+    let name = match schema {
+        Some(schema) => format!("{}.{}", identifier(&schema), identifier(&name)),
+        None => identifier(&name),
+    };
+    Ok((format!("{}::{name}", class.keyword(kind.as_deref())), column))
+}
+
+fn insert(
+    permissions: &mut BTreeMap<i32, Permissions>,
+    row: &Row,
+    securable: String,
+    column_name: Option<String>,
+) -> Result<(), EngineError> {
+    let state =
+        State::of(column(row, 1)?).ok_or_else(|| unexpected("the state of a permission is not known"))?;
+    let right = Right { securable, column: column_name, permission: text(row, 2)? };
+    let principal =
+        permissions.get_mut(&column(row, 0)?).ok_or_else(|| unexpected("a permission of somebody else"))?;
+    principal.insert(right, state);
+    Ok(())
+}

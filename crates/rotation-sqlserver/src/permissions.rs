@@ -1,0 +1,221 @@
+//! What a principal may do in one scope, and the statements that make one principal's permissions another's.
+
+use std::collections::BTreeMap;
+
+use crate::quote::identifier;
+
+/// One permission on one thing. In the order in which it is safe to grant: a statement on a table wipes what was said
+/// of its columns, so the columns come after it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Right {
+    /// `SCHEMA::[sales]`; empty for the server or the database itself.
+    pub(crate) securable: String,
+    /// A column of it.
+    pub(crate) column: Option<String>,
+    /// `SELECT`, `VIEW SERVER STATE`, …
+    pub(crate) permission: String,
+}
+
+/// What is said of a right. In the order in which the word of several grantors counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// Taken out of what is granted on the whole: a column of a table.
+    Revoked,
+    /// Granted.
+    Granted,
+    /// Granted `WITH GRANT OPTION`.
+    GrantedWithOption,
+    /// Denied.
+    Denied,
+}
+
+impl State {
+    /// The column `state` of [`sys.database_permissions`][doc].
+    ///
+    /// [doc]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-database-permissions-transact-sql
+    pub(crate) fn of(code: &str) -> Option<Self> {
+        Some(match code.trim_end() {
+            "R" => Self::Revoked,
+            "G" => Self::Granted,
+            "W" => Self::GrantedWithOption,
+            "D" => Self::Denied,
+            _ => return None,
+        })
+    }
+}
+
+/// All that is said of one principal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Permissions(BTreeMap<Right, State>);
+
+impl Permissions {
+    pub(crate) fn insert(&mut self, right: Right, state: State) {
+        let said = self.0.entry(right).or_insert(state);
+        *said = state.max(*said);
+    }
+
+    /// The statements that make this `wanted`, for a principal in brackets.
+    pub(crate) fn changes_to_become(&self, wanted: &Self, principal: &str) -> Vec<Change> {
+        let mut changes: Vec<Change> = Vec::new();
+        let mut add = |change: Change| {
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+        };
+        for (right, state) in self.0.iter().filter(|(right, _)| !wanted.0.contains_key(right)) {
+            // Taken away from a column alone, a table's permission would have a hole there: said again of the table, it
+            // wipes what was said of its columns.
+            let whole = Right { column: None, ..right.clone() };
+            match wanted.0.get(&whole).filter(|_| right.column.is_some()) {
+                Some(state) => add(said(&whole, self.0.get(&whole).copied(), *state, principal)),
+                None => add(taken_away(right, *state, principal)),
+            }
+        }
+        for (right, state) in &wanted.0 {
+            let has = self.0.get(right).copied();
+            if has != Some(*state) {
+                add(said(right, has, *state, principal));
+            }
+        }
+        changes
+    }
+}
+
+/// A statement, and what whoever runs it must be able to give.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) statement: String,
+    pub(crate) right: Right,
+}
+
+impl Change {
+    /// Whether it keeps the principal from logging in or from entering the database.
+    pub(crate) fn keeps_out(&self) -> bool {
+        let enters = ["CONNECT SQL", "CONNECT", "CONTROL SERVER"].contains(&self.right.permission.as_str());
+        enters && self.right.securable.is_empty() && !self.statement.starts_with("GRANT ")
+    }
+}
+
+/// A principal that has a grant option may have passed it on; only with this word the server takes it away.
+fn cascade(has: Option<State>) -> &'static str {
+    if has == Some(State::GrantedWithOption) { " CASCADE" } else { "" }
+}
+
+fn taken_away(right: &Right, state: State, principal: &str) -> Change {
+    let statement = format!("REVOKE {right} FROM {principal}{}", cascade(Some(state)));
+    Change { statement, right: right.clone() }
+}
+
+fn said(right: &Right, has: Option<State>, state: State, principal: &str) -> Change {
+    let statement = match state {
+        State::Granted if has == Some(State::GrantedWithOption) => {
+            format!("REVOKE GRANT OPTION FOR {right} FROM {principal} CASCADE")
+        }
+        State::Granted => format!("GRANT {right} TO {principal}"),
+        State::GrantedWithOption => format!("GRANT {right} TO {principal} WITH GRANT OPTION"),
+        State::Denied => format!("DENY {right} TO {principal}{}", cascade(has)),
+        State::Revoked => format!("REVOKE {right} FROM {principal}{}", cascade(has)),
+    };
+    Change { statement, right: right.clone() }
+}
+
+impl std::fmt::Display for Right {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.permission)?;
+        if !self.securable.is_empty() {
+            write!(f, " ON {}", self.securable)?;
+        }
+        match &self.column {
+            Some(column) => write!(f, " ({})", identifier(column)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permissions(rights: &[(&str, &str, Option<&str>, State)]) -> Permissions {
+        let mut permissions = Permissions::default();
+        for (permission, securable, column, state) in rights {
+            let right = Right {
+                securable: (*securable).into(),
+                column: column.map(str::to_owned),
+                permission: (*permission).into(),
+            };
+            permissions.insert(right, *state);
+        }
+        permissions
+    }
+
+    fn statements(has: &Permissions, wanted: &Permissions) -> Vec<String> {
+        has.changes_to_become(wanted, "[u]").into_iter().map(|change| change.statement).collect()
+    }
+
+    #[test]
+    fn every_state_becomes_every_other() {
+        const T: &str = "OBJECT::[dbo].[t]";
+        let one = |state| permissions(&[("SELECT", T, None, state)]);
+        let none = Permissions::default();
+        use State::{Denied, Granted, GrantedWithOption};
+        for (has, wanted, statement) in [
+            (none.clone(), one(Granted), "GRANT SELECT ON OBJECT::[dbo].[t] TO [u]"),
+            (
+                none.clone(),
+                one(GrantedWithOption),
+                "GRANT SELECT ON OBJECT::[dbo].[t] TO [u] WITH GRANT OPTION",
+            ),
+            (none.clone(), one(Denied), "DENY SELECT ON OBJECT::[dbo].[t] TO [u]"),
+            (one(Granted), one(Denied), "DENY SELECT ON OBJECT::[dbo].[t] TO [u]"),
+            (one(Denied), one(Granted), "GRANT SELECT ON OBJECT::[dbo].[t] TO [u]"),
+            (
+                one(GrantedWithOption),
+                one(Granted),
+                "REVOKE GRANT OPTION FOR SELECT ON OBJECT::[dbo].[t] FROM [u] CASCADE",
+            ),
+            (one(GrantedWithOption), one(Denied), "DENY SELECT ON OBJECT::[dbo].[t] TO [u] CASCADE"),
+            (one(GrantedWithOption), none.clone(), "REVOKE SELECT ON OBJECT::[dbo].[t] FROM [u] CASCADE"),
+            (one(Denied), none.clone(), "REVOKE SELECT ON OBJECT::[dbo].[t] FROM [u]"),
+        ] {
+            assert_eq!(statements(&has, &wanted), [statement]);
+            assert!(statements(&wanted, &wanted).is_empty());
+        }
+    }
+
+    #[test]
+    fn columns_come_after_their_table_and_several_grantors_are_one() {
+        const T: &str = "OBJECT::[dbo].[t]";
+        let wanted = permissions(&[
+            ("SELECT", T, Some("a]b"), State::Denied),
+            ("SELECT", T, None, State::Granted),
+            ("SELECT", T, None, State::GrantedWithOption),
+            ("CONNECT", "", None, State::Granted),
+        ]);
+        assert_eq!(
+            statements(&Permissions::default(), &wanted),
+            [
+                "GRANT CONNECT TO [u]",
+                "GRANT SELECT ON OBJECT::[dbo].[t] TO [u] WITH GRANT OPTION",
+                "DENY SELECT ON OBJECT::[dbo].[t] ([a]]b]) TO [u]",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_gone_from_a_column_is_said_again_of_the_table() {
+        const T: &str = "OBJECT::[dbo].[t]";
+        let whole = permissions(&[("SELECT", T, None, State::Granted)]);
+        let holes = permissions(&[
+            ("SELECT", T, None, State::Granted),
+            ("SELECT", T, Some("a"), State::Denied),
+            ("SELECT", T, Some("b"), State::Revoked),
+        ]);
+        assert_eq!(statements(&holes, &whole), ["GRANT SELECT ON OBJECT::[dbo].[t] TO [u]"]);
+        let column = permissions(&[("SELECT", T, Some("a"), State::Granted)]);
+        assert_eq!(
+            statements(&column, &Permissions::default()),
+            ["REVOKE SELECT ON OBJECT::[dbo].[t] ([a]) FROM [u]"]
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! Roles and permissions of the alternate principal in one scope, brought in step with the base principal's.
+
+use std::collections::BTreeSet;
+
+use rotation_database::EngineError;
+
+use crate::alternate::Step;
+use crate::permission_rows;
+use crate::permissions::{Change, Right};
+use crate::quote::identifier;
+use crate::scope::Scope;
+use crate::session::{column, flag, text};
+
+/// How often it is tried: a statement on a table also wipes what was said of its columns, which the next round says
+/// again.
+const ROUNDS: usize = 3;
+
+/// The two principals in a scope, by their ids there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ids {
+    pub(crate) base: i32,
+    pub(crate) alternate: i32,
+}
+
+impl Step<'_> {
+    /// Brings roles and permissions in step. `name` is the alternate principal's in this scope.
+    pub(crate) async fn rights_in_step(
+        &mut self,
+        scope: Scope<'_>,
+        ids: Ids,
+        name: &str,
+    ) -> Result<(), EngineError> {
+        self.roles_in_step(scope, ids, name).await?;
+        let principal = identifier(name);
+        for round in 0..=ROUNDS {
+            let permissions = permission_rows::of(self.session, scope, &[ids.base, ids.alternate]).await?;
+            let (wanted, has) = (&permissions[&ids.base], &permissions[&ids.alternate]);
+            let mut changes = has.changes_to_become(wanted, &principal);
+            // What the base user may do to its alternate: nobody grants anything on itself.
+            changes.retain(|change| !change.right.is_on(&principal));
+            // On the base user's turn the alternate one is in use. What keeps the base user out must not keep it out too:
+            // then nobody would be left.
+            if !self.copy.is_alternates_turn() {
+                let (later, now): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::keeps_out);
+                changes = now;
+                if round == 0 {
+                    let later = later.iter().map(|change| &change.statement);
+                    self.copied.notes.extend(
+                        later.map(|change| format!("To be done on the turn of {name}: {change} in {scope}.")),
+                    );
+                }
+            }
+            if changes.is_empty() {
+                return Ok(());
+            }
+            if round == ROUNDS {
+                return Err(self.stays(scope, &changes));
+            }
+            for Change { statement, right } in changes {
+                let remedy = match scope {
+                    Scope::Server => self.administrator(&format!(
+                        "USE [master]; GRANT {right} TO {} WITH GRANT OPTION",
+                        identifier(self.copy.master)
+                    )),
+                    Scope::Database(_) => self.make_owner(scope),
+                };
+                let doing = format!("run {statement} in {scope}");
+                self.session.run_or(&doing, &format!("{}{statement}", scope.enter()), &remedy).await?;
+                if round == 0 {
+                    self.copied.changes.push(format!("{statement} in {scope}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn roles_in_step(&mut self, scope: Scope<'_>, ids: Ids, name: &str) -> Result<(), EngineError> {
+        let sys = scope.sys();
+        let query = format!(
+            "SELECT CAST(m.member_principal_id AS int), r.name, CAST(r.is_fixed_role AS int) FROM {sys}.{} m \
+             JOIN {sys}.{} r ON r.principal_id = m.role_principal_id WHERE m.member_principal_id IN ({}, {})",
+            scope.role_members(),
+            scope.principals(),
+            ids.base,
+            ids.alternate
+        );
+        let (mut wanted, mut has) = (BTreeSet::new(), BTreeSet::new());
+        for row in self.session.rows(&format!("read the roles in {scope}"), &query, &[]).await? {
+            let roles = if column::<i32>(&row, 0)? == ids.base { &mut wanted } else { &mut has };
+            roles.insert((text(&row, 1)?, flag(&row, 2)?));
+        }
+        let new = wanted.difference(&has).map(|role| (role, "ADD"));
+        for ((role, is_fixed), change) in has.difference(&wanted).map(|role| (role, "DROP")).chain(new) {
+            let statement =
+                format!("ALTER {} {} {change} MEMBER {}", scope.role(), identifier(role), identifier(name));
+            let remedy = match scope {
+                // Who is in a fixed server role may add others.
+                Scope::Server if *is_fixed => self.administrator(&format!(
+                    "ALTER SERVER ROLE {} ADD MEMBER {}",
+                    identifier(role),
+                    identifier(self.copy.master)
+                )),
+                Scope::Server => self.administrator(&format!(
+                    "USE [master]; GRANT ALTER ON SERVER ROLE::{} TO {}",
+                    identifier(role),
+                    identifier(self.copy.master)
+                )),
+                Scope::Database(_) => self.make_owner(scope),
+            };
+            let doing = format!("run {statement} in {scope}");
+            self.session.run_or(&doing, &format!("{}{statement}", scope.enter()), &remedy).await?;
+            self.copied.changes.push(format!("{statement} in {scope}"));
+        }
+        Ok(())
+    }
+
+    /// The statement has run, and nothing has changed: somebody else has granted it.
+    fn stays(&self, scope: Scope<'_>, changes: &[Change]) -> EngineError {
+        let statements =
+            changes.iter().map(|change| change.statement.as_str()).collect::<Vec<_>>().join("; ");
+        EngineError::NeedsDecision {
+            what: format!(
+                "in {scope}, these statements change nothing, because somebody else has granted it: {statements}"
+            ),
+            remedy: format!(
+                "Run them as whoever has granted it, or with AS and its name at the end (column grantor_principal_id of \
+                 sys.{}).",
+                scope.permissions()
+            ),
+        }
+    }
+}
+
+impl Right {
+    /// Whether it is a right on a principal of that name.
+    fn is_on(&self, principal: &str) -> bool {
+        ["LOGIN::", "USER::"].iter().any(|class| self.securable.strip_prefix(class) == Some(principal))
+    }
+}

@@ -1,0 +1,141 @@
+//! The server and each database keep roles and permissions in the same way, under different names.
+
+use crate::quote::identifier;
+
+/// Where a principal, its roles and its permissions are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope<'a> {
+    /// The server: logins, server roles.
+    Server,
+    /// A database: users, database roles.
+    Database(&'a str),
+}
+
+/// A [class of securables][doc] that permissions are granted on.
+///
+/// [doc]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-database-permissions-transact-sql
+#[derive(Debug)]
+pub(crate) struct Class {
+    /// The column `class`.
+    pub(crate) number: i32,
+    /// What stands before `::`; where principals are meant, see [`Class::keyword`].
+    keyword: &'static str,
+    /// The catalog view that names them, and its column that `major_id` points at.
+    pub(crate) view: &'static str,
+    pub(crate) id: &'static str,
+    /// Whether they are in a schema.
+    pub(crate) in_schema: bool,
+}
+
+const fn class(number: i32, keyword: &'static str, view: &'static str, id: &'static str) -> Class {
+    Class { number, keyword, view, id, in_schema: false }
+}
+
+const fn in_schema(number: i32, keyword: &'static str, view: &'static str, id: &'static str) -> Class {
+    Class { number, keyword, view, id, in_schema: true }
+}
+
+/// Tables, views, procedures, functions: the class whose permissions may be on a column.
+pub(crate) const OBJECTS: i32 = 1;
+/// `major_id` points at the group's replica on this server.
+pub(crate) const AVAILABILITY_GROUPS: i32 = 108;
+
+const ON_SERVER: &[Class] = &[
+    class(101, "LOGIN", "server_principals", "principal_id"),
+    class(105, "ENDPOINT", "endpoints", "endpoint_id"),
+    class(AVAILABILITY_GROUPS, "AVAILABILITY GROUP", "availability_groups", "group_id"),
+];
+
+const IN_DATABASE: &[Class] = &[
+    in_schema(OBJECTS, "OBJECT", "all_objects", "object_id"),
+    class(3, "SCHEMA", "schemas", "schema_id"),
+    class(4, "USER", "database_principals", "principal_id"),
+    class(5, "ASSEMBLY", "assemblies", "assembly_id"),
+    in_schema(6, "TYPE", "types", "user_type_id"),
+    in_schema(10, "XML SCHEMA COLLECTION", "xml_schema_collections", "xml_collection_id"),
+    class(15, "MESSAGE TYPE", "service_message_types", "message_type_id"),
+    class(16, "CONTRACT", "service_contracts", "service_contract_id"),
+    class(17, "SERVICE", "services", "service_id"),
+    class(18, "REMOTE SERVICE BINDING", "remote_service_bindings", "remote_service_binding_id"),
+    class(19, "ROUTE", "routes", "route_id"),
+    class(23, "FULLTEXT CATALOG", "fulltext_catalogs", "fulltext_catalog_id"),
+    class(24, "SYMMETRIC KEY", "symmetric_keys", "symmetric_key_id"),
+    class(25, "CERTIFICATE", "certificates", "certificate_id"),
+    class(26, "ASYMMETRIC KEY", "asymmetric_keys", "asymmetric_key_id"),
+    class(29, "FULLTEXT STOPLIST", "fulltext_stoplists", "stoplist_id"),
+    class(31, "SEARCH PROPERTY LIST", "registered_search_property_lists", "property_list_id"),
+    class(32, "DATABASE SCOPED CREDENTIAL", "database_scoped_credentials", "credential_id"),
+    class(34, "EXTERNAL LANGUAGE", "external_languages", "external_language_id"),
+];
+
+impl Class {
+    /// What stands before `::`. `kind` is the column `type` of a principal.
+    pub(crate) fn keyword(&self, kind: Option<&str>) -> &'static str {
+        match (self.view, kind.map(str::trim_end)) {
+            ("server_principals", Some("R")) => "SERVER ROLE",
+            ("database_principals", Some("R")) => "ROLE",
+            ("database_principals", Some("A")) => "APPLICATION ROLE",
+            _ => self.keyword,
+        }
+    }
+
+    /// Whether its rows say what kind of principal they are.
+    pub(crate) fn is_of_principals(&self) -> bool {
+        self.id == "principal_id"
+    }
+}
+
+impl Scope<'_> {
+    /// The schema of the catalog views.
+    pub(crate) fn sys(self) -> String {
+        match self {
+            Self::Server => "[master].sys".into(),
+            Self::Database(name) => format!("{}.sys", identifier(name)),
+        }
+    }
+
+    /// Changes into it; permissions of the server can be granted in `master` only.
+    pub(crate) fn enter(self) -> String {
+        match self {
+            Self::Server => "USE [master]; ".into(),
+            Self::Database(name) => format!("USE {}; ", identifier(name)),
+        }
+    }
+
+    pub(crate) fn principals(self) -> &'static str {
+        if self == Self::Server { "server_principals" } else { "database_principals" }
+    }
+
+    pub(crate) fn role_members(self) -> &'static str {
+        if self == Self::Server { "server_role_members" } else { "database_role_members" }
+    }
+
+    pub(crate) fn permissions(self) -> &'static str {
+        if self == Self::Server { "server_permissions" } else { "database_permissions" }
+    }
+
+    /// In `ALTER … ADD MEMBER`.
+    pub(crate) fn role(self) -> &'static str {
+        if self == Self::Server { "SERVER ROLE" } else { "ROLE" }
+    }
+
+    /// The class of the scope itself.
+    pub(crate) fn own_class(self) -> i32 {
+        if self == Self::Server { 100 } else { 0 }
+    }
+
+    /// A class of what is in it.
+    pub(crate) fn class(self, number: i32) -> Option<&'static Class> {
+        let classes = if self == Self::Server { ON_SERVER } else { IN_DATABASE };
+        classes.iter().find(|class| class.number == number)
+    }
+}
+
+impl std::fmt::Display for Scope<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Server => f.write_str("the server"),
+            Self::Database(name) => write!(f, "database {name}"),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A session.
+
+use rotation_database::EngineError;
+use tiberius::{Client, FromSql, Row, ToSql};
+use tokio::net::TcpStream;
+use tokio_util::compat::Compat;
+
+use crate::failure::failure;
+use crate::prelogin::Listening;
+
+const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]; GRANT VIEW ANY DEFINITION to the user of \
+    this session.";
+
+/// A session of a user that has logged in.
+#[derive(Debug)]
+pub struct Session {
+    client: Client<Compat<Listening<TcpStream>>>,
+}
+
+impl Session {
+    pub(crate) fn new(client: Client<Compat<Listening<TcpStream>>>) -> Self {
+        Self { client }
+    }
+
+    /// From here on no statement waits long for a lock: the server's default is for ever.
+    pub(crate) async fn begin(&mut self) -> Result<(), EngineError> {
+        self.run("set the session's time-out for locks", "SET LOCK_TIMEOUT 4000").await
+    }
+
+    /// Runs a statement that needs no privilege of its own.
+    pub(crate) async fn run(&mut self, doing: &str, statement: &str) -> Result<(), EngineError> {
+        self.run_or(doing, statement, "").await
+    }
+
+    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
+    pub(crate) async fn run_or(
+        &mut self,
+        doing: &str,
+        statement: &str,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        self.try_run(statement).await.map_err(|error| failure(&error, doing, remedy))
+    }
+
+    /// Runs a statement and leaves its failure to the caller.
+    pub(crate) async fn try_run(&mut self, statement: &str) -> tiberius::Result<()> {
+        self.client.simple_query(statement).await?.into_results().await.map(drop)
+    }
+
+    /// Reads rows.
+    pub(crate) async fn rows(
+        &mut self,
+        doing: &str,
+        query: &str,
+        parameters: &[&str],
+    ) -> Result<Vec<Row>, EngineError> {
+        Ok(self.results(doing, query, parameters).await?.into_iter().next().unwrap_or_default())
+    }
+
+    /// Reads the rows of several queries.
+    pub(crate) async fn results(
+        &mut self,
+        doing: &str,
+        queries: &str,
+        parameters: &[&str],
+    ) -> Result<Vec<Vec<Row>>, EngineError> {
+        let parameters: Vec<&dyn ToSql> =
+            parameters.iter().map(|parameter| parameter as &dyn ToSql).collect();
+        let results = async { self.client.query(queries, &parameters).await?.into_results().await };
+        // Everybody may ask; who may see the answer is asked before.
+        results.await.map_err(|error| failure(&error, doing, SEE_THE_CATALOG))
+    }
+
+    pub(crate) async fn close(self) {
+        // The work is done; a connection that breaks now breaks nothing.
+        let _ = self.client.close().await;
+    }
+}
+
+/// A column that is never null.
+pub(crate) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, EngineError> {
+    nullable(row, index)?.ok_or_else(|| unexpected("a value is missing"))
+}
+
+/// A column.
+pub(crate) fn nullable<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<Option<T>, EngineError> {
+    row.try_get(index).map_err(|_| unexpected("a value has another type than expected"))
+}
+
+/// A column of text.
+pub(crate) fn text(row: &Row, index: usize) -> Result<String, EngineError> {
+    column::<&str>(row, index).map(str::to_owned)
+}
+
+/// A column of text that may be null.
+pub(crate) fn nullable_text(row: &Row, index: usize) -> Result<Option<String>, EngineError> {
+    Ok(nullable::<&str>(row, index)?.map(str::to_owned))
+}
+
+/// A column that was made an `int` with 0 and 1.
+pub(crate) fn flag(row: &Row, index: usize) -> Result<bool, EngineError> {
+    Ok(column::<i32>(row, index)? != 0)
+}
+
+/// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
+pub(crate) fn unexpected(said: &str) -> EngineError {
+    EngineError::Failed { doing: "read the catalog".into(), code: "protocol".into(), said: said.into() }
+}

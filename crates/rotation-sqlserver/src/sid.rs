@@ -1,0 +1,39 @@
+//! The security identifier of an alternate user, by which the server itself shows whose alternate it is.
+//!
+//! Made from the base user's, so that it is the same on every replica of an availability group: there its users in the
+//! databases find their login again. Whoever may make logins could make one with this mark; but who may do that may
+//! also set the base user's password.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::principal::Kind;
+
+/// In front of the 16 bytes of a contained user's identifier: S-1-9-3, as in the example of [CREATE USER][doc].
+///
+/// [doc]: https://learn.microsoft.com/sql/t-sql/statements/create-user-transact-sql
+const CONTAINED: [u8; 12] = [1, 5, 0, 0, 0, 0, 0, 9, 3, 0, 0, 0];
+
+/// The identifier of the alternate of a base user.
+pub(crate) fn of_alternate(base: &[u8], kind: Kind) -> Vec<u8> {
+    let source = [b"secrets-rotation: the alternate user of ", base].concat();
+    let digest = digest(&SHA256, &source);
+    let unique = &digest.as_ref()[..16];
+    match kind {
+        Kind::Login => unique.to_vec(),
+        Kind::ContainedUser => [&CONTAINED, unique].concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_never_changes_or_the_users_of_earlier_rotations_are_not_known_any_more() {
+        let login = of_alternate(&[1; 16], Kind::Login);
+        assert_eq!(crate::quote::binary(&login), "0x2EFB8FCB009C1ED29AF2296297C754E0");
+        let contained = of_alternate(&[1; 16], Kind::ContainedUser);
+        assert_eq!(contained, [&CONTAINED[..], &login].concat());
+        assert_ne!(of_alternate(&[2; 16], Kind::Login), login);
+    }
+}

@@ -1,0 +1,92 @@
+"""A SQL Server for tests where none can be installed: it really checks passwords, permissions and lock-outs.
+
+    python tests/peers/sqlserver PORT LOG [--certificate FILE --key FILE] [--mode MODE] …
+"""
+
+import argparse
+import os
+import socket
+import socketserver
+import ssl
+import sys
+import threading
+import time
+
+from pysqlbridge.certificate import load, self_signed, server_context
+from pysqlbridge.tds.connection import ConnectionState
+
+from connection import Client
+from model import Server
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("log", help="file for what a real server writes into its error log, and for all statements")
+    parser.add_argument("--certificate")
+    parser.add_argument("--key")
+    parser.add_argument("--mode", choices=["tls", "none", "require", "strict"], default="tls",
+                        help="tls: for who asks for it; none: has none; require: for all; strict: TDS 8.0 only")
+    parser.add_argument("--lockout", type=int, default=5, help="wrong passwords until a login is locked; 0: never")
+    parser.add_argument("--expired", action="store_true", help="every password that can expire has expired")
+    return parser.parse_args()
+
+
+class Sockets(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 100
+    has_both = socket.has_dualstack_ipv6()
+    address_family = socket.AF_INET6 if has_both else socket.AF_INET
+
+    def server_bind(self) -> None:
+        if self.has_both:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        peer, stream = self.server, self.request
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.settimeout(120)
+        client = Client(peer.model, peer.log, peer.certificate, peer.mode)
+        try:
+            if peer.mode == "strict":
+                if stream.recv(1, socket.MSG_PEEK) != b"\x16":
+                    return
+                stream = peer.tls.wrap_socket(stream, server_side=True)
+            while data := stream.recv(65536):
+                for response in client.receive(data):
+                    stream.sendall(response)
+                if client.state is ConnectionState.FAILED:
+                    return
+        except (OSError, ssl.SSLError) as error:
+            peer.log(f"connection ended: {error}")
+        except Exception as error:
+            peer.log(f"connection failed: {type(error).__name__}: {error}")
+
+
+def main() -> None:
+    chosen = arguments()
+    password = sys.stdin.readline().strip()
+    log, lock = open(chosen.log, "a", buffering=1), threading.Lock()
+
+    def write(line: str) -> None:
+        with lock:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} spid {line}\n")
+
+    sockets = Sockets(("", chosen.port), Handler)
+    sockets.certificate = load(chosen.certificate, chosen.key) if chosen.certificate else self_signed()
+    if chosen.mode == "strict":
+        sockets.tls = server_context(sockets.certificate)
+        sockets.tls.set_alpn_protocols(["tds/8.0"])
+    sockets.mode, sockets.log = chosen.mode, write
+    sockets.model = Server(password, chosen.lockout, chosen.expired)
+    # Whoever has started it holds its standard input: when that is gone, so is this.
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    sockets.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

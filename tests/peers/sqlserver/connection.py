@@ -1,0 +1,128 @@
+"""One client: PRELOGIN, TLS, LOGIN7 and its answers, by pysqlbridge's TDS.
+
+Answers to logins: https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error
+and https://learn.microsoft.com/sql/connect/oledb/features/changing-passwords-programmatically.
+"""
+
+import functools
+import re
+
+from pysqlbridge import certificate
+from pysqlbridge.tds import Encryption, connection
+from pysqlbridge.tds.connection import Connection, ConnectionState
+from pysqlbridge.tds.login import deobfuscate_password
+from pysqlbridge.tds.prelogin import server_response
+from pysqlbridge.tds.packet import PacketType, build_packet
+from pysqlbridge.tds.token import DoneStatus, done, error
+
+import statements
+from model import LOCK, Principal, Server
+from rights import Session
+
+# One context for all: a new one for each client would read the certificate again each time.
+connection.server_context = functools.cache(certificate.server_context)
+
+NAME = "PEER"
+
+
+class NoTunnel:
+    """For a login without TLS, or inside of it."""
+
+    @staticmethod
+    def wrap(data: bytes) -> bytes:
+        return data
+
+    unwrap = wrap
+
+
+class Client(Connection):
+    def __init__(self, server: Server, log, certificate, mode: str) -> None:
+        super().__init__(certificate, query_handler=self.answer, server_name=NAME)
+        self.server, self.log, self.mode, self.session = server, log, mode, None
+
+    def answer(self, query):
+        text = query.sql
+        if re.search("password", text, re.IGNORECASE):
+            # As the server does before it traces or audits a statement:
+            # https://learn.microsoft.com/sql/relational-databases/event-classes/sql-batchstarting-event-class
+            text = "-- 'password' was found in the text of this event. The text has been replaced with this comment for security reasons."
+        self.log(f"{self.session.name}: {text}")
+        return statements.run(self.session, query.sql, query.parameters)
+
+    def _step_prelogin(self, responses: list[bytes]) -> bool:
+        if not super()._step_prelogin(responses):
+            return False
+        asked = self.client_prelogin.encryption
+        inside, client_has_none = self.mode == "strict", asked is Encryption.NOT_SUPPORTED
+        if self.mode == "tls" and not client_has_none:
+            return True
+        # https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/60f56408-0188-4cd5-8b90-25c6f2423868
+        agreed = Encryption.REQUIRED if self.mode == "require" else Encryption.NOT_SUPPORTED
+        if self.mode == "require" and not client_has_none:
+            return True
+        response = server_response(version=self._version, encryption=Encryption.ON if inside else agreed, asked=self.client_prelogin)
+        responses[-1] = build_packet(PacketType.TABULAR_RESULT, response.build())
+        self._session_encrypted, self._tunnel = False, NoTunnel()
+        self._state = ConnectionState.FAILED if self.mode == "require" else ConnectionState.EXPECT_LOGIN
+        return True
+
+    def _answer_sql_login(self, responses: list[bytes]) -> bool:
+        user, password = self._login.user_name, deobfuscate_password(self._login.password)
+        with LOCK:
+            refused = self.log_in(user, password, self._login.database)
+        if refused is None:
+            self.log(f"Login succeeded for user '{user}'. Connection made using SQL Server authentication. [CLIENT: 127.0.0.1]")
+            self._database = self.session.database.name
+            self._finish_login(responses)
+            self.session.id = self._spid
+            return True
+        self.log(f"Login failed for user '{user}'. Reason: error {refused[0][0]}. [CLIENT: 127.0.0.1]")
+        tokens = [error(number, text, server=NAME, severity=14, tds_version=self._tds_version) for number, text in refused]
+        self._send(responses, b"".join(tokens) + done(status=DoneStatus.ERROR, tds_version=self._tds_version))
+        self._state = ConnectionState.FAILED
+        return True
+
+    def log_in(self, user: str, password: str, wanted: str) -> list[tuple[int, str]] | None:
+        """Makes the session, or gives the errors."""
+        failed = (18456, f"Login failed for user '{user}'.")
+        database = self.server.database(wanted) if wanted else None
+        # A contained database is asked first, and only it when it has such a user.
+        if database and database.contained and self.server.contained_authentication and (contained := database.find(user, "S")) and contained.authentication == 2:
+            if contained.password != password:
+                return [failed]
+            self.session = Session(self.server, None, contained, database)
+            return None
+        login = self.server.find(user, "S")
+        if login is None or login.password is None:
+            return [failed]
+        if refused := self.refuse(login, password):
+            return [refused]
+        session = Session(self.server, login, None, database)
+        database = database or self.server.database(wanted or login.database)
+        if database is None or database.state != "ONLINE" or session.user(database) is None:
+            number = 4060 if wanted else 4064
+            return [(number, f'Cannot open database "{wanted or login.database}" requested by the login. The login failed.'), failed]
+        session.database = database
+        self.session = session
+        return None
+
+    def refuse(self, login: Principal, password: str) -> tuple[int, str] | None:
+        start = f"Login failed for user '{login.name}'. "
+        if login.is_locked:
+            return 18486, start + "The account is currently locked out. The system administrator can unlock it."
+        if login.password != password:
+            login.failures += 1
+            # CHECK_POLICY: the lock-out of the Windows policy.
+            login.is_locked = login.policy and 0 < self.server.lockout <= login.failures
+            return 18456, start.strip()
+        login.failures = 0
+        # https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error, state 12
+        if 3 not in self.server.groups(login.id) and self.server.says(login.id, "CONNECT SQL", [(100, 0, 0)]) != "GRANT":
+            return 18456, start.strip()
+        if login.is_disabled:
+            return 18470, start + "Reason: The account is disabled."
+        if login.must_change:
+            return 18488, start + "Reason: The password of the account must be changed."
+        if login.expiration and self.server.expired:
+            return 18487, start + "Reason: The password of the account has expired."
+        return None

@@ -1,0 +1,106 @@
+"""Who may do what.
+
+The permissions that each statement needs are those of its page under
+https://learn.microsoft.com/sql/t-sql/statements/, section "Permissions".
+"""
+
+from pysqlbridge.tds import QueryError
+
+from model import DATABASE_ROLES, Database, Principal, Server, Thing
+
+
+class Session:
+    """Somebody who has logged in: by a login, or as a user of a contained database."""
+
+    def __init__(self, server: Server, login: Principal | None, contained: Principal | None, database: Database) -> None:
+        self.server, self.login, self.contained, self.database = server, login, contained, database
+        self.id = 0
+
+    @property
+    def name(self) -> str:
+        return (self.login or self.contained).name
+
+    # The server.
+
+    def in_server_role(self, *roles: str) -> bool:
+        if not self.login:
+            return False
+        groups = self.server.groups(self.login.id)
+        return any(self.server.find(role, "R").id in groups for role in ("sysadmin", *roles))
+
+    def has_server(self, permission: str) -> bool:
+        if self.in_server_role():
+            return True
+        said = self.login and self.server.says(self.login.id, permission, [(100, 0, 0)])
+        if said != "GRANT" and permission == "ALTER ANY LOGIN":
+            return self.in_server_role("securityadmin")
+        return said == "GRANT"
+
+    def sees_all_of_server(self) -> bool:
+        return self.has_server("VIEW ANY DEFINITION") or self.has_server("ALTER ANY LOGIN")
+
+    # Databases.
+
+    def user(self, database: Database) -> Principal | None:
+        """Who the session is in a database; nobody when it may not enter."""
+        if self.contained:
+            return self.contained if database is self.database else None
+        if self.in_server_role():
+            return database.principals[1]
+        user = database.user_of(self.login.sid)
+        if user and database.says(user.id, "CONNECT", [(0, 0, 0)]) != "DENY":
+            return user
+        if database.lets_guests_in() or self.has_server("CONNECT ANY DATABASE"):
+            return database.principals[2]
+        return None
+
+    def in_role(self, database: Database, *roles: str) -> bool:
+        user = self.user(database)
+        groups = database.groups(user.id) if user else set()
+        return any(DATABASE_ROLES[role] in groups for role in ("db_owner", *roles))
+
+    def has(self, database: Database, permission: str, roles: tuple[str, ...] = (), thing: Thing | None = None) -> bool:
+        user = self.user(database)
+        if user is None:
+            return False
+        if user.id == 1:
+            return True
+        said = database.says(user.id, permission, [(0, 0, 0), *([(thing.cls, thing.id, 0)] if thing else [])])
+        return said != "DENY" and (said == "GRANT" or self.in_role(database, *roles))
+
+    def sees_all_of(self, database: Database) -> bool:
+        if self.login and self.has_server("VIEW ANY DEFINITION"):
+            return True
+        return self.has(database, "VIEW DEFINITION", ("db_securityadmin",)) or self.has(database, "ALTER ANY USER", ("db_accessadmin",))
+
+    def check_access(self, permission: str, table: Thing, column: str | None = None) -> None:
+        """Error 229 or 230, as a statement on a table answers them."""
+        database, user = self.database, self.user(self.database)
+        if user.id == 1:
+            return
+        whole = [(1, table.id, 0), (3, table.schema, 0), (0, 0, 0)]
+        minor = table.columns.index(column) + 1 if column else 0
+        groups = database.groups(user.id)
+        on_column = [one.state for one in database.permissions if minor and one.grantee in groups and one.name == permission and (one.cls, one.major, one.minor) == (1, table.id, minor)]
+        said = database.says(user.id, permission, whole)
+        fixed = "db_datareader" if permission == "SELECT" else "db_datawriter"
+        denies = "db_denydatareader" if permission == "SELECT" else "db_denydatawriter"
+        owns = any(one.cls == 3 and one.id == table.schema and one.owner in groups for one in database.things)
+        allowed = owns or said == "GRANT" or "G" in on_column or "W" in on_column or self.in_role(database, fixed)
+        denied = said == "DENY" or "D" in on_column or DATABASE_ROLES[denies] in groups
+        if on_column and "R" in on_column and not owns:
+            allowed = False
+        if denied or not allowed:
+            schema = next(one.name for one in database.things if one.cls == 3 and one.id == table.schema)
+            if column and (on_column or said == "GRANT"):
+                raise QueryError(f"The {permission} permission was denied on the column '{column}' of the object '{table.name}', database '{database.name}', schema '{schema}'.", number=230, severity=14)
+            raise QueryError(f"The {permission} permission was denied on the object '{table.name}', database '{database.name}', schema '{schema}'.", number=229, severity=14)
+
+
+def refused(what: str = "perform this action") -> QueryError:
+    return QueryError(f"User does not have permission to {what}.", number=15247)
+
+
+def not_found(verb: str, kind: str, name: str) -> QueryError:
+    """The same answer for what is not there and for what one may not touch."""
+    return QueryError(f"Cannot {verb} the {kind} '{name}', because it does not exist or you do not have permission.", number=15151)

@@ -1,0 +1,218 @@
+"""Runs batches: statements on principals, roles and permissions, and those on tables that only test permissions.
+
+Each follows its page under https://learn.microsoft.com/sql/t-sql/statements/; numbers and texts of errors are those of
+sys.messages (https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors).
+"""
+
+from pysqlbridge.tds import QueryError, QueryResult
+
+import catalog
+import permissions
+import principals
+from model import LOCK, Thing
+from rights import Session, not_found, refused
+from tokens import Tokens
+
+NOTHING = QueryResult(columns=[], rows=[])
+
+
+def run(session: Session, sql: str, parameters: dict) -> QueryResult:
+    """Runs a batch."""
+    tokens, results = Tokens(sql), []
+    with LOCK:
+        while tokens.peek()[0] != "end":
+            if tokens.accept(";"):
+                continue
+            if result := statement(session, tokens, parameters):
+                results.append(result)
+            if not tokens.ends():
+                raise tokens.wrong()
+    if not results:
+        return NOTHING
+    return QueryResult(columns=results[0].columns, rows=results[0].rows, following=tuple(results[1:]))
+
+
+def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | None:
+    if tokens.is_word("SELECT"):
+        return select(session, tokens, parameters)
+    for verb in ("GRANT", "DENY", "REVOKE"):
+        if tokens.accept(verb):
+            return permissions.run(session, verb, tokens)
+    for words, handler in HANDLERS.items():
+        if tokens.accept(*words.split()):
+            return handler(session, tokens)
+    raise tokens.wrong()
+
+
+def select(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | None:
+    """On the catalog, whose views are all in the schema sys, or on a table."""
+    source = tokens.after("FROM")
+    if source and "sys" not in (source[0], source[2]):
+        return select_from_table(session, tokens)
+    return catalog.query(session, tokens.rest_of_statement(), parameters)
+
+
+def select_from_table(session: Session, tokens: Tokens) -> None:
+    """`SELECT * | column, … FROM table`: only whether it is permitted."""
+    tokens.expect("SELECT")
+    columns = []
+    if not tokens.accept("*"):
+        columns.append(tokens.name())
+        while tokens.accept(","):
+            columns.append(tokens.name())
+    tokens.expect("FROM")
+    table = named_table(session, tokens)
+    for column in columns or table.columns:
+        session.check_access("SELECT", table, column)
+
+
+def named_table(session: Session, tokens: Tokens) -> Thing:
+    names = [tokens.name()]
+    while tokens.accept("."):
+        names.append(tokens.name())
+    schemas = [names[-2]] if len(names) > 1 else [session.user(session.database).schema or "dbo", "dbo"]
+    for schema in schemas:
+        if table := session.database.thing(1, names[-1], schema):
+            return table
+    raise QueryError(f"Invalid object name '{'.'.join(names)}'.", number=208)
+
+
+def delete(session: Session, tokens: Tokens) -> None:
+    """`DELETE FROM table`: only whether it is permitted."""
+    session.check_access("DELETE", named_table(session, tokens))
+
+
+def insert(session: Session, tokens: Tokens) -> None:
+    """`INSERT INTO table DEFAULT VALUES`: only whether it is permitted."""
+    table = named_table(session, tokens)
+    tokens.expect("DEFAULT", "VALUES")
+    session.check_access("INSERT", table)
+
+
+def execute(session: Session, tokens: Tokens) -> None:
+    """`EXEC procedure`: only whether it is permitted; `EXEC sp_configure …` does nothing."""
+    if tokens.peek()[1].lower() in ("sp_configure", "sp_addrolemember"):
+        if not session.in_server_role("serveradmin"):
+            raise refused()
+        option = tokens.rest_of_statement()
+        if "contained database authentication" in option:
+            session.server.contained_authentication = option.rstrip().endswith("1")
+        return
+    session.check_access("EXECUTE", named_table(session, tokens))
+
+
+def use(session: Session, tokens: Tokens) -> None:
+    database = catalog.entered(session, tokens.name())
+    session.database = database
+
+
+def create_database(session: Session, tokens: Tokens) -> None:
+    name = tokens.name()
+    contained = tokens.accept("CONTAINMENT", "=", "PARTIAL")
+    if not session.in_server_role("dbcreator"):
+        raise QueryError(f"CREATE DATABASE permission denied in database 'master'.", number=262, severity=14)
+    if session.server.database(name):
+        raise QueryError(f"Database '{name}' already exists. Choose a different database name.", number=1801)
+    session.server.add_database(name, contained, session.login.sid)
+
+
+def alter_database(session: Session, tokens: Tokens) -> None:
+    database = session.server.database(tokens.name())
+    if database is None or not session.in_server_role():
+        raise QueryError("User does not have permission to alter the database, or it does not exist.", number=5011, severity=14)
+    tokens.expect("SET")
+    if tokens.accept("READ_ONLY") or tokens.accept("READ_WRITE"):
+        database.read_only = tokens.peek(-1)[1].upper() == "READ_ONLY"
+    elif not tokens.accept("SINGLE_USER"):
+        database.state = tokens.name().upper()
+    tokens.accept("WITH", "ROLLBACK", "IMMEDIATE")
+
+
+def drop_database(session: Session, tokens: Tokens) -> None:
+    name = tokens.name()
+    if not session.in_server_role() or not session.server.database(name):
+        raise QueryError(f"Cannot drop the database '{name}', because it does not exist or you do not have permission.", number=3701)
+    del session.server.databases[name.casefold()]
+
+
+def alter_authorization(session: Session, tokens: Tokens) -> None:
+    """`ALTER AUTHORIZATION ON DATABASE::d TO login`, `… ON SCHEMA::s TO user`."""
+    tokens.expect("ON")
+    of_database = tokens.accept("DATABASE")
+    if not of_database:
+        tokens.expect("SCHEMA")
+    tokens.expect("::")
+    name = tokens.name()
+    tokens.expect("TO")
+    owner = tokens.name()
+    if of_database:
+        database, login = session.server.database(name), session.server.find(owner, "S")
+        if not (database and login and session.in_server_role()):
+            raise not_found("find", "database", name)
+        if database.user_of(login.sid):
+            raise QueryError("The proposed new database owner is already a user or aliased in the database.", number=15110)
+        database.owner = database.principals[1].sid = login.sid
+        return
+    schema, user = session.database.thing(3, name), session.database.find(owner)
+    if not (schema and user and session.in_role(session.database)):
+        raise not_found("find", "schema", name)
+    schema.owner = user.id
+
+
+def create_schema(session: Session, tokens: Tokens) -> None:
+    name, owner = tokens.name(), session.user(session.database)
+    if tokens.accept("AUTHORIZATION"):
+        owner = session.database.find(tokens.name())
+    if not session.has(session.database, "CREATE SCHEMA", ("db_ddladmin",)):
+        raise refused()
+    session.database.add_thing(3, name, owner=owner.id)
+
+
+def create_thing(cls: int, type: str):
+    def create(session: Session, tokens: Tokens) -> None:
+        names = [tokens.name()]
+        while tokens.accept("."):
+            names.append(tokens.name())
+        if not session.has(session.database, f"CREATE {'TABLE' if type == 'U' else 'PROCEDURE'}", ("db_ddladmin",)):
+            raise refused()
+        schema = session.database.thing(3, names[-2] if len(names) > 1 else "dbo")
+        if schema is None:
+            raise QueryError(f'The specified schema name "{names[-2]}" either does not exist or you do not have permission to use it.', number=2760)
+        columns = []
+        while type == "U" and (tokens.accept("(") or tokens.accept(",")):
+            columns.append(tokens.name())
+            tokens.name()
+        tokens.rest_of_statement() if type != "U" else tokens.expect(")")
+        session.database.add_thing(cls, names[-1], schema=schema.id, type=type, columns=columns)
+    return create
+
+
+def create_type(session: Session, tokens: Tokens) -> None:
+    """`CREATE TYPE [s].[t] FROM int`"""
+    names = [tokens.name()]
+    while tokens.accept("."):
+        names.append(tokens.name())
+    tokens.expect("FROM")
+    tokens.name()
+    schema = session.database.thing(3, names[-2] if len(names) > 1 else "dbo")
+    session.database.add_thing(6, names[-1], schema=schema.id)
+
+
+def create_certificate(session: Session, tokens: Tokens) -> None:
+    name = tokens.name()
+    tokens.rest_of_statement()
+    session.database.add_thing(25, name, owner=1)
+
+
+def ignore(session: Session, tokens: Tokens) -> None:
+    if not tokens.ends():
+        tokens.rest_of_statement()
+
+
+HANDLERS = {
+    "SET": ignore, "RECONFIGURE": ignore, "USE": use, "DELETE FROM": delete, "INSERT INTO": insert, "EXEC": execute,
+    "CREATE DATABASE": create_database, "ALTER DATABASE": alter_database, "DROP DATABASE": drop_database,
+    "ALTER AUTHORIZATION": alter_authorization, "CREATE SCHEMA": create_schema, "CREATE TABLE": create_thing(1, "U"),
+    "CREATE PROCEDURE": create_thing(1, "P"), "CREATE TYPE": create_type, "CREATE CERTIFICATE": create_certificate,
+    **principals.HANDLERS,
+}

@@ -1,0 +1,341 @@
+//! The SQL Servers of a test run: the peer in `tests/peers/sqlserver`, or a real one by `MSSQL_TEST_URL`.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use rotation_local::throwaway::{Certificates, free_port};
+use rotation_sqlserver::{identifier, literal};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
+use tokio::net::TcpStream;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
+
+use crate::background::Background;
+use crate::found::{self, ByUrl, run_on_each};
+use crate::scene;
+use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
+
+/// Tells the tests which servers have been started for them.
+pub const VARIABLE: &str = "ROTATION_TEST_SQLSERVER";
+
+/// A scene on SQL Server.
+pub type Scene = scene::Scene<Target>;
+
+/// A session.
+pub type Session = Client<Compat<TcpStream>>;
+
+/// A server to test against.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Target {
+    /// For messages.
+    pub label: String,
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// A member of sysadmin.
+    pub superuser: String,
+    /// Its password.
+    pub password: String,
+    /// The authority of the server's certificate, in PEM; `None` when TLS is not used.
+    pub authority: Option<String>,
+    /// The log, of the peer only.
+    pub log: Option<PathBuf>,
+}
+
+/// A peer that this process has started; it ends when dropped.
+#[derive(Debug)]
+pub struct Peer {
+    /// Where it is.
+    pub target: Target,
+    _folder: TempDir,
+    _program: Background,
+}
+
+impl Peer {
+    /// Starts one, with more arguments.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start(certificates: Option<Certificates>, arguments: &[&str]) -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let log = folder.path().join("log");
+        let mut command = Command::new(project.join("target/tools/bin/python"));
+        // Python's own switch: nothing compiled is left in the project.
+        command.arg("-B").arg(project.join("tests/peers/sqlserver")).arg(port.to_string()).arg(&log);
+        match &certificates {
+            Some(Certificates { certificate, key, .. }) => {
+                for (name, pem) in [("certificate", certificate), ("key", key)] {
+                    let file = folder.path().join(name);
+                    std::fs::write(&file, pem)?;
+                    command.arg(format!("--{name}")).arg(file);
+                }
+            }
+            None => drop(command.args(["--mode", "none"])),
+        }
+        command.args(arguments).stdin(Stdio::piped());
+        let mut program = Background::spawn(command)?;
+        // Its password; the open pipe is the sign that whoever has started it lives.
+        writeln!(program.child().stdin.as_mut().context("no pipe")?, "{SUPERUSER_PASSWORD}")?;
+        program.listens_on(port).await?;
+        let target = Target {
+            label: "the peer for SQL Server".into(),
+            host: "localhost".into(),
+            port,
+            superuser: "sa".into(),
+            password: SUPERUSER_PASSWORD.into(),
+            authority: certificates.map(|certificates| certificates.authority),
+            log: Some(log),
+        };
+        Ok(Self { target, _folder: folder, _program: program })
+    }
+}
+
+/// Starts the peer, unless a real server is named.
+///
+/// # Errors
+/// When it does not start.
+pub async fn start_all() -> Result<Vec<Peer>> {
+    if std::env::var_os("MSSQL_TEST_URL").is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?])
+}
+
+/// The servers of this run.
+async fn targets() -> Result<Vec<Target>> {
+    static OWN: OnceLock<Vec<Peer>> = OnceLock::new();
+    let mut targets = found::started(VARIABLE, &OWN, start_all(), |peer| peer.target.clone()).await?;
+    if let Some(ByUrl { host, port, superuser, password, authority }) =
+        ByUrl::read("MSSQL_TEST_URL", 1433, "ca")?
+    {
+        let label = "MSSQL_TEST_URL".to_owned();
+        targets.push(Target { label, host, port, superuser, password, authority, log: None });
+    }
+    Ok(targets)
+}
+
+/// Runs a test on every server.
+///
+/// # Panics
+/// When it fails on one, or there is none.
+pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
+    let labelled = |target: Target| (target.label.clone(), target);
+    let targets = targets().await.map(|targets| targets.into_iter().map(labelled).collect());
+    run_on_each("SQL Server", targets, test).await;
+}
+
+/// Runs a batch.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn sql(session: &mut Session, batch: &str) -> Result<()> {
+    let done = async { session.simple_query(batch).await?.into_results().await };
+    done.await.map(drop).with_context(|| batch.to_owned())
+}
+
+/// `PASSWORD = …` in a statement.
+pub fn with_password(password: &str) -> String {
+    format!("PASSWORD = {}", literal(password).unwrap_or_default())
+}
+
+impl Target {
+    /// Logs in.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn log_in(&self, user: &str, password: &str, database: &str) -> Result<Session> {
+        let mut config = Config::new();
+        config.host(&self.host);
+        config.port(self.port);
+        config.database(database);
+        config.authentication(AuthMethod::sql_server(user, password));
+        match &self.authority {
+            Some(authority) => {
+                config.encryption(EncryptionLevel::Required);
+                config.trust_cert_ca_bundle(authority.as_bytes());
+            }
+            None => config.encryption(EncryptionLevel::NotSupported),
+        }
+        let stream = TcpStream::connect((&*self.host, self.port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::pin(Client::connect(config, stream.compat_write())).await?)
+    }
+
+    /// Logs in as a member of sysadmin.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn admin(&self, database: &str) -> Result<Session> {
+        self.log_in(&self.superuser, &self.password, database).await
+    }
+
+    /// Whether a login is there.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn has_login(&self, name: &str) -> Result<bool> {
+        let mut admin = self.admin("master").await?;
+        let query = "SELECT p.name FROM sys.server_principals p WHERE p.name = @P1";
+        Ok(admin.query(query, &[&name]).await?.into_row().await?.is_some())
+    }
+}
+
+impl Scene {
+    /// A member of sysadmin in the scene's database.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn admin(&self) -> Result<Session> {
+        self.target.admin(&self.database).await
+    }
+}
+
+/// What a master that is no sysadmin needs on the server.
+pub async fn make_master(admin: &mut Session, master: &str) -> Result<()> {
+    let master = identifier(master);
+    for permission in ["ALTER ANY LOGIN", "VIEW ANY DEFINITION", "CONNECT ANY DATABASE"] {
+        sql(admin, &format!("USE [master]; GRANT {permission} TO {master}")).await?;
+    }
+    Ok(())
+}
+
+impl AnyServer for Target {
+    type Session = Session;
+    type Running = Peer;
+    const ENGINE: &'static str = "sqlserver";
+    const BINARY: &'static str = "rotation-sqlserver";
+    const USER_NAMES: &'static [&'static str] =
+        &["quote\"d", "it's", "50%s_%d", "brack]et[s", "two words", "Größe-имя-名", "select", "a@b", "-"];
+    const LONGEST_NAME: usize = 128;
+    const NAME_TOO_LONG: &'static str = "limit is 128";
+    const LONG_PASSWORD: usize = 128;
+
+    fn place(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
+    fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
+    }
+
+    async fn make(&self, made: &Made<'_>) -> Result<()> {
+        let (user, master, database) =
+            (identifier(made.user), identifier(made.master), identifier(made.database));
+        let mut admin = self.admin("master").await?;
+        let password = with_password(made.password);
+        // Passwords of nothing but punctuation are in the suite.
+        sql(&mut admin, &format!("CREATE LOGIN {user} WITH {password}, CHECK_POLICY = OFF")).await?;
+        let password = with_password(made.masters_password);
+        sql(&mut admin, &format!("CREATE LOGIN {master} WITH {password}")).await?;
+        make_master(&mut admin, made.master).await?;
+        sql(&mut admin, &format!("CREATE DATABASE {database}")).await?;
+        for statement in [
+            format!("CREATE USER {user} FOR LOGIN {user}"),
+            format!("CREATE USER {master} FOR LOGIN {master}"),
+            format!("ALTER ROLE db_owner ADD MEMBER {master}"),
+            "CREATE TABLE present (a int)".to_owned(),
+            format!("GRANT SELECT ON present TO {user}"),
+        ] {
+            sql(&mut admin, &format!("USE {database}; {statement}")).await?;
+        }
+        Ok(())
+    }
+
+    /// Another database, a role, a column that is denied, something on the server, options of the login.
+    async fn enrich(&self, made: &Made<'_>) -> Result<()> {
+        let (user, master) = (identifier(made.user), identifier(made.master));
+        let (database, other) = (identifier(made.database), identifier(&format!("{}_other", made.database)));
+        let mut admin = self.admin("master").await?;
+        for batch in [
+            format!("ALTER LOGIN {user} WITH DEFAULT_DATABASE = {database}, CHECK_POLICY = ON"),
+            format!(
+                "GRANT VIEW SERVER STATE TO {user}; GRANT VIEW SERVER STATE TO {master} WITH GRANT OPTION"
+            ),
+            format!("CREATE DATABASE {other}"),
+            format!("USE {other}; CREATE USER another_name FOR LOGIN {user}"),
+            format!(
+                "USE {other}; CREATE USER {master} FOR LOGIN {master}; ALTER ROLE db_owner ADD MEMBER {master}"
+            ),
+            format!("USE {other}; ALTER ROLE db_datareader ADD MEMBER another_name"),
+            format!("USE {database}; CREATE ROLE readers; ALTER ROLE readers ADD MEMBER {user}"),
+            format!(
+                "USE {database}; CREATE TABLE partly (seen int, hidden int); GRANT SELECT ON partly TO {user}"
+            ),
+            format!("USE {database}; DENY SELECT ON partly (hidden) TO {user}"),
+        ] {
+            sql(&mut admin, &batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn connect(&self, user: &str, password: &str, database: &str) -> Result<Session> {
+        self.log_in(user, password, database).await
+    }
+
+    async fn another_with(&self, certificates: Option<Certificates>) -> Result<Option<(Peer, u16)>> {
+        if self.log.is_none() {
+            println!("skipped: the server's programs are not at hand");
+            return Ok(None);
+        }
+        let peer = Peer::start(certificates, &[]).await?;
+        let port = peer.target.port;
+        Ok(Some((peer, port)))
+    }
+
+    async fn is_whole(&self, session: &mut Session, _user: &str) -> Result<()> {
+        sql(session, "SELECT * FROM present").await
+    }
+
+    async fn give_password(&self, user: &str, password: &str) -> Result<()> {
+        let statement = format!("ALTER LOGIN {} WITH {}", identifier(user), with_password(password));
+        sql(&mut self.admin("master").await?, &statement).await
+    }
+
+    async fn drop_user(&self, user: &str) -> Result<()> {
+        let statement = format!("DROP LOGIN {}", identifier(user));
+        for _ in 0..20 {
+            if !self.has_login(user).await? || sql(&mut self.admin("master").await?, &statement).await.is_ok()
+            {
+                return Ok(());
+            }
+            // A session that has just been let go is still there for a moment.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        sql(&mut self.admin("master").await?, &statement).await
+    }
+
+    /// Every rotation looks into every database.
+    async fn drop_databases(&self, database: &str) -> Result<()> {
+        let mut admin = self.admin("master").await?;
+        for name in [database.to_owned(), format!("{database}_other")] {
+            let query = "SELECT d.name FROM sys.databases d WHERE d.name = @P1";
+            if admin.query(query, &[&name]).await?.into_row().await?.is_some() {
+                let name = identifier(&name);
+                sql(&mut admin, &format!("ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE"))
+                    .await?;
+                sql(&mut admin, &format!("DROP DATABASE {name}")).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count_refused(log: &str, user: &str) -> usize {
+        log.matches(&format!("Login failed for user '{user}'. Reason: ")).count()
+    }
+
+    fn count_let_in(log: &str, user: &str) -> usize {
+        log.matches(&format!("Login succeeded for user '{user}'. ")).count()
+    }
+}

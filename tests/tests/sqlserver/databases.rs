@@ -1,0 +1,230 @@
+//! Every database of the server.
+
+use anyhow::Result;
+use rotation_local::throwaway::Certificates;
+use rotation_sqlserver::identifier;
+use rotation_tests::server::{NAMES, Server};
+use rotation_tests::sqlserver::{Peer, Scene, on_each, sql, with_password};
+use serde_json::json;
+
+/// A scene with a second database that the master owns, and its name.
+async fn with_another(scene: &Scene) -> Result<String> {
+    let (other, master) = (identifier(&format!("{}_other", scene.database)), identifier(&scene.master));
+    let mut admin = scene.target.admin("master").await?;
+    sql(&mut admin, &format!("CREATE DATABASE {other}")).await?;
+    for statement in [
+        format!("CREATE USER {master} FOR LOGIN {master}"),
+        format!("ALTER ROLE db_owner ADD MEMBER {master}"),
+        "CREATE TABLE things (a int)".to_owned(),
+    ] {
+        sql(&mut admin, &format!("USE {other}; {statement}")).await?;
+    }
+    Ok(other)
+}
+
+/// The notes of the step that brings the two in step.
+async fn notes(scene: &Scene) -> Result<String> {
+    let rotation = scene.rotate(&scene.function("master-user")).await?;
+    Ok(format!("{:?}", rotation.steps))
+}
+
+#[tokio::test]
+async fn users_come_and_go_in_every_database() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let other = with_another(&scene).await?;
+        let (user, name) = (identifier(&scene.user), format!("{}_other", scene.database));
+        let mut admin = target.admin("master").await?;
+        let function = scene.function("master-user");
+        scene.rotate(&function).await?;
+        let clone = scene.value("AWSCURRENT")?;
+        let password = clone["password"].as_str().unwrap_or_default();
+        let alternate = scene.alternate();
+        assert!(target.connect(&alternate, password, &name).await.is_err(), "it is in too early");
+        // On the base user's turn, and under another name than the login's.
+        sql(&mut admin, &format!("USE {other}; CREATE USER [somebody else] FOR LOGIN {user}")).await?;
+        sql(&mut admin, &format!("USE {other}; GRANT SELECT ON things TO [somebody else]")).await?;
+        scene.rotate(&function).await?;
+        let mut session = target.connect(&alternate, password, &name).await?;
+        sql(&mut session, "SELECT * FROM things").await?;
+        sql(&mut admin, &format!("USE {other}; DROP USER [somebody else]")).await?;
+        scene.rotate(&function).await?;
+        let clone = scene.value("AWSCURRENT")?;
+        let password = clone["password"].as_str().unwrap_or_default();
+        assert!(target.connect(&alternate, password, &name).await.is_err(), "it is still in");
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_base_user_owns_is_reported_and_stays() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let other = with_another(&scene).await?;
+        let (user, database) = (identifier(&scene.user), identifier(&scene.database));
+        let mut admin = target.admin("master").await?;
+        sql(&mut admin, &format!("USE {database}; CREATE ROLE [its role] AUTHORIZATION {user}")).await?;
+        let mut in_database = scene.admin().await?;
+        sql(&mut in_database, &format!("CREATE SCHEMA [its schema] AUTHORIZATION {user}")).await?;
+        sql(&mut admin, &format!("ALTER AUTHORIZATION ON DATABASE::{other} TO {user}")).await?;
+        let notes = notes(&scene).await?;
+        assert!(notes.contains("owns schema its schema, role its role"), "{notes}");
+        assert!(notes.contains(&format!("owns database {}_other", scene.database)), "{notes}");
+        // Who owns a database may do all there: so may the second user, as a member of db_owner.
+        let clone = scene.value("AWSCURRENT")?;
+        let password = clone["password"].as_str().unwrap_or_default();
+        let name = format!("{}_other", scene.database);
+        let mut session = target.connect(&scene.alternate(), password, &name).await?;
+        sql(&mut session, "SELECT * FROM things").await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_nobody_can_look_into_is_named() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: it would disturb the other tests on that server");
+            return Ok(());
+        }
+        let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let target = peer.target.clone();
+        let scene = Scene::new(&target).await?;
+        let other = with_another(&scene).await?;
+        let mut admin = target.admin("master").await?;
+        sql(&mut admin, &format!("ALTER DATABASE {other} SET OFFLINE WITH ROLLBACK IMMEDIATE")).await?;
+        let function = scene.function("master-user");
+        let error = scene.expect(&function, "NeedsDecision", "SET ONLINE").await;
+        sql(&mut admin, &format!("ALTER DATABASE {other} SET ONLINE")).await?;
+        let error = error?;
+        assert!(error.message.contains(&format!("{}_other (OFFLINE)", scene.database)), "{}", error.message);
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_changes_is_named() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let other = with_another(&scene).await?;
+        let user = identifier(&scene.user);
+        let mut admin = target.admin("master").await?;
+        sql(&mut admin, &format!("USE {other}; CREATE USER {user} FOR LOGIN {user}")).await?;
+        sql(
+            &mut admin,
+            &format!("USE [master]; ALTER DATABASE {other} SET READ_ONLY WITH ROLLBACK IMMEDIATE"),
+        )
+        .await?;
+        let error = scene.expect(&scene.function("master-user"), "NeedsDecision", "READ_WRITE").await;
+        sql(&mut admin, &format!("ALTER DATABASE {other} SET READ_WRITE")).await?;
+        assert!(error?.message.contains(&format!("{}_other", scene.database)));
+        Ok(())
+    })
+    .await;
+}
+
+/// A database that was restored from elsewhere holds a user whose login is gone.
+#[tokio::test]
+async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
+    on_each(|target| async move {
+        let mut admin = target.admin("master").await?;
+        let scene = Scene::new(&target).await?;
+        let (clone, database) = (identifier(&scene.alternate()), identifier(&scene.database));
+        let stranger = identifier(&format!("stranger_{}", scene.user));
+        let password = with_password(&rotation_tests::scene::new_password());
+        sql(&mut admin, &format!("USE [master]; CREATE LOGIN {stranger} WITH {password}")).await?;
+        sql(&mut admin, &format!("USE {database}; CREATE USER {clone} FOR LOGIN {stranger}")).await?;
+        scene.expect(&scene.function("master-user"), "NeedsDecision", "WITH NAME").await?;
+        sql(&mut admin, &format!("USE [master]; DROP LOGIN {stranger}")).await?;
+        // Neither is a role one.
+        let role = Scene::new(&target).await?;
+        let (name, in_database) = (identifier(&role.alternate()), identifier(&role.database));
+        sql(&mut admin, &format!("USE {in_database}; CREATE ROLE {name}")).await?;
+        role.expect(&role.function("master-user"), "NeedsDecision", "ALTER ROLE").await?;
+        // Now it is an orphan.
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        assert_eq!(scene.attempt(&scene.function("master-user"), &token, 1).await.failed, None);
+        let mut session = scene.log_in().await?;
+        target.is_whole(&mut session, &scene.user).await
+    })
+    .await;
+}
+
+/// What the application has made as the second user belongs to that one.
+#[tokio::test]
+async fn what_the_second_user_owns_is_reported_and_not_dropped() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (user, clone) = (identifier(&scene.user), identifier(&scene.alternate()));
+        let function = scene.function("master-user");
+        scene.rotate(&function).await?;
+        let mut admin = scene.admin().await?;
+        sql(&mut admin, &format!("CREATE SCHEMA [its schema] AUTHORIZATION {clone}")).await?;
+        sql(&mut admin, &format!("GRANT SELECT ON SCHEMA::[its schema] TO {user}")).await?;
+        // Nobody grants an owner anything.
+        let error = scene.expect(&function, "NeedsDecision", "ALTER AUTHORIZATION").await?;
+        assert!(error.message.contains("GRANT SELECT ON SCHEMA::[its schema]"), "{}", error.message);
+        sql(&mut admin, &format!("REVOKE SELECT ON SCHEMA::[its schema] FROM {user}")).await?;
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        let rotation = scene.attempt(&function, &token, 1).await;
+        assert_eq!(rotation.failed, None);
+        let notes = format!("{:?}", rotation.steps);
+        assert!(notes.contains("owns schema its schema") && notes.contains("ALTER AUTHORIZATION"), "{notes}");
+        // The base user leaves: its second one cannot, as long as it owns something.
+        sql(&mut admin, &format!("DROP USER {user}")).await?;
+        scene.change(&json!({"dbname": "master"}))?;
+        scene.expect(&function, "NeedsDecision", "ALTER AUTHORIZATION").await?;
+        sql(&mut admin, "ALTER AUTHORIZATION ON SCHEMA::[its schema] TO dbo").await?;
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        Ok(())
+    })
+    .await;
+}
+
+/// Without CONNECT ANY DATABASE, as on RDS: `model` lets nobody in, and is not missed.
+#[tokio::test]
+async fn a_master_that_is_in_every_database_needs_no_more() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: the other tests' databases are on that server");
+            return Ok(());
+        }
+        let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let scene = Scene::new(&peer.target).await?;
+        let master = identifier(&scene.master);
+        let mut admin = peer.target.admin("master").await?;
+        sql(&mut admin, &format!("USE [master]; REVOKE CONNECT ANY DATABASE FROM {master}")).await?;
+        with_another(&scene).await?;
+        scene.rotate(&scene.function("master-user")).await?;
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// A secret without `dbname` is for `master`.
+#[tokio::test]
+async fn without_a_database_both_strategies_work() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"dbname": null}))?;
+        scene.change_master(&json!({"dbname": null}))?;
+        for strategy in ["single-user", "master-user", "master-user"] {
+            scene.rotate(&scene.function(strategy)).await?;
+            let value = scene.value("AWSCURRENT")?;
+            assert_eq!(value["dbname"], json!(null));
+            let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+            let mut session = target.connect(&text("username"), &text("password"), &scene.database).await?;
+            target.is_whole(&mut session, &scene.user).await?;
+        }
+        assert_eq!(scene.failed_logins()?, 0);
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,43 @@
+//! Our quoting against the server's own.
+
+use anyhow::{Context, Result};
+use rotation_sqlserver::{identifier, literal};
+use rotation_tests::sqlserver::{Session, on_each};
+
+const TEXTS: &[&str] = &[
+    "plain",
+    "it's",
+    "''",
+    "'; DROP LOGIN sa; --",
+    "]",
+    "]]",
+    "a]b[c",
+    "[brackets]",
+    "\"double\"",
+    "back\\slash\\",
+    "/* no comment */ -- neither",
+    "Größe-имя-名-𝒳",
+    "%s {0} $(x) @p1",
+    " spaces ",
+    "tab\tand\nline",
+    "\\ \n",
+];
+
+async fn text(session: &mut Session, query: &str, parameters: &[&dyn tiberius::ToSql]) -> Result<String> {
+    let row = session.query(query, parameters).await?.into_row().await?.context("no row")?;
+    Ok(row.get::<&str, _>(0).context("null")?.to_owned())
+}
+
+#[tokio::test]
+async fn identifiers_are_quoted_as_quotename_does_and_literals_are_read_back() {
+    on_each(|target| async move {
+        let mut admin = target.admin("master").await?;
+        for written in TEXTS {
+            assert_eq!(text(&mut admin, "SELECT QUOTENAME(@P1)", &[written]).await?, identifier(written));
+            let literal = literal(written).context("no literal")?;
+            assert_eq!(text(&mut admin, &format!("SELECT {literal}"), &[]).await?, *written);
+        }
+        Ok(())
+    })
+    .await;
+}
