@@ -29,9 +29,7 @@ pub(crate) struct LeftOver {
 impl Journal {
     /// The journal of a secret's file: `secret.json.rotation`.
     pub(crate) fn beside(secret: &Path) -> Self {
-        let mut path = secret.as_os_str().to_owned();
-        path.push(".rotation");
-        Self { path: path.into() }
+        Self { path: beside(secret, ".rotation") }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -57,6 +55,13 @@ impl Journal {
     pub(crate) fn remove(&self) -> Result<()> {
         fs::remove_file(&self.path).with_context(|| format!("{} cannot be removed", self.path.display()))
     }
+}
+
+/// A file beside another, whose name goes on where that ends.
+pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(end);
+    path.into()
 }
 
 /// Writes a file as a whole or not at all; it keeps its mode and owner, and a new one is for its owner alone.

@@ -9,13 +9,15 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::RotateArgs;
 use crate::function::Function;
-use crate::journal::{Journal, LeftOver, write_whole};
+use crate::journal::{Journal, LeftOver, beside, write_whole};
 use crate::progress::{Progress, say};
 use crate::serve::program;
-use crate::service::{CURRENT, PENDING, Service};
+use crate::service::{CURRENT, PENDING, PREVIOUS, Service};
 use crate::trigger::{Attempt, rotate_secret};
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
+/// Behind the name of the secret's file: the previous version, whose user goes on working.
+const PREVIOUS_FILE: &str = ".previous";
 const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 
 pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
@@ -49,7 +51,6 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         secret.insert("masterarn".into(), arn.as_str().into());
         service.put_secret("local/master", &arn, &Value::Object(master.clone()).to_string())?;
     }
-    let base_user = secret.get("username").and_then(Value::as_str).and_then(base_of).map(str::to_owned);
     let value = Value::Object(secret).to_string();
     match left_over {
         Some(left_over) => {
@@ -61,11 +62,12 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
             }
         }
         None => {
-            if let Some(base) = base_user.filter(|_| master.is_some()) {
-                // What the secret's history would show: a function does not change a user on the word of a name.
-                let mut previous: Map<String, Value> = serde_json::from_str(&value)?;
-                previous.insert("username".into(), base.into());
-                previous.insert("password".into(), "not known here".into());
+            // The secret's history, as far as it is known: a function does not change a user on the word of a name.
+            let previous_file = beside(&secret_file, PREVIOUS_FILE);
+            if master.is_some() && previous_file.exists() {
+                let mut previous = read_json(&previous_file, "the previous secret")?;
+                let arn = masters_arn.as_deref().unwrap_or(MASTER);
+                previous.insert("masterarn".into(), arn.into());
                 service.put_secret("local/secret", SECRET, &Value::Object(previous).to_string())?;
                 service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
             } else {
@@ -136,14 +138,28 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         }
     }
 
-    let current = service.perform("GetSecretValue", &json!({"SecretId": SECRET}))?;
-    let mut value: Map<String, Value> =
-        serde_json::from_str(current["SecretString"].as_str().unwrap_or_default())?;
-    if master.is_some() && masters_arn.is_none() {
-        value.remove("masterarn");
+    let text_of = |label: &str| -> Result<(Map<String, Value>, String)> {
+        let answer =
+            service.perform("GetSecretValue", &json!({"SecretId": SECRET, "VersionStage": label}))?;
+        let mut value: Map<String, Value> =
+            serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?;
+        if master.is_some() && masters_arn.is_none() {
+            value.remove("masterarn");
+        }
+        let text = serde_json::to_string_pretty(&value)? + "\n";
+        Ok((value, text))
+    };
+    let (value, text) = text_of(CURRENT)?;
+    if master.is_some() {
+        let (previous, text) = text_of(PREVIOUS)?;
+        let file = beside(&out, PREVIOUS_FILE);
+        write_whole(&file, text.as_bytes())?;
+        say(&format!(
+            "\nUser {} keeps its password until the next rotation: it is in {}.",
+            previous["username"].as_str().unwrap_or("?"),
+            file.display()
+        ));
     }
-    let mut text = serde_json::to_string_pretty(&value)?;
-    text.push('\n');
     write_whole(&out, text.as_bytes())?;
     journal.remove()?;
     say(&format!(

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 pub use error::ServiceError;
 pub(crate) use operations::StartRotation;
 pub use store::Store;
-pub(crate) use store::{CURRENT, PENDING};
+pub(crate) use store::{CURRENT, PENDING, PREVIOUS};
 
 use operations::Request;
 
