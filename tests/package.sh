@@ -14,7 +14,7 @@ esac
 if [ "${target%%-*}" != "$host" ] && ! rustc --print target-libdir --target $target 2>/dev/null | xargs test -d; then
     echo "error: Rust has no $target here: rustup target add $target" >&2; exit 1
 fi
-functions="rotation-postgres rotation-mysql rotation-mariadb rotation-sqlserver rotation-custom"
+functions="rotation-postgres rotation-mysql rotation-mariadb rotation-sqlserver rotation-oracle rotation-custom"
 echo "building $functions for $target (some minutes)"
 # shellcheck disable=SC2046 # words are options
 cargo lambda build --release $option --output-format zip $(printf -- '--bin %s ' $functions)

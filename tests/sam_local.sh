@@ -11,11 +11,11 @@ if ! docker info >/dev/null 2>&1; then
 fi
 export SAM_CLI_BETA_RUST_CARGO_LAMBDA=1 SAM_CLI_TELEMETRY=0
 architecture=$(uname -m | sed 's/aarch64/arm64/')
-switches="postgreSQL=true mySQL=true mariaDB=true sqlServer=true custom=true architecture=$architecture"
+switches="postgreSQL=true mySQL=true mariaDB=true sqlServer=true oracle=true custom=true architecture=$architecture"
 # shellcheck disable=SC2086 # words are parameters
 sam build --parameter-overrides $switches
 for function in PostgreSQLSingleUser PostgreSQLMasterUser MySQLSingleUser MySQLMasterUser \
-    MariaDBSingleUser MariaDBMasterUser SQLServerSingleUser SQLServerMasterUser CustomRotation; do
+    MariaDBSingleUser MariaDBMasterUser SQLServerSingleUser SQLServerMasterUser OracleSingleUser OracleMasterUser CustomRotation; do
     for event in events/createSecret.json events/setSecret.json events/testSecret.json events/finishSecret.json; do
         echo "== $function $event"
         # shellcheck disable=SC2086

@@ -12,7 +12,7 @@ tools=$here/target/tools
 servers=${ROTATION_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/rotation-servers}
 sid_packages=mysql-server-core,postgresql-18
 # For which engines the tests start servers; MYSQL_TEST_URL and the like name servers that are there already.
-engines=${TEST_ENGINES:-postgres mysql mariadb sqlserver}
+engines=${TEST_ENGINES:-postgres mysql mariadb sqlserver oracle}
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"
@@ -96,6 +96,11 @@ test)
         # Alone: what it needs besides is for things that are not used here.
         "$tools/bin/pip" -q --disable-pip-version-check install --no-deps pysqlbridge==2.1.3 sqlglot==30.30.0
         "$tools/bin/pip" -q --disable-pip-version-check install cryptography
+    fi
+    if own oracle "${ORACLE_TEST_URL:-}" && ! "$tools/bin/python" -c 'import seerdb.server, sqlglot, cryptography' 2>/dev/null; then
+        echo "setup: installing what tests/peers/oracle stands on from PyPI (seerdb, sqlglot) into target/tools"
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps seerdb==3.3.0 sqlglot==30.30.0
+        "$tools/bin/pip" -q --disable-pip-version-check install cryptography pycryptodome tzdata
     fi
     if [ ! -d "$tools/rie" ]; then
         echo "setup: installing AWS's Runtime Interface Emulator from PyPI (aws-sam-cli) into target/tools/rie"

@@ -5,6 +5,7 @@ pub mod chain;
 pub mod found;
 pub mod moto;
 pub mod mysql;
+pub mod oracle;
 pub mod postgres;
 pub mod redis;
 pub mod relay;

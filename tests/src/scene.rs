@@ -79,7 +79,7 @@ impl<T: Server> Scene<T> {
     pub async fn with_user(target: &T, user: &str, unique: &str) -> Result<Self> {
         let (password, masters_password) = (new_password(), new_password());
         let master = format!("master_{unique}");
-        let database = format!("db_{unique}");
+        let database = target.database(unique);
         let log_start = target.log_length()?;
         let made = Made {
             user,

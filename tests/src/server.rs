@@ -43,6 +43,10 @@ pub trait Server: Clone + Send + Sync + 'static {
     fn authority(&self) -> Option<&str>;
     /// The log, when it is at hand.
     fn log(&self) -> Option<&Path>;
+    /// The database in the secrets of a scene.
+    fn database(&self, unique: &str) -> String {
+        format!("db_{unique}")
+    }
     /// Makes a user, its database, and a master that may administer it; their passwords must not get into the log.
     fn make(&self, made: &Made<'_>) -> impl Future<Output = Result<()>> + Send;
     /// Gives a user what makes it hard to copy: policies, roles, more accounts.

@@ -191,6 +191,19 @@ impl LoginError {
         }
     }
 
+    /// Tells the failures of a certificate apart by the words of rustls's `CertificateError`, for drivers that pass on
+    /// nothing else. The tests see it when those change.
+    pub fn from_certificate_words(words: &str) -> Self {
+        let said = said(words.to_owned());
+        if words.starts_with("certificate not valid for name") || words == "NotValidForName" {
+            Self::TlsWrongName { said }
+        } else if words.starts_with("certificate expired") || words.starts_with("certificate not valid yet") {
+            Self::TlsExpired { said }
+        } else {
+            Self::TlsUntrusted { said }
+        }
+    }
+
     /// Looks for a failure of TLS or of the connection among an error's causes.
     pub fn from_any(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut cause = Some(error);

@@ -27,6 +27,8 @@ pub struct EngineSpec {
     pub user_name_limit: NameLimit,
     /// What the second of two alternating users has behind its name.
     pub alternate_suffix: &'static str,
+    /// Whether a user name in double quotes is what stands between them.
+    pub unquotes_names: bool,
     /// Default of `PASSWORD_LENGTH`.
     pub password_length: u32,
     /// Default of `EXCLUDE_CHARACTERS`.
@@ -74,6 +76,7 @@ pub const POSTGRES: EngineSpec = EngineSpec {
     marks_pairs: true,
     user_name_limit: NameLimit::Bytes(63),
     alternate_suffix: "_clone",
+    unquotes_names: false,
     password_length: 32,
     password_excluded: ":/@\"'\\",
     password_forbidden: &[],
@@ -94,6 +97,7 @@ pub const MYSQL: EngineSpec = EngineSpec {
     marks_pairs: false,
     user_name_limit: NameLimit::CharactersUnlessSet(32),
     alternate_suffix: "_clone",
+    unquotes_names: false,
     password_length: 32,
     password_excluded: EXCLUDED,
     password_forbidden: &[],
@@ -114,6 +118,7 @@ pub const MARIADB: EngineSpec = EngineSpec {
     marks_pairs: false,
     user_name_limit: NameLimit::CharactersUnlessSet(80),
     alternate_suffix: "_clone",
+    unquotes_names: false,
     password_length: 32,
     password_excluded: EXCLUDED,
     password_forbidden: &[],
@@ -134,6 +139,7 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     marks_pairs: false,
     user_name_limit: NameLimit::Characters(128),
     alternate_suffix: "_clone",
+    unquotes_names: false,
     password_length: 32,
     password_excluded: EXCLUDED,
     password_forbidden: &[],
@@ -154,11 +160,13 @@ pub const ORACLE: EngineSpec = EngineSpec {
     marks_pairs: false,
     user_name_limit: NameLimit::Bytes(128),
     alternate_suffix: "_CLONE",
+    unquotes_names: true,
     password_length: 30,
     password_excluded: EXCLUDED,
     password_forbidden: &['"'],
     password_max_bytes: 30,
-    refused_also_means: "",
+    refused_also_means: "Oracle gives the same answer when the user does not exist, and when the account has no 12C verifier \
+        (SELECT username, password_versions FROM dba_users; setting the password anew makes one)",
 };
 
 /// All engines.

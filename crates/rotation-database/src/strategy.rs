@@ -17,6 +17,15 @@ pub struct UserPair {
 impl UserPair {
     /// The pair that `user` belongs to: a name with the engine's suffix is the alternate of the name without.
     pub fn of(user: &str, spec: &EngineSpec) -> Self {
+        let quoted = user.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        if let Some(name) = quoted.filter(|name| spec.unquotes_names && !name.is_empty()) {
+            let Self { base, alternate } = Self::of_bare(name, spec);
+            return Self { base: format!("\"{base}\""), alternate: format!("\"{alternate}\"") };
+        }
+        Self::of_bare(user, spec)
+    }
+
+    fn of_bare(user: &str, spec: &EngineSpec) -> Self {
         let suffix = spec.alternate_suffix;
         let base = match user.len().checked_sub(suffix.len()).and_then(|at| user.split_at_checked(at)) {
             Some((base, end)) if !base.is_empty() && end == suffix => base,
@@ -40,6 +49,14 @@ mod tests {
     #[test]
     fn a_name_that_is_only_the_suffix_is_a_base() {
         assert_eq!(UserPair::of("_clone", &POSTGRES).alternate, "_clone_clone");
+    }
+
+    #[test]
+    fn a_name_in_quotes_gets_its_suffix_inside_of_them() {
+        let pair = UserPair::of("\"My App\"", &crate::schema::ORACLE);
+        assert_eq!(pair.alternate, "\"My App_CLONE\"");
+        assert_eq!(UserPair::of(&pair.alternate, &crate::schema::ORACLE), pair);
+        assert_eq!(UserPair::of("\"a\"", &POSTGRES).alternate, "\"a\"_clone");
     }
 
     proptest! {

@@ -117,15 +117,7 @@ fn certificate(text: &str) -> LoginError {
     };
     let words = rest.split(". To connect anyway").next().unwrap_or(rest);
     let words = words.split(". The SQL Server presented").next().unwrap_or(words);
-    let said = mask(words).into_owned();
-    // As rustls words `CertificateError`; the tests see it when that changes.
-    if words.starts_with("certificate not valid for name") || words == "NotValidForName" {
-        LoginError::TlsWrongName { said }
-    } else if words.starts_with("certificate expired") || words.starts_with("certificate not valid yet") {
-        LoginError::TlsExpired { said }
-    } else {
-        LoginError::TlsUntrusted { said }
-    }
+    LoginError::from_certificate_words(words)
 }
 
 /// Tells refusals apart by the server's [error number][errors].

@@ -1,0 +1,238 @@
+//! The alternate user, kept in step with the base user.
+//!
+//! A new one is made locked, with a password that nobody knows; the password of the rotation comes last and unlocks
+//! it: a rotation that dies half-way leaves a user that nobody can log in as.
+
+use std::fmt::Write;
+
+use aws_lc_rs::rand;
+use rotation_database::{Copied, EngineError, TlsUse, UserCopy};
+
+use crate::failure::{USED_BEFORE, number_of, statement};
+use crate::grants::Change;
+use crate::name::Name;
+use crate::session::Session;
+use crate::user::{UserNow, is_locked, unexpected};
+
+pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+    let name = |written: &str| {
+        Name::written(written).ok_or_else(|| EngineError::NoSuchUser { user: written.to_owned() })
+    };
+    let (base, alternate, master) = (name(copy.base)?, name(copy.alternate)?, name(copy.master)?);
+    let mut step = Step { session, copy, base, alternate, master, copied: Copied::default() };
+    step.run().await?;
+    Ok(step.copied)
+}
+
+pub(crate) struct Step<'a> {
+    pub(crate) session: &'a mut Session,
+    copy: &'a UserCopy<'a>,
+    base: Name,
+    alternate: Name,
+    pub(crate) master: Name,
+    copied: Copied,
+}
+
+impl Step<'_> {
+    async fn run(&mut self) -> Result<(), EngineError> {
+        self.must_be_encrypted()?;
+        let (base_name, alternate_name) = (self.base.clone(), self.alternate.clone());
+        let missing = || EngineError::NoSuchUser { user: self.copy.base.to_owned() };
+        let missing = missing();
+        let base = self.user(&base_name).await?.ok_or(missing)?;
+        let alternate = self.user(&alternate_name).await?;
+        if let Some(alternate) = &alternate {
+            self.is_pair(&base, alternate)?;
+        }
+        let alternate = match alternate {
+            Some(alternate) => {
+                self.attributes_in_step(&base, &alternate).await?;
+                Some(alternate)
+            }
+            None if self.copy.is_alternates_turn() => Some(self.make(&base).await?),
+            None => None,
+        };
+        if let Some(alternate) = &alternate {
+            self.quotas_in_step(&base, alternate).await?;
+            self.grants_in_step(&base, alternate).await?;
+        }
+        self.set_password(&base).await
+    }
+
+    /// Here the password stands in the statement. Nobody on the way may read it unless the secret says so.
+    fn must_be_encrypted(&self) -> Result<(), EngineError> {
+        if self.session.tls() != TlsUse::NotOffered {
+            return Ok(());
+        }
+        Err(EngineError::NeedsDecision {
+            what: "the server has no TLS, and a master sets another user's password readably".into(),
+            remedy: "Let the server listen on TCPS (RDS: the SSL option) and name that port in the secret. If the network is \
+                trusted with the password: \"ssl\": false in the secret. Or rotate as a single user, whose password travels \
+                encrypted either way."
+                .into(),
+        })
+    }
+
+    /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
+    ///
+    /// An alternate user that this made is locked, or may do exactly what its base user may.
+    fn is_pair(&self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
+        if self.copy.is_known_pair {
+            return Ok(());
+        }
+        let (base_name, name) = (&self.base, &self.alternate);
+        if !self.copy.is_alternates_turn() {
+            return Err(EngineError::PerhapsUnrelated {
+                what: format!(
+                    "the secret's user {name} is named like the second user of {base_name}, whose password would be changed \
+                     next, and no earlier version of the secret was of {base_name}: they may belong to different people"
+                ),
+                remedy: format!(
+                    "If both are this secret's, store the credential of {base_name} in it (aws secretsmanager put-secret-value): \
+                     the next rotation goes on from there. Otherwise rename {name}, or rotate it as a single user."
+                ),
+            });
+        }
+        let change = alternate.grants.changes_to_become(&base.grants, name).into_iter().next();
+        match change {
+            Some(Change { statement, .. }) if !is_locked(&alternate.status) => {
+                Err(EngineError::PerhapsUnrelated {
+                    what: format!(
+                        "there are users {base_name} and {name}, and {name} may not do just what {base_name} may (what differs first: \
+                     {statement}): they may belong to different people"
+                    ),
+                    remedy: format!(
+                        "If {name} is meant to be the second user of {base_name}, say so as an administrator of the database: ALTER \
+                     USER {name} ACCOUNT LOCK; the next attempt brings it in step and unlocks it. Otherwise rename one of them."
+                    ),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn make(&mut self, base: &UserNow) -> Result<UserNow, EngineError> {
+        let name = self.alternate.clone();
+        let statement = format!(
+            "CREATE USER {name} IDENTIFIED BY \"{}\" {} ACCOUNT LOCK",
+            unknown_password()?,
+            base.attributes.clauses()
+        );
+        let remedy = self.administrator(&format!("GRANT CREATE USER TO {}", self.master));
+        self.session.run_or(&format!("create user {name}"), &statement, &remedy).await?;
+        self.copied.created = true;
+        self.user(&name).await?.ok_or_else(|| unexpected("the user that was made is not there"))
+    }
+
+    async fn attributes_in_step(&mut self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
+        if base.attributes == alternate.attributes {
+            return Ok(());
+        }
+        let statement = format!("ALTER USER {} {}", self.alternate, base.attributes.clauses());
+        self.alter(&statement).await
+    }
+
+    async fn quotas_in_step(&mut self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
+        for (tablespace, quota) in &base.quotas {
+            if alternate.quotas.get(tablespace) != Some(quota) {
+                self.alter(&format!("ALTER USER {} QUOTA {quota} ON {tablespace}", self.alternate)).await?;
+            }
+        }
+        for tablespace in alternate.quotas.keys().filter(|tablespace| !base.quotas.contains_key(tablespace)) {
+            self.alter(&format!("ALTER USER {} QUOTA 0 ON {tablespace}", self.alternate)).await?;
+        }
+        Ok(())
+    }
+
+    /// One statement for each grant; what is read back must be the same.
+    async fn grants_in_step(&mut self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
+        let name = self.alternate.clone();
+        let changes = alternate.grants.changes_to_become(&base.grants, &name);
+        for Change { statement, right } in &changes {
+            let remedy = self.administrator(&right.needed(&self.master));
+            self.session.run_or(&format!("run {statement}"), statement, &remedy).await?;
+            self.copied.changes.push(statement.clone());
+        }
+        let mut default_roles = alternate.default_roles.clone();
+        if !changes.is_empty() {
+            let now = self.user(&name).await?.ok_or_else(|| unexpected("the user has gone"))?;
+            let rest = now.grants.changes_to_become(&base.grants, &name);
+            if !rest.is_empty() {
+                return Err(self.stays(&rest));
+            }
+            default_roles = now.default_roles;
+        }
+        if default_roles != base.default_roles {
+            self.alter(&format!("ALTER USER {name} {}", base.default_roles.clause())).await?;
+        }
+        Ok(())
+    }
+
+    /// The statements have run, and nothing has changed: somebody else has granted it.
+    fn stays(&self, rest: &[Change]) -> EngineError {
+        let statements = rest.iter().map(|change| change.statement.as_str()).collect::<Vec<_>>().join("; ");
+        EngineError::NeedsDecision {
+            what: format!(
+                "these statements change nothing, because somebody else has granted it as well: {statements}"
+            ),
+            remedy: "Run them as whoever has granted it (column GRANTOR of dba_tab_privs).".into(),
+        }
+    }
+
+    /// The password of the user whose turn it is, last of all; this also unlocks the alternate one.
+    async fn set_password(&mut self, base: &UserNow) -> Result<(), EngineError> {
+        let name = if self.copy.is_alternates_turn() { self.alternate.clone() } else { self.base.clone() };
+        if self.copy.is_alternates_turn() && is_locked(&base.status) {
+            return Err(EngineError::NeedsDecision {
+                what: format!("{} is locked ({}), so {name} stays locked", self.base, base.status),
+                remedy: self.administrator(&format!(
+                    "ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret",
+                    self.base
+                )),
+            });
+        }
+        let unlock = if self.copy.is_alternates_turn() { " ACCOUNT UNLOCK" } else { "" };
+        let sql = format!("ALTER USER {name} IDENTIFIED BY \"{}\"{unlock}", self.copy.password.expose());
+        let doing = format!("set the password of {name}");
+        let remedy = self.alter_user();
+        match self.session.try_run(&sql).await {
+            // An earlier attempt has set it, for nobody else knows it; testSecret proves it.
+            Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => {
+                let unlock = format!("ALTER USER {name} ACCOUNT UNLOCK");
+                if self.copy.is_alternates_turn() {
+                    self.session.run_or(&doing, &unlock, &remedy).await
+                } else {
+                    Ok(())
+                }
+            }
+            done => done.map_err(|trouble| statement(&trouble, &doing, &remedy)),
+        }
+    }
+
+    async fn alter(&mut self, statement: &str) -> Result<(), EngineError> {
+        let remedy = self.alter_user();
+        self.session.run_or(&format!("run {statement}"), statement, &remedy).await?;
+        self.copied.changes.push(statement.to_owned());
+        Ok(())
+    }
+
+    fn alter_user(&self) -> String {
+        self.administrator(&format!("GRANT ALTER USER TO {}", self.master))
+    }
+
+    /// What an administrator runs for the master.
+    pub(crate) fn administrator(&self, what: &str) -> String {
+        format!("As an administrator of the database: {what}.")
+    }
+}
+
+/// A password that nobody will ever know, of every kind of character that a policy asks for; thirty at the most, for
+/// old servers.
+fn unknown_password() -> Result<String, EngineError> {
+    let mut bytes = [0; 12];
+    rand::fill(&mut bytes).map_err(|_| unexpected("the system gives no random numbers"))?;
+    Ok(bytes.iter().fold("aA1#_".to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}

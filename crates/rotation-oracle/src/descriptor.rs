@@ -1,0 +1,38 @@
+//! The connect descriptor, in which whoever writes the secret must not be able to name another server.
+
+use rotation_database::{Login, LoginError, TlsUse};
+
+/// How the database is named to the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A service name: what today's databases have.
+    Service,
+    /// A SID.
+    Sid,
+}
+
+/// `(DESCRIPTION=(ADDRESS=…)(CONNECT_DATA=…))`.
+///
+/// # Errors
+/// When host or database hold what would be read as more of the descriptor.
+pub(crate) fn descriptor(login: &Login<'_>, by: By) -> Result<String, LoginError> {
+    let database = login.database.unwrap_or_default();
+    let is_plain = |text: &str, more: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || more.contains(c))
+    };
+    if !is_plain(login.host, ".-_:%") {
+        return Err(LoginError::NameNotFound { said: "it is no host name".into() });
+    }
+    if !is_plain(database, ".-_$#") {
+        return Err(LoginError::NoSuchDatabase { said: "it is neither a service name nor a SID".into() });
+    }
+    let protocol = if login.tls == TlsUse::Verified { "tcps" } else { "tcp" };
+    let key = match by {
+        By::Service => "SERVICE_NAME",
+        By::Sid => "SID",
+    };
+    Ok(format!(
+        "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))(CONNECT_DATA=({key}={database})))",
+        login.host, login.port
+    ))
+}

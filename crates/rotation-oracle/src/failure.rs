@@ -1,0 +1,178 @@
+//! Failures, told apart.
+
+use oracledb::{Error, ErrorKind};
+use rotation_database::{EngineError, Login, LoginError, TlsUse, mask};
+
+use crate::driver::Trouble;
+use crate::name::Name;
+
+/// ORA-28007: the password is in the history.
+pub(crate) const USED_BEFORE: usize = 28007;
+
+const ENCRYPTION: &str = "The server demands native network encryption, which this function does not have: set \
+    SQLNET.ENCRYPTION_SERVER=ACCEPTED (and SQLNET.CRYPTO_CHECKSUM_SERVER=ACCEPTED) in its sqlnet.ora, or let it listen on TCPS and \
+    name that port in the secret.";
+
+/// Whether the listener knows neither service nor SID of that name.
+pub(crate) fn is_unknown_service(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::InvalidServiceName(..) | ErrorKind::InvalidSid(..) => true,
+        ErrorKind::ListenerRefusedConnection(_, _, _, number) => [12505, 12514].contains(number),
+        _ => false,
+    }
+}
+
+/// Whether the connection failed, rather than what was said over it.
+pub(crate) fn is_of_the_network(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::StreamOperation) && tls(&error.to_string()).is_none()
+}
+
+/// A login that failed.
+pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
+    let words = error.to_string();
+    let said = mask(&words).into_owned();
+    match error.kind() {
+        ErrorKind::DbError(error) => refusal(error.code(), said, login),
+        ErrorKind::InvalidServiceName(..) | ErrorKind::InvalidSid(..) => LoginError::NoSuchDatabase { said },
+        // What a listener without TLS answers is no TLS, or it hangs up.
+        _ if login.tls == TlsUse::Verified && is_no_tls(&words) => {
+            LoginError::TlsNotOffered { keeps_password: true }
+        }
+        ErrorKind::ListenerRefusedConnection(_, _, _, number) => refusal(*number, said, login),
+        _ => broken(error),
+    }
+}
+
+/// The driver passes on nothing but the words of rustls.
+fn tls(words: &str) -> Option<LoginError> {
+    if let Some((_, certificate)) = words.split_once("invalid peer certificate: ") {
+        return Some(LoginError::from_certificate_words(certificate));
+    }
+    let is_tls = [
+        "received corrupt message",
+        "received fatal alert",
+        "peer is incompatible",
+        "peer misbehaved",
+        "tls handshake",
+    ];
+    is_tls.iter().any(|part| words.contains(part)).then(|| LoginError::Tls { said: mask(words).into_owned() })
+}
+
+fn is_no_tls(words: &str) -> bool {
+    words.contains("received corrupt message") || words.contains("tls handshake eof")
+}
+
+/// A failure of the way to the server, at any time.
+fn broken(error: &Error) -> LoginError {
+    let words = error.to_string();
+    let said = mask(&words).into_owned();
+    match (tls(&words), error.kind()) {
+        (Some(tls), _) => tls,
+        (None, ErrorKind::DeadConnection | ErrorKind::StreamOperation | ErrorKind::NotConnected) => {
+            LoginError::Network { said }
+        }
+        (None, ErrorKind::CallTimeoutExceeded) => LoginError::Silent { seconds: 10 },
+        _ => LoginError::Other { code: "protocol".into(), said },
+    }
+}
+
+/// A login in which the driver has panicked: it knows no better answer to some servers.
+pub(crate) fn panicked(words: &str) -> LoginError {
+    if words.contains("not yet implemented") || words.contains("not implemented") {
+        LoginError::ClientRejected {
+            said: "the server demands native network encryption".into(),
+            remedy: ENCRYPTION.into(),
+        }
+    } else {
+        LoginError::ClientRejected {
+            said: format!("the driver could not go on ({})", mask(words)),
+            remedy: "The server proves passwords in a way that this function does not know. Give the account a 12C verifier \
+                (SELECT username, password_versions FROM dba_users; then set its password anew)."
+                .into(),
+        }
+    }
+}
+
+/// Tells refusals apart by the [error number][errors].
+///
+/// [errors]: https://docs.oracle.com/en/error-help/db/
+fn refusal(number: usize, said: String, login: &Login<'_>) -> LoginError {
+    let user = Name::written(login.user).map_or_else(|| login.user.to_owned(), |name| name.to_string());
+    let administrator = |what: String| format!("As an administrator of the database: {what}.");
+    match number {
+        1017 | 1005 => LoginError::Refused { said },
+        28000 => LoginError::Locked {
+            said,
+            remedy: administrator(format!(
+                "ALTER USER {user} ACCOUNT UNLOCK, and find out who tries wrong passwords (FAILED_LOGIN_ATTEMPTS of its profile)"
+            )),
+        },
+        28001 => LoginError::Expired {
+            said,
+            remedy: administrator(format!(
+                "ALTER USER {user} IDENTIFIED BY a password, and store it in the secret. So that it does not come again: a profile \
+                 with PASSWORD_LIFE_TIME UNLIMITED, for what is rotated need not expire"
+            )),
+        },
+        1045 => LoginError::NotPermitted {
+            said,
+            remedy: administrator(format!("GRANT CREATE SESSION TO {user}")),
+        },
+        28009 => LoginError::NotPermitted { said, remedy: "Use a user that is not SYS.".into() },
+        12505 | 12514 => LoginError::NoSuchDatabase { said },
+        18 | 20 | 2391 | 12516 | 12518 | 12519 | 12520 => LoginError::TooManyConnections { said },
+        1033 | 1034 | 1035 | 1089 | 1090 | 1109 | 3135 | 12526 | 12527 | 12528 | 27101 => {
+            LoginError::NotReady { said }
+        }
+        12660 | 12650 | 12537 => LoginError::ClientRejected { said, remedy: ENCRYPTION.into() },
+        28040 | 28041 => LoginError::Unsupported { said },
+        number => LoginError::Other { code: format!("ORA-{number:05}"), said },
+    }
+}
+
+/// A statement that failed. `remedy` is what an administrator does when a privilege is missing.
+pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineError {
+    let doing = doing.to_owned();
+    let error = match trouble {
+        Trouble::Error(error) => error,
+        Trouble::Refused(cause) => return EngineError::Disconnected { doing, cause: cause.clone() },
+        Trouble::Panic(words) => {
+            let said = format!("the driver could not go on ({})", mask(words));
+            return EngineError::Disconnected { doing, cause: LoginError::Network { said } };
+        }
+    };
+    let ErrorKind::DbError(error) = error.kind() else {
+        return EngineError::Disconnected { doing, cause: broken(error) };
+    };
+    let said = mask(error.message()).into_owned();
+    match error.code() {
+        // No privilege; not to be seen; no admin or grant option.
+        942 | 1031 | 1917 | 1924 | 1927 | 1929 | 1931 | 1932 | 1934 | 4042 | 41900 => {
+            EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() }
+        }
+        // A lock, DDL in the way.
+        54 | 60 | 4021 | 30006 => EngineError::Busy { doing, said },
+        28003 | USED_BEFORE | 28218 | 28219 | 988 | 972 => EngineError::PasswordRejected {
+            said,
+            remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the profile's \
+                PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * FROM dba_profiles)."
+                .into(),
+        },
+        16000 | 1456 => EngineError::NeedsDecision {
+            what: format!("the database takes no changes: {said}"),
+            remedy: "Use the primary database's address in \"host\": this is a standby, or open read-only.".into(),
+        },
+        code => EngineError::Failed { doing, code: format!("ORA-{code:05}"), said },
+    }
+}
+
+/// The number of a refusal.
+pub(crate) fn number_of(trouble: &Trouble) -> Option<usize> {
+    match trouble {
+        Trouble::Error(error) => match error.kind() {
+            ErrorKind::DbError(error) => Some(error.code()),
+            _ => None,
+        },
+        _ => None,
+    }
+}

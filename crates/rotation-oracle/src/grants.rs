@@ -1,0 +1,190 @@
+//! What a user has been granted, and the statements that make one user's grants another's.
+//!
+//! [GRANT](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/GRANT.html),
+//! [REVOKE](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/REVOKE.html).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::name::Name;
+
+/// Something that can be granted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Right {
+    /// `CREATE SESSION`, …: with or without `WITH ADMIN OPTION`.
+    System(String),
+    /// A role: with or without `WITH ADMIN OPTION`.
+    Role(Name),
+    /// A privilege on an object: with or without `WITH GRANT OPTION`.
+    Object(OnObject),
+    /// The same on a column of it.
+    Column(OnObject, Name),
+}
+
+/// A privilege on an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OnObject {
+    /// As it stands behind `ON`: `"HR"."EMPLOYEES"`, `DIRECTORY "DUMPS"`.
+    pub(crate) object: String,
+    /// `SELECT`, …
+    pub(crate) privilege: String,
+    /// `WITH HIERARCHY OPTION`.
+    pub(crate) hierarchy: bool,
+}
+
+/// All that a user has been granted. The value: whether it may pass it on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Grants(pub(crate) BTreeMap<Right, bool>);
+
+/// A statement, and what whoever runs it must be able to give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) statement: String,
+    pub(crate) right: Right,
+}
+
+impl Right {
+    fn grant(&self, user: &Name, may_pass_on: bool) -> String {
+        let option = match (self, may_pass_on) {
+            (_, false) => "",
+            (Self::System(_) | Self::Role(_), true) => " WITH ADMIN OPTION",
+            (Self::Object(_) | Self::Column(..), true) => " WITH GRANT OPTION",
+        };
+        match self {
+            Self::System(privilege) => format!("GRANT {privilege} TO {user}{option}"),
+            Self::Role(role) => format!("GRANT {role} TO {user}{option}"),
+            Self::Object(OnObject { object, privilege, hierarchy }) => {
+                let hierarchy = if *hierarchy { " WITH HIERARCHY OPTION" } else { "" };
+                format!("GRANT {privilege} ON {object} TO {user}{hierarchy}{option}")
+            }
+            Self::Column(OnObject { object, privilege, .. }, column) => {
+                format!("GRANT {privilege} ({column}) ON {object} TO {user}{option}")
+            }
+        }
+    }
+
+    fn revoke(&self, user: &Name) -> String {
+        match self {
+            Self::System(privilege) => format!("REVOKE {privilege} FROM {user}"),
+            Self::Role(role) => format!("REVOKE {role} FROM {user}"),
+            // A privilege on columns goes with the whole.
+            Self::Object(on) | Self::Column(on, _) => {
+                format!("REVOKE {} ON {} FROM {user}", on.privilege, on.object)
+            }
+        }
+    }
+
+    /// What whoever grants it must have been granted.
+    pub(crate) fn needed(&self, by: &Name) -> String {
+        match self {
+            Self::System(_) | Self::Role(_) => self.grant(by, true),
+            Self::Object(OnObject { object, privilege, .. })
+            | Self::Column(OnObject { object, privilege, .. }, _) => {
+                format!(
+                    "GRANT {privilege} ON {object} TO {by} WITH GRANT OPTION (or GRANT GRANT ANY OBJECT PRIVILEGE TO {by})"
+                )
+            }
+        }
+    }
+
+    /// What a revocation takes along.
+    fn goes_with(&self, revoked: &OnObject) -> bool {
+        match self {
+            Self::Object(on) | Self::Column(on, _) => {
+                on.object == revoked.object && on.privilege == revoked.privilege
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Grants {
+    /// The statements that make this `wanted`. What a revocation takes along is granted again.
+    pub(crate) fn changes_to_become(&self, wanted: &Self, user: &Name) -> Vec<Change> {
+        let mut has = self.0.clone();
+        let mut changes = Vec::new();
+        // An option is taken away with the whole.
+        let surplus = self.0.iter().filter(|(right, option)| match wanted.0.get(right) {
+            None => true,
+            Some(wanted) => **option && !wanted,
+        });
+        let mut done = BTreeSet::new();
+        for (right, _) in surplus {
+            let statement = right.revoke(user);
+            has.remove(right);
+            if let Right::Object(on) | Right::Column(on, _) = right {
+                has.retain(|other, _| !other.goes_with(on));
+            }
+            if done.insert(statement.clone()) {
+                changes.push(Change { statement, right: right.clone() });
+            }
+        }
+        for (right, option) in &wanted.0 {
+            if has.get(right) != Some(option) {
+                changes.push(Change { statement: right.grant(user, *option), right: right.clone() });
+            }
+        }
+        changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user() -> Name {
+        Name::written("u").unwrap()
+    }
+
+    fn on(privilege: &str) -> OnObject {
+        OnObject { object: "\"S\".\"T\"".into(), privilege: privilege.into(), hierarchy: false }
+    }
+
+    fn grants(rights: &[(Right, bool)]) -> Grants {
+        Grants(rights.iter().cloned().collect())
+    }
+
+    fn statements(has: &Grants, wanted: &Grants) -> Vec<String> {
+        has.changes_to_become(wanted, &user()).into_iter().map(|change| change.statement).collect()
+    }
+
+    #[test]
+    fn options_are_taken_away_with_the_whole_and_columns_with_their_table() {
+        let column = |name: &str| Right::Column(on("UPDATE"), Name::written(name).unwrap());
+        let has = grants(&[
+            (Right::System("CREATE TABLE".into()), true),
+            (Right::Role(Name::written("\"a role\"").unwrap()), false),
+            (column("a"), false),
+            (column("b"), false),
+        ]);
+        let wanted = grants(&[(Right::System("CREATE TABLE".into()), false), (column("a"), true)]);
+        assert_eq!(
+            statements(&has, &wanted),
+            [
+                "REVOKE CREATE TABLE FROM \"U\"",
+                "REVOKE \"a role\" FROM \"U\"",
+                "REVOKE UPDATE ON \"S\".\"T\" FROM \"U\"",
+                "GRANT CREATE TABLE TO \"U\"",
+                "GRANT UPDATE (\"A\") ON \"S\".\"T\" TO \"U\" WITH GRANT OPTION",
+            ]
+        );
+        assert!(statements(&wanted, &wanted).is_empty());
+        assert!(statements(&has, &has).is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_is_granted_with_its_option() {
+        let wanted = grants(&[
+            (Right::Object(on("SELECT")), true),
+            (Right::Object(OnObject { object: "DIRECTORY \"D\"".into(), ..on("READ") }), false),
+            (Right::Role(Name::written("r").unwrap()), true),
+        ]);
+        assert_eq!(
+            statements(&Grants::default(), &wanted),
+            [
+                "GRANT \"R\" TO \"U\" WITH ADMIN OPTION",
+                "GRANT SELECT ON \"S\".\"T\" TO \"U\" WITH GRANT OPTION",
+                "GRANT READ ON DIRECTORY \"D\" TO \"U\"",
+            ]
+        );
+    }
+}

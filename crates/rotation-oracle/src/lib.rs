@@ -1,0 +1,54 @@
+//! Oracle: how it logs in, changes a password and keeps an alternate user in step.
+
+mod alternate;
+mod descriptor;
+mod driver;
+mod failure;
+mod grants;
+mod login;
+mod name;
+mod own_password;
+mod session;
+mod user;
+mod wallet;
+
+use rotation_database::{
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, ORACLE, PasswordChange, UserCopy,
+    UserPair,
+};
+
+pub use name::Name;
+pub use session::Session;
+
+/// Oracle Database, on RDS or anywhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Oracle;
+
+impl Engine for Oracle {
+    const SPEC: &'static EngineSpec = &ORACLE;
+    type Session = Session;
+
+    async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
+        login::log_in(login).await
+    }
+
+    async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
+        session.rows("run a query", "SELECT 'x' FROM dual", &[]).await.map(drop)
+    }
+
+    async fn change_password(
+        &self,
+        session: &mut Session,
+        change: &PasswordChange<'_>,
+    ) -> Result<Changed, EngineError> {
+        own_password::change(session, change).await
+    }
+
+    async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+        alternate::bring_in_step(master, copy).await
+    }
+
+    async fn log_out(&self, session: Session) {
+        session.close().await;
+    }
+}

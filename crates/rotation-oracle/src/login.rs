@@ -1,0 +1,77 @@
+//! Logging in.
+
+use oracledb::Config;
+use rotation_database::{Login, LoginError, TlsUse, dial};
+
+use crate::descriptor::{By, descriptor};
+use crate::driver::{self, Trouble};
+use crate::failure;
+use crate::name::Name;
+use crate::session::Session;
+use crate::wallet;
+
+/// What the server shows as `PROGRAM`, so that an administrator knows who is there.
+const APPLICATION: &str = "secrets-rotation";
+
+/// One attempt. The listener is asked for a service first and then for a SID: no password is sent before it knows one.
+pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
+    match connect(login, By::Service).await {
+        Err(Trouble::Error(error)) if failure::is_unknown_service(&error) => {
+            match connect(login, By::Sid).await {
+                Err(Trouble::Error(other)) if failure::is_unknown_service(&other) => {
+                    Err(failure::login(&error, login))
+                }
+                result => finish(result, login).await,
+            }
+        }
+        result => finish(result, login).await,
+    }
+}
+
+async fn finish(result: Result<Session, Trouble>, login: &Login<'_>) -> Result<Session, LoginError> {
+    match result {
+        Ok(session) => Ok(session),
+        Err(Trouble::Refused(cause)) => Err(cause),
+        Err(Trouble::Panic(words)) => Err(failure::panicked(&words)),
+        Err(Trouble::Error(error)) if failure::is_of_the_network(&error) => {
+            // The driver dials by itself; what is wrong with the way is found out by going it again.
+            match dial(login.host, login.port).await {
+                Err(cause) => Err(cause),
+                Ok(_) => Err(failure::login(&error, login)),
+            }
+        }
+        Err(Trouble::Error(error)) => Err(failure::login(&error, login)),
+    }
+}
+
+/// The server folds a name that it gets without quotes; one that is no simple name it gets in quotes.
+fn user_name(written: &str) -> String {
+    let is_simple = written.chars().all(|c| c.is_ascii_alphanumeric() || "_$#".contains(c));
+    match Name::written(written) {
+        Some(name) if !is_simple => name.to_string(),
+        _ => written.to_owned(),
+    }
+}
+
+async fn connect(login: &Login<'_>, by: By) -> Result<Session, Trouble> {
+    let config = configure(login, by)?;
+    let connection = driver::run(move || oracledb::connect(config)).await?;
+    Ok(Session::new(connection, login.tls))
+}
+
+fn configure(login: &Login<'_>, by: By) -> Result<Config, Trouble> {
+    let descriptor = descriptor(login, by).map_err(Trouble::Refused)?;
+    let mut config = Config::default()
+        .set_credentials(&user_name(login.user), login.password.expose())
+        .set_stmtcachesize(0)
+        .set_connect_string(&descriptor)
+        .and_then(|config| config.set_program(APPLICATION))
+        .map_err(Trouble::Error)?;
+    if login.tls == TlsUse::Verified {
+        let folder = wallet::folder(login.authorities.pem()).map_err(|error| {
+            Trouble::Refused(LoginError::Tls { said: format!("the authorities cannot be written: {error}") })
+        })?;
+        config = config.set_wallet_location(folder.to_string_lossy());
+    }
+    Ok(config)
+}

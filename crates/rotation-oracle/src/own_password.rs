@@ -1,0 +1,46 @@
+//! A user changes its own password.
+
+use rotation_database::{Changed, EngineError, PasswordChange};
+
+use crate::failure::{USED_BEFORE, number_of, statement};
+use crate::session::Session;
+
+/// Changes the session's own password, by the protocol's own call: encrypted under the session's key, never in a
+/// statement. It carries the old password along, which profiles may demand.
+pub(crate) async fn change(
+    session: &mut Session,
+    change: &PasswordChange<'_>,
+) -> Result<Changed, EngineError> {
+    let (old, new) = (change.old.clone(), change.new.clone());
+    let changed =
+        session.call(move |connection| connection.change_password(old.expose(), new.expose())).await;
+    match changed {
+        // A fresh random password is in the history only because an earlier attempt has set it, which a gradual
+        // rollover lets the old one outlive.
+        Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => return Ok(Changed::Before),
+        Err(trouble) => {
+            let doing = format!("change the password of {}", change.user);
+            return Err(statement(
+                &trouble,
+                &doing,
+                "Let the user change its own password, or rotate with alternating users.",
+            ));
+        }
+        Ok(()) => {}
+    }
+    Ok(match rollover(session).await {
+        Some(limit) => Changed::NowBut(format!(
+            "The old password goes on working for {limit} day(s): PASSWORD_ROLLOVER_TIME of the user's profile."
+        )),
+        None => Changed::Now,
+    })
+}
+
+/// For how many days the profile lets an old password outlive its change; servers before 19.12 do not know it.
+async fn rollover(session: &mut Session) -> Option<String> {
+    const QUERY: &str =
+        "SELECT limit FROM user_password_limits WHERE resource_name = 'PASSWORD_ROLLOVER_TIME'";
+    let rows = session.rows("read the password limits", QUERY, &[]).await.ok()?;
+    let limit = rows.into_iter().next()?.into_iter().next()??;
+    limit.parse::<f64>().is_ok_and(|days| days > 0.0).then_some(limit)
+}

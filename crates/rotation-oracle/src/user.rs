@@ -1,0 +1,156 @@
+//! The two users, as the dictionary shows them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rotation_database::EngineError;
+
+use crate::alternate::Step;
+use crate::grants::{Grants, OnObject, Right};
+use crate::name::Name;
+use crate::session::Texts;
+
+/// A user.
+#[derive(Debug)]
+pub(crate) struct UserNow {
+    pub(crate) status: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) quotas: BTreeMap<Name, String>,
+    pub(crate) grants: Grants,
+    pub(crate) default_roles: DefaultRoles,
+}
+
+/// What `CREATE USER` and `ALTER USER` take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    profile: Name,
+    tablespace: Name,
+    temporary: Name,
+}
+
+/// The roles that are on from the start of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DefaultRoles(BTreeSet<Name>);
+
+impl Attributes {
+    pub(crate) fn clauses(&self) -> String {
+        let Self { profile, tablespace, temporary } = self;
+        format!("PROFILE {profile} DEFAULT TABLESPACE {tablespace} TEMPORARY TABLESPACE {temporary}")
+    }
+}
+
+impl DefaultRoles {
+    pub(crate) fn clause(&self) -> String {
+        match self.0.iter().map(Name::to_string).collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "DEFAULT ROLE NONE".into(),
+            roles => format!("DEFAULT ROLE {roles}"),
+        }
+    }
+}
+
+/// A user that is locked, whatever else is wrong with it.
+pub(crate) fn is_locked(status: &str) -> bool {
+    status.contains("LOCKED")
+}
+
+impl Step<'_> {
+    /// A user, if it is there.
+    pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserNow>, EngineError> {
+        const USER: &str = "SELECT account_status, profile, default_tablespace, temporary_tablespace, authentication_type \
+            FROM dba_users WHERE username = :1";
+        let rows = self.read(&format!("look for user {name}"), USER, name).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        if text(row, 4)? != "PASSWORD" {
+            return Err(EngineError::NeedsDecision {
+                what: format!("{name} does not log in by a password ({})", text(row, 4)?),
+                remedy: format!(
+                    "Give it one (ALTER USER {name} IDENTIFIED BY …), or stop rotating the secret."
+                ),
+            });
+        }
+        let attributes =
+            Attributes { profile: known(row, 1)?, tablespace: known(row, 2)?, temporary: known(row, 3)? };
+        let status = text(row, 0)?.to_owned();
+        let quotas = self.quotas(name).await?;
+        let (grants, default_roles) = self.grants(name).await?;
+        Ok(Some(UserNow { status, attributes, quotas, grants, default_roles }))
+    }
+
+    async fn quotas(&mut self, name: &Name) -> Result<BTreeMap<Name, String>, EngineError> {
+        const QUOTAS: &str = "SELECT tablespace_name, CASE WHEN max_bytes = -1 THEN 'UNLIMITED' ELSE TO_CHAR(max_bytes) END \
+            FROM dba_ts_quotas WHERE username = :1 AND dropped = 'NO'";
+        let rows = self.read(&format!("read the quotas of {name}"), QUOTAS, name).await?;
+        rows.iter().map(|row| Ok((known(row, 0)?, text(row, 1)?.to_owned()))).collect()
+    }
+
+    async fn grants(&mut self, name: &Name) -> Result<(Grants, DefaultRoles), EngineError> {
+        let doing = format!("read the privileges of {name}");
+        let mut grants = Grants::default();
+        const SYSTEM: &str = "SELECT privilege, admin_option FROM dba_sys_privs WHERE grantee = :1";
+        for row in self.read(&doing, SYSTEM, name).await? {
+            grants.0.insert(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
+        }
+        const ROLES: &str =
+            "SELECT granted_role, admin_option, default_role FROM dba_role_privs WHERE grantee = :1";
+        let mut default_roles = BTreeSet::new();
+        for row in self.read(&doing, ROLES, name).await? {
+            let role = known(&row, 0)?;
+            if is_yes(&row, 2)? {
+                default_roles.insert(role.clone());
+            }
+            grants.0.insert(Right::Role(role), is_yes(&row, 1)?);
+        }
+        const OBJECTS: &str = "SELECT owner, table_name, privilege, grantable, hierarchy, type FROM dba_tab_privs WHERE grantee = :1";
+        for row in self.read(&doing, OBJECTS, name).await? {
+            let object = object(&known(&row, 0)?, &known(&row, 1)?, text(&row, 5)?);
+            let on = OnObject { object, privilege: words(&row, 2)?, hierarchy: is_yes(&row, 4)? };
+            grants.0.insert(Right::Object(on), is_yes(&row, 3)?);
+        }
+        const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable FROM dba_col_privs WHERE grantee = :1";
+        for row in self.read(&doing, COLUMNS, name).await? {
+            let object = object(&known(&row, 0)?, &known(&row, 1)?, "TABLE");
+            let on = OnObject { object, privilege: words(&row, 3)?, hierarchy: false };
+            grants.0.insert(Right::Column(on, known(&row, 2)?), is_yes(&row, 4)?);
+        }
+        Ok((grants, DefaultRoles(default_roles)))
+    }
+
+    async fn read(&mut self, doing: &str, query: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
+        let remedy = self.administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.master));
+        self.session.rows_or(doing, query, &[name.as_str()], &remedy).await
+    }
+}
+
+/// As it stands behind `ON`. Some kinds of objects have a word in front, and those that belong to nobody have no owner.
+fn object(owner: &Name, name: &Name, kind: &str) -> String {
+    match kind {
+        "DIRECTORY" | "EDITION" | "USER" => format!("{kind} {name}"),
+        "MINING MODEL" | "SQL TRANSLATION PROFILE" | "JAVA SOURCE" | "JAVA RESOURCE" => {
+            format!("{kind} {owner}.{name}")
+        }
+        _ => format!("{owner}.{name}"),
+    }
+}
+
+fn text(row: &Texts, column: usize) -> Result<&str, EngineError> {
+    row.get(column).and_then(Option::as_deref).ok_or_else(|| unexpected("a value is missing"))
+}
+
+fn known(row: &Texts, column: usize) -> Result<Name, EngineError> {
+    Name::known(text(row, column)?.to_owned()).ok_or_else(|| unexpected("a name holds a quote"))
+}
+
+/// A privilege's name, which stands in a statement as it is.
+fn words(row: &Texts, column: usize) -> Result<String, EngineError> {
+    let words = text(row, column)?;
+    let is_name = words.chars().all(|c| c.is_ascii_alphanumeric() || " _".contains(c));
+    if is_name { Ok(words.to_owned()) } else { Err(unexpected("a privilege has an unusual name")) }
+}
+
+fn is_yes(row: &Texts, column: usize) -> Result<bool, EngineError> {
+    Ok(text(row, column)? == "YES")
+}
+
+/// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
+pub(crate) fn unexpected(said: &str) -> EngineError {
+    EngineError::Failed { doing: "read the dictionary".into(), code: "protocol".into(), said: said.into() }
+}

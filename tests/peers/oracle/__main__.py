@@ -1,0 +1,221 @@
+"""An Oracle database for tests where none can be installed: it really checks passwords, privileges and profiles.
+
+    python tests/peers/oracle PORT LOG [--certificate FILE --key FILE] …
+
+The protocol is that of seerdb (https://pypi.org/project/seerdb/), whose server is an implementation of its own.
+"""
+
+import argparse
+import os
+import re
+import socket
+import ssl
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import seerdb.common.tns as tns
+import seerdb.server.session as session
+from seerdb.common.crypto import VFR_12C_SHA2
+from seerdb.common.tns_consts import TNS_REFUSE
+from seerdb.server import Capability, Server
+from seerdb.server.framing import PacketStream
+
+import statements
+from model import LOCK, Model, User, fault
+
+FIELD_VERSIONS = {"12.2": 8, "19c": 12, "21c": 16, "23ai": 24}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("log", help="file for logins and for all statements")
+    parser.add_argument("--certificate")
+    parser.add_argument("--key")
+    parser.add_argument("--service", default="FREEPDB1")
+    parser.add_argument("--sid", default="FREE")
+    parser.add_argument("--version", choices=FIELD_VERSIONS, default="19c")
+    parser.add_argument("--encryption", choices=["accepted", "required"], default="accepted",
+                        help="native network encryption")
+    return parser.parse_args()
+
+
+class Refused(Exception):
+    """The listener's refusal, with its number."""
+
+
+class Backend:
+    """One client's session."""
+
+    capabilities = frozenset({Capability.TRANSACTIONS})
+
+    def __init__(self, model: Model, log) -> None:
+        self.model, self.log, self.user = model, log, None
+
+    def known(self, written: str) -> User | None:
+        name = written[1:-1] if written.startswith('"') else written.upper()
+        return self.model.users.get(name)
+
+    def authenticate(self, written: str) -> str | None:
+        self.user = self.known(written)
+        return self.user.password if self.user else None
+
+    def open_session(self, *_attributes, **_more) -> None:
+        """The password was right: is it also let in?"""
+        if self.user.is_expired:
+            self.refuse(28001, "the account has expired")
+        if not self.model.has(self.user.name, "CREATE SESSION"):
+            self.refuse(1045, f"user {self.user.name} lacks CREATE SESSION privilege; logon denied")
+        self.log(f"Login succeeded for user '{self.user.name}'.")
+
+    def refuse(self, number: int, message: str) -> None:
+        self.log(f"Login failed for user '{self.user.name}': ORA-{number:05d}")
+        raise fault(number, message)
+
+    def execute(self, sql: str, binds=()):
+        with LOCK:
+            # As the audit trail has it.
+            self.log(f"{self.user.name}: " + re.sub(r'(?i)(IDENTIFIED\s+BY|REPLACE)\s+("[^"]*"|\S+)', r"\1 *", sql))
+            return statements.run(self.model, self.user.name, sql, [getattr(bind, "value", bind) for bind in binds])
+
+    def change_password(self, _user: str, old: str, new: str) -> None:
+        with LOCK:
+            if old not in (self.user.password, self.user.rolled):
+                raise fault(28008, "invalid old password")
+            self.model.set_password(self.user, new)
+            self.log(f"{self.user.name}: password changed")
+
+    def commit(self) -> None:
+        pass
+
+    rollback = close = commit
+
+
+def use_twelve_c_verifier() -> None:
+    """The driver takes no other verifier than the 12C one, which this server offers to other clients."""
+    make = session.make_challenge
+    session.make_challenge = lambda password, **more: make(password, **{**more, "verifier_type": VFR_12C_SHA2})
+
+    def encode(challenge) -> bytes:
+        hexadecimal = tns._hexval
+        return tns.encode_rpa_kv([
+            (b"AUTH_SESSKEY", hexadecimal(challenge.auth_sesskey)),
+            (b"AUTH_VFR_DATA", hexadecimal(challenge.salt), challenge.verifier_type),
+            (b"AUTH_PBKDF2_CSK_SALT", hexadecimal(challenge.derived_salt)),
+            (b"AUTH_PBKDF2_VGEN_COUNT", b"4096"), (b"AUTH_PBKDF2_SDER_COUNT", b"3"),
+            (b"AUTH_GLOBALLY_UNIQUE_DBID\x00", tns.AUTH_GLOBALLY_UNIQUE_DBID),
+        ]) + tns.encode_status()
+
+    session.encode_challenge = encode
+
+
+def count_failures(model: Model, log) -> None:
+    """FAILED_LOGIN_ATTEMPTS is a matter of profiles here, and of users."""
+    def user(written: str) -> User | None:
+        return model.users.get(written[1:-1] if written.startswith('"') else written.upper())
+
+    def is_locked(written: str) -> bool:
+        one = user(written)
+        if one and (one.is_locked or one.is_locked_by_failures):
+            log(f"Login failed for user '{one.name}': ORA-28000")
+            return True
+        return False
+
+    def failed(written: str) -> float:
+        log(f"Login failed for user '{written.strip(chr(34)).upper() if not written.startswith(chr(34)) else written[1:-1]}': ORA-01017")
+        if one := user(written):
+            one.failures += 1
+            limit = model.limit(one, "FAILED_LOGIN_ATTEMPTS")
+            one.is_locked_by_failures = limit != "UNLIMITED" and one.failures >= int(limit)
+        return 0.0
+
+    def succeeded(written: str) -> None:
+        if one := user(written):
+            one.failures = 0
+
+    session.lockout = SimpleNamespace(is_locked=is_locked, failed=failed, succeeded=succeeded)
+
+
+def check_service(services: set[str]) -> None:
+    parse = session.parse_connect
+
+    def checked(body):
+        request = parse(body)
+        descriptor = bytes(body).decode("latin-1").upper()
+        is_sid = "SERVICE_NAME=" not in descriptor
+        wanted = ("SID:" if is_sid else "") + (request.service_name or "").upper()
+        if wanted not in services:
+            raise Refused(12505 if is_sid else 12514)
+        return request
+
+    session.parse_connect = checked
+
+
+def demand_native_encryption() -> None:
+    """SQLNET.ENCRYPTION_SERVER=REQUIRED, as the ACCEPT says it: NSI_NA_REQUIRED among its flags."""
+    encode = session.encode_accept
+
+    def demanding(request, **more) -> bytes:
+        packet = bytearray(encode(request, **more))
+        # Behind the header and 14 bytes.
+        packet[8 + 14] |= 0x10
+        return bytes(packet)
+
+    session.encode_accept = demanding
+
+
+class Database(Server):
+    """Refuses as a listener does: unknown services, and clients that begin with TLS where there is none."""
+
+    def _serve(self, client: socket.socket, addr) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = None
+        try:
+            if self._ssl_context is not None:
+                client = self._ssl_context.wrap_socket(client, server_side=True)
+            elif client.recv(1, socket.MSG_PEEK) == b"\x16":
+                stream = PacketStream(client)
+                raise Refused(12599)
+            stream = PacketStream(client)
+            session.serve_session(stream, self._backend_factory(), encryption=self._encryption, field_version=self._field_version, tns_version=self._tns_version)
+        except Refused as refused:
+            text = f"(DESCRIPTION=(TMP=)(VSNNUM=0)(ERR={refused})(ERROR_STACK=(ERROR=(CODE={refused})(EMFI=4))))".encode()
+            stream.write_packet(TNS_REFUSE, bytes([4, 0]) + len(text).to_bytes(2, "big") + text)
+        except Exception as error:
+            self.log(f"connection ended: {type(error).__name__}: {error}")
+        finally:
+            client.close()
+
+
+def main() -> None:
+    chosen = arguments()
+    password = sys.stdin.readline().strip()
+    file, lock = open(chosen.log, "a", buffering=1), threading.Lock()
+
+    def log(line: str) -> None:
+        with lock:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+    services = {chosen.service.upper(), f"SID:{chosen.sid.upper()}"}
+    model = Model(password, services)
+    use_twelve_c_verifier()
+    count_failures(model, log)
+    check_service(services)
+    if chosen.encryption == "required":
+        demand_native_encryption()
+    context = None
+    if chosen.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chosen.certificate, chosen.key)
+    server = Database("", chosen.port, backend_factory=lambda: Backend(model, log), ssl_context=context,
+                      field_version=FIELD_VERSIONS[chosen.version])
+    server.log = log
+    # Whoever has started it holds its standard input: when that is gone, so is this.
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Answers queries on the dictionary views, by a small SQLite database made of what the session may see.
+
+sqlglot, which somebody else wrote, reads Oracle's SQL and says it in SQLite's words.
+"""
+
+import functools
+import re
+import sqlite3
+
+import sqlglot
+from seerdb.common.tns_consts import TNS_TYPE_NUMBER, TNS_TYPE_VARCHAR
+from seerdb.server import ColumnMeta, Result
+from sqlglot import exp
+
+from model import CATALOG, Model, fault
+
+VIEWS = {
+    "DBA_USERS": "username, account_status, profile, default_tablespace, temporary_tablespace, authentication_type",
+    "DBA_SYS_PRIVS": "grantee, privilege, admin_option",
+    "DBA_ROLE_PRIVS": "grantee, granted_role, admin_option, default_role",
+    "DBA_TAB_PRIVS": "grantee, owner, table_name, grantor, privilege, grantable, hierarchy, type",
+    "DBA_COL_PRIVS": "grantee, owner, table_name, column_name, grantor, privilege, grantable",
+    "DBA_TS_QUOTAS": "tablespace_name, username, max_bytes, dropped",
+    "USER_PASSWORD_LIMITS": "resource_name, limit",
+}
+
+
+def text_column(name: str) -> ColumnMeta:
+    return ColumnMeta(name=name.encode(), data_type=TNS_TYPE_VARCHAR, data_length=4000, max_size=4000)
+
+
+def number_column(name: str) -> ColumnMeta:
+    return ColumnMeta(name=name.encode(), data_type=TNS_TYPE_NUMBER, data_length=22, max_size=22)
+
+
+@functools.cache
+def understood(sql: str):
+    try:
+        tree = sqlglot.parse_one(re.sub(r":(\d+)", r":p\1", sql), read="oracle")
+    except sqlglot.errors.ParseError as error:
+        raise fault(900, f"invalid SQL statement: {error}") from None
+    views = {table.name.upper() for table in tree.find_all(exp.Table)}
+    for table in list(tree.find_all(exp.Table)):
+        if table.name.upper() == "DUAL":
+            tree.set("from_", None)
+            tree.set("from", None)
+    for cast in list(tree.find_all(exp.ToChar)):
+        cast.replace(exp.Cast(this=cast.this, to=exp.DataType.build("text")))
+    return tree.sql(dialect="sqlite", identify=True), views - {"DUAL"}
+
+
+def query(model: Model, me: str, sql: str, binds: list) -> Result:
+    sqlite, views = understood(sql)
+    with sqlite3.connect(":memory:", check_same_thread=False) as lite:
+        for view in views:
+            if view not in VIEWS or view.startswith("DBA_") and not may_look(model, me):
+                raise fault(942, "table or view does not exist")
+            columns = VIEWS[view].split(", ")
+            quoted = ", ".join(f'"{column}"' for column in columns)
+            lite.execute(f"CREATE TABLE {view} ({quoted})")
+            lite.executemany(f'INSERT INTO {view} VALUES ({", ".join("?" * len(columns))})', list(rows(model, me, view)))
+        try:
+            cursor = lite.execute(sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)})
+            found = [tuple(row) for row in cursor.fetchall()]
+        except sqlite3.Error as error:
+            raise fault(904, f"invalid identifier: {error}") from None
+        names = [one[0].upper()[:30] for one in cursor.description]
+    is_number = [any(isinstance(row[at], int) for row in found) for at in range(len(names))]
+    columns = [number_column(name) if number else text_column(name) for name, number in zip(names, is_number)]
+    return Result(columns, found, len(found))
+
+
+def may_look(model: Model, me: str) -> bool:
+    return model.has(me, "SELECT ANY DICTIONARY") or bool(model.groups(me) & set(CATALOG))
+
+
+def yes(is_so: bool) -> str:
+    return "YES" if is_so else "NO"
+
+
+def rows(model: Model, me: str, view: str):
+    if view == "DBA_USERS":
+        for one in model.users.values():
+            yield one.name, one.status, one.profile, one.tablespace, one.temporary, "PASSWORD"
+    elif view == "DBA_TS_QUOTAS":
+        for user in model.users.values():
+            yield from ((name, user.name, amount, "NO") for name, amount in user.quotas.items())
+    elif view == "USER_PASSWORD_LIMITS":
+        yield from ((name, model.limit(model.users[me], name)) for name in model.profiles["DEFAULT"])
+    for one in model.grants:
+        if view == "DBA_SYS_PRIVS" and one.kind == "system":
+            yield one.grantee, one.privilege, yes(one.option)
+        elif view == "DBA_ROLE_PRIVS" and one.kind == "role":
+            user = model.users.get(one.grantee)
+            default = user is None or user.default_roles is None or one.privilege in user.default_roles
+            yield one.grantee, one.privilege, yes(one.option), yes(default)
+        elif view == "DBA_TAB_PRIVS" and one.kind == "object" and not one.column:
+            kind = model.objects[one.owner, one.object][0]
+            yield one.grantee, one.owner, one.object, one.grantor, one.privilege, yes(one.option), "NO", kind
+        elif view == "DBA_COL_PRIVS" and one.kind == "object" and one.column:
+            yield one.grantee, one.owner, one.object, one.column, one.grantor, one.privilege, yes(one.option)

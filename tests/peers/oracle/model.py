@@ -1,0 +1,134 @@
+"""What a database holds: users, roles, profiles and grants.
+
+Views and their columns: https://docs.oracle.com/en/database/oracle/oracle-database/23/refrn/.
+"""
+
+import threading
+from dataclasses import dataclass, field
+
+from seerdb.server import BackendError
+
+LOCK = threading.RLock()
+
+# Privileges of users out of the box, as far as the tests need them.
+DBA = "DBA"
+CATALOG = ("SELECT_CATALOG_ROLE", DBA)
+DEFAULT_LIMITS = {
+    "FAILED_LOGIN_ATTEMPTS": "10", "PASSWORD_VERIFY_FUNCTION": "NULL", "PASSWORD_REUSE_MAX": "UNLIMITED",
+    "PASSWORD_LIFE_TIME": "180", "PASSWORD_ROLLOVER_TIME": "0",
+}
+TABLESPACES = ("SYSTEM", "USERS", "DATA", "TEMP", "TEMP2")
+
+
+def fault(number: int, message: str) -> BackendError:
+    return BackendError(message, ora_code=number)
+
+
+@dataclass
+class User:
+    name: str
+    password: str
+    profile: str = "DEFAULT"
+    tablespace: str = "USERS"
+    temporary: str = "TEMP"
+    quotas: dict[str, int] = field(default_factory=dict)
+    is_locked: bool = False
+    is_locked_by_failures: bool = False
+    is_expired: bool = False
+    failures: int = 0
+    history: list[str] = field(default_factory=list)
+    # The password before, while a gradual rollover lasts.
+    rolled: str | None = None
+    # None: all of them.
+    default_roles: set[str] | None = None
+
+    @property
+    def status(self) -> str:
+        parts = ["EXPIRED"] if self.is_expired else []
+        parts += ["LOCKED"] if self.is_locked else ["LOCKED(TIMED)"] if self.is_locked_by_failures else []
+        return " & ".join(parts) or "OPEN"
+
+
+@dataclass
+class Grant:
+    """Of a system privilege, a role, or a privilege on an object or a column of it."""
+
+    grantee: str
+    kind: str
+    privilege: str
+    owner: str = ""
+    object: str = ""
+    column: str = ""
+    option: bool = False
+    grantor: str = ""
+
+
+class Model:
+    def __init__(self, password: str, services: set[str]) -> None:
+        self.services = services
+        self.users = {"SYSTEM": User("SYSTEM", password), "SYS": User("SYS", password, is_locked=True)}
+        self.roles = {"CONNECT", "RESOURCE", *CATALOG}
+        self.profiles = {"DEFAULT": dict(DEFAULT_LIMITS)}
+        self.objects: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        self.grants = [
+            Grant("SYSTEM", "role", DBA, option=True), Grant("CONNECT", "system", "CREATE SESSION"),
+            Grant("RESOURCE", "system", "CREATE TABLE"),
+        ]
+
+    def user(self, name: str) -> User:
+        if name not in self.users:
+            raise fault(1918, f"user '{name}' does not exist")
+        return self.users[name]
+
+    def limit(self, user: User, name: str) -> str:
+        value = self.profiles[user.profile].get(name, "DEFAULT")
+        return self.profiles["DEFAULT"][name] if value == "DEFAULT" else value
+
+    def groups(self, name: str) -> set[str]:
+        """Somebody, the roles it has, and theirs."""
+        groups = {name, "PUBLIC"}
+        while True:
+            more = {one.privilege for one in self.grants if one.kind == "role" and one.grantee in groups} - groups
+            if not more:
+                return groups
+            groups |= more
+
+    def has(self, name: str, privilege: str) -> bool:
+        groups = self.groups(name)
+        return DBA in groups or any(one.kind == "system" and one.privilege == privilege and one.grantee in groups for one in self.grants)
+
+    def may_grant(self, name: str, kind: str, privilege: str, owner: str = "", object: str = "") -> bool:
+        groups = self.groups(name)
+        if DBA in groups or owner == name and kind == "object":
+            return True
+        anything = {"system": "GRANT ANY PRIVILEGE", "role": "GRANT ANY ROLE", "object": "GRANT ANY OBJECT PRIVILEGE"}[kind]
+        if self.has(name, anything):
+            return True
+        return any(
+            one.option and one.grantee in groups and (one.kind, one.privilege, one.owner, one.object) == (kind, privilege, owner, object)
+            for one in self.grants
+        )
+
+    def may_use(self, name: str, privilege: str, owner: str, object: str, column: str = "") -> bool:
+        groups = self.groups(name)
+        if owner == name or DBA in groups:
+            return True
+        return any(
+            one.kind == "object" and one.grantee in groups and (one.owner, one.object, one.privilege) == (owner, object, privilege) and one.column in ("", column)
+            for one in self.grants
+        )
+
+    def set_password(self, user: User, password: str) -> None:
+        """A profile's verify function and reuse limits: ORA-28003, ORA-28007."""
+        if len(password.encode()) > 1024 or '"' in password:
+            raise fault(988, "missing or invalid password(s)")
+        function = self.limit(user, "PASSWORD_VERIFY_FUNCTION")
+        if function != "NULL" and (len(password) < 12 or not any(one.isdigit() for one in password)):
+            raise fault(28003, "password verification for the specified password failed: ORA-20001: Password length less than 12")
+        reuse = self.limit(user, "PASSWORD_REUSE_MAX")
+        if reuse != "UNLIMITED" and password in user.history[-int(reuse):]:
+            raise fault(28007, "the password cannot be reused")
+        if password != user.password and float(self.limit(user, "PASSWORD_ROLLOVER_TIME")) > 0:
+            user.rolled = user.rolled or user.password
+        user.password, user.is_expired = password, False
+        user.history.append(password)

@@ -1,0 +1,345 @@
+//! The Oracle databases of a test run: the peer in `tests/peers/oracle`, or a real one by `ORACLE_TEST_URL`.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use oracledb::{Config, Connection};
+use rotation_local::throwaway::{Certificates, free_port};
+use rotation_oracle::Name;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::background::Background;
+use crate::found::{self, ByUrl, run_on_each};
+use crate::scene;
+use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
+
+/// Tells the tests which databases have been started for them.
+pub const VARIABLE: &str = "ROTATION_TEST_ORACLE";
+
+/// The service of the peer, and of Oracle's free edition.
+pub const SERVICE: &str = "FREEPDB1";
+
+/// A scene on Oracle.
+pub type Scene = scene::Scene<Target>;
+
+/// A database to test against.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Target {
+    /// For messages.
+    pub label: String,
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// A DBA.
+    pub superuser: String,
+    /// Its password.
+    pub password: String,
+    /// The authority of the server's certificate, in PEM; `None` when TLS is not used.
+    pub authority: Option<String>,
+    /// The log, of the peer only.
+    pub log: Option<PathBuf>,
+}
+
+/// A peer that this process has started; it ends when dropped.
+#[derive(Debug)]
+pub struct Peer {
+    /// Where it is.
+    pub target: Target,
+    _folder: TempDir,
+    _program: Background,
+}
+
+impl Peer {
+    /// Starts one, with more arguments.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start(certificates: Option<Certificates>, arguments: &[&str]) -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let log = folder.path().join("log");
+        let mut command = Command::new(project.join("target/tools/bin/python"));
+        // Python's own switch: nothing compiled is left in the project.
+        command.arg("-B").arg(project.join("tests/peers/oracle")).arg(port.to_string()).arg(&log);
+        if let Some(Certificates { certificate, key, .. }) = &certificates {
+            for (name, pem) in [("certificate", certificate), ("key", key)] {
+                let file = folder.path().join(name);
+                std::fs::write(&file, pem)?;
+                command.arg(format!("--{name}")).arg(file);
+            }
+        }
+        command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut program = Background::spawn(command)?;
+        // Its password; the open pipe is the sign that whoever has started it lives.
+        writeln!(program.child().stdin.as_mut().context("no pipe")?, "{SUPERUSER_PASSWORD}")?;
+        program.listens_on(port).await?;
+        let target = Target {
+            label: "the peer for Oracle".into(),
+            host: "localhost".into(),
+            port,
+            superuser: "SYSTEM".into(),
+            password: SUPERUSER_PASSWORD.into(),
+            authority: certificates.map(|certificates| certificates.authority),
+            log: Some(log),
+        };
+        Ok(Self { target, _folder: folder, _program: program })
+    }
+}
+
+/// Starts the peer, unless a real database is named.
+///
+/// # Errors
+/// When it does not start.
+pub async fn start_all() -> Result<Vec<Peer>> {
+    if std::env::var_os("ORACLE_TEST_URL").is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?])
+}
+
+/// The databases of this run.
+async fn targets() -> Result<Vec<Target>> {
+    static OWN: OnceLock<Vec<Peer>> = OnceLock::new();
+    let mut targets = found::started(VARIABLE, &OWN, start_all(), |peer| peer.target.clone()).await?;
+    if let Some(ByUrl { host, port, superuser, password, authority }) =
+        ByUrl::read("ORACLE_TEST_URL", 1521, "ca")?
+    {
+        let label = "ORACLE_TEST_URL".to_owned();
+        targets.push(Target { label, host, port, superuser, password, authority, log: None });
+    }
+    Ok(targets)
+}
+
+/// Runs a test on every database.
+///
+/// # Panics
+/// When it fails on one, or there is none.
+pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
+    let labelled = |target: Target| (target.label.clone(), target);
+    let targets = targets().await.map(|targets| targets.into_iter().map(labelled).collect());
+    run_on_each("Oracle", targets, test).await;
+}
+
+/// Runs a statement.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn sql(session: &mut Session, statement: &str) -> Result<()> {
+    let (connection, text) = (session.0.take().context("the session has ended")?, statement.to_owned());
+    let (connection, done) = tokio::task::spawn_blocking(move || {
+        let done = match text.starts_with("SELECT") {
+            true => connection.query(&text, &[]).map(drop),
+            false => connection.execute(&text, &[]).map(drop),
+        };
+        (connection, done)
+    })
+    .await?;
+    session.0 = Some(connection);
+    done.map_err(|error| anyhow::anyhow!("{error}")).with_context(|| statement.to_owned())
+}
+
+/// Reads rows of texts.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn rows(session: &mut Session, query: &str, parameter: &str) -> Result<Vec<Vec<String>>> {
+    let connection = session.0.take().context("the session has ended")?;
+    let (query, parameter) = (query.to_owned(), parameter.to_owned());
+    let (connection, rows) = tokio::task::spawn_blocking(move || {
+        let rows = || -> Result<Vec<Vec<String>>, oracledb::Error> {
+            let mut rows = Vec::new();
+            for row in connection.query(&query, &[&parameter])? {
+                let row = row?;
+                let texts = (0..row.columns().len()).map(|column| row.get::<Option<String>>(column));
+                let texts = texts.collect::<Result<Vec<_>, _>>()?;
+                rows.push(texts.into_iter().map(Option::unwrap_or_default).collect());
+            }
+            Ok(rows)
+        };
+        let rows = rows();
+        (connection, rows)
+    })
+    .await?;
+    session.0 = Some(connection);
+    rows.map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// A session.
+pub struct Session(Option<Connection>);
+
+/// A user's name as it stands in a statement.
+pub fn quoted(user: &str) -> String {
+    Name::written(user).map_or_else(|| user.to_owned(), |name| name.to_string())
+}
+
+/// The schema with the tables of a scene's user.
+fn owner(user: &str) -> String {
+    let name = Name::written(user).map(|name| name.as_str().to_owned()).unwrap_or_default();
+    let start: String = name.chars().take(40).collect();
+    format!("\"{start} DATA\"")
+}
+
+impl Target {
+    /// Logs in.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn log_in(&self, user: &str, password: &str, service: &str) -> Result<Session> {
+        let protocol = if self.authority.is_some() { "tcps" } else { "tcp" };
+        let descriptor = format!(
+            "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))(CONNECT_DATA=(SERVICE_NAME={service})))",
+            self.host, self.port
+        );
+        let (user, password, authority) = (user.to_owned(), password.to_owned(), self.authority.clone());
+        let connection = tokio::task::spawn_blocking(move || -> Result<Connection> {
+            let wallet = tempfile::tempdir()?;
+            let failed = |error: oracledb::Error| anyhow::anyhow!("{error}");
+            let mut config = Config::default().set_credentials(&user, &password);
+            config = config.set_connect_string(&descriptor).map_err(failed)?;
+            if let Some(authority) = authority {
+                std::fs::write(wallet.path().join("ewallet.pem"), authority)?;
+                config = config.set_wallet_location(wallet.path().to_string_lossy());
+            }
+            oracledb::connect(config).map_err(failed)
+        });
+        Ok(Session(Some(connection.await??)))
+    }
+
+    /// Logs in as a DBA.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn admin(&self) -> Result<Session> {
+        self.log_in(&self.superuser, &self.password, SERVICE).await
+    }
+}
+
+impl AnyServer for Target {
+    type Session = Session;
+    type Running = Peer;
+    const ENGINE: &'static str = "oracle";
+    const BINARY: &'static str = "rotation-oracle";
+    const USER_NAMES: &'static [&'static str] =
+        &["it's", "50%s_%d", "two words", "größe", "select", "a@b", "-"];
+    const LONGEST_NAME: usize = 128;
+    const NAME_TOO_LONG: &'static str = "limit is 128";
+    const ALTERNATE_SUFFIX: &'static str = "_CLONE";
+    const LONG_PASSWORD: usize = 30;
+    const PASSWORD_FORBIDS: &'static str = "\"";
+
+    fn place(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
+    fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
+    }
+
+    fn database(&self, _unique: &str) -> String {
+        SERVICE.to_owned()
+    }
+
+    async fn make(&self, made: &Made<'_>) -> Result<()> {
+        let (user, master, owner) = (quoted(made.user), quoted(made.master), owner(made.user));
+        let mut admin = self.admin().await?;
+        for statement in [
+            format!("CREATE USER {user} IDENTIFIED BY \"{}\"", made.password),
+            format!("GRANT CREATE SESSION TO {user}"),
+            format!("CREATE USER {master} IDENTIFIED BY \"{}\"", made.masters_password),
+            format!("CREATE USER {owner} IDENTIFIED BY \"{}\"", made.masters_password),
+            format!("CREATE TABLE {owner}.present (a NUMBER)"),
+            format!("GRANT SELECT ON {owner}.present TO {user}"),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        for privilege in [
+            "CREATE SESSION",
+            "CREATE USER",
+            "ALTER USER",
+            "GRANT ANY PRIVILEGE",
+            "GRANT ANY ROLE",
+            "GRANT ANY OBJECT PRIVILEGE",
+            "SELECT_CATALOG_ROLE",
+        ] {
+            sql(&mut admin, &format!("GRANT {privilege} TO {master}")).await?;
+        }
+        Ok(())
+    }
+
+    /// A profile, quotas, roles that are not all on, a column, something to pass on.
+    async fn enrich(&self, made: &Made<'_>) -> Result<()> {
+        let (user, owner) = (quoted(made.user), owner(made.user));
+        let role = quoted(&format!("{}_role", made.user));
+        let mut admin = self.admin().await?;
+        for statement in [
+            format!("CREATE PROFILE {role} LIMIT PASSWORD_REUSE_MAX 5 PASSWORD_LIFE_TIME UNLIMITED"),
+            format!("CREATE ROLE {role}"),
+            format!("GRANT {role} TO {user}"),
+            format!("GRANT CONNECT TO {user} WITH ADMIN OPTION"),
+            format!("ALTER USER {user} PROFILE {role} QUOTA UNLIMITED ON USERS DEFAULT ROLE CONNECT"),
+            format!("GRANT CREATE TABLE TO {user} WITH ADMIN OPTION"),
+            format!("GRANT UPDATE (a) ON {owner}.present TO {user}"),
+            format!("GRANT INSERT ON {owner}.present TO {user} WITH GRANT OPTION"),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn connect(&self, user: &str, password: &str, database: &str) -> Result<Session> {
+        let is_simple = user.chars().all(|c| c.is_ascii_alphanumeric() || "_$#".contains(c));
+        let user = if is_simple { user.to_owned() } else { quoted(user) };
+        self.log_in(&user, password, database).await
+    }
+
+    async fn another_with(&self, certificates: Option<Certificates>) -> Result<Option<(Peer, u16)>> {
+        if self.log.is_none() {
+            println!("skipped: the server's programs are not at hand");
+            return Ok(None);
+        }
+        let peer = Peer::start(certificates, &[]).await?;
+        let port = peer.target.port;
+        Ok(Some((peer, port)))
+    }
+
+    async fn is_whole(&self, session: &mut Session, user: &str) -> Result<()> {
+        sql(session, &format!("SELECT a FROM {}.present", owner(user))).await
+    }
+
+    async fn give_password(&self, user: &str, password: &str) -> Result<()> {
+        let statement = format!("ALTER USER {} IDENTIFIED BY \"{password}\"", quoted(user));
+        sql(&mut self.admin().await?, &statement).await
+    }
+
+    async fn drop_user(&self, user: &str) -> Result<()> {
+        let mut admin = self.admin().await?;
+        for name in [quoted(user), owner(user)] {
+            match sql(&mut admin, &format!("DROP USER {name} CASCADE")).await {
+                Err(error) if !format!("{error:?}").contains("ORA-01918") => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn count_refused(log: &str, user: &str) -> usize {
+        let name = Name::written(user).map(|name| name.as_str().to_owned()).unwrap_or_default();
+        log.matches(&format!("Login failed for user '{name}': ")).count()
+    }
+
+    fn count_let_in(log: &str, user: &str) -> usize {
+        let name = Name::written(user).map(|name| name.as_str().to_owned()).unwrap_or_default();
+        log.matches(&format!("Login succeeded for user '{name}'.")).count()
+    }
+}

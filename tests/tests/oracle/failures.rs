@@ -1,0 +1,160 @@
+//! Failures of the database, told apart.
+
+use anyhow::ensure;
+use rotation_tests::oracle::{Peer, Scene, on_each, quoted, sql};
+use rotation_tests::server::Server;
+use serde_json::json;
+
+#[tokio::test]
+async fn refusals_that_no_password_mends_end_the_search_at_once() {
+    on_each(|target| async move {
+        for (statement, error_type, part) in [
+            ("ALTER USER {user} ACCOUNT LOCK", "AccountLocked", "ACCOUNT UNLOCK"),
+            ("ALTER USER {user} PASSWORD EXPIRE", "AccountExpired", "PASSWORD_LIFE_TIME UNLIMITED"),
+            ("REVOKE CREATE SESSION FROM {user}", "LoginNotPermitted", "GRANT CREATE SESSION TO {user}"),
+        ] {
+            let scene = Scene::new(&target).await?;
+            let filled = |text: &str| text.replace("{user}", &quoted(&scene.user));
+            sql(&mut target.admin().await?, &filled(statement)).await?;
+            scene.expect(&scene.function("single-user"), error_type, &filled(part)).await?;
+            if target.log().is_some() {
+                assert_eq!(scene.failed_logins()?, 1, "more than one password was tried");
+            }
+        }
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"dbname": "NO_SUCH_SERVICE"}))?;
+        scene.expect(&scene.function("single-user"), "DatabaseNotFound", "NO_SUCH_SERVICE").await?;
+        // What would name another server in the descriptor is no name of a database.
+        scene.change(&json!({"dbname": "X)(HOST=evil.example.com"}))?;
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        let failed = scene.attempt(&scene.function("single-user"), &token, 1).await.failed;
+        ensure!(failed.is_some_and(|error| error.error_type == "DatabaseNotFound"));
+        Ok(())
+    })
+    .await;
+}
+
+/// FAILED_LOGIN_ATTEMPTS of the user's profile.
+#[tokio::test]
+async fn an_account_that_too_many_failed_logins_have_locked() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (user, profile) = (quoted(&scene.user), quoted(&format!("{}_profile", scene.user)));
+        let mut admin = target.admin().await?;
+        sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT FAILED_LOGIN_ATTEMPTS 1")).await?;
+        sql(&mut admin, &format!("ALTER USER {user} PROFILE {profile}")).await?;
+        let mut wrong = scene.value("AWSCURRENT")?;
+        wrong["password"] = "a-wrong-password".into();
+        ensure!(scene.log_in_with(&wrong).await.is_err());
+        scene.expect(&scene.function("single-user"), "AccountLocked", "ACCOUNT UNLOCK").await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// The profile's verify function.
+#[tokio::test]
+async fn a_password_that_the_profile_refuses() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: it takes a verify function that is known");
+            return Ok(());
+        }
+        for strategy in ["single-user", "master-user"] {
+            let scene = Scene::new(&target).await?;
+            let (user, profile) = (quoted(&scene.user), quoted(&format!("{}_profile", scene.user)));
+            let mut admin = target.admin().await?;
+            let limit = "PASSWORD_VERIFY_FUNCTION ora12c_verify_function";
+            sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT {limit}")).await?;
+            sql(&mut admin, &format!("ALTER USER {user} PROFILE {profile}")).await?;
+            let function = scene.program(strategy).env("PASSWORD_LENGTH", "8").into();
+            let error = scene.expect(&function, "PasswordRejected", "PASSWORD_VERIFY_FUNCTION").await?;
+            assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
+            scene.log_in().await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Each privilege that a master can lack, and the statement that gives it: which then is run, and helps.
+#[tokio::test]
+async fn a_master_without_a_privilege_is_told_which() {
+    on_each(|target| async move {
+        for (revoked, grant) in [
+            ("REVOKE CREATE USER FROM {master}", "GRANT CREATE USER TO {master}"),
+            ("REVOKE ALTER USER FROM {master}", "GRANT ALTER USER TO {master}"),
+            ("REVOKE SELECT_CATALOG_ROLE FROM {master}", "GRANT SELECT_CATALOG_ROLE TO {master}"),
+            (
+                "REVOKE GRANT ANY PRIVILEGE FROM {master}",
+                "GRANT CREATE SESSION TO {master} WITH ADMIN OPTION",
+            ),
+            (
+                "REVOKE GRANT ANY OBJECT PRIVILEGE FROM {master}",
+                "GRANT GRANT ANY OBJECT PRIVILEGE TO {master}",
+            ),
+        ] {
+            let scene = Scene::new(&target).await?;
+            let filled = |text: &str| text.replace("{master}", &quoted(&scene.master));
+            let mut admin = target.admin().await?;
+            sql(&mut admin, &filled(revoked)).await?;
+            let function = scene.function("master-user");
+            scene.expect(&function, "PrivilegeMissing", &filled(grant)).await?;
+            scene.log_in().await?;
+            sql(&mut admin, &filled(grant)).await?;
+            let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+            let rotation = scene.attempt(&function, &token, 1).await;
+            ensure!(rotation.failed.is_none(), "{grant} did not help: {:?}", rotation.failed);
+            scene.log_in().await?;
+            assert_eq!(scene.failed_logins()?, 0);
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// The driver panics there: the function does not.
+#[tokio::test]
+async fn a_server_that_demands_its_own_encryption_is_told_what_to_change() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: that server cannot be set up here");
+            return Ok(());
+        }
+        let peer = Peer::start(None, &["--encryption", "required"]).await?;
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"port": peer.target.port, "ssl": false}))?;
+        let function = scene.function("single-user");
+        scene.expect(&function, "ClientRejected", "SQLNET.ENCRYPTION_SERVER=ACCEPTED").await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// The RDS default: no TLS. A user's own password travels encrypted all the same; a master's statement does not.
+#[tokio::test]
+async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: that server cannot be set up here");
+            return Ok(());
+        }
+        let plain = Peer::start(None, &[]).await?;
+        let scene = Scene::new(&plain.target).await?;
+        scene.change(&json!({"ssl": null}))?;
+        scene.expect(&scene.function("single-user"), "TlsNotOffered", "TLS_MODE=prefer").await?;
+        let prefer = |strategy| scene.program(strategy).env("TLS_MODE", "prefer").into();
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        assert_eq!(scene.attempt(&prefer("single-user"), &token, 1).await.failed, None);
+        scene.log_in().await?;
+        scene.change_master(&json!({"ssl": null}))?;
+        let error = scene.expect(&prefer("master-user"), "NeedsDecision", "\"ssl\": false").await?;
+        assert!(error.message.contains("readably"), "{}", error.message);
+        scene.change_master(&json!({"ssl": false}))?;
+        let scene = Scene::new(&plain.target).await?;
+        scene.rotate(&scene.function("master-user")).await?;
+        scene.log_in().await?;
+        scene.search_for_passwords("")
+    })
+    .await;
+}

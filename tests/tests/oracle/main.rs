@@ -1,0 +1,8 @@
+//! Oracle, end to end: the real function, TLS, and the peer in `tests/peers/oracle` or a real database.
+
+mod failures;
+mod privileges;
+
+mod suite {
+    rotation_tests::suite!(rotation_tests::oracle::on_each);
+}

@@ -1,0 +1,184 @@
+//! What the base user may do, the alternate user may do after the next rotation, and no more.
+
+use anyhow::{Result, ensure};
+use rotation_tests::oracle::{SERVICE, Scene, on_each, quoted, rows, sql};
+use serde_json::json;
+
+/// Everything that the dictionary says of a user, without its name.
+async fn all_of(scene: &Scene, user: &str) -> Result<Vec<String>> {
+    let name = quoted(user).replace('"', "");
+    let mut admin = scene.target.admin().await?;
+    let mut all = Vec::new();
+    for query in [
+        "SELECT 'user', profile, default_tablespace, temporary_tablespace, authentication_type FROM dba_users \
+            WHERE username = :1",
+        "SELECT 'system', privilege, admin_option, 'x', 'x' FROM dba_sys_privs WHERE grantee = :1",
+        "SELECT 'role', granted_role, admin_option, default_role, 'x' FROM dba_role_privs WHERE grantee = :1",
+        "SELECT owner, table_name, privilege, grantable, hierarchy FROM dba_tab_privs WHERE grantee = :1",
+        "SELECT owner, table_name, column_name, privilege, grantable FROM dba_col_privs WHERE grantee = :1",
+        "SELECT 'quota', tablespace_name, TO_CHAR(max_bytes), 'x', 'x' FROM dba_ts_quotas WHERE username = :1",
+    ] {
+        all.extend(rows(&mut admin, query, &name).await?.into_iter().map(|row| row.join(" ")));
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// Statements as a DBA, each with what takes it back. `{u}` is the user, `{o}` the owner of its tables.
+const GRANTS: &[(&str, &str)] = &[
+    ("GRANT INSERT ON {o}.present TO {u}", "REVOKE INSERT ON {o}.present FROM {u}"),
+    ("GRANT DELETE ON {o}.present TO {u} WITH GRANT OPTION", "REVOKE DELETE ON {o}.present FROM {u}"),
+    ("GRANT UPDATE (a) ON {o}.present TO {u}", "REVOKE UPDATE ON {o}.present FROM {u}"),
+    ("GRANT READ ON DIRECTORY \"the dumps\" TO {u}", "REVOKE READ ON DIRECTORY \"the dumps\" FROM {u}"),
+    ("GRANT CREATE TABLE TO {u}", "REVOKE CREATE TABLE FROM {u}"),
+    ("GRANT CREATE VIEW TO {u} WITH ADMIN OPTION", "REVOKE CREATE VIEW FROM {u}"),
+    ("GRANT \"some role\" TO {u} WITH ADMIN OPTION", "REVOKE \"some role\" FROM {u}"),
+    ("GRANT CONNECT TO {u}", "REVOKE CONNECT FROM {u}"),
+    ("ALTER USER {u} QUOTA 1000000 ON USERS", "ALTER USER {u} QUOTA 0 ON USERS"),
+    ("ALTER USER {u} QUOTA UNLIMITED ON DATA", "ALTER USER {u} QUOTA 5 ON DATA"),
+    (
+        "ALTER USER {u} DEFAULT TABLESPACE DATA TEMPORARY TABLESPACE TEMP2",
+        "ALTER USER {u} DEFAULT TABLESPACE USERS",
+    ),
+    ("ALTER USER {u} PROFILE \"some profile\"", "ALTER USER {u} PROFILE DEFAULT"),
+    ("ALTER USER {u} DEFAULT ROLE CONNECT", "ALTER USER {u} DEFAULT ROLE NONE"),
+];
+
+async fn prepared(scene: &Scene) -> Result<()> {
+    let mut admin = scene.target.admin().await?;
+    for statement in [
+        "CREATE ROLE \"some role\"",
+        "CREATE PROFILE \"some profile\" LIMIT PASSWORD_REUSE_MAX 3",
+        "CREATE DIRECTORY \"the dumps\" AS '/tmp'",
+    ] {
+        // Another test may have made it.
+        let _ = sql(&mut admin, statement).await;
+    }
+    Ok(())
+}
+
+/// Whichever user is current when something is granted or revoked.
+#[tokio::test]
+async fn every_privilege_follows_and_goes() {
+    on_each(|target| async move {
+        if target.log.is_none() {
+            println!("skipped: it takes tablespaces that are known");
+            return Ok(());
+        }
+        for alternate_is_current in [false, true] {
+            let scene = Scene::new(&target).await?;
+            prepared(&scene).await?;
+            let function = scene.function("master-user");
+            if alternate_is_current {
+                scene.rotate(&function).await?;
+            }
+            let owner = format!("\"{} DATA\"", scene.user.to_uppercase());
+            let filled = |text: &str| text.replace("{u}", &quoted(&scene.user)).replace("{o}", &owner);
+            let mut admin = target.admin().await?;
+            for (grant, _) in GRANTS {
+                sql(&mut admin, &filled(grant)).await?;
+            }
+            scene.rotate(&function).await?;
+            let wanted = all_of(&scene, &scene.user).await?;
+            assert!(wanted.len() >= GRANTS.len(), "{wanted:#?}");
+            assert_eq!(all_of(&scene, &scene.alternate()).await?, wanted);
+            for (_, revoke) in GRANTS.iter().rev() {
+                sql(&mut admin, &filled(revoke)).await?;
+            }
+            scene.rotate(&function).await?;
+            let less = all_of(&scene, &scene.user).await?;
+            assert!(less.len() + 8 <= wanted.len(), "{less:#?}");
+            assert_eq!(all_of(&scene, &scene.alternate()).await?, less);
+            let rotation = scene.rotate(&function).await?;
+            let records = format!("{:?}", rotation.steps);
+            assert!(records.contains("was in step with"), "{records}");
+            assert_eq!(scene.failed_logins()?, 0);
+            scene.search_for_passwords("")?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// A name in quotes is not folded, and its second user's is in quotes as well.
+#[tokio::test]
+async fn users_of_mixed_case_are_written_in_quotes() {
+    on_each(|target| async move {
+        let unique = rotation_tests::scene::unique();
+        let user = format!("\"Mixed Case {unique}\"");
+        let scene = Scene::with_user(&target, &user, &unique).await?;
+        for strategy in ["single-user", "master-user", "master-user"] {
+            scene.rotate(&scene.function(strategy)).await?;
+            scene.log_in().await?;
+        }
+        assert_eq!(scene.value("AWSPREVIOUS")?["username"], format!("\"Mixed Case {unique}_CLONE\""));
+        Ok(())
+    })
+    .await;
+}
+
+/// A SID in place of a service name, as old databases have it.
+#[tokio::test]
+async fn a_database_may_be_named_by_its_sid() {
+    on_each(|target| async move {
+        if target.log.is_none() {
+            println!("skipped: the SID of that database is not known");
+            return Ok(());
+        }
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"dbname": "FREE"}))?;
+        scene.change_master(&json!({"dbname": "FREE"}))?;
+        for strategy in ["single-user", "master-user"] {
+            scene.rotate(&scene.function(strategy)).await?;
+            let value = scene.value("AWSCURRENT")?;
+            let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+            target.log_in(&text("username"), &text("password"), SERVICE).await?;
+        }
+        assert_eq!(scene.failed_logins()?, 0);
+        Ok(())
+    })
+    .await;
+}
+
+/// PASSWORD_ROLLOVER_TIME: the record says for how long the old password goes on working.
+#[tokio::test]
+async fn a_gradual_rollover_is_named_in_the_record() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let profile = quoted(&format!("{}_rollover", scene.user));
+        let mut admin = target.admin().await?;
+        if sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT PASSWORD_ROLLOVER_TIME 2")).await.is_err()
+        {
+            println!("skipped: the server does not know it");
+            return Ok(());
+        }
+        sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user))).await?;
+        let rotation = scene.rotate(&scene.function("single-user")).await?;
+        let records = format!("{:?}", rotation.steps);
+        ensure!(records.contains("goes on working for 2 day(s)"), "{records}");
+        Ok(())
+    })
+    .await;
+}
+
+/// A user that is there already, and that nothing shows to be the second one.
+#[tokio::test]
+async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let password = rotation_tests::scene::new_password();
+        let clone = quoted(&scene.alternate());
+        let mut admin = target.admin().await?;
+        sql(&mut admin, &format!("CREATE USER {clone} IDENTIFIED BY \"{password}\"")).await?;
+        sql(&mut admin, &format!("GRANT CONNECT TO {clone}")).await?;
+        let function = scene.function("master-user");
+        scene.expect(&function, "NeedsDecision", &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
+        target.log_in(&scene.alternate(), &password, SERVICE).await?;
+        sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
