@@ -97,10 +97,10 @@ test)
         "$tools/bin/pip" -q --disable-pip-version-check install --no-deps pysqlbridge==2.1.3 sqlglot==30.30.0
         "$tools/bin/pip" -q --disable-pip-version-check install cryptography
     fi
-    if own oracle "${ORACLE_TEST_URL:-}" && ! "$tools/bin/python" -c 'import seerdb.server, sqlglot, cryptography' 2>/dev/null; then
+    if own oracle "${ORACLE_TEST_URL:-}" && ! "$tools/bin/python" -c 'import seerdb.server, sqlglot, oracledb' 2>/dev/null; then
         echo "setup: installing what tests/peers/oracle stands on from PyPI (seerdb, sqlglot) into target/tools"
-        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps seerdb==3.3.0 sqlglot==30.30.0
-        "$tools/bin/pip" -q --disable-pip-version-check install cryptography pycryptodome tzdata
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps seerdb==3.3.0 sqlglot==30.30.0 oracledb
+        "$tools/bin/pip" -q --disable-pip-version-check install cryptography pycryptodome tzdata typing_extensions
     fi
     if [ ! -d "$tools/rie" ]; then
         echo "setup: installing AWS's Runtime Interface Emulator from PyPI (aws-sam-cli) into target/tools/rie"

@@ -1,8 +1,9 @@
 //! Failures of the database, told apart.
 
 use anyhow::ensure;
-use rotation_tests::oracle::{Peer, Scene, on_each, quoted, sql};
-use rotation_tests::server::Server;
+use rotation_local::throwaway::Certificates;
+use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, sql};
+use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 
 #[tokio::test]
@@ -155,6 +156,53 @@ async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
         scene.rotate(&scene.function("master-user")).await?;
         scene.log_in().await?;
         scene.search_for_passwords("")
+    })
+    .await;
+}
+
+/// What the driver is told of the server's release decides the forms of messages.
+#[tokio::test]
+async fn every_release_that_the_driver_knows() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: that server has its own");
+            return Ok(());
+        }
+        for version in ["12.2", "19c", "21c", "23ai"] {
+            println!("version {version}");
+            let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", version]).await?;
+            let scene = Scene::new(&peer.target).await?;
+            for strategy in ["single-user", "master-user"] {
+                scene.rotate(&scene.function(strategy)).await?;
+                scene.log_in().await?;
+            }
+            assert_eq!(scene.failed_logins()?, 0);
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// That the peer is an Oracle server, and not what one driver takes for one: another client logs in, is refused,
+/// changes its password and runs statements.
+#[tokio::test]
+async fn another_client_agrees_with_the_peer() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: that server is Oracle's own");
+            return Ok(());
+        }
+        let peer = Peer::start(None, &[]).await?;
+        let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let done = std::process::Command::new(project.join("target/tools/bin/python"))
+            .arg("-B")
+            .arg(project.join("tests/peers/oracle_client.py"))
+            .args([format!("localhost:{}/{SERVICE}", peer.target.port), peer.target.password.clone()])
+            .output()?;
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        ensure!(done.status.success() && said.contains("all as expected"), "{said}");
+        Ok(())
     })
     .await;
 }
