@@ -36,3 +36,38 @@ pub(crate) fn descriptor(login: &Login<'_>, by: By) -> Result<String, LoginError
         login.host, login.port
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rotation_database::{Authorities, Password};
+
+    fn of(host: &str, database: &str) -> Result<String, LoginError> {
+        let password = Password::new("secret");
+        let authorities = Authorities::read(&|_| None).unwrap();
+        let login = Login {
+            host,
+            port: 1521,
+            user: "u",
+            password: &password,
+            database: Some(database),
+            tls: TlsUse::Verified,
+            authorities: &authorities,
+        };
+        descriptor(&login, By::Service)
+    }
+
+    #[test]
+    fn nothing_in_a_secret_becomes_more_of_the_descriptor() {
+        assert!(
+            of("db.example.com", "ORCL.example.com").unwrap().contains("(SERVICE_NAME=ORCL.example.com)")
+        );
+        assert!(of("::1", "FREE_PDB$1").is_ok());
+        for part in
+            ["X)(HOST=evil.example.com", "X))(ADDRESS=(HOST=y))", "a b", "a=b", "a\"b", "a'b", "a\\b", ""]
+        {
+            assert!(matches!(of("db", part), Err(LoginError::NoSuchDatabase { .. })), "{part:?}");
+            assert!(matches!(of(part, "FREE"), Err(LoginError::NameNotFound { .. })), "{part:?}");
+        }
+    }
+}
