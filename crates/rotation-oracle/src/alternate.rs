@@ -1,18 +1,15 @@
 //! The alternate user, kept in step with the base user.
 //!
-//! A new one is made locked, with a password that nobody knows; the password of the rotation comes last and unlocks
-//! it: a rotation that dies half-way leaves a user that nobody can log in as.
+//! A new one is made locked, and unlocked last of all: a rotation that dies half-way leaves a user that nobody can log in
+//! as. It has the rotation's own password from the start, which is made to the profile's rules.
 
-use std::fmt::Write;
-
-use aws_lc_rs::rand;
 use rotation_database::{Copied, EngineError, TlsUse, UserCopy};
 
 use crate::failure::{USED_BEFORE, number_of, statement};
 use crate::grants::Change;
 use crate::name::Name;
 use crate::session::Session;
-use crate::user::{UserNow, is_locked, unexpected};
+use crate::user::{UserNow, is_locked, is_locked_on_purpose, unexpected};
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
     let name = |written: &str| {
@@ -94,28 +91,32 @@ impl Step<'_> {
             });
         }
         let change = alternate.grants.changes_to_become(&base.grants, name).into_iter().next();
-        match change {
-            Some(Change { statement, .. }) if !is_locked(&alternate.status) => {
-                Err(EngineError::PerhapsUnrelated {
-                    what: format!(
-                        "there are users {base_name} and {name}, and {name} may not do just what {base_name} may (what differs first: \
-                     {statement}): they may belong to different people"
-                    ),
-                    remedy: format!(
-                        "If {name} is meant to be the second user of {base_name}, say so as an administrator of the database: ALTER \
-                     USER {name} ACCOUNT LOCK; the next attempt brings it in step and unlocks it. Otherwise rename one of them."
-                    ),
-                })
+        let difference = match change {
+            // A schema is somebody's, locked or not.
+            _ if alternate.owns > 0 => format!("{name} owns {} object(s)", alternate.owns),
+            Some(Change { statement, .. }) if !is_locked_on_purpose(&alternate.status) => {
+                format!("what differs first: {statement}")
             }
-            _ => Ok(()),
-        }
+            _ => return Ok(()),
+        };
+        Err(EngineError::PerhapsUnrelated {
+            what: format!(
+                "there are users {base_name} and {name}, and nothing shows that {name} was made to alternate with {base_name} \
+                 ({difference}): they may belong to different people"
+            ),
+            remedy: format!(
+                "If {name} is meant to be the second user of {base_name}, and owns nothing, say so as an administrator of the \
+                 database: ALTER USER {name} ACCOUNT LOCK; the next attempt brings it in step and unlocks it. Otherwise rename one \
+                 of them."
+            ),
+        })
     }
 
     async fn make(&mut self, base: &UserNow) -> Result<UserNow, EngineError> {
         let name = self.alternate.clone();
         let statement = format!(
             "CREATE USER {name} IDENTIFIED BY \"{}\" {} ACCOUNT LOCK",
-            unknown_password()?,
+            self.copy.password.expose(),
             base.attributes.clauses()
         );
         let remedy = self.administrator(&format!("GRANT CREATE USER TO {}", self.master));
@@ -148,11 +149,30 @@ impl Step<'_> {
     async fn grants_in_step(&mut self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
         let name = self.alternate.clone();
         let changes = alternate.grants.changes_to_become(&base.grants, &name);
+        let mut refusals = Vec::new();
         for Change { statement, right } in &changes {
-            let remedy = self.administrator(&right.needed(&self.master));
-            self.session.run_or(&format!("run {statement}"), statement, &remedy).await?;
-            self.copied.changes.push(statement.clone());
+            let needed = right.needed(&self.master);
+            match self.session.run_or(&format!("run {statement}"), statement, &needed).await {
+                Ok(()) => self.copied.changes.push(statement.clone()),
+                // All that is missing, at once.
+                Err(EngineError::PrivilegeMissing { doing, said, remedy }) => {
+                    refusals.push((doing, said, remedy))
+                }
+                Err(other) => return Err(other),
+            }
         }
+        if !refusals.is_empty() {
+            let join = |part: fn(&(String, String, String)) -> &str| {
+                refusals.iter().map(part).collect::<Vec<_>>().join("; ")
+            };
+            let remedy = self.administrator(&join(|(_, _, remedy)| remedy));
+            return Err(EngineError::PrivilegeMissing {
+                doing: join(|(doing, _, _)| doing),
+                said: join(|(_, said, _)| said),
+                remedy,
+            });
+        }
+        self.report(base);
         let mut default_roles = alternate.default_roles.clone();
         if !changes.is_empty() {
             let now = self.user(&name).await?.ok_or_else(|| unexpected("the user has gone"))?;
@@ -166,6 +186,24 @@ impl Step<'_> {
             self.alter(&format!("ALTER USER {name} {}", base.default_roles.clause())).await?;
         }
         Ok(())
+    }
+
+    /// What cannot be carried over, a person must know of.
+    fn report(&mut self, base: &UserNow) {
+        let (base_name, name) = (&self.base, &self.alternate);
+        if base.owns > 0 {
+            self.copied.notes.push(format!(
+                "{base_name} owns {} object(s), and {name} may use them only by grants: let the application log in as a user \
+                 that owns none.",
+                base.owns
+            ));
+        }
+        if !base.granted_otherwise.is_empty() {
+            self.copied.notes.push(format!(
+                "Not carried over, for GRANT cannot: {}. Give it to {name} as it was given to {base_name}.",
+                base.granted_otherwise.join(", ")
+            ));
+        }
     }
 
     /// The statements have run, and nothing has changed: somebody else has granted it.
@@ -224,15 +262,4 @@ impl Step<'_> {
     pub(crate) fn administrator(&self, what: &str) -> String {
         format!("As an administrator of the database: {what}.")
     }
-}
-
-/// A password that nobody will ever know, of every kind of character that a policy asks for; thirty at the most, for
-/// old servers.
-fn unknown_password() -> Result<String, EngineError> {
-    let mut bytes = [0; 12];
-    rand::fill(&mut bytes).map_err(|_| unexpected("the system gives no random numbers"))?;
-    Ok(bytes.iter().fold("aA1#_".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }

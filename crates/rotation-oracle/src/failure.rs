@@ -1,7 +1,7 @@
 //! Failures, told apart.
 
 use oracledb::{Error, ErrorKind};
-use rotation_database::{EngineError, Login, LoginError, TlsUse, mask};
+use rotation_database::{EngineError, Login, LoginError, mask};
 
 use crate::driver::Trouble;
 use crate::name::Name;
@@ -34,10 +34,6 @@ pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
     match error.kind() {
         ErrorKind::DbError(error) => refusal(error.code(), said, login),
         ErrorKind::InvalidServiceName(..) | ErrorKind::InvalidSid(..) => LoginError::NoSuchDatabase { said },
-        // What a listener without TLS answers is no TLS, or it hangs up.
-        _ if login.tls == TlsUse::Verified && is_no_tls(&words) => {
-            LoginError::TlsNotOffered { keeps_password: true }
-        }
         ErrorKind::ListenerRefusedConnection(_, _, _, number) => refusal(*number, said, login),
         _ => broken(error),
     }
@@ -58,10 +54,6 @@ fn tls(words: &str) -> Option<LoginError> {
     is_tls.iter().any(|part| words.contains(part)).then(|| LoginError::Tls { said: mask(words).into_owned() })
 }
 
-fn is_no_tls(words: &str) -> bool {
-    words.contains("received corrupt message") || words.contains("tls handshake eof")
-}
-
 /// A failure of the way to the server, at any time.
 fn broken(error: &Error) -> LoginError {
     let words = error.to_string();
@@ -80,7 +72,7 @@ fn broken(error: &Error) -> LoginError {
 pub(crate) fn panicked(words: &str) -> LoginError {
     if words.contains("not yet implemented") || words.contains("not implemented") {
         LoginError::ClientRejected {
-            said: "the server demands native network encryption".into(),
+            said: "the server demands native network encryption, or is no Oracle listener".into(),
             remedy: ENCRYPTION.into(),
         }
     } else {
@@ -141,13 +133,17 @@ pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineE
             return EngineError::Disconnected { doing, cause: LoginError::Network { said } };
         }
     };
-    let ErrorKind::DbError(error) = error.kind() else {
-        return EngineError::Disconnected { doing, cause: broken(error) };
+    let error = match error.kind() {
+        ErrorKind::DbError(error) => error,
+        ErrorKind::CallTimeoutExceeded => {
+            return EngineError::Busy { doing, said: "no answer for 10 s".into() };
+        }
+        _ => return EngineError::Disconnected { doing, cause: broken(error) },
     };
     let said = mask(error.message()).into_owned();
     match error.code() {
         // No privilege; not to be seen; no admin or grant option.
-        942 | 1031 | 1917 | 1924 | 1927 | 1929 | 1931 | 1932 | 1934 | 4042 | 41900 => {
+        942 | 1031 | 1720 | 1929 | 1932 | 4042 | 41900 => {
             EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() }
         }
         // A lock, DDL in the way.
@@ -157,6 +153,16 @@ pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineE
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the profile's \
                 PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * FROM dba_profiles)."
                 .into(),
+        },
+        // REVOKE of what somebody else has granted.
+        1927 => EngineError::NeedsDecision {
+            what: format!("somebody else than the master has granted it, in an attempt to {doing}: {said}"),
+            remedy: "Run it as whoever has granted it (column GRANTOR of dba_tab_privs), or as the object's owner.".into(),
+        },
+        // A local user in the root, a common user in a pluggable database.
+        65049 | 65050 | 65066 | 65094 | 65096 => EngineError::NeedsDecision {
+            what: format!("this is not the container of that user, in an attempt to {doing}: {said}"),
+            remedy: "Name the pluggable database's service in \"dbname\" (for a common user, the root's).".into(),
         },
         16000 | 1456 => EngineError::NeedsDecision {
             what: format!("the database takes no changes: {said}"),

@@ -78,6 +78,15 @@ impl Right {
         match self {
             Self::System(_) | Self::Role(_) => self.grant(by, true),
             Self::Object(OnObject { object, privilege, .. })
+            | Self::Column(OnObject { object, privilege, .. }, _)
+                if object.starts_with("\"SYS\".") || object.starts_with("DIRECTORY ") =>
+            {
+                format!(
+                    "as SYS: GRANT {privilege} ON {object} TO {by} WITH GRANT OPTION (on RDS: \
+                     rdsadmin.rdsadmin_util.grant_sys_object with p_grant_option => true)"
+                )
+            }
+            Self::Object(OnObject { object, privilege, .. })
             | Self::Column(OnObject { object, privilege, .. }, _) => {
                 format!(
                     "GRANT {privilege} ON {object} TO {by} WITH GRANT OPTION (or GRANT GRANT ANY OBJECT PRIVILEGE TO {by})"
@@ -98,6 +107,11 @@ impl Right {
 }
 
 impl Grants {
+    /// A row of the dictionary, which has one for each grantor: one option is enough.
+    pub(crate) fn add(&mut self, right: Right, may_pass_on: bool) {
+        *self.0.entry(right).or_insert(false) |= may_pass_on;
+    }
+
     /// The statements that make this `wanted`. What a revocation takes along is granted again.
     pub(crate) fn changes_to_become(&self, wanted: &Self, user: &Name) -> Vec<Change> {
         let mut has = self.0.clone();

@@ -8,6 +8,7 @@ mod grants;
 mod login;
 mod name;
 mod own_password;
+mod probe;
 mod session;
 mod user;
 mod wallet;

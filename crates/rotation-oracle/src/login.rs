@@ -1,12 +1,16 @@
 //! Logging in.
 
+use std::time::Duration;
+
 use oracledb::Config;
 use rotation_database::{Login, LoginError, TlsUse, dial};
+use tokio::time::timeout;
 
 use crate::descriptor::{By, descriptor};
 use crate::driver::{self, Trouble};
 use crate::failure;
 use crate::name::Name;
+use crate::probe;
 use crate::session::Session;
 use crate::wallet;
 
@@ -15,6 +19,30 @@ const APPLICATION: &str = "secrets-rotation";
 
 /// One attempt. The listener is asked for a service first and then for a SID: no password is sent before it knows one.
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
+    if login.tls != TlsUse::Verified {
+        return attempt(login).await;
+    }
+    match timeout(TLS_LOGIN, attempt(login)).await {
+        Ok(Ok(session)) => Ok(session),
+        Ok(Err(cause)) if !is_unclear(&cause) => Err(cause),
+        unclear => {
+            if probe::speaks_tns_in_clear(login.host, login.port).await {
+                return Err(LoginError::TlsNotOffered { keeps_password: true });
+            }
+            unclear.unwrap_or(Err(LoginError::Silent { seconds: TLS_LOGIN.as_secs() }))
+        }
+    }
+}
+
+/// How long a login over TLS may take; a listener without TLS may wait for ever.
+const TLS_LOGIN: Duration = Duration::from_secs(4);
+
+/// Whether a listener without TLS may be what has answered, or has not.
+fn is_unclear(cause: &LoginError) -> bool {
+    matches!(cause, LoginError::Network { .. } | LoginError::Tls { .. } | LoginError::Other { .. })
+}
+
+async fn attempt(login: &Login<'_>) -> Result<Session, LoginError> {
     match connect(login, By::Service).await {
         Err(Trouble::Error(error)) if failure::is_unknown_service(&error) => {
             match connect(login, By::Sid).await {

@@ -12,6 +12,7 @@ pub(crate) async fn change(
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     let (old, new) = (change.old.clone(), change.new.clone());
+    let was_rolling = is_rolling_over(session).await;
     let changed =
         session.call(move |connection| connection.change_password(old.expose(), new.expose())).await;
     match changed {
@@ -29,6 +30,11 @@ pub(crate) async fn change(
         Ok(()) => {}
     }
     Ok(match rollover(session).await {
+        Some(_) if was_rolling => Changed::NowBut(
+            "A gradual rollover was under way already: the password before this one works no longer, only the one from before \
+             the rollover. Rotate less often than PASSWORD_ROLLOVER_TIME."
+                .into(),
+        ),
         Some(limit) => Changed::NowBut(format!(
             "The old password goes on working for {limit} day(s): PASSWORD_ROLLOVER_TIME of the user's profile."
         )),
@@ -43,4 +49,11 @@ async fn rollover(session: &mut Session) -> Option<String> {
     let rows = session.rows("read the password limits", QUERY, &[]).await.ok()?;
     let limit = rows.into_iter().next()?.into_iter().next()??;
     limit.parse::<f64>().is_ok_and(|days| days > 0.0).then_some(limit)
+}
+
+/// Whether an earlier change of the password is still being rolled over.
+async fn is_rolling_over(session: &mut Session) -> bool {
+    let rows = session.rows("read the account's status", "SELECT account_status FROM user_users", &[]).await;
+    let status = rows.ok().and_then(|rows| rows.into_iter().next()?.into_iter().next()?);
+    status.is_some_and(|status| status.contains("IN ROLLOVER"))
 }

@@ -17,6 +17,10 @@ pub(crate) struct UserNow {
     pub(crate) quotas: BTreeMap<Name, String>,
     pub(crate) grants: Grants,
     pub(crate) default_roles: DefaultRoles,
+    /// How many objects are in its schema.
+    pub(crate) owns: u32,
+    /// What it was granted by other means than `GRANT`, one phrase each.
+    pub(crate) granted_otherwise: Vec<String>,
 }
 
 /// What `CREATE USER` and `ALTER USER` take.
@@ -52,11 +56,16 @@ pub(crate) fn is_locked(status: &str) -> bool {
     status.contains("LOCKED")
 }
 
+/// A user that an administrator has locked: anybody can bring about `LOCKED(TIMED)` with wrong passwords.
+pub(crate) fn is_locked_on_purpose(status: &str) -> bool {
+    status.split(" & ").any(|part| part == "LOCKED")
+}
+
 impl Step<'_> {
     /// A user, if it is there.
     pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserNow>, EngineError> {
-        const USER: &str = "SELECT account_status, profile, default_tablespace, temporary_tablespace, authentication_type \
-            FROM dba_users WHERE username = :1";
+        const USER: &str = "SELECT account_status, profile, default_tablespace, temporary_tablespace, authentication_type, \
+            oracle_maintained FROM dba_users WHERE username = :1";
         let rows = self.read(&format!("look for user {name}"), USER, name).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if text(row, 4)? != "PASSWORD" {
@@ -67,12 +76,27 @@ impl Step<'_> {
                 ),
             });
         }
+        if text(row, 5)? == "Y" {
+            return Err(EngineError::NeedsDecision {
+                what: format!("{name} is a user of Oracle's own"),
+                remedy: "Rotate it as a single user, or use one of your own.".into(),
+            });
+        }
         let attributes =
             Attributes { profile: known(row, 1)?, tablespace: known(row, 2)?, temporary: known(row, 3)? };
         let status = text(row, 0)?.to_owned();
         let quotas = self.quotas(name).await?;
-        let (grants, default_roles) = self.grants(name).await?;
-        Ok(Some(UserNow { status, attributes, quotas, grants, default_roles }))
+        let (grants, default_roles, granted_otherwise) = self.grants(name).await?;
+        let owns = self.owns(name).await?;
+        Ok(Some(UserNow { status, attributes, quotas, grants, default_roles, owns, granted_otherwise }))
+    }
+
+    /// How many objects are in a schema. The owner may do all with them, and no view of grants shows it.
+    async fn owns(&mut self, name: &Name) -> Result<u32, EngineError> {
+        const OBJECTS: &str = "SELECT TO_CHAR(COUNT(*)) FROM dba_objects WHERE owner = :1";
+        let rows = self.read(&format!("count the objects of {name}"), OBJECTS, name).await?;
+        let row = rows.first().ok_or_else(|| unexpected("no count"))?;
+        text(row, 0)?.parse().map_err(|_| unexpected("a count is no number"))
     }
 
     async fn quotas(&mut self, name: &Name) -> Result<BTreeMap<Name, String>, EngineError> {
@@ -82,12 +106,12 @@ impl Step<'_> {
         rows.iter().map(|row| Ok((known(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
 
-    async fn grants(&mut self, name: &Name) -> Result<(Grants, DefaultRoles), EngineError> {
+    async fn grants(&mut self, name: &Name) -> Result<(Grants, DefaultRoles, Vec<String>), EngineError> {
         let doing = format!("read the privileges of {name}");
         let mut grants = Grants::default();
         const SYSTEM: &str = "SELECT privilege, admin_option FROM dba_sys_privs WHERE grantee = :1";
         for row in self.read(&doing, SYSTEM, name).await? {
-            grants.0.insert(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
+            grants.add(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
         }
         const ROLES: &str =
             "SELECT granted_role, admin_option, default_role FROM dba_role_privs WHERE grantee = :1";
@@ -97,21 +121,37 @@ impl Step<'_> {
             if is_yes(&row, 2)? {
                 default_roles.insert(role.clone());
             }
-            grants.0.insert(Right::Role(role), is_yes(&row, 1)?);
+            grants.add(Right::Role(role), is_yes(&row, 1)?);
         }
         const OBJECTS: &str = "SELECT owner, table_name, privilege, grantable, hierarchy, type FROM dba_tab_privs WHERE grantee = :1";
+        let mut otherwise = Vec::new();
         for row in self.read(&doing, OBJECTS, name).await? {
+            let kind = text(&row, 5)?;
+            if NOT_BY_GRANT.contains(&kind) {
+                otherwise.push(format!(
+                    "{} on {} {}.{}",
+                    text(&row, 2)?,
+                    kind.to_lowercase(),
+                    text(&row, 0)?,
+                    text(&row, 1)?
+                ));
+                continue;
+            }
+            // What is in the recycle bin cannot be granted.
+            if text(&row, 1)?.starts_with("BIN$") {
+                continue;
+            }
             let object = object(&known(&row, 0)?, &known(&row, 1)?, text(&row, 5)?);
             let on = OnObject { object, privilege: words(&row, 2)?, hierarchy: is_yes(&row, 4)? };
-            grants.0.insert(Right::Object(on), is_yes(&row, 3)?);
+            grants.add(Right::Object(on), is_yes(&row, 3)?);
         }
         const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable FROM dba_col_privs WHERE grantee = :1";
         for row in self.read(&doing, COLUMNS, name).await? {
             let object = object(&known(&row, 0)?, &known(&row, 1)?, "TABLE");
             let on = OnObject { object, privilege: words(&row, 3)?, hierarchy: false };
-            grants.0.insert(Right::Column(on, known(&row, 2)?), is_yes(&row, 4)?);
+            grants.add(Right::Column(on, known(&row, 2)?), is_yes(&row, 4)?);
         }
-        Ok((grants, DefaultRoles(default_roles)))
+        Ok((grants, DefaultRoles(default_roles), otherwise))
     }
 
     async fn read(&mut self, doing: &str, query: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
@@ -119,6 +159,10 @@ impl Step<'_> {
         self.session.rows_or(doing, query, &[name.as_str()], &remedy).await
     }
 }
+
+/// Kinds of objects whose privileges are given by packages (`DBMS_AQADM`, `DBMS_RESOURCE_MANAGER_PRIVS`,
+/// `DBMS_RULE_ADM`).
+const NOT_BY_GRANT: [&str; 4] = ["QUEUE", "CONSUMER GROUP", "RULE SET", "EVALUATION CONTEXT"];
 
 /// As it stands behind `ON`. Some kinds of objects have a word in front, and those that belong to nobody have no owner.
 fn object(owner: &Name, name: &Name, kind: &str) -> String {

@@ -39,6 +39,8 @@ def arguments():
     parser.add_argument("--version", choices=FIELD_VERSIONS, default="19c")
     parser.add_argument("--encryption", choices=["accepted", "required"], default="accepted",
                         help="native network encryption")
+    parser.add_argument("--on-hello", choices=["refuse", "reset", "wait"], default="refuse",
+                        help="what it does with a client that begins with TLS where there is none")
     return parser.parse_args()
 
 
@@ -176,6 +178,14 @@ class Database(Server):
             if self._ssl_context is not None:
                 client = self._ssl_context.wrap_socket(client, server_side=True)
             elif client.recv(1, socket.MSG_PEEK) == b"\x16":
+                # A hello of TLS: some answer, some hang up, some wait for the rest of what they take for a long packet.
+                if self.on_hello == "wait":
+                    while client.recv(1_000_000):
+                        pass
+                    return
+                if self.on_hello == "reset":
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                    return
                 stream = PacketStream(client)
                 raise Refused(12599)
             stream = PacketStream(client)
@@ -211,7 +221,7 @@ def main() -> None:
         context.load_cert_chain(chosen.certificate, chosen.key)
     server = Database("", chosen.port, backend_factory=lambda: Backend(model, log), ssl_context=context,
                       field_version=FIELD_VERSIONS[chosen.version])
-    server.log = log
+    server.log, server.on_hello = log, chosen.on_hello
     # Whoever has started it holds its standard input: when that is gone, so is this.
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     server.serve_forever()

@@ -15,7 +15,9 @@ from sqlglot import exp
 from model import CATALOG, Model, fault
 
 VIEWS = {
-    "DBA_USERS": "username, account_status, profile, default_tablespace, temporary_tablespace, authentication_type",
+    "DBA_USERS": "username, account_status, profile, default_tablespace, temporary_tablespace, authentication_type, oracle_maintained",
+    "DBA_OBJECTS": "owner, object_name",
+    "USER_USERS": "username, account_status",
     "DBA_SYS_PRIVS": "grantee, privilege, admin_option",
     "DBA_ROLE_PRIVS": "grantee, granted_role, admin_option, default_role",
     "DBA_TAB_PRIVS": "grantee, owner, table_name, grantor, privilege, grantable, hierarchy, type",
@@ -81,7 +83,11 @@ def yes(is_so: bool) -> str:
 def rows(model: Model, me: str, view: str):
     if view == "DBA_USERS":
         for one in model.users.values():
-            yield one.name, one.status, one.profile, one.tablespace, one.temporary, "PASSWORD"
+            yield one.name, one.status, one.profile, one.tablespace, one.temporary, "PASSWORD", "Y" if one.name in ("SYS", "SYSTEM") else "N"
+    elif view == "DBA_OBJECTS":
+        yield from model.objects
+    elif view == "USER_USERS":
+        yield me, model.users[me].status
     elif view == "DBA_TS_QUOTAS":
         for user in model.users.values():
             yield from ((name, user.name, amount, "NO") for name, amount in user.quotas.items())

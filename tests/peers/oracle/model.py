@@ -45,6 +45,7 @@ class User:
     @property
     def status(self) -> str:
         parts = ["EXPIRED"] if self.is_expired else []
+        parts += ["IN ROLLOVER"] if self.rolled and not self.is_locked else []
         parts += ["LOCKED"] if self.is_locked else ["LOCKED(TIMED)"] if self.is_locked_by_failures else []
         return " & ".join(parts) or "OPEN"
 
@@ -101,6 +102,9 @@ class Model:
         groups = self.groups(name)
         if DBA in groups or owner == name and kind == "object":
             return True
+        if kind == "object" and owner == "SYS":
+            # Whatever it may do with others' objects.
+            return any(one.option and one.grantee in groups and (one.kind, one.privilege, one.owner, one.object) == (kind, privilege, owner, object) for one in self.grants)
         anything = {"system": "GRANT ANY PRIVILEGE", "role": "GRANT ANY ROLE", "object": "GRANT ANY OBJECT PRIVILEGE"}[kind]
         if self.has(name, anything):
             return True
@@ -123,8 +127,11 @@ class Model:
         if len(password.encode()) > 1024 or '"' in password:
             raise fault(988, "missing or invalid password(s)")
         function = self.limit(user, "PASSWORD_VERIFY_FUNCTION")
-        if function != "NULL" and (len(password) < 12 or not any(one.isdigit() for one in password)):
-            raise fault(28003, "password verification for the specified password failed: ORA-20001: Password length less than 12")
+        if function != "NULL":
+            # As ora12c_strong_verify_function: two of each kind.
+            kinds = [str.isupper, str.islower, str.isdigit, lambda one: not one.isalnum()]
+            if len(password) < 9 or any(sum(kind(one) for one in password) < 2 for kind in kinds):
+                raise fault(28003, "password verification for the specified password failed: ORA-20001: password must contain 2 or more of each kind")
         reuse = self.limit(user, "PASSWORD_REUSE_MAX")
         if reuse != "UNLIMITED" and password in user.history[-int(reuse):]:
             raise fault(28007, "the password cannot be reused")

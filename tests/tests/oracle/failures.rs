@@ -65,12 +65,26 @@ async fn a_password_that_the_profile_refuses() {
             let scene = Scene::new(&target).await?;
             let (user, profile) = (quoted(&scene.user), quoted(&format!("{}_profile", scene.user)));
             let mut admin = target.admin().await?;
-            let limit = "PASSWORD_VERIFY_FUNCTION ora12c_verify_function";
+            let limit = "PASSWORD_VERIFY_FUNCTION ora12c_strong_verify_function";
             sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT {limit}")).await?;
             sql(&mut admin, &format!("ALTER USER {user} PROFILE {profile}")).await?;
             let function = scene.program(strategy).env("PASSWORD_LENGTH", "8").into();
             let error = scene.expect(&function, "PasswordRejected", "PASSWORD_VERIFY_FUNCTION").await?;
             assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
+            scene.log_in().await?;
+            // The rotation's own password passes, also where the second user is made.
+            let scene = Scene::new(&target).await?;
+            sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user))).await?;
+            let long = scene.program(strategy).env("EXCLUDE_CHARACTERS", "\"").into();
+            let mut attempts = 0;
+            // Two of each kind are likely, not certain.
+            while let Err(error) = scene.rotate(&long).await {
+                attempts += 1;
+                ensure!(attempts < 5 && error.to_string().starts_with("PasswordRejected"), "{error}");
+                let token = scene.version("AWSPENDING")?.unwrap_or_default();
+                let remove = json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+                scene.service.perform("UpdateSecretVersionStage", &remove)?;
+            }
             scene.log_in().await?;
         }
         Ok(())
@@ -139,6 +153,13 @@ async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
         if target.log().is_none() {
             println!("skipped: that server cannot be set up here");
             return Ok(());
+        }
+        // However a listener takes a hello of TLS, it speaks in clear when it is asked in clear.
+        for on_hello in ["reset", "wait"] {
+            let plain = Peer::start(None, &["--on-hello", on_hello]).await?;
+            let scene = Scene::new(&plain.target).await?;
+            scene.change(&json!({"ssl": null}))?;
+            scene.expect(&scene.function("single-user"), "TlsNotOffered", "TLS_MODE=prefer").await?;
         }
         let plain = Peer::start(None, &[]).await?;
         let scene = Scene::new(&plain.target).await?;

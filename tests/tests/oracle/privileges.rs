@@ -29,6 +29,7 @@ const GRANTS: &[(&str, &str)] = &[
     ("GRANT INSERT ON {o}.present TO {u}", "REVOKE INSERT ON {o}.present FROM {u}"),
     ("GRANT DELETE ON {o}.present TO {u} WITH GRANT OPTION", "REVOKE DELETE ON {o}.present FROM {u}"),
     ("GRANT UPDATE (a) ON {o}.present TO {u}", "REVOKE UPDATE ON {o}.present FROM {u}"),
+    ("GRANT READ ON DIRECTORY \"the dumps\" TO {m} WITH GRANT OPTION", "GRANT CREATE SESSION TO {m}"),
     ("GRANT READ ON DIRECTORY \"the dumps\" TO {u}", "REVOKE READ ON DIRECTORY \"the dumps\" FROM {u}"),
     ("GRANT CREATE TABLE TO {u}", "REVOKE CREATE TABLE FROM {u}"),
     ("GRANT CREATE VIEW TO {u} WITH ADMIN OPTION", "REVOKE CREATE VIEW FROM {u}"),
@@ -73,14 +74,17 @@ async fn every_privilege_follows_and_goes() {
                 scene.rotate(&function).await?;
             }
             let owner = format!("\"{} DATA\"", scene.user.to_uppercase());
-            let filled = |text: &str| text.replace("{u}", &quoted(&scene.user)).replace("{o}", &owner);
+            let filled = |text: &str| {
+                let text = text.replace("{u}", &quoted(&scene.user)).replace("{o}", &owner);
+                text.replace("{m}", &quoted(&scene.master))
+            };
             let mut admin = target.admin().await?;
             for (grant, _) in GRANTS {
                 sql(&mut admin, &filled(grant)).await?;
             }
             scene.rotate(&function).await?;
             let wanted = all_of(&scene, &scene.user).await?;
-            assert!(wanted.len() >= GRANTS.len(), "{wanted:#?}");
+            assert!(wanted.len() + 2 >= GRANTS.len(), "{wanted:#?}");
             assert_eq!(all_of(&scene, &scene.alternate()).await?, wanted);
             for (_, revoke) in GRANTS.iter().rev() {
                 sql(&mut admin, &filled(revoke)).await?;
@@ -174,7 +178,21 @@ async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
         let function = scene.function("master-user");
         scene.expect(&function, "NeedsDecision", &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
         target.log_in(&scene.alternate(), &password, SERVICE).await?;
+        // Wrong passwords of anybody lock it as well: that is no consent.
+        let profile = quoted(&format!("{}_profile", scene.user));
+        sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT FAILED_LOGIN_ATTEMPTS 1")).await?;
+        sql(&mut admin, &format!("ALTER USER {clone} PROFILE {profile}")).await?;
+        ensure!(target.log_in(&scene.alternate(), "wrong", SERVICE).await.is_err());
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        let failed = scene.attempt(&function, &token, 1).await.failed;
+        ensure!(failed.as_ref().is_some_and(|error| error.error_type == "NeedsDecision"), "{failed:?}");
+        // Nor is a lock on somebody's schema.
         sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
+        sql(&mut admin, &format!("CREATE TABLE {clone}.precious (a NUMBER)")).await?;
+        let failed = scene.attempt(&function, &token, 1).await.failed;
+        ensure!(failed.as_ref().is_some_and(|error| error.message.contains("owns 1 object")), "{failed:?}");
+        sql(&mut admin, &format!("DROP USER {clone} CASCADE")).await?;
+        sql(&mut admin, &format!("CREATE USER {clone} IDENTIFIED BY \"{password}\" ACCOUNT LOCK")).await?;
         let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
         assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
         scene.log_in().await?;
