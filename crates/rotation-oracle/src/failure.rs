@@ -70,6 +70,11 @@ fn broken(error: &Error) -> LoginError {
 
 /// A login in which the driver has panicked: it knows no better answer to some servers.
 pub(crate) fn panicked(words: &str) -> LoginError {
+    if words.contains("InvalidDnsName") {
+        return LoginError::TlsWrongName {
+            said: "no certificate can be for a name like the one in \"host\"".into(),
+        };
+    }
     if words.contains("not yet implemented") || words.contains("not implemented") {
         LoginError::ClientRejected {
             said: "the server demands native network encryption, or is no Oracle listener".into(),
@@ -180,5 +185,25 @@ pub(crate) fn number_of(trouble: &Trouble) -> Option<usize> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the driver's own panics read.
+    #[test]
+    fn panics_of_the_driver_are_told_apart() {
+        let demanded = panicked("not yet implemented");
+        assert!(
+            matches!(&demanded, LoginError::ClientRejected { remedy, .. } if remedy.contains("ENCRYPTION_SERVER"))
+        );
+        let verifier = panicked("called `Option::unwrap()` on a `None` value");
+        assert!(
+            matches!(&verifier, LoginError::ClientRejected { remedy, .. } if remedy.contains("12C verifier"))
+        );
+        let name = panicked("called `Result::unwrap()` on an `Err` value: InvalidDnsNameError");
+        assert!(matches!(name, LoginError::TlsWrongName { .. }));
     }
 }

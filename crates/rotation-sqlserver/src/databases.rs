@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rotation_database::EngineError;
+use tiberius::error::Error;
 use tokio::time::sleep;
 
 use crate::alternate::Step;
+use crate::failure::{NO_SUCH_DATABASE, failure};
 use crate::quote::{binary, identifier};
 use crate::session::{column, flag, text, unexpected};
 use crate::users::{UserNow, user};
@@ -104,8 +106,24 @@ impl Step<'_> {
             )
         };
         let query = databases.iter().map(select).collect::<Vec<_>>().join("; ");
-        let name = self.copy.alternate;
-        let results = self.session.results("look for the users in every database", &query, &[name]).await?;
+        let parameters = [self.copy.alternate];
+        let failed = |error: &Error| failure(error, "look for the users in every database", "");
+        let results = match self.session.try_results(&query, &parameters).await {
+            Ok(results) => results,
+            // One of them has gone since: then one by one, and without it.
+            Err(Error::Server(error)) if error.code() == NO_SUCH_DATABASE => {
+                let mut results = Vec::new();
+                for database in databases {
+                    results.push(match self.session.try_results(&select(database), &parameters).await {
+                        Ok(rows) => rows.into_iter().next().unwrap_or_default(),
+                        Err(Error::Server(error)) if error.code() == NO_SUCH_DATABASE => Vec::new(),
+                        Err(error) => return Err(failed(&error)),
+                    });
+                }
+                results
+            }
+            Err(error) => return Err(failed(&error)),
+        };
         if results.len() != databases.len() {
             return Err(unexpected("not every database has answered"));
         }

@@ -8,6 +8,9 @@ use crate::login::broken;
 /// "Password validation failed. The password cannot be used at this time": it is in the password history.
 pub(crate) const USED_BEFORE: u32 = 15115;
 
+/// "Database … does not exist".
+pub(crate) const NO_SUCH_DATABASE: u32 = 911;
+
 /// Tells the failures of a statement apart by the server's [error number][errors]. `remedy` is what an administrator
 /// does when a privilege is missing.
 ///

@@ -64,11 +64,19 @@ impl Session {
         queries: &str,
         parameters: &[&str],
     ) -> Result<Vec<Vec<Row>>, EngineError> {
+        // Everybody may ask; who may see the answer is asked before.
+        self.try_results(queries, parameters).await.map_err(|error| failure(&error, doing, SEE_THE_CATALOG))
+    }
+
+    /// Reads the rows of several queries and leaves a failure to the caller.
+    pub(crate) async fn try_results(
+        &mut self,
+        queries: &str,
+        parameters: &[&str],
+    ) -> tiberius::Result<Vec<Vec<Row>>> {
         let parameters: Vec<&dyn ToSql> =
             parameters.iter().map(|parameter| parameter as &dyn ToSql).collect();
-        let results = async { self.client.query(queries, &parameters).await?.into_results().await };
-        // Everybody may ask; who may see the answer is asked before.
-        results.await.map_err(|error| failure(&error, doing, SEE_THE_CATALOG))
+        self.client.query(queries, &parameters).await?.into_results().await
     }
 
     pub(crate) async fn close(self) {

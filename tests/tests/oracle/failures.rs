@@ -146,6 +146,55 @@ async fn a_server_that_demands_its_own_encryption_is_told_what_to_change() {
     .await;
 }
 
+/// A certificate can be for no such name, and the driver panics on it.
+#[tokio::test]
+async fn a_host_that_no_certificate_can_be_for_is_named() {
+    on_each(|target| async move {
+        if target.authority.is_none() {
+            println!("skipped: TLS is not used there");
+            return Ok(());
+        }
+        let scene = Scene::new(&target).await?;
+        // Resolves nowhere, or is refused: either is the host's fault, and neither a dead function.
+        scene.change(&json!({"host": "db_with_underscore%lo"}))?;
+        let error = scene.failure(&scene.function("single-user")).await?;
+        ensure!(["HostNameNotFound", "TlsWrongName"].contains(&&*error.error_type), "{}", error.message);
+        Ok(())
+    })
+    .await;
+}
+
+/// What the engine cannot hold is refused before it is stored.
+#[tokio::test]
+async fn a_password_that_oracle_cannot_hold_is_not_stored() {
+    on_each(|target| async move {
+        for (setting, value) in [("PASSWORD_LENGTH", "31"), ("EXCLUDE_CHARACTERS", "abc")] {
+            let scene = Scene::new(&target).await?;
+            let program = scene.program("single-user").env(setting, value);
+            // Of nothing but punctuation, thirty characters hold a quote two times in three.
+            let function = program
+                .env("EXCLUDE_LOWERCASE", "true")
+                .env("EXCLUDE_UPPERCASE", "true")
+                .env("EXCLUDE_NUMBERS", "true")
+                .into();
+            for _ in 0..20 {
+                let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+                let failed = scene.attempt(&function, &token, 1).await.failed;
+                match failed {
+                    Some(error) => {
+                        ensure!(error.error_type == "PasswordUnusable", "{}", error.message);
+                        ensure!(scene.value("AWSPENDING").is_err(), "it was stored");
+                        break;
+                    }
+                    None => ensure!(setting != "PASSWORD_LENGTH", "31 bytes were taken"),
+                }
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// The RDS default: no TLS. A user's own password travels encrypted all the same; a master's statement does not.
 #[tokio::test]
 async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {

@@ -1,7 +1,7 @@
 //! What the base user may do, the alternate user may do after the next rotation, and no more.
 
 use anyhow::{Result, ensure};
-use rotation_tests::oracle::{SERVICE, Scene, on_each, quoted, rows, sql};
+use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, rows, sql};
 use serde_json::json;
 
 /// Everything that the dictionary says of a user, without its name.
@@ -139,6 +139,11 @@ async fn a_database_may_be_named_by_its_sid() {
             target.log_in(&text("username"), &text("password"), SERVICE).await?;
         }
         assert_eq!(scene.failed_logins()?, 0);
+        // Without TLS as well.
+        let plain = Peer::start(None, &[]).await?;
+        let scene = Scene::new(&plain.target).await?;
+        scene.change(&json!({"dbname": "FREE"}))?;
+        scene.rotate(&scene.function("single-user")).await?;
         Ok(())
     })
     .await;
