@@ -2,7 +2,7 @@
 
     python tests/peers/oracle PORT LOG [--certificate FILE --key FILE] …
 
-The protocol is that of seerdb (https://pypi.org/project/seerdb/), whose server is an implementation of its own.
+The protocol is that of the package seerdb, whose server is an implementation of its own.
 """
 
 import argparse
