@@ -2,6 +2,11 @@
 
 use crate::login_error::LoginError;
 
+/// What an administrator of the database does, as a remedy.
+pub fn administrator(what: &str) -> String {
+    format!("As an administrator of the database: {what}.")
+}
+
 /// One operation that failed. No variant holds a statement with a password or a verifier in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -24,7 +24,7 @@ mod wire;
 
 pub use document::Ssl;
 pub use engine::{Changed, Copied, Engine, Login, PasswordChange, TlsUse, UserCopy};
-pub use engine_error::EngineError;
+pub use engine_error::{EngineError, administrator};
 pub use error::{Error, Place, Tried, Whose};
 pub use login_error::LoginError;
 pub use rotation::{Password, mask};
@@ -35,6 +35,9 @@ pub use settings::{Settings, StrategyKind};
 pub use strategy::UserPair;
 pub use tls::{Authorities, TlsMode};
 pub use wire::{Verdict, Watch, Wire, dial};
+
+/// By what name a session shows itself to the server, so that an administrator knows who is there.
+pub const APPLICATION: &str = "secrets-rotation";
 
 /// Runs an engine as a Lambda function: the whole of a `main`.
 pub fn run<E: Engine>(engine: E) -> std::process::ExitCode {

@@ -16,9 +16,9 @@ use crate::service::{CURRENT, PENDING, PREVIOUS, Service};
 use crate::trigger::{Attempt, rotate_secret};
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
+const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 /// Behind the name of the secret's file: the previous version, whose user goes on working.
 const PREVIOUS_FILE: &str = ".previous";
-const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 
 pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     let secret_file = absolute(&args.secret)?;

@@ -3,7 +3,7 @@
 //! These servers have no transaction around users. A new account is locked until all is in place, and the password
 //! comes last, so that a rotation that dies half-way leaves an account that cannot log in.
 
-use rotation_database::{Copied, EngineError, UserCopy};
+use rotation_database::{Copied, EngineError, UserCopy, administrator};
 
 use crate::account::Account;
 use crate::failure::number::USED_BEFORE;
@@ -220,9 +220,6 @@ impl Step<'_> {
 
     /// What an administrator runs for the master.
     pub(crate) fn administrator(&self, grant: &str, with: &str) -> String {
-        format!(
-            "As an administrator of the database: {grant} {}@'HOST'{with}.",
-            self.literals.quote(self.copy.master)
-        )
+        administrator(&format!("{grant} {}@'HOST'{with}", self.literals.quote(self.copy.master)))
     }
 }

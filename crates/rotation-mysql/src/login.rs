@@ -1,6 +1,6 @@
 //! Logging in.
 
-use rotation_database::{Login, LoginError, TlsUse, Wire, dial, mask};
+use rotation_database::{Login, LoginError, TlsUse, Wire, administrator, dial, mask};
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 
@@ -79,7 +79,6 @@ fn failure(error: &sqlx::Error, login: &Login<'_>) -> LoginError {
 fn refusal(error: &MySqlDatabaseError, login: &Login<'_>) -> LoginError {
     let said = mask(error.message()).into_owned();
     let user = Literals::BackslashEscapes.quote(login.user);
-    let administrator = |what: &str| format!("As an administrator of the database: {what}.");
     match error.number() {
         1045 => LoginError::Refused { said },
         // The account has a plugin that takes no password (unix_socket, auth_socket).

@@ -7,7 +7,7 @@
 //!
 //! All of it, with the password, is one transaction: a rotation that dies leaves the role as it was.
 
-use rotation_database::{Copied, EngineError, UserCopy, UserPair};
+use rotation_database::{Copied, EngineError, UserCopy, UserPair, administrator};
 use sqlx::Row;
 
 use crate::attributes::{self, Attributes};
@@ -172,7 +172,7 @@ impl Step<'_> {
                     _ => String::new(),
                 };
                 let statement = format!("REVOKE {} FROM {}{by}", identifier(&role), identifier(alternate));
-                let remedy = format!("As an administrator of the database: {statement}.");
+                let remedy = administrator(&statement);
                 let doing = format!("take role {role} from {alternate}, which {base} does not have");
                 self.session.run_or(&doing, &statement, &remedy).await?;
                 self.copied.changes.push(format!("no longer a member of {role}"));

@@ -1,15 +1,12 @@
 //! Logging in.
 
-use rotation_database::{Login, LoginError, TlsUse, Wire, dial, mask};
+use rotation_database::{APPLICATION, Login, LoginError, TlsUse, Wire, dial, mask};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
 
 use crate::quote::identifier;
 use crate::session::{Origin, Session};
 use crate::watch::LoginWatch;
-
-/// What the server shows as `application_name`, so that an administrator knows who is there.
-const APPLICATION: &str = "secrets-rotation";
 
 /// One attempt.
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {

@@ -4,7 +4,7 @@
 //! dies half-way leaves a user that nobody can log in as.
 
 use aws_lc_rs::rand;
-use rotation_database::{Copied, EngineError, UserCopy};
+use rotation_database::{Copied, EngineError, UserCopy, administrator};
 use tiberius::error::Error;
 
 use crate::failure::{USED_BEFORE, failure};
@@ -129,10 +129,7 @@ impl Step<'_> {
             None => None,
         };
         if let Some(alternate) = alternate {
-            self.attributes_in_step(scope, &base, &alternate).await?;
-            let ids = Ids { base: base.id, alternate: alternate.id };
-            self.rights_in_step(scope, ids, &alternate.name).await?;
-            self.report_ownership(scope, &base, &alternate).await?;
+            self.user_in_step(scope, &base, &alternate).await?;
         }
         let statement = format!(
             "ALTER USER {} WITH PASSWORD = {}",
@@ -153,7 +150,7 @@ impl Step<'_> {
         Err(EngineError::PrivilegeMissing {
             doing: format!("see all that {} may do", self.copy.base),
             said: format!("{} lacks VIEW DEFINITION", self.copy.master),
-            remedy: self.administrator(grant),
+            remedy: administrator(grant),
         })
     }
 
@@ -238,7 +235,7 @@ impl Step<'_> {
         if self.copy.is_alternates_turn() && base.is_disabled {
             return Err(EngineError::NeedsDecision {
                 what: format!("{} is disabled, so {} gets no password", base.name, turn.name),
-                remedy: self.administrator(&format!(
+                remedy: administrator(&format!(
                     "ALTER LOGIN {} ENABLE, or stop rotating the secret",
                     identifier(&base.name)
                 )),
@@ -275,7 +272,7 @@ impl Step<'_> {
     }
 
     fn alter_any_login(&self) -> String {
-        self.administrator(&format!(
+        administrator(&format!(
             "USE [master]; GRANT ALTER ANY LOGIN TO {} (a login in sysadmin, or with CONTROL SERVER, can be changed only by a \
              master that is in sysadmin)",
             identifier(self.copy.master)
@@ -287,20 +284,15 @@ impl Step<'_> {
         let master = identifier(self.copy.master);
         if scope == Scope::Database("msdb") {
             // Its owner is as good as sysadmin.
-            return self.administrator(&format!(
+            return administrator(&format!(
                 "USE [msdb]; CREATE USER {master} FOR LOGIN {master} (if it has none there); GRANT ALTER ANY USER, ALTER ANY \
                  ROLE TO {master}; and GRANT what the user has WITH GRANT OPTION TO {master}"
             ));
         }
-        self.administrator(&format!(
+        administrator(&format!(
             "{}CREATE USER {master} FOR LOGIN {master} (if it has none there); ALTER ROLE db_owner ADD MEMBER {master}",
             scope.enter()
         ))
-    }
-
-    /// What an administrator runs for the master.
-    pub(crate) fn administrator(&self, what: &str) -> String {
-        format!("As an administrator of the database: {what}.")
     }
 }
 

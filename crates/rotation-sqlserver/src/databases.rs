@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, administrator};
 use tiberius::error::Error;
 use tokio::time::sleep;
 
@@ -150,7 +150,7 @@ impl Step<'_> {
         EngineError::PrivilegeMissing {
             doing: format!("look for users of {} in {}", self.copy.base, databases.join(", ")),
             said: format!("{} may not enter", self.copy.master),
-            remedy: self.administrator(&format!(
+            remedy: administrator(&format!(
                 "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each of them: USE {}; CREATE USER {master} FOR LOGIN {master}",
                 databases.first().map(|name| identifier(name)).unwrap_or_default()
             )),
@@ -165,7 +165,7 @@ impl Step<'_> {
                 databases.join(", "),
                 self.copy.alternate
             ),
-            remedy: self.administrator("ALTER DATABASE … SET ONLINE, or drop or detach what nobody needs"),
+            remedy: administrator("ALTER DATABASE … SET ONLINE, or drop or detach what nobody needs"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use rotation_database::{Login, LoginError, TlsUse, dial, mask};
+use rotation_database::{APPLICATION, Login, LoginError, TlsUse, administrator, dial, mask};
 use tiberius::error::{Error, TokenError};
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
@@ -11,9 +11,6 @@ use tokio_util::compat::TokioAsyncWriteCompatExt;
 use crate::prelogin::{Answer, Listening};
 use crate::quote::identifier;
 use crate::session::Session;
-
-/// What the server shows as `program_name`, so that an administrator knows who is there.
-const APPLICATION: &str = "secrets-rotation";
 
 /// How long one answer may take; the strategies have their own time-outs for logins.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -126,9 +123,8 @@ fn certificate(text: &str) -> LoginError {
 fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
     let said = mask(error.message()).into_owned();
     let user = identifier(login.user);
-    let administrator = |what: String| format!("As an administrator of the database: {what}.");
     let new_password = || {
-        administrator(format!(
+        administrator(&format!(
             "ALTER LOGIN {user} WITH PASSWORD = 'a password you know' (this function cannot change it, for it cannot log in), and store it in \
              the secret. So that it does not come again: CHECK_EXPIRATION = OFF, for what is rotated need not expire"
         ))
@@ -137,14 +133,14 @@ fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
         18456 => LoginError::Refused { said },
         18486 | 15113 => LoginError::Locked {
             said,
-            remedy: administrator(format!(
+            remedy: administrator(&format!(
                 "ALTER LOGIN {user} WITH PASSWORD = 'the password of the secret' UNLOCK, and find out who tries wrong passwords \
                  (the server's error log names their addresses)"
             )),
         },
         18487 | 18488 => LoginError::Expired { said, remedy: new_password() },
         18470 => {
-            LoginError::NotPermitted { said, remedy: administrator(format!("ALTER LOGIN {user} ENABLE")) }
+            LoginError::NotPermitted { said, remedy: administrator(&format!("ALTER LOGIN {user} ENABLE")) }
         }
         // The server takes Windows logins only, or this is one.
         18450 | 18452 => LoginError::Unsupported { said },
@@ -159,7 +155,7 @@ fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
         },
         916 | 4064 => LoginError::DatabaseDenied {
             said,
-            remedy: administrator(format!(
+            remedy: administrator(&format!(
                 "ALTER LOGIN {user} WITH DEFAULT_DATABASE = a database that it may enter. Or name one in \"dbname\""
             )),
         },
@@ -173,7 +169,7 @@ fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
         },
         40615 => LoginError::ClientRejected {
             said,
-            remedy: administrator("let the function's address through the server's firewall".into()),
+            remedy: administrator("let the function's address through the server's firewall"),
         },
         10928 | 10929 | 17809 => LoginError::TooManyConnections { said },
         // Starting, stopping, paused, upgrading, in single-user mode, failing over.

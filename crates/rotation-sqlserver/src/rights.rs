@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, administrator};
 
 use crate::alternate::Step;
 use crate::permission_rows;
@@ -58,7 +58,7 @@ impl Step<'_> {
             }
             for Change { statement, right } in changes {
                 let remedy = match scope {
-                    Scope::Server => self.administrator(&format!(
+                    Scope::Server => administrator(&format!(
                         "USE [master]; GRANT {right} TO {} WITH GRANT OPTION",
                         identifier(self.copy.master)
                     )),
@@ -95,12 +95,12 @@ impl Step<'_> {
                 format!("ALTER {} {} {change} MEMBER {}", scope.role(), identifier(role), identifier(name));
             let remedy = match scope {
                 // Who is in a fixed server role may add others.
-                Scope::Server if *is_fixed => self.administrator(&format!(
+                Scope::Server if *is_fixed => administrator(&format!(
                     "ALTER SERVER ROLE {} ADD MEMBER {}",
                     identifier(role),
                     identifier(self.copy.master)
                 )),
-                Scope::Server => self.administrator(&format!(
+                Scope::Server => administrator(&format!(
                     "USE [master]; GRANT ALTER ON SERVER ROLE::{} TO {}",
                     identifier(role),
                     identifier(self.copy.master)

@@ -1,6 +1,6 @@
 //! The alternate user in one database.
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, administrator};
 use tiberius::Row;
 
 use crate::alternate::Step;
@@ -59,14 +59,24 @@ impl Step<'_> {
             (None, Some(alternate)) => return self.drop_user(scope, &alternate).await,
             (None, None) => return Ok(()),
         };
-        self.attributes_in_step(scope, &base, &alternate).await?;
+        self.user_in_step(scope, &base, &alternate).await
+    }
+
+    /// Brings one user in step with another.
+    pub(crate) async fn user_in_step(
+        &mut self,
+        scope: Scope<'_>,
+        base: &UserNow,
+        alternate: &UserNow,
+    ) -> Result<(), EngineError> {
+        self.attributes_in_step(scope, base, alternate).await?;
         let ids = Ids { base: base.id, alternate: alternate.id };
         self.rights_in_step(scope, ids, &alternate.name).await?;
-        self.report_ownership(scope, &base, &alternate).await
+        self.report_ownership(scope, base, alternate).await
     }
 
     /// What the base user has that an alternate one has not: default schema, and for contained users the language.
-    pub(crate) async fn attributes_in_step(
+    async fn attributes_in_step(
         &mut self,
         scope: Scope<'_>,
         base: &UserNow,
@@ -102,8 +112,11 @@ impl Step<'_> {
             }
             Some(namesake) => {
                 return Err(EngineError::NeedsDecision {
-                    what: format!("in {scope} there is a user or role {} that is not of that login", namesake.name),
-                    remedy: self.administrator(&format!(
+                    what: format!(
+                        "in {scope} there is a user or role {} that is not of that login",
+                        namesake.name
+                    ),
+                    remedy: administrator(&format!(
                         "{}ALTER USER {name} WITH NAME = another name (a role: ALTER ROLE {name} WITH NAME), or drop it",
                         scope.enter()
                     )),
@@ -167,7 +180,7 @@ impl Step<'_> {
     }
 
     /// What belongs to one of the two stays with it; a person must know that the other has no part in it.
-    pub(crate) async fn report_ownership(
+    async fn report_ownership(
         &mut self,
         scope: Scope<'_>,
         base: &UserNow,
