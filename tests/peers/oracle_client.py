@@ -4,6 +4,7 @@
 """
 
 import sys
+import time
 
 import oracledb
 
@@ -47,6 +48,13 @@ with connect('"A Client"', "first-Password-1") as session:
     session.changepassword("first-Password-1", "second-Password-2")
 refused(1017, lambda: connect('"A Client"', "first-Password-1"))
 connect('"A Client"', "second-Password-2").close()
+with connect("system", password) as admin:
+    admin.cursor().execute("CREATE PROFILE brief LIMIT PASSWORD_LIFE_TIME 0.000001")
+    admin.cursor().execute('ALTER USER "A Client" PROFILE brief')
+time.sleep(0.5)
+with connect('"A Client"', "second-Password-2") as session:
+    assert "ORA-28002" in str(session.warning), "no word of the password's end"
+    session.cursor().execute("SELECT a FROM system.things")
 with connect("system", password) as admin:
     admin.cursor().execute('ALTER USER "A Client" ACCOUNT LOCK')
 refused(28000, lambda: connect('"A Client"', "second-Password-2"))

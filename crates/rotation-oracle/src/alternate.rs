@@ -3,7 +3,7 @@
 //! A new one is made locked, and unlocked last of all: a rotation that dies half-way leaves a user that nobody can log in
 //! as. It has the rotation's own password from the start, which is made to the profile's rules.
 
-use rotation_database::{Copied, EngineError, TlsUse, UserCopy};
+use rotation_database::{Copied, EngineError, TlsUse, UserCopy, administrator};
 
 use crate::failure::{USED_BEFORE, number_of, statement};
 use crate::grants::Change;
@@ -33,10 +33,15 @@ pub(crate) struct Step<'a> {
 impl Step<'_> {
     async fn run(&mut self) -> Result<(), EngineError> {
         self.must_be_encrypted()?;
+        if let Some(warning) = self.session.warning() {
+            let note =
+                format!("The password of {}, the master, is about to expire ({warning}).", self.master);
+            self.copied.notes.push(note);
+        }
         let (base_name, alternate_name) = (self.base.clone(), self.alternate.clone());
-        let missing = || EngineError::NoSuchUser { user: self.copy.base.to_owned() };
-        let missing = missing();
-        let base = self.user(&base_name).await?.ok_or(missing)?;
+        let Some(base) = self.user(&base_name).await? else {
+            return Err(EngineError::NoSuchUser { user: self.copy.base.to_owned() });
+        };
         let alternate = self.user(&alternate_name).await?;
         if let Some(alternate) = &alternate {
             self.is_pair(&base, alternate)?;
@@ -90,7 +95,8 @@ impl Step<'_> {
                 ),
             });
         }
-        let change = alternate.grants.changes_to_become(&base.grants, name).into_iter().next();
+        let change =
+            alternate.granted.grants.changes_to_become(&base.granted.grants, name).into_iter().next();
         let difference = match change {
             // A schema is somebody's, locked or not.
             _ if alternate.owns > 0 => format!("{name} owns {} object(s)", alternate.owns),
@@ -119,7 +125,7 @@ impl Step<'_> {
             self.copy.password.expose(),
             base.attributes.clauses()
         );
-        let remedy = self.administrator(&format!("GRANT CREATE USER TO {}", self.master));
+        let remedy = administrator(&format!("GRANT CREATE USER TO {}", self.master));
         self.session.run_or(&format!("create user {name}"), &statement, &remedy).await?;
         self.copied.created = true;
         self.user(&name).await?.ok_or_else(|| unexpected("the user that was made is not there"))
@@ -148,7 +154,7 @@ impl Step<'_> {
     /// One statement for each grant; what is read back must be the same.
     async fn grants_in_step(&mut self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
         let name = self.alternate.clone();
-        let changes = alternate.grants.changes_to_become(&base.grants, &name);
+        let changes = alternate.granted.grants.changes_to_become(&base.granted.grants, &name);
         let mut refusals = Vec::new();
         for Change { statement, right } in &changes {
             let needed = right.needed(&self.master);
@@ -165,7 +171,7 @@ impl Step<'_> {
             let join = |part: fn(&(String, String, String)) -> &str| {
                 refusals.iter().map(part).collect::<Vec<_>>().join("; ")
             };
-            let remedy = self.administrator(&join(|(_, _, remedy)| remedy));
+            let remedy = administrator(&join(|(_, _, remedy)| remedy));
             return Err(EngineError::PrivilegeMissing {
                 doing: join(|(doing, _, _)| doing),
                 said: join(|(_, said, _)| said),
@@ -173,17 +179,18 @@ impl Step<'_> {
             });
         }
         self.report(base);
-        let mut default_roles = alternate.default_roles.clone();
+        let mut default_roles = alternate.granted.default_roles.clone();
         if !changes.is_empty() {
-            let now = self.user(&name).await?.ok_or_else(|| unexpected("the user has gone"))?;
-            let rest = now.grants.changes_to_become(&base.grants, &name);
+            let now = self.granted(&name).await?;
+            let rest = now.grants.changes_to_become(&base.granted.grants, &name);
             if !rest.is_empty() {
                 return Err(self.stays(&rest));
             }
             default_roles = now.default_roles;
         }
-        if default_roles != base.default_roles {
-            self.alter(&format!("ALTER USER {name} {}", base.default_roles.clause())).await?;
+        let wanted = &base.granted.default_roles;
+        if default_roles != *wanted {
+            self.alter(&format!("ALTER USER {name} {}", wanted.clause())).await?;
         }
         Ok(())
     }
@@ -198,10 +205,10 @@ impl Step<'_> {
                 base.owns
             ));
         }
-        if !base.granted_otherwise.is_empty() {
+        if !base.granted.otherwise.is_empty() {
             self.copied.notes.push(format!(
                 "Not carried over, for GRANT cannot: {}. Give it to {name} as it was given to {base_name}.",
-                base.granted_otherwise.join(", ")
+                base.granted.otherwise.join(", ")
             ));
         }
     }
@@ -219,29 +226,29 @@ impl Step<'_> {
 
     /// The password of the user whose turn it is, last of all; this also unlocks the alternate one.
     async fn set_password(&mut self, base: &UserNow) -> Result<(), EngineError> {
-        let name = if self.copy.is_alternates_turn() { self.alternate.clone() } else { self.base.clone() };
-        if self.copy.is_alternates_turn() && is_locked(&base.status) {
+        const UNLOCK: &str = " ACCOUNT UNLOCK";
+        let is_alternates_turn = self.copy.is_alternates_turn();
+        let name = if is_alternates_turn { self.alternate.clone() } else { self.base.clone() };
+        if is_alternates_turn && is_locked(&base.status) {
             return Err(EngineError::NeedsDecision {
                 what: format!("{} is locked ({}), so {name} stays locked", self.base, base.status),
-                remedy: self.administrator(&format!(
+                remedy: administrator(&format!(
                     "ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret",
                     self.base
                 )),
             });
         }
-        let unlock = if self.copy.is_alternates_turn() { " ACCOUNT UNLOCK" } else { "" };
+        let unlock = if is_alternates_turn { UNLOCK } else { "" };
         let sql = format!("ALTER USER {name} IDENTIFIED BY \"{}\"{unlock}", self.copy.password.expose());
         let doing = format!("set the password of {name}");
         let remedy = self.alter_user();
         match self.session.try_run(&sql).await {
             // An earlier attempt has set it, for nobody else knows it; testSecret proves it.
             Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => {
-                let unlock = format!("ALTER USER {name} ACCOUNT UNLOCK");
-                if self.copy.is_alternates_turn() {
-                    self.session.run_or(&doing, &unlock, &remedy).await
-                } else {
-                    Ok(())
+                if is_alternates_turn {
+                    self.session.run_or(&doing, &format!("ALTER USER {name}{UNLOCK}"), &remedy).await?;
                 }
+                Ok(())
             }
             done => done.map_err(|trouble| statement(&trouble, &doing, &remedy)),
         }
@@ -255,11 +262,6 @@ impl Step<'_> {
     }
 
     fn alter_user(&self) -> String {
-        self.administrator(&format!("GRANT ALTER USER TO {}", self.master))
-    }
-
-    /// What an administrator runs for the master.
-    pub(crate) fn administrator(&self, what: &str) -> String {
-        format!("As an administrator of the database: {what}.")
+        administrator(&format!("GRANT ALTER USER TO {}", self.master))
     }
 }

@@ -1,13 +1,17 @@
 //! Failures, told apart.
 
 use oracledb::{Error, ErrorKind};
-use rotation_database::{EngineError, Login, LoginError, mask};
+use rotation_database::{EngineError, Login, LoginError, administrator, mask};
 
 use crate::driver::Trouble;
 use crate::name::Name;
+use crate::session::CALL_TIMEOUT;
 
 /// ORA-28007: the password is in the history.
 pub(crate) const USED_BEFORE: usize = 28007;
+
+/// A table or view that is not there, or that the user may not see.
+pub(crate) const NO_SUCH_VIEW: usize = 942;
 
 const ENCRYPTION: &str = "The server demands native network encryption, which this function does not have: set \
     SQLNET.ENCRYPTION_SERVER=ACCEPTED (and SQLNET.CRYPTO_CHECKSUM_SERVER=ACCEPTED) in its sqlnet.ora, or let it listen on TCPS and \
@@ -63,7 +67,7 @@ fn broken(error: &Error) -> LoginError {
         (None, ErrorKind::DeadConnection | ErrorKind::StreamOperation | ErrorKind::NotConnected) => {
             LoginError::Network { said }
         }
-        (None, ErrorKind::CallTimeoutExceeded) => LoginError::Silent { seconds: 10 },
+        (None, ErrorKind::CallTimeoutExceeded) => LoginError::Silent { seconds: CALL_TIMEOUT.as_secs() },
         _ => LoginError::Other { code: "protocol".into(), said },
     }
 }
@@ -95,25 +99,24 @@ pub(crate) fn panicked(words: &str) -> LoginError {
 /// [errors]: https://docs.oracle.com/en/error-help/db/
 fn refusal(number: usize, said: String, login: &Login<'_>) -> LoginError {
     let user = Name::written(login.user).map_or_else(|| login.user.to_owned(), |name| name.to_string());
-    let administrator = |what: String| format!("As an administrator of the database: {what}.");
     match number {
         1017 | 1005 => LoginError::Refused { said },
         28000 => LoginError::Locked {
             said,
-            remedy: administrator(format!(
+            remedy: administrator(&format!(
                 "ALTER USER {user} ACCOUNT UNLOCK, and find out who tries wrong passwords (FAILED_LOGIN_ATTEMPTS of its profile)"
             )),
         },
         28001 => LoginError::Expired {
             said,
-            remedy: administrator(format!(
+            remedy: administrator(&format!(
                 "ALTER USER {user} IDENTIFIED BY a password, and store it in the secret. So that it does not come again: a profile \
                  with PASSWORD_LIFE_TIME UNLIMITED, for what is rotated need not expire"
             )),
         },
         1045 => LoginError::NotPermitted {
             said,
-            remedy: administrator(format!("GRANT CREATE SESSION TO {user}")),
+            remedy: administrator(&format!("GRANT CREATE SESSION TO {user}")),
         },
         28009 => LoginError::NotPermitted { said, remedy: "Use a user that is not SYS.".into() },
         12505 | 12514 => LoginError::NoSuchDatabase { said },
@@ -141,7 +144,7 @@ pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineE
     let error = match error.kind() {
         ErrorKind::DbError(error) => error,
         ErrorKind::CallTimeoutExceeded => {
-            return EngineError::Busy { doing, said: "no answer for 10 s".into() };
+            return EngineError::Busy { doing, said: format!("no answer for {} s", CALL_TIMEOUT.as_secs()) };
         }
         _ => return EngineError::Disconnected { doing, cause: broken(error) },
     };

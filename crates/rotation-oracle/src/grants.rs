@@ -12,6 +12,8 @@ use crate::name::Name;
 pub(crate) enum Right {
     /// `CREATE SESSION`, …: with or without `WITH ADMIN OPTION`.
     System(String),
+    /// The same in one schema only (from 23ai on): `SELECT ANY TABLE`, and the schema.
+    InSchema(String, Name),
     /// A role: with or without `WITH ADMIN OPTION`.
     Role(Name),
     /// A privilege on an object: with or without `WITH GRANT OPTION`.
@@ -46,11 +48,14 @@ impl Right {
     fn grant(&self, user: &Name, may_pass_on: bool) -> String {
         let option = match (self, may_pass_on) {
             (_, false) => "",
-            (Self::System(_) | Self::Role(_), true) => " WITH ADMIN OPTION",
+            (Self::System(_) | Self::InSchema(..) | Self::Role(_), true) => " WITH ADMIN OPTION",
             (Self::Object(_) | Self::Column(..), true) => " WITH GRANT OPTION",
         };
         match self {
             Self::System(privilege) => format!("GRANT {privilege} TO {user}{option}"),
+            Self::InSchema(privilege, schema) => {
+                format!("GRANT {privilege} ON SCHEMA {schema} TO {user}{option}")
+            }
             Self::Role(role) => format!("GRANT {role} TO {user}{option}"),
             Self::Object(OnObject { object, privilege, hierarchy }) => {
                 let hierarchy = if *hierarchy { " WITH HIERARCHY OPTION" } else { "" };
@@ -65,6 +70,9 @@ impl Right {
     fn revoke(&self, user: &Name) -> String {
         match self {
             Self::System(privilege) => format!("REVOKE {privilege} FROM {user}"),
+            Self::InSchema(privilege, schema) => {
+                format!("REVOKE {privilege} ON SCHEMA {schema} FROM {user}")
+            }
             Self::Role(role) => format!("REVOKE {role} FROM {user}"),
             // A privilege on columns goes with the whole.
             Self::Object(on) | Self::Column(on, _) => {
@@ -77,6 +85,9 @@ impl Right {
     pub(crate) fn needed(&self, by: &Name) -> String {
         match self {
             Self::System(_) | Self::Role(_) => self.grant(by, true),
+            Self::InSchema(..) => {
+                format!("{} (or GRANT GRANT ANY SCHEMA PRIVILEGE TO {by})", self.grant(by, true))
+            }
             Self::Object(OnObject { object, privilege, .. })
             | Self::Column(OnObject { object, privilege, .. }, _)
                 if object.starts_with("\"SYS\".") || object.starts_with("DIRECTORY ") =>

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oracledb::Config;
-use rotation_database::{Login, LoginError, TlsUse, dial};
+use rotation_database::{APPLICATION, Login, LoginError, TlsUse, dial};
 use tokio::time::timeout;
 
 use crate::descriptor::{By, descriptor};
@@ -13,9 +13,6 @@ use crate::name::Name;
 use crate::probe;
 use crate::session::Session;
 use crate::wallet;
-
-/// What the server shows as `PROGRAM`, so that an administrator knows who is there.
-const APPLICATION: &str = "secrets-rotation";
 
 /// One attempt. The listener is asked for a service first and then for a SID: no password is sent before it knows one.
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {

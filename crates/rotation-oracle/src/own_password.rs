@@ -13,6 +13,9 @@ pub(crate) async fn change(
 ) -> Result<Changed, EngineError> {
     let (old, new) = (change.old.clone(), change.new.clone());
     let was_rolling = is_rolling_over(session).await;
+    let grace = session.warning().map(|warning| {
+        format!("The password was about to expire ({warning}): rotate more often than PASSWORD_LIFE_TIME of the user's profile.")
+    });
     let changed =
         session.call(move |connection| connection.change_password(old.expose(), new.expose())).await;
     match changed {
@@ -29,17 +32,16 @@ pub(crate) async fn change(
         }
         Ok(()) => {}
     }
-    Ok(match rollover(session).await {
-        Some(_) if was_rolling => Changed::NowBut(
-            "A gradual rollover was under way already: the password before this one works no longer, only the one from before \
+    let rollover = rollover(session).await.map(|limit| match was_rolling {
+        true => "A gradual rollover was under way already: the password before this one works no longer, only the one from before \
              the rollover. Rotate less often than PASSWORD_ROLLOVER_TIME."
-                .into(),
-        ),
-        Some(limit) => Changed::NowBut(format!(
+            .to_owned(),
+        false => format!(
             "The old password goes on working for {limit} day(s): PASSWORD_ROLLOVER_TIME of the user's profile."
-        )),
-        None => Changed::Now,
-    })
+        ),
+    });
+    let notes: Vec<String> = grace.into_iter().chain(rollover).collect();
+    Ok(if notes.is_empty() { Changed::Now } else { Changed::NowBut(notes.join(" ")) })
 }
 
 /// For how many days the profile lets an old password outlive its change; servers before 19.12 do not know it.

@@ -9,7 +9,7 @@ use crate::driver::{self, Trouble};
 use crate::failure;
 
 /// How long one answer may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A session of a user that has logged in.
 pub struct Session {
@@ -34,6 +34,11 @@ impl Session {
 
     pub(crate) fn tls(&self) -> TlsUse {
         self.tls
+    }
+
+    /// What the server has added to the login: ORA-28002 says that the password expires soon.
+    pub(crate) fn warning(&self) -> Option<String> {
+        self.connection.as_ref()?.last_warning().ok()?
     }
 
     /// Hands the connection to the driver's thread and takes it back.
@@ -87,9 +92,15 @@ impl Session {
         parameters: &[&str],
         remedy: &str,
     ) -> Result<Vec<Texts>, EngineError> {
+        let read = self.try_rows(query, parameters).await;
+        read.map_err(|trouble| failure::statement(&trouble, doing, remedy))
+    }
+
+    /// Reads rows of texts and leaves a failure to the caller.
+    pub(crate) async fn try_rows(&mut self, query: &str, parameters: &[&str]) -> Result<Vec<Texts>, Trouble> {
         let query = query.to_owned();
         let parameters: Vec<String> = parameters.iter().map(|text| (*text).to_owned()).collect();
-        let read = self.call(move |connection| {
+        self.call(move |connection| {
             let bound: Vec<&dyn ToDbValue> = parameters.iter().map(|text| text as &dyn ToDbValue).collect();
             let mut rows = Vec::new();
             for row in connection.query(&query, &bound)? {
@@ -98,8 +109,8 @@ impl Session {
                 rows.push(texts.collect::<Result<Texts, Error>>()?);
             }
             Ok(rows)
-        });
-        read.await.map_err(|trouble| failure::statement(&trouble, doing, remedy))
+        })
+        .await
     }
 
     pub(crate) async fn close(mut self) {

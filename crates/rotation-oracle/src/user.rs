@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, administrator};
 
 use crate::alternate::Step;
+use crate::failure::{NO_SUCH_VIEW, number_of, statement};
 use crate::grants::{Grants, OnObject, Right};
 use crate::name::Name;
 use crate::session::Texts;
@@ -15,12 +16,18 @@ pub(crate) struct UserNow {
     pub(crate) status: String,
     pub(crate) attributes: Attributes,
     pub(crate) quotas: BTreeMap<Name, String>,
-    pub(crate) grants: Grants,
-    pub(crate) default_roles: DefaultRoles,
+    pub(crate) granted: Granted,
     /// How many objects are in its schema.
     pub(crate) owns: u32,
-    /// What it was granted by other means than `GRANT`, one phrase each.
-    pub(crate) granted_otherwise: Vec<String>,
+}
+
+/// What a user was granted.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) grants: Grants,
+    pub(crate) default_roles: DefaultRoles,
+    /// By other means than `GRANT`, one phrase each.
+    pub(crate) otherwise: Vec<String>,
 }
 
 /// What `CREATE USER` and `ALTER USER` take.
@@ -86,9 +93,9 @@ impl Step<'_> {
             Attributes { profile: known(row, 1)?, tablespace: known(row, 2)?, temporary: known(row, 3)? };
         let status = text(row, 0)?.to_owned();
         let quotas = self.quotas(name).await?;
-        let (grants, default_roles, granted_otherwise) = self.grants(name).await?;
+        let granted = self.granted(name).await?;
         let owns = self.owns(name).await?;
-        Ok(Some(UserNow { status, attributes, quotas, grants, default_roles, owns, granted_otherwise }))
+        Ok(Some(UserNow { status, attributes, quotas, granted, owns }))
     }
 
     /// How many objects are in a schema. The owner may do all with them, and no view of grants shows it.
@@ -106,12 +113,15 @@ impl Step<'_> {
         rows.iter().map(|row| Ok((known(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
 
-    async fn grants(&mut self, name: &Name) -> Result<(Grants, DefaultRoles, Vec<String>), EngineError> {
+    pub(crate) async fn granted(&mut self, name: &Name) -> Result<Granted, EngineError> {
         let doing = format!("read the privileges of {name}");
         let mut grants = Grants::default();
         const SYSTEM: &str = "SELECT privilege, admin_option FROM dba_sys_privs WHERE grantee = :1";
         for row in self.read(&doing, SYSTEM, name).await? {
             grants.add(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
+        }
+        for row in self.in_schemas(&doing, name).await? {
+            grants.add(Right::InSchema(words(&row, 0)?, known(&row, 1)?), is_yes(&row, 2)?);
         }
         const ROLES: &str =
             "SELECT granted_role, admin_option, default_role FROM dba_role_privs WHERE grantee = :1";
@@ -141,7 +151,7 @@ impl Step<'_> {
             if text(&row, 1)?.starts_with("BIN$") {
                 continue;
             }
-            let object = object(&known(&row, 0)?, &known(&row, 1)?, text(&row, 5)?);
+            let object = object(&known(&row, 0)?, &known(&row, 1)?, kind);
             let on = OnObject { object, privilege: words(&row, 2)?, hierarchy: is_yes(&row, 4)? };
             grants.add(Right::Object(on), is_yes(&row, 3)?);
         }
@@ -151,11 +161,22 @@ impl Step<'_> {
             let on = OnObject { object, privilege: words(&row, 3)?, hierarchy: false };
             grants.add(Right::Column(on, known(&row, 2)?), is_yes(&row, 4)?);
         }
-        Ok((grants, DefaultRoles(default_roles), otherwise))
+        Ok(Granted { grants, default_roles: DefaultRoles(default_roles), otherwise })
+    }
+
+    /// What was granted on whole schemas; before 23ai there was no such thing, and no such view.
+    async fn in_schemas(&mut self, doing: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
+        const SCHEMAS: &str =
+            "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1";
+        match self.session.try_rows(SCHEMAS, &[name.as_str()]).await {
+            // Nor is one seen that is not granted: the views before this one were.
+            Err(trouble) if number_of(&trouble) == Some(NO_SUCH_VIEW) => Ok(Vec::new()),
+            read => read.map_err(|trouble| statement(&trouble, doing, "")),
+        }
     }
 
     async fn read(&mut self, doing: &str, query: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
-        let remedy = self.administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.master));
+        let remedy = administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.master));
         self.session.rows_or(doing, query, &[name.as_str()], &remedy).await
     }
 }

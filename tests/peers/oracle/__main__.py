@@ -39,9 +39,15 @@ def arguments():
     parser.add_argument("--version", choices=FIELD_VERSIONS, default="19c")
     parser.add_argument("--encryption", choices=["accepted", "required"], default="accepted",
                         help="native network encryption")
+    parser.add_argument("--verifier", choices=["12c", "without-pbkdf2"], default="12c",
+                        help="whether the challenge has the fields that the 12C verifier needs")
     parser.add_argument("--on-hello", choices=["refuse", "reset", "wait"], default="refuse",
                         help="what it does with a client that begins with TLS where there is none")
     return parser.parse_args()
+
+
+# Whether the login that a thread is about to answer is of a password that expires soon.
+IN_GRACE = threading.local()
 
 
 class Refused(Exception):
@@ -70,6 +76,7 @@ class Backend:
             self.refuse(28001, "the account has expired")
         if not self.model.has(self.user.name, "CREATE SESSION"):
             self.refuse(1045, f"user {self.user.name} lacks CREATE SESSION privilege; logon denied")
+        IN_GRACE.user = self.model.is_in_grace(self.user)
         self.log(f"Login succeeded for user '{self.user.name}'.")
 
     def refuse(self, number: int, message: str) -> None:
@@ -95,18 +102,35 @@ class Backend:
     rollback = close = commit
 
 
-def use_twelve_c_verifier() -> None:
+def warn_of_expiry() -> None:
+    """ORA-28002 comes with the answer to a login, as a message of its own: TTC's warning, 15."""
+    encode = session.encode_result
+
+    def warned(*positional, **more) -> bytes:
+        if not getattr(IN_GRACE, "user", False):
+            return encode(*positional, **more)
+        text = b"ORA-28002: the password will expire within 7 days"
+        warning = b"\x0f" + b"\x02" + (28002).to_bytes(2, "big") + bytes([1, len(text)]) + b"\0" + bytes([len(text)]) + text
+        return warning + encode(*positional, **more)
+
+    session.encode_result = warned
+
+
+def use_twelve_c_verifier(has_fields: bool) -> None:
     """The driver takes no other verifier than the 12C one, which this server offers to other clients."""
     make = session.make_challenge
     session.make_challenge = lambda password, **more: make(password, **{**more, "verifier_type": VFR_12C_SHA2})
 
     def encode(challenge) -> bytes:
         hexadecimal = tns._hexval
+        stretched = [
+            (b"AUTH_PBKDF2_CSK_SALT", hexadecimal(challenge.derived_salt)),
+            (b"AUTH_PBKDF2_VGEN_COUNT", b"4096"), (b"AUTH_PBKDF2_SDER_COUNT", b"3"),
+        ]
         return tns.encode_rpa_kv([
             (b"AUTH_SESSKEY", hexadecimal(challenge.auth_sesskey)),
             (b"AUTH_VFR_DATA", hexadecimal(challenge.salt), challenge.verifier_type),
-            (b"AUTH_PBKDF2_CSK_SALT", hexadecimal(challenge.derived_salt)),
-            (b"AUTH_PBKDF2_VGEN_COUNT", b"4096"), (b"AUTH_PBKDF2_SDER_COUNT", b"3"),
+            *(stretched if has_fields else []),
             (b"AUTH_GLOBALLY_UNIQUE_DBID\x00", tns.AUTH_GLOBALLY_UNIQUE_DBID),
         ]) + tns.encode_status()
 
@@ -209,8 +233,9 @@ def main() -> None:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     services = {chosen.service.upper(), f"SID:{chosen.sid.upper()}"}
-    model = Model(password, services)
-    use_twelve_c_verifier()
+    model = Model(password, services, chosen.version)
+    use_twelve_c_verifier(has_fields=chosen.verifier == "12c")
+    warn_of_expiry()
     count_failures(model, log)
     check_service(services)
     if chosen.encryption == "required":

@@ -19,6 +19,7 @@ VIEWS = {
     "DBA_OBJECTS": "owner, object_name",
     "USER_USERS": "username, account_status",
     "DBA_SYS_PRIVS": "grantee, privilege, admin_option",
+    "DBA_SCHEMA_PRIVS": "grantee, privilege, schema, admin_option",
     "DBA_ROLE_PRIVS": "grantee, granted_role, admin_option, default_role",
     "DBA_TAB_PRIVS": "grantee, owner, table_name, grantor, privilege, grantable, hierarchy, type",
     "DBA_COL_PRIVS": "grantee, owner, table_name, column_name, grantor, privilege, grantable",
@@ -48,19 +49,38 @@ def understood(sql: str):
             tree.set("from", None)
     for cast in list(tree.find_all(exp.ToChar)):
         cast.replace(exp.Cast(this=cast.this, to=exp.DataType.build("text")))
+    for dot in list(tree.find_all(exp.Dot)):
+        if dot.this.name.upper() == "DBMS_ASSERT":
+            dot.replace(exp.Anonymous(this=dot.expression.name.lower(), expressions=dot.expression.expressions))
     return tree.sql(dialect="sqlite", identify=True), views - {"DUAL"}
+
+
+def enquote_name(text: str) -> str:
+    """https://docs.oracle.com/en/database/oracle/oracle-database/23/arpls/DBMS_ASSERT.html; folds, as it does by default."""
+    inner = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text.upper()
+    if '"' in inner.replace('""', ""):
+        raise ValueError("ORA-06502")
+    return f'"{inner}"'
+
+
+def simple_sql_name(text: str) -> str:
+    if not re.fullmatch(r'\s*(?:"[^"]+"|[^\W\d][\w$#]*)\s*', text):
+        raise ValueError("ORA-44003")
+    return text.strip()
 
 
 def query(model: Model, me: str, sql: str, binds: list) -> Result:
     sqlite, views = understood(sql)
     with sqlite3.connect(":memory:", check_same_thread=False) as lite:
         for view in views:
-            if view not in VIEWS or view.startswith("DBA_") and not may_look(model, me):
+            if view not in VIEWS or view == "DBA_SCHEMA_PRIVS" and model.version != "23ai" or view.startswith("DBA_") and not may_look(model, me):
                 raise fault(942, "table or view does not exist")
             columns = VIEWS[view].split(", ")
             quoted = ", ".join(f'"{column}"' for column in columns)
             lite.execute(f"CREATE TABLE {view} ({quoted})")
             lite.executemany(f'INSERT INTO {view} VALUES ({", ".join("?" * len(columns))})', list(rows(model, me, view)))
+        lite.create_function("enquote_name", 1, enquote_name)
+        lite.create_function("simple_sql_name", 1, simple_sql_name)
         try:
             cursor = lite.execute(sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)})
             found = [tuple(row) for row in cursor.fetchall()]
@@ -96,6 +116,8 @@ def rows(model: Model, me: str, view: str):
     for one in model.grants:
         if view == "DBA_SYS_PRIVS" and one.kind == "system":
             yield one.grantee, one.privilege, yes(one.option)
+        elif view == "DBA_SCHEMA_PRIVS" and one.kind == "schema":
+            yield one.grantee, one.privilege, one.owner, yes(one.option)
         elif view == "DBA_ROLE_PRIVS" and one.kind == "role":
             user = model.users.get(one.grantee)
             default = user is None or user.default_roles is None or one.privilege in user.default_roles

@@ -4,6 +4,7 @@ Views and their columns: https://docs.oracle.com/en/database/oracle/oracle-datab
 """
 
 import threading
+import time
 from dataclasses import dataclass, field
 
 from seerdb.server import BackendError
@@ -15,7 +16,7 @@ DBA = "DBA"
 CATALOG = ("SELECT_CATALOG_ROLE", DBA)
 DEFAULT_LIMITS = {
     "FAILED_LOGIN_ATTEMPTS": "10", "PASSWORD_VERIFY_FUNCTION": "NULL", "PASSWORD_REUSE_MAX": "UNLIMITED",
-    "PASSWORD_LIFE_TIME": "180", "PASSWORD_ROLLOVER_TIME": "0",
+    "PASSWORD_LIFE_TIME": "180", "PASSWORD_GRACE_TIME": "7", "PASSWORD_ROLLOVER_TIME": "0",
 }
 TABLESPACES = ("SYSTEM", "USERS", "DATA", "TEMP", "TEMP2")
 
@@ -37,6 +38,7 @@ class User:
     is_expired: bool = False
     failures: int = 0
     history: list[str] = field(default_factory=list)
+    changed: float = field(default_factory=time.time)
     # The password before, while a gradual rollover lasts.
     rolled: str | None = None
     # None: all of them.
@@ -65,8 +67,8 @@ class Grant:
 
 
 class Model:
-    def __init__(self, password: str, services: set[str]) -> None:
-        self.services = services
+    def __init__(self, password: str, services: set[str], version: str) -> None:
+        self.services, self.version = services, version
         self.users = {"SYSTEM": User("SYSTEM", password), "SYS": User("SYS", password, is_locked=True)}
         self.roles = {"CONNECT", "RESOURCE", *CATALOG}
         self.profiles = {"DEFAULT": dict(DEFAULT_LIMITS)}
@@ -85,6 +87,11 @@ class Model:
         value = self.profiles[user.profile].get(name, "DEFAULT")
         return self.profiles["DEFAULT"][name] if value == "DEFAULT" else value
 
+    def is_in_grace(self, user: User) -> bool:
+        """Older than PASSWORD_LIFE_TIME, in days; a real server finds it out at the next login, too."""
+        life = self.limit(user, "PASSWORD_LIFE_TIME")
+        return life != "UNLIMITED" and time.time() - user.changed > float(life) * 86400
+
     def groups(self, name: str) -> set[str]:
         """Somebody, the roles it has, and theirs."""
         groups = {name, "PUBLIC"}
@@ -102,10 +109,12 @@ class Model:
         groups = self.groups(name)
         if DBA in groups or owner == name and kind == "object":
             return True
+        if kind == "schema" and owner == name:
+            return True
         if kind == "object" and owner == "SYS":
             # Whatever it may do with others' objects.
             return any(one.option and one.grantee in groups and (one.kind, one.privilege, one.owner, one.object) == (kind, privilege, owner, object) for one in self.grants)
-        anything = {"system": "GRANT ANY PRIVILEGE", "role": "GRANT ANY ROLE", "object": "GRANT ANY OBJECT PRIVILEGE"}[kind]
+        anything = {"system": "GRANT ANY PRIVILEGE", "role": "GRANT ANY ROLE", "object": "GRANT ANY OBJECT PRIVILEGE", "schema": "GRANT ANY SCHEMA PRIVILEGE"}[kind]
         if self.has(name, anything):
             return True
         return any(
@@ -137,5 +146,5 @@ class Model:
             raise fault(28007, "the password cannot be reused")
         if password != user.password and float(self.limit(user, "PASSWORD_ROLLOVER_TIME")) > 0:
             user.rolled = user.rolled or user.password
-        user.password, user.is_expired = password, False
+        user.password, user.is_expired, user.changed = password, False, time.time()
         user.history.append(password)

@@ -215,7 +215,14 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
         tokens.expect(")")
     owner = name = ""
     kind = "role" if is_quoted or what in model.roles else "system"
-    if tokens.accept("ON"):
+    if tokens.accept("ON", "SCHEMA"):
+        if model.version != "23ai":
+            raise fault(905, "missing keyword")
+        kind, owner = "schema", tokens.name()
+        model.user(owner)
+        if not model.may_grant(me, kind, what, owner):
+            raise fault(1031, "insufficient privileges")
+    elif tokens.accept("ON"):
         kind = "object"
         if tokens.accept("DIRECTORY"):
             owner, name = "SYS", tokens.name()
@@ -244,7 +251,7 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
     if not gives:
         held = [one for one in model.grants if same(one) and (kind != "object" or one.grantor == grantor)]
         if not held:
-            number = {"system": 1952, "role": 1951, "object": 1927}[kind]
+            number = {"system": 1952, "schema": 1952, "role": 1951, "object": 1927}[kind]
             raise fault(number, "privileges not granted, or not by you")
         if kind == "object" and columns:
             raise fault(1750, "UPDATE/REFERENCES may only be REVOKEd from the whole table, not by column")

@@ -11,7 +11,7 @@ TOKEN = re.compile(
     r"""\s+ | --[^\n]*
     | (?P<text>'(?:''|[^'])*')
     | (?P<name>"[^"]*")
-    | (?P<word>[^\W\d][\w$\#]* | -?\d+)
+    | (?P<word>[^\W\d][\w$\#]* | -?\d*\.?\d+)
     | (?P<sign>.)""",
     re.VERBOSE | re.DOTALL,
 )

@@ -276,3 +276,20 @@ async fn another_client_agrees_with_the_peer() {
     })
     .await;
 }
+
+/// A challenge that says nothing of PBKDF2: the driver panics there, the function says what to do.
+#[tokio::test]
+async fn a_server_that_offers_no_12c_verifier_is_told_what_to_change() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: that server cannot be set up here");
+            return Ok(());
+        }
+        let peer = Peer::start(None, &["--verifier", "without-pbkdf2"]).await?;
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"port": peer.target.port, "ssl": false}))?;
+        scene.expect(&scene.function("single-user"), "ClientRejected", "password_versions").await?;
+        Ok(())
+    })
+    .await;
+}

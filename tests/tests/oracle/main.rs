@@ -2,6 +2,7 @@
 
 mod failures;
 mod privileges;
+mod quoting;
 
 mod suite {
     rotation_tests::suite!(rotation_tests::oracle::on_each);

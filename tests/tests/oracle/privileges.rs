@@ -1,7 +1,9 @@
 //! What the base user may do, the alternate user may do after the next rotation, and no more.
 
 use anyhow::{Result, ensure};
+use rotation_local::throwaway::Certificates;
 use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, rows, sql};
+use rotation_tests::server::NAMES;
 use serde_json::json;
 
 /// Everything that the dictionary says of a user, without its name.
@@ -165,6 +167,73 @@ async fn a_gradual_rollover_is_named_in_the_record() {
         let rotation = scene.rotate(&scene.function("single-user")).await?;
         let records = format!("{:?}", rotation.steps);
         ensure!(records.contains("goes on working for 2 day(s)"), "{records}");
+        Ok(())
+    })
+    .await;
+}
+
+/// Privileges on whole schemas, which 23ai has brought; before it, every other test shows that nothing asks for them in vain.
+#[tokio::test]
+async fn privileges_on_a_schema_follow_and_go() {
+    on_each(|target| async move {
+        let newest = match target.log.is_some() {
+            true => Some(Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", "23ai"]).await?),
+            false => None,
+        };
+        let target = newest.as_ref().map_or(target, |peer| peer.target.clone());
+        let scene = Scene::new(&target).await?;
+        let (user, master) = (quoted(&scene.user), quoted(&scene.master));
+        let schema = format!("\"{} DATA\"", scene.user.to_uppercase());
+        let mut admin = target.admin().await?;
+        let grant = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {user}");
+        if sql(&mut admin, &grant).await.is_err() {
+            println!("skipped: the server does not know them");
+            return Ok(());
+        }
+        sql(&mut admin, &format!("GRANT INSERT ANY TABLE ON SCHEMA {schema} TO {user} WITH ADMIN OPTION"))
+            .await?;
+        let function = scene.function("master-user");
+        let remedy = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {master} WITH ADMIN OPTION");
+        scene.expect(&function, "PrivilegeMissing", &remedy).await?;
+        sql(&mut admin, &format!("GRANT GRANT ANY SCHEMA PRIVILEGE TO {master}")).await?;
+        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
+        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+
+        let query =
+            "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1 ORDER BY 1";
+        let alternate = quoted(&scene.alternate()).replace('"', "");
+        let wanted = rows(&mut admin, query, &user.replace('"', "")).await?;
+        assert_eq!(wanted.len(), 2);
+        assert_eq!(rows(&mut admin, query, &alternate).await?, wanted);
+        sql(&mut admin, &format!("REVOKE INSERT ANY TABLE ON SCHEMA {schema} FROM {user}")).await?;
+        scene.rotate(&function).await?;
+        assert_eq!(rows(&mut admin, query, &alternate).await?, wanted[1..]);
+        Ok(())
+    })
+    .await;
+}
+
+/// ORA-28002: whose password expires soon is told, the user and the master.
+#[tokio::test]
+async fn a_password_in_its_grace_period_is_named_in_the_record() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let profile = quoted(&format!("{}_grace", scene.user));
+        let mut admin = target.admin().await?;
+        // In days: about a second.
+        let limits = "PASSWORD_LIFE_TIME 0.00001 PASSWORD_GRACE_TIME 7";
+        sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT {limits}")).await?;
+        for user in [&scene.user, &scene.master] {
+            sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(user))).await?;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        for (strategy, said) in
+            [("single-user", "was about to expire"), ("master-user", "the master, is about to expire")]
+        {
+            let records = format!("{:?}", scene.rotate(&scene.function(strategy)).await?.steps);
+            ensure!(records.contains(said) && records.contains("ORA-28002"), "{records}");
+            scene.log_in().await?;
+        }
         Ok(())
     })
     .await;
