@@ -1,15 +1,18 @@
 //! Which servers a test run has.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-/// A server that is there already: `SCHEME://SUPERUSER:PASSWORD@HOST:PORT/?KEY=FILE`, where the file holds the authority
-/// of its certificate; without it, TLS is not used.
-#[derive(Debug)]
-pub struct ByUrl {
+/// Where a server is, and how its superuser logs in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Place {
+    /// For messages.
+    pub label: String,
     /// Host.
     pub host: String,
     /// Port.
@@ -18,20 +21,22 @@ pub struct ByUrl {
     pub superuser: String,
     /// Its password.
     pub password: String,
-    /// The authority, in PEM.
+    /// The authority of the server's certificate, in PEM; `None` when TLS is not used.
     pub authority: Option<String>,
 }
 
-impl ByUrl {
-    /// The server that a variable of the environment names, if it is set.
+impl Place {
+    /// The server that a variable of the environment names, if it is set: `SCHEME://SUPERUSER:PASSWORD@HOST:PORT/?KEY=FILE`,
+    /// where the file holds the authority of its certificate; without it, TLS is not used.
     ///
     /// # Errors
     /// When it is no such URL, or the file cannot be read.
-    pub fn read(variable: &str, default_port: u16, key: &str) -> Result<Option<Self>> {
+    pub fn by_url(variable: &str, default_port: u16, key: &str) -> Result<Option<Self>> {
         let Ok(url) = std::env::var(variable) else { return Ok(None) };
         let url = url::Url::parse(&url).with_context(|| variable.to_owned())?;
         let file = url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
         Ok(Some(Self {
+            label: variable.to_owned(),
             host: url.host_str().with_context(|| format!("{variable} names no host"))?.to_owned(),
             port: url.port().unwrap_or(default_port),
             superuser: url.username().to_owned(),
@@ -60,13 +65,13 @@ pub async fn started<A: DeserializeOwned, S>(
     Ok(own.get().into_iter().flatten().map(address).collect())
 }
 
-/// Runs a test on every server, each with its label.
+/// Runs a test on every server.
 ///
 /// # Panics
 /// When it fails on one, or there is none.
-pub async fn run_on_each<T, F: Future<Output = Result<()>>>(
+pub async fn run_on_each<T: Deref<Target = Place>, F: Future<Output = Result<()>>>(
     engine: &str,
-    targets: Result<Vec<(String, T)>>,
+    targets: Result<Vec<T>>,
     test: impl Fn(T) -> F,
 ) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -75,7 +80,8 @@ pub async fn run_on_each<T, F: Future<Output = Result<()>>>(
         Err(error) => panic!("{error:?}"),
     };
     assert!(!targets.is_empty(), "there is no {engine}: sh tests/setup.sh test");
-    for (label, target) in targets {
+    for target in targets {
+        let label = target.label.clone();
         println!("on {label}");
         if let Err(error) = test(target).await {
             panic!("on {label}: {error:?}");

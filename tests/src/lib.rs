@@ -6,6 +6,7 @@ pub mod found;
 pub mod moto;
 pub mod mysql;
 pub mod oracle;
+pub mod peer;
 pub mod postgres;
 pub mod redis;
 pub mod relay;

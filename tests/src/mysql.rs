@@ -1,6 +1,7 @@
 //! The MySQL and MariaDB servers of a test run.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -11,7 +12,7 @@ use rotation_mysql::{Literals, identifier, native_hash};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-use crate::found::{self, ByUrl, run_on_each};
+use crate::found::{self, Place, run_on_each};
 use crate::scene;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
@@ -57,24 +58,22 @@ pub type Scene<W> = scene::Scene<Target<W>>;
 /// Where a server is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Address {
-    /// For messages.
-    pub label: String,
+    /// Where it is.
+    pub place: Place,
     /// MariaDB, not MySQL.
     pub is_mariadb: bool,
-    /// Host.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// A superuser.
-    pub superuser: String,
-    /// Its password.
-    pub password: String,
-    /// The authority of the server's certificate, in PEM; `None` when the server has no TLS.
-    pub authority: Option<String>,
     /// The folder with the server's logs, when it is at hand.
     pub logs: Option<PathBuf>,
     /// Where the server's programs are, for more servers like it.
     pub installation: Option<Installation>,
+}
+
+impl Deref for Address {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
 }
 
 /// A server to test against.
@@ -84,6 +83,14 @@ pub struct Target<W> {
     pub address: Address,
     general_log: Option<PathBuf>,
     _which: W,
+}
+
+impl<W> Deref for Target<W> {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.address.place
+    }
 }
 
 /// A server that this process has started.
@@ -133,15 +140,18 @@ pub async fn start_all(mysql: bool, mariadb: bool) -> Result<Vec<Started>> {
 pub async fn start(installation: &Installation, kind: Kind, options: Options) -> Result<Started> {
     let server = Server::start(installation, kind, options)?;
     server.secure().await?;
-    let place = if installation.root.is_some() { "Debian sid" } else { "this system" };
-    let address = Address {
-        label: format!("{} of {place}", kind.display()),
-        is_mariadb: kind == Kind::MariaDb,
+    let root = if installation.root.is_some() { "Debian sid" } else { "this system" };
+    let place = Place {
+        label: format!("{} of {root}", kind.display()),
         host: "localhost".into(),
         port: server.port,
         superuser: SUPERUSER.into(),
         password: server.options.password.clone(),
         authority: server.options.certificates.as_ref().map(|certificates| certificates.authority.clone()),
+    };
+    let address = Address {
+        place,
+        is_mariadb: kind == Kind::MariaDb,
         logs: Some(server.data()),
         installation: Some(installation.clone()),
     };
@@ -154,21 +164,8 @@ async fn addresses() -> Result<Vec<Address>> {
     let own = start_all(true, true);
     let mut addresses = found::started(VARIABLE, &OWN, own, |started| started.address.clone()).await?;
     for (variable, is_mariadb) in [("MYSQL_TEST_URL", false), ("MARIADB_TEST_URL", true)] {
-        if let Some(ByUrl { host, port, superuser, password, authority }) =
-            ByUrl::read(variable, 3306, "ssl-ca")?
-        {
-            let (label, logs, installation) = (variable.to_owned(), None, None);
-            addresses.push(Address {
-                label,
-                is_mariadb,
-                host,
-                port,
-                superuser,
-                password,
-                authority,
-                logs,
-                installation,
-            });
+        if let Some(place) = Place::by_url(variable, 3306, "ssl-ca")? {
+            addresses.push(Address { place, is_mariadb, logs: None, installation: None });
         }
     }
     Ok(addresses)
@@ -182,7 +179,7 @@ pub async fn on_each<W: Which, F: Future<Output = Result<()>>>(test: impl Fn(Tar
     let targets = addresses().await.map(|addresses| {
         let of_kind =
             addresses.into_iter().filter(|address| address.is_mariadb == (W::KIND == Kind::MariaDb));
-        of_kind.map(|address| (address.label.clone(), Target::at(address))).collect()
+        of_kind.map(Target::at).collect()
     });
     run_on_each(W::KIND.display(), targets, test).await;
 }

@@ -1,6 +1,7 @@
 //! The PostgreSQL servers of a test run.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use crate::found::{self, ByUrl, run_on_each};
+use crate::found::{self, Place, run_on_each};
 use crate::scene;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
@@ -25,22 +26,20 @@ pub type Scene = scene::Scene<Target>;
 /// A server to test against.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target {
-    /// For messages.
-    pub label: String,
-    /// Host.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// A superuser.
-    pub superuser: String,
-    /// Its password.
-    pub password: String,
-    /// The authority of the server's certificate, in PEM; `None` when the server has no TLS.
-    pub authority: Option<String>,
+    /// Where it is.
+    pub place: Place,
     /// The server's log, when it is at hand.
     pub log: Option<PathBuf>,
     /// Where the server's programs are, for more servers like it.
     pub installation: Option<Installation>,
+}
+
+impl Deref for Target {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
 }
 
 /// A target that this process has started.
@@ -99,20 +98,8 @@ async fn targets() -> Result<Vec<Target>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
     let own = async { start_all() };
     let mut targets = found::started(VARIABLE, &OWN, own, |started| started.target.clone()).await?;
-    if let Some(ByUrl { host, port, superuser, password, authority }) =
-        ByUrl::read("POSTGRES_TEST_URL", 5432, "sslrootcert")?
-    {
-        let label = "POSTGRES_TEST_URL".to_owned();
-        targets.push(Target {
-            label,
-            host,
-            port,
-            superuser,
-            password,
-            authority,
-            log: None,
-            installation: None,
-        });
+    if let Some(place) = Place::by_url("POSTGRES_TEST_URL", 5432, "sslrootcert")? {
+        targets.push(Target { place, log: None, installation: None });
     }
     Ok(targets)
 }
@@ -122,15 +109,13 @@ async fn targets() -> Result<Vec<Target>> {
 /// # Panics
 /// When it fails on one, or there is none.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
-    let labelled = |target: Target| (target.label.clone(), target);
-    let targets = targets().await.map(|targets| targets.into_iter().map(labelled).collect());
-    run_on_each("PostgreSQL", targets, test).await;
+    run_on_each("PostgreSQL", targets().await, test).await;
 }
 
 impl Target {
     /// A server that was started here.
     pub fn of(server: &Server, label: impl Into<String>, installation: Option<Installation>) -> Self {
-        Self {
+        let place = Place {
             label: label.into(),
             host: "localhost".into(),
             port: server.port,
@@ -141,9 +126,8 @@ impl Target {
                 .certificates
                 .as_ref()
                 .map(|certificates| certificates.authority.clone()),
-            log: Some(server.log_file()),
-            installation,
-        }
+        };
+        Self { place, log: Some(server.log_file()), installation }
     }
 
     /// Logs in as somebody.

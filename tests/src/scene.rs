@@ -1,5 +1,7 @@
 //! Users, secrets and a function, for one test on one server.
 
+mod written;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -215,15 +217,6 @@ impl<T: Server> Scene<T> {
         Ok(value)
     }
 
-    fn remember(&self, value: &Value) {
-        if let Some(password) = value["password"].as_str() {
-            let mut passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
-            if !passwords.iter().any(|known| known == password) {
-                passwords.push(password.to_owned());
-            }
-        }
-    }
-
     /// The function's program, for `single-user` or `master-user`.
     pub fn program(&self, strategy: &str) -> Program {
         let log = Arc::clone(&self.log);
@@ -287,6 +280,15 @@ impl<T: Server> Scene<T> {
         rotation
     }
 
+    /// The rotation that has failed once more, as the service would.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub async fn again(&self, function: &Function) -> Result<Rotation> {
+        let token = self.stage(self.version("AWSPENDING")?.as_deref())?;
+        Ok(self.attempt(function, &token, 1).await)
+    }
+
     /// A rotation that must fail, and its error.
     ///
     /// # Errors
@@ -347,62 +349,5 @@ impl<T: Server> Scene<T> {
         let user = text("username");
         let session = self.target.connect(user, text("password"), text("dbname")).await;
         session.with_context(|| format!("logging in as {user}"))
-    }
-
-    /// What the function has written.
-    pub fn function_log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What the server has logged since the scene began.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn server_log(&self) -> Result<String> {
-        self.target.log_since(self.log_start)
-    }
-
-    /// How often the server has refused a password of the scene's users.
-    ///
-    /// # Errors
-    /// When its log cannot be read.
-    pub fn failed_logins(&self) -> Result<usize> {
-        let log = self.server_log()?;
-        let failed = |user: &str| T::count_refused(&log, user);
-        Ok(failed(&self.user) + failed(&self.alternate()) + failed(&self.master))
-    }
-
-    /// How many sessions of the scene's users the server has let in.
-    ///
-    /// # Errors
-    /// When its log cannot be read.
-    pub fn logins(&self) -> Result<usize> {
-        let log = self.server_log()?;
-        let came = |user: &str| T::count_let_in(&log, user);
-        Ok(came(&self.user) + came(&self.alternate()) + came(&self.master))
-    }
-
-    /// Searches everything that was written for every password of the scene.
-    ///
-    /// # Errors
-    /// When one is found.
-    pub fn search_for_passwords(&self, more: &str) -> Result<()> {
-        let passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = self.server_log()?;
-        let function = self.function_log();
-        ensure!(!function.is_empty(), "the function has written nothing that could be searched");
-        for password in passwords.iter() {
-            for (place, text) in
-                [("server's log", &*server), ("function's log", &*function), ("answers", more)]
-            {
-                ensure!(!text.contains(password.as_str()), "a password stands in the {place}");
-                let json = Value::from(password.as_str()).to_string();
-                let quoted = password.replace('\'', "''");
-                for form in [json[1..json.len() - 1].to_owned(), quoted.replace('\\', "\\\\"), quoted] {
-                    ensure!(!text.contains(&form), "a password stands in the {place}, escaped");
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -1,27 +1,43 @@
 //! The SQL Servers of a test run: the peer in `tests/peers/sqlserver`, or a real one by `MSSQL_TEST_URL`.
 
 use std::future::Future;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
-use rotation_local::throwaway::{Certificates, free_port};
+use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::{identifier, literal};
-use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use crate::background::Background;
-use crate::found::{self, ByUrl, run_on_each};
+use crate::peer;
 use crate::scene;
-use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
+use crate::server::{Made, Server as AnyServer};
 
-/// Tells the tests which servers have been started for them.
-pub const VARIABLE: &str = "ROTATION_TEST_SQLSERVER";
+/// SQL Server, as what has a peer.
+#[derive(Debug, Clone, Copy)]
+pub struct SqlServer;
+
+impl peer::Engine for SqlServer {
+    const NAME: &'static str = "SQL Server";
+    const FOLDER: &'static str = "sqlserver";
+    const SUPERUSER: &'static str = "sa";
+    const VARIABLE: &'static str = "ROTATION_TEST_SQLSERVER";
+    const URL: &'static str = "MSSQL_TEST_URL";
+    const DEFAULT_PORT: u16 = 1433;
+
+    fn own() -> &'static OnceLock<Vec<Peer>> {
+        static OWN: OnceLock<Vec<Peer>> = OnceLock::new();
+        &OWN
+    }
+}
+
+/// A server to test against.
+pub type Target = peer::Target<SqlServer>;
+
+/// A peer that this process has started.
+pub type Peer = peer::Peer<SqlServer>;
 
 /// A scene on SQL Server.
 pub type Scene = scene::Scene<Target>;
@@ -29,107 +45,12 @@ pub type Scene = scene::Scene<Target>;
 /// A session.
 pub type Session = Client<Compat<TcpStream>>;
 
-/// A server to test against.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Target {
-    /// For messages.
-    pub label: String,
-    /// Host.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// A member of sysadmin.
-    pub superuser: String,
-    /// Its password.
-    pub password: String,
-    /// The authority of the server's certificate, in PEM; `None` when TLS is not used.
-    pub authority: Option<String>,
-    /// The log, of the peer only.
-    pub log: Option<PathBuf>,
-}
-
-/// A peer that this process has started; it ends when dropped.
-#[derive(Debug)]
-pub struct Peer {
-    /// Where it is.
-    pub target: Target,
-    _folder: TempDir,
-    _program: Background,
-}
-
-impl Peer {
-    /// Starts one, with more arguments.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub async fn start(certificates: Option<Certificates>, arguments: &[&str]) -> Result<Self> {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let folder = tempfile::tempdir()?;
-        let port = free_port()?;
-        let log = folder.path().join("log");
-        let mut command = Command::new(project.join("target/tools/bin/python"));
-        // Python's own switch: nothing compiled is left in the project.
-        command.arg("-B").arg(project.join("tests/peers/sqlserver")).arg(port.to_string()).arg(&log);
-        match &certificates {
-            Some(Certificates { certificate, key, .. }) => {
-                for (name, pem) in [("certificate", certificate), ("key", key)] {
-                    let file = folder.path().join(name);
-                    std::fs::write(&file, pem)?;
-                    command.arg(format!("--{name}")).arg(file);
-                }
-            }
-            None => drop(command.args(["--mode", "none"])),
-        }
-        command.args(arguments).stdin(Stdio::piped());
-        let mut program = Background::spawn(command)?;
-        // Its password; the open pipe is the sign that whoever has started it lives.
-        writeln!(program.child().stdin.as_mut().context("no pipe")?, "{SUPERUSER_PASSWORD}")?;
-        program.listens_on(port).await?;
-        let target = Target {
-            label: "the peer for SQL Server".into(),
-            host: "localhost".into(),
-            port,
-            superuser: "sa".into(),
-            password: SUPERUSER_PASSWORD.into(),
-            authority: certificates.map(|certificates| certificates.authority),
-            log: Some(log),
-        };
-        Ok(Self { target, _folder: folder, _program: program })
-    }
-}
-
-/// Starts the peer, unless a real server is named.
-///
-/// # Errors
-/// When it does not start.
-pub async fn start_all() -> Result<Vec<Peer>> {
-    if std::env::var_os("MSSQL_TEST_URL").is_some() {
-        return Ok(Vec::new());
-    }
-    Ok(vec![Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?])
-}
-
-/// The servers of this run.
-async fn targets() -> Result<Vec<Target>> {
-    static OWN: OnceLock<Vec<Peer>> = OnceLock::new();
-    let mut targets = found::started(VARIABLE, &OWN, start_all(), |peer| peer.target.clone()).await?;
-    if let Some(ByUrl { host, port, superuser, password, authority }) =
-        ByUrl::read("MSSQL_TEST_URL", 1433, "ca")?
-    {
-        let label = "MSSQL_TEST_URL".to_owned();
-        targets.push(Target { label, host, port, superuser, password, authority, log: None });
-    }
-    Ok(targets)
-}
-
-/// Runs a test on every server.
+/// Runs a test on every server of this run.
 ///
 /// # Panics
 /// When it fails on one, or there is none.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
-    let labelled = |target: Target| (target.label.clone(), target);
-    let targets = targets().await.map(|targets| targets.into_iter().map(labelled).collect());
-    run_on_each("SQL Server", targets, test).await;
+    peer::on_each(test).await;
 }
 
 /// Runs a batch.

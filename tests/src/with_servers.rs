@@ -1,8 +1,13 @@
 //! `with-servers COMMAND…`: starts the database servers of a test run once, runs the command, and ends them.
 
+use std::ops::Deref;
 use std::process::{Command, ExitCode};
 
-use rotation_tests::{mysql, oracle, postgres, sqlserver};
+use rotation_tests::found::Place;
+use rotation_tests::oracle::Oracle;
+use rotation_tests::peer::{self, Engine as _};
+use rotation_tests::sqlserver::SqlServer;
+use rotation_tests::{mysql, postgres};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -20,23 +25,23 @@ async fn main() -> anyhow::Result<ExitCode> {
     let wanted = |engine: &str| engines.split_whitespace().any(|wanted| wanted == engine);
     let postgres = if wanted("postgres") { postgres::start_all()? } else { Vec::new() };
     let mysql = mysql::start_all(wanted("mysql"), wanted("mariadb")).await?;
-    let sqlserver = if wanted("sqlserver") { sqlserver::start_all().await? } else { Vec::new() };
-    let oracle = if wanted("oracle") { oracle::start_all().await? } else { Vec::new() };
-    let targets: Vec<_> = postgres.iter().map(|server| &server.target).collect();
-    let addresses: Vec<_> = mysql.iter().map(|server| &server.address).collect();
-    let peers: Vec<_> = sqlserver.iter().map(|peer| &peer.target).collect();
-    let oracles: Vec<_> = oracle.iter().map(|peer| &peer.target).collect();
-    let ports =
-        targets.iter().map(|at| (&at.label, at.port)).chain(addresses.iter().map(|at| (&at.label, at.port)));
-    for (label, port) in ports.chain(
-        peers.iter().map(|at| (&at.label, at.port)).chain(oracles.iter().map(|at| (&at.label, at.port))),
-    ) {
-        println!("{label} on port {port}");
+    let sqlserver = if wanted("sqlserver") { peer::start_all::<SqlServer>().await? } else { Vec::new() };
+    let oracle = if wanted("oracle") { peer::start_all::<Oracle>().await? } else { Vec::new() };
+    let postgres_targets: Vec<_> = postgres.iter().map(|started| &started.target).collect();
+    let mysql_targets: Vec<_> = mysql.iter().map(|started| &started.address).collect();
+    let sqlserver_targets: Vec<_> = sqlserver.iter().map(|peer| &peer.target).collect();
+    let oracle_targets: Vec<_> = oracle.iter().map(|peer| &peer.target).collect();
+    command.env(postgres::VARIABLE, serde_json::to_string(&postgres_targets)?);
+    command.env(mysql::VARIABLE, serde_json::to_string(&mysql_targets)?);
+    command.env(SqlServer::VARIABLE, serde_json::to_string(&sqlserver_targets)?);
+    command.env(Oracle::VARIABLE, serde_json::to_string(&oracle_targets)?);
+    let mut places: Vec<&Place> = postgres_targets.into_iter().map(Deref::deref).collect();
+    places.extend(mysql_targets.into_iter().map(Deref::deref));
+    places.extend(sqlserver_targets.into_iter().map(Deref::deref));
+    places.extend(oracle_targets.into_iter().map(Deref::deref));
+    for place in places {
+        println!("{} on port {}", place.label, place.port);
     }
-    command.env(postgres::VARIABLE, serde_json::to_string(&targets)?);
-    command.env(mysql::VARIABLE, serde_json::to_string(&addresses)?);
-    command.env(sqlserver::VARIABLE, serde_json::to_string(&peers)?);
-    command.env(oracle::VARIABLE, serde_json::to_string(&oracles)?);
     let status = command.status()?;
     // The servers end here, not before.
     drop((postgres, mysql, sqlserver, oracle));

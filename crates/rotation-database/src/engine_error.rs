@@ -52,12 +52,17 @@ pub enum EngineError {
         remedy: String,
     },
     /// Two users only look like a pair, as far as the server can tell.
-    #[error("{what}")]
+    #[error("{}: they may belong to different people", looks_wrong(.base, .alternate, .why, .consent.is_some()))]
     PerhapsUnrelated {
-        /// What looks wrong.
-        what: String,
-        /// What to do.
-        remedy: String,
+        /// The base user.
+        base: String,
+        /// The one that is named like its second user.
+        alternate: String,
+        /// What speaks against a pair, if that can be told.
+        why: Option<String>,
+        /// How an administrator says that they are a pair, when it is the alternate user's turn. When it is the base user's,
+        /// only the secret can say it.
+        consent: Option<String>,
     },
     /// Something else at the server stands in the way for now: a lock was not to be had, a statement took too long.
     #[error("the database could not {doing} in time: {said}")]
@@ -115,8 +120,15 @@ impl EngineError {
             }
             Self::PrivilegeMissing { remedy, .. }
             | Self::AccountExpired { remedy, .. }
-            | Self::NeedsDecision { remedy, .. }
-            | Self::PerhapsUnrelated { remedy, .. } => remedy.clone(),
+            | Self::NeedsDecision { remedy, .. } => remedy.clone(),
+            Self::PerhapsUnrelated { base, alternate, consent: Some(consent), .. } => format!(
+                "If {alternate} is meant to be the second user of {base}, say so. {} Otherwise rename one of them.",
+                administrator(consent)
+            ),
+            Self::PerhapsUnrelated { base, alternate, consent: None, .. } => format!(
+                "If both are this secret's, store the credential of {base} in it (aws secretsmanager put-secret-value): the next \
+                 rotation goes on from there. Otherwise rename {alternate}, or rotate it as a single user."
+            ),
             Self::NoSuchUser { .. } => "Correct \"username\" in the secret, or create the user.".into(),
             Self::Disconnected { cause, .. } => {
                 format!(
@@ -126,5 +138,19 @@ impl EngineError {
             }
             Self::Failed { .. } => "Read the server's message, and its log.".into(),
         }
+    }
+}
+
+fn looks_wrong(base: &str, alternate: &str, why: &Option<String>, is_alternates_turn: bool) -> String {
+    let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    if is_alternates_turn {
+        format!(
+            "there are users {base} and {alternate}, and nothing shows that {alternate} was made to alternate with {base}{why}"
+        )
+    } else {
+        format!(
+            "the secret's user {alternate} is named like the second user of {base}, whose password would be changed next, and nothing \
+             shows that {base} is the secret's as well{why}"
+        )
     }
 }

@@ -103,33 +103,23 @@ impl Step<'_> {
     /// The secret's user is named like an alternate one. That the base user is the secret's own as well, only an
     /// earlier version of the secret shows.
     pub(crate) fn base_perhaps_unrelated(&self) -> EngineError {
-        let (base, alternate) = (self.copy.base, self.copy.alternate);
-        EngineError::PerhapsUnrelated {
-            what: format!(
-                "the secret's user {alternate} is named like the second user of {base}, whose password would be \
-                 changed next, and no earlier version of the secret was of {base}: they may belong to different people"
-            ),
-            remedy: format!(
-                "If both are this secret's, store the credential of {base} in it (aws secretsmanager put-secret-value): \
-                 the next rotation goes on from there. Otherwise rename {alternate}, or rotate it as a single user."
-            ),
-        }
+        self.unrelated("no earlier version of the secret was of it".into(), None)
     }
 
     fn perhaps_unrelated(&self, account: &Account, difference: &str) -> EngineError {
-        let (base, alternate) = (self.copy.base, self.copy.alternate);
-        EngineError::PerhapsUnrelated {
-            what: format!(
-                "there are users {base} and {alternate}, and {account} may not do just what {base} may ({difference}): \
-                 they may belong to different people"
-            ),
-            remedy: format!(
-                "If {alternate} is meant to be the second user of {base}, say so as an administrator of the database: \
-                 ALTER USER {} ACCOUNT LOCK; the next attempt brings it in step and unlocks it. Otherwise rename one of \
-                 them.",
-                account.quoted(self.literals)
-            ),
-        }
+        let lock = format!(
+            "ALTER USER {} ACCOUNT LOCK; the next attempt brings it in step and unlocks it",
+            account.quoted(self.literals)
+        );
+        self.unrelated(
+            format!("{account} may not do just what {} may: {difference}", self.copy.base),
+            Some(lock),
+        )
+    }
+
+    fn unrelated(&self, why: String, consent: Option<String>) -> EngineError {
+        let (base, alternate) = (self.copy.base.to_owned(), self.copy.alternate.to_owned());
+        EngineError::PerhapsUnrelated { base, alternate, why: Some(why), consent }
     }
 
     /// All accounts of a user.

@@ -83,17 +83,12 @@ impl Step<'_> {
             return Ok(());
         }
         let (base_name, name) = (&self.base, &self.alternate);
+        let unrelated = |why: String, consent| {
+            let (base, alternate) = (base_name.to_string(), name.to_string());
+            Err(EngineError::PerhapsUnrelated { base, alternate, why: Some(why), consent })
+        };
         if !self.copy.is_alternates_turn() {
-            return Err(EngineError::PerhapsUnrelated {
-                what: format!(
-                    "the secret's user {name} is named like the second user of {base_name}, whose password would be changed \
-                     next, and no earlier version of the secret was of {base_name}: they may belong to different people"
-                ),
-                remedy: format!(
-                    "If both are this secret's, store the credential of {base_name} in it (aws secretsmanager put-secret-value): \
-                     the next rotation goes on from there. Otherwise rename {name}, or rotate it as a single user."
-                ),
-            });
+            return unrelated("no earlier version of the secret was of it".into(), None);
         }
         let change =
             alternate.granted.grants.changes_to_become(&base.granted.grants, name).into_iter().next();
@@ -105,17 +100,10 @@ impl Step<'_> {
             }
             _ => return Ok(()),
         };
-        Err(EngineError::PerhapsUnrelated {
-            what: format!(
-                "there are users {base_name} and {name}, and nothing shows that {name} was made to alternate with {base_name} \
-                 ({difference}): they may belong to different people"
-            ),
-            remedy: format!(
-                "If {name} is meant to be the second user of {base_name}, and owns nothing, say so as an administrator of the \
-                 database: ALTER USER {name} ACCOUNT LOCK; the next attempt brings it in step and unlocks it. Otherwise rename one \
-                 of them."
-            ),
-        })
+        let consent = format!(
+            "ALTER USER {name} ACCOUNT LOCK, if it owns nothing; the next attempt brings it in step and unlocks it"
+        );
+        unrelated(difference, Some(consent))
     }
 
     async fn make(&mut self, base: &UserNow) -> Result<UserNow, EngineError> {

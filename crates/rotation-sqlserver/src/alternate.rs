@@ -162,31 +162,21 @@ impl Step<'_> {
         if self.copy.is_known_pair || is_disabled || sid == known {
             return Ok(());
         }
-        let (base, name) = (self.copy.base, self.copy.alternate);
-        let quoted = identifier(name);
-        let drop = format!("DROP {} {quoted}: it is made anew", kind.keyword());
+        let quoted = identifier(self.copy.alternate);
+        let drop = format!("DROP {} {quoted}: it is made anew.", kind.keyword());
         let consent = match kind {
-            Kind::Login => format!(
-                "ALTER LOGIN {quoted} DISABLE (the next attempt brings it in step and enables it), or {drop}"
-            ),
+            Kind::Login => {
+                format!(
+                    "ALTER LOGIN {quoted} DISABLE (the next attempt brings it in step and enables it), or {drop}"
+                )
+            }
             Kind::ContainedUser => drop,
         };
         Err(EngineError::PerhapsUnrelated {
-            what: format!(
-                "there are users {base} and {name}, and nothing shows that {name} was made to alternate with {base}: they may \
-                 belong to different people"
-            ),
-            remedy: if self.copy.is_alternates_turn() {
-                format!(
-                    "If {name} is meant to be the second user of {base}, say so as an administrator of the database: \
-                    {consent}. Otherwise rename one of them."
-                )
-            } else {
-                format!(
-                    "If both are this secret's, store the credential of {base} in it (aws secretsmanager put-secret-value): \
-                    the next rotation goes on from there. Otherwise rename {name}, or rotate it as a single user."
-                )
-            },
+            base: self.copy.base.to_owned(),
+            alternate: self.copy.alternate.to_owned(),
+            why: None,
+            consent: self.copy.is_alternates_turn().then_some(consent),
         })
     }
 

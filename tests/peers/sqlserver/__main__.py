@@ -25,7 +25,7 @@ def arguments():
     parser.add_argument("log", help="file for what a real server writes into its error log, and for all statements")
     parser.add_argument("--certificate")
     parser.add_argument("--key")
-    parser.add_argument("--mode", choices=["tls", "none", "require", "strict"], default="tls",
+    parser.add_argument("--mode", choices=["tls", "none", "require", "strict"],
                         help="tls: for who asks for it; none: has none; require: for all; strict: TDS 8.0 only")
     parser.add_argument("--lockout", type=int, default=5, help="wrong passwords until a login is locked; 0: never")
     parser.add_argument("--expired", action="store_true", help="every password that can expire has expired")
@@ -78,6 +78,7 @@ def main() -> None:
 
     sockets = Sockets(("", chosen.port), Handler)
     sockets.certificate = load(chosen.certificate, chosen.key) if chosen.certificate else self_signed()
+    chosen.mode = chosen.mode or ("tls" if chosen.certificate else "none")
     if chosen.mode == "strict":
         sockets.tls = server_context(sockets.certificate)
         sockets.tls.set_alpn_protocols(["tds/8.0"])

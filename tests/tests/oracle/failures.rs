@@ -27,8 +27,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
         scene.expect(&scene.function("single-user"), "DatabaseNotFound", "NO_SUCH_SERVICE").await?;
         // What would name another server in the descriptor is no name of a database.
         scene.change(&json!({"dbname": "X)(HOST=evil.example.com"}))?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        let failed = scene.attempt(&scene.function("single-user"), &token, 1).await.failed;
+        let failed = scene.again(&scene.function("single-user")).await?.failed;
         ensure!(failed.is_some_and(|error| error.error_type == "DatabaseNotFound"));
         Ok(())
     })
@@ -117,8 +116,7 @@ async fn a_master_without_a_privilege_is_told_which() {
             scene.expect(&function, "PrivilegeMissing", &filled(grant)).await?;
             scene.log_in().await?;
             sql(&mut admin, &filled(grant)).await?;
-            let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-            let rotation = scene.attempt(&function, &token, 1).await;
+            let rotation = scene.again(&function).await?;
             ensure!(rotation.failed.is_none(), "{grant} did not help: {:?}", rotation.failed);
             scene.log_in().await?;
             assert_eq!(scene.failed_logins()?, 0);
@@ -178,8 +176,7 @@ async fn a_password_that_oracle_cannot_hold_is_not_stored() {
                 .env("EXCLUDE_NUMBERS", "true")
                 .into();
             for _ in 0..20 {
-                let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-                let failed = scene.attempt(&function, &token, 1).await.failed;
+                let failed = scene.again(&function).await?.failed;
                 match failed {
                     Some(error) => {
                         ensure!(error.error_type == "PasswordUnusable", "{}", error.message);
@@ -215,8 +212,7 @@ async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
         scene.change(&json!({"ssl": null}))?;
         scene.expect(&scene.function("single-user"), "TlsNotOffered", "TLS_MODE=prefer").await?;
         let prefer = |strategy| scene.program(strategy).env("TLS_MODE", "prefer").into();
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&prefer("single-user"), &token, 1).await.failed, None);
+        assert_eq!(scene.again(&prefer("single-user")).await?.failed, None);
         scene.log_in().await?;
         scene.change_master(&json!({"ssl": null}))?;
         let error = scene.expect(&prefer("master-user"), "NeedsDecision", "\"ssl\": false").await?;

@@ -196,8 +196,7 @@ async fn privileges_on_a_schema_follow_and_go() {
         let remedy = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {master} WITH ADMIN OPTION");
         scene.expect(&function, "PrivilegeMissing", &remedy).await?;
         sql(&mut admin, &format!("GRANT GRANT ANY SCHEMA PRIVILEGE TO {master}")).await?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        assert_eq!(scene.again(&function).await?.failed, None);
 
         let query =
             "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1 ORDER BY 1";
@@ -257,18 +256,16 @@ async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
         sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT FAILED_LOGIN_ATTEMPTS 1")).await?;
         sql(&mut admin, &format!("ALTER USER {clone} PROFILE {profile}")).await?;
         ensure!(target.log_in(&scene.alternate(), "wrong", SERVICE).await.is_err());
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        let failed = scene.attempt(&function, &token, 1).await.failed;
+        let failed = scene.again(&function).await?.failed;
         ensure!(failed.as_ref().is_some_and(|error| error.error_type == "NeedsDecision"), "{failed:?}");
         // Nor is a lock on somebody's schema.
         sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
         sql(&mut admin, &format!("CREATE TABLE {clone}.precious (a NUMBER)")).await?;
-        let failed = scene.attempt(&function, &token, 1).await.failed;
+        let failed = scene.again(&function).await?.failed;
         ensure!(failed.as_ref().is_some_and(|error| error.message.contains("owns 1 object")), "{failed:?}");
         sql(&mut admin, &format!("DROP USER {clone} CASCADE")).await?;
         sql(&mut admin, &format!("CREATE USER {clone} IDENTIFIED BY \"{password}\" ACCOUNT LOCK")).await?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        assert_eq!(scene.again(&function).await?.failed, None);
         scene.log_in().await?;
         Ok(())
     })

@@ -2,7 +2,9 @@
 
 mod failures;
 mod impostors;
+mod kinds;
 mod manager;
+mod pairs;
 mod privileges;
 mod quoting;
 mod rds;

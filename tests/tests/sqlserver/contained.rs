@@ -85,8 +85,7 @@ async fn a_contained_user_that_only_looks_like_the_second_is_not_touched() {
         scene.expect(&function, "NeedsDecision", "DROP USER [contained user_clone]").await?;
         target.log_in("contained user_clone", &password, &format!("{}_other", scene.database)).await?;
         sql(&mut admin, "DROP USER [contained user_clone]").await?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        assert_eq!(scene.again(&function).await?.failed, None);
         Ok(())
     })
     .await;
@@ -105,8 +104,7 @@ async fn a_master_without_a_privilege_in_the_contained_database_is_told_which() 
         scene.expect(&function, "PrivilegeMissing", &format!("GRANT VIEW DEFINITION TO {master}")).await?;
         let database = identifier(&format!("{}_other", scene.database));
         sql(&mut admin, &format!("USE {database}; GRANT VIEW DEFINITION TO {master}")).await?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        let failed = scene.attempt(&function, &token, 1).await.failed;
+        let failed = scene.again(&function).await?.failed;
         ensure!(
             failed.as_ref().is_some_and(|error| error.error_type == "PrivilegeMissing"
                 && error.message.contains("ALTER ROLE db_owner ADD MEMBER")),

@@ -100,8 +100,7 @@ async fn a_database_that_nobody_can_look_into_is_named() {
         sql(&mut admin, &format!("ALTER DATABASE {other} SET ONLINE")).await?;
         let error = error?;
         assert!(error.message.contains(&format!("{}_other (OFFLINE)", scene.database)), "{}", error.message);
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        assert_eq!(scene.again(&function).await?.failed, None);
         Ok(())
     })
     .await;
@@ -147,8 +146,7 @@ async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
         sql(&mut admin, &format!("USE {in_database}; CREATE ROLE {name}")).await?;
         role.expect(&role.function("master-user"), "NeedsDecision", "ALTER ROLE").await?;
         // Now it is an orphan.
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&scene.function("master-user"), &token, 1).await.failed, None);
+        assert_eq!(scene.again(&scene.function("master-user")).await?.failed, None);
         let mut session = scene.log_in().await?;
         target.is_whole(&mut session, &scene.user).await
     })
@@ -170,8 +168,7 @@ async fn what_the_second_user_owns_is_reported_and_not_dropped() {
         let error = scene.expect(&function, "NeedsDecision", "ALTER AUTHORIZATION").await?;
         assert!(error.message.contains("GRANT SELECT ON SCHEMA::[its schema]"), "{}", error.message);
         sql(&mut admin, &format!("REVOKE SELECT ON SCHEMA::[its schema] FROM {user}")).await?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        let rotation = scene.attempt(&function, &token, 1).await;
+        let rotation = scene.again(&function).await?;
         assert_eq!(rotation.failed, None);
         let notes = format!("{:?}", rotation.steps);
         assert!(notes.contains("owns schema its schema") && notes.contains("ALTER AUTHORIZATION"), "{notes}");
@@ -180,8 +177,7 @@ async fn what_the_second_user_owns_is_reported_and_not_dropped() {
         scene.change(&json!({"dbname": "master"}))?;
         scene.expect(&function, "NeedsDecision", "ALTER AUTHORIZATION").await?;
         sql(&mut admin, "ALTER AUTHORIZATION ON SCHEMA::[its schema] TO dbo").await?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        assert_eq!(scene.again(&function).await?.failed, None);
         Ok(())
     })
     .await;

@@ -170,8 +170,7 @@ async fn a_master_without_a_privilege_is_told_which() {
             let context =
                 if remedy.contains("ROLE db_owner") { "USE {database}; " } else { "USE [master]; " };
             sql(&mut admin, &filled(&format!("{context}{remedy}"))).await?;
-            let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-            let rotation = scene.attempt(&function, &token, 1).await;
+            let rotation = scene.again(&function).await?;
             ensure!(rotation.failed.is_none(), "{remedy} did not help: {:?}", rotation.failed);
             scene.log_in().await?;
             assert_eq!(scene.failed_logins()?, 0);

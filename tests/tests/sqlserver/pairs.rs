@@ -26,8 +26,7 @@ async fn a_login_that_only_looks_like_the_second_user_is_not_touched() {
         target.connect(&clone, &password, "master").await?;
         // As the message says: that is consent.
         sql(&mut target.admin("master").await?, &format!("ALTER LOGIN {quoted} DISABLE")).await?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        assert_eq!(scene.again(&function).await?.failed, None);
         let mut session = scene.log_in().await?;
         target.is_whole(&mut session, &scene.user).await?;
         assert!(target.connect(&clone, &password, "master").await.is_err());
@@ -132,8 +131,7 @@ async fn a_second_user_under_another_name_is_named() {
         sql(&mut admin, &format!("ALTER LOGIN {clone} WITH NAME = {other}")).await?;
         scene.expect(&function, "NeedsDecision", "WITH NAME").await?;
         sql(&mut admin, &format!("ALTER LOGIN {other} WITH NAME = {clone}")).await?;
-        let token = scene.stage(scene.version("AWSPENDING")?.as_deref())?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        assert_eq!(scene.again(&function).await?.failed, None);
         Ok(())
     })
     .await;

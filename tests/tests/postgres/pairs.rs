@@ -1,0 +1,116 @@
+//! The two users as a pair: what belongs to which, and which are none.
+
+use anyhow::Context;
+use rotation_postgres::{identifier, literal};
+use rotation_tests::postgres::{Scene, on_each, sql};
+use rotation_tests::scene::new_password;
+
+/// What the application makes after a rotation it can still use after the next.
+#[tokio::test]
+async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let mut admin = scene.admin().await?;
+        sql(&mut admin, &format!("CREATE SCHEMA own AUTHORIZATION {}", identifier(&scene.user))).await?;
+        let function = scene.function("master-user");
+        for round in 0..4 {
+            scene.rotate(&function).await?;
+            let mut session = scene.log_in().await?;
+            sql(&mut session, &format!("CREATE TABLE own.t{round} (a int)")).await?;
+            for earlier in 0..=round {
+                let change = format!("INSERT INTO own.t{earlier} VALUES (1); ALTER TABLE own.t{earlier} ADD COLUMN c{round} int");
+                sql(&mut session, &change).await?;
+            }
+        }
+        let owners: Vec<String> =
+            sqlx::query_scalar("SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname = 'own'").fetch_all(&mut admin).await?;
+        assert_eq!(owners, std::slice::from_ref(&scene.user));
+        Ok(())
+    })
+    .await;
+}
+
+/// A pair of users from AWS's own function: the alternate is only a member, and owns what it has made.
+#[tokio::test]
+async fn a_pair_from_the_reference_is_taken_over() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (user, master) = (identifier(&scene.user), identifier(&scene.master));
+        let clone = identifier(&format!("{}_clone", scene.user));
+        let mut admin = scene.admin().await?;
+        sql(&mut admin, &format!(
+            "CREATE ROLE {clone} LOGIN; GRANT {user} TO {clone}; CREATE SCHEMA own AUTHORIZATION {user}; \
+             CREATE TABLE own.by_clone (a int); ALTER TABLE own.by_clone OWNER TO {clone}; \
+             CREATE ROLE stray_{0}; GRANT stray_{0} TO {clone}", scene.database
+        )).await?;
+        let function = scene.function("master-user");
+        if target.version().await? >= 160_000 {
+            sql(&mut admin, &format!("GRANT {clone} TO {master} WITH ADMIN OPTION")).await?;
+            sql(&mut admin, &format!("GRANT stray_{} TO {master} WITH ADMIN OPTION", scene.database)).await?;
+        }
+        // The master may not give away what it is no member of: the error says what would help, and that does.
+        let error = scene.failure(&function).await?;
+        assert!(["PrivilegeMissing"].contains(&error.error_type.as_str()), "{}", error.message);
+        sql(&mut admin, &format!("GRANT {clone}, {user} TO {master}")).await?;
+        sql(&mut admin, &format!("REVOKE stray_{} FROM {clone}", scene.database)).await?;
+        let token = scene.version("AWSPENDING")?.context("no pending version")?;
+        let rotation = scene.attempt(&function, &token, 1).await;
+        assert_eq!(rotation.failed, None);
+        for _ in 0..2 {
+            let mut session = scene.log_in().await?;
+            sql(&mut session, "INSERT INTO own.by_clone VALUES (1); ALTER TABLE own.by_clone ADD COLUMN x int; ALTER TABLE own.by_clone DROP COLUMN x").await?;
+            scene.rotate(&function).await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Two roles whose names look like a pair, and which are none.
+#[tokio::test]
+async fn unrelated_roles_are_not_touched() {
+    on_each(|target| async move {
+        for is_clones_secret in [false, true] {
+            let scene = Scene::new(&target).await?;
+            let mut admin = scene.admin().await?;
+            let other = format!("{}_clone", scene.user);
+            let password = new_password();
+            let made = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            sql(&mut admin, &format!("CREATE ROLE {} LOGIN", identifier(&other))).await?;
+            let version = target.version().await?;
+            if version >= 160_000 {
+                let master = identifier(&scene.master);
+                sql(&mut admin, &format!("GRANT {} TO {master} WITH ADMIN OPTION", identifier(&other)))
+                    .await?;
+            }
+            let verifier = |user: &str, password: &str| {
+                let encryption = rotation_postgres::Encryption::ScramSha256(std::num::NonZeroU32::MIN);
+                let password = rotation_database::Password::new(password);
+                rotation_postgres::verifier(user, &password, encryption).map_err(anyhow::Error::msg)
+            };
+            let set = format!(
+                "ALTER ROLE {} PASSWORD {}",
+                identifier(&other),
+                literal(&verifier(&other, &password)?)
+            );
+            sql(&mut admin, &set).await?;
+            let mut mine = (scene.user.clone(), made);
+            let mut theirs = (other, password);
+            if is_clones_secret {
+                std::mem::swap(&mut mine, &mut theirs);
+                scene.change(&serde_json::json!({"username": mine.0, "password": mine.1}))?;
+            }
+            let error = scene.failure(&scene.function("master-user")).await?;
+            assert_eq!(error.error_type, "NeedsDecision", "{}", error.message);
+            assert!(error.message.contains("GRANT "), "{}", error.message);
+            for (user, password) in [mine, theirs] {
+                target
+                    .log_in(&user, &password, &scene.database)
+                    .await
+                    .with_context(|| format!("{user} is locked out"))?;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
