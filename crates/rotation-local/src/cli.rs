@@ -1,5 +1,6 @@
 //! The commands.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -77,18 +78,54 @@ pub(crate) struct RotateArgs {
 /// Options of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Port on 127.0.0.1
+    /// Port
     #[arg(long, default_value_t = 4680)]
     pub(crate) port: u16,
+    /// Address to listen on; one that other machines reach needs --expose as well
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// Let other machines in: whoever has the credentials reads every secret, over HTTP without TLS
+    #[arg(long)]
+    pub(crate) expose: bool,
     /// A function: its name, and a program or the URL of a Lambda Invoke endpoint (may be given several times)
     #[arg(long = "function", value_name = "NAME=PATH-or-URL")]
     pub(crate) functions: Vec<String>,
+    /// Keep the secrets in a file, encrypted [default: in memory, gone at the end]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// A file with the passphrase of --state [default: the variable ROTATION_LOCAL_PASSPHRASE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// The account of every ARN
+    #[arg(long, default_value = crate::service::ACCOUNT, value_parser = account)]
+    pub(crate) account: String,
+    /// How often a rotation is tried in all, from the first step on
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) attempts: u32,
+    /// The pause before the second attempt, in seconds; it doubles after each
+    #[arg(long, default_value_t = 0.5, value_name = "SECONDS", value_parser = positive)]
+    pub(crate) pause: f64,
+    /// How many seconds go by in one: lets rotation schedules come sooner
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = positive)]
+    pub(crate) time_scale: f64,
     /// Let in anybody on this machine, whatever the credentials
     #[arg(long)]
     pub(crate) any_credentials: bool,
     /// Show the functions' log lines
     #[arg(long)]
     pub(crate) verbose: bool,
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_account { Ok(text.to_owned()) } else { Err("an account has twelve digits".to_owned()) }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+        _ => Err("it must be a number above 0".to_owned()),
+    }
 }
 
 /// Runs the command of the command line.

@@ -181,7 +181,7 @@ impl Scene<'_> {
     fn program(&self, strategy: &str) -> Program {
         let log = Arc::clone(&self.log);
         let verbose = self.args.verbose;
-        program(&self.function.to_string_lossy(), &self.service.endpoint(), &self.key, false)
+        program(&self.function.to_string_lossy(), &self.service.endpoint(), &self.key)
             .env("ROTATION_STRATEGY", strategy)
             .env("TLS_CA_FILE", self.authority.to_string_lossy())
             .log(move |line| {

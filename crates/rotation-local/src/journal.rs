@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::service::Store;
+use crate::service::Secret;
 
 /// The state of a rotation beside the secret's file, readable by its owner alone.
 #[derive(Debug, Clone)]
@@ -22,8 +22,8 @@ pub(crate) struct Journal {
 pub(crate) struct LeftOver {
     /// The secret's file as it was read: one that differs now has been corrected since.
     pub(crate) file: Value,
-    /// The versions.
-    pub(crate) store: Store,
+    /// The secret with all its versions.
+    pub(crate) secret: Secret,
 }
 
 impl Journal {
@@ -105,14 +105,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::beside(&folder.path().join("secret.json"));
         assert!(journal.read().unwrap().is_none());
-        let mut store = Store::default();
-        store.create("us-east-1", "s", Some("value".into()), None).unwrap();
-        journal.write(&LeftOver { file: Value::Null, store: store.clone() }).unwrap();
+        let secret = Secret::new("us-east-1", "s", "the ARN".into(), 0.0);
+        journal.write(&LeftOver { file: Value::Null, secret }).unwrap();
         assert_eq!(fs::metadata(journal.path()).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(
-            journal.read().unwrap().unwrap().store.find("s").unwrap().arn,
-            store.find("s").unwrap().arn
-        );
+        assert_eq!(journal.read().unwrap().unwrap().secret.arn, "the ARN");
         journal.remove().unwrap();
         assert!(journal.read().unwrap().is_none());
     }

@@ -5,10 +5,12 @@
 //!
 //! [runtime]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
+mod activity;
 pub mod cli;
 mod demo;
 mod function;
 mod journal;
+mod page;
 mod progress;
 mod rotate;
 mod serve;

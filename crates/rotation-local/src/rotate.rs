@@ -12,7 +12,7 @@ use crate::function::Function;
 use crate::journal::{Journal, LeftOver, beside, write_whole};
 use crate::progress::{Progress, say};
 use crate::serve::program;
-use crate::service::{CURRENT, PENDING, PREVIOUS, Service};
+use crate::service::{CURRENT, Change, PENDING, PREVIOUS, Service};
 use crate::trigger::{Attempt, rotate_secret};
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
@@ -55,7 +55,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     match left_over {
         Some(left_over) => {
             let corrected = left_over.file != file;
-            service.with_store(|all| all.secrets.extend(left_over.store.secrets));
+            service.with_store(|store| store.save(left_over.secret))?;
             if corrected {
                 say("  the file has been changed since; it is the current version now");
                 service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
@@ -76,21 +76,21 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         }
     }
     let own_journal = journal.clone();
-    service.set_persist(move |store| {
+    service.set_persist(move |change| match change {
+        Change::Secret(secret) if secret.name == "local/secret" => {
+            own_journal.write(&LeftOver { file: file.clone(), secret: (*secret).clone() })
+        }
         // The master's password stays in its own file.
-        let mut store = store.clone();
-        store.secrets.retain(|name, _| name != "local/master");
-        own_journal.write(&LeftOver { file: file.clone(), store })
+        _ => Ok(()),
     });
 
     let function = match Function::parse(&args.function, "function") {
         Function::Program(_) => {
-            let mut program = program(
-                &absolute(&args.function)?.to_string_lossy(),
-                &service.endpoint(),
-                &key,
-                args.verbose,
-            );
+            let path = absolute(&args.function)?;
+            let mut program = program(&path.to_string_lossy(), &service.endpoint(), &key);
+            if args.verbose {
+                program = program.log(|line| say(&format!("      {line}")));
+            }
             if master.is_some() {
                 program = program.env("ROTATION_STRATEGY", "master-user");
             }
@@ -108,11 +108,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
 
     for time in 1..=args.times {
         say(&format!("  rotation {time} of {}", args.times));
-        let unfinished = service.with_store(|store| {
-            let secret = store.find(SECRET).ok()?;
-            let pending = secret.labelled(PENDING)?;
-            (secret.labelled(CURRENT) != Some(pending)).then(|| pending.to_owned())
-        });
+        let unfinished = service.unfinished(SECRET);
         let mut request = json!({"SecretId": SECRET, "RotationLambdaARN": "local"});
         if let Some(token) = unfinished {
             say("    going on with the version that an earlier run has left");

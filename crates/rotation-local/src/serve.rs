@@ -1,91 +1,238 @@
 //! `rotation-local serve`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 
+use crate::activity::{Activity, Mask};
 use crate::cli::ServeArgs;
 use crate::function::{Function, Program};
-use crate::progress::{Progress, say};
-use crate::service::{REGION, Service};
-use crate::trigger::{Attempt, rotate_secret};
+use crate::page;
+use crate::progress::say;
+use crate::service::{REGION, Service, StartRotation, State, Store, function_name};
+use crate::trigger::{Attempt, rotate_secret, test_secret};
 
-/// The account of every ARN here.
-const ACCOUNT: &str = "123456789012";
+/// Holds the passphrase of `--state`.
+const PASSPHRASE: &str = "ROTATION_LOCAL_PASSPHRASE";
 
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
-    let service = Service::start(args.port).await?;
-    let endpoint = service.endpoint();
-    let key = if args.any_credentials { "local".to_owned() } else { service.require_key() };
-    let mut functions = BTreeMap::new();
-    for given in &args.functions {
-        let (name, function) = given
-            .split_once('=')
-            .with_context(|| format!("--function {given}: give it as NAME=PATH or NAME=URL"))?;
-        if !function.starts_with("http") && !std::path::Path::new(function).exists() {
-            bail!("--function {given}: there is no file {function}; build it first (cargo build --release)");
-        }
-        let function = match Function::parse(function, name) {
-            Function::Program(_) => program(function, &endpoint, &key, args.verbose).into(),
-            url => url,
-        };
-        functions.insert(name.to_owned(), Arc::new(function));
+    if !args.listen.is_loopback() && !args.expose {
+        bail!(
+            "--listen {}: other machines could reach it, and read every secret without TLS. If that is meant, say so twice: add \
+             --expose",
+            args.listen
+        );
     }
+    if args.expose && args.any_credentials {
+        bail!("--expose and --any-credentials: anybody who reaches this machine would read every secret");
+    }
+    let mut given = BTreeMap::new();
+    for function in &args.functions {
+        let (name, function) = function
+            .split_once('=')
+            .with_context(|| format!("--function {function}: give it as NAME=PATH or NAME=URL"))?;
+        if !function.starts_with("http") && !std::path::Path::new(function).exists() {
+            bail!(
+                "--function {name}={function}: there is no file {function}; build it first (cargo build --release)"
+            );
+        }
+        given.insert(name.to_owned(), function.to_owned());
+    }
+    let state = args.state.as_ref().map(|_| open_state(args)).transpose()?;
+    let store = state.as_ref().map(State::load).transpose()?.unwrap_or_default();
 
-    say(&format!("Secrets Manager is at {endpoint}"));
+    let activity = Activity::default();
+    let for_pages = activity.clone();
+    let service =
+        Service::listen(args.listen, args.port, |service| page::pages(service.clone(), for_pages)).await?;
+    let found = begin(&service, store, state, args);
+    service.set_functions(given.keys().cloned().collect());
+    let key = if args.any_credentials { "local".to_owned() } else { service.require_key() };
+    greet(&service, &key, given.keys(), found, args);
+
+    let rotations = Rotations {
+        service: service.clone(),
+        activity,
+        key,
+        given,
+        started: Arc::default(),
+        attempts: Attempt { most: args.attempts, pause: Duration::from_secs_f64(args.pause) },
+        verbose: args.verbose,
+    };
+    let scheduled = rotations.clone();
+    service.set_on_rotate(move |start| drop(tokio::spawn(rotations.clone().run(start))));
+    tokio::spawn(async move { scheduled.keep_the_schedule().await });
+    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
+}
+
+fn open_state(args: &ServeArgs) -> Result<State> {
+    let passphrase = match &args.passphrase_file {
+        Some(file) => std::fs::read_to_string(file)
+            .with_context(|| format!("--passphrase-file {}: cannot be read", file.display()))?,
+        None => std::env::var(PASSPHRASE).unwrap_or_default(),
+    };
+    let passphrase = passphrase.trim_end_matches(['\r', '\n']);
+    if passphrase.is_empty() {
+        bail!(
+            "--state: the file holds passwords, so it is encrypted, and needs a passphrase: set {PASSPHRASE}, or give \
+             --passphrase-file FILE"
+        );
+    }
+    State::open(args.state.as_deref().unwrap_or(std::path::Path::new("")), passphrase)
+}
+
+/// Puts the service on what was kept, and says how many secrets that are.
+fn begin(service: &Service, mut store: Store, state: Option<State>, args: &ServeArgs) -> usize {
+    store.set_account(&args.account);
+    let found = store.all().count();
+    service.begin_with(store, args.time_scale);
+    if let Some(state) = state {
+        service.set_persist(move |change| state.write(change));
+    }
+    found
+}
+
+fn greet<'a>(
+    service: &Service,
+    key: &str,
+    functions: impl Iterator<Item = &'a String>,
+    found: usize,
+    args: &ServeArgs,
+) {
+    let endpoint = service.endpoint();
+    say(&format!("Secrets Manager is at {endpoint}; open that in a browser to look on"));
     say("\nFor the AWS CLI and SDKs:");
     for (name, value) in [
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint.as_str()),
         ("AWS_REGION", REGION),
-        ("AWS_ACCESS_KEY_ID", &key),
+        ("AWS_ACCESS_KEY_ID", key),
         ("AWS_SECRET_ACCESS_KEY", "local"),
     ] {
         say(&format!("  export {name}={value}"));
     }
-    for name in functions.keys() {
+    for name in functions {
         say(&format!(
-            "\nRotate a secret with {name}:\n  aws secretsmanager rotate-secret --secret-id NAME \\\n    --rotation-lambda-arn arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+            "\nRotate a secret with {name}:\n  aws secretsmanager rotate-secret --secret-id NAME \\\n    --rotation-lambda-arn arn:aws:lambda:{REGION}:{}:function:{name}",
+            args.account
         ));
     }
-    say("\nSecrets are kept in memory, and gone when this ends (Ctrl-C).");
+    match &args.state {
+        Some(file) => {
+            say(&format!("\nSecrets are kept in {}; there are {found}. Ctrl-C ends it.", file.display()))
+        }
+        None => {
+            say("\nSecrets are kept in memory, and gone when this ends (Ctrl-C); --state FILE keeps them.")
+        }
+    }
+}
 
-    let rotating = service.clone();
-    service.set_on_rotate(move |start| {
-        let name = start.function.rsplit(':').next().unwrap_or_default().to_owned();
-        let Some(function) = functions.get(&name).map(Arc::clone) else {
-            let known = functions.keys().cloned().collect::<Vec<_>>().join(", ");
-            say(&format!(
-                "rotation of {}: no --function {name}=… was given (there is: {known})",
-                start.secret
-            ));
+/// Functions by name and region: each is told its region once.
+type Started = BTreeMap<(String, String), Arc<Function>>;
+
+/// Runs rotations. Clones share everything.
+#[derive(Clone)]
+struct Rotations {
+    service: Service,
+    activity: Activity,
+    key: String,
+    given: BTreeMap<String, String>,
+    started: Arc<Mutex<Started>>,
+    attempts: Attempt,
+    verbose: bool,
+}
+
+impl Rotations {
+    async fn run(self, start: StartRotation) {
+        let StartRotation { region, secret, function, token, only_test } = start;
+        let name = function_name(&function).to_owned();
+        let Some(function) = self.function(&name, &region) else {
+            say(&format!("rotation of {secret}: there is no --function {name}=…"));
             return;
         };
-        let service = rotating.clone();
-        tokio::spawn(async move {
-            say(&format!("rotation of {}, version {}", start.secret, start.token));
-            let mut progress = Progress::default();
-            let rotation = rotate_secret(
-                &service,
-                &function,
-                &start.secret,
-                &start.token,
-                Attempt::default(),
-                &mut progress,
-            );
-            let end = if rotation.await.failed.is_some() { "given up" } else { "done" };
-            say(&format!("rotation of {}: {end}", start.secret));
+        let what = if only_test { "test" } else { "rotation" };
+        say(&format!("{what} of {secret}, version {token}"));
+        let mut recorder = self.activity.begin(&secret, &name, &token, self.service.clone());
+        let failed = if only_test {
+            let failed = test_secret(&function, &secret, &token, &mut recorder).await;
+            if let Err(error) = self.service.forget_version(&secret, &token) {
+                say(&format!("  the version of the test stays: {error}"));
+            }
+            failed
+        } else {
+            let rotation =
+                rotate_secret(&self.service, &function, &secret, &token, self.attempts, &mut recorder);
+            rotation.await.failed
+        };
+        let end = match (failed, only_test) {
+            (None, _) => "done",
+            (Some(_), true) => "failed",
+            (Some(_), false) => "given up",
+        };
+        recorder.end(end);
+        say(&format!("{what} of {secret}: {end}"));
+    }
+
+    /// The function, which is started when it is first invoked.
+    fn function(&self, name: &str, region: &str) -> Option<Arc<Function>> {
+        let given = self.given.get(name)?;
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let function = started.entry((name.to_owned(), region.to_owned())).or_insert_with(|| {
+            Arc::new(match Function::parse(given, name) {
+                Function::Program(_) => self.program(name, given, region).into(),
+                url => url,
+            })
         });
-    });
-    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
+        Some(Arc::clone(function))
+    }
+
+    fn program(&self, name: &str, path: &str, region: &str) -> Program {
+        let (service, activity, verbose) = (self.service.clone(), self.activity.clone(), self.verbose);
+        let name = name.to_owned();
+        program(path, &self.service.endpoint(), &self.key).env("AWS_REGION", region).log(move |line| {
+            // It may be anybody's function.
+            let line = Mask::new(&service).text(line);
+            if verbose {
+                say(&format!("      {line}"));
+            }
+            activity.line(&name, line);
+        })
+    }
+
+    /// Begins the rotations whose window has opened, and deletes what is to go.
+    async fn keep_the_schedule(self) {
+        loop {
+            // A minute of the service's clock; windows open at full hours.
+            let pause =
+                self.service.real_time(60.0).clamp(Duration::from_millis(20), Duration::from_secs(60));
+            tokio::time::sleep(pause).await;
+            let due = match self.service.due() {
+                Ok(due) => due,
+                Err(error) => {
+                    say(&format!("the schedule: {error}"));
+                    continue;
+                }
+            };
+            for (region, arn) in due.into_iter().filter(|(_, arn)| !self.activity.is_running(arn)) {
+                let mut request = json!({"SecretId": arn});
+                if let Some(token) = self.service.unfinished(&arn) {
+                    request["ClientRequestToken"] = token.into();
+                }
+                if let Err(error) = self.service.perform_in(&region, "RotateSecret", &request) {
+                    say(&format!("rotation of {arn} by its schedule: {error}"));
+                }
+            }
+        }
+    }
 }
 
 /// A program that finds the local service.
-pub(crate) fn program(path: &str, endpoint: &str, key: &str, verbose: bool) -> Program {
-    let program = Program::new(path)
+pub(crate) fn program(path: &str, endpoint: &str, key: &str) -> Program {
+    Program::new(path)
         .env("SECRETS_MANAGER_ENDPOINT", endpoint)
         .env("AWS_REGION", REGION)
         .env("AWS_ACCESS_KEY_ID", key)
-        .env("AWS_SECRET_ACCESS_KEY", "local");
-    if verbose { program.log(|line| say(&format!("      {line}"))) } else { program }
+        .env("AWS_SECRET_ACCESS_KEY", "local")
 }

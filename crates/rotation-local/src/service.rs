@@ -1,32 +1,49 @@
 //! Secrets Manager on loopback: AWS JSON 1.1 over HTTP.
 
+mod clock;
 mod error;
+mod http;
+mod keys;
+mod kms;
+mod listing;
+mod model;
 mod operations;
+mod policy;
 mod random_password;
+mod request;
+mod schedule;
+mod secret;
+mod state;
 mod store;
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get_service;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
 pub use error::ServiceError;
 pub(crate) use operations::StartRotation;
+pub(crate) use operations::rotation::function_name;
+pub(crate) use secret::{CURRENT, PENDING, PREVIOUS, Secret, SecretValue};
+pub(crate) use state::State;
 pub use store::Store;
-pub(crate) use store::{CURRENT, PENDING, PREVIOUS};
+pub(crate) use store::{ACCOUNT, Change};
 
-use operations::Request;
+use clock::Clock;
+use request::Request;
 
 /// The region when a request names none.
 pub(crate) const REGION: &str = "us-east-1";
+
+/// The longest request, in bytes: a value of 65,536 bytes, each of which JSON writes in six.
+const LONGEST_REQUEST: usize = 512 * 1024;
 
 /// One request that was answered.
 #[derive(Debug, Clone)]
@@ -63,8 +80,6 @@ pub enum Fault {
 
 /// Decides on a fault for the n-th call (from 0) of this service, seeing its operation.
 type FaultRule = Box<dyn FnMut(usize, &str, When) -> Option<Fault> + Send>;
-/// Writes the store away before a change is acknowledged.
-type Persist = Box<dyn Fn(&Store) -> anyhow::Result<()> + Send>;
 /// Is told to start a rotation.
 type OnRotate = Box<dyn Fn(StartRotation) + Send>;
 
@@ -82,13 +97,14 @@ struct Inner {
 #[derive(Default)]
 struct Inside {
     store: Store,
+    clock: Clock,
     calls: Vec<Call>,
+    keeps_calls: bool,
     count: usize,
     latency: Duration,
     fault: Option<FaultRule>,
     /// The only access key id that is let in; any, when there is none.
     key: Option<String>,
-    persist: Option<Persist>,
     on_rotate: Option<OnRotate>,
 }
 
@@ -99,17 +115,32 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Starts the service on 127.0.0.1; port 0 picks a free one.
+    /// Starts the service on 127.0.0.1, and remembers every call; port 0 picks a free one.
     ///
     /// # Errors
     /// When the port is taken.
     pub async fn start(port: u16) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| {
-            format!("cannot listen on 127.0.0.1:{port}; is another one running? Try another --port")
+        let service = Self::listen(IpAddr::V4(Ipv4Addr::LOCALHOST), port, |_| Router::new()).await?;
+        service.inside().keeps_calls = true;
+        Ok(service)
+    }
+
+    /// Starts the service on an address, beside other pages.
+    pub(crate) async fn listen(
+        address: IpAddr,
+        port: u16,
+        pages: impl FnOnce(&Self) -> Router,
+    ) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((address, port)).await.with_context(|| {
+            format!("cannot listen on {address}:{port}; is another one running? Try another --port")
         })?;
         let address = listener.local_addr()?;
         let service = Self { inner: Arc::new(Inner { address, state: Mutex::default() }) };
-        let router = Router::new().fallback(answer).with_state(service.clone());
+        let api = Router::new()
+            .fallback(http::answer)
+            .with_state(service.clone())
+            .layer(DefaultBodyLimit::max(LONGEST_REQUEST));
+        let router = Router::new().fallback_service(get_service(pages(&service)).post_service(api));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(service)
     }
@@ -128,20 +159,107 @@ impl Service {
         look(&mut self.inside().store)
     }
 
-    /// Performs an operation without going through HTTP.
+    /// Begins with what is stored elsewhere, on a clock on which so many seconds go by in a second.
+    pub(crate) fn begin_with(&self, store: Store, time_scale: f64) {
+        let mut inside = self.inside();
+        inside.store = store;
+        inside.clock = Clock::scaled(time_scale);
+    }
+
+    /// Performs an operation without going through HTTP, in the region `us-east-1`.
     ///
     /// # Errors
     /// The service's refusal.
     pub fn perform(&self, operation: &str, body: &Value) -> Result<Value, ServiceError> {
-        self.apply(operation, &Request { region: REGION, body })
+        self.perform_in(REGION, operation, body)
     }
 
-    /// Stores a secret under a given ARN.
+    /// Performs an operation in a region.
+    pub(crate) fn perform_in(
+        &self,
+        region: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, ServiceError> {
+        let mut inside = self.inside();
+        let request = Request { region, now: inside.clock.now(), body };
+        let done = operations::perform(operation, &mut inside.store, &request)?;
+        if let (Some(start), Some(on_rotate)) = (done.start, &inside.on_rotate) {
+            on_rotate(start);
+        }
+        Ok(done.answer)
+    }
+
+    /// Stores a secret under a given ARN, in `us-east-1` whatever that says.
     ///
     /// # Errors
     /// The service's refusal.
     pub fn put_secret(&self, name: &str, arn: &str, value: &str) -> Result<(), ServiceError> {
-        self.with_store(|store| store.insert(name, arn.to_owned(), Some(value.to_owned()), None).map(drop))
+        let mut inside = self.inside();
+        let now = inside.clock.now();
+        let known = inside.store.find(REGION, name).ok().cloned();
+        let mut secret = known.unwrap_or_else(|| Secret::new(REGION, name, arn.to_owned(), now));
+        let token = uuid::Uuid::new_v4().to_string();
+        secret.put(token, SecretValue::Text(value.to_owned()), None, now)?;
+        inside.store.save(secret)
+    }
+
+    /// Takes away the version that `testSecret` alone has been run on.
+    pub(crate) fn forget_version(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
+        let mut inside = self.inside();
+        let known = inside.store.anywhere(secret).map(|secret| (secret.region.clone(), secret.name.clone()));
+        let (region, name) = known.ok_or_else(ServiceError::not_found)?;
+        inside.store.edit(&region, &name, |secret, _| {
+            secret.versions.retain(|version| version.id != id);
+            Ok(())
+        })
+    }
+
+    /// The rotations whose window has opened. Secrets whose time has come are deleted.
+    pub(crate) fn due(&self) -> Result<Vec<(String, String)>, ServiceError> {
+        let mut inside = self.inside();
+        let now = inside.clock.now();
+        let gone: Vec<_> = inside
+            .store
+            .all()
+            .filter(|secret| secret.deletion.is_some_and(|deletion| deletion.due <= now))
+            .map(|secret| (secret.region.clone(), secret.name.clone()))
+            .collect();
+        for (region, name) in gone {
+            inside.store.remove(&region, &name)?;
+        }
+        let is_due = |secret: &&Secret| {
+            let next = secret.rotation.as_ref().filter(|rotation| rotation.enabled).and_then(|one| one.next);
+            secret.deletion.is_none() && next.is_some_and(|window| window.opens <= now)
+        };
+        let due = inside.store.all().filter(is_due);
+        let due: Vec<_> = due.map(|secret| (secret.region.clone(), secret.arn.clone())).collect();
+        for (region, arn) in &due {
+            inside.store.edit(region, arn, |secret, _| {
+                if let Some(rotation) = &mut secret.rotation {
+                    rotation.next = rotation.rules.as_ref().and_then(|rules| rules.next(now, now).ok());
+                }
+                Ok(())
+            })?;
+        }
+        Ok(due)
+    }
+
+    /// The version of a rotation that has begun and not ended.
+    pub(crate) fn unfinished(&self, secret: &str) -> Option<String> {
+        let inside = self.inside();
+        let pending = inside.store.anywhere(secret)?.labelled(PENDING)?;
+        (!pending.has(CURRENT)).then(|| pending.id.clone())
+    }
+
+    /// How long a time of the service's clock takes.
+    pub(crate) fn real_time(&self, seconds: f64) -> Duration {
+        self.inside().clock.real(seconds)
+    }
+
+    /// Knows these functions and no others.
+    pub(crate) fn set_functions(&self, names: BTreeSet<String>) {
+        self.inside().store.functions = Some(names);
     }
 
     /// Lets in only who knows an access key id, made for this run: on a machine with other users, the port alone is
@@ -180,8 +298,8 @@ impl Service {
     }
 
     /// Writes every change away before it is acknowledged.
-    pub(crate) fn set_persist(&self, persist: impl Fn(&Store) -> anyhow::Result<()> + Send + 'static) {
-        self.inside().persist = Some(Box::new(persist));
+    pub(crate) fn set_persist(&self, persist: impl Fn(&Change<'_>) -> anyhow::Result<()> + Send + 'static) {
+        self.inside().store.set_persist(Box::new(persist));
     }
 
     /// Called when `RotateSecret` has staged a version.
@@ -189,110 +307,8 @@ impl Service {
         self.inside().on_rotate = Some(Box::new(on_rotate));
     }
 
-    fn apply(&self, operation: &str, request: &Request<'_>) -> Result<Value, ServiceError> {
-        let mut inside = self.inside();
-        let changes = !["Get", "Describe", "List"].iter().any(|reading| operation.starts_with(reading));
-        // What is refused, or cannot be written away, has not happened.
-        let before = changes.then(|| inside.store.clone());
-        let performed = operations::perform(operation, &mut inside.store, request);
-        let performed = performed.and_then(|done| match &inside.persist {
-            Some(persist) if changes => match persist(&inside.store) {
-                Ok(()) => Ok(done),
-                Err(error) => Err(ServiceError {
-                    code: "InternalServiceError".into(),
-                    message: format!("the change could not be written away: {error:#}"),
-                    status: 500,
-                }),
-            },
-            _ => Ok(done),
-        });
-        let (answer, start) = match (performed, before) {
-            (Ok(done), _) => done,
-            (Err(error), Some(before)) => {
-                inside.store = before;
-                return Err(error);
-            }
-            (Err(error), None) => return Err(error),
-        };
-        if let (Some(start), Some(on_rotate)) = (start, &inside.on_rotate) {
-            on_rotate(start);
-        }
-        Ok(answer)
+    /// The requests that are understood, with their limits and errors, as JSON in the words of botocore's model.
+    pub fn request_model() -> Value {
+        model::as_json()
     }
-
-    fn fault(&self, number: usize, operation: &str, when: When) -> Option<Fault> {
-        self.inside().fault.as_mut().and_then(|rule| rule(number, operation, when))
-    }
-}
-
-async fn answer(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
-    let from = Instant::now();
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or("");
-    let operation = target.strip_prefix("secretsmanager.").unwrap_or(target).to_owned();
-    let (number, latency) = {
-        let mut inside = service.inside();
-        inside.count += 1;
-        (inside.count - 1, inside.latency)
-    };
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
-    let body: Value = match serde_json::from_slice(&body) {
-        Ok(body) => body,
-        Err(_) => return refuse(&ServiceError::new("SerializationException", "The request is not JSON.")),
-    };
-    let credential =
-        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(credential_of);
-    let (key, region) = credential.unwrap_or(("", REGION));
-    if service.inside().key.as_ref().is_some_and(|only| only != key) {
-        return refuse(&ServiceError::new(
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid: use the AWS_ACCESS_KEY_ID that was printed.",
-        ));
-    }
-    let request = Request { region, body: &body };
-
-    let result = match service.fault(number, &operation, When::Before) {
-        Some(fault) => fail(fault).await,
-        None => {
-            let result = service.apply(&operation, &request);
-            match service.fault(number, &operation, When::After) {
-                Some(fault) => fail(fault).await,
-                None => result,
-            }
-        }
-    };
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    service.inside().calls.push(Call {
-        operation,
-        about: text("VersionStage").or_else(|| text("VersionId")),
-        rotation_token: text("RotationToken").map(|token| token.len()),
-        from,
-        until: Instant::now(),
-    });
-    match result {
-        Ok(answer) => reply(StatusCode::OK, answer.to_string()),
-        Err(error) => refuse(&error),
-    }
-}
-
-async fn fail(fault: Fault) -> Result<Value, ServiceError> {
-    match fault {
-        Fault::Refuse(error) => Err(error),
-        Fault::Hang => std::future::pending().await,
-    }
-}
-
-fn refuse(error: &ServiceError) -> Response {
-    reply(StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST), error.body())
-}
-
-fn reply(status: StatusCode, body: String) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
-}
-
-/// Key id and region of a request's signature: `Credential=KEY/DATE/REGION/secretsmanager/aws4_request`.
-fn credential_of(authorization: &str) -> Option<(&str, &str)> {
-    let mut parts = authorization.split_once("Credential=")?.1.split('/');
-    Some((parts.next()?, parts.nth(1)?))
 }

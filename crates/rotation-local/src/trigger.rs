@@ -61,6 +61,33 @@ pub trait Observer: Send {
 
 impl Observer for () {}
 
+/// Runs `testSecret` alone, as the service does when rotation is configured and not begun.
+pub(crate) async fn test_secret(
+    function: &Function,
+    secret: &str,
+    token: &str,
+    observer: &mut dyn Observer,
+) -> Option<FunctionError> {
+    run_step(function, "testSecret", secret, token, 1, observer).await.result.err()
+}
+
+async fn run_step(
+    function: &Function,
+    step: &'static str,
+    secret: &str,
+    token: &str,
+    attempt: u32,
+    observer: &mut dyn Observer,
+) -> StepReport {
+    observer.begins(step, attempt);
+    let event = json!({"Step": step, "SecretId": secret, "ClientRequestToken": token});
+    let start = Instant::now();
+    let result = function.invoke(&event).await;
+    let report = StepReport { step, attempt, took: start.elapsed(), result };
+    observer.ended(&report);
+    report
+}
+
 /// Rotates a secret whose version `token` has been staged (by `RotateSecret`).
 pub async fn rotate_secret(
     service: &Service,
@@ -80,12 +107,7 @@ pub async fn rotate_secret(
         }
         rotation.failed = None;
         for step in STEPS {
-            observer.begins(step, attempt);
-            let event = json!({"Step": step, "SecretId": secret, "ClientRequestToken": token});
-            let start = Instant::now();
-            let result = function.invoke(&event).await;
-            let report = StepReport { step, attempt, took: start.elapsed(), result };
-            observer.ended(&report);
+            let report = run_step(function, step, secret, token, attempt, observer).await;
             let error = report.result.as_ref().err().cloned();
             rotation.steps.push(report);
             if error.is_some() {
@@ -105,14 +127,14 @@ pub async fn rotate_secret(
 
 /// A rotation has succeeded when `AWSCURRENT` is on the new version, and `AWSPENDING` there or nowhere.
 fn unpromoted(service: &Service, secret: &str, token: &str) -> Option<FunctionError> {
-    service.with_store(|store| match store.find(secret) {
-        Ok(secret) if secret.labelled(CURRENT) != Some(token) => {
+    service.with_store(|store| match store.anywhere(secret) {
+        Some(secret) if !secret.is_labelled(CURRENT, token) => {
             Some(FunctionError::new("Local.NotPromoted", "finishSecret ended without moving AWSCURRENT"))
         }
-        Ok(secret) if secret.labelled(PENDING).is_some_and(|id| id != token) => {
+        Some(secret) if secret.labelled(PENDING).is_some_and(|pending| pending.id != token) => {
             Some(FunctionError::new("Local.PendingMoved", "AWSPENDING is on another version"))
         }
-        Ok(_) => None,
-        Err(error) => Some(FunctionError::new("Local.SecretGone", error.message)),
+        Some(_) => None,
+        None => Some(FunctionError::new("Local.SecretGone", "the secret was deleted meanwhile")),
     })
 }

@@ -19,6 +19,14 @@ impl ServiceError {
         Self { code: code.to_owned(), message: message.into(), status: 400 }
     }
 
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self::new("ValidationException", message)
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self { code: "InternalServiceError".into(), message: message.into(), status: 500 }
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::new("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     }

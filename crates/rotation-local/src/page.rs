@@ -1,0 +1,215 @@
+//! The page of `rotation-local serve`: secrets, versions and labels, rotations as they happen, and what functions write.
+//! Values are not on it.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::activity::{Activity, Run, Step};
+use crate::service::{Secret, Service};
+
+/// How many secrets the page shows.
+const MOST_SECRETS: usize = 200;
+
+/// What the page is made of.
+#[derive(Clone)]
+struct Shown {
+    service: Service,
+    activity: Activity,
+}
+
+/// The page at `/`, and its changing part at `/now`.
+pub(crate) fn pages(service: Service, activity: Activity) -> Router {
+    Router::new().route("/", get(whole)).route("/now", get(part)).with_state(Shown { service, activity })
+}
+
+async fn whole(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    if !is_local(&headers) {
+        return foreign();
+    }
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { "rotation-local" }
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                noscript { meta http-equiv="refresh" content="2"; }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "rotation-local" small { "Secrets Manager on this machine" } }
+                main #now { (now(&shown)) }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    // Nothing from elsewhere, and nothing that a secret's name or a function's words could smuggle in.
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+    (
+        [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")],
+        Html(page.into_string()),
+    )
+        .into_response()
+}
+
+async fn part(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    if !is_local(&headers) {
+        return foreign();
+    }
+    ([(header::CACHE_CONTROL, "no-store")], Html(now(&shown).into_string())).into_response()
+}
+
+/// A page from elsewhere can have its own name point here; its requests carry that name.
+fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.parse::<std::net::IpAddr>().is_ok()
+}
+
+fn foreign() -> Response {
+    (StatusCode::FORBIDDEN, "Open this page by the machine's address: http://127.0.0.1:PORT/\n")
+        .into_response()
+}
+
+fn now(shown: &Shown) -> Markup {
+    let (runs, lines) = {
+        let activity = shown.activity.look();
+        (activity.rotations.clone(), activity.lines.clone())
+    };
+    html! {
+        h2 { "Rotations" }
+        @if runs.is_empty() {
+            p { "None yet: " code { "aws secretsmanager rotate-secret --secret-id NAME --rotation-lambda-arn …" } }
+        }
+        @for run in runs.iter().rev() { (rotation(run)) }
+        h2 { "Secrets" }
+        (secrets(&shown.service))
+        h2 { "What the functions write" }
+        pre #log { @for (function, line) in &lines { b { (function) } " " (line) "\n" } }
+    }
+}
+
+fn rotation(run: &Run) -> Markup {
+    html! {
+        section .run {
+            h3 { (run.secret) " by " (run.function) " " small { "version " (run.token) } " "
+                @match run.end { Some(end) => b .(end.replace(' ', "-")) { (end) }, None => b .running { "running" } }
+            }
+            ol { @for one in &run.steps { (step(one)) } }
+        }
+    }
+}
+
+fn step(step: &Step) -> Markup {
+    html! {
+        @match &step.ended {
+            None => li .running { (step.name) " …" },
+            Some(ended) => li .(if ended.well { "well" } else { "failed" }) {
+                (if ended.well { "✓ " } else { "✗ " }) (step.name) " " small { (ended.took.as_millis()) " ms" }
+                @if step.attempt > 1 { small { ", attempt " (step.attempt) } }
+                " " (ended.said)
+            },
+        }
+    }
+}
+
+fn secrets(service: &Service) -> Markup {
+    service.with_store(|store| {
+        let count = store.all().count();
+        html! {
+            @if count == 0 { p { "None yet: " code { "aws secretsmanager create-secret --name NAME --secret-string …" } } }
+            @if count > MOST_SECRETS { p { (count) " secrets; the first " (MOST_SECRETS) " are here." } }
+            @for secret in store.all().take(MOST_SECRETS) { (one_secret(secret)) }
+        }
+    })
+}
+
+fn one_secret(secret: &Secret) -> Markup {
+    let rotation = secret.rotation.as_ref().filter(|rotation| rotation.enabled);
+    html! {
+        section .secret {
+            h3 { (secret.name) " " small { (secret.region) }
+                @if secret.deletion.is_some() { " " b .failed { "marked for deletion" } } }
+            @if let Some(description) = &secret.description { p { (description) } }
+            @if let Some(rotation) = rotation {
+                p { "rotated by " (rotation.function)
+                    @if let Some(next) = rotation.next { ", next by " (date(next.closes)) } }
+            }
+            table {
+                tr { th { "version" } th { "labels" } th { "made" } th { "value" } }
+                @for version in secret.versions.iter().rev().filter(|version| !version.is_deprecated()) {
+                    tr {
+                        td { code { (version.id) } }
+                        td { @for label in &version.labels { span .label { (label) } " " } }
+                        td { (date(version.created)) }
+                        td { (if version.value.is_some() { "•••••••" } else { "none yet" }) }
+                    }
+                }
+            }
+            @let deprecated = secret.versions.iter().filter(|version| version.is_deprecated()).count();
+            @if deprecated > 0 { p { small { "and " (deprecated) " deprecated" } } }
+        }
+    }
+}
+
+fn date(seconds: f64) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
+    let date = OffsetDateTime::from_unix_timestamp(seconds as i64);
+    date.ok().and_then(|date| date.format(format).ok()).unwrap_or_default()
+}
+
+const SCRIPT: &str = "
+const now = document.getElementById('now');
+setInterval(async () => {
+  try {
+    const answer = await fetch('/now');
+    const text = await answer.text();
+    if (answer.ok && text !== now.dataset.last) { now.dataset.last = text; now.innerHTML = text; }
+    document.body.classList.remove('gone');
+  } catch { document.body.classList.add('gone'); }
+}, 400);
+";
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c62828; --busy: #9a6700; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem 1.5rem; max-width: 70rem; }
+body.gone { opacity: .4; }
+h1 { font-size: 1.3rem; } h1 small { font-weight: normal; margin-left: .7rem; opacity: .7; }
+h2 { font-size: 1.05rem; border-bottom: 1px solid var(--line); margin-top: 2rem; }
+h3 { font-size: .95rem; margin: .4rem 0; overflow-wrap: anywhere; } h3 small { font-weight: normal; opacity: .7; }
+section { border: 1px solid var(--line); border-radius: .5rem; padding: .3rem 1rem; margin: .6rem 0; }
+ol { list-style: none; margin: .2rem 0; padding: 0; } li { overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .2rem .6rem .2rem 0; }
+th { font-weight: normal; opacity: .7; } code, pre { font: 13px/1.5 ui-monospace, monospace; }
+pre { max-height: 24rem; overflow: auto; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+.label { border: 1px solid currentColor; border-radius: 1rem; padding: 0 .5rem; font-size: .8rem; }
+.well, .done { color: var(--good); } .failed, .given-up { color: var(--bad); } .running { color: var(--busy); }
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_from_elsewhere_is_not_answered() {
+        let with = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            is_local(&headers)
+        };
+        for host in ["127.0.0.1:4680", "localhost:4680", "[::1]:4680", "localhost"] {
+            assert!(with(host), "{host}");
+        }
+        for host in ["evil.example:4680", "127.0.0.1.evil.example", "", "localhost.evil.example:80"] {
+            assert!(!with(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Filters, orders and pages of lists.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::error::ServiceError;
+use super::secret::Secret;
+
+/// A page of a list, and the token of the next one.
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next: Option<String>,
+}
+
+/// Cuts a page out of a list. `key` names an item's place, which outlives additions and removals.
+pub(crate) fn page<T>(
+    items: impl Iterator<Item = T>,
+    key: impl Fn(&T) -> String,
+    token: Option<&str>,
+    most: Option<i64>,
+    default: usize,
+) -> Result<Page<T>, ServiceError> {
+    let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(default);
+    let after = token.map(read_token).transpose()?;
+    let mut items =
+        items.skip_while(|item| after.as_ref().is_some_and(|after| key(item) != *after)).peekable();
+    if after.is_some() && items.next().is_none() {
+        return Err(invalid_token());
+    }
+    let mut page = Vec::new();
+    while page.len() < most {
+        match items.next() {
+            Some(item) => page.push(item),
+            None => break,
+        }
+    }
+    let last = page.last().map(&key);
+    let next = items.peek().and(last).map(|key| URL_SAFE_NO_PAD.encode(key));
+    Ok(Page { items: page, next })
+}
+
+fn read_token(token: &str) -> Result<String, ServiceError> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid_token())?;
+    String::from_utf8(bytes).map_err(|_| invalid_token())
+}
+
+fn invalid_token() -> ServiceError {
+    ServiceError::new("InvalidNextTokenException", "The NextToken value is invalid.")
+}
+
+/// Whether a secret passes all filters; one of a filter's values is enough.
+/// [Filter](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html).
+pub(crate) fn passes(secret: &Secret, filters: &[Value]) -> bool {
+    filters.iter().all(|filter| {
+        let key = filter["Key"].as_str().unwrap_or("all");
+        let mut values =
+            filter["Values"].as_array().into_iter().flatten().filter_map(Value::as_str).peekable();
+        // A value with an exclamation mark is for what has not got it.
+        values.peek().is_none()
+            || values.any(|value| match value.strip_prefix('!') {
+                Some(value) => !matches(secret, key, value),
+                None => matches(secret, key, value),
+            })
+    })
+}
+
+fn matches(secret: &Secret, key: &str, value: &str) -> bool {
+    let description = secret.description.as_deref().unwrap_or_default();
+    match key {
+        "name" => secret.name.starts_with(value),
+        "description" => starts_with_ignoring_case(description, value),
+        "tag-key" => secret.tags.keys().any(|tag| tag.starts_with(value)),
+        "tag-value" => secret.tags.values().any(|tag| tag.starts_with(value)),
+        "primary-region" | "owning-service" => value.is_empty(),
+        // Broken into words, each of which is looked for everywhere.
+        _ => value.split_whitespace().all(|word| {
+            let tags = secret.tags.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+            let mut all = tags.chain([secret.name.as_str(), description, secret.arn.as_str()]);
+            all.any(|text| text.to_lowercase().contains(&word.to_lowercase()))
+        }),
+    }
+}
+
+fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
+    text.to_lowercase().starts_with(&start.to_lowercase())
+}
+
+/// Sorts as `SortBy` and `SortOrder` say: by creation, the oldest first, unless told otherwise.
+pub(crate) fn sort(secrets: &mut [&Secret], by: Option<&str>, order: Option<&str>) {
+    let date = |date: f64| date.to_bits();
+    match by {
+        Some("name") => secrets.sort_by(|one, other| one.name.cmp(&other.name)),
+        Some("last-changed-date") => secrets.sort_by_key(|secret| date(secret.changed)),
+        Some("last-accessed-date") => secrets.sort_by_key(|secret| date(secret.accessed.unwrap_or(0.0))),
+        _ => secrets.sort_by_key(|secret| date(secret.created)),
+    }
+    if order == Some("desc") {
+        secrets.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pages_follow_each_other_and_a_wrong_token_is_refused() {
+        let all: Vec<u32> = (0..25).collect();
+        let cut = |token: Option<&str>| page(all.iter(), |n| n.to_string(), token, Some(10), 100);
+        let mut seen: Vec<&u32> = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let page = cut(token.as_deref()).unwrap();
+            seen.extend(page.items);
+            token = page.next;
+            if token.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, all.iter().collect::<Vec<_>>());
+        for wrong in ["not base64!", "OTk5"] {
+            assert_eq!(cut(Some(wrong)).map(|_| ()).unwrap_err().code, "InvalidNextTokenException");
+        }
+    }
+
+    #[test]
+    fn filters_match_as_the_api_reference_says() {
+        let mut secret = Secret::new("eu-west-1", "Prod/Db", "arn:x".into(), 0.0);
+        secret.description = Some("The main Database".into());
+        secret.tags.insert("Team".into(), "Payments".into());
+        for (key, value, expected) in [
+            ("name", "Prod", true),
+            ("name", "prod", false),
+            ("name", "!Prod", false),
+            ("name", "!other", true),
+            ("description", "the MAIN", true),
+            ("description", "main", false),
+            ("tag-key", "Te", true),
+            ("tag-key", "te", false),
+            ("tag-value", "Pay", true),
+            ("all", "payments MAIN", true),
+            ("all", "payments absent", false),
+        ] {
+            let filters = [json!({"Key": key, "Values": [value]})];
+            assert_eq!(passes(&secret, &filters), expected, "{key} {value}");
+        }
+        let both =
+            [json!({"Key": "name", "Values": ["x", "Prod"]}), json!({"Key": "tag-key", "Values": ["Nope"]})];
+        assert!(!passes(&secret, &both) && passes(&secret, &both[..1]));
+    }
+}

@@ -1,0 +1,89 @@
+//! A request whose members are known to be within their limits.
+
+use serde_json::Value;
+
+use super::error::ServiceError;
+use super::model;
+use super::secret::SecretValue;
+
+/// The longest value, in bytes.
+const LONGEST_VALUE: usize = 65536;
+
+/// A request, its members read as they are asked for.
+pub(crate) struct Request<'a> {
+    pub(crate) region: &'a str,
+    /// When it came, in seconds since 1970.
+    pub(crate) now: f64,
+    pub(crate) body: &'a Value,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
+        self.body.get(name).and_then(Value::as_str)
+    }
+
+    pub(crate) fn flag(&self, name: &str, default: bool) -> bool {
+        self.body.get(name).and_then(Value::as_bool).unwrap_or(default)
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<i64> {
+        self.body.get(name).and_then(Value::as_i64)
+    }
+
+    pub(crate) fn list(&self, name: &str) -> Option<&'a [Value]> {
+        self.body.get(name).and_then(Value::as_array).map(Vec::as_slice)
+    }
+
+    pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
+        let texts = self.list(name)?.iter().filter_map(Value::as_str);
+        Some(texts.map(str::to_owned).collect())
+    }
+
+    /// A name or an ARN; the limits have seen to it that it is there.
+    pub(crate) fn secret_id(&self) -> Result<&'a str, ServiceError> {
+        let id = self.text("SecretId").unwrap_or_default();
+        if !id.starts_with("arn:") {
+            must_be_name(id)?;
+        }
+        Ok(id)
+    }
+
+    /// `ClientRequestToken`, or a new one.
+    pub(crate) fn token(&self) -> String {
+        self.text("ClientRequestToken").map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+    }
+
+    /// `SecretString` or `SecretBinary`.
+    pub(crate) fn value(&self) -> Result<Option<SecretValue>, ServiceError> {
+        let binary = self.body.get("SecretBinary").and_then(model::blob);
+        match (self.text("SecretString"), binary) {
+            (Some(_), Some(_)) => Err(ServiceError::parameter(
+                "You can't specify both a binary secret value and a string secret value in the same secret.",
+            )),
+            // A character may be several bytes.
+            (Some(text), None) if text.len() > LONGEST_VALUE => Err(ServiceError::validation(format!(
+                "1 validation error detected: Value at 'secretString' failed to satisfy constraint: Member must have length \
+                 less than or equal to {LONGEST_VALUE} (it is {} bytes)",
+                text.len()
+            ))),
+            (Some(text), None) => Ok(Some(SecretValue::Text(text.to_owned()))),
+            (None, Some(bytes)) => Ok(Some(SecretValue::Binary(bytes))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// `KmsKeyId`; empty is the default key, as none is.
+    pub(crate) fn key(&self) -> Option<&'a str> {
+        self.text("KmsKeyId").filter(|key| !key.is_empty() && *key != super::keys::DEFAULT_KEY)
+    }
+}
+
+/// Refuses what no secret can be named.
+pub(crate) fn must_be_name(name: &str) -> Result<(), ServiceError> {
+    if name.chars().all(|c| c.is_ascii_alphanumeric() || "-/_+=.@!".contains(c)) {
+        return Ok(());
+    }
+    Err(ServiceError::validation(
+        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+    ))
+}

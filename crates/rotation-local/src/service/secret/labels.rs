@@ -1,0 +1,280 @@
+//! Staging labels: which version is current, which was before, which is to come.
+//!
+//! A label is on one version at a time. A version without labels is deprecated.
+
+use super::{CURRENT, PENDING, PREVIOUS, Secret, SecretValue, Version};
+use crate::service::clock::DAY;
+use crate::service::error::ServiceError;
+
+/// The most labels on a version.
+const MOST_LABELS: usize = 20;
+/// How many deprecated versions are kept; those of the last day are, too.
+const MOST_DEPRECATED: usize = 100;
+
+type Result<T> = std::result::Result<T, ServiceError>;
+
+impl Secret {
+    /// `PutSecretValue`: without labels it moves `AWSCURRENT`; a known token with the same value is no change.
+    pub(crate) fn put(
+        &mut self,
+        id: String,
+        value: SecretValue,
+        labels: Option<Vec<String>>,
+        now: f64,
+    ) -> Result<String> {
+        let mut labels = labels.unwrap_or_else(|| vec![CURRENT.to_owned()]);
+        if self.versions.iter().all(|version| version.value.is_none()) && self.labelled(CURRENT).is_none() {
+            // The first value of a secret is its current one, whatever was asked for.
+            labels.push(CURRENT.to_owned());
+        }
+        let key = self.kms_key_id.clone();
+        match self.versions.iter_mut().find(|version| version.id == id) {
+            Some(version) => match &version.value {
+                Some(stored) if *stored == value => return Ok(id),
+                Some(_) => {
+                    return Err(ServiceError::exists(
+                        "You can't modify an existing version, you can only create a new version.",
+                    ));
+                }
+                None => (version.value, version.key) = (Some(value), key),
+            },
+            None => self.versions.push(Version {
+                id: id.clone(),
+                value: Some(value),
+                key,
+                created: now,
+                accessed: None,
+                labels: Vec::new(),
+            }),
+        }
+        for label in labels {
+            self.give(&label, &id);
+        }
+        self.must_have_few_labels(&id)?;
+        self.changed = now;
+        self.forget_old_versions(now);
+        Ok(id)
+    }
+
+    /// `RotateSecret`: a new version with `AWSPENDING` and no value.
+    pub(crate) fn stage_pending(&mut self, token: &str, now: f64) -> Result<()> {
+        let unfinished = |pending: &Version| pending.id != token && !pending.has(CURRENT);
+        if self.labelled(PENDING).is_some_and(unfinished) {
+            return Err(ServiceError::request(
+                "A previous rotation isn't complete. That rotation will be reattempted.",
+            ));
+        }
+        if self.is_labelled(CURRENT, token) {
+            return Ok(());
+        }
+        if self.version(token).is_none() {
+            self.versions.push(Version {
+                id: token.to_owned(),
+                value: None,
+                key: None,
+                created: now,
+                accessed: None,
+                labels: Vec::new(),
+            });
+        }
+        self.give(PENDING, token);
+        Ok(())
+    }
+
+    /// `UpdateSecretVersionStage`.
+    pub(crate) fn move_label(
+        &mut self,
+        label: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+        now: f64,
+    ) -> Result<()> {
+        for id in [from, to].into_iter().flatten() {
+            if self.version(id).is_none() {
+                return Err(ServiceError::new(
+                    "ResourceNotFoundException",
+                    format!("Secrets Manager can't find the specified secret version: {id}."),
+                ));
+            }
+        }
+        if from.is_none() && to.is_none() {
+            return Err(ServiceError::parameter(
+                "RemoveFromVersionId and MoveToVersionId can't both be empty.",
+            ));
+        }
+        let holder = self.labelled(label).map(|version| version.id.clone());
+        match (&holder, from) {
+            (Some(holder), Some(from)) if holder != from => {
+                return Err(ServiceError::parameter(format!(
+                    "The parameter RemoveFromVersionId can't be {from}: the label {label} is attached to {holder}."
+                )));
+            }
+            (Some(holder), None) if to.is_some_and(|to| to != holder) => {
+                return Err(ServiceError::parameter(format!(
+                    "The parameter RemoveFromVersionId can't be empty. Staging label {label} is currently attached \
+                     to version {holder}, so you must explicitly reference that version in RemoveFromVersionId."
+                )));
+            }
+            (None, Some(from)) => {
+                return Err(ServiceError::parameter(format!(
+                    "The label {label} is not attached to version {from}."
+                )));
+            }
+            _ => {}
+        }
+        match to {
+            Some(to) => {
+                self.give(label, to);
+                self.must_have_few_labels(to)?;
+            }
+            None if label == CURRENT => {
+                return Err(ServiceError::parameter("You can't remove AWSCURRENT, you can only move it."));
+            }
+            None => self.take(label),
+        }
+        self.changed = now;
+        Ok(())
+    }
+
+    /// Attaches a label, which is on one version at a time. `AWSPREVIOUS` follows `AWSCURRENT`, and an `AWSPENDING` that
+    /// a finished rotation has left beside `AWSCURRENT` goes.
+    fn give(&mut self, label: &str, id: &str) {
+        if self.is_labelled(label, id) {
+            return;
+        }
+        let holder = self.labelled(label).map(|version| (version.id.clone(), version.has(PENDING)));
+        self.take(label);
+        if let Some(version) = self.versions.iter_mut().find(|version| version.id == id) {
+            version.labels.push(label.to_owned());
+        }
+        if let (CURRENT, Some((holder, was_pending))) = (label, holder) {
+            if was_pending {
+                self.take(PENDING);
+            }
+            self.give(PREVIOUS, &holder);
+        }
+    }
+
+    fn take(&mut self, label: &str) {
+        for version in &mut self.versions {
+            version.labels.retain(|one| one != label);
+        }
+    }
+
+    fn must_have_few_labels(&self, id: &str) -> Result<()> {
+        if self.version(id).is_none_or(|version| version.labels.len() <= MOST_LABELS) {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            "LimitExceededException",
+            format!("A version can have at most {MOST_LABELS} staging labels."),
+        ))
+    }
+
+    fn forget_old_versions(&mut self, now: f64) {
+        let deprecated = self.versions.iter().filter(|version| version.is_deprecated()).count();
+        let mut surplus = deprecated.saturating_sub(MOST_DEPRECATED);
+        self.versions.retain(|version| {
+            let goes = surplus > 0 && version.is_deprecated() && now - version.created > DAY;
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> SecretValue {
+        SecretValue::Text(text.to_owned())
+    }
+
+    fn put(secret: &mut Secret, id: &str, value: &str, labels: Option<&[&str]>) -> Result<String> {
+        let labels = labels.map(|labels| labels.iter().map(|label| (*label).to_owned()).collect());
+        secret.put(id.to_owned(), text(value), labels, 1.0)
+    }
+
+    fn secret() -> Secret {
+        let mut secret = Secret::new("eu-west-1", "s", "arn".into(), 0.0);
+        put(&mut secret, "v1", "one", None).unwrap();
+        secret
+    }
+
+    fn labels<'a>(secret: &'a Secret, id: &str) -> &'a [String] {
+        &secret.version(id).unwrap().labels
+    }
+
+    #[test]
+    fn a_rotation_stages_a_version_without_value_and_refuses_a_second_one() {
+        let mut secret = secret();
+        secret.stage_pending("v2", 1.0).unwrap();
+        assert_eq!(labels(&secret, "v2"), ["AWSPENDING"]);
+        assert!(secret.version("v2").unwrap().value.is_none());
+        assert_eq!(secret.stage_pending("v3", 1.0).unwrap_err().code, "InvalidRequestException");
+        secret.stage_pending("v2", 1.0).unwrap();
+    }
+
+    #[test]
+    fn promotion_moves_previous_along_and_must_name_the_holder() {
+        let mut secret = secret();
+        secret.stage_pending("v2", 1.0).unwrap();
+        put(&mut secret, "v2", "two", Some(&[PENDING])).unwrap();
+        for from in [None, Some("v2")] {
+            let error = secret.move_label(CURRENT, from, Some("v2"), 1.0).unwrap_err();
+            assert_eq!(error.code, "InvalidParameterException");
+        }
+        secret.move_label(CURRENT, Some("v1"), Some("v2"), 1.0).unwrap();
+        assert_eq!(labels(&secret, "v2"), ["AWSPENDING", "AWSCURRENT"]);
+        assert_eq!(labels(&secret, "v1"), ["AWSPREVIOUS"]);
+        secret.stage_pending("v3", 1.0).unwrap();
+        assert_eq!(labels(&secret, "v2"), ["AWSCURRENT"]);
+    }
+
+    /// Else a value that a person has put after a rotation would make the service refuse the next rotation.
+    #[test]
+    fn a_pending_label_that_a_finished_rotation_has_left_goes_with_the_next_value() {
+        let mut secret = secret();
+        put(&mut secret, "v2", "two", Some(&[PENDING])).unwrap();
+        secret.move_label(CURRENT, Some("v1"), Some("v2"), 1.0).unwrap();
+        put(&mut secret, "v3", "three", None).unwrap();
+        assert_eq!(labels(&secret, "v2"), ["AWSPREVIOUS"]);
+        secret.stage_pending("v4", 1.0).unwrap();
+    }
+
+    #[test]
+    fn a_known_token_is_no_change_with_the_same_value_and_refused_with_another() {
+        let mut secret = secret();
+        assert_eq!(put(&mut secret, "v1", "one", None).unwrap(), "v1");
+        let error = put(&mut secret, "v1", "two", None).unwrap_err();
+        assert_eq!(error.code, "ResourceExistsException");
+    }
+
+    #[test]
+    fn a_value_without_labels_becomes_current() {
+        let mut secret = secret();
+        put(&mut secret, "v2", "two", None).unwrap();
+        assert!(secret.is_labelled(CURRENT, "v2") && secret.is_labelled(PREVIOUS, "v1"));
+    }
+
+    #[test]
+    fn a_version_has_twenty_labels_at_most() {
+        let mut secret = secret();
+        for number in 0..19 {
+            secret.move_label(&format!("label-{number}"), None, Some("v1"), 1.0).unwrap();
+        }
+        let error = secret.move_label("one more", None, Some("v1"), 1.0).unwrap_err();
+        assert_eq!(error.code, "LimitExceededException");
+    }
+
+    #[test]
+    fn old_deprecated_versions_go_and_those_of_the_last_day_stay() {
+        let mut secret = secret();
+        for number in 0..150 {
+            secret.put(format!("w{number}"), text("x"), None, f64::from(number)).unwrap();
+        }
+        assert_eq!(secret.versions.len(), 151);
+        secret.put("last".into(), text("x"), None, DAY + 200.0).unwrap();
+        assert_eq!(secret.versions.len(), MOST_DEPRECATED + 2);
+    }
+}
