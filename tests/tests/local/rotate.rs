@@ -1,0 +1,182 @@
+//! `rotation-local rotate`: a person's own database.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result};
+use rotation_tests::binary;
+use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::scene::MASTER_ARN;
+use serde_json::Value;
+
+pub(crate) fn authority(scene: &Scene, folder: &Path) -> Result<String> {
+    let path = folder.join("authority.pem");
+    std::fs::write(&path, scene.target.authority.clone().unwrap_or_default())?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+fn rotate(folder: &Path, authority: Option<&str>, more: &[&str]) -> Result<Output> {
+    let mut command = Command::new(binary("rotation-local"));
+    command.current_dir(folder).args(["rotate", "--secret", "secret.json", "--function"]);
+    command.arg(binary("rotation-postgres")).args(more).stdin(Stdio::null());
+    if let Some(authority) = authority {
+        command.env("TLS_CA_FILE", authority);
+    }
+    Ok(command.output()?)
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn read(path: &Path) -> Result<Value> {
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+#[tokio::test]
+async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let folder = tempfile::tempdir()?;
+        let authority = authority(&scene, folder.path())?;
+        let file = folder.path().join("secret.json");
+        let mut before = scene.value("AWSCURRENT")?;
+        before.as_object_mut().context("no object")?.remove("masterarn");
+        std::fs::write(&file, before.to_string())?;
+
+        let asked = rotate(folder.path(), Some(&authority), &[])?;
+        assert!(!asked.status.success() && text(&asked).contains("--yes"), "{}", text(&asked));
+        assert_eq!(read(&file)?, before);
+
+        let done = rotate(folder.path(), Some(&authority), &["--yes", "--times", "2"])?;
+        assert!(done.status.success(), "{}", text(&done));
+        let after = read(&file)?;
+        assert_ne!(after["password"], before["password"]);
+        scene.log_in_with(&after).await?;
+        for secret in [&before, &after] {
+            assert!(!text(&done).contains(secret["password"].as_str().unwrap_or("?")), "{}", text(&done));
+        }
+        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
+
+        // With a master: another file for the result.
+        let master = scene.service.perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
+        std::fs::write(
+            folder.path().join("master.json"),
+            master["SecretString"].as_str().unwrap_or_default(),
+        )?;
+        let done = rotate(
+            folder.path(),
+            Some(&authority),
+            &["--yes", "--master", "master.json", "--out", "out.json", "--show-passwords"],
+        )?;
+        assert!(done.status.success(), "{}", text(&done));
+        let out = read(&folder.path().join("out.json"))?;
+        assert_eq!(out["username"], format!("{}_clone", scene.user));
+        assert!(out.get("masterarn").is_none());
+        assert!(text(&done).contains(out["password"].as_str().unwrap_or("?")));
+        assert_eq!(read(&file)?, after);
+        scene.log_in_with(&out).await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_given_up_goes_on_with_the_same_command() {
+    on_each(|target| async move {
+        if target.authority.is_none() {
+            return Ok(());
+        }
+        let scene = Scene::new(&target).await?;
+        let folder = tempfile::tempdir()?;
+        let authority = authority(&scene, folder.path())?;
+        let file = folder.path().join("secret.json");
+        let mut before = scene.value("AWSCURRENT")?;
+        before.as_object_mut().context("no object")?.remove("masterarn");
+        std::fs::write(&file, before.to_string())?;
+
+        // The server's authority is not trusted: every attempt ends in setSecret.
+        let failed = rotate(folder.path(), None, &["--yes"])?;
+        assert!(!failed.status.success());
+        for part in ["TlsUntrustedAuthority", "TLS_CA_FILE", "Nothing is lost", "secret.json.rotation"] {
+            assert!(text(&failed).contains(part), "{part} is not in {}", text(&failed));
+        }
+        let journal = read(&folder.path().join("secret.json.rotation"))?;
+        let made = journal.to_string();
+
+        let done = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        assert!(done.status.success(), "{}", text(&done));
+        assert!(text(&done).contains("earlier run"), "{}", text(&done));
+        let after = read(&file)?;
+        let password = after["password"].as_str().unwrap_or("?").replace('\\', "\\\\").replace('"', "\\\"");
+        assert!(
+            made.contains(&password.replace('\\', "\\\\")) || made.contains(&password),
+            "another password was made"
+        );
+        scene.log_in_with(&after).await?;
+        assert_eq!(scene.failed_logins()?, 0);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_corrected_file_counts_and_another_server_is_refused() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let folder = tempfile::tempdir()?;
+        let authority = authority(&scene, folder.path())?;
+        let file = folder.path().join("secret.json");
+        let mut right = scene.value("AWSCURRENT")?;
+        right.as_object_mut().context("no object")?.remove("masterarn");
+        let mut wrong = right.clone();
+        wrong["password"] = "a-wrong-password".into();
+        std::fs::write(&file, wrong.to_string())?;
+        let failed = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        assert!(text(&failed).contains("CredentialsRefused"), "{}", text(&failed));
+
+        let mut elsewhere = right.clone();
+        elsewhere["host"] = "127.0.0.1".into();
+        std::fs::write(&file, elsewhere.to_string())?;
+        let refused = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        assert!(!refused.status.success() && text(&refused).contains("unfinished"), "{}", text(&refused));
+
+        std::fs::write(&file, right.to_string())?;
+        let done = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        assert!(done.status.success(), "{}", text(&done));
+        scene.log_in_with(&read(&file)?).await?;
+        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn misuse_names_the_next_thing_to_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = rotate(folder.path(), None, &["--yes"]).unwrap();
+    assert!(
+        !output.status.success() && text(&output).contains("\"engine\":\"postgres\""),
+        "{}",
+        text(&output)
+    );
+
+    std::fs::write(folder.path().join("secret.json"), "{not json").unwrap();
+    let output = rotate(folder.path(), None, &["--yes"]).unwrap();
+    assert!(!output.status.success() && text(&output).contains("not JSON"), "{}", text(&output));
+
+    std::fs::write(folder.path().join("secret.json"), r#"{"engine":"postgres","Host":"x"}"#).unwrap();
+    let output = rotate(folder.path(), None, &["--yes"]).unwrap();
+    assert!(!output.status.success() && text(&output).contains("Nothing was changed"), "{}", text(&output));
+    assert_eq!(text(&output).matches("\"password\" is missing").count(), 1, "{}", text(&output));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something is left over");
+
+    let output = Command::new(binary("rotation-postgres")).output().unwrap();
+    assert!(!output.status.success() && text(&output).contains("rotation-local rotate"), "{}", text(&output));
+
+    let output = Command::new(binary("rotation-local"))
+        .args(["serve", "--function", "x=/no/such/file"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success() && text(&output).contains("build it first"), "{}", text(&output));
+}

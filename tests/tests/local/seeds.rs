@@ -1,0 +1,96 @@
+//! The AWS CLI, typing what AWS's own pages say.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use rotation_tests::local::{REGION, Serve};
+use serde_json::Value;
+
+const COMMANDS: &str = include_str!("seed_commands.txt");
+
+/// Types a command into a shell that finds the CLI and the local service.
+fn type_in(serve: &Serve, command: &str) -> Result<String> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin").canonicalize()?;
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).env("PATH", path).env("AWS_DEFAULT_REGION", REGION);
+    shell.env("AWS_ENDPOINT_URL", serve.endpoint()).env("AWS_ACCESS_KEY_ID", &serve.key);
+    shell.env("AWS_SECRET_ACCESS_KEY", "local").env("AWS_PAGER", "").env("AWS_EC2_METADATA_DISABLED", "true");
+    let output = shell.output()?;
+    ensure!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn json(serve: &Serve, command: &str) -> Result<Value> {
+    Ok(serde_json::from_str(&type_in(serve, command)?)?)
+}
+
+#[tokio::test]
+async fn every_command_of_the_page_answers_as_it_is_documented() {
+    let serve = Serve::start(&[]).await.unwrap();
+    for name in ["production/MyAwesomeAppSecret", "MySecret2"] {
+        type_in(&serve, &format!("aws secretsmanager create-secret --name {name} --secret-string first"))
+            .unwrap();
+    }
+    let mut lines = COMMANDS.lines().filter(|line| !line.starts_with('#'));
+    let mut typed = 0;
+    while let Some(command) = lines.next().and_then(|line| line.strip_prefix("$ ")) {
+        let members: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+        println!("{command}");
+        let answer = type_in(&serve, command).unwrap();
+        typed += 1;
+        if members.is_empty() {
+            assert_eq!(answer, "", "{command}");
+            continue;
+        }
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let given: Vec<&String> = answer.as_object().unwrap().keys().collect();
+        assert_eq!(given, members, "{command}");
+        let arn = answer["ARN"].as_str().unwrap();
+        let start = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:production/MyAwesomeAppSecret-";
+        assert!(arn.starts_with(start) && arn.len() == start.len() + 6, "{arn}");
+    }
+    assert_eq!(typed, 5);
+    let app =
+        json(&serve, "aws secretsmanager describe-secret --secret-id production/MyAwesomeAppSecret").unwrap();
+    assert_eq!(app["Description"], "This is the description I want to attach to the secret.");
+    let key = "arn:aws:kms:region:123456789012:key/EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE";
+    assert_eq!(app["KmsKeyId"], key);
+    let value = json(&serve, "aws secretsmanager get-secret-value --secret-id production/MyAwesomeAppSecret")
+        .unwrap();
+    assert_eq!(value["SecretString"], r#"{"username":"anika","password":"a different password"}"#);
+    let previous = "aws secretsmanager get-secret-value --secret-id production/MyAwesomeAppSecret \
+        --version-stage AWSPREVIOUS";
+    assert_eq!(json(&serve, previous).unwrap()["SecretString"], "first");
+    let other = json(&serve, "aws secretsmanager describe-secret --secret-id MySecret2").unwrap();
+    assert_eq!(other["Tags"], serde_json::json!([{"Key": "costcenter", "Value": "12345"}]));
+}
+
+/// "If you disable or delete the first CMK before this update, the key cannot be decrypted and you lose the contents of
+/// the secret unless you can re-enable the CMK."
+#[tokio::test]
+async fn a_value_written_under_a_key_is_readable_while_that_key_is_enabled() {
+    let serve = Serve::start(&[]).await.unwrap();
+    let aws = |command: &str| type_in(&serve, &format!("aws {command}"));
+    aws("secretsmanager create-secret --name s --secret-string one --kms-key-id alias/old").unwrap();
+    aws("secretsmanager update-secret --secret-id s --kms-key-id alias/new").unwrap();
+    let read = "secretsmanager get-secret-value --secret-id s --query SecretString --output text";
+    assert_eq!(aws(read).unwrap(), "one\n");
+    aws("kms disable-key --key-id alias/old").unwrap();
+    assert!(aws(read).unwrap_err().to_string().contains("DecryptionFailure"));
+    aws("kms enable-key --key-id alias/old").unwrap();
+    // The value anew, under the new key; then the old one may go.
+    aws("secretsmanager update-secret --secret-id s --secret-string one").unwrap();
+    aws("kms disable-key --key-id alias/old").unwrap();
+    assert_eq!(aws(read).unwrap(), "one\n");
+    let state =
+        aws("kms describe-key --key-id alias/old --query KeyMetadata.KeyState --output text").unwrap();
+    assert_eq!(state, "Disabled\n");
+    aws("kms disable-key --key-id alias/new").unwrap();
+    let written = aws("secretsmanager put-secret-value --secret-id s --secret-string two");
+    assert!(written.unwrap_err().to_string().contains("EncryptionFailure"));
+    let versions = "secretsmanager list-secret-version-ids --secret-id s --include-deprecated \
+        --query Versions[].KmsKeyIds[] --output text";
+    assert_eq!(aws(versions).unwrap().split_whitespace().collect::<Vec<_>>(), ["alias/old", "alias/new"]);
+}

@@ -1,0 +1,198 @@
+//! `rotation-local serve`: the whole way of a person who develops a rotation, with the SDK.
+
+use anyhow::{Context, Result, ensure};
+use aws_sdk_secretsmanager::types::RotationRulesType;
+use rotation_tests::binary;
+use rotation_tests::local::{REGION, Serve, client, http, until};
+use rotation_tests::postgres::{Scene, Target, on_each};
+use serde_json::Value;
+
+use crate::rotate::authority;
+
+/// A service with the function `app-rotation`, and a secret `app` that it can rotate.
+async fn prepared(target: &Target, arguments: &[&str]) -> Result<(Scene, Serve, tempfile::TempDir)> {
+    let scene = Scene::new(target).await?;
+    let folder = tempfile::tempdir()?;
+    let function = format!("app-rotation={}", binary("rotation-postgres").display());
+    let arguments: Vec<&str> = ["--function", &function].iter().chain(arguments).copied().collect();
+    let environment = [("TLS_CA_FILE", &*authority(&scene, folder.path())?)];
+    let serve = Serve::start_with(&arguments, &environment).await?;
+    let value = scene.value("AWSCURRENT")?.to_string();
+    serve.client().create_secret().name("app").secret_string(value).send().await?;
+    Ok((scene, serve, folder))
+}
+
+fn function() -> String {
+    format!("arn:aws:lambda:{REGION}:123456789012:function:app-rotation")
+}
+
+async fn current(serve: &Serve) -> Result<(String, Value)> {
+    let current = serve.client().get_secret_value().secret_id("app").send().await?;
+    let value = serde_json::from_str(current.secret_string.as_deref().unwrap_or_default())?;
+    Ok((current.version_id.context("no version")?, value))
+}
+
+#[tokio::test]
+async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
+    on_each(|target| async move {
+        let (scene, serve, _folder) = prepared(&target, &["--verbose"]).await?;
+        let stranger = client(&serve.endpoint(), "stranger", REGION);
+        ensure!(stranger.list_secrets().send().await.is_err(), "a stranger was let in");
+        let sdk = serve.client();
+        let arn = sdk.describe_secret().secret_id("app").send().await?.arn.context("no ARN")?;
+        ensure!(arn.starts_with("arn:aws:secretsmanager:eu-west-3:123456789012:secret:app-"), "{arn}");
+        let before = current(&serve).await?.1;
+        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function()).send().await?;
+        let token = staged.version_id.context("no version")?;
+        let after = until("AWSCURRENT moves", async || {
+            let (version, value) = current(&serve).await?;
+            Ok((version == token).then_some(value))
+        })
+        .await?;
+        ensure!(after["password"] != before["password"], "the password is the same");
+        scene.log_in_with(&after).await?;
+        until("the end is told", async || Ok(serve.said().contains("rotation of arn").then_some(()))).await?;
+        for secret in [&before, &after] {
+            ensure!(!serve.said().contains(secret["password"].as_str().unwrap_or("?")), "a password is told");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// `RotateImmediately=false`: `testSecret` alone, on a version that goes again.
+#[tokio::test]
+async fn a_rotation_that_is_not_begun_is_tested() {
+    on_each(|target| async move {
+        let (scene, serve, _folder) = prepared(&target, &[]).await?;
+        let sdk = serve.client();
+        let rules = RotationRulesType::builder().automatically_after_days(30).build();
+        let configure = || {
+            let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function());
+            call.rotation_rules(rules.clone()).rotate_immediately(false).send()
+        };
+        configure().await?;
+        until("the test ends", async || Ok(serve.said().contains(": done").then_some(()))).await?;
+        let said = serve.said();
+        ensure!(said.contains("testSecret") && !said.contains("createSecret"), "{said}");
+        let described = sdk.describe_secret().secret_id("app").send().await?;
+        ensure!(described.version_ids_to_stages.context("no versions")?.len() == 1, "a version has stayed");
+        ensure!(described.rotation_enabled == Some(true) && described.next_rotation_date.is_some());
+        ensure!(described.last_rotated_date.is_none(), "nothing was rotated");
+
+        let wrong = scene.secret(&scene.user, "a-wrong-password").to_string();
+        sdk.put_secret_value().secret_id("app").secret_string(wrong).send().await?;
+        configure().await?;
+        until("the test fails", async || Ok(serve.said().contains(": failed").then_some(()))).await?;
+        ensure!(serve.said().contains("CredentialsRefused"), "{}", serve.said());
+        Ok(())
+    })
+    .await;
+}
+
+/// The whole rotation again, same token, as often as it was said.
+#[tokio::test]
+async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_again() {
+    on_each(|target| async move {
+        let (scene, serve, _folder) = prepared(&target, &["--attempts", "3", "--pause", "0.05"]).await?;
+        let sdk = serve.client();
+        let right = current(&serve).await?.1;
+        let mut wrong = right.clone();
+        wrong["dbname"] = "no_such_database".into();
+        sdk.put_secret_value().secret_id("app").secret_string(wrong.to_string()).send().await?;
+        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function()).send().await?;
+        until("it is given up", async || Ok(serve.said().contains("given up").then_some(()))).await?;
+        ensure!(serve.said().matches("✗ setSecret").count() == 3, "{}", serve.said());
+        let again = sdk.rotate_secret().secret_id("app").send().await;
+        let refused = again.err().context("a second rotation was begun")?.into_service_error();
+        ensure!(refused.is_invalid_request_exception(), "{refused:?}");
+
+        sdk.put_secret_value().secret_id("app").secret_string(right.to_string()).send().await?;
+        let token = staged.version_id.context("no version")?;
+        sdk.cancel_rotate_secret().secret_id("app").send().await?;
+        let remove = sdk.update_secret_version_stage().secret_id("app").version_stage("AWSPENDING");
+        remove.remove_from_version_id(token).send().await?;
+        let staged = sdk.rotate_secret().secret_id("app").send().await?;
+        until("AWSCURRENT moves", async || {
+            Ok((Some(current(&serve).await?.0) == staged.version_id).then_some(()))
+        })
+        .await?;
+        scene.log_in_with(&current(&serve).await?.1).await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_there_changes_nothing() {
+    let serve = Serve::start(&[]).await.unwrap();
+    let sdk = serve.client();
+    sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
+    let refused = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function()).send().await;
+    let refused = format!("{:?}", refused.unwrap_err());
+    assert!(
+        refused.contains("AccessDenied") && refused.contains("--function app-rotation=PATH"),
+        "{refused}"
+    );
+    let described = sdk.describe_secret().secret_id("app").send().await.unwrap();
+    assert_eq!(described.rotation_enabled, None);
+    assert_eq!(described.version_ids_to_stages.unwrap().len(), 1);
+}
+
+/// Four hours go by in a second.
+#[tokio::test]
+async fn a_schedule_is_kept() {
+    on_each(|target| async move {
+        let (scene, serve, _folder) = prepared(&target, &["--time-scale", "14400"]).await?;
+        let sdk = serve.client();
+        let rules = RotationRulesType::builder().schedule_expression("rate(4 hours)").build();
+        let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function());
+        call.rotation_rules(rules).rotate_immediately(false).send().await?;
+        let first = current(&serve).await?.0;
+        let second =
+            until(
+                "a first rotation",
+                async || Ok(Some(current(&serve).await?.0).filter(|now| *now != first)),
+            )
+            .await?;
+        until("a second rotation", async || {
+            Ok(Some(current(&serve).await?.0).filter(|now| *now != second && *now != first))
+        })
+        .await?;
+        sdk.cancel_rotate_secret().secret_id("app").send().await?;
+        let described = sdk.describe_secret().secret_id("app").send().await?;
+        ensure!(described.next_rotation_date.is_none() && described.last_rotated_date.is_some());
+        until("the last rotation ends", async || {
+            Ok((serve.said().matches("rotation of").count() % 2 == 0).then_some(()))
+        })
+        .await?;
+        scene.log_in_with(&current(&serve).await?.1).await?;
+        assert_eq!(scene.failed_logins()?, 0);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_not_exposed_by_mistake_and_long_requests_are_refused() {
+    for arguments in [
+        &["--listen", "0.0.0.0"][..],
+        &["--listen", "0.0.0.0", "--expose", "--any-credentials"],
+        &["--state", "/tmp/never-made"],
+        &["--account", "12"],
+        &["--time-scale", "0"],
+    ] {
+        let output =
+            std::process::Command::new(binary("rotation-local")).arg("serve").args(arguments).output();
+        let output = output.unwrap();
+        assert!(!output.status.success(), "{arguments:?} was taken");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(arguments.iter().any(|argument| said.contains(argument)), "{said}");
+    }
+    let serve = Serve::start(&["--any-credentials"]).await.unwrap();
+    let long = http().unwrap().post(serve.endpoint());
+    let answer = long.header("x-amz-target", "secretsmanager.CreateSecret").body("x".repeat(600_000));
+    assert_eq!(answer.send().await.unwrap().status(), 413);
+    let longest = "\u{1}".repeat(65536);
+    serve.client().create_secret().name("long").secret_string(longest).send().await.unwrap();
+}
