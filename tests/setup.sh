@@ -63,6 +63,8 @@ esac
 if [ "$target" = test ]; then
     # For the example that rotates a Redis user.
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing="$missing redis-server redis-tools"
+    # For the page of rotation-local serve.
+    command -v chromedriver >/dev/null && command -v chromium >/dev/null || missing="$missing chromium chromium-driver"
 fi
 if own mariadb "${MARIADB_TEST_URL:-}"; then
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"

@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: servers, a scene with users and secrets, and things that go wrong.
 
 pub mod background;
+pub mod browser;
 pub mod chain;
 pub mod found;
 pub mod local;

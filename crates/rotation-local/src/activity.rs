@@ -72,7 +72,13 @@ impl Activity {
 
     /// Whether a secret is being rotated.
     pub(crate) fn is_running(&self, secret: &str) -> bool {
-        self.look().rotations.iter().any(|run| run.secret == secret && run.end.is_none())
+        self.running().iter().any(|running| running == secret)
+    }
+
+    /// The secrets that are being rotated.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let inside = self.look();
+        inside.rotations.iter().filter(|run| run.end.is_none()).map(|run| run.secret.clone()).collect()
     }
 
     /// A rotation begins.
@@ -124,7 +130,7 @@ impl Observer for Recorder {
 
     fn ended(&mut self, report: &StepReport) {
         // A function of somebody else may say anything.
-        let report = masked(report, &self.service);
+        let report = masked(report, &Mask::new(&self.service, &self.activity.running()));
         let (well, said) = match &report.result {
             Ok(record) => (true, record["did"].as_str().unwrap_or_default().to_owned()),
             Err(error) => (false, format!("{}: {}", error.error_type, error.message)),
@@ -142,8 +148,7 @@ impl Observer for Recorder {
     }
 }
 
-fn masked(report: &StepReport, service: &Service) -> StepReport {
-    let mask = Mask::new(service);
+fn masked(report: &StepReport, mask: &Mask) -> StepReport {
     let mut report = report.clone();
     match &mut report.result {
         Ok(record) => mask.value(record),
@@ -156,19 +161,18 @@ fn masked(report: &StepReport, service: &Service) -> StepReport {
 pub(crate) struct Mask(Vec<String>);
 
 impl Mask {
-    /// Knows the values of all secrets that are rotated, and of the masters that they name.
-    pub(crate) fn new(service: &Service) -> Self {
+    /// Knows all values of these secrets, and of the masters that they name.
+    pub(crate) fn new(service: &Service, of: &[String]) -> Self {
         let mut secrets = Vec::new();
         service.with_store(|store| {
-            for secret in store.all().filter(|secret| secret.rotation.is_some()) {
-                for version in &secret.versions {
+            let mut wanted = of.to_vec();
+            let mut at = 0;
+            while let Some(arn) = wanted.get(at).cloned() {
+                at += 1;
+                for version in store.anywhere(&arn).into_iter().flat_map(|secret| &secret.versions) {
                     let Some(SecretValue::Text(text)) = &version.value else { continue };
-                    let master = collect(text, &mut secrets);
-                    let master = master.and_then(|arn| store.anywhere(&arn));
-                    for version in master.into_iter().flat_map(|master| &master.versions) {
-                        if let Some(SecretValue::Text(text)) = &version.value {
-                            collect(text, &mut secrets);
-                        }
+                    if let Some(master) = collect(text, &mut secrets).filter(|arn| !wanted.contains(arn)) {
+                        wanted.push(master);
                     }
                 }
             }
@@ -233,8 +237,7 @@ mod tests {
             json!({"username": "the-user", "password": "pass\"word", "masterarn": master, "apikey": "k-123"});
         service.put_secret("m", master, &json!({"password": "of-the-master"}).to_string()).unwrap();
         service.perform("CreateSecret", &json!({"Name": "s", "SecretString": value.to_string()})).unwrap();
-        service.perform("RotateSecret", &json!({"SecretId": "s", "RotationLambdaARN": "f"})).unwrap();
-        let mask = Mask::new(&service);
+        let mask = Mask::new(&service, &["s".to_owned()]);
         let said =
             mask.text(r#"the-user has pass"word, {"password": "pass\"word"}, k-123 and of-the-master"#);
         assert_eq!(said, r#"the-user has ***, {"password": "***"}, *** and ***"#);

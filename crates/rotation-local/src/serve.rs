@@ -195,7 +195,7 @@ impl Rotations {
         let name = name.to_owned();
         program(path, &self.service.endpoint(), &self.key).env("AWS_REGION", region).log(move |line| {
             // It may be anybody's function.
-            let line = Mask::new(&service).text(line);
+            let line = Mask::new(&service, &activity.running()).text(line);
             if verbose {
                 say(&format!("      {line}"));
             }

@@ -2,6 +2,8 @@
 
 mod clock;
 mod error;
+#[cfg(test)]
+mod figures;
 mod http;
 mod keys;
 mod kms;

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// Kept back for the answer: a function that Lambda kills cannot say what it was waiting for.
 const MARGIN: Duration = Duration::from_millis(800);
 
+/// The template's time-out, where nobody tells a deadline.
+const USUAL: Duration = Duration::from_secs(30);
+
 /// When this invocation must be over, and what it is doing.
 #[derive(Debug)]
 pub(crate) struct Deadline {
@@ -21,7 +24,10 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// Lambda gives a wall-clock deadline; the margin is at most a fifth of what is left.
     pub(crate) fn at(deadline: SystemTime) -> Self {
-        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+        let now = SystemTime::now();
+        // `cargo lambda watch` tells a time near 1970: that is no deadline, where Lambda's would be seconds away.
+        let is_none = now.duration_since(deadline).is_ok_and(|ago| ago > Duration::from_secs(86400));
+        let left = if is_none { USUAL } else { deadline.duration_since(now).unwrap_or_default() };
         Self { at: Instant::now() + left.saturating_sub(MARGIN.min(left / 5)), doing: Mutex::default() }
     }
 
@@ -48,6 +54,13 @@ impl Deadline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_long_gone_is_no_deadline_and_one_just_over_is() {
+        let told = |deadline: SystemTime| Deadline::at(deadline).remaining();
+        assert!(told(SystemTime::UNIX_EPOCH + Duration::from_millis(600_000)) > Duration::from_secs(25));
+        assert!(told(SystemTime::now() - Duration::from_secs(2)).is_zero());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn says_what_it_was_doing_when_the_time_ran_out() {

@@ -108,6 +108,12 @@ async fn moto_differs_where_the_table_says_so() {
     let failed: Vec<&str> = failures.iter().map(|(case, _)| *case).collect();
     let listed: Vec<&str> = MOTO_DIFFERS.iter().map(|(case, _)| *case).collect();
     assert_eq!(failed, listed);
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/local.md")).unwrap();
+    for (case, why) in MOTO_DIFFERS {
+        let row = format!("| {} | {why} |", case.replace('_', " "));
+        assert!(page.contains(&row), "docs/local.md has no row: {row}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 mod conformance;
 mod model;
+mod page;
 mod random;
 mod rotate;
 mod seeds;
 mod serve;
+mod state;

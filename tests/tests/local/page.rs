@@ -1,0 +1,112 @@
+//! The page of `rotation-local serve` in a real browser.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context, Result, ensure};
+use rotation_tests::binary;
+use rotation_tests::browser::Browser;
+use rotation_tests::local::{REGION, Serve, http, until};
+use rotation_tests::postgres::{Scene, on_each};
+
+use crate::rotate::authority;
+
+async fn sees(browser: &Browser, text: &str) -> Result<()> {
+    until(text, async || Ok(browser.text().await?.contains(text).then_some(()))).await
+}
+
+/// A function of somebody who tells everything, takes its time, and fails.
+const TALKATIVE: &str = "#!/bin/sh\necho \"it is $SECRET_WORD, really\"\nsleep 2\nexit 1\n";
+
+#[tokio::test]
+async fn a_rotation_is_seen_step_by_step_and_no_value_is() {
+    const WORD: &str = "hunter2-of-the-page";
+    let folder = tempfile::tempdir().unwrap();
+    let function = folder.path().join("talkative");
+    std::fs::write(&function, TALKATIVE).unwrap();
+    std::fs::set_permissions(&function, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let argument = format!("talkative={}", function.display());
+    let arguments = ["--function", &argument, "--attempts", "1"];
+    let serve = Serve::start_with(&arguments, &[("SECRET_WORD", WORD)]).await.unwrap();
+    let sdk = serve.client();
+    let browser = Browser::start().await.unwrap();
+    browser.open(&serve.endpoint()).await.unwrap();
+    sees(&browser, "aws secretsmanager create-secret").await.unwrap();
+
+    let value = format!(r#"{{"username":"the-user","password":"{WORD}"}}"#);
+    let name = "page/<script>".replace(['<', '>'], "-");
+    let description = "<b>not bold</b><script>document.title = 'taken over'</script>";
+    let making = sdk.create_secret().name(&name).secret_string(value).description(description);
+    making.send().await.unwrap();
+    // Without anybody loading it anew.
+    sees(&browser, &name).await.unwrap();
+    sees(&browser, "AWSCURRENT").await.unwrap();
+    sees(&browser, "<b>not bold</b>").await.unwrap();
+    let title = browser.run("return document.title").await.unwrap();
+    assert_eq!(title, "rotation-local");
+
+    let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:talkative");
+    sdk.rotate_secret().secret_id(&name).rotation_lambda_arn(arn).send().await.unwrap();
+    sees(&browser, "createSecret …").await.unwrap();
+    sees(&browser, "running").await.unwrap();
+    sees(&browser, "AWSPENDING").await.unwrap();
+    sees(&browser, "none yet").await.unwrap();
+    sees(&browser, "it is ***, really").await.unwrap();
+    sees(&browser, "✗ createSecret").await.unwrap();
+    sees(&browser, "given up").await.unwrap();
+    let source = browser.run("return document.documentElement.outerHTML").await.unwrap();
+    assert!(!source.as_str().unwrap().contains(WORD), "the password is on the page");
+    assert!(!serve.said().contains(WORD), "the password is on the terminal");
+}
+
+/// The picture of the README is made of this one: ROTATION_PICTURE names where it goes.
+#[tokio::test]
+async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let folder = tempfile::tempdir()?;
+        let function = format!("app-rotation={}", binary("rotation-postgres").display());
+        let environment = [("TLS_CA_FILE", &*authority(&scene, folder.path())?)];
+        let serve = Serve::start_with(&["--function", &function], &environment).await?;
+        let sdk = serve.client();
+        let value = scene.value("AWSCURRENT")?.to_string();
+        let making = sdk.create_secret().name("production/MyAwesomeAppSecret").secret_string(&value);
+        making.description("The application's own user").send().await?;
+        let browser = Browser::start().await?;
+        browser.open(&serve.endpoint()).await?;
+        let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:app-rotation");
+        let rotating =
+            sdk.rotate_secret().secret_id("production/MyAwesomeAppSecret").rotation_lambda_arn(arn);
+        rotating.send().await?;
+        for text in ["✓ createSecret", "✓ setSecret", "✓ testSecret", "✓ finishSecret", "done", "AWSPREVIOUS"]
+        {
+            sees(&browser, text).await?;
+        }
+        let picture = browser.picture().await?;
+        ensure!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "no picture");
+        if let Some(path) = std::env::var_os("ROTATION_PICTURE") {
+            std::fs::write(path, picture)?;
+        }
+        let source = browser.run("return document.documentElement.outerHTML").await?;
+        for label in ["AWSCURRENT", "AWSPREVIOUS"] {
+            let got = sdk.get_secret_value().secret_id("production/MyAwesomeAppSecret").version_stage(label);
+            let value: serde_json::Value =
+                serde_json::from_str(&got.send().await?.secret_string.context("no value")?)?;
+            let password = value["password"].as_str().context("no password")?;
+            ensure!(!source.as_str().unwrap_or_default().contains(password), "a password is on the page");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// A page elsewhere whose name is made to point here.
+#[tokio::test]
+async fn another_site_s_page_is_not_answered() {
+    let serve = Serve::start(&[]).await.unwrap();
+    for path in ["/", "/now"] {
+        let asked = http().unwrap().get(format!("{}{path}", serve.endpoint())).header("host", "evil.example");
+        assert_eq!(asked.send().await.unwrap().status(), 403);
+        let asked = http().unwrap().get(format!("{}{path}", serve.endpoint()));
+        assert_eq!(asked.send().await.unwrap().status(), 200);
+    }
+}

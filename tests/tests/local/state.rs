@@ -1,0 +1,78 @@
+//! What `--state` keeps, whenever the process dies.
+
+use std::time::Duration;
+
+use rotation_tests::local::Serve;
+
+const PASSPHRASE: (&str, &str) = ("ROTATION_LOCAL_PASSPHRASE", "a passphrase of the tests");
+
+#[tokio::test]
+async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let arguments = ["--state", file.to_str().unwrap()];
+    let mut acknowledged = 0_u32;
+    for round in 0..5_u64 {
+        let serve = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
+        let sdk = serve.client();
+        if round == 0 {
+            sdk.create_secret().name("s").secret_string("0").tags(tag()).send().await.unwrap();
+        }
+        let writing = tokio::spawn(async move {
+            // Ends when the service is killed.
+            for number in acknowledged + 1.. {
+                let put = sdk.put_secret_value().secret_id("s").secret_string(number.to_string());
+                if put.send().await.is_err() {
+                    return number - 1;
+                }
+            }
+            0
+        });
+        tokio::time::sleep(Duration::from_millis(80 + 61 * round)).await;
+        serve.kill().unwrap();
+        acknowledged = writing.await.unwrap();
+
+        let serve = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
+        let got = serve.client().get_secret_value().secret_id("s").send().await.unwrap();
+        let kept: u32 = got.secret_string.unwrap().parse().unwrap();
+        println!("round {round}: {acknowledged} acknowledged, {kept} kept");
+        // A write whose answer was lost may be there.
+        assert!(kept == acknowledged || kept == acknowledged + 1, "{kept} instead of {acknowledged}");
+        acknowledged = kept;
+        let described = serve.client().describe_secret().secret_id("s").send().await.unwrap();
+        assert_eq!(described.tags(), [tag()]);
+        serve.kill().unwrap();
+    }
+    assert!(acknowledged > 20, "only {acknowledged} writes");
+}
+
+fn tag() -> aws_sdk_secretsmanager::types::Tag {
+    aws_sdk_secretsmanager::types::Tag::builder().key("Team").value("Payments").build()
+}
+
+#[tokio::test]
+async fn nobody_else_can_read_it_and_two_cannot_have_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let passphrase = folder.path().join("passphrase");
+    std::fs::write(&passphrase, format!("{}\n", PASSPHRASE.1)).unwrap();
+    let arguments = ["--state", file.to_str().unwrap(), "--passphrase-file", passphrase.to_str().unwrap()];
+    let serve = Serve::start(&arguments).await.unwrap();
+    let making = serve.client().create_secret().name("the-name").secret_string("the-password-in-it");
+    making.send().await.unwrap();
+    let started = |passphrase: &'static str| {
+        let mut command = std::process::Command::new(rotation_tests::binary("rotation-local"));
+        command.args(["serve", "--port", "0", "--state"]).arg(&file).env(PASSPHRASE.0, passphrase);
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(started(PASSPHRASE.1).contains("another process"));
+    serve.kill().unwrap();
+    assert!(started("another").contains("passphrase is not the one"));
+    assert!(started("").contains(PASSPHRASE.0));
+    let bytes = std::fs::read(&file).unwrap();
+    for text in ["the-name", "the-password-in-it"] {
+        assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text} is readable");
+    }
+}
