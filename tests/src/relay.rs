@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 
 /// What a client has sent to a server that is none.
 pub type Heard = Arc<Mutex<Vec<u8>>>;
@@ -48,6 +49,7 @@ pub struct Cutter {
     cut_at: Arc<AtomicUsize>,
     after: Arc<AtomicBool>,
     has_cut: Arc<AtomicBool>,
+    listening: Arc<Mutex<Option<AbortHandle>>>,
 }
 
 impl Cutter {
@@ -63,16 +65,25 @@ impl Cutter {
             cut_at: Arc::new(AtomicUsize::new(usize::MAX)),
             after: Arc::default(),
             has_cut: Arc::default(),
+            listening: Arc::default(),
         };
         let this = cutter.clone();
-        tokio::spawn(async move {
+        let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if let Ok(server) = TcpStream::connect((host.as_str(), port)).await {
                     tokio::spawn(this.clone().relay(client, server));
                 }
             }
         });
+        *cutter.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening.abort_handle());
         Ok(cutter)
+    }
+
+    /// Lets in nobody any more: whoever connects is refused.
+    pub fn close(&self) {
+        if let Some(listening) = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            listening.abort();
+        }
     }
 
     /// Cuts at the n-th packet from now (from 0): before it reaches the server, or after, so that the answer is lost.

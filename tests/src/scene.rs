@@ -289,6 +289,18 @@ impl<T: Server> Scene<T> {
         Ok(self.attempt(function, &token, 1).await)
     }
 
+    /// Gives a rotation up: `CancelRotateSecret`, and `AWSPENDING` removed.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn give_up(&self, token: &str) -> Result<()> {
+        self.service.perform("CancelRotateSecret", &json!({"SecretId": SECRET_ARN}))?;
+        let remove =
+            json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+        self.service.perform("UpdateSecretVersionStage", &remove)?;
+        Ok(())
+    }
+
     /// A rotation that must fail, and its error.
     ///
     /// # Errors

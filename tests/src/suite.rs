@@ -2,6 +2,7 @@
 
 pub mod failures;
 pub mod names;
+pub mod order;
 pub mod ordinary;
 pub mod recovery;
 
@@ -23,8 +24,16 @@ macro_rules! suite {
                 the_process_may_be_killed_at_every_call_alternating_users
                 the_connection_may_break_at_every_packet_single_user
                 the_connection_may_break_at_every_packet_alternating_users
+                a_rotation_given_up_at_any_packet_is_followed_by_another_single_user
+                a_rotation_given_up_at_any_packet_is_followed_by_another_alternating_users
                 single_user_recovers_with_the_previous_password
                 single_user_recovers_from_a_rotation_that_was_given_up;
+            order:
+                late_duplicates_of_earlier_steps_do_no_harm
+                steps_out_of_order_are_refused_and_the_rotation_goes_on
+                each_step_may_run_twice_at_once
+                a_password_that_the_database_refuses_is_not_promoted
+                a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion;
             failures:
                 failures_of_the_network
                 failures_of_tls

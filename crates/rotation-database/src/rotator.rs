@@ -163,19 +163,10 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
 
     async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
         let pending = self.parse(pending, PENDING)?;
-        let mut pauses = TEST_AGAIN_AFTER.iter();
-        let mut session = loop {
-            match (self.log_in(cx, &pending, PENDING).await, pauses.next()) {
-                (Ok(session), _) => break session,
-                (Err(LoginError::Refused { said }), Some(pause)) if cx.remaining() > *pause * 2 => {
-                    cx.warn(format!("the new password is not accepted yet ({said}); trying again"));
-                    tokio::time::sleep(*pause).await;
-                }
-                (Err(cause), _) => {
-                    return Err(connect::failed(&self.login(&pending), Whose::Version(PENDING), cause).into());
-                }
-            }
-        };
+        let mut session = self
+            .log_in_patiently(cx, &pending)
+            .await
+            .map_err(|cause| self.pending_failed(&pending, cause))?;
         let alternates = self.settings.strategy == StrategyKind::MasterUser;
         let pair = alternates.then(|| UserPair::of(&pending.username, E::SPEC));
         let probe = self.engine.probe(&mut session, pair.as_ref()).await;
@@ -183,9 +174,61 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         probe.map_err(|cause| self.statement(&pending, &pending.username, cause))?;
         Ok(Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username)))
     }
+
+    async fn confirm(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Option<String>> {
+        let pending = self.parse(pending, PENDING)?;
+        // Once: a refusal repeats the whole rotation, and each one counts towards a lock-out.
+        match self.log_in(cx, &pending, PENDING).await {
+            Ok(session) => {
+                self.engine.log_out(session).await;
+                Ok(None)
+            }
+            Err(cause) if self.keeps_from_promotion(&cause) => {
+                Err(self.pending_failed(&pending, cause).into())
+            }
+            Err(cause) => Ok(Some(format!(
+                "{} could not be asked once more whether it accepts the password of {} ({cause}); testSecret had logged in.",
+                pending.place(),
+                pending.username
+            ))),
+        }
+    }
 }
 
 impl<E: Engine> DatabaseRotator<E> {
+    /// Logs in with the pending version, and again when that is refused.
+    async fn log_in_patiently(
+        &self,
+        cx: &Context<'_>,
+        pending: &DatabaseSecret,
+    ) -> Result<E::Session, LoginError> {
+        let mut pauses = TEST_AGAIN_AFTER.iter();
+        loop {
+            match (self.log_in(cx, pending, PENDING).await, pauses.next()) {
+                (Err(LoginError::Refused { said }), Some(pause)) if cx.remaining() > *pause * 2 => {
+                    cx.warn(format!("the new password is not accepted yet ({said}); trying again"));
+                    tokio::time::sleep(*pause).await;
+                }
+                (result, _) => return result,
+            }
+        }
+    }
+
+    /// Whether a tested password must not be promoted. A single user that is locked is so with every password, and then
+    /// applications need the one that the server has; of two users, the other one may still be open.
+    fn keeps_from_promotion(&self, cause: &LoginError) -> bool {
+        match self.settings.strategy {
+            StrategyKind::SingleUser => matches!(cause, LoginError::Refused { .. }),
+            StrategyKind::MasterUser => {
+                matches!(cause, LoginError::Refused { .. }) || cause.is_of_the_account()
+            }
+        }
+    }
+
+    fn pending_failed(&self, pending: &DatabaseSecret, cause: LoginError) -> Error {
+        connect::failed(&self.login(pending), Whose::Version(PENDING), cause)
+    }
+
     /// The server has the pending password: an earlier attempt has done the step.
     pub(crate) fn already_set(&self, pending: &DatabaseSecret) -> Done {
         Done::before(format!(

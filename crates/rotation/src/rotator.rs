@@ -64,6 +64,19 @@ pub trait Rotator: Send + Sync + 'static {
     /// `testSecret`: proves that the pending credential works.
     fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> impl Future<Output = Result<Done>> + Send;
 
+    /// Before `finishSecret` moves `AWSCURRENT`: whether the pending credential still works. Gives what a person should know.
+    ///
+    /// # Errors
+    /// When the credential is refused. Not when nobody can be asked: `testSecret` has proved it, and applications must not wait
+    /// for a credential that may be the only one that works.
+    fn confirm(
+        &self,
+        _cx: &Context<'_>,
+        _pending: &SecretValue,
+    ) -> impl Future<Output = Result<Option<String>>> + Send {
+        async { Ok(None) }
+    }
+
     /// After `finishSecret` has moved `AWSCURRENT`, for instance to revoke what is no longer needed.
     ///
     /// An error here fails the step; the service repeats it, and it is called again although the label has moved.

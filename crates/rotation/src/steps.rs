@@ -102,15 +102,22 @@ async fn test<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
 
 async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let (manager, event) = (cx.manager, cx.event);
-    let done = match manager.describe(&event.secret_id).await?.staging_of(&event.version)? {
+    let (description, pending) =
+        tokio::join!(manager.describe(&event.secret_id), manager.pending_value(event));
+    let done = match description?.staging_of(&event.version)? {
         Staging::AlreadyCurrent => already_current(),
         Staging::Pending { current } => {
+            let pending =
+                pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
+            let note = rotator.confirm(cx, &pending).await?;
             cx.doing("moving AWSCURRENT to the new version");
             manager.promote(event, current.as_ref().map(|id| id.as_str())).await?;
-            Done::now(match current {
+            let mut done = Done::now(match current {
                 Some(old) => format!("Moved AWSCURRENT from version {old} to this one."),
                 None => "Labelled this version AWSCURRENT.".to_owned(),
-            })
+            });
+            done.notes.extend(note);
+            done
         }
     };
     rotator.finished(cx).await?;
@@ -259,9 +266,15 @@ mod tests {
                     && request.remove_from_version_id() == Some("old")
             })
             .then_output(|| UpdateSecretVersionStageOutput::builder().build());
-        perform_step("finishSecret", &[&described(&["AWSPENDING"]), &moved]).await.unwrap();
+        let pending = value("AWSPENDING", Some("8"));
+        perform_step("finishSecret", &[&described(&["AWSPENDING"]), &pending, &moved]).await.unwrap();
         assert_eq!(moved.num_calls(), 1);
-        let record = perform_step("finishSecret", &[&described(&["AWSCURRENT"])]).await.unwrap();
+        let nothing = value("AWSPENDING", None);
+        let refused = perform_step("finishSecret", &[&described(&["AWSPENDING"]), &nothing, &moved]).await;
+        assert_eq!((refused.unwrap_err().error_type(), moved.num_calls()), ("NoPendingValue", 1));
+        let record = perform_step("finishSecret", &[&described(&["AWSCURRENT"]), &value("AWSPENDING", None)])
+            .await
+            .unwrap();
         assert_eq!(record.outcome, crate::Outcome::AlreadyDone);
     }
 }

@@ -8,14 +8,14 @@ use rotation_local::{Fault, Function, ServiceError, When};
 use serde_json::json;
 
 use crate::relay::Cutter;
-use crate::scene::{SECRET_ARN, Scene, new_password};
+use crate::scene::{Scene, new_password};
 use crate::server::Server;
 
-const SINGLE: &str = "single-user";
-const MASTER: &str = "master-user";
+pub(super) const SINGLE: &str = "single-user";
+pub(super) const MASTER: &str = "master-user";
 
 /// The end that everything must come to.
-async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()> {
+pub(super) async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()> {
     ensure!(scene.version("AWSCURRENT")?.as_deref() == Some(token), "AWSCURRENT is not on the new version");
     let mut session = scene.log_in().await?;
     scene.target.is_whole(&mut session, &scene.user).await.context("the privileges are not whole")?;
@@ -161,14 +161,45 @@ pub async fn the_connection_may_break_at_every_packet_alternating_users<T: Serve
 
 async fn cuts<T: Server>(target: T, strategy: &str) -> Result<()> {
     for after in [false, true] {
-        let points = cut_everywhere(&target, strategy, after).await?;
+        let points = cut_everywhere(&target, strategy, after, Then::SameVersion).await?;
         println!("{strategy}: {points} packets, each cut once, {}", if after { "after" } else { "before" });
         ensure!(points >= 8, "only {points} packets");
     }
     Ok(())
 }
 
-async fn cut_everywhere<T: Server>(target: &T, strategy: &str, after: bool) -> Result<usize> {
+/// The same, and then somebody gives the rotation up and begins another: with its answer lost, the password may be one that
+/// no label leads to.
+pub async fn a_rotation_given_up_at_any_packet_is_followed_by_another_single_user<T: Server>(
+    target: T,
+) -> Result<()> {
+    given_up(target, SINGLE).await
+}
+
+/// The same for alternating users.
+pub async fn a_rotation_given_up_at_any_packet_is_followed_by_another_alternating_users<T: Server>(
+    target: T,
+) -> Result<()> {
+    given_up(target, MASTER).await
+}
+
+async fn given_up<T: Server>(target: T, strategy: &str) -> Result<()> {
+    let points = cut_everywhere(&target, strategy, true, Then::NewVersion).await?;
+    println!("{strategy}: {points} packets, given up after each");
+    ensure!(points >= 8, "only {points} packets");
+    Ok(())
+}
+
+/// How a rotation goes on that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// As the service goes on.
+    SameVersion,
+    /// As a person may: `CancelRotateSecret`, `AWSPENDING` removed, another rotation.
+    NewVersion,
+}
+
+async fn cut_everywhere<T: Server>(target: &T, strategy: &str, after: bool, then: Then) -> Result<usize> {
     for point in 0.. {
         let scene = Scene::rich(target).await?;
         let (host, port) = target.place();
@@ -179,12 +210,16 @@ async fn cut_everywhere<T: Server>(target: &T, strategy: &str, after: bool) -> R
         scene.change_master(&change)?;
 
         let function = scene.function(strategy);
-        let token = scene.stage(None)?;
+        let mut token = scene.stage(None)?;
         cutter.cut(point, after);
         let first = scene.attempt(&function, &token, 1).await;
         if !cutter.heal() {
             ensure!(first.failed.is_none(), "{:?}", first.failed);
             return Ok(point);
+        }
+        if then == Then::NewVersion && scene.version("AWSCURRENT")?.as_ref() != Some(&token) {
+            scene.give_up(&token)?;
+            token = scene.stage(None)?;
         }
         let second = scene.attempt(&function, &token, 1).await;
         ensure!(second.failed.is_none(), "{strategy}, cut at {point}, after {after}: {:?}", second.failed);
@@ -221,9 +256,7 @@ pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(t
         scene.step(&function, step, &given_up).await?;
     }
     let lost = scene.value("AWSPENDING")?;
-    let remove =
-        json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": given_up});
-    scene.service.perform("UpdateSecretVersionStage", &remove)?;
+    scene.give_up(&given_up)?;
     ensure!(scene.log_in().await.is_err(), "the current password still works");
 
     let token = scene.stage(None)?;

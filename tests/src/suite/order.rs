@@ -1,0 +1,135 @@
+//! Steps that come twice, late, or in the wrong order, and the last look before a password is promoted.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use crate::relay::Cutter;
+use crate::scene::{Scene, new_password};
+use crate::server::Server;
+use crate::suite::recovery::{MASTER, SINGLE, check};
+
+const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
+/// An earlier step once more, after each later one.
+pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -> Result<()> {
+    for strategy in [SINGLE, MASTER] {
+        let scene = Scene::rich(&target).await?;
+        let function = scene.function(strategy);
+        let token = scene.stage(None)?;
+        for (at, step) in STEPS.iter().enumerate() {
+            scene.step(&function, step, &token).await?;
+            for earlier in &STEPS[..=at] {
+                scene
+                    .step(&function, earlier, &token)
+                    .await
+                    .with_context(|| format!("{earlier} after {step}"))?;
+            }
+        }
+        check(&scene, &token).await?;
+        // A single user's setSecret begins with the current password, which its first run has ended: once after itself, once
+        // after testSecret.
+        let most = if strategy == SINGLE { 2 } else { 0 };
+        ensure!(scene.failed_logins()? <= most, "{} failed logins", scene.failed_logins()?);
+    }
+    Ok(())
+}
+
+/// A step before those that it stands on is refused, changes nothing, and the rotation goes on.
+pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(target: T) -> Result<()> {
+    for strategy in [SINGLE, MASTER] {
+        for (done, too_early) in [
+            (0, ["setSecret", "testSecret", "finishSecret"].as_slice()),
+            // Nothing has given the database that password yet: promoted, it would lock everybody out.
+            (1, &["finishSecret"]),
+            (1, &["testSecret"]),
+        ] {
+            let scene = Scene::rich(&target).await?;
+            let function = scene.function(strategy);
+            let (token, before) = (scene.stage(None)?, scene.version("AWSCURRENT")?);
+            for step in &STEPS[..done] {
+                scene.step(&function, step, &token).await?;
+            }
+            for step in too_early {
+                let refused = scene.step(&function, step, &token).await;
+                ensure!(refused.is_err(), "{strategy}: {step} after {done} steps was not refused");
+                ensure!(scene.version("AWSCURRENT")? == before, "{step} has moved AWSCURRENT");
+                scene.log_in().await?;
+            }
+            ensure!(scene.failed_logins()? <= 3, "{} failed logins", scene.failed_logins()?);
+            let rotation = scene.attempt(&function, &token, 1).await;
+            ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+            check(&scene, &token).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Each step by two processes at once; whatever becomes of one of them, a retry converges.
+pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()> {
+    for strategy in [SINGLE, MASTER] {
+        let scene = Scene::rich(&target).await?;
+        let (one, other) = (scene.function(strategy), scene.function(strategy));
+        for _ in 0..3 {
+            let token = scene.stage(None)?;
+            for step in STEPS {
+                let (first, second) =
+                    tokio::join!(scene.step(&one, step, &token), scene.step(&other, step, &token));
+                ensure!(first.is_ok() || second.is_ok(), "{strategy}: both failed: {first:?} {second:?}");
+                scene.step(&one, step, &token).await.with_context(|| format!("{strategy}: {step} again"))?;
+            }
+            check(&scene, &token).await?;
+        }
+    }
+    Ok(())
+}
+
+/// After `testSecret`, somebody gives the user another password: the tested one is not promoted.
+pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(target: T) -> Result<()> {
+    for strategy in [SINGLE, MASTER] {
+        let scene = Scene::new(&target).await?;
+        let function = scene.function(strategy);
+        let (token, before) = (scene.stage(None)?, scene.version("AWSCURRENT")?);
+        for step in &STEPS[..3] {
+            scene.step(&function, step, &token).await?;
+        }
+        let pending = scene.value("AWSPENDING")?;
+        let text = |key: &str| pending[key].as_str().unwrap_or_default().to_owned();
+        target.give_password(&text("username"), &new_password()).await?;
+        let refused = scene.step(&function, "finishSecret", &token).await;
+        let refused = format!("{:#}", refused.err().context("it was promoted")?);
+        ensure!(refused.starts_with("CredentialsRefused"), "{refused}");
+        ensure!(scene.version("AWSCURRENT")? == before, "AWSCURRENT has moved");
+        scene.search_for_passwords(&refused)?;
+
+        target.give_password(&text("username"), &text("password")).await?;
+        let rotation = scene.attempt(&function, &token, 1).await;
+        ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+        check(&scene, &token).await?;
+    }
+    Ok(())
+}
+
+/// After `testSecret`, the database is gone: the tested password may be the only one that works, and is promoted.
+pub async fn a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion<T: Server>(
+    target: T,
+) -> Result<()> {
+    for strategy in [SINGLE, MASTER] {
+        let scene = Scene::new(&target).await?;
+        let (host, port) = target.place();
+        let cutter = Cutter::start(host.to_owned(), port).await?;
+        let change = json!({"port": cutter.address.port(), "host": "localhost"});
+        scene.change(&change)?;
+        scene.change_master(&change)?;
+        let function = scene.function(strategy);
+        let token = scene.stage(None)?;
+        for step in &STEPS[..3] {
+            scene.step(&function, step, &token).await?;
+        }
+        cutter.close();
+        let record = scene.step(&function, "finishSecret", &token).await?;
+        let notes = record["notes"].to_string();
+        ensure!(notes.contains("could not be asked once more"), "{record}");
+        check(&scene, &token).await?;
+    }
+    Ok(())
+}
