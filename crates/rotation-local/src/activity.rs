@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use crate::progress::Progress;
@@ -26,6 +27,8 @@ pub(crate) struct Inside {
     pub(crate) rotations: VecDeque<Run>,
     /// Function and line, the newest last.
     pub(crate) lines: VecDeque<(String, String)>,
+    /// What must not be seen; it stays so after a secret has gone.
+    mask: Mask,
     count: u64,
 }
 
@@ -62,12 +65,33 @@ impl Activity {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A line that a function has written.
-    pub(crate) fn line(&self, function: &str, line: String) {
+    /// A line that a function has written, masked.
+    pub(crate) fn line(&self, service: &Service, function: &str, line: &str) -> String {
+        self.learn(service);
         let mut inside = self.look();
-        inside.lines.push_back((function.to_owned(), line));
+        let line = inside.mask.text(line);
+        inside.lines.push_back((function.to_owned(), line.clone()));
         let surplus = inside.lines.len().saturating_sub(MOST_LINES);
         inside.lines.drain(..surplus);
+        line
+    }
+
+    /// Adds what the secrets that are being rotated hide now, and the passwords that were made up.
+    fn learn(&self, service: &Service) {
+        let mut secrets = service.made_passwords();
+        values_of(service, &self.running(), &mut secrets);
+        self.look().mask.add(secrets);
+    }
+
+    /// Hides something for good.
+    pub(crate) fn hide(&self, secret: &str) {
+        self.look().mask.add(vec![secret.to_owned()]);
+    }
+
+    /// The lines, masked by what is known now: a password may have been written before any secret had it.
+    pub(crate) fn lines(&self) -> Vec<(String, String)> {
+        let inside = self.look();
+        inside.lines.iter().map(|(function, line)| (function.clone(), inside.mask.text(line))).collect()
     }
 
     /// Whether a secret is being rotated.
@@ -81,9 +105,19 @@ impl Activity {
         inside.rotations.iter().filter(|run| run.end.is_none()).map(|run| run.secret.clone()).collect()
     }
 
-    /// A rotation begins.
-    pub(crate) fn begin(&self, secret: &str, function: &str, token: &str, service: Service) -> Recorder {
+    /// A rotation begins; `None` when it is under way already, for the same request may come twice.
+    pub(crate) fn begin(
+        &self,
+        secret: &str,
+        function: &str,
+        token: &str,
+        service: Service,
+    ) -> Option<Recorder> {
         let mut inside = self.look();
+        let is_it = |run: &Run| run.secret == secret && run.token == token && run.end.is_none();
+        if inside.rotations.iter().any(is_it) {
+            return None;
+        }
         inside.count += 1;
         let number = inside.count;
         inside.rotations.push_back(Run {
@@ -94,9 +128,16 @@ impl Activity {
             steps: Vec::new(),
             end: None,
         });
-        let surplus = inside.rotations.len().saturating_sub(MOST_ROTATIONS);
-        inside.rotations.drain(..surplus);
-        Recorder { activity: self.clone(), number, service, progress: Progress::default() }
+        // Only what has ended is forgotten.
+        while inside.rotations.len() > MOST_ROTATIONS
+            && let Some(oldest) = inside.rotations.iter().position(|run| run.end.is_some())
+        {
+            inside.rotations.remove(oldest);
+        }
+        drop(inside);
+        let name = secret.rsplit(":secret:").next().unwrap_or(secret);
+        let progress = Progress::of(name.rsplit_once('-').map_or(name, |(name, _)| name));
+        Some(Recorder { activity: self.clone(), number, service, progress })
     }
 }
 
@@ -130,7 +171,8 @@ impl Observer for Recorder {
 
     fn ended(&mut self, report: &StepReport) {
         // A function of somebody else may say anything.
-        let report = masked(report, &Mask::new(&self.service, &self.activity.running()));
+        self.activity.learn(&self.service);
+        let report = masked(report, &self.activity.look().mask);
         let (well, said) = match &report.result {
             Ok(record) => (true, record["did"].as_str().unwrap_or_default().to_owned()),
             Err(error) => (false, format!("{}: {}", error.error_type, error.message)),
@@ -152,37 +194,31 @@ fn masked(report: &StepReport, mask: &Mask) -> StepReport {
     let mut report = report.clone();
     match &mut report.result {
         Ok(record) => mask.value(record),
-        Err(error) => error.message = mask.text(&error.message),
+        Err(error) => {
+            error.error_type = mask.text(&error.error_type);
+            error.message = mask.text(&error.message);
+        }
     }
     report
 }
 
 /// Hides what is secret in a text.
+#[derive(Default)]
 pub(crate) struct Mask(Vec<String>);
 
 impl Mask {
-    /// Knows all values of these secrets, and of the masters that they name.
-    pub(crate) fn new(service: &Service, of: &[String]) -> Self {
-        let mut secrets = Vec::new();
-        service.with_store(|store| {
-            let mut wanted = of.to_vec();
-            let mut at = 0;
-            while let Some(arn) = wanted.get(at).cloned() {
-                at += 1;
-                for version in store.anywhere(&arn).into_iter().flat_map(|secret| &secret.versions) {
-                    let Some(SecretValue::Text(text)) = &version.value else { continue };
-                    if let Some(master) = collect(text, &mut secrets).filter(|arn| !wanted.contains(arn)) {
-                        wanted.push(master);
-                    }
-                }
-            }
-        });
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.dedup();
-        Self(secrets)
+    fn add(&mut self, secrets: Vec<String>) {
+        let new = secrets.into_iter().filter(|secret| !self.0.contains(secret)).collect::<Vec<_>>();
+        if new.is_empty() {
+            return;
+        }
+        self.0.extend(new);
+        // The longest first: a part of one must not spoil it.
+        self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.0.dedup();
     }
 
-    pub(crate) fn text(&self, text: &str) -> String {
+    fn text(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
     }
 
@@ -200,28 +236,54 @@ impl Mask {
 const OPEN: [&str; 8] =
     ["engine", "host", "port", "username", "dbname", "masterarn", "ssl", "dbInstanceIdentifier"];
 
-/// Adds what a secret's value hides, as it is and as JSON writes it; gives the master's ARN, if it has one.
-fn collect(value: &str, secrets: &mut Vec<String>) -> Option<String> {
-    let mut add = |text: &str| {
-        // Shorter ones stand everywhere.
-        if text.len() >= 5 {
-            secrets.push(text.to_owned());
-            let json = Value::from(text).to_string();
-            if json.len() != text.len() + 2 {
-                secrets.push(json[1..json.len() - 1].to_owned());
+/// All that secrets hide, and the masters that they name.
+fn values_of(service: &Service, of: &[String], secrets: &mut Vec<String>) {
+    service.with_store(|store| {
+        let mut wanted = of.to_vec();
+        let mut at = 0;
+        while let Some(id) = wanted.get(at).cloned() {
+            at += 1;
+            for version in store.anywhere(&id).into_iter().flat_map(|secret| &secret.versions) {
+                let text = match &version.value {
+                    Some(SecretValue::Text(text)) => text.clone(),
+                    Some(SecretValue::Binary(bytes)) => {
+                        hide(&base64::engine::general_purpose::STANDARD.encode(bytes), secrets);
+                        String::from_utf8_lossy(bytes).into_owned()
+                    }
+                    None => continue,
+                };
+                let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+                if let Some(master) = value["masterarn"].as_str().map(str::to_owned)
+                    && !wanted.contains(&master)
+                {
+                    wanted.push(master);
+                }
+                collect(&value, secrets);
             }
         }
-    };
-    let Ok(Value::Object(fields)) = serde_json::from_str(value) else {
-        add(value);
-        return None;
-    };
-    for (_, text) in fields.iter().filter(|(name, _)| !OPEN.contains(&name.as_str())) {
-        if let Some(text) = text.as_str() {
-            add(text);
+    });
+}
+
+/// Adds every text in a value, however deep.
+fn collect(value: &Value, secrets: &mut Vec<String>) {
+    match value {
+        Value::String(text) => hide(text, secrets),
+        Value::Number(number) => hide(&number.to_string(), secrets),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, secrets)),
+        Value::Object(fields) => {
+            let hidden = fields.iter().filter(|(name, _)| !OPEN.contains(&name.as_str()));
+            hidden.for_each(|(_, field)| collect(field, secrets));
         }
+        _ => {}
     }
-    fields.get("masterarn").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// As it is, as JSON writes it, and line by line: functions write lines.
+fn hide(text: &str, secrets: &mut Vec<String>) {
+    let json = Value::from(text).to_string();
+    let forms = [text, &json[1..json.len() - 1]].into_iter().chain(text.lines());
+    // Shorter ones stand everywhere.
+    secrets.extend(forms.map(str::trim).filter(|form| form.len() >= 5).map(str::to_owned));
 }
 
 #[cfg(test)]
@@ -230,16 +292,40 @@ mod tests {
     use serde_json::json;
 
     #[tokio::test]
-    async fn passwords_of_rotated_secrets_and_their_masters_are_masked() {
+    async fn what_secrets_and_their_masters_hide_is_masked_now_and_later() {
         let service = Service::start(0).await.unwrap();
         let master = "arn:aws:secretsmanager:us-east-1:123456789012:secret:m-AbCdEf";
-        let value =
-            json!({"username": "the-user", "password": "pass\"word", "masterarn": master, "apikey": "k-123"});
+        let value = json!({"username": "the-user", "password": "pass\"word", "masterarn": &master[..master.len() - 7],
+            "deep": {"apikey": "k-123", "pem": "-----BEGIN\nabcdefgh\n-----END"}});
         service.put_secret("m", master, &json!({"password": "of-the-master"}).to_string()).unwrap();
-        service.perform("CreateSecret", &json!({"Name": "s", "SecretString": value.to_string()})).unwrap();
-        let mask = Mask::new(&service, &["s".to_owned()]);
-        let said =
-            mask.text(r#"the-user has pass"word, {"password": "pass\"word"}, k-123 and of-the-master"#);
-        assert_eq!(said, r#"the-user has ***, {"password": "***"}, *** and ***"#);
+        let made = service
+            .perform("CreateSecret", &json!({"Name": "s", "SecretString": value.to_string()}))
+            .unwrap();
+        let arn = made["ARN"].as_str().unwrap();
+        let activity = Activity::default();
+        let recorder = activity.begin(arn, "f", "t", service.clone()).unwrap();
+        assert!(activity.begin(arn, "f", "t", service.clone()).is_none(), "the same rotation twice");
+        for (line, masked) in [
+            (
+                r#"the-user has pass"word, {"password": "pass\"word"}"#,
+                r#"the-user has ***, {"password": "***"}"#,
+            ),
+            ("k-123 and of-the-master", "*** and ***"),
+            ("abcdefgh", "***"),
+        ] {
+            assert_eq!(activity.line(&service, "f", line), masked);
+        }
+        // A password that was made up, and is in no secret yet.
+        let made = service.perform("GetRandomPassword", &json!({})).unwrap();
+        let password = made["RandomPassword"].as_str().unwrap();
+        assert_eq!(activity.line(&service, "f", password), "***");
+        // And when all of it is over.
+        recorder.end("done");
+        service
+            .perform("DeleteSecret", &json!({"SecretId": "s", "ForceDeleteWithoutRecovery": true}))
+            .unwrap();
+        assert_eq!(activity.line(&service, "f", "k-123"), "***");
+        activity.hide("later-known");
+        assert!(!format!("{:?}", activity.lines()).contains("later-known"));
     }
 }

@@ -123,8 +123,8 @@ fn account(text: &str) -> Result<String, String> {
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
-        _ => Err("it must be a number above 0".to_owned()),
+        Ok(number) if (0.001..=1_000_000.0).contains(&number) => Ok(number),
+        _ => Err("it must be a number from 0.001 to 1000000".to_owned()),
     }
 }
 

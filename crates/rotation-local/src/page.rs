@@ -79,10 +79,8 @@ fn foreign() -> Response {
 }
 
 fn now(shown: &Shown) -> Markup {
-    let (runs, lines) = {
-        let activity = shown.activity.look();
-        (activity.rotations.clone(), activity.lines.clone())
-    };
+    let runs = shown.activity.look().rotations.clone();
+    let lines = shown.activity.lines();
     html! {
         h2 { "Rotations" }
         @if runs.is_empty() {

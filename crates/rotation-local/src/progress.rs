@@ -13,8 +13,24 @@ use crate::trigger::{Observer, StepReport};
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     spinner: Option<ProgressBar>,
+    /// The secret, where several may be rotated at once.
+    name: Option<String>,
     /// The last error: a repeated one is not told at length again.
     last: Option<FunctionError>,
+}
+
+impl Progress {
+    /// Says with each line which secret it is about.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..Self::default() }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.name {
+            Some(name) => say(&format!("    {name}: {line}")),
+            None => say(&format!("    {line}")),
+        }
+    }
 }
 
 impl Observer for Progress {
@@ -36,25 +52,25 @@ impl Observer for Progress {
         let took = report.took.as_millis();
         match &report.result {
             Ok(record) => {
-                say(&format!("    ✓ {:<13}{took:>5} ms  {}", report.step, text(record, "did")));
+                self.say(&format!("✓ {:<13}{took:>5} ms  {}", report.step, text(record, "did")));
                 for note in record.get("notes").and_then(Value::as_array).into_iter().flatten() {
-                    say(&format!("      note: {}", note.as_str().unwrap_or_default()));
+                    self.say(&format!("  note: {}", note.as_str().unwrap_or_default()));
                 }
             }
             Err(error) if self.last.as_ref() == Some(error) => {
-                say(&format!("    ✗ {:<13}{took:>5} ms  {}, as before", report.step, error.error_type));
+                self.say(&format!("✗ {:<13}{took:>5} ms  {}, as before", report.step, error.error_type));
             }
             Err(error) => {
-                say(&format!("    ✗ {:<13}{took:>5} ms  {}", report.step, error.error_type));
-                say(&format!("      {}", error.message));
+                self.say(&format!("✗ {:<13}{took:>5} ms  {}", report.step, error.error_type));
+                self.say(&format!("  {}", error.message));
                 self.last = Some(error.clone());
             }
         }
     }
 
     fn repeats(&mut self, after: Duration) {
-        say(&format!(
-            "    the whole rotation is repeated in {:.1} s, as the service does",
+        self.say(&format!(
+            "the whole rotation is repeated in {:.1} s, as the service does",
             after.as_secs_f64()
         ));
     }

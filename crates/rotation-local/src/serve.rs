@@ -7,16 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::activity::{Activity, Mask};
+use crate::activity::Activity;
 use crate::cli::ServeArgs;
 use crate::function::{Function, Program};
 use crate::page;
 use crate::progress::say;
-use crate::service::{REGION, Service, StartRotation, State, Store, function_name};
+use crate::service::{PASSPHRASE, REGION, Service, StartRotation, State, Store, function_name};
 use crate::trigger::{Attempt, rotate_secret, test_secret};
-
-/// Holds the passphrase of `--state`.
-const PASSPHRASE: &str = "ROTATION_LOCAL_PASSPHRASE";
 
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if !args.listen.is_loopback() && !args.expose {
@@ -41,29 +38,35 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         }
         given.insert(name.to_owned(), function.to_owned());
     }
+    let (service, listener) = Service::bind(args.listen, args.port).await?;
     let state = args.state.as_ref().map(|_| open_state(args)).transpose()?;
     let store = state.as_ref().map(State::load).transpose()?.unwrap_or_default();
-
-    let activity = Activity::default();
-    let for_pages = activity.clone();
-    let service =
-        Service::listen(args.listen, args.port, |service| page::pages(service.clone(), for_pages)).await?;
     let found = begin(&service, store, state, args);
     service.set_functions(given.keys().cloned().collect());
     let key = if args.any_credentials { "local".to_owned() } else { service.require_key() };
-    greet(&service, &key, given.keys(), found, args);
 
+    let activity = Activity::default();
+    if !args.any_credentials {
+        activity.hide(&key);
+    }
     let rotations = Rotations {
         service: service.clone(),
-        activity,
-        key,
-        given,
+        activity: activity.clone(),
+        key: key.clone(),
+        given: given.clone(),
         started: Arc::default(),
         attempts: Attempt { most: args.attempts, pause: Duration::from_secs_f64(args.pause) },
         verbose: args.verbose,
     };
-    let scheduled = rotations.clone();
-    service.set_on_rotate(move |start| drop(tokio::spawn(rotations.clone().run(start))));
+    let (asked, scheduled) = (rotations.clone(), rotations.clone());
+    service.set_on_rotate(move |start| drop(tokio::spawn(asked.clone().run(start))));
+    // All is set up: only now is anybody answered.
+    service.open(listener, page::pages(service.clone(), activity));
+    greet(&service, &key, given.keys(), found, args);
+    for start in service.take_up()? {
+        say(&format!("rotation of {}: goes on with what an earlier run has left", start.secret));
+        tokio::spawn(rotations.clone().run(start));
+    }
     tokio::spawn(async move { scheduled.keep_the_schedule().await });
     tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
 }
@@ -154,9 +157,12 @@ impl Rotations {
             say(&format!("rotation of {secret}: there is no --function {name}=…"));
             return;
         };
+        // The same request twice, as when an answer was lost.
+        let Some(mut recorder) = self.activity.begin(&secret, &name, &token, self.service.clone()) else {
+            return;
+        };
         let what = if only_test { "test" } else { "rotation" };
         say(&format!("{what} of {secret}, version {token}"));
-        let mut recorder = self.activity.begin(&secret, &name, &token, self.service.clone());
         let failed = if only_test {
             let failed = test_secret(&function, &secret, &token, &mut recorder).await;
             if let Err(error) = self.service.forget_version(&secret, &token) {
@@ -193,13 +199,13 @@ impl Rotations {
     fn program(&self, name: &str, path: &str, region: &str) -> Program {
         let (service, activity, verbose) = (self.service.clone(), self.activity.clone(), self.verbose);
         let name = name.to_owned();
-        program(path, &self.service.endpoint(), &self.key).env("AWS_REGION", region).log(move |line| {
+        let program = program(path, &self.service.endpoint(), &self.key);
+        program.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region).log(move |line| {
             // It may be anybody's function.
-            let line = Mask::new(&service, &activity.running()).text(line);
+            let line = activity.line(&service, &name, line);
             if verbose {
                 say(&format!("      {line}"));
             }
-            activity.line(&name, line);
         })
     }
 
@@ -234,7 +240,10 @@ impl Rotations {
 pub(crate) fn program(path: &str, endpoint: &str, key: &str) -> Program {
     Program::new(path)
         .env("SECRETS_MANAGER_ENDPOINT", endpoint)
+        // For functions that are not ours: the SDKs' own variables.
+        .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)
         .env("AWS_REGION", REGION)
+        .env("AWS_DEFAULT_REGION", REGION)
         .env("AWS_ACCESS_KEY_ID", key)
         .env("AWS_SECRET_ACCESS_KEY", "local")
 }

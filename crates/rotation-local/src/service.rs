@@ -18,7 +18,7 @@ mod secret;
 mod state;
 mod store;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,11 +41,17 @@ pub(crate) use store::{ACCOUNT, Change};
 use clock::Clock;
 use request::Request;
 
+/// Holds the passphrase of the state file.
+pub(crate) const PASSPHRASE: &str = "ROTATION_LOCAL_PASSPHRASE";
+
 /// The region when a request names none.
 pub(crate) const REGION: &str = "us-east-1";
 
 /// The longest request, in bytes: a value of 65,536 bytes, each of which JSON writes in six.
 const LONGEST_REQUEST: usize = 512 * 1024;
+
+/// How many made passwords are remembered, to be masked.
+const MOST_MADE: usize = 1000;
 
 /// One request that was answered.
 #[derive(Debug, Clone)]
@@ -102,6 +108,8 @@ struct Inside {
     clock: Clock,
     calls: Vec<Call>,
     keeps_calls: bool,
+    /// The passwords that `GetRandomPassword` has given out, the newest last.
+    made: VecDeque<String>,
     count: usize,
     latency: Duration,
     fault: Option<FaultRule>,
@@ -122,29 +130,29 @@ impl Service {
     /// # Errors
     /// When the port is taken.
     pub async fn start(port: u16) -> anyhow::Result<Self> {
-        let service = Self::listen(IpAddr::V4(Ipv4Addr::LOCALHOST), port, |_| Router::new()).await?;
+        let (service, listener) = Self::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port).await?;
         service.inside().keeps_calls = true;
+        service.open(listener, Router::new());
         Ok(service)
     }
 
-    /// Starts the service on an address, beside other pages.
-    pub(crate) async fn listen(
-        address: IpAddr,
-        port: u16,
-        pages: impl FnOnce(&Self) -> Router,
-    ) -> anyhow::Result<Self> {
+    /// A service that has its address, and answers nobody yet.
+    pub(crate) async fn bind(address: IpAddr, port: u16) -> anyhow::Result<(Self, TcpListener)> {
         let listener = TcpListener::bind((address, port)).await.with_context(|| {
             format!("cannot listen on {address}:{port}; is another one running? Try another --port")
         })?;
         let address = listener.local_addr()?;
-        let service = Self { inner: Arc::new(Inner { address, state: Mutex::default() }) };
+        Ok((Self { inner: Arc::new(Inner { address, state: Mutex::default() }) }, listener))
+    }
+
+    /// Answers requests from now on, beside other pages.
+    pub(crate) fn open(&self, listener: TcpListener, pages: Router) {
         let api = Router::new()
             .fallback(http::answer)
-            .with_state(service.clone())
+            .with_state(self.clone())
             .layer(DefaultBodyLimit::max(LONGEST_REQUEST));
-        let router = Router::new().fallback_service(get_service(pages(&service)).post_service(api));
+        let router = Router::new().fallback_service(get_service(pages).post_service(api));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(service)
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -189,7 +197,12 @@ impl Service {
         if let (Some(start), Some(on_rotate)) = (done.start, &inside.on_rotate) {
             on_rotate(start);
         }
-        Ok(done.answer)
+        if let Some(password) = done.answer.get("RandomPassword").and_then(Value::as_str) {
+            inside.made.push_back(password.to_owned());
+            let surplus = inside.made.len().saturating_sub(MOST_MADE);
+            inside.made.drain(..surplus);
+        }
+        done.refused.map_or(Ok(done.answer), Err)
     }
 
     /// Stores a secret under a given ARN, in `us-east-1` whatever that says.
@@ -212,7 +225,7 @@ impl Service {
         let known = inside.store.anywhere(secret).map(|secret| (secret.region.clone(), secret.name.clone()));
         let (region, name) = known.ok_or_else(ServiceError::not_found)?;
         inside.store.edit(&region, &name, |secret, _| {
-            secret.versions.retain(|version| version.id != id);
+            secret.versions.retain(|version| version.id != id || !version.of_test);
             Ok(())
         })
     }
@@ -249,9 +262,52 @@ impl Service {
 
     /// The version of a rotation that has begun and not ended.
     pub(crate) fn unfinished(&self, secret: &str) -> Option<String> {
+        self.inside().store.anywhere(secret)?.unfinished().map(|pending| pending.id.clone())
+    }
+
+    /// What an earlier process has left: copies of its tests go, and its rotations are given back to be gone on with.
+    pub(crate) fn take_up(&self) -> Result<Vec<StartRotation>, ServiceError> {
+        let mut inside = self.inside();
+        let has_copy = |secret: &&Secret| secret.versions.iter().any(|version| version.of_test);
+        let copies = inside.store.all().filter(has_copy);
+        let copies: Vec<_> = copies.map(|secret| (secret.region.clone(), secret.name.clone())).collect();
+        for (region, name) in copies {
+            inside.store.edit(&region, &name, |secret, _| {
+                secret.versions.retain(|version| !version.of_test);
+                Ok(())
+            })?;
+        }
+        let start = |secret: &Secret| {
+            let rotation = secret.rotation.as_ref().filter(|rotation| rotation.enabled)?;
+            let pending = secret.unfinished().filter(|_| secret.deletion.is_none())?;
+            Some(StartRotation {
+                region: secret.region.clone(),
+                secret: secret.arn.clone(),
+                function: rotation.function.clone(),
+                token: pending.id.clone(),
+                only_test: false,
+            })
+        };
+        Ok(inside.store.all().filter_map(start).collect())
+    }
+
+    /// Why a rotation must not go on, if it must not.
+    pub(crate) fn ended(&self, secret: &str, token: &str) -> Option<&'static str> {
         let inside = self.inside();
-        let pending = inside.store.anywhere(secret)?.labelled(PENDING)?;
-        (!pending.has(CURRENT)).then(|| pending.id.clone())
+        let Some(secret) = inside.store.anywhere(secret) else { return Some("the secret was deleted") };
+        if secret.deletion.is_some() {
+            return Some("the secret was marked for deletion");
+        }
+        if secret.rotation.as_ref().is_none_or(|rotation| !rotation.enabled) {
+            return Some("the rotation was cancelled");
+        }
+        let is_staged = secret.is_labelled(PENDING, token) || secret.is_labelled(CURRENT, token);
+        (!is_staged).then_some("its version has lost AWSPENDING")
+    }
+
+    /// The passwords that were made up of late: they are secrets before any secret has them.
+    pub(crate) fn made_passwords(&self) -> Vec<String> {
+        self.inside().made.iter().cloned().collect()
     }
 
     /// How long a time of the service's clock takes.

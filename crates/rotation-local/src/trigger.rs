@@ -107,6 +107,12 @@ pub async fn rotate_secret(
         }
         rotation.failed = None;
         for step in STEPS {
+            // The function says itself what is wrong with a rotation that was never right.
+            let goes_on = rotation.steps.is_empty();
+            if let Some(why) = service.ended(secret, token).filter(|_| !goes_on) {
+                rotation.failed = Some(FunctionError::new("Local.Ended", why));
+                return rotation;
+            }
             let report = run_step(function, step, secret, token, attempt, observer).await;
             let error = report.result.as_ref().err().cloned();
             rotation.steps.push(report);

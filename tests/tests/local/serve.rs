@@ -22,7 +22,7 @@ async fn prepared(target: &Target, arguments: &[&str]) -> Result<(Scene, Serve, 
     Ok((scene, serve, folder))
 }
 
-fn function() -> String {
+fn function_arn() -> String {
     format!("arn:aws:lambda:{REGION}:123456789012:function:app-rotation")
 }
 
@@ -42,7 +42,7 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
         let arn = sdk.describe_secret().secret_id("app").send().await?.arn.context("no ARN")?;
         ensure!(arn.starts_with("arn:aws:secretsmanager:eu-west-3:123456789012:secret:app-"), "{arn}");
         let before = current(&serve).await?.1;
-        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function()).send().await?;
+        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
         let token = staged.version_id.context("no version")?;
         let after = until("AWSCURRENT moves", async || {
             let (version, value) = current(&serve).await?;
@@ -68,7 +68,7 @@ async fn a_rotation_that_is_not_begun_is_tested() {
         let sdk = serve.client();
         let rules = RotationRulesType::builder().automatically_after_days(30).build();
         let configure = || {
-            let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function());
+            let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn());
             call.rotation_rules(rules.clone()).rotate_immediately(false).send()
         };
         configure().await?;
@@ -100,12 +100,19 @@ async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_a
         let mut wrong = right.clone();
         wrong["dbname"] = "no_such_database".into();
         sdk.put_secret_value().secret_id("app").secret_string(wrong.to_string()).send().await?;
-        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function()).send().await?;
+        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
         until("it is given up", async || Ok(serve.said().contains("given up").then_some(()))).await?;
         ensure!(serve.said().matches("✗ setSecret").count() == 3, "{}", serve.said());
+        // Another one is refused, and this one taken up again.
         let again = sdk.rotate_secret().secret_id("app").send().await;
         let refused = again.err().context("a second rotation was begun")?.into_service_error();
         ensure!(refused.is_invalid_request_exception(), "{refused:?}");
+        until(
+            "it is reattempted",
+            async || Ok((serve.said().matches("given up").count() == 2).then_some(())),
+        )
+        .await?;
+        ensure!(serve.said().matches("✗ setSecret").count() == 6, "{}", serve.said());
 
         sdk.put_secret_value().secret_id("app").secret_string(right.to_string()).send().await?;
         let token = staged.version_id.context("no version")?;
@@ -128,7 +135,7 @@ async fn a_function_that_is_not_there_changes_nothing() {
     let serve = Serve::start(&[]).await.unwrap();
     let sdk = serve.client();
     sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
-    let refused = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function()).send().await;
+    let refused = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await;
     let refused = format!("{:?}", refused.unwrap_err());
     assert!(
         refused.contains("AccessDenied") && refused.contains("--function app-rotation=PATH"),
@@ -139,6 +146,74 @@ async fn a_function_that_is_not_there_changes_nothing() {
     assert_eq!(described.version_ids_to_stages.unwrap().len(), 1);
 }
 
+/// A function in the shell: it tells what it is told, and no more comes of it.
+fn script(folder: &std::path::Path, lines: &str) -> Result<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.join("function");
+    std::fs::write(&path, format!("#!/bin/sh\n{lines}\n"))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(format!("app-rotation={}", path.display()))
+}
+
+/// What this process was told of AWS, and the passphrase, are not the function's business; bytes of any kind may come of it.
+#[tokio::test]
+async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let function = script(folder.path(), "printf '\\377 no UTF-8\\n'; env; echo the end; exit 1").unwrap();
+    let arguments =
+        ["--verbose", "--attempts", "1", "--function", &function, "--state", state.to_str().unwrap()];
+    let environment = [
+        ("ROTATION_LOCAL_PASSPHRASE", "the-passphrase-of-the-test"),
+        ("AWS_SESSION_TOKEN", "the-token-of-somebody"),
+        ("AWS_DEFAULT_REGION", "ap-south-1"),
+    ];
+    let serve = Serve::start_with(&arguments, &environment).await.unwrap();
+    let sdk = serve.client();
+    sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
+    sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await.unwrap();
+    until("its last line", async || Ok(serve.said().contains("the end").then_some(()))).await.unwrap();
+    let said = serve.said();
+    for part in [
+        "no UTF-8".to_owned(),
+        format!("AWS_DEFAULT_REGION={REGION}"),
+        format!("AWS_ENDPOINT_URL_SECRETS_MANAGER={}", serve.endpoint()),
+        "AWS_ACCESS_KEY_ID=***".to_owned(),
+    ] {
+        assert!(said.contains(&part), "{part} is not in {said}");
+    }
+    for part in ["the-passphrase-of-the-test", "the-token-of-somebody", "ap-south-1"] {
+        assert!(!said.contains(part), "{part} is in {said}");
+    }
+}
+
+/// `CancelRotateSecret` while a step runs: no other follows.
+#[tokio::test]
+async fn a_cancelled_rotation_goes_no_further() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = script(folder.path(), "sleep 1; exit 1").unwrap();
+    let serve = Serve::start(&["--attempts", "5", "--pause", "0.01", "--function", &function]).await.unwrap();
+    let sdk = serve.client();
+    sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
+    let rotating = || sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn());
+    let token = rotating().send().await.unwrap().version_id.unwrap();
+    // The same request twice is one rotation.
+    rotating().client_request_token(&token).send().await.unwrap();
+    sdk.cancel_rotate_secret().secret_id("app").send().await.unwrap();
+    until("it ends", async || Ok(serve.said().contains("given up").then_some(()))).await.unwrap();
+    assert_eq!(serve.said().matches("✗ createSecret").count(), 1, "{}", serve.said());
+}
+
+/// Pages of other sites may ask what runs on this machine; browsers say whose they are.
+#[tokio::test]
+async fn a_web_page_s_request_is_refused() {
+    let serve = Serve::start(&["--any-credentials"]).await.unwrap();
+    let asked = http().unwrap().post(serve.endpoint()).header("x-amz-target", "secretsmanager.ListSecrets");
+    let asked = asked.header("origin", "http://evil.example").body("{}").send().await.unwrap();
+    assert_eq!(asked.status(), 400);
+    assert!(asked.text().await.unwrap().contains("AccessDenied"));
+}
+
 /// Four hours go by in a second.
 #[tokio::test]
 async fn a_schedule_is_kept() {
@@ -146,7 +221,7 @@ async fn a_schedule_is_kept() {
         let (scene, serve, _folder) = prepared(&target, &["--time-scale", "14400"]).await?;
         let sdk = serve.client();
         let rules = RotationRulesType::builder().schedule_expression("rate(4 hours)").build();
-        let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function());
+        let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn());
         call.rotation_rules(rules).rotate_immediately(false).send().await?;
         let first = current(&serve).await?.0;
         let second =

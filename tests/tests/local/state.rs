@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rotation_tests::local::Serve;
+use rotation_tests::local::{Serve, until};
 
 const PASSPHRASE: (&str, &str) = ("ROTATION_LOCAL_PASSPHRASE", "a passphrase of the tests");
 
@@ -75,4 +75,34 @@ async fn nobody_else_can_read_it_and_two_cannot_have_it() {
     for text in ["the-name", "the-password-in-it"] {
         assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text} is readable");
     }
+}
+
+/// A rotation that was under way goes on, and the copy of a test that was does not stay.
+#[tokio::test]
+async fn what_was_under_way_is_taken_up_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (file, function) = (folder.path().join("state"), folder.path().join("function"));
+    std::fs::write(&function, "#!/bin/sh\nsleep 60\n").unwrap();
+    std::fs::set_permissions(&function, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let function = format!("slow={}", function.display());
+    let arguments = ["--state", file.to_str().unwrap(), "--function", &function];
+    let arn = "arn:aws:lambda:eu-west-3:123456789012:function:slow";
+    let serve = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
+    let sdk = serve.client();
+    for (name, immediately) in [("rotated", true), ("tested", false)] {
+        sdk.create_secret().name(name).secret_string("x").send().await.unwrap();
+        let rotating = sdk.rotate_secret().secret_id(name).rotation_lambda_arn(arn);
+        rotating.rotate_immediately(immediately).send().await.unwrap();
+    }
+    serve.kill().unwrap();
+
+    let serve = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
+    until("it goes on", async || Ok(serve.said().contains("goes on with").then_some(()))).await.unwrap();
+    assert_eq!(serve.said().matches("goes on with").count(), 1, "{}", serve.said());
+    let stages = async |name: &str| {
+        let described = serve.client().describe_secret().secret_id(name).send().await.unwrap();
+        described.version_ids_to_stages.unwrap().len()
+    };
+    assert_eq!((stages("rotated").await, stages("tested").await), (2, 1));
 }

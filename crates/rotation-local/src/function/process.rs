@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::runtime_api::RuntimeApi;
 use super::{FunctionError, TIMEOUT};
+use crate::service::PASSPHRASE;
 
 /// Takes the lines that a function writes.
 type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
@@ -22,7 +23,8 @@ pub struct Program {
     environment: BTreeMap<String, String>,
     timeout: Duration,
     log: LogSink,
-    running: tokio::sync::Mutex<Option<Running>>,
+    /// Instances that wait for an event; as many are started as there are events at once, as Lambda does it.
+    idle: Mutex<Vec<Running>>,
     process_id: Mutex<Option<u32>>,
 }
 
@@ -45,7 +47,7 @@ impl Program {
             environment: BTreeMap::new(),
             timeout: TIMEOUT,
             log: Arc::new(|_| {}),
-            running: tokio::sync::Mutex::default(),
+            idle: Mutex::default(),
             process_id: Mutex::default(),
         }
     }
@@ -82,8 +84,8 @@ impl Program {
     }
 
     pub(super) async fn invoke(&self, event: &Value) -> Result<Value, FunctionError> {
-        let mut slot = self.running.lock().await;
-        let mut running = match slot.take() {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut running = match idle {
             Some(running) => running,
             None => self.start().await?,
         };
@@ -104,7 +106,7 @@ impl Program {
                 ));
             }
         };
-        *slot = Some(running);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(running);
         result
     }
 
@@ -117,7 +119,15 @@ impl Program {
             FunctionError::new("Local.CannotStart", format!("{}: {error}", self.path.display()))
         };
         let api = RuntimeApi::start().await.map_err(cannot)?;
-        let mut child = Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        // What this process was told of AWS is for it alone, and so is its passphrase.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("AWS_") || text == PASSPHRASE {
+                command.env_remove(&name);
+            }
+        }
+        let mut child = command
             .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "local")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
@@ -144,10 +154,35 @@ impl Program {
     }
 }
 
+/// The longest line that is passed on whole, in bytes.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// Whatever bytes a function writes: a reader that ends would break it.
 async fn pass_on(stream: impl AsyncRead + Unpin, log: LogSink) {
-    let mut lines = BufReader::new(stream).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        log(&line);
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        let end = match stream.fill_buf().await {
+            Ok([]) | Err(_) => break,
+            Ok(bytes) => match bytes.iter().position(|byte| *byte == b'\n') {
+                Some(at) => {
+                    line.extend_from_slice(&bytes[..at]);
+                    (at + 1, true)
+                }
+                None => {
+                    line.extend_from_slice(bytes);
+                    (bytes.len(), false)
+                }
+            },
+        };
+        stream.consume(end.0);
+        if end.1 || line.len() >= LONGEST_LINE {
+            log(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    }
+    if !line.is_empty() {
+        log(&String::from_utf8_lossy(&line));
     }
 }
 

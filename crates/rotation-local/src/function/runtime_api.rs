@@ -16,16 +16,25 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
 
 use super::FunctionError;
 
 type Answer = Result<Value, FunctionError>;
 
 /// A Runtime API that is up.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct RuntimeApi {
     pub(crate) address: SocketAddr,
     state: Arc<Shared>,
+    server: AbortHandle,
+}
+
+/// Ends with the function that it is for.
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
 }
 
 #[derive(Debug, Default)]
@@ -44,15 +53,15 @@ struct Queue {
 impl RuntimeApi {
     pub(crate) async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let api = Self { address: listener.local_addr()?, state: Arc::default() };
+        let (address, state) = (listener.local_addr()?, Arc::<Shared>::default());
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
-            .with_state(Arc::clone(&api.state));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(api)
+            .with_state(Arc::clone(&state));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle();
+        Ok(Self { address, state, server })
     }
 
     /// Hands over an event; the answer comes through the receiver.

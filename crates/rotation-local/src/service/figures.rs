@@ -27,6 +27,7 @@ fn filled() -> Store {
                 key: None,
                 created: version as f64,
                 accessed: None,
+                of_test: false,
                 labels: if version + 1 == VERSIONS { vec![CURRENT.to_owned()] } else { Vec::new() },
             })
             .collect();

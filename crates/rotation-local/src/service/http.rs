@@ -18,6 +18,13 @@ pub(super) async fn answer(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    // A browser says so; the CLI and the SDKs do not. With any credentials let in, a page from elsewhere could ask.
+    if headers.contains_key(header::ORIGIN) {
+        return refuse(&ServiceError::new(
+            "AccessDeniedException",
+            "Requests of web pages are not answered: use the AWS CLI or an SDK.",
+        ));
+    }
     let Ok(body) = body else {
         return refuse(&ServiceError {
             code: "RequestEntityTooLargeException".into(),

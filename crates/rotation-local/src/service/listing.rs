@@ -13,21 +13,25 @@ pub(crate) struct Page<T> {
     pub(crate) next: Option<String>,
 }
 
-/// Cuts a page out of a list. `key` names an item's place, which outlives additions and removals.
+/// Cuts a page out of a list that is in the order of its places. The token of the next page is the last item's place,
+/// so that items may come and go between two pages.
 pub(crate) fn page<T>(
     items: impl Iterator<Item = T>,
-    key: impl Fn(&T) -> String,
+    place: impl Fn(&T) -> String,
     token: Option<&str>,
     most: Option<i64>,
     default: usize,
+    descending: bool,
 ) -> Result<Page<T>, ServiceError> {
     let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(default);
     let after = token.map(read_token).transpose()?;
-    let mut items =
-        items.skip_while(|item| after.as_ref().is_some_and(|after| key(item) != *after)).peekable();
-    if after.is_some() && items.next().is_none() {
-        return Err(invalid_token());
-    }
+    let is_before = |item: &T| {
+        after.as_ref().is_some_and(|after| match descending {
+            true => place(item) >= *after,
+            false => place(item) <= *after,
+        })
+    };
+    let mut items = items.skip_while(is_before).peekable();
     let mut page = Vec::new();
     while page.len() < most {
         match items.next() {
@@ -35,14 +39,23 @@ pub(crate) fn page<T>(
             None => break,
         }
     }
-    let last = page.last().map(&key);
-    let next = items.peek().and(last).map(|key| URL_SAFE_NO_PAD.encode(key));
+    let last = page.last().map(&place);
+    let next = items.peek().and(last).map(|place| URL_SAFE_NO_PAD.encode(format!("{TOKEN}{place}")));
     Ok(Page { items: page, next })
+}
+
+/// Every token begins so.
+const TOKEN: &str = "after:";
+
+/// A date as text that sorts as dates do.
+pub(crate) fn sortable(date: f64) -> String {
+    format!("{date:020.3}")
 }
 
 fn read_token(token: &str) -> Result<String, ServiceError> {
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid_token())?;
-    String::from_utf8(bytes).map_err(|_| invalid_token())
+    let text = String::from_utf8(bytes).map_err(|_| invalid_token())?;
+    text.strip_prefix(TOKEN).map(str::to_owned).ok_or_else(invalid_token)
 }
 
 fn invalid_token() -> ServiceError {
@@ -86,18 +99,15 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
     text.to_lowercase().starts_with(&start.to_lowercase())
 }
 
-/// Sorts as `SortBy` and `SortOrder` say: by creation, the oldest first, unless told otherwise.
-pub(crate) fn sort(secrets: &mut [&Secret], by: Option<&str>, order: Option<&str>) {
-    let date = |date: f64| date.to_bits();
-    match by {
-        Some("name") => secrets.sort_by(|one, other| one.name.cmp(&other.name)),
-        Some("last-changed-date") => secrets.sort_by_key(|secret| date(secret.changed)),
-        Some("last-accessed-date") => secrets.sort_by_key(|secret| date(secret.accessed.unwrap_or(0.0))),
-        _ => secrets.sort_by_key(|secret| date(secret.created)),
-    }
-    if order == Some("desc") {
-        secrets.reverse();
-    }
+/// Where a secret stands in the order of `SortBy`: by creation, unless told otherwise.
+pub(crate) fn place_of(secret: &Secret, by: Option<&str>) -> String {
+    let date = match by {
+        Some("name") => return secret.name.clone(),
+        Some("last-changed-date") => secret.changed,
+        Some("last-accessed-date") => secret.accessed.unwrap_or(0.0),
+        _ => secret.created,
+    };
+    format!("{} {}", sortable(date), secret.name)
 }
 
 #[cfg(test)]
@@ -107,19 +117,29 @@ mod tests {
 
     #[test]
     fn pages_follow_each_other_and_a_wrong_token_is_refused() {
-        let all: Vec<u32> = (0..25).collect();
-        let cut = |token: Option<&str>| page(all.iter(), |n| n.to_string(), token, Some(10), 100);
-        let mut seen: Vec<&u32> = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let page = cut(token.as_deref()).unwrap();
-            seen.extend(page.items);
-            token = page.next;
-            if token.is_none() {
-                break;
+        let all: Vec<u32> = (10..35).collect();
+        for descending in [false, true] {
+            let mut left: Vec<u32> = all.clone();
+            if descending {
+                left.reverse();
             }
+            let mut seen: Vec<u32> = Vec::new();
+            let mut token: Option<String> = None;
+            loop {
+                let items = left.clone().into_iter();
+                let page = page(items, u32::to_string, token.as_deref(), Some(10), 100, descending).unwrap();
+                // Whoever deletes what he has seen.
+                left.retain(|item| !page.items.contains(item));
+                seen.extend(page.items);
+                token = page.next;
+                if token.is_none() {
+                    break;
+                }
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, all);
         }
-        assert_eq!(seen, all.iter().collect::<Vec<_>>());
+        let cut = |token| page(all.iter(), |n| n.to_string(), token, Some(10), 100, false);
         for wrong in ["not base64!", "OTk5"] {
             assert_eq!(cut(Some(wrong)).map(|_| ()).unwrap_err().code, "InvalidNextTokenException");
         }

@@ -23,11 +23,13 @@ use super::store::Store;
 pub(crate) struct Done {
     pub(crate) answer: Value,
     pub(crate) start: Option<StartRotation>,
+    /// Refused, although something is to be done.
+    pub(crate) refused: Option<ServiceError>,
 }
 
 impl From<Value> for Done {
     fn from(answer: Value) -> Self {
-        Self { answer, start: None }
+        Self { answer, start: None, refused: None }
     }
 }
 

@@ -57,8 +57,37 @@ impl Rules {
             }
             _ => {}
         }
-        rules.next(now, now)?;
+        rules.must_fit(now)?;
         Ok(rules)
+    }
+
+    /// Refuses rules of which any window would reach into the next one or the next day: whether they are taken must not
+    /// depend on the hour at which they are set.
+    fn must_fit(&self, now: f64) -> Result<(), ServiceError> {
+        let duration = f64::from(self.duration_hours.unwrap_or(1)) * HOUR;
+        if self.duration_hours == Some(0) {
+            return Err(ServiceError::parameter("Duration must be at least 1h."));
+        }
+        let mut window = self.next(now, now)?;
+        for _ in 0..MOST_WINDOWS {
+            let following = self.next(window.opens, window.opens)?;
+            if self.duration_hours.is_some() {
+                let reaches = |end: f64, what: &str| {
+                    Err(ServiceError::parameter(format!(
+                        "Duration: the rotation window must not extend into the next {what} ({end:.0} s too long)."
+                    )))
+                };
+                let end = window.opens + duration;
+                if end > end_of_day(window.opens) + 1.0 {
+                    return reaches(end - end_of_day(window.opens) - 1.0, "UTC day");
+                }
+                if end > following.opens {
+                    return reaches(end - following.opens, "rotation window");
+                }
+            }
+            window = following;
+        }
+        Ok(())
     }
 
     /// As `DescribeSecret` shows them.
@@ -89,36 +118,21 @@ impl Rules {
                 if first > now { first } else { (now / DAY).floor() * DAY + DAY }
             }
             Schedule::Hours(hours) => {
+                // Windows begin at midnight, and are so many hours apart.
                 let step = f64::from(*hours) * HOUR;
-                let first = (last / HOUR).floor() * HOUR + step;
-                if first > now { first } else { first + ((now - first) / step + 1.0).floor() * step }
+                let midnight = (last / DAY).floor() * DAY;
+                let after = last.max(now);
+                midnight + ((after - midnight) / step).floor() * step + step
             }
             Schedule::Cron { cron, .. } => next_of(cron, now)?,
         };
-        let end_of_day = (opens / DAY).floor() * DAY + DAY - 1.0;
         let in_hours = matches!(schedule, Schedule::Hours(_) | Schedule::Cron { in_hours: true, .. });
         let closes = match self.duration_hours {
-            Some(0) => return Err(ServiceError::parameter("Duration must be at least 1h.")),
             Some(hours) => opens + f64::from(hours) * HOUR,
             None if in_hours => opens + HOUR,
-            None => end_of_day,
+            None => end_of_day(opens),
         };
-        if closes > end_of_day + 1.0 {
-            return Err(ServiceError::parameter(
-                "Duration: the rotation window must not extend into the next UTC day.",
-            ));
-        }
-        let following = match &schedule {
-            Schedule::Hours(hours) => opens + f64::from(*hours) * HOUR,
-            Schedule::Cron { cron, .. } => next_of(cron, opens)?,
-            Schedule::Days(_) => f64::INFINITY,
-        };
-        if closes > following {
-            return Err(ServiceError::parameter(
-                "Duration: the rotation window must not extend into the next rotation window.",
-            ));
-        }
-        Ok(Window { opens, closes })
+        Ok(Window { opens, closes: closes.min(end_of_day(opens) + 1.0) })
     }
 
     fn schedule(&self) -> Result<Schedule, ServiceError> {
@@ -137,6 +151,14 @@ impl Rules {
             ))),
         }
     }
+}
+
+/// How many windows are looked at before rules are taken: of some months, and of a leap year's hours.
+const MOST_WINDOWS: usize = 400;
+
+/// The last second of a time's day.
+fn end_of_day(time: f64) -> f64 {
+    (time / DAY).floor() * DAY + DAY - 1.0
 }
 
 fn rate_of(rate: &str) -> Result<Schedule, ServiceError> {
@@ -230,8 +252,8 @@ mod tests {
             ),
             (
                 json!({"ScheduleExpression": "rate(4 hours)"}),
+                "2026-11-22 12:00:00 UTC",
                 "2026-11-22 13:00:00 UTC",
-                "2026-11-22 14:00:00 UTC",
             ),
             // The examples of the page.
             (
@@ -291,6 +313,7 @@ mod tests {
             json!({"ScheduleExpression": "cron(0 0/2 * * ? *)"}),
             json!({"ScheduleExpression": "rate(4 hours)", "Duration": "5h"}),
             json!({"ScheduleExpression": "cron(0 22 * * ? *)", "Duration": "3h"}),
+            json!({"ScheduleExpression": "cron(0 13,23 * * ? *)", "Duration": "2h"}),
         ] {
             let refused = Rules::read(&rules, NOW);
             assert_eq!(refused.unwrap_err().code, "InvalidParameterException", "{rules}");

@@ -64,6 +64,9 @@ pub(crate) struct Version {
     pub(crate) accessed: Option<f64>,
     /// In the order in which they were attached.
     pub(crate) labels: Vec<String>,
+    /// A copy for `testSecret` alone, which goes again.
+    #[serde(default)]
+    pub(crate) of_test: bool,
 }
 
 /// What a version holds.
@@ -130,6 +133,11 @@ impl Secret {
     /// The version that holds a label.
     pub(crate) fn labelled(&self, label: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.has(label))
+    }
+
+    /// The version of a rotation that has begun and not ended.
+    pub(crate) fn unfinished(&self) -> Option<&Version> {
+        self.labelled(PENDING).filter(|pending| !pending.has(CURRENT) && !pending.of_test)
     }
 
     /// Whether a label is on this version.

@@ -4,9 +4,9 @@
 //! Each secret is one record, AES-256-GCM under a key that PBKDF2 makes of the passphrase; its name is in it, and the
 //! record's own key is a keyed hash of the name.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::num::NonZeroU32;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -45,7 +45,10 @@ impl State {
         let file = path.display();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.open(path).with_context(|| format!("--state {file}: cannot be opened"))?;
+        let opened = options.open(path).with_context(|| format!("--state {file}: cannot be opened"))?;
+        if opened.metadata()?.len() == 0 {
+            opened.set_permissions(Permissions::from_mode(0o600))?;
+        }
         let database = Database::builder().create(path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => {
                 anyhow!("--state {file}: another process has it open; is another rotation-local running?")
@@ -162,8 +165,6 @@ impl Seal {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::super::secret::SecretValue;
     use super::*;
 

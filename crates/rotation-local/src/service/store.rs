@@ -95,9 +95,9 @@ impl Store {
         found.ok_or_else(ServiceError::not_found)
     }
 
-    /// Finds a secret by its whole ARN or its name, in any region.
+    /// Finds a secret by its ARN, whole or without suffix, or its name, in any region.
     pub(crate) fn anywhere(&self, id: &str) -> Option<&Secret> {
-        self.all().find(|secret| secret.arn == id || secret.name == id)
+        self.all().find(|secret| secret.arn == id || secret.name == id || is_partial(&secret.arn, id))
     }
 
     /// A secret that is not marked for deletion.

@@ -491,6 +491,28 @@ cases! {
         Ok(())
     }
 
+    async fn secrets_may_be_deleted_while_they_are_listed_in_pages(client) {
+        let mark = unique("paged");
+        for number in 0..5 {
+            made(&client, &format!("{mark}-{number}"), "x").await?;
+        }
+        let (mut seen, mut token) = (0, None);
+        loop {
+            let mine = Filter::builder().key(FilterNameStringType::Name).values(&mark).build();
+            let page = client.list_secrets().filters(mine).max_results(2).set_next_token(token).send().await?;
+            for secret in page.secret_list() {
+                gone(&client, secret.name().unwrap_or_default()).await?;
+                seen += 1;
+            }
+            token = page.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
+        ensure!(seen == 5, "{seen} seen");
+        Ok(())
+    }
+
     async fn many_values_are_read_at_once(client) {
         let (one, absent) = (unique("batch"), unique("absent"));
         made(&client, &one, "x").await?;
@@ -588,6 +610,23 @@ cases! {
         let token = rotating().send().await?.version_id.context("no version")?;
         refused_as!(rotating().send().await, "InvalidRequestException");
         rotating().client_request_token(&token).send().await?;
+        gone(&client, &name).await
+    }
+
+    async fn rotation_to_a_version_that_was_something_else_is_refused(client) {
+        let name = unique("rotated");
+        let one = made(&client, &name, "one").await?;
+        let two = put(&client, &name, "two", &[]).await?;
+        for immediately in [false, true] {
+            let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
+            let rotating = rotating.client_request_token(&one).rotate_immediately(immediately);
+            refused_as!(rotating.send().await, "InvalidParameterException");
+        }
+        let tested = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
+        let tested = tested.client_request_token(&two).rotate_immediately(false).send().await;
+        refused_as!(tested, "InvalidParameterException");
+        ensure!(value(&client, &name, "AWSCURRENT").await? == "two");
+        ensure!(value(&client, &name, "AWSPREVIOUS").await? == "one");
         gone(&client, &name).await
     }
 

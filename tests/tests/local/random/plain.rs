@@ -187,8 +187,14 @@ impl Plain {
         {
             return Err(REQUEST);
         }
+        let is_of_it =
+            ["AWSCURRENT", "AWSPENDING"].iter().any(|label| self.holder(label).as_deref() == Some(token));
+        if !is_of_it && self.find(token).is_some_and(|(_, value, _)| value.is_some()) {
+            // A version that has been something else.
+            return Err(PARAMETER);
+        }
         self.rotates = Some(true);
-        if self.holder("AWSCURRENT").as_deref() == Some(token) {
+        if is_of_it {
             return Ok(());
         }
         if self.find(token).is_none() {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Done, secrets, set, values};
 use crate::service::error::ServiceError;
-use crate::service::listing::{page, passes, sort};
+use crate::service::listing::{page, passes, place_of};
 use crate::service::request::Request;
 use crate::service::secret::{CURRENT, Secret};
 use crate::service::store::Store;
@@ -18,17 +18,24 @@ pub(crate) fn list_secrets(store: &mut Store, request: &Request<'_>) -> Answer {
         .secrets(request.region)
         .filter(|secret| (deleted || secret.deletion.is_none()) && passes(secret, filters))
         .collect();
-    sort(&mut listed, request.text("SortBy"), request.text("SortOrder"));
+    let by = request.text("SortBy");
+    let descending = request.text("SortOrder") == Some("desc");
+    listed.sort_by_cached_key(|secret| place_of(secret, by));
+    if descending {
+        listed.reverse();
+    }
     let listed = page(
         listed.into_iter(),
-        |secret| secret.name.clone(),
+        |secret| place_of(secret, by),
         request.text("NextToken"),
         request.number("MaxResults"),
         100,
+        descending,
     )?;
     let shown = listed.items.into_iter().map(|secret| {
         let mut shown = secrets::described(secret);
         shown["SecretVersionsToStages"] = secrets::stages(secret);
+        set(&mut shown, "DeletedDate", secret.deletion.map(|deletion| deletion.asked));
         shown
     });
     let mut answer = json!({"SecretList": shown.collect::<Vec<_>>()});
@@ -61,8 +68,14 @@ pub(crate) fn batch_get(store: &mut Store, request: &Request<'_>) -> Answer {
                 .secrets(request.region)
                 .filter(|secret| secret.deletion.is_none() && passes(secret, filters));
             let names = passing.map(|secret| secret.name.clone());
-            let listed =
-                page(names, String::clone, request.text("NextToken"), request.number("MaxResults"), 20)?;
+            let listed = page(
+                names,
+                String::clone,
+                request.text("NextToken"),
+                request.number("MaxResults"),
+                20,
+                false,
+            )?;
             (listed.items, listed.next)
         }
     };

@@ -1,10 +1,12 @@
 //! Rotation: configured, begun, cancelled.
 
+use serde_json::Value;
+
 use super::{Done, StartRotation, named};
 use crate::service::error::ServiceError;
 use crate::service::request::Request;
 use crate::service::schedule::Rules;
-use crate::service::secret::{CURRENT, PENDING, Rotation, Secret, Version};
+use crate::service::secret::{CURRENT, Rotation, Secret};
 use crate::service::store::Store;
 
 type Answer = Result<Done, ServiceError>;
@@ -28,21 +30,38 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
     let rules = request.body.get("RotationRules").filter(|rules| !rules.is_null());
     let rules = rules.map(|rules| Rules::read(rules, request.now)).transpose()?;
     let immediately = request.flag("RotateImmediately", true);
-    let done = store.edit(request.region, id, |secret, _| {
-        configure(secret, function.clone(), rules, request.now)?;
-        let only_test = !immediately;
-        if only_test {
-            stage_copy(secret, &token, request.now)?;
-        } else {
+    let secret = store.alive(request.region, id)?;
+    let start = |token: &str, only_test: bool| StartRotation {
+        region: request.region.to_owned(),
+        secret: secret.arn.clone(),
+        function: function.clone(),
+        token: token.to_owned(),
+        only_test,
+    };
+    // What is refused now is what is reattempted.
+    let resume = secret.unfinished().filter(|pending| pending.id != token);
+    let resume = resume.map(|pending| start(&pending.id, false));
+    // The same token once more, after its rotation has ended: nothing is left to do.
+    let is_over = immediately && secret.is_labelled(CURRENT, &token);
+    let start = Some(start(&token, !immediately)).filter(|_| !is_over);
+    let staged = store.edit(request.region, id, |secret, _| {
+        if immediately {
             secret.stage_pending(&token, request.now)?;
+        } else {
+            stage_copy(secret, &token, request.now)?;
         }
+        configure(secret, function, rules, request.now)?;
         let mut answer = named(secret);
         answer["VersionId"] = token.as_str().into();
-        let region = request.region.to_owned();
-        let start = StartRotation { region, secret: secret.arn.clone(), function, token, only_test };
-        Ok(Done { answer, start: Some(start) })
-    })?;
-    Ok(done)
+        Ok(answer)
+    });
+    match (staged, resume) {
+        (Ok(answer), _) => Ok(Done { answer, start, refused: None }),
+        (Err(refused), Some(start)) => {
+            Ok(Done { answer: Value::Null, start: Some(start), refused: Some(refused) })
+        }
+        (Err(refused), None) => Err(refused),
+    }
 }
 
 fn must_be_there(store: &Store, function: &str) -> Result<(), ServiceError> {
@@ -90,13 +109,18 @@ fn configure(
 
 /// For `testSecret` alone: a pending version with the current value, which goes again.
 fn stage_copy(secret: &mut Secret, token: &str, now: f64) -> Result<(), ServiceError> {
-    let Some(current) = secret.labelled(CURRENT) else {
+    if secret.version(token).is_some() {
+        return Err(ServiceError::parameter(format!(
+            "ClientRequestToken: the secret has a version {token} already."
+        )));
+    }
+    let Some(current) = secret.labelled(CURRENT).cloned() else {
         return Err(ServiceError::request("The secret has no current version that could be tested."));
     };
-    let copy = Version { id: token.to_owned(), created: now, labels: Vec::new(), ..current.clone() };
     secret.stage_pending(token, now)?;
     for version in secret.versions.iter_mut().filter(|version| version.id == token) {
-        (version.value, version.key) = (copy.value.clone(), copy.key.clone());
+        (version.value, version.key) = (current.value.clone(), current.key.clone());
+        version.of_test = true;
     }
     Ok(())
 }
@@ -110,8 +134,7 @@ pub(crate) fn cancel(store: &mut Store, request: &Request<'_>) -> Answer {
         }
         secret.changed = request.now;
         let mut answer = named(secret);
-        let unfinished = secret.labelled(PENDING).filter(|version| !version.has(CURRENT));
-        super::set(&mut answer, "VersionId", unfinished.map(|version| version.id.clone()));
+        super::set(&mut answer, "VersionId", secret.unfinished().map(|version| version.id.clone()));
         Ok(answer)
     })?;
     Ok(answer.into())

@@ -62,6 +62,8 @@ pub(crate) fn describe(store: &mut Store, request: &Request<'_>) -> Answer {
     let secret = store.find(request.region, request.secret_id()?)?;
     let mut answer = described(secret);
     answer["VersionIdsToStages"] = stages(secret);
+    // The date for which it is scheduled; ListSecrets has the date on which that was asked for.
+    set(&mut answer, "DeletedDate", secret.deletion.map(|deletion| deletion.due));
     Ok(answer.into())
 }
 
@@ -89,7 +91,6 @@ pub(crate) fn described(secret: &Secret) -> Value {
     set(&mut answer, "LastRotatedDate", secret.rotated);
     answer["LastChangedDate"] = secret.changed.into();
     set(&mut answer, "LastAccessedDate", secret.accessed);
-    set(&mut answer, "DeletedDate", secret.deletion.map(|deletion| deletion.asked));
     if !secret.tags.is_empty() {
         let tags = secret.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
         answer["Tags"] = tags.collect();
@@ -161,7 +162,7 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
 fn force(store: &mut Store, request: &Request<'_>, id: &str) -> Answer {
     let mut answer = match store.find(request.region, id) {
         Ok(secret) => named(secret),
-        Err(_) if id.starts_with("arn:") => return Err(ServiceError::not_found()),
+        Err(_) if id.starts_with("arn:") => json!({"ARN": id, "Name": id}),
         Err(_) => json!({"ARN": store.new_arn(request.region, id), "Name": id}),
     };
     answer["DeletionDate"] = request.now.into();

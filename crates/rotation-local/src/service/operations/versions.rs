@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Done, named, set};
 use crate::service::error::ServiceError;
-use crate::service::listing::page;
+use crate::service::listing::{page, sortable};
 use crate::service::request::Request;
 use crate::service::secret::{CURRENT, PENDING, Version};
 use crate::service::store::Store;
@@ -33,12 +33,17 @@ pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
 pub(crate) fn list(store: &mut Store, request: &Request<'_>) -> Answer {
     let secret = store.find(request.region, request.secret_id()?)?;
     let all = request.flag("IncludeDeprecated", false);
+    let place = |version: &&Version| format!("{} {}", sortable(version.created), version.id);
+    let mut versions: Vec<&Version> =
+        secret.versions.iter().filter(|version| all || !version.is_deprecated()).collect();
+    versions.sort_by_cached_key(place);
     let listed = page(
-        secret.versions.iter().filter(|version| all || !version.is_deprecated()),
-        |version| version.id.clone(),
+        versions.into_iter(),
+        place,
         request.text("NextToken"),
         request.number("MaxResults"),
         100,
+        false,
     )?;
     let mut answer = named(secret);
     answer["Versions"] = listed.items.into_iter().map(version).collect::<Vec<_>>().into();

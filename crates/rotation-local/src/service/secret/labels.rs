@@ -45,6 +45,7 @@ impl Secret {
                 created: now,
                 accessed: None,
                 labels: Vec::new(),
+                of_test: false,
             }),
         }
         for label in labels {
@@ -56,26 +57,32 @@ impl Secret {
         Ok(id)
     }
 
-    /// `RotateSecret`: a new version with `AWSPENDING` and no value.
+    /// `RotateSecret`: a new version with `AWSPENDING` and no value, or the one that an unfinished rotation has.
     pub(crate) fn stage_pending(&mut self, token: &str, now: f64) -> Result<()> {
-        let unfinished = |pending: &Version| pending.id != token && !pending.has(CURRENT);
-        if self.labelled(PENDING).is_some_and(unfinished) {
+        let in_the_way = |pending: &Version| pending.id != token && !pending.has(CURRENT);
+        if self.labelled(PENDING).is_some_and(in_the_way) {
             return Err(ServiceError::request(
                 "A previous rotation isn't complete. That rotation will be reattempted.",
             ));
         }
-        if self.is_labelled(CURRENT, token) {
-            return Ok(());
-        }
-        if self.version(token).is_none() {
-            self.versions.push(Version {
+        match self.version(token) {
+            // It has ended, or goes on.
+            Some(version) if version.has(CURRENT) || version.has(PENDING) => return Ok(()),
+            Some(version) if version.value.is_some() => {
+                return Err(ServiceError::parameter(format!(
+                    "ClientRequestToken: the secret has a version {token} already, which is not being rotated to."
+                )));
+            }
+            Some(_) => {}
+            None => self.versions.push(Version {
                 id: token.to_owned(),
                 value: None,
                 key: None,
                 created: now,
                 accessed: None,
                 labels: Vec::new(),
-            });
+                of_test: false,
+            }),
         }
         self.give(PENDING, token);
         Ok(())
