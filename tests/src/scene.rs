@@ -344,6 +344,31 @@ impl<T: Server> Scene<T> {
         answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))
     }
 
+    /// What `preflight` has looked at.
+    ///
+    /// # Errors
+    /// The function's error.
+    pub async fn preflight(&self, function: &Function) -> Result<Vec<Value>> {
+        let answer = function.invoke(&json!({"Step": "preflight", "SecretId": SECRET_ARN})).await;
+        let record = answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
+        self.search_for_passwords(&record.to_string())?;
+        record["checks"].as_array().cloned().context("no checks")
+    }
+
+    /// `preflight` finds an error of this type, and says this part of a remedy.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn preflight_finds(&self, function: &Function, error_type: &str, part: &str) -> Result<()> {
+        let checks = self.preflight(function).await?;
+        let is_it = |check: &&Value| {
+            let remedy = check["remedy"].as_str().unwrap_or_default();
+            check["found"] == "bad" && check["errorType"] == error_type && remedy.contains(part)
+        };
+        ensure!(checks.iter().any(|check| is_it(&check)), "no {error_type} with {part:?} in {checks:#?}");
+        Ok(())
+    }
+
     /// Logs in with the current value.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ pub mod failures;
 pub mod names;
 pub mod order;
 pub mod ordinary;
+pub mod preflight;
 pub mod recovery;
 
 /// The tests of the suite, each run by a function that calls it with every server of an engine.
@@ -34,6 +35,9 @@ macro_rules! suite {
                 each_step_may_run_twice_at_once
                 a_password_that_the_database_refuses_is_not_promoted
                 a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion;
+            preflight:
+                preflight_finds_nothing_where_all_is_well
+                preflight_names_what_is_wrong;
             failures:
                 failures_of_the_network
                 failures_of_tls

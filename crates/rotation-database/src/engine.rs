@@ -48,6 +48,15 @@ pub trait Engine: Send + Sync + 'static {
         copy: &UserCopy<'_>,
     ) -> impl Future<Output = Result<Copied, EngineError>> + Send;
 
+    /// What the master lacks for [`Engine::copy_user`], as far as it can be read without changing anything: each an
+    /// [`EngineError::PrivilegeMissing`] with the statement that gives it.
+    fn missing(
+        &self,
+        master: &mut Self::Session,
+        name: &str,
+        pair: &UserPair,
+    ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send;
+
     /// Ends a session.
     fn log_out(&self, session: Self::Session) -> impl Future<Output = ()> + Send;
 }

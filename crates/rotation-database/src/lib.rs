@@ -13,6 +13,7 @@ mod host;
 mod login_error;
 mod master;
 mod master_secret;
+mod preflight;
 mod rds;
 mod rotator;
 mod schema;

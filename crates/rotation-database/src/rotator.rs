@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rotation::settings::Source;
 use rotation::{
-    CURRENT, Context, Done, Labels, PENDING, Password, PasswordSettings, Result, Rotator, SecretValue,
-    Versions,
+    CURRENT, Checks, Context, Done, Labels, PENDING, Password, PasswordSettings, Result, Rotator,
+    SecretValue, Versions,
 };
 
 use crate::connect;
@@ -13,6 +13,7 @@ use crate::engine::{Engine, Login, TlsUse};
 use crate::error::{Error, Tried, Whose};
 use crate::host;
 use crate::login_error::LoginError;
+use crate::preflight;
 use crate::secret::{DatabaseSecret, Demands};
 use crate::settings::{Settings, StrategyKind};
 use crate::strategy::{UserPair, alternating, single_user};
@@ -107,7 +108,7 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(pair.other_than(&current.username).to_owned())
     }
 
-    fn check_password(&self, password: &Password) -> Result<(), Error> {
+    pub(crate) fn check_password(&self, password: &Password) -> Result<(), Error> {
         let spec = E::SPEC;
         let text = password.expose();
         let unusable = |why: String| Err(Error::PasswordUnusable { why });
@@ -173,6 +174,16 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         self.engine.log_out(session).await;
         probe.map_err(|cause| self.statement(&pending, &pending.username, cause))?;
         Ok(Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username)))
+    }
+
+    async fn preflight(
+        &self,
+        cx: &Context<'_>,
+        current: &SecretValue,
+        random: Option<Password>,
+        checks: &mut Checks,
+    ) {
+        preflight::look(self, cx, current, random, checks).await;
     }
 
     async fn confirm(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Option<String>> {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{demo, rotate, serve};
+use crate::{demo, preflight, rotate, serve};
 
 /// AWS Secrets Manager on loopback, and the trigger that drives a rotation function through its four steps.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ struct Cli {
 enum Command {
     /// Rotate secrets of a throw-away database server, and show the proof
     Demo(DemoArgs),
+    /// See what would go wrong in a rotation of your own database, and change nothing
+    Preflight(PreflightArgs),
     /// Rotate the secret of your own database
     Rotate(RotateArgs),
     /// Serve Secrets Manager for the AWS CLI and SDKs, and run rotations when asked
@@ -73,6 +75,23 @@ pub(crate) struct RotateArgs {
     /// Port of the local Secrets Manager (for a function behind a URL, which must be told the endpoint)
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
+}
+
+/// Options of `preflight`.
+#[derive(Debug, Args)]
+pub(crate) struct PreflightArgs {
+    /// The function: a program
+    #[arg(long)]
+    pub(crate) function: PathBuf,
+    /// A file with the secret's JSON: engine, host, port, username, password, dbname
+    #[arg(long)]
+    pub(crate) secret: PathBuf,
+    /// A file with the master secret's JSON: looks at what alternating users need
+    #[arg(long)]
+    pub(crate) master: Option<PathBuf>,
+    /// Show the function's log lines
+    #[arg(long)]
+    pub(crate) verbose: bool,
 }
 
 /// Options of `serve`.
@@ -134,6 +153,7 @@ pub async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match Cli::parse().command {
         Command::Demo(args) => demo::demo(&args).await,
+        Command::Preflight(args) => preflight::preflight(&args).await,
         Command::Rotate(args) => rotate::rotate(&args).await,
         Command::Serve(args) => serve::serve(&args).await,
     };

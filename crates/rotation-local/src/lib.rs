@@ -11,6 +11,7 @@ mod demo;
 mod function;
 mod journal;
 mod page;
+mod preflight;
 mod progress;
 mod rotate;
 mod serve;

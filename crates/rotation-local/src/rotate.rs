@@ -15,8 +15,8 @@ use crate::serve::program;
 use crate::service::{CURRENT, Change, PENDING, PREVIOUS, Service};
 use crate::trigger::{Attempt, rotate_secret};
 
-const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
-const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
+pub(crate) const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
+pub(crate) const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 /// Behind the name of the secret's file: the previous version, whose user goes on working.
 const PREVIOUS_FILE: &str = ".previous";
 
@@ -233,7 +233,7 @@ fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Res
     Ok(())
 }
 
-fn read_json(path: &Path, option: &str) -> Result<Map<String, Value>> {
+pub(crate) fn read_json(path: &Path, option: &str) -> Result<Map<String, Value>> {
     let text = fs::read_to_string(path).with_context(|| {
         format!(
             "{option} {}: cannot be read. It holds what the secret holds, for instance\n  {}",

@@ -10,6 +10,7 @@ mod login;
 mod native_hash;
 mod own_password;
 mod pairs;
+mod preflight;
 mod quote;
 mod session;
 mod tokens;
@@ -59,6 +60,15 @@ impl<F: Flavor> Engine for Adapter<F> {
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
+    }
+
+    async fn missing(
+        &self,
+        master: &mut Session,
+        name: &str,
+        pair: &UserPair,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        preflight::missing(master, name, pair).await
     }
 
     async fn log_out(&self, session: Session) {

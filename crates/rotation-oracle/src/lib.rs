@@ -8,6 +8,7 @@ mod grants;
 mod login;
 mod name;
 mod own_password;
+mod preflight;
 mod probe;
 mod session;
 mod user;
@@ -47,6 +48,15 @@ impl Engine for Oracle {
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
+    }
+
+    async fn missing(
+        &self,
+        master: &mut Session,
+        name: &str,
+        pair: &UserPair,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        preflight::missing(master, name, pair).await
     }
 
     async fn log_out(&self, session: Session) {

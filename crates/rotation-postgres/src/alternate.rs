@@ -283,14 +283,18 @@ impl Step<'_> {
         format!("As an administrator of the database: ALTER ROLE {master} CREATEROLE{list}.")
     }
 
-    /// What lets the master administer a role.
     fn administer(&self, role: &str) -> String {
-        let master = identifier(self.copy.master);
-        let mut remedy = format!("As an administrator of the database: ALTER ROLE {master} CREATEROLE");
-        if self.session.version() >= ADMIN_OPTION_COUNTS {
-            remedy.push_str(&format!("; GRANT {} TO {master} WITH ADMIN OPTION", identifier(role)));
-        }
-        remedy.push_str(". (A role with SUPERUSER takes a master that is a superuser.)");
-        remedy
+        administer(self.session, self.copy.master, role)
     }
+}
+
+/// What lets a master administer a role.
+pub(crate) fn administer(session: &Session, master: &str, role: &str) -> String {
+    let master = identifier(master);
+    let mut remedy = format!("As an administrator of the database: ALTER ROLE {master} CREATEROLE");
+    if session.version() >= ADMIN_OPTION_COUNTS {
+        remedy.push_str(&format!("; GRANT {} TO {master} WITH ADMIN OPTION", identifier(role)));
+    }
+    remedy.push_str(". (A role with SUPERUSER takes a master that is a superuser.)");
+    remedy
 }

@@ -5,6 +5,7 @@ mod attributes;
 mod failure;
 mod login;
 mod md5;
+mod preflight;
 mod quote;
 mod role_settings;
 mod session;
@@ -55,6 +56,15 @@ impl Engine for Postgres {
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
+    }
+
+    async fn missing(
+        &self,
+        master: &mut Session,
+        name: &str,
+        pair: &UserPair,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        preflight::missing(master, name, pair).await
     }
 
     async fn log_out(&self, session: Session) {

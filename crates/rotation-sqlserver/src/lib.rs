@@ -8,6 +8,7 @@ mod logins;
 mod own_password;
 mod permission_rows;
 mod permissions;
+mod preflight;
 mod prelogin;
 mod principal;
 mod quote;
@@ -51,6 +52,15 @@ impl Engine for SqlServer {
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
+    }
+
+    async fn missing(
+        &self,
+        master: &mut Session,
+        name: &str,
+        pair: &UserPair,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        preflight::missing(master, name, pair).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -79,6 +79,12 @@ pub enum Error {
         /// The labels that it has.
         labels: Vec<String>,
     },
+    /// `AWSPENDING` is on a version that is not current: the service refuses another rotation.
+    #[error("version {version} is still labelled AWSPENDING: an earlier rotation has not ended")]
+    RotationUnfinished {
+        /// The pending version.
+        version: String,
+    },
     /// No version holds `AWSCURRENT`: the secret never had a value.
     #[error("no version of the secret is labelled AWSCURRENT")]
     NoCurrentVersion,
@@ -190,6 +196,7 @@ impl Error {
             Self::RotationNotEnabled => "RotationNotEnabled",
             Self::VersionUnknown { .. } => "VersionUnknown",
             Self::VersionNotPending { .. } => "VersionNotPending",
+            Self::RotationUnfinished { .. } => "RotationUnfinished",
             Self::NoCurrentVersion => "NoCurrentVersion",
             Self::NoPendingValue { .. } => "NoPendingValue",
             Self::NotText { .. } => "NotASecretString",
@@ -225,8 +232,15 @@ impl Error {
                     .into()
             }
             Self::VersionNotPending { .. } => "Start a new rotation: aws secretsmanager rotate-secret --secret-id SECRET. \
-                If it is refused because an earlier one is incomplete: aws secretsmanager cancel-rotate-secret."
+                If it is refused because an earlier one is incomplete, give that up: aws secretsmanager update-secret-version-stage \
+                --secret-id SECRET --version-stage AWSPENDING --remove-from-version-id ITS-VERSION."
                 .into(),
+            Self::RotationUnfinished { version } => format!(
+                "Mend what has stopped it and let it go on: aws secretsmanager rotate-secret --secret-id SECRET \
+                 --client-request-token {version}. Or give it up: aws secretsmanager cancel-rotate-secret --secret-id SECRET; aws \
+                 secretsmanager update-secret-version-stage --secret-id SECRET --version-stage AWSPENDING \
+                 --remove-from-version-id {version}."
+            ),
             Self::NoCurrentVersion => "Store a first value: aws secretsmanager put-secret-value --secret-id SECRET \
                 --secret-string file://secret.json."
                 .into(),

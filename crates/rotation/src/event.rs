@@ -22,6 +22,8 @@ pub enum Step {
     Test,
     /// Move `AWSCURRENT` to the pending version.
     Finish,
+    /// None of the service's: look at everything that a rotation needs, for a person.
+    Preflight,
 }
 
 impl Step {
@@ -32,6 +34,7 @@ impl Step {
             Self::Set => "setSecret",
             Self::Test => "testSecret",
             Self::Finish => "finishSecret",
+            Self::Preflight => "preflight",
         }
     }
 
@@ -42,6 +45,7 @@ impl Step {
             "setSecret" | "set_secret" => Self::Set,
             "testSecret" | "test_secret" => Self::Test,
             "finishSecret" | "finish_secret" => Self::Finish,
+            "preflight" => Self::Preflight,
             _ => return None,
         })
     }
@@ -135,12 +139,15 @@ impl Event {
         };
         let step_name = required("Step");
         let secret_id = required("SecretId");
-        let version = VersionId(required("ClientRequestToken"));
-
         let step = Step::parse(&step_name);
+        // A person who asks has no version.
+        let version = match step {
+            Some(Step::Preflight) => VersionId::new("none"),
+            _ => VersionId(required("ClientRequestToken")),
+        };
         if step.is_none() && !step_name.is_empty() {
             faults.push(format!(
-                "`Step` is {step_name:?}, not one of createSecret, setSecret, testSecret, finishSecret"
+                "`Step` is {step_name:?}, not one of createSecret, setSecret, testSecret, finishSecret, preflight"
             ));
         }
         let rotation_token = match fields.get("RotationToken") {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::event::Event;
+use crate::preflight::Check;
 
 /// How a step that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,10 +61,13 @@ pub struct Record {
     /// Things a person should know of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What `preflight` has looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }
 
 impl Record {
-    pub(crate) fn of(event: &Event, done: Done) -> Self {
+    pub(crate) fn of(event: &Event, done: Done, checks: Vec<Check>) -> Self {
         Self {
             step: event.step.name(),
             secret: event.secret_id.clone(),
@@ -71,6 +75,7 @@ impl Record {
             outcome: done.outcome,
             did: done.what,
             notes: done.notes,
+            checks,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use crate::context::Context;
 use crate::error::Result;
 use crate::password::PasswordSettings;
+use crate::preflight::Checks;
 use crate::record::Done;
 use crate::secret::{Password, SecretValue};
 
@@ -75,6 +76,18 @@ pub trait Rotator: Send + Sync + 'static {
         _pending: &SecretValue,
     ) -> impl Future<Output = Result<Option<String>>> + Send {
         async { Ok(None) }
+    }
+
+    /// `preflight`: looks at everything that the steps will need, and changes nothing. Called with a value that
+    /// [`Rotator::validate`] has passed, and the password that was made for the look.
+    fn preflight(
+        &self,
+        _cx: &Context<'_>,
+        _current: &SecretValue,
+        _random: Option<Password>,
+        _checks: &mut Checks,
+    ) -> impl Future<Output = ()> + Send {
+        async {}
     }
 
     /// After `finishSecret` has moved `AWSCURRENT`, for instance to revoke what is no longer needed.

@@ -25,6 +25,7 @@ VIEWS = {
     "DBA_COL_PRIVS": "grantee, owner, table_name, column_name, grantor, privilege, grantable",
     "DBA_TS_QUOTAS": "tablespace_name, username, max_bytes, dropped",
     "USER_PASSWORD_LIMITS": "resource_name, limit",
+    "SESSION_PRIVS": "privilege",
 }
 
 
@@ -106,6 +107,10 @@ def rows(model: Model, me: str, view: str):
             yield one.name, one.status, one.profile, one.tablespace, one.temporary, "PASSWORD", "Y" if one.name in ("SYS", "SYSTEM") else "N"
     elif view == "DBA_OBJECTS":
         yield from model.objects
+    elif view == "SESSION_PRIVS":
+        # Of the user, and of the roles that are on.
+        held = {one.privilege for one in model.grants if one.kind == "system" and one.grantee in model.groups(me)}
+        yield from ((privilege,) for privilege in sorted(held))
     elif view == "USER_USERS":
         yield me, model.users[me].status
     elif view == "DBA_TS_QUOTAS":

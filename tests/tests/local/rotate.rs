@@ -152,6 +152,40 @@ async fn a_corrected_file_counts_and_another_server_is_refused() {
 }
 
 #[tokio::test]
+async fn preflight_says_beforehand_what_would_go_wrong() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let folder = tempfile::tempdir()?;
+        let authority = authority(&scene, folder.path())?;
+        let file = folder.path().join("secret.json");
+        let mut secret = scene.value("AWSCURRENT")?;
+        secret.as_object_mut().context("no object")?.remove("masterarn");
+        let look = |authority: Option<&str>| -> Result<Output> {
+            let mut command = Command::new(binary("rotation-local"));
+            command.args(["preflight", "--function"]).arg(binary("rotation-postgres"));
+            command.arg("--secret").arg(&file).stdin(Stdio::null());
+            command.envs(authority.map(|authority| ("TLS_CA_FILE", authority)));
+            Ok(command.output()?)
+        };
+        std::fs::write(&file, secret.to_string())?;
+        let good = look(Some(&authority))?;
+        assert!(good.status.success() && text(&good).contains("a rotation can begin"), "{}", text(&good));
+        let bad = look(None)?;
+        for part in ["✗", "TlsUntrustedAuthority", "What to do:", "would fail"] {
+            assert!(text(&bad).contains(part), "{part} is not in {}", text(&bad));
+        }
+        assert!(!bad.status.success());
+        assert_eq!(read(&file)?, secret);
+        scene.log_in_with(&secret).await?;
+        for output in [&good, &bad] {
+            assert!(!text(output).contains(secret["password"].as_str().unwrap_or("?")));
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn misuse_names_the_next_thing_to_type() {
     let folder = tempfile::tempdir().unwrap();
     let output = rotate(folder.path(), None, &["--yes"]).unwrap();

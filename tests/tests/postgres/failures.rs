@@ -99,6 +99,7 @@ async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_pro
         };
         sql(&mut admin, &take).await?;
         let before = scene.value("AWSCURRENT")?;
+        scene.preflight_finds(&scene.function("master-user"), "PrivilegeMissing", &part).await?;
         scene.expect(&scene.function("master-user"), "PrivilegeMissing", &part).await?;
         assert_eq!(scene.value("AWSCURRENT")?, before);
         let clone = format!("{}_clone", scene.user);

@@ -161,6 +161,9 @@ async fn a_master_without_a_privilege_is_told_which() {
             }
             sql(&mut admin, &filled(statement)).await?;
             let function = scene.function("master-user");
+            if statement.contains("ANY LOGIN") || statement.contains("ANY DEFINITION") {
+                scene.preflight_finds(&function, "PrivilegeMissing", &filled(remedy)).await?;
+            }
             let error = scene.expect(&function, "PrivilegeMissing", &filled(remedy)).await?;
             if statement.contains("CONNECT ANY") {
                 assert!(error.message.contains(&format!("{}_other", scene.database)), "{}", error.message);

@@ -1,0 +1,41 @@
+//! What a master lacks, read without changing anything.
+
+use rotation_database::{EngineError, UserPair, administrator};
+
+use crate::quote::Literals;
+use crate::session::{Session, text};
+
+/// Whether the master may make users and read the accounts, and on MySQL change them.
+pub(crate) async fn missing(
+    session: &mut Session,
+    master: &str,
+    _pair: &UserPair,
+) -> Result<Vec<EngineError>, EngineError> {
+    const DOING: &str = "ask what the master may do";
+    let lacks = |grant: &str| EngineError::PrivilegeMissing {
+        doing: "administer users".into(),
+        said: format!("{master} lacks {grant}"),
+        remedy: administrator(&format!(
+            "GRANT {grant} TO {}@'HOST'",
+            Literals::BackslashEscapes.quote(master)
+        )),
+    };
+    let granted = session.rows(DOING, "SHOW GRANTS").await?;
+    let makes_users = granted.iter().filter_map(|row| text(row, 0)).any(|grant| {
+        let (privileges, _) = grant.split_once(" TO ").unwrap_or((&grant, ""));
+        privileges.ends_with(" ON *.*")
+            && (privileges.contains("CREATE USER") || privileges.contains("ALL PRIVILEGES"))
+    });
+    // What a role brings along stands elsewhere; setSecret finds out.
+    let role = session.rows(DOING, "SELECT CONVERT(CURRENT_ROLE() USING utf8mb4)").await?;
+    let has_role = role.first().and_then(|row| text(row, 0)).is_some_and(|role| role != "NONE");
+    let mut missing = Vec::new();
+    if !makes_users && !has_role {
+        missing.push(lacks("CREATE USER ON *.*"));
+    }
+    match session.rows(DOING, "SELECT 1 FROM mysql.user LIMIT 1").await {
+        Err(EngineError::PrivilegeMissing { .. }) => missing.push(lacks("SELECT, UPDATE ON mysql.*")),
+        read => drop(read?),
+    }
+    Ok(missing)
+}

@@ -1,0 +1,33 @@
+//! What a master lacks, read without changing anything.
+
+use rotation_database::{EngineError, UserPair, administrator};
+
+use crate::name::Name;
+use crate::session::Session;
+
+/// Whether the master may make and change users, and read the dictionary.
+pub(crate) async fn missing(
+    session: &mut Session,
+    master: &str,
+    _pair: &UserPair,
+) -> Result<Vec<EngineError>, EngineError> {
+    const DOING: &str = "ask what the master may do";
+    let name = Name::written(master).map_or_else(|| master.to_owned(), |name| name.to_string());
+    let lacks = |grant: &str| EngineError::PrivilegeMissing {
+        doing: "administer users".into(),
+        said: format!("{master} lacks {grant}"),
+        remedy: administrator(&format!("GRANT {grant} TO {name}")),
+    };
+    let mut missing = Vec::new();
+    for privilege in ["CREATE USER", "ALTER USER"] {
+        let query = "SELECT privilege FROM session_privs WHERE privilege = :1";
+        if session.rows(DOING, query, &[privilege]).await?.is_empty() {
+            missing.push(lacks(privilege));
+        }
+    }
+    match session.rows(DOING, "SELECT username FROM dba_users WHERE username = :1", &["SYS"]).await {
+        Err(EngineError::PrivilegeMissing { .. }) => missing.push(lacks("SELECT_CATALOG_ROLE")),
+        read => drop(read?),
+    }
+    Ok(missing)
+}

@@ -1,0 +1,49 @@
+//! `preflight`, which a person asks for: it says what would go wrong, and changes nothing.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::scene::{Scene, new_password};
+use crate::server::Server;
+use crate::suite::recovery::{MASTER, SINGLE};
+
+/// Where a rotation works, nothing is found, and nothing is other than before.
+pub async fn preflight_finds_nothing_where_all_is_well<T: Server>(target: T) -> Result<()> {
+    for strategy in [SINGLE, MASTER] {
+        let scene = Scene::rich(&target).await?;
+        let function = scene.function(strategy);
+        let before = scene.value("AWSCURRENT")?;
+        let checks = scene.preflight(&function).await?;
+        ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+        ensure!(checks.iter().filter(|check| check["found"] == "good").count() >= 6, "{checks:#?}");
+        ensure!(scene.version("AWSPENDING")?.is_none() && scene.value("AWSCURRENT")? == before);
+        assert_eq!(scene.failed_logins()?, 0);
+        scene.rotate(&function).await?;
+        scene.log_in().await?;
+        // And once there are two users.
+        let checks = scene.preflight(&function).await?;
+        ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+    }
+    Ok(())
+}
+
+/// Everything that can be seen at once is told at once, each with what to do.
+pub async fn preflight_names_what_is_wrong<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let (single, master) = (scene.function(SINGLE), scene.function(MASTER));
+    let right = scene.value("AWSCURRENT")?;
+    let token = scene.stage(None)?;
+    scene.preflight_finds(&single, "RotationUnfinished", &token).await?;
+    scene.give_up(&token)?;
+
+    scene.change(&json!({"password": new_password()}))?;
+    scene.preflight_finds(&single, "CredentialsRefused", "").await?;
+    scene.store(&right)?;
+    scene.change(&json!({"port": 1}))?;
+    scene.preflight_finds(&single, "ConnectionRefused", "").await?;
+    scene.change(&json!({"host": null}))?;
+    scene.preflight_finds(&single, "SecretMalformed", "").await?;
+    scene.store(&right)?;
+    scene.change_master(&json!({"password": new_password()}))?;
+    scene.preflight_finds(&master, "MasterCredentialsRefused", "").await
+}
