@@ -7,13 +7,14 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
 
 use crate::error::{Error, Result};
 use crate::event::{Event, VersionId};
 use crate::password::PasswordSettings;
 use crate::secret::{Password, SecretValue};
 use crate::settings::Source;
-use crate::staging::{CURRENT, Description, PENDING};
+use crate::staging::{CURRENT, Description, PENDING, Replicas};
 
 /// Of versions, at 100 a page.
 const MOST_PAGES: usize = 10;
@@ -85,6 +86,7 @@ impl Manager {
         Ok(Description {
             rotation_enabled: answer.rotation_enabled(),
             stages: answer.version_ids_to_stages().cloned().unwrap_or_default(),
+            replicas: replicas(answer.replication_status()),
         })
     }
 
@@ -279,6 +281,22 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     words.join(": ")
+}
+
+fn replicas(status: &[ReplicationStatusType]) -> Replicas {
+    let mut replicas = Replicas::default();
+    for one in status {
+        let region = one.region().unwrap_or("?").to_owned();
+        match one.status() {
+            Some(StatusType::InSync) => {}
+            Some(StatusType::Failed) => {
+                let why = one.status_message().unwrap_or("no reason is given");
+                replicas.failed.push(format!("{region} ({why})"));
+            }
+            _ => replicas.behind.push(region),
+        }
+    }
+    replicas
 }
 
 fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {

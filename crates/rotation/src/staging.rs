@@ -19,6 +19,17 @@ pub(crate) struct Description {
     pub(crate) rotation_enabled: Option<bool>,
     /// `VersionIdsToStages`.
     pub(crate) stages: HashMap<String, Vec<String>>,
+    /// `ReplicationStatus`: what is not in step, a phrase for each region.
+    pub(crate) replicas: Replicas,
+}
+
+/// How the replicas in other regions stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Replicas {
+    /// Regions that are being brought in step.
+    pub(crate) behind: Vec<String>,
+    /// Regions that cannot be, and why.
+    pub(crate) failed: Vec<String>,
 }
 
 /// Where the version of the event stands.
@@ -63,7 +74,7 @@ mod tests {
         let stages = stages
             .iter()
             .map(|(id, labels)| (id.to_string(), labels.iter().map(|label| label.to_string()).collect()));
-        Description { rotation_enabled: Some(true), stages: stages.collect() }
+        Description { rotation_enabled: Some(true), stages: stages.collect(), ..Description::default() }
     }
 
     fn check(description: &Description) -> Result<Staging> {

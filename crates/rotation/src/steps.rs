@@ -1,7 +1,7 @@
 //! The four steps, as far as they are the same for every credential.
 
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::context::Context;
 use crate::deadline::Deadline;
@@ -11,7 +11,7 @@ use crate::manager::Manager;
 use crate::preflight::{self, Check};
 use crate::record::{Done, Record};
 use crate::rotator::{Rotator, Versions};
-use crate::staging::{CURRENT, Staging};
+use crate::staging::{CURRENT, Replicas, Staging};
 
 /// What a step did, and what `preflight` has looked at.
 type Performed = Result<(Done, Vec<Check>)>;
@@ -110,24 +110,60 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let (manager, event) = (cx.manager, cx.event);
     let (description, pending) =
         tokio::join!(manager.describe(&event.secret_id), manager.pending_value(event));
-    let done = match description?.staging_of(&event.version)? {
+    let description = description?;
+    let done = match description.staging_of(&event.version)? {
         Staging::AlreadyCurrent => already_current(),
         Staging::Pending { current } => {
             let pending =
                 pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
-            let note = rotator.confirm(cx, &pending).await?;
+            let mut notes: Vec<String> = rotator.confirm(cx, &pending).await?.into_iter().collect();
+            notes.extend(replicas_in_step(cx, description.replicas).await);
             cx.doing("moving AWSCURRENT to the new version");
             manager.promote(event, current.as_ref().map(|id| id.as_str())).await?;
             let mut done = Done::now(match current {
                 Some(old) => format!("Moved AWSCURRENT from version {old} to this one."),
                 None => "Labelled this version AWSCURRENT.".to_owned(),
             });
-            done.notes.extend(note);
+            done.notes = notes;
             done
         }
     };
     rotator.finished(cx).await?;
     Ok(done)
+}
+
+/// Pauses before looking again whether the replicas have the pending value.
+const LOOK_AGAIN_AFTER: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+];
+
+/// Waits until the replicas in other regions are in step: applications there must find the new value when its label comes.
+///
+/// Bounded: the database has the new password already, and the primary region must not wait for another one's trouble.
+async fn replicas_in_step(cx: &Context<'_>, mut replicas: Replicas) -> Option<String> {
+    for pause in LOOK_AGAIN_AFTER {
+        if replicas.behind.is_empty() || cx.remaining() < pause * 3 {
+            break;
+        }
+        cx.doing(format!("waiting for the replicas in {}", replicas.behind.join(", ")));
+        tokio::time::sleep(pause).await;
+        // Who cannot be asked now is told as it was.
+        if let Ok(description) = cx.manager.describe(cx.secret_id()).await {
+            replicas = description.replicas;
+        }
+    }
+    let Replicas { behind, failed } = replicas;
+    match (behind.is_empty(), failed.is_empty()) {
+        (true, true) => None,
+        (false, _) => {
+            Some(format!("Not yet in step: the replicas in {}.", [behind, failed].concat().join(", ")))
+        }
+        (true, false) => Some(format!("Not in step: the replicas in {}.", failed.join(", "))),
+    }
 }
 
 fn already_current() -> Done {
@@ -143,9 +179,9 @@ mod tests {
     use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
     use aws_sdk_secretsmanager::operation::update_secret_version_stage::UpdateSecretVersionStageOutput;
     use aws_sdk_secretsmanager::types::error::{ResourceExistsException, ResourceNotFoundException};
+    use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use serde_json::json;
-    use std::time::Duration;
 
     use super::*;
     use crate::rotator::Labels;
@@ -282,5 +318,41 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(record.outcome, crate::Outcome::AlreadyDone);
+    }
+
+    /// A secret whose replica is first so, and then so.
+    async fn finish_with_replica(first: StatusType, then: StatusType) -> (Record, usize) {
+        let described = |status: StatusType| {
+            mock!(Client::describe_secret).then_output(move || {
+                let replica = ReplicationStatusType::builder().region("eu-west-2").status(status.clone());
+                DescribeSecretOutput::builder()
+                    .rotation_enabled(true)
+                    .version_ids_to_stages("old", vec!["AWSCURRENT".into()])
+                    .version_ids_to_stages("new", vec!["AWSPENDING".into()])
+                    .replication_status(replica.status_message("no key there").build())
+                    .build()
+            })
+        };
+        let moved = mock!(Client::update_secret_version_stage)
+            .then_output(|| UpdateSecretVersionStageOutput::builder().build());
+        let (first, then) = (described(first), described(then));
+        let client = mock_client!(
+            aws_sdk_secretsmanager,
+            RuleMode::Sequential,
+            [&first, &value("AWSPENDING", Some("8")), &then, &moved]
+        );
+        let event = json!({"Step": "finishSecret", "SecretId": "s", "ClientRequestToken": "new"});
+        let (event, manager) = (Event::parse(&event).unwrap(), Manager::new(client, "mock"));
+        let deadline = SystemTime::now() + Duration::from_secs(20);
+        (perform(&Counter, &manager, &event, deadline).await.unwrap(), then.num_calls())
+    }
+
+    #[tokio::test]
+    async fn finish_waits_for_replicas_that_are_behind_and_not_for_those_that_fail() {
+        let (record, looks) = finish_with_replica(StatusType::InProgress, StatusType::InSync).await;
+        assert_eq!((record.notes.len(), looks), (0, 1));
+        let (record, looks) = finish_with_replica(StatusType::InProgress, StatusType::Failed).await;
+        assert!(record.notes[0].contains("eu-west-2 (no key there)"), "{:?}", record.notes);
+        assert_eq!(looks, 1);
     }
 }
