@@ -5,6 +5,7 @@ pub mod browser;
 pub mod chain;
 pub mod found;
 pub mod local;
+pub mod memory;
 pub mod moto;
 pub mod mysql;
 pub mod oracle;

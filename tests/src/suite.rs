@@ -1,6 +1,7 @@
 //! What every engine must do alike, on every server: one list of tests, which [`crate::suite!`] makes out of it.
 
 pub mod failures;
+pub mod leaks;
 pub mod names;
 pub mod order;
 pub mod ordinary;
@@ -35,6 +36,8 @@ macro_rules! suite {
                 each_step_may_run_twice_at_once
                 a_password_that_the_database_refuses_is_not_promoted
                 a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion;
+            leaks:
+                few_copies_of_passwords_are_left_in_memory;
             preflight:
                 preflight_finds_nothing_where_all_is_well
                 preflight_names_what_is_wrong;

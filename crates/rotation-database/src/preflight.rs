@@ -3,15 +3,14 @@
 use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 
 use crate::connect;
-use crate::engine::{Engine, Login};
+use crate::engine::Engine;
 use crate::error::Whose;
-use crate::host;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::settings::StrategyKind;
 use crate::strategy::UserPair;
-use crate::tls::Policy;
+use crate::strategy::alternating::masters_login;
 
 /// Looks at what `setSecret` and `testSecret` will need.
 pub(crate) async fn look<E: Engine>(
@@ -57,19 +56,7 @@ async fn look_at_master<E: Engine>(
     let check = format!("the master secret {arn} can be read, is complete, and is for the same server");
     let Some(master) = checks.of(check, master) else { return };
     let credential = &master.secret;
-    let login = Login {
-        host: host::bare(&master.place.host),
-        port: master.place.port,
-        user: &credential.username,
-        password: &credential.password,
-        database: match E::SPEC.master_enters_database {
-            true => current.database.as_deref().or(credential.database.as_deref()),
-            false => credential.database.as_deref(),
-        },
-        ..rotator.login(current)
-    };
-    let mode = rotator.settings.tls_mode;
-    let policy = Policy::of(credential.ssl, mode).max(Policy::of(current.ssl, mode));
+    let (login, policy) = masters_login(rotator, &master, current, current);
     cx.doing(format!("logging in to {} as master {}", master.place, credential.username));
     let session = connect::log_in(&rotator.engine, cx, &login, policy).await;
     let failed = |cause| connect::failed(&login, Whose::Master(arn.clone()), cause).into();

@@ -82,21 +82,7 @@ async fn by_master<E: Engine>(
     (current, pending): (&DatabaseSecret, &DatabaseSecret),
 ) -> Result<Done> {
     let credential = &master.secret;
-    let login = Login {
-        host: host::bare(&master.place.host),
-        port: master.place.port,
-        user: &credential.username,
-        password: &credential.password,
-        database: match E::SPEC.master_enters_database {
-            // The database that the current credential has opened, not the one that a pending version names.
-            true => current.database.as_deref().or(credential.database.as_deref()),
-            false => credential.database.as_deref(),
-        },
-        ..rotator.login(pending)
-    };
-    // The stricter of the two: whoever may change the secret must not thereby strip the master of its protection.
-    let mode = rotator.settings.tls_mode;
-    let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
+    let (login, policy) = masters_login(rotator, master, current, pending);
     if !host::same(&master.place.host, &current.host) {
         // Two names may share an address and be two servers: what the current credential has opened under one, it must
         // open under the other, before the master acts there.
@@ -179,6 +165,31 @@ async fn was_current<E: Engine>(
         }
     }
     Ok(false)
+}
+
+/// Where and how the master logs in.
+pub(crate) fn masters_login<'a, E: Engine>(
+    rotator: &'a DatabaseRotator<E>,
+    master: &'a Master,
+    current: &'a DatabaseSecret,
+    pending: &'a DatabaseSecret,
+) -> (Login<'a>, Policy) {
+    let credential = &master.secret;
+    let login = Login {
+        host: host::bare(&master.place.host),
+        port: master.place.port,
+        user: &credential.username,
+        password: &credential.password,
+        database: match E::SPEC.master_enters_database {
+            // The database that the current credential has opened, not the one that a pending version names.
+            true => current.database.as_deref().or(credential.database.as_deref()),
+            false => credential.database.as_deref(),
+        },
+        ..rotator.login(pending)
+    };
+    // The stricter of the two: whoever may change the secret must not thereby strip the master of its protection.
+    let mode = rotator.settings.tls_mode;
+    (login, Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode)))
 }
 
 fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {
