@@ -219,6 +219,17 @@ impl Service {
         inside.store.save(secret)
     }
 
+    /// Tags a secret as only AWS's own services may: their keys begin with `aws:`.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn tag_as_a_service_of_aws(&self, id: &str, key: &str, value: &str) -> Result<(), ServiceError> {
+        self.inside().store.edit(REGION, id, |secret, _| {
+            secret.tags.insert(key.to_owned(), value.to_owned());
+            Ok(())
+        })
+    }
+
     /// Takes away the version that `testSecret` alone has been run on.
     pub(crate) fn forget_version(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();

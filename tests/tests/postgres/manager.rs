@@ -110,12 +110,12 @@ async fn the_rotation_token_is_handed_on_and_never_logged() {
         let function = scene.function("single-user");
         let token = scene.stage(None)?;
         let event = json!({"Step": "createSecret", "SecretId": SECRET_ARN, "ClientRequestToken": token,
-            "RotationToken": "rotation-token-of-this-test"});
+            "RotationToken": "rotation-token-of-this-test-which-is-long"});
         function.invoke(&event).await.map_err(|error| anyhow::anyhow!(error.message))?;
         let calls = scene.service.calls();
         let put = calls.iter().find(|call| call.operation == "PutSecretValue").expect("a PutSecretValue");
-        assert_eq!(put.rotation_token, Some("rotation-token-of-this-test".len()));
-        assert!(!scene.function_log().contains("rotation-token-of-this-test"));
+        assert_eq!(put.rotation_token, Some("rotation-token-of-this-test-which-is-long".len()));
+        assert!(!scene.function_log().contains("rotation-token-of-this-test-which-is-long"));
         Ok(())
     })
     .await;

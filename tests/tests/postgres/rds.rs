@@ -28,8 +28,7 @@ fn managed_by_rds(scene: &Scene, tag: &str, arn: &str) -> Result<()> {
     let master: Value = serde_json::from_str(stored["SecretString"].as_str().unwrap_or_default())?;
     let bare = json!({"username": master["username"], "password": master["password"]}).to_string();
     scene.service.perform("PutSecretValue", &json!({"SecretId": MASTER_ARN, "SecretString": bare}))?;
-    let tags = json!({"SecretId": MASTER_ARN, "Tags": [{"Key": tag, "Value": arn}]});
-    scene.service.perform("TagResource", &tags)?;
+    scene.service.tag_as_a_service_of_aws(MASTER_ARN, tag, arn)?;
     Ok(())
 }
 

@@ -120,10 +120,11 @@ impl Program {
         };
         let api = RuntimeApi::start().await.map_err(cannot)?;
         let mut command = Command::new(&self.path);
-        // What this process was told of AWS is for it alone, and so is its passphrase.
+        // What this process was told of AWS is for it alone, and so is its passphrase; how to log is for both.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("AWS_") || text == PASSPHRASE {
+            let is_of_aws = text.starts_with("AWS_") && !text.starts_with("AWS_LAMBDA_LOG_");
+            if is_of_aws || text == PASSPHRASE {
                 command.env_remove(&name);
             }
         }
