@@ -16,6 +16,7 @@ import time
 from types import SimpleNamespace
 
 import seerdb.common.tns as tns
+import seerdb.server.service as service
 import seerdb.server.session as session
 from seerdb.common.crypto import VFR_12C_SHA2
 from seerdb.common.tns_consts import TNS_REFUSE
@@ -190,6 +191,10 @@ def demand_native_encryption() -> None:
         return bytes(packet)
 
     session.encode_accept = demanding
+
+
+# Two tests at once may knock more often than it is answered, and who is not heard knocks again after seconds only.
+service._BACKLOG = 128
 
 
 class Database(Server):
