@@ -93,6 +93,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Somebody lacks a privilege, as the server tells when it is asked. `doing` is read after "to".
+    pub fn lacks(doing: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {
+        Self::PrivilegeMissing { doing: doing.into(), said: format!("{who} lacks {privilege}"), remedy }
+    }
+
     pub(crate) fn error_type(&self) -> &'static str {
         match self {
             Self::PrivilegeMissing { .. } => "PrivilegeMissing",

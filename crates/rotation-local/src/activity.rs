@@ -26,7 +26,7 @@ pub(crate) struct Inside {
     /// The newest last.
     pub(crate) rotations: VecDeque<Run>,
     /// Function and line, the newest last.
-    pub(crate) lines: VecDeque<(String, String)>,
+    lines: VecDeque<(String, String)>,
     /// What must not be seen; it stays so after a secret has gone.
     mask: Mask,
     count: u64,
@@ -208,14 +208,13 @@ pub(crate) struct Mask(Vec<String>);
 
 impl Mask {
     fn add(&mut self, secrets: Vec<String>) {
-        let new = secrets.into_iter().filter(|secret| !self.0.contains(secret)).collect::<Vec<_>>();
-        if new.is_empty() {
-            return;
+        for secret in secrets {
+            if !self.0.contains(&secret) {
+                // The longest first: a part of one must not spoil it.
+                let at = self.0.partition_point(|known| known.len() >= secret.len());
+                self.0.insert(at, secret);
+            }
         }
-        self.0.extend(new);
-        // The longest first: a part of one must not spoil it.
-        self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        self.0.dedup();
     }
 
     fn text(&self, text: &str) -> String {

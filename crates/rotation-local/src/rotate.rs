@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::cli::RotateArgs;
-use crate::function::Function;
+use crate::function::{Function, Program};
 use crate::journal::{Journal, LeftOver, beside, write_whole};
 use crate::progress::{Progress, say};
 use crate::serve::program;
@@ -16,7 +16,7 @@ use crate::service::{CURRENT, Change, PENDING, PREVIOUS, Service};
 use crate::trigger::{Attempt, rotate_secret};
 
 pub(crate) const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
-pub(crate) const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
+const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 /// Behind the name of the secret's file: the previous version, whose user goes on working.
 const PREVIOUS_FILE: &str = ".previous";
 
@@ -26,7 +26,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     let mut secret = read_json(&secret_file, "--secret")?;
     let master = args.master.as_deref().map(|path| read_json(path, "--master")).transpose()?;
     if !args.function.starts_with("http") && !Path::new(&args.function).exists() {
-        bail!("--function: there is no file {}; build it first (cargo build --release)", args.function);
+        bail!(not_built(&args.function));
     }
     // Held until the end: two runs on one file would each lose the other's password.
     let lock = fs::File::open(&secret_file)?;
@@ -47,9 +47,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     let key = service.require_key();
     let masters_arn = secret.get("masterarn").and_then(Value::as_str).map(str::to_owned);
     if let Some(master) = &master {
-        let arn = masters_arn.clone().unwrap_or_else(|| MASTER.to_owned());
-        secret.insert("masterarn".into(), arn.as_str().into());
-        service.put_secret("local/master", &arn, &Value::Object(master.clone()).to_string())?;
+        put_master(&service, &mut secret, master)?;
     }
     let value = Value::Object(secret).to_string();
     match left_over {
@@ -86,15 +84,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
 
     let function = match Function::parse(&args.function, "function") {
         Function::Program(_) => {
-            let path = absolute(&args.function)?;
-            let mut program = program(&path.to_string_lossy(), &service.endpoint(), &key);
-            if args.verbose {
-                program = program.log(|line| say(&format!("      {line}")));
-            }
-            if master.is_some() {
-                program = program.env("ROTATION_STRATEGY", "master-user");
-            }
-            program.into()
+            own_program(Path::new(&args.function), &service, &key, master.is_some(), args.verbose)?.into()
         }
         url => {
             say(&format!(
@@ -167,6 +157,40 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         say(&text);
     }
     Ok(())
+}
+
+/// A function that has no file.
+pub(crate) fn not_built(path: &str) -> String {
+    format!("--function: there is no file {path}; build it first (cargo build --release)")
+}
+
+/// Stores a master's secret, and names it in the secret unless that names one.
+pub(crate) fn put_master(
+    service: &Service,
+    secret: &mut Map<String, Value>,
+    master: &Map<String, Value>,
+) -> Result<()> {
+    let arn = secret.get("masterarn").and_then(Value::as_str).unwrap_or(MASTER).to_owned();
+    secret.insert("masterarn".into(), arn.as_str().into());
+    Ok(service.put_secret("local/master", &arn, &Value::Object(master.clone()).to_string())?)
+}
+
+/// A function that is to work on a person's own database.
+pub(crate) fn own_program(
+    path: &Path,
+    service: &Service,
+    key: &str,
+    alternates: bool,
+    verbose: bool,
+) -> Result<Program> {
+    let mut program = program(&absolute(path)?.to_string_lossy(), &service.endpoint(), key);
+    if verbose {
+        program = program.log(|line| say(&format!("      {line}")));
+    }
+    if alternates {
+        program = program.env("ROTATION_STRATEGY", "master-user");
+    }
+    Ok(program)
 }
 
 /// The base user, when this is the second of two that alternate.

@@ -13,6 +13,7 @@ mod operations;
 mod policy;
 mod random_password;
 mod request;
+mod rotations;
 mod schedule;
 mod secret;
 mod state;
@@ -228,92 +229,6 @@ impl Service {
             secret.tags.insert(key.to_owned(), value.to_owned());
             Ok(())
         })
-    }
-
-    /// Takes away the version that `testSecret` alone has been run on.
-    pub(crate) fn forget_version(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
-        let mut inside = self.inside();
-        let known = inside.store.anywhere(secret).map(|secret| (secret.region.clone(), secret.name.clone()));
-        let (region, name) = known.ok_or_else(ServiceError::not_found)?;
-        inside.store.edit(&region, &name, |secret, _| {
-            secret.versions.retain(|version| version.id != id || !version.of_test);
-            Ok(())
-        })
-    }
-
-    /// The rotations whose window has opened. Secrets whose time has come are deleted.
-    pub(crate) fn due(&self) -> Result<Vec<(String, String)>, ServiceError> {
-        let mut inside = self.inside();
-        let now = inside.clock.now();
-        let gone: Vec<_> = inside
-            .store
-            .all()
-            .filter(|secret| secret.deletion.is_some_and(|deletion| deletion.due <= now))
-            .map(|secret| (secret.region.clone(), secret.name.clone()))
-            .collect();
-        for (region, name) in gone {
-            inside.store.remove(&region, &name)?;
-        }
-        let is_due = |secret: &&Secret| {
-            let next = secret.rotation.as_ref().filter(|rotation| rotation.enabled).and_then(|one| one.next);
-            secret.deletion.is_none() && next.is_some_and(|window| window.opens <= now)
-        };
-        let due = inside.store.all().filter(is_due);
-        let due: Vec<_> = due.map(|secret| (secret.region.clone(), secret.arn.clone())).collect();
-        for (region, arn) in &due {
-            inside.store.edit(region, arn, |secret, _| {
-                if let Some(rotation) = &mut secret.rotation {
-                    rotation.next = rotation.rules.as_ref().and_then(|rules| rules.next(now, now).ok());
-                }
-                Ok(())
-            })?;
-        }
-        Ok(due)
-    }
-
-    /// The version of a rotation that has begun and not ended.
-    pub(crate) fn unfinished(&self, secret: &str) -> Option<String> {
-        self.inside().store.anywhere(secret)?.unfinished().map(|pending| pending.id.clone())
-    }
-
-    /// What an earlier process has left: copies of its tests go, and its rotations are given back to be gone on with.
-    pub(crate) fn take_up(&self) -> Result<Vec<StartRotation>, ServiceError> {
-        let mut inside = self.inside();
-        let has_copy = |secret: &&Secret| secret.versions.iter().any(|version| version.of_test);
-        let copies = inside.store.all().filter(has_copy);
-        let copies: Vec<_> = copies.map(|secret| (secret.region.clone(), secret.name.clone())).collect();
-        for (region, name) in copies {
-            inside.store.edit(&region, &name, |secret, _| {
-                secret.versions.retain(|version| !version.of_test);
-                Ok(())
-            })?;
-        }
-        let start = |secret: &Secret| {
-            let rotation = secret.rotation.as_ref().filter(|rotation| rotation.enabled)?;
-            let pending = secret.unfinished().filter(|_| secret.deletion.is_none())?;
-            Some(StartRotation {
-                region: secret.region.clone(),
-                secret: secret.arn.clone(),
-                function: rotation.function.clone(),
-                token: pending.id.clone(),
-                only_test: false,
-            })
-        };
-        Ok(inside.store.all().filter_map(start).collect())
-    }
-
-    /// Why a rotation must not go on, if it must not.
-    pub(crate) fn ended(&self, secret: &str, token: &str) -> Option<&'static str> {
-        let inside = self.inside();
-        let Some(secret) = inside.store.anywhere(secret) else { return Some("the secret was deleted") };
-        if secret.deletion.is_some() {
-            return Some("the secret was marked for deletion");
-        }
-        if secret.rotation.as_ref().is_none_or(|rotation| !rotation.enabled) {
-            return Some("the rotation was cancelled");
-        }
-        let is_staged = secret.is_labelled(PENDING, token) || secret.is_labelled(CURRENT, token);
-        (!is_staged).then_some("its version has lost AWSPENDING")
     }
 
     /// The passwords that were made up of late: they are secrets before any secret has them.

@@ -108,8 +108,8 @@ pub async fn rotate_secret(
         rotation.failed = None;
         for step in STEPS {
             // The function says itself what is wrong with a rotation that was never right.
-            let goes_on = rotation.steps.is_empty();
-            if let Some(why) = service.ended(secret, token).filter(|_| !goes_on) {
+            let is_first = rotation.steps.is_empty();
+            if let Some(why) = service.ended(secret, token).filter(|_| !is_first) {
                 rotation.failed = Some(FunctionError::new("Local.Ended", why));
                 return rotation;
             }

@@ -12,13 +12,10 @@ pub(crate) async fn missing(
     _pair: &UserPair,
 ) -> Result<Vec<EngineError>, EngineError> {
     const DOING: &str = "ask what the master may do";
-    let lacks = |grant: &str| EngineError::PrivilegeMissing {
-        doing: "administer users".into(),
-        said: format!("{master} lacks {grant}"),
-        remedy: administrator(&format!(
-            "GRANT {grant} TO {}@'HOST'",
-            Literals::BackslashEscapes.quote(master)
-        )),
+    let lacks = |grant: &str| {
+        let to = Literals::BackslashEscapes.quote(master);
+        let remedy = administrator(&format!("GRANT {grant} TO {to}@'HOST'"));
+        EngineError::lacks("administer users", master, grant, remedy)
     };
     let granted = session.rows(DOING, "SHOW GRANTS").await?;
     let makes_users = granted.iter().filter_map(|row| text(row, 0)).any(|grant| {

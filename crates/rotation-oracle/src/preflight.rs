@@ -13,10 +13,9 @@ pub(crate) async fn missing(
 ) -> Result<Vec<EngineError>, EngineError> {
     const DOING: &str = "ask what the master may do";
     let name = Name::written(master).map_or_else(|| master.to_owned(), |name| name.to_string());
-    let lacks = |grant: &str| EngineError::PrivilegeMissing {
-        doing: "administer users".into(),
-        said: format!("{master} lacks {grant}"),
-        remedy: administrator(&format!("GRANT {grant} TO {name}")),
+    let lacks = |grant: &str| {
+        let remedy = administrator(&format!("GRANT {grant} TO {name}"));
+        EngineError::lacks("administer users", master, grant, remedy)
     };
     let mut missing = Vec::new();
     for privilege in ["CREATE USER", "ALTER USER"] {

@@ -18,7 +18,7 @@ use crate::role_settings;
 use crate::session::Session;
 
 /// The first version where CREATEROLE alone administers no role: that takes ADMIN OPTION on it.
-const ADMIN_OPTION_COUNTS: u32 = 160_000;
+pub(crate) const ADMIN_OPTION_COUNTS: u32 = 160_000;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
     let encryption = session.begin().await?;

@@ -3,7 +3,7 @@
 use rotation_database::{EngineError, UserPair};
 use sqlx::Row;
 
-use crate::alternate::administer;
+use crate::alternate::{ADMIN_OPTION_COUNTS, administer};
 use crate::session::Session;
 
 /// Whether the master may administer each of the two roles that is there.
@@ -12,20 +12,18 @@ pub(crate) async fn missing(
     master: &str,
     pair: &UserPair,
 ) -> Result<Vec<EngineError>, EngineError> {
-    // From version 16 on, CREATEROLE alone administers no role.
-    const QUERY: &str = "SELECT m.rolsuper OR (m.rolcreaterole AND (current_setting('server_version_num')::int < 160000 \
+    const QUERY: &str = "SELECT m.rolsuper OR (m.rolcreaterole AND ($2::bool \
         OR r.oid IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_auth_members a \
             WHERE a.roleid = r.oid AND a.member = m.oid AND a.admin_option))) \
         FROM pg_catalog.pg_roles m LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1 WHERE m.rolname = current_user";
+    let creates_is_enough = (session.version() < ADMIN_OPTION_COUNTS).to_string();
     let mut missing = Vec::new();
     for role in [&pair.base, &pair.alternate] {
-        let rows = session.rows("ask what the master may do", QUERY, &[role]).await?;
+        let rows = session.rows("ask what the master may do", QUERY, &[role, &creates_is_enough]).await?;
         if !rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
-            missing.push(EngineError::PrivilegeMissing {
-                doing: format!("administer role {role}"),
-                said: format!("{master} lacks CREATEROLE or ADMIN OPTION"),
-                remedy: administer(session, master, role),
-            });
+            let remedy = administer(session, master, role);
+            let doing = format!("administer role {role}");
+            missing.push(EngineError::lacks(doing, master, "CREATEROLE or ADMIN OPTION", remedy));
         }
     }
     Ok(missing)

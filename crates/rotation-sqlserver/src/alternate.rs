@@ -142,16 +142,11 @@ impl Step<'_> {
 
     /// Whoever does not see all would take away what it does not see.
     async fn must_see(&mut self, question: &str, grant: &str) -> Result<(), EngineError> {
-        let query = format!("SELECT CAST(COALESCE({question}, 0) AS int)");
-        let rows = self.session.rows("ask what the master may see", &query, &[]).await?;
-        if flag(rows.first().ok_or_else(|| unexpected("no answer"))?, 0)? {
+        if self.session.is_so("ask what the master may see", question).await? {
             return Ok(());
         }
-        Err(EngineError::PrivilegeMissing {
-            doing: format!("see all that {} may do", self.copy.base),
-            said: format!("{} lacks VIEW DEFINITION", self.copy.master),
-            remedy: administrator(grant),
-        })
+        let doing = format!("see all that {} may do", self.copy.base);
+        Err(EngineError::lacks(doing, self.copy.master, "VIEW DEFINITION", administrator(grant)))
     }
 
     /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.

@@ -57,6 +57,13 @@ impl Session {
         Ok(self.results(doing, query, parameters).await?.into_iter().next().unwrap_or_default())
     }
 
+    /// Asks the server a question whose answer is 1, 0 or nothing, which counts as 0.
+    pub(crate) async fn is_so(&mut self, doing: &str, question: &str) -> Result<bool, EngineError> {
+        let query = format!("SELECT CAST(COALESCE({question}, 0) AS int)");
+        let rows = self.rows(doing, &query, &[]).await?;
+        flag(rows.first().ok_or_else(|| unexpected("no answer"))?, 0)
+    }
+
     /// Reads the rows of several queries.
     pub(crate) async fn results(
         &mut self,

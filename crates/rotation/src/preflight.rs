@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::record::Done;
 use crate::rotator::Rotator;
-use crate::staging::{CURRENT, PENDING};
+use crate::staging::CURRENT;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,7 +89,7 @@ impl Checks {
 }
 
 /// Looks at Secrets Manager, and lets the rotator look at the rest.
-pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<(Done, Vec<Check>)> {
+pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let mut checks = Checks::default();
     let (manager, id) = (cx.manager, cx.secret_id());
     let random = async {
@@ -108,15 +108,11 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<(D
                 "not yet: rotate-secret with --rotation-lambda-arn turns it on",
             );
         }
-        let left_over = description.stages.iter().find(|(_, labels)| {
-            let has = |label: &str| labels.iter().any(|one| one == label);
-            has(PENDING) && !has(CURRENT)
-        });
-        match left_over {
-            Some((version, _)) => checks
-                .bad("no rotation is under way", &Error::RotationUnfinished { version: version.clone() }),
-            None => checks.good("no rotation is under way"),
-        }
+        let is_free = match description.unfinished() {
+            Some(version) => Err(Error::RotationUnfinished { version: version.to_owned() }),
+            None => Ok(()),
+        };
+        checks.of("no rotation is under way", is_free);
     }
     let current = current.and_then(|value| value.ok_or(Error::NoCurrentVersion));
     let current = checks.of("the secret's AWSCURRENT value can be read and decrypted", current);
@@ -138,5 +134,5 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<(D
         0 => format!("Looked at {all} things and changed nothing: a rotation can begin."),
         _ => format!("Looked at {all} things and changed nothing: {bad} would make a rotation fail."),
     };
-    Ok((Done::now(did), checks.0))
+    Ok(Done { checks: checks.0, ..Done::now(did) })
 }

@@ -24,17 +24,19 @@ pub struct Done {
     pub what: String,
     /// Things a person should know of, one sentence each. No secrets.
     pub notes: Vec<String>,
+    /// What `preflight` has looked at.
+    pub(crate) checks: Vec<Check>,
 }
 
 impl Done {
     /// The work was done.
     pub fn now(what: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Done, what: what.into(), notes: Vec::new() }
+        Self { outcome: Outcome::Done, what: what.into(), notes: Vec::new(), checks: Vec::new() }
     }
 
     /// The work had been done before.
     pub fn before(what: impl Into<String>) -> Self {
-        Self { outcome: Outcome::AlreadyDone, what: what.into(), notes: Vec::new() }
+        Self { outcome: Outcome::AlreadyDone, what: what.into(), notes: Vec::new(), checks: Vec::new() }
     }
 
     /// Adds something a person should know of.
@@ -67,7 +69,7 @@ pub struct Record {
 }
 
 impl Record {
-    pub(crate) fn of(event: &Event, done: Done, checks: Vec<Check>) -> Self {
+    pub(crate) fn of(event: &Event, done: Done) -> Self {
         Self {
             step: event.step.name(),
             secret: event.secret_id.clone(),
@@ -75,7 +77,7 @@ impl Record {
             outcome: done.outcome,
             did: done.what,
             notes: done.notes,
-            checks,
+            checks: done.checks,
         }
     }
 }

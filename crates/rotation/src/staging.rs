@@ -42,6 +42,13 @@ pub(crate) enum Staging {
 }
 
 impl Description {
+    /// The version of a rotation that has begun and not ended: the service refuses another one.
+    pub(crate) fn unfinished(&self) -> Option<&str> {
+        let has = |labels: &[String], label: &str| labels.iter().any(|one| one == label);
+        let pending = self.stages.iter().find(|(_, labels)| has(labels, PENDING) && !has(labels, CURRENT));
+        pending.map(|(version, _)| version.as_str())
+    }
+
     pub(crate) fn staging_of(&self, version: &VersionId) -> Result<Staging> {
         if self.rotation_enabled == Some(false) {
             return Err(Error::RotationNotEnabled);

@@ -8,13 +8,10 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::event::{Event, Step};
 use crate::manager::Manager;
-use crate::preflight::{self, Check};
+use crate::preflight;
 use crate::record::{Done, Record};
 use crate::rotator::{Rotator, Versions};
 use crate::staging::{CURRENT, Replicas, Staging};
-
-/// What a step did, and what `preflight` has looked at.
-type Performed = Result<(Done, Vec<Check>)>;
 
 /// Performs one step before the deadline.
 ///
@@ -30,18 +27,17 @@ pub async fn perform<R: Rotator>(
     deadline.doing("reading the secret from Secrets Manager");
     let cx = Context { event, manager, deadline: &deadline };
     // Boxed: the futures of a driver inside a strategy inside a step are too deep for the compiler otherwise.
-    let step: Pin<Box<dyn Future<Output = Performed> + Send>> = Box::pin(async {
-        let done = match event.step {
+    let step: Pin<Box<dyn Future<Output = Result<Done>> + Send>> = Box::pin(async {
+        match event.step {
             Step::Create => create(rotator, &cx).await,
             Step::Set => set(rotator, &cx).await,
             Step::Test => test(rotator, &cx).await,
             Step::Finish => finish(rotator, &cx).await,
-            Step::Preflight => return preflight::look(rotator, &cx).await,
-        };
-        Ok((done?, Vec::new()))
+            Step::Preflight => preflight::look(rotator, &cx).await,
+        }
     });
-    let (done, checks) = deadline.keep(step).await?;
-    Ok(Record::of(event, done, checks))
+    let done = deadline.keep(step).await?;
+    Ok(Record::of(event, done))
 }
 
 // In each step, whatever does not depend on an earlier answer goes out together with it. The staging check comes

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::runtime_api::RuntimeApi;
@@ -156,34 +156,15 @@ impl Program {
 }
 
 /// The longest line that is passed on whole, in bytes.
-const LONGEST_LINE: usize = 64 * 1024;
+const LONGEST_LINE: u64 = 64 * 1024;
 
 /// Whatever bytes a function writes: a reader that ends would break it.
 async fn pass_on(stream: impl AsyncRead + Unpin, log: LogSink) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    loop {
-        let end = match stream.fill_buf().await {
-            Ok([]) | Err(_) => break,
-            Ok(bytes) => match bytes.iter().position(|byte| *byte == b'\n') {
-                Some(at) => {
-                    line.extend_from_slice(&bytes[..at]);
-                    (at + 1, true)
-                }
-                None => {
-                    line.extend_from_slice(bytes);
-                    (bytes.len(), false)
-                }
-            },
-        };
-        stream.consume(end.0);
-        if end.1 || line.len() >= LONGEST_LINE {
-            log(&String::from_utf8_lossy(&line));
-            line.clear();
-        }
-    }
-    if !line.is_empty() {
-        log(&String::from_utf8_lossy(&line));
+    while let Ok(1..) = (&mut stream).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+        log(&String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)));
+        line.clear();
     }
 }
 

@@ -65,12 +65,16 @@ impl Rules {
     /// depend on the hour at which they are set.
     fn must_fit(&self, now: f64) -> Result<(), ServiceError> {
         let duration = f64::from(self.duration_hours.unwrap_or(1)) * HOUR;
+        let schedule = self.schedule()?;
+        if let Schedule::Cron { cron, .. } = &schedule {
+            self.must_be_rare(cron)?;
+        }
         if self.duration_hours == Some(0) {
             return Err(ServiceError::parameter("Duration must be at least 1h."));
         }
-        let mut window = self.next(now, now)?;
+        let mut window = self.window(&schedule, now, now)?;
         for _ in 0..MOST_WINDOWS {
-            let following = self.next(window.opens, window.opens)?;
+            let following = self.window(&schedule, window.opens, window.opens)?;
             if self.duration_hours.is_some() {
                 let reaches = |end: f64, what: &str| {
                     Err(ServiceError::parameter(format!(
@@ -86,6 +90,21 @@ impl Rules {
                 }
             }
             window = following;
+        }
+        Ok(())
+    }
+
+    fn must_be_rare(&self, cron: &Cron) -> Result<(), ServiceError> {
+        let mut before = next_of(cron, 0.0)?;
+        for _ in 0..48 {
+            let next = next_of(cron, before)?;
+            if next - before < 4.0 * HOUR {
+                return Err(ServiceError::parameter(format!(
+                    "Invalid ScheduleExpression {}: a secret is rotated every four hours at most.",
+                    self.expression.as_deref().unwrap_or_default()
+                )));
+            }
+            before = next;
         }
         Ok(())
     }
@@ -110,8 +129,11 @@ impl Rules {
 
     /// The first window after `last`, the last rotation, that has not opened yet.
     pub(crate) fn next(&self, last: f64, now: f64) -> Result<Window, ServiceError> {
-        let schedule = self.schedule()?;
-        let opens = match &schedule {
+        self.window(&self.schedule()?, last, now)
+    }
+
+    fn window(&self, schedule: &Schedule, last: f64, now: f64) -> Result<Window, ServiceError> {
+        let opens = match schedule {
             Schedule::Days(days) => {
                 let day = f64::from(*days) * DAY;
                 let first = (last / DAY).floor() * DAY + day;
@@ -206,14 +228,6 @@ fn cron_of(fields: &str) -> Result<Schedule, ServiceError> {
         .sloppy_ranges(true)
         .build();
     let cron = parser.parse(&said).map_err(|error| invalid(&error.to_string()))?;
-    let mut before = next_of(&cron, 0.0)?;
-    for _ in 0..48 {
-        let next = next_of(&cron, before)?;
-        if next - before < 4.0 * HOUR {
-            return Err(invalid("a secret is rotated every four hours at most"));
-        }
-        before = next;
-    }
     let in_hours = hours.contains(['*', '/', ',', '-']);
     Ok(Schedule::Cron { cron: Box::new(cron), in_hours })
 }

@@ -95,6 +95,12 @@ impl Store {
         found.ok_or_else(ServiceError::not_found)
     }
 
+    /// The regions and names of the secrets that are so.
+    pub(crate) fn places(&self, is_so: impl Fn(&Secret) -> bool) -> Vec<(String, String)> {
+        let such = self.all().filter(|secret| is_so(secret));
+        such.map(|secret| (secret.region.clone(), secret.name.clone())).collect()
+    }
+
     /// Finds a secret by its ARN, whole or without suffix, or its name, in any region.
     pub(crate) fn anywhere(&self, id: &str) -> Option<&Secret> {
         self.all().find(|secret| secret.arn == id || secret.name == id || is_partial(&secret.arn, id))
@@ -104,6 +110,19 @@ impl Store {
     pub(crate) fn alive(&self, region: &str, id: &str) -> Result<&Secret> {
         let secret = self.find(region, id)?;
         secret.must_be_alive().map(|()| secret)
+    }
+
+    /// Changes a secret that is not marked for deletion, wholly or not at all.
+    pub(crate) fn edit_alive<T>(
+        &mut self,
+        region: &str,
+        id: &str,
+        edit: impl FnOnce(&mut Secret, &Keys) -> Result<T>,
+    ) -> Result<T> {
+        self.edit(region, id, |secret, keys| {
+            secret.must_be_alive()?;
+            edit(secret, keys)
+        })
     }
 
     /// Changes a secret, wholly or not at all.

@@ -93,6 +93,19 @@ const NEXT: &str = "InvalidNextTokenException";
 const POLICY_DOCUMENT: &str = "MalformedPolicyDocumentException";
 const PRECONDITION: &str = "PreconditionNotMetException";
 const PUBLIC: &str = "PublicPolicyException";
+/// Of what makes a secret, or changes anything of it.
+const OF_WHOLE_SECRETS: &[&str] = &[
+    PARAMETER,
+    REQUEST,
+    LIMIT,
+    ENCRYPTION,
+    EXISTS,
+    NOT_FOUND,
+    POLICY_DOCUMENT,
+    INTERNAL,
+    PRECONDITION,
+    DECRYPTION,
+];
 const USUAL: &[&str] = &[NOT_FOUND, PARAMETER, REQUEST, INTERNAL];
 
 const fn operation(
@@ -136,18 +149,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
             member("ForceOverwriteReplicaSecret", Shape::Flag),
             TYPE,
         ],
-        &[
-            PARAMETER,
-            REQUEST,
-            LIMIT,
-            ENCRYPTION,
-            EXISTS,
-            NOT_FOUND,
-            POLICY_DOCUMENT,
-            INTERNAL,
-            PRECONDITION,
-            DECRYPTION,
-        ],
+        OF_WHOLE_SECRETS,
         secrets::create,
     ),
     operation("DeleteResourcePolicy", &[SECRET_ID], USUAL, policies::delete),
@@ -265,18 +267,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     operation(
         "UpdateSecret",
         &[SECRET_ID, TOKEN, DESCRIPTION, KMS_KEY_ID, SECRET_BINARY, SECRET_STRING, TYPE],
-        &[
-            PARAMETER,
-            REQUEST,
-            LIMIT,
-            ENCRYPTION,
-            EXISTS,
-            NOT_FOUND,
-            POLICY_DOCUMENT,
-            INTERNAL,
-            PRECONDITION,
-            DECRYPTION,
-        ],
+        OF_WHOLE_SECRETS,
         secrets::update,
     ),
     operation(

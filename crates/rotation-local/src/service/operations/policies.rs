@@ -24,8 +24,7 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
             "The resource policy grants access to everybody, and BlockPublicPolicy is set.",
         ));
     }
-    let answer = store.edit(request.region, request.secret_id()?, |secret, _| {
-        secret.must_be_alive()?;
+    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
         secret.policy = Some(policy.to_owned());
         Ok(named(secret))
     })?;
@@ -40,8 +39,7 @@ pub(crate) fn get(store: &mut Store, request: &Request<'_>) -> Answer {
 }
 
 pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
-    let answer = store.edit(request.region, request.secret_id()?, |secret, _| {
-        secret.must_be_alive()?;
+    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
         secret.policy = None;
         Ok(named(secret))
     })?;

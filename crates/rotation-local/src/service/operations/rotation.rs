@@ -126,8 +126,7 @@ fn stage_copy(secret: &mut Secret, token: &str, now: f64) -> Result<(), ServiceE
 }
 
 pub(crate) fn cancel(store: &mut Store, request: &Request<'_>) -> Answer {
-    let answer = store.edit(request.region, request.secret_id()?, |secret, _| {
-        secret.must_be_alive()?;
+    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
         if let Some(rotation) = &mut secret.rotation {
             rotation.enabled = false;
             rotation.next = None;

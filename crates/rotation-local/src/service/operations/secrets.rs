@@ -101,8 +101,7 @@ pub(crate) fn described(secret: &Secret) -> Value {
 
 pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
     let value = request.value()?;
-    let answer = store.edit(request.region, request.secret_id()?, |secret, keys| {
-        secret.must_be_alive()?;
+    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, keys| {
         if let Some(description) = request.text("Description") {
             secret.description = Some(description.to_owned()).filter(|text| !text.is_empty());
         }
@@ -148,8 +147,7 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
     }
     #[expect(clippy::cast_precision_loss, reason = "thirty at most")]
     let due = request.now + days as f64 * DAY;
-    let answer = store.edit(request.region, id, |secret, _| {
-        secret.must_be_alive()?;
+    let answer = store.edit_alive(request.region, id, |secret, _| {
         secret.deletion = Some(Deletion { asked: request.now, due });
         let mut answer = named(secret);
         answer["DeletionDate"] = due.into();

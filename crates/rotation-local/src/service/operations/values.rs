@@ -92,8 +92,7 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
         return Err(ServiceError::request("You must provide either SecretString or SecretBinary."));
     };
     let labels = request.texts("VersionStages");
-    let answer = store.edit(request.region, request.secret_id()?, |secret, keys| {
-        secret.must_be_alive()?;
+    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, keys| {
         keys.must_encrypt(secret.kms_key_id.as_deref())?;
         let was = secret.labelled(CURRENT).map(|version| version.id.clone());
         let id = secret.put(request.token(), value, labels, request.now)?;

@@ -14,8 +14,7 @@ type Answer = Result<Done, ServiceError>;
 pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
     let label = request.text("VersionStage").unwrap_or_default();
     let (from, to) = (request.text("RemoveFromVersionId"), request.text("MoveToVersionId"));
-    let answer = store.edit(request.region, request.secret_id()?, |secret, _| {
-        secret.must_be_alive()?;
+    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
         let was = secret.labelled(CURRENT).map(|version| version.id.clone());
         secret.move_label(label, from, to, request.now)?;
         let current = secret.labelled(CURRENT);

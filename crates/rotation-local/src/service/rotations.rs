@@ -1,0 +1,89 @@
+//! What the service does of its own accord: which rotations are due, left over, or over.
+
+use super::Service;
+use super::error::ServiceError;
+use super::operations::StartRotation;
+use super::secret::{CURRENT, PENDING, Secret};
+
+impl Service {
+    /// Takes away the version that `testSecret` alone has been run on.
+    pub(crate) fn forget_version(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
+        let mut inside = self.inside();
+        let known = inside.store.anywhere(secret).map(|secret| (secret.region.clone(), secret.name.clone()));
+        let (region, name) = known.ok_or_else(ServiceError::not_found)?;
+        inside.store.edit(&region, &name, |secret, _| {
+            secret.versions.retain(|version| version.id != id || !version.of_test);
+            Ok(())
+        })
+    }
+
+    /// The rotations whose window has opened. Secrets whose time has come are deleted.
+    pub(crate) fn due(&self) -> Result<Vec<(String, String)>, ServiceError> {
+        let mut inside = self.inside();
+        let now = inside.clock.now();
+        let is_gone = |secret: &Secret| secret.deletion.is_some_and(|deletion| deletion.due <= now);
+        let gone = inside.store.places(is_gone);
+        for (region, name) in gone {
+            inside.store.remove(&region, &name)?;
+        }
+        let is_due = |secret: &&Secret| {
+            let next = secret.rotation.as_ref().filter(|rotation| rotation.enabled).and_then(|one| one.next);
+            secret.deletion.is_none() && next.is_some_and(|window| window.opens <= now)
+        };
+        let due = inside.store.all().filter(is_due);
+        let due: Vec<_> = due.map(|secret| (secret.region.clone(), secret.arn.clone())).collect();
+        for (region, arn) in &due {
+            inside.store.edit(region, arn, |secret, _| {
+                if let Some(rotation) = &mut secret.rotation {
+                    rotation.next = rotation.rules.as_ref().and_then(|rules| rules.next(now, now).ok());
+                }
+                Ok(())
+            })?;
+        }
+        Ok(due)
+    }
+
+    /// The version of a rotation that has begun and not ended.
+    pub(crate) fn unfinished(&self, secret: &str) -> Option<String> {
+        self.inside().store.anywhere(secret)?.unfinished().map(|pending| pending.id.clone())
+    }
+
+    /// What an earlier process has left: copies of its tests go, and its rotations are given back to be gone on with.
+    pub(crate) fn take_up(&self) -> Result<Vec<StartRotation>, ServiceError> {
+        let mut inside = self.inside();
+        let has_copy = |secret: &Secret| secret.versions.iter().any(|version| version.of_test);
+        let copies = inside.store.places(has_copy);
+        for (region, name) in copies {
+            inside.store.edit(&region, &name, |secret, _| {
+                secret.versions.retain(|version| !version.of_test);
+                Ok(())
+            })?;
+        }
+        let start = |secret: &Secret| {
+            let rotation = secret.rotation.as_ref().filter(|rotation| rotation.enabled)?;
+            let pending = secret.unfinished().filter(|_| secret.deletion.is_none())?;
+            Some(StartRotation {
+                region: secret.region.clone(),
+                secret: secret.arn.clone(),
+                function: rotation.function.clone(),
+                token: pending.id.clone(),
+                only_test: false,
+            })
+        };
+        Ok(inside.store.all().filter_map(start).collect())
+    }
+
+    /// Why a rotation must not go on, if it must not.
+    pub(crate) fn ended(&self, secret: &str, token: &str) -> Option<&'static str> {
+        let inside = self.inside();
+        let Some(secret) = inside.store.anywhere(secret) else { return Some("the secret was deleted") };
+        if secret.deletion.is_some() {
+            return Some("the secret was marked for deletion");
+        }
+        if secret.rotation.as_ref().is_none_or(|rotation| !rotation.enabled) {
+            return Some("the rotation was cancelled");
+        }
+        let is_staged = secret.is_labelled(PENDING, token) || secret.is_labelled(CURRENT, token);
+        (!is_staged).then_some("its version has lost AWSPENDING")
+    }
+}
