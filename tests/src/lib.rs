@@ -37,6 +37,11 @@ pub fn binary(name: &str) -> PathBuf {
     }
 }
 
+/// A program that `tests/setup.sh` has installed for this checkout; or, without a name, where they are.
+pub fn tool(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/bin")).join(name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

@@ -1,6 +1,9 @@
 //! `rotation-local serve`, as a person starts it.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +15,7 @@ use aws_sdk_secretsmanager::config::Credentials;
 use rotation_local::throwaway::free_port;
 
 use crate::background::Background;
-use crate::binary;
+use crate::{binary, tool};
 
 /// The region of the tests' requests.
 pub const REGION: &str = "eu-west-3";
@@ -105,6 +108,26 @@ pub fn client(endpoint: &str, key: &str, region: &str) -> Client {
         .endpoint_url(endpoint)
         .build();
     Client::from_conf(config)
+}
+
+/// The AWS CLI, which finds a service and nothing else.
+pub fn aws(endpoint: &str, key: &str) -> Command {
+    let mut aws = Command::new(tool("aws"));
+    aws.env("AWS_ENDPOINT_URL", endpoint).env("AWS_DEFAULT_REGION", REGION).env("AWS_PAGER", "");
+    aws.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", "local");
+    aws.env("AWS_EC2_METADATA_DISABLED", "true");
+    aws
+}
+
+/// A function in the shell: its name and its file, for `--function`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn script(folder: &Path, name: &str, lines: &str) -> Result<String> {
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{lines}\n"))?;
+    std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+    Ok(format!("{name}={}", path.display()))
 }
 
 /// A plain HTTP client.

@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use rotation_local::throwaway::free_port;
 
 use crate::background::Background;
+use crate::tool;
 
 /// Ends when it is dropped.
 #[derive(Debug)]
@@ -41,20 +42,8 @@ impl Moto {
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn start(hosts: Vec<(&'static str, &'static str)>) -> Result<Self> {
-        let program =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/moto_server");
-        let port = free_port()?;
-        let mut command = Command::new(&program);
-        command
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let server = Background::start(command, port).await?;
-        let forward = Forward {
-            moto: format!("http://127.0.0.1:{port}"),
-            hosts: Arc::new(hosts),
-            denies: Arc::default(),
-        };
+        let (server, moto) = server().await?;
+        let forward = Forward { moto, hosts: Arc::new(hosts), denies: Arc::default() };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let router = Router::new().fallback(relay).with_state(forward.clone());
@@ -72,6 +61,19 @@ impl Moto {
     pub fn deny(&self) {
         self.forward.denies.store(true, Ordering::SeqCst);
     }
+}
+
+/// moto's server as it is, and where.
+///
+/// # Errors
+/// When it is not installed or does not start.
+pub async fn server() -> Result<(Background, String)> {
+    let port = free_port()?;
+    let mut command = Command::new(tool("moto_server"));
+    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let server = Background::start(command, port).await?;
+    Ok((server, format!("http://127.0.0.1:{port}")))
 }
 
 async fn relay(

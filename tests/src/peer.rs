@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::background::Background;
 use crate::found::{self, Place, run_on_each};
 use crate::server::{NAMES, SUPERUSER_PASSWORD};
+use crate::tool;
 
 /// An engine that has a peer.
 pub trait Engine: Clone + Copy + std::fmt::Debug + Send + Sync + 'static {
@@ -72,7 +73,7 @@ impl<E: Engine> Peer<E> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let log = folder.path().join("log");
-        let mut command = Command::new(project.join("target/tools/bin/python"));
+        let mut command = Command::new(tool("python"));
         // Python's own switch: nothing compiled is left in the project.
         command.arg("-B").arg(project.join("tests/peers").join(E::FOLDER)).arg(port.to_string()).arg(&log);
         if let Some(Certificates { certificate, key, .. }) = &certificates {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::binary;
+use crate::relay::Cutter;
 use crate::server::{Made, Server};
 
 /// The ARN of the master secret of a scene.
@@ -287,6 +288,19 @@ impl<T: Server> Scene<T> {
     pub async fn again(&self, function: &Function) -> Result<Rotation> {
         let token = self.stage(self.version("AWSPENDING")?.as_deref())?;
         Ok(self.attempt(function, &token, 1).await)
+    }
+
+    /// Lets both secrets name a relay in front of the server.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn behind_a_relay(&self) -> Result<Cutter> {
+        let (host, port) = self.target.place();
+        let cutter = Cutter::start(host.to_owned(), port).await?;
+        let change = json!({"port": cutter.address.port(), "host": "localhost"});
+        self.change(&change)?;
+        self.change_master(&change)?;
+        Ok(cutter)
     }
 
     /// Gives a rotation up: `CancelRotateSecret`, and `AWSPENDING` removed.

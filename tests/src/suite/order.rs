@@ -1,9 +1,7 @@
 //! Steps that come twice, late, or in the wrong order, and the last look before a password is promoted.
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
 
-use crate::relay::Cutter;
 use crate::scene::{Scene, new_password};
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, SINGLE, check};
@@ -115,11 +113,7 @@ pub async fn a_database_that_is_gone_does_not_keep_a_tested_password_from_promot
 ) -> Result<()> {
     for strategy in [SINGLE, MASTER] {
         let scene = Scene::new(&target).await?;
-        let (host, port) = target.place();
-        let cutter = Cutter::start(host.to_owned(), port).await?;
-        let change = json!({"port": cutter.address.port(), "host": "localhost"});
-        scene.change(&change)?;
-        scene.change_master(&change)?;
+        let cutter = scene.behind_a_relay().await?;
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
         for step in &STEPS[..3] {

@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 use rotation_local::{Fault, Function, ServiceError, When};
 use serde_json::json;
 
-use crate::relay::Cutter;
 use crate::scene::{Scene, new_password};
 use crate::server::Server;
 
@@ -202,13 +201,7 @@ enum Then {
 async fn cut_everywhere<T: Server>(target: &T, strategy: &str, after: bool, then: Then) -> Result<usize> {
     for point in 0.. {
         let scene = Scene::rich(target).await?;
-        let (host, port) = target.place();
-        let cutter = Cutter::start(host.to_owned(), port).await?;
-        // The same server under another port, for the secret and its master.
-        let change = json!({"port": cutter.address.port(), "host": "localhost"});
-        scene.change(&change)?;
-        scene.change_master(&change)?;
-
+        let cutter = scene.behind_a_relay().await?;
         let function = scene.function(strategy);
         let mut token = scene.stage(None)?;
         cutter.cut(point, after);

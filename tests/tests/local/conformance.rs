@@ -6,16 +6,14 @@
 mod cases;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 use aws_config::BehaviorVersion;
 use aws_sdk_secretsmanager::Client;
-use rotation_local::throwaway::free_port;
 use rotation_tests::background::Background;
-use rotation_tests::local::{REGION, Serve, client, http};
-
-use cases::CASES;
+use rotation_tests::local::{REGION, Serve, aws, client, http};
+use rotation_tests::tool;
 
 /// Where moto 5.2.5 does otherwise than AWS documents. A case that is not here must pass there, and one that is must not.
 const MOTO_DIFFERS: &[(&str, &str)] = &[
@@ -52,7 +50,7 @@ const MOTO_DIFFERS: &[(&str, &str)] = &[
 /// Which cases fail.
 async fn failures(client: &Client, with_rotation: bool) -> Vec<(&'static str, String)> {
     let mut failures = Vec::new();
-    for (name, run) in CASES {
+    for (name, run) in cases::all() {
         if name.starts_with("rotation_") && !with_rotation {
             println!("skipped: {name} needs a rotation function");
             continue;
@@ -75,29 +73,20 @@ async fn the_local_service_does_as_aws_documents() {
 
 /// moto's own server, with a function that does nothing.
 async fn moto() -> Result<(Background, String)> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin");
-    let port = free_port()?;
-    let mut command = Command::new(tools.join("moto_server"));
-    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let server = Background::start(command, port).await?;
-    let endpoint = format!("http://127.0.0.1:{port}");
+    let (server, endpoint) = rotation_tests::moto::server().await?;
     let config = http()?.post(format!("{endpoint}/moto-api/config"));
     config.body(r#"{"lambda": {"use_docker": false}}"#).send().await?.error_for_status()?;
     let folder = tempfile::tempdir()?;
     let zip = folder.path().join("function.zip");
     let script = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('f.py', 'def f(event, context): pass')";
-    ensure!(Command::new(tools.join("python")).args(["-c", script]).arg(&zip).status()?.success());
+    ensure!(Command::new(tool("python")).args(["-c", script]).arg(&zip).status()?.success());
     let zip = format!("fileb://{}", zip.display());
     let role = ["iam", "create-role", "--role-name", "r", "--assume-role-policy-document", "{}"];
     let function =
         ["lambda", "create-function", "--function-name", "some-rotation", "--runtime", "python3.12"];
     let its = ["--role", "arn:aws:iam::123456789012:role/r", "--handler", "f.f", "--zip-file", &zip];
     for arguments in [&role[..], &[&function[..], &its[..]].concat()] {
-        let mut aws = Command::new(tools.join("aws"));
-        aws.args(arguments).env("AWS_ENDPOINT_URL", &endpoint).env("AWS_DEFAULT_REGION", REGION);
-        aws.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "x").env("AWS_PAGER", "");
-        let output = aws.output()?;
+        let output = aws(&endpoint, "x").args(arguments).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok((server, endpoint))

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::Service;
+use rotation_tests::tool;
 use serde_json::{Map, Value, json};
 
 /// Operations that are known and not supported: replicas need another region.
@@ -16,8 +17,8 @@ const NOT_SUPPORTED: [&str; 3] =
 fn model() -> Result<Value> {
     let script = "import botocore.session as s, json; \
         print(json.dumps(s.get_session().get_service_model('secretsmanager')._service_description))";
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/python");
-    let output = Command::new(&python).args(["-c", script]).output().context("sh tests/setup.sh test")?;
+    let output =
+        Command::new(tool("python")).args(["-c", script]).output().context("sh tests/setup.sh test")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
 }

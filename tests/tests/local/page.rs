@@ -1,11 +1,9 @@
 //! The page of `rotation-local serve` in a real browser.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use anyhow::{Context, Result, ensure};
 use rotation_tests::binary;
 use rotation_tests::browser::Browser;
-use rotation_tests::local::{REGION, Serve, http, until};
+use rotation_tests::local::{REGION, Serve, http, script, until};
 use rotation_tests::postgres::{Scene, on_each};
 
 use crate::rotate::authority;
@@ -15,17 +13,14 @@ async fn sees(browser: &Browser, text: &str) -> Result<()> {
 }
 
 /// A function of somebody who tells everything, takes its time, and fails.
-const TALKATIVE: &str = "#!/bin/sh\necho \"it is $SECRET_WORD, really\"\nsleep 2\nexit 1\n";
+const TALKATIVE: &str = "echo \"it is $SECRET_WORD, really\"\nsleep 2\nexit 1";
 
 #[tokio::test]
 async fn a_rotation_is_seen_step_by_step_and_no_value_is() {
     const WORD: &str = "hunter2-of-the-page";
     let folder = tempfile::tempdir().unwrap();
-    let function = folder.path().join("talkative");
-    std::fs::write(&function, TALKATIVE).unwrap();
-    std::fs::set_permissions(&function, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let argument = format!("talkative={}", function.display());
-    let arguments = ["--function", &argument, "--attempts", "1"];
+    let function = script(folder.path(), "talkative", TALKATIVE).unwrap();
+    let arguments = ["--function", &function, "--attempts", "1"];
     let serve = Serve::start_with(&arguments, &[("SECRET_WORD", WORD)]).await.unwrap();
     let sdk = serve.client();
     let browser = Browser::start().await.unwrap();

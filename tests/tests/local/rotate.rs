@@ -1,18 +1,41 @@
 //! `rotation-local rotate`: a person's own database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use rotation_tests::binary;
-use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::postgres::{Scene, Target, on_each};
 use rotation_tests::scene::MASTER_ARN;
 use serde_json::Value;
+use tempfile::TempDir;
 
 pub(crate) fn authority(scene: &Scene, folder: &Path) -> Result<String> {
     let path = folder.join("authority.pem");
     std::fs::write(&path, scene.target.authority.clone().unwrap_or_default())?;
     Ok(path.to_string_lossy().into_owned())
+}
+
+/// A secret of a person's own in `secret.json`.
+struct Own {
+    scene: Scene,
+    folder: TempDir,
+    authority: String,
+    file: PathBuf,
+    secret: Value,
+}
+
+impl Own {
+    async fn of(target: &Target) -> Result<Self> {
+        let scene = Scene::new(target).await?;
+        let folder = tempfile::tempdir()?;
+        let authority = authority(&scene, folder.path())?;
+        let file = folder.path().join("secret.json");
+        let mut secret = scene.value("AWSCURRENT")?;
+        secret.as_object_mut().context("no object")?.remove("masterarn");
+        std::fs::write(&file, secret.to_string())?;
+        Ok(Self { scene, folder, authority, file, secret })
+    }
 }
 
 fn rotate(folder: &Path, authority: Option<&str>, more: &[&str]) -> Result<Output> {
@@ -36,13 +59,7 @@ fn read(path: &Path) -> Result<Value> {
 #[tokio::test]
 async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
-        let folder = tempfile::tempdir()?;
-        let authority = authority(&scene, folder.path())?;
-        let file = folder.path().join("secret.json");
-        let mut before = scene.value("AWSCURRENT")?;
-        before.as_object_mut().context("no object")?.remove("masterarn");
-        std::fs::write(&file, before.to_string())?;
+        let Own { scene, folder, authority, file, secret: before } = Own::of(&target).await?;
 
         let asked = rotate(folder.path(), Some(&authority), &[])?;
         assert!(!asked.status.success() && text(&asked).contains("--yes"), "{}", text(&asked));
@@ -87,13 +104,7 @@ async fn a_rotation_that_was_given_up_goes_on_with_the_same_command() {
         if target.authority.is_none() {
             return Ok(());
         }
-        let scene = Scene::new(&target).await?;
-        let folder = tempfile::tempdir()?;
-        let authority = authority(&scene, folder.path())?;
-        let file = folder.path().join("secret.json");
-        let mut before = scene.value("AWSCURRENT")?;
-        before.as_object_mut().context("no object")?.remove("masterarn");
-        std::fs::write(&file, before.to_string())?;
+        let Own { scene, folder, authority, file, .. } = Own::of(&target).await?;
 
         // The server's authority is not trusted: every attempt ends in setSecret.
         let failed = rotate(folder.path(), None, &["--yes"])?;
@@ -123,12 +134,7 @@ async fn a_rotation_that_was_given_up_goes_on_with_the_same_command() {
 #[tokio::test]
 async fn a_corrected_file_counts_and_another_server_is_refused() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
-        let folder = tempfile::tempdir()?;
-        let authority = authority(&scene, folder.path())?;
-        let file = folder.path().join("secret.json");
-        let mut right = scene.value("AWSCURRENT")?;
-        right.as_object_mut().context("no object")?.remove("masterarn");
+        let Own { scene, folder, authority, file, secret: right } = Own::of(&target).await?;
         let mut wrong = right.clone();
         wrong["password"] = "a-wrong-password".into();
         std::fs::write(&file, wrong.to_string())?;
@@ -154,12 +160,7 @@ async fn a_corrected_file_counts_and_another_server_is_refused() {
 #[tokio::test]
 async fn preflight_says_beforehand_what_would_go_wrong() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
-        let folder = tempfile::tempdir()?;
-        let authority = authority(&scene, folder.path())?;
-        let file = folder.path().join("secret.json");
-        let mut secret = scene.value("AWSCURRENT")?;
-        secret.as_object_mut().context("no object")?.remove("masterarn");
+        let Own { scene, folder: _folder, authority, file, secret } = Own::of(&target).await?;
         let look = |authority: Option<&str>| -> Result<Output> {
             let mut command = Command::new(binary("rotation-local"));
             command.args(["preflight", "--function"]).arg(binary("rotation-postgres"));
@@ -167,7 +168,6 @@ async fn preflight_says_beforehand_what_would_go_wrong() {
             command.envs(authority.map(|authority| ("TLS_CA_FILE", authority)));
             Ok(command.output()?)
         };
-        std::fs::write(&file, secret.to_string())?;
         let good = look(Some(&authority))?;
         assert!(good.status.success() && text(&good).contains("a rotation can begin"), "{}", text(&good));
         let bad = look(None)?;

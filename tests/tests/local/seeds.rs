@@ -1,22 +1,23 @@
 //! The AWS CLI, typing what AWS's own pages say.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use rotation_tests::local::{REGION, Serve};
+use rotation_tests::local::{Serve, aws};
+use rotation_tests::tool;
 use serde_json::Value;
 
 const COMMANDS: &str = include_str!("seed_commands.txt");
 
 /// Types a command into a shell that finds the CLI and the local service.
 fn type_in(serve: &Serve, command: &str) -> Result<String> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin").canonicalize()?;
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+    let path =
+        format!("{}:{}", tool("").canonicalize()?.display(), std::env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).env("PATH", path).env("AWS_DEFAULT_REGION", REGION);
-    shell.env("AWS_ENDPOINT_URL", serve.endpoint()).env("AWS_ACCESS_KEY_ID", &serve.key);
-    shell.env("AWS_SECRET_ACCESS_KEY", "local").env("AWS_PAGER", "").env("AWS_EC2_METADATA_DISABLED", "true");
+    shell.args(["-c", command]).env("PATH", path);
+    for (name, value) in aws(&serve.endpoint(), &serve.key).get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
     let output = shell.output()?;
     ensure!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use rotation_tests::binary;
-use rotation_tests::local::{REGION, Serve, client, http, until};
+use rotation_tests::local::{REGION, Serve, client, http, script, until};
 use rotation_tests::postgres::{Scene, Target, on_each};
 use serde_json::Value;
 
@@ -146,21 +146,14 @@ async fn a_function_that_is_not_there_changes_nothing() {
     assert_eq!(described.version_ids_to_stages.unwrap().len(), 1);
 }
 
-/// A function in the shell: it tells what it is told, and no more comes of it.
-fn script(folder: &std::path::Path, lines: &str) -> Result<String> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = folder.join("function");
-    std::fs::write(&path, format!("#!/bin/sh\n{lines}\n"))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(format!("app-rotation={}", path.display()))
-}
-
 /// What this process was told of AWS, and the passphrase, are not the function's business; bytes of any kind may come of it.
 #[tokio::test]
 async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let function = script(folder.path(), "printf '\\377 no UTF-8\\n'; env; echo the end; exit 1").unwrap();
+    let function =
+        script(folder.path(), "app-rotation", "printf '\\377 no UTF-8\\n'; env; echo the end; exit 1")
+            .unwrap();
     let arguments =
         ["--verbose", "--attempts", "1", "--function", &function, "--state", state.to_str().unwrap()];
     let environment = [
@@ -191,7 +184,7 @@ async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
 #[tokio::test]
 async fn a_cancelled_rotation_goes_no_further() {
     let folder = tempfile::tempdir().unwrap();
-    let function = script(folder.path(), "sleep 1; exit 1").unwrap();
+    let function = script(folder.path(), "app-rotation", "sleep 1; exit 1").unwrap();
     let serve = Serve::start(&["--attempts", "5", "--pause", "0.01", "--function", &function]).await.unwrap();
     let sdk = serve.client();
     sdk.create_secret().name("app").secret_string("x").send().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rotation_tests::local::{Serve, until};
+use rotation_tests::local::{Serve, script, until};
 
 const PASSPHRASE: (&str, &str) = ("ROTATION_LOCAL_PASSPHRASE", "a passphrase of the tests");
 
@@ -80,12 +80,9 @@ async fn nobody_else_can_read_it_and_two_cannot_have_it() {
 /// A rotation that was under way goes on, and the copy of a test that was does not stay.
 #[tokio::test]
 async fn what_was_under_way_is_taken_up_again() {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    let (file, function) = (folder.path().join("state"), folder.path().join("function"));
-    std::fs::write(&function, "#!/bin/sh\nsleep 60\n").unwrap();
-    std::fs::set_permissions(&function, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let function = format!("slow={}", function.display());
+    let file = folder.path().join("state");
+    let function = script(folder.path(), "slow", "sleep 60").unwrap();
     let arguments = ["--state", file.to_str().unwrap(), "--function", &function];
     let arn = "arn:aws:lambda:eu-west-3:123456789012:function:slow";
     let serve = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();

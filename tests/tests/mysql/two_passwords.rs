@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Result, ensure};
 use rotation_local::Function;
 use rotation_tests::mysql::{MySql, Scene, Target, account, on_each, sql};
-use rotation_tests::relay::Cutter;
 use rotation_tests::scene::SECRET_ARN;
 use serde_json::{Value, json};
 
@@ -94,9 +93,8 @@ async fn wherever_the_connection_breaks_the_old_password_works() {
         for after in [false, true] {
             for point in 0.. {
                 let scene = scene(&target).await?;
-                let cutter = Cutter::start(target.address.host.clone(), target.address.port).await?;
                 let old = scene.value("AWSCURRENT")?;
-                scene.change(&json!({"port": cutter.address.port(), "host": "localhost"}))?;
+                let cutter = scene.behind_a_relay().await?;
                 let function = function(&scene);
                 let token = scene.stage(None)?;
                 cutter.cut(point, after);

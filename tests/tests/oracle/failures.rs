@@ -263,7 +263,7 @@ async fn another_client_agrees_with_the_peer() {
         }
         let peer = Peer::start(None, &[]).await?;
         let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let done = std::process::Command::new(project.join("target/tools/bin/python"))
+        let done = std::process::Command::new(rotation_tests::tool("python"))
             .arg("-B")
             .arg(project.join("tests/peers/oracle_client.py"))
             .args([format!("localhost:{}/{SERVICE}", peer.target.port), peer.target.password.clone()])
