@@ -7,7 +7,7 @@ use rotation::Password;
 use crate::engine_error::EngineError;
 use crate::login_error::LoginError;
 use crate::schema::EngineSpec;
-use crate::strategy::UserPair;
+use crate::strategy::{MastersTask, UserPair};
 use crate::tls::Authorities;
 
 /// How *one kind of* server logs in, changes a password and copies a user.
@@ -48,13 +48,28 @@ pub trait Engine: Send + Sync + 'static {
         copy: &UserCopy<'_>,
     ) -> impl Future<Output = Result<Copied, EngineError>> + Send;
 
-    /// What the master lacks for [`Engine::copy_user`], as far as it can be read without changing anything: each an
+    /// What [`Engine::copy_user`] would change now, on the alternate user's turn, without changing it: one phrase each,
+    /// and none when the alternate user may do what the base user may.
+    fn differences(
+        &self,
+        master: &mut Self::Session,
+        copy: &UserCopy<'_>,
+    ) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
+
+    /// Gives a user another password and changes nothing else of it.
+    fn set_password(
+        &self,
+        master: &mut Self::Session,
+        reset: &PasswordReset<'_>,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// What the master lacks for its task, as far as it can be read without changing anything: each an
     /// [`EngineError::PrivilegeMissing`] with the statement that gives it.
     fn missing(
         &self,
         master: &mut Self::Session,
         name: &str,
-        pair: &UserPair,
+        task: MastersTask<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send;
 
     /// Ends a session.
@@ -139,6 +154,25 @@ impl UserCopy<'_> {
     /// Whether the alternate user gets the new password (and is made when missing).
     pub fn is_alternates_turn(&self) -> bool {
         self.turn == self.alternate
+    }
+}
+
+/// A password that a master gives to a user.
+#[derive(Debug)]
+pub struct PasswordReset<'a> {
+    /// The master's name, for the statements that an error recommends.
+    pub master: &'a str,
+    /// Whose.
+    pub user: &'a str,
+    /// To what.
+    pub password: &'a Password,
+}
+
+impl<'a> PasswordReset<'a> {
+    /// As the turn of a base user that has no alternate one.
+    pub fn alone(&self) -> UserCopy<'a> {
+        let Self { master, user, password } = *self;
+        UserCopy { master, base: user, alternate: "", turn: user, password, is_known_pair: true }
     }
 }
 

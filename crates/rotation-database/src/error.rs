@@ -70,8 +70,11 @@ pub enum Error {
         /// Every fault.
         faults: Vec<String>,
     },
-    /// A secret for alternating users does not say where its master secret is.
-    #[error("the secret has no \"masterarn\", which alternating users need{}", also(others))]
+    /// A secret whose strategy needs a master does not say where its master secret is.
+    #[error(
+        "the secret has no \"masterarn\", and the strategy needs the master that it names{}",
+        also(others)
+    )]
     MasterArnMissing {
         /// The other faults of the secret.
         others: Vec<String>,
@@ -113,6 +116,18 @@ pub enum Error {
         current: String,
         /// The server of `AWSPENDING`.
         pending: String,
+    },
+    /// The alternate user may not do what the base user may, or more.
+    #[error("{place}: {alternate} would have to be changed to do just what {base} may: {}", differences.join("; "))]
+    UsersDiffer {
+        /// The server.
+        place: Place,
+        /// The base user.
+        base: String,
+        /// The alternate user.
+        alternate: String,
+        /// What would be changed, one phrase each.
+        differences: Vec<String>,
     },
     /// The alternate user's name is too long.
     #[error("the second user would be {name}: {length}")]
@@ -193,6 +208,7 @@ impl Cause for Error {
             Self::MasterHostMismatch { .. } => "MasterHostMismatch",
             Self::UserMismatch { .. } => "UserMismatch",
             Self::HostMismatch { .. } => "HostMismatch",
+            Self::UsersDiffer { .. } => "UsersDiffer",
             Self::UserNameTooLong { .. } => "UserNameTooLong",
             Self::PasswordUnusable { .. } => "PasswordUnusable",
             Self::ValueUnusable { .. } => "SecretTooLarge",
@@ -225,6 +241,10 @@ impl Cause for Error {
                 secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id VERSION) and \
                 start another (aws secretsmanager rotate-secret)."
                 .into(),
+            Self::UsersDiffer { alternate, .. } => format!(
+                "Nothing, if somebody has just changed one of the two: the rotation is repeated, and setSecret brings {alternate} \
+                 in step. Otherwise see who takes it back, and let an administrator of the database run what is said."
+            ),
             Self::UserNameTooLong { can_be_raised: true, .. } => "Use a shorter user name, or raise USERNAME_CHARACTER_LIMIT on the \
                 function if the server takes longer ones."
                 .into(),

@@ -24,7 +24,7 @@ mod tls;
 mod wire;
 
 pub use document::Ssl;
-pub use engine::{Changed, Copied, Engine, Login, PasswordChange, TlsUse, UserCopy};
+pub use engine::{Changed, Copied, Engine, Login, PasswordChange, PasswordReset, TlsUse, UserCopy};
 pub use engine_error::{EngineError, administrator};
 pub use error::{Error, Place, Tried, Whose};
 pub use login_error::LoginError;
@@ -33,7 +33,7 @@ pub use rotator::DatabaseRotator;
 pub use schema::{DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POSTGRES, SCHEMAS, SQLSERVER};
 pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
-pub use strategy::UserPair;
+pub use strategy::{MastersTask, UserPair};
 pub use tls::{Authorities, TlsMode};
 pub use wire::{Verdict, Watch, Wire, dial};
 

@@ -3,14 +3,14 @@
 use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 
 use crate::connect;
-use crate::engine::Engine;
+use crate::engine::{Engine, UserCopy};
 use crate::error::Whose;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::settings::StrategyKind;
-use crate::strategy::UserPair;
-use crate::strategy::alternating::masters_login;
+use crate::strategy::master_session::MasterLogin;
+use crate::strategy::{MastersTask, UserPair};
 
 /// Looks at what `setSecret` and `testSecret` will need.
 pub(crate) async fn look<E: Engine>(
@@ -41,7 +41,14 @@ pub(crate) async fn look<E: Engine>(
             format!("{} may change its own password", current.username),
             "not tried, for it would change it; servers allow it unless somebody has forbidden it",
         ),
-        StrategyKind::MasterUser => look_at_master(rotator, cx, &current, checks).await,
+        StrategyKind::SingleUserByMaster => {
+            let task = MastersTask::SetPassword(&current.username);
+            look_at_master(rotator, cx, &current, task, checks).await;
+        }
+        StrategyKind::MasterUser => {
+            let pair = UserPair::of(&current.username, E::SPEC);
+            look_at_master(rotator, cx, &current, MastersTask::Alternate(&pair), checks).await;
+        }
     }
 }
 
@@ -49,6 +56,7 @@ async fn look_at_master<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
+    task: MastersTask<'_>,
     checks: &mut Checks,
 ) {
     let arn = current.master_arn.clone().unwrap_or_default();
@@ -56,24 +64,37 @@ async fn look_at_master<E: Engine>(
     let check = format!("the master secret {arn} can be read, is complete, and is for the same server");
     let Some(master) = checks.of(check, master) else { return };
     let credential = &master.secret;
-    let (login, policy) = masters_login(rotator, &master, current, current);
-    cx.doing(format!("logging in to {} as master {}", master.place, credential.username));
-    let session = connect::log_in(&rotator.engine, cx, &login, policy).await;
-    let failed = |cause| connect::failed(&login, Whose::Master(arn.clone()), cause).into();
+    let session = MasterLogin::of(rotator, &master, current, current).open(cx).await;
     let check = format!("master {} logs in to {}", credential.username, master.place);
-    let Some(mut session) = checks.of(check, session.map_err(failed)) else { return };
-    let pair = UserPair::of(&current.username, E::SPEC);
-    let missing = rotator.engine.missing(&mut session, &credential.username, &pair).await;
+    let Some(mut session) = checks.of(check, session) else { return };
+    let missing = rotator.engine.missing(&mut session, &credential.username, task).await;
+    let differences = match task {
+        MastersTask::Alternate(UserPair { base, alternate }) => {
+            let master = &credential.username;
+            let password = &current.password;
+            let copy = UserCopy { master, base, alternate, turn: alternate, password, is_known_pair: true };
+            Some((base, alternate, rotator.engine.differences(&mut session, &copy).await))
+        }
+        MastersTask::SetPassword(_) => None,
+    };
     rotator.engine.log_out(session).await;
     let statement = |cause| rotator.statement(current, &credential.username, cause).into();
-    let check = format!("master {} may administer {} and {}", credential.username, pair.base, pair.alternate);
+    let check = format!("master {} may administer {}", credential.username, task.users().join(" and "));
     match missing {
         Ok(missing) if missing.is_empty() => checks.good(check),
         Ok(missing) => missing.into_iter().for_each(|cause| checks.bad(&check, &statement(cause))),
         Err(cause) => checks.bad(check, &statement(cause)),
     }
+    let Some((base, alternate, Ok(differences))) = differences else { return };
+    if differences.is_empty() {
+        checks.good(format!("{alternate} may do just what {base} may: nothing has to be passed on"));
+        return;
+    }
     checks.open(
-        format!("master {} may pass on all that {} may do", credential.username, pair.base),
-        "not tried, for it would change something: setSecret names what is missing, all of it at once",
+        format!("master {} may pass on what {base} may do to {alternate}", credential.username),
+        format!(
+            "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
+            differences.join("; ")
+        ),
     );
 }

@@ -16,7 +16,7 @@ use crate::login_error::LoginError;
 use crate::preflight;
 use crate::secret::{DatabaseSecret, Demands};
 use crate::settings::{Settings, StrategyKind};
-use crate::strategy::{UserPair, alternating, single_user};
+use crate::strategy::{UserPair, alternating, single_user, single_user_by_master};
 use crate::tls::Policy;
 
 /// Pauses before testing again: a proxy or a replica may not know the new password at once. Few, because each
@@ -42,7 +42,7 @@ impl<E: Engine> DatabaseRotator<E> {
     pub(crate) fn parse(&self, value: &SecretValue, label: &'static str) -> Result<DatabaseSecret, Error> {
         let demands = match self.settings.strategy {
             StrategyKind::SingleUser => Demands::Place,
-            StrategyKind::MasterUser => Demands::PlaceAndMaster,
+            StrategyKind::SingleUserByMaster | StrategyKind::MasterUser => Demands::PlaceAndMaster,
         };
         DatabaseSecret::parse(value, E::SPEC, demands).map_err(|mut faults| {
             let of_master = faults.iter().position(|fault| fault.starts_with("\"masterarn\""));
@@ -61,13 +61,25 @@ impl<E: Engine> DatabaseRotator<E> {
     pub(crate) fn parse_both(&self, versions: &Versions) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
         let current = self.parse(&versions.current, CURRENT)?;
         let pending = self.parse(&versions.pending, PENDING)?;
-        if !current.same_server(&pending) {
+        if !current.same_server(&pending) || current.database != pending.database {
             return Err(Error::HostMismatch {
-                current: current.place().to_string(),
-                pending: pending.place().to_string(),
+                current: current.whole_place(),
+                pending: pending.whole_place(),
             });
         }
         Ok((current, pending))
+    }
+
+    /// Where users do not alternate, both versions are of one.
+    pub(crate) fn one_user(&self, current: &DatabaseSecret, pending: &DatabaseSecret) -> Result<(), Error> {
+        if current.username == pending.username {
+            return Ok(());
+        }
+        Err(Error::UserMismatch {
+            expected: current.username.clone(),
+            current: current.username.clone(),
+            pending: pending.username.clone(),
+        })
     }
 
     pub(crate) fn login<'a>(&'a self, secret: &'a DatabaseSecret) -> Login<'a> {
@@ -96,7 +108,7 @@ impl<E: Engine> DatabaseRotator<E> {
 
     /// The user of the new version.
     fn new_user(&self, current: &DatabaseSecret) -> Result<String, Error> {
-        if self.settings.strategy == StrategyKind::SingleUser {
+        if self.settings.strategy != StrategyKind::MasterUser {
             return Ok(current.username.clone());
         }
         let pair = UserPair::of(&current.username, E::SPEC);
@@ -158,6 +170,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     async fn set(&self, cx: &Context<'_>, versions: &Versions) -> Result<Done> {
         match self.settings.strategy {
             StrategyKind::SingleUser => single_user::set(self, cx, versions).await,
+            StrategyKind::SingleUserByMaster => single_user_by_master::set(self, cx, versions).await,
             StrategyKind::MasterUser => alternating::set(self, cx, versions).await,
         }
     }
@@ -173,7 +186,12 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         let probe = self.engine.probe(&mut session, pair.as_ref()).await;
         self.engine.log_out(session).await;
         probe.map_err(|cause| self.statement(&pending, &pending.username, cause))?;
-        Ok(Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username)))
+        let mut done =
+            Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username));
+        if let Some(pair) = pair {
+            done.notes.extend(alternating::compare(self, cx, &pair, &pending).await?);
+        }
+        Ok(done)
     }
 
     async fn preflight(
@@ -229,7 +247,9 @@ impl<E: Engine> DatabaseRotator<E> {
     /// applications need the one that the server has; of two users, the other one may still be open.
     fn keeps_from_promotion(&self, cause: &LoginError) -> bool {
         match self.settings.strategy {
-            StrategyKind::SingleUser => matches!(cause, LoginError::Refused { .. }),
+            StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => {
+                matches!(cause, LoginError::Refused { .. })
+            }
             StrategyKind::MasterUser => {
                 matches!(cause, LoginError::Refused { .. }) || cause.is_of_the_account()
             }

@@ -131,6 +131,14 @@ impl DatabaseSecret {
         Place { host: self.host.clone(), port: self.port }
     }
 
+    /// The server and the database, for people.
+    pub(crate) fn whole_place(&self) -> String {
+        match &self.database {
+            Some(database) => format!("{}/{database}", self.place()),
+            None => self.place().to_string(),
+        }
+    }
+
     /// Whether another version means the same server.
     pub(crate) fn same_server(&self, other: &Self) -> bool {
         host::same(&self.host, &other.host) && self.port == other.port

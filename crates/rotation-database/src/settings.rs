@@ -11,6 +11,8 @@ use crate::tls::{Authorities, TlsMode};
 pub enum StrategyKind {
     /// The user changes its own password.
     SingleUser,
+    /// A master user changes the user's password.
+    SingleUserByMaster,
     /// A master user keeps two users, of which one is current.
     MasterUser,
 }
@@ -20,6 +22,7 @@ impl StrategyKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::SingleUser => "single-user",
+            Self::SingleUserByMaster => "single-user-by-master",
             Self::MasterUser => "master-user",
         }
     }
@@ -48,10 +51,9 @@ impl Settings {
     /// # Errors
     /// [`rotation::Error::Setting`] naming the variable that cannot be used.
     pub fn read(source: Source<'_>, spec: &EngineSpec) -> Result<Self> {
-        let strategies = [
-            (StrategyKind::SingleUser.name(), StrategyKind::SingleUser),
-            (StrategyKind::MasterUser.name(), StrategyKind::MasterUser),
-        ];
+        let strategies =
+            [StrategyKind::SingleUser, StrategyKind::SingleUserByMaster, StrategyKind::MasterUser]
+                .map(|kind| (kind.name(), kind));
         let modes = [("require", TlsMode::Require), ("prefer", TlsMode::Prefer)];
         let user_name_limit = match source("USERNAME_CHARACTER_LIMIT") {
             Some(_) => Some(number(source, "USERNAME_CHARACTER_LIMIT", 0, 1..=1024)?),
@@ -83,6 +85,7 @@ fn keep_previous_password(source: Source<'_>, spec: &EngineSpec, strategy: Strat
     }
     match strategy {
         StrategyKind::SingleUser => Ok(true),
+        StrategyKind::SingleUserByMaster => refuse("it is for single-user alone".into()),
         StrategyKind::MasterUser => refuse(
             "it is for single-user alone: with alternating users the previous user keeps its password anyway"
                 .into(),

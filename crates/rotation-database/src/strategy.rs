@@ -1,9 +1,35 @@
 //! Which credential is used for what, and when to refuse.
 
 pub(crate) mod alternating;
+pub(crate) mod master_session;
 pub(crate) mod single_user;
+pub(crate) mod single_user_by_master;
 
 use crate::schema::EngineSpec;
+
+/// What a master is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MastersTask<'a> {
+    /// To keep the second of two users in step with the first, and to set the passwords of both.
+    Alternate(&'a UserPair),
+    /// To set the password of this user.
+    SetPassword(&'a str),
+}
+
+impl<'a> MastersTask<'a> {
+    /// The users that it administers.
+    pub fn users(self) -> Vec<&'a str> {
+        match self {
+            Self::Alternate(pair) => vec![&pair.base, &pair.alternate],
+            Self::SetPassword(user) => vec![user],
+        }
+    }
+
+    /// Whether it makes users, and reads what they may do.
+    pub fn copies(self) -> bool {
+        matches!(self, Self::Alternate(_))
+    }
+}
 
 /// The two users that alternate.
 #[derive(Debug, Clone, PartialEq, Eq)]

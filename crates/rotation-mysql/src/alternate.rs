@@ -3,23 +3,40 @@
 //! These servers have no transaction around users. A new account is locked until all is in place, and the password
 //! comes last, so that a rotation that dies half-way leaves an account that cannot log in.
 
-use rotation_database::{Copied, EngineError, UserCopy, administrator};
+use rotation_database::{Copied, EngineError, PasswordReset, UserCopy, administrator};
 
 use crate::account::Account;
 use crate::failure::number::USED_BEFORE;
 use crate::failure::{failure, number_of};
+use crate::grants::Grants;
 use crate::native_hash::native_hash;
 use crate::pairs::{AccountNow, Base, Pair};
 use crate::quote::Literals;
 use crate::session::Session;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-    // So that the server shows names in backticks and reads literals in one way, whatever its own mode.
-    session.run("set the session's mode", &session.set_session("sql_mode = '', ")).await?;
-    let literals = Literals::BackslashEscapes;
-    let mut step = Step { session, copy, literals, copied: Copied::default() };
+    let mut step = Step::begin(session, copy).await?;
     step.run().await?;
     Ok(step.copied)
+}
+
+/// What [`bring_in_step`] would change.
+pub(crate) async fn differences(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Vec<String>, EngineError> {
+    Step::begin(session, copy).await?.differences().await
+}
+
+/// Sets the password of every account of a user and nothing else.
+pub(crate) async fn set_password(
+    session: &mut Session,
+    reset: &PasswordReset<'_>,
+) -> Result<(), EngineError> {
+    let copy = reset.alone();
+    let mut step = Step::begin(session, &copy).await?;
+    let bases = step.bases().await?;
+    step.set_passwords(&bases).await
 }
 
 pub(crate) struct Step<'a> {
@@ -29,24 +46,28 @@ pub(crate) struct Step<'a> {
     copied: Copied,
 }
 
+impl<'a> Step<'a> {
+    async fn begin(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
+        // So that the server shows names in backticks and reads literals in one way, whatever its own mode.
+        session.run("set the session's mode", &session.set_session("sql_mode = '', ")).await?;
+        if !session.is_mariadb() {
+            // Hashes hold any byte; as hexadecimal digits they can be read. Servers before 8.0.17 do not know it.
+            let _ =
+                session.run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON").await;
+        }
+        Ok(Self { session, copy, literals: Literals::BackslashEscapes, copied: Copied::default() })
+    }
+}
+
 impl Step<'_> {
     async fn run(&mut self) -> Result<(), EngineError> {
-        if !self.session.is_mariadb() {
-            // Hashes hold any byte; as hexadecimal digits they can be read. Servers before 8.0.17 do not know it.
-            let _ = self
-                .session
-                .run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON")
-                .await;
-        }
         if !self.copy.is_alternates_turn() && !self.copy.is_known_pair {
             return Err(self.base_perhaps_unrelated());
         }
         let bases = self.bases().await?;
         let alternates = self.accounts(self.copy.alternate).await?;
         let pairs = self.pairs(&bases, &alternates).await?;
-        let has_counterpart =
-            |alternate: &&Account| bases.iter().any(|base| base.account.host == alternate.host);
-        let left_over: Vec<_> = alternates.iter().filter(|alternate| !has_counterpart(alternate)).collect();
+        let left_over = left_over(&bases, &alternates);
         if !self.copy.is_known_pair {
             self.belong_together(&pairs, &left_over).await?;
         }
@@ -111,21 +132,60 @@ impl Step<'_> {
         self.default_roles(pair, &has).await
     }
 
+    async fn differences(&mut self) -> Result<Vec<String>, EngineError> {
+        let bases = self.bases().await?;
+        let alternates = self.accounts(self.copy.alternate).await?;
+        let mut differences = Vec::new();
+        for Pair { base, wanted, account, has } in &self.pairs(&bases, &alternates).await? {
+            let Some(has) = has else {
+                differences.push(format!("{account} is missing"));
+                continue;
+            };
+            let clauses = has.shown.clauses_to_become(&base.shown);
+            if !clauses.is_empty() {
+                differences.push(format!("attributes of {account}: {clauses}"));
+            }
+            if has.shown.locked != base.shown.locked {
+                let is = if has.shown.locked { "locked" } else { "not locked" };
+                differences.push(format!("{account} is {is}, and {} is otherwise", base.account));
+            }
+            let changes = has.granted.changes_to_become(wanted);
+            differences.extend(changes.iter().map(|change| change.statement(&account.to_string())));
+            if self.other_default_roles(base, wanted, has).is_some() {
+                differences.push(format!("default roles of {account}"));
+            }
+        }
+        for account in left_over(&bases, &alternates) {
+            if !self.show(account).await?.locked {
+                differences.push(format!("{account} is open, and {} has no account there", self.copy.base));
+            }
+        }
+        Ok(differences)
+    }
+
+    /// The default roles to be set, where they are others.
+    fn other_default_roles<'w>(
+        &self,
+        base: &'w Base,
+        wanted: &'w Grants,
+        has: &AccountNow,
+    ) -> Option<&'w str> {
+        let (wanted, has) = if self.session.is_mariadb() {
+            (wanted.default_role.as_deref(), has.granted.default_role.as_deref())
+        } else {
+            (Some(base.shown.default_roles.as_str()), Some(has.shown.default_roles.as_str()))
+        };
+        (wanted != has).then(|| wanted.filter(|roles| !roles.is_empty()).unwrap_or("NONE"))
+    }
+
     async fn default_roles(&mut self, pair: &Pair<'_>, has: &AccountNow) -> Result<(), EngineError> {
         let account = &pair.account;
         let name = account.quoted(self.literals);
+        let Some(roles) = self.other_default_roles(pair.base, &pair.wanted, has) else { return Ok(()) };
         let statement = if self.session.is_mariadb() {
-            let wanted = &pair.wanted.default_role;
-            if *wanted == has.granted.default_role {
-                return Ok(());
-            }
-            format!("SET DEFAULT ROLE {} FOR {name}", wanted.as_deref().unwrap_or("NONE"))
+            format!("SET DEFAULT ROLE {roles} FOR {name}")
         } else {
-            let wanted = &pair.base.shown.default_roles;
-            if *wanted == has.shown.default_roles {
-                return Ok(());
-            }
-            format!("ALTER USER {name} DEFAULT ROLE {}", if wanted.is_empty() { "NONE" } else { wanted })
+            format!("ALTER USER {name} DEFAULT ROLE {roles}")
         };
         let remedy = self.administrator("GRANT UPDATE ON mysql.* TO", "");
         self.session.run_or(&format!("set the default roles of {account}"), &statement, &remedy).await?;
@@ -222,4 +282,10 @@ impl Step<'_> {
     pub(crate) fn administrator(&self, grant: &str, with: &str) -> String {
         administrator(&format!("{grant} {}@'HOST'{with}", self.literals.quote(self.copy.master)))
     }
+}
+
+/// The accounts of the alternate user that the base user has no counterpart of.
+fn left_over<'a>(bases: &[Base], alternates: &'a [Account]) -> Vec<&'a Account> {
+    let has_counterpart = |alternate: &&Account| bases.iter().any(|base| base.account.host == alternate.host);
+    alternates.iter().filter(|alternate| !has_counterpart(alternate)).collect()
 }

@@ -6,6 +6,8 @@ mod create_user;
 mod failure;
 mod flavor;
 mod grants;
+#[doc(hidden)]
+pub mod inspect;
 mod login;
 mod native_hash;
 mod own_password;
@@ -19,7 +21,8 @@ mod watch;
 use std::marker::PhantomData;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, PasswordChange, UserCopy, UserPair,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
+    PasswordReset, UserCopy, UserPair,
 };
 
 pub use account::Account;
@@ -62,13 +65,25 @@ impl<F: Flavor> Engine for Adapter<F> {
         alternate::bring_in_step(master, copy).await
     }
 
+    async fn differences(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Vec<String>, EngineError> {
+        alternate::differences(master, copy).await
+    }
+
+    async fn set_password(&self, master: &mut Session, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
+        alternate::set_password(master, reset).await
+    }
+
     async fn missing(
         &self,
         master: &mut Session,
         name: &str,
-        pair: &UserPair,
+        task: MastersTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(master, name, pair).await
+        preflight::missing(master, name, task).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -1,6 +1,6 @@
 //! What a master lacks, read without changing anything.
 
-use rotation_database::{EngineError, UserPair, administrator};
+use rotation_database::{EngineError, MastersTask, administrator};
 
 use crate::quote::Literals;
 use crate::session::{Session, text};
@@ -9,7 +9,7 @@ use crate::session::{Session, text};
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
-    _pair: &UserPair,
+    _task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     const DOING: &str = "ask what the master may do";
     let lacks = |grant: &str| {

@@ -3,7 +3,7 @@
 //! A new one is made locked, and unlocked last of all: a rotation that dies half-way leaves a user that nobody can log in
 //! as. It has the rotation's own password from the start, which is made to the profile's rules.
 
-use rotation_database::{Copied, EngineError, TlsUse, UserCopy, administrator};
+use rotation_database::{Copied, EngineError, Password, PasswordReset, TlsUse, UserCopy, administrator};
 
 use crate::failure::{USED_BEFORE, number_of, statement};
 use crate::grants::Change;
@@ -12,13 +12,33 @@ use crate::session::Session;
 use crate::user::{UserNow, is_locked, is_locked_on_purpose, unexpected};
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-    let name = |written: &str| {
-        Name::written(written).ok_or_else(|| EngineError::NoSuchUser { user: written.to_owned() })
-    };
-    let (base, alternate, master) = (name(copy.base)?, name(copy.alternate)?, name(copy.master)?);
-    let mut step = Step { session, copy, base, alternate, master, copied: Copied::default() };
+    let mut step = Step::of(session, copy)?;
     step.run().await?;
     Ok(step.copied)
+}
+
+/// What [`bring_in_step`] would change.
+pub(crate) async fn differences(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Vec<String>, EngineError> {
+    let mut step = Step::of(session, copy)?;
+    step.only_looks = true;
+    step.run().await?;
+    Ok(step.copied.changes)
+}
+
+/// Sets a user's password and nothing else.
+pub(crate) async fn set_password(
+    session: &mut Session,
+    reset: &PasswordReset<'_>,
+) -> Result<(), EngineError> {
+    must_be_encrypted(session)?;
+    give_password(session, reset.master, reset.user, reset.password, "").await
+}
+
+fn name(written: &str) -> Result<Name, EngineError> {
+    Name::written(written).ok_or_else(|| EngineError::NoSuchUser { user: written.to_owned() })
 }
 
 pub(crate) struct Step<'a> {
@@ -27,12 +47,21 @@ pub(crate) struct Step<'a> {
     base: Name,
     alternate: Name,
     pub(crate) master: Name,
+    /// Whether changes are told and not made.
+    only_looks: bool,
     copied: Copied,
+}
+
+impl<'a> Step<'a> {
+    fn of(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
+        let (base, alternate, master) = (name(copy.base)?, name(copy.alternate)?, name(copy.master)?);
+        Ok(Self { session, copy, base, alternate, master, only_looks: false, copied: Copied::default() })
+    }
 }
 
 impl Step<'_> {
     async fn run(&mut self) -> Result<(), EngineError> {
-        self.must_be_encrypted()?;
+        must_be_encrypted(self.session)?;
         if let Some(warning) = self.session.warning() {
             let note =
                 format!("The password of {}, the master, is about to expire ({warning}).", self.master);
@@ -51,28 +80,21 @@ impl Step<'_> {
                 self.attributes_in_step(&base, &alternate).await?;
                 Some(alternate)
             }
+            None if self.only_looks => {
+                self.copied.changes.push(format!("{} is missing", self.alternate));
+                None
+            }
             None if self.copy.is_alternates_turn() => Some(self.make(&base).await?),
             None => None,
         };
         if let Some(alternate) = &alternate {
             self.quotas_in_step(&base, alternate).await?;
             self.grants_in_step(&base, alternate).await?;
+            if self.only_looks && is_locked(&alternate.status) && !is_locked(&base.status) {
+                self.copied.changes.push(format!("{} is locked ({})", self.alternate, alternate.status));
+            }
         }
-        self.set_password(&base).await
-    }
-
-    /// Here the password stands in the statement. Nobody on the way may read it unless the secret says so.
-    fn must_be_encrypted(&self) -> Result<(), EngineError> {
-        if self.session.tls() != TlsUse::NotOffered {
-            return Ok(());
-        }
-        Err(EngineError::NeedsDecision {
-            what: "the server has no TLS, and a master sets another user's password readably".into(),
-            remedy: "Let the server listen on TCPS (RDS: the SSL option) and name that port in the secret. If the network is \
-                trusted with the password: \"ssl\": false in the secret. Or rotate as a single user, whose password travels \
-                encrypted either way."
-                .into(),
-        })
+        if self.only_looks { Ok(()) } else { self.set_password(&base).await }
     }
 
     /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
@@ -144,7 +166,10 @@ impl Step<'_> {
         let name = self.alternate.clone();
         let changes = alternate.granted.grants.changes_to_become(&base.granted.grants, &name);
         let mut refusals = Vec::new();
-        for Change { statement, right } in &changes {
+        if self.only_looks {
+            self.copied.changes.extend(changes.iter().map(|change| change.statement.clone()));
+        }
+        for Change { statement, right } in changes.iter().filter(|_| !self.only_looks) {
             let needed = right.needed(&self.master);
             match self.session.run_or(&format!("run {statement}"), statement, &needed).await {
                 Ok(()) => self.copied.changes.push(statement.clone()),
@@ -168,7 +193,7 @@ impl Step<'_> {
         }
         self.report(base);
         let mut default_roles = alternate.granted.default_roles.clone();
-        if !changes.is_empty() {
+        if !changes.is_empty() && !self.only_looks {
             let now = self.granted(&name).await?;
             let rest = now.grants.changes_to_become(&base.granted.grants, &name);
             if !rest.is_empty() {
@@ -214,7 +239,6 @@ impl Step<'_> {
 
     /// The password of the user whose turn it is, last of all; this also unlocks the alternate one.
     async fn set_password(&mut self, base: &UserNow) -> Result<(), EngineError> {
-        const UNLOCK: &str = " ACCOUNT UNLOCK";
         let is_alternates_turn = self.copy.is_alternates_turn();
         let name = if is_alternates_turn { self.alternate.clone() } else { self.base.clone() };
         if is_alternates_turn && is_locked(&base.status) {
@@ -226,30 +250,58 @@ impl Step<'_> {
                 )),
             });
         }
-        let unlock = if is_alternates_turn { UNLOCK } else { "" };
-        let sql = format!("ALTER USER {name} IDENTIFIED BY \"{}\"{unlock}", self.copy.password.expose());
-        let doing = format!("set the password of {name}");
-        let remedy = self.alter_user();
-        match self.session.try_run(&sql).await {
-            // An earlier attempt has set it, for nobody else knows it; testSecret proves it.
-            Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => {
-                if is_alternates_turn {
-                    self.session.run_or(&doing, &format!("ALTER USER {name}{UNLOCK}"), &remedy).await?;
-                }
-                Ok(())
-            }
-            done => done.map_err(|trouble| statement(&trouble, &doing, &remedy)),
-        }
+        let unlock = if is_alternates_turn { " ACCOUNT UNLOCK" } else { "" };
+        let (master, turn, password) = (self.copy.master, self.copy.turn, self.copy.password);
+        give_password(self.session, master, turn, password, unlock).await
     }
 
     async fn alter(&mut self, statement: &str) -> Result<(), EngineError> {
-        let remedy = self.alter_user();
-        self.session.run_or(&format!("run {statement}"), statement, &remedy).await?;
+        if !self.only_looks {
+            let remedy = alter_user(&self.master);
+            self.session.run_or(&format!("run {statement}"), statement, &remedy).await?;
+        }
         self.copied.changes.push(statement.to_owned());
         Ok(())
     }
+}
 
-    fn alter_user(&self) -> String {
-        administrator(&format!("GRANT ALTER USER TO {}", self.master))
+/// Sets a password, and `unlock`s with it.
+async fn give_password(
+    session: &mut Session,
+    master: &str,
+    user: &str,
+    password: &Password,
+    unlock: &str,
+) -> Result<(), EngineError> {
+    let (user, remedy) = (name(user)?, alter_user(&name(master)?));
+    let sql = format!("ALTER USER {user} IDENTIFIED BY \"{}\"{unlock}", password.expose());
+    let doing = format!("set the password of {user}");
+    match session.try_run(&sql).await {
+        // An earlier attempt has set it, for nobody else knows it; testSecret proves it.
+        Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => {
+            if unlock.is_empty() {
+                return Ok(());
+            }
+            session.run_or(&doing, &format!("ALTER USER {user}{unlock}"), &remedy).await
+        }
+        done => done.map_err(|trouble| statement(&trouble, &doing, &remedy)),
     }
+}
+
+fn alter_user(master: &Name) -> String {
+    administrator(&format!("GRANT ALTER USER TO {master}"))
+}
+
+/// Here the password stands in the statement. Nobody on the way may read it unless the secret says so.
+fn must_be_encrypted(session: &Session) -> Result<(), EngineError> {
+    if session.tls() != TlsUse::NotOffered {
+        return Ok(());
+    }
+    Err(EngineError::NeedsDecision {
+        what: "the server has no TLS, and a master sets another user's password readably".into(),
+        remedy: "Let the server listen on TCPS (RDS: the SSL option) and name that port in the secret. If the network is \
+            trusted with the password: \"ssl\": false in the secret. Or rotate as a single user, whose password travels \
+            encrypted either way."
+            .into(),
+    })
 }

@@ -15,8 +15,8 @@ mod user;
 mod wallet;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, ORACLE, PasswordChange, UserCopy,
-    UserPair,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, ORACLE, PasswordChange,
+    PasswordReset, UserCopy, UserPair,
 };
 
 pub use name::Name;
@@ -50,13 +50,25 @@ impl Engine for Oracle {
         alternate::bring_in_step(master, copy).await
     }
 
+    async fn differences(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Vec<String>, EngineError> {
+        alternate::differences(master, copy).await
+    }
+
+    async fn set_password(&self, master: &mut Session, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
+        alternate::set_password(master, reset).await
+    }
+
     async fn missing(
         &self,
         master: &mut Session,
         name: &str,
-        pair: &UserPair,
+        task: MastersTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(master, name, pair).await
+        preflight::missing(master, name, task).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -1,6 +1,6 @@
 //! What a master lacks, read without changing anything.
 
-use rotation_database::{EngineError, UserPair, administrator};
+use rotation_database::{EngineError, MastersTask, administrator};
 
 use crate::name::Name;
 use crate::session::Session;
@@ -9,7 +9,7 @@ use crate::session::Session;
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
-    _pair: &UserPair,
+    task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     const DOING: &str = "ask what the master may do";
     let name = Name::written(master).map_or_else(|| master.to_owned(), |name| name.to_string());
@@ -18,11 +18,15 @@ pub(crate) async fn missing(
         EngineError::lacks("administer users", master, grant, remedy)
     };
     let mut missing = Vec::new();
-    for privilege in ["CREATE USER", "ALTER USER"] {
+    let needed = ["ALTER USER", "CREATE USER"];
+    for privilege in &needed[..if task.copies() { 2 } else { 1 }] {
         let query = "SELECT privilege FROM session_privs WHERE privilege = :1";
         if session.rows(DOING, query, &[privilege]).await?.is_empty() {
             missing.push(lacks(privilege));
         }
+    }
+    if !task.copies() {
+        return Ok(missing);
     }
     match session.rows(DOING, "SELECT username FROM dba_users WHERE username = :1", &["SYS"]).await {
         Err(EngineError::PrivilegeMissing { .. }) => missing.push(lacks("SELECT_CATALOG_ROLE")),

@@ -1,11 +1,11 @@
 //! The attributes of a role, and what to change in one so that it is like another.
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, administrator};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::failure::failure;
-use crate::quote::literal;
+use crate::quote::{identifier, literal};
 
 /// The attributes of [CREATE ROLE](https://www.postgresql.org/docs/current/sql-createrole.html) that a copy shares.
 ///
@@ -17,7 +17,7 @@ pub(crate) struct Attributes {
     /// `VALID UNTIL`; `None` and `infinity` both mean for ever.
     valid_until: Option<String>,
     /// Whether `VALID UNTIL` has passed.
-    pub(crate) expired: bool,
+    expired: bool,
 }
 
 /// Keyword, and the column of `pg_roles`.
@@ -41,6 +41,17 @@ pub(crate) const QUERY: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rol
     FROM pg_catalog.pg_roles WHERE rolname::text IN ($1, $2)";
 
 impl Attributes {
+    /// A role whose time has passed logs in with no password, and the server calls that a wrong one.
+    pub(crate) fn must_be_valid(&self, role: &str) -> Result<(), EngineError> {
+        if !self.expired {
+            return Ok(());
+        }
+        Err(EngineError::AccountExpired {
+            said: format!("VALID UNTIL of role {role} has passed"),
+            remedy: administrator(&format!("ALTER ROLE {} VALID UNTIL 'infinity'", identifier(role))),
+        })
+    }
+
     pub(crate) fn read(row: &PgRow) -> Result<(String, Self), EngineError> {
         let read = || -> Result<_, sqlx::Error> {
             let mut flags = [false; FLAGS.len()];

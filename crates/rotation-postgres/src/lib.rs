@@ -5,6 +5,7 @@ mod attributes;
 mod failure;
 mod login;
 mod md5;
+mod membership;
 mod preflight;
 mod quote;
 mod role_settings;
@@ -13,8 +14,8 @@ mod verifier;
 mod watch;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, POSTGRES, PasswordChange, UserCopy,
-    UserPair,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
+    PasswordChange, PasswordReset, UserCopy, UserPair,
 };
 
 pub use quote::{identifier, literal};
@@ -58,13 +59,25 @@ impl Engine for Postgres {
         alternate::bring_in_step(master, copy).await
     }
 
+    async fn differences(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Vec<String>, EngineError> {
+        alternate::differences(master, copy).await
+    }
+
+    async fn set_password(&self, master: &mut Session, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
+        alternate::set_password(master, reset).await
+    }
+
     async fn missing(
         &self,
         master: &mut Session,
         name: &str,
-        pair: &UserPair,
+        task: MastersTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(master, name, pair).await
+        preflight::missing(master, name, task).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -1,16 +1,16 @@
 //! What a master lacks, read without changing anything.
 
-use rotation_database::{EngineError, UserPair};
+use rotation_database::{EngineError, MastersTask};
 use sqlx::Row;
 
 use crate::alternate::{ADMIN_OPTION_COUNTS, administer};
 use crate::session::Session;
 
-/// Whether the master may administer each of the two roles that is there.
+/// Whether the master may administer each of the roles that is there.
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
-    pair: &UserPair,
+    task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     const QUERY: &str = "SELECT m.rolsuper OR (m.rolcreaterole AND ($2::bool \
         OR r.oid IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_auth_members a \
@@ -18,7 +18,7 @@ pub(crate) async fn missing(
         FROM pg_catalog.pg_roles m LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1 WHERE m.rolname = current_user";
     let creates_is_enough = (session.version() < ADMIN_OPTION_COUNTS).to_string();
     let mut missing = Vec::new();
-    for role in [&pair.base, &pair.alternate] {
+    for role in task.users() {
         let rows = session.rows("ask what the master may do", QUERY, &[role, &creates_is_enough]).await?;
         if !rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
             let remedy = administer(session, master, role);

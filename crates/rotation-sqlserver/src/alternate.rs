@@ -3,13 +3,11 @@
 //! A new one is made with a password that nobody knows, and the password of the rotation comes last: a rotation that
 //! dies half-way leaves a user that nobody can log in as.
 
-use aws_lc_rs::rand;
 use rotation_database::{Copied, EngineError, UserCopy, administrator};
-use tiberius::error::Error;
 
-use crate::failure::{USED_BEFORE, failure};
 use crate::logins::{LoginNow, Logins};
 use crate::own_password::password;
+use crate::passwords::unknown_password;
 use crate::principal::{BY_DATABASE, Kind};
 use crate::quote::{binary, identifier};
 use crate::rights::Ids;
@@ -19,24 +17,61 @@ use crate::sid;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
     session.begin().await?;
-    let mut step = Step { session, copy, copied: Copied::default() };
-    match step.contained_in().await? {
-        Some(database) => step.contained(&database).await?,
-        None => step.login().await?,
-    }
+    let mut step = Step { session, copy, only_looks: false, copied: Copied::default() };
+    step.run().await?;
     Ok(step.copied)
+}
+
+/// What [`bring_in_step`] would change.
+pub(crate) async fn differences(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Vec<String>, EngineError> {
+    session.begin().await?;
+    let mut step = Step { session, copy, only_looks: true, copied: Copied::default() };
+    step.run().await?;
+    Ok(step.copied.changes)
 }
 
 pub(crate) struct Step<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) copy: &'a UserCopy<'a>,
+    /// Whether changes are told and not made.
+    pub(crate) only_looks: bool,
     pub(crate) copied: Copied,
 }
 
 impl Step<'_> {
+    async fn run(&mut self) -> Result<(), EngineError> {
+        match self.contained_in().await? {
+            Some(database) => self.contained(&database).await,
+            None => self.login().await,
+        }
+    }
+
+    /// Makes a change in a scope, and tells of it.
+    pub(crate) async fn change(
+        &mut self,
+        scope: Scope<'_>,
+        statement: &str,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        if !self.only_looks {
+            let doing = format!("run {statement} in {scope}");
+            self.session.run_or(&doing, &format!("{}{statement}", scope.enter()), remedy).await?;
+        }
+        self.copied.changes.push(format!("{statement} in {scope}"));
+        Ok(())
+    }
+
+    /// The alternate user is not there, and is not to be made.
+    pub(crate) fn tell_missing(&mut self, scope: Scope<'_>) {
+        self.copied.changes.push(format!("{} is missing in {scope}", self.copy.alternate));
+    }
+
     /// The session's database, when the base user is a user of that database with a password of its own. The server
     /// looks there first when somebody logs in.
-    async fn contained_in(&mut self) -> Result<Option<String>, EngineError> {
+    pub(crate) async fn contained_in(&mut self) -> Result<Option<String>, EngineError> {
         const QUERY: &str = "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type \
             FROM sys.database_principals p WHERE p.name = @P1), 0) AS int), CAST(d.containment AS int) \
             FROM sys.databases d JOIN sys.configurations c ON c.name = N'contained database authentication' \
@@ -84,11 +119,15 @@ impl Step<'_> {
         )?;
         let alternate = match alternate {
             Some(alternate) => {
-                if alternate.must_change && self.copy.is_alternates_turn() {
+                if alternate.must_change && self.copy.is_alternates_turn() && !self.only_looks {
                     self.lift_must_change(&alternate).await?;
                 }
                 self.options_in_step(&base, &alternate).await?;
                 Some(alternate)
+            }
+            None if self.only_looks => {
+                self.tell_missing(Scope::Server);
+                None
             }
             None if self.copy.is_alternates_turn() => Some(self.make_login(&base, &known).await?),
             None => None,
@@ -99,6 +138,12 @@ impl Step<'_> {
             for (database, users) in self.users(&base.sid, &alternate.sid).await? {
                 self.in_database(&database, users).await?;
             }
+        }
+        if self.only_looks {
+            if alternate.is_some_and(|alternate| alternate.is_disabled && !base.is_disabled) {
+                self.copied.changes.push(format!("{} is disabled", self.copy.alternate));
+            }
+            return Ok(());
         }
         self.password_of_login(&base, alternate.as_ref()).await
     }
@@ -114,6 +159,10 @@ impl Step<'_> {
         let name = identifier(self.copy.alternate);
         let alternate = match alternate {
             Some(alternate) => Some(alternate),
+            None if self.only_looks => {
+                self.tell_missing(scope);
+                None
+            }
             None if self.copy.is_alternates_turn() => {
                 let statement = format!(
                     "CREATE USER {name} WITH PASSWORD = {}, SID = {}",
@@ -131,13 +180,7 @@ impl Step<'_> {
         if let Some(alternate) = alternate {
             self.user_in_step(scope, &base, &alternate).await?;
         }
-        let statement = format!(
-            "ALTER USER {} WITH PASSWORD = {}",
-            identifier(self.copy.turn),
-            password(self.copy.password.expose())?
-        );
-        let remedy = self.make_owner(scope);
-        self.set_password(&statement, &remedy).await
+        if self.only_looks { Ok(()) } else { self.password_of_contained(scope).await }
     }
 
     /// Whoever does not see all would take away what it does not see.
@@ -175,15 +218,6 @@ impl Step<'_> {
         })
     }
 
-    /// An administrator has given it a password that must be changed: as long as that is so, `CHECK_EXPIRATION` cannot be
-    /// turned off (15128), and only another password ends it.
-    async fn lift_must_change(&mut self, alternate: &LoginNow) -> Result<(), EngineError> {
-        let name = identifier(&alternate.name);
-        let statement = format!("ALTER LOGIN {name} WITH PASSWORD = {}", password(&unknown_password()?)?);
-        let remedy = self.alter_any_login();
-        self.session.run_or(&format!("give {} a password", alternate.name), &statement, &remedy).await
-    }
-
     async fn options_in_step(&mut self, base: &LoginNow, alternate: &LoginNow) -> Result<(), EngineError> {
         if base.options == alternate.options {
             return Ok(());
@@ -191,9 +225,7 @@ impl Step<'_> {
         let statement =
             format!("ALTER LOGIN {} WITH {}", identifier(&alternate.name), base.options.clauses());
         let remedy = self.alter_any_login();
-        self.session.run_or(&format!("run {statement}"), &statement, &remedy).await?;
-        self.copied.changes.push(statement);
-        Ok(())
+        self.change(Scope::Server, &statement, &remedy).await
     }
 
     async fn make_login(&mut self, base: &LoginNow, sid: &[u8]) -> Result<LoginNow, EngineError> {
@@ -210,53 +242,7 @@ impl Step<'_> {
         self.logins().await?.alternate.ok_or_else(|| unexpected("the login that was made is not there"))
     }
 
-    async fn password_of_login(
-        &mut self,
-        base: &LoginNow,
-        alternate: Option<&LoginNow>,
-    ) -> Result<(), EngineError> {
-        let turn = if self.copy.is_alternates_turn() { alternate } else { Some(base) };
-        let turn = turn.ok_or_else(|| unexpected("the login is not there"))?;
-        if self.copy.is_alternates_turn() && base.is_disabled {
-            return Err(EngineError::NeedsDecision {
-                what: format!("{} is disabled, so {} gets no password", base.name, turn.name),
-                remedy: administrator(&format!(
-                    "ALTER LOGIN {} ENABLE, or stop rotating the secret",
-                    identifier(&base.name)
-                )),
-            });
-        }
-        let name = identifier(&turn.name);
-        let unlock = if turn.is_locked { " UNLOCK" } else { "" };
-        let statement =
-            format!("ALTER LOGIN {name} WITH PASSWORD = {}{unlock}", password(self.copy.password.expose())?);
-        let remedy = self.alter_any_login();
-        self.set_password(&statement, &remedy).await?;
-        if turn.is_locked {
-            self.copied
-                .notes
-                .push(format!("{} was locked after too many wrong passwords, and is unlocked.", turn.name));
-        }
-        if self.copy.is_alternates_turn() && turn.is_disabled {
-            self.session
-                .run_or(&format!("enable {}", turn.name), &format!("ALTER LOGIN {name} ENABLE"), &remedy)
-                .await?;
-            self.copied.changes.push(format!("{} enabled", turn.name));
-        }
-        Ok(())
-    }
-
-    /// Sets a password. A password history refuses it when an earlier attempt has set it (nobody else knows it);
-    /// testSecret proves it.
-    async fn set_password(&mut self, statement: &str, remedy: &str) -> Result<(), EngineError> {
-        match self.session.try_run(statement).await {
-            Err(Error::Server(refused)) if refused.code() == USED_BEFORE => Ok(()),
-            done => done
-                .map_err(|error| failure(&error, &format!("set the password of {}", self.copy.turn), remedy)),
-        }
-    }
-
-    fn alter_any_login(&self) -> String {
+    pub(crate) fn alter_any_login(&self) -> String {
         administrator(&format!(
             "USE [master]; GRANT ALTER ANY LOGIN TO {} (a login in sysadmin, or with CONTROL SERVER, can be changed only by a \
              master that is in sysadmin)",
@@ -279,11 +265,4 @@ impl Step<'_> {
             scope.enter()
         ))
     }
-}
-
-/// A password that nobody will ever know, of every kind of character that a policy asks for.
-fn unknown_password() -> Result<String, EngineError> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| unexpected("the system gives no random numbers"))?;
-    Ok(format!("aA1!{}", binary(&bytes)))
 }

@@ -6,6 +6,7 @@ mod failure;
 mod login;
 mod logins;
 mod own_password;
+mod passwords;
 mod permission_rows;
 mod permissions;
 mod preflight;
@@ -19,8 +20,8 @@ mod sid;
 mod users;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, PasswordChange, SQLSERVER, UserCopy,
-    UserPair,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
+    PasswordReset, SQLSERVER, UserCopy, UserPair,
 };
 
 pub use quote::{identifier, literal};
@@ -54,13 +55,25 @@ impl Engine for SqlServer {
         alternate::bring_in_step(master, copy).await
     }
 
+    async fn differences(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Vec<String>, EngineError> {
+        alternate::differences(master, copy).await
+    }
+
+    async fn set_password(&self, master: &mut Session, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
+        passwords::set_password(master, reset).await
+    }
+
     async fn missing(
         &self,
         master: &mut Session,
         name: &str,
-        pair: &UserPair,
+        task: MastersTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(master, name, pair).await
+        preflight::missing(master, name, task).await
     }
 
     async fn log_out(&self, session: Session) {

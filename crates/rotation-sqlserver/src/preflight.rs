@@ -1,6 +1,6 @@
 //! What a master lacks, read without changing anything.
 
-use rotation_database::{EngineError, UserPair, administrator};
+use rotation_database::{EngineError, MastersTask, administrator};
 
 use crate::quote::identifier;
 use crate::session::Session;
@@ -9,10 +9,12 @@ use crate::session::Session;
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
-    _pair: &UserPair,
+    task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     let mut missing = Vec::new();
-    for permission in ["ALTER ANY LOGIN", "VIEW ANY DEFINITION"] {
+    let needed = ["ALTER ANY LOGIN", "VIEW ANY DEFINITION"];
+    // What a login may do is only read to be copied.
+    for permission in &needed[..if task.copies() { 2 } else { 1 }] {
         let question = format!("HAS_PERMS_BY_NAME(NULL, NULL, '{permission}')");
         if !session.is_so("ask what the master may do", &question).await? {
             let remedy =

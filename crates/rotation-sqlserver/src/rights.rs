@@ -64,11 +64,10 @@ impl Step<'_> {
                     )),
                     Scope::Database(_) => self.make_owner(scope),
                 };
-                let doing = format!("run {statement} in {scope}");
-                self.session.run_or(&doing, &format!("{}{statement}", scope.enter()), &remedy).await?;
-                if round == 0 {
-                    self.copied.changes.push(format!("{statement} in {scope}"));
-                }
+                self.change(scope, &statement, &remedy).await?;
+            }
+            if self.only_looks {
+                return Ok(());
             }
         }
         Ok(())
@@ -107,9 +106,7 @@ impl Step<'_> {
                 )),
                 Scope::Database(_) => self.make_owner(scope),
             };
-            let doing = format!("run {statement} in {scope}");
-            self.session.run_or(&doing, &format!("{}{statement}", scope.enter()), &remedy).await?;
-            self.copied.changes.push(format!("{statement} in {scope}"));
+            self.change(scope, &statement, &remedy).await?;
         }
         Ok(())
     }

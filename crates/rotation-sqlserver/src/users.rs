@@ -52,6 +52,10 @@ impl Step<'_> {
                 return Ok(());
             }
             (Some(base), Some(alternate)) => (base, alternate),
+            (Some(_), None) if self.only_looks => {
+                self.tell_missing(scope);
+                return Ok(());
+            }
             (Some(base), None) => {
                 let alternate = self.make_user(database, &base, namesake).await?;
                 (base, alternate)
@@ -137,11 +141,8 @@ impl Step<'_> {
     }
 
     pub(crate) async fn change_user(&mut self, scope: Scope<'_>, statement: &str) -> Result<(), EngineError> {
-        let doing = format!("run {statement} in {scope}");
         let remedy = self.make_owner(scope);
-        self.session.run_or(&doing, &format!("{}{statement}", scope.enter()), &remedy).await?;
-        self.copied.changes.push(format!("{statement} in {scope}"));
-        Ok(())
+        self.change(scope, statement, &remedy).await
     }
 
     /// The base user has left this database, so its alternate does: when nobody is logged in as it.

@@ -3,16 +3,15 @@
 use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Copied, Engine, Login, UserCopy};
+use crate::engine::{Copied, Engine, UserCopy};
 use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
-use crate::host;
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::UserPair;
-use crate::tls::Policy;
+use crate::strategy::master_session::MasterLogin;
 
 /// Shows the current credential valid, then lets the master bring the other user in step.
 ///
@@ -82,21 +81,7 @@ async fn by_master<E: Engine>(
     (current, pending): (&DatabaseSecret, &DatabaseSecret),
 ) -> Result<Done> {
     let credential = &master.secret;
-    let (login, policy) = masters_login(rotator, master, current, pending);
-    if !host::same(&master.place.host, &current.host) {
-        // Two names may share an address and be two servers: what the current credential has opened under one, it must
-        // open under the other, before the master acts there.
-        cx.doing(format!("logging in to {}, the master's server, as {}", master.place, current.username));
-        let proof = Login { host: login.host, port: login.port, ..rotator.login(current) };
-        let session = connect::log_in(&rotator.engine, cx, &proof, policy)
-            .await
-            .map_err(|cause| connect::failed(&proof, Whose::Version(CURRENT), cause))?;
-        rotator.engine.log_out(session).await;
-    }
-    cx.doing(format!("logging in to {} as master {}", master.place, credential.username));
-    let mut session = connect::log_in(&rotator.engine, cx, &login, policy)
-        .await
-        .map_err(|cause| connect::failed(&login, Whose::Master(master.arn.clone()), cause))?;
+    let mut session = MasterLogin::of(rotator, master, current, pending).proven_by(cx, current).await?;
 
     let turn = &pending.username;
     cx.doing(format!(
@@ -137,6 +122,58 @@ async fn by_master<E: Engine>(
     }
 }
 
+/// After the login of `testSecret`: sees by the server's own answers that the alternate user may do what the base user
+/// may. On the base user's turn there is nothing to compare: what it may do is what counts.
+pub(crate) async fn compare<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    pair: &UserPair,
+    pending: &DatabaseSecret,
+) -> Result<Option<String>> {
+    let UserPair { base, alternate } = pair;
+    if pending.username != *alternate {
+        return Ok(None);
+    }
+    match differences(rotator, cx, pair, pending).await {
+        Ok(differences) if differences.is_empty() => Ok(None),
+        Ok(differences) => Err(Error::UsersDiffer {
+            place: pending.place(),
+            base: base.clone(),
+            alternate: alternate.clone(),
+            differences,
+        }
+        .into()),
+        // setSecret has brought it in step; the new password must not wait for a second look.
+        Err(error) => {
+            Ok(Some(format!("Whether {alternate} may do what {base} may was not compared: {error}.")))
+        }
+    }
+}
+
+async fn differences<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    pair: &UserPair,
+    pending: &DatabaseSecret,
+) -> Result<Vec<String>> {
+    let UserPair { base, alternate } = pair;
+    let master = Master::fetch(cx, pending, E::SPEC).await?;
+    let mut session = MasterLogin::of(rotator, &master, pending, pending).open(cx).await?;
+    cx.doing(format!("comparing what {alternate} and {base} may do"));
+    let name = &master.secret.username;
+    let copy = UserCopy {
+        master: name,
+        base,
+        alternate,
+        turn: alternate,
+        password: &pending.password,
+        is_known_pair: true,
+    };
+    let differences = rotator.engine.differences(&mut session, &copy).await;
+    rotator.engine.log_out(session).await;
+    Ok(differences.map_err(|cause| rotator.statement(pending, name, cause))?)
+}
+
 /// Whether the previous version was of the user whose turn it is: not by its word alone, which whoever may write the
 /// secret can put there, but by its password, which in an ordinary rotation still works.
 async fn was_current<E: Engine>(
@@ -165,31 +202,6 @@ async fn was_current<E: Engine>(
         }
     }
     Ok(false)
-}
-
-/// Where and how the master logs in.
-pub(crate) fn masters_login<'a, E: Engine>(
-    rotator: &'a DatabaseRotator<E>,
-    master: &'a Master,
-    current: &'a DatabaseSecret,
-    pending: &'a DatabaseSecret,
-) -> (Login<'a>, Policy) {
-    let credential = &master.secret;
-    let login = Login {
-        host: host::bare(&master.place.host),
-        port: master.place.port,
-        user: &credential.username,
-        password: &credential.password,
-        database: match E::SPEC.master_enters_database {
-            // The database that the current credential has opened, not the one that a pending version names.
-            true => current.database.as_deref().or(credential.database.as_deref()),
-            false => credential.database.as_deref(),
-        },
-        ..rotator.login(pending)
-    };
-    // The stricter of the two: whoever may change the secret must not thereby strip the master of its protection.
-    let mode = rotator.settings.tls_mode;
-    (login, Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode)))
 }
 
 fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {

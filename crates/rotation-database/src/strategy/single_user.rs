@@ -4,7 +4,7 @@ use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, VersionId, Ver
 
 use crate::connect;
 use crate::engine::{Changed, Engine, PasswordChange};
-use crate::error::{Error, Tried, Whose};
+use crate::error::{Tried, Whose};
 use crate::login_error::LoginError;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
@@ -21,14 +21,7 @@ pub(crate) async fn set<E: Engine>(
     versions: &Versions,
 ) -> Result<Done> {
     let (current, pending) = rotator.parse_both(versions)?;
-    if current.username != pending.username {
-        return Err(Error::UserMismatch {
-            expected: current.username.clone(),
-            current: current.username,
-            pending: pending.username,
-        }
-        .into());
-    }
+    rotator.one_user(&current, &pending)?;
     let mut tried = Vec::new();
 
     if let Some(session) = attempt(rotator, cx, &current, CURRENT, &mut tried).await? {

@@ -1,0 +1,74 @@
+//! Where and how the master logs in.
+
+use rotation::{CURRENT, Context, Result};
+
+use crate::connect;
+use crate::engine::{Engine, Login};
+use crate::error::Whose;
+use crate::host;
+use crate::master::Master;
+use crate::rotator::DatabaseRotator;
+use crate::secret::DatabaseSecret;
+use crate::tls::Policy;
+
+/// A login of the master that has not been tried yet.
+pub(crate) struct MasterLogin<'a, E> {
+    rotator: &'a DatabaseRotator<E>,
+    master: &'a Master,
+    login: Login<'a>,
+    policy: Policy,
+}
+
+impl<'a, E: Engine> MasterLogin<'a, E> {
+    /// As the master secret says, and where the secret's own credential counts, as `current` says.
+    pub(crate) fn of(
+        rotator: &'a DatabaseRotator<E>,
+        master: &'a Master,
+        current: &'a DatabaseSecret,
+        pending: &'a DatabaseSecret,
+    ) -> Self {
+        let credential = &master.secret;
+        let login = Login {
+            host: host::bare(&master.place.host),
+            port: master.place.port,
+            user: &credential.username,
+            password: &credential.password,
+            database: match E::SPEC.master_enters_database {
+                // The database that the current credential has opened, not the one that a pending version names.
+                true => current.database.as_deref().or(credential.database.as_deref()),
+                false => credential.database.as_deref(),
+            },
+            ..rotator.login(pending)
+        };
+        // The stricter of the two: whoever may change the secret must not thereby strip the master of its protection.
+        let mode = rotator.settings.tls_mode;
+        let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
+        Self { rotator, master, login, policy }
+    }
+
+    /// Logs in where the current credential logs in as well.
+    ///
+    /// Two names may share an address and be two servers: what the current credential has opened under one, it must open
+    /// under the other, before the master acts there.
+    pub(crate) async fn proven_by(self, cx: &Context<'_>, current: &DatabaseSecret) -> Result<E::Session> {
+        let Self { rotator, master, login, policy } = &self;
+        if !host::same(&master.place.host, &current.host) {
+            cx.doing(format!("logging in to {}, the master's server, as {}", master.place, current.username));
+            let proof = Login { host: login.host, port: login.port, ..rotator.login(current) };
+            let session = connect::log_in(&rotator.engine, cx, &proof, *policy)
+                .await
+                .map_err(|cause| connect::failed(&proof, Whose::Version(CURRENT), cause))?;
+            rotator.engine.log_out(session).await;
+        }
+        self.open(cx).await
+    }
+
+    /// Logs in.
+    pub(crate) async fn open(self, cx: &Context<'_>) -> Result<E::Session> {
+        let Self { rotator, master, login, policy } = self;
+        cx.doing(format!("logging in to {} as master {}", master.place, login.user));
+        let session = connect::log_in(&rotator.engine, cx, &login, policy).await;
+        let failed = |cause| connect::failed(&login, Whose::Master(master.arn.clone()), cause);
+        Ok(session.map_err(failed)?)
+    }
+}

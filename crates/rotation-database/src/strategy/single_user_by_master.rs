@@ -1,0 +1,95 @@
+//! Single user, whose password a master sets: for users that may not change their own, and for passwords that were lost.
+
+use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
+
+use crate::connect;
+use crate::engine::{Engine, PasswordReset};
+use crate::engine_error::EngineError;
+use crate::error::{Error, Whose};
+use crate::login_error::LoginError;
+use crate::master::Master;
+use crate::rotator::DatabaseRotator;
+use crate::secret::DatabaseSecret;
+use crate::strategy::master_session::MasterLogin;
+
+/// Lets the master set the pending password.
+///
+/// As with alternating users, the current credential is tried first. That it need not work is what this strategy is for:
+/// whoever chooses it lets the writers of the secret take over any user that the master may change, but the master itself.
+/// No more than two passwords are refused on the way.
+pub(crate) async fn set<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    versions: &Versions,
+) -> Result<Done> {
+    let (current, pending) = rotator.parse_both(versions)?;
+    rotator.one_user(&current, &pending)?;
+    let refused = match opens(rotator, cx, &current, CURRENT).await? {
+        None => None,
+        Some(refused) => match opens(rotator, cx, &pending, PENDING).await? {
+            None => return Ok(rotator.already_set(&pending)),
+            Some(_) => Some(refused),
+        },
+    };
+
+    let master = Master::fetch(cx, &current, E::SPEC).await?;
+    let user = &pending.username;
+    must_be_another(rotator, &master, &pending)?;
+    let login = MasterLogin::of(rotator, &master, &current, &pending);
+    let mut session = match &refused {
+        None => login.proven_by(cx, &current).await?,
+        Some(_) => login.open(cx).await?,
+    };
+    cx.doing(format!("setting the password of {user}"));
+    let name = &master.secret.username;
+    let reset = PasswordReset { master: name, user, password: &pending.password };
+    let set = rotator.engine.set_password(&mut session, &reset).await;
+    rotator.engine.log_out(session).await;
+    set.map_err(|cause| rotator.statement(&pending, name, cause))?;
+    let done =
+        Done::now(format!("Logged in to {} as master {name} and set the password of {user}.", master.place));
+    Ok(match refused {
+        None => done,
+        Some(refused) => done.note(format!(
+            "Neither AWSCURRENT nor AWSPENDING logged in as {user} ({refused}): the password had been lost."
+        )),
+    })
+}
+
+/// Whether a version logs in; if not, why, when that is about this password alone.
+async fn opens<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    secret: &DatabaseSecret,
+    label: &'static str,
+) -> Result<Option<LoginError>> {
+    match rotator.log_in(cx, secret, label).await {
+        Ok(session) => {
+            rotator.engine.log_out(session).await;
+            Ok(None)
+        }
+        // Another password ends both.
+        Err(cause @ (LoginError::Refused { .. } | LoginError::Expired { .. })) => {
+            cx.warn(format!("{label} does not log in: {cause}"));
+            Ok(Some(cause))
+        }
+        Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
+    }
+}
+
+/// A secret that names the master as its user would let whoever writes it read the master's new password.
+fn must_be_another<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    master: &Master,
+    pending: &DatabaseSecret,
+) -> Result<(), Error> {
+    let name = &master.secret.username;
+    if !name.eq_ignore_ascii_case(&pending.username) {
+        return Ok(());
+    }
+    let cause = EngineError::NeedsDecision {
+        what: format!("{name} is the master, and a master sets only the passwords of others"),
+        remedy: "Rotate it as a single user (ROTATION_STRATEGY=single-user), or correct \"masterarn\" in the secret.".into(),
+    };
+    Err(rotator.statement(pending, name, cause))
+}
