@@ -65,6 +65,11 @@ pub async fn started<A: DeserializeOwned, S>(
     Ok(own.get().into_iter().flatten().map(address).collect())
 }
 
+/// Two crates of a build may ask for a provider of cryptography, and neither for the other's.
+pub fn use_one_tls_provider() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
 /// Runs a test on every server.
 ///
 /// # Panics
@@ -74,7 +79,7 @@ pub async fn run_on_each<T: Deref<Target = Place>, F: Future<Output = Result<()>
     targets: Result<Vec<T>>,
     test: impl Fn(T) -> F,
 ) {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    use_one_tls_provider();
     let targets = match targets {
         Ok(targets) => targets,
         Err(error) => panic!("{error:?}"),

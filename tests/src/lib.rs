@@ -2,7 +2,6 @@
 
 pub mod background;
 pub mod browser;
-pub mod chain;
 pub mod found;
 pub mod local;
 pub mod memory;
@@ -18,6 +17,7 @@ pub mod scene;
 pub mod server;
 pub mod sqlserver;
 pub mod suite;
+pub mod table;
 
 use std::path::PathBuf;
 

@@ -15,6 +15,7 @@ use aws_sdk_secretsmanager::config::Credentials;
 use rotation_local::throwaway::free_port;
 
 use crate::background::Background;
+use crate::found::use_one_tls_provider;
 use crate::{binary, tool};
 
 /// The region of the tests' requests.
@@ -136,7 +137,7 @@ pub fn script(folder: &Path, name: &str, lines: &str) -> Result<String> {
 /// When it cannot be made.
 pub fn http() -> Result<reqwest::Client> {
     // Another crate has turned reqwest's TLS on, and without this a client is not made.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    use_one_tls_provider();
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 

@@ -171,17 +171,22 @@ async fn addresses() -> Result<Vec<Address>> {
     Ok(addresses)
 }
 
+/// The servers of a kind.
+///
+/// # Errors
+/// When they do not start.
+pub async fn targets<W: Which>() -> Result<Vec<Target<W>>> {
+    let is_mariadb = W::KIND == Kind::MariaDb;
+    let of_kind = addresses().await?.into_iter().filter(|address| address.is_mariadb == is_mariadb);
+    Ok(of_kind.map(Target::at).collect())
+}
+
 /// Runs a test on every server of a kind.
 ///
 /// # Panics
 /// When it fails on one, or there is none.
 pub async fn on_each<W: Which, F: Future<Output = Result<()>>>(test: impl Fn(Target<W>) -> F) {
-    let targets = addresses().await.map(|addresses| {
-        let of_kind =
-            addresses.into_iter().filter(|address| address.is_mariadb == (W::KIND == Kind::MariaDb));
-        of_kind.map(Target::at).collect()
-    });
-    run_on_each(W::KIND.display(), targets, test).await;
+    run_on_each(W::KIND.display(), targets().await, test).await;
 }
 
 /// Runs statements, one at a time.
@@ -350,6 +355,18 @@ impl<W: Which> AnyServer for Target<W> {
     async fn give_password(&self, user: &str, password: &str) -> Result<()> {
         let statement = format!("ALTER USER {} {}", account(user), identified::<W>(password));
         sql(&mut self.admin().await?, &statement).await
+    }
+
+    async fn impair(&self, alternate: &str, database: &str) -> Result<&'static [&'static str]> {
+        let (name, database) = (account(alternate), identifier(database));
+        let mut admin = self.admin().await?;
+        for statement in [
+            format!("ALTER USER {name} WITH MAX_QUERIES_PER_HOUR 5000"),
+            format!("GRANT TRIGGER ON {database}.present TO {name}"),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        Ok(&["attributes of", "REVOKE TRIGGER ON "])
     }
 
     async fn drop_user(&self, user: &str) -> Result<()> {

@@ -246,6 +246,17 @@ impl AnyServer for Target {
         sql(&mut self.admin().await?, &statement).await
     }
 
+    async fn impair(&self, alternate: &str, _database: &str) -> Result<&'static [&'static str]> {
+        let name = quoted(alternate);
+        let mut admin = self.admin().await?;
+        for statement in
+            [format!("REVOKE CREATE TABLE FROM {name}"), format!("ALTER USER {name} QUOTA 0 ON USERS")]
+        {
+            sql(&mut admin, &statement).await?;
+        }
+        Ok(&["GRANT CREATE TABLE", "QUOTA UNLIMITED ON"])
+    }
+
     async fn drop_user(&self, user: &str) -> Result<()> {
         let mut admin = self.admin().await?;
         for name in [quoted(user), owner(user)] {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
+use rotation_local::throwaway::Shortcut;
 use rotation_local::throwaway::postgres::{Options, Server, find};
 use rotation_local::throwaway::{Certificates, Installation, sid_root};
 use rotation_postgres::{identifier, literal};
@@ -94,7 +95,10 @@ fn installations() -> Vec<(String, Installation)> {
 }
 
 /// The servers of this run.
-async fn targets() -> Result<Vec<Target>> {
+///
+/// # Errors
+/// When they do not start.
+pub async fn targets() -> Result<Vec<Target>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
     let own = async { start_all() };
     let mut targets = found::started(VARIABLE, &OWN, own, |started| started.target.clone()).await?;
@@ -149,7 +153,8 @@ impl Target {
             }
             None => options.ssl_mode(PgSslMode::Disable),
         };
-        PgConnection::connect_with(&options).await
+        let shortcut = Shortcut::to(&self.host, self.port, &format!(".s.PGSQL.{}", self.port)).await?;
+        PgConnection::connect_with(&options.socket(shortcut.folder())).await
     }
 
     /// Logs in as the superuser.
@@ -283,6 +288,14 @@ impl AnyServer for Target {
         let verifier = verifier(user, password)?;
         let statement = format!("ALTER ROLE {} PASSWORD {verifier}", identifier(user));
         sql(&mut self.admin("postgres").await?, &statement).await
+    }
+
+    async fn impair(&self, alternate: &str, _database: &str) -> Result<&'static [&'static str]> {
+        let name = identifier(alternate);
+        let statement =
+            format!("ALTER ROLE {name} CONNECTION LIMIT 3; ALTER ROLE {name} SET work_mem = '1MB'");
+        sql(&mut self.admin("postgres").await?, &statement).await?;
+        Ok(&["CONNECTION LIMIT", "work_mem"])
     }
 
     async fn drop_user(&self, user: &str) -> Result<()> {

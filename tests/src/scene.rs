@@ -2,8 +2,8 @@
 
 mod written;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::binary;
 use crate::relay::Cutter;
 use crate::server::{Made, Server};
+use written::Written;
 
 /// The ARN of the master secret of a scene.
 pub const MASTER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/master-AbCdEf";
@@ -33,15 +34,19 @@ pub struct Scene<T: Server> {
     pub master: String,
     /// The user's own database.
     pub database: String,
-    log: Arc<Mutex<String>>,
-    passwords: Mutex<Vec<String>>,
+    written: Arc<Written>,
+    /// The function's own credentials.
+    credentials: [String; 2],
     folder: TempDir,
-    log_start: u64,
+    /// The length of the server's log when the scene began.
+    log_start: AtomicU64,
 }
 
-/// On a thread of its own: a test may end in the middle of anything.
+/// Whatever a test was about: no secret of it may stand anywhere in the end.
 impl<T: Server> Drop for Scene<T> {
     fn drop(&mut self) {
+        let searched = self.search(&self.function_log(), "");
+        // On a thread of its own: a test may end in the middle of anything.
         let (target, database) = (self.target.clone(), self.database.clone());
         let dropped = std::thread::spawn(move || -> Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -49,6 +54,11 @@ impl<T: Server> Drop for Scene<T> {
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
             eprintln!("database {} was not dropped", self.database);
+        }
+        if let Err(error) = searched
+            && !std::thread::panicking()
+        {
+            panic!("{error:#}");
         }
     }
 }
@@ -103,11 +113,17 @@ impl<T: Server> Scene<T> {
             user: user.to_owned(),
             master: master.clone(),
             database,
-            log: Arc::default(),
-            passwords: Mutex::new(vec![password.clone(), masters_password.clone()]),
+            written: Arc::default(),
+            credentials: [new_password(), new_password()],
             folder,
-            log_start,
+            log_start: log_start.into(),
         };
+        scene
+            .written
+            .secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(scene.credentials.iter().cloned().chain([password.clone(), masters_password.clone()]));
         let mut secret = scene.secret(user, &password);
         secret["masterarn"] = MASTER_ARN.into();
         scene.service.put_secret("test/secret", SECRET_ARN, &secret.to_string())?;
@@ -220,20 +236,18 @@ impl<T: Server> Scene<T> {
 
     /// The function's program, for `single-user` or `master-user`.
     pub fn program(&self, strategy: &str) -> Program {
-        let log = Arc::clone(&self.log);
+        let written = Arc::clone(&self.written);
+        let [key, token] = &self.credentials;
         let program = Program::new(binary(T::BINARY))
             .env("SECRETS_MANAGER_ENDPOINT", self.service.endpoint())
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_SECRET_ACCESS_KEY", key)
+            .env("AWS_SESSION_TOKEN", token)
             .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
             .env("RUST_BACKTRACE", "1")
             .env("ROTATION_STRATEGY", strategy)
-            .log(move |line| {
-                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                log.push_str(line);
-                log.push('\n');
-            });
+            .log(move |line| written.log(line));
         if self.target.authority().is_some() {
             program.env("TLS_CA_FILE", self.folder.path().join("authority.pem").to_string_lossy())
         } else {
@@ -276,6 +290,7 @@ impl<T: Server> Scene<T> {
     pub async fn attempt(&self, function: &Function, token: &str, most: u32) -> Rotation {
         let attempts = Attempt { most, pause: Duration::from_millis(20) };
         let rotation = rotate_secret(&self.service, function, SECRET_ARN, token, attempts, &mut ()).await;
+        rotation.steps.iter().for_each(|step| self.written.answer(&format!("{:?}", step.result)));
         // So that its password is searched for in the logs.
         let _ = self.value("AWSPENDING");
         rotation
@@ -355,6 +370,7 @@ impl<T: Server> Scene<T> {
     pub async fn step(&self, function: &Function, step: &str, token: &str) -> Result<Value> {
         let event = json!({"Step": step, "SecretId": SECRET_ARN, "ClientRequestToken": token});
         let answer = function.invoke(&event).await;
+        self.written.answer(&format!("{answer:?}"));
         answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))
     }
 

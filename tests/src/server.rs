@@ -68,6 +68,12 @@ pub trait Server: Clone + Send + Sync + 'static {
     fn is_whole(&self, session: &mut Self::Session, user: &str) -> impl Future<Output = Result<()>> + Send;
     /// Gives a user another password, as an administrator.
     fn give_password(&self, user: &str, password: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Changes what a second user is and may do, as an administrator, and gives parts of what an error must say of it.
+    fn impair(
+        &self,
+        alternate: &str,
+        database: &str,
+    ) -> impl Future<Output = Result<&'static [&'static str]>> + Send;
     /// Drops a user, if it is there.
     fn drop_user(&self, user: &str) -> impl Future<Output = Result<()>> + Send;
     /// Drops what would burden later scenes: on servers where each database counts.

@@ -224,6 +224,18 @@ impl AnyServer for Target {
         sql(&mut self.admin("master").await?, &statement).await
     }
 
+    async fn impair(&self, alternate: &str, database: &str) -> Result<&'static [&'static str]> {
+        let (name, database) = (identifier(alternate), identifier(database));
+        let mut admin = self.admin("master").await?;
+        for batch in [
+            format!("ALTER LOGIN {name} WITH CHECK_POLICY = OFF"),
+            format!("USE {database}; ALTER ROLE readers DROP MEMBER {name}"),
+        ] {
+            sql(&mut admin, &batch).await?;
+        }
+        Ok(&["CHECK_POLICY = ON", "ALTER ROLE [readers] ADD MEMBER"])
+    }
+
     async fn drop_user(&self, user: &str) -> Result<()> {
         let statement = format!("DROP LOGIN {}", identifier(user));
         for _ in 0..20 {

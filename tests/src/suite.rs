@@ -1,10 +1,12 @@
 //! What every engine must do alike, on every server: one list of tests, which [`crate::suite!`] makes out of it.
 
+pub mod by_master;
 pub mod failures;
 pub mod leaks;
 pub mod names;
 pub mod order;
 pub mod ordinary;
+mod points;
 pub mod preflight;
 pub mod recovery;
 
@@ -20,22 +22,28 @@ macro_rules! suite {
                 the_function_answers_the_events_under_aws_s_own_emulator;
             recovery:
                 every_step_twice_and_the_whole_rotation_again
-                every_call_of_secrets_manager_may_fail_single_user
-                every_call_of_secrets_manager_may_fail_alternating_users
-                the_process_may_be_killed_at_every_call_single_user
-                the_process_may_be_killed_at_every_call_alternating_users
+                every_call_of_secrets_manager_may_fail
+                the_process_may_be_killed_at_any_call
                 the_connection_may_break_at_every_packet_single_user
+                the_connection_may_break_at_every_packet_single_user_by_master
                 the_connection_may_break_at_every_packet_alternating_users
-                a_rotation_given_up_at_any_packet_is_followed_by_another_single_user
-                a_rotation_given_up_at_any_packet_is_followed_by_another_alternating_users
+                a_rotation_given_up_at_any_point_is_followed_by_another_single_user
+                a_rotation_given_up_at_any_point_is_followed_by_another_alternating_users
+                steps_may_come_in_any_way_after_any_point_single_user
+                steps_may_come_in_any_way_after_any_point_alternating_users
                 single_user_recovers_with_the_previous_password
                 single_user_recovers_from_a_rotation_that_was_given_up;
             order:
                 late_duplicates_of_earlier_steps_do_no_harm
                 steps_out_of_order_are_refused_and_the_rotation_goes_on
                 each_step_may_run_twice_at_once
+                what_the_alternate_user_lacks_is_named_by_test_secret
                 a_password_that_the_database_refuses_is_not_promoted
                 a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion;
+            by_master:
+                a_master_sets_the_password_of_a_single_user
+                a_password_that_was_lost_is_set_by_the_master
+                the_master_itself_is_refused;
             leaks:
                 few_copies_of_passwords_are_left_in_memory;
             preflight:

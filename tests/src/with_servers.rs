@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::process::{Command, ExitCode};
 
-use rotation_tests::found::Place;
+use rotation_tests::found::{Place, use_one_tls_provider};
 use rotation_tests::oracle::Oracle;
 use rotation_tests::peer::{self, Engine as _};
 use rotation_tests::sqlserver::SqlServer;
@@ -11,7 +11,7 @@ use rotation_tests::{mysql, postgres};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    use_one_tls_provider();
     let mut words = std::env::args_os().skip(1);
     let Some(program) = words.next() else {
         eprintln!("with-servers COMMAND…");

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use serde_json::{Map, Value};
 
-use crate::{demo, preflight, rotate, serve};
+use crate::stage::database::Engine;
+use crate::{bench, demo, preflight, rotate, serve};
 
 /// AWS Secrets Manager on loopback, and the trigger that drives a rotation function through its four steps.
 #[derive(Debug, Parser)]
@@ -18,6 +20,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure a function, alone or against another one, on a throw-away database server
+    Bench(BenchArgs),
     /// Rotate secrets of a throw-away database server, and show the proof
     Demo(DemoArgs),
     /// See what would go wrong in a rotation of your own database, and change nothing
@@ -28,12 +32,41 @@ enum Command {
     Serve(ServeArgs),
 }
 
+/// Options of `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// The function [default: the engine's, beside this program]
+    #[arg(long)]
+    pub(crate) function: Option<PathBuf>,
+    /// The command of another function to compare with, such as 'python3 -m awslambdaric lambda_function.lambda_handler'
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) against: Option<String>,
+    /// How often each thing is measured
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) times: u32,
+    /// How many milliseconds Secrets Manager takes for each answer
+    #[arg(long, default_value_t = 10, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=1000))]
+    pub(crate) api_latency: u64,
+    /// The database server to measure on
+    #[arg(long, value_enum, default_value = "postgres")]
+    pub(crate) engine: Engine,
+    /// Alternating users instead of a single one (a function that is not ours must be told so by its own settings)
+    #[arg(long)]
+    pub(crate) alternating: bool,
+    /// Print the figures as JSON, times in milliseconds
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show the functions' log lines
+    #[arg(long)]
+    pub(crate) verbose: bool,
+}
+
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// The database server to show it on
     #[arg(long, value_enum, default_value = "postgres")]
-    pub(crate) engine: demo::Engine,
+    pub(crate) engine: Engine,
     /// The function to drive [default: the engine's, beside this program]
     #[arg(long)]
     pub(crate) function: Option<PathBuf>,
@@ -45,6 +78,38 @@ pub(crate) struct DemoArgs {
     pub(crate) verbose: bool,
 }
 
+/// Who changes passwords.
+#[derive(Debug, Args)]
+pub(crate) struct MasterArgs {
+    /// A file with the master secret's JSON: for alternating users
+    #[arg(long)]
+    pub(crate) master: Option<PathBuf>,
+    /// The master sets the password of one user, instead of keeping two that alternate
+    #[arg(long, requires = "master")]
+    pub(crate) by_master: bool,
+}
+
+impl MasterArgs {
+    /// Whether two users take turns.
+    pub(crate) fn alternates(&self) -> bool {
+        self.master.is_some() && !self.by_master
+    }
+
+    /// The function's `ROTATION_STRATEGY`.
+    pub(crate) fn strategy(&self) -> &'static str {
+        match (&self.master, self.by_master) {
+            (None, _) => "single-user",
+            (Some(_), true) => "single-user-by-master",
+            (Some(_), false) => "master-user",
+        }
+    }
+
+    /// The master secret.
+    pub(crate) fn read(&self) -> anyhow::Result<Option<Map<String, Value>>> {
+        self.master.as_deref().map(|path| rotate::read_json(path, "--master")).transpose()
+    }
+}
+
 /// Options of `rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
@@ -54,9 +119,8 @@ pub(crate) struct RotateArgs {
     /// A file with the secret's JSON: engine, host, port, username, password, dbname
     #[arg(long)]
     pub(crate) secret: PathBuf,
-    /// A file with the master secret's JSON: rotates with alternating users
-    #[arg(long)]
-    pub(crate) master: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) master: MasterArgs,
     /// How often
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) times: u32,
@@ -86,9 +150,8 @@ pub(crate) struct PreflightArgs {
     /// A file with the secret's JSON: engine, host, port, username, password, dbname
     #[arg(long)]
     pub(crate) secret: PathBuf,
-    /// A file with the master secret's JSON: looks at what alternating users need
-    #[arg(long)]
-    pub(crate) master: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) master: MasterArgs,
     /// Show the function's log lines
     #[arg(long)]
     pub(crate) verbose: bool,
@@ -152,6 +215,7 @@ pub async fn main() -> ExitCode {
     // The driver of the demonstration and the certificates need one TLS provider; a second call changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match Cli::parse().command {
+        Command::Bench(args) => bench::bench(&args).await,
         Command::Demo(args) => demo::demo(&args).await,
         Command::Preflight(args) => preflight::preflight(&args).await,
         Command::Rotate(args) => rotate::rotate(&args).await,

@@ -6,6 +6,8 @@
 //! [runtime]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
 mod activity;
+mod bench;
+mod chain;
 pub mod cli;
 mod demo;
 mod function;
@@ -16,9 +18,11 @@ mod progress;
 mod rotate;
 mod serve;
 mod service;
+mod stage;
 pub mod throwaway;
 mod trigger;
 
+pub use chain::longest_chain;
 pub use function::{Function, FunctionError, Program};
 pub use service::{Call, Fault, Service, ServiceError, Store, When};
 pub use trigger::{Attempt, Observer, Rotation, StepReport, rotate_secret};

@@ -11,7 +11,7 @@ use crate::service::Service;
 
 pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     let mut secret = read_json(&args.secret, "--secret")?;
-    let master = args.master.as_deref().map(|path| read_json(path, "--master")).transpose()?;
+    let master = args.master.read()?;
     if !args.function.exists() {
         bail!(not_built(&args.function.to_string_lossy()));
     }
@@ -21,7 +21,7 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
         put_master(&service, &mut secret, master)?;
     }
     service.put_secret("local/secret", SECRET, &Value::Object(secret).to_string())?;
-    let program = own_program(&args.function, &service, &key, master.is_some(), args.verbose)?;
+    let program = own_program(&args.function, &service, &key, args.master.strategy(), args.verbose)?;
     let function: Function = program.into();
     let record = match function.invoke(&json!({"Step": "preflight", "SecretId": SECRET})).await {
         Ok(record) => record,

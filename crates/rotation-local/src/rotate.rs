@@ -24,7 +24,8 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     let secret_file = absolute(&args.secret)?;
     let out = absolute(args.out.as_ref().unwrap_or(&args.secret))?;
     let mut secret = read_json(&secret_file, "--secret")?;
-    let master = args.master.as_deref().map(|path| read_json(path, "--master")).transpose()?;
+    let master = args.master.read()?;
+    let alternates = args.master.alternates();
     if !args.function.starts_with("http") && !Path::new(&args.function).exists() {
         bail!(not_built(&args.function));
     }
@@ -62,7 +63,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         None => {
             // The secret's history, as far as it is known: a function does not change a user on the word of a name.
             let previous_file = beside(&secret_file, PREVIOUS_FILE);
-            if master.is_some() && previous_file.exists() {
+            if alternates && previous_file.exists() {
                 let mut previous = read_json(&previous_file, "the previous secret")?;
                 let arn = masters_arn.as_deref().unwrap_or(MASTER);
                 previous.insert("masterarn".into(), arn.into());
@@ -84,7 +85,8 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
 
     let function = match Function::parse(&args.function, "function") {
         Function::Program(_) => {
-            own_program(Path::new(&args.function), &service, &key, master.is_some(), args.verbose)?.into()
+            own_program(Path::new(&args.function), &service, &key, args.master.strategy(), args.verbose)?
+                .into()
         }
         url => {
             say(&format!(
@@ -136,7 +138,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         Ok((value, text))
     };
     let (value, text) = text_of(CURRENT)?;
-    if master.is_some() {
+    if alternates {
         let (previous, text) = text_of(PREVIOUS)?;
         let file = beside(&out, PREVIOUS_FILE);
         write_whole(&file, text.as_bytes())?;
@@ -180,15 +182,13 @@ pub(crate) fn own_program(
     path: &Path,
     service: &Service,
     key: &str,
-    alternates: bool,
+    strategy: &str,
     verbose: bool,
 ) -> Result<Program> {
-    let mut program = program(&absolute(path)?.to_string_lossy(), &service.endpoint(), key);
+    let mut program = program(&absolute(path)?.to_string_lossy(), &service.endpoint(), key)
+        .env("ROTATION_STRATEGY", strategy);
     if verbose {
         program = program.log(|line| say(&format!("      {line}")));
-    }
-    if alternates {
-        program = program.env("ROTATION_STRATEGY", "master-user");
     }
     Ok(program)
 }
@@ -233,7 +233,7 @@ fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Res
     say(&format!(
         "This changes the password of user {}{} on {} at {}, {} time(s).",
         user,
-        if args.master.is_some() { format!(" and of user {other}, in turn") } else { String::new() },
+        if args.master.alternates() { format!(" and of user {other}, in turn") } else { String::new() },
         text("engine"),
         text("host"),
         args.times

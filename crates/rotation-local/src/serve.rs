@@ -238,7 +238,12 @@ impl Rotations {
 
 /// A program that finds the local service.
 pub(crate) fn program(path: &str, endpoint: &str, key: &str) -> Program {
-    Program::new(path)
+    equip(Program::new(path), endpoint, key)
+}
+
+/// Lets a function find a Secrets Manager.
+pub(crate) fn equip(program: Program, endpoint: &str, key: &str) -> Program {
+    program
         .env("SECRETS_MANAGER_ENDPOINT", endpoint)
         // For functions that are not ours: the SDKs' own variables.
         .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)

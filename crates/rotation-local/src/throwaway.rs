@@ -4,6 +4,8 @@ mod certificates;
 pub mod mysql;
 pub mod postgres;
 mod server;
+mod shortcut;
 
 pub use certificates::Certificates;
 pub use server::{Installation, free_port, sid_root};
+pub use shortcut::Shortcut;

@@ -8,7 +8,7 @@ use crate::function::{Function, FunctionError};
 use crate::service::{CURRENT, PENDING, Service};
 
 /// The four steps, in order.
-const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// How often and how fast the whole rotation is repeated. The service's own numbers are not documented.
 #[derive(Debug, Clone, Copy)]

@@ -101,6 +101,7 @@ pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T
         (json!({"username": "another_user"}), "UserMismatch"),
         (json!({"host": "db.example.com"}), "HostMismatch"),
         (json!({"port": 1}), "HostMismatch"),
+        (json!({"dbname": "another_database"}), "HostMismatch"),
     ] {
         let scene = Scene::new(&target).await?;
         for strategy in ["single-user", "master-user"] {

@@ -1,16 +1,15 @@
 //! Steps that come twice, late, or in the wrong order, and the last look before a password is promoted.
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use crate::scene::{Scene, new_password};
 use crate::server::Server;
-use crate::suite::recovery::{MASTER, SINGLE, check};
-
-const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+use crate::suite::recovery::{MASTER, STEPS, STRATEGIES, check};
 
 /// An earlier step once more, after each later one.
 pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -> Result<()> {
-    for strategy in [SINGLE, MASTER] {
+    for strategy in STRATEGIES {
         let scene = Scene::rich(&target).await?;
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
@@ -26,7 +25,7 @@ pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -
         check(&scene, &token).await?;
         // A single user's setSecret begins with the current password, which its first run has ended: once after itself, once
         // after testSecret.
-        let most = if strategy == SINGLE { 2 } else { 0 };
+        let most = if strategy == MASTER { 0 } else { 2 };
         ensure!(scene.failed_logins()? <= most, "{} failed logins", scene.failed_logins()?);
     }
     Ok(())
@@ -34,7 +33,7 @@ pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -
 
 /// A step before those that it stands on is refused, changes nothing, and the rotation goes on.
 pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(target: T) -> Result<()> {
-    for strategy in [SINGLE, MASTER] {
+    for strategy in STRATEGIES {
         for (done, too_early) in [
             (0, ["setSecret", "testSecret", "finishSecret"].as_slice()),
             // Nothing has given the database that password yet: promoted, it would lock everybody out.
@@ -64,7 +63,7 @@ pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(
 
 /// Each step by two processes at once; whatever becomes of one of them, a retry converges.
 pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()> {
-    for strategy in [SINGLE, MASTER] {
+    for strategy in STRATEGIES {
         let scene = Scene::rich(&target).await?;
         let (one, other) = (scene.function(strategy), scene.function(strategy));
         for _ in 0..3 {
@@ -81,9 +80,49 @@ pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()>
     Ok(())
 }
 
+/// Between `setSecret` and `testSecret`, somebody changes what the second user may do.
+pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::rich(&target).await?;
+    let function = scene.function(MASTER);
+    // So that the second user is known as the secret's own.
+    for _ in 0..2 {
+        scene.rotate(&function).await?;
+    }
+    let token = scene.stage(None)?;
+    scene.step(&function, STEPS[0], &token).await?;
+    scene.step(&function, STEPS[1], &token).await?;
+    for part in target.impair(&scene.alternate(), &scene.database).await? {
+        let refused = scene.step(&function, "testSecret", &token).await;
+        let refused = format!("{:#}", refused.err().context("no difference was found")?);
+        ensure!(
+            refused.starts_with("UsersDiffer") && refused.contains(part),
+            "{part:?} is not in: {refused}"
+        );
+        scene.search_for_passwords(&refused)?;
+    }
+    let rotation = scene.attempt(&function, &token, 1).await;
+    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+    check(&scene, &token).await?;
+
+    // On the turn of the base user there is nothing to compare, and without the master only a note.
+    let token = scene.stage(None)?;
+    scene.step(&function, STEPS[0], &token).await?;
+    scene.step(&function, STEPS[1], &token).await?;
+    target.impair(&scene.alternate(), &scene.database).await?;
+    scene.step(&function, STEPS[2], &token).await?;
+    scene.step(&function, STEPS[3], &token).await?;
+    let token = scene.stage(None)?;
+    scene.step(&function, STEPS[0], &token).await?;
+    scene.step(&function, STEPS[1], &token).await?;
+    scene.change_master(&json!({"password": new_password()}))?;
+    let record = scene.step(&function, STEPS[2], &token).await?;
+    ensure!(record["notes"].to_string().contains("was not compared"), "{record}");
+    Ok(())
+}
+
 /// After `testSecret`, somebody gives the user another password: the tested one is not promoted.
 pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(target: T) -> Result<()> {
-    for strategy in [SINGLE, MASTER] {
+    for strategy in STRATEGIES {
         let scene = Scene::new(&target).await?;
         let function = scene.function(strategy);
         let (token, before) = (scene.stage(None)?, scene.version("AWSCURRENT")?);
@@ -111,7 +150,7 @@ pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(tar
 pub async fn a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion<T: Server>(
     target: T,
 ) -> Result<()> {
-    for strategy in [SINGLE, MASTER] {
+    for strategy in STRATEGIES {
         let scene = Scene::new(&target).await?;
         let cutter = scene.behind_a_relay().await?;
         let function = scene.function(strategy);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use rotation_local::longest_chain;
 use serde_json::json;
 
-use crate::chain::longest_chain;
 use crate::rie::{Rie, events};
 use crate::scene::Scene;
 use crate::server::Server;
@@ -49,26 +49,31 @@ pub async fn alternating_users_take_turns<T: Server>(target: T) -> Result<()> {
     scene.search_for_passwords("")
 }
 
-/// Counts calls, how many waited for one another, and database sessions.
+/// Counts calls, how many waited for one another, and database sessions: the most of two rotations, for users take turns.
 async fn cost<T: Server>(target: &T, strategy: &str) -> Result<(usize, usize, usize)> {
     let scene = Scene::new(target).await?;
     let function = scene.function(strategy);
     // The first rotation of alternating users makes the user; the ordinary one finds it.
     scene.rotate(&function).await?;
-    let logins = scene.logins()?;
-    scene.service.forget_calls();
     scene.service.set_latency(Duration::from_millis(60));
-    scene.rotate(&function).await?;
-    let calls = scene.service.calls();
+    let mut most = (0, 0, 0);
+    for _ in 0..2 {
+        let logins = scene.logins()?;
+        scene.service.forget_calls();
+        scene.rotate(&function).await?;
+        let calls = scene.service.calls();
+        let intervals: Vec<_> = calls.iter().map(|call| (call.from, call.until)).collect();
+        let (in_a_row, sessions) = (longest_chain(&intervals), scene.logins()? - logins);
+        most = (most.0.max(calls.len()), most.1.max(in_a_row), most.2.max(sessions));
+    }
     assert_eq!(scene.failed_logins()?, 0);
-    let intervals: Vec<_> = calls.iter().map(|call| (call.from, call.until)).collect();
-    Ok((calls.len(), longest_chain(&intervals), scene.logins()? - logins))
+    Ok(most)
 }
 
 /// Within the budget of calls and sessions.
 pub async fn an_ordinary_rotation_is_cheap<T: Server>(target: T) -> Result<()> {
     for (strategy, most_calls, most_in_a_row, most_sessions) in
-        [("single-user", 13, 7, 3), ("master-user", 15, 7, 5)]
+        [("single-user", 13, 7, 3), ("single-user-by-master", 14, 7, 4), ("master-user", 16, 8, 6)]
     {
         let (calls, in_a_row, sessions) = cost(&target, strategy).await?;
         println!("{strategy}: {calls} calls, {in_a_row} in a row, {sessions} sessions");

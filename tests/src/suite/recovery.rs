@@ -1,17 +1,20 @@
 //! Whatever dies, and whenever, a retry converges.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use anyhow::{Context, Result, ensure};
-use rotation_local::{Fault, Function, ServiceError, When};
+use rotation_local::When;
 use serde_json::json;
 
 use crate::scene::{Scene, new_password};
 use crate::server::Server;
+use crate::suite::points::{Break, Then, at_every_point};
 
 pub(super) const SINGLE: &str = "single-user";
+pub(super) const BY_MASTER: &str = "single-user-by-master";
 pub(super) const MASTER: &str = "master-user";
+pub(super) const STRATEGIES: [&str; 3] = [SINGLE, BY_MASTER, MASTER];
+
+/// The steps, in their order.
+pub(super) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// The end that everything must come to.
 pub(super) async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()> {
@@ -23,11 +26,11 @@ pub(super) async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()
 
 /// The service may repeat what it asks for, at any time.
 pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T) -> Result<()> {
-    for strategy in [SINGLE, MASTER] {
+    for strategy in STRATEGIES {
         let scene = Scene::rich(&target).await?;
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
-        for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+        for step in STEPS {
             scene.step(&function, step, &token).await?;
             let again = scene.step(&function, step, &token).await?;
             ensure!(!again.to_string().contains("password\":"), "{again}");
@@ -40,185 +43,91 @@ pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T)
 }
 
 /// Each call of Secrets Manager fails once: before it takes effect, or after, with its answer lost.
-pub async fn every_call_of_secrets_manager_may_fail_single_user<T: Server>(target: T) -> Result<()> {
-    calls_fail(target, SINGLE).await
-}
-
-/// The same for alternating users.
-pub async fn every_call_of_secrets_manager_may_fail_alternating_users<T: Server>(target: T) -> Result<()> {
-    calls_fail(target, MASTER).await
-}
-
-async fn calls_fail<T: Server>(target: T, strategy: &str) -> Result<()> {
-    for when in [When::Before, When::After] {
-        for point in 0.. {
-            let scene = Scene::new(&target).await?;
-            let function = scene.function(strategy);
-            let token = scene.stage(None)?;
-            let hit = fail_at(&scene, point, when);
-            let first = scene.attempt(&function, &token, 1).await;
-            scene.service.clear_fault();
-            if !hit.load(Ordering::SeqCst) {
-                assert_eq!(first.failed, None);
-                println!("{strategy}: {point} calls, each failed once, {when:?} its effect");
-                ensure!(point >= 12, "only {point} calls");
-                break;
-            }
-            let second = scene.attempt(&function, &token, 1).await;
-            ensure!(second.failed.is_none(), "{strategy}, {when:?} call {point}: {:?}", second.failed);
-            check(&scene, &token).await.with_context(|| format!("{strategy}, {when:?} call {point}"))?;
+pub async fn every_call_of_secrets_manager_may_fail<T: Server>(target: T) -> Result<()> {
+    for strategy in STRATEGIES {
+        for when in [When::Before, When::After] {
+            at_every_point(&target, strategy, Break::Call(when), Then::SameVersion).await?;
         }
     }
     Ok(())
 }
 
-/// An error that the SDK does not repeat by itself.
-fn fail_at<T: Server>(scene: &Scene<T>, point: usize, when: When) -> Arc<AtomicBool> {
-    let hit = Arc::new(AtomicBool::new(false));
-    let seen = hit.clone();
-    scene.service.set_fault(move |number, _, asked| {
-        (number == point && asked == when).then(|| {
-            seen.store(true, Ordering::SeqCst);
-            Fault::Refuse(ServiceError::new("InvalidRequestException", "a fault of this test"))
-        })
-    });
-    hit
-}
-
-/// The process is killed (SIGKILL) at each call of Secrets Manager, before or after its effect.
-pub async fn the_process_may_be_killed_at_every_call_single_user<T: Server>(target: T) -> Result<()> {
-    kills(target, SINGLE).await
-}
-
-/// The same for alternating users.
-pub async fn the_process_may_be_killed_at_every_call_alternating_users<T: Server>(target: T) -> Result<()> {
-    kills(target, MASTER).await
-}
-
-async fn kills<T: Server>(target: T, strategy: &str) -> Result<()> {
-    for when in [When::Before, When::After] {
-        for point in 0.. {
-            let scene = Scene::rich(&target).await?;
-            let function = scene.function(strategy);
-            let token = scene.stage(None)?;
-            if !killed_at(&scene, &function, &token, point, when).await? {
-                ensure!(point >= 12, "only {point} calls");
-                break;
-            }
-            let second = scene.attempt(&function, &token, 1).await;
-            ensure!(second.failed.is_none(), "{strategy}, killed {when:?} call {point}: {:?}", second.failed);
-            check(&scene, &token).await.with_context(|| format!("{strategy}, {when:?} call {point}"))?;
+/// The process is killed (SIGKILL) at some calls of Secrets Manager, before or after their effect: what it leaves is what a
+/// failed call leaves, and that is tried at each.
+pub async fn the_process_may_be_killed_at_any_call<T: Server>(target: T) -> Result<()> {
+    for strategy in STRATEGIES {
+        for when in [When::Before, When::After] {
+            at_every_point(&target, strategy, Break::Kill(when), Then::SameVersion).await?;
         }
     }
     Ok(())
-}
-
-/// Runs a rotation whose function is killed at a call; `false` when there are not that many calls.
-async fn killed_at<T: Server>(
-    scene: &Scene<T>,
-    function: &Function,
-    token: &str,
-    point: usize,
-    when: When,
-) -> Result<bool> {
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    scene.service.set_fault(move |number, _, asked| {
-        (number == point && asked == when).then(|| {
-            let _ = sender.send(());
-            Fault::Hang
-        })
-    });
-    let Function::Program(program) = function else { return Ok(false) };
-    let rotation = scene.attempt(function, token, 1);
-    tokio::pin!(rotation);
-    let killed = tokio::select! {
-        rotation = &mut rotation => {
-            ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-            false
-        }
-        _ = receiver.recv() => true,
-    };
-    if killed {
-        let id = program.process_id().context("no process")?.to_string();
-        ensure!(std::process::Command::new("kill").args(["-KILL", &id]).status()?.success());
-        let rotation = rotation.await;
-        ensure!(rotation.failed.is_some(), "the process was not killed");
-    }
-    scene.service.clear_fault();
-    Ok(killed)
 }
 
 /// The wire to the database is cut at each packet, before it reaches the server or with its answer lost.
 pub async fn the_connection_may_break_at_every_packet_single_user<T: Server>(target: T) -> Result<()> {
-    cuts(target, SINGLE).await
+    for when in [When::Before, When::After] {
+        at_every_point(&target, SINGLE, Break::Packet(when), Then::SameVersion).await?;
+    }
+    Ok(())
+}
+
+/// The same where a master sets the password.
+pub async fn the_connection_may_break_at_every_packet_single_user_by_master<T: Server>(
+    target: T,
+) -> Result<()> {
+    for when in [When::Before, When::After] {
+        at_every_point(&target, BY_MASTER, Break::Packet(when), Then::SameVersion).await?;
+    }
+    Ok(())
 }
 
 /// The same for alternating users.
 pub async fn the_connection_may_break_at_every_packet_alternating_users<T: Server>(target: T) -> Result<()> {
-    cuts(target, MASTER).await
-}
-
-async fn cuts<T: Server>(target: T, strategy: &str) -> Result<()> {
-    for after in [false, true] {
-        let points = cut_everywhere(&target, strategy, after, Then::SameVersion).await?;
-        println!("{strategy}: {points} packets, each cut once, {}", if after { "after" } else { "before" });
-        ensure!(points >= 8, "only {points} packets");
+    for when in [When::Before, When::After] {
+        at_every_point(&target, MASTER, Break::Packet(when), Then::SameVersion).await?;
     }
     Ok(())
 }
 
-/// The same, and then somebody gives the rotation up and begins another: with its answer lost, the password may be one that
-/// no label leads to.
-pub async fn a_rotation_given_up_at_any_packet_is_followed_by_another_single_user<T: Server>(
+/// Any answer is lost, and then somebody gives the rotation up and begins another: the password may be one that no label
+/// leads to.
+pub async fn a_rotation_given_up_at_any_point_is_followed_by_another_single_user<T: Server>(
     target: T,
 ) -> Result<()> {
-    given_up(target, SINGLE).await
+    for strategy in [SINGLE, BY_MASTER] {
+        for what in [Break::Call(When::After), Break::Packet(When::After)] {
+            at_every_point(&target, strategy, what, Then::NewVersion).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The same for alternating users.
-pub async fn a_rotation_given_up_at_any_packet_is_followed_by_another_alternating_users<T: Server>(
+pub async fn a_rotation_given_up_at_any_point_is_followed_by_another_alternating_users<T: Server>(
     target: T,
 ) -> Result<()> {
-    given_up(target, MASTER).await
-}
-
-async fn given_up<T: Server>(target: T, strategy: &str) -> Result<()> {
-    let points = cut_everywhere(&target, strategy, true, Then::NewVersion).await?;
-    println!("{strategy}: {points} packets, given up after each");
-    ensure!(points >= 8, "only {points} packets");
+    for what in [Break::Call(When::After), Break::Packet(When::After)] {
+        at_every_point(&target, MASTER, what, Then::NewVersion).await?;
+    }
     Ok(())
 }
 
-/// How a rotation goes on that has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
-    /// As the service goes on.
-    SameVersion,
-    /// As a person may: `CancelRotateSecret`, `AWSPENDING` removed, another rotation.
-    NewVersion,
+/// Any answer is lost, and then the steps come out of order, twice at once, and late.
+pub async fn steps_may_come_in_any_way_after_any_point_single_user<T: Server>(target: T) -> Result<()> {
+    for strategy in [SINGLE, BY_MASTER] {
+        for what in [Break::Call(When::After), Break::Packet(When::After)] {
+            at_every_point(&target, strategy, what, Then::Storm).await?;
+        }
+    }
+    Ok(())
 }
 
-async fn cut_everywhere<T: Server>(target: &T, strategy: &str, after: bool, then: Then) -> Result<usize> {
-    for point in 0.. {
-        let scene = Scene::rich(target).await?;
-        let cutter = scene.behind_a_relay().await?;
-        let function = scene.function(strategy);
-        let mut token = scene.stage(None)?;
-        cutter.cut(point, after);
-        let first = scene.attempt(&function, &token, 1).await;
-        if !cutter.heal() {
-            ensure!(first.failed.is_none(), "{:?}", first.failed);
-            return Ok(point);
-        }
-        if then == Then::NewVersion && scene.version("AWSCURRENT")?.as_ref() != Some(&token) {
-            scene.give_up(&token)?;
-            token = scene.stage(None)?;
-        }
-        let second = scene.attempt(&function, &token, 1).await;
-        ensure!(second.failed.is_none(), "{strategy}, cut at {point}, after {after}: {:?}", second.failed);
-        check(&scene, &token).await.with_context(|| format!("{strategy}, cut at {point}, after {after}"))?;
+/// The same for alternating users.
+pub async fn steps_may_come_in_any_way_after_any_point_alternating_users<T: Server>(target: T) -> Result<()> {
+    for what in [Break::Call(When::After), Break::Packet(When::After)] {
+        at_every_point(&target, MASTER, what, Then::Storm).await?;
     }
-    Ok(0)
+    Ok(())
 }
 
 /// `AWSCURRENT` was moved by hand to a value that the database never had.

@@ -1,5 +1,6 @@
 //! `rotation-local` as a person uses it.
 
+mod bench;
 mod conformance;
 mod model;
 mod page;

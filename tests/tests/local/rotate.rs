@@ -186,6 +186,32 @@ async fn preflight_says_beforehand_what_would_go_wrong() {
 }
 
 #[tokio::test]
+async fn a_master_sets_a_password_that_was_lost() {
+    on_each(|target| async move {
+        let Own { scene, folder, authority, file, secret } = Own::of(&target).await?;
+        let mut lost = secret.clone();
+        lost["password"] = "a-lost-password".into();
+        std::fs::write(&file, lost.to_string())?;
+        let master = scene.service.perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
+        std::fs::write(
+            folder.path().join("master.json"),
+            master["SecretString"].as_str().unwrap_or_default(),
+        )?;
+        let refused = rotate(folder.path(), Some(&authority), &["--yes", "--by-master"])?;
+        assert!(text(&refused).contains("--master"), "{}", text(&refused));
+
+        let more = ["--yes", "--master", "master.json", "--by-master"];
+        let rotated = rotate(folder.path(), Some(&authority), &more)?;
+        assert!(rotated.status.success() && text(&rotated).contains("had been lost"), "{}", text(&rotated));
+        let new = read(&file)?;
+        assert_eq!(new["username"], secret["username"]);
+        scene.log_in_with(&new).await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn misuse_names_the_next_thing_to_type() {
     let folder = tempfile::tempdir().unwrap();
     let output = rotate(folder.path(), None, &["--yes"]).unwrap();

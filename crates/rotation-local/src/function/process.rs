@@ -20,6 +20,7 @@ type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
 /// A program that speaks the Lambda Runtime API.
 pub struct Program {
     path: PathBuf,
+    arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     timeout: Duration,
     log: LogSink,
@@ -44,12 +45,21 @@ impl Program {
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
+            arguments: Vec::new(),
             environment: BTreeMap::new(),
             timeout: TIMEOUT,
             log: Arc::new(|_| {}),
             idle: Mutex::default(),
             process_id: Mutex::default(),
         }
+    }
+
+    /// A command as a shell reads it.
+    pub(crate) fn command(line: &str) -> Self {
+        let mut program = Self::new("/bin/sh");
+        // The shell gives its place to the function, which is then the process that is measured and killed.
+        program.arguments = vec!["-c".to_owned(), format!("exec {line}")];
+        program
     }
 
     /// Sets an environment variable.
@@ -110,6 +120,26 @@ impl Program {
         result
     }
 
+    /// Starts an instance, and waits until it asks for its first event.
+    ///
+    /// # Errors
+    /// When it ends before.
+    pub(crate) async fn start_ahead(&self) -> Result<(), FunctionError> {
+        let mut running = self.start().await?;
+        tokio::select! {
+            () = running.api.ready() => {}
+            status = running.child.wait() => {
+                self.note(None);
+                return Err(running.api.init_error().unwrap_or_else(|| exited(status)));
+            }
+            () = tokio::time::sleep(self.timeout) => {
+                return Err(FunctionError::new("Sandbox.Timedout", "it never asked for an event"));
+            }
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(running);
+        Ok(())
+    }
+
     fn note(&self, process_id: Option<u32>) {
         *self.process_id.lock().unwrap_or_else(PoisonError::into_inner) = process_id;
     }
@@ -129,6 +159,7 @@ impl Program {
             }
         }
         let mut child = command
+            .args(&self.arguments)
             .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "local")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")

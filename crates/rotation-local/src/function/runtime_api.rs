@@ -41,6 +41,8 @@ impl Drop for RuntimeApi {
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Notify,
+    /// The function has asked for its first event.
+    ready: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +83,11 @@ impl RuntimeApi {
         self.state.lock().next = None;
     }
 
+    /// Waits until the function asks for its first event.
+    pub(crate) async fn ready(&self) {
+        self.state.ready.notified().await;
+    }
+
     /// What the function said when it could not start.
     pub(crate) fn init_error(&self) -> Option<FunctionError> {
         self.state.lock().init_error.take()
@@ -106,6 +113,7 @@ impl Shared {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
+    shared.ready.notify_one();
     let (id, event, timeout) = loop {
         let arrived = shared.arrived.notified();
         if let Some(next) = shared.lock().next.take() {

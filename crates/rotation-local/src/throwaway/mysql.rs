@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, MySqlConnection};
 use tempfile::TempDir;
 
 use super::server::{end, run, wait_until};
-use super::{Certificates, Installation, free_port, sid_root};
+use super::{Certificates, Installation, Shortcut, free_port, sid_root};
 
 /// The superuser of a throw-away server.
 pub const SUPERUSER: &str = "root";
@@ -213,6 +213,17 @@ impl Server {
             self.options.certificates.as_ref().map(|certificates| certificates.authority.as_str());
         connect("localhost", self.port, authority, user, password, database).await
     }
+
+    /// Connects as somebody over TLS, and looks at no certificate: the least that a client can do.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub(crate) async fn greet(&self, user: &str, password: &str, database: &str) -> sqlx::Result<()> {
+        let options = login("localhost", self.port, user, password, Some(database));
+        let shortcut = Shortcut::to("localhost", self.port, SOCKET).await?;
+        let options = options.ssl_mode(MySqlSslMode::Required).socket(shortcut.folder().join(SOCKET));
+        MySqlConnection::connect_with(&options).await?.close().await
+    }
 }
 
 /// Connects as somebody, over verified TLS if there is an authority.
@@ -227,6 +238,21 @@ pub async fn connect(
     password: &str,
     database: Option<&str>,
 ) -> sqlx::Result<MySqlConnection> {
+    let options = login(host, port, user, password, database);
+    let options = match authority {
+        Some(authority) => {
+            options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca_from_pem(authority.as_bytes().to_vec())
+        }
+        None => options.ssl_mode(MySqlSslMode::Disabled),
+    };
+    let shortcut = Shortcut::to(host, port, SOCKET).await?;
+    MySqlConnection::connect_with(&options.socket(shortcut.folder().join(SOCKET))).await
+}
+
+/// The name of a [`Shortcut`].
+const SOCKET: &str = "mysqld.sock";
+
+fn login(host: &str, port: u16, user: &str, password: &str, database: Option<&str>) -> MySqlConnectOptions {
     let mut options = MySqlConnectOptions::new()
         .host(host)
         .port(port)
@@ -240,13 +266,7 @@ pub async fn connect(
     if let Some(database) = database {
         options = options.database(database);
     }
-    options = match authority {
-        Some(authority) => {
-            options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca_from_pem(authority.as_bytes().to_vec())
-        }
-        None => options.ssl_mode(MySqlSslMode::Disabled),
-    };
-    MySqlConnection::connect_with(&options).await
+    options
 }
 
 impl Drop for Server {

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::server::{end, run, wait_until};
-use super::{Certificates, Installation, free_port};
+use super::{Certificates, Installation, Shortcut, free_port};
 
 /// The superuser of a throw-away server.
 pub const SUPERUSER: &str = "postgres";
@@ -168,20 +168,38 @@ impl Server {
     /// # Errors
     /// The server's refusal.
     pub async fn connect(&self, user: &str, password: &str, database: &str) -> sqlx::Result<PgConnection> {
-        let options = PgConnectOptions::new_without_pgpass()
-            .host("localhost")
-            .port(self.port)
-            .username(user)
-            .password(password)
-            .database(database)
-            .disable_statement_logging();
+        let options = self.login(user, password, database);
         let options = match &self.options.certificates {
             Some(certificates) => options
                 .ssl_mode(PgSslMode::VerifyFull)
                 .ssl_root_cert_from_pem(certificates.authority.clone().into_bytes()),
             None => options.ssl_mode(PgSslMode::Disable),
         };
-        PgConnection::connect_with(&options).await
+        self.by_shortcut(options).await
+    }
+
+    /// Connects as somebody over TLS, and looks at no certificate: the least that a client can do.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub(crate) async fn greet(&self, user: &str, password: &str, database: &str) -> sqlx::Result<()> {
+        let options = self.login(user, password, database).ssl_mode(PgSslMode::Require);
+        self.by_shortcut(options).await?.close().await
+    }
+
+    async fn by_shortcut(&self, options: PgConnectOptions) -> sqlx::Result<PgConnection> {
+        let shortcut = Shortcut::to("localhost", self.port, &format!(".s.PGSQL.{}", self.port)).await?;
+        PgConnection::connect_with(&options.socket(shortcut.folder())).await
+    }
+
+    fn login(&self, user: &str, password: &str, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host("localhost")
+            .port(self.port)
+            .username(user)
+            .password(password)
+            .database(database)
+            .disable_statement_logging()
     }
 
     /// Connects as the superuser.

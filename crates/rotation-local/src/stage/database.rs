@@ -1,4 +1,4 @@
-//! The server of a demonstration, of whichever engine.
+//! A throw-away server, of whichever engine.
 
 use anyhow::{Context, Result, anyhow};
 use sqlx::AssertSqlSafe;
@@ -18,7 +18,7 @@ pub(crate) enum Engine {
 
 impl Engine {
     /// The name in a secret, and in the name of the function.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Mysql => "mysql",
@@ -27,7 +27,7 @@ impl Engine {
     }
 
     /// The name for people.
-    pub(super) fn display(self) -> &'static str {
+    pub(crate) fn display(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",
             Self::Mysql => mysql::Kind::MySql.display(),
@@ -37,21 +37,21 @@ impl Engine {
 }
 
 /// A server that is up.
-pub(super) enum Database {
+pub(crate) enum Database {
     Postgres(postgres::Server),
     MySql(mysql::Server),
 }
 
 /// A login that worked.
-pub(super) struct LoggedIn {
+pub(crate) struct LoggedIn {
     /// Who logged in.
-    pub(super) login: String,
+    pub(crate) login: String,
     /// As whom the session acts.
-    pub(super) acts_as: String,
+    pub(crate) acts_as: String,
 }
 
 /// Why one did not.
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// User or password are wrong.
     Password,
     /// Anything else.
@@ -59,7 +59,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    pub(super) fn into_error(self, context: &'static str) -> anyhow::Error {
+    pub(crate) fn into_error(self, context: &'static str) -> anyhow::Error {
         match self {
             Self::Password => anyhow!("user or password are wrong").context(context),
             Self::Other(error) => error.context(context),
@@ -68,7 +68,7 @@ impl Refusal {
 }
 
 impl Database {
-    pub(super) async fn start(engine: Engine, password: &str) -> Result<Self> {
+    pub(crate) async fn start(engine: Engine, password: &str) -> Result<Self> {
         let certificates = Some(Certificates::for_names(&["localhost"])?);
         let password = password.to_owned();
         let missing = || {
@@ -94,7 +94,7 @@ impl Database {
         Ok(Self::MySql(server))
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         match self {
             Self::Postgres(server) => server.port,
             Self::MySql(server) => server.port,
@@ -102,7 +102,7 @@ impl Database {
     }
 
     /// The authority of the server's certificate.
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         let certificates = match self {
             Self::Postgres(server) => &server.options.certificates,
             Self::MySql(server) => &server.options.certificates,
@@ -111,7 +111,7 @@ impl Database {
     }
 
     /// Makes the database `shop`, the users `app` and `shop`, and a `master` that is no superuser.
-    pub(super) async fn make_users(&self, app: &str, shop: &str, master: &str) -> Result<()> {
+    pub(crate) async fn make_users(&self, app: &str, shop: &str, master: &str) -> Result<()> {
         match self {
             Self::Postgres(server) => {
                 let mut admin = server.superuser("postgres").await?;
@@ -150,7 +150,7 @@ impl Database {
     }
 
     /// Logs in and asks who is there.
-    pub(super) async fn log_in(&self, user: &str, password: &str) -> Result<LoggedIn, Refusal> {
+    pub(crate) async fn log_in(&self, user: &str, password: &str) -> Result<LoggedIn, Refusal> {
         let refused = |error: sqlx::Error| match &error {
             sqlx::Error::Database(database)
                 if matches!(database.code().as_deref(), Some("28P01" | "28000")) =>
@@ -176,15 +176,32 @@ impl Database {
     }
 
     /// How many logins the server has refused so far.
-    pub(super) fn failed_logins(&self) -> Result<usize> {
+    pub(crate) fn failed_logins(&self) -> Result<usize> {
         match self {
             Self::Postgres(server) => server.failed_logins(),
             Self::MySql(server) => server.failed_logins(),
         }
     }
 
+    /// How many sessions the server has let in so far.
+    pub(crate) fn sessions(&self) -> Result<usize> {
+        let mark = match self {
+            Self::Postgres(_) => "connection authorized: user=",
+            Self::MySql(_) => "Connect\t",
+        };
+        Ok(self.log()?.matches(mark).count())
+    }
+
+    /// Logs in over TLS and leaves: the least that a client can do.
+    pub(crate) async fn greet(&self, user: &str, password: &str) -> sqlx::Result<()> {
+        match self {
+            Self::Postgres(server) => server.greet(user, password, "shop").await,
+            Self::MySql(server) => server.greet(user, password, "shop").await,
+        }
+    }
+
     /// Everything that the server has logged.
-    pub(super) fn log(&self) -> Result<String> {
+    pub(crate) fn log(&self) -> Result<String> {
         match self {
             Self::Postgres(server) => server.log(),
             Self::MySql(server) => {

@@ -20,6 +20,24 @@ pub fn longest_chain(intervals: &[(Instant, Instant)]) -> usize {
     count
 }
 
+/// How many intervals were under way at the same time, for each of [`longest_chain`].
+pub(crate) fn waves(intervals: &[(Instant, Instant)]) -> Vec<usize> {
+    let mut by_start: Vec<_> = intervals.to_vec();
+    by_start.sort_by_key(|(from, _)| *from);
+    let mut waves = Vec::new();
+    let mut ends: Option<Instant> = None;
+    for (from, until) in by_start {
+        match (ends, waves.last_mut()) {
+            (Some(end), Some(wave)) if from < end => *wave += 1,
+            _ => {
+                waves.push(1);
+                ends = Some(until);
+            }
+        }
+    }
+    waves
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,5 +50,7 @@ mod tests {
         assert_eq!(longest_chain(&[at(0, 50), at(1, 51), at(2, 52)]), 1);
         assert_eq!(longest_chain(&[at(0, 50), at(1, 51), at(53, 103)]), 2);
         assert_eq!(longest_chain(&[at(0, 50), at(51, 101), at(102, 152)]), 3);
+        assert_eq!(waves(&[at(0, 50), at(1, 51), at(53, 103), at(54, 104), at(55, 105)]), [2, 3]);
+        assert_eq!(waves(&[]), [0; 0]);
     }
 }

@@ -1,0 +1,150 @@
+//! A function under measurement.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::figures::Figures;
+use super::{Ground, process};
+use crate::chain::waves;
+use crate::function::{Function, FunctionError, Program};
+use crate::progress::say;
+use crate::trigger::STEPS;
+
+/// While calls are counted: long enough that those which wait for one another are told from those that do not.
+const COUNTING: Duration = Duration::from_millis(60);
+
+/// A function, and what was measured of it.
+pub(super) struct Runner {
+    pub(super) name: String,
+    pub(super) figures: Figures,
+    make: Box<dyn Fn() -> Program>,
+    verbose: bool,
+    warm: Option<Function>,
+}
+
+impl Runner {
+    /// A function that is a program.
+    pub(super) fn of_program(path: &Path, verbose: bool) -> Result<Self> {
+        let figures = Figures { binary: Some(path.metadata()?.len()), ..Figures::default() };
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let path = path.to_owned();
+        Ok(Self { name, figures, make: Box::new(move || Program::new(&path)), verbose, warm: None })
+    }
+
+    /// A function that a command starts.
+    pub(super) fn of_command(line: &str, verbose: bool) -> Self {
+        let name = line.split_whitespace().next().unwrap_or(line).to_owned();
+        let line = line.to_owned();
+        let make = Box::new(move || Program::command(&line));
+        Self { name, figures: Figures::default(), make, verbose, warm: None }
+    }
+
+    fn function(&self, ground: &Ground) -> Function {
+        let program = ground.stage.equip((self.make)(), ground.strategy);
+        if self.verbose { program.log(|line| say(&format!("    {line}"))).into() } else { program.into() }
+    }
+
+    /// A process of the function that waits for its first event.
+    async fn started(&self, ground: &Ground) -> Result<Function> {
+        let function = self.function(ground);
+        program(&function)?.start_ahead().await.map_err(|error| self.failed("its start", &error))?;
+        Ok(function)
+    }
+
+    /// Rotates once before anything is measured: the second of two users is made only once.
+    pub(super) async fn prepare(&mut self, ground: &Ground) -> Result<()> {
+        let function = self.started(ground).await?;
+        self.rotate(ground, &function).await?;
+        self.warm = Some(function);
+        Ok(())
+    }
+
+    /// Measures everything once.
+    pub(super) async fn round(&mut self, ground: &Ground) -> Result<()> {
+        let start = Instant::now();
+        let function = self.started(ground).await?;
+        let init = start.elapsed();
+        self.rotate(ground, &function).await?;
+        let whole = start.elapsed();
+        let id = program(&function)?.process_id().context("the function has ended")?;
+        let figures = &mut self.figures;
+        figures.init.time(init);
+        figures.cold.time(whole);
+        figures.cold_cpu.time(process::cpu(id)?);
+        figures.peak.bytes(process::peak(id)?);
+        drop(function);
+
+        let token = ground.stage.begin(ground.secret)?;
+        for (at, step) in STEPS.into_iter().enumerate() {
+            let function = self.started(ground).await?;
+            let took = self.step(ground, &function, step, &token).await?;
+            self.figures.cold_steps[at].time(took);
+        }
+
+        let warm = self.warm.take().context("not prepared")?;
+        let id = program(&warm)?.process_id().context("the function has ended")?;
+        let before = process::cpu(id)?;
+        let took = self.rotate(ground, &warm).await?;
+        self.figures.warm_cpu.time(process::cpu(id)?.saturating_sub(before));
+        self.figures.warm.time(took.iter().sum());
+        for (series, took) in self.figures.warm_steps.iter_mut().zip(took) {
+            series.time(took);
+        }
+        self.warm = Some(warm);
+        Ok(())
+    }
+
+    /// Counts what a rotation asks of others.
+    pub(super) async fn count(&mut self, ground: &Ground) -> Result<()> {
+        let (service, database) = (&ground.stage.service, &ground.stage.database);
+        let warm = self.warm.take().context("not prepared")?;
+        let (sessions, refused) = (database.sessions()?, database.failed_logins()?);
+        service.set_latency(COUNTING);
+        service.forget_calls();
+        self.rotate(ground, &warm).await?;
+        let calls: Vec<_> = service.calls().iter().map(|call| (call.from, call.until)).collect();
+        service.set_latency(ground.latency);
+        self.figures.waves = waves(&calls);
+        self.figures.sessions = database.sessions()? - sessions;
+        self.figures.refused = database.failed_logins()? - refused;
+        self.warm = Some(warm);
+        Ok(())
+    }
+
+    async fn rotate(&self, ground: &Ground, function: &Function) -> Result<[Duration; 4]> {
+        let token = ground.stage.begin(ground.secret)?;
+        let mut took = [Duration::ZERO; 4];
+        for (took, step) in took.iter_mut().zip(STEPS) {
+            *took = self.step(ground, function, step, &token).await?;
+        }
+        Ok(took)
+    }
+
+    async fn step(&self, ground: &Ground, function: &Function, step: &str, token: &str) -> Result<Duration> {
+        let arn = ground.stage.arn(ground.secret);
+        let event = json!({"Step": step, "SecretId": arn, "ClientRequestToken": token});
+        let start = Instant::now();
+        let answer = function.invoke(&event).await;
+        let took = start.elapsed();
+        answer.map(|_| took).map_err(|error| self.failed(step, &error))
+    }
+
+    fn failed(&self, at: &str, error: &FunctionError) -> anyhow::Error {
+        anyhow::anyhow!(
+            "{} failed in {at}: {}: {}\nWith --verbose you see what it writes.",
+            self.name,
+            error.error_type,
+            error.message
+        )
+    }
+}
+
+fn program(function: &Function) -> Result<&Program> {
+    match function {
+        Function::Program(program) => Ok(program),
+        Function::Url { .. } => bail!("only a program of this machine can be measured"),
+    }
+}

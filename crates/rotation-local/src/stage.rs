@@ -1,0 +1,111 @@
+//! A throw-away server with users, their secrets, and a Secrets Manager that has them.
+
+pub(crate) mod database;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use rand::distr::{Alphanumeric, SampleString};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::function::Program;
+use crate::serve::equip;
+use crate::service::Service;
+use database::{Database, Engine};
+
+/// The secret of a single user, `app`.
+pub(crate) const SINGLE: &str = "demo/single-user";
+/// The secret of two alternating users, `shop` first.
+pub(crate) const ALTERNATING: &str = "demo/master-user";
+const MASTER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/master-AbCdEf";
+
+/// All that a function needs; it ends when dropped.
+pub(crate) struct Stage {
+    pub(crate) engine: Engine,
+    pub(crate) database: Database,
+    pub(crate) service: Service,
+    /// How long the server took to start.
+    pub(crate) took: Duration,
+    /// Opens the service.
+    pub(crate) key: String,
+    authority: PathBuf,
+    _folder: TempDir,
+}
+
+impl Stage {
+    /// Starts a server with TLS and makes two applications' users and a master that is no superuser, each with its secret.
+    pub(crate) async fn set_up(engine: Engine) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let start = Instant::now();
+        let database = Database::start(engine, &new_password()).await?;
+        let took = start.elapsed();
+        let authority = folder.path().join("authority.pem");
+        std::fs::write(&authority, database.authority())?;
+        let service = Service::start(0).await?;
+        let key = service.require_key();
+        let stage = Self { engine, database, service, took, key, authority, _folder: folder };
+        stage.make_users().await?;
+        Ok(stage)
+    }
+
+    async fn make_users(&self) -> Result<()> {
+        let (app, shop, master) = (new_password(), new_password(), new_password());
+        self.database.make_users(&app, &shop, &master).await?;
+        let secret = |user: &str, password: &str| {
+            json!({"engine": self.engine.name(), "host": "localhost", "port": self.database.port(),
+                "username": user, "password": password, "dbname": "shop"})
+        };
+        let mut alternating = secret("shop", &shop);
+        alternating["masterarn"] = MASTER_ARN.into();
+        for (name, value) in [(SINGLE, secret("app", &app)), (ALTERNATING, alternating)] {
+            self.service.put_secret(name, &self.arn(name), &value.to_string())?;
+        }
+        Ok(self.service.put_secret("demo/master", MASTER_ARN, &secret("master", &master).to_string())?)
+    }
+
+    /// Lets a function find the service and trust the server.
+    pub(crate) fn equip(&self, program: Program, strategy: &str) -> Program {
+        equip(program, &self.service.endpoint(), &self.key)
+            .env("ROTATION_STRATEGY", strategy)
+            .env("TLS_CA_FILE", self.authority.to_string_lossy())
+    }
+
+    /// Begins a rotation, and gives its version.
+    pub(crate) fn begin(&self, secret: &str) -> Result<String> {
+        let request = json!({"SecretId": secret, "RotationLambdaARN": "demo"});
+        let staged = self.service.perform("RotateSecret", &request)?;
+        Ok(staged["VersionId"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The ARN of a secret.
+    pub(crate) fn arn(&self, secret: &str) -> String {
+        format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{secret}-AbCdEf")
+    }
+
+    /// The current value of a secret.
+    pub(crate) fn current(&self, secret: &str) -> Result<Value> {
+        let answer = self.service.perform("GetSecretValue", &json!({"SecretId": secret}))?;
+        Ok(serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?)
+    }
+}
+
+/// The function: as given, or beside this program.
+pub(crate) fn function_path(given: Option<&Path>, engine: Engine) -> Result<PathBuf> {
+    let path = match given {
+        Some(path) => std::path::absolute(path)?,
+        None => std::env::current_exe()?.with_file_name(format!("rotation-{}", engine.name())),
+    };
+    if !path.exists() {
+        bail!(
+            "there is no function {}: build it first (cargo build), or name one with --function",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+fn new_password() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 24)
+}

@@ -1,0 +1,58 @@
+//! A single user whose password a master sets.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::scene::{Scene, new_password};
+use crate::server::Server;
+use crate::suite::recovery::{BY_MASTER, check};
+
+/// What the user is and may do stays as it is.
+pub async fn a_master_sets_the_password_of_a_single_user<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::rich(&target).await?;
+    let function = scene.function(BY_MASTER);
+    let checks = scene.preflight(&function).await?;
+    ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+    let first = scene.value("AWSCURRENT")?;
+    for _ in 0..2 {
+        let before = scene.value("AWSCURRENT")?;
+        let token = scene.stage(None)?;
+        let rotation = scene.attempt(&function, &token, 1).await;
+        ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+        check(&scene, &token).await?;
+        let after = scene.value("AWSCURRENT")?;
+        ensure!(before["username"] == after["username"] && before["password"] != after["password"]);
+        let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+        ensure!(set.contains(&format!("as master {}", scene.master)), "{set}");
+    }
+    assert_eq!(scene.failed_logins()?, 0);
+    ensure!(scene.log_in_with(&first).await.is_err(), "an old password is still accepted");
+    Ok(())
+}
+
+/// No version has the password that the database has: that is what the master is there for.
+pub async fn a_password_that_was_lost_is_set_by_the_master<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    target.give_password(&scene.user, &new_password()).await?;
+    let function = scene.function(BY_MASTER);
+    let token = scene.stage(None)?;
+    let rotation = scene.attempt(&function, &token, 1).await;
+    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+    let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+    ensure!(set.contains("had been lost"), "{set}");
+    ensure!(scene.failed_logins()? <= 2, "{} failed logins", scene.failed_logins()?);
+    check(&scene, &token).await
+}
+
+/// Whoever may write the secret must not get the master's own password set.
+pub async fn the_master_itself_is_refused<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function(BY_MASTER);
+    scene.change(&json!({"username": scene.master, "password": new_password()}))?;
+    scene.expect(&function, "NeedsDecision", "is the master").await?;
+    // It still has the password of its own secret.
+    let master = scene.service.perform("GetSecretValue", &json!({"SecretId": crate::scene::MASTER_ARN}))?;
+    let master = serde_json::from_str(master["SecretString"].as_str().unwrap_or_default())?;
+    scene.log_in_with(&master).await?;
+    Ok(())
+}

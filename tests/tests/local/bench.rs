@@ -1,0 +1,52 @@
+//! `rotation-local bench`: its figures are of what has happened.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use rotation_tests::binary;
+use serde_json::Value;
+
+fn bench(more: &[&str]) -> Result<String> {
+    let output =
+        Command::new(binary("rotation-local")).args(["bench", "--times", "2"]).args(more).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{said}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[test]
+fn two_functions_are_measured_side_by_side() -> Result<()> {
+    let function = binary("rotation-postgres");
+    let other = function.to_string_lossy();
+    let text = bench(&["--json", "--api-latency", "20", "--against", &other])?;
+    let figures: Value = serde_json::from_str(&text)?;
+    let functions = figures["functions"].as_array().context("no functions")?;
+    ensure!(functions.len() == 2, "{text}");
+    for function in functions {
+        // What the tests of cost count as well.
+        for (name, expected) in [("calls", 13), ("callsInTurn", 6), ("sessions", 3), ("failedLogins", 0)] {
+            ensure!(function[name] == expected, "{name} is {} in {text}", function[name]);
+        }
+        let median =
+            |name: &str| function[name]["median"].as_f64().with_context(|| format!("no {name}: {text}"));
+        let (init, warm) = (median("init")?, median("rotation, warm")?);
+        // Six calls in turn, each of which takes 20 ms.
+        ensure!(warm > 120.0 && warm < 10_000.0, "{text}");
+        ensure!(init > 0.1 && median("rotation, cold, with init")? > init, "{text}");
+        ensure!(median("CPU time, cold")? > 1.0 && median("peak memory, MB")? > 1.0, "{text}");
+    }
+    let floor = figures["floor"]["rotation"]["median"].as_f64().context("no floor")?;
+    ensure!(floor > 120.0, "{text}");
+    Ok(())
+}
+
+#[test]
+fn the_table_is_for_people_and_a_function_that_fails_is_named() -> Result<()> {
+    let table = bench(&["--alternating", "--api-latency", "0"])?;
+    for part in ["init", "rotation, warm", "peak memory", "The floor", "debug build"] {
+        ensure!(table.contains(part), "{part} is not in {table}");
+    }
+    let failed = bench(&["--against", "false"]).err().context("a command that fails was measured")?;
+    ensure!(failed.to_string().contains("false failed in its start"), "{failed}");
+    Ok(())
+}
