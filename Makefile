@@ -3,11 +3,14 @@
 TOOLS := $(CURDIR)/target/tools/bin
 export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
 
-.PHONY: help demo test lint format package verify-template sam-local
+.PHONY: help demo test reliability fuzz bench lint format package verify-template sam-local
 
 help:
 	@echo "make demo   rotate a throw-away PostgreSQL with the real function, and show the proof"
 	@echo "make test   all tests, against real servers that the run starts itself"
+	@echo "make reliability   the tests of every crash and race, and their table in docs/reliability.md"
+	@echo "make fuzz [SECONDS=60]   cargo fuzz on every kind of input, against real servers where one reads it"
+	@echo "make bench [AGAINST='COMMAND']   how fast the function is, alone or beside another one"
 	@echo "make lint   formatting, clippy, documentation, licences"
 	@echo "make package [ARCH=arm64]   the functions as Lambda takes them, in target/lambda"
 	@echo "make verify-template        template.yaml, by sam validate and cfn-lint"
@@ -26,6 +29,33 @@ test:
 	cargo build --workspace --all-targets
 	target/debug/with-servers env PATH="$(TOOLS):$$PATH" cargo nextest run --workspace --no-fail-fast $(if $(TESTS),-E '$(TESTS)')
 	cargo test --workspace --doc
+
+# The recovery tests, and the table of docs/reliability.md by what they count.
+reliability: export RELIABILITY_ROWS = $(CURDIR)/target/reliability
+reliability:
+	@rm -rf "$(RELIABILITY_ROWS)"
+	@$(MAKE) --no-print-directory test TESTS='test(recovery::)'
+	target/debug/reliability-table "$(RELIABILITY_ROWS)" docs/reliability.md
+
+# How fast the function is ("make bench AGAINST='COMMAND'" compares it with another), and what it computes by itself.
+bench:
+	@sh tests/setup.sh demo
+	cargo build --release -p rotation-local -p rotation-postgres
+	target/release/rotation-local bench $(if $(AGAINST),--against '$(AGAINST)')
+	cargo bench -p rotation-tests --bench pure
+
+# Garbage in, a typed error out: each target of tests/fuzz for so many SECONDS; TARGETS=secret takes one.
+SECONDS ?= 60
+TARGETS ?= event secret mysql_shown postgres_quoting mysql_quoting postgres_scram
+fuzz:
+	@sh tests/setup.sh fuzz
+	cargo build -p rotation-tests --bin with-servers
+	@for target in $(TARGETS); do \
+	    mkdir -p tests/fuzz/corpus/$$target; echo "fuzzing $$target for $(SECONDS) s"; \
+	    TEST_ENGINES="$$(case $$target in postgres*) echo postgres ;; mysql_quoting) echo mysql mariadb ;; *) echo none ;; esac)" \
+	    target/debug/with-servers "$(TOOLS)/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none \
+	        --features servers $$target $$(ls -d tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target 2>/dev/null) -- -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
 
 lint:
 	@sh tests/setup.sh lint

