@@ -26,7 +26,8 @@ macro_rules! suite {
                 the_process_may_be_killed_at_any_call
                 the_connection_may_break_at_every_packet_single_user
                 the_connection_may_break_at_every_packet_single_user_by_master
-                the_connection_may_break_at_every_packet_alternating_users
+                the_connection_may_break_before_every_packet_alternating_users
+                the_connection_may_break_after_every_packet_alternating_users
                 a_rotation_given_up_at_any_point_is_followed_by_another_single_user
                 a_rotation_given_up_at_any_point_is_followed_by_another_alternating_users
                 steps_may_come_in_any_way_after_any_point_single_user

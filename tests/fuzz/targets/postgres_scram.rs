@@ -40,9 +40,10 @@ fuzz_target!(|password: &str| {
     SESSIONS.with(|all| {
         all.each(sessions(), |(target, admin)| {
             let statement = format!("ALTER ROLE {ROLE} PASSWORD {}", literal(&verifier));
+            let password = password.to_owned();
             Box::pin(async move {
                 sql(admin, &statement).await.unwrap();
-                target.log_in(ROLE, password, "postgres").await.unwrap();
+                target.log_in(ROLE, &password, "postgres").await.unwrap();
             })
         });
     });

@@ -81,12 +81,18 @@ pub async fn the_connection_may_break_at_every_packet_single_user_by_master<T: S
     Ok(())
 }
 
-/// The same for alternating users.
-pub async fn the_connection_may_break_at_every_packet_alternating_users<T: Server>(target: T) -> Result<()> {
-    for when in [When::Before, When::After] {
-        at_every_point(&target, MASTER, Break::Packet(when), Then::SameVersion).await?;
-    }
-    Ok(())
+/// The same for alternating users: a packet does not reach the server.
+pub async fn the_connection_may_break_before_every_packet_alternating_users<T: Server>(
+    target: T,
+) -> Result<()> {
+    at_every_point(&target, MASTER, Break::Packet(When::Before), Then::SameVersion).await
+}
+
+/// And its answer is lost.
+pub async fn the_connection_may_break_after_every_packet_alternating_users<T: Server>(
+    target: T,
+) -> Result<()> {
+    at_every_point(&target, MASTER, Break::Packet(When::After), Then::SameVersion).await
 }
 
 /// Any answer is lost, and then somebody gives the rotation up and begins another: the password may be one that no label
