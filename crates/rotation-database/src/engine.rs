@@ -150,7 +150,13 @@ pub struct UserCopy<'a> {
     pub is_known_pair: bool,
 }
 
-impl UserCopy<'_> {
+impl<'a> UserCopy<'a> {
+    /// For [`Engine::differences`]: what the alternate user's turn would change.
+    pub(crate) fn to_compare(master: &'a str, pair: &'a UserPair, password: &'a Password) -> Self {
+        let UserPair { base, alternate } = pair;
+        Self { master, base, alternate, turn: alternate, password, is_known_pair: true }
+    }
+
     /// Whether the alternate user gets the new password (and is made when missing).
     pub fn is_alternates_turn(&self) -> bool {
         self.turn == self.alternate

@@ -69,11 +69,9 @@ async fn look_at_master<E: Engine>(
     let Some(mut session) = checks.of(check, session) else { return };
     let missing = rotator.engine.missing(&mut session, &credential.username, task).await;
     let differences = match task {
-        MastersTask::Alternate(UserPair { base, alternate }) => {
-            let master = &credential.username;
-            let password = &current.password;
-            let copy = UserCopy { master, base, alternate, turn: alternate, password, is_known_pair: true };
-            Some((base, alternate, rotator.engine.differences(&mut session, &copy).await))
+        MastersTask::Alternate(pair) => {
+            let copy = UserCopy::to_compare(&credential.username, pair, &current.password);
+            Some((pair, rotator.engine.differences(&mut session, &copy).await))
         }
         MastersTask::SetPassword(_) => None,
     };
@@ -85,16 +83,19 @@ async fn look_at_master<E: Engine>(
         Ok(missing) => missing.into_iter().for_each(|cause| checks.bad(&check, &statement(cause))),
         Err(cause) => checks.bad(check, &statement(cause)),
     }
-    let Some((base, alternate, Ok(differences))) = differences else { return };
-    if differences.is_empty() {
-        checks.good(format!("{alternate} may do just what {base} may: nothing has to be passed on"));
-        return;
-    }
-    checks.open(
-        format!("master {} may pass on what {base} may do to {alternate}", credential.username),
-        format!(
-            "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
-            differences.join("; ")
+    let Some((UserPair { base, alternate }, differences)) = differences else { return };
+    let check = format!("master {} may pass on what {base} may do to {alternate}", credential.username);
+    match differences {
+        Ok(differences) if differences.is_empty() => {
+            checks.good(format!("{alternate} may do just what {base} may: nothing has to be passed on"));
+        }
+        Ok(differences) => checks.open(
+            check,
+            format!(
+                "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
+                differences.join("; ")
+            ),
         ),
-    );
+        Err(cause) => checks.open(check, format!("what {base} may do could not be read: {cause}")),
+    }
 }

@@ -70,16 +70,20 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok((current, pending))
     }
 
-    /// Where users do not alternate, both versions are of one.
-    pub(crate) fn one_user(&self, current: &DatabaseSecret, pending: &DatabaseSecret) -> Result<(), Error> {
-        if current.username == pending.username {
-            return Ok(());
+    /// The two versions of `setSecret` where users do not alternate: known to be of one user.
+    pub(crate) fn parse_one_user(
+        &self,
+        versions: &Versions,
+    ) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
+        let (current, pending) = self.parse_both(versions)?;
+        if current.username != pending.username {
+            return Err(Error::UserMismatch {
+                expected: current.username.clone(),
+                current: current.username,
+                pending: pending.username,
+            });
         }
-        Err(Error::UserMismatch {
-            expected: current.username.clone(),
-            current: current.username.clone(),
-            pending: pending.username.clone(),
-        })
+        Ok((current, pending))
     }
 
     pub(crate) fn login<'a>(&'a self, secret: &'a DatabaseSecret) -> Login<'a> {

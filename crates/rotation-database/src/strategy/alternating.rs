@@ -156,19 +156,11 @@ async fn differences<E: Engine>(
     pair: &UserPair,
     pending: &DatabaseSecret,
 ) -> Result<Vec<String>> {
-    let UserPair { base, alternate } = pair;
     let master = Master::fetch(cx, pending, E::SPEC).await?;
     let mut session = MasterLogin::of(rotator, &master, pending, pending).open(cx).await?;
-    cx.doing(format!("comparing what {alternate} and {base} may do"));
+    cx.doing(format!("comparing what {} and {} may do", pair.alternate, pair.base));
     let name = &master.secret.username;
-    let copy = UserCopy {
-        master: name,
-        base,
-        alternate,
-        turn: alternate,
-        password: &pending.password,
-        is_known_pair: true,
-    };
+    let copy = UserCopy::to_compare(name, pair, &pending.password);
     let differences = rotator.engine.differences(&mut session, &copy).await;
     rotator.engine.log_out(session).await;
     Ok(differences.map_err(|cause| rotator.statement(pending, name, cause))?)

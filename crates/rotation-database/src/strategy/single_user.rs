@@ -20,8 +20,7 @@ pub(crate) async fn set<E: Engine>(
     cx: &Context<'_>,
     versions: &Versions,
 ) -> Result<Done> {
-    let (current, pending) = rotator.parse_both(versions)?;
-    rotator.one_user(&current, &pending)?;
+    let (current, pending) = rotator.parse_one_user(versions)?;
     let mut tried = Vec::new();
 
     if let Some(session) = attempt(rotator, cx, &current, CURRENT, &mut tried).await? {

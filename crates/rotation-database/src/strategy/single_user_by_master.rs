@@ -22,8 +22,7 @@ pub(crate) async fn set<E: Engine>(
     cx: &Context<'_>,
     versions: &Versions,
 ) -> Result<Done> {
-    let (current, pending) = rotator.parse_both(versions)?;
-    rotator.one_user(&current, &pending)?;
+    let (current, pending) = rotator.parse_one_user(versions)?;
     let refused = match opens(rotator, cx, &current, CURRENT).await? {
         None => None,
         Some(refused) => match opens(rotator, cx, &pending, PENDING).await? {
