@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
@@ -39,8 +40,15 @@ impl Manager {
             .operation_attempt_timeout(Duration::from_secs(4))
             .operation_timeout(Duration::from_secs(5))
             .build();
-        let config =
-            aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts).load().await;
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
+        // Lambda gives both. Looking anywhere else begins with clients and certificates of its own: half of a cold start.
+        if source("AWS_ACCESS_KEY_ID").is_some() && source("AWS_SECRET_ACCESS_KEY").is_some() {
+            loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
+        }
+        if let Some(region) = source("AWS_REGION") {
+            loader = loader.region(Region::new(region));
+        }
+        let config = loader.load().await;
         if config.region().is_none() {
             return Err(Error::Setting { name: "AWS_REGION", fault: "no region is set".into() });
         }
