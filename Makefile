@@ -23,11 +23,12 @@ demo:
 	@target/debug/rotation-local demo
 
 # Servers are started once for the whole run. TESTS='binary(mysql)' runs some of the tests, TEST_ENGINES=mysql starts
-# some of the servers.
+# some of the servers. One test more than there are processors: they wait for answers, too.
 test:
 	@sh tests/setup.sh test
 	cargo build --workspace --all-targets
-	target/debug/with-servers env PATH="$(TOOLS):$$PATH" cargo nextest run --workspace --no-fail-fast $(if $(TESTS),-E '$(TESTS)')
+	target/debug/with-servers env PATH="$(TOOLS):$$PATH" RUST_BACKTRACE=0 cargo nextest run --workspace --no-fail-fast \
+	    --test-threads $$(($$(nproc) + 1)) $(if $(TESTS),-E '$(TESTS)')
 	cargo test --workspace --doc
 
 # The recovery tests, and the table of docs/reliability.md by what they count.

@@ -358,7 +358,8 @@ impl<T: Server> Scene<T> {
         );
         ensure!(error.message.contains(part), "{part:?} is not in: {}", error.message);
         ensure!(error.message.contains("What to do: "), "no next step: {}", error.message);
-        ensure!(took < Duration::from_secs(6), "{error_type} took {took:?}");
+        // Six seconds at the most on a machine that has nothing else to do.
+        ensure!(took < Duration::from_secs(12), "{error_type} took {took:?}");
         self.search_for_passwords(&error.message)?;
         Ok(error)
     }
