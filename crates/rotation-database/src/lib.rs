@@ -34,7 +34,7 @@ pub use schema::{DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POS
 pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
 pub use strategy::{MastersTask, UserPair};
-pub use tls::{Authorities, TlsMode};
+pub use tls::{Authorities, TlsMode, encrypt};
 pub use wire::{Verdict, Watch, Wire, dial};
 
 /// By what name a session shows itself to the server, so that an administrator knows who is there.

@@ -144,7 +144,13 @@ pub enum LoginError {
         /// What to do about it.
         remedy: &'static str,
     },
-    /// The server demands something that the driver cannot do.
+    /// Whoever answers has not shown that it is the server.
+    #[error("whoever answers does not show that it knows the user's password: {said}")]
+    ServerNotProven {
+        /// What it did instead.
+        said: String,
+    },
+    /// The server demands something that this side cannot do.
     #[error("the server demands something that is not supported: {said}")]
     Unsupported {
         /// What it demands.
@@ -257,6 +263,7 @@ impl LoginError {
             Self::TlsExpired { .. } => "TlsCertificateExpired",
             Self::Tls { .. } => "TlsFailed",
             Self::ReadablePassword { .. } => "ReadablePasswordRefused",
+            Self::ServerNotProven { .. } => "ServerNotProven",
             Self::Unsupported { .. } => "AuthenticationUnsupported",
             Self::Other { .. } => "LoginFailed",
         }
@@ -303,6 +310,10 @@ impl LoginError {
             Self::TlsExpired { .. } => "Renew the server's certificate (RDS: apply the new CA in the instance's settings).".into(),
             Self::Tls { .. } => "Compare the TLS versions and ciphers that the server allows (TLS 1.2 or 1.3 is needed).".into(),
             Self::ReadablePassword { remedy, .. } => (*remedy).into(),
+            Self::ServerNotProven { .. } => format!(
+                "Find out what answers on {place} before anything else: somebody may stand between the function and the \
+                 server. Without TLS, a server that lets everybody in (pg_hba.conf: trust) looks the same: turn TLS on."
+            ),
             Self::Unsupported { .. } => "Let the server ask for a password in a supported way.".into(),
             Self::Other { .. } => "Read the server's message, and its log.".into(),
         }

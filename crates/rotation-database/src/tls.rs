@@ -1,11 +1,21 @@
 //! When a connection is encrypted, and whom it trusts.
 
+use std::sync::{Arc, OnceLock};
+
 use rotation::settings::Source;
 use rotation::{Error, Result};
-use rustls::pki_types::CertificateDer;
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::document::Ssl;
+use crate::engine::Login;
+use crate::login_error::LoginError;
 
 /// `TLS_MODE`: what happens when the secret's `ssl` says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +55,15 @@ const AMAZON_RDS: &str = include_str!("../authorities/amazon-rds.pem");
 /// Amazon Trust Services: RDS Proxy and Aurora Serverless v1 chain to these.
 const AMAZON_ROOTS: &str = include_str!("../authorities/amazon-roots.pem");
 
-/// The certificate authorities that are trusted beside the public web roots, which every driver brings along.
+/// The certificate authorities that are trusted beside the public web roots, which the drivers bring along.
 #[derive(Debug, Clone)]
-pub struct Authorities {
+pub struct Authorities(Arc<Trusted>);
+
+#[derive(Debug)]
+struct Trusted {
     pem: String,
+    /// Read at the first login and kept: there are more than a hundred of them.
+    configuration: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Authorities {
@@ -69,13 +84,47 @@ impl Authorities {
                 None => pem.push_str(&more),
             }
         }
-        Ok(Self { pem })
+        Ok(Self(Arc::new(Trusted { pem, configuration: OnceLock::new() })))
     }
 
     /// All of them, as PEM.
     pub fn pem(&self) -> &str {
-        &self.pem
+        &self.0.pem
     }
+
+    /// TLS that trusts them and the public web roots.
+    fn configuration(&self) -> Result<Arc<ClientConfig>, LoginError> {
+        if let Some(configuration) = self.0.configuration.get() {
+            return Ok(Arc::clone(configuration));
+        }
+        let failed = |error: rustls::Error| LoginError::from_tls(&error);
+        let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let unusable = |error: &dyn std::error::Error| LoginError::Tls {
+            said: format!("an authority, perhaps of TLS_CA_FILE, cannot be used ({error})"),
+        };
+        for certificate in CertificateDer::pem_slice_iter(self.pem().as_bytes()) {
+            roots.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
+        }
+        let mut configuration = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(failed)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // Every login shows anew who the server is.
+        configuration.resumption = Resumption::disabled();
+        Ok(Arc::clone(self.0.configuration.get_or_init(|| Arc::new(configuration))))
+    }
+}
+
+/// Encrypts a connection, with the certificate and the host name verified.
+///
+/// # Errors
+/// What the handshake found.
+pub async fn encrypt(stream: TcpStream, login: &Login<'_>) -> Result<TlsStream<TcpStream>, LoginError> {
+    let name = ServerName::try_from(login.host.to_owned())
+        .map_err(|error| LoginError::Tls { said: format!("the name of the host: {error}") })?;
+    let connector = TlsConnector::from(login.authorities.configuration()?);
+    connector.connect(name, stream).await.map_err(|error| LoginError::from_io(&error))
 }
 
 #[cfg(test)]

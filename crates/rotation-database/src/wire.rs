@@ -2,19 +2,21 @@
 //!
 //! Drivers dial by themselves, and then three things are lost. What failed: the name, the port, the silence after.
 //! Time: they leave Nagle's algorithm on, which costs 40 ms twice in each login. And the choice of what is sent:
-//! they answer whatever a server without TLS asks for, also for the password in clear text. TLS is still the
-//! driver's own: what passes here under TLS is encrypted and verified from end to end.
+//! they answer whatever a server without TLS asks for, also for the password in clear text. Where the protocol lets
+//! TLS begin before the driver does, [`crate::encrypt`] and the login are part of this side as well, and what the socket
+//! carries is a session in clear text; elsewhere TLS is the driver's own, and what passes here is encrypted already.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix;
-use tokio::net::{TcpStream, UnixListener, lookup_host};
+use tokio::net::{TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::login_error::LoginError;
@@ -37,6 +39,15 @@ pub enum Verdict {
 pub trait Watch: Send + 'static {
     /// Takes the next bytes that the server has sent.
     fn server_sent(&mut self, bytes: &[u8]) -> Verdict;
+}
+
+/// Whose login is over already.
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn server_sent(&mut self, _: &[u8]) -> Verdict {
+        Verdict::Over
+    }
 }
 
 /// Connects to a server.
@@ -78,21 +89,55 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Offers a connection that has been through its login already.
+    ///
+    /// The driver's own first message, which begins with its length in four bytes, goes nowhere; `answer` is what the
+    /// driver gets for it.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn offer_logged_in<S>(stream: S, file_name: &str, answer: Vec<u8>) -> Result<Self, LoginError>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (wire, listener) = Self::listen(file_name)?;
+        tokio::spawn(async move {
+            let mut driver = accept(listener).await?;
+            let first = driver.read_u32().await?;
+            let rest = u64::from(first).saturating_sub(4);
+            tokio::io::copy(&mut (&mut driver).take(rest), &mut tokio::io::sink()).await?;
+            driver.write_all(&answer).await?;
+            relay(driver, stream, None::<Unwatched>, &OnceLock::new()).await
+        });
+        Ok(wire)
+    }
+
     /// Offers a connection under a file name; [`Wire::folder`] tells where.
     ///
     /// With a watcher, a readable password is never sent: the connection is cut when one is asked for.
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn offer<W: Watch>(stream: TcpStream, file_name: &str, watch: Option<W>) -> Result<Self, LoginError> {
+    pub fn offer<S, W>(stream: S, file_name: &str, watch: Option<W>) -> Result<Self, LoginError>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+        W: Watch,
+    {
+        let (wire, listener) = Self::listen(file_name)?;
+        let refused = Arc::clone(&wire.refused);
+        tokio::spawn(async move { relay(accept(listener).await?, stream, watch, &refused).await });
+        Ok(wire)
+    }
+
+    fn listen(file_name: &str) -> Result<(Self, UnixListener), LoginError> {
         let failed = |error: io::Error| LoginError::Network {
             said: format!("no socket in {}: {error}", std::env::temp_dir().display()),
         };
-        let folder = tempfile::Builder::new().prefix("wire-").tempdir().map_err(failed)?;
+        let only_this_user = Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("wire-").permissions(only_this_user).tempdir();
+        let folder = folder.map_err(failed)?;
         let listener = UnixListener::bind(folder.path().join(file_name)).map_err(failed)?;
-        let refused = Arc::new(OnceLock::new());
-        tokio::spawn(relay(listener, stream, watch, Arc::clone(&refused)));
-        Ok(Self { folder, refused })
+        Ok((Self { folder, refused: Arc::default() }, listener))
     }
 
     /// The folder of the socket.
@@ -100,7 +145,7 @@ impl Wire {
         self.folder.path()
     }
 
-    /// What the server asked for, when the connection was cut for it.
+    /// What the server asked for, when the connection was cut for it: by a watcher, that is.
     pub fn refused(&self) -> Option<&'static str> {
         self.refused.get().copied()
     }
@@ -109,30 +154,32 @@ impl Wire {
 /// For how long a server may still talk after the driver has left.
 const HANG_UP: Duration = Duration::from_secs(2);
 
-async fn relay<W: Watch>(
-    listener: UnixListener,
-    server: TcpStream,
+/// One driver is all that is let in.
+async fn accept(listener: UnixListener) -> io::Result<UnixStream> {
+    Ok(listener.accept().await?.0)
+}
+
+async fn relay<S: AsyncRead + AsyncWrite, W: Watch>(
+    driver: UnixStream,
+    server: S,
     watch: Option<W>,
-    refused: Arc<OnceLock<&'static str>>,
+    refused: &OnceLock<&'static str>,
 ) -> io::Result<()> {
-    let (driver, _) = listener.accept().await?;
-    // One driver is all that is let in.
-    drop(listener);
     let (mut from_driver, to_driver) = driver.into_split();
-    let (from_server, mut to_server) = server.into_split();
+    let (from_server, mut to_server) = tokio::io::split(server);
     let upward = async {
         tokio::io::copy(&mut from_driver, &mut to_server).await?;
         to_server.shutdown().await
     };
     // Whichever side ends, the other has nothing left to say. A server that does not even hang up is not waited for.
     tokio::select! {
-        done = downward(from_server, to_driver, watch, &refused) => done,
+        done = downward(from_server, to_driver, watch, refused) => done,
         done = async { upward.await?; tokio::time::sleep(HANG_UP).await; Ok(()) } => done,
     }
 }
 
 async fn downward<W: Watch>(
-    mut from_server: OwnedReadHalf,
+    mut from_server: impl AsyncRead + Unpin,
     mut to_driver: unix::OwnedWriteHalf,
     mut watch: Option<W>,
     refused: &OnceLock<&'static str>,
@@ -152,5 +199,18 @@ async fn downward<W: Watch>(
             }
         }
         to_driver.write_all(&buffer[..count]).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first to connect gets the session.
+    #[tokio::test]
+    async fn nobody_else_can_enter_the_folder() {
+        let (stream, _far) = tokio::io::duplex(64);
+        let wire = Wire::offer_logged_in(stream, "socket", Vec::new()).unwrap();
+        assert_eq!(wire.folder().metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

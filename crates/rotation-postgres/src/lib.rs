@@ -2,16 +2,19 @@
 
 mod alternate;
 mod attributes;
+mod authenticate;
 mod failure;
 mod login;
 mod md5;
 mod membership;
+mod messages;
 mod preflight;
 mod quote;
 mod role_settings;
+mod scram;
 mod session;
+mod start_tls;
 mod verifier;
-mod watch;
 
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,

@@ -3,79 +3,83 @@
 use rotation_database::{APPLICATION, Login, LoginError, TlsUse, Wire, dial, mask};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::authenticate::authenticate;
+use crate::messages::Refusal;
 use crate::quote::identifier;
 use crate::session::{Origin, Session};
-use crate::watch::LoginWatch;
+use crate::start_tls::start_tls;
 
 /// One attempt.
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
-    let options = PgConnectOptions::new_without_pgpass()
-        .username(login.user)
-        .password(login.password.expose())
-        .database(login.database.unwrap_or("postgres"))
-        .application_name(APPLICATION)
-        // Poolers refuse start-up parameters that they do not know.
-        .extra_float_digits(None)
-        .statement_cache_capacity(0)
-        // Statements here carry verifiers.
-        .disable_statement_logging();
-    let options = match login.tls {
-        TlsUse::Verified => options
-            .ssl_mode(PgSslMode::VerifyFull)
-            .ssl_root_cert_from_pem(login.authorities.pem().as_bytes().to_vec()),
-        TlsUse::Off | TlsUse::NotOffered => options.ssl_mode(PgSslMode::Disable),
-    };
-    let watch = (login.tls == TlsUse::NotOffered).then(LoginWatch::default);
     let stream = dial(login.host, login.port).await?;
-    let wire = Wire::offer(stream, &format!(".s.PGSQL.{}", login.port), watch)?;
-    // The host stays: it is what the server's certificate is checked against.
-    let options = options.host(login.host).port(login.port).socket(wire.folder());
-    match options.connect().await {
-        Ok(connection) => Ok(Session::new(connection, Origin::of(login))),
-        Err(error) => match wire.refused() {
-            Some(asked) => Err(LoginError::ReadablePassword {
-                asked,
-                remedy: "Turn TLS on at the server, or let it ask for SCRAM-SHA-256. If the network is trusted: \
-                    \"ssl\": false in the secret.",
-            }),
-            None => Err(failure(&error, login)),
-        },
+    match login.tls {
+        TlsUse::Verified => log_in_over(start_tls(stream, login).await?, login).await,
+        TlsUse::NotOffered | TlsUse::Off => log_in_over(stream, login).await,
     }
 }
 
+fn database<'a>(login: &Login<'a>) -> &'a str {
+    login.database.unwrap_or("postgres")
+}
+
+async fn log_in_over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    login: &Login<'_>,
+) -> Result<Session, LoginError> {
+    let (stream, answer) = authenticate(stream, login, database(login)).await?;
+    let wire = Wire::offer_logged_in(stream, &format!(".s.PGSQL.{}", login.port), answer)?;
+    let options = PgConnectOptions::new_without_pgpass()
+        .socket(wire.folder())
+        .port(login.port)
+        .username(login.user)
+        .database(database(login))
+        .application_name(APPLICATION)
+        .extra_float_digits(None)
+        .statement_cache_capacity(0)
+        // Statements here carry verifiers.
+        .disable_statement_logging()
+        // What it gets is encrypted already where it has to be.
+        .ssl_mode(PgSslMode::Disable);
+    match options.connect().await {
+        Ok(connection) => Ok(Session::new(connection, Origin::of(login))),
+        Err(error) => Err(failure(&error, login)),
+    }
+}
+
+/// What fails between the authentication and the first statement.
 fn failure(error: &sqlx::Error, login: &Login<'_>) -> LoginError {
-    let said = |text: &str| mask(text).into_owned();
     match error {
-        sqlx::Error::Database(error) => refusal(error.downcast_ref(), login),
-        // The one text that sqlx has for the answer `N` to an SSLRequest.
-        sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS") => {
-            LoginError::TlsNotOffered { keeps_password: true }
+        sqlx::Error::Database(error) => {
+            let error: &PgDatabaseError = error.downcast_ref();
+            let refused = Refusal {
+                code: error.code().into(),
+                message: error.message().into(),
+                detail: error.detail().map(Into::into),
+                routine: error.routine().map(Into::into),
+            };
+            refusal(&refused, login)
         }
-        sqlx::Error::Tls(error) => LoginError::from_any(&**error),
         sqlx::Error::Io(error) => LoginError::from_io(error),
-        sqlx::Error::Protocol(text) if text.contains("unsupported") => {
-            LoginError::Unsupported { said: said(text) }
-        }
-        sqlx::Error::Configuration(error) => LoginError::Unsupported { said: said(&error.to_string()) },
         other => LoginError::from_any(other),
     }
 }
 
-/// Tells refusals apart by [SQLSTATE](https://www.postgresql.org/docs/current/errcodes-appendix.html), and where one
-/// code stands for several, by the server routine that sent it: unlike the words, its name is never translated.
-fn refusal(error: &PgDatabaseError, login: &Login<'_>) -> LoginError {
-    let said =
-        mask(&[Some(error.message()), error.detail()].into_iter().flatten().collect::<Vec<_>>().join(": "))
-            .into_owned();
+/// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine that sent it.
+pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
+    let words = [Some(refused.message.as_str()), refused.detail.as_deref()];
+    let said = mask(&words.into_iter().flatten().collect::<Vec<_>>().join(": ")).into_owned();
     let user = identifier(login.user);
-    let database = login.database.unwrap_or("postgres");
-    match error.code() {
+    let database = database(login);
+    match refused.code.as_str() {
         "28P01" => LoginError::Refused { said },
-        "28000" if error.routine() == Some("InitializeSessionUserId") => LoginError::NotPermitted {
-            said,
-            remedy: format!("As an administrator of the database: ALTER ROLE {user} LOGIN."),
-        },
+        "28000" if refused.routine.as_deref() == Some("InitializeSessionUserId") => {
+            LoginError::NotPermitted {
+                said,
+                remedy: format!("As an administrator of the database: ALTER ROLE {user} LOGIN."),
+            }
+        }
         "28000" => LoginError::ClientRejected {
             said,
             remedy: format!(

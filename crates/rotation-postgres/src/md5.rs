@@ -4,8 +4,9 @@ use rotation_database::{EngineError, LoginError, Password};
 use sqlx::Row;
 
 use crate::login::log_in;
+use crate::scram::DEFAULT_ITERATIONS;
 use crate::session::Session;
-use crate::verifier::{DEFAULT_ITERATIONS, Encryption};
+use crate::verifier::Encryption;
 
 /// The first version that says by which rule a session was let in.
 const SAYS_THE_RULE: u32 = 160_000;

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::failure::{failure, password_failure};
 use crate::quote::{identifier, literal};
-use crate::verifier::{DEFAULT_ITERATIONS, Encryption, verifier};
+use crate::scram::{DEFAULT_ITERATIONS, MOST_ITERATIONS};
+use crate::verifier::{Encryption, verifier};
 
 /// A session of a user that has logged in.
 #[derive(Debug)]
@@ -92,7 +93,8 @@ impl Session {
         let iterations = iterations.and_then(|text| text.parse::<NonZeroU32>().ok());
         Ok(match encryption.as_str() {
             "md5" | "on" => Encryption::Md5,
-            _ => Encryption::ScramSha256(iterations.unwrap_or(DEFAULT_ITERATIONS)),
+            // The server takes fewer than it would use itself; its next login must not take longer than a login may.
+            _ => Encryption::ScramSha256(iterations.unwrap_or(DEFAULT_ITERATIONS).min(MOST_ITERATIONS)),
         })
     }
 

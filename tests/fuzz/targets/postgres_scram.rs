@@ -1,4 +1,4 @@
-//! A password as the verifier that we compute: PostgreSQL must let its owner in.
+//! A password as the verifier that we compute: PostgreSQL must let its owner in, by the login that we do.
 #![no_main]
 
 mod server;
@@ -6,22 +6,27 @@ mod server;
 use std::num::NonZeroU32;
 
 use libfuzzer_sys::fuzz_target;
-use rotation_database::Password;
-use rotation_postgres::{Encryption, literal, verifier};
+use rotation_database::{Authorities, Engine as _, Login, Password, TlsUse};
+use rotation_postgres::{Encryption, Postgres, literal, verifier};
 use rotation_tests::postgres::{Target, sql, targets};
 use server::Sessions;
 use sqlx::PgConnection;
 
 const ROLE: &str = "fuzzed";
 
-thread_local!(static SESSIONS: Sessions<(Target, PgConnection)> = const { Sessions::none() });
+thread_local!(static SESSIONS: Sessions<(Target, PgConnection, Authorities)> = const { Sessions::none() });
 
-async fn sessions() -> Vec<(Target, PgConnection)> {
+async fn sessions() -> Vec<(Target, PgConnection, Authorities)> {
     let mut sessions = Vec::new();
     for target in targets().await.unwrap() {
         let mut admin = target.admin("postgres").await.unwrap();
         sql(&mut admin, &format!("DROP ROLE IF EXISTS {ROLE}; CREATE ROLE {ROLE} LOGIN")).await.unwrap();
-        sessions.push((target, admin));
+        let file = std::env::temp_dir().join(format!("authority-of-fuzz-{}.pem", std::process::id()));
+        std::fs::write(&file, target.authority.as_deref().unwrap_or_default()).unwrap();
+        let path = file.to_string_lossy().into_owned();
+        let authorities = Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        sessions.push((target, admin, authorities));
     }
     sessions
 }
@@ -31,19 +36,27 @@ fuzz_target!(|password: &str| {
     if password.is_empty() || password.len() > 256 || password.contains('\0') {
         return;
     }
-    // The driver refuses some as well: then the verifier is of no use to anybody.
     let Ok(verifier) =
         verifier(ROLE, &Password::new(password), Encryption::ScramSha256(NonZeroU32::new(16).unwrap()))
     else {
         return;
     };
     SESSIONS.with(|all| {
-        all.each(sessions(), |(target, admin)| {
+        all.each(sessions(), |(target, admin, authorities)| {
             let statement = format!("ALTER ROLE {ROLE} PASSWORD {}", literal(&verifier));
             let password = password.to_owned();
             Box::pin(async move {
                 sql(admin, &statement).await.unwrap();
-                target.log_in(ROLE, &password, "postgres").await.unwrap();
+                let login = Login {
+                    host: &target.host,
+                    port: target.port,
+                    user: ROLE,
+                    password: &Password::new(&password),
+                    database: Some("postgres"),
+                    tls: TlsUse::Verified,
+                    authorities,
+                };
+                Postgres.log_out(Postgres.log_in(&login).await.unwrap()).await;
             })
         });
     });

@@ -3,6 +3,7 @@
 mod failures;
 mod impostors;
 mod kinds;
+mod login;
 mod manager;
 mod pairs;
 mod privileges;

@@ -1,0 +1,282 @@
+//! Shows a server who logs in, up to the point where the driver can go on.
+//!
+//! The driver never holds the password: it would answer whatever it is asked, and keep copies.
+
+use std::str;
+
+use rotation_database::{Login, LoginError, TlsUse, mask};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
+
+use crate::login::refusal;
+use crate::messages::{LONGEST, Message, Refusal, belongs_to_no_login, broken, framed, protocol, startup};
+use crate::scram::{Client, DEFAULT_ITERATIONS};
+use crate::verifier::md5_answer;
+
+const MECHANISM: &str = "SCRAM-SHA-256";
+
+/// More iterations than this are computed beside the connection, so that time-outs go on counting.
+const QUICK_ITERATIONS: u32 = 20_000;
+
+/// Logs in, and returns what the server has sent that is for the driver.
+pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    login: &Login<'_>,
+    database: &str,
+) -> Result<(S, Vec<u8>), LoginError> {
+    authenticate_with(Client::new().map_err(protocol)?, stream, login, database).await
+}
+
+async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
+    client: Client,
+    stream: S,
+    login: &Login<'_>,
+    database: &str,
+) -> Result<(S, Vec<u8>), LoginError> {
+    let mut exchange = Exchange { stream, login, for_driver: Vec::new() };
+    exchange.send(&startup(login, database)).await?;
+    let (code, rest) = exchange.request().await?;
+    match code {
+        // Nobody has shown anything, and statements with a verifier would follow.
+        OK if login.tls == TlsUse::NotOffered => {
+            return Err(not_proven("it lets everybody in without a password"));
+        }
+        // Trusted without a password.
+        OK => {}
+        CLEAR_TEXT => {
+            exchange.must_be_allowed("the password in clear text")?;
+            exchange.answer_with_password(login.password.expose()).await?;
+        }
+        MD5 => {
+            // A recorded MD5 answer is tried out against word lists, and replayed to a server of the same salt.
+            exchange.must_be_allowed("an MD5 password")?;
+            exchange.answer_with_password(&md5_answer(login.user, login.password, &rest)).await?;
+        }
+        SASL => exchange.scram(client, &rest).await?,
+        other => return Err(LoginError::Unsupported { said: format!("authentication of kind {other}") }),
+    }
+    if code != OK {
+        exchange.expect(OK).await?;
+    }
+    exchange.for_driver.extend(AUTHENTICATION_OK);
+    Ok((exchange.stream, exchange.for_driver))
+}
+
+// What an authentication request asks for.
+const OK: u32 = 0;
+const CLEAR_TEXT: u32 = 3;
+const MD5: u32 = 5;
+const SASL: u32 = 10;
+const SASL_CONTINUE: u32 = 11;
+const SASL_FINAL: u32 = 12;
+const AUTHENTICATION_OK: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 0];
+
+struct Exchange<'a, S> {
+    stream: S,
+    login: &'a Login<'a>,
+    for_driver: Vec<u8>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), LoginError> {
+        self.stream.write_all(bytes).await.map_err(broken)?;
+        self.stream.flush().await.map_err(broken)
+    }
+
+    async fn answer(&mut self, body: &[u8]) -> Result<(), LoginError> {
+        self.send(&framed(b'p', body)).await
+    }
+
+    async fn answer_with_password(&mut self, text: &str) -> Result<(), LoginError> {
+        self.answer(&Zeroizing::new([text.as_bytes(), &[0]].concat())).await
+    }
+
+    /// The server's next request: its code, and what comes with it.
+    async fn request(&mut self) -> Result<(u32, Vec<u8>), LoginError> {
+        loop {
+            let message = Message::receive(&mut self.stream).await?;
+            match (message.kind, message.body.split_first_chunk()) {
+                (b'R', Some((code, rest))) => return Ok((u32::from_be_bytes(*code), rest.to_vec())),
+                (b'E', _) => return Err(refusal(&Refusal::parse(&message.body), self.login)),
+                // A parameter of the session.
+                (b'S', _) if self.for_driver.len() < LONGEST => self.for_driver.extend(message.bytes()),
+                // Notices, and which versions of the protocol it knows: the first is enough.
+                (b'N' | b'A' | b'v', _) => {}
+                _ => return Err(belongs_to_no_login()),
+            }
+        }
+    }
+
+    async fn expect(&mut self, expected: u32) -> Result<Vec<u8>, LoginError> {
+        match self.request().await? {
+            (code, rest) if code == expected => Ok(rest),
+            _ => Err(belongs_to_no_login()),
+        }
+    }
+
+    fn must_be_allowed(&self, asked: &'static str) -> Result<(), LoginError> {
+        match self.login.tls {
+            TlsUse::Verified | TlsUse::Off => Ok(()),
+            TlsUse::NotOffered => Err(LoginError::ReadablePassword {
+                asked,
+                remedy: "Turn TLS on at the server, or let it ask for SCRAM-SHA-256. If the network is trusted: \
+                    \"ssl\": false in the secret.",
+            }),
+        }
+    }
+
+    async fn scram(&mut self, client: Client, mechanisms: &[u8]) -> Result<(), LoginError> {
+        if !mechanisms.split(|byte| *byte == 0).any(|mechanism| mechanism == MECHANISM.as_bytes()) {
+            let offered: String =
+                String::from_utf8_lossy(mechanisms).replace('\0', " ").chars().take(100).collect();
+            return Err(LoginError::Unsupported { said: mask(&format!("one of {}", offered.trim())).into() });
+        }
+        let first = client.first();
+        let length = u32::try_from(first.len()).unwrap_or_default().to_be_bytes();
+        self.answer(&[MECHANISM.as_bytes(), &[0], &length, first.as_bytes()].concat()).await?;
+        let server_first = self.expect(SASL_CONTINUE).await?;
+        let server_first = str::from_utf8(&server_first).map_err(|_| belongs_to_no_login())?;
+        let challenge = client.challenge(server_first).map_err(protocol)?;
+        if challenge.iterations < DEFAULT_ITERATIONS {
+            // Quickly tried out, by whoever recorded it or asked for it.
+            self.must_be_allowed("a proof of the password in fewer than 4096 iterations")?;
+        }
+        let (proven, message) = if challenge.iterations.get() > QUICK_ITERATIONS {
+            let password = self.login.password.clone();
+            let proof = tokio::task::spawn_blocking(move || challenge.prove(&password)).await;
+            proof.map_err(|error| protocol(&error.to_string()))?
+        } else {
+            challenge.prove(self.login.password)
+        };
+        self.answer(message.as_bytes()).await?;
+        let server_final = self.expect(SASL_FINAL).await?;
+        if !str::from_utf8(&server_final).is_ok_and(|text| proven.is_answered_by(text)) {
+            return Err(not_proven("the end of SCRAM is not signed with it"));
+        }
+        Ok(())
+    }
+}
+
+fn not_proven(said: &str) -> LoginError {
+    LoginError::ServerNotProven { said: said.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rotation_database::{Authorities, Password};
+
+    use crate::scram::tests::{SERVER_FIRST, client, server_final};
+
+    fn request(code: u32, rest: &[u8]) -> Vec<u8> {
+        framed(b'R', &[&code.to_be_bytes(), rest].concat()).to_vec()
+    }
+
+    async fn log_in(tls: TlsUse, server: &[u8]) -> Result<Vec<u8>, LoginError> {
+        let (stream, mut far) = tokio::io::duplex(1024 * 1024);
+        far.write_all(server).await.unwrap();
+        far.shutdown().await.unwrap();
+        let authorities = Authorities::read(&|_| None).unwrap();
+        let password = Password::new("the-password");
+        let login = Login {
+            host: "h",
+            port: 1,
+            user: "u",
+            password: &password,
+            database: None,
+            tls,
+            authorities: &authorities,
+        };
+        authenticate_with(client(), stream, &login, "d").await.map(|(_, for_driver)| for_driver)
+    }
+
+    #[tokio::test]
+    async fn a_readable_password_is_sent_only_where_somebody_has_decided_so() {
+        for asks in [request(CLEAR_TEXT, &[]), request(MD5, &[1, 2, 3, 4])] {
+            let before = [b"N\0\0\0\x05\0".to_vec(), PARAMETER.to_vec()].concat();
+            let server = [before, asks, request(OK, &[])].concat();
+            let refused = log_in(TlsUse::NotOffered, &server).await;
+            assert!(matches!(refused, Err(LoginError::ReadablePassword { .. })), "{refused:?}");
+            for tls in [TlsUse::Verified, TlsUse::Off] {
+                let for_driver = log_in(tls, &server).await.unwrap();
+                assert_eq!(for_driver, [PARAMETER, &AUTHENTICATION_OK].concat());
+            }
+        }
+    }
+
+    const PARAMETER: &[u8] = b"S\0\0\0\x08a\0b\0";
+
+    /// What a server says in a login by SCRAM.
+    fn scram(server_first: &str, server_final: &str) -> Vec<u8> {
+        let offer = request(SASL, b"SCRAM-SHA-256\0\0");
+        let (first, last) = (server_first.as_bytes(), server_final.as_bytes());
+        [offer, request(SASL_CONTINUE, first), request(SASL_FINAL, last), request(OK, &[])].concat()
+    }
+
+    #[tokio::test]
+    async fn a_server_shows_that_it_knows_the_password_or_is_left() {
+        let (right, wrong) =
+            (server_final(&Password::new("the-password")), server_final(&Password::new("another")));
+        for tls in [TlsUse::Verified, TlsUse::NotOffered] {
+            assert!(log_in(tls, &scram(SERVER_FIRST, &right)).await.is_ok());
+            for server_final in [&wrong, "e=other-error", ""] {
+                let refused = log_in(tls, &scram(SERVER_FIRST, server_final)).await;
+                assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
+            }
+        }
+        // By `trust`, which a certificate vouches for.
+        assert!(log_in(TlsUse::Verified, &request(OK, &[])).await.is_ok());
+        let refused = log_in(TlsUse::NotOffered, &request(OK, &[])).await;
+        assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn few_iterations_are_as_good_as_a_readable_password() {
+        let few = SERVER_FIRST.replace("i=4096", "i=4095");
+        let refused = log_in(TlsUse::NotOffered, &scram(&few, "")).await;
+        assert!(matches!(refused, Err(LoginError::ReadablePassword { .. })), "{refused:?}");
+        // Beside the connection, and the same.
+        let many = SERVER_FIRST.replace("i=4096", "i=20001");
+        let refused = log_in(TlsUse::NotOffered, &scram(&many, "v=AAAA")).await;
+        assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn what_belongs_to_no_login_ends_it() {
+        let offer = request(SASL, b"SCRAM-SHA-256\0\0");
+        for (server, error_type) in [
+            ([offer.clone(), request(OK, &[])].concat(), "LoginFailed"),
+            ([offer, request(SASL_CONTINUE, b"r=x,s=AAAA,i=1")].concat(), "LoginFailed"),
+            (b"T\0\0\0\x04".to_vec(), "LoginFailed"),
+            (b"S\xff\0\0\0".to_vec(), "LoginFailed"),
+            (PARAMETER.repeat(LONGEST), "LoginFailed"),
+            (request(SASL, b"OAUTHBEARER\0\0"), "AuthenticationUnsupported"),
+            (request(7, &[]), "AuthenticationUnsupported"),
+            (b"Ecould not fork new process\n\0".to_vec(), "ConnectionFailed"),
+            (b"R\0".to_vec(), "ConnectionFailed"),
+        ] {
+            let kind = match log_in(TlsUse::Verified, &server).await.unwrap_err() {
+                LoginError::Other { .. } => "LoginFailed",
+                LoginError::Unsupported { .. } => "AuthenticationUnsupported",
+                LoginError::Network { .. } => "ConnectionFailed",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(kind, error_type);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_an_error(
+            code in prop_oneof![Just(OK), Just(SASL), Just(SASL_CONTINUE), any::<u32>()],
+            rest in proptest::collection::vec(any::<u8>(), 0..40),
+            garbage in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let server = [PARAMETER, &request(code, &rest), &garbage].concat();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let done = runtime.block_on(log_in(TlsUse::NotOffered, &server));
+            prop_assert!(done.is_err(), "{done:?}");
+        }
+    }
+}

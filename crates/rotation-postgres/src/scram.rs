@@ -1,0 +1,238 @@
+//! SCRAM-SHA-256 ([RFC 5802](https://www.rfc-editor.org/rfc/rfc5802), [RFC 7677](https://www.rfc-editor.org/rfc/rfc7677)):
+//! what a server stores of a password, and how a client shows that it knows it.
+
+use std::num::NonZeroU32;
+
+use aws_lc_rs::{digest, hmac, pbkdf2, rand};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use rotation_database::Password;
+use zeroize::{Zeroize, Zeroizing};
+
+/// `scram_iterations` of servers that do not say (before 16).
+pub(crate) const DEFAULT_ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
+const SALT_BYTES: usize = 16;
+const NONCE_BYTES: usize = 18;
+/// Of a login, on the word of whoever answers, and of a verifier: more than anybody recommends, and a second or two on
+/// the smallest function.
+pub(crate) const MOST_ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
+/// No channel binding, in base64 (`n,,`).
+const NO_BINDING: &str = "biws";
+
+/// The keys that a password gives with a salt.
+struct Keys {
+    client: hmac::Tag,
+    stored: digest::Digest,
+    server: hmac::Tag,
+}
+
+impl Keys {
+    fn of(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Self {
+        let normalized = normalize(password);
+        let mut salted = Zeroizing::new([0; digest::SHA256_OUTPUT_LEN]);
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, normalized.as_bytes(), &mut *salted);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &*salted);
+        let client = hmac::sign(&key, b"Client Key");
+        let stored = digest::digest(&digest::SHA256, client.as_ref());
+        Self { client, stored, server: hmac::sign(&key, b"Server Key") }
+    }
+}
+
+/// SASLprep; a password that it does not take is used as it is, as the server does (`pg_saslprep`).
+fn normalize(password: &Password) -> Zeroizing<String> {
+    let text = password.expose();
+    let prepared = stringprep::saslprep(text).ok().filter(|prepared| !prepared.is_empty());
+    Zeroizing::new(prepared.map_or_else(|| text.to_owned(), |prepared| prepared.into_owned()))
+}
+
+/// The form of `scram_build_secret` (`src/common/scram-common.c`), with a new salt.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub(crate) fn verifier(
+    password: &Password,
+    iterations: NonZeroU32,
+) -> Result<Zeroizing<String>, &'static str> {
+    let mut salt = [0; SALT_BYTES];
+    random(&mut salt)?;
+    Ok(verifier_with(password, &salt, iterations))
+}
+
+fn verifier_with(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Zeroizing<String> {
+    let keys = Keys::of(password, salt, iterations);
+    Zeroizing::new(format!(
+        "SCRAM-SHA-256${iterations}:{}${}:{}",
+        BASE64_STANDARD.encode(salt),
+        BASE64_STANDARD.encode(keys.stored.as_ref()),
+        BASE64_STANDARD.encode(keys.server.as_ref()),
+    ))
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), &'static str> {
+    rand::fill(bytes).map_err(|_| "the system gives no random numbers")
+}
+
+/// A client that has said hello.
+pub(crate) struct Client {
+    nonce: String,
+}
+
+/// What a server wants to see proven.
+pub(crate) struct Challenge {
+    client_first: String,
+    server_first: String,
+    nonce: String,
+    salt: Vec<u8>,
+    pub iterations: NonZeroU32,
+}
+
+/// A client that has shown what it knows, and waits for the server to do so.
+pub(crate) struct Proven {
+    server_key: hmac::Key,
+    signed: String,
+}
+
+impl Client {
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub(crate) fn new() -> Result<Self, &'static str> {
+        let mut bytes = [0; NONCE_BYTES];
+        random(&mut bytes)?;
+        Ok(Self { nonce: BASE64_STANDARD.encode(bytes) })
+    }
+
+    /// The client's first message. The server knows the user from the session's start.
+    pub(crate) fn first(&self) -> String {
+        format!("n,,{}", self.bare())
+    }
+
+    fn bare(&self) -> String {
+        format!("n=,r={}", self.nonce)
+    }
+
+    /// Reads the server's first message.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn challenge(self, server_first: &str) -> Result<Challenge, &'static str> {
+        let mut fields = server_first.split(',');
+        let mut field = |name| fields.next().and_then(|field| field.strip_prefix(name));
+        let (nonce, salt, iterations) = (field("r="), field("s="), field("i="));
+        let nonce = nonce.filter(|nonce| nonce.len() > self.nonce.len() && nonce.starts_with(&self.nonce));
+        let nonce = nonce.ok_or("the answer is to somebody else (SCRAM nonce)")?;
+        let salt = salt.and_then(|salt| BASE64_STANDARD.decode(salt).ok()).ok_or("no SCRAM salt")?;
+        let iterations = iterations.and_then(|count| count.parse::<NonZeroU32>().ok());
+        let iterations = iterations.ok_or("no number of SCRAM iterations")?;
+        if iterations > MOST_ITERATIONS {
+            return Err("more SCRAM iterations than are reasonable (600000)");
+        }
+        Ok(Challenge {
+            client_first: self.bare(),
+            server_first: server_first.to_owned(),
+            nonce: nonce.to_owned(),
+            salt,
+            iterations,
+        })
+    }
+}
+
+impl Challenge {
+    /// The client's final message.
+    pub(crate) fn prove(&self, password: &Password) -> (Proven, String) {
+        let keys = Keys::of(password, &self.salt, self.iterations);
+        let without_proof = format!("c={NO_BINDING},r={}", self.nonce);
+        let signed = format!("{},{},{without_proof}", self.client_first, self.server_first);
+        let stored = hmac::Key::new(hmac::HMAC_SHA256, keys.stored.as_ref());
+        let signature = hmac::sign(&stored, signed.as_bytes());
+        let mut proof: Vec<u8> =
+            keys.client.as_ref().iter().zip(signature.as_ref()).map(|(key, bit)| key ^ bit).collect();
+        let message = format!("{without_proof},p={}", BASE64_STANDARD.encode(&proof));
+        proof.zeroize();
+        let server_key = hmac::Key::new(hmac::HMAC_SHA256, keys.server.as_ref());
+        (Proven { server_key, signed }, message)
+    }
+}
+
+impl Proven {
+    /// Whether the server's final message shows that it knows the password as well.
+    pub(crate) fn is_answered_by(&self, server_final: &str) -> bool {
+        let signature = server_final.split(',').next().and_then(|field| field.strip_prefix("v="));
+        let signature = signature.and_then(|text| BASE64_STANDARD.decode(text).ok()).unwrap_or_default();
+        hmac::verify(&self.server_key, self.signed.as_bytes(), &signature).is_ok()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The example of RFC 7677, section 3, without the user: PostgreSQL knows it already.
+    const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
+    pub(crate) const SERVER_FIRST: &str =
+        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+
+    pub(crate) fn client() -> Client {
+        Client { nonce: NONCE.into() }
+    }
+
+    /// The final message of a server that knows the password.
+    pub(crate) fn server_final(password: &Password) -> String {
+        let (proven, _) = client().challenge(SERVER_FIRST).unwrap().prove(password);
+        let signature = hmac::sign(&proven.server_key, proven.signed.as_bytes());
+        format!("v={}", BASE64_STANDARD.encode(signature.as_ref()))
+    }
+
+    fn pencil() -> Password {
+        Password::new("pencil")
+    }
+
+    /// The verifier is what a server checks a client's proof by, and signs its answer with.
+    #[test]
+    fn a_client_and_a_verifier_of_the_same_password_agree() {
+        let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let verifier = verifier_with(&pencil(), &salt, DEFAULT_ITERATIONS);
+        // From Python's hashlib, of the same password and salt.
+        let expected = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:\
+            wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+        assert_eq!(*verifier, expected);
+
+        let (proven, message) = client().challenge(SERVER_FIRST).unwrap().prove(&pencil());
+        let (without_proof, proof) = message.split_once(",p=").unwrap();
+        let signed = format!("n=,r={NONCE},{SERVER_FIRST},{without_proof}");
+        let (stored, server) = verifier.rsplit_once('$').unwrap().1.split_once(':').unwrap();
+        let decode = |text: &str| BASE64_STANDARD.decode(text).unwrap();
+        let sign = |key: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
+        let client_key: Vec<u8> =
+            decode(proof).iter().zip(sign(&decode(stored)).as_ref()).map(|(a, b)| a ^ b).collect();
+        assert_eq!(digest::digest(&digest::SHA256, &client_key).as_ref(), decode(stored));
+        let answer = BASE64_STANDARD.encode(sign(&decode(server)));
+        assert!(proven.is_answered_by(&format!("v={answer}")));
+        assert!(!proven.is_answered_by(&format!("v={}", BASE64_STANDARD.encode([0; 32]))));
+        assert!(!proven.is_answered_by("e=other-error"));
+        assert!(!proven.is_answered_by(""));
+    }
+
+    #[test]
+    fn a_server_that_does_not_keep_to_it_gets_no_proof() {
+        for garbage in [
+            "",
+            "r=another,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+            // The client's own nonce and nothing of the server's.
+            "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+            "r=rOprNGfwEbeRWgbNEkqOx,s=%,i=4096",
+            "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0",
+            "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4294967295",
+            "m=ext,r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+        ] {
+            assert!(client().challenge(garbage).is_err(), "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_normalized_as_rfc_4013_says_or_left_alone() {
+        assert_eq!(*normalize(&Password::new("I\u{ad}X")), "IX");
+        assert_eq!(*normalize(&Password::new("\u{2168}")), "IX");
+        assert_eq!(*normalize(&Password::new("a\u{7}b")), "a\u{7}b");
+        assert_eq!(*normalize(&Password::new("\u{ad}")), "\u{ad}");
+    }
+}
