@@ -166,6 +166,9 @@ pub enum LoginError {
     },
 }
 
+/// In place of a server's error code, where it has sent none.
+const PROTOCOL: &str = "protocol";
+
 impl LoginError {
     /// Tells the failures of a connection apart, down to what TLS found.
     pub fn from_io(error: &io::Error) -> Self {
@@ -222,7 +225,12 @@ impl LoginError {
             }
             cause = error.source();
         }
-        Self::Other { code: "protocol".into(), said: said(error.to_string()) }
+        Self::protocol(error.to_string())
+    }
+
+    /// What the server has said does not belong where it stands.
+    pub fn protocol(words: impl Into<String>) -> Self {
+        Self::Other { code: PROTOCOL.into(), said: said(words.into()) }
     }
 
     /// Whether another password could be accepted where this one failed.
@@ -315,6 +323,9 @@ impl LoginError {
                  server. Without TLS, a server that lets everybody in (pg_hba.conf: trust) looks the same: turn TLS on."
             ),
             Self::Unsupported { .. } => "Let the server ask for a password in a supported way.".into(),
+            Self::Other { code, .. } if code == PROTOCOL => format!(
+                "See what listens on {place}: it may be no such server, or something in between that does not pass everything on."
+            ),
             Self::Other { .. } => "Read the server's message, and its log.".into(),
         }
     }

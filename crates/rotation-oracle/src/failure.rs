@@ -68,7 +68,7 @@ fn broken(error: &Error) -> LoginError {
             LoginError::Network { said }
         }
         (None, ErrorKind::CallTimeoutExceeded) => LoginError::Silent { seconds: CALL_TIMEOUT.as_secs() },
-        _ => LoginError::Other { code: "protocol".into(), said },
+        _ => LoginError::protocol(said),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use crate::login::refusal;
-use crate::messages::{LONGEST, Message, Refusal, belongs_to_no_login, broken, framed, protocol, startup};
+use crate::messages::{LONGEST, Message, Refusal, belongs_to_no_login, broken, framed, startup};
 use crate::scram::{Client, DEFAULT_ITERATIONS};
 use crate::verifier::md5_answer;
 
@@ -24,7 +24,7 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     login: &Login<'_>,
     database: &str,
 ) -> Result<(S, Vec<u8>), LoginError> {
-    authenticate_with(Client::new().map_err(protocol)?, stream, login, database).await
+    authenticate_with(Client::new().map_err(LoginError::protocol)?, stream, login, database).await
 }
 
 async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         self.answer(&[MECHANISM.as_bytes(), &[0], &length, first.as_bytes()].concat()).await?;
         let server_first = self.expect(SASL_CONTINUE).await?;
         let server_first = str::from_utf8(&server_first).map_err(|_| belongs_to_no_login())?;
-        let challenge = client.challenge(server_first).map_err(protocol)?;
+        let challenge = client.challenge(server_first).map_err(LoginError::protocol)?;
         if challenge.iterations < DEFAULT_ITERATIONS {
             // Quickly tried out, by whoever recorded it or asked for it.
             self.must_be_allowed("a proof of the password in fewer than 4096 iterations")?;
@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         let (proven, message) = if challenge.iterations.get() > QUICK_ITERATIONS {
             let password = self.login.password.clone();
             let proof = tokio::task::spawn_blocking(move || challenge.prove(&password)).await;
-            proof.map_err(|error| protocol(&error.to_string()))?
+            proof.map_err(|error| LoginError::protocol(error.to_string()))?
         } else {
             challenge.prove(self.login.password)
         };

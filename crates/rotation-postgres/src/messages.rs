@@ -53,13 +53,8 @@ pub(crate) fn broken(error: io::Error) -> LoginError {
     }
 }
 
-/// What no PostgreSQL server says.
-pub(crate) fn protocol(said: &str) -> LoginError {
-    LoginError::Other { code: "protocol".into(), said: said.into() }
-}
-
 pub(crate) fn belongs_to_no_login() -> LoginError {
-    protocol("it says something that belongs to no login of PostgreSQL")
+    LoginError::protocol("it says something that belongs to no login of PostgreSQL")
 }
 
 /// A message of this side.

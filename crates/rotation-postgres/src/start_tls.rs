@@ -4,7 +4,7 @@ use rotation_database::{Login, LoginError, encrypt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::messages::{broken, protocol};
+use crate::messages::broken;
 
 /// [SSLRequest](https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST):
 /// its length, and a number that is no protocol version.
@@ -22,6 +22,8 @@ pub(crate) async fn start_tls(
         b'N' => Err(LoginError::TlsNotOffered { keeps_password: true }),
         // The words that follow are nobody's yet.
         b'E' => Err(LoginError::Network { said: "the server ends the connection before TLS begins".into() }),
-        other => Err(protocol(&format!("byte {other:#04x} for an answer to the request for TLS"))),
+        other => Err(LoginError::protocol(format!(
+            "it answers the request for TLS with byte {other:#04x}, as no PostgreSQL server does"
+        ))),
     }
 }

@@ -93,7 +93,6 @@ fn failure(error: &Error, login: &Login<'_>, answer: Answer) -> LoginError {
 
 /// A failure of the way to the server, at any time.
 pub(crate) fn broken(error: &Error) -> LoginError {
-    let said = |text: &str| mask(text).into_owned();
     match error {
         Error::Io { kind, message } => LoginError::from_io(&io::Error::new(*kind, message.clone())),
         Error::Tls(text) => certificate(text),
@@ -101,7 +100,7 @@ pub(crate) fn broken(error: &Error) -> LoginError {
             said: format!("it sends its clients on to {host}:{port}"),
             remedy: format!("Use that place in the secret: \"host\": \"{host}\", \"port\": {port}."),
         },
-        other => LoginError::Other { code: "protocol".into(), said: said(&other.to_string()) },
+        other => LoginError::protocol(other.to_string()),
     }
 }
 
