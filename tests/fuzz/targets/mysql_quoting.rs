@@ -25,11 +25,12 @@ async fn sessions() -> Vec<MySqlConnection> {
 }
 
 fuzz_target!(|text: &str| {
-    // What no name can hold.
+    // What no name can hold, and what an alias loses at its beginning.
     let is_name = !text.is_empty()
         && text.chars().count() <= 64
         && text.chars().all(|c| c != '\0' && c <= '\u{ffff}')
-        && !text.ends_with(|c: char| c.is_whitespace());
+        && !text.ends_with(|c: char| c.is_whitespace())
+        && !text.starts_with(|c: char| c.is_whitespace() || c.is_control());
     let alias = if is_name { identifier(text) } else { "plain".to_owned() };
     SESSIONS.with(|all| {
         all.each(sessions(), |session| {
