@@ -303,6 +303,12 @@ impl AnyServer for Target {
         sql(&mut self.admin("postgres").await?, &statement).await
     }
 
+    /// Each is a copy of eight megabytes, and there is one for each point of a rotation.
+    async fn drop_databases(&self, database: &str) -> Result<()> {
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(database));
+        sql(&mut self.admin("postgres").await?, &statement).await
+    }
+
     fn count_refused(log: &str, user: &str) -> usize {
         log.matches(&format!("password authentication failed for user \"{user}\"")).count()
     }

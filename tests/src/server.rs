@@ -76,7 +76,7 @@ pub trait Server: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<&'static [&'static str]>> + Send;
     /// Drops a user, if it is there.
     fn drop_user(&self, user: &str) -> impl Future<Output = Result<()>> + Send;
-    /// Drops what would burden later scenes: on servers where each database counts.
+    /// Drops what would burden later scenes: on servers where each database costs time or disk.
     fn drop_databases(&self, _database: &str) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }

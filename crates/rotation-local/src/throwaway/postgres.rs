@@ -94,7 +94,8 @@ impl Server {
         let addresses = if has_ipv6 { "127.0.0.1, ::1" } else { "127.0.0.1" };
         let mut configuration = format!(
             "listen_addresses = '{addresses}'\nport = {port}\nunix_socket_directories = '{}'\nfsync = off\n\
-             shared_buffers = 16MB\nmax_connections = 60\nlog_line_prefix = '%m [%p] '\nlog_connections = on\n\
+             full_page_writes = off\nmax_wal_size = 64MB\nmin_wal_size = 32MB\nshared_buffers = 16MB\n\
+             max_connections = 60\nlog_line_prefix = '%m [%p] '\nlog_connections = on\n\
              log_statement = all\nlog_min_duration_statement = 0\nlc_messages = 'C'\n",
             seen.display()
         );
