@@ -156,18 +156,29 @@ pub enum LoginError {
         /// What it demands.
         said: String,
     },
-    /// Anything else that the server or the driver says.
+    /// The way to the driver is a file, and cannot be made.
+    #[error("no file can be made in {folder}: {said}")]
+    TemporaryFolder {
+        /// Where, on the machine of the function.
+        folder: String,
+        /// The system's words.
+        said: String,
+    },
+    /// What the other side says is not what a server says there: it may be none.
+    #[error("protocol: {said}")]
+    Protocol {
+        /// What is wrong with it.
+        said: String,
+    },
+    /// Any other error that the server tells.
     #[error("{code}: {said}")]
     Other {
-        /// The server's error code, or `protocol`.
+        /// The server's error code.
         code: String,
         /// The words.
         said: String,
     },
 }
-
-/// In place of a server's error code, where it has sent none.
-const PROTOCOL: &str = "protocol";
 
 impl LoginError {
     /// Tells the failures of a connection apart, down to what TLS found.
@@ -228,9 +239,14 @@ impl LoginError {
         Self::protocol(error.to_string())
     }
 
+    /// A file that the login needs cannot be made.
+    pub fn no_file(error: &io::Error) -> Self {
+        Self::TemporaryFolder { folder: std::env::temp_dir().display().to_string(), said: error.to_string() }
+    }
+
     /// What the server has said does not belong where it stands.
     pub fn protocol(words: impl Into<String>) -> Self {
-        Self::Other { code: PROTOCOL.into(), said: said(words.into()) }
+        Self::Protocol { said: said(words.into()) }
     }
 
     /// Whether another password could be accepted where this one failed.
@@ -273,7 +289,8 @@ impl LoginError {
             Self::ReadablePassword { .. } => "ReadablePasswordRefused",
             Self::ServerNotProven { .. } => "ServerNotProven",
             Self::Unsupported { .. } => "AuthenticationUnsupported",
-            Self::Other { .. } => "LoginFailed",
+            Self::TemporaryFolder { .. } => "TemporaryFolderUnusable",
+            Self::Protocol { .. } | Self::Other { .. } => "LoginFailed",
         }
     }
 
@@ -323,7 +340,10 @@ impl LoginError {
                  server. Without TLS, a server that lets everybody in (pg_hba.conf: trust) looks the same: turn TLS on."
             ),
             Self::Unsupported { .. } => "Let the server ask for a password in a supported way.".into(),
-            Self::Other { code, .. } if code == PROTOCOL => format!(
+            Self::TemporaryFolder { folder, .. } => format!(
+                "Make room in {folder}, or let the function write there (TMPDIR names another folder)."
+            ),
+            Self::Protocol { .. } => format!(
                 "See what listens on {place}: it may be no such server, or something in between that does not pass everything on."
             ),
             Self::Other { .. } => "Read the server's message, and its log.".into(),

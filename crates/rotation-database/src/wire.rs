@@ -41,15 +41,6 @@ pub trait Watch: Send + 'static {
     fn server_sent(&mut self, bytes: &[u8]) -> Verdict;
 }
 
-/// Whose login is over already.
-struct Unwatched;
-
-impl Watch for Unwatched {
-    fn server_sent(&mut self, _: &[u8]) -> Verdict {
-        Verdict::Over
-    }
-}
-
 /// Connects to a server.
 ///
 /// # Errors
@@ -107,7 +98,7 @@ impl Wire {
             let rest = u64::from(first).saturating_sub(4);
             tokio::io::copy(&mut (&mut driver).take(rest), &mut tokio::io::sink()).await?;
             driver.write_all(&answer).await?;
-            relay(driver, stream, None::<Unwatched>, &OnceLock::new()).await
+            relay(driver, stream, None, &OnceLock::new()).await
         });
         Ok(wire)
     }
@@ -118,11 +109,11 @@ impl Wire {
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn offer<S, W>(stream: S, file_name: &str, watch: Option<W>) -> Result<Self, LoginError>
-    where
-        S: AsyncRead + AsyncWrite + Send + 'static,
-        W: Watch,
-    {
+    pub fn offer(
+        stream: TcpStream,
+        file_name: &str,
+        watch: Option<Box<dyn Watch>>,
+    ) -> Result<Self, LoginError> {
         let (wire, listener) = Self::listen(file_name)?;
         let refused = Arc::clone(&wire.refused);
         tokio::spawn(async move { relay(accept(listener).await?, stream, watch, &refused).await });
@@ -130,13 +121,11 @@ impl Wire {
     }
 
     fn listen(file_name: &str) -> Result<(Self, UnixListener), LoginError> {
-        let failed = |error: io::Error| LoginError::Network {
-            said: format!("no socket in {}: {error}", std::env::temp_dir().display()),
-        };
         let only_this_user = Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().prefix("wire-").permissions(only_this_user).tempdir();
-        let folder = folder.map_err(failed)?;
-        let listener = UnixListener::bind(folder.path().join(file_name)).map_err(failed)?;
+        let folder = folder.map_err(|error| LoginError::no_file(&error))?;
+        let listener = UnixListener::bind(folder.path().join(file_name));
+        let listener = listener.map_err(|error| LoginError::no_file(&error))?;
         Ok((Self { folder, refused: Arc::default() }, listener))
     }
 
@@ -159,10 +148,10 @@ async fn accept(listener: UnixListener) -> io::Result<UnixStream> {
     Ok(listener.accept().await?.0)
 }
 
-async fn relay<S: AsyncRead + AsyncWrite, W: Watch>(
+async fn relay(
     driver: UnixStream,
-    server: S,
-    watch: Option<W>,
+    server: impl AsyncRead + AsyncWrite,
+    watch: Option<Box<dyn Watch>>,
     refused: &OnceLock<&'static str>,
 ) -> io::Result<()> {
     let (mut from_driver, to_driver) = driver.into_split();
@@ -178,10 +167,10 @@ async fn relay<S: AsyncRead + AsyncWrite, W: Watch>(
     }
 }
 
-async fn downward<W: Watch>(
+async fn downward(
     mut from_server: impl AsyncRead + Unpin,
     mut to_driver: unix::OwnedWriteHalf,
-    mut watch: Option<W>,
+    mut watch: Option<Box<dyn Watch>>,
     refused: &OnceLock<&'static str>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];

@@ -35,7 +35,7 @@ pub(crate) async fn log_in(login: &Login<'_>, is_mariadb: bool) -> Result<Sessio
     };
     // Whatever the secret says: no account that can be rotated logs in readably, and the driver answers a greeting
     // that asks for it at once.
-    let watch = (login.tls != TlsUse::Verified).then(LoginWatch::default);
+    let watch = (login.tls != TlsUse::Verified).then(|| Box::<LoginWatch>::default() as _);
     let stream = dial(login.host, login.port).await?;
     let wire = Wire::offer(stream, "mysql", watch)?;
     match options.socket(wire.folder().join("mysql")).connect().await {

@@ -1,9 +1,11 @@
 //! Logging in.
 
+use std::path::Path;
 use std::time::Duration;
 
 use oracledb::Config;
 use rotation_database::{APPLICATION, Login, LoginError, TlsUse, dial};
+use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::descriptor::{By, descriptor};
@@ -36,7 +38,8 @@ const TLS_LOGIN: Duration = Duration::from_secs(4);
 
 /// Whether a listener without TLS may be what has answered, or has not.
 fn is_unclear(cause: &LoginError) -> bool {
-    matches!(cause, LoginError::Network { .. } | LoginError::Tls { .. } | LoginError::Other { .. })
+    use LoginError::{Network, Other, Protocol, Tls};
+    matches!(cause, Network { .. } | Tls { .. } | Protocol { .. } | Other { .. })
 }
 
 async fn attempt(login: &Login<'_>) -> Result<Session, LoginError> {
@@ -79,12 +82,21 @@ fn user_name(written: &str) -> String {
 }
 
 async fn connect(login: &Login<'_>, by: By) -> Result<Session, Trouble> {
-    let config = configure(login, by)?;
-    let connection = driver::run(move || oracledb::connect(config)).await?;
+    let authorities = login.tls == TlsUse::Verified;
+    let authorities = authorities.then(|| wallet::folder(login.authorities.pem())).transpose();
+    let authorities = authorities.map_err(Trouble::Refused)?;
+    let config = configure(login, by, authorities.as_ref().map(TempDir::path))?;
+    let connect = move || {
+        let connected = oracledb::connect(config);
+        // Not before: it reads them, and goes on alone when nobody waits any more.
+        drop(authorities);
+        connected
+    };
+    let connection = driver::run(connect).await?;
     Ok(Session::new(connection, login.tls))
 }
 
-fn configure(login: &Login<'_>, by: By) -> Result<Config, Trouble> {
+fn configure(login: &Login<'_>, by: By, authorities: Option<&Path>) -> Result<Config, Trouble> {
     let descriptor = descriptor(login, by).map_err(Trouble::Refused)?;
     let mut config = Config::default()
         .set_credentials(&user_name(login.user), login.password.expose())
@@ -92,10 +104,7 @@ fn configure(login: &Login<'_>, by: By) -> Result<Config, Trouble> {
         .set_connect_string(&descriptor)
         .and_then(|config| config.set_program(APPLICATION))
         .map_err(Trouble::Error)?;
-    if login.tls == TlsUse::Verified {
-        let folder = wallet::folder(login.authorities.pem()).map_err(|error| {
-            Trouble::Refused(LoginError::Tls { said: format!("the authorities cannot be written: {error}") })
-        })?;
+    if let Some(folder) = authorities {
         config = config.set_wallet_location(folder.to_string_lossy());
     }
     Ok(config)

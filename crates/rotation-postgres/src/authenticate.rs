@@ -56,7 +56,7 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
         other => return Err(LoginError::Unsupported { said: format!("authentication of kind {other}") }),
     }
     if code != OK {
-        exchange.expect(OK).await?;
+        exchange.next_must_be(OK).await?;
     }
     exchange.for_driver.extend(AUTHENTICATION_OK);
     Ok((exchange.stream, exchange.for_driver))
@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         }
     }
 
-    async fn expect(&mut self, expected: u32) -> Result<Vec<u8>, LoginError> {
+    async fn next_must_be(&mut self, expected: u32) -> Result<Vec<u8>, LoginError> {
         match self.request().await? {
             (code, rest) if code == expected => Ok(rest),
             _ => Err(belongs_to_no_login()),
@@ -134,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         let first = client.first();
         let length = u32::try_from(first.len()).unwrap_or_default().to_be_bytes();
         self.answer(&[MECHANISM.as_bytes(), &[0], &length, first.as_bytes()].concat()).await?;
-        let server_first = self.expect(SASL_CONTINUE).await?;
+        let server_first = self.next_must_be(SASL_CONTINUE).await?;
         let server_first = str::from_utf8(&server_first).map_err(|_| belongs_to_no_login())?;
         let challenge = client.challenge(server_first).map_err(LoginError::protocol)?;
         if challenge.iterations < DEFAULT_ITERATIONS {
@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             challenge.prove(self.login.password)
         };
         self.answer(message.as_bytes()).await?;
-        let server_final = self.expect(SASL_FINAL).await?;
+        let server_final = self.next_must_be(SASL_FINAL).await?;
         if !str::from_utf8(&server_final).is_ok_and(|text| proven.is_answered_by(text)) {
             return Err(not_proven("the end of SCRAM is not signed with it"));
         }
@@ -257,7 +257,7 @@ mod tests {
             (b"R\0".to_vec(), "ConnectionFailed"),
         ] {
             let kind = match log_in(TlsUse::Verified, &server).await.unwrap_err() {
-                LoginError::Other { .. } => "LoginFailed",
+                LoginError::Protocol { .. } => "LoginFailed",
                 LoginError::Unsupported { .. } => "AuthenticationUnsupported",
                 LoginError::Network { .. } => "ConnectionFailed",
                 other => panic!("{other:?}"),
