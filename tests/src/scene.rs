@@ -1,18 +1,17 @@
 //! Users, secrets and a function, for one test on one server.
 
+mod steps;
 mod written;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use rotation_local::{Attempt, Function, FunctionError, Program, Rotation, Service, rotate_secret};
+use anyhow::{Context, Result, bail};
+use rotation_local::Service;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::binary;
 use crate::relay::Cutter;
 use crate::server::{Made, Server};
 use written::Written;
@@ -234,77 +233,6 @@ impl<T: Server> Scene<T> {
         Ok(value)
     }
 
-    /// The function's program, for `single-user` or `master-user`.
-    pub fn program(&self, strategy: &str) -> Program {
-        let written = Arc::clone(&self.written);
-        let [key, token] = &self.credentials;
-        let program = Program::new(binary(T::BINARY))
-            .env("SECRETS_MANAGER_ENDPOINT", self.service.endpoint())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", key)
-            .env("AWS_SESSION_TOKEN", token)
-            .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
-            .env("RUST_BACKTRACE", "1")
-            .env("ROTATION_STRATEGY", strategy)
-            .log(move |line| written.log(line));
-        if self.target.authority().is_some() {
-            program.env("TLS_CA_FILE", self.folder.path().join("authority.pem").to_string_lossy())
-        } else {
-            program
-        }
-    }
-
-    /// The function as it is deployed.
-    pub fn function(&self, strategy: &str) -> Function {
-        self.program(strategy).into()
-    }
-
-    /// Stages a new version, or the same one again, and gives its token.
-    ///
-    /// # Errors
-    /// The service's refusal.
-    pub fn stage(&self, token: Option<&str>) -> Result<String> {
-        let mut request = json!({"SecretId": SECRET_ARN, "RotationLambdaARN": "arn:aws:lambda:test"});
-        if let Some(token) = token {
-            request["ClientRequestToken"] = token.into();
-        }
-        let staged = self.service.perform("RotateSecret", &request)?;
-        Ok(staged["VersionId"].as_str().context("no version")?.to_owned())
-    }
-
-    /// A whole rotation, each step once.
-    ///
-    /// # Errors
-    /// The function's error.
-    pub async fn rotate(&self, function: &Function) -> Result<Rotation> {
-        let token = self.stage(None)?;
-        let rotation = self.attempt(function, &token, 1).await;
-        match &rotation.failed {
-            Some(error) => bail!("{}: {}", error.error_type, error.message),
-            None => Ok(rotation),
-        }
-    }
-
-    /// A rotation of a version that is staged, with as many attempts.
-    pub async fn attempt(&self, function: &Function, token: &str, most: u32) -> Rotation {
-        let attempts = Attempt { most, pause: Duration::from_millis(20) };
-        let rotation = rotate_secret(&self.service, function, SECRET_ARN, token, attempts, &mut ()).await;
-        rotation.steps.iter().for_each(|step| self.written.answer(&format!("{:?}", step.result)));
-        // So that its password is searched for in the logs.
-        let _ = self.value("AWSPENDING");
-        rotation
-    }
-
-    /// The rotation that has failed once more, as the service would.
-    ///
-    /// # Errors
-    /// The service's refusal.
-    pub async fn again(&self, function: &Function) -> Result<Rotation> {
-        let token = self.stage(self.version("AWSPENDING")?.as_deref())?;
-        Ok(self.attempt(function, &token, 1).await)
-    }
-
     /// Lets both secrets name a relay in front of the server.
     ///
     /// # Errors
@@ -316,88 +244,6 @@ impl<T: Server> Scene<T> {
         self.change(&change)?;
         self.change_master(&change)?;
         Ok(cutter)
-    }
-
-    /// Gives a rotation up: `CancelRotateSecret`, and `AWSPENDING` removed.
-    ///
-    /// # Errors
-    /// The service's refusal.
-    pub fn give_up(&self, token: &str) -> Result<()> {
-        self.service.perform("CancelRotateSecret", &json!({"SecretId": SECRET_ARN}))?;
-        let remove =
-            json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
-        self.service.perform("UpdateSecretVersionStage", &remove)?;
-        Ok(())
-    }
-
-    /// A rotation that must fail, and its error.
-    ///
-    /// # Errors
-    /// When it succeeds.
-    pub async fn failure(&self, function: &Function) -> Result<FunctionError> {
-        let token = self.stage(None)?;
-        let rotation = self.attempt(function, &token, 1).await;
-        rotation.failed.context("the rotation has succeeded")
-    }
-
-    /// A rotation that must fail: with this type of error, a message with this part and a next step, in time, and
-    /// without a leak.
-    ///
-    /// # Errors
-    /// When it ends in any other way.
-    pub async fn expect(&self, function: &Function, error_type: &str, part: &str) -> Result<FunctionError> {
-        let start = Instant::now();
-        let error = self.failure(function).await?;
-        let took = start.elapsed();
-        println!("{took:?} {}: {}", error.error_type, error.message);
-        ensure!(
-            error.error_type == error_type,
-            "{} instead of {error_type}: {}",
-            error.error_type,
-            error.message
-        );
-        ensure!(error.message.contains(part), "{part:?} is not in: {}", error.message);
-        ensure!(error.message.contains("What to do: "), "no next step: {}", error.message);
-        // Six seconds at the most on a machine that has nothing else to do.
-        ensure!(took < Duration::from_secs(12), "{error_type} took {took:?}");
-        self.search_for_passwords(&error.message)?;
-        Ok(error)
-    }
-
-    /// One step.
-    ///
-    /// # Errors
-    /// The function's error.
-    pub async fn step(&self, function: &Function, step: &str, token: &str) -> Result<Value> {
-        let event = json!({"Step": step, "SecretId": SECRET_ARN, "ClientRequestToken": token});
-        let answer = function.invoke(&event).await;
-        self.written.answer(&format!("{answer:?}"));
-        answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))
-    }
-
-    /// What `preflight` has looked at.
-    ///
-    /// # Errors
-    /// The function's error.
-    pub async fn preflight(&self, function: &Function) -> Result<Vec<Value>> {
-        let answer = function.invoke(&json!({"Step": "preflight", "SecretId": SECRET_ARN})).await;
-        let record = answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
-        self.search_for_passwords(&record.to_string())?;
-        record["checks"].as_array().cloned().context("no checks")
-    }
-
-    /// `preflight` finds an error of this type, and says this part of a remedy.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn preflight_finds(&self, function: &Function, error_type: &str, part: &str) -> Result<()> {
-        let checks = self.preflight(function).await?;
-        let is_it = |check: &&Value| {
-            let remedy = check["remedy"].as_str().unwrap_or_default();
-            check["found"] == "bad" && check["errorType"] == error_type && remedy.contains(part)
-        };
-        ensure!(checks.iter().any(|check| is_it(&check)), "no {error_type} with {part:?} in {checks:#?}");
-        Ok(())
     }
 
     /// Logs in with the current value.

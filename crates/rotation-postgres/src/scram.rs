@@ -212,6 +212,22 @@ pub(crate) mod tests {
         assert!(!proven.is_answered_by(""));
     }
 
+    /// The example of RFC 7677, section 3, with its user: what the verifier proves is that exchange.
+    #[test]
+    fn the_verifier_fits_the_example_of_rfc_7677() {
+        let decode = |text: &str| BASE64_STANDARD.decode(text).unwrap();
+        let keys = Keys::of(&pencil(), &decode("W22ZaJ0SNY7soEsUEjb6gQ=="), DEFAULT_ITERATIONS);
+        let nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        let signed = format!("n=user,r={NONCE},{SERVER_FIRST},c=biws,r={nonce}");
+        let sign = |key: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
+        let expected = decode("6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        assert_eq!(sign(keys.server.as_ref()).as_ref(), expected);
+        let proof = decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+        let client_key: Vec<u8> =
+            proof.iter().zip(sign(keys.stored.as_ref()).as_ref()).map(|(a, b)| a ^ b).collect();
+        assert_eq!(client_key, keys.client.as_ref());
+    }
+
     #[test]
     fn a_server_that_does_not_keep_to_it_gets_no_proof() {
         for garbage in [

@@ -30,29 +30,30 @@ pub fn verifier(
     encryption: Encryption,
 ) -> Result<Zeroizing<String>, &'static str> {
     match encryption {
-        Encryption::Md5 => {
-            Ok(Zeroizing::new(format!("md5{}", *md5(&[password.expose().as_bytes(), user.as_bytes()]))))
-        }
+        Encryption::Md5 => Ok(in_md5(&[password.expose().as_bytes(), user.as_bytes()])),
         Encryption::ScramSha256(iterations) => scram::verifier(password, iterations),
     }
 }
 
 /// The answer to a server that asks for an MD5 password with this salt.
 pub(crate) fn md5_answer(user: &str, password: &Password, salt: &[u8]) -> Zeroizing<String> {
-    let stored = md5(&[password.expose().as_bytes(), user.as_bytes()]);
-    Zeroizing::new(format!("md5{}", *md5(&[stored.as_bytes(), salt])))
+    let stored = in_md5(&[password.expose().as_bytes(), user.as_bytes()]);
+    in_md5(&[stored.trim_start_matches(MD5).as_bytes(), salt])
 }
 
-/// In hexadecimal digits.
-fn md5(parts: &[&[u8]]) -> Zeroizing<String> {
+const MD5: &str = "md5";
+
+/// `md5` and the hash in hexadecimal digits.
+fn in_md5(parts: &[&[u8]]) -> Zeroizing<String> {
     let mut hash = Md5::new();
     parts.iter().for_each(|part| hash.update(part));
     // Room for all of it: what grows leaves copies behind.
-    let mut digits = Zeroizing::new(String::with_capacity(32));
+    let mut text = Zeroizing::new(String::with_capacity(35));
+    text.push_str(MD5);
     for byte in hash.finalize() {
-        let _ = write!(digits, "{byte:02x}");
+        let _ = write!(text, "{byte:02x}");
     }
-    digits
+    text
 }
 
 #[cfg(test)]
