@@ -109,7 +109,8 @@ def rows(model: Model, me: str, view: str):
         yield from model.objects
     elif view == "SESSION_PRIVS":
         # Of the user, and of the roles that are on.
-        held = {one.privilege for one in model.grants if one.kind == "system" and one.grantee in model.groups(me)}
+        groups = model.groups(me)
+        held = {one.privilege for one in model.grants if one.kind == "system" and one.grantee in groups}
         yield from ((privilege,) for privilege in sorted(held))
     elif view == "USER_USERS":
         yield me, model.users[me].status

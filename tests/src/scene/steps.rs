@@ -123,7 +123,8 @@ impl<T: Server> Scene<T> {
         );
         ensure!(error.message.contains(part), "{part:?} is not in: {}", error.message);
         ensure!(error.message.contains("What to do: "), "no next step: {}", error.message);
-        ensure!(took < Duration::from_secs(6), "{error_type} took {took:?}");
+        // One login that is never answered takes 5 s; a second one may not follow, however busy this machine is.
+        ensure!(took < Duration::from_secs(9), "{error_type} took {took:?}");
         self.search_for_passwords(&error.message)?;
         Ok(error)
     }
