@@ -72,6 +72,16 @@ pub trait Engine: Send + Sync + 'static {
         task: MastersTask<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send;
 
+    /// What the master may not grant or revoke of what [`Engine::differences`] would change, as far as that can be read
+    /// for certain: each an [`EngineError::PrivilegeMissing`] with the statement that gives it.
+    fn not_grantable(
+        &self,
+        _master: &mut Self::Session,
+        _copy: &UserCopy<'_>,
+    ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
     /// Ends a session.
     fn log_out(&self, session: Self::Session) -> impl Future<Output = ()> + Send;
 }

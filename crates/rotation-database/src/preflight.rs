@@ -71,7 +71,8 @@ async fn look_at_master<E: Engine>(
     let differences = match task {
         MastersTask::Alternate(pair) => {
             let copy = UserCopy::to_compare(&credential.username, pair, &current.password);
-            Some((pair, rotator.engine.differences(&mut session, &copy).await))
+            let differences = rotator.engine.differences(&mut session, &copy).await;
+            Some((pair, differences, rotator.engine.not_grantable(&mut session, &copy).await))
         }
         MastersTask::SetPassword(_) => None,
     };
@@ -83,19 +84,24 @@ async fn look_at_master<E: Engine>(
         Ok(missing) => missing.into_iter().for_each(|cause| checks.bad(&check, &statement(cause))),
         Err(cause) => checks.bad(check, &statement(cause)),
     }
-    let Some((UserPair { base, alternate }, differences)) = differences else { return };
+    let Some((UserPair { base, alternate }, differences, not_grantable)) = differences else { return };
     let check = format!("master {} may pass on what {base} may do to {alternate}", credential.username);
     match differences {
         Ok(differences) if differences.is_empty() => {
             checks.good(format!("{alternate} may do just what {base} may: nothing has to be passed on"));
         }
-        Ok(differences) => checks.open(
-            check,
-            format!(
-                "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
-                differences.join("; ")
+        Ok(differences) => match not_grantable {
+            Ok(lacks) if !lacks.is_empty() => {
+                lacks.into_iter().for_each(|cause| checks.bad(&check, &statement(cause)));
+            }
+            _ => checks.open(
+                check,
+                format!(
+                    "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
+                    differences.join("; ")
+                ),
             ),
-        ),
+        },
         Err(cause) => checks.open(check, format!("what {base} may do could not be read: {cause}")),
     }
 }

@@ -8,7 +8,7 @@ use rotation_database::{Copied, EngineError, PasswordReset, UserCopy, administra
 use crate::account::Account;
 use crate::failure::number::USED_BEFORE;
 use crate::failure::{failure, number_of};
-use crate::grants::Grants;
+use crate::grants::{Change, Grants};
 use crate::native_hash::native_hash;
 use crate::pairs::{AccountNow, Base, Pair};
 use crate::quote::Literals;
@@ -26,6 +26,14 @@ pub(crate) async fn differences(
     copy: &UserCopy<'_>,
 ) -> Result<Vec<String>, EngineError> {
     Step::begin(session, copy).await?.differences().await
+}
+
+/// What the master's own grants show that it cannot grant or revoke.
+pub(crate) async fn not_grantable(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Vec<EngineError>, EngineError> {
+    Step::begin(session, copy).await?.not_grantable().await
 }
 
 /// Sets the password of every account of a user and nothing else.
@@ -96,7 +104,9 @@ impl Step<'_> {
                 self.session.run_or(&doing, &format!("ALTER USER {name} {clauses}"), &remedy).await?;
                 self.copied.changes.push(format!("attributes of {account}"));
             }
-            if base.shown.locked && !has.shown.locked {
+            if base.shown.locked && !has.shown.locked && !self.copy.is_alternates_turn() {
+                self.copied.notes.push(format!("To be locked on the turn of {}: {account}.", account.user));
+            } else if base.shown.locked && !has.shown.locked {
                 self.session
                     .run_or(&format!("lock {account}"), &format!("ALTER USER {name} ACCOUNT LOCK"), &remedy)
                     .await?;
@@ -120,7 +130,7 @@ impl Step<'_> {
                 self.copied.notes.push(format!("To be done on the turn of {}: {doing}.", account.user));
                 continue;
             }
-            let remedy = self.administrator(&format!("GRANT {} TO", change.needs), change.needs_option);
+            let remedy = self.remedy_of(change);
             self.session.run_or(&format!("run {doing}"), &change.statement(&name), &remedy).await?;
             self.copied.changes.push(doing);
         }
@@ -161,6 +171,33 @@ impl Step<'_> {
             }
         }
         Ok(differences)
+    }
+
+    async fn not_grantable(&mut self) -> Result<Vec<EngineError>, EngineError> {
+        // What a role brings along stands elsewhere.
+        if self.session.has_active_role().await? {
+            return Ok(Vec::new());
+        }
+        let masters = self.own_grants().await?;
+        let bases = self.bases().await?;
+        let alternates = self.accounts(self.copy.alternate).await?;
+        let mut lacks = Vec::new();
+        for Pair { wanted, account, has, .. } in &self.pairs(&bases, &alternates).await? {
+            let granted = has.as_ref().map(|has| has.granted.clone()).unwrap_or_default();
+            for change in granted.changes_to_become(wanted) {
+                if !masters.may_suffice_for(&change)? {
+                    let doing = format!("run {}", change.statement(&account.to_string()));
+                    let privilege = format!("{}{}", change.needs, change.needs_option);
+                    let remedy = self.remedy_of(&change);
+                    lacks.push(EngineError::lacks(doing, self.copy.master, &privilege, remedy));
+                }
+            }
+        }
+        Ok(lacks)
+    }
+
+    fn remedy_of(&self, change: &Change) -> String {
+        self.administrator(&format!("GRANT {} TO", change.needs), change.needs_option)
     }
 
     /// The default roles to be set, where they are others.
@@ -209,23 +246,11 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The password of every account of the user whose turn it is, last of all; this also unlocks the alternate.
+    /// The password of every account of the user whose turn it is, last of all; this also unlocks the alternate. In one
+    /// statement: whoever has seen one account accept it may take it for granted of all.
     async fn set_passwords(&mut self, bases: &[Base]) -> Result<(), EngineError> {
         if !self.copy.is_alternates_turn() {
-            for base in bases {
-                let name = base.account.quoted(self.literals);
-                let statement = if self.session.is_mariadb() {
-                    let hash = native_hash(self.copy.password.expose());
-                    format!("SET PASSWORD FOR {name} = {}", self.literals.quote(&hash))
-                } else {
-                    format!(
-                        "ALTER USER {name} IDENTIFIED BY {}",
-                        self.literals.quote(self.copy.password.expose())
-                    )
-                };
-                self.set_password(&statement, None).await?;
-            }
-            return Ok(());
+            return self.set_bases_passwords(bases).await;
         }
         // An account of the base user that is locked keeps its counterpart locked.
         let open: Vec<_> = bases.iter().filter(|base| !base.shown.locked).collect();
@@ -241,13 +266,39 @@ impl Step<'_> {
                 ),
             });
         }
-        for base in open {
-            let name = self.alternate_of(&base.account).quoted(self.literals);
-            let unlock = format!("ALTER USER {name} ACCOUNT UNLOCK");
-            let statement = format!("ALTER USER {name} {} ACCOUNT UNLOCK", self.identified(base));
-            self.set_password(&statement, Some(&unlock)).await?;
+        let name = |base: &Base| self.alternate_of(&base.account).quoted(self.literals);
+        let names: Vec<_> = open.iter().map(|base| name(base)).collect();
+        let named: Vec<_> =
+            open.iter().map(|base| format!("{} {}", name(base), self.identified(base))).collect();
+        let unlock = format!("ALTER USER {} ACCOUNT UNLOCK", names.join(", "));
+        let statement = format!("ALTER USER {} ACCOUNT UNLOCK", named.join(", "));
+        self.set_password(&statement, Some(&unlock)).await
+    }
+
+    /// Without a change to how the accounts log in.
+    async fn set_bases_passwords(&mut self, bases: &[Base]) -> Result<(), EngineError> {
+        let is_mariadb = self.session.is_mariadb();
+        // Of an account with several plugins, MariaDB would keep the named one only.
+        let (mixed, others): (Vec<_>, Vec<_>) =
+            bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
+        for base in mixed {
+            let hash = self.literals.quote(&native_hash(self.copy.password.expose()));
+            let statement = format!("SET PASSWORD FOR {} = {hash}", base.account.quoted(self.literals));
+            self.set_password(&statement, None).await?;
         }
-        Ok(())
+        if others.is_empty() {
+            return Ok(());
+        }
+        let password = self.literals.quote(self.copy.password.expose());
+        let named = others.into_iter().map(|base| {
+            let name = base.account.quoted(self.literals);
+            match is_mariadb {
+                true => format!("{name} {}", self.identified(base)),
+                false => format!("{name} IDENTIFIED BY {password}"),
+            }
+        });
+        let statement = format!("ALTER USER {}", named.collect::<Vec<_>>().join(", "));
+        self.set_password(&statement, None).await
     }
 
     /// Sets a password. A password history refuses it when an earlier attempt has set it (nobody else knows it): then

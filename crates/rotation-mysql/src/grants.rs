@@ -1,5 +1,7 @@
 //! `SHOW GRANTS`: privileges as a set, so that two accounts can be compared and brought in step.
 
+mod enough;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rotation_database::EngineError;

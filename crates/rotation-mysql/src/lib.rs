@@ -86,6 +86,14 @@ impl<F: Flavor> Engine for Adapter<F> {
         preflight::missing(master, name, task).await
     }
 
+    async fn not_grantable(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        alternate::not_grantable(master, copy).await
+    }
+
     async fn log_out(&self, session: Session) {
         session.close().await;
     }

@@ -96,7 +96,9 @@ fn refusal(error: &MySqlDatabaseError, login: &Login<'_>) -> LoginError {
         3955 | 3957 => LoginError::Locked {
             said,
             remedy: administrator(&format!(
-                "ALTER USER {user}@'HOST' ACCOUNT UNLOCK (too many failed logins; or wait)"
+                "ALTER USER {user}@'HOST' ACCOUNT UNLOCK (too many failed logins; or wait). If those are of applications \
+                 with the password of AWSCURRENT: set that one in the same statement (IDENTIFIED BY), and the next attempt goes \
+                 on from it"
             )),
         },
         4150 => LoginError::Locked {

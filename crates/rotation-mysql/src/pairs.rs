@@ -154,6 +154,12 @@ impl Step<'_> {
             self.session.rows_or(&format!("read the privileges of {account}"), &query, &remedy).await?;
         grants::parse(&texts(&rows)?)
     }
+
+    /// What the master has been granted itself.
+    pub(crate) async fn own_grants(&mut self) -> Result<Grants, EngineError> {
+        let rows = self.session.rows("read the master's own privileges", "SHOW GRANTS").await?;
+        grants::parse(&texts(&rows)?)
+    }
 }
 
 /// The first column. A row that was left out would be a privilege that is taken away.

@@ -24,8 +24,7 @@ pub(crate) async fn missing(
             && (privileges.contains("CREATE USER") || privileges.contains("ALL PRIVILEGES"))
     });
     // What a role brings along stands elsewhere; setSecret finds out.
-    let role = session.rows(DOING, "SELECT CONVERT(CURRENT_ROLE() USING utf8mb4)").await?;
-    let has_role = role.first().and_then(|row| text(row, 0)).is_some_and(|role| role != "NONE");
+    let has_role = session.has_active_role().await?;
     let mut missing = Vec::new();
     if !makes_users && !has_role {
         missing.push(lacks("CREATE USER ON *.*"));

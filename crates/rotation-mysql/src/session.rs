@@ -41,6 +41,13 @@ impl Session {
         Ok((Account::from_current_user(&user).ok_or_else(unexpected)?, Literals::of(&mode)))
     }
 
+    /// Whether a role adds to what the session may do.
+    pub(crate) async fn has_active_role(&mut self) -> Result<bool, EngineError> {
+        let query = "SELECT CONVERT(CURRENT_ROLE() USING utf8mb4)";
+        let rows = self.rows("ask which roles are active", query).await?;
+        Ok(rows.first().and_then(|row| text(row, 0)).is_some_and(|role| role != "NONE"))
+    }
+
     /// Sets variables of the session, and that no statement waits long.
     pub(crate) fn set_session(&self, more: &str) -> String {
         // MariaDB waits for a global read lock whatever lock_wait_timeout says.

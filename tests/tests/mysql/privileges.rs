@@ -11,6 +11,8 @@ crate::on_both! {
     unrelated_users_are_not_touched
     a_secret_named_like_a_clone_does_not_take_its_base_over
     a_clone_that_another_tool_has_made_is_taken_over
+    preflight_names_what_the_master_cannot_pass_on
+    every_account_gets_the_password_in_one_statement
 }
 
 /// What the server shows of a user, with the user's name taken out.
@@ -125,6 +127,8 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         for (allow, _) in &rows {
             sql(&mut admin, allow).await?;
         }
+        let checks = scene.preflight(&function).await?;
+        ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
         // On the base user's turn as well as on its own.
         for _ in 0..=round {
             scene.rotate(&function).await?;
@@ -314,5 +318,49 @@ async fn narrow<W: Which>(target: Target<W>) -> Result<()> {
     scene.rotate(&function).await?;
     let expected = shown(&mut admin, &scene.user, "%").await?;
     assert_eq!(shown(&mut admin, &scene.alternate(), "%").await?, expected);
+    Ok(())
+}
+
+/// Before anything has been tried.
+async fn preflight_names_what_the_master_cannot_pass_on<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let (master, database) = (&scene.master, &scene.database);
+    let revoke = format!("REVOKE GRANT OPTION ON {database}.* FROM {}", account(master));
+    sql(&mut target.admin().await?, &revoke).await?;
+    let function = scene.function("master-user");
+    let part = format!("GRANT SELECT ON `{database}`.* TO '{master}'@'HOST' WITH GRANT OPTION");
+    scene.preflight_finds(&function, "PrivilegeMissing", &part).await
+}
+
+/// A process that dies between two accounts would leave one with a password that nobody looks at again.
+async fn every_account_gets_the_password_in_one_statement<W: Which>(target: Target<W>) -> Result<()> {
+    let mut admin = target.admin().await?;
+    for strategy in ["single-user-by-master", "master-user"] {
+        let scene = Scene::rich(&target).await?;
+        let function = scene.function(strategy);
+        // On both turns.
+        for _ in 0..2 {
+            scene.rotate(&function).await?;
+            let turn = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+            let before = [
+                password_hash(&mut admin, &turn, "%").await?,
+                password_hash(&mut admin, &turn, "192.0.2.1").await?,
+            ];
+            scene.begin_anew()?;
+            // The same user once more, or once more after the other one.
+            for _ in 0..if strategy == "master-user" { 2 } else { 1 } {
+                scene.rotate(&function).await?;
+            }
+            let after = [
+                password_hash(&mut admin, &turn, "%").await?,
+                password_hash(&mut admin, &turn, "192.0.2.1").await?,
+            ];
+            ensure!(before[0] != after[0] && before[1] != after[1], "{strategy}: one is as it was");
+            let both = [account(&turn), account_at(&turn, "192.0.2.1")];
+            let log = scene.server_log()?;
+            let mut sets = log.lines().filter(|line| line.contains("IDENTIFIED"));
+            ensure!(sets.any(|line| both.iter().all(|account| line.contains(account))), "{strategy}: {log}");
+        }
+    }
     Ok(())
 }

@@ -1,0 +1,90 @@
+//! Whether what a master has been granted is enough to grant it to others.
+
+use std::collections::BTreeSet;
+
+use rotation_database::EngineError;
+
+use super::{ALL, Change, Grants, parse};
+
+impl Grants {
+    /// Whether somebody with these grants may perhaps run a change: false only where that is certain. Privilege and
+    /// option may come from different levels, and a name of a database may be a pattern.
+    ///
+    /// # Errors
+    /// When what the change needs cannot be read.
+    pub(crate) fn may_suffice_for(&self, change: &Change) -> Result<bool, EngineError> {
+        let needs = parse(&[format!("GRANT {} TO somebody", change.needs)])?;
+        let is_administrator = self.has("*.*", "SUPER") || self.dynamic.contains_key("ROLE_ADMIN");
+        Ok(needs.objects.iter().all(|(object, wanted)| self.may_grant(object, &wanted.privileges))
+            && needs.dynamic.keys().all(|name| self.dynamic.get(name) == Some(&true))
+            && needs.roles.keys().all(|role| is_administrator || self.roles.get(role) == Some(&true))
+            && (needs.proxies.is_empty() || self.proxies.values().any(|with| *with)))
+    }
+
+    fn may_grant(&self, object: &str, privileges: &BTreeSet<(String, String)>) -> bool {
+        let reach = || self.objects.iter().filter(|(own, _)| may_contain(own, object));
+        reach().any(|(_, own)| own.grant_option)
+            && privileges.iter().all(|(name, _)| reach().any(|(own, _)| self.has(own, name)))
+    }
+
+    /// On the whole object or on a column of it.
+    fn has(&self, object: &str, privilege: &str) -> bool {
+        let privileges = self.objects.get(object).map(|object| &object.privileges);
+        privileges.into_iter().flatten().any(|(name, _)| name == ALL || name == privilege || privilege == ALL)
+    }
+}
+
+/// Whether a grant on `own` may count for `object`: the same, all of its database, or everything.
+fn may_contain(own: &str, object: &str) -> bool {
+    let is_pattern = own.ends_with(".*") && own.contains(['%', '_']);
+    let database = |name: &str| name.split_once('.').map(|(database, _)| database.to_owned());
+    own == "*.*" || own == object || is_pattern || (own.ends_with(".*") && database(own) == database(object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(rows: &[&str]) -> Grants {
+        parse(&rows.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn what_a_master_cannot_pass_on_is_seen_where_it_is_certain() {
+        let lacks = |own: &[&str], wanted: &[&str]| {
+            let (own, changes) = (grants(own), grants(&[]).changes_to_become(&grants(wanted)));
+            changes.iter().any(|change| !own.may_suffice_for(change).unwrap())
+        };
+        let select = "GRANT SELECT (`c`), INSERT ON `shop`.`t` TO `u`@`%`";
+        for (own, wanted, expected) in [
+            (&["GRANT SELECT, INSERT ON `shop`.`t` TO `m`@`%` WITH GRANT OPTION"][..], select, false),
+            (&["GRANT SELECT ON `shop`.`t` TO `m`@`%` WITH GRANT OPTION"], select, true),
+            (&["GRANT SELECT, INSERT ON `shop`.`t` TO `m`@`%`"], select, true),
+            (&["GRANT ALL PRIVILEGES ON `shop`.* TO `m`@`%` WITH GRANT OPTION"], select, false),
+            (&["GRANT ALL PRIVILEGES ON `other`.* TO `m`@`%` WITH GRANT OPTION"], select, true),
+            (&["GRANT ALL PRIVILEGES ON `s%`.* TO `m`@`%` WITH GRANT OPTION"], select, false),
+            (&["GRANT ALL PRIVILEGES ON *.* TO `m`@`%` WITH GRANT OPTION"], select, false),
+            // The privilege from one level, the option from another.
+            (
+                &[
+                    "GRANT SELECT, INSERT ON *.* TO `m`@`%`",
+                    "GRANT USAGE ON `shop`.* TO `m`@`%` WITH GRANT OPTION",
+                ],
+                select,
+                false,
+            ),
+            (&["GRANT ROLE_ADMIN ON *.* TO `m`@`%`"], "GRANT ROLE_ADMIN ON *.* TO `u`@`%`", true),
+            (&["GRANT ROLE_ADMIN ON *.* TO `m`@`%`"], "GRANT `r`@`%` TO `u`@`%`", false),
+            (&["GRANT `r`@`%` TO `m`@`%` WITH ADMIN OPTION"], "GRANT `r`@`%` TO `u`@`%`", false),
+            (&["GRANT `r`@`%` TO `m`@`%`"], "GRANT `r`@`%` TO `u`@`%`", true),
+            (&["GRANT PROXY ON ``@`%` TO `m`@`%`"], "GRANT PROXY ON `a`@`%` TO `u`@`%`", true),
+            (
+                &["GRANT PROXY ON ``@`%` TO `m`@`%` WITH GRANT OPTION"],
+                "GRANT PROXY ON `a`@`%` TO `u`@`%`",
+                false,
+            ),
+        ] {
+            assert_eq!(lacks(own, &[wanted]), expected, "{own:?} for {wanted}");
+        }
+    }
+}
