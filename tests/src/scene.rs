@@ -205,13 +205,25 @@ impl<T: Server> Scene<T> {
         self.store(&value)
     }
 
+    fn master_value(&self) -> Result<Value> {
+        let answer = self.service.perform("GetSecretValue", &json!({"SecretId": MASTER_ARN}))?;
+        Ok(serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?)
+    }
+
+    /// The master's password.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn master_password(&self) -> Result<String> {
+        Ok(self.master_value()?["password"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// Changes keys of the master secret.
     ///
     /// # Errors
     /// The service's refusal.
     pub fn change_master(&self, keys: &Value) -> Result<()> {
-        let answer = self.service.perform("GetSecretValue", &json!({"SecretId": MASTER_ARN}))?;
-        let mut value: Value = serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?;
+        let mut value = self.master_value()?;
         for (key, new) in keys.as_object().into_iter().flatten() {
             value[key] = new.clone();
         }

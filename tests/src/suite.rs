@@ -33,7 +33,9 @@ macro_rules! suite {
                 steps_may_come_in_any_way_after_any_point_single_user
                 steps_may_come_in_any_way_after_any_point_alternating_users
                 single_user_recovers_with_the_previous_password
-                single_user_recovers_from_a_rotation_that_was_given_up;
+                single_user_recovers_from_a_rotation_that_was_given_up
+                alternating_users_go_on_when_the_base_user_s_turn_was_given_up
+                alternating_users_go_on_when_the_secret_was_edited;
             order:
                 late_duplicates_of_earlier_steps_do_no_harm
                 steps_out_of_order_are_refused_and_the_rotation_goes_on

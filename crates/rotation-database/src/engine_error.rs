@@ -131,8 +131,10 @@ impl EngineError {
                 administrator(consent)
             ),
             Self::PerhapsUnrelated { base, alternate, consent: None, .. } => format!(
-                "If both are this secret's, store the credential of {base} in it (aws secretsmanager put-secret-value): the next \
-                 rotation goes on from there. Otherwise rename {alternate}, or rotate it as a single user."
+                "If both are this secret's: give this rotation up (aws secretsmanager cancel-rotate-secret; aws secretsmanager \
+                 update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id VERSION), store the credential of \
+                 {base} in the secret (aws secretsmanager put-secret-value), and rotate it again. Otherwise rename {alternate}, or \
+                 rotate it as a single user."
             ),
             Self::NoSuchUser { .. } => "Correct \"username\" in the secret, or create the user.".into(),
             Self::Disconnected { cause, .. } => {

@@ -234,7 +234,7 @@ impl Cause for Error {
             Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server. (Another name of it is fine when it resolves to \
                 the same address, and so is a read replica or reader endpoint that RDS knows as one.)".into(),
             Self::UserMismatch { .. } | Self::HostMismatch { .. } => "The secret was changed in the middle of a rotation, \
-                or its strategy was. Change it back, and the rotation goes on by itself. If you cannot: the database may have \
+                or its strategy was. Change it back, and the rotation goes on by itself. If the change is to stay: the database may have \
                 the password of the pending version already, so keep that one first (aws secretsmanager get-secret-value \
                 --secret-id SECRET --version-stage AWSPENDING), put the password that logs in into the secret (aws \
                 secretsmanager put-secret-value), then abandon this rotation (aws secretsmanager cancel-rotate-secret; aws \

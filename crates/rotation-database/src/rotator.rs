@@ -57,11 +57,13 @@ impl<E: Engine> DatabaseRotator<E> {
         })
     }
 
-    /// The two versions of `setSecret`, known to be for the same server.
+    /// The two versions of `setSecret`, known to be for the same server, by the same kind of connection: a password that
+    /// the current one's connection sets and the pending one's cannot test would be neither promoted nor taken back.
     pub(crate) fn parse_both(&self, versions: &Versions) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
         let current = self.parse(&versions.current, CURRENT)?;
         let pending = self.parse(&versions.pending, PENDING)?;
-        if !current.same_server(&pending) || current.database != pending.database {
+        let same_connection = current.database == pending.database && current.ssl == pending.ssl;
+        if !current.same_server(&pending) || !same_connection {
             return Err(Error::HostMismatch {
                 current: current.whole_place(),
                 pending: pending.whole_place(),

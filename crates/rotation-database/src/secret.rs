@@ -133,9 +133,14 @@ impl DatabaseSecret {
 
     /// The server and the database, for people.
     pub(crate) fn whole_place(&self) -> String {
-        match &self.database {
+        let place = match &self.database {
             Some(database) => format!("{}/{database}", self.place()),
             None => self.place().to_string(),
+        };
+        match self.ssl {
+            Ssl::Unsaid => place,
+            Ssl::Required => format!("{place} (\"ssl\": true)"),
+            Ssl::Off => format!("{place} (\"ssl\": false)"),
         }
     }
 

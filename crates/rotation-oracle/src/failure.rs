@@ -104,7 +104,9 @@ fn refusal(number: usize, said: String, login: &Login<'_>) -> LoginError {
         28000 => LoginError::Locked {
             said,
             remedy: administrator(&format!(
-                "ALTER USER {user} ACCOUNT UNLOCK, and find out who tries wrong passwords (FAILED_LOGIN_ATTEMPTS of its profile)"
+                "ALTER USER {user} ACCOUNT UNLOCK, and find out who tries wrong passwords (FAILED_LOGIN_ATTEMPTS of its \
+                 profile). If those are applications with the password of AWSCURRENT: set that one in the same statement \
+                 (IDENTIFIED BY), and the next attempt goes on from it"
             )),
         },
         28001 => LoginError::Expired {

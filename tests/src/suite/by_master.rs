@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::scene::{Scene, new_password};
 use crate::server::Server;
-use crate::suite::recovery::{BY_MASTER, check};
+use crate::suite::recovery::{BY_MASTER, MASTER, check};
 
 /// What the user is and may do stays as it is.
 pub async fn a_master_sets_the_password_of_a_single_user<T: Server>(target: T) -> Result<()> {
@@ -51,8 +51,12 @@ pub async fn the_master_itself_is_refused<T: Server>(target: T) -> Result<()> {
     scene.change(&json!({"username": scene.master, "password": new_password()}))?;
     scene.expect(&function, "NeedsDecision", "is the master").await?;
     // It still has the password of its own secret.
-    let master = scene.service.perform("GetSecretValue", &json!({"SecretId": crate::scene::MASTER_ARN}))?;
-    let master = serde_json::from_str(master["SecretString"].as_str().unwrap_or_default())?;
-    scene.log_in_with(&master).await?;
+    let own = scene.secret(&scene.master, &scene.master_password()?);
+    scene.log_in_with(&own).await?;
+    // Nor is it one of two alternating users.
+    let scene = Scene::new(&target).await?;
+    let password = scene.master_password()?;
+    scene.change(&json!({"username": scene.master, "password": password}))?;
+    scene.expect(&scene.function(MASTER), "NeedsDecision", "is the master").await?;
     Ok(())
 }

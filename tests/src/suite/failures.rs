@@ -102,6 +102,8 @@ pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T
         (json!({"host": "db.example.com"}), "HostMismatch"),
         (json!({"port": 1}), "HostMismatch"),
         (json!({"dbname": "another_database"}), "HostMismatch"),
+        // What one connection sets, the other could not test.
+        (json!({"ssl": target.authority().is_some().then_some(true)}), "HostMismatch"),
     ] {
         let scene = Scene::new(&target).await?;
         for strategy in ["single-user", "master-user"] {

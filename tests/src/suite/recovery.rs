@@ -175,3 +175,34 @@ pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(t
     assert!(scene.log_in_with(&lost).await.is_err(), "the lost password still works");
     check(&scene, &token).await
 }
+
+/// On the base user's turn its origin must be known: only the version without a label has the password that it now has.
+pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: Server>(
+    target: T,
+) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function(MASTER);
+    scene.rotate(&function).await?;
+    let given_up = scene.stage(None)?;
+    for step in ["createSecret", "setSecret"] {
+        scene.step(&function, step, &given_up).await?;
+    }
+    scene.give_up(&given_up)?;
+    scene.log_in().await.context("the other user's password is as it was")?;
+    let token = scene.stage(None)?;
+    let rotation = scene.attempt(&function, &token, 1).await;
+    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+    check(&scene, &token).await
+}
+
+/// Then `AWSPREVIOUS` is of the same user as `AWSCURRENT`.
+pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function(MASTER);
+    scene.rotate(&function).await?;
+    scene.change(&json!({"note": "edited"}))?;
+    let token = scene.stage(None)?;
+    let rotation = scene.attempt(&function, &token, 1).await;
+    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+    check(&scene, &token).await
+}

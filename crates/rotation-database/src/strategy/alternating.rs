@@ -11,7 +11,8 @@ use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::UserPair;
-use crate::strategy::master_session::MasterLogin;
+use crate::strategy::given_up::{self, GIVEN_UP};
+use crate::strategy::master_session::{MasterLogin, must_be_another};
 
 /// Shows the current credential valid, then lets the master bring the other user in step.
 ///
@@ -81,6 +82,7 @@ async fn by_master<E: Engine>(
     (current, pending): (&DatabaseSecret, &DatabaseSecret),
 ) -> Result<Done> {
     let credential = &master.secret;
+    must_be_another(rotator, master, &[&pair.base, &pair.alternate], pending)?;
     let mut session = MasterLogin::of(rotator, master, current, pending).proven_by(cx, current).await?;
 
     let turn = &pending.username;
@@ -166,34 +168,56 @@ async fn differences<E: Engine>(
     Ok(differences.map_err(|cause| rotator.statement(pending, name, cause))?)
 }
 
-/// Whether the previous version was of the user whose turn it is: not by its word alone, which whoever may write the
-/// secret can put there, but by its password, which in an ordinary rotation still works.
+/// Whether an earlier version was of the user whose turn it is: not by its word alone, which whoever may write the
+/// secret can put there, but by its password. In an ordinary rotation that of the previous version still works; an
+/// earlier attempt of this rotation may have set the pending one; a rotation that was given up leaves a version without
+/// a label.
 async fn was_current<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     pending: &DatabaseSecret,
 ) -> Result<bool> {
-    let Some(value) = cx.previous().await? else { return Ok(false) };
-    let Ok(previous) = rotator.parse(&value, PREVIOUS) else { return Ok(false) };
-    if previous.username != pending.username || !previous.same_server(pending) {
-        return Ok(false);
+    let mut known = vec![pending.password.clone()];
+    if let Some(value) = cx.previous().await?
+        && let Ok(previous) = rotator.parse(&value, PREVIOUS)
+        && previous.username == pending.username
+        && previous.same_server(pending)
+    {
+        known.push(previous.password.clone());
+        let previous = pending.with_password(previous.password);
+        if let Some(opens) = opens(rotator, cx, &previous, PREVIOUS).await? {
+            return Ok(opens);
+        }
     }
-    let previous = pending.with_password(previous.password);
-    // An earlier attempt of this rotation may have given it the new password already.
-    for (secret, label) in [(&previous, PREVIOUS), (pending, PENDING)] {
-        match rotator.log_in(cx, secret, label).await {
-            Ok(session) => {
-                rotator.engine.log_out(session).await;
-                return Ok(true);
-            }
-            Err(cause) if cause.other_password_may_help() => {}
-            Err(cause) if cause.is_of_the_account() => return Ok(false),
-            Err(cause) => {
-                return Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into());
-            }
+    if let Some(opens) = opens(rotator, cx, pending, PENDING).await? {
+        return Ok(opens);
+    }
+    // Who may not list them has shown nothing.
+    let given_up = given_up::credentials(rotator, cx, pending, known).await.unwrap_or_default();
+    for (_, secret) in &given_up {
+        if let Some(opens) = opens(rotator, cx, secret, GIVEN_UP).await? {
+            return Ok(opens);
         }
     }
     Ok(false)
+}
+
+/// Whether a version logs in; `None` when another password might.
+async fn opens<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    secret: &DatabaseSecret,
+    label: &'static str,
+) -> Result<Option<bool>> {
+    match rotator.log_in(cx, secret, label).await {
+        Ok(session) => {
+            rotator.engine.log_out(session).await;
+            Ok(Some(true))
+        }
+        Err(cause) if cause.other_password_may_help() => Ok(None),
+        Err(cause) if cause.is_of_the_account() => Ok(Some(false)),
+        Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
+    }
 }
 
 fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {

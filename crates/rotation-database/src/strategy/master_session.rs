@@ -4,7 +4,8 @@ use rotation::{CURRENT, Context, Result};
 
 use crate::connect;
 use crate::engine::{Engine, Login};
-use crate::error::Whose;
+use crate::engine_error::EngineError;
+use crate::error::{Error, Whose};
 use crate::host;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
@@ -71,4 +72,25 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         let failed = |cause| connect::failed(&login, Whose::Master(master.arn.clone()), cause);
         Ok(session.map_err(failed)?)
     }
+}
+
+/// A secret that names the master as one of its users would let whoever writes it read the master's new password, and
+/// would leave the master secret with one that is refused.
+pub(crate) fn must_be_another<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    master: &Master,
+    users: &[&String],
+    pending: &DatabaseSecret,
+) -> Result<(), Error> {
+    let name = &master.secret.username;
+    // Whichever of these differences the server makes nothing of.
+    let plain = |name: &str| name.trim_end().trim_matches('"').to_lowercase();
+    if users.iter().all(|user| plain(user) != plain(name)) {
+        return Ok(());
+    }
+    let cause = EngineError::NeedsDecision {
+        what: format!("{name} is the master, and a master sets only the passwords of others"),
+        remedy: "Rotate it as a single user (ROTATION_STRATEGY=single-user), or correct \"masterarn\" in the secret.".into(),
+    };
+    Err(rotator.statement(pending, name, cause))
 }

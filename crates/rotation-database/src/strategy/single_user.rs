@@ -8,6 +8,7 @@ use crate::error::{Tried, Whose};
 use crate::login_error::LoginError;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
+use crate::strategy::given_up::{self, GIVEN_UP};
 
 /// Logs in with the current password and changes it.
 ///
@@ -37,7 +38,9 @@ pub(crate) async fn set<E: Engine>(
         let done = change(rotator, cx, session, previous, &pending, PREVIOUS).await?;
         return Ok(done.note("The database still had the password of AWSPREVIOUS, not of AWSCURRENT."));
     }
-    if let Some(given_up) = given_up(rotator, cx, &current, &pending, previous.as_ref(), &mut tried).await? {
+    if let Some(given_up) =
+        open_given_up(rotator, cx, &current, &pending, previous.as_ref(), &mut tried).await?
+    {
         let GivenUp { version, secret, session } = given_up;
         let done = change(rotator, cx, session, &secret, &pending, GIVEN_UP).await?;
         return Ok(done.note(format!(
@@ -95,10 +98,6 @@ async fn previous<E: Engine>(
     Ok(Some(current.with_password(previous.password.clone())))
 }
 
-/// How many versions without a label are tried: with the three that have one, five refused passwords at the most.
-const MOST_GIVEN_UP: usize = 2;
-const GIVEN_UP: &str = "a version without a label";
-
 /// A version of a rotation that was given up, and the session that its password has opened.
 struct GivenUp<S> {
     version: VersionId,
@@ -107,7 +106,7 @@ struct GivenUp<S> {
 }
 
 /// Looks for the password that a rotation which was given up has left in the database.
-async fn given_up<E: Engine>(
+async fn open_given_up<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
@@ -116,29 +115,17 @@ async fn given_up<E: Engine>(
     tried: &mut Vec<Tried>,
 ) -> Result<Option<GivenUp<E::Session>>> {
     // Who may not look there is told so beside the refused passwords, which are the cause.
-    let versions = match cx.deprecated().await {
-        Ok(versions) => versions,
+    let mut known = vec![current.password.clone(), pending.password.clone()];
+    known.extend(previous.map(|previous| previous.password.clone()));
+    let credentials = match given_up::credentials(rotator, cx, current, known).await {
+        Ok(credentials) => credentials,
         Err(error) => {
             let result = format!("not looked for: {error}. {}", error.remedy());
             tried.push(Tried { label: "versions without a label".into(), result });
             return Ok(None);
         }
     };
-    let mut passwords = vec![current.password.clone(), pending.password.clone()];
-    passwords.extend(previous.map(|previous| previous.password.clone()));
-    let most = passwords.len() + MOST_GIVEN_UP;
-    for version in versions {
-        if passwords.len() >= most {
-            break;
-        }
-        let Ok(Some(value)) = cx.value_of(&version).await else { continue };
-        let Ok(older) = rotator.parse(&value, GIVEN_UP) else { continue };
-        let is_for_it = older.username == current.username && older.same_server(current);
-        if !is_for_it || passwords.contains(&older.password) {
-            continue;
-        }
-        passwords.push(older.password.clone());
-        let secret = current.with_password(older.password.clone());
+    for (version, secret) in credentials {
         let session = attempt(rotator, cx, &secret, GIVEN_UP, tried).await?;
         if let Some(last) = tried.last_mut().filter(|_| session.is_none()) {
             last.label = format!("version {version}");

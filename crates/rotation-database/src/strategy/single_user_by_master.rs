@@ -4,13 +4,12 @@ use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
 use crate::engine::{Engine, PasswordReset};
-use crate::engine_error::EngineError;
-use crate::error::{Error, Whose};
+use crate::error::Whose;
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
-use crate::strategy::master_session::MasterLogin;
+use crate::strategy::master_session::{MasterLogin, must_be_another};
 
 /// Lets the master set the pending password.
 ///
@@ -33,7 +32,7 @@ pub(crate) async fn set<E: Engine>(
 
     let master = Master::fetch(cx, &current, E::SPEC).await?;
     let user = &pending.username;
-    must_be_another(rotator, &master, &pending)?;
+    must_be_another(rotator, &master, &[user], &pending)?;
     let login = MasterLogin::of(rotator, &master, &current, &pending);
     let mut session = match &refused {
         None => login.proven_by(cx, &current).await?,
@@ -74,21 +73,4 @@ async fn opens<E: Engine>(
         }
         Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
     }
-}
-
-/// A secret that names the master as its user would let whoever writes it read the master's new password.
-fn must_be_another<E: Engine>(
-    rotator: &DatabaseRotator<E>,
-    master: &Master,
-    pending: &DatabaseSecret,
-) -> Result<(), Error> {
-    let name = &master.secret.username;
-    if !name.eq_ignore_ascii_case(&pending.username) {
-        return Ok(());
-    }
-    let cause = EngineError::NeedsDecision {
-        what: format!("{name} is the master, and a master sets only the passwords of others"),
-        remedy: "Rotate it as a single user (ROTATION_STRATEGY=single-user), or correct \"masterarn\" in the secret.".into(),
-    };
-    Err(rotator.statement(pending, name, cause))
 }

@@ -1,0 +1,40 @@
+//! Passwords that rotations which were given up may have left in the database.
+
+use rotation::{Context, Password, Result, VersionId};
+
+use crate::engine::Engine;
+use crate::rotator::DatabaseRotator;
+use crate::secret::DatabaseSecret;
+
+/// How many versions without a label are tried: with the three that have one, five refused passwords at the most.
+const MOST: usize = 2;
+
+/// What an error calls such a version.
+pub(crate) const GIVEN_UP: &str = "a version without a label";
+
+/// The credentials of versions without a label, the newest first: for the same user and server, with a password that is
+/// none of the known ones. Only the password is theirs: where to log in, and whether encrypted, is for `secret` to say.
+///
+/// # Errors
+/// When the versions cannot be listed.
+pub(crate) async fn credentials<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    secret: &DatabaseSecret,
+    mut known: Vec<Password>,
+) -> Result<Vec<(VersionId, DatabaseSecret)>> {
+    let mut found = Vec::new();
+    for version in cx.deprecated().await? {
+        if found.len() == MOST {
+            break;
+        }
+        let Ok(Some(value)) = cx.value_of(&version).await else { continue };
+        let Ok(older) = rotator.parse(&value, GIVEN_UP) else { continue };
+        let is_for_it = older.username == secret.username && older.same_server(secret);
+        if is_for_it && !known.contains(&older.password) {
+            known.push(older.password.clone());
+            found.push((version, secret.with_password(older.password)));
+        }
+    }
+    Ok(found)
+}
