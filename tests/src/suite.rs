@@ -55,6 +55,7 @@ macro_rules! suite {
             failures:
                 failures_of_the_network
                 failures_of_tls
+                where_no_file_can_be_made
                 a_password_that_no_version_has_is_refused_after_each_was_tried_once
                 a_previous_password_for_another_user_or_server_is_not_even_tried
                 versions_that_do_not_belong_together_are_refused_before_any_login

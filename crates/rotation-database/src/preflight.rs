@@ -32,10 +32,9 @@ pub(crate) async fn look<E: Engine>(
         current.place(),
         current.username
     );
-    let session = rotator.log_in(cx, &current, CURRENT).await;
+    let login = rotator.try_login(cx, &current, CURRENT).await;
     let failed = |cause| connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into();
-    let Some(session) = checks.of(check, session.map_err(failed)) else { return };
-    rotator.engine.log_out(session).await;
+    let Some(()) = checks.of(check, login.map_err(failed)) else { return };
     match rotator.settings.strategy {
         StrategyKind::SingleUser => checks.open(
             format!("{} may change its own password", current.username),
@@ -72,7 +71,14 @@ async fn look_at_master<E: Engine>(
         MastersTask::Alternate(pair) => {
             let copy = UserCopy::to_compare(&credential.username, pair, &current.password);
             let differences = rotator.engine.differences(&mut session, &copy).await;
-            Some((pair, differences, rotator.engine.not_grantable(&mut session, &copy).await))
+            // What cannot be read for certain is left to setSecret.
+            let lacks = match &differences {
+                Ok(differences) if !differences.is_empty() => {
+                    rotator.engine.not_grantable(&mut session, &copy).await.unwrap_or_default()
+                }
+                _ => Vec::new(),
+            };
+            Some((pair, differences, lacks))
         }
         MastersTask::SetPassword(_) => None,
     };
@@ -84,24 +90,22 @@ async fn look_at_master<E: Engine>(
         Ok(missing) => missing.into_iter().for_each(|cause| checks.bad(&check, &statement(cause))),
         Err(cause) => checks.bad(check, &statement(cause)),
     }
-    let Some((UserPair { base, alternate }, differences, not_grantable)) = differences else { return };
+    let Some((UserPair { base, alternate }, differences, lacks)) = differences else { return };
     let check = format!("master {} may pass on what {base} may do to {alternate}", credential.username);
     match differences {
         Ok(differences) if differences.is_empty() => {
             checks.good(format!("{alternate} may do just what {base} may: nothing has to be passed on"));
         }
-        Ok(differences) => match not_grantable {
-            Ok(lacks) if !lacks.is_empty() => {
-                lacks.into_iter().for_each(|cause| checks.bad(&check, &statement(cause)));
-            }
-            _ => checks.open(
-                check,
-                format!(
-                    "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
-                    differences.join("; ")
-                ),
+        Ok(_) if !lacks.is_empty() => {
+            lacks.into_iter().for_each(|cause| checks.bad(&check, &statement(cause)));
+        }
+        Ok(differences) => checks.open(
+            check,
+            format!(
+                "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
+                differences.join("; ")
             ),
-        },
+        ),
         Err(cause) => checks.open(check, format!("what {base} may do could not be read: {cause}")),
     }
 }

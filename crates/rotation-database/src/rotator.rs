@@ -112,6 +112,18 @@ impl<E: Engine> DatabaseRotator<E> {
         connect::log_in(&self.engine, cx, &self.login(secret), policy).await
     }
 
+    /// The same, and out again.
+    pub(crate) async fn try_login(
+        &self,
+        cx: &Context<'_>,
+        secret: &DatabaseSecret,
+        label: &str,
+    ) -> Result<(), LoginError> {
+        let session = self.log_in(cx, secret, label).await?;
+        self.engine.log_out(session).await;
+        Ok(())
+    }
+
     /// The user of the new version.
     fn new_user(&self, current: &DatabaseSecret) -> Result<String, Error> {
         if self.settings.strategy != StrategyKind::MasterUser {
@@ -213,11 +225,8 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     async fn confirm(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Option<String>> {
         let pending = self.parse(pending, PENDING)?;
         // Once: a refusal repeats the whole rotation, and each one counts towards a lock-out.
-        match self.log_in(cx, &pending, PENDING).await {
-            Ok(session) => {
-                self.engine.log_out(session).await;
-                Ok(None)
-            }
+        match self.try_login(cx, &pending, PENDING).await {
+            Ok(()) => Ok(None),
             Err(cause) if self.keeps_from_promotion(&cause) => {
                 Err(self.pending_failed(&pending, cause).into())
             }

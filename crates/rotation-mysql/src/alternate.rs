@@ -104,9 +104,11 @@ impl Step<'_> {
                 self.session.run_or(&doing, &format!("ALTER USER {name} {clauses}"), &remedy).await?;
                 self.copied.changes.push(format!("attributes of {account}"));
             }
-            if base.shown.locked && !has.shown.locked && !self.copy.is_alternates_turn() {
+            let to_be_locked = base.shown.locked && !has.shown.locked;
+            // On the base user's turn it is in use.
+            if to_be_locked && !self.copy.is_alternates_turn() {
                 self.copied.notes.push(format!("To be locked on the turn of {}: {account}.", account.user));
-            } else if base.shown.locked && !has.shown.locked {
+            } else if to_be_locked {
                 self.session
                     .run_or(&format!("lock {account}"), &format!("ALTER USER {name} ACCOUNT LOCK"), &remedy)
                     .await?;

@@ -82,9 +82,10 @@ fn user_name(written: &str) -> String {
 }
 
 async fn connect(login: &Login<'_>, by: By) -> Result<Session, Trouble> {
-    let authorities = login.tls == TlsUse::Verified;
-    let authorities = authorities.then(|| wallet::folder(login.authorities.pem())).transpose();
-    let authorities = authorities.map_err(Trouble::Refused)?;
+    let authorities = match login.tls {
+        TlsUse::Verified => Some(wallet::folder(login.authorities.pem()).map_err(Trouble::Refused)?),
+        TlsUse::Off | TlsUse::NotOffered => None,
+    };
     let config = configure(login, by, authorities.as_ref().map(TempDir::path))?;
     let connect = move || {
         let connected = oracledb::connect(config);

@@ -53,6 +53,17 @@ pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
     Ok(())
 }
 
+/// SQL Server's driver needs none.
+pub async fn where_no_file_can_be_made<T: Server>(target: T) -> Result<()> {
+    if T::ENGINE == "sqlserver" {
+        return Ok(());
+    }
+    let scene = Scene::new(&target).await?;
+    let function = scene.program("single-user").env("TMPDIR", "/no-such-folder").into();
+    scene.expect(&function, "TemporaryFolderUnusable", "/no-such-folder").await?;
+    Ok(())
+}
+
 /// Three versions, three attempts, and their names in the error.
 pub async fn a_password_that_no_version_has_is_refused_after_each_was_tried_once<T: Server>(
     target: T,

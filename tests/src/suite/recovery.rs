@@ -1,8 +1,8 @@
 //! Whatever dies, and whenever, a retry converges.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::When;
-use serde_json::json;
+use rotation_local::{Function, Rotation, When};
+use serde_json::{Value, json};
 
 use crate::scene::{Scene, new_password};
 use crate::server::Server;
@@ -159,21 +159,34 @@ pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(t
     let scene = Scene::new(&target).await?;
     let function = scene.function(SINGLE);
     scene.rotate(&function).await?;
-    let given_up = scene.stage(None)?;
-    for step in ["createSecret", "setSecret"] {
-        scene.step(&function, step, &given_up).await?;
-    }
-    let lost = scene.value("AWSPENDING")?;
-    scene.give_up(&given_up)?;
+    let (given_up, lost) = given_up_after_set(&scene, &function).await?;
     ensure!(scene.log_in().await.is_err(), "the current password still works");
 
-    let token = scene.stage(None)?;
-    let rotation = scene.attempt(&function, &token, 1).await;
-    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+    let rotation = another_rotation(&scene, &function).await?;
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(set.contains(&given_up), "{set}");
     assert!(scene.log_in_with(&lost).await.is_err(), "the lost password still works");
-    check(&scene, &token).await
+    Ok(())
+}
+
+/// A rotation whose password is in the database, and which somebody has given up: its version and its value.
+async fn given_up_after_set<T: Server>(scene: &Scene<T>, function: &Function) -> Result<(String, Value)> {
+    let version = scene.stage(None)?;
+    for step in ["createSecret", "setSecret"] {
+        scene.step(function, step, &version).await?;
+    }
+    let value = scene.value("AWSPENDING")?;
+    scene.give_up(&version)?;
+    Ok((version, value))
+}
+
+/// A rotation of a new version, which must end well.
+async fn another_rotation<T: Server>(scene: &Scene<T>, function: &Function) -> Result<Rotation> {
+    let token = scene.stage(None)?;
+    let rotation = scene.attempt(function, &token, 1).await;
+    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+    check(scene, &token).await?;
+    Ok(rotation)
 }
 
 /// On the base user's turn its origin must be known: only the version without a label has the password that it now has.
@@ -183,16 +196,10 @@ pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: S
     let scene = Scene::new(&target).await?;
     let function = scene.function(MASTER);
     scene.rotate(&function).await?;
-    let given_up = scene.stage(None)?;
-    for step in ["createSecret", "setSecret"] {
-        scene.step(&function, step, &given_up).await?;
-    }
-    scene.give_up(&given_up)?;
+    given_up_after_set(&scene, &function).await?;
     scene.log_in().await.context("the other user's password is as it was")?;
-    let token = scene.stage(None)?;
-    let rotation = scene.attempt(&function, &token, 1).await;
-    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-    check(&scene, &token).await
+    another_rotation(&scene, &function).await?;
+    Ok(())
 }
 
 /// Then `AWSPREVIOUS` is of the same user as `AWSCURRENT`.
@@ -201,8 +208,6 @@ pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(targe
     let function = scene.function(MASTER);
     scene.rotate(&function).await?;
     scene.change(&json!({"note": "edited"}))?;
-    let token = scene.stage(None)?;
-    let rotation = scene.attempt(&function, &token, 1).await;
-    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-    check(&scene, &token).await
+    another_rotation(&scene, &function).await?;
+    Ok(())
 }

@@ -332,29 +332,27 @@ async fn preflight_names_what_the_master_cannot_pass_on<W: Which>(target: Target
     scene.preflight_finds(&function, "PrivilegeMissing", &part).await
 }
 
+async fn hashes(admin: &mut MySqlConnection, user: &str) -> Result<[Vec<u8>; 2]> {
+    Ok([password_hash(admin, user, "%").await?, password_hash(admin, user, "192.0.2.1").await?])
+}
+
 /// A process that dies between two accounts would leave one with a password that nobody looks at again.
 async fn every_account_gets_the_password_in_one_statement<W: Which>(target: Target<W>) -> Result<()> {
     let mut admin = target.admin().await?;
-    for strategy in ["single-user-by-master", "master-user"] {
+    // After so many rotations it is the same user's turn again.
+    for (strategy, users) in [("single-user-by-master", 1), ("master-user", 2)] {
         let scene = Scene::rich(&target).await?;
         let function = scene.function(strategy);
         // On both turns.
         for _ in 0..2 {
             scene.rotate(&function).await?;
             let turn = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
-            let before = [
-                password_hash(&mut admin, &turn, "%").await?,
-                password_hash(&mut admin, &turn, "192.0.2.1").await?,
-            ];
+            let before = hashes(&mut admin, &turn).await?;
             scene.begin_anew()?;
-            // The same user once more, or once more after the other one.
-            for _ in 0..if strategy == "master-user" { 2 } else { 1 } {
+            for _ in 0..users {
                 scene.rotate(&function).await?;
             }
-            let after = [
-                password_hash(&mut admin, &turn, "%").await?,
-                password_hash(&mut admin, &turn, "192.0.2.1").await?,
-            ];
+            let after = hashes(&mut admin, &turn).await?;
             ensure!(before[0] != after[0] && before[1] != after[1], "{strategy}: one is as it was");
             let both = [account(&turn), account_at(&turn, "192.0.2.1")];
             let log = scene.server_log()?;

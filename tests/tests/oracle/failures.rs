@@ -33,18 +33,6 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
     .await;
 }
 
-/// The driver reads the authorities from one.
-#[tokio::test]
-async fn where_no_file_can_be_made() {
-    on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
-        let function = scene.program("single-user").env("TMPDIR", "/no-such-folder").into();
-        scene.expect(&function, "TemporaryFolderUnusable", "/no-such-folder").await?;
-        Ok(())
-    })
-    .await;
-}
-
 /// FAILED_LOGIN_ATTEMPTS of the user's profile.
 #[tokio::test]
 async fn an_account_that_too_many_failed_logins_have_locked() {

@@ -41,17 +41,6 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
 }
 
 #[tokio::test]
-async fn where_no_file_can_be_made() {
-    on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
-        let function = scene.program("single-user").env("TMPDIR", "/no-such-folder").into();
-        scene.expect(&function, "TemporaryFolderUnusable", "/no-such-folder").await?;
-        Ok(())
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
     on_each(|target| async move {
         let mut full = options()?;

@@ -34,8 +34,8 @@ pub(crate) async fn set<E: Engine>(
         }
         .into());
     }
-    match rotator.log_in(cx, &current, CURRENT).await {
-        Ok(session) => rotator.engine.log_out(session).await,
+    match rotator.try_login(cx, &current, CURRENT).await {
+        Ok(()) => {}
         Err(cause) if cause.other_password_may_help() => {
             return already_set(rotator, cx, &current, &pending, cause).await;
         }
@@ -59,9 +59,8 @@ async fn already_set<E: Engine>(
     refused: LoginError,
 ) -> Result<Done> {
     let mut tried = vec![Tried { label: CURRENT.into(), result: format!("{}, {refused}", current.username) }];
-    match rotator.log_in(cx, pending, PENDING).await {
-        Ok(session) => {
-            rotator.engine.log_out(session).await;
+    match rotator.try_login(cx, pending, PENDING).await {
+        Ok(()) => {
             let note = format!("The current password of {} is refused.", current.username);
             Ok(rotator.already_set(pending).note(note))
         }
@@ -209,11 +208,8 @@ async fn opens<E: Engine>(
     secret: &DatabaseSecret,
     label: &'static str,
 ) -> Result<Option<bool>> {
-    match rotator.log_in(cx, secret, label).await {
-        Ok(session) => {
-            rotator.engine.log_out(session).await;
-            Ok(Some(true))
-        }
+    match rotator.try_login(cx, secret, label).await {
+        Ok(()) => Ok(Some(true)),
         Err(cause) if cause.other_password_may_help() => Ok(None),
         Err(cause) if cause.is_of_the_account() => Ok(Some(false)),
         Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),

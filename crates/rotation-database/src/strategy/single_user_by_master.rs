@@ -61,11 +61,8 @@ async fn opens<E: Engine>(
     secret: &DatabaseSecret,
     label: &'static str,
 ) -> Result<Option<LoginError>> {
-    match rotator.log_in(cx, secret, label).await {
-        Ok(session) => {
-            rotator.engine.log_out(session).await;
-            Ok(None)
-        }
+    match rotator.try_login(cx, secret, label).await {
+        Ok(()) => Ok(None),
         // Another password ends both.
         Err(cause @ (LoginError::Refused { .. } | LoginError::Expired { .. })) => {
             cx.warn(format!("{label} does not log in: {cause}"));
