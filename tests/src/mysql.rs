@@ -282,6 +282,7 @@ impl<W: Which> AnyServer for Target<W> {
     const LONGEST_NAME: usize = W::LONGEST_NAME;
     const NAME_TOO_LONG: &'static str = "USERNAME_CHARACTER_LIMIT";
     const LONG_PASSWORD: usize = 120;
+    const HAS_PASSWORD_HISTORY: bool = matches!(W::KIND, Kind::MySql);
 
     fn place(&self) -> (&str, u16) {
         (&self.address.host, self.address.port)

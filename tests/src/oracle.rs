@@ -155,6 +155,7 @@ impl AnyServer for Target {
     const LONGEST_NAME: usize = 128;
     const NAME_TOO_LONG: &'static str = "limit is 128";
     const ALTERNATE_SUFFIX: &'static str = "_CLONE";
+    const HAS_PASSWORD_HISTORY: bool = true;
     const LONG_PASSWORD: usize = 30;
     const PASSWORD_FORBIDS: &'static str = "\"";
 

@@ -34,6 +34,8 @@ pub trait Server: Clone + Send + Sync + 'static {
     const ALTERNATE_SUFFIX: &'static str = "_clone";
     /// The length of a long password.
     const LONG_PASSWORD: usize;
+    /// Whether the passwords of a rich scene's users may not return for a while.
+    const HAS_PASSWORD_HISTORY: bool = false;
     /// Punctuation that a password cannot hold; a space when it may hold all.
     const PASSWORD_FORBIDS: &'static str = " ";
 

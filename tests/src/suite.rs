@@ -32,16 +32,22 @@ macro_rules! suite {
                 a_rotation_given_up_at_any_point_is_followed_by_another_alternating_users
                 steps_may_come_in_any_way_after_any_point_single_user
                 steps_may_come_in_any_way_after_any_point_alternating_users
+                a_later_turn_of_alternating_users_may_break_at_any_point
+                a_later_turn_of_alternating_users_may_be_given_up_at_any_point
+                steps_of_a_later_turn_may_come_in_any_way_after_any_point
                 single_user_recovers_with_the_previous_password
                 single_user_recovers_from_a_rotation_that_was_given_up
                 alternating_users_go_on_when_the_base_user_s_turn_was_given_up
-                alternating_users_go_on_when_the_secret_was_edited;
+                alternating_users_go_on_when_the_secret_was_edited
+                alternating_users_go_on_when_the_current_password_was_edited
+                alternating_users_go_on_when_the_database_was_restored;
             order:
                 late_duplicates_of_earlier_steps_do_no_harm
                 steps_out_of_order_are_refused_and_the_rotation_goes_on
                 each_step_may_run_twice_at_once
                 what_the_alternate_user_lacks_is_named_by_test_secret
                 a_password_that_the_database_refuses_is_not_promoted
+                an_edit_after_test_secret_is_told_or_keeps_the_password_from_promotion
                 a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion;
             by_master:
                 a_master_sets_the_password_of_a_single_user
@@ -60,6 +66,7 @@ macro_rules! suite {
                 a_previous_password_for_another_user_or_server_is_not_even_tried
                 versions_that_do_not_belong_together_are_refused_before_any_login
                 secrets_that_do_not_follow_the_schema
+                a_pending_password_that_was_used_before
                 a_master_that_cannot_be_used;
             names:
                 user_names_may_hold_anything_that_the_server_takes

@@ -61,7 +61,7 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         master: &mut Self::Session,
         reset: &PasswordReset<'_>,
-    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+    ) -> impl Future<Output = Result<PasswordSet, EngineError>> + Send;
 
     /// What the master lacks for its task, as far as it can be read without changing anything: each an
     /// [`EngineError::PrivilegeMissing`] with the statement that gives it.
@@ -136,7 +136,7 @@ pub struct PasswordChange<'a> {
 pub enum Changed {
     /// The password was changed.
     Now,
-    /// An earlier attempt had changed it, and the old one still works.
+    /// An earlier attempt had changed it, or the server's history knows the new password; the old one still works.
     Before,
     /// The password was changed, and there is something that a person should know of: one sentence.
     NowBut(String),
@@ -192,9 +192,21 @@ impl<'a> PasswordReset<'a> {
     }
 }
 
+/// Whether a master's statement has set a password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PasswordSet {
+    /// It has.
+    #[default]
+    Now,
+    /// The server's history of passwords does not let it return: an earlier attempt has set it, or it is an old one.
+    InHistory,
+}
+
 /// What [`Engine::copy_user`] did.
 #[derive(Debug, Default)]
 pub struct Copied {
+    /// What became of the password.
+    pub password: PasswordSet,
     /// Whether the alternate user had to be made.
     pub created: bool,
     /// What was changed to bring it in step, one phrase each.

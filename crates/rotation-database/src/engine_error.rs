@@ -1,5 +1,7 @@
 //! Why a statement failed after the login had worked.
 
+use rotation::give_up;
+
 use crate::login_error::LoginError;
 
 /// What an administrator of the database does, as a remedy.
@@ -114,9 +116,9 @@ impl EngineError {
     pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
         match self {
             Self::PasswordRejected { remedy, .. } => format!(
-                "{remedy} The pending version keeps its password, so give it up, and rotate again: aws secretsmanager \
-                 update-secret-version-stage --secret-id SECRET --version-stage AWSPENDING --remove-from-version-id VERSION; \
-                 aws secretsmanager rotate-secret --secret-id SECRET."
+                "{remedy} The pending version keeps its password, so give it up ({}), and rotate again: aws \
+                 secretsmanager rotate-secret --secret-id SECRET.",
+                give_up("VERSION")
             ),
             Self::Busy { .. } => {
                 "Nothing, if it passes: the rotation is repeated. Otherwise see which session holds the lock \
@@ -131,10 +133,9 @@ impl EngineError {
                 administrator(consent)
             ),
             Self::PerhapsUnrelated { base, alternate, consent: None, .. } => format!(
-                "If both are this secret's: give this rotation up (aws secretsmanager cancel-rotate-secret; aws secretsmanager \
-                 update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id VERSION), store the credential of \
-                 {base} in the secret (aws secretsmanager put-secret-value), and rotate it again. Otherwise rename {alternate}, or \
-                 rotate it as a single user."
+                "If both are this secret's: give this rotation up ({}), store the credential of {base} in the secret (aws \
+                 secretsmanager put-secret-value), and rotate it again. Otherwise rename {alternate}, or rotate it as a single user.",
+                give_up("VERSION")
             ),
             Self::NoSuchUser { .. } => "Correct \"username\" in the secret, or create the user.".into(),
             Self::Disconnected { cause, .. } => {

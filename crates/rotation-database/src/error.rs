@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rotation::Cause;
+use rotation::{Cause, give_up};
 
 use crate::engine_error::EngineError;
 use crate::host;
@@ -233,14 +233,14 @@ impl Cause for Error {
             Self::MasterSchema { .. } => "Correct the master secret's JSON, or \"masterarn\" in the secret.".into(),
             Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server. (Another name of it is fine when it resolves to \
                 the same address, and so is a read replica or reader endpoint that RDS knows as one.)".into(),
-            Self::UserMismatch { .. } | Self::HostMismatch { .. } => "The secret was changed in the middle of a rotation, \
+            Self::UserMismatch { .. } | Self::HostMismatch { .. } => format!("The secret was changed in the middle of a rotation, \
                 or its strategy was. Change it back, and the rotation goes on by itself. If the change is to stay: the database may have \
                 the password of the pending version already, so keep that one first (aws secretsmanager get-secret-value \
                 --secret-id SECRET --version-stage AWSPENDING), put the password that logs in into the secret (aws \
-                secretsmanager put-secret-value), then abandon this rotation (aws secretsmanager cancel-rotate-secret; aws \
-                secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id VERSION) and \
-                start another (aws secretsmanager rotate-secret)."
-                .into(),
+                secretsmanager put-secret-value), then give this rotation up ({}) and start another (aws secretsmanager \
+                rotate-secret).",
+                give_up("VERSION")
+            ),
             Self::UsersDiffer { alternate, .. } => format!(
                 "Nothing, if somebody has just changed one of the two: the rotation is repeated, and setSecret brings {alternate} \
                  in step. Otherwise see who takes it back, and let an administrator of the database run what is said."

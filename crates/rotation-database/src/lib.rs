@@ -21,10 +21,13 @@ mod secret;
 mod settings;
 mod strategy;
 mod tls;
+mod versions;
 mod wire;
 
 pub use document::Ssl;
-pub use engine::{Changed, Copied, Engine, Login, PasswordChange, PasswordReset, TlsUse, UserCopy};
+pub use engine::{
+    Changed, Copied, Engine, Login, PasswordChange, PasswordReset, PasswordSet, TlsUse, UserCopy,
+};
 pub use engine_error::{EngineError, administrator};
 pub use error::{Error, Place, Tried, Whose};
 pub use login_error::LoginError;

@@ -10,11 +10,12 @@ use rotation::{
 
 use crate::connect;
 use crate::engine::{Engine, Login, TlsUse};
+use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
 use crate::host;
 use crate::login_error::LoginError;
 use crate::preflight;
-use crate::secret::{DatabaseSecret, Demands};
+use crate::secret::DatabaseSecret;
 use crate::settings::{Settings, StrategyKind};
 use crate::strategy::{UserPair, alternating, single_user, single_user_by_master};
 use crate::tls::Policy;
@@ -37,55 +38,6 @@ impl<E: Engine> DatabaseRotator<E> {
     /// [`rotation::Error::Setting`] naming the variable that cannot be used.
     pub fn new(engine: E, source: Source<'_>) -> Result<Self> {
         Ok(Self { engine, settings: Settings::read(source, E::SPEC)? })
-    }
-
-    pub(crate) fn parse(&self, value: &SecretValue, label: &'static str) -> Result<DatabaseSecret, Error> {
-        let demands = match self.settings.strategy {
-            StrategyKind::SingleUser => Demands::Place,
-            StrategyKind::SingleUserByMaster | StrategyKind::MasterUser => Demands::PlaceAndMaster,
-        };
-        DatabaseSecret::parse(value, E::SPEC, demands).map_err(|mut faults| {
-            let of_master = faults.iter().position(|fault| fault.starts_with("\"masterarn\""));
-            let Some(at) = of_master else {
-                return Error::Schema { label, engine: E::SPEC.display, faults };
-            };
-            // That it is missing is said already; that it is spelt otherwise is not.
-            if faults[at].ends_with(" is missing") {
-                faults.remove(at);
-            }
-            Error::MasterArnMissing { others: faults }
-        })
-    }
-
-    /// The two versions of `setSecret`, known to be for the same server, by the same kind of connection: a password that
-    /// the current one's connection sets and the pending one's cannot test would be neither promoted nor taken back.
-    pub(crate) fn parse_both(&self, versions: &Versions) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
-        let current = self.parse(&versions.current, CURRENT)?;
-        let pending = self.parse(&versions.pending, PENDING)?;
-        let same_connection = current.database == pending.database && current.ssl == pending.ssl;
-        if !current.same_server(&pending) || !same_connection {
-            return Err(Error::HostMismatch {
-                current: current.whole_place(),
-                pending: pending.whole_place(),
-            });
-        }
-        Ok((current, pending))
-    }
-
-    /// The two versions of `setSecret` where users do not alternate: known to be of one user.
-    pub(crate) fn parse_one_user(
-        &self,
-        versions: &Versions,
-    ) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
-        let (current, pending) = self.parse_both(versions)?;
-        if current.username != pending.username {
-            return Err(Error::UserMismatch {
-                expected: current.username.clone(),
-                current: current.username,
-                pending: pending.username,
-            });
-        }
-        Ok((current, pending))
     }
 
     pub(crate) fn login<'a>(&'a self, secret: &'a DatabaseSecret) -> Login<'a> {
@@ -122,20 +74,6 @@ impl<E: Engine> DatabaseRotator<E> {
         let session = self.log_in(cx, secret, label).await?;
         self.engine.log_out(session).await;
         Ok(())
-    }
-
-    /// The user of the new version.
-    fn new_user(&self, current: &DatabaseSecret) -> Result<String, Error> {
-        if self.settings.strategy != StrategyKind::MasterUser {
-            return Ok(current.username.clone());
-        }
-        let pair = UserPair::of(&current.username, E::SPEC);
-        let limit = &E::SPEC.user_name_limit;
-        if let Some(length) = limit.broken_by(&pair.alternate, self.settings.user_name_limit) {
-            let can_be_raised = matches!(limit, crate::NameLimit::CharactersUnlessSet(_));
-            return Err(Error::UserNameTooLong { name: pair.alternate, length, can_be_raised });
-        }
-        Ok(pair.other_than(&current.username).to_owned())
     }
 
     pub(crate) fn check_password(&self, password: &Password) -> Result<(), Error> {
@@ -222,20 +160,27 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         preflight::look(self, cx, current, random, checks).await;
     }
 
-    async fn confirm(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Option<String>> {
+    async fn confirm(
+        &self,
+        cx: &Context<'_>,
+        pending: &SecretValue,
+        current: Option<&SecretValue>,
+    ) -> Result<Vec<String>> {
         let pending = self.parse(pending, PENDING)?;
+        let mut notes = self.edited_since(current, &pending)?;
         // Once: a refusal repeats the whole rotation, and each one counts towards a lock-out.
         match self.try_login(cx, &pending, PENDING).await {
-            Ok(()) => Ok(None),
+            Ok(()) => {}
             Err(cause) if self.keeps_from_promotion(&cause) => {
-                Err(self.pending_failed(&pending, cause).into())
+                return Err(self.pending_failed(&pending, cause).into());
             }
-            Err(cause) => Ok(Some(format!(
+            Err(cause) => notes.push(format!(
                 "{} could not be asked once more whether it accepts the password of {} ({cause}); testSecret had logged in.",
                 pending.place(),
                 pending.username
-            ))),
+            )),
         }
+        Ok(notes)
     }
 }
 
@@ -294,8 +239,22 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
+    /// The server's history does not let the pending password return. A random one is there only because an earlier attempt
+    /// has set it; one that a person has stored may be an old one, and only a login tells.
+    pub(crate) async fn is_in_place(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> Result<(), Error> {
+        let cause = match self.try_login(cx, pending, PENDING).await {
+            Err(LoginError::Refused { .. }) => EngineError::PasswordRejected {
+                said: "it was used before, and is not the one in place".into(),
+                remedy: "Let the rotation make a new one.".into(),
+            },
+            // testSecret is next, and says more of what else there may be.
+            _ => return Ok(()),
+        };
+        Err(self.statement(pending, &pending.username, cause))
+    }
+
     /// A statement that failed.
-    pub(crate) fn statement(&self, secret: &DatabaseSecret, user: &str, cause: crate::EngineError) -> Error {
+    pub(crate) fn statement(&self, secret: &DatabaseSecret, user: &str, cause: EngineError) -> Error {
         Error::Statement { place: secret.place(), user: user.to_owned(), cause: Box::new(cause) }
     }
 }

@@ -126,6 +126,17 @@ impl DatabaseSecret {
         }
     }
 
+    /// The keys that another version has otherwise, but for the user and the password; in quotes.
+    pub(crate) fn other_keys(&self, other: &Self) -> Vec<String> {
+        let (own, others) = (&self.document.0, &other.document.0);
+        let differs = |key: &&String| own.get(*key) != others.get(*key);
+        let new = others.keys().filter(|key| !own.contains_key(*key));
+        let keys = own.keys().chain(new).filter(differs);
+        keys.filter(|key| !["username", "password"].contains(&key.as_str()))
+            .map(|key| format!("\"{key}\""))
+            .collect()
+    }
+
     /// The server.
     pub(crate) fn place(&self) -> Place {
         Place { host: self.host.clone(), port: self.port }

@@ -1,6 +1,7 @@
 //! Which credential is used for what, and when to refuse.
 
 pub(crate) mod alternating;
+pub(crate) mod earlier;
 pub(crate) mod given_up;
 pub(crate) mod master_session;
 pub(crate) mod single_user;

@@ -3,7 +3,7 @@
 //! These servers have no transaction around users. A new account is locked until all is in place, and the password
 //! comes last, so that a rotation that dies half-way leaves an account that cannot log in.
 
-use rotation_database::{Copied, EngineError, PasswordReset, UserCopy, administrator};
+use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, UserCopy, administrator};
 
 use crate::account::Account;
 use crate::failure::number::USED_BEFORE;
@@ -40,11 +40,12 @@ pub(crate) async fn not_grantable(
 pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
-) -> Result<(), EngineError> {
+) -> Result<PasswordSet, EngineError> {
     let copy = reset.alone();
     let mut step = Step::begin(session, &copy).await?;
     let bases = step.bases().await?;
-    step.set_passwords(&bases).await
+    step.set_passwords(&bases).await?;
+    Ok(step.copied.password)
 }
 
 pub(crate) struct Step<'a> {
@@ -303,17 +304,19 @@ impl Step<'_> {
         self.set_password(&statement, None).await
     }
 
-    /// Sets a password. A password history refuses it when an earlier attempt has set it (nobody else knows it): then
-    /// only `rest` is left to be done, and testSecret proves it.
+    /// Sets a password. When a password history refuses it, only `rest` is left to be done.
     async fn set_password(&mut self, statement: &str, rest: Option<&str>) -> Result<(), EngineError> {
         let doing = format!("set the password of {}", self.copy.turn);
         let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
-        match (self.session.try_run(statement).await, rest) {
-            (Err(error), None) if number_of(&error) == Some(USED_BEFORE) => Ok(()),
-            (Err(error), Some(rest)) if number_of(&error) == Some(USED_BEFORE) => {
-                self.session.run_or(&doing, rest, &remedy).await
+        match self.session.try_run(statement).await {
+            Err(error) if number_of(&error) == Some(USED_BEFORE) => {
+                self.copied.password = PasswordSet::InHistory;
+                match rest {
+                    Some(rest) => self.session.run_or(&doing, rest, &remedy).await,
+                    None => Ok(()),
+                }
             }
-            (done, _) => done.map_err(|error| failure(&error, &doing, &remedy)),
+            done => done.map_err(|error| failure(&error, &doing, &remedy)),
         }
     }
 

@@ -22,7 +22,7 @@ use std::marker::PhantomData;
 
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
-    PasswordReset, UserCopy, UserPair,
+    PasswordReset, PasswordSet, UserCopy, UserPair,
 };
 
 pub use account::Account;
@@ -73,7 +73,11 @@ impl<F: Flavor> Engine for Adapter<F> {
         alternate::differences(master, copy).await
     }
 
-    async fn set_password(&self, master: &mut Session, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
+    async fn set_password(
+        &self,
+        master: &mut Session,
+        reset: &PasswordReset<'_>,
+    ) -> Result<PasswordSet, EngineError> {
         alternate::set_password(master, reset).await
     }
 

@@ -85,7 +85,6 @@ impl OwnPassword<'_> {
         let same = format!("{} {}", self.alter(new), self.replace(new));
         match session.try_run(&same).await {
             Ok(()) => return Ok(Changed::Before),
-            // A fresh random password is in the history only because an earlier attempt has set it.
             Err(error) if number_of(&error) == Some(USED_BEFORE) => return Ok(Changed::Before),
             Err(error) if number_of(&error) == Some(NOT_THE_PRIMARY) => {}
             Err(error) => return Err(self.cannot_keep(&error)),

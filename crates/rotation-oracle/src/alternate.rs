@@ -3,7 +3,9 @@
 //! A new one is made locked, and unlocked last of all: a rotation that dies half-way leaves a user that nobody can log in
 //! as. It has the rotation's own password from the start, which is made to the profile's rules.
 
-use rotation_database::{Copied, EngineError, Password, PasswordReset, TlsUse, UserCopy, administrator};
+use rotation_database::{
+    Copied, EngineError, Password, PasswordReset, PasswordSet, TlsUse, UserCopy, administrator,
+};
 
 use crate::failure::{USED_BEFORE, number_of, statement};
 use crate::grants::Change;
@@ -32,7 +34,7 @@ pub(crate) async fn differences(
 pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
-) -> Result<(), EngineError> {
+) -> Result<PasswordSet, EngineError> {
     must_be_encrypted(session)?;
     give_password(session, reset.master, reset.user, reset.password, "").await
 }
@@ -44,8 +46,8 @@ fn name(written: &str) -> Result<Name, EngineError> {
 pub(crate) struct Step<'a> {
     pub(crate) session: &'a mut Session,
     copy: &'a UserCopy<'a>,
-    base: Name,
-    alternate: Name,
+    pub(crate) base: Name,
+    pub(crate) alternate: Name,
     pub(crate) master: Name,
     /// Whether changes are told and not made.
     only_looks: bool,
@@ -53,7 +55,7 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    fn of(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
+    pub(crate) fn of(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
         let (base, alternate, master) = (name(copy.base)?, name(copy.alternate)?, name(copy.master)?);
         Ok(Self { session, copy, base, alternate, master, only_looks: false, copied: Copied::default() })
     }
@@ -252,7 +254,8 @@ impl Step<'_> {
         }
         let unlock = if is_alternates_turn { " ACCOUNT UNLOCK" } else { "" };
         let (master, turn, password) = (self.copy.master, self.copy.turn, self.copy.password);
-        give_password(self.session, master, turn, password, unlock).await
+        self.copied.password = give_password(self.session, master, turn, password, unlock).await?;
+        Ok(())
     }
 
     async fn alter(&mut self, statement: &str) -> Result<(), EngineError> {
@@ -272,19 +275,19 @@ async fn give_password(
     user: &str,
     password: &Password,
     unlock: &str,
-) -> Result<(), EngineError> {
+) -> Result<PasswordSet, EngineError> {
     let (user, remedy) = (name(user)?, alter_user(&name(master)?));
     let sql = format!("ALTER USER {user} IDENTIFIED BY \"{}\"{unlock}", password.expose());
     let doing = format!("set the password of {user}");
     match session.try_run(&sql).await {
-        // An earlier attempt has set it, for nobody else knows it; testSecret proves it.
         Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => {
-            if unlock.is_empty() {
-                return Ok(());
+            if !unlock.is_empty() {
+                session.run_or(&doing, &format!("ALTER USER {user}{unlock}"), &remedy).await?;
             }
-            session.run_or(&doing, &format!("ALTER USER {user}{unlock}"), &remedy).await
+            Ok(PasswordSet::InHistory)
         }
-        done => done.map_err(|trouble| statement(&trouble, &doing, &remedy)),
+        Err(trouble) => Err(statement(&trouble, &doing, &remedy)),
+        Ok(()) => Ok(PasswordSet::Now),
     }
 }
 

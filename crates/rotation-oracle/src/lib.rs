@@ -4,6 +4,7 @@ mod alternate;
 mod descriptor;
 mod driver;
 mod failure;
+mod grantable;
 mod grants;
 mod login;
 mod name;
@@ -16,7 +17,7 @@ mod wallet;
 
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, ORACLE, PasswordChange,
-    PasswordReset, UserCopy, UserPair,
+    PasswordReset, PasswordSet, UserCopy, UserPair,
 };
 
 pub use name::Name;
@@ -58,7 +59,11 @@ impl Engine for Oracle {
         alternate::differences(master, copy).await
     }
 
-    async fn set_password(&self, master: &mut Session, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
+    async fn set_password(
+        &self,
+        master: &mut Session,
+        reset: &PasswordReset<'_>,
+    ) -> Result<PasswordSet, EngineError> {
         alternate::set_password(master, reset).await
     }
 
@@ -69,6 +74,14 @@ impl Engine for Oracle {
         task: MastersTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         preflight::missing(master, name, task).await
+    }
+
+    async fn not_grantable(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        grantable::not_grantable(master, copy).await
     }
 
     async fn log_out(&self, session: Session) {

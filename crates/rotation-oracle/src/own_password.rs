@@ -19,8 +19,7 @@ pub(crate) async fn change(
     let changed =
         session.call(move |connection| connection.change_password(old.expose(), new.expose())).await;
     match changed {
-        // A fresh random password is in the history only because an earlier attempt has set it, which a gradual
-        // rollover lets the old one outlive.
+        // An earlier attempt may have set it, which a gradual rollover lets the old one outlive.
         Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => return Ok(Changed::Before),
         Err(trouble) => {
             let doing = format!("change the password of {}", change.user);

@@ -18,7 +18,7 @@ mod verifier;
 
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
-    PasswordChange, PasswordReset, UserCopy, UserPair,
+    PasswordChange, PasswordReset, PasswordSet, UserCopy, UserPair,
 };
 
 pub use quote::{identifier, literal};
@@ -70,8 +70,12 @@ impl Engine for Postgres {
         alternate::differences(master, copy).await
     }
 
-    async fn set_password(&self, master: &mut Session, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
-        alternate::set_password(master, reset).await
+    async fn set_password(
+        &self,
+        master: &mut Session,
+        reset: &PasswordReset<'_>,
+    ) -> Result<PasswordSet, EngineError> {
+        alternate::set_password(master, reset).await.map(|()| PasswordSet::Now)
     }
 
     async fn missing(

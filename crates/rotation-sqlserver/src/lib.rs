@@ -3,6 +3,7 @@
 mod alternate;
 mod databases;
 mod failure;
+mod grantable;
 mod login;
 mod logins;
 mod own_password;
@@ -21,7 +22,7 @@ mod users;
 
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
-    PasswordReset, SQLSERVER, UserCopy, UserPair,
+    PasswordReset, PasswordSet, SQLSERVER, UserCopy, UserPair,
 };
 
 pub use quote::{identifier, literal};
@@ -63,7 +64,11 @@ impl Engine for SqlServer {
         alternate::differences(master, copy).await
     }
 
-    async fn set_password(&self, master: &mut Session, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
+    async fn set_password(
+        &self,
+        master: &mut Session,
+        reset: &PasswordReset<'_>,
+    ) -> Result<PasswordSet, EngineError> {
         passwords::set_password(master, reset).await
     }
 
@@ -74,6 +79,14 @@ impl Engine for SqlServer {
         task: MastersTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         preflight::missing(master, name, task).await
+    }
+
+    async fn not_grantable(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        grantable::not_grantable(master, copy).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -1,7 +1,7 @@
 //! Passwords that a master sets.
 
 use aws_lc_rs::rand;
-use rotation_database::{Copied, EngineError, PasswordReset, administrator};
+use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, administrator};
 use tiberius::error::Error;
 
 use crate::alternate::Step;
@@ -16,16 +16,18 @@ use crate::session::{Session, unexpected};
 pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
-) -> Result<(), EngineError> {
+) -> Result<PasswordSet, EngineError> {
     session.begin().await?;
     let copy = reset.alone();
     let mut step = Step { session, copy: &copy, only_looks: false, copied: Copied::default() };
     if let Some(database) = step.contained_in().await? {
-        return step.password_of_contained(Scope::Database(&database)).await;
+        step.password_of_contained(Scope::Database(&database)).await?;
+    } else {
+        let base = step.logins().await?.base;
+        let base = base.ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
+        step.password_of_login(&base, None).await?;
     }
-    let base = step.logins().await?.base;
-    let base = base.ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
-    step.password_of_login(&base, None).await
+    Ok(step.copied.password)
 }
 
 impl Step<'_> {
@@ -84,11 +86,12 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Sets a password. A password history refuses it when an earlier attempt has set it (nobody else knows it);
-    /// testSecret proves it.
     async fn set_password(&mut self, statement: &str, remedy: &str) -> Result<(), EngineError> {
         match self.session.try_run(statement).await {
-            Err(Error::Server(refused)) if refused.code() == USED_BEFORE => Ok(()),
+            Err(Error::Server(refused)) if refused.code() == USED_BEFORE => {
+                self.copied.password = PasswordSet::InHistory;
+                Ok(())
+            }
             done => done
                 .map_err(|error| failure(&error, &format!("set the password of {}", self.copy.turn), remedy)),
         }

@@ -15,6 +15,9 @@ use crate::session::{column, flag, text};
 /// again.
 const ROUNDS: usize = 3;
 
+/// Names of roles, and whether each is a fixed one.
+type Roles = BTreeSet<(String, bool)>;
+
 /// The two principals in a scope, by their ids there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ids {
@@ -73,7 +76,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    async fn roles_in_step(&mut self, scope: Scope<'_>, ids: Ids, name: &str) -> Result<(), EngineError> {
+    /// The roles of the two, each with whether it is a fixed one.
+    pub(crate) async fn roles(&mut self, scope: Scope<'_>, ids: Ids) -> Result<(Roles, Roles), EngineError> {
         let sys = scope.sys();
         let query = format!(
             "SELECT CAST(m.member_principal_id AS int), r.name, CAST(r.is_fixed_role AS int) FROM {sys}.{} m \
@@ -83,11 +87,16 @@ impl Step<'_> {
             ids.base,
             ids.alternate
         );
-        let (mut wanted, mut has) = (BTreeSet::new(), BTreeSet::new());
+        let (mut base, mut alternate) = (Roles::new(), Roles::new());
         for row in self.session.rows(&format!("read the roles in {scope}"), &query, &[]).await? {
-            let roles = if column::<i32>(&row, 0)? == ids.base { &mut wanted } else { &mut has };
+            let roles = if column::<i32>(&row, 0)? == ids.base { &mut base } else { &mut alternate };
             roles.insert((text(&row, 1)?, flag(&row, 2)?));
         }
+        Ok((base, alternate))
+    }
+
+    async fn roles_in_step(&mut self, scope: Scope<'_>, ids: Ids, name: &str) -> Result<(), EngineError> {
+        let (wanted, has) = self.roles(scope, ids).await?;
         let new = wanted.difference(&has).map(|role| (role, "ADD"));
         for ((role, is_fixed), change) in has.difference(&wanted).map(|role| (role, "DROP")).chain(new) {
             let statement =

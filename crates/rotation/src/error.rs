@@ -44,6 +44,14 @@ impl Cause for Failure {
     }
 }
 
+/// The commands that end the rotation of a version which is to go no further.
+pub fn give_up(version: &str) -> String {
+    format!(
+        "aws secretsmanager cancel-rotate-secret --secret-id SECRET; aws secretsmanager update-secret-version-stage \
+         --secret-id SECRET --version-stage AWSPENDING --remove-from-version-id {version}"
+    )
+}
+
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -231,15 +239,15 @@ impl Error {
                  aws secretsmanager rotate-secret --secret-id SECRET."
                     .into()
             }
-            Self::VersionNotPending { .. } => "Start a new rotation: aws secretsmanager rotate-secret --secret-id SECRET. \
-                If it is refused because an earlier one is incomplete, give that up: aws secretsmanager update-secret-version-stage \
-                --secret-id SECRET --version-stage AWSPENDING --remove-from-version-id ITS-VERSION."
-                .into(),
+            Self::VersionNotPending { .. } => format!(
+                "Start a new rotation: aws secretsmanager rotate-secret --secret-id SECRET. If it is refused because an earlier one \
+                 is incomplete, give that up: {}.",
+                give_up("ITS-VERSION")
+            ),
             Self::RotationUnfinished { version } => format!(
                 "Mend what has stopped it and let it go on: aws secretsmanager rotate-secret --secret-id SECRET \
-                 --client-request-token {version}. Or give it up: aws secretsmanager cancel-rotate-secret --secret-id SECRET; aws \
-                 secretsmanager update-secret-version-stage --secret-id SECRET --version-stage AWSPENDING \
-                 --remove-from-version-id {version}."
+                 --client-request-token {version}. Or give it up: {}.",
+                give_up(version)
             ),
             Self::NoCurrentVersion => "Store a first value: aws secretsmanager put-secret-value --secret-id SECRET \
                 --secret-string file://secret.json."

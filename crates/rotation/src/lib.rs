@@ -27,7 +27,7 @@ mod staging;
 mod steps;
 
 pub use context::Context;
-pub use error::{Cause, Error, Failure, Result};
+pub use error::{Cause, Error, Failure, Result, give_up};
 pub use event::{Event, RotationToken, Step, VersionId};
 pub use manager::{Manager, refused};
 pub use password::PasswordSettings;

@@ -65,7 +65,8 @@ pub trait Rotator: Send + Sync + 'static {
     /// `testSecret`: proves that the pending credential works.
     fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> impl Future<Output = Result<Done>> + Send;
 
-    /// Before `finishSecret` moves `AWSCURRENT`: whether the pending credential still works. Gives what a person should know.
+    /// Before `finishSecret` moves `AWSCURRENT`: whether the pending credential still works, and still belongs to the
+    /// current one, which somebody may have edited since. Gives what a person should know, one sentence each.
     ///
     /// # Errors
     /// When the credential is refused. Not when nobody can be asked: `testSecret` has proved it, and applications must not wait
@@ -74,8 +75,9 @@ pub trait Rotator: Send + Sync + 'static {
         &self,
         _cx: &Context<'_>,
         _pending: &SecretValue,
-    ) -> impl Future<Output = Result<Option<String>>> + Send {
-        async { Ok(None) }
+        _current: Option<&SecretValue>,
+    ) -> impl Future<Output = Result<Vec<String>>> + Send {
+        async { Ok(Vec::new()) }
     }
 
     /// `preflight`: looks at everything that the steps will need, and changes nothing. Called with a value that

@@ -104,19 +104,22 @@ async fn test<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
 
 async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let (manager, event) = (cx.manager, cx.event);
-    let (description, pending) =
-        tokio::join!(manager.describe(&event.secret_id), manager.pending_value(event));
+    let (description, current, pending) = tokio::join!(
+        manager.describe(&event.secret_id),
+        manager.value(&event.secret_id, CURRENT),
+        manager.pending_value(event),
+    );
     let description = description?;
     let done = match description.staging_of(&event.version)? {
         Staging::AlreadyCurrent => already_current(),
-        Staging::Pending { current } => {
+        Staging::Pending { current: old } => {
             let pending =
                 pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
-            let mut notes: Vec<String> = rotator.confirm(cx, &pending).await?.into_iter().collect();
+            let mut notes = rotator.confirm(cx, &pending, current?.as_ref()).await?;
             notes.extend(replicas_in_step(cx, description.replicas).await);
             cx.doing("moving AWSCURRENT to the new version");
-            manager.promote(event, current.as_ref().map(|id| id.as_str())).await?;
-            let mut done = Done::now(match current {
+            manager.promote(event, old.as_ref().map(|id| id.as_str())).await?;
+            let mut done = Done::now(match old {
                 Some(old) => format!("Moved AWSCURRENT from version {old} to this one."),
                 None => "Labelled this version AWSCURRENT.".to_owned(),
             });
@@ -304,15 +307,17 @@ mod tests {
                     && request.remove_from_version_id() == Some("old")
             })
             .then_output(|| UpdateSecretVersionStageOutput::builder().build());
-        let pending = value("AWSPENDING", Some("8"));
-        perform_step("finishSecret", &[&described(&["AWSPENDING"]), &pending, &moved]).await.unwrap();
-        assert_eq!(moved.num_calls(), 1);
-        let nothing = value("AWSPENDING", None);
-        let refused = perform_step("finishSecret", &[&described(&["AWSPENDING"]), &nothing, &moved]).await;
-        assert_eq!((refused.unwrap_err().error_type(), moved.num_calls()), ("NoPendingValue", 1));
-        let record = perform_step("finishSecret", &[&described(&["AWSCURRENT"]), &value("AWSPENDING", None)])
+        let (current, pending) = (value("AWSCURRENT", Some("7")), value("AWSPENDING", Some("8")));
+        perform_step("finishSecret", &[&described(&["AWSPENDING"]), &current, &pending, &moved])
             .await
             .unwrap();
+        assert_eq!(moved.num_calls(), 1);
+        let nothing = value("AWSPENDING", None);
+        let rules = [&described(&["AWSPENDING"]), &current, &nothing, &moved];
+        let refused = perform_step("finishSecret", &rules).await;
+        assert_eq!((refused.unwrap_err().error_type(), moved.num_calls()), ("NoPendingValue", 1));
+        let record =
+            perform_step("finishSecret", &[&described(&["AWSCURRENT"]), &current, &nothing]).await.unwrap();
         assert_eq!(record.outcome, crate::Outcome::AlreadyDone);
     }
 
@@ -335,7 +340,7 @@ mod tests {
         let client = mock_client!(
             aws_sdk_secretsmanager,
             RuleMode::Sequential,
-            [&first, &value("AWSPENDING", Some("8")), &then, &moved]
+            [&first, &value("AWSCURRENT", Some("7")), &value("AWSPENDING", Some("8")), &then, &moved]
         );
         let event = json!({"Step": "finishSecret", "SecretId": "s", "ClientRequestToken": "new"});
         let (event, manager) = (Event::parse(&event).unwrap(), Manager::new(client, "mock"));

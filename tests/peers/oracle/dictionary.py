@@ -26,6 +26,8 @@ VIEWS = {
     "DBA_TS_QUOTAS": "tablespace_name, username, max_bytes, dropped",
     "USER_PASSWORD_LIMITS": "resource_name, limit",
     "SESSION_PRIVS": "privilege",
+    "ROLE_SYS_PRIVS": "role, privilege, admin_option",
+    "ROLE_ROLE_PRIVS": "role, granted_role, admin_option",
 }
 
 
@@ -112,6 +114,9 @@ def rows(model: Model, me: str, view: str):
         groups = model.groups(me)
         held = {one.privilege for one in model.grants if one.kind == "system" and one.grantee in groups}
         yield from ((privilege,) for privilege in sorted(held))
+    elif view in ("ROLE_SYS_PRIVS", "ROLE_ROLE_PRIVS"):
+        kind, roles = "system" if view == "ROLE_SYS_PRIVS" else "role", model.groups(me) - {me}
+        yield from ((one.grantee, one.privilege, yes(one.option)) for one in model.grants if one.kind == kind and one.grantee in roles)
     elif view == "USER_USERS":
         yield me, model.users[me].status
     elif view == "DBA_TS_QUOTAS":

@@ -218,7 +218,8 @@ def functions(lite, session: Session) -> None:
         if kind is None:
             return int(session.has_server(permission))
         database = server.database(unquoted(securable))
-        return int(database is not None and (session.has(database, permission) or session.has_server(permission.replace("VIEW", "VIEW ANY"))))
+        roles = {"ALTER ANY USER": ("db_accessadmin",), "ALTER ANY ROLE": ("db_securityadmin",)}.get(permission, ())
+        return int(database is not None and (session.has(database, permission, roles) or session.has_server(permission.replace("VIEW", "VIEW ANY"))))
 
     def has_dbaccess(name):
         database = server.database(name)

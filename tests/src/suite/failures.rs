@@ -1,12 +1,12 @@
 //! Failures of the database, told apart: each with its own type, the next thing to do, in time, and without a leak.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::{Certificates, free_port};
 use serde_json::{Value, json};
 use time::Duration as Days;
 
 use crate::relay::impostor;
-use crate::scene::{Scene, new_password};
+use crate::scene::{SECRET_ARN, Scene, new_password};
 use crate::server::{NAMES, Server};
 
 /// The way to the server.
@@ -177,5 +177,41 @@ pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
     put(&scene, &json!({"username": scene.master, "password": "x"}))?;
     scene.expect(&scene.function("master-user"), "MasterSecretMalformed", "\"host\" is missing").await?;
     assert_eq!(T::count_let_in(&scene.server_log()?, &scene.master), 0);
+    Ok(())
+}
+
+/// A person has stored one: it is not taken for what an earlier attempt has set.
+pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Result<()> {
+    if !T::HAS_PASSWORD_HISTORY {
+        return Ok(());
+    }
+    for (strategy, users) in [("single-user", 1), ("single-user-by-master", 1), ("master-user", 2)] {
+        let scene = Scene::rich(&target).await?;
+        let function = scene.function(strategy);
+        for _ in 0..users {
+            scene.rotate(&function).await?;
+        }
+        let used = scene.value("AWSCURRENT")?;
+        // Once more each, and it is the turn of the same user.
+        for _ in 0..2 * users - 1 {
+            scene.rotate(&function).await?;
+        }
+        let token = scene.stage(None)?;
+        scene.service.perform(
+            "PutSecretValue",
+            &json!({"SecretId": SECRET_ARN, "ClientRequestToken": token, "VersionStages": ["AWSPENDING"],
+                "SecretString": used.to_string()}),
+        )?;
+        scene.step(&function, "createSecret", &token).await?;
+        let refused = scene.step(&function, "setSecret", &token).await.err().context("it has passed")?;
+        let refused = format!("{refused:#}");
+        ensure!(refused.starts_with("PasswordRejected"), "{strategy}: {refused}");
+        ensure!(refused.contains("remove-from-version-id"), "{strategy}: {refused}");
+        scene.search_for_passwords(&refused)?;
+        scene.log_in().await?;
+        scene.give_up(&token)?;
+        scene.rotate(&function).await?;
+        scene.log_in().await?;
+    }
     Ok(())
 }

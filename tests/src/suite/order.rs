@@ -146,6 +146,35 @@ pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(tar
     Ok(())
 }
 
+/// After `testSecret`, somebody edits `AWSCURRENT`: what promotion takes back is told, and another server is not taken back.
+pub async fn an_edit_after_test_secret_is_told_or_keeps_the_password_from_promotion<T: Server>(
+    target: T,
+) -> Result<()> {
+    for strategy in STRATEGIES {
+        let scene = Scene::new(&target).await?;
+        let function = scene.function(strategy);
+        let token = scene.stage(None)?;
+        for step in &STEPS[..3] {
+            scene.step(&function, step, &token).await?;
+        }
+        let before = scene.value("AWSCURRENT")?;
+        scene.change(&json!({"host": "db.example.com"}))?;
+        let edited = scene.version("AWSCURRENT")?;
+        let refused = scene.step(&function, "finishSecret", &token).await;
+        let refused = format!("{:#}", refused.err().context("it was promoted")?);
+        ensure!(refused.starts_with("HostMismatch"), "{refused}");
+        ensure!(scene.version("AWSCURRENT")? == edited, "AWSCURRENT has moved");
+
+        scene.store(&before)?;
+        scene.change(&json!({"note": "of somebody"}))?;
+        let record = scene.step(&function, "finishSecret", &token).await?;
+        let notes = record["notes"].to_string();
+        ensure!(notes.contains("note") && notes.contains("edited during the rotation"), "{record}");
+        check(&scene, &token).await?;
+    }
+    Ok(())
+}
+
 /// After `testSecret`, the database is gone: the tested password may be the only one that works, and is promoted.
 pub async fn a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion<T: Server>(
     target: T,

@@ -2,15 +2,15 @@
 //!
 //! Nobody keeps a list of the points: they are counted while the function works, and a run without a break is the last.
 
-use anyhow::{Context, Result, bail, ensure};
-use rotation_local::{Fault, Function, Rotation, ServiceError, When};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+mod place;
 
-use crate::relay::Cutter;
-use crate::scene::Scene;
+use anyhow::{Context, Result, ensure};
+use rotation_local::When;
+
 use crate::server::Server;
-use crate::suite::recovery::{MASTER, STEPS, check};
+use crate::suite::recovery::{MASTER, check};
 use crate::table::Row;
+use place::Place;
 
 /// What happens at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +57,13 @@ impl Then {
     }
 
     /// How many passwords may be refused on the way.
-    fn most_refused(self, strategy: &str) -> usize {
+    fn most_refused(self, strategy: &str, turn: &str) -> usize {
         match self {
+            // Where the server does not tell that both are a pair, the base user's passwords do: the one of AWSPREVIOUS does
+            // no longer once the step was done, and where that was given up, nor does AWSPENDING.
+            Self::Storm if turn == BASE => 6,
+            Self::SameVersion if turn == BASE => 1,
+            Self::NewVersion if turn == BASE => 2,
             // With alternating users only the last step that came too early.
             Self::Storm if strategy == MASTER => 1,
             // And a setSecret that comes late begins with a password that has changed: three that came late or beside
@@ -73,175 +78,114 @@ impl Then {
     }
 }
 
+/// The turns of alternating users: the first, which makes the second user; then that of the base user; then the second one's
+/// again.
+const FIRST: &str = ", first turn";
+const BASE: &str = ", base user's turn";
+const LATER: &str = ", later turn";
+
 /// Of the calls, every so many kill the process: what it leaves is what a failed call leaves.
 const KILLS: usize = 4;
 
-/// Breaks a rotation at each point in turn, lets it go on, and sees that all is well.
+/// The points of one turn: those that were tried, and what came of them.
+struct Points {
+    strategy: &'static str,
+    /// Beside the strategy in the table.
+    turn: &'static str,
+    what: Break,
+    then: Then,
+    next: usize,
+    tried: usize,
+    most_refused: usize,
+    /// Whether a rotation has come to its end without a break.
+    are_done: bool,
+}
+
+impl Points {
+    fn of(strategy: &'static str, turn: &'static str, what: Break, then: Then) -> Self {
+        // Another part of the calls in each run.
+        let next = if matches!(what, Break::Kill(_)) { rand::random_range(0..KILLS) } else { 0 };
+        Self { strategy, turn, what, then, next, tried: 0, most_refused: 0, are_done: false }
+    }
+
+    /// Breaks a rotation at the next point, lets it go on, and sees that all is well. Or tells that there is no such point.
+    async fn try_next<T: Server>(&mut self, place: &Place<T>) -> Result<()> {
+        let (strategy, turn, point, scene) = (self.strategy, self.turn, self.next, &place.scene);
+        let case = format!("{strategy}{turn}, {} at {point}, {}", self.what.words(), self.then.words());
+        let function = scene.function(strategy);
+        let token = scene.stage(None)?;
+        let (broken, rotation) =
+            place.break_at(&function, self.what, point, &token).await.context(case.clone())?;
+        if !broken {
+            self.are_done = true;
+            ensure!(rotation.failed.is_none(), "{case}: {:?}", rotation.failed);
+            let least = if matches!(self.what, Break::Kill(_)) { 2 } else { 8 };
+            ensure!(self.tried >= least, "{case}: only {} points", self.tried);
+            let (what, then) = (self.what.words(), self.then.words());
+            let strategy = format!("{strategy}{turn}");
+            return Row {
+                engine: T::ENGINE,
+                strategy: &strategy,
+                what,
+                then,
+                points: self.tried,
+                refused: self.most_refused,
+            }
+            .tell();
+        }
+        let token =
+            place.go_on(&function, strategy, token, (self.then, point)).await.context(case.clone())?;
+        check(scene, &token).await.context(case.clone())?;
+        let refused = scene.failed_logins()?;
+        ensure!(refused <= self.then.most_refused(strategy, turn), "{case}: {refused} refused passwords");
+        scene.begin_anew()?;
+        self.tried += 1;
+        self.most_refused = self.most_refused.max(refused);
+        self.next += if matches!(self.what, Break::Kill(_)) { KILLS } else { 1 };
+        Ok(())
+    }
+}
+
+/// Breaks a rotation at each point in turn. Of alternating users the first one, which makes the second user.
 pub(super) async fn at_every_point<T: Server>(
     target: &T,
-    strategy: &str,
+    strategy: &'static str,
     what: Break,
     then: Then,
 ) -> Result<()> {
-    // Another part of the calls in each run.
-    let (first, each, least) = match what {
-        Break::Kill(_) => (rand::random_range(0..KILLS), KILLS, 2),
-        _ => (0, 1, 8),
-    };
-    let (mut tried, mut most_refused) = (0, 0);
+    let mut points = Points::of(strategy, if strategy == MASTER { FIRST } else { "" }, what, then);
     let mut kept = None;
-    for point in (first..).step_by(each) {
+    while !points.are_done {
         // A single user is as before once it is well; a second user is made in a first rotation only.
         let place = match kept.take() {
             Some(place) if strategy != MASTER => place,
             _ => Place::new(target, what).await?,
         };
-        let scene = &place.scene;
-        let case = || format!("{strategy}, {} at {point}, {}", what.words(), then.words());
-        let function = scene.function(strategy);
-        let token = scene.stage(None)?;
-        let (broken, rotation) = place.break_at(&function, what, point, &token).await.with_context(case)?;
-        if !broken {
-            ensure!(rotation.failed.is_none(), "{}: {:?}", case(), rotation.failed);
-            ensure!(tried >= least, "{}: only {tried} points", case());
-            let (what, then) = (what.words(), then.words());
-            let row = Row { engine: T::ENGINE, strategy, what, then, points: tried, refused: most_refused };
-            return row.tell();
-        }
-        let token = place.go_on(&function, strategy, token, (then, point)).await.with_context(case)?;
-        check(scene, &token).await.with_context(case)?;
-        let refused = scene.failed_logins()?;
-        ensure!(refused <= then.most_refused(strategy), "{}: {refused} refused passwords", case());
-        scene.begin_anew()?;
-        (tried, most_refused) = (tried + 1, most_refused.max(refused));
+        points.try_next(&place).await?;
         kept = Some(place);
     }
-    bail!("no end")
+    Ok(())
 }
 
-/// A scene, and what breaks its connections.
-struct Place<T: Server> {
-    scene: Scene<T>,
-    cutter: Option<Cutter>,
-}
-
-impl<T: Server> Place<T> {
-    async fn new(target: &T, what: Break) -> Result<Self> {
-        let scene = Scene::rich(target).await?;
-        let cutter = match what {
-            Break::Packet(_) => Some(scene.behind_a_relay().await?),
-            _ => None,
-        };
-        Ok(Self { scene, cutter })
-    }
-
-    /// A rotation that breaks at a point, and whether it came that far.
-    async fn break_at(
-        &self,
-        function: &Function,
-        what: Break,
-        point: usize,
-        token: &str,
-    ) -> Result<(bool, Rotation)> {
-        let scene = &self.scene;
-        match what {
-            Break::Call(when) => {
-                // An error that the SDK does not repeat by itself.
-                let mut reached = self.fault_at(point, when, || {
-                    Fault::Refuse(ServiceError::new("InvalidRequestException", "a fault of this test"))
-                });
-                let rotation = scene.attempt(function, token, 1).await;
-                scene.service.clear_fault();
-                Ok((reached.try_recv().is_ok(), rotation))
-            }
-            Break::Kill(when) => {
-                let mut reached = self.fault_at(point, when, || Fault::Hang);
-                let Function::Program(program) = function else { bail!("no program") };
-                let rotation = scene.attempt(function, token, 1);
-                tokio::pin!(rotation);
-                let ended = tokio::select! {
-                    rotation = &mut rotation => Some(rotation),
-                    _ = reached.recv() => None,
-                };
-                let broken = ended.is_none();
-                let rotation = match ended {
-                    Some(rotation) => rotation,
-                    None => {
-                        let id = program.process_id().context("no process")?.to_string();
-                        ensure!(std::process::Command::new("kill").args(["-KILL", &id]).status()?.success());
-                        rotation.await
-                    }
-                };
-                ensure!(broken == rotation.failed.is_some(), "{:?}", rotation.failed);
-                scene.service.clear_fault();
-                Ok((broken, rotation))
-            }
-            Break::Packet(when) => {
-                let cutter = self.cutter.as_ref().context("no relay")?;
-                cutter.cut(point, when == When::After);
-                let rotation = scene.attempt(function, token, 1).await;
-                Ok((cutter.heal(), rotation))
+/// The same for the later turns of alternating users: that of the base user, and that of the second one, which is there.
+pub(super) async fn at_every_point_of_later_turns<T: Server>(
+    target: &T,
+    what: Break,
+    then: Then,
+) -> Result<()> {
+    let place = Place::new(target, what).await?;
+    let function = place.scene.function(MASTER);
+    place.scene.rotate(&function).await?;
+    place.scene.begin_anew()?;
+    let mut turns = [BASE, LATER].map(|turn| Points::of(MASTER, turn, what, then));
+    while turns.iter().any(|points| !points.are_done) {
+        for points in &mut turns {
+            if points.are_done {
+                place.scene.rotate(&function).await?;
+            } else {
+                points.try_next(&place).await?;
             }
         }
     }
-
-    /// A fault at a call, and word of it.
-    fn fault_at(
-        &self,
-        point: usize,
-        when: When,
-        fault: impl Fn() -> Fault + Send + 'static,
-    ) -> UnboundedReceiver<()> {
-        let (reached, receiver) = unbounded_channel();
-        self.scene.service.set_fault(move |number, _, asked| {
-            (number == point && asked == when).then(|| {
-                let _ = reached.send(());
-                fault()
-            })
-        });
-        receiver
-    }
-
-    /// Goes on, and gives the version that is to be current in the end.
-    async fn go_on(
-        &self,
-        function: &Function,
-        strategy: &str,
-        token: String,
-        (then, point): (Then, usize),
-    ) -> Result<String> {
-        let scene = &self.scene;
-        let is_current = scene.version("AWSCURRENT")?.as_ref() == Some(&token);
-        let token = match then {
-            Then::NewVersion if !is_current => {
-                scene.give_up(&token)?;
-                scene.stage(None)?
-            }
-            Then::Storm => {
-                self.storm(function, strategy, &token, point).await?;
-                token
-            }
-            _ => token,
-        };
-        let rotation = scene.attempt(function, &token, 1).await;
-        ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-        Ok(token)
-    }
-
-    async fn storm(&self, one: &Function, strategy: &str, token: &str, point: usize) -> Result<()> {
-        let scene = &self.scene;
-        let other = scene.function(strategy);
-        let early = scene.step(one, "finishSecret", token).await;
-        if early.is_ok() {
-            // Then the database had its password already.
-            scene.log_in().await.context("promoted too early")?;
-        }
-        for (at, step) in STEPS.iter().enumerate() {
-            let (first, second) = tokio::join!(scene.step(one, step, token), scene.step(&other, step, token));
-            ensure!(first.is_ok() || second.is_ok(), "{step} twice at once: {first:?} {second:?}");
-            let late = STEPS[point % (at + 1)];
-            scene.step(one, late, token).await.with_context(|| format!("{late} after {step}"))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, new_password};
 use crate::server::Server;
-use crate::suite::points::{Break, Then, at_every_point};
+use crate::suite::points::{Break, Then, at_every_point, at_every_point_of_later_turns};
 
 pub(super) const SINGLE: &str = "single-user";
 pub(super) const BY_MASTER: &str = "single-user-by-master";
@@ -136,6 +136,32 @@ pub async fn steps_may_come_in_any_way_after_any_point_alternating_users<T: Serv
     Ok(())
 }
 
+/// The later turns of alternating users: any answer is lost, and the same version goes on.
+pub async fn a_later_turn_of_alternating_users_may_break_at_any_point<T: Server>(target: T) -> Result<()> {
+    for what in [Break::Call(When::After), Break::Packet(When::After)] {
+        at_every_point_of_later_turns(&target, what, Then::SameVersion).await?;
+    }
+    Ok(())
+}
+
+/// Or another one.
+pub async fn a_later_turn_of_alternating_users_may_be_given_up_at_any_point<T: Server>(
+    target: T,
+) -> Result<()> {
+    for what in [Break::Call(When::After), Break::Packet(When::After)] {
+        at_every_point_of_later_turns(&target, what, Then::NewVersion).await?;
+    }
+    Ok(())
+}
+
+/// Or in any way.
+pub async fn steps_of_a_later_turn_may_come_in_any_way_after_any_point<T: Server>(target: T) -> Result<()> {
+    for what in [Break::Call(When::After), Break::Packet(When::After)] {
+        at_every_point_of_later_turns(&target, what, Then::Storm).await?;
+    }
+    Ok(())
+}
+
 /// `AWSCURRENT` was moved by hand to a value that the database never had.
 pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: T) -> Result<()> {
     let scene = Scene::new(&target).await?;
@@ -209,5 +235,54 @@ pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(targe
     scene.rotate(&function).await?;
     scene.change(&json!({"note": "edited"}))?;
     another_rotation(&scene, &function).await?;
+    Ok(())
+}
+
+/// `AWSCURRENT` has a password that the database never had; the one before is of the same user.
+pub async fn alternating_users_go_on_when_the_current_password_was_edited<T: Server>(
+    target: T,
+) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function(MASTER);
+    // On the turn of either.
+    for _ in 0..2 {
+        scene.rotate(&function).await?;
+        scene.change(&json!({"password": new_password()}))?;
+        let rotation = another_rotation(&scene, &function).await?;
+        let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+        ensure!(set.contains("AWSPREVIOUS"), "{set}");
+    }
+    Ok(())
+}
+
+/// Both users have a password from before: only versions without a label know them.
+pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function(MASTER);
+    let mut values = vec![scene.value("AWSCURRENT")?];
+    for _ in 0..4 {
+        scene.rotate(&function).await?;
+        values.push(scene.value("AWSCURRENT")?);
+    }
+    // On the turn of either.
+    for _ in 0..2 {
+        // The versions of two rotations ago are the newest of both users without a label.
+        for value in &values[values.len() - 4..values.len() - 2] {
+            let text = |key: &str| value[key].as_str().unwrap_or_default();
+            target.give_password(text("username"), text("password")).await?;
+        }
+        ensure!(scene.log_in().await.is_err(), "the current password still works");
+        scene.begin_anew()?;
+        let rotation = another_rotation(&scene, &function).await?;
+        let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+        ensure!(set.contains("before the database was restored"), "{set}");
+        // AWSCURRENT of the one; AWSPENDING and AWSPREVIOUS of the other.
+        ensure!(scene.failed_logins()? <= 3, "{} failed logins", scene.failed_logins()?);
+        values.push(scene.value("AWSCURRENT")?);
+        scene.rotate(&function).await?;
+        values.push(scene.value("AWSCURRENT")?);
+        scene.rotate(&function).await?;
+        values.push(scene.value("AWSCURRENT")?);
+    }
     Ok(())
 }

@@ -13,6 +13,7 @@ crate::on_both! {
     a_clone_that_another_tool_has_made_is_taken_over
     preflight_names_what_the_master_cannot_pass_on
     every_account_gets_the_password_in_one_statement
+    accounts_are_locked_on_the_turn_when_nobody_uses_them
 }
 
 /// What the server shows of a user, with the user's name taken out.
@@ -358,6 +359,29 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(target: Targ
             let log = scene.server_log()?;
             let mut sets = log.lines().filter(|line| line.contains("IDENTIFIED"));
             ensure!(sets.any(|line| both.iter().all(|account| line.contains(account))), "{strategy}: {log}");
+        }
+    }
+    Ok(())
+}
+
+/// An account of the base user that was locked or dropped: its counterpart goes on working while it is the current one.
+async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::rich(&target).await?;
+    let function = scene.function("master-user");
+    scene.rotate(&function).await?;
+    let mut admin = target.admin().await?;
+    let of = |host: &str| account_at(&scene.alternate(), host);
+    sql(&mut admin, &format!("ALTER USER {} ACCOUNT LOCK", account_at(&scene.user, "192.0.2.1"))).await?;
+    let password = rotation_tests::scene::new_password();
+    target.make_account(&mut admin, &of("192.0.2.3"), &password).await?;
+    for are_locked in [false, true] {
+        let rotation = scene.rotate(&function).await?;
+        let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
+        ensure!(set.contains("To be locked on the turn of") != are_locked, "{set}");
+        for host in ["192.0.2.1", "192.0.2.3"] {
+            let query = AssertSqlSafe(format!("SHOW CREATE USER {}", of(host)));
+            let create: String = sqlx::query_scalar(query).fetch_one(&mut admin).await?;
+            assert_eq!(create.contains("ACCOUNT LOCK"), are_locked, "{create}");
         }
     }
     Ok(())

@@ -212,6 +212,33 @@ async fn privileges_on_a_schema_follow_and_go() {
     .await;
 }
 
+/// Before anything has been tried; and what is said helps.
+#[tokio::test]
+async fn preflight_names_what_the_master_cannot_pass_on() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (user, master) = (quoted(&scene.user), quoted(&scene.master));
+        let table = format!("\"{} DATA\".\"PRESENT\"", scene.user.to_uppercase());
+        let mut admin = target.admin().await?;
+        sql(&mut admin, &format!("GRANT RESOURCE TO {user}")).await?;
+        let function = scene.function("master-user");
+        for (by, remedy) in [
+            ("GRANT ANY OBJECT PRIVILEGE", format!("GRANT SELECT ON {table} TO {master} WITH GRANT OPTION")),
+            ("GRANT ANY ROLE", format!("GRANT \"RESOURCE\" TO {master} WITH ADMIN OPTION")),
+            ("GRANT ANY PRIVILEGE", format!("GRANT CREATE SESSION TO {master} WITH ADMIN OPTION")),
+        ] {
+            sql(&mut admin, &format!("REVOKE {by} FROM {master}")).await?;
+            scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await?;
+            sql(&mut admin, &remedy).await?;
+            let found = scene.preflight(&function).await?;
+            ensure!(found.iter().all(|check| check["found"] != "bad"), "{found:#?}");
+        }
+        scene.rotate(&function).await?;
+        scene.log_in().await.map(drop)
+    })
+    .await;
+}
+
 /// ORA-28002: whose password expires soon is told, the user and the master.
 #[tokio::test]
 async fn a_password_in_its_grace_period_is_named_in_the_record() {

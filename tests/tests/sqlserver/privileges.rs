@@ -279,3 +279,41 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
     })
     .await;
 }
+
+/// Before anything has been tried; and what is said helps.
+#[tokio::test]
+async fn preflight_names_what_the_master_cannot_pass_on() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (user, master) = (identifier(&scene.user), identifier(&scene.master));
+        let mut admin = scene.admin().await?;
+        let function = scene.function("master-user");
+        let remedy = format!("ALTER ROLE db_owner ADD MEMBER {master}");
+        sql(&mut admin, &format!("ALTER ROLE db_owner DROP MEMBER {master}")).await?;
+        for (role, lacks) in [
+            ("db_datareader", "ALTER ANY USER, to be in db_owner or db_securityadmin"),
+            ("db_accessadmin", "lacks to be in db_owner or db_securityadmin"),
+            ("db_securityadmin", "lacks ALTER ANY USER"),
+        ] {
+            sql(&mut admin, &format!("ALTER ROLE {role} ADD MEMBER {master}")).await?;
+            scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await?;
+            let checks = format!("{:?}", scene.preflight(&function).await?);
+            ensure!(checks.contains(lacks), "{role}: {checks}");
+            sql(&mut admin, &format!("ALTER ROLE {role} DROP MEMBER {master}")).await?;
+        }
+        sql(&mut admin, &remedy).await?;
+        for _ in 0..2 {
+            let checks = scene.preflight(&function).await?;
+            ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+            scene.rotate(&function).await?;
+        }
+        // What is granted later is seen as well.
+        sql(
+            &mut admin,
+            &format!("ALTER ROLE db_owner DROP MEMBER {master}; ALTER ROLE db_datareader ADD MEMBER {user}"),
+        )
+        .await?;
+        scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await
+    })
+    .await;
+}

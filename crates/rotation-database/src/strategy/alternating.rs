@@ -3,7 +3,7 @@
 use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Copied, Engine, UserCopy};
+use crate::engine::{Copied, Engine, PasswordSet, UserCopy};
 use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
 use crate::login_error::LoginError;
@@ -11,6 +11,7 @@ use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::UserPair;
+use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::given_up::{self, GIVEN_UP};
 use crate::strategy::master_session::{MasterLogin, must_be_another};
 
@@ -25,50 +26,72 @@ pub(crate) async fn set<E: Engine>(
 ) -> Result<Done> {
     let (current, pending) = rotator.parse_both(versions)?;
     let pair = UserPair::of(&current.username, E::SPEC);
-    let expected = pair.other_than(&current.username);
-    if pending.username != expected {
-        return Err(Error::UserMismatch {
-            expected: expected.to_owned(),
-            current: current.username,
-            pending: pending.username,
-        }
-        .into());
-    }
-    match rotator.try_login(cx, &current, CURRENT).await {
-        Ok(()) => {}
+    let earlier = match rotator.try_login(cx, &current, CURRENT).await {
+        Ok(()) => None,
         Err(cause) if cause.other_password_may_help() => {
-            return already_set(rotator, cx, &current, &pending, cause).await;
+            match without_current(rotator, cx, &current, &pending, cause).await? {
+                Without::IsSet(done) => return Ok(done),
+                Without::Earlier(earlier) => Some(earlier),
+            }
         }
         Err(cause) => {
             return Err(connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into());
         }
-    }
+    };
+    let (opened, note) = match earlier {
+        None => ((current, CURRENT), None),
+        Some(earlier) => {
+            let (label, note) = (earlier.label(), earlier.note());
+            rotator.engine.log_out(earlier.session).await;
+            ((earlier.secret, label), Some(note))
+        }
+    };
     // On the base user's turn, its origin must be known before anything of it is changed.
-    let ask_now = current.username == pair.alternate && !E::SPEC.marks_pairs;
-    let known = async { if ask_now { was_current(rotator, cx, &pending).await } else { Ok(false) } };
-    let (master, is_known_pair) = tokio::join!(Master::fetch(cx, &current, E::SPEC), known);
-    by_master(rotator, cx, &master?, &pair, is_known_pair?, (&current, &pending)).await
+    let ask_now = pending.username == pair.base && !E::SPEC.marks_pairs;
+    let is_refused = note.is_some();
+    let known =
+        async { if ask_now { was_current(rotator, cx, &pending, is_refused).await } else { Ok(false) } };
+    let (master, is_known_pair) = tokio::join!(Master::fetch(cx, &opened.0, E::SPEC), known);
+    let mut done =
+        by_master(rotator, cx, &master?, &pair, is_known_pair?, (&opened.0, opened.1), &pending).await?;
+    done.notes.extend(note);
+    Ok(done)
 }
 
-/// The current password is refused: the rotation can still go on when an earlier attempt has finished the step.
-async fn already_set<E: Engine>(
+/// How a rotation goes on whose `AWSCURRENT` is refused.
+enum Without<S> {
+    /// An earlier attempt has finished the step.
+    IsSet(Done),
+    /// An earlier version logs in as the same user: the database was restored, or the secret edited.
+    Earlier(Earlier<S>),
+}
+
+/// The current password is refused. The step may be done already; if not, whoever writes the secret must have a right to the
+/// current user by an earlier version. (A right to the other user alone is not enough: it would get what the current one
+/// may do.)
+async fn without_current<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
     pending: &DatabaseSecret,
     refused: LoginError,
-) -> Result<Done> {
+) -> Result<Without<E::Session>> {
     let mut tried = vec![Tried { label: CURRENT.into(), result: format!("{}, {refused}", current.username) }];
     match rotator.try_login(cx, pending, PENDING).await {
         Ok(()) => {
             let note = format!("The current password of {} is refused.", current.username);
-            Ok(rotator.already_set(pending).note(note))
+            return Ok(Without::IsSet(rotator.already_set(pending).note(note)));
         }
         Err(cause) if cause.other_password_may_help() => {
             tried.push(Tried { label: PENDING.into(), result: format!("{}, {cause}", pending.username) });
-            Err(rotator.refused(current, tried).into())
         }
-        Err(cause) => Err(connect::failed(&rotator.login(pending), Whose::Version(PENDING), cause).into()),
+        Err(cause) => {
+            return Err(connect::failed(&rotator.login(pending), Whose::Version(PENDING), cause).into());
+        }
+    }
+    match earlier::open(rotator, cx, current, pending, &mut tried).await? {
+        Some(earlier) => Ok(Without::Earlier(earlier)),
+        None => Err(rotator.refused(current, tried).into()),
     }
 }
 
@@ -78,11 +101,12 @@ async fn by_master<E: Engine>(
     master: &Master,
     pair: &UserPair,
     is_known_pair: bool,
-    (current, pending): (&DatabaseSecret, &DatabaseSecret),
+    opened: (&DatabaseSecret, &'static str),
+    pending: &DatabaseSecret,
 ) -> Result<Done> {
     let credential = &master.secret;
     must_be_another(rotator, master, &[&pair.base, &pair.alternate], pending)?;
-    let mut session = MasterLogin::of(rotator, master, current, pending).proven_by(cx, current).await?;
+    let mut session = MasterLogin::of(rotator, master, opened.0, pending).proven_by(cx, opened).await?;
 
     let turn = &pending.username;
     cx.doing(format!(
@@ -101,14 +125,19 @@ async fn by_master<E: Engine>(
     let alternates_turn = copy.is_alternates_turn();
     if matches!(copied, Err(EngineError::PerhapsUnrelated { .. }))
         && alternates_turn
-        && was_current(rotator, cx, pending).await?
+        && was_current(rotator, cx, pending, opened.1 != CURRENT).await?
     {
         copy.is_known_pair = true;
         copied = rotator.engine.copy_user(&mut session, &copy).await;
     }
     rotator.engine.log_out(session).await;
     match copied {
-        Ok(copied) => Ok(describe(&copied, pair, turn)),
+        Ok(copied) => {
+            if copied.password == PasswordSet::InHistory {
+                rotator.is_in_place(cx, pending).await?;
+            }
+            Ok(describe(&copied, pair, turn))
+        }
         Err(EngineError::NoSuchUser { user }) if !alternates_turn => {
             let cause = EngineError::NeedsDecision {
                 what: format!(
@@ -170,25 +199,21 @@ async fn differences<E: Engine>(
 /// Whether an earlier version was of the user whose turn it is: not by its word alone, which whoever may write the
 /// secret can put there, but by its password. In an ordinary rotation that of the previous version still works; an
 /// earlier attempt of this rotation may have set the pending one; a rotation that was given up leaves a version without
-/// a label.
+/// a label. `is_refused`: the pending password was tried already.
 async fn was_current<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     pending: &DatabaseSecret,
+    is_refused: bool,
 ) -> Result<bool> {
     let mut known = vec![pending.password.clone()];
-    if let Some(value) = cx.previous().await?
-        && let Ok(previous) = rotator.parse(&value, PREVIOUS)
-        && previous.username == pending.username
-        && previous.same_server(pending)
-    {
-        known.push(previous.password.clone());
-        let previous = pending.with_password(previous.password);
+    if let Some(previous) = earlier::previous(rotator, cx, pending, &mut Vec::new()).await? {
         if let Some(opens) = opens(rotator, cx, &previous, PREVIOUS).await? {
             return Ok(opens);
         }
+        known.push(previous.password);
     }
-    if let Some(opens) = opens(rotator, cx, pending, PENDING).await? {
+    if !is_refused && let Some(opens) = opens(rotator, cx, pending, PENDING).await? {
         return Ok(opens);
     }
     // Who may not list them has shown nothing.

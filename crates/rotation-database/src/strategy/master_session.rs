@@ -1,6 +1,6 @@
 //! Where and how the master logs in.
 
-use rotation::{CURRENT, Context, Result};
+use rotation::{Context, Result};
 
 use crate::connect;
 use crate::engine::{Engine, Login};
@@ -21,11 +21,11 @@ pub(crate) struct MasterLogin<'a, E> {
 }
 
 impl<'a, E: Engine> MasterLogin<'a, E> {
-    /// As the master secret says, and where the secret's own credential counts, as `current` says.
+    /// As the master secret says, and where the secret's own credential counts, as `opened` says.
     pub(crate) fn of(
         rotator: &'a DatabaseRotator<E>,
         master: &'a Master,
-        current: &'a DatabaseSecret,
+        opened: &'a DatabaseSecret,
         pending: &'a DatabaseSecret,
     ) -> Self {
         let credential = &master.secret;
@@ -35,8 +35,8 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
             user: &credential.username,
             password: &credential.password,
             database: match E::SPEC.master_enters_database {
-                // The database that the current credential has opened, not the one that a pending version names.
-                true => current.database.as_deref().or(credential.database.as_deref()),
+                // The database that a credential has opened, not the one that a pending version names.
+                true => opened.database.as_deref().or(credential.database.as_deref()),
                 false => credential.database.as_deref(),
             },
             ..rotator.login(pending)
@@ -47,18 +47,22 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         Self { rotator, master, login, policy }
     }
 
-    /// Logs in where the current credential logs in as well.
+    /// Logs in where a credential of the secret logs in as well.
     ///
-    /// Two names may share an address and be two servers: what the current credential has opened under one, it must open
+    /// Two names may share an address and be two servers: what that credential has opened under one, it must open
     /// under the other, before the master acts there.
-    pub(crate) async fn proven_by(self, cx: &Context<'_>, current: &DatabaseSecret) -> Result<E::Session> {
+    pub(crate) async fn proven_by(
+        self,
+        cx: &Context<'_>,
+        (opened, label): (&DatabaseSecret, &'static str),
+    ) -> Result<E::Session> {
         let Self { rotator, master, login, policy } = &self;
-        if !host::same(&master.place.host, &current.host) {
-            cx.doing(format!("logging in to {}, the master's server, as {}", master.place, current.username));
-            let proof = Login { host: login.host, port: login.port, ..rotator.login(current) };
+        if !host::same(&master.place.host, &opened.host) {
+            cx.doing(format!("logging in to {}, the master's server, as {}", master.place, opened.username));
+            let proof = Login { host: login.host, port: login.port, ..rotator.login(opened) };
             let session = connect::log_in(&rotator.engine, cx, &proof, *policy)
                 .await
-                .map_err(|cause| connect::failed(&proof, Whose::Version(CURRENT), cause))?;
+                .map_err(|cause| connect::failed(&proof, Whose::Version(label), cause))?;
             rotator.engine.log_out(session).await;
         }
         self.open(cx).await

@@ -3,7 +3,7 @@
 use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Engine, PasswordReset};
+use crate::engine::{Engine, PasswordReset, PasswordSet};
 use crate::error::Whose;
 use crate::login_error::LoginError;
 use crate::master::Master;
@@ -21,7 +21,7 @@ pub(crate) async fn set<E: Engine>(
     cx: &Context<'_>,
     versions: &Versions,
 ) -> Result<Done> {
-    let (current, pending) = rotator.parse_one_user(versions)?;
+    let (current, pending) = rotator.parse_both(versions)?;
     let refused = match opens(rotator, cx, &current, CURRENT).await? {
         None => None,
         Some(refused) => match opens(rotator, cx, &pending, PENDING).await? {
@@ -35,7 +35,7 @@ pub(crate) async fn set<E: Engine>(
     must_be_another(rotator, &master, &[user], &pending)?;
     let login = MasterLogin::of(rotator, &master, &current, &pending);
     let mut session = match &refused {
-        None => login.proven_by(cx, &current).await?,
+        None => login.proven_by(cx, (&current, CURRENT)).await?,
         Some(_) => login.open(cx).await?,
     };
     cx.doing(format!("setting the password of {user}"));
@@ -43,7 +43,9 @@ pub(crate) async fn set<E: Engine>(
     let reset = PasswordReset { master: name, user, password: &pending.password };
     let set = rotator.engine.set_password(&mut session, &reset).await;
     rotator.engine.log_out(session).await;
-    set.map_err(|cause| rotator.statement(&pending, name, cause))?;
+    if set.map_err(|cause| rotator.statement(&pending, name, cause))? == PasswordSet::InHistory {
+        rotator.is_in_place(cx, &pending).await?;
+    }
     let done =
         Done::now(format!("Logged in to {} as master {name} and set the password of {user}.", master.place));
     Ok(match refused {

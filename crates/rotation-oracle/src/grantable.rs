@@ -1,0 +1,152 @@
+//! What a master cannot pass on, as far as the dictionary shows it for certain.
+
+use std::collections::BTreeSet;
+
+use rotation_database::{EngineError, UserCopy, administrator};
+
+use crate::alternate::Step;
+use crate::grants::{Grants, OnObject, Right};
+use crate::name::Name;
+use crate::session::{Session, Texts};
+
+/// What [`crate::alternate::bring_in_step`] would have to grant or revoke, and the master cannot.
+pub(crate) async fn not_grantable(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Vec<EngineError>, EngineError> {
+    Step::of(session, copy)?.not_grantable().await
+}
+
+/// By what a master may grant.
+#[derive(Debug, Default)]
+struct Means {
+    name: String,
+    /// All system privileges that are on, also those of its roles.
+    privileges: BTreeSet<String>,
+    /// What was granted to it, with and without an option.
+    own: Grants,
+    /// System privileges and roles that its roles may pass on.
+    of_roles: BTreeSet<String>,
+}
+
+impl Means {
+    /// Whether it may perhaps grant or revoke that: false only where this is certain.
+    fn may_suffice_for(&self, right: &Right) -> bool {
+        let any = |privilege: &str| self.privileges.contains(privilege);
+        let has_option = self.own.0.get(right) == Some(&true);
+        match right {
+            Right::System(privilege) => {
+                any("GRANT ANY PRIVILEGE") || has_option || self.of_roles.contains(privilege)
+            }
+            Right::Role(role) => any("GRANT ANY ROLE") || has_option || self.of_roles.contains(role.as_str()),
+            Right::InSchema(_, schema) => {
+                any("GRANT ANY SCHEMA PRIVILEGE") || has_option || schema.to_string() == self.name
+            }
+            Right::Object(on) | Right::Column(on, _) => {
+                let is_of_sys = on.object.starts_with("\"SYS\".") || on.object.starts_with("DIRECTORY ");
+                // Of the others that belong to nobody, the dictionary does not tell who has made them.
+                let is_somebodys = on.object.starts_with('"') || is_of_sys;
+                let is_own = on.object.starts_with(&format!("{}.", self.name));
+                let everything = any("GRANT ANY OBJECT PRIVILEGE") && !is_of_sys;
+                !is_somebodys || is_own || everything || self.may_pass_on(on)
+            }
+        }
+    }
+
+    /// By a grant of its own on the object or a column of it.
+    fn may_pass_on(&self, wanted: &OnObject) -> bool {
+        self.own.0.iter().any(|(right, option)| match right {
+            Right::Object(on) | Right::Column(on, _) => {
+                *option && (&on.object, &on.privilege) == (&wanted.object, &wanted.privilege)
+            }
+            _ => false,
+        })
+    }
+}
+
+impl Step<'_> {
+    async fn not_grantable(&mut self) -> Result<Vec<EngineError>, EngineError> {
+        let (base, alternate, master) = (self.base.clone(), self.alternate.clone(), self.master.clone());
+        let wanted = self.granted(&base).await?.grants;
+        let has = self.granted(&alternate).await?.grants;
+        let means = self.means(&master).await?;
+        let changes = has.changes_to_become(&wanted, &alternate).into_iter();
+        let cannot = changes.filter(|change| !means.may_suffice_for(&change.right));
+        let told = cannot.map(|change| {
+            let needed = change.right.needed(&master);
+            let doing = format!("run {}", change.statement);
+            EngineError::lacks(doing, master.as_str(), &needed, administrator(&needed))
+        });
+        Ok(told.collect())
+    }
+
+    async fn means(&mut self, master: &Name) -> Result<Means, EngineError> {
+        const PRIVILEGES: &str = "SELECT privilege FROM session_privs";
+        const OF_ROLES: &str = "SELECT privilege FROM role_sys_privs WHERE admin_option = 'YES' \
+            UNION SELECT granted_role FROM role_role_privs WHERE admin_option = 'YES'";
+        let doing = "read what the master may pass on";
+        let own = self.granted(master).await?.grants;
+        let privileges = texts(self.session.rows(doing, PRIVILEGES, &[]).await?);
+        let of_roles = texts(self.session.rows(doing, OF_ROLES, &[]).await?);
+        Ok(Means { name: master.to_string(), privileges, own, of_roles })
+    }
+}
+
+fn texts(rows: Vec<Texts>) -> BTreeSet<String> {
+    rows.into_iter().filter_map(|row| row.into_iter().next()?).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::written(text).unwrap()
+    }
+
+    fn on(object: &str) -> Right {
+        Right::Object(OnObject { object: object.into(), privilege: "SELECT".into(), hierarchy: false })
+    }
+
+    fn column_of(object: &str) -> Right {
+        Right::Column(
+            OnObject { object: object.into(), privilege: "SELECT".into(), hierarchy: false },
+            name("a"),
+        )
+    }
+
+    #[test]
+    fn what_a_master_cannot_pass_on_is_seen_where_it_is_certain() {
+        let means = |privileges: &[&str], own: &[(Right, bool)], of_roles: &[&str]| Means {
+            name: name("m").to_string(),
+            privileges: privileges.iter().map(ToString::to_string).collect(),
+            own: Grants(own.iter().cloned().collect()),
+            of_roles: of_roles.iter().map(ToString::to_string).collect(),
+        };
+        let (system, role) = (Right::System("CREATE TABLE".into()), Right::Role(name("r")));
+        let none = means(&[], &[], &[]);
+        for (means, right, expected) in [
+            (&none, &system, false),
+            (&means(&["GRANT ANY PRIVILEGE"], &[], &[]), &system, true),
+            (&means(&["GRANT ANY ROLE"], &[], &[]), &system, false),
+            (&means(&[], &[(system.clone(), false)], &[]), &system, false),
+            (&means(&[], &[(system.clone(), true)], &[]), &system, true),
+            (&means(&[], &[], &["CREATE TABLE"]), &system, true),
+            (&means(&["GRANT ANY ROLE"], &[], &[]), &role, true),
+            (&means(&[], &[], &["R"]), &role, true),
+            (&none, &role, false),
+            (&none, &on("\"S\".\"T\""), false),
+            (&none, &on("\"M\".\"T\""), true),
+            (&means(&[], &[(on("\"S\".\"T\""), true)], &[]), &column_of("\"S\".\"T\""), true),
+            (&means(&[], &[(on("\"S\".\"T\""), false)], &[]), &on("\"S\".\"T\""), false),
+            (&means(&["GRANT ANY OBJECT PRIVILEGE"], &[], &[]), &on("\"S\".\"T\""), true),
+            (&means(&["GRANT ANY OBJECT PRIVILEGE"], &[], &[]), &on("\"SYS\".\"DBMS_LOCK\""), false),
+            (&means(&["GRANT ANY OBJECT PRIVILEGE"], &[], &[]), &on("DIRECTORY \"D\""), false),
+            (&none, &on("EDITION \"E\""), true),
+            (&none, &Right::InSchema("SELECT ANY TABLE".into(), name("s")), false),
+            (&none, &Right::InSchema("SELECT ANY TABLE".into(), name("m")), true),
+        ] {
+            assert_eq!(means.may_suffice_for(right), expected, "{means:?} for {right:?}");
+        }
+    }
+}
