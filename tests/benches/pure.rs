@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     criterion.bench_function("SHOW CREATE USER, read", |bencher| {
         bencher.iter(|| rotation_mysql::inspect::shown(black_box(USER)));
     });
-    let rotator = DatabaseRotator::new(Postgres, &|_| None)?;
+    let rotator = DatabaseRotator::new(Postgres::default(), &|_| None)?;
     let secret = SecretValue::new(SECRET);
     criterion.bench_function("a secret, read and checked", |bencher| {
         bencher.iter(|| rotator.validate(black_box(&secret)));

@@ -22,6 +22,13 @@ pub trait Engine: Send + Sync + 'static {
     /// A session of a user that has logged in.
     type Session: Send;
 
+    /// A step has begun, and its versions are being read: what needs no credential of the next login may begin, with the
+    /// server that the last version named, over verified TLS. By default, nothing does.
+    fn begin(&self, _server: &Server) {}
+
+    /// The step is over: what has begun and was not used ends.
+    fn end(&self) {}
+
     /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver takes one.
     fn log_in(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
 
@@ -84,6 +91,17 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Ends a session.
     fn log_out(&self, session: Self::Session) -> impl Future<Output = ()> + Send;
+}
+
+/// A server that was named before.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Whom to trust.
+    pub authorities: Authorities,
 }
 
 /// Where to log in, and as whom.

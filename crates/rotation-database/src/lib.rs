@@ -26,7 +26,7 @@ mod wire;
 
 pub use document::Ssl;
 pub use engine::{
-    Changed, Copied, Engine, Login, PasswordChange, PasswordReset, PasswordSet, TlsUse, UserCopy,
+    Changed, Copied, Engine, Login, PasswordChange, PasswordReset, PasswordSet, Server, TlsUse, UserCopy,
 };
 pub use engine_error::{EngineError, administrator};
 pub use error::{Error, Place, Tried, Whose};
@@ -37,7 +37,7 @@ pub use schema::{DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POS
 pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
 pub use strategy::{MastersTask, UserPair};
-pub use tls::{Authorities, TlsMode, encrypt};
+pub use tls::{Authorities, Encrypted, TlsMode, encrypt};
 pub use wire::{Verdict, Watch, Wire, dial};
 
 /// By what name a session shows itself to the server, so that an administrator knows who is there.

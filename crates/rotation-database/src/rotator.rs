@@ -1,15 +1,16 @@
 //! A database credential as something that can be rotated.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rotation::settings::Source;
 use rotation::{
     CURRENT, Checks, Context, Done, Labels, PENDING, Password, PasswordSettings, Result, Rotator,
-    SecretValue, Versions,
+    SecretValue, Step, Versions,
 };
 
 use crate::connect;
-use crate::engine::{Engine, Login, TlsUse};
+use crate::engine::{Engine, Login, Server, TlsUse};
 use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
 use crate::host;
@@ -29,6 +30,8 @@ const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::f
 pub struct DatabaseRotator<E> {
     pub(crate) engine: E,
     pub(crate) settings: Settings,
+    /// The server of the last version that was looked at: most likely that of the next step.
+    server: Mutex<Option<Server>>,
 }
 
 impl<E: Engine> DatabaseRotator<E> {
@@ -37,7 +40,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// # Errors
     /// [`rotation::Error::Setting`] naming the variable that cannot be used.
     pub fn new(engine: E, source: Source<'_>) -> Result<Self> {
-        Ok(Self { engine, settings: Settings::read(source, E::SPEC)? })
+        Ok(Self { engine, settings: Settings::read(source, E::SPEC)?, server: Mutex::default() })
     }
 
     pub(crate) fn login<'a>(&'a self, secret: &'a DatabaseSecret) -> Login<'a> {
@@ -52,6 +55,17 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
+    /// For the next step. Only what is verified may begin without being asked for.
+    fn remember(&self, secret: &DatabaseSecret) {
+        let is_verified = Policy::of(secret.ssl, self.settings.tls_mode) != Policy::Off;
+        let server = is_verified.then(|| Server {
+            host: host::bare(&secret.host).to_owned(),
+            port: secret.port,
+            authorities: self.settings.authorities.clone(),
+        });
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
+    }
+
     /// Logs in with a version's own credential.
     pub(crate) async fn log_in(
         &self,
@@ -60,6 +74,7 @@ impl<E: Engine> DatabaseRotator<E> {
         label: &str,
     ) -> Result<E::Session, LoginError> {
         cx.doing(format!("logging in to {} as {} ({label})", secret.place(), secret.username));
+        self.remember(secret);
         let policy = Policy::of(secret.ssl, self.settings.tls_mode);
         connect::log_in(&self.engine, cx, &self.login(secret), policy).await
     }
@@ -100,12 +115,24 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         Labels { engine: E::SPEC.name.to_owned(), strategy: self.settings.strategy.name().to_owned() }
     }
 
+    fn begin(&self, step: Step) {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Step::Set | Step::Test | Step::Finish, Some(server)) = (step, &*server) {
+            self.engine.begin(server);
+        }
+    }
+
+    fn end(&self, _step: Step) {
+        self.engine.end();
+    }
+
     fn password(&self) -> Option<&PasswordSettings> {
         Some(&self.settings.password)
     }
 
     fn validate(&self, current: &SecretValue) -> Result<()> {
         let current = self.parse(current, CURRENT)?;
+        self.remember(&current);
         self.new_user(&current)?;
         Ok(())
     }

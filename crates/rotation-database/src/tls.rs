@@ -14,7 +14,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::document::Ssl;
-use crate::engine::Login;
 use crate::login_error::LoginError;
 
 /// `TLS_MODE`: what happens when the secret's `ssl` says nothing.
@@ -116,14 +115,21 @@ impl Authorities {
     }
 }
 
+/// A connection whose other side has shown who it is.
+pub type Encrypted = TlsStream<TcpStream>;
+
 /// Encrypts a connection, with the certificate and the host name verified.
 ///
 /// # Errors
 /// What the handshake found.
-pub async fn encrypt(stream: TcpStream, login: &Login<'_>) -> Result<TlsStream<TcpStream>, LoginError> {
-    let name = ServerName::try_from(login.host.to_owned())
+pub async fn encrypt(
+    stream: TcpStream,
+    host: &str,
+    authorities: &Authorities,
+) -> Result<Encrypted, LoginError> {
+    let name = ServerName::try_from(host.to_owned())
         .map_err(|error| LoginError::Tls { said: format!("the name of the host: {error}") })?;
-    let connector = TlsConnector::from(login.authorities.configuration()?);
+    let connector = TlsConnector::from(authorities.configuration()?);
     connector.connect(name, stream).await.map_err(|error| LoginError::from_io(&error))
 }
 

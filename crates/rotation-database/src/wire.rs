@@ -1,4 +1,4 @@
-//! The connection to a server, dialled here and handed to the driver through a Unix socket.
+//! The connection to a server, dialled here and handed to the driver through a Unix socket of this process.
 //!
 //! Drivers dial by themselves, and then three things are lost. What failed: the name, the port, the silence after.
 //! Time: they leave Nagle's algorithm on, which costs 40 ms twice in each login. And the choice of what is sent:
@@ -6,20 +6,20 @@
 //! TLS begin before the driver does, [`crate::encrypt`] and the login are part of this side as well, and what the socket
 //! carries is a session in clear text; elsewhere TLS is the driver's own, and what passes here is encrypted already.
 
-use std::fs::Permissions;
+mod meeting;
+
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix;
 use tokio::net::{TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::login_error::LoginError;
+use meeting::Meeting;
 
 /// How long the look-up and the TCP connection may take; a login as a whole has a little more.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(4500);
@@ -72,10 +72,10 @@ pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
     Err(failure)
 }
 
-/// A connection that waits for its driver, in a folder that only this user can enter.
+/// A connection that waits for its driver, where nobody else is let in.
 #[derive(Debug)]
 pub struct Wire {
-    folder: TempDir,
+    meeting: Meeting,
     refused: Arc<OnceLock<&'static str>>,
 }
 
@@ -121,17 +121,15 @@ impl Wire {
     }
 
     fn listen(file_name: &str) -> Result<(Self, UnixListener), LoginError> {
-        let only_this_user = Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("wire-").permissions(only_this_user).tempdir();
-        let folder = folder.map_err(|error| LoginError::no_file(&error))?;
-        let listener = UnixListener::bind(folder.path().join(file_name));
-        let listener = listener.map_err(|error| LoginError::no_file(&error))?;
-        Ok((Self { folder, refused: Arc::default() }, listener))
+        let unusable = |error: io::Error| LoginError::no_file(&error);
+        let meeting = Meeting::new().map_err(unusable)?;
+        let listener = UnixListener::bind(meeting.folder().join(file_name)).map_err(unusable)?;
+        Ok((Self { meeting, refused: Arc::default() }, listener))
     }
 
-    /// The folder of the socket.
+    /// Where the socket is, to be followed by its file name.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.meeting.folder()
     }
 
     /// What the server asked for, when the connection was cut for it: by a watcher, that is.
@@ -145,7 +143,12 @@ const HANG_UP: Duration = Duration::from_secs(2);
 
 /// One driver is all that is let in.
 async fn accept(listener: UnixListener) -> io::Result<UnixStream> {
-    Ok(listener.accept().await?.0)
+    loop {
+        let (stream, _) = listener.accept().await?;
+        if meeting::lets_in(&stream) {
+            return Ok(stream);
+        }
+    }
 }
 
 async fn relay(
@@ -195,11 +198,21 @@ async fn downward(
 mod tests {
     use super::*;
 
-    /// The first to connect gets the session.
+    #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn nobody_else_can_enter_the_folder() {
-        let (stream, _far) = tokio::io::duplex(64);
+    async fn nobody_but_this_process_gets_the_connection() {
+        let (stream, mut far) = tokio::io::duplex(64);
         let wire = Wire::offer_logged_in(stream, "socket", Vec::new()).unwrap();
-        assert_eq!(wire.folder().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let path = wire.folder().join("socket");
+        let script = "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(5)\n\
+            s.connect(sys.argv[1].replace('@', '\\0'))\ns.sendall(bytes([0, 0, 0, 4, 65]))\nprint(s.recv(1))";
+        let name = path.to_str().unwrap().replace('\0', "@");
+        let another = move || std::process::Command::new("python3").args(["-c", script, &name]).output();
+        let output = tokio::task::spawn_blocking(another).await.unwrap().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(said[0].contains("b''") || said[1].contains("ConnectionResetError"), "{said:?}");
+        let mut own = UnixStream::connect(path).await.unwrap();
+        own.write_all(&[0, 0, 0, 4, 66]).await.unwrap();
+        assert_eq!(far.read_u8().await.unwrap(), 66);
     }
 }

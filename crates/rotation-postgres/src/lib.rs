@@ -1,5 +1,6 @@
 //! PostgreSQL: how it logs in, changes a password and keeps an alternate role in step.
 
+mod ahead;
 mod alternate;
 mod attributes;
 mod authenticate;
@@ -18,7 +19,7 @@ mod verifier;
 
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
-    PasswordChange, PasswordReset, PasswordSet, UserCopy, UserPair,
+    PasswordChange, PasswordReset, PasswordSet, Server, UserCopy, UserPair,
 };
 
 pub use quote::{identifier, literal};
@@ -26,15 +27,28 @@ pub use session::Session;
 pub use verifier::{Encryption, verifier};
 
 /// PostgreSQL and Aurora PostgreSQL.
-#[derive(Debug, Clone, Copy)]
-pub struct Postgres;
+#[derive(Debug, Default)]
+pub struct Postgres {
+    ahead: ahead::Ahead,
+}
 
 impl Engine for Postgres {
     const SPEC: &'static EngineSpec = &POSTGRES;
     type Session = Session;
 
+    fn begin(&self, server: &Server) {
+        self.ahead.begin(server);
+    }
+
+    fn end(&self) {
+        self.ahead.end();
+    }
+
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
-        login::log_in(login).await
+        match self.ahead.take(login).await {
+            Some(encrypted) => login::log_in_over(encrypted?, login).await,
+            None => login::log_in(login).await,
+        }
     }
 
     async fn probe(&self, session: &mut Session, pair: Option<&UserPair>) -> Result<(), EngineError> {

@@ -15,7 +15,7 @@ use crate::start_tls::start_tls;
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     let stream = dial(login.host, login.port).await?;
     match login.tls {
-        TlsUse::Verified => log_in_over(start_tls(stream, login).await?, login).await,
+        TlsUse::Verified => log_in_over(start_tls(stream, login.host, login.authorities).await?, login).await,
         TlsUse::NotOffered | TlsUse::Off => log_in_over(stream, login).await,
     }
 }
@@ -24,7 +24,8 @@ fn database<'a>(login: &Login<'a>) -> &'a str {
     login.database.unwrap_or("postgres")
 }
 
-async fn log_in_over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+/// The same, over a connection that is encrypted where it has to be.
+pub(crate) async fn log_in_over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     login: &Login<'_>,
 ) -> Result<Session, LoginError> {

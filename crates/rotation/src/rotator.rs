@@ -4,6 +4,7 @@ use std::future::Future;
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::event::Step;
 use crate::password::PasswordSettings;
 use crate::preflight::Checks;
 use crate::record::Done;
@@ -35,6 +36,12 @@ pub struct Versions {
 pub trait Rotator: Send + Sync + 'static {
     /// The names for metrics.
     fn labels(&self) -> Labels;
+
+    /// A step has begun, and what it needs of Secrets Manager is being read: whatever needs none of it may begin as well.
+    fn begin(&self, _step: Step) {}
+
+    /// The step is over, however it went: what has begun and was not used ends.
+    fn end(&self, _step: Step) {}
 
     /// Asks for a random password to be fetched (`GetRandomPassword`) while the versions are read.
     fn password(&self) -> Option<&PasswordSettings> {

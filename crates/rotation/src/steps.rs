@@ -36,8 +36,10 @@ pub async fn perform<R: Rotator>(
             Step::Preflight => preflight::look(rotator, &cx).await,
         }
     });
-    let done = deadline.keep(step).await?;
-    Ok(Record::of(event, done))
+    rotator.begin(event.step);
+    let done = deadline.keep(step).await;
+    rotator.end(event.step);
+    Ok(Record::of(event, done?))
 }
 
 // In each step, whatever does not depend on an earlier answer goes out together with it. The staging check comes

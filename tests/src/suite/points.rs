@@ -84,8 +84,15 @@ const FIRST: &str = ", first turn";
 const BASE: &str = ", base user's turn";
 const LATER: &str = ", later turn";
 
-/// Of the calls, every so many kill the process: what it leaves is what a failed call leaves.
-const KILLS: usize = 4;
+/// Every so many points are tried, another part of them in each run. What a killed process leaves is what a failed call
+/// leaves; and what a later turn leaves is tried at each point by the other ways to go on.
+fn each(what: Break, then: Then, turn: &str) -> usize {
+    match (what, then) {
+        (Break::Kill(_), _) => 4,
+        (_, Then::Storm) if turn == BASE || turn == LATER => 3,
+        _ => 1,
+    }
+}
 
 /// The points of one turn: those that were tried, and what came of them.
 struct Points {
@@ -94,6 +101,7 @@ struct Points {
     turn: &'static str,
     what: Break,
     then: Then,
+    each: usize,
     next: usize,
     tried: usize,
     most_refused: usize,
@@ -103,9 +111,9 @@ struct Points {
 
 impl Points {
     fn of(strategy: &'static str, turn: &'static str, what: Break, then: Then) -> Self {
-        // Another part of the calls in each run.
-        let next = if matches!(what, Break::Kill(_)) { rand::random_range(0..KILLS) } else { 0 };
-        Self { strategy, turn, what, then, next, tried: 0, most_refused: 0, are_done: false }
+        let each = each(what, then, turn);
+        let next = rand::random_range(0..each);
+        Self { strategy, turn, what, then, each, next, tried: 0, most_refused: 0, are_done: false }
     }
 
     /// Breaks a rotation at the next point, lets it go on, and sees that all is well. Or tells that there is no such point.
@@ -119,7 +127,7 @@ impl Points {
         if !broken {
             self.are_done = true;
             ensure!(rotation.failed.is_none(), "{case}: {:?}", rotation.failed);
-            let least = if matches!(self.what, Break::Kill(_)) { 2 } else { 8 };
+            let least = 8 / self.each;
             ensure!(self.tried >= least, "{case}: only {} points", self.tried);
             let (what, then) = (self.what.words(), self.then.words());
             let strategy = format!("{strategy}{turn}");
@@ -141,7 +149,7 @@ impl Points {
         scene.begin_anew()?;
         self.tried += 1;
         self.most_refused = self.most_refused.max(refused);
-        self.next += if matches!(self.what, Break::Kill(_)) { KILLS } else { 1 };
+        self.next += self.each;
         Ok(())
     }
 }

@@ -1,0 +1,66 @@
+//! Where a driver of this process finds its connection.
+
+pub(super) use place::{Meeting, lets_in};
+
+/// A name of the kernel's, the abstract namespace: no file has to be made, which costs more than all the rest, and nothing
+/// is left behind. Anybody on the machine may knock there, so the caller must be this process ([unix(7)][doc]).
+///
+/// [doc]: https://man7.org/linux/man-pages/man7/unix.7.html
+#[cfg(target_os = "linux")]
+mod place {
+    use std::hash::{BuildHasher as _, RandomState};
+    use std::io;
+    use std::path::{Path, PathBuf};
+
+    use tokio::net::UnixStream;
+
+    #[derive(Debug)]
+    pub(in crate::wire) struct Meeting(PathBuf);
+
+    impl Meeting {
+        pub(in crate::wire) fn new() -> io::Result<Self> {
+            // Containers may share names and count processes alike.
+            let random = RandomState::new().hash_one(std::process::id());
+            Ok(Self(format!("\0rotation-{random:016x}").into()))
+        }
+
+        pub(in crate::wire) fn folder(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    pub(in crate::wire) fn lets_in(caller: &UnixStream) -> bool {
+        let id = caller.peer_cred().ok().and_then(|peer| peer.pid());
+        id.and_then(|id| u32::try_from(id).ok()) == Some(std::process::id())
+    }
+}
+
+/// A file in a folder that only this user can enter.
+#[cfg(not(target_os = "linux"))]
+mod place {
+    use std::fs::Permissions;
+    use std::io;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use tempfile::TempDir;
+    use tokio::net::UnixStream;
+
+    #[derive(Debug)]
+    pub(in crate::wire) struct Meeting(TempDir);
+
+    impl Meeting {
+        pub(in crate::wire) fn new() -> io::Result<Self> {
+            let only_this_user = Permissions::from_mode(0o700);
+            tempfile::Builder::new().prefix("wire-").permissions(only_this_user).tempdir().map(Self)
+        }
+
+        pub(in crate::wire) fn folder(&self) -> &Path {
+            self.0.path()
+        }
+    }
+
+    pub(in crate::wire) fn lets_in(_caller: &UnixStream) -> bool {
+        true
+    }
+}
