@@ -100,6 +100,11 @@ impl Cutter {
         self.has_cut.load(Ordering::SeqCst)
     }
 
+    /// How many packets clients have sent since [`Cutter::cut`].
+    pub fn packets(&self) -> usize {
+        self.packets.load(Ordering::SeqCst)
+    }
+
     async fn relay(self, client: TcpStream, server: TcpStream) {
         let (mut from_client, mut to_client) = client.into_split();
         let (mut from_server, mut to_server) = server.into_split();

@@ -173,6 +173,8 @@ impl<T: Server> Scene<T> {
                 json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": pending});
             self.service.perform("UpdateSecretVersionStage", &request)?;
         }
+        // Versions of one millisecond would have no order.
+        std::thread::sleep(std::time::Duration::from_millis(2));
         self.service
             .perform("PutSecretValue", &json!({"SecretId": SECRET_ARN, "SecretString": value.to_string()}))?;
         Ok(())

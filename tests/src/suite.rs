@@ -67,6 +67,8 @@ macro_rules! suite {
                 versions_that_do_not_belong_together_are_refused_before_any_login
                 secrets_that_do_not_follow_the_schema
                 a_pending_password_that_was_used_before
+                what_the_secret_once_held_for_another_user_is_not_tried
+                an_earlier_password_is_not_sent_less_protected_than_before
                 a_master_that_cannot_be_used;
             names:
                 user_names_may_hold_anything_that_the_server_takes

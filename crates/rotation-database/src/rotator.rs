@@ -122,7 +122,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         }
     }
 
-    fn end(&self, _step: Step) {
+    fn end(&self) {
         self.engine.end();
     }
 
@@ -269,15 +269,19 @@ impl<E: Engine> DatabaseRotator<E> {
     /// The server's history does not let the pending password return. A random one is there only because an earlier attempt
     /// has set it; one that a person has stored may be an old one, and only a login tells.
     pub(crate) async fn is_in_place(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> Result<(), Error> {
-        let cause = match self.try_login(cx, pending, PENDING).await {
-            Err(LoginError::Refused { .. }) => EngineError::PasswordRejected {
-                said: "it was used before, and is not the one in place".into(),
-                remedy: "Let the rotation make a new one.".into(),
-            },
-            // testSecret is next, and says more of what else there may be.
-            _ => return Ok(()),
-        };
-        Err(self.statement(pending, &pending.username, cause))
+        match self.log_in_patiently(cx, pending).await {
+            Ok(session) => self.engine.log_out(session).await,
+            Err(LoginError::Refused { .. }) => {
+                let cause = EngineError::PasswordRejected {
+                    said: "it was used before, and is not the one in place".into(),
+                    remedy: "Let the rotation make a new one.".into(),
+                };
+                return Err(self.statement(pending, &pending.username, cause));
+            }
+            // testSecret is next, and says more of it.
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     /// A statement that failed.

@@ -9,6 +9,7 @@ use crate::rotator::DatabaseRotator;
 use crate::secret::{DatabaseSecret, Demands};
 use crate::settings::StrategyKind;
 use crate::strategy::UserPair;
+use crate::tls::Policy;
 
 impl<E: Engine> DatabaseRotator<E> {
     pub(crate) fn parse(&self, value: &SecretValue, label: &'static str) -> Result<DatabaseSecret, Error> {
@@ -34,18 +35,18 @@ impl<E: Engine> DatabaseRotator<E> {
         let current = self.parse(&versions.current, CURRENT)?;
         let pending = self.parse(&versions.pending, PENDING)?;
         self.belong_together(&current, &pending)?;
+        // A password that the current one's connection sets and the pending one's cannot test would be neither promoted nor
+        // taken back.
+        if current.database != pending.database || current.ssl != pending.ssl {
+            return Err(other_host(&current, &pending));
+        }
         Ok((current, pending))
     }
 
-    /// For the same server, by the same kind of connection: a password that the current one's connection sets and the
-    /// pending one's cannot test would be neither promoted nor taken back. And of the user that the strategy makes.
+    /// For the same server, and of the user that the strategy makes.
     fn belong_together(&self, current: &DatabaseSecret, pending: &DatabaseSecret) -> Result<(), Error> {
-        let same_connection = current.database == pending.database && current.ssl == pending.ssl;
-        if !current.same_server(pending) || !same_connection {
-            return Err(Error::HostMismatch {
-                current: current.whole_place(),
-                pending: pending.whole_place(),
-            });
+        if !current.same_server(pending) {
+            return Err(other_host(current, pending));
         }
         let expected = self.next_user(current);
         if pending.username != expected {
@@ -56,6 +57,23 @@ impl<E: Engine> DatabaseRotator<E> {
             });
         }
         Ok(())
+    }
+
+    /// Whether two versions are of the users that this strategy keeps in one secret.
+    pub(crate) fn is_of_same_users(&self, one: &DatabaseSecret, other: &DatabaseSecret) -> bool {
+        match self.settings.strategy {
+            StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => one.username == other.username,
+            StrategyKind::MasterUser => {
+                UserPair::of(&one.username, E::SPEC) == UserPair::of(&other.username, E::SPEC)
+            }
+        }
+    }
+
+    /// Whether the password of an earlier version travelled better protected than it would now: whoever may write the secret
+    /// must not get it sent readably.
+    pub(crate) fn was_safer(&self, earlier: &DatabaseSecret, now: &DatabaseSecret) -> bool {
+        let mode = self.settings.tls_mode;
+        Policy::of(earlier.ssl, mode) > Policy::of(now.ssl, mode)
     }
 
     /// The user of the new version.
@@ -97,6 +115,10 @@ impl<E: Engine> DatabaseRotator<E> {
             }
             Some(Ok(current)) => current,
         };
+        // Another process has just promoted it.
+        if current.username == pending.username && current.password == pending.password {
+            return Ok(Vec::new());
+        }
         self.belong_together(&current, pending)?;
         let edited = current.other_keys(pending);
         if edited.is_empty() {
@@ -107,4 +129,8 @@ impl<E: Engine> DatabaseRotator<E> {
             edited.join(", ")
         )])
     }
+}
+
+fn other_host(current: &DatabaseSecret, pending: &DatabaseSecret) -> Error {
+    Error::HostMismatch { current: current.whole_place(), pending: pending.whole_place() }
 }

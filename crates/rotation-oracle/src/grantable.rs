@@ -8,6 +8,7 @@ use crate::alternate::Step;
 use crate::grants::{Grants, OnObject, Right};
 use crate::name::Name;
 use crate::session::{Session, Texts};
+use crate::user::{known, words};
 
 /// What [`crate::alternate::bring_in_step`] would have to grant or revoke, and the master cannot.
 pub(crate) async fn not_grantable(
@@ -23,7 +24,7 @@ struct Means {
     name: String,
     /// All system privileges that are on, also those of its roles.
     privileges: BTreeSet<String>,
-    /// What was granted to it, with and without an option.
+    /// What was granted to it or to everybody, with and without an option.
     own: Grants,
     /// System privileges and roles that its roles may pass on.
     of_roles: BTreeSet<String>,
@@ -39,16 +40,13 @@ impl Means {
                 any("GRANT ANY PRIVILEGE") || has_option || self.of_roles.contains(privilege)
             }
             Right::Role(role) => any("GRANT ANY ROLE") || has_option || self.of_roles.contains(role.as_str()),
-            Right::InSchema(_, schema) => {
-                any("GRANT ANY SCHEMA PRIVILEGE") || has_option || schema.to_string() == self.name
-            }
+            // Its roles may pass these on as well, and no view of the session's shows it.
+            Right::InSchema(..) => true,
             Right::Object(on) | Right::Column(on, _) => {
-                let is_of_sys = on.object.starts_with("\"SYS\".") || on.object.starts_with("DIRECTORY ");
-                // Of the others that belong to nobody, the dictionary does not tell who has made them.
-                let is_somebodys = on.object.starts_with('"') || is_of_sys;
+                // Of what belongs to nobody, the dictionary does not tell who has made it.
+                let is_somebodys = on.object.starts_with('"') || on.object.starts_with("DIRECTORY ");
                 let is_own = on.object.starts_with(&format!("{}.", self.name));
-                let everything = any("GRANT ANY OBJECT PRIVILEGE") && !is_of_sys;
-                !is_somebodys || is_own || everything || self.may_pass_on(on)
+                !is_somebodys || is_own || any("GRANT ANY OBJECT PRIVILEGE") || self.may_pass_on(on)
             }
         }
     }
@@ -84,8 +82,15 @@ impl Step<'_> {
         const PRIVILEGES: &str = "SELECT privilege FROM session_privs";
         const OF_ROLES: &str = "SELECT privilege FROM role_sys_privs WHERE admin_option = 'YES' \
             UNION SELECT granted_role FROM role_role_privs WHERE admin_option = 'YES'";
+        const TO_ALL: &str = "SELECT owner, table_name, privilege FROM dba_tab_privs \
+            WHERE grantee = 'PUBLIC' AND grantable = 'YES'";
         let doing = "read what the master may pass on";
-        let own = self.granted(master).await?.grants;
+        let mut own = self.granted(master).await?.grants;
+        for row in self.session.rows(doing, TO_ALL, &[]).await? {
+            let object = format!("{}.{}", known(&row, 0)?, known(&row, 1)?);
+            let on = OnObject { object, privilege: words(&row, 2)?, hierarchy: false };
+            own.add(Right::Object(on), true);
+        }
         let privileges = texts(self.session.rows(doing, PRIVILEGES, &[]).await?);
         let of_roles = texts(self.session.rows(doing, OF_ROLES, &[]).await?);
         Ok(Means { name: master.to_string(), privileges, own, of_roles })
@@ -140,11 +145,10 @@ mod tests {
             (&means(&[], &[(on("\"S\".\"T\""), true)], &[]), &column_of("\"S\".\"T\""), true),
             (&means(&[], &[(on("\"S\".\"T\""), false)], &[]), &on("\"S\".\"T\""), false),
             (&means(&["GRANT ANY OBJECT PRIVILEGE"], &[], &[]), &on("\"S\".\"T\""), true),
-            (&means(&["GRANT ANY OBJECT PRIVILEGE"], &[], &[]), &on("\"SYS\".\"DBMS_LOCK\""), false),
-            (&means(&["GRANT ANY OBJECT PRIVILEGE"], &[], &[]), &on("DIRECTORY \"D\""), false),
+            (&none, &on("\"SYS\".\"DBMS_LOCK\""), false),
+            (&none, &on("DIRECTORY \"D\""), false),
             (&none, &on("EDITION \"E\""), true),
-            (&none, &Right::InSchema("SELECT ANY TABLE".into(), name("s")), false),
-            (&none, &Right::InSchema("SELECT ANY TABLE".into(), name("m")), true),
+            (&none, &Right::InSchema("SELECT ANY TABLE".into(), name("s")), true),
         ] {
             assert_eq!(means.may_suffice_for(right), expected, "{means:?} for {right:?}");
         }

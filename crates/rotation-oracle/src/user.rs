@@ -200,12 +200,12 @@ fn text(row: &Texts, column: usize) -> Result<&str, EngineError> {
     row.get(column).and_then(Option::as_deref).ok_or_else(|| unexpected("a value is missing"))
 }
 
-fn known(row: &Texts, column: usize) -> Result<Name, EngineError> {
+pub(crate) fn known(row: &Texts, column: usize) -> Result<Name, EngineError> {
     Name::known(text(row, column)?.to_owned()).ok_or_else(|| unexpected("a name holds a quote"))
 }
 
 /// A privilege's name, which stands in a statement as it is.
-fn words(row: &Texts, column: usize) -> Result<String, EngineError> {
+pub(crate) fn words(row: &Texts, column: usize) -> Result<String, EngineError> {
     let words = text(row, column)?;
     let is_name = words.chars().all(|c| c.is_ascii_alphanumeric() || " _".contains(c));
     if is_name { Ok(words.to_owned()) } else { Err(unexpected("a privilege has an unusual name")) }

@@ -2,7 +2,7 @@
 //!
 //! The server is that of the step before. What the name, the connection and the handshake take would be added to each step
 //! otherwise, and between `setSecret` and `finishSecret` applications may be locked out. No credential is needed for it, and no
-//! message of PostgreSQL's own has been sent: a server does not log that it was not used.
+//! message of PostgreSQL's own has been sent: a server logs at most that a handshake was broken off.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -53,5 +53,60 @@ impl Ahead {
 impl Drop for Begun {
     fn drop(&mut self) {
         self.connection.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rotation_database::{Authorities, Password};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn listener() -> (TcpListener, Server) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let authorities = Authorities::read(&|_| None).unwrap();
+        (listener, Server { host: "127.0.0.1".into(), port, authorities })
+    }
+
+    async fn take(ahead: &Ahead, server: &Server, port: u16, tls: TlsUse) -> Option<LoginError> {
+        let (host, authorities) = (server.host.as_str(), &server.authorities);
+        let password = Password::new("never sent");
+        let login = Login { host, port, user: "u", password: &password, database: None, tls, authorities };
+        ahead.take(&login).await.map(|taken| taken.unwrap_err())
+    }
+
+    #[tokio::test]
+    async fn it_is_for_one_login_to_that_server_over_tls_and_tells_its_failure() {
+        let (listener, server) = listener().await;
+        let ahead = Ahead::default();
+        ahead.begin(&server);
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 8];
+        stream.read_exact(&mut asked).await.unwrap();
+        stream.write_all(b"N").await.unwrap();
+        assert_eq!(take(&ahead, &server, 1, TlsUse::Verified).await, None);
+        assert_eq!(take(&ahead, &server, server.port, TlsUse::Off).await, None);
+        let told = take(&ahead, &server, server.port, TlsUse::Verified).await;
+        assert_eq!(told, Some(LoginError::TlsNotOffered { keeps_password: true }));
+        assert_eq!(take(&ahead, &server, server.port, TlsUse::Verified).await, None);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_when_the_step_is_over_or_the_next_one_begins() {
+        let (listener, server) = listener().await;
+        let ahead = Ahead::default();
+        let next = |ahead: &Ahead| ahead.begin(&server);
+        for over in [&Ahead::end as &dyn Fn(&Ahead), &next] {
+            ahead.begin(&server);
+            let (mut stream, _) = listener.accept().await.unwrap();
+            over(&ahead);
+            // The request for TLS, perhaps, and the end.
+            assert!(stream.read_to_end(&mut Vec::new()).await.is_ok_and(|count| count <= 8));
+        }
+        ahead.end();
+        assert_eq!(take(&ahead, &server, server.port, TlsUse::Verified).await, None);
     }
 }

@@ -12,7 +12,7 @@ use crate::rights::Ids;
 use crate::scope::Scope;
 use crate::session::{Session, flag, unexpected};
 use crate::sid;
-use crate::users::UserNow;
+use crate::users::{DBO, UserNow};
 
 /// What [`crate::alternate::bring_in_step`] would have to make, grant or revoke in databases, and the master cannot.
 pub(crate) async fn not_grantable(
@@ -64,6 +64,9 @@ impl Step<'_> {
         alternate: Option<&UserNow>,
     ) -> Result<Option<EngineError>, EngineError> {
         let scope = Scope::Database(database);
+        if alternate.is_some_and(|alternate| alternate.name.eq_ignore_ascii_case(DBO)) {
+            return Ok(None);
+        }
         // Nobody has this number.
         let ids = Ids { base: base.id, alternate: alternate.map_or(-1, |alternate| alternate.id) };
         let (wanted, has) = self.roles(scope, ids).await?;
@@ -72,8 +75,9 @@ impl Step<'_> {
         let wanted_permissions = permissions.remove(&ids.base).unwrap_or_default();
         let has_permissions = permissions.get(&ids.alternate).unwrap_or(&none);
         let mut changes = has_permissions.changes_to_become(&wanted_permissions, "the alternate user");
-        // Every user is made with it.
-        changes.retain(|change| change.right.permission != "CONNECT");
+        // Every user is made with CONNECT, and nobody grants anything on itself.
+        let name = identifier(self.copy.alternate);
+        changes.retain(|change| change.right.permission != "CONNECT" && !change.right.is_on(&name));
 
         let means = self.means(database).await?;
         let mut needed = Vec::new();
@@ -95,11 +99,14 @@ impl Step<'_> {
             let literal = name.replace('\'', "''");
             format!("COALESCE(HAS_PERMS_BY_NAME(N'{literal}', 'DATABASE', '{permission}'), 0)")
         };
-        // An option that somebody was granted, or a schema that is somebody's, may be the master's.
+        // What somebody was granted or owns may be the master's.
         let query = format!(
             "SELECT CAST({users} AS int), CAST(CASE WHEN {roles} = 1 OR {control} = 1 \
-             OR EXISTS (SELECT p.state FROM {name}.sys.database_permissions p WHERE p.state = 'W') \
+             OR EXISTS (SELECT p.state FROM {name}.sys.database_permissions p WHERE p.state = 'W' \
+             OR p.class > 0 AND p.permission_name IN (N'CONTROL', N'ALTER', N'TAKE OWNERSHIP')) \
              OR EXISTS (SELECT s.name FROM {name}.sys.schemas s WHERE s.principal_id > 4 AND s.principal_id < 16384) \
+             OR EXISTS (SELECT o.name FROM {name}.sys.objects o WHERE o.principal_id > 4) \
+             OR EXISTS (SELECT r.name FROM {name}.sys.database_principals r WHERE r.type = 'R' AND r.owning_principal_id > 4) \
              THEN 1 ELSE 0 END AS int)",
             users = may("ALTER ANY USER"),
             roles = may("ALTER ANY ROLE"),

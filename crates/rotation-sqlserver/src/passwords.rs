@@ -72,6 +72,18 @@ impl Step<'_> {
             format!("ALTER LOGIN {name} WITH PASSWORD = {}{unlock}", password(self.copy.password.expose())?);
         let remedy = self.alter_any_login();
         self.set_password(&statement, &remedy).await?;
+        if turn.is_locked && self.copied.password == PasswordSet::InHistory {
+            return Err(EngineError::NeedsDecision {
+                what: format!(
+                    "{} is locked, and the server's history of passwords does not let the password that would unlock it be set \
+                     once more",
+                    turn.name
+                ),
+                remedy: administrator(&format!(
+                    "ALTER LOGIN {name} WITH CHECK_POLICY = OFF; ALTER LOGIN {name} WITH CHECK_POLICY = ON, which unlocks it"
+                )),
+            });
+        }
         if turn.is_locked {
             self.copied
                 .notes

@@ -139,7 +139,7 @@ impl Step<'_> {
 
 impl Right {
     /// Whether it is a right on a principal of that name.
-    fn is_on(&self, principal: &str) -> bool {
+    pub(crate) fn is_on(&self, principal: &str) -> bool {
         ["LOGIN::", "USER::"].iter().any(|class| self.securable.strip_prefix(class) == Some(principal))
     }
 }

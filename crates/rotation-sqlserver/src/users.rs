@@ -37,7 +37,7 @@ pub(crate) fn user(row: &Row, first: usize) -> Result<UserNow, EngineError> {
 }
 
 /// The user that the owner of a database is there.
-const DBO: &str = "dbo";
+pub(crate) const DBO: &str = "dbo";
 
 impl Step<'_> {
     /// Brings the alternate login's user in a database in step.

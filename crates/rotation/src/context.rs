@@ -61,12 +61,13 @@ impl Context<'_> {
         self.manager.value(&self.event.secret_id, PREVIOUS).await
     }
 
-    /// The versions of the secret that have no label any more, newest first: those of rotations that were given up.
+    /// The versions of the secret before `AWSCURRENT` and `AWSPENDING`, newest first: the previous one, and those that have no
+    /// label any more, as after rotations that were given up.
     ///
     /// # Errors
     /// What Secrets Manager refuses.
-    pub async fn deprecated(&self) -> Result<Vec<VersionId>> {
-        self.manager.deprecated(&self.event.secret_id).await
+    pub async fn earlier(&self) -> Result<Vec<VersionId>> {
+        self.manager.earlier(&self.event.secret_id).await
     }
 
     /// The value of a version of the secret; `None` when it has none.

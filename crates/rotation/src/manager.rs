@@ -114,8 +114,9 @@ impl Manager {
         self.get(&event.secret_id, PENDING, request).await
     }
 
-    /// The versions without a label, which the service keeps for some time, newest first.
-    pub(crate) async fn deprecated(&self, id: &str) -> Result<Vec<VersionId>> {
+    /// The versions before the current one, newest first: the previous one, and those without a label, which the service
+    /// keeps for some time.
+    pub(crate) async fn earlier(&self, id: &str) -> Result<Vec<VersionId>> {
         let mut versions = Vec::new();
         let mut next = None;
         for _ in 0..MOST_PAGES {
@@ -128,7 +129,8 @@ impl Manager {
                 break;
             }
         }
-        versions.retain(|version| version.version_stages().is_empty());
+        let is_later = |label: &String| label == CURRENT || label == PENDING;
+        versions.retain(|version| !version.version_stages().iter().any(is_later));
         versions.sort_by_key(|version| std::cmp::Reverse(version.created_date().map(|date| date.as_nanos())));
         Ok(versions.iter().filter_map(|version| version.version_id()).map(VersionId::new).collect())
     }

@@ -41,7 +41,7 @@ pub trait Rotator: Send + Sync + 'static {
     fn begin(&self, _step: Step) {}
 
     /// The step is over, however it went: what has begun and was not used ends.
-    fn end(&self, _step: Step) {}
+    fn end(&self) {}
 
     /// Asks for a random password to be fetched (`GetRandomPassword`) while the versions are read.
     fn password(&self) -> Option<&PasswordSettings> {

@@ -36,10 +36,19 @@ pub async fn perform<R: Rotator>(
             Step::Preflight => preflight::look(rotator, &cx).await,
         }
     });
+    let _end = End(rotator);
     rotator.begin(event.step);
-    let done = deadline.keep(step).await;
-    rotator.end(event.step);
-    Ok(Record::of(event, done?))
+    let done = deadline.keep(step).await?;
+    Ok(Record::of(event, done))
+}
+
+/// However a step ends, also by a panic.
+struct End<'a, R: Rotator>(&'a R);
+
+impl<R: Rotator> Drop for End<'_, R> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 // In each step, whatever does not depend on an earlier answer goes out together with it. The staging check comes
@@ -117,7 +126,12 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         Staging::Pending { current: old } => {
             let pending =
                 pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
-            let mut notes = rotator.confirm(cx, &pending, current?.as_ref()).await?;
+            // Without it nothing is missing but the comparison.
+            let current = current.unwrap_or_else(|error| {
+                cx.warn(format!("AWSCURRENT is not compared with the new version: {error}"));
+                None
+            });
+            let mut notes = rotator.confirm(cx, &pending, current.as_ref()).await?;
             notes.extend(replicas_in_step(cx, description.replicas).await);
             cx.doing("moving AWSCURRENT to the new version");
             manager.promote(event, old.as_ref().map(|id| id.as_str())).await?;

@@ -9,7 +9,7 @@ use rotation_local::When;
 
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, check};
-use crate::table::Row;
+use crate::table::{self, Row};
 use place::Place;
 
 /// What happens at a point.
@@ -85,11 +85,14 @@ const BASE: &str = ", base user's turn";
 const LATER: &str = ", later turn";
 
 /// Every so many points are tried, another part of them in each run. What a killed process leaves is what a failed call
-/// leaves; and what a later turn leaves is tried at each point by the other ways to go on.
+/// leaves; and what a later turn leaves is tried at each point by giving it up.
 fn each(what: Break, then: Then, turn: &str) -> usize {
+    let is_later = turn == BASE || turn == LATER;
     match (what, then) {
         (Break::Kill(_), _) => 4,
-        (_, Then::Storm) if turn == BASE || turn == LATER => 3,
+        // The table has all of them.
+        (_, Then::SameVersion) if is_later && !table::is_made() => 2,
+        (_, Then::Storm) if is_later => 3,
         _ => 1,
     }
 }

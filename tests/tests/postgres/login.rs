@@ -1,5 +1,8 @@
 //! Logins that are particular to PostgreSQL.
 
+use std::time::Duration;
+
+use anyhow::ensure;
 use rotation_tests::postgres::{Scene, on_each};
 use rotation_tests::scene::{new_password, unique};
 use rotation_tests::server::Server as _;
@@ -22,6 +25,34 @@ async fn names_and_passwords_that_scram_has_no_words_for() {
             }
             assert_eq!(scene.failed_logins()?, 0);
             scene.search_for_passwords("")?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// The step before has named the server: the connection is encrypted when the versions have been read.
+#[tokio::test]
+async fn the_next_connection_is_made_while_the_versions_are_read() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let cutter = scene.behind_a_relay().await?;
+        let function = scene.function("single-user");
+        let token = scene.stage(None)?;
+        scene.step(&function, "createSecret", &token).await?;
+        for step in ["setSecret", "testSecret", "finishSecret"] {
+            scene.service.set_latency(Duration::from_secs(1));
+            // The last words of the step before.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            cutter.cut(usize::MAX, false);
+            let done = scene.step(&function, step, &token);
+            tokio::pin!(done);
+            let half = tokio::time::timeout(Duration::from_millis(600), &mut done).await;
+            ensure!(half.is_err(), "{step} did not wait for Secrets Manager");
+            // The request for TLS and what the handshake takes, and no login.
+            ensure!((2..=4).contains(&cutter.packets()), "{step}: {} packets", cutter.packets());
+            done.await?;
+            ensure!(cutter.packets() > 4, "{step}: {} packets", cutter.packets());
         }
         Ok(())
     })

@@ -82,7 +82,8 @@ async fn without_current<E: Engine>(
             let note = format!("The current password of {} is refused.", current.username);
             return Ok(Without::IsSet(rotator.already_set(pending).note(note)));
         }
-        Err(cause) if cause.other_password_may_help() => {
+        // A locked one the master can open.
+        Err(cause) if cause.other_password_may_help() || cause.is_of_the_account() => {
             tried.push(Tried { label: PENDING.into(), result: format!("{}, {cause}", pending.username) });
         }
         Err(cause) => {
@@ -251,7 +252,10 @@ fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {
     if !copied.changes.is_empty() {
         what.push_str(&format!(" ({})", copied.changes.join(", ")));
     }
-    what.push_str(&format!("; set the password of {turn}."));
+    what.push_str(&match copied.password {
+        PasswordSet::Now => format!("; set the password of {turn}."),
+        PasswordSet::InHistory => format!("; the password of {turn} was in place."),
+    });
     let mut done = Done::now(what);
     done.notes.extend(copied.notes.iter().cloned());
     done

@@ -121,6 +121,10 @@ pub(crate) async fn previous<E: Engine>(
         skip("it is for another user or server");
         return Ok(None);
     }
+    if rotator.was_safer(&previous, secret) {
+        skip("its connection was encrypted, and would be no longer");
+        return Ok(None);
+    }
     if previous.password == secret.password {
         skip("its password has been tried already");
         return Ok(None);

@@ -12,8 +12,10 @@ const MOST: usize = 2;
 /// What an error calls such a version.
 pub(crate) const GIVEN_UP: &str = "a version without a label";
 
-/// The credentials of versions without a label, the newest first: for the same user and server, with a password that is
-/// none of the known ones. Only the password is theirs: where to log in, and whether encrypted, is for `secret` to say.
+/// The credentials of earlier versions, the newest first: for the same user and server, with a password that is none of the
+/// known ones. Only the password is theirs: where to log in, and whether encrypted, is for `secret` to say.
+///
+/// The search ends where the secret was another one's: whoever may write it must not get at what it once held for others.
 ///
 /// # Errors
 /// When the versions cannot be listed.
@@ -24,14 +26,17 @@ pub(crate) async fn credentials<E: Engine>(
     mut known: Vec<Password>,
 ) -> Result<Vec<(VersionId, DatabaseSecret)>> {
     let mut found = Vec::new();
-    for version in cx.deprecated().await? {
+    for version in cx.earlier().await? {
         if found.len() == MOST {
             break;
         }
         let Ok(Some(value)) = cx.value_of(&version).await else { continue };
         let Ok(older) = rotator.parse(&value, GIVEN_UP) else { continue };
-        let is_for_it = older.username == secret.username && older.same_server(secret);
-        if is_for_it && !known.contains(&older.password) {
+        if !rotator.is_of_same_users(&older, secret) || !older.same_server(secret) {
+            break;
+        }
+        let is_worth_it = older.username == secret.username && !rotator.was_safer(&older, secret);
+        if is_worth_it && !known.contains(&older.password) {
             known.push(older.password.clone());
             found.push((version, secret.with_password(older.password)));
         }

@@ -43,11 +43,16 @@ pub(crate) async fn set<E: Engine>(
     let reset = PasswordReset { master: name, user, password: &pending.password };
     let set = rotator.engine.set_password(&mut session, &reset).await;
     rotator.engine.log_out(session).await;
-    if set.map_err(|cause| rotator.statement(&pending, name, cause))? == PasswordSet::InHistory {
-        rotator.is_in_place(cx, &pending).await?;
-    }
-    let done =
-        Done::now(format!("Logged in to {} as master {name} and set the password of {user}.", master.place));
+    let place = &master.place;
+    let done = match set.map_err(|cause| rotator.statement(&pending, name, cause))? {
+        PasswordSet::Now => {
+            Done::now(format!("Logged in to {place} as master {name} and set the password of {user}."))
+        }
+        PasswordSet::InHistory => {
+            rotator.is_in_place(cx, &pending).await?;
+            Done::before(format!("The pending password of {user} is in place at {place} already."))
+        }
+    };
     Ok(match refused {
         None => done,
         Some(refused) => done.note(format!(
