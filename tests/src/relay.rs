@@ -5,9 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
+use rotation_local::throwaway::Certificates;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// What a client has sent to a server that is none.
 pub type Heard = Arc<Mutex<Vec<u8>>>;
@@ -38,6 +43,33 @@ pub async fn impostor(answers: Vec<Vec<u8>>) -> Result<(SocketAddr, Heard)> {
         }
     });
     Ok((address, heard))
+}
+
+/// A relay to a server that has no TLS, which speaks it to clients.
+///
+/// # Errors
+/// When no port can be had, or a certificate cannot be used.
+pub async fn over_tls(to: SocketAddr, certificates: &Certificates) -> Result<SocketAddr> {
+    let certificate = CertificateDer::from_pem_slice(certificates.certificate.as_bytes())?;
+    let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes())?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let configuration = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)?;
+    let acceptor = TlsAcceptor::from(Arc::new(configuration));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut client = acceptor.accept(client).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut TcpStream::connect(to).await?).await
+            });
+        }
+    });
+    Ok(address)
 }
 
 /// A relay to a server that cuts the connection, on either side of the n-th packet from the client.

@@ -25,6 +25,7 @@ mod secret;
 pub mod settings;
 mod staging;
 mod steps;
+mod trust;
 
 pub use context::Context;
 pub use error::{Cause, Error, Failure, Result, give_up};

@@ -16,6 +16,7 @@ use crate::password::PasswordSettings;
 use crate::secret::{Password, SecretValue};
 use crate::settings::Source;
 use crate::staging::{CURRENT, Description, PENDING, Replicas};
+use crate::trust;
 
 /// Of versions, at 100 a page.
 const MOST_PAGES: usize = 10;
@@ -47,6 +48,9 @@ impl Manager {
         }
         if let Some(region) = source("AWS_REGION") {
             loader = loader.region(Region::new(region));
+        }
+        if let Some(client) = trust::http_client(source) {
+            loader = loader.http_client(client);
         }
         let config = loader.load().await;
         if config.region().is_none() {

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rotation_local::throwaway::Certificates;
 use rotation_local::{Fault, ServiceError, When};
 use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::relay::over_tls;
 use rotation_tests::scene::{MASTER_ARN, SECRET_ARN};
 use serde_json::json;
 
@@ -98,6 +100,37 @@ async fn a_service_that_cannot_be_reached_is_named() {
                 &json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token}),
             )?;
         }
+        Ok(())
+    })
+    .await;
+}
+
+/// As in AWS: encrypted, by whom an authority vouches for, and by nobody else.
+#[tokio::test]
+async fn secrets_manager_shows_who_it_is() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let certificates = Certificates::for_names(&["localhost"])?;
+        let authority = tempfile::NamedTempFile::new()?;
+        std::fs::write(&authority, &certificates.authority)?;
+        let address = scene.service.endpoint().trim_start_matches("http://").parse()?;
+        let port = over_tls(address, &certificates).await?.port();
+        let at = |host: &str| {
+            let endpoint = format!("https://{host}:{port}");
+            scene.program("single-user").env("SECRETS_MANAGER_ENDPOINT", endpoint)
+        };
+
+        let token = scene.stage(None)?;
+        let trusting = |host| at(host).env("SSL_CERT_FILE", authority.path().to_string_lossy());
+        for (function, expected) in [(at("localhost"), "UnknownIssuer"), (trusting("127.0.0.1"), "127.0.0.1")]
+        {
+            let error = scene.attempt(&function.into(), &token, 1).await.failed.context("no error")?;
+            assert_eq!(error.error_type, "SecretsManagerUnreachable", "{}", error.message);
+            assert!(error.message.contains("certificate"), "{}", error.message);
+            assert!(error.message.contains(expected), "{}", error.message);
+        }
+        assert_eq!(scene.attempt(&trusting("localhost").into(), &token, 1).await.failed, None);
+        scene.log_in().await?;
         Ok(())
     })
     .await;

@@ -22,6 +22,7 @@ pub struct Program {
     path: PathBuf,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
+    unset: Vec<&'static str>,
     timeout: Duration,
     log: LogSink,
     /// Instances that wait for an event; as many are started as there are events at once, as Lambda does it.
@@ -47,6 +48,7 @@ impl Program {
             path: path.as_ref().to_owned(),
             arguments: Vec::new(),
             environment: BTreeMap::new(),
+            unset: Vec::new(),
             timeout: TIMEOUT,
             log: Arc::new(|_| {}),
             idle: Mutex::default(),
@@ -66,6 +68,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Does not hand on an environment variable of this process.
+    #[must_use]
+    pub(crate) fn without(mut self, name: &'static str) -> Self {
+        self.unset.push(name);
         self
     }
 
@@ -157,6 +166,9 @@ impl Program {
             if is_of_aws || text == PASSPHRASE {
                 command.env_remove(&name);
             }
+        }
+        for name in &self.unset {
+            command.env_remove(name);
         }
         let mut child = command
             .args(&self.arguments)

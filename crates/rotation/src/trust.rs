@@ -1,0 +1,155 @@
+//! Whom the SDK trusts: the machine's authorities, read from one file.
+//!
+//! The SDK's own client reads that file, and then each certificate of it once more from the folders beside it: some 300
+//! files on Debian, most of the time that a function took to start.
+
+use std::path::Path;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::settings::Source;
+
+/// All authorities in one file: Amazon Linux and its like, Debian and its like.
+const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
+
+/// Where [`rustls-native-certs`](https://docs.rs/rustls-native-certs) is told of other authorities.
+const ELSEWHERE: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// The SDK's client, but for where it looks for authorities; `None` where it has to look by itself.
+pub(crate) fn http_client(source: Source<'_>) -> Option<SharedHttpClient> {
+    if ELSEWHERE.iter().any(|name| source(name).is_some()) {
+        return None;
+    }
+    BUNDLES.iter().find_map(|path| context(Path::new(path))).map(trusting)
+}
+
+/// As the SDK makes its own.
+fn trusting(context: TlsContext) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    })
+}
+
+/// Trust in what a file holds. `None` unless all of it can be used: the SDK panics at what cannot.
+fn context(bundle: &Path) -> Option<TlsContext> {
+    let pem = std::fs::read(bundle).ok()?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(certificate.ok()?).ok()?;
+    }
+    let store = TrustStore::empty().with_pem_certificate(pem);
+    let context = TlsContext::builder().with_trust_store(store).build();
+    context.ok().filter(|_| !roots.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aws_sdk_secretsmanager::Client;
+    use aws_sdk_secretsmanager::config::retry::RetryConfig;
+    use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+    use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn file(holding: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, holding).unwrap();
+        file
+    }
+
+    /// A service that answers everybody who accepts its certificate with an error that is its own.
+    async fn service(issuer: &CertifiedIssuer<'_, KeyPair>) -> u16 {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = parameters.signed_by(&key, issuer).unwrap().der().clone();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let configuration =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let configuration = configuration.with_no_client_auth().with_single_cert(vec![certificate], key);
+        let acceptor = TlsAcceptor::from(Arc::new(configuration.unwrap()));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let said = r#"{"__type": "ResourceNotFoundException"}"#;
+                    let answer =
+                        format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{said}", said.len());
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                    let _ = stream.shutdown().await;
+                }
+            }
+        });
+        port
+    }
+
+    async fn is_trusted(port: u16, context: TlsContext) -> bool {
+        let configuration = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::for_tests())
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(format!("https://localhost:{port}"))
+            .http_client(trusting(context));
+        let answer = Client::from_conf(configuration.build()).describe_secret().secret_id("s").send().await;
+        answer.unwrap_err().as_service_error().is_some_and(|error| error.is_resource_not_found_exception())
+    }
+
+    #[tokio::test]
+    async fn those_of_the_file_are_trusted_and_nobody_else() {
+        let (one, other) = (authority(), authority());
+        let port = service(&one).await;
+        let both = file(&format!("# Two of them.\n{}\n{}", other.pem(), one.pem()));
+        assert!(is_trusted(port, context(both.path()).unwrap()).await);
+        assert!(!is_trusted(port, context(file(&other.pem()).path()).unwrap()).await);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_left_to_the_sdk() {
+        let good = authority().pem();
+        let broken = good.replace("-----END", "----END");
+        let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for text in ["", "nothing", &broken, no_certificate, &format!("{good}{no_certificate}")] {
+            assert!(context(file(text).path()).is_none(), "{text}");
+        }
+        assert!(context(Path::new("/no/such/file")).is_none());
+    }
+
+    #[test]
+    fn other_places_that_the_environment_names_are_left_to_the_sdk() {
+        for name in ELSEWHERE {
+            assert!(http_client(&|asked| (asked == name).then(|| "/somewhere".into())).is_none());
+        }
+        let has_bundle = BUNDLES.iter().any(|path| Path::new(path).exists());
+        assert_eq!(http_client(&|_| None).is_some(), has_bundle);
+    }
+}
