@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -36,7 +37,10 @@ pub fn run<R: Rotator>(make: impl FnOnce(Source<'_>) -> Result<R>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(serve(make(&environment)))
+    let rotator = make(&environment);
+    // A task of its own: whatever wakes the outermost future of a runtime costs a system call.
+    let served = runtime.block_on(async { tokio::spawn(serve(rotator)).await });
+    served.unwrap_or(ExitCode::FAILURE)
 }
 
 async fn serve<R: Rotator>(rotator: Result<R>) -> ExitCode {
@@ -44,14 +48,18 @@ async fn serve<R: Rotator>(rotator: Result<R>) -> ExitCode {
         (Ok(rotator), Ok(manager)) => Ok(Function { rotator, manager }),
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
-    let handler = service_fn(|event: LambdaEvent<Value>| async {
-        let (event, context) = event.into_parts();
-        let answer = match &function {
-            Ok(function) => function.invoke(&event, context.deadline()).await,
-            Err(error) => Err(misconfigured(error, Event::parse(&event).ok().as_ref())),
-        };
-        redact::forget();
-        answer
+    let function = Arc::new(function);
+    let handler = service_fn(move |event: LambdaEvent<Value>| {
+        let function = Arc::clone(&function);
+        async move {
+            let (event, context) = event.into_parts();
+            let answer = match &*function {
+                Ok(function) => function.invoke(&event, context.deadline()).await,
+                Err(error) => Err(misconfigured(error, Event::parse(&event).ok().as_ref())),
+            };
+            redact::forget();
+            answer
+        }
     });
     match lambda_runtime::run(handler).await {
         Ok(()) => ExitCode::SUCCESS,
