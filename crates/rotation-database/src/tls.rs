@@ -1,10 +1,12 @@
 //! When a connection is encrypted, and whom it trusts.
 
+mod key_exchange;
+
 use std::sync::{Arc, OnceLock};
 
 use rotation::settings::Source;
 use rotation::{Error, Result};
-use rustls::client::Resumption;
+use rustls::client::{Resumption, Tls12Resumption};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -15,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::document::Ssl;
 use crate::login_error::LoginError;
+use key_exchange::KeyExchanges;
 
 /// `TLS_MODE`: what happens when the secret's `ssl` says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,8 +112,8 @@ impl Authorities {
             .map_err(failed)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        // Every login shows anew who the server is.
-        configuration.resumption = Resumption::disabled();
+        configuration.resumption =
+            Resumption::store(Arc::<KeyExchanges>::default()).tls12_resumption(Tls12Resumption::Disabled);
         Ok(Arc::clone(self.0.configuration.get_or_init(|| Arc::new(configuration))))
     }
 }

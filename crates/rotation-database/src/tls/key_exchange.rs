@@ -1,0 +1,109 @@
+//! What is remembered of a server between two logins: the key exchange that it has agreed to, and nothing else.
+//!
+//! A client that guesses another one is asked to begin anew. PostgreSQL before 18 takes none but P-256, which is nobody's
+//! first guess. No session is ever resumed: every login shows anew who the server is.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustls::NamedGroup;
+use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::pki_types::ServerName;
+
+/// More servers than one function meets.
+const MOST_SERVERS: usize = 100;
+
+/// By the server's name, once it has shown that the name is its own.
+#[derive(Debug, Default)]
+pub(super) struct KeyExchanges(Mutex<HashMap<ServerName<'static>, NamedGroup>>);
+
+impl KeyExchanges {
+    fn known(&self) -> MutexGuard<'_, HashMap<ServerName<'static>, NamedGroup>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientSessionStore for KeyExchanges {
+    fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
+        let mut known = self.known();
+        if known.len() >= MOST_SERVERS {
+            known.clear();
+        }
+        known.insert(server_name, group);
+    }
+
+    fn kx_hint(&self, server_name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.known().get(&server_name.to_owned()).copied()
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, _: Tls13ClientSessionValue) {}
+
+    fn take_tls13_ticket(&self, _: &ServerName<'_>) -> Option<Tls13ClientSessionValue> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{HandshakeKind, ServerConfig};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::TlsAcceptor;
+
+    use crate::tls::{Authorities, encrypt};
+
+    /// A server that knows one key exchange, hands out tickets, and hangs up.
+    async fn server() -> (u16, String) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        let mut provider = default_provider();
+        provider.kx_groups = vec![kx_group::SECP256R1];
+        let configuration = ServerConfig::builder_with_provider(Arc::new(provider));
+        let configuration =
+            configuration.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let configuration = configuration.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(configuration));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let _ = acceptor.accept(stream).await;
+            }
+        });
+        (port, certificate.pem())
+    }
+
+    #[tokio::test]
+    async fn a_server_is_asked_the_second_time_as_it_wants_it_and_shows_anew_who_it_is() {
+        let (port, certificate) = server().await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, certificate).unwrap();
+        let path = file.path().to_string_lossy().into_owned();
+        let authorities = Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let mut stream = encrypt(stream, "localhost", &authorities).await.unwrap();
+            kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+            // The tickets.
+            let _ = stream.read(&mut [0]).await;
+        }
+        assert_eq!(kinds, [HandshakeKind::FullWithHelloRetryRequest, HandshakeKind::Full]);
+    }
+}
