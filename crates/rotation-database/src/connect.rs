@@ -24,24 +24,46 @@ pub(crate) async fn log_in<E: Engine>(
     login: &Login<'_>,
     policy: Policy,
 ) -> Result<E::Session, LoginError> {
-    let tls = if policy == Policy::Off { TlsUse::Off } else { TlsUse::Verified };
-    match attempt(engine, &Login { tls, ..*login }).await {
-        Err(LoginError::TlsNotOffered { keeps_password: true })
-            if policy == Policy::VerifiedUnlessNotOffered =>
-        {
-            cx.warn(format!(
-                "{} offers no TLS; going on without, because TLS_MODE=prefer. Everything but the password travels \
-                 readable.",
-                host::endpoint(login.host, login.port)
-            ));
-            attempt(engine, &Login { tls: TlsUse::NotOffered, ..*login }).await
+    match in_time(engine.log_in(&first(login, policy))).await {
+        Err(error) if may_go_without(&error, policy) => in_time(engine.log_in(&without_tls(login, cx))).await,
+        result => result,
+    }
+}
+
+/// The same, and out again.
+pub(crate) async fn try_login<E: Engine>(
+    engine: &E,
+    cx: &Context<'_>,
+    login: &Login<'_>,
+    policy: Policy,
+) -> Result<(), LoginError> {
+    match in_time(engine.try_login(&first(login, policy))).await {
+        Err(error) if may_go_without(&error, policy) => {
+            in_time(engine.try_login(&without_tls(login, cx))).await
         }
         result => result,
     }
 }
 
-async fn attempt<E: Engine>(engine: &E, login: &Login<'_>) -> Result<E::Session, LoginError> {
-    match timeout(LOGIN_TIMEOUT, engine.log_in(login)).await {
+fn first<'a>(login: &Login<'a>, policy: Policy) -> Login<'a> {
+    Login { tls: if policy == Policy::Off { TlsUse::Off } else { TlsUse::Verified }, ..*login }
+}
+
+fn may_go_without(error: &LoginError, policy: Policy) -> bool {
+    policy == Policy::VerifiedUnlessNotOffered
+        && matches!(error, LoginError::TlsNotOffered { keeps_password: true })
+}
+
+fn without_tls<'a>(login: &Login<'a>, cx: &Context<'_>) -> Login<'a> {
+    cx.warn(format!(
+        "{} offers no TLS; going on without, because TLS_MODE=prefer. Everything but the password travels readable.",
+        host::endpoint(login.host, login.port)
+    ));
+    Login { tls: TlsUse::NotOffered, ..*login }
+}
+
+async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Result<T, LoginError> {
+    match timeout(LOGIN_TIMEOUT, login).await {
         Ok(result) => result,
         // The dialling has a shorter time-out of its own: whoever is silent now has taken the connection.
         Err(_) => Err(LoginError::Silent { seconds: LOGIN_TIMEOUT.as_secs() }),

@@ -73,9 +73,7 @@ impl<E: Engine> DatabaseRotator<E> {
         secret: &DatabaseSecret,
         label: &str,
     ) -> Result<E::Session, LoginError> {
-        cx.doing(format!("logging in to {} as {} ({label})", secret.place(), secret.username));
-        self.remember(secret);
-        let policy = Policy::of(secret.ssl, self.settings.tls_mode);
+        let policy = self.logging_in(cx, secret, label);
         connect::log_in(&self.engine, cx, &self.login(secret), policy).await
     }
 
@@ -86,9 +84,14 @@ impl<E: Engine> DatabaseRotator<E> {
         secret: &DatabaseSecret,
         label: &str,
     ) -> Result<(), LoginError> {
-        let session = self.log_in(cx, secret, label).await?;
-        self.engine.log_out(session).await;
-        Ok(())
+        let policy = self.logging_in(cx, secret, label);
+        connect::try_login(&self.engine, cx, &self.login(secret), policy).await
+    }
+
+    fn logging_in(&self, cx: &Context<'_>, secret: &DatabaseSecret, label: &str) -> Policy {
+        cx.doing(format!("logging in to {} as {} ({label})", secret.place(), secret.username));
+        self.remember(secret);
+        Policy::of(secret.ssl, self.settings.tls_mode)
     }
 
     pub(crate) fn check_password(&self, password: &Password) -> Result<(), Error> {

@@ -36,13 +36,14 @@ impl Ahead {
     }
 
     /// For the first login to that server. What has failed is told as that login's own failure.
-    pub(crate) async fn take(&self, login: &Login<'_>) -> Option<Result<Encrypted, LoginError>> {
+    pub(crate) async fn take(&self, login: &Login<'_>) -> Result<Option<Encrypted>, LoginError> {
         let is_for_it = |begun: &mut Begun| {
             login.tls == TlsUse::Verified && begun.host == login.host && begun.port == login.port
         };
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(is_for_it)?;
+        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(is_for_it);
+        let Some(mut begun) = begun else { return Ok(None) };
         // It ends with whoever waits for it.
-        (&mut begun.connection).await.ok()
+        (&mut begun.connection).await.ok().transpose()
     }
 
     fn replace(&self, begun: Option<Begun>) {
@@ -75,7 +76,7 @@ mod tests {
         let (host, authorities) = (server.host.as_str(), &server.authorities);
         let password = Password::new("never sent");
         let login = Login { host, port, user: "u", password: &password, database: None, tls, authorities };
-        ahead.take(&login).await.map(|taken| taken.unwrap_err())
+        ahead.take(&login).await.map(|taken| assert!(taken.is_none())).err()
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Shows a server who logs in, up to the point where the driver can go on.
+//! Shows a server who logs in, up to the point where it waits for a statement.
 //!
 //! The driver never holds the password: it would answer whatever it is asked, and keep copies.
 
@@ -20,19 +20,19 @@ const QUICK_ITERATIONS: u32 = 20_000;
 
 /// Logs in, and returns what the server has sent that is for the driver.
 pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
+    stream: &mut S,
     login: &Login<'_>,
     database: &str,
-) -> Result<(S, Vec<u8>), LoginError> {
+) -> Result<Vec<u8>, LoginError> {
     authenticate_with(Client::new().map_err(LoginError::protocol)?, stream, login, database).await
 }
 
 async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     client: Client,
-    stream: S,
+    stream: &mut S,
     login: &Login<'_>,
     database: &str,
-) -> Result<(S, Vec<u8>), LoginError> {
+) -> Result<Vec<u8>, LoginError> {
     let mut exchange = Exchange { stream, login, for_driver: Vec::new() };
     exchange.send(&startup(login, database)).await?;
     let (code, rest) = exchange.request().await?;
@@ -59,7 +59,8 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
         exchange.next_must_be(OK).await?;
     }
     exchange.for_driver.extend(AUTHENTICATION_OK);
-    Ok((exchange.stream, exchange.for_driver))
+    exchange.until_ready().await?;
+    Ok(exchange.for_driver)
 }
 
 // What an authentication request asks for.
@@ -72,7 +73,7 @@ const SASL_FINAL: u32 = 12;
 const AUTHENTICATION_OK: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 0];
 
 struct Exchange<'a, S> {
-    stream: S,
+    stream: &'a mut S,
     login: &'a Login<'a>,
     for_driver: Vec<u8>,
 }
@@ -93,15 +94,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
 
     /// The server's next request: its code, and what comes with it.
     async fn request(&mut self) -> Result<(u32, Vec<u8>), LoginError> {
+        let message = self.next(b'R', b"S").await?;
+        let (code, rest) = message.body.split_first_chunk().ok_or_else(belongs_to_no_login)?;
+        Ok((u32::from_be_bytes(*code), rest.to_vec()))
+    }
+
+    /// The user is known now; whether the database lets it in follows.
+    async fn until_ready(&mut self) -> Result<(), LoginError> {
+        let ready = self.next(b'Z', b"SK").await?;
+        self.for_driver.extend(ready.bytes());
+        Ok(())
+    }
+
+    /// The next message of a kind. On the way to it come some that are for the driver.
+    async fn next(&mut self, kind: u8, for_driver: &[u8]) -> Result<Message, LoginError> {
         loop {
-            let message = Message::receive(&mut self.stream).await?;
-            match (message.kind, message.body.split_first_chunk()) {
-                (b'R', Some((code, rest))) => return Ok((u32::from_be_bytes(*code), rest.to_vec())),
-                (b'E', _) => return Err(refusal(&Refusal::parse(&message.body), self.login)),
-                // A parameter of the session.
-                (b'S', _) if self.for_driver.len() < LONGEST => self.for_driver.extend(message.bytes()),
+            let message = Message::receive(self.stream).await?;
+            match message.kind {
+                found if found == kind => return Ok(message),
+                found if for_driver.contains(&found) && self.for_driver.len() < LONGEST => {
+                    self.for_driver.extend(message.bytes());
+                }
+                b'E' => return Err(refusal(&Refusal::parse(&message.body), self.login)),
                 // Notices, and which versions of the protocol it knows: the first is enough.
-                (b'N' | b'A' | b'v', _) => {}
+                b'N' | b'A' | b'v' => {}
                 _ => return Err(belongs_to_no_login()),
             }
         }
@@ -174,7 +190,7 @@ mod tests {
     }
 
     async fn log_in(tls: TlsUse, server: &[u8]) -> Result<Vec<u8>, LoginError> {
-        let (stream, mut far) = tokio::io::duplex(1024 * 1024);
+        let (mut stream, mut far) = tokio::io::duplex(1024 * 1024);
         far.write_all(server).await.unwrap();
         far.shutdown().await.unwrap();
         let authorities = Authorities::read(&|_| None).unwrap();
@@ -188,30 +204,37 @@ mod tests {
             tls,
             authorities: &authorities,
         };
-        authenticate_with(client(), stream, &login, "d").await.map(|(_, for_driver)| for_driver)
+        authenticate_with(client(), &mut stream, &login, "d").await
     }
 
     #[tokio::test]
     async fn a_readable_password_is_sent_only_where_somebody_has_decided_so() {
         for asks in [request(CLEAR_TEXT, &[]), request(MD5, &[1, 2, 3, 4])] {
             let before = [b"N\0\0\0\x05\0".to_vec(), PARAMETER.to_vec()].concat();
-            let server = [before, asks, request(OK, &[])].concat();
+            let server = [before, asks, let_in()].concat();
             let refused = log_in(TlsUse::NotOffered, &server).await;
             assert!(matches!(refused, Err(LoginError::ReadablePassword { .. })), "{refused:?}");
             for tls in [TlsUse::Verified, TlsUse::Off] {
                 let for_driver = log_in(tls, &server).await.unwrap();
-                assert_eq!(for_driver, [PARAMETER, &AUTHENTICATION_OK].concat());
+                assert_eq!(for_driver, [PARAMETER, &AUTHENTICATION_OK, KEY, PARAMETER, READY].concat());
             }
         }
     }
 
     const PARAMETER: &[u8] = b"S\0\0\0\x08a\0b\0";
+    const KEY: &[u8] = b"K\0\0\0\x0c\0\0\0\x01\0\0\0\x02";
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+
+    /// What a server says once it knows who it is.
+    fn let_in() -> Vec<u8> {
+        [&request(OK, &[]), KEY, PARAMETER, b"N\0\0\0\x05\0", READY].concat()
+    }
 
     /// What a server says in a login by SCRAM.
     fn scram(server_first: &str, server_final: &str) -> Vec<u8> {
         let offer = request(SASL, b"SCRAM-SHA-256\0\0");
         let (first, last) = (server_first.as_bytes(), server_final.as_bytes());
-        [offer, request(SASL_CONTINUE, first), request(SASL_FINAL, last), request(OK, &[])].concat()
+        [offer, request(SASL_CONTINUE, first), request(SASL_FINAL, last), let_in()].concat()
     }
 
     #[tokio::test]
@@ -226,8 +249,8 @@ mod tests {
             }
         }
         // By `trust`, which a certificate vouches for.
-        assert!(log_in(TlsUse::Verified, &request(OK, &[])).await.is_ok());
-        let refused = log_in(TlsUse::NotOffered, &request(OK, &[])).await;
+        assert!(log_in(TlsUse::Verified, &let_in()).await.is_ok());
+        let refused = log_in(TlsUse::NotOffered, &let_in()).await;
         assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
     }
 
@@ -251,6 +274,9 @@ mod tests {
             (b"T\0\0\0\x04".to_vec(), "LoginFailed"),
             (b"S\xff\0\0\0".to_vec(), "LoginFailed"),
             (PARAMETER.repeat(LONGEST), "LoginFailed"),
+            ([&request(OK, &[]), &PARAMETER.repeat(LONGEST)[..]].concat(), "LoginFailed"),
+            ([&request(OK, &[]), &b"T\0\0\0\x04"[..]].concat(), "LoginFailed"),
+            (request(OK, &[]), "ConnectionFailed"),
             (request(SASL, b"OAUTHBEARER\0\0"), "AuthenticationUnsupported"),
             (request(7, &[]), "AuthenticationUnsupported"),
             (b"Ecould not fork new process\n\0".to_vec(), "ConnectionFailed"),

@@ -22,6 +22,8 @@ use rotation_database::{
     PasswordChange, PasswordReset, PasswordSet, Server, UserCopy, UserPair,
 };
 
+use login::LoggedIn;
+
 pub use quote::{identifier, literal};
 pub use session::Session;
 pub use verifier::{Encryption, verifier};
@@ -45,10 +47,12 @@ impl Engine for Postgres {
     }
 
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
-        match self.ahead.take(login).await {
-            Some(encrypted) => login::log_in_over(encrypted?, login).await,
-            None => login::log_in(login).await,
-        }
+        LoggedIn::over(self.ahead.take(login).await?, login).await?.session(login).await
+    }
+
+    async fn try_login(&self, login: &Login<'_>) -> Result<(), LoginError> {
+        LoggedIn::over(self.ahead.take(login).await?, login).await?.leave().await;
+        Ok(())
     }
 
     async fn probe(&self, session: &mut Session, pair: Option<&UserPair>) -> Result<(), EngineError> {

@@ -1,70 +1,74 @@
 //! Logging in.
 
-use rotation_database::{APPLICATION, Login, LoginError, TlsUse, Wire, dial, mask};
+use rotation_database::{APPLICATION, Encrypted, Login, LoginError, TlsUse, Wire, dial, mask};
 use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
-use tokio::io::{AsyncRead, AsyncWrite};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::authenticate::authenticate;
-use crate::messages::Refusal;
+use crate::messages::{Refusal, framed};
 use crate::quote::identifier;
 use crate::session::{Origin, Session};
 use crate::start_tls::start_tls;
 
-/// One attempt.
-pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
-    let stream = dial(login.host, login.port).await?;
-    match login.tls {
-        TlsUse::Verified => log_in_over(start_tls(stream, login.host, login.authorities).await?, login).await,
-        TlsUse::NotOffered | TlsUse::Off => log_in_over(stream, login).await,
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A user that the server has let in.
+pub(crate) struct LoggedIn {
+    stream: Box<dyn Stream>,
+    for_driver: Vec<u8>,
+}
+
+impl LoggedIn {
+    /// One attempt, over a connection that is there already if there is one.
+    pub(crate) async fn over(encrypted: Option<Encrypted>, login: &Login<'_>) -> Result<Self, LoginError> {
+        let mut stream: Box<dyn Stream> = match (encrypted, login.tls) {
+            (Some(encrypted), _) => Box::new(encrypted),
+            (None, TlsUse::Verified) => {
+                let stream = dial(login.host, login.port).await?;
+                Box::new(start_tls(stream, login.host, login.authorities).await?)
+            }
+            (None, TlsUse::NotOffered | TlsUse::Off) => Box::new(dial(login.host, login.port).await?),
+        };
+        let for_driver = authenticate(&mut stream, login, database(login)).await?;
+        Ok(Self { stream, for_driver })
+    }
+
+    /// Hands the session to the driver.
+    pub(crate) async fn session(self, login: &Login<'_>) -> Result<Session, LoginError> {
+        let name = format!(".s.PGSQL.{}", login.port);
+        let wire = Wire::offer_logged_in(self.stream, &name, self.for_driver)?;
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(wire.folder())
+            .port(login.port)
+            .username(login.user)
+            .database(database(login))
+            .application_name(APPLICATION)
+            .extra_float_digits(None)
+            .statement_cache_capacity(0)
+            // Statements here carry verifiers.
+            .disable_statement_logging()
+            // What it gets is encrypted already where it has to be.
+            .ssl_mode(PgSslMode::Disable);
+        match options.connect().await {
+            Ok(connection) => Ok(Session::new(connection, Origin::of(login))),
+            Err(sqlx::Error::Io(error)) => Err(LoginError::from_io(&error)),
+            Err(other) => Err(LoginError::from_any(&other)),
+        }
+    }
+
+    /// [Ends](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-TERMINATION) the session.
+    pub(crate) async fn leave(mut self) {
+        // The server has said what was asked; a connection that breaks now breaks nothing.
+        if self.stream.write_all(&framed(b'X', &[])).await.is_ok() {
+            let _ = self.stream.shutdown().await;
+        }
     }
 }
 
 fn database<'a>(login: &Login<'a>) -> &'a str {
     login.database.unwrap_or("postgres")
-}
-
-/// The same, over a connection that is encrypted where it has to be.
-pub(crate) async fn log_in_over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    login: &Login<'_>,
-) -> Result<Session, LoginError> {
-    let (stream, answer) = authenticate(stream, login, database(login)).await?;
-    let wire = Wire::offer_logged_in(stream, &format!(".s.PGSQL.{}", login.port), answer)?;
-    let options = PgConnectOptions::new_without_pgpass()
-        .socket(wire.folder())
-        .port(login.port)
-        .username(login.user)
-        .database(database(login))
-        .application_name(APPLICATION)
-        .extra_float_digits(None)
-        .statement_cache_capacity(0)
-        // Statements here carry verifiers.
-        .disable_statement_logging()
-        // What it gets is encrypted already where it has to be.
-        .ssl_mode(PgSslMode::Disable);
-    match options.connect().await {
-        Ok(connection) => Ok(Session::new(connection, Origin::of(login))),
-        Err(error) => Err(failure(&error, login)),
-    }
-}
-
-/// What fails between the authentication and the first statement.
-fn failure(error: &sqlx::Error, login: &Login<'_>) -> LoginError {
-    match error {
-        sqlx::Error::Database(error) => {
-            let error: &PgDatabaseError = error.downcast_ref();
-            let refused = Refusal {
-                code: error.code().into(),
-                message: error.message().into(),
-                detail: error.detail().map(Into::into),
-                routine: error.routine().map(Into::into),
-            };
-            refusal(&refused, login)
-        }
-        sqlx::Error::Io(error) => LoginError::from_io(error),
-        other => LoginError::from_any(other),
-    }
 }
 
 /// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine that sent it.

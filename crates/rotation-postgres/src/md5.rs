@@ -3,7 +3,7 @@
 use rotation_database::{EngineError, LoginError, Password};
 use sqlx::Row;
 
-use crate::login::log_in;
+use crate::login::LoggedIn;
 use crate::scram::DEFAULT_ITERATIONS;
 use crate::session::Session;
 use crate::verifier::Encryption;
@@ -45,8 +45,8 @@ pub(crate) async fn keep_usable(
         return Ok(());
     }
     let origin = session.origin();
-    match log_in(&origin.login(user, password)).await {
-        Ok(session) => session.close().await,
+    match LoggedIn::over(None, &origin.login(user, password)).await {
+        Ok(logged_in) => logged_in.leave().await,
         Err(LoginError::Refused { .. }) => {
             session.begin().await?;
             session.set_password(user, password, Encryption::ScramSha256(DEFAULT_ITERATIONS), remedy).await?;

@@ -60,10 +60,9 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         if !host::same(&master.place.host, &opened.host) {
             cx.doing(format!("logging in to {}, the master's server, as {}", master.place, opened.username));
             let proof = Login { host: login.host, port: login.port, ..rotator.login(opened) };
-            let session = connect::log_in(&rotator.engine, cx, &proof, *policy)
+            connect::try_login(&rotator.engine, cx, &proof, *policy)
                 .await
                 .map_err(|cause| connect::failed(&proof, Whose::Version(label), cause))?;
-            rotator.engine.log_out(session).await;
         }
         self.open(cx).await
     }
