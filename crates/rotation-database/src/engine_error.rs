@@ -74,6 +74,15 @@ pub enum EngineError {
         /// The server's words.
         said: String,
     },
+    /// Another session has changed the same meanwhile, most likely an earlier attempt that was still at work; nothing of this
+    /// one's has taken effect.
+    #[error("another session was changing the same, so the database could not {doing}: {said}")]
+    Overtaken {
+        /// What was tried, to be read after "could not".
+        doing: String,
+        /// The server's words.
+        said: String,
+    },
     /// The connection broke; whether the statement took effect is unknown, and the next attempt finds out.
     #[error("the connection failed while trying to {doing}: {cause}")]
     Disconnected {
@@ -107,7 +116,7 @@ impl EngineError {
             Self::AccountExpired { .. } => "AccountExpired",
             Self::NoSuchUser { .. } => "UserNotFound",
             Self::NeedsDecision { .. } | Self::PerhapsUnrelated { .. } => "NeedsDecision",
-            Self::Busy { .. } => "DatabaseBusy",
+            Self::Busy { .. } | Self::Overtaken { .. } => "DatabaseBusy",
             Self::Disconnected { .. } => "ConnectionFailed",
             Self::Failed { .. } => "StatementFailed",
         }
@@ -123,6 +132,10 @@ impl EngineError {
             Self::Busy { .. } => {
                 "Nothing, if it passes: the rotation is repeated. Otherwise see which session holds the lock \
                 (a backup, a migration)."
+                    .into()
+            }
+            Self::Overtaken { .. } => {
+                "Nothing, if it passes: the rotation is repeated. Otherwise see which session changes this user all the time."
                     .into()
             }
             Self::PrivilegeMissing { remedy, .. }

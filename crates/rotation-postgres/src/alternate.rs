@@ -7,7 +7,7 @@
 //!
 //! All of it, with the password, is one transaction: a rotation that dies leaves the role as it was.
 
-use rotation_database::{Copied, EngineError, Password, PasswordReset, UserCopy, UserPair};
+use rotation_database::{Copied, EngineError, Password, PasswordReset, PasswordSet, UserCopy, UserPair};
 use sqlx::Row;
 
 use crate::attributes::{self, Attributes};
@@ -47,12 +47,13 @@ pub(crate) async fn differences(
 pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
-) -> Result<(), EngineError> {
+) -> Result<PasswordSet, EngineError> {
     let encryption = session.begin().await?;
     let rows = session.rows("read the role", attributes::QUERY, &[reset.user, reset.user]).await?;
     let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
     Attributes::read(row)?.1.must_be_valid(reset.user)?;
-    finish(session, reset.master, reset.user, reset.password, encryption).await
+    finish(session, reset.master, reset.user, reset.password, encryption).await?;
+    Ok(PasswordSet::Now)
 }
 
 /// Ends a transaction with a password.

@@ -9,6 +9,7 @@ mod login;
 mod md5;
 mod membership;
 mod messages;
+mod own_password;
 mod preflight;
 mod quote;
 mod role_settings;
@@ -67,17 +68,19 @@ impl Engine for Postgres {
         session: &mut Session,
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
-        let remedy = session::own_password_remedy(change.user);
-        let encryption = session.begin().await?;
-        let encryption = md5::own_form(session, encryption).await?;
-        session.set_password(change.user, change.new, encryption, &remedy).await?;
-        session.commit().await?;
-        md5::keep_usable(session, change.user, change.new, encryption, &remedy).await?;
-        Ok(Changed::Now)
+        let changed = own_password::change(session, change).await;
+        if session.was_overtaken(&changed).await {
+            return own_password::change(session, change).await;
+        }
+        changed
     }
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-        alternate::bring_in_step(master, copy).await
+        let copied = alternate::bring_in_step(master, copy).await;
+        if master.was_overtaken(&copied).await {
+            return alternate::bring_in_step(master, copy).await;
+        }
+        copied
     }
 
     async fn differences(
@@ -93,7 +96,11 @@ impl Engine for Postgres {
         master: &mut Session,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        alternate::set_password(master, reset).await.map(|()| PasswordSet::Now)
+        let set = alternate::set_password(master, reset).await;
+        if master.was_overtaken(&set).await {
+            return alternate::set_password(master, reset).await;
+        }
+        set
     }
 
     async fn missing(

@@ -103,6 +103,13 @@ impl Session {
         self.run("commit the changes", "COMMIT").await
     }
 
+    /// Whether another session came first. The transaction has ended then, and may be tried once more: PostgreSQL waits for
+    /// the other one before it says so.
+    pub(crate) async fn was_overtaken<T>(&mut self, done: &Result<T, EngineError>) -> bool {
+        matches!(done, Err(EngineError::Overtaken { .. }))
+            && self.run("end a transaction", "ROLLBACK").await.is_ok()
+    }
+
     /// Runs a statement that needs no privilege of its own.
     pub(crate) async fn run(&mut self, doing: &str, statement: &str) -> Result<(), EngineError> {
         self.run_or(doing, statement, "").await
@@ -157,13 +164,4 @@ impl Session {
         // The work is done; a connection that breaks now breaks nothing.
         let _ = self.connection.close().await;
     }
-}
-
-/// What lets a role change its own password.
-pub(crate) fn own_password_remedy(user: &str) -> String {
-    format!(
-        "Let the role change its own password (on RDS with rds.restrict_password_commands: \
-         GRANT rds_password TO {}), or rotate with alternating users.",
-        identifier(user)
-    )
 }

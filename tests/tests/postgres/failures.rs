@@ -40,6 +40,45 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
     .await;
 }
 
+/// An earlier attempt may be at work still: its connection broke, and the server has not noticed.
+#[tokio::test]
+async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way() {
+    on_each(|target| async move {
+        let strategies =
+            [("single-user", 0), ("single-user-by-master", 0), ("master-user", 1), ("master-user", 2)];
+        for (strategy, rotations_before) in strategies {
+            let scene = Scene::new(&target).await?;
+            let function = scene.function(strategy);
+            for _ in 0..rotations_before {
+                scene.rotate(&function).await?;
+            }
+            let user = if rotations_before == 2 { scene.alternate() } else { scene.user.clone() };
+            let mut other = scene.admin().await?;
+            sql(&mut other, &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&user))).await?;
+            let (rotated, committed) = tokio::join!(scene.rotate(&function), async {
+                for _ in 0..500 {
+                    if is_waited_for(&mut other).await? {
+                        break;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+                sql(&mut other, "COMMIT").await
+            });
+            committed?;
+            rotated.context(strategy)?;
+            scene.log_in().await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Whether somebody waits for a lock of this session.
+async fn is_waited_for(session: &mut sqlx::PgConnection) -> anyhow::Result<bool> {
+    const QUERY: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))";
+    Ok(sqlx::query_scalar(QUERY).fetch_one(session).await?)
+}
+
 #[tokio::test]
 async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
     on_each(|target| async move {

@@ -1,0 +1,29 @@
+//! A role's own password.
+
+use rotation_database::{Changed, EngineError, PasswordChange};
+
+use crate::md5;
+use crate::quote::identifier;
+use crate::session::Session;
+
+pub(crate) async fn change(
+    session: &mut Session,
+    change: &PasswordChange<'_>,
+) -> Result<Changed, EngineError> {
+    let remedy = remedy(change.user);
+    let encryption = session.begin().await?;
+    let encryption = md5::own_form(session, encryption).await?;
+    session.set_password(change.user, change.new, encryption, &remedy).await?;
+    session.commit().await?;
+    md5::keep_usable(session, change.user, change.new, encryption, &remedy).await?;
+    Ok(Changed::Now)
+}
+
+/// What lets a role change its own password.
+fn remedy(user: &str) -> String {
+    format!(
+        "Let the role change its own password (on RDS with rds.restrict_password_commands: \
+         GRANT rds_password TO {}), or rotate with alternating users.",
+        identifier(user)
+    )
+}
