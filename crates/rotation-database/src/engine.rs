@@ -22,6 +22,9 @@ pub trait Engine: Send + Sync + 'static {
     /// A session of a user that has logged in.
     type Session: Send;
 
+    /// The function starts, and waits for its first event: what every login needs may be read. By default, nothing is.
+    fn start(&self, _authorities: &Authorities) {}
+
     /// A step has begun, and its versions are being read: what needs no credential of the next login may begin, with the
     /// server that the last version named, over verified TLS. By default, nothing does.
     fn begin(&self, _server: &Server) {}

@@ -40,7 +40,9 @@ impl<E: Engine> DatabaseRotator<E> {
     /// # Errors
     /// [`rotation::Error::Setting`] naming the variable that cannot be used.
     pub fn new(engine: E, source: Source<'_>) -> Result<Self> {
-        Ok(Self { engine, settings: Settings::read(source, E::SPEC)?, server: Mutex::default() })
+        let settings = Settings::read(source, E::SPEC)?;
+        engine.start(&settings.authorities);
+        Ok(Self { engine, settings, server: Mutex::default() })
     }
 
     pub(crate) fn login<'a>(&'a self, secret: &'a DatabaseSecret) -> Login<'a> {

@@ -64,7 +64,7 @@ pub struct Authorities(Arc<Trusted>);
 #[derive(Debug)]
 struct Trusted {
     pem: String,
-    /// Read at the first login and kept: there are more than a hundred of them.
+    /// Read once and kept: there are more than a hundred of them.
     configuration: OnceLock<Arc<ClientConfig>>,
 }
 
@@ -92,6 +92,11 @@ impl Authorities {
     /// All of them, as PEM.
     pub fn pem(&self) -> &str {
         &self.0.pem
+    }
+
+    /// Reads them now, for [`encrypt`]. What is wrong with them is told by the first login that needs them.
+    pub fn prepare(&self) {
+        let _ = self.configuration();
     }
 
     /// TLS that trusts them and the public web roots.

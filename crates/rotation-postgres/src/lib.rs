@@ -19,7 +19,7 @@ mod start_tls;
 mod verifier;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
+    Authorities, Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
     PasswordChange, PasswordReset, PasswordSet, Server, UserCopy, UserPair,
 };
 
@@ -38,6 +38,10 @@ pub struct Postgres {
 impl Engine for Postgres {
     const SPEC: &'static EngineSpec = &POSTGRES;
     type Session = Session;
+
+    fn start(&self, authorities: &Authorities) {
+        authorities.prepare();
+    }
 
     fn begin(&self, server: &Server) {
         self.ahead.begin(server);
