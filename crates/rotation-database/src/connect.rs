@@ -37,12 +37,17 @@ pub(crate) async fn try_login<E: Engine>(
     login: &Login<'_>,
     policy: Policy,
 ) -> Result<(), LoginError> {
-    match in_time(engine.try_login(&first(login, policy))).await {
+    let tried = match in_time(engine.try_login(&first(login, policy))).await {
         Err(error) if may_go_without(&error, policy) => {
             in_time(engine.try_login(&without_tls(login, cx))).await
         }
         result => result,
+    };
+    // Outside of the time-out: whoever is let in must not be told as silent.
+    if let Some(session) = tried? {
+        engine.log_out(session).await;
     }
+    Ok(())
 }
 
 fn first<'a>(login: &Login<'a>, policy: Policy) -> Login<'a> {

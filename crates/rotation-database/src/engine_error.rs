@@ -74,8 +74,8 @@ pub enum EngineError {
         /// The server's words.
         said: String,
     },
-    /// Another session has changed the same meanwhile, most likely an earlier attempt that was still at work; nothing of this
-    /// one's has taken effect.
+    /// Another session has changed the same meanwhile, most likely an earlier attempt that was still at work. The session can
+    /// go on, and everything may be done once more.
     #[error("another session was changing the same, so the database could not {doing}: {said}")]
     Overtaken {
         /// What was tried, to be read after "could not".

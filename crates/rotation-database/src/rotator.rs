@@ -289,6 +289,17 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(())
     }
 
+    /// Whether a change is to be made once more: another session came first, and it was not that of a newer rotation.
+    pub(crate) async fn was_overtaken<T: Sync>(
+        &self,
+        cx: &Context<'_>,
+        changed: &Result<T, EngineError>,
+    ) -> bool {
+        let Err(error @ EngineError::Overtaken { .. }) = changed else { return false };
+        cx.warn(format!("{error}; looking whether the rotation goes on"));
+        cx.is_still_pending().await
+    }
+
     /// A statement that failed.
     pub(crate) fn statement(&self, secret: &DatabaseSecret, user: &str, cause: EngineError) -> Error {
         Error::Statement { place: secret.place(), user: user.to_owned(), cause: Box::new(cause) }

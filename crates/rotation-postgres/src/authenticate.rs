@@ -277,6 +277,8 @@ mod tests {
             ([&request(OK, &[]), &PARAMETER.repeat(LONGEST)[..]].concat(), "LoginFailed"),
             ([&request(OK, &[]), &b"T\0\0\0\x04"[..]].concat(), "LoginFailed"),
             (request(OK, &[]), "ConnectionFailed"),
+            ([&request(OK, &[]), KEY, b"E\0\0\0\x0cC3D000\0\0"].concat(), "DatabaseNotFound"),
+            ([&request(OK, &[]), &b"E\0\0\0\x0cC53300\0\0"[..]].concat(), "TooManyConnections"),
             (request(SASL, b"OAUTHBEARER\0\0"), "AuthenticationUnsupported"),
             (request(7, &[]), "AuthenticationUnsupported"),
             (b"Ecould not fork new process\n\0".to_vec(), "ConnectionFailed"),
@@ -286,6 +288,8 @@ mod tests {
                 LoginError::Protocol { .. } => "LoginFailed",
                 LoginError::Unsupported { .. } => "AuthenticationUnsupported",
                 LoginError::Network { .. } => "ConnectionFailed",
+                LoginError::NoSuchDatabase { .. } => "DatabaseNotFound",
+                LoginError::TooManyConnections { .. } => "TooManyConnections",
                 other => panic!("{other:?}"),
             };
             assert_eq!(kind, error_type);

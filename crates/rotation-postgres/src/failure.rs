@@ -20,11 +20,12 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
         "42501" => EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() },
         // A lock_timeout, a statement_timeout.
         "55P03" | "57014" => EngineError::Busy { doing, said },
-        // Catalogs are not waited for: after the lock, the row is another one, or has been made meanwhile.
+        // Another session had the row; once it has ended, the row is another one, or has been made.
         "XX000" if error.message().starts_with("tuple concurrently ") => {
             EngineError::Overtaken { doing, said }
         }
-        "23505" | "42710" | "40001" | "40P01" => EngineError::Overtaken { doing, said },
+        "23505" if error.schema() == Some("pg_catalog") => EngineError::Overtaken { doing, said },
+        "42710" | "40P01" => EngineError::Overtaken { doing, said },
         "25006" => EngineError::NeedsDecision {
             what: format!("the server takes no changes: {said}"),
             remedy: "Use the writer's endpoint in \"host\": this is a read replica, or a server in recovery."

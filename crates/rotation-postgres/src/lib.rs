@@ -55,9 +55,9 @@ impl Engine for Postgres {
         LoggedIn::over(self.ahead.take(login).await?, login).await?.session(login).await
     }
 
-    async fn try_login(&self, login: &Login<'_>) -> Result<(), LoginError> {
+    async fn try_login(&self, login: &Login<'_>) -> Result<Option<Session>, LoginError> {
         LoggedIn::over(self.ahead.take(login).await?, login).await?.leave().await;
-        Ok(())
+        Ok(None)
     }
 
     async fn probe(&self, session: &mut Session, pair: Option<&UserPair>) -> Result<(), EngineError> {
@@ -73,18 +73,12 @@ impl Engine for Postgres {
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
         let changed = own_password::change(session, change).await;
-        if session.was_overtaken(&changed).await {
-            return own_password::change(session, change).await;
-        }
-        changed
+        session.fit_to_go_on(changed).await
     }
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
         let copied = alternate::bring_in_step(master, copy).await;
-        if master.was_overtaken(&copied).await {
-            return alternate::bring_in_step(master, copy).await;
-        }
-        copied
+        master.fit_to_go_on(copied).await
     }
 
     async fn differences(
@@ -101,10 +95,7 @@ impl Engine for Postgres {
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
         let set = alternate::set_password(master, reset).await;
-        if master.was_overtaken(&set).await {
-            return alternate::set_password(master, reset).await;
-        }
-        set
+        master.fit_to_go_on(set).await
     }
 
     async fn missing(

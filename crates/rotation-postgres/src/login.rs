@@ -112,3 +112,19 @@ pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
         code => LoginError::Other { code: format!("SQLSTATE {code}"), said },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_leaves_says_so_and_hangs_up() {
+        let (stream, mut far) = tokio::io::duplex(64);
+        LoggedIn { stream: Box::new(stream), for_driver: Vec::new() }.leave().await;
+        let mut said = Vec::new();
+        far.read_to_end(&mut said).await.unwrap();
+        assert_eq!(said, b"X\0\0\0\x04");
+    }
+}

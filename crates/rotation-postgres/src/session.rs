@@ -54,10 +54,13 @@ impl Origin {
 }
 
 /// Makes a transaction independent of what the role's own settings (`ALTER ROLE … SET`) made of the session: who it
-/// acts as, how literals are read, whether it may write, how long it waits for a lock, and that a change which is
-/// acknowledged is on disk. `LOCAL`: behind a pooler the session may be somebody else's next.
-const BEGIN: &str = "BEGIN READ WRITE; SET LOCAL role = none; SET LOCAL search_path = pg_catalog; \
-    SET LOCAL standard_conforming_strings = on; SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '4s'; \
+/// acts as, how literals are read, what it sees and whether it may write, how long it waits for a lock, for how long others
+/// wait should this function be gone without a word, and that a change which is acknowledged is on disk. `LOCAL`: behind a
+/// pooler the session may be somebody else's next.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+    SET LOCAL role = none; SET LOCAL search_path = pg_catalog; SET LOCAL standard_conforming_strings = on; \
+    SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '4s'; \
+    SET LOCAL idle_in_transaction_session_timeout = '15s'; \
     SELECT set_config('synchronous_commit', 'on', true) \
         WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
     SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)";
@@ -103,11 +106,12 @@ impl Session {
         self.run("commit the changes", "COMMIT").await
     }
 
-    /// Whether another session came first. The transaction has ended then, and may be tried once more: PostgreSQL waits for
-    /// the other one before it says so.
-    pub(crate) async fn was_overtaken<T>(&mut self, done: &Result<T, EngineError>) -> bool {
-        matches!(done, Err(EngineError::Overtaken { .. }))
-            && self.run("end a transaction", "ROLLBACK").await.is_ok()
+    /// Ends a transaction that may be tried once more.
+    pub(crate) async fn fit_to_go_on<T>(&mut self, done: Result<T, EngineError>) -> Result<T, EngineError> {
+        if matches!(done, Err(EngineError::Overtaken { .. })) {
+            self.run("end a transaction", "ROLLBACK").await?;
+        }
+        done
     }
 
     /// Runs a statement that needs no privilege of its own.

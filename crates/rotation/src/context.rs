@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::event::{Event, Step, VersionId};
 use crate::manager::Manager;
 use crate::secret::SecretValue;
-use crate::staging::PREVIOUS;
+use crate::staging::{PREVIOUS, Staging};
 
 /// One invocation, seen by a [`crate::Rotator`].
 #[derive(Debug)]
@@ -51,6 +51,14 @@ impl Context<'_> {
     /// Adds a warning to the log. No secrets.
     pub fn warn(&self, what: impl AsRef<str>) {
         tracing::warn!("{}", what.as_ref());
+    }
+
+    /// Whether the version is still the one to rotate to, asked anew: before anything is done a second time, for the rotation
+    /// may have been given up meanwhile, and another one begun.
+    pub async fn is_still_pending(&self) -> bool {
+        let description = self.manager.describe(&self.event.secret_id).await;
+        let staging = description.and_then(|description| description.staging_of(&self.event.version));
+        matches!(staging, Ok(Staging::Pending { .. }))
     }
 
     /// The `AWSPREVIOUS` value of the secret, if there is one. Read when asked for: most rotations do not need it.

@@ -266,6 +266,10 @@ impl Error {
             Self::Throttled { .. } => {
                 "Nothing: Secrets Manager repeats the rotation. If it goes on, spread the rotation schedules.".into()
             }
+            Self::Unreachable { why, .. } if why.contains("certificate") => "Somebody stands in between (a proxy that reads along), \
+                or the endpoint's name is not the certificate's. If that is meant to be, SSL_CERT_FILE names a PEM file with \
+                its authority: TLS_CA_FILE is for databases."
+                .into(),
             Self::Unreachable { action, .. } => format!(
                 "A function inside a VPC needs an interface endpoint for {} (with private DNS and a security group that \
                  lets port 443 in) or a NAT gateway; check {} if it is set.",

@@ -36,8 +36,9 @@ impl Manager {
     /// [`Error::Setting`] for an endpoint that is none, or when no region is known.
     pub async fn from_environment(source: Source<'_>) -> Result<Self> {
         // Short enough that an unreachable service is told within 6 s, long enough for a cold KMS key.
+        let connect_timeout = Duration::from_millis(1500);
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_millis(1500))
+            .connect_timeout(connect_timeout)
             .operation_attempt_timeout(Duration::from_secs(4))
             .operation_timeout(Duration::from_secs(5))
             .build();
@@ -49,7 +50,7 @@ impl Manager {
         if let Some(region) = source("AWS_REGION") {
             loader = loader.region(Region::new(region));
         }
-        if let Some(client) = trust::http_client(source) {
+        if let Some(client) = trust::http_client(source, connect_timeout) {
             loader = loader.http_client(client);
         }
         let config = loader.load().await;

@@ -1,15 +1,18 @@
 //! Whom the SDK trusts: the machine's authorities, read from one file.
 //!
 //! The SDK's own client reads that file, and then each certificate of it once more from the folders beside it: some 300
-//! files on Debian, most of the time that a function took to start.
+//! files on Debian, half of the time that a function took to start. (On Amazon Linux the folders hold that file again.)
 
 use std::path::Path;
+use std::time::Duration;
 
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, ConnectorBuilder};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -23,24 +26,25 @@ const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/
 const ELSEWHERE: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// The SDK's client, but for where it looks for authorities; `None` where it has to look by itself.
-pub(crate) fn http_client(source: Source<'_>) -> Option<SharedHttpClient> {
+pub(crate) fn http_client(source: Source<'_>, connect_timeout: Duration) -> Option<SharedHttpClient> {
     if ELSEWHERE.iter().any(|name| source(name).is_some()) {
         return None;
     }
-    BUNDLES.iter().find_map(|path| context(Path::new(path))).map(trusting)
+    let context = BUNDLES.iter().find_map(|path| context(Path::new(path)))?;
+    Some(trusting(context, connect_timeout))
 }
 
-/// As the SDK makes its own.
-fn trusting(context: TlsContext) -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = ConnectorBuilder::default()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context.clone());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.set_proxy_config(Some(ProxyConfig::from_env()));
-        connector.build()
-    })
+/// As the SDK makes its own, and once for all clients: what the file holds is read at the start, where there is time.
+fn trusting(context: TlsContext, connect_timeout: Duration) -> SharedHttpClient {
+    let settings = HttpConnectorSettings::builder().connect_timeout(connect_timeout).build();
+    let connector = Connector::builder()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .connector_settings(settings)
+        .proxy_config(ProxyConfig::from_env())
+        .build();
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
 }
 
 /// Trust in what a file holds. `None` unless all of it can be used: the SDK panics at what cannot.
@@ -119,7 +123,7 @@ mod tests {
             .credentials_provider(Credentials::for_tests())
             .retry_config(RetryConfig::disabled())
             .endpoint_url(format!("https://localhost:{port}"))
-            .http_client(trusting(context));
+            .http_client(trusting(context, Duration::from_secs(1)));
         let answer = Client::from_conf(configuration.build()).describe_secret().secret_id("s").send().await;
         answer.unwrap_err().as_service_error().is_some_and(|error| error.is_resource_not_found_exception())
     }
@@ -146,10 +150,11 @@ mod tests {
 
     #[test]
     fn other_places_that_the_environment_names_are_left_to_the_sdk() {
+        let client = |source: Source<'_>| http_client(source, Duration::from_secs(1));
         for name in ELSEWHERE {
-            assert!(http_client(&|asked| (asked == name).then(|| "/somewhere".into())).is_none());
+            assert!(client(&|asked| (asked == name).then(|| "/somewhere".into())).is_none());
         }
         let has_bundle = BUNDLES.iter().any(|path| Path::new(path).exists());
-        assert_eq!(http_client(&|_| None).is_some(), has_bundle);
+        assert_eq!(client(&|_| None).is_some(), has_bundle);
     }
 }

@@ -25,6 +25,9 @@ impl<T: Server> Scene<T> {
             .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
             .env("RUST_BACKTRACE", "1")
             .env("ROTATION_STRATEGY", strategy)
+            // As on Lambda, where nobody has named other authorities.
+            .without("SSL_CERT_FILE")
+            .without("SSL_CERT_DIR")
             .log(move |line| written.log(line));
         if self.target.authority().is_some() {
             program.env("TLS_CA_FILE", self.folder.path().join("authority.pem").to_string_lossy())

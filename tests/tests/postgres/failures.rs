@@ -1,8 +1,12 @@
 //! Failures of the database, told apart: each with its own type, the next thing to do, in time, and without a leak.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
+use rotation_local::Function;
 use rotation_postgres::identifier;
 use rotation_tests::postgres::{Scene, on_each, options, sql};
+use rotation_tests::scene::SECRET_ARN;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -44,28 +48,33 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
 #[tokio::test]
 async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way() {
     on_each(|target| async move {
-        let strategies =
-            [("single-user", 0), ("single-user-by-master", 0), ("master-user", 1), ("master-user", 2)];
-        for (strategy, rotations_before) in strategies {
+        let strategies = [
+            ("single-user", 0, ""),
+            ("single-user-by-master", 0, ""),
+            ("master-user", 0, "CREATE ROLE {alternate}; GRANT {user} TO {alternate}; GRANT {alternate} TO {master} WITH ADMIN OPTION"),
+            ("master-user", 1, ""),
+            ("master-user", 2, "ALTER ROLE {alternate} CONNECTION LIMIT -1"),
+        ];
+        for (strategy, rotations_before, statement) in strategies {
             let scene = Scene::new(&target).await?;
             let function = scene.function(strategy);
             for _ in 0..rotations_before {
                 scene.rotate(&function).await?;
             }
-            let user = if rotations_before == 2 { scene.alternate() } else { scene.user.clone() };
+            let statement =
+                if statement.is_empty() { "ALTER ROLE {user} CONNECTION LIMIT -1" } else { statement };
+            let statement = statement
+                .replace("{user}", &identifier(&scene.user))
+                .replace("{master}", &identifier(&scene.master))
+                .replace("{alternate}", &identifier(&scene.alternate()));
             let mut other = scene.admin().await?;
-            sql(&mut other, &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&user))).await?;
+            sql(&mut other, &format!("BEGIN; {statement}")).await?;
             let (rotated, committed) = tokio::join!(scene.rotate(&function), async {
-                for _ in 0..500 {
-                    if is_waited_for(&mut other).await? {
-                        break;
-                    }
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                }
+                waited_for(&mut other, 1).await.context(strategy)?;
                 sql(&mut other, "COMMIT").await
             });
-            committed?;
             rotated.context(strategy)?;
+            committed?;
             scene.log_in().await?;
         }
         Ok(())
@@ -73,10 +82,94 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
     .await;
 }
 
-/// Whether somebody waits for a lock of this session.
-async fn is_waited_for(session: &mut sqlx::PgConnection) -> anyhow::Result<bool> {
-    const QUERY: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))";
-    Ok(sqlx::query_scalar(QUERY).fetch_one(session).await?)
+/// What another session has overtaken is not done again for a rotation that was given up: it would take the password away
+/// that the next one has set.
+#[tokio::test]
+async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next_one() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let functions = [scene.function("single-user"), scene.function("single-user")];
+        let mut other = scene.admin().await?;
+        sql(&mut other, &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)))
+            .await?;
+        let old = scene.stage(None)?;
+        scene.step(&functions[0], "createSecret", &old).await?;
+        let given_up = scene.step(&functions[0], "setSecret", &old);
+        let next = async {
+            waited_for(&mut other, 1).await?;
+            scene.give_up(&old)?;
+            let token = scene.stage(None)?;
+            scene.step(&functions[1], "createSecret", &token).await?;
+            let (set, committed) = tokio::join!(scene.step(&functions[1], "setSecret", &token), async {
+                waited_for(&mut other, 2).await?;
+                sql(&mut other, "COMMIT").await
+            });
+            committed?;
+            set?;
+            anyhow::Ok(token)
+        };
+        let (given_up, token) = tokio::join!(given_up, next);
+        let error = given_up.err().context("the rotation that was given up went on")?.to_string();
+        assert!(error.starts_with("DatabaseBusy: "), "{error}");
+        assert_eq!(scene.attempt(&functions[1], &token?, 1).await.failed, None);
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// A function is frozen in the middle of a transaction, or its network is gone: the server hears nothing, not even an end.
+#[tokio::test]
+async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let frozen = scene.program("single-user");
+        let mut other = scene.admin().await?;
+        sql(&mut other, &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)))
+            .await?;
+        let token = scene.stage(None)?;
+        let begun = |step| json!({"Step": step, "SecretId": SECRET_ARN, "ClientRequestToken": token});
+        let frozen: Function = frozen.into();
+        frozen.invoke(&begun("createSecret")).await.map_err(|error| anyhow::anyhow!(error.message))?;
+        let process = match &frozen {
+            Function::Program(program) => program.process_id().context("no process")?.to_string(),
+            Function::Url { .. } => unreachable!(),
+        };
+        let signal = |name: &str| std::process::Command::new("kill").args([name, &process]).status();
+        let event = begun("setSecret");
+        let next = async {
+            waited_for(&mut other, 1).await?;
+            signal("-STOP")?;
+            sql(&mut other, "ROLLBACK").await?;
+            let function = scene.function("single-user");
+            let until = Instant::now() + Duration::from_secs(25);
+            while let Some(error) = scene.attempt(&function, &token, 1).await.failed {
+                assert_eq!(error.error_type, "DatabaseBusy", "{}", error.message);
+                anyhow::ensure!(Instant::now() < until, "still held: {}", error.message);
+            }
+            signal("-KILL")?;
+            anyhow::Ok(())
+        };
+        let (_killed, done) = tokio::join!(frozen.invoke(&event), next);
+        done?;
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// Waits until so many sessions wait for this one.
+async fn waited_for(session: &mut sqlx::PgConnection, many: i64) -> anyhow::Result<()> {
+    const QUERY: &str = "WITH RECURSIVE waits AS (SELECT DISTINCT pid, pg_blocking_pids(pid) AS behind FROM pg_locks WHERE NOT granted), \
+        queue AS (SELECT pid FROM waits WHERE pg_backend_pid() = ANY (behind) \
+        UNION SELECT w.pid FROM waits w JOIN queue q ON q.pid = ANY (w.behind)) SELECT count(*) FROM queue";
+    for _ in 0..500 {
+        if sqlx::query_scalar::<_, i64>(QUERY).fetch_one(&mut *session).await? >= many {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    anyhow::bail!("nobody waits")
 }
 
 #[tokio::test]

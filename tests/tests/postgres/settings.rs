@@ -20,6 +20,8 @@ async fn settings_of_the_role_do_not_stand_in_the_way() {
             format!("ALTER ROLE {user} SET standard_conforming_strings = off"),
             format!("ALTER ROLE {user} SET statement_timeout = '1h'"),
             format!("ALTER ROLE {user} SET search_path = nowhere"),
+            format!("ALTER ROLE {user} SET default_transaction_isolation = 'serializable'"),
+            format!("ALTER ROLE {user} SET idle_in_transaction_session_timeout = '1ms'"),
         ] {
             sql(&mut admin, &statement).await?;
         }

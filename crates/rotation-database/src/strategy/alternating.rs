@@ -131,6 +131,9 @@ async fn by_master<E: Engine>(
         copy.is_known_pair = true;
         copied = rotator.engine.copy_user(&mut session, &copy).await;
     }
+    if rotator.was_overtaken(cx, &copied).await {
+        copied = rotator.engine.copy_user(&mut session, &copy).await;
+    }
     rotator.engine.log_out(session).await;
     match copied {
         Ok(copied) => {

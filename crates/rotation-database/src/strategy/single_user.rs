@@ -48,7 +48,10 @@ async fn change<E: Engine>(
     cx.doing(format!("changing the password of {user}"));
     let keep_old = rotator.settings.keep_previous_password;
     let change = PasswordChange { user, old: &old.password, new: &new.password, keep_old };
-    let changed = rotator.engine.change_password(&mut session, &change).await;
+    let mut changed = rotator.engine.change_password(&mut session, &change).await;
+    if rotator.was_overtaken(cx, &changed).await {
+        changed = rotator.engine.change_password(&mut session, &change).await;
+    }
     rotator.engine.log_out(session).await;
     let changed = changed.map_err(|cause| rotator.statement(new, user, cause))?;
     if changed == Changed::Before {

@@ -41,7 +41,10 @@ pub(crate) async fn set<E: Engine>(
     cx.doing(format!("setting the password of {user}"));
     let name = &master.secret.username;
     let reset = PasswordReset { master: name, user, password: &pending.password };
-    let set = rotator.engine.set_password(&mut session, &reset).await;
+    let mut set = rotator.engine.set_password(&mut session, &reset).await;
+    if rotator.was_overtaken(cx, &set).await {
+        set = rotator.engine.set_password(&mut session, &reset).await;
+    }
     rotator.engine.log_out(session).await;
     let place = &master.place;
     let done = match set.map_err(|cause| rotator.statement(&pending, name, cause))? {

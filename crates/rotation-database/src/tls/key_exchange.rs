@@ -26,7 +26,7 @@ impl KeyExchanges {
 impl ClientSessionStore for KeyExchanges {
     fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
         let mut known = self.known();
-        if known.len() >= MOST_SERVERS {
+        if known.len() >= MOST_SERVERS && !known.contains_key(&server_name) {
             known.clear();
         }
         known.insert(server_name, group);

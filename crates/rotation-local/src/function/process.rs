@@ -73,7 +73,7 @@ impl Program {
 
     /// Does not hand on an environment variable of this process.
     #[must_use]
-    pub(crate) fn without(mut self, name: &'static str) -> Self {
+    pub fn without(mut self, name: &'static str) -> Self {
         self.unset.push(name);
         self
     }
