@@ -24,10 +24,8 @@ pub(crate) async fn log_in<E: Engine>(
     login: &Login<'_>,
     policy: Policy,
 ) -> Result<E::Session, LoginError> {
-    match in_time(engine.log_in(&first(login, policy))).await {
-        Err(error) if may_go_without(&error, policy) => in_time(engine.log_in(&without_tls(login, cx))).await,
-        result => result,
-    }
+    let (first, without_tls) = both(login, policy);
+    attempts(cx, login, policy, engine.log_in(&first), engine.log_in(&without_tls)).await
 }
 
 /// The same, and out again.
@@ -37,34 +35,42 @@ pub(crate) async fn try_login<E: Engine>(
     login: &Login<'_>,
     policy: Policy,
 ) -> Result<(), LoginError> {
-    let tried = match in_time(engine.try_login(&first(login, policy))).await {
-        Err(error) if may_go_without(&error, policy) => {
-            in_time(engine.try_login(&without_tls(login, cx))).await
-        }
-        result => result,
-    };
+    let (first, without_tls) = both(login, policy);
+    let tried = attempts(cx, login, policy, engine.try_login(&first), engine.try_login(&without_tls)).await?;
     // Outside of the time-out: whoever is let in must not be told as silent.
-    if let Some(session) = tried? {
+    if let Some(session) = tried {
         engine.log_out(session).await;
     }
     Ok(())
 }
 
-fn first<'a>(login: &Login<'a>, policy: Policy) -> Login<'a> {
-    Login { tls: if policy == Policy::Off { TlsUse::Off } else { TlsUse::Verified }, ..*login }
+/// The first attempt, and the one without TLS.
+fn both<'a>(login: &Login<'a>, policy: Policy) -> (Login<'a>, Login<'a>) {
+    let tls = if policy == Policy::Off { TlsUse::Off } else { TlsUse::Verified };
+    (Login { tls, ..*login }, Login { tls: TlsUse::NotOffered, ..*login })
 }
 
-fn may_go_without(error: &LoginError, policy: Policy) -> bool {
-    policy == Policy::VerifiedUnlessNotOffered
-        && matches!(error, LoginError::TlsNotOffered { keeps_password: true })
-}
-
-fn without_tls<'a>(login: &Login<'a>, cx: &Context<'_>) -> Login<'a> {
-    cx.warn(format!(
-        "{} offers no TLS; going on without, because TLS_MODE=prefer. Everything but the password travels readable.",
-        host::endpoint(login.host, login.port)
-    ));
-    Login { tls: TlsUse::NotOffered, ..*login }
+/// A future does nothing until it is waited for, and the second one is waited for only as the policy says.
+async fn attempts<T>(
+    cx: &Context<'_>,
+    login: &Login<'_>,
+    policy: Policy,
+    first: impl Future<Output = Result<T, LoginError>>,
+    without_tls: impl Future<Output = Result<T, LoginError>>,
+) -> Result<T, LoginError> {
+    match in_time(first).await {
+        Err(LoginError::TlsNotOffered { keeps_password: true })
+            if policy == Policy::VerifiedUnlessNotOffered =>
+        {
+            cx.warn(format!(
+                "{} offers no TLS; going on without, because TLS_MODE=prefer. Everything but the password travels \
+                 readable.",
+                host::endpoint(login.host, login.port)
+            ));
+            in_time(without_tls).await
+        }
+        result => result,
+    }
 }
 
 async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Result<T, LoginError> {

@@ -6,7 +6,6 @@ use anyhow::Context;
 use rotation_local::Function;
 use rotation_postgres::identifier;
 use rotation_tests::postgres::{Scene, on_each, options, sql};
-use rotation_tests::scene::SECRET_ARN;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -48,11 +47,12 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
 #[tokio::test]
 async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way() {
     on_each(|target| async move {
+        const CHANGE: &str = "ALTER ROLE {user} CONNECTION LIMIT -1";
         let strategies = [
-            ("single-user", 0, ""),
-            ("single-user-by-master", 0, ""),
+            ("single-user", 0, CHANGE),
+            ("single-user-by-master", 0, CHANGE),
             ("master-user", 0, "CREATE ROLE {alternate}; GRANT {user} TO {alternate}; GRANT {alternate} TO {master} WITH ADMIN OPTION"),
-            ("master-user", 1, ""),
+            ("master-user", 1, CHANGE),
             ("master-user", 2, "ALTER ROLE {alternate} CONNECTION LIMIT -1"),
         ];
         for (strategy, rotations_before, statement) in strategies {
@@ -61,8 +61,6 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
             for _ in 0..rotations_before {
                 scene.rotate(&function).await?;
             }
-            let statement =
-                if statement.is_empty() { "ALTER ROLE {user} CONNECTION LIMIT -1" } else { statement };
             let statement = statement
                 .replace("{user}", &identifier(&scene.user))
                 .replace("{master}", &identifier(&scene.master))
@@ -123,20 +121,15 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
 async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
     on_each(|target| async move {
         let scene = Scene::new(&target).await?;
-        let frozen = scene.program("single-user");
+        let frozen = scene.function("single-user");
         let mut other = scene.admin().await?;
         sql(&mut other, &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)))
             .await?;
         let token = scene.stage(None)?;
-        let begun = |step| json!({"Step": step, "SecretId": SECRET_ARN, "ClientRequestToken": token});
-        let frozen: Function = frozen.into();
-        frozen.invoke(&begun("createSecret")).await.map_err(|error| anyhow::anyhow!(error.message))?;
-        let process = match &frozen {
-            Function::Program(program) => program.process_id().context("no process")?.to_string(),
-            Function::Url { .. } => unreachable!(),
-        };
+        scene.step(&frozen, "createSecret", &token).await?;
+        let Function::Program(program) = &frozen else { unreachable!() };
+        let process = program.process_id().context("no process")?.to_string();
         let signal = |name: &str| std::process::Command::new("kill").args([name, &process]).status();
-        let event = begun("setSecret");
         let next = async {
             waited_for(&mut other, 1).await?;
             signal("-STOP")?;
@@ -150,7 +143,7 @@ async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
             signal("-KILL")?;
             anyhow::Ok(())
         };
-        let (_killed, done) = tokio::join!(frozen.invoke(&event), next);
+        let (_killed, done) = tokio::join!(scene.step(&frozen, "setSecret", &token), next);
         done?;
         scene.log_in().await?;
         Ok(())
