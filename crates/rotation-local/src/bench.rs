@@ -4,6 +4,7 @@ mod figures;
 mod floor;
 mod process;
 mod runner;
+mod share;
 mod table;
 
 use std::time::Duration;
@@ -16,13 +17,15 @@ use crate::stage::{ALTERNATING, SINGLE, Stage, function_path};
 
 use floor::Floor;
 use runner::Runner;
+use share::Share;
 
-/// What is rotated, and how slow Secrets Manager is.
+/// What is rotated, how slow Secrets Manager is, and how much of the CPU functions have once they have started.
 struct Ground {
     stage: Stage,
     secret: &'static str,
     strategy: &'static str,
     latency: Duration,
+    share: Option<Share>,
 }
 
 pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
@@ -32,16 +35,19 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
             say(line)
         }
     };
+    let share = args.memory.map(Share::of_memory).transpose()?;
     let ground = Ground {
         stage: Stage::set_up(args.engine).await?,
         secret: if args.alternating { ALTERNATING } else { SINGLE },
         strategy: if args.alternating { "master-user" } else { "single-user" },
         latency: Duration::from_millis(args.api_latency),
+        share,
     };
     tell(&format!(
-        "{} on this machine, {}, Secrets Manager answers after {} ms, {} times each; times in ms",
+        "{} on this machine, {}, {}Secrets Manager answers after {} ms, {} times each; times in ms",
         args.engine.display(),
         ground.strategy,
+        args.memory.map_or(String::new(), |memory| format!("the CPU of {memory} MB after init, ")),
         args.api_latency,
         args.times
     ));

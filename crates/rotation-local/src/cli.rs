@@ -53,6 +53,9 @@ pub(crate) struct BenchArgs {
     /// Alternating users instead of a single one (a function that is not ours must be told so by its own settings)
     #[arg(long)]
     pub(crate) alternating: bool,
+    /// Give the functions, once they have started, no more of the CPU than Lambda gives to so much memory (Linux, as root)
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10240))]
+    pub(crate) memory: Option<u32>,
     /// Print the figures as JSON, times in milliseconds
     #[arg(long)]
     pub(crate) json: bool,

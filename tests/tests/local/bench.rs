@@ -50,3 +50,24 @@ fn the_table_is_for_people_and_a_function_that_fails_is_named() -> Result<()> {
     ensure!(failed.to_string().contains("false failed in its start"), "{failed}");
     Ok(())
 }
+
+/// Where control groups can be made; elsewhere it says what it needs.
+#[test]
+fn a_function_has_no_more_of_the_cpu_than_its_memory_is_worth() -> Result<()> {
+    match bench(&["--json", "--api-latency", "0", "--memory", "128"]) {
+        Ok(text) => {
+            let figures: Value = serde_json::from_str(&text)?;
+            let median = |name: &str| {
+                figures["functions"][0][name]["median"].as_f64().with_context(|| format!("no {name}: {text}"))
+            };
+            // A fourteenth, but for what is done while it waits.
+            let times = median("rotation, warm")? / median("CPU time, warm")?;
+            ensure!(times > 5.0, "{times} times its CPU time: {text}");
+        }
+        Err(refused) => {
+            println!("not measured here: {refused}");
+            ensure!(refused.to_string().contains("control groups"), "{refused}");
+        }
+    }
+    Ok(())
+}

@@ -49,16 +49,23 @@ impl Runner {
         if self.verbose { program.log(|line| say(&format!("    {line}"))).into() } else { program.into() }
     }
 
-    /// A process of the function that waits for its first event.
-    async fn started(&self, ground: &Ground) -> Result<Function> {
+    /// A process of the function that waits for its first event, and how long that took.
+    async fn started(&self, ground: &Ground) -> Result<(Function, Duration)> {
         let function = self.function(ground);
-        program(&function)?.start_ahead().await.map_err(|error| self.failed("its start", &error))?;
-        Ok(function)
+        let program = program(&function)?;
+        let start = Instant::now();
+        program.start_ahead().await.map_err(|error| self.failed("its start", &error))?;
+        let took = start.elapsed();
+        // Lambda gives a whole CPU to the start.
+        if let Some(share) = &ground.share {
+            share.give(program.process_id().context("the function has ended")?)?;
+        }
+        Ok((function, took))
     }
 
     /// Rotates once before anything is measured: the second of two users is made only once.
     pub(super) async fn prepare(&mut self, ground: &Ground) -> Result<()> {
-        let function = self.started(ground).await?;
+        let (function, _) = self.started(ground).await?;
         self.rotate(ground, &function).await?;
         self.warm = Some(function);
         Ok(())
@@ -66,22 +73,19 @@ impl Runner {
 
     /// Measures everything once.
     pub(super) async fn round(&mut self, ground: &Ground) -> Result<()> {
-        let start = Instant::now();
-        let function = self.started(ground).await?;
-        let init = start.elapsed();
-        self.rotate(ground, &function).await?;
-        let whole = start.elapsed();
+        let (function, init) = self.started(ground).await?;
+        let took = self.rotate(ground, &function).await?;
         let id = program(&function)?.process_id().context("the function has ended")?;
         let figures = &mut self.figures;
         figures.init.time(init);
-        figures.cold.time(whole);
+        figures.cold.time(init + took.iter().sum::<Duration>());
         figures.cold_cpu.time(process::cpu(id)?);
         figures.peak.bytes(process::peak(id)?);
         drop(function);
 
         let token = ground.stage.begin(ground.secret)?;
         for (at, step) in STEPS.into_iter().enumerate() {
-            let function = self.started(ground).await?;
+            let (function, _) = self.started(ground).await?;
             let took = self.step(ground, &function, step, &token).await?;
             self.figures.cold_steps[at].time(took);
         }

@@ -41,7 +41,8 @@ pub(super) async fn answer(
         (inside.count - 1, inside.latency)
     };
     if !latency.is_zero() {
-        // The kernel's timer: that of the runtime counts in milliseconds, and one more.
+        // The kernel's timer: that of the runtime counts in milliseconds, and one more. A thread for each call that is being
+        // measured is not many.
         let _ = tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await;
     }
     let body: Value = match serde_json::from_slice(&body) {

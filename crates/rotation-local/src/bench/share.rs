@@ -1,0 +1,93 @@
+//! As much of the CPU as Lambda gives to a function, by a control group of Linux.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// Of this much memory a function has one whole CPU
+/// ([Configure Lambda function memory](https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)).
+const WHOLE_CPU_MB: u64 = 1769;
+/// In µs: how often a share is given out.
+const PERIOD: u64 = 20_000;
+
+const GROUPS: &str = "/sys/fs/cgroup";
+
+/// A control group, until it is dropped.
+pub(super) struct Share {
+    folder: PathBuf,
+}
+
+impl Share {
+    /// The share of a function of so much memory, in MB.
+    pub(super) fn of_memory(memory: u32) -> Result<Self> {
+        Self::in_groups(Path::new(GROUPS), memory).context(
+            "--memory needs the control groups of Linux and the right to make one: run it as root, and in a container \
+             with --privileged",
+        )
+    }
+
+    fn in_groups(groups: &Path, memory: u32) -> Result<Self> {
+        let quota = quota(memory);
+        let name = format!("rotation-bench-{}", std::process::id());
+        let is_second_version = groups.join("cgroup.controllers").exists();
+        if is_second_version {
+            // It may be handed down already, by whoever may do so.
+            let _ = fs::write(groups.join("cgroup.subtree_control"), "+cpu");
+        }
+        let folder = if is_second_version { groups.join(name) } else { groups.join("cpu").join(name) };
+        fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+        let share = Self { folder };
+        if is_second_version {
+            share.write("cpu.max", &format!("{quota} {PERIOD}"))?;
+        } else {
+            share.write("cpu.cfs_period_us", &PERIOD.to_string())?;
+            share.write("cpu.cfs_quota_us", &quota.to_string())?;
+        }
+        Ok(share)
+    }
+
+    /// From now on, a process with all its threads has no more than that, together with those that were given it before.
+    pub(super) fn give(&self, process: u32) -> Result<()> {
+        self.write("cgroup.procs", &process.to_string())
+    }
+
+    fn write(&self, file: &str, text: &str) -> Result<()> {
+        let path = self.folder.join(file);
+        fs::write(&path, text).with_context(|| path.display().to_string())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // Left behind, an empty group does nothing.
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+/// Of a period, in µs.
+fn quota(memory: u32) -> u64 {
+    PERIOD * u64::from(memory) / WHOLE_CPU_MB
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_written_in_both_versions_of_control_groups() {
+        let groups = tempfile::tempdir().unwrap();
+        assert!(Share::in_groups(groups.path(), 128).is_err());
+        fs::create_dir(groups.path().join("cpu")).unwrap();
+        let share = Share::in_groups(groups.path(), 128).unwrap();
+        share.give(17).unwrap();
+        let read = |share: &Share, file: &str| fs::read_to_string(share.folder.join(file)).unwrap();
+        let first = ["cpu.cfs_period_us", "cpu.cfs_quota_us", "cgroup.procs"].map(|file| read(&share, file));
+        assert_eq!(first, ["20000", "1447", "17"]);
+
+        fs::write(groups.path().join("cgroup.controllers"), "cpu io").unwrap();
+        let share = Share::in_groups(groups.path(), 1769).unwrap();
+        assert_eq!(read(&share, "cpu.max"), "20000 20000");
+        assert_eq!(fs::read_to_string(groups.path().join("cgroup.subtree_control")).unwrap(), "+cpu");
+    }
+}
