@@ -78,6 +78,7 @@ pub struct Cutter {
     /// Where it listens.
     pub address: SocketAddr,
     packets: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
     cut_at: Arc<AtomicUsize>,
     after: Arc<AtomicBool>,
     has_cut: Arc<AtomicBool>,
@@ -94,6 +95,7 @@ impl Cutter {
         let cutter = Self {
             address: listener.local_addr()?,
             packets: Arc::default(),
+            connections: Arc::default(),
             cut_at: Arc::new(AtomicUsize::new(usize::MAX)),
             after: Arc::default(),
             has_cut: Arc::default(),
@@ -102,6 +104,7 @@ impl Cutter {
         let this = cutter.clone();
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                this.connections.fetch_add(1, Ordering::SeqCst);
                 if let Ok(server) = TcpStream::connect((host.as_str(), port)).await {
                     tokio::spawn(this.clone().relay(client, server));
                 }
@@ -121,6 +124,7 @@ impl Cutter {
     /// Cuts at the n-th packet from now (from 0): before it reaches the server, or after, so that the answer is lost.
     pub fn cut(&self, at: usize, after: bool) {
         self.packets.store(0, Ordering::SeqCst);
+        self.connections.store(0, Ordering::SeqCst);
         self.after.store(after, Ordering::SeqCst);
         self.has_cut.store(false, Ordering::SeqCst);
         self.cut_at.store(at, Ordering::SeqCst);
@@ -135,6 +139,11 @@ impl Cutter {
     /// How many packets clients have sent since [`Cutter::cut`].
     pub fn packets(&self) -> usize {
         self.packets.load(Ordering::SeqCst)
+    }
+
+    /// How many connections clients have made since [`Cutter::cut`].
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     async fn relay(self, client: TcpStream, server: TcpStream) {

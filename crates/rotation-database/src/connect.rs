@@ -11,7 +11,7 @@ use crate::host;
 use crate::login_error::LoginError;
 use crate::tls::Policy;
 
-/// How long one login may take, from the first packet to the session.
+/// How long one login may take, from the first packet (or a connection that was made before) to the server's consent.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Logs in as the policy says.
@@ -24,8 +24,20 @@ pub(crate) async fn log_in<E: Engine>(
     login: &Login<'_>,
     policy: Policy,
 ) -> Result<E::Session, LoginError> {
-    let (first, without_tls) = both(login, policy);
-    attempts(cx, login, policy, engine.log_in(&first), engine.log_in(&without_tls)).await
+    let tls = if policy == Policy::Off { TlsUse::Off } else { TlsUse::Verified };
+    match in_time(engine.log_in(&Login { tls, ..*login })).await {
+        Err(LoginError::TlsNotOffered { keeps_password: true })
+            if policy == Policy::VerifiedUnlessNotOffered =>
+        {
+            cx.warn(format!(
+                "{} offers no TLS; going on without, because TLS_MODE=prefer. Everything but the password travels \
+                 readable.",
+                host::endpoint(login.host, login.port)
+            ));
+            in_time(engine.log_in(&Login { tls: TlsUse::NotOffered, ..*login })).await
+        }
+        result => result,
+    }
 }
 
 /// The same, and out again.
@@ -35,42 +47,9 @@ pub(crate) async fn try_login<E: Engine>(
     login: &Login<'_>,
     policy: Policy,
 ) -> Result<(), LoginError> {
-    let (first, without_tls) = both(login, policy);
-    let tried = attempts(cx, login, policy, engine.try_login(&first), engine.try_login(&without_tls)).await?;
-    // Outside of the time-out: whoever is let in must not be told as silent.
-    if let Some(session) = tried {
-        engine.log_out(session).await;
-    }
+    let session = log_in(engine, cx, login, policy).await?;
+    engine.log_out(session).await;
     Ok(())
-}
-
-/// The first attempt, and the one without TLS.
-fn both<'a>(login: &Login<'a>, policy: Policy) -> (Login<'a>, Login<'a>) {
-    let tls = if policy == Policy::Off { TlsUse::Off } else { TlsUse::Verified };
-    (Login { tls, ..*login }, Login { tls: TlsUse::NotOffered, ..*login })
-}
-
-/// A future does nothing until it is waited for, and the second one is waited for only as the policy says.
-async fn attempts<T>(
-    cx: &Context<'_>,
-    login: &Login<'_>,
-    policy: Policy,
-    first: impl Future<Output = Result<T, LoginError>>,
-    without_tls: impl Future<Output = Result<T, LoginError>>,
-) -> Result<T, LoginError> {
-    match in_time(first).await {
-        Err(LoginError::TlsNotOffered { keeps_password: true })
-            if policy == Policy::VerifiedUnlessNotOffered =>
-        {
-            cx.warn(format!(
-                "{} offers no TLS; going on without, because TLS_MODE=prefer. Everything but the password travels \
-                 readable.",
-                host::endpoint(login.host, login.port)
-            ));
-            in_time(without_tls).await
-        }
-        result => result,
-    }
 }
 
 async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Result<T, LoginError> {

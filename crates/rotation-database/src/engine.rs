@@ -35,14 +35,6 @@ pub trait Engine: Send + Sync + 'static {
     /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver takes one.
     fn log_in(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
 
-    /// The same, to see whether the server lets the user in and no more. Some engines need no driver's session for that.
-    fn try_login(
-        &self,
-        login: &Login<'_>,
-    ) -> impl Future<Output = Result<Option<Self::Session>, LoginError>> + Send {
-        async { self.log_in(login).await.map(Some) }
-    }
-
     /// Runs a harmless query, and where users alternate, sees that the session can stand in for the base user.
     fn probe(
         &self,

@@ -117,6 +117,9 @@ impl EngineError {
             Self::NoSuchUser { .. } => "UserNotFound",
             Self::NeedsDecision { .. } | Self::PerhapsUnrelated { .. } => "NeedsDecision",
             Self::Busy { .. } | Self::Overtaken { .. } => "DatabaseBusy",
+            Self::Disconnected { cause: cause @ LoginError::TemporaryFolder { .. }, .. } => {
+                cause.error_type()
+            }
             Self::Disconnected { .. } => "ConnectionFailed",
             Self::Failed { .. } => "StatementFailed",
         }

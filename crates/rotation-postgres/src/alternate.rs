@@ -65,8 +65,7 @@ async fn finish(
     encryption: Encryption,
 ) -> Result<(), EngineError> {
     let remedy = administer(session, master, user);
-    session.set_password(user, password, encryption, &remedy).await?;
-    session.commit().await?;
+    session.set_password_and_commit(user, password, encryption, &remedy).await?;
     md5::keep_usable(session, user, password, encryption, &remedy).await
 }
 

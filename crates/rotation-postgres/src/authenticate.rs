@@ -5,11 +5,11 @@
 use std::str;
 
 use rotation_database::{Login, LoginError, TlsUse, mask};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
 use crate::login::refusal;
-use crate::messages::{LONGEST, Message, Refusal, belongs_to_no_login, broken, framed, startup};
+use crate::messages::{LONGEST, Message, Refusal, does_not_belong, framed, send, startup};
 use crate::scram::{Client, DEFAULT_ITERATIONS};
 use crate::verifier::md5_answer;
 
@@ -24,17 +24,16 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     login: &Login<'_>,
     database: &str,
 ) -> Result<Vec<u8>, LoginError> {
-    authenticate_with(Client::new().map_err(LoginError::protocol)?, stream, login, database).await
+    send(stream, &startup(login.user, database)).await?;
+    authenticate_with(Client::new().map_err(LoginError::protocol)?, stream, login).await
 }
 
 async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     client: Client,
     stream: &mut S,
     login: &Login<'_>,
-    database: &str,
 ) -> Result<Vec<u8>, LoginError> {
     let mut exchange = Exchange { stream, login, for_driver: Vec::new() };
-    exchange.send(&startup(login, database)).await?;
     let (code, rest) = exchange.request().await?;
     match code {
         // Nobody has shown anything, and statements with a verifier would follow.
@@ -79,13 +78,8 @@ struct Exchange<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), LoginError> {
-        self.stream.write_all(bytes).await.map_err(broken)?;
-        self.stream.flush().await.map_err(broken)
-    }
-
     async fn answer(&mut self, body: &[u8]) -> Result<(), LoginError> {
-        self.send(&framed(b'p', body)).await
+        send(self.stream, &framed(b'p', body)).await
     }
 
     async fn answer_with_password(&mut self, text: &str) -> Result<(), LoginError> {
@@ -95,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     /// The server's next request: its code, and what comes with it.
     async fn request(&mut self) -> Result<(u32, Vec<u8>), LoginError> {
         let message = self.next(b'R', b"S").await?;
-        let (code, rest) = message.body.split_first_chunk().ok_or_else(belongs_to_no_login)?;
+        let (code, rest) = message.body.split_first_chunk().ok_or_else(does_not_belong)?;
         Ok((u32::from_be_bytes(*code), rest.to_vec()))
     }
 
@@ -118,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 b'E' => return Err(refusal(&Refusal::parse(&message.body), self.login)),
                 // Notices, and which versions of the protocol it knows: the first is enough.
                 b'N' | b'A' | b'v' => {}
-                _ => return Err(belongs_to_no_login()),
+                _ => return Err(does_not_belong()),
             }
         }
     }
@@ -126,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     async fn next_must_be(&mut self, expected: u32) -> Result<Vec<u8>, LoginError> {
         match self.request().await? {
             (code, rest) if code == expected => Ok(rest),
-            _ => Err(belongs_to_no_login()),
+            _ => Err(does_not_belong()),
         }
     }
 
@@ -151,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         let length = u32::try_from(first.len()).unwrap_or_default().to_be_bytes();
         self.answer(&[MECHANISM.as_bytes(), &[0], &length, first.as_bytes()].concat()).await?;
         let server_first = self.next_must_be(SASL_CONTINUE).await?;
-        let server_first = str::from_utf8(&server_first).map_err(|_| belongs_to_no_login())?;
+        let server_first = str::from_utf8(&server_first).map_err(|_| does_not_belong())?;
         let challenge = client.challenge(server_first).map_err(LoginError::protocol)?;
         if challenge.iterations < DEFAULT_ITERATIONS {
             // Quickly tried out, by whoever recorded it or asked for it.
@@ -182,6 +176,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rotation_database::{Authorities, Password};
+    use tokio::io::AsyncWriteExt;
 
     use crate::scram::tests::{SERVER_FIRST, client, server_final};
 
@@ -204,7 +199,7 @@ mod tests {
             tls,
             authorities: &authorities,
         };
-        authenticate_with(client(), &mut stream, &login, "d").await
+        authenticate_with(client(), &mut stream, &login).await
     }
 
     #[tokio::test]
@@ -266,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_belongs_to_no_login_ends_it() {
+    async fn what_does_not_belong_ends_it() {
         let offer = request(SASL, b"SCRAM-SHA-256\0\0");
         for (server, error_type) in [
             ([offer.clone(), request(OK, &[])].concat(), "LoginFailed"),

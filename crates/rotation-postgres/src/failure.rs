@@ -3,28 +3,49 @@
 use rotation_database::{EngineError, LoginError, mask};
 use sqlx::postgres::PgDatabaseError;
 
+use crate::messages::Refusal;
+
 /// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege is missing.
 pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
-    let doing = doing.to_owned();
-    let error = match error {
-        sqlx::Error::Database(error) => error.downcast_ref::<PgDatabaseError>(),
-        sqlx::Error::Io(error) => {
-            return EngineError::Disconnected { doing, cause: LoginError::from_io(error) };
+    let broken = |cause| EngineError::Disconnected { doing: doing.to_owned(), cause };
+    match error {
+        sqlx::Error::Database(error) => {
+            refused(&Refusal::from(error.downcast_ref::<PgDatabaseError>()), doing, remedy)
         }
-        other => return EngineError::Disconnected { doing, cause: LoginError::from_any(other) },
-    };
-    let said =
-        [Some(error.message()), error.detail(), error.hint()].into_iter().flatten().collect::<Vec<_>>();
-    let said = mask(&said.join(": ")).into_owned();
-    match error.code() {
+        sqlx::Error::Io(error) => broken(LoginError::from_io(error)),
+        other => broken(LoginError::from_any(other)),
+    }
+}
+
+impl From<&PgDatabaseError> for Refusal {
+    fn from(error: &PgDatabaseError) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            code: error.code().to_owned(),
+            message: error.message().to_owned(),
+            detail: owned(error.detail()),
+            hint: owned(error.hint()),
+            schema: owned(error.schema()),
+            routine: owned(error.routine()),
+        }
+    }
+}
+
+/// The same without a driver.
+pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineError {
+    let doing = doing.to_owned();
+    let words = [Some(&refusal.message), refusal.detail.as_ref(), refusal.hint.as_ref()];
+    let said = words.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(": ");
+    let said = mask(&said).into_owned();
+    match refusal.code.as_str() {
         "42501" => EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() },
         // A lock_timeout, a statement_timeout.
         "55P03" | "57014" => EngineError::Busy { doing, said },
         // Another session had the row; once it has ended, the row is another one, or has been made.
-        "XX000" if error.message().starts_with("tuple concurrently ") => {
+        "XX000" if refusal.message.starts_with("tuple concurrently ") => {
             EngineError::Overtaken { doing, said }
         }
-        "23505" if error.schema() == Some("pg_catalog") => EngineError::Overtaken { doing, said },
+        "23505" if refusal.schema.as_deref() == Some("pg_catalog") => EngineError::Overtaken { doing, said },
         "42710" | "40P01" => EngineError::Overtaken { doing, said },
         "25006" => EngineError::NeedsDecision {
             what: format!("the server takes no changes: {said}"),
@@ -35,9 +56,9 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
     }
 }
 
-/// The same for a statement that sets a password, which password-check modules (passwordcheck, credcheck) may refuse.
-pub(crate) fn password_failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
-    match failure(error, doing, remedy) {
+/// What the failure of a statement means that sets a password: password-check modules (passwordcheck, credcheck) may refuse it.
+pub(crate) fn of_password(failure: EngineError) -> EngineError {
+    match failure {
         EngineError::Failed { code, said, .. } if ["SQLSTATE 22023", "SQLSTATE P0001"].contains(&code.as_str()) => {
             EngineError::PasswordRejected {
                 said,

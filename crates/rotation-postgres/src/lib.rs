@@ -52,12 +52,8 @@ impl Engine for Postgres {
     }
 
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
-        LoggedIn::over(self.ahead.take(login).await?, login).await?.session(login).await
-    }
-
-    async fn try_login(&self, login: &Login<'_>) -> Result<Option<Session>, LoginError> {
-        LoggedIn::over(self.ahead.take(login).await?, login).await?.leave().await;
-        Ok(None)
+        let logged_in = LoggedIn::over(self.ahead.take(login).await?, login).await?;
+        Ok(Session::new(logged_in, login))
     }
 
     async fn probe(&self, session: &mut Session, pair: Option<&UserPair>) -> Result<(), EngineError> {

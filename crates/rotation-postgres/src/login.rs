@@ -1,14 +1,15 @@
 //! Logging in.
 
-use rotation_database::{APPLICATION, Encrypted, Login, LoginError, TlsUse, Wire, dial, mask};
-use sqlx::ConnectOptions;
+use rotation_database::{APPLICATION, Encrypted, EngineError, Login, LoginError, TlsUse, Wire, dial, mask};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, PgConnection};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
 
 use crate::authenticate::authenticate;
-use crate::messages::{Refusal, framed};
+use crate::failure::refused;
+use crate::messages::{Message, Refusal, framed, parameter, send, texts, version_number};
 use crate::quote::identifier;
-use crate::session::{Origin, Session};
 use crate::start_tls::start_tls;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -31,19 +32,60 @@ impl LoggedIn {
             }
             (None, TlsUse::NotOffered | TlsUse::Off) => Box::new(dial(login.host, login.port).await?),
         };
-        let for_driver = authenticate(&mut stream, login, database(login)).await?;
+        let for_driver = authenticate(&mut stream, login, named(login.database)).await?;
         Ok(Self { stream, for_driver })
     }
 
+    /// As [`Session::version`](crate::Session).
+    pub(crate) fn version(&self) -> u32 {
+        parameter(&self.for_driver, b"server_version").map_or(0, |text| version_number(&text))
+    }
+
+    /// Runs statements without a driver, by a
+    /// [simple query](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY). Gives the
+    /// texts of the last row.
+    pub(crate) async fn query(
+        &mut self,
+        doing: &str,
+        statements: &str,
+        remedy: &str,
+    ) -> Result<Vec<Option<String>>, EngineError> {
+        let broken = |cause| EngineError::Disconnected { doing: doing.to_owned(), cause };
+        let query = Zeroizing::new([statements.as_bytes(), &[0]].concat());
+        send(&mut self.stream, &framed(b'Q', &query)).await.map_err(broken)?;
+        let mut done = Ok(Vec::new());
+        loop {
+            match Message::receive(&mut self.stream).await {
+                Ok(Message { kind: b'Z', .. }) => return done,
+                // What follows the first, such as that the server shuts down, is not why.
+                Ok(Message { kind: b'E', body }) if done.is_ok() => {
+                    done = Err(refused(&Refusal::parse(&body), doing, remedy));
+                }
+                Ok(Message { kind: b'D', body }) => {
+                    let row = texts(&body).ok_or_else(|| broken(LoginError::protocol("half a row")))?;
+                    done = done.map(|_| row);
+                }
+                Ok(_) => {}
+                // Some errors are a session's last word.
+                Err(cause) => return done.and(Err(broken(cause))),
+            }
+        }
+    }
+
     /// Hands the session to the driver.
-    pub(crate) async fn session(self, login: &Login<'_>) -> Result<Session, LoginError> {
-        let name = format!(".s.PGSQL.{}", login.port);
+    pub(crate) async fn driver(
+        self,
+        port: u16,
+        user: &str,
+        database: Option<&str>,
+    ) -> Result<PgConnection, LoginError> {
+        let name = format!(".s.PGSQL.{port}");
         let wire = Wire::offer_logged_in(self.stream, &name, self.for_driver)?;
         let options = PgConnectOptions::new_without_pgpass()
             .socket(wire.folder())
-            .port(login.port)
-            .username(login.user)
-            .database(database(login))
+            .port(port)
+            .username(user)
+            .database(named(database))
             .application_name(APPLICATION)
             .extra_float_digits(None)
             .statement_cache_capacity(0)
@@ -51,11 +93,10 @@ impl LoggedIn {
             .disable_statement_logging()
             // What it gets is encrypted already where it has to be.
             .ssl_mode(PgSslMode::Disable);
-        match options.connect().await {
-            Ok(connection) => Ok(Session::new(connection, Origin::of(login))),
-            Err(sqlx::Error::Io(error)) => Err(LoginError::from_io(&error)),
-            Err(other) => Err(LoginError::from_any(&other)),
-        }
+        options.connect().await.map_err(|error| match error {
+            sqlx::Error::Io(error) => LoginError::from_io(&error),
+            other => LoginError::from_any(&other),
+        })
     }
 
     /// [Ends](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-TERMINATION) the session.
@@ -67,8 +108,9 @@ impl LoggedIn {
     }
 }
 
-fn database<'a>(login: &Login<'a>) -> &'a str {
-    login.database.unwrap_or("postgres")
+/// The database of a login that names none.
+fn named(database: Option<&str>) -> &str {
+    database.unwrap_or("postgres")
 }
 
 /// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine that sent it.
@@ -76,7 +118,7 @@ pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
     let words = [Some(refused.message.as_str()), refused.detail.as_deref()];
     let said = mask(&words.into_iter().flatten().collect::<Vec<_>>().join(": ")).into_owned();
     let user = identifier(login.user);
-    let database = database(login);
+    let database = named(login.database);
     match refused.code.as_str() {
         "28P01" => LoginError::Refused { said },
         "28000" if refused.routine.as_deref() == Some("InitializeSessionUserId") => {
@@ -119,10 +161,47 @@ mod tests {
 
     use super::*;
 
+    fn logged_in(stream: tokio::io::DuplexStream) -> LoggedIn {
+        LoggedIn { stream: Box::new(stream), for_driver: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn a_statement_is_done_when_the_server_is_ready_for_the_next() {
+        let row = b"T\0\0\0\x06\0\0D\0\0\0\x0b\0\x01\0\0\0\x011C\0\0\0\x0dSELECT 1\0";
+        let (refused, notice, ready) = (b"E\0\0\0\x0cC53200\0\0", b"N\0\0\0\x05\0", b"Z\0\0\0\x05I");
+        for (answer, expected) in [
+            ([&notice[..], row, ready].concat(), Ok(["1"].as_slice())),
+            ([&notice[..], ready].concat(), Ok([].as_slice())),
+            ([&refused[..], ready].concat(), Err("SQLSTATE 53200")),
+            // The last word of a session.
+            (refused.to_vec(), Err("SQLSTATE 53200")),
+            (row.to_vec(), Err("broken")),
+            (b"Z\xff\0\0\0".to_vec(), Err("broken")),
+            ([&b"D\0\0\0\x05\0"[..], ready].concat(), Err("broken")),
+        ] {
+            let (stream, mut far) = tokio::io::duplex(1024);
+            far.write_all(&answer).await.unwrap();
+            far.shutdown().await.unwrap();
+            let done = logged_in(stream).query("run a query", "SELECT 1", "").await;
+            let done = done.map_err(|error| match error {
+                EngineError::Failed { code, .. } => code,
+                EngineError::Disconnected { .. } => "broken".to_owned(),
+                other => panic!("{other:?}"),
+            });
+            let expected = expected
+                .map(|row| row.iter().map(|text| Some((*text).to_owned())).collect())
+                .map_err(str::to_owned);
+            assert_eq!(done, expected);
+            let mut asked = Vec::new();
+            far.read_to_end(&mut asked).await.unwrap();
+            assert_eq!(asked, b"Q\0\0\0\x0dSELECT 1\0");
+        }
+    }
+
     #[tokio::test]
     async fn who_leaves_says_so_and_hangs_up() {
         let (stream, mut far) = tokio::io::duplex(64);
-        LoggedIn { stream: Box::new(stream), for_driver: Vec::new() }.leave().await;
+        logged_in(stream).leave().await;
         let mut said = Vec::new();
         far.read_to_end(&mut said).await.unwrap();
         assert_eq!(said, b"X\0\0\0\x04");

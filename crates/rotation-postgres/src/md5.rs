@@ -49,8 +49,9 @@ pub(crate) async fn keep_usable(
         Ok(logged_in) => logged_in.leave().await,
         Err(LoginError::Refused { .. }) => {
             session.begin().await?;
-            session.set_password(user, password, Encryption::ScramSha256(DEFAULT_ITERATIONS), remedy).await?;
-            session.commit().await?;
+            session
+                .set_password_and_commit(user, password, Encryption::ScramSha256(DEFAULT_ITERATIONS), remedy)
+                .await?;
         }
         // Nothing that the form of the password could mend: testSecret will meet it again.
         Err(_) => {}

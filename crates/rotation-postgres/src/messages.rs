@@ -1,14 +1,16 @@
-//! The [messages](https://www.postgresql.org/docs/current/protocol-message-formats.html) of a login.
+//! The [messages](https://www.postgresql.org/docs/current/protocol-message-formats.html) of a login and of simple statements.
 
 use std::io::{self, ErrorKind};
 
-use rotation_database::{APPLICATION, Login, LoginError};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use rotation_database::{APPLICATION, LoginError};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-/// No message of a login is longer.
+/// No message that is waited for is longer.
 pub(crate) const LONGEST: usize = 64 * 1024;
 const PROTOCOL_3_0: u32 = 3 << 16;
+/// What is no less may be words.
+const FOUR_SPACES: usize = 0x2020_2020;
 
 /// What a server has sent.
 #[derive(Debug)]
@@ -25,14 +27,16 @@ impl Message {
         stream.read_exact(&mut head).await.map_err(broken)?;
         let [kind, length @ ..] = head;
         let length = u32::from_be_bytes(length) as usize;
-        let Some(length) = length.checked_sub(4).filter(|length| *length <= LONGEST) else {
+        let Some(rest) = length.checked_sub(4).filter(|rest| *rest <= LONGEST) else {
             return Err(match kind {
                 // In the oldest form, words without a length: the server could not even begin.
-                b'E' => LoginError::Network { said: "the server cannot take the connection".into() },
-                _ => belongs_to_no_login(),
+                b'E' if length >= FOUR_SPACES => {
+                    LoginError::Network { said: "the server cannot take the connection".into() }
+                }
+                _ => does_not_belong(),
             });
         };
-        let mut body = vec![0; length];
+        let mut body = vec![0; rest];
         stream.read_exact(&mut body).await.map_err(broken)?;
         Ok(Self { kind, body })
     }
@@ -43,18 +47,65 @@ impl Message {
     }
 }
 
-/// A connection that breaks during the login.
+/// The fields of a row, as texts.
+pub(crate) fn texts(row: &[u8]) -> Option<Vec<Option<String>>> {
+    let (count, mut rest) = row.split_first_chunk()?;
+    let mut texts = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let (length, behind) = rest.split_first_chunk()?;
+        // Less than nothing is NULL.
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            rest = behind;
+            texts.push(None);
+            continue;
+        };
+        let (text, behind) = behind.split_at_checked(length)?;
+        rest = behind;
+        texts.push(Some(String::from_utf8_lossy(text).into_owned()));
+    }
+    Some(texts)
+}
+
+/// A connection that breaks.
 pub(crate) fn broken(error: io::Error) -> LoginError {
     match error.kind() {
-        ErrorKind::UnexpectedEof => {
-            LoginError::Network { said: "the server hangs up during the login".into() }
-        }
+        ErrorKind::UnexpectedEof => LoginError::Network { said: "the server hangs up".into() },
         _ => LoginError::from_io(&error),
     }
 }
 
-pub(crate) fn belongs_to_no_login() -> LoginError {
-    LoginError::protocol("it says something that belongs to no login of PostgreSQL")
+pub(crate) fn does_not_belong() -> LoginError {
+    LoginError::protocol("it says something that does not belong there")
+}
+
+/// What a server says of itself, in messages as they were sent.
+pub(crate) fn parameter(mut messages: &[u8], name: &[u8]) -> Option<String> {
+    while let Some(([kind, length @ ..], rest)) = messages.split_first_chunk::<5>() {
+        let length = (u32::from_be_bytes(*length) as usize).checked_sub(4)?;
+        let (body, next) = rest.split_at_checked(length)?;
+        let mut texts = body.split(|byte| *byte == 0);
+        if *kind == b'S' && texts.next() == Some(name) {
+            return texts.next().map(|value| String::from_utf8_lossy(value).into_owned());
+        }
+        messages = next;
+    }
+    None
+}
+
+/// `server_version_num` of a `server_version`: 15.4, 18beta1, 9.6.24.
+pub(crate) fn version_number(text: &str) -> u32 {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let mut numbers = text[..end].split('.').map(|number| number.parse().unwrap_or(0u32).min(999));
+    let mut next = || numbers.next().unwrap_or(0);
+    match (next(), next()) {
+        (major, minor) if major >= 10 => major * 10_000 + minor,
+        (major, minor) => major * 10_000 + minor * 100 + next(),
+    }
+}
+
+pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), LoginError> {
+    stream.write_all(bytes).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)
 }
 
 /// A message of this side.
@@ -67,11 +118,11 @@ pub(crate) fn framed(kind: u8, body: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// The message that begins a session. Poolers refuse parameters that they do not know: these are the usual ones.
-pub(crate) fn startup(login: &Login<'_>, database: &str) -> Vec<u8> {
+pub(crate) fn startup(user: &str, database: &str) -> Vec<u8> {
     let mut body = PROTOCOL_3_0.to_be_bytes().to_vec();
     for text in [
         "user",
-        login.user,
+        user,
         "database",
         database,
         "DateStyle",
@@ -101,6 +152,9 @@ pub(crate) struct Refusal {
     pub code: String,
     pub message: String,
     pub detail: Option<String>,
+    pub hint: Option<String>,
+    /// The schema of what it is about.
+    pub schema: Option<String>,
     /// The routine of the server that says so: unlike the words, its name is never translated.
     pub routine: Option<String>,
 }
@@ -116,6 +170,8 @@ impl Refusal {
                 b'C' => refusal.code = text,
                 b'M' => refusal.message = text,
                 b'D' => refusal.detail = Some(text),
+                b'H' => refusal.hint = Some(text),
+                b's' => refusal.schema = Some(text),
                 b'R' => refusal.routine = Some(text),
                 _ => {}
             }
@@ -134,11 +190,41 @@ mod tests {
         let expected = Refusal {
             code: "28P01".into(),
             message: "no \u{fffd}".into(),
-            detail: None,
             routine: Some("auth_failed".into()),
+            ..Refusal::default()
         };
         assert_eq!(refusal, expected);
         assert_eq!(Refusal::parse(b""), Refusal::default());
+    }
+
+    #[test]
+    fn a_server_s_version_is_read_in_all_its_forms() {
+        let said = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x08a\0b\0S\0\0\0\x18server_version\x0015.4\0Z\0\0\0\x05I";
+        assert_eq!(parameter(said, b"server_version").as_deref(), Some("15.4"));
+        assert_eq!(parameter(said, b"server"), None);
+        assert_eq!(parameter(&said[..30], b"server_version"), None);
+        assert_eq!(parameter(b"S\0\0\0\x03", b""), None);
+        for (text, number) in [
+            ("15.4 (Debian 15.4-1)", 150_004),
+            ("18.1", 180_001),
+            ("18beta1", 180_000),
+            ("10devel", 100_000),
+            ("9.6.24", 90_624),
+            ("", 0),
+            ("4000000000", 9_990_000),
+        ] {
+            assert_eq!(version_number(text), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_read_whole_or_not_at_all() {
+        let row = b"\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0";
+        assert_eq!(texts(row), Some(vec![Some("ab".into()), None, Some(String::new())]));
+        assert_eq!(texts(b"\0\0"), Some(Vec::new()));
+        for end in 0..row.len() {
+            assert_eq!(texts(&row[..end]), None);
+        }
     }
 
     #[tokio::test]

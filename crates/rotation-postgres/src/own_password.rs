@@ -13,8 +13,7 @@ pub(crate) async fn change(
     let remedy = remedy(change.user);
     let encryption = session.begin().await?;
     let encryption = md5::own_form(session, encryption).await?;
-    session.set_password(change.user, change.new, encryption, &remedy).await?;
-    session.commit().await?;
+    session.set_password_and_commit(change.user, change.new, encryption, &remedy).await?;
     md5::keep_usable(session, change.user, change.new, encryption, &remedy).await?;
     Ok(Changed::Now)
 }

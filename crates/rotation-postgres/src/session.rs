@@ -1,38 +1,50 @@
 //! A session, and the statements that every change needs.
 
+use std::mem;
 use std::num::NonZeroU32;
 
-use rotation_database::{Authorities, EngineError, Login, Password, TlsUse};
+use rotation_database::{Authorities, EngineError, Login, LoginError, Password, TlsUse};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use zeroize::Zeroizing;
 
-use crate::failure::{failure, password_failure};
+use crate::failure::{failure, of_password};
+use crate::login::LoggedIn;
 use crate::quote::{identifier, literal};
 use crate::scram::{DEFAULT_ITERATIONS, MOST_ITERATIONS};
 use crate::verifier::{Encryption, verifier};
 
 /// A session of a user that has logged in.
-#[derive(Debug)]
 pub struct Session {
-    connection: PgConnection,
+    link: Link,
+    version: u32,
     origin: Origin,
 }
 
-/// Where a session has logged in.
+/// Statements without parameters need no driver, which costs as much as one of them: a user's own change is made of such.
+enum Link {
+    Bare(LoggedIn),
+    Driver(PgConnection),
+    Lost,
+}
+
+/// Where a session has logged in, and as whom.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     host: String,
     port: u16,
+    user: String,
     database: Option<String>,
     tls: TlsUse,
     authorities: Authorities,
 }
 
 impl Origin {
-    pub(crate) fn of(login: &Login<'_>) -> Self {
+    fn of(login: &Login<'_>) -> Self {
         Self {
             host: login.host.to_owned(),
             port: login.port,
+            user: login.user.to_owned(),
             database: login.database.map(str::to_owned),
             tls: login.tls,
             authorities: login.authorities.clone(),
@@ -66,34 +78,66 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
     SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)";
 
 impl Session {
-    pub(crate) fn new(connection: PgConnection, origin: Origin) -> Self {
-        Self { connection, origin }
+    pub(crate) fn new(logged_in: LoggedIn, login: &Login<'_>) -> Self {
+        Self { version: logged_in.version(), link: Link::Bare(logged_in), origin: Origin::of(login) }
     }
 
     pub(crate) fn origin(&self) -> Origin {
         self.origin.clone()
     }
 
+    async fn driver(&mut self, doing: &str) -> Result<&mut PgConnection, EngineError> {
+        let failed = |cause| EngineError::Disconnected { doing: doing.to_owned(), cause };
+        let Origin { port, user, database, .. } = &self.origin;
+        self.link = match mem::replace(&mut self.link, Link::Lost) {
+            Link::Bare(bare) => {
+                Link::Driver(bare.driver(*port, user, database.as_deref()).await.map_err(failed)?)
+            }
+            other => other,
+        };
+        match &mut self.link {
+            Link::Driver(connection) => Ok(connection),
+            _ => Err(failed(LoginError::Network { said: "it was lost before".into() })),
+        }
+    }
+
     /// 150004, 180001, …; 0 when the server does not say.
     pub(crate) fn version(&self) -> u32 {
-        self.connection.server_version_num().unwrap_or(0)
+        self.version
+    }
+
+    /// Runs statements that have no parameters, and gives the texts of the last row.
+    async fn simple(
+        &mut self,
+        doing: &str,
+        statements: &str,
+        remedy: &str,
+    ) -> Result<Vec<Option<String>>, EngineError> {
+        if let Link::Bare(logged_in) = &mut self.link {
+            let done = logged_in.query(doing, statements, remedy).await;
+            if matches!(done, Err(EngineError::Disconnected { .. })) {
+                self.link = Link::Lost;
+            }
+            return done;
+        }
+        let failed = |error| failure(&error, doing, remedy);
+        let sql = AssertSqlSafe(statements.to_owned());
+        let rows = sqlx::raw_sql(sql).fetch_all(self.driver(doing).await?).await.map_err(failed)?;
+        let Some(row) = rows.last() else { return Ok(Vec::new()) };
+        // Texts of whatever type: that is the form of a simple query's answer.
+        (0..row.len()).map(|at| row.try_get_unchecked(at).map_err(failed)).collect()
     }
 
     /// Begins a transaction in which nothing of the role's own settings counts, and learns what form of password the
     /// server stores.
     pub(crate) async fn begin(&mut self) -> Result<Encryption, EngineError> {
         const DOING: &str = "begin a transaction";
-        let failed = |error| failure(&error, DOING, "");
-        let rows = sqlx::raw_sql(BEGIN).fetch_all(&mut self.connection).await.map_err(failed)?;
-        let unexpected = || EngineError::Failed {
-            doing: DOING.into(),
-            code: "protocol".into(),
-            said: "no settings".into(),
+        let settings = self.simple(DOING, BEGIN, "").await?;
+        let [Some(encryption), iterations] = settings.as_slice() else {
+            let said = "no settings".into();
+            return Err(EngineError::Failed { doing: DOING.into(), code: "protocol".into(), said });
         };
-        let row: &PgRow = rows.last().ok_or_else(unexpected)?;
-        let encryption: String = row.try_get(0).map_err(failed)?;
-        let iterations: Option<String> = row.try_get(1).map_err(failed)?;
-        let iterations = iterations.and_then(|text| text.parse::<NonZeroU32>().ok());
+        let iterations = iterations.as_deref().and_then(|text| text.parse::<NonZeroU32>().ok());
         Ok(match encryption.as_str() {
             "md5" | "on" => Encryption::Md5,
             // The server takes fewer than it would use itself; its next login must not take longer than a login may.
@@ -126,9 +170,7 @@ impl Session {
         statement: &str,
         remedy: &str,
     ) -> Result<(), EngineError> {
-        let sql = AssertSqlSafe(statement.to_owned());
-        let done = sqlx::raw_sql(sql).execute(&mut self.connection).await;
-        done.map(drop).map_err(|error| failure(&error, doing, remedy))
+        self.simple(doing, statement, remedy).await.map(drop)
     }
 
     /// Reads rows. Parameters are texts.
@@ -139,14 +181,14 @@ impl Session {
         parameters: &[&str],
     ) -> Result<Vec<PgRow>, EngineError> {
         let query = parameters.iter().fold(sqlx::query(query), |query, parameter| query.bind(*parameter));
-        let rows = query.persistent(false).fetch_all(&mut self.connection).await;
+        let rows = query.persistent(false).fetch_all(self.driver(doing).await?).await;
         rows.map_err(|error| failure(&error, doing, ""))
     }
 
-    /// Sets a password as a verifier: neither the wire nor the server's log ever holds the password.
+    /// Ends the transaction with a password. It is set as a verifier: neither the wire nor the server's log ever holds it.
     ///
     /// `remedy` is what an administrator does when the privilege for it is missing.
-    pub(crate) async fn set_password(
+    pub(crate) async fn set_password_and_commit(
         &mut self,
         user: &str,
         password: &Password,
@@ -159,13 +201,19 @@ impl Session {
             code: "verifier".into(),
             said: said.into(),
         })?;
-        let statement = format!("ALTER ROLE {} PASSWORD {}", identifier(user), literal(&verifier));
-        let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.connection).await;
-        done.map(drop).map_err(|error| password_failure(&error, &doing, remedy))
+        // In one message: the server need not wait for the second.
+        let literal = Zeroizing::new(literal(&verifier));
+        let parts = ["ALTER ROLE ", &identifier(user), " PASSWORD ", &literal, "; COMMIT"];
+        let statement = Zeroizing::new(parts.concat());
+        self.simple(&doing, &statement, remedy).await.map(drop).map_err(of_password)
     }
 
     pub(crate) async fn close(self) {
-        // The work is done; a connection that breaks now breaks nothing.
-        let _ = self.connection.close().await;
+        match self.link {
+            Link::Bare(logged_in) => logged_in.leave().await,
+            // The work is done; a connection that breaks now breaks nothing.
+            Link::Driver(connection) => drop(connection.close().await),
+            Link::Lost => {}
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Steps that come twice, late, or in the wrong order, and the last look before a password is promoted.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
@@ -120,9 +122,12 @@ pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(ta
     Ok(())
 }
 
-/// After `testSecret`, somebody gives the user another password: the tested one is not promoted.
+/// After `testSecret`, somebody gives the user another password, also while `finishSecret` reads the versions: the tested one
+/// is not promoted.
 pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(target: T) -> Result<()> {
-    for strategy in STRATEGIES {
+    let [reading, read] = [800, 0].map(Duration::from_millis);
+    let cases = STRATEGIES.into_iter().flat_map(|strategy| [(strategy, reading), (strategy, read)]);
+    for (strategy, reading) in cases {
         let scene = Scene::new(&target).await?;
         let function = scene.function(strategy);
         let (token, before) = (scene.stage(None)?, scene.version("AWSCURRENT")?);
@@ -131,8 +136,22 @@ pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(tar
         }
         let pending = scene.value("AWSPENDING")?;
         let text = |key: &str| pending[key].as_str().unwrap_or_default().to_owned();
-        target.give_password(&text("username"), &new_password()).await?;
-        let refused = scene.step(&function, "finishSecret", &token).await;
+        let (user, another) = (text("username"), new_password());
+        scene.service.set_latency(reading);
+        let change = async {
+            tokio::time::sleep(reading / 2).await;
+            target.give_password(&user, &another).await
+        };
+        let finish = scene.step(&function, "finishSecret", &token);
+        let refused = if reading.is_zero() {
+            change.await?;
+            finish.await
+        } else {
+            let (changed, refused) = tokio::join!(change, finish);
+            changed?;
+            refused
+        };
+        scene.service.set_latency(Duration::ZERO);
         let refused = format!("{:#}", refused.err().context("it was promoted")?);
         ensure!(refused.starts_with("CredentialsRefused"), "{refused}");
         ensure!(scene.version("AWSCURRENT")? == before, "AWSCURRENT has moved");

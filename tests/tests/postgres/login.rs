@@ -31,28 +31,40 @@ async fn names_and_passwords_that_scram_has_no_words_for() {
     .await;
 }
 
-/// The step before has named the server: the connection is encrypted when the versions have been read.
+/// The step before has named the server: the connection is encrypted when the versions have been read, and is not made in
+/// vain. The server does not know yet who wants in: it would look the password up too early.
 #[tokio::test]
 async fn the_next_connection_is_made_while_the_versions_are_read() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
-        let cutter = scene.behind_a_relay().await?;
-        let function = scene.function("single-user");
-        let token = scene.stage(None)?;
-        scene.step(&function, "createSecret", &token).await?;
-        for step in ["setSecret", "testSecret", "finishSecret"] {
-            scene.service.set_latency(Duration::from_secs(1));
-            // The last words of the step before.
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            cutter.cut(usize::MAX, false);
-            let done = scene.step(&function, step, &token);
-            tokio::pin!(done);
-            let half = tokio::time::timeout(Duration::from_millis(600), &mut done).await;
-            ensure!(half.is_err(), "{step} did not wait for Secrets Manager");
-            // The request for TLS and what the handshake takes, and no login.
-            ensure!((2..=4).contains(&cutter.packets()), "{step}: {} packets", cutter.packets());
-            done.await?;
-            ensure!(cutter.packets() > 4, "{step}: {} packets", cutter.packets());
+        // The master logs in to change, and to compare on the alternate user's turn.
+        let turns: [(&str, &[[usize; 3]]); 2] =
+            [("single-user", &[[1, 1, 1]]), ("master-user", &[[2, 2, 1], [2, 1, 1]])];
+        for (strategy, turns) in turns {
+            let scene = Scene::new(&target).await?;
+            let cutter = scene.behind_a_relay().await?;
+            let function = scene.function(strategy);
+            for logins in turns {
+                let token = scene.stage(None)?;
+                scene.step(&function, "createSecret", &token).await?;
+                for (step, logins) in ["setSecret", "testSecret", "finishSecret"].iter().zip(logins) {
+                    scene.service.set_latency(Duration::from_secs(1));
+                    // The last words of the step before.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    cutter.cut(usize::MAX, false);
+                    let done = scene.step(&function, step, &token);
+                    tokio::pin!(done);
+                    let half = tokio::time::timeout(Duration::from_millis(600), &mut done).await;
+                    ensure!(half.is_err(), "{step} did not wait for Secrets Manager");
+                    scene.service.set_latency(Duration::ZERO);
+                    // The request for TLS and what the handshake takes, and no login.
+                    ensure!((2..=4).contains(&cutter.packets()), "{step}: {} packets", cutter.packets());
+                    done.await?;
+                    ensure!(cutter.packets() > 4, "{step}: {} packets", cutter.packets());
+                    let made = cutter.connections();
+                    ensure!(made == *logins, "{strategy}, {step}: {made} connections instead of {logins}");
+                }
+            }
+            assert_eq!(scene.failed_logins()?, 0);
         }
         Ok(())
     })
