@@ -179,13 +179,22 @@ pub struct UserCopy<'a> {
     /// Whether a version of the secret shows that the alternate user is the secret's own. When not, an engine that
     /// finds an alternate user of unclear origin answers [`EngineError::PerhapsUnrelated`].
     pub is_known_pair: bool,
+    /// The target user's own logins are not encrypted, because its secret has `"ssl": false`. The
+    /// master's session may be encrypted all the same.
+    pub logs_in_unencrypted: bool,
 }
 
 impl<'a> UserCopy<'a> {
     /// For [`Engine::differences`]: what the alternate user's turn would change.
-    pub(crate) fn to_compare(master: &'a str, pair: &'a UserPair, password: &'a Password) -> Self {
+    pub(crate) fn to_compare(
+        master: &'a str,
+        pair: &'a UserPair,
+        password: &'a Password,
+        logs_in_unencrypted: bool,
+    ) -> Self {
         let UserPair { base, alternate } = pair;
-        Self { master, base, alternate, turn: alternate, password, is_known_pair: true }
+        let (turn, is_known_pair) = (alternate, true);
+        Self { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted }
     }
 
     /// Whether the alternate user gets the new password (and is made when missing).
@@ -203,13 +212,23 @@ pub struct PasswordReset<'a> {
     pub user: &'a str,
     /// To what.
     pub password: &'a Password,
+    /// As in [`UserCopy::logs_in_unencrypted`].
+    pub logs_in_unencrypted: bool,
 }
 
 impl<'a> PasswordReset<'a> {
     /// As the turn of a base user that has no alternate one.
     pub fn alone(&self) -> UserCopy<'a> {
-        let Self { master, user, password } = *self;
-        UserCopy { master, base: user, alternate: "", turn: user, password, is_known_pair: true }
+        let Self { master, user, password, logs_in_unencrypted } = *self;
+        UserCopy {
+            master,
+            base: user,
+            alternate: "",
+            turn: user,
+            password,
+            is_known_pair: true,
+            logs_in_unencrypted,
+        }
     }
 }
 

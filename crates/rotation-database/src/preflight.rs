@@ -69,7 +69,8 @@ async fn look_at_master<E: Engine>(
     let missing = rotator.engine.missing(&mut session, &credential.username, task).await;
     let differences = match task {
         MastersTask::Alternate(pair) => {
-            let copy = UserCopy::to_compare(&credential.username, pair, &current.password);
+            let unencrypted = rotator.logs_in_unencrypted(current);
+            let copy = UserCopy::to_compare(&credential.username, pair, &current.password, unencrypted);
             let differences = rotator.engine.differences(&mut session, &copy).await;
             // What cannot be read for certain is left to setSecret.
             let lacks = match &differences {

@@ -57,6 +57,11 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
+    /// Whether the user of `secret` logs in without TLS because its secret says so.
+    pub(crate) fn logs_in_unencrypted(&self, secret: &DatabaseSecret) -> bool {
+        Policy::of(secret.ssl, self.settings.tls_mode) == Policy::Off
+    }
+
     /// For the next step. Only what is verified may begin without being asked for.
     fn remember(&self, secret: &DatabaseSecret) {
         let is_verified = Policy::of(secret.ssl, self.settings.tls_mode) != Policy::Off;

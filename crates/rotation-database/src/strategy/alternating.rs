@@ -121,6 +121,7 @@ async fn by_master<E: Engine>(
         turn,
         password: &pending.password,
         is_known_pair,
+        logs_in_unencrypted: rotator.logs_in_unencrypted(pending),
     };
     let mut copied = rotator.engine.copy_user(&mut session, &copy).await;
     let alternates_turn = copy.is_alternates_turn();
@@ -194,7 +195,8 @@ async fn differences<E: Engine>(
     let mut session = MasterLogin::of(rotator, &master, pending, pending).open(cx).await?;
     cx.doing(format!("comparing what {} and {} may do", pair.alternate, pair.base));
     let name = &master.secret.username;
-    let copy = UserCopy::to_compare(name, pair, &pending.password);
+    let unencrypted = rotator.logs_in_unencrypted(pending);
+    let copy = UserCopy::to_compare(name, pair, &pending.password, unencrypted);
     let differences = rotator.engine.differences(&mut session, &copy).await;
     rotator.engine.log_out(session).await;
     Ok(differences.map_err(|cause| rotator.statement(pending, name, cause))?)

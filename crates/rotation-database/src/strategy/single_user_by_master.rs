@@ -40,7 +40,8 @@ pub(crate) async fn set<E: Engine>(
     };
     cx.doing(format!("setting the password of {user}"));
     let name = &master.secret.username;
-    let reset = PasswordReset { master: name, user, password: &pending.password };
+    let logs_in_unencrypted = rotator.logs_in_unencrypted(&pending);
+    let reset = PasswordReset { master: name, user, password: &pending.password, logs_in_unencrypted };
     let mut set = rotator.engine.set_password(&mut session, &reset).await;
     if rotator.was_overtaken(cx, &set).await {
         set = rotator.engine.set_password(&mut session, &reset).await;
