@@ -101,6 +101,10 @@ impl Server {
             }
         };
         make.arg(format!("--datadir={}", data.display()));
+        if let Some(folder) = data.parent() {
+            // Two servers that are created at once must not share the names of temporary tables.
+            make.arg(format!("--tmpdir={}", folder.display()));
+        }
         run(make).with_context(|| format!("making a data folder of {}", kind.display()))?;
 
         let port = free_port()?;
