@@ -47,7 +47,7 @@ bench:
 
 # Garbage in, a typed error out: each target of tests/fuzz for so many SECONDS; TARGETS=secret takes one.
 SECONDS ?= 60
-TARGETS ?= event secret mysql_shown postgres_quoting mysql_quoting postgres_scram
+TARGETS ?= event secret mysql_shown mysql_login postgres_quoting mysql_quoting postgres_scram
 fuzz:
 	@sh tests/setup.sh fuzz
 	cargo build -p rotation-tests --bin with-servers

@@ -9,6 +9,15 @@ pub fn administrator(what: &str) -> String {
     format!("As an administrator of the database: {what}.")
 }
 
+/// A remedy that is an edit of the secret. A pending version was created before it, and does not have it.
+pub fn edit_of_secret(remedy: &str) -> String {
+    format!(
+        "{remedy} A pending version keeps the old value, so cancel its rotation after the edit ({}), and rotate \
+         again: aws secretsmanager rotate-secret --secret-id SECRET.",
+        give_up("VERSION")
+    )
+}
+
 /// One operation that failed. No variant holds a statement with a password or a verifier in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rotation::{Cause, give_up};
 
-use crate::engine_error::EngineError;
+use crate::engine_error::{EngineError, edit_of_secret};
 use crate::host;
 use crate::login_error::LoginError;
 
@@ -258,6 +258,11 @@ impl Cause for Error {
             ),
             Self::Login { whose: Whose::Master(id), cause, .. } if cause.other_password_may_help() => {
                 format!("Store the master user's right password in {id}.")
+            }
+            Self::Login { place, cause, whose: Whose::Version(_), .. }
+                if cause.is_remedied_in_the_secret() =>
+            {
+                edit_of_secret(&cause.remedy(&place.host, place.port))
             }
             Self::Login { place, cause, .. } => cause.remedy(&place.host, place.port),
             Self::Statement { place, cause, .. } => cause.remedy(&place.host, place.port),

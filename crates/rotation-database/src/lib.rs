@@ -28,7 +28,7 @@ pub use document::Ssl;
 pub use engine::{
     Changed, Copied, Engine, Login, PasswordChange, PasswordReset, PasswordSet, Server, TlsUse, UserCopy,
 };
-pub use engine_error::{EngineError, administrator};
+pub use engine_error::{EngineError, administrator, edit_of_secret};
 pub use error::{Error, Place, Tried, Whose};
 pub use login_error::LoginError;
 pub use rotation::{Password, mask};
@@ -38,7 +38,7 @@ pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
 pub use strategy::{MastersTask, UserPair};
 pub use tls::{Authorities, Encrypted, TlsMode, encrypt};
-pub use wire::{Verdict, Watch, Wire, dial};
+pub use wire::{Stream, Wire, dial};
 
 /// By what name a session shows itself to the server, so that an administrator knows who is there.
 pub const APPLICATION: &str = "secrets-rotation";

@@ -265,6 +265,20 @@ impl LoginError {
         )
     }
 
+    /// Whether the remedy may be an edit of the secret.
+    pub(crate) fn is_remedied_in_the_secret(&self) -> bool {
+        matches!(
+            self,
+            Self::ClientRejected { .. }
+                | Self::NoSuchDatabase { .. }
+                | Self::NameNotFound { .. }
+                | Self::PortClosed { .. }
+                | Self::TlsNotOffered { .. }
+                | Self::TlsWrongName { .. }
+                | Self::ReadablePassword { .. }
+        )
+    }
+
     pub(crate) fn error_type(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "CredentialsRefused",

@@ -23,6 +23,9 @@ pub struct EngineSpec {
     pub keeps_previous_password: bool,
     /// Whether the server itself shows that two users are a pair. Where not, the secret's versions must.
     pub marks_pairs: bool,
+    /// Whether a user may have several accounts, one for each host that it connects from, each with its own
+    /// password.
+    pub has_accounts_by_host: bool,
     /// How long a user name may be.
     pub user_name_limit: NameLimit,
     /// What the second of two alternating users has behind its name.
@@ -74,6 +77,7 @@ pub const POSTGRES: EngineSpec = EngineSpec {
     master_enters_database: true,
     keeps_previous_password: false,
     marks_pairs: true,
+    has_accounts_by_host: false,
     user_name_limit: NameLimit::Bytes(63),
     alternate_suffix: "_clone",
     unquotes_names: false,
@@ -95,6 +99,7 @@ pub const MYSQL: EngineSpec = EngineSpec {
     master_enters_database: false,
     keeps_previous_password: true,
     marks_pairs: false,
+    has_accounts_by_host: true,
     user_name_limit: NameLimit::CharactersUnlessSet(32),
     alternate_suffix: "_clone",
     unquotes_names: false,
@@ -116,6 +121,7 @@ pub const MARIADB: EngineSpec = EngineSpec {
     master_enters_database: false,
     keeps_previous_password: false,
     marks_pairs: false,
+    has_accounts_by_host: true,
     user_name_limit: NameLimit::CharactersUnlessSet(80),
     alternate_suffix: "_clone",
     unquotes_names: false,
@@ -137,6 +143,7 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     master_enters_database: true,
     keeps_previous_password: false,
     marks_pairs: false,
+    has_accounts_by_host: false,
     user_name_limit: NameLimit::Characters(128),
     alternate_suffix: "_clone",
     unquotes_names: false,
@@ -158,6 +165,7 @@ pub const ORACLE: EngineSpec = EngineSpec {
     master_enters_database: true,
     keeps_previous_password: false,
     marks_pairs: false,
+    has_accounts_by_host: false,
     user_name_limit: NameLimit::Bytes(128),
     alternate_suffix: "_CLONE",
     unquotes_names: true,

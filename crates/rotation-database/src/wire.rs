@@ -1,20 +1,17 @@
 //! The connection to a server, dialled here and handed to the driver through a Unix socket of this process.
 //!
-//! Drivers dial by themselves, and then three things are lost. What failed: the name, the port, the silence after.
+//! Drivers connect by themselves, and then three things are lost. What failed: the name, the port, the silence after.
 //! Time: they leave Nagle's algorithm on, which costs 40 ms twice in each login. And the choice of what is sent:
-//! they answer whatever a server without TLS asks for, also for the password in clear text. Where the protocol lets
-//! TLS begin before the driver does, [`crate::encrypt`] and the login are part of this side as well, and what the socket
-//! carries is a session in clear text; elsewhere TLS is the driver's own, and what passes here is encrypted already.
+//! they answer whatever a server asks for, also for the password in cleartext. So [`crate::encrypt`] and the login are
+//! part of this side as well, and the socket carries a session that is authenticated, without TLS.
 
 mod meeting;
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::unix;
 use tokio::net::{TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -24,22 +21,9 @@ use meeting::Meeting;
 /// How long the look-up and the TCP connection may take; a login as a whole has a little more.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(4500);
 
-/// What the watcher of a protocol makes of what the server has sent so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The login is still going on.
-    Watching,
-    /// The user is logged in, or refused: no password will be asked for any more.
-    Over,
-    /// The server asks for this, which the driver would answer with a readable password.
-    Readable(&'static str),
-}
-
-/// Reads a protocol's login from the server's side.
-pub trait Watch: Send + 'static {
-    /// Takes the next bytes that the server has sent.
-    fn server_sent(&mut self, bytes: &[u8]) -> Verdict;
-}
+/// A connection to a server, encrypted or not.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Connects to a server.
 ///
@@ -76,14 +60,31 @@ pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
 #[derive(Debug)]
 pub struct Wire {
     meeting: Meeting,
-    refused: Arc<OnceLock<&'static str>>,
 }
 
 impl Wire {
-    /// Offers a connection that has been through its login already.
+    /// Offers a session that is authenticated, under a file name; [`Wire::folder`] is its folder.
     ///
-    /// The driver's own first message, which begins with its length in four bytes, goes nowhere; `answer` is what the
-    /// driver gets for it.
+    /// The driver does not know that the login is over. `welcome` answers it in the server's place, until it may send
+    /// its first statement.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn offer<S, W, F>(stream: S, file_name: &str, welcome: W) -> Result<Self, LoginError>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+        W: FnOnce(UnixStream) -> F + Send + 'static,
+        F: Future<Output = io::Result<UnixStream>> + Send,
+    {
+        let (wire, listener) = Self::listen(file_name)?;
+        tokio::spawn(async move {
+            let driver = welcome(accept(listener).await?).await?;
+            relay(driver, stream).await
+        });
+        Ok(wire)
+    }
+
+    /// As [`Wire::offer`], for a driver whose first message begins with its length in four bytes and gets `answer`.
     ///
     /// # Errors
     /// When the socket cannot be made.
@@ -91,50 +92,25 @@ impl Wire {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let (wire, listener) = Self::listen(file_name)?;
-        tokio::spawn(async move {
-            let mut driver = accept(listener).await?;
+        Self::offer(stream, file_name, |mut driver| async move {
             let first = driver.read_u32().await?;
             let rest = u64::from(first).saturating_sub(4);
             tokio::io::copy(&mut (&mut driver).take(rest), &mut tokio::io::sink()).await?;
             driver.write_all(&answer).await?;
-            relay(driver, stream, None, &OnceLock::new()).await
-        });
-        Ok(wire)
-    }
-
-    /// Offers a connection under a file name; [`Wire::folder`] tells where.
-    ///
-    /// With a watcher, a readable password is never sent: the connection is cut when one is asked for.
-    ///
-    /// # Errors
-    /// When the socket cannot be made.
-    pub fn offer(
-        stream: TcpStream,
-        file_name: &str,
-        watch: Option<Box<dyn Watch>>,
-    ) -> Result<Self, LoginError> {
-        let (wire, listener) = Self::listen(file_name)?;
-        let refused = Arc::clone(&wire.refused);
-        tokio::spawn(async move { relay(accept(listener).await?, stream, watch, &refused).await });
-        Ok(wire)
+            Ok(driver)
+        })
     }
 
     fn listen(file_name: &str) -> Result<(Self, UnixListener), LoginError> {
         let unusable = |error: io::Error| LoginError::no_file(&error);
         let meeting = Meeting::new().map_err(unusable)?;
         let listener = UnixListener::bind(meeting.folder().join(file_name)).map_err(unusable)?;
-        Ok((Self { meeting, refused: Arc::default() }, listener))
+        Ok((Self { meeting }, listener))
     }
 
     /// Where the socket is, to be followed by its file name.
     pub fn folder(&self) -> &Path {
         self.meeting.folder()
-    }
-
-    /// What the server asked for, when the connection was cut for it: by a watcher, that is.
-    pub fn refused(&self) -> Option<&'static str> {
-        self.refused.get().copied()
     }
 }
 
@@ -151,46 +127,17 @@ async fn accept(listener: UnixListener) -> io::Result<UnixStream> {
     }
 }
 
-async fn relay(
-    driver: UnixStream,
-    server: impl AsyncRead + AsyncWrite,
-    watch: Option<Box<dyn Watch>>,
-    refused: &OnceLock<&'static str>,
-) -> io::Result<()> {
-    let (mut from_driver, to_driver) = driver.into_split();
-    let (from_server, mut to_server) = tokio::io::split(server);
+async fn relay(driver: UnixStream, server: impl AsyncRead + AsyncWrite) -> io::Result<()> {
+    let (mut from_driver, mut to_driver) = driver.into_split();
+    let (mut from_server, mut to_server) = tokio::io::split(server);
     let upward = async {
         tokio::io::copy(&mut from_driver, &mut to_server).await?;
         to_server.shutdown().await
     };
     // Whichever side ends, the other has nothing left to say. A server that does not even hang up is not waited for.
     tokio::select! {
-        done = downward(from_server, to_driver, watch, refused) => done,
+        done = tokio::io::copy(&mut from_server, &mut to_driver) => done.map(drop),
         done = async { upward.await?; tokio::time::sleep(HANG_UP).await; Ok(()) } => done,
-    }
-}
-
-async fn downward(
-    mut from_server: impl AsyncRead + Unpin,
-    mut to_driver: unix::OwnedWriteHalf,
-    mut watch: Option<Box<dyn Watch>>,
-    refused: &OnceLock<&'static str>,
-) -> io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let count = from_server.read(&mut buffer).await?;
-        if count == 0 {
-            return Ok(());
-        }
-        match watch.as_mut().map(|watch| watch.server_sent(&buffer[..count])) {
-            None | Some(Verdict::Watching) => {}
-            Some(Verdict::Over) => watch = None,
-            Some(Verdict::Readable(asked)) => {
-                let _ = refused.set(asked);
-                return Ok(());
-            }
-        }
-        to_driver.write_all(&buffer[..count]).await?;
     }
 }
 

@@ -6,11 +6,10 @@
 use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, UserCopy, administrator};
 
 use crate::account::Account;
-use crate::failure::number::USED_BEFORE;
-use crate::failure::{failure, number_of};
 use crate::grants::{Change, Grants};
-use crate::native_hash::native_hash;
+use crate::next_login;
 use crate::pairs::{AccountNow, Base, Pair};
+use crate::passwords;
 use crate::quote::Literals;
 use crate::session::Session;
 
@@ -44,6 +43,7 @@ pub(crate) async fn set_password(
     let copy = reset.alone();
     let mut step = Step::begin(session, &copy).await?;
     let bases = step.bases().await?;
+    next_login::is_possible(&mut step, &bases).await?;
     step.set_passwords(&bases).await?;
     Ok(step.copied.password)
 }
@@ -52,13 +52,11 @@ pub(crate) struct Step<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) copy: &'a UserCopy<'a>,
     pub(crate) literals: Literals,
-    copied: Copied,
+    pub(crate) copied: Copied,
 }
 
 impl<'a> Step<'a> {
     async fn begin(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
-        // So that the server shows names in backticks and reads literals in one way, whatever its own mode.
-        session.run("set the session's mode", &session.set_session("sql_mode = '', ")).await?;
         if !session.is_mariadb() {
             // Hashes hold any byte; as hexadecimal digits they can be read. Servers before 8.0.17 do not know it.
             let _ =
@@ -74,6 +72,7 @@ impl Step<'_> {
             return Err(self.base_perhaps_unrelated());
         }
         let bases = self.bases().await?;
+        next_login::is_possible(self, &bases).await?;
         let alternates = self.accounts(self.copy.alternate).await?;
         let pairs = self.pairs(&bases, &alternates).await?;
         let left_over = left_over(&bases, &alternates);
@@ -117,7 +116,9 @@ impl Step<'_> {
             }
             has
         } else {
-            let identified = self.identified(base);
+            // One that is thrown away: a password history must not refuse the new one when it is set with the
+            // others' below.
+            let identified = self.identified(base, &passwords::thrown_away()?)?;
             let clauses = base.shown.all_clauses_locked();
             let statement = format!("CREATE USER {name} {identified} {clauses}");
             self.session.run_or(&format!("create {account}"), &statement, &remedy).await?;
@@ -247,91 +248,6 @@ impl Step<'_> {
             self.copy.base
         ));
         Ok(())
-    }
-
-    /// The password of every account of the user whose turn it is, last of all; this also unlocks the alternate. In one
-    /// statement: whoever has seen one account accept it may take it for granted of all.
-    async fn set_passwords(&mut self, bases: &[Base]) -> Result<(), EngineError> {
-        if !self.copy.is_alternates_turn() {
-            return self.set_bases_passwords(bases).await;
-        }
-        // An account of the base user that is locked keeps its counterpart locked.
-        let open: Vec<_> = bases.iter().filter(|base| !base.shown.locked).collect();
-        if open.is_empty() {
-            return Err(EngineError::NeedsDecision {
-                what: format!(
-                    "every account of {} is locked, so {} stays locked",
-                    self.copy.base, self.copy.alternate
-                ),
-                remedy: format!(
-                    "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret.",
-                    bases.first().map(|base| base.account.quoted(self.literals)).unwrap_or_default()
-                ),
-            });
-        }
-        let name = |base: &Base| self.alternate_of(&base.account).quoted(self.literals);
-        let names: Vec<_> = open.iter().map(|base| name(base)).collect();
-        let named: Vec<_> =
-            open.iter().map(|base| format!("{} {}", name(base), self.identified(base))).collect();
-        let unlock = format!("ALTER USER {} ACCOUNT UNLOCK", names.join(", "));
-        let statement = format!("ALTER USER {} ACCOUNT UNLOCK", named.join(", "));
-        self.set_password(&statement, Some(&unlock)).await
-    }
-
-    /// Without a change to how the accounts log in.
-    async fn set_bases_passwords(&mut self, bases: &[Base]) -> Result<(), EngineError> {
-        let is_mariadb = self.session.is_mariadb();
-        // Of an account with several plugins, MariaDB would keep the named one only.
-        let (mixed, others): (Vec<_>, Vec<_>) =
-            bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
-        for base in mixed {
-            let hash = self.literals.quote(&native_hash(self.copy.password.expose()));
-            let statement = format!("SET PASSWORD FOR {} = {hash}", base.account.quoted(self.literals));
-            self.set_password(&statement, None).await?;
-        }
-        if others.is_empty() {
-            return Ok(());
-        }
-        let password = self.literals.quote(self.copy.password.expose());
-        let named = others.into_iter().map(|base| {
-            let name = base.account.quoted(self.literals);
-            match is_mariadb {
-                true => format!("{name} {}", self.identified(base)),
-                false => format!("{name} IDENTIFIED BY {password}"),
-            }
-        });
-        let statement = format!("ALTER USER {}", named.collect::<Vec<_>>().join(", "));
-        self.set_password(&statement, None).await
-    }
-
-    /// Sets a password. When a password history refuses it, only `rest` is left to be done.
-    async fn set_password(&mut self, statement: &str, rest: Option<&str>) -> Result<(), EngineError> {
-        let doing = format!("set the password of {}", self.copy.turn);
-        let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
-        match self.session.try_run(statement).await {
-            Err(error) if number_of(&error) == Some(USED_BEFORE) => {
-                self.copied.password = PasswordSet::InHistory;
-                match rest {
-                    Some(rest) => self.session.run_or(&doing, rest, &remedy).await,
-                    None => Ok(()),
-                }
-            }
-            done => done.map_err(|error| failure(&error, &doing, &remedy)),
-        }
-    }
-
-    /// `IDENTIFIED …` with the new password, in the form that the server does not log readably.
-    fn identified(&self, base: &Base) -> String {
-        let password = self.copy.password.expose();
-        if self.session.is_mariadb() {
-            format!("IDENTIFIED BY PASSWORD {}", self.literals.quote(&native_hash(password)))
-        } else {
-            format!(
-                "IDENTIFIED WITH {} BY {}",
-                self.literals.quote(&base.plugin),
-                self.literals.quote(password)
-            )
-        }
     }
 
     /// What an administrator runs for the master.

@@ -12,6 +12,8 @@ use crate::tokens::{Token, tokens, unreadable};
 pub(crate) struct CreateUser {
     /// The authentication plugins, in order.
     pub(crate) plugins: Vec<String>,
+    /// What is stored for each plugin where MariaDB shows it.
+    pub(crate) stored: Vec<(String, String)>,
     /// `ACCOUNT LOCK`.
     pub(crate) locked: bool,
     /// MySQL's default roles, as they are written in a statement; MariaDB shows its one among the grants.
@@ -97,6 +99,7 @@ pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
     }
     Ok(CreateUser {
         plugins: plugins(&identified),
+        stored: stored(&identified),
         locked,
         default_roles: render(roles.get(2..).unwrap_or_default()),
         clauses,
@@ -123,6 +126,23 @@ fn plugins(identified: &[Token]) -> Vec<String> {
         }
     }
     plugins
+}
+
+/// What is stored, of `VIA p USING 's' OR …` and of `BY PASSWORD 's'`.
+fn stored(identified: &[Token]) -> Vec<(String, String)> {
+    let mut stored = Vec::new();
+    for at in 1..identified.len().saturating_sub(1) {
+        let (Token::Word(word), Token::Text(text)) = (&identified[at], &identified[at + 1]) else {
+            continue;
+        };
+        let plugin = match word.as_str() {
+            "USING" | "AS" => plugins(&identified[..at]).pop(),
+            "PASSWORD" => Some("mysql_native_password".to_owned()),
+            _ => None,
+        };
+        stored.extend(plugin.map(|plugin| (plugin, text.clone())));
+    }
+    stored
 }
 
 /// The server leaves out limits that are 0; a copy must name them, for it may have had others before.

@@ -25,7 +25,9 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
     let error = match error {
         sqlx::Error::Database(error) => error.downcast_ref::<MySqlDatabaseError>(),
         sqlx::Error::Io(error) => {
-            return EngineError::Disconnected { doing, cause: LoginError::from_io(error) };
+            let own = error.get_ref().and_then(|inner| inner.downcast_ref::<LoginError>());
+            let cause = own.cloned().unwrap_or_else(|| LoginError::from_io(error));
+            return EngineError::Disconnected { doing, cause };
         }
         other => return EngineError::Disconnected { doing, cause: LoginError::from_any(other) },
     };

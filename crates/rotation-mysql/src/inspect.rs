@@ -21,3 +21,50 @@ pub fn shown(text: &str) {
         assert!(user.clauses_to_become(&user).is_empty(), "{text:?} differs from itself");
     }
 }
+
+/// Whether an account with what a server stores has a password; `None` if the form is not known.
+pub fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool> {
+    crate::stored::holds(plugin, stored, password)
+}
+
+/// Lets a server that sends these bytes take part in a login without TLS.
+///
+/// # Panics
+/// When the server hears the password, or what is as good as it.
+pub fn login(server: &[u8]) {
+    use rotation_database::{Authorities, Login, Password, TlsUse};
+    use sha1::{Digest as _, Sha1};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    const PASSWORD: &str = "the-password-of-this-login";
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let Ok(runtime) = runtime else { return };
+    let heard = runtime.block_on(async {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let (password, authorities) = (Password::new(PASSWORD), Authorities::read(&|_| None));
+        let Ok(authorities) = authorities else { return Vec::new() };
+        let login = Login {
+            host: "h",
+            port: 1,
+            user: "u",
+            password: &password,
+            database: Some("d"),
+            tls: TlsUse::Off,
+            authorities: &authorities,
+        };
+        let mut heard = Vec::new();
+        if far.write_all(server).await.is_ok() && far.shutdown().await.is_ok() {
+            let mut packets = crate::packet::Packets::new(near);
+            if let Ok(greeting) = crate::login::greet(&mut packets, &login).await {
+                let agreed = greeting.agreed(true);
+                let _ = crate::authenticate::authenticate(&mut packets, &greeting, agreed, &login).await;
+            }
+            drop(packets);
+            let _ = far.read_to_end(&mut heard).await;
+        }
+        heard
+    });
+    for secret in [PASSWORD.as_bytes(), &Sha1::digest(PASSWORD), &sha2::Sha256::digest(PASSWORD)] {
+        assert!(!heard.windows(secret.len()).any(|part| part == secret), "the server heard a secret");
+    }
+}

@@ -2,21 +2,30 @@
 
 mod account;
 mod alternate;
+mod authenticate;
 mod create_user;
+mod ed25519;
 mod failure;
 mod flavor;
 mod grants;
+mod greeting;
 #[doc(hidden)]
 pub mod inspect;
 mod login;
 mod native_hash;
+mod next_login;
 mod own_password;
+mod packet;
 mod pairs;
+mod passwords;
+mod plugin;
 mod preflight;
 mod quote;
+mod refusal;
+mod second_password;
 mod session;
+mod stored;
 mod tokens;
-mod watch;
 
 use std::marker::PhantomData;
 
@@ -26,6 +35,7 @@ use rotation_database::{
 };
 
 pub use account::Account;
+pub use ed25519::public_key as ed25519_public_key;
 pub use flavor::{Flavor, IsMariaDb, IsMySql};
 pub use native_hash::native_hash;
 pub use quote::{Literals, identifier};
@@ -45,7 +55,7 @@ impl<F: Flavor> Engine for Adapter<F> {
     type Session = Session;
 
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
-        login::log_in(login, F::IS_MARIADB).await
+        Session::log_in(login, F::IS_MARIADB).await
     }
 
     async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
@@ -57,8 +67,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         session: &mut Session,
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
-        let (account, literals) = session.begin().await?;
-        own_password::change(session, &account, literals, change).await
+        own_password::change(session, change).await
     }
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {

@@ -1,136 +1,140 @@
 //! Logging in.
 
-use rotation_database::{Login, LoginError, TlsUse, Wire, administrator, dial, mask};
-use sqlx::ConnectOptions;
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
+use rotation_database::{Encrypted, Login, LoginError, Stream, TlsUse, Wire, dial, encrypt};
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::{ConnectOptions, MySqlConnection};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::quote::Literals;
-use crate::session::Session;
-use crate::watch::LoginWatch;
+use crate::authenticate::{Method, authenticate, ssl_request};
+use crate::greeting::{Greeting, capability};
+use crate::packet::{ERROR, Packets, framed};
+use crate::refusal::{Refusal, refusal};
 
-const USE_TLS: &str = "Turn TLS on at the server, and set \"ssl\": true in the secret.";
-
-/// One attempt.
-pub(crate) async fn log_in(login: &Login<'_>, is_mariadb: bool) -> Result<Session, LoginError> {
-    let mut options = MySqlConnectOptions::new()
-        .host(login.host)
-        .port(login.port)
-        .username(login.user)
-        .password(login.password.expose())
-        // No statement of the driver's own at the start: the handshake has set the character set.
-        .pipes_as_concat(false)
-        .no_engine_substitution(false)
-        .set_names(false)
-        .timezone(None)
-        .statement_cache_capacity(0)
-        .disable_statement_logging();
-    if let Some(database) = login.database {
-        options = options.database(database);
-    }
-    options = match login.tls {
-        TlsUse::Verified => options
-            .ssl_mode(MySqlSslMode::VerifyIdentity)
-            .ssl_ca_from_pem(login.authorities.pem().as_bytes().to_vec()),
-        TlsUse::Off | TlsUse::NotOffered => options.ssl_mode(MySqlSslMode::Disabled),
-    };
-    // Whatever the secret says: no account that can be rotated logs in readably, and the driver answers a greeting
-    // that asks for it at once.
-    let watch = (login.tls != TlsUse::Verified).then(|| Box::<LoginWatch>::default() as _);
-    let stream = dial(login.host, login.port).await?;
-    let wire = Wire::offer(stream, "mysql", watch)?;
-    match options.socket(wire.folder().join("mysql")).connect().await {
-        Ok(connection) => Ok(Session::new(connection, is_mariadb)),
-        Err(error) => match wire.refused() {
-            Some(asked) => Err(LoginError::ReadablePassword { asked, remedy: USE_TLS }),
-            None => Err(failure(&error, login)),
-        },
-    }
+/// A user that the server has accepted.
+pub(crate) struct LoggedIn {
+    stream: Box<dyn Stream>,
+    greeting: Greeting,
+    /// What both sides use in this session.
+    capabilities: u32,
+    pub(crate) method: Method,
+    pub(crate) is_encrypted: bool,
 }
 
-fn failure(error: &sqlx::Error, login: &Login<'_>) -> LoginError {
-    let said = |text: &str| mask(text).into_owned();
-    match error {
-        sqlx::Error::Database(error) => refusal(error.downcast_ref(), login),
-        // The one text that sqlx has for a greeting without CLIENT_SSL.
-        sqlx::Error::Tls(error) if error.to_string().contains("does not support TLS") => {
-            LoginError::TlsNotOffered { keeps_password: true }
-        }
-        sqlx::Error::Tls(error) => LoginError::from_any(&**error),
-        sqlx::Error::Io(error) => LoginError::from_io(error),
-        // Full authentication without TLS: the password under an RSA key that nobody vouches for.
-        sqlx::Error::Configuration(error) if error.to_string().contains("RSA") => {
-            LoginError::ReadablePassword {
-                asked: "the password under a key of its own (caching_sha2_password with an empty cache, or \
-                    sha256_password), and anybody could hand out such a key",
-                remedy: USE_TLS,
+impl LoggedIn {
+    /// Makes one attempt.
+    pub(crate) async fn over_new_connection(login: &Login<'_>) -> Result<Self, LoginError> {
+        let mut packets = Packets::new(dial(login.host, login.port).await?);
+        let greeting = greet(&mut packets, login).await?;
+        match login.tls {
+            TlsUse::Verified => {
+                let packets = start_tls(packets, &greeting, login).await?;
+                Self::after_greeting(packets, greeting, login).await
             }
+            TlsUse::Off => Self::after_greeting(packets, greeting, login).await,
+            // Without TLS these plugins prove nothing about a server.
+            TlsUse::NotOffered => Err(NO_TLS),
         }
-        sqlx::Error::Protocol(text) if text.contains("plugin") => {
-            LoginError::Unsupported { said: said(text) }
+    }
+
+    async fn after_greeting<S: Stream + 'static>(
+        mut packets: Packets<S>,
+        greeting: Greeting,
+        login: &Login<'_>,
+    ) -> Result<Self, LoginError> {
+        let capabilities = greeting.agreed(login.database.is_some());
+        let method = authenticate(&mut packets, &greeting, capabilities, login).await?;
+        Ok(Self {
+            stream: Box::new(packets.stream),
+            greeting,
+            capabilities,
+            method,
+            is_encrypted: login.tls == TlsUse::Verified,
+        })
+    }
+
+    /// Hands the session to the driver, which is greeted by this process in the server's place.
+    pub(crate) async fn driver(self) -> Result<MySqlConnection, LoginError> {
+        let Self { stream, greeting, capabilities, .. } = self;
+        let database = if capabilities & capability::CONNECT_WITH_DB != 0 { Some("x") } else { None };
+        let welcome = move |driver| welcome(driver, greeting, capabilities);
+        let wire = Wire::offer(stream, SOCKET, welcome)?;
+        let mut options = MySqlConnectOptions::new()
+            // No statement of the driver's own at the start: Session sets what it needs.
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .set_names(false)
+            .timezone(None)
+            .statement_cache_capacity(0)
+            .disable_statement_logging()
+            // What it gets is encrypted already where it has to be.
+            .ssl_mode(MySqlSslMode::Disabled)
+            .socket(wire.folder().join(SOCKET));
+        if let Some(database) = database {
+            options = options.database(database);
         }
-        sqlx::Error::Configuration(error) => LoginError::Unsupported { said: said(&error.to_string()) },
-        other => LoginError::from_any(other),
+        options.connect().await.map_err(|error| match error {
+            sqlx::Error::Io(error) => LoginError::from_io(&error),
+            other => LoginError::from_any(&other),
+        })
+    }
+
+    /// Ends the session as [`COM_QUIT`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quit.html) does.
+    pub(crate) async fn close(mut self) {
+        // The work is done; a connection that breaks now breaks nothing.
+        if self.stream.write_all(&framed(&[1], 0)).await.is_ok() {
+            let _ = self.stream.shutdown().await;
+        }
     }
 }
 
-/// Tells refusals apart by the server's [error number][mysql], which is also MariaDB's.
-///
-/// [mysql]: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
-fn refusal(error: &MySqlDatabaseError, login: &Login<'_>) -> LoginError {
-    let said = mask(error.message()).into_owned();
-    let user = Literals::BackslashEscapes.quote(login.user);
-    match error.number() {
-        1045 => LoginError::Refused { said },
-        // The account has a plugin that takes no password (unix_socket, auth_socket).
-        1698 => LoginError::Unsupported { said },
-        // require_secure_transport
-        3159 => LoginError::ClientRejected {
-            said,
-            remedy: "The server takes no connection without TLS: remove \"ssl\": false from the secret."
-                .into(),
-        },
-        3118 | 4151 => LoginError::Locked {
-            said,
-            remedy: administrator(&format!("ALTER USER {user}@'HOST' ACCOUNT UNLOCK")),
-        },
-        3955 | 3957 => LoginError::Locked {
-            said,
-            remedy: administrator(&format!(
-                "ALTER USER {user}@'HOST' ACCOUNT UNLOCK (too many failed logins; or wait). If those are of applications \
-                 with the password of AWSCURRENT: set that one in the same statement (IDENTIFIED BY), and the next attempt goes \
-                 on from it"
-            )),
-        },
-        4150 => LoginError::Locked {
-            said,
-            remedy: administrator(
-                "FLUSH PRIVILEGES (max_password_errors was reached), or ALTER USER with a new password",
-            ),
-        },
-        1820 | 1862 => LoginError::Expired {
-            said,
-            remedy: administrator(&format!(
-                "ALTER USER {user}@'HOST' PASSWORD EXPIRE NEVER, with a new password"
-            )),
-        },
-        1130 => LoginError::ClientRejected {
-            said,
-            remedy: administrator(&format!(
-                "CREATE USER {user}@'ADDRESS-OF-THE-FUNCTION', with the privileges it needs"
-            )),
-        },
-        1129 => LoginError::ClientRejected { said, remedy: administrator("FLUSH HOSTS") },
-        1049 => LoginError::NoSuchDatabase { said },
-        1044 => LoginError::DatabaseDenied {
-            said,
-            remedy: administrator(&format!(
-                "GRANT SELECT ON `{}`.* TO {user}@'HOST'",
-                login.database.unwrap_or("DATABASE")
-            )),
-        },
-        1040 | 1203 | 1226 => LoginError::TooManyConnections { said },
-        1053 | 1077 | 1080 | 1927 => LoginError::NotReady { said },
-        1251 | 1524 => LoginError::Unsupported { said },
-        number => LoginError::Other { code: format!("error {number}"), said },
+const SOCKET: &str = "mysql";
+const NO_TLS: LoginError = LoginError::TlsNotOffered { keeps_password: false };
+
+pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+    packets: &mut Packets<S>,
+    login: &Login<'_>,
+) -> Result<Greeting, LoginError> {
+    let payload = packets.receive().await?;
+    if payload[0] == ERROR {
+        return Err(refusal(&Refusal::parse(&payload), login));
     }
+    Greeting::parse(&payload)
+}
+
+async fn start_tls(
+    mut packets: Packets<TcpStream>,
+    greeting: &Greeting,
+    login: &Login<'_>,
+) -> Result<Packets<Encrypted>, LoginError> {
+    if greeting.capabilities & capability::SSL == 0 {
+        return Err(NO_TLS);
+    }
+    packets.send(&ssl_request(greeting.agreed(login.database.is_some()))).await?;
+    let (stream, packets) = packets.take();
+    Ok(packets.over(encrypt(stream, login.host, login.authorities).await?))
+}
+
+/// Greets the driver, reads its answer, and accepts it.
+///
+/// The driver must want just what the server has agreed to: the packets of the session depend on it.
+async fn welcome(
+    mut driver: UnixStream,
+    greeting: Greeting,
+    capabilities: u32,
+) -> std::io::Result<UnixStream> {
+    driver.write_all(&framed(&greeting.for_driver(capabilities), 0)).await?;
+    let mut header = [0; 4];
+    driver.read_exact(&mut header).await?;
+    let [a, b, c, _] = header;
+    let mut answer = vec![0; u32::from_le_bytes([a, b, c, 0]) as usize];
+    driver.read_exact(&mut answer).await?;
+    let wanted = answer.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).unwrap_or_default();
+    if wanted & !capability::LONG_PASSWORD != capabilities {
+        let error = format!("the driver uses capabilities {wanted:#x} instead of {capabilities:#x}");
+        return Err(std::io::Error::other(error));
+    }
+    // OK: no rows, no id, autocommit, no warnings.
+    driver.write_all(&framed(&[0, 0, 0, 2, 0, 0, 0], 2)).await?;
+    Ok(driver)
 }

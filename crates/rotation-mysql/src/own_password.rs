@@ -3,39 +3,47 @@
 use rotation_database::{Changed, EngineError, PasswordChange};
 
 use crate::account::Account;
+use crate::ed25519;
 use crate::failure::number::{CURRENT_PASSWORD_WANTED, NOT_THE_PRIMARY, NOT_UNDERSTOOD, USED_BEFORE};
 use crate::failure::{failure, number_of};
 use crate::native_hash::native_hash;
+use crate::next_login;
+use crate::plugin::Plugin;
 use crate::quote::Literals;
+use crate::second_password;
 use crate::session::Session;
 
 const REMEDY: &str = "Let the account change its own password, or rotate with alternating users.";
 
-/// Changes the session's own password.
+/// Changes the session's own password, after it is certain that the next login can prove it.
 ///
-/// MySQL rewrites `ALTER USER` before it logs it. MariaDB does not: it gets the hash.
+/// MySQL rewrites `ALTER USER` before it logs it. MariaDB does not, so it gets what it would store.
 pub(crate) async fn change(
     session: &mut Session,
-    account: &Account,
-    literals: Literals,
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
-    let own = OwnPassword { account, literals, change };
+    let account = session.own_account().await?;
+    next_login::of_session_is_possible(session, &account).await?;
+    let literals = Literals::BackslashEscapes;
+    let own = OwnPassword { account: &account, literals, change };
     let old = change.old.expose();
     if change.keep_old {
         return own.keep(session, old).await;
     }
     if session.is_mariadb() {
-        let hash = literals.quote(&native_hash(change.new.expose()));
-        return own.run(session, &format!("SET PASSWORD = {hash}")).await;
+        let stored = literals.quote(&own.stored_by_mariadb(session.method().plugin)?);
+        return own.run(session, &format!("SET PASSWORD = {stored}")).await;
     }
     let statement = own.alter(change.new.expose());
-    match session.try_run(&statement).await {
+    let changed = match session.try_run(&statement).await {
         Err(error) if number_of(&error) == Some(CURRENT_PASSWORD_WANTED) => {
-            own.run(session, &format!("{statement} {}", own.replace(old))).await
+            own.run(session, &format!("{statement} {}", own.replace(old))).await?
         }
-        done => done.map(|()| Changed::Now).map_err(|error| own.failure(&error)),
-    }
+        done => done.map(|()| Changed::Now).map_err(|error| own.failure(&error))?,
+    };
+    // One that KEEP_PREVIOUS_PASSWORD has left would work for ever.
+    second_password::discard(session, &[account.quoted(literals)]).await;
+    Ok(changed)
 }
 
 struct OwnPassword<'a> {
@@ -55,6 +63,23 @@ impl OwnPassword<'_> {
 
     fn replace(&self, password: &str) -> String {
         format!("REPLACE {}", self.literals.quote(password))
+    }
+
+    /// The new password in the form of the plugin by which this session has logged in.
+    fn stored_by_mariadb(&self, plugin: Plugin) -> Result<String, EngineError> {
+        let new = self.change.new.expose();
+        match plugin {
+            Plugin::Native => Ok(native_hash(new)),
+            Plugin::Ed25519 => Ok(ed25519::public_key(new)),
+            Plugin::CachingSha2 | Plugin::Sha256 => Err(EngineError::NeedsDecision {
+                what: format!(
+                    "{} logs in by {}, whose passwords MariaDB takes only in cleartext, and writes into its log",
+                    self.account,
+                    plugin.name()
+                ),
+                remedy: "Change the account to ed25519 or mysql_native_password.".into(),
+            }),
+        }
     }
 
     async fn run(&self, session: &mut Session, statement: &str) -> Result<Changed, EngineError> {

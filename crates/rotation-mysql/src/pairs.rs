@@ -10,8 +10,10 @@ use crate::grants::{self, Grants};
 use crate::session::text;
 use crate::tokens::unreadable;
 
-/// Plugins that this function can log in with.
+/// Plugins that this function can log in with, and whose passwords a master can set.
 const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql_native_password"];
+/// MariaDB takes the passwords of other plugins only in cleartext, and writes them into its log.
+const SUPPORTED_BY_MARIADB: [&str; 2] = ["ed25519", "mysql_native_password"];
 
 /// An account of the base user and what is known of it.
 pub(crate) struct Base {
@@ -40,7 +42,7 @@ impl Step<'_> {
         let mut bases = Vec::new();
         for account in self.accounts(self.copy.base).await? {
             let shown = self.show(&account).await?;
-            let plugin = supported(&account, &shown)?;
+            let plugin = supported(&account, &shown, self.session.is_mariadb())?;
             bases.push(Base { account, shown, plugin });
         }
         if bases.is_empty() {
@@ -169,8 +171,9 @@ fn texts(rows: &[MySqlRow]) -> Result<Vec<String>, EngineError> {
 }
 
 /// The plugin of an account, if this function can log in with it.
-fn supported(account: &Account, shown: &CreateUser) -> Result<String, EngineError> {
-    match shown.plugins.iter().find(|plugin| SUPPORTED.contains(&plugin.as_str())) {
+fn supported(account: &Account, shown: &CreateUser, is_mariadb: bool) -> Result<String, EngineError> {
+    let supported = if is_mariadb { &SUPPORTED_BY_MARIADB[..] } else { &SUPPORTED };
+    match shown.plugins.iter().find(|plugin| supported.contains(&plugin.as_str())) {
         Some(plugin) => Ok(plugin.clone()),
         None => Err(EngineError::NeedsDecision {
             what: format!(
@@ -181,7 +184,7 @@ fn supported(account: &Account, shown: &CreateUser) -> Result<String, EngineErro
                     shown.plugins.join(", ")
                 }
             ),
-            remedy: format!("Change the account to one of {}.", SUPPORTED.join(", ")),
+            remedy: format!("Change the account to one of {}.", supported.join(", ")),
         }),
     }
 }

@@ -1,58 +1,126 @@
-//! A session.
+//! A session, and how its first statement makes it independent of what others have set.
 
-use rotation_database::EngineError;
+use std::mem;
+
+use rotation_database::{EngineError, Login, LoginError};
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
+use zeroize::Zeroizing;
 
 use crate::account::Account;
+use crate::authenticate::Method;
 use crate::failure::failure;
-use crate::quote::Literals;
+use crate::login::LoggedIn;
 
 /// A session of a user that has logged in.
-#[derive(Debug)]
 pub struct Session {
-    connection: MySqlConnection,
+    link: Link,
     is_mariadb: bool,
+    /// The user of the login; the server may have another account in its place.
+    user: String,
+    method: Method,
+    is_encrypted: bool,
+    is_pinned: bool,
+}
+
+/// A driver joins a session with its first statement: most logins only try a password.
+enum Link {
+    Bare(LoggedIn),
+    Driver(MySqlConnection),
+    Lost,
 }
 
 impl Session {
-    pub(crate) fn new(connection: MySqlConnection, is_mariadb: bool) -> Self {
-        Self { connection, is_mariadb }
+    pub(crate) async fn log_in(login: &Login<'_>, is_mariadb: bool) -> Result<Self, LoginError> {
+        let logged_in = LoggedIn::over_new_connection(login).await?;
+        Ok(Self {
+            is_mariadb,
+            user: login.user.to_owned(),
+            method: logged_in.method,
+            is_encrypted: logged_in.is_encrypted,
+            is_pinned: false,
+            link: Link::Bare(logged_in),
+        })
     }
 
     pub(crate) fn is_mariadb(&self) -> bool {
         self.is_mariadb
     }
 
-    /// Who really logged in, and how the session reads literals. From here on no statement waits long for a lock: the
-    /// server's default is a year.
-    pub(crate) async fn begin(&mut self) -> Result<(Account, Literals), EngineError> {
+    /// How the user has logged in.
+    pub(crate) fn method(&self) -> Method {
+        self.method
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    /// What every session sets before its first statement: how the server reads names, literals and
+    /// bytes (an `init_connect`, a global `sql_mode` and a server that ignores its clients' character
+    /// set all decide otherwise), and that no statement waits long for a lock (the default is a year).
+    fn pin(&self) -> &'static str {
+        match self.is_mariadb {
+            false => "SET SESSION sql_mode = '', lock_wait_timeout = 4, NAMES utf8mb4; ",
+            // MariaDB waits for a global read lock whatever lock_wait_timeout says.
+            true => {
+                "SET SESSION sql_mode = '', lock_wait_timeout = 4, max_statement_time = 4, NAMES utf8mb4; "
+            }
+        }
+    }
+
+    /// The account that the server runs this session as.
+    pub(crate) async fn account(&mut self) -> Result<Account, EngineError> {
         const DOING: &str = "ask which account has logged in";
-        let query =
-            format!("{}; SELECT CURRENT_USER(), CONVERT(@@sql_mode USING utf8mb4)", self.set_session(""));
-        let rows = self.rows(DOING, &query).await?;
-        let unexpected = || EngineError::Failed {
+        let rows = self.rows(DOING, "SELECT CURRENT_USER()").await?;
+        let account = rows.first().and_then(|row| text(row, 0));
+        account.and_then(|text| Account::from_current_user(&text)).ok_or_else(|| EngineError::Failed {
             doing: DOING.into(),
             code: "protocol".into(),
             said: "no account".into(),
-        };
-        let row = rows.first().ok_or_else(unexpected)?;
-        let (user, mode) = (text(row, 0).ok_or_else(unexpected)?, text(row, 1).ok_or_else(unexpected)?);
-        Ok((Account::from_current_user(&user).ok_or_else(unexpected)?, Literals::of(&mode)))
+        })
     }
 
-    /// Whether a role adds to what the session may do.
+    /// The same, when it is of the user that has logged in.
+    ///
+    /// A server may run the session of one user as another's account: a proxy user of MySQL, an
+    /// anonymous account, a plugin that maps users. Its password is not the secret's.
+    pub(crate) async fn own_account(&mut self) -> Result<Account, EngineError> {
+        let account = self.account().await?;
+        if account.user == self.user {
+            return Ok(account);
+        }
+        Err(EngineError::NeedsDecision {
+            what: format!(
+                "{} has logged in, and the server runs its session as the account {account}, whose password is not \
+                 the secret's",
+                self.user
+            ),
+            remedy: format!(
+                "Rotate a user that logs in as itself. (SELECT USER(), CURRENT_USER() shows both. A proxy user's own \
+                 password is changed by an administrator, or with ROTATION_STRATEGY=single-user-by-master.) Or \
+                 correct \"username\" in the secret, now {}.",
+                self.user
+            ),
+        })
+    }
+
+    /// Whether a role adds to the session's privileges.
     pub(crate) async fn has_active_role(&mut self) -> Result<bool, EngineError> {
         let query = "SELECT CONVERT(CURRENT_ROLE() USING utf8mb4)";
         let rows = self.rows("ask which roles are active", query).await?;
         Ok(rows.first().and_then(|row| text(row, 0)).is_some_and(|role| role != "NONE"))
     }
 
-    /// Sets variables of the session, and that no statement waits long.
-    pub(crate) fn set_session(&self, more: &str) -> String {
-        // MariaDB waits for a global read lock whatever lock_wait_timeout says.
-        let statement_time = if self.is_mariadb { ", max_statement_time = 4" } else { "" };
-        format!("SET SESSION {more}lock_wait_timeout = 4{statement_time}")
+    async fn driver(&mut self) -> sqlx::Result<&mut MySqlConnection> {
+        self.link = match mem::replace(&mut self.link, Link::Lost) {
+            Link::Bare(bare) => Link::Driver(bare.driver().await.map_err(io_error)?),
+            other => other,
+        };
+        match &mut self.link {
+            Link::Driver(connection) => Ok(connection),
+            _ => Err(io_error(LoginError::Network { said: "it was lost before".into() })),
+        }
     }
 
     /// Runs a statement that needs no privilege of its own.
@@ -72,9 +140,7 @@ impl Session {
 
     /// Runs a statement and leaves its failure to the caller.
     pub(crate) async fn try_run(&mut self, statement: &str) -> sqlx::Result<()> {
-        // The text protocol: what a server prepares, it logs before it has understood it.
-        let sql = AssertSqlSafe(statement.to_owned());
-        sqlx::raw_sql(sql).execute(&mut self.connection).await.map(drop)
+        self.results(statement).await.map(drop)
     }
 
     /// Reads rows.
@@ -89,15 +155,34 @@ impl Session {
         query: &str,
         remedy: &str,
     ) -> Result<Vec<MySqlRow>, EngineError> {
-        let sql = AssertSqlSafe(query.to_owned());
-        let rows = sqlx::raw_sql(sql).fetch_all(&mut self.connection).await;
-        rows.map_err(|error| failure(&error, doing, remedy))
+        self.results(query).await.map_err(|error| failure(&error, doing, remedy))
+    }
+
+    /// The one way to the server: nothing runs in a session that is not pinned.
+    ///
+    /// It is the text protocol: what a server prepares, it logs before it has understood it.
+    async fn results(&mut self, statement: &str) -> sqlx::Result<Vec<MySqlRow>> {
+        let pin = if self.is_pinned { "" } else { self.pin() };
+        let text = Zeroizing::new([pin, statement].concat());
+        let sql = AssertSqlSafe(text.as_str().to_owned());
+        let rows = sqlx::raw_sql(sql).fetch_all(self.driver().await?).await?;
+        self.is_pinned = true;
+        Ok(rows)
     }
 
     pub(crate) async fn close(self) {
-        // The work is done; a connection that breaks now breaks nothing.
-        let _ = self.connection.close().await;
+        match self.link {
+            Link::Bare(logged_in) => logged_in.close().await,
+            // The work is done; a connection that breaks now breaks nothing.
+            Link::Driver(connection) => drop(connection.close().await),
+            Link::Lost => {}
+        }
     }
+}
+
+/// The driver's error type has no place for it; [`failure`] takes it out again.
+fn io_error(error: LoginError) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::other(error))
 }
 
 /// A column as text, whatever string type it has.

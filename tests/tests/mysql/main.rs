@@ -18,13 +18,16 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+mod accounts;
 mod failures;
+mod hostile;
 mod local;
 mod logs;
 mod plugins;
 mod privileges;
 mod settings;
 mod two_passwords;
+mod unencrypted;
 
 mod suite {
     mod mysql {

@@ -1,0 +1,61 @@
+//! Whether a user could log in with another password, found out before it gets one.
+//!
+//! A new password empties the server's cache of `caching_sha2_password`. Then the password itself has
+//! to reach the server, and without TLS that takes an RSA key of the server's.
+
+use rotation_database::{EngineError, edit_of_secret};
+
+use crate::account::Account;
+use crate::alternate::Step;
+use crate::pairs::Base;
+use crate::plugin::Plugin;
+use crate::session::{Session, text};
+
+/// Of a user that changes its own password: by the plugin that this session was authenticated with.
+pub(crate) async fn of_session_is_possible(
+    session: &mut Session,
+    account: &Account,
+) -> Result<(), EngineError> {
+    // A password that has just travelled in full shows that it can do so again.
+    if session.is_encrypted() || session.method().in_full {
+        return Ok(());
+    }
+    needs_key(session, account, session.method().plugin.name()).await
+}
+
+/// Of the accounts of a user whose password a master sets.
+pub(crate) async fn is_possible(step: &mut Step<'_>, bases: &[Base]) -> Result<(), EngineError> {
+    if !step.copy.logs_in_unencrypted || step.session.is_mariadb() {
+        return Ok(());
+    }
+    for plugin in [Plugin::CachingSha2.name(), Plugin::Sha256.name()] {
+        if let Some(base) = bases.iter().find(|base| base.plugin == plugin) {
+            needs_key(step.session, &base.account, plugin).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn needs_key(session: &mut Session, account: &Account, plugin: &str) -> Result<(), EngineError> {
+    let variable = match plugin {
+        "caching_sha2_password" => "Caching_sha2_password_rsa_public_key",
+        "sha256_password" => "Rsa_public_key",
+        _ => return Ok(()),
+    };
+    let query = format!("SHOW GLOBAL STATUS LIKE '{variable}'");
+    let rows = session.rows("ask whether the server has an RSA key", &query).await?;
+    let key = rows.first().and_then(|row| text(row, 1)).unwrap_or_default();
+    if !key.is_empty() {
+        return Ok(());
+    }
+    Err(EngineError::NeedsDecision {
+        what: format!(
+            "{account} logs in by {plugin} without TLS, and the server has no RSA key to protect its password: with \
+             a new password it could not log in any more. Nothing was changed"
+        ),
+        remedy: edit_of_secret(&format!(
+            "Give the server an RSA key ({plugin}_auto_generate_rsa_keys=ON, and restart it). Or turn TLS on at the \
+             server, and remove \"ssl\": false from the secret."
+        )),
+    })
+}

@@ -1,0 +1,240 @@
+//! Passwords that a master sets: of all accounts of a user, or of none.
+//!
+//! `AWSCURRENT` is promoted only when every account has the new password, so the last thing is to
+//! compare what the server stores.
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use rotation_database::{EngineError, Password, PasswordSet};
+
+use crate::account::Account;
+use crate::alternate::Step;
+use crate::ed25519;
+use crate::failure::number::USED_BEFORE;
+use crate::failure::{failure, number_of};
+use crate::native_hash::native_hash;
+use crate::pairs::Base;
+use crate::second_password;
+use crate::session::text;
+use crate::stored::holds;
+
+/// A password for an account that gets another one before it is unlocked.
+pub(crate) fn thrown_away() -> Result<Password, EngineError> {
+    let mut bytes = [0; 24];
+    rand::fill(&mut bytes).map_err(|_| EngineError::Failed {
+        doing: "create a random password".into(),
+        code: "random".into(),
+        said: "the system has no random numbers".into(),
+    })?;
+    // With one of each kind of character that validate_password may ask for.
+    Ok(Password::new(format!("{}aA1!", BASE64_STANDARD_NO_PAD.encode(bytes))))
+}
+
+/// How a statement names an account, and gives it its password.
+struct Named {
+    account: Account,
+    name: String,
+    identified: String,
+}
+
+impl Step<'_> {
+    /// Sets the password of every account of the target user, last of all; this also unlocks the
+    /// alternate user.
+    pub(crate) async fn set_passwords(&mut self, bases: &[Base]) -> Result<(), EngineError> {
+        let accounts = if self.copy.is_alternates_turn() {
+            self.of_alternate(bases)?
+        } else {
+            self.of_base(bases).await?
+        };
+        let is_alternates_turn = self.copy.is_alternates_turn();
+        if !accounts.is_empty() {
+            self.set_together(&accounts).await?;
+        }
+        let names: Vec<_> = accounts.iter().map(|named| named.name.clone()).collect();
+        if is_alternates_turn {
+            let doing = format!("unlock {}", self.copy.turn);
+            let statement = format!("ALTER USER {} ACCOUNT UNLOCK", names.join(", "));
+            self.session.run_or(&doing, &statement, &self.create_user_remedy()).await?;
+        }
+        let every: Vec<_> = if is_alternates_turn {
+            accounts.into_iter().map(|named| named.account).collect()
+        } else {
+            bases.iter().map(|base| base.account.clone()).collect()
+        };
+        if !self.session.is_mariadb() {
+            let names: Vec<_> = every.iter().map(|account| account.quoted(self.literals)).collect();
+            second_password::discard(self.session, &names).await;
+        }
+        self.all_hold(&every).await
+    }
+
+    /// An account of the base user that is locked keeps its counterpart locked.
+    fn of_alternate(&self, bases: &[Base]) -> Result<Vec<Named>, EngineError> {
+        let open: Vec<_> = bases.iter().filter(|base| !base.shown.locked).collect();
+        if open.is_empty() {
+            return Err(EngineError::NeedsDecision {
+                what: format!(
+                    "every account of {} is locked, so {} stays locked",
+                    self.copy.base, self.copy.alternate
+                ),
+                remedy: format!(
+                    "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret.",
+                    bases.first().map(|base| base.account.quoted(self.literals)).unwrap_or_default()
+                ),
+            });
+        }
+        let named = |base: &Base| {
+            let account = self.alternate_of(&base.account);
+            let identified = self.identified(base, self.copy.password)?;
+            Ok(Named { name: account.quoted(self.literals), account, identified })
+        };
+        open.into_iter().map(named).collect()
+    }
+
+    /// The base user's accounts, without a change to how they log in.
+    async fn of_base(&mut self, bases: &[Base]) -> Result<Vec<Named>, EngineError> {
+        let is_mariadb = self.session.is_mariadb();
+        // Of an account with several plugins, MariaDB would keep the named one only.
+        let (mixed, others): (Vec<_>, Vec<_>) =
+            bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
+        for base in mixed {
+            let stored = self.literals.quote(&stored_by_mariadb(&base.plugin, self.copy.password)?);
+            let statement = format!("SET PASSWORD FOR {} = {stored}", base.account.quoted(self.literals));
+            let doing = format!("set the password of {}", base.account);
+            self.session.run_or(&doing, &statement, &self.create_user_remedy()).await?;
+        }
+        let named = |base: &Base| {
+            let identified = match is_mariadb {
+                true => self.identified(base, self.copy.password)?,
+                false => {
+                    format!("IDENTIFIED BY {}", self.literals.quote(self.copy.password.expose()))
+                }
+            };
+            let account = base.account.clone();
+            Ok(Named { name: account.quoted(self.literals), account, identified })
+        };
+        others.into_iter().map(named).collect()
+    }
+
+    /// In one statement, which changes all of them or none. Where a password history refuses it, some
+    /// accounts may have the password already, from an earlier attempt: those are left out, and the
+    /// rest is changed in one statement.
+    async fn set_together(&mut self, accounts: &[Named]) -> Result<(), EngineError> {
+        match self.alter(accounts.iter()).await {
+            Err(error) if number_of(&error) == Some(USED_BEFORE) => {}
+            done => return done.map_err(|error| self.not_set(&error)),
+        }
+        let mut rest = Vec::new();
+        for named in accounts {
+            if self.holds_new_password(&named.account).await? != Some(true) {
+                rest.push(named);
+            }
+        }
+        if rest.is_empty() {
+            self.copied.password = PasswordSet::InHistory;
+            return Ok(());
+        }
+        match self.alter(rest.iter().copied()).await {
+            Err(error) if number_of(&error) == Some(USED_BEFORE) => {
+                let list: Vec<_> = rest.iter().map(|named| named.account.to_string()).collect();
+                Err(EngineError::PasswordRejected {
+                    said: format!("it was used before, and is not the one in place of {}", list.join(", ")),
+                    remedy: "Let the rotation make a new one.".into(),
+                })
+            }
+            done => done.map_err(|error| self.not_set(&error)),
+        }
+    }
+
+    async fn alter(&mut self, accounts: impl Iterator<Item = &Named>) -> sqlx::Result<()> {
+        let named: Vec<_> = accounts.map(|named| format!("{} {}", named.name, named.identified)).collect();
+        self.session.try_run(&format!("ALTER USER {}", named.join(", "))).await
+    }
+
+    fn not_set(&self, error: &sqlx::Error) -> EngineError {
+        let doing = format!("set the password of {}", self.copy.turn);
+        failure(error, &doing, &self.create_user_remedy())
+    }
+
+    fn create_user_remedy(&self) -> String {
+        self.administrator("GRANT CREATE USER ON *.* TO", "")
+    }
+
+    /// Every account has the new password, as far as what the server stores is understood.
+    async fn all_hold(&mut self, accounts: &[Account]) -> Result<(), EngineError> {
+        for account in accounts {
+            match self.holds_new_password(account).await? {
+                Some(true) => {}
+                Some(false) => {
+                    return Err(EngineError::Failed {
+                        doing: format!("give {account} the new password"),
+                        code: "comparison".into(),
+                        said: "the server stores another one".into(),
+                    });
+                }
+                None => self.copied.notes.push(format!(
+                    "Whether {account} has the new password was not compared: the form in which the server stores it \
+                     is not known."
+                )),
+            }
+        }
+        Ok(())
+    }
+
+    async fn holds_new_password(&mut self, account: &Account) -> Result<Option<bool>, EngineError> {
+        let password = self.copy.password.expose();
+        let stored = self.stored(account).await?;
+        let known: Vec<_> =
+            stored.iter().filter_map(|(plugin, stored)| holds(plugin, stored, password)).collect();
+        Ok(if known.is_empty() { None } else { Some(known.contains(&true)) })
+    }
+
+    /// What the server stores of an account's passwords, by plugin.
+    async fn stored(&mut self, account: &Account) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
+        if self.session.is_mariadb() {
+            let shown = self.show(account).await?.stored;
+            return Ok(shown.into_iter().map(|(plugin, text)| (plugin, text.into_bytes())).collect());
+        }
+        let doing = format!("read what is stored of {account}");
+        let query = format!(
+            "SELECT plugin, HEX(authentication_string) FROM mysql.user WHERE User = {} AND Host = {}",
+            self.literals.quote(&account.user),
+            self.literals.quote(&account.host)
+        );
+        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
+        let rows = self.session.rows_or(&doing, &query, &remedy).await?;
+        let pair = |row| Some((text(row, 0)?, from_hex(&text(row, 1)?)?));
+        Ok(rows.iter().filter_map(pair).collect())
+    }
+
+    /// `IDENTIFIED …` with a password, in the form that the server does not log in cleartext.
+    pub(crate) fn identified(&self, base: &Base, password: &Password) -> Result<String, EngineError> {
+        if self.session.is_mariadb() {
+            let stored = self.literals.quote(&stored_by_mariadb(&base.plugin, password)?);
+            return Ok(match base.plugin.as_str() {
+                "mysql_native_password" => format!("IDENTIFIED BY PASSWORD {stored}"),
+                plugin => format!("IDENTIFIED VIA {plugin} USING {stored}"),
+            });
+        }
+        let (plugin, password) = (self.literals.quote(&base.plugin), self.literals.quote(password.expose()));
+        Ok(format!("IDENTIFIED WITH {plugin} BY {password}"))
+    }
+}
+
+/// What MariaDB stores of a password, so that its log never holds the password.
+fn stored_by_mariadb(plugin: &str, password: &Password) -> Result<String, EngineError> {
+    match plugin {
+        "mysql_native_password" => Ok(native_hash(password.expose())),
+        "ed25519" => Ok(ed25519::public_key(password.expose())),
+        other => Err(EngineError::NeedsDecision {
+            what: format!("this function cannot compute what {other} stores of a password"),
+            remedy: "Change the account to ed25519 or mysql_native_password.".into(),
+        }),
+    }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(digit).collect()
+}

@@ -1,0 +1,150 @@
+//! The authentication plugins that this function logs in with, and what each shows a server.
+
+use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
+use rotation_database::{LoginError, Password, mask};
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject;
+use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::ed25519;
+
+/// The length of a nonce, except of ed25519.
+pub(crate) const NONCE_BYTES: usize = 20;
+
+/// An authentication plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plugin {
+    /// [`mysql_native_password`](https://dev.mysql.com/doc/refman/8.4/en/native-pluggable-authentication.html)
+    Native,
+    /// [`caching_sha2_password`](https://dev.mysql.com/doc/refman/8.4/en/caching-sha2-pluggable-authentication.html)
+    CachingSha2,
+    /// [`sha256_password`](https://dev.mysql.com/doc/refman/8.4/en/sha256-pluggable-authentication.html)
+    Sha256,
+    /// MariaDB's [`ed25519`](https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519)
+    Ed25519,
+}
+
+const ALL: [Plugin; 4] = [Plugin::Native, Plugin::CachingSha2, Plugin::Sha256, Plugin::Ed25519];
+
+impl Plugin {
+    /// The plugin that a server names to a client.
+    pub(crate) fn named(name: &[u8]) -> Result<Self, LoginError> {
+        if let Some(plugin) = ALL.into_iter().find(|plugin| plugin.name().as_bytes() == name) {
+            return Ok(plugin);
+        }
+        if name == b"mysql_clear_password" {
+            return Err(LoginError::ReadablePassword {
+                asked: "the password in cleartext (mysql_clear_password)",
+                remedy: "Find out what answers on this port: no account that can be rotated logs in by this \
+                    plugin, and a server that asks for it may be an attacker's.",
+            });
+        }
+        let name: String = String::from_utf8_lossy(name).chars().take(64).collect();
+        let names = ALL.map(Self::name).join(", ");
+        Err(LoginError::Unsupported {
+            said: mask(&format!("plugin {name:?}; this function knows {names}")).into_owned(),
+        })
+    }
+
+    /// Its name for a client.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "mysql_native_password",
+            Self::CachingSha2 => "caching_sha2_password",
+            Self::Sha256 => "sha256_password",
+            Self::Ed25519 => "client_ed25519",
+        }
+    }
+
+    /// What shows a server that this side knows the password, where that does not show the password.
+    ///
+    /// `None` when the nonce is not one of this plugin.
+    pub(crate) fn proof(self, password: &Password, nonce: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let password = password.expose().as_bytes();
+        if self == Self::Ed25519 {
+            return Some(ed25519::signature(password, nonce.try_into().ok()?));
+        }
+        let nonce: &[u8; NONCE_BYTES] = nonce.try_into().ok()?;
+        match self {
+            Self::Native => {
+                let once = Zeroizing::new(<[u8; 20]>::from(Sha1::digest(password)));
+                let twice = Sha1::digest(*once);
+                let mask = Sha1::new().chain_update(nonce).chain_update(twice).finalize();
+                Some(xor(&*once, &mask))
+            }
+            Self::CachingSha2 => {
+                let once = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(password)));
+                let twice = Sha256::digest(*once);
+                let mask = Sha256::new().chain_update(twice).chain_update(nonce).finalize();
+                Some(xor(&*once, &mask))
+            }
+            Self::Sha256 | Self::Ed25519 => None,
+        }
+    }
+}
+
+/// The password as a packet of an encrypted connection holds it.
+pub(crate) fn cleartext(password: &Password) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([password.expose().as_bytes(), &[0]].concat())
+}
+
+/// The password under a server's RSA key.
+///
+/// `pem` is the key as the server sends it. Nothing proves that it is the server's own: this is for
+/// secrets with `"ssl": false`, whose network is trusted.
+pub(crate) fn under_rsa_key(password: &Password, nonce: &[u8], pem: &[u8]) -> Result<Vec<u8>, LoginError> {
+    let unusable = || LoginError::protocol("its RSA key cannot be used");
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| unusable())?;
+    let key = PublicEncryptingKey::from_der(&der).map_err(|_| unusable())?;
+    let key = OaepPublicEncryptingKey::new(key).map_err(|_| unusable())?;
+    let repeated: Vec<u8> = nonce.iter().copied().cycle().take(password.expose().len() + 1).collect();
+    let plain = xor(&cleartext(password), &repeated);
+    if plain.len() > key.max_plaintext_size(&OAEP_SHA1_MGF1SHA1) {
+        return Err(LoginError::Unsupported {
+            said: format!("its RSA key encrypts fewer than the {} bytes of the password", plain.len()),
+        });
+    }
+    let mut encrypted = vec![0; key.ciphertext_size()];
+    key.encrypt(&OAEP_SHA1_MGF1SHA1, &plain, &mut encrypted, None).map_err(|_| unusable())?;
+    Ok(encrypted)
+}
+
+fn xor(left: &[u8], right: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(left.iter().zip(right).map(|(left, right)| left ^ right).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_names_are_plugins() {
+        for plugin in ALL {
+            assert_eq!(Plugin::named(plugin.name().as_bytes()), Ok(plugin));
+        }
+        for name in [&b"mysql_old_password"[..], b"", b"auth_gssapi_client", b"mysql_native_passwor\xff"] {
+            assert!(matches!(Plugin::named(name), Err(LoginError::Unsupported { .. })));
+        }
+        assert!(matches!(Plugin::named(b"mysql_clear_password"), Err(LoginError::ReadablePassword { .. })));
+    }
+
+    #[test]
+    fn a_nonce_of_another_length_gets_no_proof() {
+        let password = Password::new("p");
+        for plugin in ALL {
+            for length in (0..64).filter(|length| ![20, 32].contains(length)) {
+                assert!(plugin.proof(&password, &vec![1; length]).is_none(), "{plugin:?} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_are_no_keys_are_rejected() {
+        let password = Password::new("p");
+        for pem in [&b""[..], b"garbage", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"] {
+            assert!(matches!(under_rsa_key(&password, &[1; 20], pem), Err(LoginError::Protocol { .. })));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Users with several accounts, and sessions that run as another account.
+
+use anyhow::{Result, ensure};
+use rotation_mysql::inspect;
+use rotation_tests::mysql::{MySql, Scene, Target, Which, account, account_at, on_each, sql};
+use rotation_tests::scene::new_password;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Row as _};
+
+crate::on_both! {
+    a_new_account_gets_the_promoted_password
+}
+
+const REFUSED: &str = "NeedsDecision";
+
+/// Every account of the current user that is open has the current password, by what the server stores.
+async fn every_account_has_it<W: Which>(scene: &Scene<W>, accounts: usize) -> Result<()> {
+    let current = scene.value("AWSCURRENT")?;
+    let text = |key: &str| current[key].as_str().unwrap_or_default();
+    let mut admin = scene.target.admin().await?;
+    let locked = match W::ENGINE {
+        "mysql" => "account_locked",
+        // The view does not show it.
+        _ => "'N'",
+    };
+    let query =
+        format!("SELECT Host, plugin, authentication_string, {locked} FROM mysql.user WHERE User = ?");
+    let rows = sqlx::query(AssertSqlSafe(query)).bind(text("username")).fetch_all(&mut admin).await?;
+    assert_eq!(rows.len(), accounts);
+    for row in rows {
+        let column = |at| String::from_utf8_lossy(row.try_get_unchecked(at).unwrap_or_default()).into_owned();
+        let (host, plugin, stored, locked) = (column(0), column(1), column(2), column(3));
+        let holds = inspect::holds(&plugin, stored.as_bytes(), text("password"));
+        assert_eq!(holds, Some(locked != "Y"), "{}@{host}, {plugin}", text("username"));
+        assert_eq!(inspect::holds(&plugin, stored.as_bytes(), "another"), Some(false), "{plugin}");
+    }
+    Ok(())
+}
+
+/// An account that the base user got later, with a history that forbids what others already have.
+async fn a_new_account_gets_the_promoted_password<W: Which>(target: Target<W>) -> Result<()> {
+    let history = if W::ENGINE == "mysql" { " PASSWORD HISTORY 3" } else { "" };
+    for turns in [2, 1, 3] {
+        let scene = Scene::new(&target).await?;
+        let mut admin = target.admin().await?;
+        let user = account(&scene.user);
+        if !history.is_empty() {
+            sql(&mut admin, &format!("ALTER USER {user}{history}")).await?;
+        }
+        let function = scene.function("master-user");
+        for _ in 0..turns {
+            scene.rotate(&function).await?;
+        }
+        // The server's loopback is one of these two.
+        let hosts = ["127.0.0.1", "::1"];
+        // On the base user's turn, AWSPREVIOUS shows that the base user is the secret's own.
+        let label = if turns % 2 == 0 { "AWSCURRENT" } else { "AWSPREVIOUS" };
+        let password = scene.value(label)?["password"].as_str().unwrap_or_default().to_owned();
+        for host in hosts {
+            let base = account_at(&scene.user, host);
+            target.make_account(&mut admin, &base, &password).await?;
+            if !history.is_empty() {
+                sql(&mut admin, &format!("ALTER USER {base}{history}")).await?;
+            }
+            sql(&mut admin, &format!("GRANT SELECT ON `{}`.* TO {base}", scene.database)).await?;
+        }
+        scene.rotate(&function).await?;
+        every_account_has_it(&scene, 3).await?;
+        scene.search_for_passwords("")?;
+    }
+    Ok(())
+}
+
+/// The history of one account refuses what another one has already.
+#[tokio::test]
+async fn a_retry_completes_what_the_history_refuses_in_part() {
+    on_each::<MySql, _>(|target| async move {
+        for (strategy, first) in [("single-user-by-master", 0), ("master-user", 0), ("master-user", 1)] {
+            let scene = Scene::new(&target).await?;
+            let mut admin = target.admin().await?;
+            let hosts = ["192.0.2.7", "192.0.2.8"];
+            let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            for host in hosts {
+                target.make_account(&mut admin, &account_at(&scene.user, host), &password).await?;
+            }
+            for host in ["%", hosts[0], hosts[1]] {
+                let name = account_at(&scene.user, host);
+                sql(&mut admin, &format!("ALTER USER {name} PASSWORD HISTORY 5")).await?;
+            }
+            let function = scene.function(strategy);
+            for _ in 0..first {
+                scene.rotate(&function).await?;
+            }
+            let token = scene.stage(None)?;
+            scene.step(&function, "createSecret", &token).await?;
+            scene.step(&function, "setSecret", &token).await?;
+            let pending = scene.value("AWSPENDING")?;
+            let user = pending["username"].as_str().unwrap_or_default();
+            // One account has another password meanwhile.
+            let other = account_at(user, hosts[1]);
+            sql(&mut admin, &format!("DROP USER {other}")).await?;
+            sql(&mut admin, &format!("CREATE USER {other} IDENTIFIED BY '{}'", new_password())).await?;
+            let rotation = scene.attempt(&function, &token, 1).await;
+            ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+            every_account_has_it(&scene, 3).await?;
+            scene.search_for_passwords("")?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// A proxy user's session runs as the account that it stands for, whose password is not the secret's.
+#[tokio::test]
+async fn another_account_s_password_is_not_changed() {
+    on_each::<MySql, _>(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let mut admin = target.admin().await?;
+        let (team, team_password, password) =
+            (format!("team_{}", &scene.user[scene.user.len() - 10..]), new_password(), new_password());
+        let (person, team) = (account(&scene.user), account(&team));
+        for statement in [
+            format!("CREATE USER {team} IDENTIFIED BY '{team_password}'"),
+            format!("GRANT CREATE USER ON *.* TO {team}"),
+            format!("GRANT ALL ON `{}`.* TO {team}", scene.database),
+            format!("ALTER USER {person} IDENTIFIED WITH sha256_password BY '{password}'"),
+            format!("GRANT PROXY ON {team} TO {person}"),
+            "SET GLOBAL check_proxy_users = ON".to_owned(),
+            "SET GLOBAL sha256_password_proxy_users = ON".to_owned(),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        let stored = "SELECT HEX(authentication_string) FROM mysql.user WHERE User LIKE 'team!_%' ESCAPE '!' \
+            AND CONCAT(QUOTE(User), '@', QUOTE(Host)) = ?";
+        let before: String = sqlx::query_scalar(stored).bind(&team).fetch_one(&mut admin).await?;
+        scene.change(&json!({"password": password}))?;
+        let refused = scene.expect(&scene.function("single-user"), REFUSED, "CURRENT_USER").await;
+        let kept = scene.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into();
+        scene.give_up(&scene.version("AWSPENDING")?.unwrap_or_default())?;
+        let refused_again = scene.expect(&kept, REFUSED, "CURRENT_USER").await;
+        for statement in
+            ["SET GLOBAL check_proxy_users = OFF", "SET GLOBAL sha256_password_proxy_users = OFF"]
+        {
+            sql(&mut admin, statement).await?;
+        }
+        refused?;
+        refused_again?;
+        let after: String = sqlx::query_scalar(stored).bind(&team).fetch_one(&mut admin).await?;
+        assert_eq!(before, after, "the password of {team} was changed");
+        Ok(())
+    })
+    .await;
+}
+
+/// What `KEEP_PREVIOUS_PASSWORD` has left does not stay for ever when it is off again.
+#[tokio::test]
+async fn a_second_password_is_discarded_without_the_setting() {
+    on_each::<MySql, _>(|target| async move {
+        for strategy in ["single-user", "single-user-by-master", "master-user"] {
+            let scene = Scene::new(&target).await?;
+            let user = account(&scene.user);
+            let grant = format!("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {user}");
+            sql(&mut target.admin().await?, &grant).await?;
+            let old = scene.value("AWSCURRENT")?;
+            let keeping = scene.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into();
+            scene.rotate(&keeping).await?;
+            scene.log_in_with(&old).await?;
+            if strategy == "master-user" {
+                let master = account(&scene.master);
+                let option = format!("{} WITH GRANT OPTION", grant.replace(&user, &master));
+                sql(&mut target.admin().await?, &option).await?;
+                scene.rotate(&scene.function(strategy)).await?;
+            }
+            scene.rotate(&scene.function(strategy)).await?;
+            assert!(scene.log_in_with(&old).await.is_err(), "{strategy}: the old password still works");
+            scene.log_in().await?;
+        }
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,63 @@
+//! A server and a database owner that change what statements mean: nothing of theirs runs with a
+//! master's privileges, and no session depends on their settings.
+
+use anyhow::{Result, ensure};
+use rotation_tests::mysql::{Scene, Target, Which, account, options, sql};
+use rotation_tests::scene::unique;
+use serde_json::json;
+
+crate::on_both! {
+    planted_functions_and_settings_have_no_effect
+}
+
+/// Names that other native functions have, and that this side's statements use.
+const NATIVE: [&str; 3] = ["HEX", "CURRENT_ROLE", "QUOTE"];
+
+async fn planted_functions_and_settings_have_no_effect<W: Which>(target: Target<W>) -> Result<()> {
+    let mut options = options()?;
+    options.arguments.push("--log-bin-trust-function-creators=1".to_owned());
+    let Some((_server, target)) = target.another(options).await? else { return Ok(()) };
+    for user in ["app", "it's", "b\\s", "b\\'", "qu\"ote"] {
+        let unique = unique();
+        let scene = Scene::with_user(&target, &format!("{user}_{}", &unique[..6]), &unique).await?;
+        let database = scene.database.clone();
+        let mut admin = target.admin().await?;
+        let owner = account(&scene.user);
+        sql(&mut admin, &format!("GRANT ALL ON `{database}`.* TO {owner}")).await?;
+        sql(&mut admin, &format!("CREATE TABLE `{database}`.witness (who text)")).await?;
+        // As the database's owner: whatever calls them, runs them with its own privileges.
+        let mut session = scene.log_in().await?;
+        sql(&mut session, "SET SESSION sql_mode = ''").await?;
+        for name in NATIVE {
+            let body =
+                "SQL SECURITY INVOKER BEGIN INSERT INTO witness VALUES (CURRENT_USER()); RETURN ''; END";
+            let create = format!("CREATE FUNCTION `{name}` (x text) RETURNS text {body}");
+            sql(&mut session, &create).await?;
+        }
+        for table in ["user", "global_priv", "dual"] {
+            sql(&mut session, &format!("CREATE TABLE `{table}` (Host text, User text)")).await?;
+        }
+        // For the sessions of users that are no administrators, and such are masters here.
+        for setting in [
+            "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'",
+            "init_connect = \"SET NAMES gbk, sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'\"",
+        ] {
+            sql(&mut admin, &format!("SET GLOBAL {setting}")).await?;
+        }
+        // The master has the owner's database as its own.
+        scene.change_master(&json!({"dbname": database}))?;
+        for strategy in ["single-user", "single-user-by-master", "master-user", "master-user"] {
+            let function = scene.function(strategy);
+            for check in scene.preflight(&function).await? {
+                ensure!(check["found"] != "bad", "{user} {strategy}: {check}");
+            }
+            scene.rotate(&function).await?;
+            scene.log_in().await?;
+        }
+        let query = "SELECT count(*) FROM witness";
+        let ran: i64 = sqlx::query_scalar(query).fetch_one(&mut scene.log_in().await?).await?;
+        assert_eq!(ran, 0, "{user}: a planted function ran");
+        sql(&mut admin, "SET GLOBAL sql_mode = '', init_connect = ''").await?;
+    }
+    Ok(())
+}

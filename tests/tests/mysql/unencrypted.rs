@@ -1,0 +1,150 @@
+//! Rotations without TLS: what reaches the network, and that nothing is changed which could not be
+//! logged in with afterwards.
+
+use anyhow::{Result, ensure};
+use rotation_tests::mysql::{MySql, Scene, Target, Which, account, on_each, options, sql};
+use rotation_tests::relay::Heard;
+use rotation_tests::scene::new_password;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+crate::on_both! {
+    prefer_sends_nothing_to_a_server_without_tls
+}
+
+const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
+
+/// A user that logs in by a plugin, and is in the server's cache.
+async fn scene_with_plugin(target: &Target<MySql>, plugin: &str) -> Result<Scene<MySql>> {
+    let scene = Scene::new(target).await?;
+    let password = new_password();
+    let user = account(&scene.user);
+    let identified = format!("ALTER USER {user} IDENTIFIED WITH {plugin} BY '{password}'");
+    sql(&mut target.admin().await?, &identified).await?;
+    scene.change(&json!({"password": password}))?;
+    scene.log_in().await?;
+    Ok(scene)
+}
+
+/// A new password empties the cache, and then only the server's RSA key protects it.
+#[tokio::test]
+async fn sha2_passwords_rotate_under_the_rsa_key() {
+    on_each::<MySql, _>(|target| async move {
+        for plugin in ["caching_sha2_password", "sha256_password"] {
+            for strategy in STRATEGIES {
+                let scene = scene_with_plugin(&target, plugin).await?;
+                scene.change(&json!({"ssl": false}))?;
+                for _ in 0..3 {
+                    scene.rotate(&scene.function(strategy)).await?;
+                }
+                assert_eq!(scene.failed_logins()?, 0, "{plugin} {strategy}");
+                scene.log_in().await?;
+                scene.search_for_passwords("")?;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// The server's cache has the user, so the login works; the next one would not.
+#[tokio::test]
+async fn without_an_rsa_key_nothing_is_changed() {
+    on_each::<MySql, _>(|target| async move {
+        let mut options = options()?;
+        for plugin in ["caching-sha2", "sha256"] {
+            options.arguments.extend([
+                format!("--{plugin}-password-auto-generate-rsa-keys=OFF"),
+                format!("--{plugin}-password-private-key-path=none"),
+                format!("--{plugin}-password-public-key-path=none"),
+            ]);
+        }
+        let Some((_server, target)) = target.another(options).await? else { return Ok(()) };
+        for strategy in STRATEGIES {
+            let scene = scene_with_plugin(&target, "caching_sha2_password").await?;
+            scene.change(&json!({"ssl": false}))?;
+            let before = scene.value("AWSCURRENT")?;
+            let function = scene.function(strategy);
+            let error = scene.expect(&function, "NeedsDecision", "no RSA key").await?;
+            ensure!(error.message.contains("remove \"ssl\": false"), "{}", error.message);
+            ensure!(error.message.contains("cancel-rotate-secret"), "{}", error.message);
+            scene.log_in_with(&before).await?;
+            assert_eq!(scene.failed_logins()?, 0);
+            // As the remedy says.
+            scene.change(&json!({"ssl": null}))?;
+            let token = scene.version("AWSPENDING")?.unwrap_or_default();
+            scene.give_up(&token)?;
+            scene.rotate(&function).await?;
+            scene.log_in().await?;
+        }
+        // A user that is not in the cache cannot even log in, and its password goes nowhere.
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"ssl": false}))?;
+        let function = scene.function("single-user");
+        scene.expect(&function, "ReadablePasswordRefused", "RSA key").await?;
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// A relay that takes the offer of TLS out of each greeting, and remembers what clients send.
+async fn without_the_offer_of_tls(host: String, port: u16) -> Result<(u16, Heard)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let relay = listener.local_addr()?.port();
+    let heard = Heard::default();
+    let ears = heard.clone();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (host, ears) = (host.clone(), ears.clone());
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = TcpStream::connect((host, port)).await?.into_split();
+                let mut greeting = vec![0; 4096];
+                let count = from_server.read(&mut greeting).await?;
+                // The version ends with a zero byte; then come the thread, half of the nonce and a zero byte.
+                let version = greeting[5..].iter().position(|byte| *byte == 0).unwrap_or_default();
+                greeting[5 + version + 15] &= !0x08;
+                to_client.write_all(&greeting[..count]).await?;
+                tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+                    if let Ok(mut ears) = ears.lock() {
+                        ears.extend_from_slice(&buffer[..count]);
+                    }
+                    to_server.write_all(&buffer[..count]).await?;
+                }
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    Ok((relay, heard))
+}
+
+/// `TLS_MODE=prefer` is no permission: the protocol proves nothing about a server without TLS.
+async fn prefer_sends_nothing_to_a_server_without_tls<W: Which>(target: Target<W>) -> Result<()> {
+    for strategy in STRATEGIES {
+        let scene = Scene::new(&target).await?;
+        let (host, port) = (target.address.host.clone(), target.address.port);
+        let (relay, heard) = without_the_offer_of_tls(host, port).await?;
+        let change = json!({"port": relay, "host": "localhost"});
+        scene.change(&change)?;
+        scene.change_master(&change)?;
+        let function = scene.program(strategy).env("TLS_MODE", "prefer").into();
+        let error = scene.expect(&function, "TlsNotOffered", "\"ssl\": false").await?;
+        ensure!(error.message.contains("Turn TLS on at the server"), "{}", error.message);
+        let sent = heard.lock().map(|heard| heard.len()).unwrap_or_default();
+        assert_eq!(sent, 0, "{strategy}: something was sent");
+        assert_eq!(scene.failed_logins()?, 0);
+        // As the remedy says: the network is trusted.
+        scene.give_up(&scene.version("AWSPENDING")?.unwrap_or_default())?;
+        scene.change(&json!({"ssl": false}))?;
+        scene.change_master(&json!({"ssl": false}))?;
+        for _ in 0..2 {
+            scene.rotate(&scene.function(strategy)).await?;
+        }
+        assert_eq!(scene.failed_logins()?, 0);
+    }
+    Ok(())
+}
