@@ -10,6 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::redact;
 
 /// One of the four steps of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +87,12 @@ impl fmt::Display for VersionId {
 pub struct RotationToken(Zeroizing<String>);
 
 impl RotationToken {
+    /// Takes a token, and remembers it for redaction: a service can quote the request.
+    fn new(token: &str) -> Self {
+        redact::remember(token);
+        Self(Zeroizing::new(token.to_owned()))
+    }
+
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -152,7 +159,7 @@ impl Event {
         }
         let rotation_token = match fields.get("RotationToken") {
             None | Some(Value::Null) => None,
-            Some(Value::String(token)) => Some(RotationToken(Zeroizing::new(token.clone()))),
+            Some(Value::String(token)) => Some(RotationToken::new(token)),
             Some(other) => {
                 faults.push(format!("`RotationToken` is {}, not a string", kind(other)));
                 None

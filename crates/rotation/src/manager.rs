@@ -13,6 +13,7 @@ use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
 use crate::error::{Error, Result};
 use crate::event::{Event, VersionId};
 use crate::password::PasswordSettings;
+use crate::redact;
 use crate::secret::{Password, SecretValue};
 use crate::settings::Source;
 use crate::staging::{CURRENT, Description, PENDING, Replicas};
@@ -160,7 +161,10 @@ impl Manager {
     ) -> Result<Option<SecretValue>> {
         match request.send().await {
             Ok(answer) => match answer.secret_string {
-                Some(text) => Ok(Some(SecretValue::new(text))),
+                Some(text) => {
+                    redact::remember_document(&text);
+                    Ok(Some(SecretValue::new(text)))
+                }
                 None => Err(Error::NotText { secret: id.to_owned(), label: label.to_owned() }),
             },
             Err(error) if code_of(&error) == Some("ResourceNotFoundException") => Ok(None),
@@ -196,6 +200,8 @@ impl Manager {
     ///
     /// Always with `VersionStages`: without, the call would move `AWSCURRENT`.
     pub(crate) async fn put_pending(&self, event: &Event, value: &SecretValue) -> Result<bool> {
+        // The service can quote what it does not accept.
+        redact::remember_document(value.expose());
         let answer = self
             .client
             .put_secret_value()

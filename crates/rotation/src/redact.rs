@@ -1,97 +1,249 @@
-//! The mask that everything written passes through.
+//! Redaction of secrets in everything that the function writes.
 //!
-//! The types in [`crate::secret`] keep passwords out of our own messages. What a driver, a server or a panic says
-//! is not ours: a server may quote the statement it did not like. So the passwords of the invocation are
-//! remembered here, and replaced wherever they appear in text from outside and in every line of the log.
+//! The types in [`crate::secret`] keep secrets out of our own messages. A driver, a server, Secrets
+//! Manager or a panic can still quote one: a server quotes the statement that it could not parse,
+//! Secrets Manager quotes the request that it could not validate. So the secrets of the invocation
+//! are remembered here, and replaced in text from outside and in every line of the log.
+//!
+//! A quotation is often escaped, and more than once. The search therefore does not look for known
+//! spellings of a secret: it reads each escape of the text in every way that it can be read
+//! (`readings`), and decodes what looks like base64 or hexadecimal digits (`runs`).
+//!
+//! A quotation can also be cut off. A part of a secret is redacted where a quotation begins or ends
+//! (the start or end of the text, a quotation mark, an ellipsis, U+FFFD): 8 bytes of it, or half of a
+//! secret of 8 to 15 bytes but at least 6. A part that consists of letters only needs 12, because
+//! a shorter one may be a word of the message. Shorter parts remain: they cannot be told from
+//! other text, and what they reveal of a password leaves the rest to be guessed.
+
+mod json;
+mod readings;
+mod runs;
+mod search;
 
 use std::borrow::Cow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use zeroize::Zeroizing;
+use serde_json::Value;
+use zeroize::{Zeroize, Zeroizing};
 
-/// What a password is replaced with.
+use crate::settings::Source;
+use search::Search;
+
+/// What a secret is replaced with.
 const MASK: &str = "****";
 
-/// Shorter texts are masked in messages, but not in whole log lines, where they would blot out field names.
+/// Shorter secrets are redacted in messages, but not in log lines, where they would hide field
+/// names.
 const SHORTEST_IN_A_LINE: usize = 6;
 
-static KNOWN: Mutex<Vec<Zeroizing<String>>> = Mutex::new(Vec::new());
+/// Shorter values under other keys than those of passwords are too common to be secrets.
+const SHORTEST_VALUE: usize = 8;
 
-fn known() -> MutexGuard<'static, Vec<Zeroizing<String>>> {
+/// Shorter credentials are placeholders for local services ("test", "local").
+const SHORTEST_CREDENTIAL: usize = 16;
+
+/// The environment variables that hold the function's own credentials.
+const CREDENTIALS: [&str; 3] =
+    ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
+
+/// The keys of a database secret that messages must be able to name. Keys that this list lacks
+/// count as secret.
+const NOT_SECRET: [&str; 14] = [
+    "engine",
+    "host",
+    "port",
+    "username",
+    "dbname",
+    "masterarn",
+    "ssl",
+    "dbInstanceIdentifier",
+    "dbClusterIdentifier",
+    "resourceId",
+    "region",
+    "readerEndpoint",
+    "environment",
+    "description",
+];
+
+#[derive(Clone, PartialEq)]
+struct Known {
+    text: Zeroizing<String>,
+    /// Whether it outlives the invocation.
+    lasts: bool,
+}
+
+/// A search works on a copy of the list: a panic during it must not find the list locked.
+static KNOWN: LazyLock<Mutex<Arc<Vec<Known>>>> = LazyLock::new(Mutex::default);
+
+fn known() -> MutexGuard<'static, Arc<Vec<Known>>> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Remembers a secret text, in the forms it takes inside SQL and JSON.
+/// Remembers a secret until the invocation ends.
 pub(crate) fn remember(secret: &str) {
-    if secret.is_empty() {
+    add(secret, false);
+}
+
+/// Remembers a text that is as good as a password until the invocation ends: a verifier or a hash
+/// that the function computes, and that a statement or a message holds.
+///
+/// Leave out prefixes that are not secret, such as the name of the algorithm: they would be
+/// redacted as a part of the secret.
+pub fn remember_derived(secret: &str) {
+    add(secret, false);
+}
+
+/// Remembers the function's own AWS credentials for as long as the process lives: a service quotes
+/// the session token in the canonical request of a signature that it rejects.
+pub(crate) fn remember_credentials(source: Source<'_>) {
+    let credentials = CREDENTIALS.into_iter().filter_map(source);
+    for credential in credentials.map(Zeroizing::new) {
+        if credential.len() >= SHORTEST_CREDENTIAL {
+            add(&credential, true);
+        }
+    }
+}
+
+/// Remembers the values of a secret document, or the whole text when it is not a document.
+pub(crate) fn remember_document(text: &str) {
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => remember_value("", value),
+        _ if text.len() >= SHORTEST_VALUE => remember(text),
+        _ => {}
+    }
+}
+
+fn remember_value(key: &str, value: Value) {
+    match value {
+        Value::String(text) => {
+            let text = Zeroizing::new(text);
+            if is_password(key) || text.len() >= SHORTEST_VALUE {
+                remember(&text);
+            }
+        }
+        Value::Number(number) => {
+            let digits = Zeroizing::new(number.to_string());
+            if digits.len() >= SHORTEST_VALUE {
+                remember(&digits);
+            }
+        }
+        Value::Array(values) => values.into_iter().for_each(|value| remember_value(key, value)),
+        Value::Object(fields) => {
+            for (key, mut value) in fields {
+                if !NOT_SECRET.iter().any(|open| open.eq_ignore_ascii_case(&key)) {
+                    remember_value(&key, value);
+                } else if let Value::String(text) = &mut value {
+                    text.zeroize();
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Whether the name of a key says that its value is a secret, however short.
+fn is_password(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["password", "passwd", "pwd", "secret", "token"].iter().any(|word| key.contains(word))
+}
+
+fn add(secret: &str, lasts: bool) {
+    let mut list = known();
+    if secret.is_empty() || list.iter().any(|known| known.text.as_str() == secret) {
         return;
     }
-    let json = serde_json::Value::String(secret.to_owned()).to_string();
-    let forms = [
-        secret.to_owned(),
-        secret.replace('\'', "''"),
-        secret.replace('\\', "\\\\").replace('\'', "\\'"),
-        secret.replace('\\', "\\\\").replace('\'', "''"),
-        secret.replace('"', "\"\""),
-        json[1..json.len() - 1].to_owned(),
-    ];
-    let mut known = known();
-    for form in forms {
-        if !known.iter().any(|k| **k == form) {
-            known.push(Zeroizing::new(form));
-        }
-    }
-    // Longest first, so that a password which contains another is not left half visible.
-    known.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    Arc::make_mut(&mut list).push(Known { text: Zeroizing::new(secret.to_owned()), lasts });
 }
 
-/// Forgets all secrets: called when an invocation is over.
+/// Forgets the secrets of an invocation that is over.
 pub(crate) fn forget() {
-    known().clear();
+    Arc::make_mut(&mut known()).retain(|known| known.lasts);
 }
 
-/// Replaces every password of this invocation in a text that came from outside: a driver's or a server's message.
+/// Redacts the secrets of this invocation in a text from outside: a driver's or server's message.
 pub fn mask(text: &str) -> Cow<'_, str> {
-    replace(text, 1)
+    let known = Arc::clone(&known());
+    let secrets = of_length(&known, 1);
+    if secrets.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    replace(text, Search::new(&secrets, text.len()).ranges(text.as_bytes()))
 }
 
-/// Replaces the passwords of this invocation in a whole line of output.
+/// Redacts the secrets of this invocation in a whole line of output. JSON remains JSON.
 pub(crate) fn mask_line(line: &str) -> Cow<'_, str> {
-    replace(line, SHORTEST_IN_A_LINE)
+    let known = Arc::clone(&known());
+    redact_line(line, &of_length(&known, SHORTEST_IN_A_LINE))
 }
 
-fn replace(text: &str, shortest: usize) -> Cow<'_, str> {
-    let mut masked = Cow::Borrowed(text);
-    for secret in known().iter().filter(|secret| secret.len() >= shortest) {
-        if masked.contains(secret.as_str()) {
-            masked = Cow::Owned(masked.replace(secret.as_str(), MASK));
+fn redact_line<'t>(line: &'t str, secrets: &[&[u8]]) -> Cow<'t, str> {
+    if secrets.is_empty() {
+        return Cow::Borrowed(line);
+    }
+    let mut search = Search::new(secrets, line.len());
+    let Some(parts) = json::parts(line) else {
+        return replace(line, search.ranges(line.as_bytes()));
+    };
+    let mut redacted = String::new();
+    let mut copied = 0;
+    for part in parts {
+        let (range, is_number) = match part {
+            json::Part::Text(range) => (range, false),
+            json::Part::Number(range) => (range, true),
+        };
+        let content = &line[range.clone()];
+        let mut found = search.ranges(content.as_bytes());
+        if found.is_empty() {
+            continue;
+        }
+        redacted.push_str(&line[copied..range.start]);
+        copied = range.end;
+        if is_number {
+            redacted.push_str(&format!("\"{MASK}\""));
+        } else {
+            json::widen(content, &mut found);
+            redacted.push_str(&replace(content, found));
         }
     }
-    masked
+    if copied == 0 {
+        return Cow::Borrowed(line);
+    }
+    redacted.push_str(&line[copied..]);
+    Cow::Owned(redacted)
+}
+
+fn of_length(known: &[Known], shortest: usize) -> Vec<&[u8]> {
+    let secrets = known.iter().map(|known| known.text.as_bytes());
+    secrets.filter(|secret| secret.len() >= shortest).collect()
+}
+
+/// Replaces ranges, which may overlap.
+fn replace(text: &str, mut ranges: Vec<Range<usize>>) -> Cow<'_, str> {
+    if ranges.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut redacted = String::with_capacity(text.len());
+    let mut copied = 0;
+    let mut ranges = ranges.into_iter().peekable();
+    while let Some(Range { start, mut end }) = ranges.next() {
+        while let Some(next) = ranges.next_if(|next| next.start <= end) {
+            end = end.max(next.end);
+        }
+        // A part of a secret can end inside a character.
+        let start = (0..=start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        redacted.push_str(text.get(copied..start).unwrap_or_default());
+        redacted.push_str(MASK);
+        copied = (end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    }
+    redacted.push_str(&text[copied..]);
+    Cow::Owned(redacted)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_masked_in_every_form_it_takes() {
-        remember(r#"p'a"s\s-word"#);
-        for text in [
-            r#"IDENTIFIED BY 'p''a"s\\s-word'"#,
-            r#"near "p'a"s\s-word""#,
-            r#"IDENTIFIED BY 'p''a"s\s-word'"#,
-            r#"{"message":"p'a\"s\\s-word"}"#,
-        ] {
-            let masked = mask(text);
-            assert!(masked.contains(MASK) && !masked.contains("s-word"), "{masked}");
-        }
-    }
-
-    #[test]
-    fn a_password_inside_a_longer_one_does_not_show_the_rest() {
-        remember("inner-secret");
-        remember("outer-inner-secret-tail");
-        assert_eq!(mask("x outer-inner-secret-tail y"), "x **** y");
-    }
-}
+mod nested_tests;
+#[cfg(test)]
+mod service_tests;
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ pub fn run<R: Rotator>(make: impl FnOnce(Source<'_>) -> Result<R>) -> ExitCode {
         eprintln!("{}", by_hand());
         return ExitCode::from(2);
     }
+    redact::remember_credentials(&environment);
     log::start(&environment);
     // One TLS provider for the SDK and the drivers; with none installed, some drivers panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -79,9 +80,6 @@ impl<R: Rotator> Function<R> {
     async fn invoke(&self, event: &Value, deadline: std::time::SystemTime) -> Result<Record, Diagnostic> {
         let event = Event::parse(event).map_err(|error| report(&error, None))?;
         let rotator = &self.rotator;
-        if let Some(token) = &event.rotation_token {
-            redact::remember(token.expose());
-        }
         let span = tracing::info_span!(target: "rotation", "step", step = event.step.name(),
             secret = event.secret_id, version = event.version.as_str());
         let start = Instant::now();

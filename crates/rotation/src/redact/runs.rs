@@ -1,0 +1,168 @@
+//! Encodings that hide every character: base64, hexadecimal digits, and lists of numbers.
+//!
+//! They are decoded, and what comes out is searched like a text. Where such a run begins is not
+//! known, because letters may stand in front of it, so it is decoded from each place that its first
+//! group can have. A run that holds a secret is redacted as a whole.
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::readings::Readings;
+use super::search::Search;
+
+/// The runs that hold a secret.
+pub(super) fn encoded(search: &mut Search<'_>, readings: &Readings<'_>, depth: usize) -> Vec<Range<usize>> {
+    let Some(shortest) = search.shortest_encoded() else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut decoded = Zeroizing::new(Vec::new());
+    let mut digits = Zeroizing::new(Vec::new());
+    let runs: [(Digit, usize, usize); 2] = [(base64, 6, 4), (hexadecimal, 4, 2)];
+    for (digit, bits, group) in runs {
+        let least = (shortest * 8).div_ceil(bits);
+        let mut position = 0;
+        while let Some(range) = next_run(readings, &mut position, digit, &mut digits) {
+            let is_secret = digits.len() >= least
+                && (0..group.min(digits.len())).any(|skipped| {
+                    pack(&digits[skipped..], bits, &mut decoded);
+                    search.is_in(&decoded, depth)
+                });
+            if is_secret {
+                found.push(range);
+            }
+        }
+    }
+    let mut position = 0;
+    while let Some(range) = next_list(readings, &mut position, &mut digits) {
+        if digits.len() >= shortest && search.is_in(&digits, depth) {
+            found.push(range);
+        }
+    }
+    found
+}
+
+/// The value of a digit at a position, and where it ends.
+type Digit = fn(&Readings<'_>, usize) -> Option<(u8, usize)>;
+
+/// Both alphabets, and the digits in escapes: `%2B`, `\/`.
+fn base64(readings: &Readings<'_>, at: usize) -> Option<(u8, usize)> {
+    let (byte, end) = readings.find(at, |byte| sextet(byte).is_some())?;
+    Some((sextet(byte)?, end))
+}
+
+fn sextet(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    })
+}
+
+fn hexadecimal(readings: &Readings<'_>, at: usize) -> Option<(u8, usize)> {
+    let digit = char::from(*readings.text.get(at)?).to_digit(16)?;
+    Some((digit.to_le_bytes()[0], at + 1))
+}
+
+/// The next run of digits, of any length. A line break inside does not end it.
+fn next_run(
+    readings: &Readings<'_>,
+    position: &mut usize,
+    digit: Digit,
+    digits: &mut Zeroizing<Vec<u8>>,
+) -> Option<Range<usize>> {
+    let text = readings.text;
+    while *position < text.len() {
+        let start = *position;
+        let Some((first, after)) = digit(readings, start) else {
+            *position += 1;
+            continue;
+        };
+        digits.clear();
+        let (mut next, mut end) = (Some((first, after)), after);
+        while let Some((value, after)) = next {
+            push(digits, value);
+            end = after;
+            next = digit(readings, end).or_else(|| {
+                let (_, line) = readings.find(end, |byte| byte == b'\n' || byte == b'\r')?;
+                let line = readings.find(line, |byte| byte == b'\n').map_or(line, |(_, end)| end);
+                digit(readings, line)
+            });
+        }
+        *position = end;
+        return Some(start..end);
+    }
+    None
+}
+
+/// Adds a byte. A buffer that grows leaves no copy behind.
+fn push(buffer: &mut Zeroizing<Vec<u8>>, byte: u8) {
+    if buffer.len() == buffer.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(buffer.capacity().max(32) * 2));
+        larger.extend_from_slice(buffer);
+        *buffer = larger;
+    }
+    buffer.push(byte);
+}
+
+/// Puts digits of so many bits together to bytes.
+fn pack(digits: &[u8], bits: usize, decoded: &mut Zeroizing<Vec<u8>>) {
+    decoded.clear();
+    if decoded.capacity() < digits.len() {
+        *decoded = Zeroizing::new(Vec::with_capacity(digits.len()));
+    }
+    let (mut value, mut held) = (0_u32, 0);
+    for digit in digits {
+        value = (value << bits) | u32::from(*digit);
+        held += bits;
+        if held >= 8 {
+            held -= 8;
+            decoded.push((value >> held).to_le_bytes()[0]);
+        }
+    }
+}
+
+/// The next list of numbers below 256, as Rust's `{:?}` writes bytes: `112, 119, 45`.
+fn next_list(
+    readings: &Readings<'_>,
+    position: &mut usize,
+    bytes: &mut Zeroizing<Vec<u8>>,
+) -> Option<Range<usize>> {
+    let text = readings.text;
+    while *position < text.len() {
+        let start = *position;
+        let Some((mut byte, mut end)) = number(readings, start) else {
+            *position += 1;
+            continue;
+        };
+        bytes.clear();
+        loop {
+            push(bytes, byte);
+            let Some((_, mut at)) = readings.find(end, |byte| byte == b',') else { break };
+            while let Some((_, after)) = readings.find(at, |byte| byte == b' ') {
+                at = after;
+            }
+            let Some(next) = number(readings, at) else { break };
+            (byte, end) = next;
+        }
+        *position = end;
+        if bytes.len() > 1 {
+            return Some(start..end);
+        }
+    }
+    None
+}
+
+/// A number below 256, and where it ends.
+fn number(readings: &Readings<'_>, at: usize) -> Option<(u8, usize)> {
+    let (mut value, mut end) = (0_u32, at);
+    while let Some((digit, after)) = readings.find(end, |byte| byte.is_ascii_digit()) {
+        (value, end) = (value * 10 + u32::from(digit & 15), after);
+        if value > 255 {
+            return None;
+        }
+    }
+    (end > at).then_some((value.to_le_bytes()[0], end))
+}

@@ -1,0 +1,158 @@
+//! Single cases of redaction.
+
+use std::time::Instant;
+
+use super::*;
+
+/// Redacts without the list that all tests of this process share.
+fn redact(secrets: &[&str], text: &str) -> String {
+    let secrets: Vec<_> = secrets.iter().map(|secret| secret.as_bytes()).collect();
+    replace(text, Search::new(&secrets, text.len()).ranges(text.as_bytes())).into_owned()
+}
+
+fn line(secrets: &[&str], text: &str) -> String {
+    let secrets: Vec<_> = secrets.iter().map(|secret| secret.as_bytes()).collect();
+    redact_line(text, &secrets).into_owned()
+}
+
+#[test]
+fn a_password_is_masked_in_every_form_it_takes() {
+    remember(r#"p'a"s\s-word"#);
+    for text in [
+        r#"IDENTIFIED BY 'p''a"s\\s-word'"#,
+        r#"near "p'a"s\s-word""#,
+        r#"IDENTIFIED BY 'p''a"s\s-word'"#,
+        r#"{"message":"p'a\"s\\s-word"}"#,
+    ] {
+        let masked = mask(text);
+        assert!(masked.contains(MASK) && !masked.contains("s-word"), "{masked}");
+    }
+}
+
+#[test]
+fn a_password_inside_a_longer_one_does_not_show_the_rest() {
+    remember("inner-secret");
+    remember("outer-inner-secret-tail");
+    assert_eq!(mask("x outer-inner-secret-tail y"), "x **** y");
+}
+
+#[test]
+fn escapes_of_databases_and_documents_are_read() {
+    let secret = "p'a\"s\\s&w+o%r d\u{e9}\u{1f511}";
+    for spelling in [
+        r#"p\'a\"s\\s&w+o%r d\u00e9\ud83d\udd11"#,
+        r#"p\x27a\x22s\x5cs&w+o%r d\303\251\xf0\x9f\x94\x91"#,
+        r#"p&#39;a&quot;s\s&amp;w+o%r d&#xE9;&#128273;"#,
+        r#"p&apos;a&#34;s\s&amp;amp;w+o%r dé🔑"#,
+        r#"p%2527a%22s%5C%5Cs%26w%2Bo%25r+d%C3%A9%F0%9F%94%91"#,
+        r#"p\\\\\\\'a\\\"s\\\\\\\\s&w+o%r d\\u{e9}\\u{1f511}"#,
+        "p''a\"\"s\\s&w+o%r d?\u{fffd}\u{fffd}",
+        "cCdhInNcc\\nyZ3K28lciBkw6nwn5SR",
+        "cCdhInNccyZ3K28lciBkw6nwn5SR",
+        "cCdhInNc\ncyZ3K28lciBkw6nwn5SR",
+        "0x702761225C73",
+    ] {
+        let redacted = redact(&[secret, "p'a\"\\s"], &format!("near [{spelling}] at"));
+        let shown = redacted.trim_start_matches("near [").trim_end_matches("] at");
+        let known = ["cCdhInNcc\\nyZ3K28lciBkw6nwn5SR", "0x702761225C73"];
+        assert!(shown.ends_with(MASK) || known.contains(&spelling), "{spelling}: {redacted}");
+    }
+}
+
+#[test]
+fn wide_characters_in_hexadecimal_digits_are_read() {
+    assert_eq!(redact(&["pw-wide"], "PASSWORD = 0x700077002D0077006900640065000000"), "PASSWORD = 0x****");
+}
+
+#[test]
+fn cut_quotations_are_redacted_and_words_are_not() {
+    let secret = "K3-qV7.xW9_tZ2~mB5";
+    for text in ["near 'xW9_tZ2~mB5' WITH", "near '.xW9_tZ2~", "LINE 1: ...xW9_tZ2~m...", "'K3-qV7.xW9"] {
+        let redacted = redact(&[secret], text);
+        assert!(redacted.contains(MASK) && !redacted.contains("xW9"), "{redacted}");
+    }
+    // A word that a password begins with, a part that no quotation ends at, a short part.
+    for text in ["role 'postgres' is", "K3-qV7.xx and", "'K3-qV7'"] {
+        assert_eq!(redact(&["postgres-1234567", secret], text), text);
+    }
+}
+
+#[test]
+fn short_secrets_leave_the_names_of_a_line_alone() {
+    remember("level");
+    let text = r#"{"level":"INFO","message":"level"}"#;
+    assert_eq!(mask_line(text), text);
+    assert!(!mask(text).contains("level"));
+    Arc::make_mut(&mut known()).retain(|known| known.text.as_str() != "level");
+}
+
+#[test]
+fn json_line_keeps_its_quotes_and_escapes() {
+    for (secret, text, expected) in [
+        ("abcdefg\\", r#"{"m":"abcdefg\"x"}"#, r#"{"m":"****x"}"#),
+        ("abcdef7\"", r#"{"m":"abcdef7","n":1}"#, r#"{"m":"****","n":1}"#),
+        ("0041abcdefg", r#"{"m":"\u0041abcdefg"}"#, r#"{"m":"****"}"#),
+        ("123456789", r#"{"m":123456789,"n":[1]}"#, r#"{"m":"****","n":[1]}"#),
+        ("nabcdefg", r#"{"m":"a\nabcdefg"}"#, r#"{"m":"a****"}"#),
+    ] {
+        assert_eq!(line(&[secret], text), expected);
+    }
+}
+
+#[test]
+fn values_of_a_document_are_remembered_but_names_are_not() {
+    let document = r#"{"engine":"postgres-of-docs","host":"db.docs.example","username":"docs-user",
+        "password":"pw7","apiKey":"docs-\"api\"-key","deep":[{"pin":1234567890,"flag":"yes"}]}"#;
+    remember_document(document);
+    let holds = |text: &str| known().iter().any(|known| known.text.as_str() == text);
+    assert!(holds("pw7") && holds("docs-\"api\"-key") && holds("1234567890"));
+    for open in ["postgres-of-docs", "db.docs.example", "docs-user", "yes"] {
+        assert!(!holds(open), "{open}");
+    }
+    Arc::make_mut(&mut known()).retain(|known| known.text.as_str() != "pw7");
+}
+
+#[test]
+fn credentials_outlive_an_invocation_and_placeholders_do_not() {
+    remember_credentials(&|name| match name {
+        "AWS_SECRET_ACCESS_KEY" => Some("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+        "AWS_SESSION_TOKEN" => Some("local".to_owned()),
+        _ => None,
+    });
+    let lasting: Vec<_> = known().iter().filter(|known| known.lasts).cloned().collect();
+    assert_eq!(lasting.len(), 1);
+    assert!(mask("x-amz-key:wJalrXUtnFEMI%2FK7MDENG\\/bPxRfiCYEXAMPLEKEY\n").contains(MASK));
+}
+
+#[test]
+fn text_that_exhausts_the_search_is_redacted_as_a_whole() {
+    let text = "'".repeat(60_000);
+    let start = Instant::now();
+    let redacted = redact(&[&format!("{}x", "'".repeat(60))], &text);
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    assert!(redacted == MASK || redacted == text, "{}", redacted.len());
+}
+
+/// Prints the time: `cargo test -p rotation --release redaction_of_a_line -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn redaction_of_a_line_takes_microseconds() {
+    let secrets: Vec<_> = (0..10).map(|n| format!("K3-qV{n}.xW9_tZ2~mB5!nC8*rD4(fG6)h")).collect();
+    let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+    let words = "could not set the password of app: permission denied for \\\"table\\\" ";
+    let text = format!(
+        r#"{{"timestamp":"2026-01-01T00:00:00Z","level":"ERROR","message":"{}","secret":"arn:aws:secretsmanager:us-east-1:123456789012:secret:app/db-AbCdEf","version":"0b0e7a4e-6f0d-4b6e-9d3e-2d3a3c1f7a55"}}"#,
+        words.repeat(12)
+    );
+    let start = Instant::now();
+    for _ in 0..1000 {
+        std::hint::black_box(line(&secrets, std::hint::black_box(&text)));
+    }
+    println!("{} bytes: {:?} a line", text.len(), start.elapsed() / 1000);
+    let text = words.repeat(15);
+    let start = Instant::now();
+    for _ in 0..1000 {
+        std::hint::black_box(redact(&secrets, std::hint::black_box(&text)));
+    }
+    println!("{} bytes: {:?} a message", text.len(), start.elapsed() / 1000);
+}
