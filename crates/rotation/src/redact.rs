@@ -13,7 +13,8 @@
 //! (the start or end of the text, a quotation mark, an ellipsis, U+FFFD): 8 bytes of it, or half of a
 //! secret of 8 to 15 bytes but at least 6. A part that consists of letters only needs 12, because
 //! a shorter one may be a word of the message. Shorter parts remain: they cannot be told from
-//! other text, and what they reveal of a password leaves the rest to be guessed.
+//! other text, and what they reveal of a password leaves the rest to be guessed. A part that is also
+//! a part of the host, the user or another name of the document is not redacted.
 
 mod json;
 mod readings;
@@ -25,7 +26,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::settings::Source;
 use search::Search;
@@ -66,11 +67,20 @@ const NOT_SECRET: [&str; 14] = [
     "description",
 ];
 
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 struct Known {
     text: Zeroizing<String>,
-    /// Whether it outlives the invocation.
-    lasts: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// Secret during this invocation.
+    Secret,
+    /// Secret as long as the process lives.
+    Credential,
+    /// A name in a secret document, which messages must be able to show.
+    Open,
 }
 
 /// A search works on a copy of the list: a panic during it must not find the list locked.
@@ -82,7 +92,7 @@ fn known() -> MutexGuard<'static, Arc<Vec<Known>>> {
 
 /// Remembers a secret until the invocation ends.
 pub(crate) fn remember(secret: &str) {
-    add(secret, false);
+    add(secret, Kind::Secret);
 }
 
 /// Remembers a text that is as good as a password until the invocation ends: a verifier or a hash
@@ -91,7 +101,7 @@ pub(crate) fn remember(secret: &str) {
 /// Leave out prefixes that are not secret, such as the name of the algorithm: they would be
 /// redacted as a part of the secret.
 pub fn remember_derived(secret: &str) {
-    add(secret, false);
+    add(secret, Kind::Secret);
 }
 
 /// Remembers the function's own AWS credentials for as long as the process lives: a service quotes
@@ -100,7 +110,7 @@ pub(crate) fn remember_credentials(source: Source<'_>) {
     let credentials = CREDENTIALS.into_iter().filter_map(source);
     for credential in credentials.map(Zeroizing::new) {
         if credential.len() >= SHORTEST_CREDENTIAL {
-            add(&credential, true);
+            add(&credential, Kind::Credential);
         }
     }
 }
@@ -108,35 +118,36 @@ pub(crate) fn remember_credentials(source: Source<'_>) {
 /// Remembers the values of a secret document, or the whole text when it is not a document.
 pub(crate) fn remember_document(text: &str) {
     match serde_json::from_str(text) {
-        Ok(value @ (Value::Object(_) | Value::Array(_))) => remember_value("", value),
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => {
+            let mut open = Vec::new();
+            let mut values = Vec::new();
+            collect("", value, &mut values, &mut open);
+            open.iter().for_each(|name| add(name, Kind::Open));
+            for (is_password, value) in values {
+                // A value that repeats a name is none, unless its key says so.
+                let repeats = || open.iter().any(|name| name.contains(value.as_str()));
+                if is_password || (value.len() >= SHORTEST_VALUE && !repeats()) {
+                    remember(&value);
+                }
+            }
+        }
         _ if text.len() >= SHORTEST_VALUE => remember(text),
         _ => {}
     }
 }
 
-fn remember_value(key: &str, value: Value) {
+/// Takes the values out of a document: those that may be secret, and the names.
+fn collect(key: &str, value: Value, values: &mut Vec<(bool, Zeroizing<String>)>, open: &mut Vec<String>) {
     match value {
-        Value::String(text) => {
-            let text = Zeroizing::new(text);
-            if is_password(key) || text.len() >= SHORTEST_VALUE {
-                remember(&text);
-            }
+        Value::String(text) if NOT_SECRET.iter().any(|name| name.eq_ignore_ascii_case(key)) => {
+            open.push(text);
         }
-        Value::Number(number) => {
-            let digits = Zeroizing::new(number.to_string());
-            if digits.len() >= SHORTEST_VALUE {
-                remember(&digits);
-            }
-        }
-        Value::Array(values) => values.into_iter().for_each(|value| remember_value(key, value)),
+        Value::String(text) => values.push((is_password(key), Zeroizing::new(text))),
+        // The port.
+        Value::Number(number) => values.push((false, Zeroizing::new(number.to_string()))),
+        Value::Array(items) => items.into_iter().for_each(|one| collect(key, one, values, open)),
         Value::Object(fields) => {
-            for (key, mut value) in fields {
-                if !NOT_SECRET.iter().any(|open| open.eq_ignore_ascii_case(&key)) {
-                    remember_value(&key, value);
-                } else if let Value::String(text) = &mut value {
-                    text.zeroize();
-                }
-            }
+            fields.into_iter().for_each(|(key, field)| collect(&key, field, values, open));
         }
         Value::Null | Value::Bool(_) => {}
     }
@@ -148,17 +159,18 @@ fn is_password(key: &str) -> bool {
     ["password", "passwd", "pwd", "secret", "token"].iter().any(|word| key.contains(word))
 }
 
-fn add(secret: &str, lasts: bool) {
+fn add(text: &str, kind: Kind) {
     let mut list = known();
-    if secret.is_empty() || list.iter().any(|known| known.text.as_str() == secret) {
+    let is_known = |known: &Known| known.text.as_str() == text && known.kind == kind;
+    if text.is_empty() || list.iter().any(is_known) {
         return;
     }
-    Arc::make_mut(&mut list).push(Known { text: Zeroizing::new(secret.to_owned()), lasts });
+    Arc::make_mut(&mut list).push(Known { text: Zeroizing::new(text.to_owned()), kind });
 }
 
 /// Forgets the secrets of an invocation that is over.
 pub(crate) fn forget() {
-    Arc::make_mut(&mut known()).retain(|known| known.lasts);
+    Arc::make_mut(&mut known()).retain(|known| known.kind == Kind::Credential);
 }
 
 /// Redacts the secrets of this invocation in a text from outside: a driver's or server's message.
@@ -168,20 +180,21 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     if secrets.is_empty() {
         return Cow::Borrowed(text);
     }
-    replace(text, Search::new(&secrets, text.len()).ranges(text.as_bytes()))
+    let open = names(&known);
+    replace(text, Search::new(&secrets, text.len()).beside(&open).ranges(text.as_bytes()))
 }
 
 /// Redacts the secrets of this invocation in a whole line of output. JSON remains JSON.
 pub(crate) fn mask_line(line: &str) -> Cow<'_, str> {
     let known = Arc::clone(&known());
-    redact_line(line, &of_length(&known, SHORTEST_IN_A_LINE))
+    redact_line(line, &of_length(&known, SHORTEST_IN_A_LINE), &names(&known))
 }
 
-fn redact_line<'t>(line: &'t str, secrets: &[&[u8]]) -> Cow<'t, str> {
+fn redact_line<'t>(line: &'t str, secrets: &[&[u8]], open: &[&[u8]]) -> Cow<'t, str> {
     if secrets.is_empty() {
         return Cow::Borrowed(line);
     }
-    let mut search = Search::new(secrets, line.len());
+    let mut search = Search::new(secrets, line.len()).beside(open);
     let Some(parts) = json::parts(line) else {
         return replace(line, search.ranges(line.as_bytes()));
     };
@@ -214,8 +227,14 @@ fn redact_line<'t>(line: &'t str, secrets: &[&[u8]]) -> Cow<'t, str> {
 }
 
 fn of_length(known: &[Known], shortest: usize) -> Vec<&[u8]> {
-    let secrets = known.iter().map(|known| known.text.as_bytes());
+    let secrets = known.iter().filter(|known| known.kind != Kind::Open);
+    let secrets = secrets.map(|known| known.text.as_bytes());
     secrets.filter(|secret| secret.len() >= shortest).collect()
+}
+
+fn names(known: &[Known]) -> Vec<&[u8]> {
+    let open = known.iter().filter(|known| known.kind == Kind::Open);
+    open.map(|known| known.text.as_bytes()).collect()
 }
 
 /// Replaces ranges, which may overlap.

@@ -19,6 +19,8 @@ const LOST: &[u8] = "\u{fffd}".as_bytes();
 /// A search. It does a bounded amount of work for each byte of the text.
 pub(super) struct Search<'s> {
     secrets: &'s [&'s [u8]],
+    /// Texts that are not secret, although a secret may hold a part of one.
+    open: &'s [&'s [u8]],
     /// By byte: whether a secret begins with it, and whether one holds it.
     first: [bool; 256],
     holds: [bool; 256],
@@ -56,7 +58,18 @@ impl<'s> Search<'s> {
             }
         }
         let work = bytes.saturating_mul(64).saturating_add(1 << 16);
-        Self { secrets, first, holds, pairs, work }
+        Self { secrets, open: &[], first, holds, pairs, work }
+    }
+
+    /// Names that a part of a secret may be, such as the host in a connection string.
+    pub(super) fn beside(self, open: &'s [&'s [u8]]) -> Self {
+        Self { open, ..self }
+    }
+
+    /// Whether a part of a secret is too common to count.
+    fn is_common(&self, part: &[u8]) -> bool {
+        let is_in = |open: &&[u8]| open.windows(part.len()).any(|window| window == part);
+        is_word(part) || self.open.iter().any(is_in)
     }
 
     /// Whether a part of a secret can start at a position, by the first two bytes.
@@ -157,7 +170,7 @@ impl<'s> Search<'s> {
                     && (readings.has_any(at + 1) || is_continued(secret, from + 1, text, at + 1));
                 if is_it || is_read(secret, from) {
                     let followed = self.follow(readings, secret, from, at);
-                    let whole = followed.whole.filter(|_| !is_word(&secret[from..]));
+                    let whole = followed.whole.filter(|_| !self.is_common(&secret[from..]));
                     longest = longest.max(whole.or(followed.cut.map(|(_, end)| end)));
                 }
             }
@@ -179,7 +192,7 @@ impl<'s> Search<'s> {
                     break;
                 }
                 let length = index - from;
-                if length >= least && ends(text, position) && !is_word(&secret[from..index]) {
+                if length >= least && ends(text, position) && !self.is_common(&secret[from..index]) {
                     followed.cut = followed.cut.max(Some((length, position)));
                 }
                 if position >= text.len() || !self.spend(1) {
