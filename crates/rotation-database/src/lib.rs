@@ -31,7 +31,7 @@ pub use engine::{
 pub use engine_error::{EngineError, administrator, edit_of_secret};
 pub use error::{Error, Place, Tried, Whose};
 pub use login_error::LoginError;
-pub use rotation::{Password, mask};
+pub use rotation::{Password, mask, remember_derived};
 pub use rotator::DatabaseRotator;
 pub use schema::{DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POSTGRES, SCHEMAS, SQLSERVER};
 pub use secret::DatabaseSecret;

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use aws_lc_rs::{digest, hmac, pbkdf2, rand};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rotation_database::Password;
+use rotation_database::{Password, remember_derived};
 use zeroize::{Zeroize, Zeroizing};
 
 /// `scram_iterations` of servers that do not say (before 16).
@@ -60,12 +60,15 @@ pub(crate) fn verifier(
 
 fn verifier_with(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Zeroizing<String> {
     let keys = Keys::of(password, salt, iterations);
-    Zeroizing::new(format!(
+    let verifier = Zeroizing::new(format!(
         "SCRAM-SHA-256${iterations}:{}${}:{}",
         BASE64_STANDARD.encode(salt),
         BASE64_STANDARD.encode(keys.stored.as_ref()),
         BASE64_STANDARD.encode(keys.server.as_ref()),
-    ))
+    ));
+    // A server can quote the statement that holds the two keys.
+    verifier.rsplit('$').take(1).flat_map(|keys| keys.split(':')).for_each(remember_derived);
+    verifier
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), &'static str> {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::num::NonZeroU32;
 
 use ::md5::{Digest as _, Md5};
-use rotation_database::Password;
+use rotation_database::{Password, remember_derived};
 use zeroize::Zeroizing;
 
 use crate::scram;
@@ -53,6 +53,8 @@ fn in_md5(parts: &[&[u8]]) -> Zeroizing<String> {
     for byte in hash.finalize() {
         let _ = write!(text, "{byte:02x}");
     }
+    // A server can quote the statement that holds it.
+    remember_derived(&text);
     text
 }
 
