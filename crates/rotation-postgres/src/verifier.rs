@@ -68,4 +68,19 @@ mod tests {
         let verifier = verifier("user", &Password::new("pencil"), Encryption::Md5).unwrap();
         assert_eq!(*verifier, "md520c46e3762c864548e296b33c3406aa9");
     }
+
+    #[test]
+    fn verifier_that_a_server_quotes_is_redacted() {
+        let password = Password::new("pw-of-a-verifier");
+        let iterations = crate::scram::DEFAULT_ITERATIONS;
+        for encryption in [Encryption::Md5, Encryption::ScramSha256(iterations)] {
+            let verifier = verifier("user", &password, encryption).unwrap();
+            let quoted = format!("syntax error near \"ALTER ROLE x PASSWORD '{}'\"", *verifier);
+            let redacted = rotation_database::mask(&quoted).into_owned();
+            let secret = verifier.rsplit(['$', ':']).next().unwrap();
+            assert!(!redacted.contains(secret), "{redacted}");
+        }
+        let method = "the server offers \"SCRAM-SHA-256\"";
+        assert_eq!(rotation_database::mask(method), method);
+    }
 }
