@@ -269,6 +269,21 @@ impl AnyServer for Target {
         Ok(())
     }
 
+    async fn drop_users(&self, users: &[String]) {
+        let Ok(mut admin) = self.admin().await else { return };
+        for user in users {
+            let role = quoted(&format!("{user}_role"));
+            for statement in [
+                format!("DROP USER {} CASCADE", quoted(user)),
+                format!("DROP USER {} CASCADE", owner(user)),
+                format!("DROP ROLE {role}"),
+            ] {
+                // Not every scene has created each of them.
+                let _ = sql(&mut admin, &statement).await;
+            }
+        }
+    }
+
     fn count_refused(log: &str, user: &str) -> usize {
         let name = Name::written(user).map(|name| name.as_str().to_owned()).unwrap_or_default();
         log.matches(&format!("Login failed for user '{name}': ")).count()

@@ -47,9 +47,14 @@ impl<T: Server> Drop for Scene<T> {
         let searched = self.search(&self.function_log(), "");
         // On a thread of its own: a test may end in the middle of anything.
         let (target, database) = (self.target.clone(), self.database.clone());
+        let users = [self.alternate(), self.user.clone(), self.master.clone()];
         let dropped = std::thread::spawn(move || -> Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(target.drop_databases(&database))
+            runtime.block_on(async {
+                target.drop_databases(&database).await?;
+                target.drop_users(&users).await;
+                Ok(())
+            })
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
             eprintln!("database {} was not dropped", self.database);

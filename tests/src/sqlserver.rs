@@ -238,7 +238,7 @@ impl AnyServer for Target {
 
     async fn drop_user(&self, user: &str) -> Result<()> {
         let statement = format!("DROP LOGIN {}", identifier(user));
-        for _ in 0..20 {
+        for _ in 0..100 {
             if !self.has_login(user).await? || sql(&mut self.admin("master").await?, &statement).await.is_ok()
             {
                 return Ok(());
@@ -262,6 +262,14 @@ impl AnyServer for Target {
             }
         }
         Ok(())
+    }
+
+    async fn drop_users(&self, users: &[String]) {
+        let Ok(mut admin) = self.admin("master").await else { return };
+        for user in users {
+            // Not every scene has created each of them.
+            let _ = sql(&mut admin, &format!("DROP LOGIN {}", identifier(user))).await;
+        }
     }
 
     fn count_refused(log: &str, user: &str) -> usize {

@@ -156,6 +156,7 @@ def count_failures(model: Model, log) -> None:
             one.failures += 1
             limit = model.limit(one, "FAILED_LOGIN_ATTEMPTS")
             one.is_locked_by_failures = limit != "UNLIMITED" and one.failures >= int(limit)
+            model.revision += 1
         return 0.0
 
     def succeeded(written: str) -> None:

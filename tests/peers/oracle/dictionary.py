@@ -1,4 +1,4 @@
-"""Answers queries on the dictionary views, by a small SQLite database made of what the session may see.
+"""Answers queries on the dictionary views, by a small SQLite database of what the session may see.
 
 sqlglot, which somebody else wrote, reads Oracle's SQL and says it in SQLite's words.
 """
@@ -72,24 +72,51 @@ def simple_sql_name(text: str) -> str:
     return text.strip()
 
 
+class Tables:
+    """The views as tables of one SQLite database, which is kept: a table is filled again when what it shows may have changed.
+
+    What DBA_ views show is the same for every session, until the model changes. The others are small.
+    """
+
+    def __init__(self) -> None:
+        self.lite = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000)
+        self.lite.create_function("enquote_name", 1, enquote_name, deterministic=True)
+        self.lite.create_function("simple_sql_name", 1, simple_sql_name, deterministic=True)
+        self.revisions: dict[str, int] = {}
+        for view, columns in VIEWS.items():
+            quoted = ", ".join(f'"{column}"' for column in columns.split(", "))
+            self.lite.execute(f"CREATE TABLE {view} ({quoted})")
+
+    def fill(self, model: Model, me: str, view: str) -> None:
+        is_shared = view.startswith("DBA_")
+        if is_shared and self.revisions.get(view) == model.revision:
+            return
+        places = ", ".join("?" for _ in VIEWS[view].split(", "))
+        self.lite.execute("BEGIN")
+        self.lite.execute(f"DELETE FROM {view}")
+        self.lite.executemany(f"INSERT INTO {view} VALUES ({places})", list(rows(model, me, view)))
+        self.lite.execute("COMMIT")
+        if is_shared:
+            self.revisions[view] = model.revision
+
+
+# A process has one model.
+TABLES = Tables()
+
+
 def query(model: Model, me: str, sql: str, binds: list) -> Result:
+    """Runs a query; the caller holds the lock."""
     sqlite, views = understood(sql)
-    with sqlite3.connect(":memory:", check_same_thread=False) as lite:
-        for view in views:
-            if view not in VIEWS or view == "DBA_SCHEMA_PRIVS" and model.version != "23ai" or view.startswith("DBA_") and not may_look(model, me):
-                raise fault(942, "table or view does not exist")
-            columns = VIEWS[view].split(", ")
-            quoted = ", ".join(f'"{column}"' for column in columns)
-            lite.execute(f"CREATE TABLE {view} ({quoted})")
-            lite.executemany(f'INSERT INTO {view} VALUES ({", ".join("?" * len(columns))})', list(rows(model, me, view)))
-        lite.create_function("enquote_name", 1, enquote_name)
-        lite.create_function("simple_sql_name", 1, simple_sql_name)
-        try:
-            cursor = lite.execute(sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)})
-            found = [tuple(row) for row in cursor.fetchall()]
-        except sqlite3.Error as error:
-            raise fault(904, f"invalid identifier: {error}") from None
-        names = [one[0].upper()[:30] for one in cursor.description]
+    for view in views:
+        if view not in VIEWS or view == "DBA_SCHEMA_PRIVS" and model.version != "23ai" or view.startswith("DBA_") and not may_look(model, me):
+            raise fault(942, "table or view does not exist")
+        TABLES.fill(model, me, view)
+    try:
+        cursor = TABLES.lite.execute(sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)})
+        found = [tuple(row) for row in cursor.fetchall()]
+    except sqlite3.Error as error:
+        raise fault(904, f"invalid identifier: {error}") from None
+    names = [one[0].upper()[:30] for one in cursor.description]
     is_number = [any(isinstance(row[at], int) for row in found) for at in range(len(names))]
     columns = [number_column(name) if number else text_column(name) for name, number in zip(names, is_number)]
     return Result(columns, found, len(found))

@@ -69,6 +69,10 @@ class Grant:
 class Model:
     def __init__(self, password: str, services: set[str], version: str) -> None:
         self.services, self.version = services, version
+        # Counts the changes of what the dictionary shows: what is derived from the model is valid for one revision.
+        self.revision = 0
+        self._groups: dict[str, frozenset[str]] = {}
+        self._groups_of = 0
         self.users = {"SYSTEM": User("SYSTEM", password), "SYS": User("SYS", password, is_locked=True)}
         self.roles = {"CONNECT", "RESOURCE", *CATALOG}
         self.profiles = {"DEFAULT": dict(DEFAULT_LIMITS)}
@@ -92,14 +96,18 @@ class Model:
         life = self.limit(user, "PASSWORD_LIFE_TIME")
         return life != "UNLIMITED" and time.time() - user.changed > float(life) * 86400
 
-    def groups(self, name: str) -> set[str]:
+    def groups(self, name: str) -> frozenset[str]:
         """Somebody, the roles it has, and theirs."""
-        groups = {name, "PUBLIC"}
-        while True:
-            more = {one.privilege for one in self.grants if one.kind == "role" and one.grantee in groups} - groups
-            if not more:
-                return groups
-            groups |= more
+        with LOCK:
+            if self._groups_of != self.revision:
+                self._groups, self._groups_of = {}, self.revision
+            if name not in self._groups:
+                groups, found = set(), {name, "PUBLIC"}
+                while found:
+                    groups |= found
+                    found = {one.privilege for one in self.grants if one.kind == "role" and one.grantee in found} - groups
+                self._groups[name] = frozenset(groups)
+            return self._groups[name]
 
     def has(self, name: str, privilege: str) -> bool:
         groups = self.groups(name)
@@ -133,6 +141,7 @@ class Model:
 
     def set_password(self, user: User, password: str) -> None:
         """A profile's verify function and reuse limits: ORA-28003, ORA-28007."""
+        self.revision += 1
         if len(password.encode()) > 1024 or '"' in password:
             raise fault(988, "missing or invalid password(s)")
         function = self.limit(user, "PASSWORD_VERIFY_FUNCTION")

@@ -20,7 +20,11 @@ def run(model: Model, me: str, sql: str, binds: list) -> Result:
         return select(model, me, tokens)
     for words, handler in HANDLERS.items():
         if tokens.accept(*words.split()):
-            handler(model, me, tokens)
+            try:
+                handler(model, me, tokens)
+            finally:
+                # Also a statement that fails may have changed something.
+                model.revision += 1
             if not tokens.ends():
                 raise fault(933, f"SQL command not properly ended near {tokens.peek()[1]!r}")
             return Result()
@@ -135,6 +139,15 @@ def create_role(model: Model, me: str, tokens: Tokens) -> None:
         raise fault(1921, f"role name '{name}' conflicts with another user or role name")
     model.roles.add(name)
     model.grants.append(Grant(me, "role", name, option=True))
+
+
+def drop_role(model: Model, me: str, tokens: Tokens) -> None:
+    name = tokens.name()
+    need(model, me, "DROP ANY ROLE")
+    if name not in model.roles:
+        raise fault(1919, f"role '{name}' does not exist")
+    model.roles.remove(name)
+    model.grants = [one for one in model.grants if name != one.grantee and (one.kind, one.privilege) != ("role", name)]
 
 
 def profile(model: Model, me: str, tokens: Tokens) -> None:
@@ -266,7 +279,7 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
 
 
 HANDLERS = {
-    "CREATE USER": create_user, "ALTER USER": alter_user, "DROP USER": drop_user, "CREATE ROLE": create_role,
+    "CREATE USER": create_user, "ALTER USER": alter_user, "DROP USER": drop_user, "CREATE ROLE": create_role, "DROP ROLE": drop_role,
     "CREATE PROFILE": profile, "ALTER PROFILE": profile, "CREATE TABLE": create_table,
     "CREATE DIRECTORY": create_directory, "INSERT INTO": insert, "GRANT": grant, "REVOKE": revoke,
 }

@@ -3,6 +3,7 @@
 https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/Basic-Elements-of-Oracle-SQL.html
 """
 
+import functools
 import re
 
 from model import fault
@@ -17,11 +18,17 @@ TOKEN = re.compile(
 )
 
 
+@functools.lru_cache(1000)
+def split(sql: str) -> tuple:
+    """The tokens of a statement: kind and text."""
+    return tuple((match.lastgroup, match.group()) for match in TOKEN.finditer(sql) if match.lastgroup)
+
+
 class Tokens:
     """The tokens of a statement, and a place among them."""
 
     def __init__(self, sql: str) -> None:
-        self.all = [(match.lastgroup, match.group()) for match in TOKEN.finditer(sql) if match.lastgroup]
+        self.all = split(sql)
         self.at = 0
 
     def peek(self, offset: int = 0):

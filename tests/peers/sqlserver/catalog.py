@@ -1,6 +1,6 @@
 """Answers queries on the catalog views.
 
-The views are tables of a small SQLite database, made for each query out of what the session may see; sqlglot, which
+The views are tables of a small SQLite database of what the session may see; sqlglot, which
 somebody else wrote, reads the T-SQL and says it in SQLite's words. What neither T-SQL nor this peer knows is refused.
 
 Columns: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/catalog-views-transact-sql;
@@ -90,6 +90,7 @@ def understood(sql: str):
 
 
 def query(session: Session, sql: str, parameters: dict) -> QueryResult:
+    """Runs a query; the caller holds the lock."""
     values, names = {name.lstrip("@"): value for name, value in parameters.items()}, []
 
     def binary(match) -> str:
@@ -103,17 +104,16 @@ def query(session: Session, sql: str, parameters: dict) -> QueryResult:
     # What differs from scene to scene is taken out: to understand a query takes longer than to answer it.
     general = re.sub(r"\[((?:[^\]]|\]\])+)\]\.sys\.", database, re.sub(r"\b0x([0-9A-Fa-f]+)", binary, sql))
     sqlite, views = understood(general)
-    with sqlite3.connect(":memory:", check_same_thread=False) as lite:
-        for at, view in views:
-            fill(lite, session, at, None if at is None else names[int(at)], view)
-        functions(lite, session)
-        try:
-            cursor = lite.execute(sqlite, values)
-            rows = [list(row) for row in cursor.fetchall()]
-        except sqlite3.Error as error:
-            raise QueryError(f"Invalid column name or expression: {error}", number=207) from None
-        # An expression has no name.
-        names = [one[0] if one[0].isidentifier() else "" for one in cursor.description]
+    for at, view in views:
+        TABLES.fill(session, at, None if at is None else names[int(at)], view)
+    TABLES.session = session
+    try:
+        cursor = TABLES.lite.execute(sqlite, values)
+        rows = [list(row) for row in cursor.fetchall()]
+    except sqlite3.Error as error:
+        raise QueryError(f"Invalid column name or expression: {error}", number=207) from None
+    # An expression has no name.
+    names = [one[0] if one[0].isidentifier() else "" for one in cursor.description]
     return QueryResult(columns=[Column(name, kind([row[at] for row in rows])) for at, name in enumerate(names)], rows=rows)
 
 
@@ -122,16 +122,39 @@ def kind(values: list):
     return Integer(4) if isinstance(value, int) else VarBinary(85) if isinstance(value, bytes) else NVarChar(4000)
 
 
-def fill(lite, session: Session, at: str | None, database: str | None, view: str) -> None:
-    if view in SERVER_VIEWS:
-        columns, rows = SERVER_VIEWS[view], list(server_rows(session, view))
-    elif view in DATABASE_VIEWS:
-        columns, rows = DATABASE_VIEWS[view], list(database_rows(session, entered(session, database), view))
-    else:
-        raise QueryError(f"Invalid object name 'sys.{view}'.", number=208)
-    columns = [f"{column} COLLATE NOCASE" if "name" in column else column for column in columns.split(", ")]
-    lite.execute(f'CREATE TABLE "{at or ""}|{view}" ({", ".join(columns)})')
-    lite.executemany(f'INSERT INTO "{at or ""}|{view}" VALUES ({", ".join("?" * len(columns))})', rows)
+class Tables:
+    """The views as tables of one SQLite database, which is kept: a table is filled again when it may show something else."""
+
+    def __init__(self) -> None:
+        self.lite = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000)
+        # Whose query it is.
+        self.session: Session | None = None
+        # What each table shows: of which revision, for whom, of which database.
+        self.shown: dict[str, tuple] = {}
+        functions(self)
+
+    def fill(self, session: Session, at: str | None, database: str | None, view: str) -> None:
+        if view in SERVER_VIEWS:
+            columns, inside = SERVER_VIEWS[view], session.database
+        elif view in DATABASE_VIEWS:
+            columns, inside = DATABASE_VIEWS[view], entered(session, database)
+        else:
+            raise QueryError(f"Invalid object name 'sys.{view}'.", number=208)
+        table = f"{at or ''}|{view}"
+        who = session.login.id if session.login else (session.database.id, session.contained.id)
+        shows = (session.server.revision, who, session.database.id, inside.id, session.id if view == "dm_exec_sessions" else 0)
+        if self.shown.get(table) == shows:
+            return
+        rows = list(server_rows(session, view) if view in SERVER_VIEWS else database_rows(session, inside, view))
+        columns = [f"{column} COLLATE NOCASE" if "name" in column else column for column in columns.split(", ")]
+        self.lite.execute("BEGIN")
+        if table in self.shown:
+            self.lite.execute(f'DELETE FROM "{table}"')
+        else:
+            self.lite.execute(f'CREATE TABLE "{table}" ({", ".join(columns)})')
+        self.lite.executemany(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(columns))})', rows)
+        self.lite.execute("COMMIT")
+        self.shown[table] = shows
 
 
 def entered(session: Session, name: str | None) -> Database:
@@ -211,22 +234,23 @@ def database_rows(session: Session, database: Database, view: str):
         yield from ((one.name, one.id) for one in database.things if one.cls == cls)
 
 
-def functions(lite, session: Session) -> None:
-    server = session.server
+def functions(tables: Tables) -> None:
+    lite = tables.lite
 
     def has_perms(securable, kind, permission):
         if kind is None:
-            return int(session.has_server(permission))
-        database = server.database(unquoted(securable))
+            return int(tables.session.has_server(permission))
+        session = tables.session
+        database = session.server.database(unquoted(securable))
         roles = {"ALTER ANY USER": ("db_accessadmin",), "ALTER ANY ROLE": ("db_securityadmin",)}.get(permission, ())
         return int(database is not None and (session.has(database, permission, roles) or session.has_server(permission.replace("VIEW", "VIEW ANY"))))
 
     def has_dbaccess(name):
-        database = server.database(name)
-        return None if database is None else int(database.state == "ONLINE" and session.user(database) is not None)
+        database = tables.session.server.database(name)
+        return None if database is None else int(database.state == "ONLINE" and tables.session.user(database) is not None)
 
     def loginproperty(name, what):
-        login = server.find(name, "S")
+        login = tables.session.server.find(name, "S")
         return {"IsLocked": int(login.is_locked), "IsMustChange": int(login.must_change)}.get(what) if login else None
 
     def unquoted(name):
@@ -236,17 +260,21 @@ def functions(lite, session: Session) -> None:
         return name if name.isidentifier() else ""
 
     def updateability(name, what):
-        database = server.database(name)
+        database = tables.session.server.database(name)
         return None if database is None else "READ_ONLY" if database.read_only or database.replica == "secondary" else "READ_WRITE"
 
     lite.create_function("HAS_PERMS_BY_NAME", 3, has_perms)
     lite.create_function("HAS_DBACCESS", 1, has_dbaccess)
     lite.create_function("LOGINPROPERTY", 2, loginproperty)
     lite.create_function("DATABASEPROPERTYEX", 2, updateability)
-    lite.create_function("DATABASE_PRINCIPAL_ID", 0, lambda: session.user(session.database).id)
+    lite.create_function("DATABASE_PRINCIPAL_ID", 0, lambda: tables.session.user(tables.session.database).id)
     lite.create_function("QUOTENAME", 1, lambda name: None if len(name) > 128 else "[" + name.replace("]", "]]") + "]")
-    lite.create_function("DB_NAME", 0, lambda: session.database.name)
-    lite.create_function("SUSER_SNAME", 0, lambda: session.name)
-    lite.create_function("USER_NAME", 0, lambda: session.user(session.database).name)
-    lite.create_function("AT_AT_SPID", 0, lambda: session.id)
+    lite.create_function("DB_NAME", 0, lambda: tables.session.database.name)
+    lite.create_function("SUSER_SNAME", 0, lambda: tables.session.name)
+    lite.create_function("USER_NAME", 0, lambda: tables.session.user(tables.session.database).name)
+    lite.create_function("AT_AT_SPID", 0, lambda: tables.session.id)
     lite.create_function("AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a peer of the tests)")
+
+
+# A process has one model.
+TABLES = Tables()

@@ -169,6 +169,8 @@ class Server(Scope):
     def __init__(self, password: str, lockout: int, expired: bool) -> None:
         super().__init__()
         self.lockout, self.expired, self.contained_authentication = lockout, expired, False
+        # Counts the changes of what the catalog shows: what is derived from the model is valid for one revision.
+        self.revision = 0
         self.principals[1] = Principal(1, "sa", sid=SA_SID, password=password, policy=False)
         self.principals[2] = Principal(2, "public", "R", is_fixed=True)
         for id, role in enumerate(SERVER_ROLES, 3):

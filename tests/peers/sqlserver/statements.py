@@ -35,6 +35,8 @@ def run(session: Session, sql: str, parameters: dict) -> QueryResult:
 def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | None:
     if tokens.is_word("SELECT"):
         return select(session, tokens, parameters)
+    # Also a statement that fails may have changed something.
+    session.server.revision += 1
     for verb in ("GRANT", "DENY", "REVOKE"):
         if tokens.accept(verb):
             return permissions.run(session, verb, tokens)

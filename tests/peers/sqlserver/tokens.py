@@ -5,6 +5,7 @@ https://learn.microsoft.com/sql/t-sql/data-types/constants-transact-sql and
 https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers.
 """
 
+import functools
 import re
 
 from pysqlbridge.tds import QueryError
@@ -20,15 +21,18 @@ TOKEN = re.compile(
 )
 
 
+@functools.lru_cache(1000)
+def split(sql: str) -> tuple:
+    """The tokens of a batch: kind, text, start and end."""
+    matches = TOKEN.finditer(sql)
+    return tuple((match.lastgroup, match.group(), match.start(), match.end()) for match in matches if match.lastgroup)
+
+
 class Tokens:
     """The tokens of a batch, and a place among them."""
 
     def __init__(self, sql: str) -> None:
-        self.sql = sql
-        self.all = []
-        for match in TOKEN.finditer(sql):
-            if match.lastgroup:
-                self.all.append((match.lastgroup, match.group(), match.start(), match.end()))
+        self.sql, self.all = sql, split(sql)
         self.at = 0
 
     def peek(self, offset: int = 0):
