@@ -7,8 +7,8 @@ export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-serve
 
 help:
 	@echo "make demo   rotate a throw-away PostgreSQL with the real function, and show the proof"
-	@echo "make test   all tests, against real servers that the run starts itself"
-	@echo "make reliability   the tests of every crash and race, and their table in docs/reliability.md"
+	@echo "make test   all tests on database servers that the run starts; a sample of the fault points"
+	@echo "make reliability   every fault point on each engine, and the table in docs/reliability.md"
 	@echo "make fuzz [SECONDS=60]   cargo fuzz on every kind of input, against real servers where one reads it"
 	@echo "make bench [AGAINST='COMMAND']   how fast the function is, alone or beside another one"
 	@echo "make lint   formatting, clippy, documentation, licences"
@@ -22,16 +22,20 @@ demo:
 	@cargo build --quiet -p rotation-local -p rotation-postgres
 	@target/debug/rotation-local demo
 
-# Servers are started once for the whole run. TESTS='binary(mysql)' runs some of the tests, TEST_ENGINES=mysql starts
-# some of the servers. One test more than there are processors: they wait for answers, too.
+# The servers are started once for the whole run. TESTS='binary(mysql)' runs only some of the tests, and
+# TEST_ENGINES=mysql starts only some of the servers. Tests mostly wait: two of them run on each processor.
+# with-servers measures the machine and writes the time limits of the tests for nextest.
+LIMITS := $(CURDIR)/target/limits.toml
 test:
 	@sh tests/setup.sh test
 	cargo build --workspace --all-targets
-	target/debug/with-servers env PATH="$(TOOLS):$$PATH" RUST_BACKTRACE=0 cargo nextest run --workspace --no-fail-fast \
-	    --test-threads $$(($$(nproc) + 1)) $(if $(TESTS),-E '$(TESTS)')
+	NEXTEST_LIMITS="$(LIMITS)" target/debug/with-servers env PATH="$(TOOLS):$$PATH" RUST_BACKTRACE=0 \
+	    cargo nextest run --workspace --no-fail-fast --tool-config-file "limits:$(LIMITS)" \
+	    --test-threads $${NEXTEST_TEST_THREADS:-$$(($$(nproc) * 2))} $(if $(TESTS),-E '$(TESTS)')
 	cargo test --workspace --doc
 
-# The recovery tests, and the table of docs/reliability.md by what they count.
+# The recovery tests at every fault point. The table in docs/reliability.md has what they count.
+reliability: export FAULT_POINTS = all
 reliability: export RELIABILITY_ROWS = $(CURDIR)/target/reliability
 reliability:
 	@rm -rf "$(RELIABILITY_ROWS)"

@@ -1,9 +1,11 @@
 //! A program that runs beside a test.
 
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+use crate::machine::scaled;
 
 /// Ends when it is dropped.
 #[derive(Debug)]
@@ -13,7 +15,7 @@ impl Background {
     /// Starts a program, and waits until it listens on a port of this machine.
     ///
     /// # Errors
-    /// When it is not installed, ends, or does not listen within half a minute.
+    /// When it is not installed, ends, or does not listen within a minute.
     pub async fn start(command: Command, port: u16) -> Result<Self> {
         let mut started = Self::spawn(command)?;
         started.listens_on(port).await?;
@@ -33,9 +35,10 @@ impl Background {
     /// Waits until it listens on a port of this machine.
     ///
     /// # Errors
-    /// When it ends, or does not listen within half a minute.
+    /// When it ends, or does not listen within a minute.
     pub async fn listens_on(&mut self, port: u16) -> Result<()> {
-        for _ in 0..600 {
+        let until = Instant::now() + scaled(Duration::from_secs(60));
+        while Instant::now() < until {
             if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                 return Ok(());
             }

@@ -4,6 +4,7 @@ pub mod background;
 pub mod browser;
 pub mod found;
 pub mod local;
+pub mod machine;
 pub mod memory;
 pub mod moto;
 pub mod mysql;

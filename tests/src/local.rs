@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use aws_config::{BehaviorVersion, Region};
@@ -16,6 +16,7 @@ use rotation_local::throwaway::free_port;
 
 use crate::background::Background;
 use crate::found::use_one_tls_provider;
+use crate::machine::scaled;
 use crate::{binary, tool};
 
 /// The region of the tests' requests.
@@ -141,16 +142,18 @@ pub fn http() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 
-/// Asks again and again until something is so, for ten seconds.
+/// Asks again and again until something is so: for ten seconds, or longer on a slow machine.
 ///
 /// # Errors
 /// When it is not so by then.
 pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    for _ in 0..200 {
+    let limit = scaled(Duration::from_secs(10));
+    let start = Instant::now();
+    while start.elapsed() < limit {
         if let Some(found) = look().await? {
             return Ok(found);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    bail!("{what}: not within ten seconds")
+    bail!("{what}: not within {limit:?}")
 }

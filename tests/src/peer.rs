@@ -101,20 +101,36 @@ impl<E: Engine> Peer<E> {
     }
 }
 
-/// Starts the peer, unless a real server is named.
+/// Starts this many equal fake servers, unless a real server is named.
 ///
 /// # Errors
-/// When it does not start.
-pub async fn start_all<E: Engine>() -> Result<Vec<Peer<E>>> {
+/// When one does not start.
+pub async fn start_all<E: Engine>(many: usize) -> Result<Vec<Peer<E>>> {
     if std::env::var_os(E::URL).is_some() {
         return Ok(Vec::new());
     }
-    Ok(vec![Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?])
+    let certificates = Certificates::for_names(&NAMES)?;
+    let mut peers = Vec::new();
+    for _ in 0..many {
+        peers.push(Peer::start(Some(certificates.clone()), &[]).await?);
+    }
+    Ok(peers)
+}
+
+/// Which of several equal fake servers this process uses.
+///
+/// nextest runs each test in a process, and gives the tests that run at once different slots.
+fn pick(many: usize) -> usize {
+    let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok());
+    slot.unwrap_or(std::process::id() as usize) % many
 }
 
 async fn targets<E: Engine>() -> Result<Vec<Target<E>>> {
     let mut targets =
-        found::started(E::VARIABLE, E::own(), start_all(), |peer: &Peer<E>| peer.target.clone()).await?;
+        found::started(E::VARIABLE, E::own(), start_all(1), |peer: &Peer<E>| peer.target.clone()).await?;
+    if !targets.is_empty() {
+        targets = vec![targets.swap_remove(pick(targets.len()))];
+    }
     if let Some(place) = Place::by_url(E::URL, E::DEFAULT_PORT, "ca")? {
         targets.push(Target { place, log: None, engine: PhantomData });
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use rotation_local::throwaway::Certificates;
@@ -13,6 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
+
+use crate::machine::scaled;
 
 /// What a client has sent to a server that is none.
 pub type Heard = Arc<Mutex<Vec<u8>>>;
@@ -168,7 +171,7 @@ impl Cutter {
             }
             if cut {
                 // The server must have read it before the connection breaks.
-                tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+                tokio::time::sleep(scaled(Duration::from_millis(150))).await;
                 break;
             }
         }

@@ -1,9 +1,11 @@
-//! `with-servers COMMAND…`: starts the database servers of a test run once, runs the command, and ends them.
+//! `with-servers COMMAND…`: starts the database servers of a test run once, runs the command, and
+//! ends them. It measures the machine first, so that the time limits of the tests scale with it.
 
 use std::ops::Deref;
 use std::process::{Command, ExitCode};
 
 use rotation_tests::found::{Place, use_one_tls_provider};
+use rotation_tests::machine;
 use rotation_tests::oracle::Oracle;
 use rotation_tests::peer::{self, Engine as _};
 use rotation_tests::sqlserver::SqlServer;
@@ -20,13 +22,21 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(words);
 
+    let slowness = machine::measure();
+    println!("this machine is {slowness:.1} times slower than the reference: so are the limits");
+    command.env(machine::VARIABLE, slowness.to_string());
+    if let Some(file) = std::env::var_os("NEXTEST_LIMITS") {
+        std::fs::write(file, limits(slowness))?;
+    }
     let engines = std::env::var("TEST_ENGINES")
         .unwrap_or_else(|_| "postgres mysql mariadb sqlserver oracle".to_owned());
     let wanted = |engine: &str| engines.split_whitespace().any(|wanted| wanted == engine);
     let postgres = if wanted("postgres") { postgres::start_all()? } else { Vec::new() };
     let mysql = mysql::start_all(wanted("mysql"), wanted("mariadb")).await?;
-    let sqlserver = if wanted("sqlserver") { peer::start_all::<SqlServer>().await? } else { Vec::new() };
-    let oracle = if wanted("oracle") { peer::start_all::<Oracle>().await? } else { Vec::new() };
+    // A fake server computes on one core: several of them serve the tests that run at once.
+    let many = std::thread::available_parallelism().map_or(1, usize::from);
+    let sqlserver = if wanted("sqlserver") { peer::start_all::<SqlServer>(many).await? } else { Vec::new() };
+    let oracle = if wanted("oracle") { peer::start_all::<Oracle>(many).await? } else { Vec::new() };
     let postgres_targets: Vec<_> = postgres.iter().map(|started| &started.target).collect();
     let mysql_targets: Vec<_> = mysql.iter().map(|started| &started.address).collect();
     let sqlserver_targets: Vec<_> = sqlserver.iter().map(|peer| &peer.target).collect();
@@ -46,4 +56,14 @@ async fn main() -> anyhow::Result<ExitCode> {
     // The servers end here, not before.
     drop((postgres, mysql, sqlserver, oracle));
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Returns a configuration file for nextest, which cannot compute a limit.
+///
+/// A test of `make test` takes less than a minute on the reference machine. With every fault point,
+/// the longest take most of an hour.
+fn limits(slowness: f64) -> String {
+    let minutes = if std::env::var_os("FAULT_POINTS").is_some() { 120.0 } else { 8.0 };
+    let limit = (minutes * 60.0 * slowness / 4.0).ceil();
+    format!("[profile.default]\nslow-timeout = {{ period = \"{limit}s\", terminate-after = 4 }}\n")
 }

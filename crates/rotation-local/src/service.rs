@@ -21,6 +21,7 @@ mod store;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::get_service;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 pub use error::ServiceError;
 pub(crate) use operations::StartRotation;
@@ -101,6 +103,9 @@ pub struct Service {
 struct Inner {
     address: SocketAddr,
     state: Mutex<Inside>,
+    /// Whether calls are held back, and how many are.
+    hold: watch::Sender<bool>,
+    held: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -143,7 +148,17 @@ impl Service {
             format!("cannot listen on {address}:{port}; is another one running? Try another --port")
         })?;
         let address = listener.local_addr()?;
-        Ok((Self { inner: Arc::new(Inner { address, state: Mutex::default() }) }, listener))
+        Ok((
+            Self {
+                inner: Arc::new(Inner {
+                    address,
+                    state: Mutex::default(),
+                    hold: watch::Sender::new(false),
+                    held: AtomicUsize::new(0),
+                }),
+            },
+            listener,
+        ))
     }
 
     /// Answers requests from now on, beside other pages.
@@ -267,6 +282,32 @@ impl Service {
     /// Adds a delay to every answer.
     pub fn set_latency(&self, latency: Duration) {
         self.inside().latency = latency;
+    }
+
+    /// Holds every call back, before it takes effect, until [`Service::release_calls`].
+    pub fn hold_calls(&self) {
+        self.inner.hold.send_replace(true);
+    }
+
+    /// Lets the calls go on that were held back.
+    pub fn release_calls(&self) {
+        self.inner.hold.send_replace(false);
+    }
+
+    /// How many calls are being held back.
+    pub fn held_calls(&self) -> usize {
+        self.inner.held.load(Ordering::SeqCst)
+    }
+
+    /// Waits while calls are held back.
+    pub(crate) async fn pass(&self) {
+        let mut hold = self.inner.hold.subscribe();
+        if *hold.borrow() {
+            self.inner.held.fetch_add(1, Ordering::SeqCst);
+            // The sender lives as long as this service.
+            let _ = hold.wait_for(|hold| !hold).await;
+            self.inner.held.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     /// Makes calls fail; the rule is asked before and after each, with the number of calls since it was set.

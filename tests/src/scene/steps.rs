@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{SECRET_ARN, Scene};
 use crate::binary;
+use crate::machine::scaled;
 use crate::server::Server;
 
 impl<T: Server> Scene<T> {
@@ -108,8 +109,8 @@ impl<T: Server> Scene<T> {
         rotation.failed.context("the rotation has succeeded")
     }
 
-    /// A rotation that must fail: with this type of error, a message with this part and a next step, in time, and
-    /// without a leak.
+    /// A rotation that must fail: with this type of error, a message with this part and a next step, without a leak, and
+    /// if the server is silent, within the function's own time limit.
     ///
     /// # Errors
     /// When it ends in any other way.
@@ -126,8 +127,10 @@ impl<T: Server> Scene<T> {
         );
         ensure!(error.message.contains(part), "{part:?} is not in: {}", error.message);
         ensure!(error.message.contains("What to do: "), "no next step: {}", error.message);
-        // One login that is never answered takes 5 s; a second one may not follow, however busy this machine is.
-        ensure!(took < Duration::from_secs(9), "{error_type} took {took:?}");
+        // One login that is never answered takes 5 s. A second one must not follow, which is seen on a machine that is not
+        // much slower than the reference.
+        let limit = Duration::from_secs(5) + scaled(Duration::from_secs(4));
+        ensure!(error_type != "DatabaseSilent" || took < limit, "{error_type} took {took:?}");
         self.search_for_passwords(&error.message)?;
         Ok(error)
     }

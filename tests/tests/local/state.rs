@@ -1,5 +1,7 @@
 //! What `--state` keeps, whenever the process dies.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rotation_tests::local::{Serve, script, until};
@@ -18,6 +20,8 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
         if round == 0 {
             sdk.create_secret().name("s").secret_string("0").tags(tag()).send().await.unwrap();
         }
+        let written = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&written);
         let writing = tokio::spawn(async move {
             // Ends when the service is killed.
             for number in acknowledged + 1.. {
@@ -25,10 +29,13 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
                 if put.send().await.is_err() {
                     return number - 1;
                 }
+                count.fetch_add(1, Ordering::SeqCst);
             }
             0
         });
-        tokio::time::sleep(Duration::from_millis(80 + 61 * round)).await;
+        // In the middle of any write, but not before the fifth.
+        until("five writes", async || Ok((written.load(Ordering::SeqCst) >= 5).then_some(()))).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(13 * round)).await;
         serve.kill().unwrap();
         acknowledged = writing.await.unwrap();
 

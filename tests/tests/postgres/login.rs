@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use rotation_tests::local::until;
+use rotation_tests::machine::scaled;
 use rotation_tests::postgres::{Scene, on_each};
 use rotation_tests::scene::{new_password, unique};
 use rotation_tests::server::Server as _;
@@ -47,18 +49,25 @@ async fn the_next_connection_is_made_while_the_versions_are_read() {
                 let token = scene.stage(None)?;
                 scene.step(&function, "createSecret", &token).await?;
                 for (step, logins) in ["setSecret", "testSecret", "finishSecret"].iter().zip(logins) {
-                    scene.service.set_latency(Duration::from_secs(1));
                     // The last words of the step before.
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    tokio::time::sleep(scaled(Duration::from_millis(200))).await;
                     cutter.cut(usize::MAX, false);
-                    let done = scene.step(&function, step, &token);
-                    tokio::pin!(done);
-                    let half = tokio::time::timeout(Duration::from_millis(600), &mut done).await;
-                    ensure!(half.is_err(), "{step} did not wait for Secrets Manager");
-                    scene.service.set_latency(Duration::ZERO);
-                    // The request for TLS and what the handshake takes, and no login.
-                    ensure!((2..=4).contains(&cutter.packets()), "{step}: {} packets", cutter.packets());
-                    done.await?;
+                    scene.service.hold_calls();
+                    let early = async {
+                        // The request for TLS and what the handshake takes, and no login.
+                        let packets = async || Ok((cutter.packets() >= 2).then_some(()));
+                        let connected = until("the step connects", packets).await;
+                        tokio::time::sleep(scaled(Duration::from_millis(300))).await;
+                        let (packets, held) = (cutter.packets(), scene.service.held_calls());
+                        scene.service.release_calls();
+                        connected?;
+                        ensure!(held > 0, "{step} did not wait for Secrets Manager");
+                        ensure!(packets <= 4, "{step}: {packets} packets");
+                        Ok(())
+                    };
+                    let (done, early) = tokio::join!(scene.step(&function, step, &token), early);
+                    early?;
+                    done?;
                     ensure!(cutter.packets() > 4, "{step}: {} packets", cutter.packets());
                     let made = cutter.connections();
                     ensure!(made == *logins, "{strategy}, {step}: {made} connections instead of {logins}");

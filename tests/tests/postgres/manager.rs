@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rotation_local::throwaway::Certificates;
 use rotation_local::{Fault, ServiceError, When};
+use rotation_tests::machine::scaled;
 use rotation_tests::postgres::{Scene, on_each};
 use rotation_tests::relay::over_tls;
 use rotation_tests::scene::{MASTER_ARN, SECRET_ARN};
@@ -59,9 +60,7 @@ async fn refusals_of_secrets_manager_are_told_apart() {
                 (called == operation && when == When::Before)
                     .then(|| Fault::Refuse(ServiceError::new(code, words)))
             });
-            let start = Instant::now();
             let error = scene.failure(&function).await?;
-            assert!(start.elapsed() < Duration::from_secs(6), "{error_type} took {:?}", start.elapsed());
             assert_eq!(error.error_type, error_type, "{}", error.message);
             assert!(
                 error.message.contains(part)
@@ -92,7 +91,9 @@ async fn a_service_that_cannot_be_reached_is_named() {
             let start = Instant::now();
             let error = scene.attempt(&function, &token, 1).await.failed.expect("an error");
             println!("{endpoint}: {:?}: {}", start.elapsed(), error.message);
-            assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+            // The function's own limit for a call is 5 s.
+            let limit = Duration::from_secs(5) + scaled(Duration::from_secs(2));
+            assert!(start.elapsed() < limit, "{:?}", start.elapsed());
             assert_eq!(error.error_type, "SecretsManagerUnreachable", "{}", error.message);
             assert!(error.message.contains(&endpoint) && error.message.contains("VPC"), "{}", error.message);
             scene.service.perform(

@@ -45,6 +45,7 @@ pub(super) async fn answer(
         // measured is not many.
         let _ = tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await;
     }
+    service.pass().await;
     let body: Value = match serde_json::from_slice(&body) {
         Ok(body) => body,
         Err(_) => return refuse(&ServiceError::new("SerializationException", "The request is not JSON.")),

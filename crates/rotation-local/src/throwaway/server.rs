@@ -136,16 +136,16 @@ pub(super) fn run(mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// Waits until something holds, up to half a minute.
+/// Waits until something holds, up to two minutes: a busy machine starts a server slowly.
 pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(30) {
+    while start.elapsed() < Duration::from_secs(120) {
         if holds()? {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    bail!("{what}: nothing for 30 s")
+    bail!("{what}: nothing for 120 s")
 }
 
 /// Ends a process with a signal, and waits for it.
