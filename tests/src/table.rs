@@ -34,11 +34,6 @@ fn folder() -> Option<PathBuf> {
     std::env::var_os("RELIABILITY_ROWS").map(PathBuf::from)
 }
 
-/// Whether this run makes the table.
-pub fn is_made() -> bool {
-    folder().is_some()
-}
-
 impl Row<'_> {
     /// Prints the row, and keeps it when the run makes the table.
     ///

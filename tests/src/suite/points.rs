@@ -1,15 +1,21 @@
-//! Every point between two effects of a rotation, what breaks there, and how it goes on.
+//! The points between two effects of a rotation, what breaks there, and how the rotation goes on.
 //!
-//! Nobody keeps a list of the points: they are counted while the function works, and a run without a break is the last.
+//! No list of the points is kept: they are counted while the function works. `make reliability`
+//! breaks a rotation at every point, until a rotation ends without a break. `make test` breaks
+//! rotations at a sample of the points.
 
 mod place;
+mod sample;
+
+use std::collections::VecDeque;
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::When;
 
+use crate::scene::Scene;
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, check};
-use crate::table::{self, Row};
+use crate::table::Row;
 use place::Place;
 
 /// What happens at a point.
@@ -84,65 +90,55 @@ const FIRST: &str = ", first turn";
 const BASE: &str = ", base user's turn";
 const LATER: &str = ", later turn";
 
-/// Every so many points are tried, another part of them in each run. What a killed process leaves is what a failed call
-/// leaves; and what a later turn leaves is tried at each point by giving it up.
-fn each(what: Break, then: Then, turn: &str) -> usize {
-    let is_later = turn == BASE || turn == LATER;
-    match (what, then) {
-        (Break::Kill(_), _) => 4,
-        // The table has all of them.
-        (_, Then::SameVersion) if is_later && !table::is_made() => 2,
-        (_, Then::Storm) if is_later => 3,
-        _ => 1,
-    }
-}
-
-/// The points of one turn: those that were tried, and what came of them.
+/// The points of one kind of rotation: those that are tried, and the results.
 struct Points {
     strategy: &'static str,
-    /// Beside the strategy in the table.
+    /// Stands next to the strategy in the table.
     turn: &'static str,
     what: Break,
     then: Then,
-    each: usize,
-    next: usize,
+    choice: Choice,
     tried: usize,
     most_refused: usize,
-    /// Whether a rotation has come to its end without a break.
     are_done: bool,
 }
 
+/// Which points are tried next.
+enum Choice {
+    /// Every point, from this one until a rotation ends without a break.
+    Every(usize),
+    /// A sample, once the points of a rotation without a break have been counted.
+    Uncounted,
+    /// These points.
+    Sample(VecDeque<usize>),
+}
+
+/// How many points a rotation has at least. Fewer mean that they were not counted.
+const LEAST: usize = 8;
+
 impl Points {
     fn of(strategy: &'static str, turn: &'static str, what: Break, then: Then) -> Self {
-        let each = each(what, then, turn);
-        let next = rand::random_range(0..each);
-        Self { strategy, turn, what, then, each, next, tried: 0, most_refused: 0, are_done: false }
+        let choice = if sample::is_exhaustive() { Choice::Every(0) } else { Choice::Uncounted };
+        Self { strategy, turn, what, then, choice, tried: 0, most_refused: 0, are_done: false }
     }
 
-    /// Breaks a rotation at the next point, lets it go on, and sees that all is well. Or tells that there is no such point.
+    /// Makes one rotation: counts its points, or breaks it at the next one, continues it, and
+    /// checks its end.
     async fn try_next<T: Server>(&mut self, place: &Place<T>) -> Result<()> {
-        let (strategy, turn, point, scene) = (self.strategy, self.turn, self.next, &place.scene);
+        let point = match &mut self.choice {
+            Choice::Every(next) => *next,
+            Choice::Sample(points) => points.pop_front().context("no point is left")?,
+            Choice::Uncounted => return self.count(place).await,
+        };
+        let (strategy, turn, scene) = (self.strategy, self.turn, &place.scene);
         let case = format!("{strategy}{turn}, {} at {point}, {}", self.what.words(), self.then.words());
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
         let (broken, rotation) =
             place.break_at(&function, self.what, point, &token).await.context(case.clone())?;
         if !broken {
-            self.are_done = true;
             ensure!(rotation.failed.is_none(), "{case}: {:?}", rotation.failed);
-            let least = 8 / self.each;
-            ensure!(self.tried >= least, "{case}: only {} points", self.tried);
-            let (what, then) = (self.what.words(), self.then.words());
-            let strategy = format!("{strategy}{turn}");
-            return Row {
-                engine: T::ENGINE,
-                strategy: &strategy,
-                what,
-                then,
-                points: self.tried,
-                refused: self.most_refused,
-            }
-            .tell();
+            return self.missed(point, scene).context(case);
         }
         let token =
             place.go_on(&function, strategy, token, (self.then, point)).await.context(case.clone())?;
@@ -152,12 +148,62 @@ impl Points {
         scene.begin_anew()?;
         self.tried += 1;
         self.most_refused = self.most_refused.max(refused);
-        self.next += self.each;
+        match &mut self.choice {
+            Choice::Every(next) => *next += 1,
+            Choice::Sample(points) if points.is_empty() => self.end::<T>()?,
+            _ => {}
+        }
         Ok(())
+    }
+
+    /// Counts the points of a rotation without a break, and chooses the sample.
+    async fn count<T: Server>(&mut self, place: &Place<T>) -> Result<()> {
+        let Self { strategy, turn, what, then, .. } = *self;
+        let case = || format!("{strategy}{turn}, {}, counted", what.words());
+        let counted = place.count(&place.scene.function(strategy), what).await.with_context(case)?;
+        ensure!(counted.all >= LEAST, "{}: only {} points", case(), counted.all);
+        let kind = format!("{}, {strategy}{turn}, {}, {}", T::ENGINE, what.words(), then.words());
+        let points = sample::points(counted, sample::size(then), sample::shift(&kind));
+        println!("{kind}: {points:?} of {} points", counted.all);
+        self.choice = Choice::Sample(points.into());
+        // So that its password is searched for, too.
+        place.scene.value("AWSCURRENT")?;
+        place.scene.begin_anew()
+    }
+
+    /// A rotation ended before it reached the point.
+    fn missed<T: Server>(&mut self, point: usize, scene: &Scene<T>) -> Result<()> {
+        match &mut self.choice {
+            // The numbers of packets differ a little from rotation to rotation.
+            Choice::Sample(points) => {
+                ensure!(point > LEAST, "the rotation has only {point} points");
+                points.push_front(point - 1);
+                scene.begin_anew()
+            }
+            _ => self.end::<T>(),
+        }
+    }
+
+    fn end<T: Server>(&mut self) -> Result<()> {
+        let Self { strategy, turn, what, then, .. } = *self;
+        self.are_done = true;
+        let least = if sample::is_exhaustive() { LEAST } else { sample::size(then) };
+        ensure!(self.tried >= least, "{strategy}{turn}, {}: only {} points", what.words(), self.tried);
+        let strategy = format!("{strategy}{turn}");
+        Row {
+            engine: T::ENGINE,
+            strategy: &strategy,
+            what: what.words(),
+            then: then.words(),
+            points: self.tried,
+            refused: self.most_refused,
+        }
+        .tell()
     }
 }
 
-/// Breaks a rotation at each point in turn. Of alternating users the first one, which makes the second user.
+/// Breaks a rotation at one point after another. With alternating users it is the first rotation,
+/// which creates the alternate user.
 pub(super) async fn at_every_point<T: Server>(
     target: &T,
     strategy: &'static str,
@@ -178,7 +224,8 @@ pub(super) async fn at_every_point<T: Server>(
     Ok(())
 }
 
-/// The same for the later turns of alternating users: that of the base user, and that of the second one, which is there.
+/// The same for the later rotations of alternating users, whose target is the base user and the
+/// alternate user in turn.
 pub(super) async fn at_every_point_of_later_turns<T: Server>(
     target: &T,
     what: Break,

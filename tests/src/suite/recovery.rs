@@ -42,124 +42,117 @@ pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T)
     Ok(())
 }
 
-/// Each call of Secrets Manager fails once: before it takes effect, or after, with its answer lost.
-pub async fn every_call_of_secrets_manager_may_fail<T: Server>(target: T) -> Result<()> {
-    for strategy in STRATEGIES {
-        for when in [When::Before, When::After] {
-            at_every_point(&target, strategy, Break::Call(when), Then::SameVersion).await?;
+/// One test of the fault-injection matrix.
+pub(super) struct Cell {
+    /// The test's name.
+    #[cfg(test)]
+    name: &'static str,
+    /// The rotations that are broken.
+    rotations: Rotations,
+    breaks: &'static [Break],
+    then: Then,
+}
+
+/// The rotations that a test breaks.
+pub(super) enum Rotations {
+    /// A rotation with each of these strategies. With alternating users, it is the first one, which
+    /// creates the alternate user.
+    Of(&'static [&'static str]),
+    /// The later rotations of alternating users, whose target is the base user and the alternate
+    /// user in turn.
+    Later,
+}
+
+impl Cell {
+    async fn run<T: Server>(&self, target: &T) -> Result<()> {
+        for what in self.breaks {
+            match self.rotations {
+                Rotations::Of(strategies) => {
+                    for strategy in strategies {
+                        at_every_point(target, strategy, *what, self.then).await?;
+                    }
+                }
+                Rotations::Later => at_every_point_of_later_turns(target, *what, self.then).await?,
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
-/// The process is killed (SIGKILL) at some calls of Secrets Manager, before or after their effect: what it leaves is what a
-/// failed call leaves, and that is tried at each.
-pub async fn the_process_may_be_killed_at_any_call<T: Server>(target: T) -> Result<()> {
-    for strategy in STRATEGIES {
-        for when in [When::Before, When::After] {
-            at_every_point(&target, strategy, Break::Kill(when), Then::SameVersion).await?;
-        }
-    }
-    Ok(())
+const ALL: Rotations = Rotations::Of(&STRATEGIES);
+const NOT_MASTER: Rotations = Rotations::Of(&[SINGLE, BY_MASTER]);
+const ONLY_MASTER: Rotations = Rotations::Of(&[MASTER]);
+
+/// A lost answer is the worst case: the effect has happened, and the function does not know.
+const LOST_ANSWERS: &[Break] = &[Break::Call(When::After), Break::Packet(When::After)];
+
+/// Defines the tests of the matrix, and lists them in [`MATRIX`].
+macro_rules! matrix {
+    ($($(#[$doc:meta])* $name:ident: $rotations:expr, $breaks:expr, $then:ident;)*) => {
+        /// Every test of the matrix.
+        #[cfg(test)]
+        pub(super) const MATRIX: &[Cell] = &[$(Cell {
+            name: stringify!($name),
+            rotations: $rotations,
+            breaks: $breaks,
+            then: Then::$then,
+        }),*];
+
+        $($(#[$doc])* pub async fn $name<T: Server>(target: T) -> Result<()> {
+            const CELL: Cell = Cell {
+                #[cfg(test)]
+                name: stringify!($name),
+                rotations: $rotations,
+                breaks: $breaks,
+                then: Then::$then,
+            };
+            CELL.run(&target).await
+        })*
+    };
 }
 
-/// The wire to the database is cut at each packet, before it reaches the server or with its answer lost.
-pub async fn the_connection_may_break_at_every_packet_single_user<T: Server>(target: T) -> Result<()> {
-    for when in [When::Before, When::After] {
-        at_every_point(&target, SINGLE, Break::Packet(when), Then::SameVersion).await?;
-    }
-    Ok(())
-}
-
-/// The same where a master sets the password.
-pub async fn the_connection_may_break_at_every_packet_single_user_by_master<T: Server>(
-    target: T,
-) -> Result<()> {
-    for when in [When::Before, When::After] {
-        at_every_point(&target, BY_MASTER, Break::Packet(when), Then::SameVersion).await?;
-    }
-    Ok(())
-}
-
-/// The same for alternating users: a packet does not reach the server.
-pub async fn the_connection_may_break_before_every_packet_alternating_users<T: Server>(
-    target: T,
-) -> Result<()> {
-    at_every_point(&target, MASTER, Break::Packet(When::Before), Then::SameVersion).await
-}
-
-/// And its answer is lost.
-pub async fn the_connection_may_break_after_every_packet_alternating_users<T: Server>(
-    target: T,
-) -> Result<()> {
-    at_every_point(&target, MASTER, Break::Packet(When::After), Then::SameVersion).await
-}
-
-/// Any answer is lost, and then somebody gives the rotation up and begins another: the password may be one that no label
-/// leads to.
-pub async fn a_rotation_given_up_at_any_point_is_followed_by_another_single_user<T: Server>(
-    target: T,
-) -> Result<()> {
-    for strategy in [SINGLE, BY_MASTER] {
-        for what in [Break::Call(When::After), Break::Packet(When::After)] {
-            at_every_point(&target, strategy, what, Then::NewVersion).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The same for alternating users.
-pub async fn a_rotation_given_up_at_any_point_is_followed_by_another_alternating_users<T: Server>(
-    target: T,
-) -> Result<()> {
-    for what in [Break::Call(When::After), Break::Packet(When::After)] {
-        at_every_point(&target, MASTER, what, Then::NewVersion).await?;
-    }
-    Ok(())
-}
-
-/// Any answer is lost, and then the steps come out of order, twice at once, and late.
-pub async fn steps_may_come_in_any_way_after_any_point_single_user<T: Server>(target: T) -> Result<()> {
-    for strategy in [SINGLE, BY_MASTER] {
-        for what in [Break::Call(When::After), Break::Packet(When::After)] {
-            at_every_point(&target, strategy, what, Then::Storm).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The same for alternating users.
-pub async fn steps_may_come_in_any_way_after_any_point_alternating_users<T: Server>(target: T) -> Result<()> {
-    for what in [Break::Call(When::After), Break::Packet(When::After)] {
-        at_every_point(&target, MASTER, what, Then::Storm).await?;
-    }
-    Ok(())
-}
-
-/// The later turns of alternating users: any answer is lost, and the same version goes on.
-pub async fn a_later_turn_of_alternating_users_may_break_at_any_point<T: Server>(target: T) -> Result<()> {
-    for what in [Break::Call(When::After), Break::Packet(When::After)] {
-        at_every_point_of_later_turns(&target, what, Then::SameVersion).await?;
-    }
-    Ok(())
-}
-
-/// Or another one.
-pub async fn a_later_turn_of_alternating_users_may_be_given_up_at_any_point<T: Server>(
-    target: T,
-) -> Result<()> {
-    for what in [Break::Call(When::After), Break::Packet(When::After)] {
-        at_every_point_of_later_turns(&target, what, Then::NewVersion).await?;
-    }
-    Ok(())
-}
-
-/// Or in any way.
-pub async fn steps_of_a_later_turn_may_come_in_any_way_after_any_point<T: Server>(target: T) -> Result<()> {
-    for what in [Break::Call(When::After), Break::Packet(When::After)] {
-        at_every_point_of_later_turns(&target, what, Then::Storm).await?;
-    }
-    Ok(())
+matrix! {
+    /// A call of Secrets Manager fails before it takes effect, or its answer is lost.
+    every_call_of_secrets_manager_may_fail:
+        ALL, &[Break::Call(When::Before), Break::Call(When::After)], SameVersion;
+    /// The process is killed (SIGKILL) before or after the effect of a call of Secrets Manager.
+    the_process_may_be_killed_at_any_call:
+        ALL, &[Break::Kill(When::Before), Break::Kill(When::After)], SameVersion;
+    /// The connection to the database is cut at a packet, before the packet reaches the server or
+    /// with the server's answer lost.
+    the_connection_may_break_at_every_packet_single_user:
+        Rotations::Of(&[SINGLE]), &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
+    /// The same when the master user sets the password.
+    the_connection_may_break_at_every_packet_single_user_by_master:
+        Rotations::Of(&[BY_MASTER]), &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
+    /// With alternating users, a packet does not reach the server.
+    the_connection_may_break_before_every_packet_alternating_users:
+        ONLY_MASTER, &[Break::Packet(When::Before)], SameVersion;
+    /// With alternating users, the server's answer is lost.
+    the_connection_may_break_after_every_packet_alternating_users:
+        ONLY_MASTER, &[Break::Packet(When::After)], SameVersion;
+    /// An answer is lost, and then the operator cancels the rotation and starts another one: the
+    /// database may have a password that no staging label leads to.
+    a_rotation_given_up_at_any_point_is_followed_by_another_single_user:
+        NOT_MASTER, LOST_ANSWERS, NewVersion;
+    /// The same for alternating users.
+    a_rotation_given_up_at_any_point_is_followed_by_another_alternating_users:
+        ONLY_MASTER, LOST_ANSWERS, NewVersion;
+    /// An answer is lost, and then the steps come out of order, twice at once, and late.
+    steps_may_come_in_any_way_after_any_point_single_user:
+        NOT_MASTER, LOST_ANSWERS, Storm;
+    /// The same for alternating users.
+    steps_may_come_in_any_way_after_any_point_alternating_users:
+        ONLY_MASTER, LOST_ANSWERS, Storm;
+    /// In a later rotation of alternating users an answer is lost, and the same version goes on.
+    a_later_turn_of_alternating_users_may_break_at_any_point:
+        Rotations::Later, LOST_ANSWERS, SameVersion;
+    /// In a later rotation an answer is lost, and another rotation follows.
+    a_later_turn_of_alternating_users_may_be_given_up_at_any_point:
+        Rotations::Later, LOST_ANSWERS, NewVersion;
+    /// In a later rotation an answer is lost, and then the steps come in any way.
+    steps_of_a_later_turn_may_come_in_any_way_after_any_point:
+        Rotations::Later, LOST_ANSWERS, Storm;
 }
 
 /// `AWSCURRENT` was moved by hand to a value that the database never had.
@@ -285,4 +278,61 @@ pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(t
         values.push(scene.value("AWSCURRENT")?);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Whatever can break, in every kind of rotation, and every way to go on: `make test` samples
+    /// the points of each, and leaves out none.
+    #[test]
+    fn matrix_has_every_break_strategy_and_way_to_go_on() {
+        let mut expected = BTreeSet::new();
+        let before = [Break::Call(When::Before), Break::Kill(When::Before), Break::Packet(When::Before)];
+        let after = [Break::Call(When::After), Break::Packet(When::After)];
+        for rotation in [SINGLE, BY_MASTER, MASTER, "later"] {
+            // What did not happen leaves nothing that another version could find.
+            let only_first = before.into_iter().chain([Break::Kill(When::After)]);
+            for what in only_first.filter(|_| rotation != "later") {
+                expected.insert(format!("{rotation} {what:?} {:?}", Then::SameVersion));
+            }
+            for what in after {
+                for then in [Then::SameVersion, Then::NewVersion, Then::Storm] {
+                    expected.insert(format!("{rotation} {what:?} {then:?}"));
+                }
+            }
+        }
+        let mut found = BTreeSet::new();
+        for Cell { rotations, breaks, then, name } in MATRIX {
+            let rotations = match rotations {
+                Rotations::Of(strategies) => strategies,
+                Rotations::Later => &["later"][..],
+            };
+            for rotation in rotations {
+                for what in *breaks {
+                    let is_new = found.insert(format!("{rotation} {what:?} {then:?}"));
+                    assert!(is_new, "{name} repeats {rotation} {what:?} {then:?}");
+                }
+            }
+        }
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn every_engine_runs_every_test_of_the_matrix() {
+        let suite = include_str!("../suite.rs");
+        for cell in MATRIX {
+            let runs = suite.lines().any(|line| line.trim().trim_end_matches(';') == cell.name);
+            assert!(runs, "{} is not in suite!", cell.name);
+        }
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        for engine in ["postgres", "mysql", "sqlserver", "oracle"] {
+            let main = std::fs::read_to_string(tests.join(engine).join("main.rs")).unwrap();
+            assert!(main.contains("suite!"), "the tests of {engine} do not run the suite");
+        }
+    }
 }

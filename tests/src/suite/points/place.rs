@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rotation_local::{Fault, Function, Rotation, ServiceError, When};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::sample::Counted;
 use super::{Break, Then};
 use crate::relay::Cutter;
 use crate::scene::Scene;
@@ -74,6 +75,28 @@ impl<T: Server> Place<T> {
                 Ok((cutter.heal(), rotation))
             }
         }
+    }
+
+    /// Rotates without a break, and counts the points.
+    pub(super) async fn count(&self, function: &Function, what: Break) -> Result<Counted> {
+        let scene = &self.scene;
+        let so_far = || match (&self.cutter, what) {
+            (Some(cutter), Break::Packet(_)) => cutter.packets(),
+            _ => scene.service.calls().len(),
+        };
+        let token = scene.stage(None)?;
+        scene.service.forget_calls();
+        if let Some(cutter) = &self.cutter {
+            cutter.cut(usize::MAX, false);
+        }
+        let mut until_set = 0;
+        for step in STEPS {
+            scene.step(function, step, &token).await?;
+            if step == "setSecret" {
+                until_set = so_far();
+            }
+        }
+        Ok(Counted { until_set, all: so_far() })
     }
 
     /// A fault at a call, and word of it.

@@ -1,0 +1,108 @@
+//! Which fault points a run of the tests tries.
+
+use std::collections::BTreeSet;
+
+use super::Then;
+
+/// The number of points of one rotation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    /// Up to the end of `setSecret`, which changes the password last.
+    pub(super) until_set: usize,
+    /// Up to the end of the rotation.
+    pub(super) all: usize,
+}
+
+/// Whether the run tries every point: `make reliability` sets `FAULT_POINTS=all`.
+pub(super) fn is_exhaustive() -> bool {
+    std::env::var("FAULT_POINTS").is_ok_and(|points| points == "all")
+}
+
+/// The number of points that `make test` tries of each kind.
+pub(super) fn size(then: Then) -> usize {
+    match then {
+        // To go on takes as long as several rotations.
+        Then::Storm => 3,
+        _ => 4,
+    }
+}
+
+/// Chooses points: the first one, the last one, one among the last three of `setSecret`, and some
+/// spread between them.
+///
+/// `shift` moves those that are not the first or the last. Combinations with different shifts try
+/// different points, and every run tries the same.
+pub(super) fn points(counted: Counted, size: usize, shift: usize) -> Vec<usize> {
+    let Counted { until_set, all } = counted;
+    let last = all.saturating_sub(1);
+    let mut points = BTreeSet::from([0, last]);
+    if size > 2 {
+        points.insert(until_set.saturating_sub(1 + shift % 3).min(last));
+    }
+    // The shift decides where the further points begin. Equal distances lie between them.
+    let further = size.min(all).saturating_sub(points.len());
+    for number in 0..further {
+        let start = shift / 3 + number * (all / further).max(1);
+        let free = (start..start + all).map(|point| point % all).find(|point| !points.contains(point));
+        points.extend(free);
+    }
+    points.into_iter().collect()
+}
+
+/// A number that depends on the text alone (FNV-1a).
+pub(super) fn shift(text: &str) -> usize {
+    let hash =
+        text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    // The high bits depend on every byte.
+    usize::from((hash >> 16) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sample_has_the_first_and_last_point_and_no_duplicate() {
+        for all in [1, 2, 3, 8, 14, 104] {
+            for until_set in [0, all / 2, all] {
+                for size in 2..8 {
+                    for shift in [0, 1, 2, 7, 50, 1000] {
+                        let counted = Counted { until_set, all };
+                        let points = points(counted, size, shift);
+                        let case = format!("{counted:?}, {size}, {shift}: {points:?}");
+                        assert!(points.is_sorted_by(|one, next| one < next), "{case}");
+                        assert_eq!(points.first(), Some(&0), "{case}");
+                        assert_eq!(points.last(), Some(&(all - 1)), "{case}");
+                        assert_eq!(points.len(), size.min(all), "{case}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sample_breaks_where_set_secret_sets_the_password() {
+        let mut near = BTreeSet::new();
+        for shift in 0..9 {
+            near.extend(points(Counted { until_set: 40, all: 80 }, 4, shift));
+        }
+        assert!(near.is_superset(&BTreeSet::from([37, 38, 39])), "{near:?}");
+    }
+
+    #[test]
+    fn samples_with_different_shifts_try_every_point() {
+        let mut tried = BTreeSet::new();
+        for shift in 0..120 {
+            tried.extend(points(Counted { until_set: 20, all: 40 }, 4, shift));
+        }
+        assert_eq!(tried, (0..40).collect());
+    }
+
+    #[test]
+    fn shift_depends_on_the_whole_text() {
+        assert_eq!(shift("oracle, later turn"), shift("oracle, later turn"));
+        for other in ["oracle, later turns", "mysql, later turn", "oracle, Later turn"] {
+            assert_ne!(shift("oracle, later turn"), shift(other));
+        }
+    }
+}
