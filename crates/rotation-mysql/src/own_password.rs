@@ -3,15 +3,13 @@
 use rotation_database::{Changed, EngineError, PasswordChange};
 
 use crate::account::Account;
-use crate::ed25519;
 use crate::failure::number::{CURRENT_PASSWORD_WANTED, NOT_THE_PRIMARY, NOT_UNDERSTOOD, USED_BEFORE};
 use crate::failure::{failure, number_of};
-use crate::native_hash::native_hash;
 use crate::next_login;
-use crate::plugin::Plugin;
 use crate::quote::Literals;
 use crate::second_password;
 use crate::session::Session;
+use crate::stored;
 
 const REMEDY: &str = "Let the account change its own password, or rotate with alternating users.";
 
@@ -31,7 +29,8 @@ pub(crate) async fn change(
         return own.keep(session, old).await;
     }
     if session.is_mariadb() {
-        let stored = literals.quote(&own.stored_by_mariadb(session.method().plugin)?);
+        let stored =
+            literals.quote(&stored::by_mariadb(Some(session.method().plugin), &account, change.new)?);
         return own.run(session, &format!("SET PASSWORD = {stored}")).await;
     }
     let statement = own.alter(change.new.expose());
@@ -63,23 +62,6 @@ impl OwnPassword<'_> {
 
     fn replace(&self, password: &str) -> String {
         format!("REPLACE {}", self.literals.quote(password))
-    }
-
-    /// The new password in the form of the plugin by which this session has logged in.
-    fn stored_by_mariadb(&self, plugin: Plugin) -> Result<String, EngineError> {
-        let new = self.change.new.expose();
-        match plugin {
-            Plugin::Native => Ok(native_hash(new)),
-            Plugin::Ed25519 => Ok(ed25519::public_key(new)),
-            Plugin::CachingSha2 | Plugin::Sha256 => Err(EngineError::NeedsDecision {
-                what: format!(
-                    "{} logs in by {}, whose passwords MariaDB takes only in cleartext, and writes into its log",
-                    self.account,
-                    plugin.name()
-                ),
-                remedy: "Change the account to ed25519 or mysql_native_password.".into(),
-            }),
-        }
     }
 
     async fn run(&self, session: &mut Session, statement: &str) -> Result<Changed, EngineError> {

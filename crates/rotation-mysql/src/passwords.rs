@@ -10,14 +10,13 @@ use rotation_database::{EngineError, Password, PasswordSet};
 
 use crate::account::Account;
 use crate::alternate::Step;
-use crate::ed25519;
 use crate::failure::number::USED_BEFORE;
 use crate::failure::{failure, number_of};
-use crate::native_hash::native_hash;
 use crate::pairs::Base;
+use crate::plugin::Plugin;
 use crate::second_password;
 use crate::session::text;
-use crate::stored::holds;
+use crate::stored::{by_mariadb, holds};
 
 /// A password for an account that gets another one before it is unlocked.
 pub(crate) fn thrown_away() -> Result<Password, EngineError> {
@@ -36,6 +35,12 @@ struct Named {
     account: Account,
     name: String,
     identified: String,
+}
+
+impl Base {
+    fn stored_by_mariadb(&self, password: &Password) -> Result<String, EngineError> {
+        by_mariadb(Plugin::of_account(&self.plugin), &self.account, password)
+    }
 }
 
 impl Step<'_> {
@@ -99,7 +104,7 @@ impl Step<'_> {
         let (mixed, others): (Vec<_>, Vec<_>) =
             bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
         for base in mixed {
-            let stored = self.literals.quote(&stored_by_mariadb(&base.plugin, self.copy.password)?);
+            let stored = self.literals.quote(&base.stored_by_mariadb(self.copy.password)?);
             let statement = format!("SET PASSWORD FOR {} = {stored}", base.account.quoted(self.literals));
             let doing = format!("set the password of {}", base.account);
             self.session.run_or(&doing, &statement, &self.create_user_remedy()).await?;
@@ -211,7 +216,7 @@ impl Step<'_> {
     /// `IDENTIFIED …` with a password, in the form that the server does not log in cleartext.
     pub(crate) fn identified(&self, base: &Base, password: &Password) -> Result<String, EngineError> {
         if self.session.is_mariadb() {
-            let stored = self.literals.quote(&stored_by_mariadb(&base.plugin, password)?);
+            let stored = self.literals.quote(&base.stored_by_mariadb(password)?);
             return Ok(match base.plugin.as_str() {
                 "mysql_native_password" => format!("IDENTIFIED BY PASSWORD {stored}"),
                 plugin => format!("IDENTIFIED VIA {plugin} USING {stored}"),
@@ -219,18 +224,6 @@ impl Step<'_> {
         }
         let (plugin, password) = (self.literals.quote(&base.plugin), self.literals.quote(password.expose()));
         Ok(format!("IDENTIFIED WITH {plugin} BY {password}"))
-    }
-}
-
-/// What MariaDB stores of a password, so that its log never holds the password.
-fn stored_by_mariadb(plugin: &str, password: &Password) -> Result<String, EngineError> {
-    match plugin {
-        "mysql_native_password" => Ok(native_hash(password.expose())),
-        "ed25519" => Ok(ed25519::public_key(password.expose())),
-        other => Err(EngineError::NeedsDecision {
-            what: format!("this function cannot compute what {other} stores of a password"),
-            remedy: "Change the account to ed25519 or mysql_native_password.".into(),
-        }),
     }
 }
 

@@ -48,6 +48,11 @@ impl Plugin {
         })
     }
 
+    /// The plugin of an account, as the server calls it.
+    pub(crate) fn of_account(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|plugin| plugin.name().trim_start_matches("client_") == name)
+    }
+
     /// Its name for a client.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -128,6 +133,13 @@ mod tests {
             assert!(matches!(Plugin::named(name), Err(LoginError::Unsupported { .. })));
         }
         assert!(matches!(Plugin::named(b"mysql_clear_password"), Err(LoginError::ReadablePassword { .. })));
+    }
+
+    #[test]
+    fn accounts_call_ed25519_by_another_name() {
+        assert_eq!(Plugin::of_account("ed25519"), Some(Plugin::Ed25519));
+        assert_eq!(Plugin::of_account("caching_sha2_password"), Some(Plugin::CachingSha2));
+        assert_eq!(Plugin::of_account("unix_socket"), None);
     }
 
     #[test]

@@ -4,11 +4,40 @@
 //! login tells the two apart for one account; for accounts of other hosts, only what the server
 //! stores does.
 
+use rotation_database::{EngineError, Password, remember_derived};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::account::Account;
 use crate::ed25519;
 use crate::native_hash::native_hash;
+use crate::plugin::Plugin;
+
+/// What MariaDB stores of a password, for a statement: so its log never holds the password.
+///
+/// # Errors
+/// When the plugin takes passwords in cleartext only.
+pub(crate) fn by_mariadb(
+    plugin: Option<Plugin>,
+    account: &Account,
+    password: &Password,
+) -> Result<String, EngineError> {
+    let stored = match plugin {
+        Some(Plugin::Native) => native_hash(password.expose()),
+        Some(Plugin::Ed25519) => ed25519::public_key(password.expose()),
+        Some(Plugin::CachingSha2 | Plugin::Sha256) | None => {
+            return Err(EngineError::NeedsDecision {
+                what: format!(
+                    "{account} logs in by a plugin whose passwords MariaDB takes only in cleartext, and writes into \
+                     its log"
+                ),
+                remedy: "Change the account to ed25519 or mysql_native_password.".into(),
+            });
+        }
+    };
+    remember_derived(&stored);
+    Ok(stored)
+}
 
 /// Whether an account with what is stored has this password. `None` if the form is not known.
 pub(crate) fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool> {
