@@ -39,7 +39,7 @@ reliability: export FAULT_POINTS = all
 reliability: export RELIABILITY_ROWS = $(CURDIR)/target/reliability
 reliability:
 	@rm -rf "$(RELIABILITY_ROWS)"
-	@$(MAKE) --no-print-directory test TESTS='test(recovery::)'
+	@$(MAKE) --no-print-directory test TESTS='test(recovery::) or test(breaks_)'
 	target/debug/reliability-table "$(RELIABILITY_ROWS)" docs/reliability.md
 
 # How fast the function is ("make bench AGAINST='COMMAND'" compares it with another), and what it computes by itself.

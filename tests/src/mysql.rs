@@ -82,6 +82,7 @@ pub struct Target<W> {
     /// Where it is.
     pub address: Address,
     general_log: Option<PathBuf>,
+    is_unencrypted: bool,
     _which: W,
 }
 
@@ -222,7 +223,13 @@ impl<W: Which> Target<W> {
     /// A server that is there.
     pub fn at(address: Address) -> Self {
         let general_log = address.logs.as_ref().map(|logs| logs.join("general.log"));
-        Self { address, general_log, _which: W::default() }
+        Self { address, general_log, is_unencrypted: false, _which: W::default() }
+    }
+
+    /// The same server, for secrets with `"ssl": false`.
+    #[must_use]
+    pub fn unencrypted(self) -> Self {
+        Self { is_unencrypted: true, ..self }
     }
 
     /// Logs in as the superuser.
@@ -290,6 +297,14 @@ impl<W: Which> AnyServer for Target<W> {
 
     fn authority(&self) -> Option<&str> {
         self.address.authority.as_deref()
+    }
+
+    fn is_unencrypted(&self) -> bool {
+        self.is_unencrypted || self.authority().is_none()
+    }
+
+    fn variant(&self) -> &'static str {
+        if self.is_unencrypted { " without TLS" } else { "" }
     }
 
     fn log(&self) -> Option<&Path> {

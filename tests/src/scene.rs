@@ -158,7 +158,7 @@ impl<T: Server> Scene<T> {
         let (host, port) = self.target.place();
         let mut secret = json!({"engine": T::ENGINE, "host": host, "port": port,
             "username": user, "password": password, "dbname": self.database});
-        if self.target.authority().is_none() {
+        if self.target.is_unencrypted() {
             secret["ssl"] = false.into();
         }
         secret

@@ -43,6 +43,14 @@ pub trait Server: Clone + Send + Sync + 'static {
     fn place(&self) -> (&str, u16);
     /// The authority of its certificate, in PEM; `None` when it has no TLS.
     fn authority(&self) -> Option<&str>;
+    /// Whether the secrets of a scene have `"ssl": false`.
+    fn is_unencrypted(&self) -> bool {
+        self.authority().is_none()
+    }
+    /// How this target differs from the engine's ordinary one, for the table of the fault points.
+    fn variant(&self) -> &'static str {
+        ""
+    }
     /// The log, when it is at hand.
     fn log(&self) -> Option<&Path>;
     /// The database in the secrets of a scene.

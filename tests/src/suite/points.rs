@@ -150,7 +150,7 @@ impl Points {
         self.most_refused = self.most_refused.max(refused);
         match &mut self.choice {
             Choice::Every(next) => *next += 1,
-            Choice::Sample(points) if points.is_empty() => self.end::<T>()?,
+            Choice::Sample(points) if points.is_empty() => self.end(&scene.target)?,
             _ => {}
         }
         Ok(())
@@ -162,7 +162,13 @@ impl Points {
         let case = || format!("{strategy}{turn}, {}, counted", what.words());
         let counted = place.count(&place.scene.function(strategy), what).await.with_context(case)?;
         ensure!(counted.all >= LEAST, "{}: only {} points", case(), counted.all);
-        let kind = format!("{}, {strategy}{turn}, {}, {}", T::ENGINE, what.words(), then.words());
+        let kind = format!(
+            "{}{}, {strategy}{turn}, {}, {}",
+            T::ENGINE,
+            place.scene.target.variant(),
+            what.words(),
+            then.words()
+        );
         let points = sample::points(counted, sample::size(then), sample::shift(&kind));
         println!("{kind}: {points:?} of {} points", counted.all);
         self.choice = Choice::Sample(points.into());
@@ -180,18 +186,19 @@ impl Points {
                 points.push_front(point - 1);
                 scene.begin_anew()
             }
-            _ => self.end::<T>(),
+            _ => self.end(&scene.target),
         }
     }
 
-    fn end<T: Server>(&mut self) -> Result<()> {
+    fn end<T: Server>(&mut self, target: &T) -> Result<()> {
         let Self { strategy, turn, what, then, .. } = *self;
         self.are_done = true;
         let least = if sample::is_exhaustive() { LEAST } else { sample::size(then) };
         ensure!(self.tried >= least, "{strategy}{turn}, {}: only {} points", what.words(), self.tried);
         let strategy = format!("{strategy}{turn}");
+        let engine = format!("{}{}", T::ENGINE, target.variant());
         Row {
-            engine: T::ENGINE,
+            engine: &engine,
             strategy: &strategy,
             what: what.words(),
             then: then.words(),

@@ -19,6 +19,7 @@ macro_rules! on_both {
 pub(crate) use on_both;
 
 mod accounts;
+mod breaks_without_tls;
 mod failures;
 mod hostile;
 mod local;
