@@ -12,7 +12,6 @@ use sqlx::Row;
 
 use crate::attributes::{self, Attributes};
 use crate::failure::failure;
-use crate::md5;
 use crate::quote::identifier;
 use crate::role_settings;
 use crate::session::Session;
@@ -22,7 +21,9 @@ use crate::verifier::Encryption;
 pub(crate) const ADMIN_OPTION_COUNTS: u32 = 160_000;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-    let encryption = session.begin().await?;
+    let settings = session.begin().await?;
+    // Before the transaction holds a lock.
+    let encryption = settings.form_for(session.origin(), copy.turn, copy.logs_in_unencrypted).await;
     let mut step = Step { session, copy, only_looks: false, copied: Copied::default() };
     step.role().await?;
     let copied = step.copied;
@@ -48,7 +49,8 @@ pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
-    let encryption = session.begin().await?;
+    let settings = session.begin().await?;
+    let encryption = settings.form_for(session.origin(), reset.user, reset.logs_in_unencrypted).await;
     let rows = session.rows("read the role", attributes::QUERY, &[reset.user, reset.user]).await?;
     let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
     Attributes::read(row)?.1.must_be_valid(reset.user)?;
@@ -65,8 +67,7 @@ async fn finish(
     encryption: Encryption,
 ) -> Result<(), EngineError> {
     let remedy = administer(session, master, user);
-    session.set_password_and_commit(user, password, encryption, &remedy).await?;
-    md5::keep_usable(session, user, password, encryption, &remedy).await
+    session.set_password_and_commit(user, password, encryption, &remedy).await
 }
 
 /// Whether a session of the alternate role acts as the base role, or as whom that acts. A `role` setting that fails

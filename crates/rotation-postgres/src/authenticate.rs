@@ -18,48 +18,103 @@ const MECHANISM: &str = "SCRAM-SHA-256";
 /// More iterations than this are computed beside the connection, so that time-outs go on counting.
 const QUICK_ITERATIONS: u32 = 20_000;
 
-/// Logs in, and returns what the server has sent that is for the driver.
+/// The proof of a user's password that a server demands at login, by the rule of `pg_hba.conf` and
+/// the form in which it stores the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// None: the rule is `trust`, or the server has other means.
+    Nothing,
+    /// The password itself: the rule is `password`, or another service checks it.
+    CleartextPassword,
+    /// A hash of the stored MD5 hash: the rule is `md5`, and the password is stored as MD5.
+    Md5,
+    /// A SCRAM exchange: the rule is `scram-sha-256`, or it is `md5` and the password is not stored
+    /// as MD5.
+    Sasl,
+}
+
+/// The result of a login.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    /// The messages of the server that the driver needs.
+    pub for_driver: Vec<u8>,
+    pub method: Method,
+}
+
+/// Logs in.
 pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     login: &Login<'_>,
     database: &str,
-) -> Result<Vec<u8>, LoginError> {
+) -> Result<Authenticated, LoginError> {
     send(stream, &startup(login.user, database)).await?;
     authenticate_with(Client::new().map_err(LoginError::protocol)?, stream, login).await
+}
+
+/// Finds out which proof a server demands of a user, and gives none.
+///
+/// PostgreSQL neither logs nor counts a client that ends the connection at this point (`STATUS_EOF`
+/// in `src/backend/libpq/auth.c`).
+pub(crate) async fn demanded_method<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    user: &str,
+    database: &str,
+) -> Result<Method, LoginError> {
+    send(stream, &startup(user, database)).await?;
+    loop {
+        let message = Message::receive(stream).await?;
+        match message.kind {
+            b'R' => return Method::of(request_code(&message.body)?.0),
+            // A notice, or the protocol versions that the server supports.
+            b'N' | b'v' => {}
+            _ => return Err(does_not_belong()),
+        }
+    }
+}
+
+impl Method {
+    fn of(code: u32) -> Result<Self, LoginError> {
+        match code {
+            OK => Ok(Self::Nothing),
+            CLEAR_TEXT => Ok(Self::CleartextPassword),
+            MD5 => Ok(Self::Md5),
+            SASL => Ok(Self::Sasl),
+            other => Err(LoginError::Unsupported { said: format!("authentication of kind {other}") }),
+        }
+    }
 }
 
 async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     client: Client,
     stream: &mut S,
     login: &Login<'_>,
-) -> Result<Vec<u8>, LoginError> {
+) -> Result<Authenticated, LoginError> {
     let mut exchange = Exchange { stream, login, for_driver: Vec::new() };
     let (code, rest) = exchange.request().await?;
-    match code {
+    let method = Method::of(code)?;
+    match method {
         // Nobody has shown anything, and statements with a verifier would follow.
-        OK if login.tls == TlsUse::NotOffered => {
+        Method::Nothing if login.tls == TlsUse::NotOffered => {
             return Err(not_proven("it lets everybody in without a password"));
         }
-        // Trusted without a password.
-        OK => {}
-        CLEAR_TEXT => {
+        Method::Nothing => {}
+        Method::CleartextPassword => {
             exchange.must_be_allowed("the password in clear text")?;
             exchange.answer_with_password(login.password.expose()).await?;
         }
-        MD5 => {
+        Method::Md5 => {
             // A recorded MD5 answer is tried out against word lists, and replayed to a server of the same salt.
             exchange.must_be_allowed("an MD5 password")?;
             exchange.answer_with_password(&md5_answer(login.user, login.password, &rest)).await?;
         }
-        SASL => exchange.scram(client, &rest).await?,
-        other => return Err(LoginError::Unsupported { said: format!("authentication of kind {other}") }),
+        Method::Sasl => exchange.scram(client, &rest).await?,
     }
-    if code != OK {
+    if method != Method::Nothing {
         exchange.next_must_be(OK).await?;
     }
     exchange.for_driver.extend(AUTHENTICATION_OK);
     exchange.until_ready().await?;
-    Ok(exchange.for_driver)
+    Ok(Authenticated { for_driver: exchange.for_driver, method })
 }
 
 // What an authentication request asks for.
@@ -89,8 +144,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     /// The server's next request: its code, and what comes with it.
     async fn request(&mut self) -> Result<(u32, Vec<u8>), LoginError> {
         let message = self.next(b'R', b"S").await?;
-        let (code, rest) = message.body.split_first_chunk().ok_or_else(does_not_belong)?;
-        Ok((u32::from_be_bytes(*code), rest.to_vec()))
+        let (code, rest) = request_code(&message.body)?;
+        Ok((code, rest.to_vec()))
     }
 
     /// The user is known now; whether the database lets it in follows.
@@ -167,6 +222,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     }
 }
 
+fn request_code(body: &[u8]) -> Result<(u32, &[u8]), LoginError> {
+    let (code, rest) = body.split_first_chunk().ok_or_else(does_not_belong)?;
+    Ok((u32::from_be_bytes(*code), rest))
+}
+
 fn not_proven(said: &str) -> LoginError {
     LoginError::ServerNotProven { said: said.into() }
 }
@@ -176,7 +236,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rotation_database::{Authorities, Password};
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use crate::scram::tests::{SERVER_FIRST, client, server_final};
 
@@ -184,7 +244,7 @@ mod tests {
         framed(b'R', &[&code.to_be_bytes(), rest].concat()).to_vec()
     }
 
-    async fn log_in(tls: TlsUse, server: &[u8]) -> Result<Vec<u8>, LoginError> {
+    async fn log_in(tls: TlsUse, server: &[u8]) -> Result<Authenticated, LoginError> {
         let (mut stream, mut far) = tokio::io::duplex(1024 * 1024);
         far.write_all(server).await.unwrap();
         far.shutdown().await.unwrap();
@@ -204,14 +264,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_readable_password_is_sent_only_where_somebody_has_decided_so() {
-        for asks in [request(CLEAR_TEXT, &[]), request(MD5, &[1, 2, 3, 4])] {
+        for (asks, method) in [
+            (request(CLEAR_TEXT, &[]), Method::CleartextPassword),
+            (request(MD5, &[1, 2, 3, 4]), Method::Md5),
+        ] {
             let before = [b"N\0\0\0\x05\0".to_vec(), PARAMETER.to_vec()].concat();
             let server = [before, asks, let_in()].concat();
             let refused = log_in(TlsUse::NotOffered, &server).await;
             assert!(matches!(refused, Err(LoginError::ReadablePassword { .. })), "{refused:?}");
             for tls in [TlsUse::Verified, TlsUse::Off] {
-                let for_driver = log_in(tls, &server).await.unwrap();
-                assert_eq!(for_driver, [PARAMETER, &AUTHENTICATION_OK, KEY, PARAMETER, READY].concat());
+                let logged_in = log_in(tls, &server).await.unwrap();
+                assert_eq!(logged_in.method, method);
+                assert_eq!(
+                    logged_in.for_driver,
+                    [PARAMETER, &AUTHENTICATION_OK, KEY, PARAMETER, READY].concat()
+                );
             }
         }
     }
@@ -237,14 +304,16 @@ mod tests {
         let (right, wrong) =
             (server_final(&Password::new("the-password")), server_final(&Password::new("another")));
         for tls in [TlsUse::Verified, TlsUse::NotOffered] {
-            assert!(log_in(tls, &scram(SERVER_FIRST, &right)).await.is_ok());
+            let logged_in = log_in(tls, &scram(SERVER_FIRST, &right)).await.unwrap();
+            assert_eq!(logged_in.method, Method::Sasl);
             for server_final in [&wrong, "e=other-error", ""] {
                 let refused = log_in(tls, &scram(SERVER_FIRST, server_final)).await;
                 assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
             }
         }
         // By `trust`, which a certificate vouches for.
-        assert!(log_in(TlsUse::Verified, &let_in()).await.is_ok());
+        let logged_in = log_in(TlsUse::Verified, &let_in()).await.unwrap();
+        assert_eq!(logged_in.method, Method::Nothing);
         let refused = log_in(TlsUse::NotOffered, &let_in()).await;
         assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
     }
@@ -288,6 +357,30 @@ mod tests {
                 other => panic!("{other:?}"),
             };
             assert_eq!(kind, error_type);
+        }
+    }
+
+    #[tokio::test]
+    async fn asking_for_the_method_sends_only_the_user() {
+        let notice = b"N\0\0\0\x05\0".to_vec();
+        for (server, expected) in [
+            (request(OK, &[]), Some(Method::Nothing)),
+            (request(CLEAR_TEXT, &[]), Some(Method::CleartextPassword)),
+            ([notice, request(MD5, &[1, 2, 3, 4])].concat(), Some(Method::Md5)),
+            (request(SASL, b"SCRAM-SHA-256\0\0"), Some(Method::Sasl)),
+            (request(7, &[]), None),
+            (b"E\0\0\0\x0cC28000\0\0".to_vec(), None),
+            (b"R\0\0\0\x04".to_vec(), None),
+            (Vec::new(), None),
+        ] {
+            let (mut stream, mut far) = tokio::io::duplex(1024);
+            far.write_all(&server).await.unwrap();
+            far.shutdown().await.unwrap();
+            assert_eq!(demanded_method(&mut stream, "u", "d").await.ok(), expected);
+            drop(stream);
+            let mut heard = Vec::new();
+            far.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, startup("u", "d"));
         }
     }
 

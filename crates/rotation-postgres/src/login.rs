@@ -1,15 +1,18 @@
 //! Logging in.
 
-use rotation_database::{APPLICATION, Encrypted, EngineError, Login, LoginError, TlsUse, Wire, dial, mask};
+use rotation_database::{
+    APPLICATION, Authorities, Encrypted, EngineError, Login, LoginError, TlsUse, Wire, dial, mask,
+};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-use crate::authenticate::authenticate;
+use crate::authenticate::{Authenticated, Method, authenticate, demanded_method};
 use crate::failure::refused;
 use crate::messages::{Message, Refusal, framed, parameter, send, texts, version_number};
 use crate::quote::identifier;
+use crate::session::Origin;
 use crate::start_tls::start_tls;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -19,24 +22,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 pub(crate) struct LoggedIn {
     stream: Box<dyn Stream>,
     for_driver: Vec<u8>,
+    method: Method,
+}
+
+/// Connects to a server, with TLS as asked.
+async fn connect(
+    host: &str,
+    port: u16,
+    tls: TlsUse,
+    authorities: &Authorities,
+) -> Result<Box<dyn Stream>, LoginError> {
+    let stream = dial(host, port).await?;
+    Ok(match tls {
+        TlsUse::Verified => Box::new(start_tls(stream, host, authorities).await?),
+        TlsUse::NotOffered | TlsUse::Off => Box::new(stream),
+    })
+}
+
+/// Which proof the server demands of a user. The user does not log in.
+pub(crate) async fn method_of(
+    user: &str,
+    tls: TlsUse,
+    Origin { host, port, database, authorities, .. }: &Origin,
+) -> Result<Method, LoginError> {
+    let mut stream = connect(host, *port, tls, authorities).await?;
+    let method = demanded_method(&mut stream, user, named(database.as_deref())).await;
+    // A server that sees the connection reset would log that.
+    let _ = stream.shutdown().await;
+    method
 }
 
 impl LoggedIn {
     /// One attempt, over a connection that is there already if there is one.
     pub(crate) async fn over(encrypted: Option<Encrypted>, login: &Login<'_>) -> Result<Self, LoginError> {
-        let mut stream: Box<dyn Stream> = match (encrypted, login.tls) {
-            (Some(encrypted), _) => Box::new(encrypted),
-            (None, TlsUse::Verified) => {
-                let stream = dial(login.host, login.port).await?;
-                Box::new(start_tls(stream, login.host, login.authorities).await?)
-            }
-            (None, TlsUse::NotOffered | TlsUse::Off) => Box::new(dial(login.host, login.port).await?),
+        let mut stream: Box<dyn Stream> = match encrypted {
+            Some(encrypted) => Box::new(encrypted),
+            None => connect(login.host, login.port, login.tls, login.authorities).await?,
         };
-        let for_driver = authenticate(&mut stream, login, named(login.database)).await?;
-        Ok(Self { stream, for_driver })
+        let Authenticated { for_driver, method } =
+            authenticate(&mut stream, login, named(login.database)).await?;
+        Ok(Self { stream, for_driver, method })
     }
 
-    /// As [`Session::version`](crate::Session).
+    /// Which proof of the password the server demanded.
+    pub(crate) fn method(&self) -> Method {
+        self.method
+    }
+
+    /// As in [`Origin::version`].
     pub(crate) fn version(&self) -> u32 {
         parameter(&self.for_driver, b"server_version").map_or(0, |text| version_number(&text))
     }
@@ -162,7 +195,7 @@ mod tests {
     use super::*;
 
     fn logged_in(stream: tokio::io::DuplexStream) -> LoggedIn {
-        LoggedIn { stream: Box::new(stream), for_driver: Vec::new() }
+        LoggedIn { stream: Box::new(stream), for_driver: Vec::new(), method: Method::Sasl }
     }
 
     #[tokio::test]

@@ -2,7 +2,6 @@
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
-use crate::md5;
 use crate::quote::identifier;
 use crate::session::Session;
 
@@ -11,10 +10,8 @@ pub(crate) async fn change(
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     let remedy = remedy(change.user);
-    let encryption = session.begin().await?;
-    let encryption = md5::own_form(session, encryption).await?;
+    let encryption = session.begin().await?.own_form(session.origin());
     session.set_password_and_commit(change.user, change.new, encryption, &remedy).await?;
-    md5::keep_usable(session, change.user, change.new, encryption, &remedy).await?;
     Ok(Changed::Now)
 }
 

@@ -1,23 +1,22 @@
 //! A session, and the statements that every change needs.
 
 use std::mem;
-use std::num::NonZeroU32;
 
 use rotation_database::{Authorities, EngineError, Login, LoginError, Password, TlsUse};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use zeroize::Zeroizing;
 
+use crate::authenticate::Method;
 use crate::failure::{failure, of_password};
 use crate::login::LoggedIn;
+use crate::password_form::StorageSettings;
 use crate::quote::{identifier, literal};
-use crate::scram::{DEFAULT_ITERATIONS, MOST_ITERATIONS};
 use crate::verifier::{Encryption, verifier};
 
 /// A session of a user that has logged in.
 pub struct Session {
     link: Link,
-    version: u32,
     origin: Origin,
 }
 
@@ -28,41 +27,18 @@ enum Link {
     Lost,
 }
 
-/// Where a session has logged in, and as whom.
-#[derive(Debug, Clone)]
+/// Where a session has logged in, as whom, and what the server demanded.
+#[derive(Debug)]
 pub(crate) struct Origin {
-    host: String,
-    port: u16,
-    user: String,
-    database: Option<String>,
-    tls: TlsUse,
-    authorities: Authorities,
-}
-
-impl Origin {
-    fn of(login: &Login<'_>) -> Self {
-        Self {
-            host: login.host.to_owned(),
-            port: login.port,
-            user: login.user.to_owned(),
-            database: login.database.map(str::to_owned),
-            tls: login.tls,
-            authorities: login.authorities.clone(),
-        }
-    }
-
-    /// A login of somebody at the same place.
-    pub(crate) fn login<'a>(&'a self, user: &'a str, password: &'a Password) -> Login<'a> {
-        Login {
-            host: &self.host,
-            port: self.port,
-            user,
-            password,
-            database: self.database.as_deref(),
-            tls: self.tls,
-            authorities: &self.authorities,
-        }
-    }
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub database: Option<String>,
+    pub tls: TlsUse,
+    pub authorities: Authorities,
+    pub method: Method,
+    /// 150004, 180001, …; 0 if the server does not report its version.
+    pub version: u32,
 }
 
 /// Makes a transaction independent of what the role's own settings (`ALTER ROLE … SET`) made of the session: who it
@@ -79,11 +55,21 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
 
 impl Session {
     pub(crate) fn new(logged_in: LoggedIn, login: &Login<'_>) -> Self {
-        Self { version: logged_in.version(), link: Link::Bare(logged_in), origin: Origin::of(login) }
+        let origin = Origin {
+            host: login.host.to_owned(),
+            port: login.port,
+            user: login.user.to_owned(),
+            database: login.database.map(str::to_owned),
+            tls: login.tls,
+            authorities: login.authorities.clone(),
+            method: logged_in.method(),
+            version: logged_in.version(),
+        };
+        Self { link: Link::Bare(logged_in), origin }
     }
 
-    pub(crate) fn origin(&self) -> Origin {
-        self.origin.clone()
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     async fn driver(&mut self, doing: &str) -> Result<&mut PgConnection, EngineError> {
@@ -101,9 +87,8 @@ impl Session {
         }
     }
 
-    /// 150004, 180001, …; 0 when the server does not say.
     pub(crate) fn version(&self) -> u32 {
-        self.version
+        self.origin.version
     }
 
     /// Runs statements that have no parameters, and gives the texts of the last row.
@@ -128,21 +113,16 @@ impl Session {
         (0..row.len()).map(|at| row.try_get_unchecked(at).map_err(failed)).collect()
     }
 
-    /// Begins a transaction in which nothing of the role's own settings counts, and learns what form of password the
-    /// server stores.
-    pub(crate) async fn begin(&mut self) -> Result<Encryption, EngineError> {
+    /// Begins a transaction in which nothing of the role's own settings counts, and returns the
+    /// server's settings for new passwords.
+    pub(crate) async fn begin(&mut self) -> Result<StorageSettings, EngineError> {
         const DOING: &str = "begin a transaction";
         let settings = self.simple(DOING, BEGIN, "").await?;
         let [Some(encryption), iterations] = settings.as_slice() else {
             let said = "no settings".into();
             return Err(EngineError::Failed { doing: DOING.into(), code: "protocol".into(), said });
         };
-        let iterations = iterations.as_deref().and_then(|text| text.parse::<NonZeroU32>().ok());
-        Ok(match encryption.as_str() {
-            "md5" | "on" => Encryption::Md5,
-            // The server takes fewer than it would use itself; its next login must not take longer than a login may.
-            _ => Encryption::ScramSha256(iterations.unwrap_or(DEFAULT_ITERATIONS).min(MOST_ITERATIONS)),
-        })
+        Ok(StorageSettings::of(encryption, iterations.as_deref()))
     }
 
     /// Makes the transaction's changes last.

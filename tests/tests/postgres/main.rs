@@ -6,6 +6,7 @@ mod kinds;
 mod login;
 mod manager;
 mod pairs;
+mod password_form;
 mod privileges;
 mod quoting;
 mod rds;

@@ -1,0 +1,108 @@
+//! In which form the server stores a new password: SCRAM-SHA-256 or MD5.
+//!
+//! The form is decided before anything changes. A SCRAM verifier works with every rule of
+//! `pg_hba.conf` since PostgreSQL 10: with the rule `md5`, the server asks for SCRAM if the password
+//! is stored so. An MD5 hash does not work with the rule `scram-sha-256`. So MD5 is stored only if
+//! `password_encryption` says so, for clients that do not know SCRAM, and if the server has shown
+//! that it accepts MD5 from this user.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use rotation_database::TlsUse;
+
+use crate::authenticate::Method;
+use crate::login;
+use crate::scram::{DEFAULT_ITERATIONS, MOST_ITERATIONS};
+use crate::session::Origin;
+use crate::verifier::Encryption;
+
+/// The server's settings for new passwords, as they are in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StorageSettings {
+    /// `password_encryption` is MD5.
+    pub(crate) md5: bool,
+    /// `scram_iterations`, or its default.
+    pub(crate) iterations: NonZeroU32,
+}
+
+/// The first version that knows SCRAM.
+const KNOWS_SCRAM: u32 = 100_000;
+
+/// Asking for the method is a login without its second half.
+const ASKING_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl StorageSettings {
+    /// Reads `password_encryption` and `scram_iterations`.
+    pub(crate) fn of(encryption: &str, iterations: Option<&str>) -> Self {
+        let iterations = iterations.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_ITERATIONS);
+        Self { md5: matches!(encryption, "md5" | "on" | "off"), iterations }
+    }
+
+    /// The form for the session's own new password.
+    pub(crate) fn own_form(self, session: &Origin) -> Encryption {
+        match session.method {
+            Method::Sasl => self.scram(session),
+            Method::Nothing | Method::CleartextPassword | Method::Md5 => self.preferred(session),
+        }
+    }
+
+    /// The form for a password that a master sets for `user`.
+    pub(crate) async fn form_for(
+        self,
+        session: &Origin,
+        user: &str,
+        logs_in_unencrypted: bool,
+    ) -> Encryption {
+        if !self.md5 || !knows_scram(session) {
+            return self.preferred(session);
+        }
+        let tls = if logs_in_unencrypted { TlsUse::Off } else { session.tls };
+        let asked = login::method_of(user, tls, session);
+        match tokio::time::timeout(ASKING_TIMEOUT, asked).await {
+            Ok(Ok(Method::Md5)) => self.preferred(session),
+            // The server demands SCRAM, or it is not known what the user's logins meet.
+            Ok(Ok(_) | Err(_)) | Err(_) => self.scram(session),
+        }
+    }
+
+    /// The form that the settings ask for.
+    fn preferred(self, session: &Origin) -> Encryption {
+        // An MD5 hash is as good as the password: it never crosses a network that an attacker may
+        // have stripped of TLS.
+        let may_be_md5 = session.tls != TlsUse::NotOffered || !knows_scram(session);
+        if self.md5 && may_be_md5 { Encryption::Md5 } else { self.scram(session) }
+    }
+
+    fn scram(self, session: &Origin) -> Encryption {
+        // The next login must not take longer than a login may.
+        let mut iterations = self.iterations.min(MOST_ITERATIONS);
+        if session.tls == TlsUse::NotOffered {
+            // The next login rejects fewer.
+            iterations = iterations.max(DEFAULT_ITERATIONS);
+        }
+        Encryption::ScramSha256(iterations)
+    }
+}
+
+fn knows_scram(session: &Origin) -> bool {
+    // 0: the server does not report its version.
+    session.version == 0 || session.version >= KNOWS_SCRAM
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_all_versions_are_read() {
+        let of = |md5, iterations| StorageSettings { md5, iterations };
+        let many = NonZeroU32::new(10_000).unwrap();
+        assert_eq!(StorageSettings::of("scram-sha-256", Some("10000")), of(false, many));
+        assert_eq!(StorageSettings::of("scram-sha-256", None), of(false, DEFAULT_ITERATIONS));
+        // `on` is the old name of `md5`; `off` exists only before PostgreSQL 10.
+        for md5 in ["md5", "on", "off"] {
+            assert_eq!(StorageSettings::of(md5, None), of(true, DEFAULT_ITERATIONS));
+        }
+    }
+}

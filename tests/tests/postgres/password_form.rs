@@ -1,0 +1,239 @@
+//! In which form a new password is stored, and that every later login accepts it.
+
+use anyhow::{Context, Result, ensure};
+use rotation_database::Password;
+use rotation_local::throwaway::postgres::Server;
+use rotation_postgres::{Encryption, identifier, literal, verifier};
+use rotation_tests::postgres::{Scene, Target, on_each, options, sql};
+use rotation_tests::suite::recovery;
+use serde_json::json;
+
+const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
+
+/// A server whose settings for passwords differ from the default.
+fn server(target: &Target, encryption: &str, rules: &str) -> Result<Option<(Server, Target)>> {
+    let mut options = options()?;
+    options.configuration = format!("password_encryption = '{encryption}'\n");
+    options.access_rules = rules.into();
+    target.another(options)
+}
+
+/// The form in which the server stores the current password.
+async fn stored_form(scene: &Scene) -> Result<&'static str> {
+    let user = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+    let mut admin = scene.target.admin("postgres").await?;
+    let stored: String = sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
+        .bind(&user)
+        .fetch_one(&mut admin)
+        .await?;
+    Ok(if stored.starts_with("md5") { "md5" } else { "scram-sha-256" })
+}
+
+/// Stores the user's present password as MD5.
+async fn store_as_md5(scene: &Scene) -> Result<()> {
+    let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+    let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
+    let hash = literal(&hash.map_err(anyhow::Error::msg)?);
+    let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
+    sql(&mut scene.target.admin("postgres").await?, &statement).await
+}
+
+/// No login failed, for whatever reason: the server logs nothing of a connection that only asked
+/// for the method.
+fn no_failed_login(scene: &Scene) -> Result<()> {
+    ensure!(scene.failed_logins()? == 0, "{} failed logins", scene.failed_logins()?);
+    let log = scene.server_log()?;
+    let failed = log.lines().find(|line| line.contains("FATAL:"));
+    ensure!(failed.is_none(), "the server logged: {failed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_rule_accepts_the_stored_form() {
+    on_each(|target| async move {
+        for rule in ["md5", "scram-sha-256"] {
+            for encryption in ["md5", "scram-sha-256"] {
+                let rules = format!("host all all all {rule}");
+                let Some((_server, target)) = server(&target, encryption, &rules)? else { return Ok(()) };
+                for strategy in STRATEGIES {
+                    let case = format!("{rule}, {encryption}, {strategy}");
+                    let scene = Scene::new(&target).await?;
+                    let function = scene.function(strategy);
+                    for _ in 0..3 {
+                        scene.rotate(&function).await.context(case.clone())?;
+                        scene.log_in().await.context(case.clone())?;
+                        let form = stored_form(&scene).await?;
+                        ensure!(rule == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
+                        ensure!(encryption == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
+                    }
+                    no_failed_login(&scene).context(case)?;
+                }
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Some clients do not know SCRAM: a server that is meant for them goes on getting MD5.
+#[tokio::test]
+async fn md5_password_stays_md5_where_the_server_accepts_it() {
+    on_each(|target| async move {
+        let Some((_server, target)) = server(&target, "md5", "host all all all md5")? else {
+            return Ok(());
+        };
+        for strategy in STRATEGIES {
+            let scene = Scene::new(&target).await?;
+            store_as_md5(&scene).await?;
+            for _ in 0..3 {
+                scene.rotate(&scene.function(strategy)).await?;
+                scene.log_in().await?;
+                assert_eq!(stored_form(&scene).await?, "md5", "{strategy}");
+            }
+            no_failed_login(&scene)?;
+            scene.search_for_passwords("")?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// `password_encryption` may be set on the role, even by the role itself.
+#[tokio::test]
+async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
+    on_each(|target| async move {
+        for strategy in STRATEGIES {
+            let scene = Scene::new(&target).await?;
+            let (user, master) = (identifier(&scene.user), identifier(&scene.master));
+            let mut admin = target.admin("postgres").await?;
+            for role in [&user, &master] {
+                sql(&mut admin, &format!("ALTER ROLE {role} SET password_encryption = 'md5'")).await?;
+            }
+            let function = scene.function(strategy);
+            for _ in 0..2 {
+                scene.rotate(&function).await.context(strategy)?;
+                scene.log_in().await.context(strategy)?;
+                assert_eq!(stored_form(&scene).await?, "scram-sha-256", "{strategy}");
+            }
+            no_failed_login(&scene).context(strategy)?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Whichever packet of setSecret is lost, the same version goes on, and its password works.
+#[tokio::test]
+async fn lost_packet_in_set_secret_with_md5_setting_converges() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let statement = format!("ALTER ROLE {} SET password_encryption = 'md5'", identifier(&scene.user));
+        sql(&mut target.admin("postgres").await?, &statement).await?;
+        let cutter = scene.behind_a_relay().await?;
+        let function = scene.function("single-user");
+        for after in [false, true] {
+            for at in 0.. {
+                let token = scene.stage(None)?;
+                scene.step(&function, "createSecret", &token).await?;
+                cutter.cut(at, after);
+                let set = scene.step(&function, "setSecret", &token).await;
+                let has_cut = cutter.heal();
+                let rotation = scene.attempt(&function, &token, 1).await;
+                let case = format!("packet {at}, after {after}, setSecret {set:?}");
+                ensure!(rotation.failed.is_none(), "{case}: {:?}", rotation.failed);
+                scene.log_in().await.context(case.clone())?;
+                ensure!(stored_form(&scene).await? == "scram-sha-256", "{case}");
+                if !has_cut {
+                    ensure!(at >= 4, "only {at} packets");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Without TLS, the next login would reject a request for an MD5 answer.
+#[tokio::test]
+async fn md5_is_not_stored_where_tls_is_not_offered() {
+    on_each(|target| async move {
+        let mut options = options()?;
+        options.certificates = None;
+        options.configuration = "password_encryption = 'md5'\n".into();
+        options.access_rules = "host all all all md5".into();
+        let Some((_server, plain)) = target.another(options)? else { return Ok(()) };
+        for strategy in STRATEGIES {
+            let scene = Scene::new(&plain).await?;
+            let scram = format!("ALTER ROLE {} SET scram_iterations = 1000", identifier(&scene.user));
+            if target.version().await? >= 160_000 {
+                sql(&mut plain.admin("postgres").await?, &scram).await?;
+            }
+            scene.change(&json!({"ssl": null}))?;
+            scene.change_master(&json!({"ssl": null}))?;
+            let function = scene.program(strategy).env("TLS_MODE", "prefer").into();
+            for _ in 0..2 {
+                scene.rotate(&function).await.context(strategy)?;
+                scene.log_in().await.context(strategy)?;
+                assert_eq!(stored_form(&scene).await?, "scram-sha-256", "{strategy}");
+            }
+            no_failed_login(&scene).context(strategy)?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// The master's session may be encrypted and the user's not, and rules may differ between the two.
+#[tokio::test]
+async fn form_fits_the_rule_for_the_users_own_connection() {
+    on_each(|target| async move {
+        for (encrypted, unencrypted) in [("md5", "scram-sha-256"), ("scram-sha-256", "md5")] {
+            let rules = format!("hostssl all all all {encrypted}\nhostnossl all all all {unencrypted}");
+            let Some((_server, target)) = server(&target, "md5", &rules)? else { return Ok(()) };
+            for strategy in ["single-user-by-master", "master-user", "single-user"] {
+                let case = format!("{unencrypted} without TLS, {strategy}");
+                let scene = Scene::new(&target).await?;
+                scene.change(&json!({"ssl": false}))?;
+                scene.change_master(&json!({"ssl": true}))?;
+                if unencrypted == "md5" {
+                    store_as_md5(&scene).await?;
+                }
+                for _ in 0..2 {
+                    scene.rotate(&scene.function(strategy)).await.context(case.clone())?;
+                    ensure!(stored_form(&scene).await? == unencrypted, "{case}");
+                }
+                no_failed_login(&scene).context(case)?;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// The fault injection of the suite, where an MD5 hash would lock the user out.
+async fn md5_setting_with_scram_rule(target: &Target) -> Result<Option<(Server, Target)>> {
+    server(target, "md5", "host all all all scram-sha-256")
+}
+
+#[tokio::test]
+async fn md5_setting_with_scram_rule_survives_every_lost_packet() {
+    on_each(|target| async move {
+        let Some((_server, target)) = md5_setting_with_scram_rule(&target).await? else { return Ok(()) };
+        recovery::the_connection_may_break_at_every_packet_single_user(target).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn md5_setting_with_scram_rule_survives_lost_answers_alternating() {
+    on_each(|target| async move {
+        // One server is enough for some minutes: the form does not depend on the version.
+        if target.version().await? >= 160_000 {
+            return Ok(());
+        }
+        let Some((_server, target)) = md5_setting_with_scram_rule(&target).await? else { return Ok(()) };
+        recovery::the_connection_may_break_after_every_packet_alternating_users(target).await
+    })
+    .await;
+}
