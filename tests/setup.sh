@@ -69,6 +69,10 @@ if [ "$target" = test ]; then
     # For the page of rotation-local serve.
     command -v chromedriver >/dev/null && command -v chromium >/dev/null || missing="$missing chromium chromium-driver"
 fi
+# A pooler in front of the PostgreSQL servers of the tests.
+if own postgres "${POSTGRES_TEST_URL:-}" && [ "$target" = test ]; then
+    command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
+fi
 if own mariadb "${MARIADB_TEST_URL:-}"; then
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
 fi

@@ -89,7 +89,7 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     login: &Login<'_>,
 ) -> Result<Authenticated, LoginError> {
-    let mut exchange = Exchange { stream, login, for_driver: Vec::new() };
+    let mut exchange = Exchange { stream, login, for_driver: Vec::new(), awaits_verdict: false };
     let (code, rest) = exchange.request().await?;
     let method = Method::of(code)?;
     match method {
@@ -130,6 +130,8 @@ struct Exchange<'a, S> {
     stream: &'a mut S,
     login: &'a Login<'a>,
     for_driver: Vec<u8>,
+    /// The password or a proof of it has been sent, and the server has not judged it yet.
+    awaits_verdict: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
@@ -138,6 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     }
 
     async fn answer_with_password(&mut self, text: &str) -> Result<(), LoginError> {
+        self.awaits_verdict = true;
         self.answer(&Zeroizing::new([text.as_bytes(), &[0]].concat())).await
     }
 
@@ -145,6 +148,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     async fn request(&mut self) -> Result<(u32, Vec<u8>), LoginError> {
         let message = self.next(b'R', b"S").await?;
         let (code, rest) = request_code(&message.body)?;
+        // Whatever fails from here on is not the password.
+        self.awaits_verdict = false;
         Ok((code, rest.to_vec()))
     }
 
@@ -164,7 +169,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 found if for_driver.contains(&found) && self.for_driver.len() < LONGEST => {
                     self.for_driver.extend(message.bytes());
                 }
-                b'E' => return Err(refusal(&Refusal::parse(&message.body), self.login)),
+                b'E' => {
+                    let refused = Refusal::parse(&message.body);
+                    return Err(match self.awaits_verdict && refused.is_of_password() {
+                        true => LoginError::Refused { said: refused.said() },
+                        false => refusal(&refused, self.login),
+                    });
+                }
                 // Notices, and which versions of the protocol it knows: the first is enough.
                 b'N' | b'A' | b'v' => {}
                 _ => return Err(does_not_belong()),
@@ -213,6 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         } else {
             challenge.prove(self.login.password)
         };
+        self.awaits_verdict = true;
         self.answer(message.as_bytes()).await?;
         let server_final = self.next_must_be(SASL_FINAL).await?;
         if !str::from_utf8(&server_final).is_ok_and(|text| proven.is_answered_by(text)) {
@@ -358,6 +370,51 @@ mod tests {
             };
             assert_eq!(kind, error_type);
         }
+    }
+
+    /// As poolers answer: pgbouncer reports everything as 08P01.
+    #[tokio::test]
+    async fn error_that_answers_the_proof_is_a_rejected_password() {
+        let error = |fields: &[&str]| {
+            let body = fields.iter().flat_map(|field| [field.as_bytes(), &[0]].concat());
+            framed(b'E', &body.chain([0]).collect::<Vec<_>>()).to_vec()
+        };
+        let offer = request(SASL, b"SCRAM-SHA-256\0\0");
+        let challenge = request(SASL_CONTINUE, SERVER_FIRST.as_bytes());
+        let end = request(SASL_FINAL, server_final(&Password::new("the-password")).as_bytes());
+        let before_proof = [
+            Vec::new(),
+            offer.clone(),
+            [&offer[..], &challenge, &end].concat(),
+            [&offer[..], &challenge, &end, &request(OK, &[])].concat(),
+            [request(MD5, &[1, 2, 3, 4]), request(OK, &[])].concat(),
+        ];
+        let after_proof =
+            [[offer, challenge].concat(), request(CLEAR_TEXT, &[]), request(MD5, &[1, 2, 3, 4])];
+        for code in ["C08P01", "C28000", "C28P01"] {
+            let error = error(&["MSASL authentication failed", code]);
+            for server in &after_proof {
+                let refused = log_in(TlsUse::Verified, &[&server[..], &error].concat()).await;
+                assert!(matches!(refused, Err(LoginError::Refused { .. })), "{code}: {refused:?}");
+            }
+            for server in before_proof.iter().filter(|_| code != "C28P01") {
+                let failed = log_in(TlsUse::Verified, &[&server[..], &error].concat()).await;
+                assert!(failed.is_err() && !matches!(failed, Err(LoginError::Refused { .. })), "{failed:?}");
+            }
+        }
+        for (fields, expected) in [
+            // PostgreSQL itself distinguishes: another service rejects the password, by PAM or LDAP.
+            (&["C28000", "Rauth_failed"][..], "ClientRejected"),
+            (&["C53300"], "TooManyConnections"),
+            (&["C57P03"], "NotReady"),
+        ] {
+            let server = [request(CLEAR_TEXT, &[]), error(fields)].concat();
+            let failed = format!("{:?}", log_in(TlsUse::Verified, &server).await.unwrap_err());
+            assert!(failed.starts_with(expected), "{failed}");
+        }
+        // The lookup of pgbouncer (auth_query) finds no user, before it asks for a password.
+        let refused = log_in(TlsUse::Verified, &error(&["C08P01", "Mno such user"])).await;
+        assert!(matches!(refused, Err(LoginError::Refused { .. })), "{refused:?}");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Logging in.
 
 use rotation_database::{
-    APPLICATION, Authorities, Encrypted, EngineError, Login, LoginError, TlsUse, Wire, dial, mask,
+    APPLICATION, Authorities, Encrypted, EngineError, Login, LoginError, TlsUse, Wire, dial,
 };
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
@@ -148,12 +148,13 @@ fn named(database: Option<&str>) -> &str {
 
 /// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine that sent it.
 pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
-    let words = [Some(refused.message.as_str()), refused.detail.as_deref()];
-    let said = mask(&words.into_iter().flatten().collect::<Vec<_>>().join(": ")).into_owned();
+    let said = refused.said();
     let user = identifier(login.user);
     let database = named(login.database);
     match refused.code.as_str() {
         "28P01" => LoginError::Refused { said },
+        // Of pgbouncer, whose lookup (auth_query) has found no user. Its code alone says nothing.
+        "08P01" if refused.message == "no such user" => LoginError::Refused { said },
         "28000" if refused.routine.as_deref() == Some("InitializeSessionUserId") => {
             LoginError::NotPermitted {
                 said,

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use rotation_database::{APPLICATION, LoginError};
+use rotation_database::{APPLICATION, LoginError, mask};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
@@ -160,6 +160,22 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// The server's message and details, masked.
+    pub(crate) fn said(&self) -> String {
+        let words = [Some(self.message.as_str()), self.detail.as_deref()];
+        mask(&words.into_iter().flatten().collect::<Vec<_>>().join(": ")).into_owned()
+    }
+
+    /// Whether an error that answers a password, or a proof of it, means that it is wrong.
+    ///
+    /// PostgreSQL reports that as 28P01. Poolers do not keep to it: pgbouncer reports 08P01
+    /// (protocol violation) for all that it does not like, others 28000.
+    pub(crate) fn is_of_password(&self) -> bool {
+        // PostgreSQL's own routine: its codes are exact.
+        let is_exact = self.routine.as_deref() == Some("auth_failed");
+        self.code == "28P01" || (!is_exact && (self.code == "08P01" || self.code.starts_with("28")))
+    }
+
     /// Reads an [ErrorResponse](https://www.postgresql.org/docs/current/protocol-error-fields.html).
     pub(crate) fn parse(body: &[u8]) -> Self {
         let mut refusal = Self::default();

@@ -7,6 +7,7 @@ mod login;
 mod manager;
 mod pairs;
 mod password_form;
+mod poolers;
 mod privileges;
 mod quoting;
 mod rds;

@@ -1,0 +1,148 @@
+//! A real pgbouncer in front of the server.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rotation_database::Password;
+use rotation_local::throwaway::{Certificates, free_port};
+use rotation_postgres::{Encryption, identifier, literal, verifier};
+use rotation_tests::postgres::{Scene, on_each, options, sql};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// `nobody`: pgbouncer does not run as root.
+const NOBODY: u32 = 65534;
+
+/// A pooler that looks users up in the server; it ends when dropped.
+struct Pooler {
+    port: u16,
+    child: Child,
+    folder: TempDir,
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Pooler {
+    /// Starts one in front of the scene's server. The authentication type and the pool mode are
+    /// pgbouncer's own words.
+    async fn start(
+        scene: &Scene,
+        certificates: &Certificates,
+        auth_type: &str,
+        pool_mode: &str,
+    ) -> Result<Self> {
+        // Its own user, who reads the passwords that the server stores.
+        let lookup = format!("lookup_{}", scene.database);
+        let mut admin = scene.admin().await?;
+        for statement in [
+            format!("CREATE ROLE {lookup} LOGIN SUPERUSER PASSWORD 'lookup-password'"),
+            "CREATE FUNCTION public.lookup(n text, OUT u text, OUT p text) LANGUAGE sql AS \
+             $$ SELECT rolname::text, rolpassword FROM pg_catalog.pg_authid WHERE rolname = n $$"
+                .into(),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        let folder = tempfile::tempdir()?;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        let port = free_port()?;
+        let at = folder.path().display();
+        let configuration = format!(
+            "[databases]\n* = host=127.0.0.1 port={server} auth_user={lookup}\n[pgbouncer]\n\
+             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\npool_mode = {pool_mode}\n\
+             auth_type = {auth_type}\nauth_file = {at}/users\n\
+             auth_query = SELECT u, p FROM public.lookup($1)\nclient_tls_sslmode = require\n\
+             client_tls_key_file = {at}/key\nclient_tls_cert_file = {at}/certificate\n",
+            server = scene.target.port
+        );
+        for (name, text) in [
+            ("ini", configuration),
+            ("users", format!("\"{lookup}\" \"lookup-password\"\n")),
+            ("key", certificates.key.clone()),
+            ("certificate", certificates.certificate.clone()),
+        ] {
+            let path = folder.path().join(name);
+            fs::write(&path, text)?;
+            let _ = chown(&path, Some(NOBODY), Some(NOBODY));
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        }
+        let log = fs::File::create(folder.path().join("log"))?;
+        let is_root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
+        let mut command = Command::new(if is_root { "chroot" } else { "/usr/sbin/pgbouncer" });
+        if is_root {
+            command.args([&format!("--userspec={NOBODY}:{NOBODY}"), "/", "/usr/sbin/pgbouncer"]);
+        }
+        command.arg(folder.path().join("ini")).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().context("pgbouncer is not installed: sh tests/setup.sh test")?;
+        let pooler = Self { port, child, folder };
+        for _ in 0..250 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(pooler);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("pgbouncer does not start: {}", pooler.log())
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// A step after setSecret fails, and the retry meets a pooler that reports a rejected password as
+/// SQLSTATE 08P01.
+#[tokio::test]
+async fn rejected_password_behind_pgbouncer_is_recognized() {
+    on_each(|target| async move {
+        for (rule, auth_type, pool_mode) in [
+            ("scram-sha-256", "scram-sha-256", "session"),
+            ("scram-sha-256", "scram-sha-256", "transaction"),
+            ("md5", "md5", "transaction"),
+        ] {
+            let mut options = options()?;
+            options.access_rules = format!("host all all all {rule}");
+            options.configuration = format!("password_encryption = '{rule}'\n");
+            let certificates = options.certificates.clone().context("no certificates")?;
+            let Some((_server, target)) = target.another(options)? else { return Ok(()) };
+            for strategy in ["single-user", "single-user-by-master", "master-user"] {
+                let case = format!("{auth_type}, {pool_mode}, {strategy}");
+                let scene = Scene::new(&target).await?;
+                if rule == "md5" {
+                    let password =
+                        scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+                    let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
+                    let hash = literal(&hash.map_err(anyhow::Error::msg)?);
+                    let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
+                    sql(&mut scene.admin().await?, &statement).await?;
+                }
+                let pooler = Pooler::start(&scene, &certificates, auth_type, pool_mode).await?;
+                let port = json!({"port": pooler.port});
+                scene.change(&port)?;
+                scene.change_master(&port)?;
+                let function = scene.function(strategy);
+                for turn in 0..2 {
+                    let case = format!("{case}, turn {turn}");
+                    let token = scene.stage(None)?;
+                    for step in ["createSecret", "setSecret"] {
+                        let done = scene.step(&function, step, &token).await;
+                        done.with_context(|| format!("{case}: {}", pooler.log()))?;
+                    }
+                    let rotation = scene.attempt(&function, &token, 1).await;
+                    ensure!(rotation.failed.is_none(), "{case}: {:?}\n{}", rotation.failed, pooler.log());
+                    let mut value = scene.value("AWSCURRENT")?;
+                    value["port"] = scene.target.port.into();
+                    scene.log_in_with(&value).await.context(case)?;
+                }
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
