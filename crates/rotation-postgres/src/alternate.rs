@@ -14,21 +14,21 @@ use crate::attributes::{self, Attributes};
 use crate::failure::failure;
 use crate::quote::identifier;
 use crate::role_settings;
-use crate::session::Session;
+use crate::session::{Access, Session, Transaction};
 use crate::verifier::Encryption;
 
 /// The first version where CREATEROLE alone administers no role: that takes ADMIN OPTION on it.
 pub(crate) const ADMIN_OPTION_COUNTS: u32 = 160_000;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-    let settings = session.begin().await?;
+    let transaction = session.begin(Access::Change).await?;
     // Before the transaction holds a lock.
-    let encryption = settings.form_for(session.origin(), copy.turn, copy.logs_in_unencrypted).await;
-    let mut step = Step { session, copy, only_looks: false, copied: Copied::default() };
+    let storage = transaction.storage();
+    let encryption = storage.form_for(transaction.origin(), copy.turn, copy.logs_in_unencrypted).await;
+    let mut step = Step { transaction, copy, only_looks: false, copied: Copied::default() };
     step.role().await?;
-    let copied = step.copied;
-    finish(session, copy.master, copy.turn, copy.password, encryption).await?;
-    Ok(copied)
+    finish(step.transaction, copy.master, copy.turn, copy.password, encryption).await?;
+    Ok(step.copied)
 }
 
 /// What [`bring_in_step`] would change.
@@ -36,12 +36,11 @@ pub(crate) async fn differences(
     session: &mut Session,
     copy: &UserCopy<'_>,
 ) -> Result<Vec<String>, EngineError> {
-    session.begin().await?;
-    let mut step = Step { session, copy, only_looks: true, copied: Copied::default() };
+    let transaction = session.begin(Access::Look).await?;
+    let mut step = Step { transaction, copy, only_looks: true, copied: Copied::default() };
     step.role().await?;
-    let differences = step.copied.changes;
-    session.commit().await?;
-    Ok(differences)
+    step.transaction.commit().await?;
+    Ok(step.copied.changes)
 }
 
 /// Sets a role's password and nothing else.
@@ -49,25 +48,26 @@ pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
-    let settings = session.begin().await?;
-    let encryption = settings.form_for(session.origin(), reset.user, reset.logs_in_unencrypted).await;
-    let rows = session.rows("read the role", attributes::QUERY, &[reset.user, reset.user]).await?;
+    let mut transaction = session.begin(Access::Change).await?;
+    let storage = transaction.storage();
+    let encryption = storage.form_for(transaction.origin(), reset.user, reset.logs_in_unencrypted).await;
+    let rows = transaction.rows("read the role", attributes::QUERY, &[reset.user, reset.user]).await?;
     let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
     Attributes::read(row)?.1.must_be_valid(reset.user)?;
-    finish(session, reset.master, reset.user, reset.password, encryption).await?;
+    finish(transaction, reset.master, reset.user, reset.password, encryption).await?;
     Ok(PasswordSet::Now)
 }
 
 /// Ends a transaction with a password.
 async fn finish(
-    session: &mut Session,
+    transaction: Transaction<'_>,
     master: &str,
     user: &str,
     password: &Password,
     encryption: Encryption,
 ) -> Result<(), EngineError> {
-    let remedy = administer(session, master, user);
-    session.set_password_and_commit(user, password, encryption, &remedy).await
+    let remedy = administer(transaction.version(), master, user);
+    transaction.set_password_and_commit(user, password, encryption, &remedy).await
 }
 
 /// Whether a session of the alternate role acts as the base role, or as whom that acts. A `role` setting that fails
@@ -77,7 +77,9 @@ pub(crate) async fn stands_in(session: &mut Session, pair: &UserPair) -> Result<
         AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')), session_user::text, current_user::text \
         FROM pg_catalog.pg_roles r WHERE r.rolname::text = $1";
     const DOING: &str = "see whom the session acts as";
-    let rows = session.rows(DOING, QUERY, &[&pair.base]).await?;
+    let mut transaction = session.begin(Access::LookAsActing).await?;
+    let rows = transaction.rows(DOING, QUERY, &[&pair.base]).await?;
+    transaction.commit().await?;
     let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: pair.base.clone() })?;
     let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     let (fine, login, acts_as): (bool, String, String) =
@@ -97,7 +99,7 @@ pub(crate) async fn stands_in(session: &mut Session, pair: &UserPair) -> Result<
 }
 
 pub(crate) struct Step<'a> {
-    pub(crate) session: &'a mut Session,
+    pub(crate) transaction: Transaction<'a>,
     pub(crate) copy: &'a UserCopy<'a>,
     /// Whether changes are told and not made.
     only_looks: bool,
@@ -114,7 +116,7 @@ impl Step<'_> {
         remedy: &str,
     ) -> Result<(), EngineError> {
         if !self.only_looks {
-            self.session.run_or(doing, statement, remedy).await?;
+            self.transaction.run_or(doing, statement, remedy).await?;
         }
         self.copied.changes.push(what);
         Ok(())
@@ -123,7 +125,7 @@ impl Step<'_> {
     async fn role(&mut self) -> Result<(), EngineError> {
         let copy = self.copy;
         let rows =
-            self.session.rows("read the roles", attributes::QUERY, &[copy.base, copy.alternate]).await?;
+            self.transaction.rows("read the roles", attributes::QUERY, &[copy.base, copy.alternate]).await?;
         let mut base = None;
         let mut alternate = None;
         for row in &rows {
@@ -154,7 +156,7 @@ impl Step<'_> {
         } else if created {
             let statement = format!("CREATE ROLE {name} {}", options.join(" "));
             let remedy = self.creation(&options, &statement);
-            self.session.run_or(&format!("create role {alternate}"), &statement, &remedy).await?;
+            self.transaction.run_or(&format!("create role {alternate}"), &statement, &remedy).await?;
             self.copied.created = true;
         } else if !options.is_empty() {
             let statement = format!("ALTER ROLE {name} {}", options.join(" "));
@@ -169,7 +171,7 @@ impl Step<'_> {
     async fn settings(&mut self) -> Result<(), EngineError> {
         let (base, alternate) = (self.copy.base, self.copy.alternate);
         let doing = "read the settings of the roles";
-        let rows = self.session.rows(doing, role_settings::QUERY, &[base, alternate]).await?;
+        let rows = self.transaction.rows(doing, role_settings::QUERY, &[base, alternate]).await?;
         let mut roles = role_settings::read(&rows)?;
         let wanted = role_settings::for_alternate(base, &roles.remove(base).unwrap_or_default());
         let has = roles.remove(alternate).unwrap_or_default();
@@ -194,7 +196,7 @@ impl Step<'_> {
         let own = |option: &&String| ["CREATEDB", "REPLICATION", "BYPASSRLS"].contains(&option.as_str());
         let by_superuser = |option: &String| match option.as_str() {
             "SUPERUSER" => true,
-            "REPLICATION" | "BYPASSRLS" => self.session.version() < ADMIN_OPTION_COUNTS,
+            "REPLICATION" | "BYPASSRLS" => self.transaction.version() < ADMIN_OPTION_COUNTS,
             _ => false,
         };
         if options.iter().any(by_superuser) {
@@ -209,15 +211,15 @@ impl Step<'_> {
     }
 
     pub(crate) fn administer(&self, role: &str) -> String {
-        administer(self.session, self.copy.master, role)
+        administer(self.transaction.version(), self.copy.master, role)
     }
 }
 
 /// What lets a master administer a role.
-pub(crate) fn administer(session: &Session, master: &str, role: &str) -> String {
+pub(crate) fn administer(version: u32, master: &str, role: &str) -> String {
     let master = identifier(master);
     let mut remedy = format!("As an administrator of the database: ALTER ROLE {master} CREATEROLE");
-    if session.version() >= ADMIN_OPTION_COUNTS {
+    if version >= ADMIN_OPTION_COUNTS {
         remedy.push_str(&format!("; GRANT {} TO {master} WITH ADMIN OPTION", identifier(role)));
     }
     remedy.push_str(". (A role with SUPERUSER takes a master that is a superuser.)");

@@ -59,7 +59,7 @@ impl Engine for Postgres {
     async fn probe(&self, session: &mut Session, pair: Option<&UserPair>) -> Result<(), EngineError> {
         match pair {
             Some(pair) => alternate::stands_in(session, pair).await,
-            None => session.run("run a query", "SELECT 1").await,
+            None => session.probe().await,
         }
     }
 
@@ -68,13 +68,11 @@ impl Engine for Postgres {
         session: &mut Session,
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
-        let changed = own_password::change(session, change).await;
-        session.fit_to_go_on(changed).await
+        own_password::change(session, change).await
     }
 
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-        let copied = alternate::bring_in_step(master, copy).await;
-        master.fit_to_go_on(copied).await
+        alternate::bring_in_step(master, copy).await
     }
 
     async fn differences(
@@ -90,8 +88,7 @@ impl Engine for Postgres {
         master: &mut Session,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        let set = alternate::set_password(master, reset).await;
-        master.fit_to_go_on(set).await
+        alternate::set_password(master, reset).await
     }
 
     async fn missing(

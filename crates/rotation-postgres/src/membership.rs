@@ -15,7 +15,7 @@ impl Step<'_> {
             JOIN pg_catalog.pg_roles a ON a.oid = m.member AND a.rolname::text = $2)";
         const DOING: &str = "see whether the two roles belong together";
         let (base, alternate) = (self.copy.base, self.copy.alternate);
-        let rows = self.session.rows(DOING, QUERY, &[base, alternate]).await?;
+        let rows = self.transaction.rows(DOING, QUERY, &[base, alternate]).await?;
         let is_member = rows.first().map_or(Ok(false), |row| row.try_get(0));
         if is_member.map_err(|error| failure(&error, DOING, ""))? {
             return Ok(());
@@ -47,8 +47,8 @@ impl Step<'_> {
             LEFT JOIN pg_catalog.pg_roles grantor ON grantor.oid = m.grantor";
         const DOING: &str = "read the memberships of the roles";
         let (base, alternate) = (self.copy.base, self.copy.alternate);
-        let with_options = self.session.version() >= ADMIN_OPTION_COUNTS;
-        let rows = self.session.rows(DOING, QUERY, &[base, alternate]).await?;
+        let with_options = self.transaction.version() >= ADMIN_OPTION_COUNTS;
+        let rows = self.transaction.rows(DOING, QUERY, &[base, alternate]).await?;
         let mut is_member = false;
         for row in rows {
             let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
@@ -90,7 +90,7 @@ impl Step<'_> {
         let (base_name, name) = (identifier(base), identifier(alternate));
         let mut elsewhere = Vec::new();
         let mut owns_here = false;
-        for row in self.session.rows(DOING, QUERY, &[alternate]).await? {
+        for row in self.transaction.rows(DOING, QUERY, &[alternate]).await? {
             let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
             let (database, here, owned): (String, bool, bool) =
                 read().map_err(|error| failure(&error, DOING, ""))?;

@@ -3,15 +3,16 @@
 use rotation_database::{Changed, EngineError, PasswordChange};
 
 use crate::quote::identifier;
-use crate::session::Session;
+use crate::session::{Access, Session};
 
 pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     let remedy = remedy(change.user);
-    let encryption = session.begin().await?.own_form(session.origin());
-    session.set_password_and_commit(change.user, change.new, encryption, &remedy).await?;
+    let transaction = session.begin(Access::Change).await?;
+    let encryption = transaction.storage().own_form(transaction.origin());
+    transaction.set_password_and_commit(change.user, change.new, encryption, &remedy).await?;
     Ok(Changed::Now)
 }
 

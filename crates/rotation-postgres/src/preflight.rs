@@ -4,7 +4,7 @@ use rotation_database::{EngineError, MastersTask};
 use sqlx::Row;
 
 use crate::alternate::{ADMIN_OPTION_COUNTS, administer};
-use crate::session::Session;
+use crate::session::{Access, Session};
 
 /// Whether the master may administer each of the roles that is there.
 pub(crate) async fn missing(
@@ -16,15 +16,17 @@ pub(crate) async fn missing(
         OR r.oid IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_auth_members a \
             WHERE a.roleid = r.oid AND a.member = m.oid AND a.admin_option))) \
         FROM pg_catalog.pg_roles m LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1 WHERE m.rolname = current_user";
-    let creates_is_enough = (session.version() < ADMIN_OPTION_COUNTS).to_string();
+    let mut transaction = session.begin(Access::Look).await?;
+    let creates_is_enough = (transaction.version() < ADMIN_OPTION_COUNTS).to_string();
     let mut missing = Vec::new();
     for role in task.users() {
-        let rows = session.rows("ask what the master may do", QUERY, &[role, &creates_is_enough]).await?;
+        let rows = transaction.rows("ask what the master may do", QUERY, &[role, &creates_is_enough]).await?;
         if !rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
-            let remedy = administer(session, master, role);
+            let remedy = administer(transaction.version(), master, role);
             let doing = format!("administer role {role}");
             missing.push(EngineError::lacks(doing, master, "CREATEROLE or ADMIN OPTION", remedy));
         }
     }
+    transaction.commit().await?;
     Ok(missing)
 }

@@ -1,23 +1,25 @@
-//! A session, and the statements that every change needs.
+//! A session. It runs statements only in a [`Transaction`].
+
+mod transaction;
 
 use std::mem;
 
-use rotation_database::{Authorities, EngineError, Login, LoginError, Password, TlsUse};
+use rotation_database::{Authorities, EngineError, Login, LoginError, TlsUse};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
-use zeroize::Zeroizing;
 
 use crate::authenticate::Method;
-use crate::failure::{failure, of_password};
+use crate::failure::failure;
 use crate::login::LoggedIn;
-use crate::password_form::StorageSettings;
-use crate::quote::{identifier, literal};
-use crate::verifier::{Encryption, verifier};
+
+pub(crate) use transaction::{Access, Transaction};
 
 /// A session of a user that has logged in.
 pub struct Session {
     link: Link,
     origin: Origin,
+    /// A transaction has begun, and it is not known to have ended.
+    is_in_transaction: bool,
 }
 
 /// Statements without parameters need no driver, which costs as much as one of them: a user's own change is made of such.
@@ -41,18 +43,6 @@ pub(crate) struct Origin {
     pub version: u32,
 }
 
-/// Makes a transaction independent of what the role's own settings (`ALTER ROLE … SET`) made of the session: who it
-/// acts as, how literals are read, what it sees and whether it may write, how long it waits for a lock, for how long others
-/// wait should this function be gone without a word, and that a change which is acknowledged is on disk. `LOCAL`: behind a
-/// pooler the session may be somebody else's next.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
-    SET LOCAL role = none; SET LOCAL search_path = pg_catalog; SET LOCAL standard_conforming_strings = on; \
-    SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '4s'; \
-    SET LOCAL idle_in_transaction_session_timeout = '15s'; \
-    SELECT set_config('synchronous_commit', 'on', true) \
-        WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
-    SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)";
-
 impl Session {
     pub(crate) fn new(logged_in: LoggedIn, login: &Login<'_>) -> Self {
         let origin = Origin {
@@ -65,11 +55,7 @@ impl Session {
             method: logged_in.method(),
             version: logged_in.version(),
         };
-        Self { link: Link::Bare(logged_in), origin }
-    }
-
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
+        Self { link: Link::Bare(logged_in), origin, is_in_transaction: false }
     }
 
     async fn driver(&mut self, doing: &str) -> Result<&mut PgConnection, EngineError> {
@@ -85,10 +71,6 @@ impl Session {
             Link::Driver(connection) => Ok(connection),
             _ => Err(failed(LoginError::Network { said: "it was lost before".into() })),
         }
-    }
-
-    pub(crate) fn version(&self) -> u32 {
-        self.origin.version
     }
 
     /// Runs statements that have no parameters, and gives the texts of the last row.
@@ -113,48 +95,8 @@ impl Session {
         (0..row.len()).map(|at| row.try_get_unchecked(at).map_err(failed)).collect()
     }
 
-    /// Begins a transaction in which nothing of the role's own settings counts, and returns the
-    /// server's settings for new passwords.
-    pub(crate) async fn begin(&mut self) -> Result<StorageSettings, EngineError> {
-        const DOING: &str = "begin a transaction";
-        let settings = self.simple(DOING, BEGIN, "").await?;
-        let [Some(encryption), iterations] = settings.as_slice() else {
-            let said = "no settings".into();
-            return Err(EngineError::Failed { doing: DOING.into(), code: "protocol".into(), said });
-        };
-        Ok(StorageSettings::of(encryption, iterations.as_deref()))
-    }
-
-    /// Makes the transaction's changes last.
-    pub(crate) async fn commit(&mut self) -> Result<(), EngineError> {
-        self.run("commit the changes", "COMMIT").await
-    }
-
-    /// Ends a transaction that may be tried once more.
-    pub(crate) async fn fit_to_go_on<T>(&mut self, done: Result<T, EngineError>) -> Result<T, EngineError> {
-        if matches!(done, Err(EngineError::Overtaken { .. })) {
-            self.run("end a transaction", "ROLLBACK").await?;
-        }
-        done
-    }
-
-    /// Runs a statement that needs no privilege of its own.
-    pub(crate) async fn run(&mut self, doing: &str, statement: &str) -> Result<(), EngineError> {
-        self.run_or(doing, statement, "").await
-    }
-
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
-    pub(crate) async fn run_or(
-        &mut self,
-        doing: &str,
-        statement: &str,
-        remedy: &str,
-    ) -> Result<(), EngineError> {
-        self.simple(doing, statement, remedy).await.map(drop)
-    }
-
     /// Reads rows. Parameters are texts.
-    pub(crate) async fn rows(
+    async fn rows(
         &mut self,
         doing: &str,
         query: &'static str,
@@ -163,29 +105,6 @@ impl Session {
         let query = parameters.iter().fold(sqlx::query(query), |query, parameter| query.bind(*parameter));
         let rows = query.persistent(false).fetch_all(self.driver(doing).await?).await;
         rows.map_err(|error| failure(&error, doing, ""))
-    }
-
-    /// Ends the transaction with a password. It is set as a verifier: neither the wire nor the server's log ever holds it.
-    ///
-    /// `remedy` is what an administrator does when the privilege for it is missing.
-    pub(crate) async fn set_password_and_commit(
-        &mut self,
-        user: &str,
-        password: &Password,
-        encryption: Encryption,
-        remedy: &str,
-    ) -> Result<(), EngineError> {
-        let doing = format!("set the password of {user}");
-        let verifier = verifier(user, password, encryption).map_err(|said| EngineError::Failed {
-            doing: doing.clone(),
-            code: "verifier".into(),
-            said: said.into(),
-        })?;
-        // In one message: the server need not wait for the second.
-        let literal = Zeroizing::new(literal(&verifier));
-        let parts = ["ALTER ROLE ", &identifier(user), " PASSWORD ", &literal, "; COMMIT"];
-        let statement = Zeroizing::new(parts.concat());
-        self.simple(&doing, &statement, remedy).await.map(drop).map_err(of_password)
     }
 
     pub(crate) async fn close(self) {

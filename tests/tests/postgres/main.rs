@@ -1,6 +1,7 @@
 //! PostgreSQL, end to end: the real function, real servers, TLS.
 
 mod failures;
+mod hostile;
 mod impostors;
 mod kinds;
 mod login;

@@ -1,0 +1,158 @@
+//! The only way to run a statement: in a transaction that begins by pinning the session's settings.
+//!
+//! Others may set what a session begins with: the owner of the database (`ALTER DATABASE … SET`) and
+//! the role itself (`ALTER ROLE … SET`). With a `search_path` of theirs, an operator as harmless as
+//! `=` is a function of theirs, which a master's session would run with the master's privileges. So
+//! a [`Session`] by itself runs nothing, and the first message of every transaction pins:
+//!
+//! - `search_path`: functions, operators, types and tables are those of `pg_catalog`. Temporary
+//!   objects, which would otherwise come first, come last.
+//! - `role`: the session acts as the role that logged in.
+//! - `standard_conforming_strings`: a backslash in a literal is a backslash.
+//! - whether the transaction may write (`default_transaction_read_only`). One that only looks may
+//!   not, so that not even foreign code could change anything.
+//! - time-outs, so that no lock is waited for or held for long, and `synchronous_commit`, so that an
+//!   acknowledged change is on disk.
+//!
+//! With `LOCAL`: in a pooler's transaction mode, the next transaction may be in another session.
+//! `client_encoding`, `DateStyle` and `TimeZone` come with the start-up message, which outranks both
+//! kinds of settings. Not pinned, because they act before the first statement: libraries that the
+//! server loads (`session_preload_libraries` is for superusers; `local_preload_libraries` only loads
+//! what an administrator has put into `plugins`), and `login` event triggers of PostgreSQL 17 and
+//! later. Event triggers, which only superusers create, do not fire for roles.
+
+use rotation_database::{EngineError, Password};
+use sqlx::postgres::PgRow;
+use zeroize::Zeroizing;
+
+use super::{Origin, Session};
+use crate::failure::of_password;
+use crate::password_form::StorageSettings;
+use crate::quote::{identifier, literal};
+use crate::verifier::{Encryption, verifier};
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It changes something, as the role that logged in.
+    Change,
+    /// It looks at something, as the role that logged in.
+    Look,
+    /// It looks at something as the role that the session acts as (`ALTER ROLE … SET role`).
+    LookAsActing,
+}
+
+impl Access {
+    fn begin(self) -> String {
+        let mode = if self == Self::Change { "READ WRITE" } else { "READ ONLY" };
+        let role = if self == Self::LookAsActing { "" } else { "SET LOCAL role = none; " };
+        // No expression is evaluated before the search path is pinned.
+        format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED {mode}; SET LOCAL search_path = pg_catalog, pg_temp; {role}\
+             SET LOCAL standard_conforming_strings = on; \
+             SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '4s'; \
+             SET LOCAL idle_in_transaction_session_timeout = '15s'; \
+             SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
+                 WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local'); \
+             SELECT pg_catalog.current_setting('password_encryption'), \
+                 pg_catalog.current_setting('scram_iterations', true)"
+        )
+    }
+}
+
+/// A transaction in which no setting counts that others may have chosen. It ends with
+/// [`Transaction::commit`]; otherwise the next one, or the end of the session, rolls it back.
+pub(crate) struct Transaction<'a> {
+    session: &'a mut Session,
+    storage: StorageSettings,
+}
+
+impl Session {
+    /// Begins a transaction.
+    pub(crate) async fn begin(&mut self, access: Access) -> Result<Transaction<'_>, EngineError> {
+        const DOING: &str = "begin a transaction";
+        let rollback = if self.is_in_transaction { "ROLLBACK; " } else { "" };
+        self.is_in_transaction = true;
+        let settings = self.simple(DOING, &format!("{rollback}{}", access.begin()), "").await?;
+        let [Some(encryption), iterations] = settings.as_slice() else {
+            let said = "no settings".into();
+            return Err(EngineError::Failed { doing: DOING.into(), code: "protocol".into(), said });
+        };
+        let storage = StorageSettings::of(encryption, iterations.as_deref());
+        Ok(Transaction { session: self, storage })
+    }
+
+    /// Runs a harmless query: a whole transaction in one message.
+    pub(crate) async fn probe(&mut self) -> Result<(), EngineError> {
+        let statements = format!("{}; COMMIT", Access::LookAsActing.begin());
+        self.simple("run a query", &statements, "").await.map(drop)
+    }
+}
+
+impl Transaction<'_> {
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.session.origin
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.session.origin.version
+    }
+
+    /// The server's settings for new passwords.
+    pub(crate) fn storage(&self) -> StorageSettings {
+        self.storage
+    }
+
+    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
+    pub(crate) async fn run_or(
+        &mut self,
+        doing: &str,
+        statement: &str,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        self.session.simple(doing, statement, remedy).await.map(drop)
+    }
+
+    /// Reads rows. Parameters are texts.
+    pub(crate) async fn rows(
+        &mut self,
+        doing: &str,
+        query: &'static str,
+        parameters: &[&str],
+    ) -> Result<Vec<PgRow>, EngineError> {
+        self.session.rows(doing, query, parameters).await
+    }
+
+    /// Makes the changes last.
+    pub(crate) async fn commit(self) -> Result<(), EngineError> {
+        self.session.simple("commit the changes", "COMMIT", "").await?;
+        self.session.is_in_transaction = false;
+        Ok(())
+    }
+
+    /// Ends the transaction with a password. It is set as a verifier: neither the wire nor the
+    /// server's log ever holds it.
+    ///
+    /// `remedy` is what an administrator does when the privilege for it is missing.
+    pub(crate) async fn set_password_and_commit(
+        self,
+        user: &str,
+        password: &Password,
+        encryption: Encryption,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        let doing = format!("set the password of {user}");
+        let verifier = verifier(user, password, encryption).map_err(|said| EngineError::Failed {
+            doing: doing.clone(),
+            code: "verifier".into(),
+            said: said.into(),
+        })?;
+        // In one message: the server need not wait for the second.
+        let literal = Zeroizing::new(literal(&verifier));
+        let parts = ["ALTER ROLE ", &identifier(user), " PASSWORD ", &literal, "; COMMIT"];
+        let statement = Zeroizing::new(parts.concat());
+        self.session.simple(&doing, &statement, remedy).await.map_err(of_password)?;
+        self.session.is_in_transaction = false;
+        Ok(())
+    }
+}

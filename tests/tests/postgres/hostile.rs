@@ -1,0 +1,216 @@
+//! No SQL of another user runs with a master's privileges.
+
+use anyhow::{Context, Result, ensure};
+use rotation_postgres::identifier;
+use rotation_tests::postgres::{Scene, on_each, sql};
+
+const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
+
+/// What the owner of a database plants in a schema of its own. Each function reports to the server's
+/// log, which no rollback takes back, and creates a role if it may. It acts only in the master's
+/// sessions, so that the owner's own sessions work.
+const PLANTED: &str = r#"
+CREATE SCHEMA evil;
+GRANT ALL ON SCHEMA evil TO PUBLIC;
+CREATE FUNCTION evil.spring(what text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    IF session_user = '{master}' OR current_user = '{master}' THEN
+        RAISE LOG 'planted code has run as {master}: %', what;
+        BEGIN
+            EXECUTE 'CREATE ROLE "pwned_{master}"';
+        EXCEPTION WHEN OTHERS THEN NULL;
+        END;
+    END IF;
+END $$;
+CREATE TABLE evil.pg_roles AS SELECT * FROM pg_catalog.pg_roles;
+CREATE TABLE evil.pg_settings AS SELECT * FROM pg_catalog.pg_settings;
+CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.spring('domain text') IS NOT NULL OR true);
+CREATE DOMAIN evil.bool AS pg_catalog.bool CHECK (evil.spring('domain bool') IS NOT NULL OR true);
+"#;
+
+/// Operators and functions that our statements use, of the types that they meet. `{a}` and `{b}`
+/// stand for the arguments.
+const OPERATORS: [(&str, &str); 3] = [("=", "="), ("<>", "<>"), ("||", "||")];
+const TYPES: [&str; 7] = ["name", "text", "oid", "bool", "int4", "\"char\"", "regclass"];
+const FUNCTIONS: [(&str, &str, &str); 12] = [
+    ("current_setting(a text)", "text", "pg_catalog.current_setting(a)"),
+    ("current_setting(a text, b boolean)", "text", "pg_catalog.current_setting(a, b)"),
+    ("set_config(a text, b text, c boolean)", "text", "pg_catalog.set_config(a, b, c)"),
+    ("current_database()", "name", "pg_catalog.current_database()"),
+    ("to_jsonb(a anyelement)", "jsonb", "pg_catalog.to_jsonb(a)"),
+    ("unnest(a text[])", "setof text", "pg_catalog.unnest(a)"),
+    ("format(a text)", "text", "a"),
+    ("version()", "text", "pg_catalog.version()"),
+    ("pg_has_role(a name, b oid, c text)", "boolean", "pg_catalog.pg_has_role(a, b, c)"),
+    ("pg_has_role(a oid, b oid, c text)", "boolean", "pg_catalog.pg_has_role(a, b, c)"),
+    ("pg_backend_pid()", "int4", "pg_catalog.pg_backend_pid()"),
+    ("now()", "timestamptz", "pg_catalog.now()"),
+];
+
+/// How planted code reports that it ran in a session of the scene's master.
+fn report_of(scene: &Scene) -> String {
+    format!("LOG:  planted code has run as {}: ", scene.master)
+}
+
+/// Lets the user of a scene own its database, and plant there what it can.
+async fn plant(scene: &Scene) -> Result<()> {
+    let (user, database) = (identifier(&scene.user), identifier(&scene.database));
+    let mut admin = scene.target.admin("postgres").await?;
+    sql(&mut admin, &format!("ALTER DATABASE {database} OWNER TO {user}")).await?;
+    let mut owner = scene.log_in().await?;
+    sql(&mut owner, &PLANTED.replace("{master}", &scene.master)).await?;
+    // Of what the catalog does not have, nothing can be planted: int4 = name, say.
+    let mut planted = 0;
+    for (operator, body) in OPERATORS {
+        for (left, right) in TYPES.iter().flat_map(|left| TYPES.iter().map(move |right| (left, right))) {
+            let returns = if operator == "||" { "text" } else { "bool" };
+            let name = format!("{}_{planted}", if operator == "=" { "eq" } else { "op" });
+            let statements = format!(
+                "CREATE FUNCTION evil.{name}(a {left}, b {right}) RETURNS pg_catalog.{returns} LANGUAGE plpgsql \
+                 SET search_path = pg_catalog AS $$ BEGIN PERFORM evil.spring('operator {operator}'); \
+                 RETURN a::pg_catalog.text {body} b::pg_catalog.text; END $$; \
+                 CREATE OPERATOR evil.{operator} (FUNCTION = evil.{name}, LEFTARG = {left}, RIGHTARG = {right})"
+            );
+            sql(&mut owner, &statements).await?;
+            planted += 1;
+        }
+    }
+    for (signature, returns, body) in FUNCTIONS {
+        let query = if returns.starts_with("setof") { "RETURN QUERY SELECT" } else { "RETURN" };
+        let statement = format!(
+            "CREATE FUNCTION evil.{signature} RETURNS {returns} LANGUAGE plpgsql SET search_path = pg_catalog \
+             AS $$ BEGIN PERFORM evil.spring('function {}'); {query} {body}; END $$",
+            signature.replace('\'', "")
+        );
+        sql(&mut owner, &statement).await?;
+    }
+    for setting in [
+        "search_path = evil, pg_catalog",
+        "role = {user}",
+        "standard_conforming_strings = off",
+        "default_transaction_read_only = on",
+        "default_transaction_isolation = 'serializable'",
+    ] {
+        let setting = setting.replace("{user}", &user);
+        // The role's own settings reach the alternate role as well.
+        for whose in [format!("DATABASE {database}"), format!("ROLE {user} IN DATABASE {database}")] {
+            let done = sql(&mut owner, &format!("ALTER {whose} SET {setting}")).await;
+            ensure!(done.is_ok() || whose.starts_with("ROLE"), "{setting}: {done:?}");
+        }
+    }
+    // Only superusers may have code run at every login, or at every command.
+    sql(
+        &mut owner,
+        "CREATE FUNCTION evil.trigger() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$",
+    )
+    .await?;
+    for event in ["login", "ddl_command_start"] {
+        let create = format!("CREATE EVENT TRIGGER t ON {event} EXECUTE FUNCTION evil.trigger()");
+        ensure!(sql(&mut owner, &create).await.is_err(), "an event trigger on {event}");
+    }
+    for setting in ["session_preload_libraries = 'evil'", "session_replication_role = replica"] {
+        let alter = format!("ALTER DATABASE {database} SET {setting}");
+        ensure!(sql(&mut owner, &alter).await.is_err(), "{setting}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn code_planted_by_the_database_owner_never_runs_as_master() {
+    on_each(|target| async move {
+        for strategy in STRATEGIES {
+            let scene = Scene::new(&target).await?;
+            plant(&scene).await.context("planting")?;
+            let function = scene.function(strategy);
+            let planted_is_quiet = || async {
+                let log = scene.server_log()?;
+                let ran = log.lines().find(|line| line.contains(&report_of(&scene)));
+                ensure!(ran.is_none(), "{strategy}: {ran:?}");
+                let mut admin = scene.target.admin("postgres").await?;
+                let query = "SELECT count(*) FROM pg_roles WHERE rolname = $1";
+                let pwned = format!("pwned_{}", scene.master);
+                let created: i64 = sqlx::query_scalar(query).bind(pwned).fetch_one(&mut admin).await?;
+                ensure!(created == 0, "{strategy}: a role was created");
+                anyhow::Ok(())
+            };
+            for _ in 0..3 {
+                scene.preflight(&function).await.context(strategy)?;
+                planted_is_quiet().await.context("preflight")?;
+                scene.rotate(&function).await.context(strategy)?;
+                planted_is_quiet().await.context("rotation")?;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// What is planted does run in a session of the master that pins nothing: the test above would see it.
+#[tokio::test]
+async fn planted_code_runs_in_an_unpinned_session() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        plant(&scene).await?;
+        let password = scene.master_password()?;
+        let mut master = target.log_in(&scene.master, &password, &scene.database).await?;
+        sql(&mut master, "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = current_user").await?;
+        if target.log.is_some() {
+            ensure!(scene.server_log()?.contains(&report_of(&scene)), "nothing has run");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// The statements of one session, in the server's log: its process, and what it ran.
+fn sessions_of<'a>(log: &'a str, user: &str) -> Vec<Vec<&'a str>> {
+    let authorized = format!("connection authorized: user={user} ");
+    let process =
+        |line: &'a str| line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|s| s.0);
+    let processes: Vec<_> =
+        log.lines().filter(|line| line.contains(&authorized)).filter_map(process).collect();
+    let statement = |line: &'a str| {
+        let (_, text) = line.split_once("LOG:  ")?;
+        let of_parse = text.split_once(" ms  ").map(|(_, rest)| rest);
+        text.strip_prefix("statement: ").or(of_parse).or(text.starts_with("execute ").then_some(text))
+    };
+    let of =
+        |pid: &str| log.lines().filter(|line| process(line) == Some(pid)).filter_map(statement).collect();
+    processes.into_iter().map(of).collect()
+}
+
+/// Whatever is added to the function later: no statement of any session comes before the pin, and
+/// none outside of a transaction that begins with it.
+#[tokio::test]
+async fn first_statement_of_every_session_is_the_pin() {
+    on_each(|target| async move {
+        if target.log.is_none() {
+            return Ok(());
+        }
+        for strategy in STRATEGIES {
+            let scene = Scene::new(&target).await?;
+            let function = scene.function(strategy);
+            for _ in 0..3 {
+                scene.preflight(&function).await?;
+                scene.rotate(&function).await?;
+            }
+            let log = scene.server_log()?;
+            let mut begun = 0;
+            for user in [&scene.master, &scene.user, &scene.alternate()] {
+                for statements in sessions_of(&log, user) {
+                    let mut is_pinned = false;
+                    for statement in statements {
+                        let begins = statement.starts_with("BEGIN ISOLATION LEVEL READ COMMITTED READ ")
+                            && statement.contains("; SET LOCAL search_path = pg_catalog, pg_temp; ");
+                        begun += usize::from(begins);
+                        ensure!(begins || is_pinned, "{strategy}, {user}: unpinned: {statement}");
+                        is_pinned = !statement.ends_with("COMMIT");
+                    }
+                }
+            }
+            ensure!(begun >= 6, "{strategy}: only {begun} transactions in the log");
+        }
+        Ok(())
+    })
+    .await;
+}
