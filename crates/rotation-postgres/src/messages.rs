@@ -1,4 +1,10 @@
 //! The [messages](https://www.postgresql.org/docs/current/protocol-message-formats.html) of a login and of simple statements.
+//!
+//! The framing is our own, although the crate `postgres-protocol` has one. That one parses a growing
+//! buffer, which may hold bytes that belong to the driver; it bounds no length; it returns parsed
+//! messages, of which the driver needs the bytes; and it writes passwords into buffers that are not
+//! overwritten. [`Message::receive`] and [`framed`], which it would replace, are shorter than the
+//! code around it would be.
 
 use std::io::{self, ErrorKind};
 

@@ -170,7 +170,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// The example of RFC 7677, section 3, without the user: PostgreSQL knows it already.
-    const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
+    pub(crate) const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
     pub(crate) const SERVER_FIRST: &str =
         "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
