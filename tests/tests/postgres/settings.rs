@@ -54,3 +54,38 @@ async fn an_acknowledged_change_survives_a_crash_of_the_server() {
     })
     .await;
 }
+
+/// The master's `role` setting counts neither in preflight nor in setSecret: both see the same.
+#[tokio::test]
+async fn preflight_and_set_secret_ignore_the_masters_role_setting() {
+    on_each(|target| async move {
+        for strategy in ["single-user-by-master", "master-user"] {
+            let scene = Scene::new(&target).await?;
+            let (master, dba) = (identifier(&scene.master), identifier(&format!("dba_{}", scene.master)));
+            let mut admin = scene.admin().await?;
+            for statement in [
+                format!("CREATE ROLE {dba} CREATEROLE"),
+                format!("GRANT {dba} TO {master}"),
+                format!("ALTER ROLE {master} NOCREATEROLE"),
+                format!("ALTER ROLE {master} SET role = {dba}"),
+            ] {
+                sql(&mut admin, &statement).await?;
+            }
+            let function = scene.function(strategy);
+            let remedy = format!("ALTER ROLE {master} CREATEROLE");
+            scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await.context(strategy)?;
+            scene.expect(&function, "PrivilegeMissing", &remedy).await.context(strategy)?;
+
+            sql(&mut admin, &format!("ALTER ROLE {master} CREATEROLE")).await?;
+            if target.version().await? >= 160_000 {
+                let user = identifier(&scene.user);
+                sql(&mut admin, &format!("GRANT {user} TO {master} WITH ADMIN OPTION")).await?;
+            }
+            let rotation = scene.again(&function).await?;
+            anyhow::ensure!(rotation.failed.is_none(), "{strategy}: {:?}", rotation.failed);
+            scene.log_in().await?;
+        }
+        Ok(())
+    })
+    .await;
+}
