@@ -1,10 +1,10 @@
 //! In which form the server stores a new password: SCRAM-SHA-256 or MD5.
 //!
 //! The form is decided before anything changes. A SCRAM verifier works with every rule of
-//! `pg_hba.conf` since PostgreSQL 10: with the rule `md5`, the server asks for SCRAM if the password
-//! is stored so. An MD5 hash does not work with the rule `scram-sha-256`. So MD5 is stored only if
-//! `password_encryption` says so, for clients that do not know SCRAM, and if the server has shown
-//! that it accepts MD5 from this user.
+//! `pg_hba.conf` since PostgreSQL 10: with the rule `md5`, the server asks for SCRAM if the
+//! password is stored so. An MD5 hash does not work with the rule `scram-sha-256`. So MD5 is stored
+//! only if `password_encryption` says so, for clients that do not know SCRAM, and if the server has
+//! shown that it accepts MD5 from this user.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -6,9 +6,9 @@ use rotation_tests::postgres::{Scene, on_each, sql};
 
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 
-/// What the owner of a database plants in a schema of its own. Each function reports to the server's
-/// log, which no rollback takes back, and creates a role if it may. It acts only in the master's
-/// sessions, so that the owner's own sessions work.
+/// What the owner of a database plants in a schema of its own. Each function reports to the
+/// server's log, which no rollback takes back, and creates a role if it may. It acts only in the
+/// master's sessions, so that the owner's own sessions work.
 const PLANTED: &str = r#"
 CREATE SCHEMA evil;
 GRANT ALL ON SCHEMA evil TO PUBLIC;
@@ -145,7 +145,8 @@ async fn code_planted_by_the_database_owner_never_runs_as_master() {
     .await;
 }
 
-/// What is planted does run in a session of the master that pins nothing: the test above would see it.
+/// What is planted does run in a session of the master that pins nothing: the test above would see
+/// it.
 #[tokio::test]
 async fn planted_code_runs_in_an_unpinned_session() {
     on_each(|target| async move {

@@ -1,8 +1,8 @@
 //! Servers that try to get the password, at every point of a login.
 //!
 //! Whatever a server sends: without TLS that the secret has asked for, the client sends neither the
-//! password, nor an MD5 answer, nor a proof in fewer than 4096 iterations; and with any TLS policy, it
-//! sends each of these only where the server has asked for exactly that.
+//! password, nor an MD5 answer, nor a proof in fewer than 4096 iterations; and with any TLS policy,
+//! it sends each of these only where the server has asked for exactly that.
 
 use std::str;
 use std::sync::OnceLock;

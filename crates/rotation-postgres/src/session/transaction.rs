@@ -1,9 +1,10 @@
 //! The only way to run a statement: in a transaction that begins by pinning the session's settings.
 //!
-//! Others may set what a session begins with: the owner of the database (`ALTER DATABASE … SET`) and
-//! the role itself (`ALTER ROLE … SET`). With a `search_path` of theirs, an operator as harmless as
-//! `=` is a function of theirs, which a master's session would run with the master's privileges. So
-//! a [`Session`] by itself runs nothing, and the first message of every transaction pins:
+//! Others may set what a session begins with: the owner of the database (`ALTER DATABASE … SET`)
+//! and the role itself (`ALTER ROLE … SET`). With a `search_path` of theirs, an operator as
+//! harmless as `=` is a function of theirs, which a master's session would run with the master's
+//! privileges. So a [`Session`] by itself runs nothing, and the first message of every transaction
+//! pins:
 //!
 //! - `search_path`: functions, operators, types and tables are those of `pg_catalog`. Temporary
 //!   objects, which would otherwise come first, come last.
@@ -11,15 +12,15 @@
 //! - `standard_conforming_strings`: a backslash in a literal is a backslash.
 //! - whether the transaction may write (`default_transaction_read_only`). One that only looks may
 //!   not, so that not even foreign code could change anything.
-//! - time-outs, so that no lock is waited for or held for long, and `synchronous_commit`, so that an
-//!   acknowledged change is on disk.
+//! - time-outs, so that no lock is waited for or held for long, and `synchronous_commit`, so that
+//!   an acknowledged change is on disk.
 //!
 //! With `LOCAL`: in a pooler's transaction mode, the next transaction may be in another session.
-//! `client_encoding`, `DateStyle` and `TimeZone` come with the start-up message, which outranks both
-//! kinds of settings. Not pinned, because they act before the first statement: libraries that the
-//! server loads (`session_preload_libraries` is for superusers; `local_preload_libraries` only loads
-//! what an administrator has put into `plugins`), and `login` event triggers of PostgreSQL 17 and
-//! later. Event triggers, which only superusers create, do not fire for roles.
+//! `client_encoding`, `DateStyle` and `TimeZone` come with the start-up message, which outranks
+//! both kinds of settings. Not pinned, because they act before the first statement: libraries that
+//! the server loads (`session_preload_libraries` is for superusers; `local_preload_libraries` only
+//! loads what an administrator has put into `plugins`), and `login` event triggers of PostgreSQL 17
+//! and later. Event triggers, which only superusers create, do not fire for roles.
 
 use rotation_database::{EngineError, Password};
 use sqlx::postgres::PgRow;
@@ -103,7 +104,8 @@ impl Transaction<'_> {
         self.storage
     }
 
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
+    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
+    /// missing.
     pub(crate) async fn run_or(
         &mut self,
         doing: &str,
