@@ -51,13 +51,13 @@ bench:
 
 # Garbage in, a typed error out: each target of tests/fuzz for so many SECONDS; TARGETS=secret takes one.
 SECONDS ?= 60
-TARGETS ?= event secret mysql_shown mysql_login postgres_quoting mysql_quoting postgres_scram
+TARGETS ?= event secret mysql_shown mysql_login postgres_login postgres_quoting mysql_quoting postgres_scram
 fuzz:
 	@sh tests/setup.sh fuzz
 	cargo build -p rotation-tests --bin with-servers
 	@for target in $(TARGETS); do \
 	    mkdir -p tests/fuzz/corpus/$$target; echo "fuzzing $$target for $(SECONDS) s"; \
-	    TEST_ENGINES="$$(case $$target in postgres*) echo postgres ;; mysql_quoting) echo mysql mariadb ;; *) echo none ;; esac)" \
+	    TEST_ENGINES="$$(case $$target in postgres_login) echo none ;; postgres*) echo postgres ;; mysql_quoting) echo mysql mariadb ;; *) echo none ;; esac)" \
 	    target/debug/with-servers "$(TOOLS)/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none \
 	        --features servers $$target $$(ls -d tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target 2>/dev/null) -- -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
