@@ -56,7 +56,8 @@ fuzz_target!(|password: &str| {
                     tls: TlsUse::Verified,
                     authorities,
                 };
-                Postgres.log_out(Postgres.log_in(&login).await.unwrap()).await;
+                let postgres = Postgres::default();
+                postgres.log_out(postgres.log_in(&login).await.unwrap()).await;
             })
         });
     });
