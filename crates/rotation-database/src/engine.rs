@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use rotation::Password;
+use rotation::settings::Source;
 
 use crate::engine_error::EngineError;
 use crate::login_error::LoginError;
@@ -21,6 +22,14 @@ pub trait Engine: Send + Sync + 'static {
 
     /// A session of a user that has logged in.
     type Session: Send;
+
+    /// Reads the settings that only this engine has. By default, there are none.
+    ///
+    /// # Errors
+    /// [`rotation::Error::Setting`] naming the variable that cannot be used.
+    fn configure(&mut self, _source: Source<'_>) -> rotation::Result<()> {
+        Ok(())
+    }
 
     /// The function starts, and waits for its first event: what every login needs may be read. By default, nothing is.
     fn start(&self, _authorities: &Authorities) {}

@@ -39,8 +39,9 @@ impl<E: Engine> DatabaseRotator<E> {
     ///
     /// # Errors
     /// [`rotation::Error::Setting`] naming the variable that cannot be used.
-    pub fn new(engine: E, source: Source<'_>) -> Result<Self> {
+    pub fn new(mut engine: E, source: Source<'_>) -> Result<Self> {
         let settings = Settings::read(source, E::SPEC)?;
+        engine.configure(source)?;
         engine.start(&settings.authorities);
         Ok(Self { engine, settings, server: Mutex::default() })
     }

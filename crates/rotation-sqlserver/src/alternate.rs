@@ -3,6 +3,8 @@
 //! A new one is made with a password that nobody knows, and the password of the rotation comes last: a rotation that
 //! dies half-way leaves a user that nobody can log in as.
 
+use std::collections::BTreeSet;
+
 use rotation_database::{Copied, EngineError, UserCopy, administrator};
 
 use crate::logins::{LoginNow, Logins};
@@ -17,7 +19,7 @@ use crate::sid;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
     session.begin().await?;
-    let mut step = Step { session, copy, only_looks: false, copied: Copied::default() };
+    let mut step = Step::new(session, copy);
     step.run().await?;
     Ok(step.copied)
 }
@@ -28,9 +30,21 @@ pub(crate) async fn differences(
     copy: &UserCopy<'_>,
 ) -> Result<Vec<String>, EngineError> {
     session.begin().await?;
-    let mut step = Step { session, copy, only_looks: true, copied: Copied::default() };
+    let mut step = Step::looking(session, copy);
     step.run().await?;
     Ok(step.copied.changes)
+}
+
+/// The DDL triggers of the application's users that [`bring_in_step`] would fire now.
+pub(crate) async fn foreign_triggers(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Vec<EngineError>, EngineError> {
+    session.begin().await?;
+    let mut step = Step::looking(session, copy);
+    step.checks_triggers = true;
+    step.run().await?;
+    Ok(step.refusals)
 }
 
 pub(crate) struct Step<'a> {
@@ -38,7 +52,38 @@ pub(crate) struct Step<'a> {
     pub(crate) copy: &'a UserCopy<'a>,
     /// Whether changes are told and not made.
     pub(crate) only_looks: bool,
+    /// Whether triggers are looked for although nothing is changed.
+    checks_triggers: bool,
     pub(crate) copied: Copied,
+    /// Whether the two are users of a contained database.
+    pub(crate) is_contained: bool,
+    /// The SIDs of the two users, as far as they exist.
+    pub(crate) sids: Vec<Vec<u8>>,
+    /// The scopes whose triggers have been looked at: databases, and `None` for the server.
+    pub(crate) checked: BTreeSet<Option<String>>,
+    /// Why changes would be refused, when nothing is changed.
+    pub(crate) refusals: Vec<EngineError>,
+}
+
+impl<'a> Step<'a> {
+    pub(crate) fn new(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Self {
+        Self {
+            session,
+            copy,
+            only_looks: false,
+            checks_triggers: true,
+            copied: Copied::default(),
+            is_contained: false,
+            sids: Vec::new(),
+            checked: BTreeSet::new(),
+            refusals: Vec::new(),
+        }
+    }
+
+    /// A step that reports changes and does not execute them.
+    pub(crate) fn looking(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Self {
+        Self { only_looks: true, checks_triggers: false, ..Self::new(session, copy) }
+    }
 }
 
 impl Step<'_> {
@@ -56,6 +101,7 @@ impl Step<'_> {
         statement: &str,
         remedy: &str,
     ) -> Result<(), EngineError> {
+        self.will_change(scope).await?;
         if !self.only_looks {
             let doing = format!("run {statement} in {scope}");
             self.session.run_or(&doing, &format!("{}{statement}", scope.enter()), remedy).await?;
@@ -64,9 +110,29 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// Every change of the master's is announced here before it is executed.
+    pub(crate) async fn will_change(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
+        if self.checks_triggers { self.before_change(scope).await } else { Ok(()) }
+    }
+
+    /// A new alternate login gets a user in every database of the base login.
+    async fn will_enter_databases(&mut self, base: &[u8], alternate: &[u8]) -> Result<(), EngineError> {
+        if !self.checks_triggers {
+            return Ok(());
+        }
+        for (database, users) in self.users(base, alternate).await? {
+            if users.base.is_some() {
+                self.will_change(Scope::Database(&database)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The alternate user is not there, and is not to be made.
-    pub(crate) fn tell_missing(&mut self, scope: Scope<'_>) {
+    pub(crate) async fn tell_missing(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
+        self.will_change(scope).await?;
         self.copied.changes.push(format!("{} is missing in {scope}", self.copy.alternate));
+        Ok(())
     }
 
     /// The session's database, when the base user is a user of that database with a password of its own. The server
@@ -81,6 +147,7 @@ impl Step<'_> {
         let Some(row) = rows.first() else { return Ok(None) };
         let database = text(row, 0)?;
         if column::<i32>(row, 1)? == BY_DATABASE {
+            self.is_contained = true;
             return Ok(Some(database));
         }
         if flag(row, 2)? {
@@ -90,7 +157,7 @@ impl Step<'_> {
         Ok(None)
     }
 
-    async fn must_see_in_database(&mut self) -> Result<(), EngineError> {
+    pub(crate) async fn must_see_in_database(&mut self) -> Result<(), EngineError> {
         self.must_see(
             "HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION')",
             &format!(
@@ -112,6 +179,7 @@ impl Step<'_> {
             return Err(EngineError::NoSuchUser { user: self.copy.base.to_owned() });
         };
         let known = sid::of_alternate(&base.sid, Kind::Login);
+        self.sids = alternate.iter().chain([&base]).map(|login| login.sid.clone()).collect();
         self.is_pair(
             Kind::Login,
             alternate.as_ref().map(|now| (now.sid.as_slice(), now.is_disabled)),
@@ -126,7 +194,8 @@ impl Step<'_> {
                 Some(alternate)
             }
             None if self.only_looks => {
-                self.tell_missing(Scope::Server);
+                self.tell_missing(Scope::Server).await?;
+                self.will_enter_databases(&base.sid, &known).await?;
                 None
             }
             None if self.copy.is_alternates_turn() => Some(self.make_login(&base, &known).await?),
@@ -139,6 +208,7 @@ impl Step<'_> {
                 self.in_database(&database, users).await?;
             }
         }
+        self.will_change(Scope::Server).await?;
         if self.only_looks {
             if alternate.is_some_and(|alternate| alternate.is_disabled && !base.is_disabled) {
                 self.copied.changes.push(format!("{} is disabled", self.copy.alternate));
@@ -155,15 +225,17 @@ impl Step<'_> {
         let base = self.user_now(scope, self.copy.base).await?.ok_or_else(missing)?;
         let known = sid::of_alternate(&base.sid, Kind::ContainedUser);
         let alternate = self.user_now(scope, self.copy.alternate).await?;
+        self.sids = alternate.iter().chain([&base]).map(|user| user.sid.clone()).collect();
         self.is_pair(Kind::ContainedUser, alternate.as_ref().map(|now| (now.sid.as_slice(), false)), &known)?;
         let name = identifier(self.copy.alternate);
         let alternate = match alternate {
             Some(alternate) => Some(alternate),
             None if self.only_looks => {
-                self.tell_missing(scope);
+                self.tell_missing(scope).await?;
                 None
             }
             None if self.copy.is_alternates_turn() => {
+                self.will_change(scope).await?;
                 let statement = format!(
                     "CREATE USER {name} WITH PASSWORD = {}, SID = {}",
                     password(&unknown_password()?)?,
@@ -180,6 +252,7 @@ impl Step<'_> {
         if let Some(alternate) = alternate {
             self.user_in_step(scope, &base, &alternate).await?;
         }
+        self.will_change(scope).await?;
         if self.only_looks { Ok(()) } else { self.password_of_contained(scope).await }
     }
 
@@ -229,6 +302,7 @@ impl Step<'_> {
     }
 
     async fn make_login(&mut self, base: &LoginNow, sid: &[u8]) -> Result<LoginNow, EngineError> {
+        self.will_change(Scope::Server).await?;
         let statement = format!(
             "CREATE LOGIN {} WITH PASSWORD = {}, SID = {}, {}",
             identifier(self.copy.alternate),

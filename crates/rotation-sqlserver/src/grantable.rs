@@ -1,6 +1,6 @@
 //! What a master cannot pass on, as far as the server shows it for certain.
 
-use rotation_database::{Copied, EngineError, UserCopy};
+use rotation_database::{EngineError, UserCopy};
 
 use crate::alternate::Step;
 use crate::logins::Logins;
@@ -20,7 +20,7 @@ pub(crate) async fn not_grantable(
     copy: &UserCopy<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
-    let mut step = Step { session, copy, only_looks: true, copied: Copied::default() };
+    let mut step = Step::looking(session, copy);
     match step.not_grantable().await {
         Err(lacks @ EngineError::PrivilegeMissing { .. }) => Ok(vec![lacks]),
         done => done,

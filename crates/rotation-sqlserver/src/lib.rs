@@ -1,5 +1,6 @@
 //! SQL Server: how it logs in, changes a password and keeps an alternate user in step.
 
+mod accepted;
 mod alternate;
 mod databases;
 mod failure;
@@ -18,8 +19,11 @@ mod rights;
 mod scope;
 mod session;
 mod sid;
+mod triggers;
 mod users;
 
+use accepted::Accepted;
+use rotation::settings::Source;
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
     PasswordReset, PasswordSet, SQLSERVER, UserCopy, UserPair,
@@ -29,19 +33,26 @@ pub use quote::{identifier, literal};
 pub use session::Session;
 
 /// SQL Server, on RDS or anywhere.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SqlServer;
+#[derive(Debug, Clone, Default)]
+pub struct SqlServer {
+    accepted: Accepted,
+}
 
 impl Engine for SqlServer {
     const SPEC: &'static EngineSpec = &SQLSERVER;
     type Session = Session;
 
+    fn configure(&mut self, source: Source<'_>) -> rotation::Result<()> {
+        self.accepted = Accepted::read(source)?;
+        Ok(())
+    }
+
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
-        login::log_in(login).await
+        Ok(login::log_in(login).await?.accepting(self.accepted.clone()))
     }
 
     async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
-        session.run("run a query", "SELECT 1").await
+        principal::of_session(session).await.map(drop)
     }
 
     async fn change_password(

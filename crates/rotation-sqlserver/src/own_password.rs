@@ -2,9 +2,9 @@
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
-use crate::principal::{BY_DATABASE, Kind};
+use crate::principal::of_session;
 use crate::quote::{identifier, literal};
-use crate::session::{Session, column, unexpected};
+use crate::session::Session;
 
 /// Changes the session's own password.
 ///
@@ -28,20 +28,6 @@ pub(crate) async fn change(
         alternating users.";
     session.run_or(&doing, &statement, remedy).await?;
     Ok(Changed::Now)
-}
-
-/// Whether the session was authenticated by the server or by a [contained database][contained].
-///
-/// By what it is in its database, which everybody may see: `authenticating_database_id` of `sys.dm_exec_sessions` is 0 for
-/// logins by its page, and 1 on servers.
-///
-/// [contained]: https://learn.microsoft.com/sql/relational-databases/security/contained-database-users-making-your-database-portable
-async fn of_session(session: &mut Session) -> Result<Kind, EngineError> {
-    const QUERY: &str = "SELECT CAST(COALESCE((SELECT p.authentication_type FROM sys.database_principals p \
-        WHERE p.principal_id = DATABASE_PRINCIPAL_ID()), 0) AS int)";
-    let rows = session.rows("ask what has authenticated the session", QUERY, &[]).await?;
-    let kind: i32 = column(rows.first().ok_or_else(|| unexpected("no answer"))?, 0)?;
-    Ok(if kind == BY_DATABASE { Kind::ContainedUser } else { Kind::Login })
 }
 
 /// A password as a literal.

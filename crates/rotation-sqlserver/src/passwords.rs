@@ -1,7 +1,7 @@
 //! Passwords that a master sets.
 
 use aws_lc_rs::rand;
-use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, administrator};
+use rotation_database::{EngineError, PasswordReset, PasswordSet, administrator};
 use tiberius::error::Error;
 
 use crate::alternate::Step;
@@ -11,6 +11,7 @@ use crate::own_password::password;
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
 use crate::session::{Session, unexpected};
+use crate::users::UserNow;
 
 /// Sets the password of a login or a contained user and nothing else.
 pub(crate) async fn set_password(
@@ -19,21 +20,55 @@ pub(crate) async fn set_password(
 ) -> Result<PasswordSet, EngineError> {
     session.begin().await?;
     let copy = reset.alone();
-    let mut step = Step { session, copy: &copy, only_looks: false, copied: Copied::default() };
+    let mut step = Step::new(session, &copy);
+    let missing = || EngineError::NoSuchUser { user: reset.user.to_owned() };
     if let Some(database) = step.contained_in().await? {
-        step.password_of_contained(Scope::Database(&database)).await?;
+        let scope = Scope::Database(&database);
+        let user = step.user_to_reset(scope).await?.ok_or_else(missing)?;
+        step.sids.push(user.sid);
+        step.will_change(scope).await?;
+        step.password_of_contained(scope).await?;
     } else {
-        let base = step.logins().await?.base;
-        let base = base.ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
+        let base = step.logins().await?.base.ok_or_else(missing)?;
+        step.sids.push(base.sid.clone());
+        step.will_change(Scope::Server).await?;
         step.password_of_login(&base, None).await?;
     }
     Ok(step.copied.password)
 }
 
+/// The DDL triggers of the user that [`set_password`] would fire now.
+pub(crate) async fn foreign_triggers(
+    session: &mut Session,
+    reset: &PasswordReset<'_>,
+) -> Result<Vec<EngineError>, EngineError> {
+    session.begin().await?;
+    let copy = reset.alone();
+    let mut step = Step::looking(session, &copy);
+    if let Some(database) = step.contained_in().await? {
+        let scope = Scope::Database(&database);
+        if let Some(user) = step.user_to_reset(scope).await? {
+            step.sids.push(user.sid);
+            step.before_change(scope).await?;
+        }
+    } else if let Some(base) = step.logins().await?.base {
+        step.sids.push(base.sid);
+        step.before_change(Scope::Server).await?;
+    }
+    Ok(step.refusals)
+}
+
 impl Step<'_> {
+    /// The contained user whose password is set. What could run in its database must be visible.
+    async fn user_to_reset(&mut self, scope: Scope<'_>) -> Result<Option<UserNow>, EngineError> {
+        self.must_see_in_database().await?;
+        self.user_now(scope, self.copy.base).await
+    }
+
     /// An administrator has given it a password that must be changed: as long as that is so, `CHECK_EXPIRATION` cannot be
     /// turned off (15128), and only another password ends it.
     pub(crate) async fn lift_must_change(&mut self, alternate: &LoginNow) -> Result<(), EngineError> {
+        self.will_change(Scope::Server).await?;
         let name = identifier(&alternate.name);
         let statement = format!("ALTER LOGIN {name} WITH PASSWORD = {}", password(&unknown_password()?)?);
         let remedy = self.alter_any_login();

@@ -1,7 +1,11 @@
 //! What a master lacks, read without changing anything.
 
-use rotation_database::{EngineError, MastersTask, administrator};
+use rotation_database::{
+    EngineError, MastersTask, Password, PasswordReset, UserCopy, UserPair, administrator,
+};
 
+use crate::alternate;
+use crate::passwords;
 use crate::quote::identifier;
 use crate::session::Session;
 
@@ -22,5 +26,26 @@ pub(crate) async fn missing(
             missing.push(EngineError::lacks("administer logins", master, permission, remedy));
         }
     }
+    missing.extend(foreign_triggers(session, master, task).await);
     Ok(missing)
+}
+
+/// The triggers that would stop setSecret. What cannot be read is left to setSecret, which stops then.
+async fn foreign_triggers(session: &mut Session, master: &str, task: MastersTask<'_>) -> Vec<EngineError> {
+    let password = Password::new("");
+    let logs_in_unencrypted = false;
+    let found = match task {
+        MastersTask::Alternate(pair) => {
+            let UserPair { base, alternate } = pair;
+            let (turn, is_known_pair, password) = (alternate, true, &password);
+            let copy =
+                UserCopy { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted };
+            alternate::foreign_triggers(session, &copy).await
+        }
+        MastersTask::SetPassword(user) => {
+            let reset = PasswordReset { master, user, password: &password, logs_in_unencrypted };
+            passwords::foreign_triggers(session, &reset).await
+        }
+    };
+    found.unwrap_or_default()
 }

@@ -5,6 +5,7 @@ use tiberius::{Client, FromSql, Row, ToSql};
 use tokio::net::TcpStream;
 use tokio_util::compat::Compat;
 
+use crate::accepted::Accepted;
 use crate::failure::failure;
 use crate::prelogin::Listening;
 
@@ -15,11 +16,29 @@ const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]
 #[derive(Debug)]
 pub struct Session {
     client: Client<Compat<Listening<TcpStream>>>,
+    accepted: Accepted,
+    /// The user in the secret.
+    user: String,
 }
 
 impl Session {
-    pub(crate) fn new(client: Client<Compat<Listening<TcpStream>>>) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Client<Compat<Listening<TcpStream>>>, user: &str) -> Self {
+        Self { client, accepted: Accepted::None, user: user.to_owned() }
+    }
+
+    /// The user in the secret.
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Sets the DDL triggers that this session may fire.
+    pub(crate) fn accepting(self, accepted: Accepted) -> Self {
+        Self { accepted, ..self }
+    }
+
+    /// The DDL triggers that this session may fire.
+    pub(crate) fn accepted(&self) -> &Accepted {
+        &self.accepted
     }
 
     /// From here on no statement waits long for a lock: the server's default is for ever.

@@ -53,8 +53,7 @@ impl Step<'_> {
             }
             (Some(base), Some(alternate)) => (base, alternate),
             (Some(_), None) if self.only_looks => {
-                self.tell_missing(scope);
-                return Ok(());
+                return self.tell_missing(scope).await;
             }
             (Some(base), None) => {
                 let alternate = self.make_user(database, &base, namesake).await?;

@@ -28,6 +28,8 @@ def arguments():
     parser.add_argument("--mode", choices=["tls", "none", "require", "strict"],
                         help="tls: for who asks for it; none: has none; require: for all; strict: TDS 8.0 only")
     parser.add_argument("--lockout", type=int, default=5, help="wrong passwords until a login is locked; 0: never")
+    parser.add_argument("--alias", action="append", default=[], metavar="NAME=LOGIN",
+                        help="whose session a login gets, as behind a proxy that logs in by itself")
     parser.add_argument("--expired", action="store_true", help="every password that can expire has expired")
     return parser.parse_args()
 
@@ -84,6 +86,7 @@ def main() -> None:
         sockets.tls.set_alpn_protocols(["tds/8.0"])
     sockets.mode, sockets.log = chosen.mode, write
     sockets.model = Server(password, chosen.lockout, chosen.expired)
+    sockets.model.aliases = dict(pair.split("=") for pair in chosen.alias)
     # Whoever has started it holds its standard input: when that is gone, so is this.
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     sockets.serve_forever()

@@ -22,6 +22,8 @@ from rights import Session
 STATES = {"G": "GRANT", "W": "GRANT_WITH_GRANT_OPTION", "D": "DENY", "R": "REVOKE"}
 PERMISSIONS = "class, major_id, minor_id, grantee_principal_id, grantor_principal_id, permission_name, state, state_desc"
 SERVER_PRINCIPALS = "name, principal_id, sid, type, is_disabled, default_database_name, default_language_name, owning_principal_id, is_fixed_role"
+TRIGGERS = "name, object_id, parent_class, parent_id, is_ms_shipped, is_disabled"
+TRIGGER_EVENTS = "object_id, type, type_desc"
 SERVER_VIEWS = {
     "server_principals": SERVER_PRINCIPALS,
     "sql_logins": SERVER_PRINCIPALS + ", is_policy_checked, is_expiration_checked",
@@ -32,6 +34,8 @@ SERVER_VIEWS = {
     "availability_replicas": "replica_metadata_id, group_id",
     "databases": "name, database_id, state, state_desc, source_database_id, replica_id, owner_sid, is_read_only, containment",
     "configurations": "name, value_in_use",
+    "server_triggers": TRIGGERS,
+    "server_trigger_events": TRIGGER_EVENTS,
     "dm_exec_sessions": "session_id, login_name, authenticating_database_id",
 }
 IN_SCHEMA = "name, {id}, schema_id"
@@ -49,6 +53,8 @@ DATABASE_VIEWS = {
     "all_objects": "name, object_id, schema_id, principal_id, type",
     "objects": "name, object_id, schema_id, principal_id, type",
     "all_columns": "object_id, name, column_id",
+    "triggers": TRIGGERS,
+    "trigger_events": TRIGGER_EVENTS,
     "types": IN_SCHEMA.format(id="user_type_id"),
     "xml_schema_collections": IN_SCHEMA.format(id="xml_collection_id"),
     **{view: f"name, {id}" for view, id in NAMED.values()},
@@ -194,11 +200,22 @@ def server_rows(session: Session, view: str):
         for one in server.databases.values():
             state = {"ONLINE": 0, "RESTORING": 1, "OFFLINE": 6}[one.state]
             yield one.name, one.id, state, one.state, None, one.replica or None, one.owner, one.read_only, int(one.contained)
+    elif view in ("server_triggers", "server_trigger_events"):
+        yield from triggers(server, session.has_server("VIEW ANY DEFINITION"), view)
     elif view == "configurations":
         yield "contained database authentication", int(server.contained_authentication)
     elif view == "dm_exec_sessions":
         # For logins the page says 0, and servers say 1, the id of master.
         yield session.id, session.name, session.database.id if session.contained else 1
+
+
+def triggers(scope, all: bool, view: str):
+    """The number of an event's type is not modelled: nothing reads it."""
+    for one in scope.triggers if all else []:
+        if view.endswith("events"):
+            yield from ((one.id, None, event) for event in one.events)
+        else:
+            yield one.name, one.id, 100 if scope.own_class == 100 else 0, 0, 0, int(one.is_disabled)
 
 
 def permissions(scope, all: bool, own: set[int]):
@@ -218,6 +235,9 @@ def database_rows(session: Session, database: Database, view: str):
         yield from sorted(pair for pair in database.members if all or pair[1] in own)
     elif view == "database_permissions":
         yield from permissions(database, all, own)
+    elif view in ("triggers", "trigger_events"):
+        sees = all or session.has(database, "ALTER ANY DATABASE DDL TRIGGER", ("db_ddladmin",))
+        yield from triggers(database, sees, view)
     elif view == "schemas":
         yield from ((one.name, one.id, one.owner) for one in database.things if one.cls == 3)
     elif view in ("objects", "all_objects"):
@@ -253,6 +273,14 @@ def functions(tables: Tables) -> None:
         login = tables.session.server.find(name, "S")
         return {"IsLocked": int(login.is_locked), "IsMustChange": int(login.must_change)}.get(what) if login else None
 
+    def sid(name=None):
+        login = tables.session.server.find(name or tables.session.name, "S")
+        return login and login.sid
+
+    def user_id(name):
+        user = tables.session.database.find(name)
+        return user and user.id
+
     def unquoted(name):
         """One part of a name: quoted, or of usual characters."""
         if name.startswith("["):
@@ -271,6 +299,9 @@ def functions(tables: Tables) -> None:
     lite.create_function("QUOTENAME", 1, lambda name: None if len(name) > 128 else "[" + name.replace("]", "]]") + "]")
     lite.create_function("DB_NAME", 0, lambda: tables.session.database.name)
     lite.create_function("SUSER_SNAME", 0, lambda: tables.session.name)
+    lite.create_function("ORIGINAL_LOGIN", 0, lambda: tables.session.name)
+    lite.create_function("SUSER_SID", -1, sid)
+    lite.create_function("DATABASE_PRINCIPAL_ID", 1, user_id)
     lite.create_function("USER_NAME", 0, lambda: tables.session.user(tables.session.database).name)
     lite.create_function("AT_AT_SPID", 0, lambda: tables.session.id)
     lite.create_function("AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a peer of the tests)")

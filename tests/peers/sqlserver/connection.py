@@ -16,6 +16,7 @@ from pysqlbridge.tds.packet import PacketType, build_packet
 from pysqlbridge.tds.token import DoneStatus, done, error
 
 import statements
+import triggers
 from model import LOCK, Principal, Server
 from rights import Session
 
@@ -75,6 +76,10 @@ class Client(Connection):
             self._database = self.session.database.name
             self._finish_login(responses)
             self.session.id = self._spid
+            self.session.log = self.log
+            self.session.run = lambda sql: statements.run(self.session, sql, {})
+            with LOCK:
+                triggers.fire(self.session, "LOGON", of_server=True)
             return True
         self.log(f"Login failed for user '{user}'. Reason: error {refused[0][0]}. [CLIENT: 127.0.0.1]")
         tokens = [error(number, text, server=NAME, severity=14, tds_version=self._tds_version) for number, text in refused]
@@ -97,6 +102,7 @@ class Client(Connection):
             return [failed]
         if refused := self.refuse(login, password):
             return [refused]
+        login = self.server.find(self.server.aliases.get(user, user), "S")
         session = Session(self.server, login, None, database)
         database = database or self.server.database(wanted or login.database)
         if database is None or database.state != "ONLINE" or session.user(database) is None:

@@ -59,6 +59,17 @@ class Permission:
     state: str
 
 
+@dataclass
+class Trigger:
+    """A DDL trigger or a logon trigger."""
+
+    id: int
+    name: str
+    events: list[str]
+    body: str
+    is_disabled: bool = False
+
+
 class Scope:
     """The server, or a database."""
 
@@ -69,6 +80,7 @@ class Scope:
         self.principals: dict[int, Principal] = {}
         self.members: set[tuple[int, int]] = set()
         self.permissions: list[Permission] = []
+        self.triggers: list[Trigger] = []
 
     def find(self, name: str, types: str = "SR") -> Principal | None:
         """Names compare without case, as under the usual collations."""
@@ -171,6 +183,8 @@ class Server(Scope):
         self.lockout, self.expired, self.contained_authentication = lockout, expired, False
         # Counts the changes of what the catalog shows: what is derived from the model is valid for one revision.
         self.revision = 0
+        # Whose session a login gets.
+        self.aliases: dict[str, str] = {}
         self.principals[1] = Principal(1, "sa", sid=SA_SID, password=password, policy=False)
         self.principals[2] = Principal(2, "public", "R", is_fixed=True)
         for id, role in enumerate(SERVER_ROLES, 3):

@@ -18,7 +18,8 @@ CLASSES = {
 ON_SERVER = ("SERVER", "ENDPOINT", "LINKED", "TRACE", "BULK", "RESOURCES", "AUTHENTICATE SERVER", "ANY DATABASE", "ANY DEFINITION", "ANY LOGIN", "CONNECT SQL", "SHUTDOWN", "ANY CONNECTION", "ANY CREDENTIAL", "ALTER ANY EVENT SESSION")
 
 
-def run(session: Session, verb: str, tokens: Tokens) -> None:
+def run(session: Session, verb: str, tokens: Tokens) -> Scope:
+    """Runs one of the three, and gives the scope that it has changed."""
     only_option = verb == "REVOKE" and tokens.accept("GRANT", "OPTION", "FOR")
     words = []
     while not (tokens.is_word("ON") or tokens.is_word("TO") or tokens.is_word("FROM") or tokens.is_word("(")):
@@ -32,7 +33,7 @@ def run(session: Session, verb: str, tokens: Tokens) -> None:
     if tokens.accept("ON"):
         scope, cls, major, thing = securable(session, tokens)
         columns = columns or column_list(tokens)
-    elif any(part in permission for part in ON_SERVER):
+    elif permission != "ALTER ANY DATABASE DDL TRIGGER" and any(part in permission for part in ON_SERVER):
         scope, cls = session.server, 100
     if not (tokens.accept("TO") or tokens.accept("FROM")):
         raise tokens.wrong()
@@ -56,6 +57,7 @@ def run(session: Session, verb: str, tokens: Tokens) -> None:
     minors = [thing.columns.index(column) + 1 for column in columns] if columns else [0]
     for minor in minors:
         change(scope, verb, Permission(cls, major, minor, grantee.id, grantor, permission, "G"), with_option, only_option, cascade)
+    return scope
 
 
 def column_list(tokens: Tokens) -> list[str]:

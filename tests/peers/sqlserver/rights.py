@@ -15,6 +15,8 @@ class Session:
     def __init__(self, server: Server, login: Principal | None, contained: Principal | None, database: Database) -> None:
         self.server, self.login, self.contained, self.database = server, login, contained, database
         self.id = 0
+        # For triggers: the server's log, what runs a batch, and whether one runs already.
+        self.log, self.run, self.in_trigger = lambda _line: None, lambda _sql: None, False
 
     @property
     def name(self) -> str:

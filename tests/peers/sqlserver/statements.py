@@ -9,6 +9,7 @@ from pysqlbridge.tds import QueryError, QueryResult
 import catalog
 import permissions
 import principals
+import triggers
 from model import LOCK, Thing
 from rights import Session, not_found, refused
 from tokens import Tokens
@@ -37,12 +38,16 @@ def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult
         return select(session, tokens, parameters)
     # Also a statement that fails may have changed something.
     session.server.revision += 1
-    for verb in ("GRANT", "DENY", "REVOKE"):
+    for verb in triggers.VERBS:
         if tokens.accept(verb):
-            return permissions.run(session, verb, tokens)
+            of_server = permissions.run(session, verb, tokens) is session.server
+            return triggers.fire(session, f"{verb}_{'SERVER' if of_server else 'DATABASE'}", of_server)
     for words, handler in HANDLERS.items():
         if tokens.accept(*words.split()):
-            return handler(session, tokens)
+            result = handler(session, tokens)
+            if event := {**triggers.OF_SERVER, **triggers.OF_DATABASE}.get(words):
+                triggers.fire(session, event, words in triggers.OF_SERVER)
+            return result
     raise tokens.wrong()
 
 
@@ -216,5 +221,5 @@ HANDLERS = {
     "CREATE DATABASE": create_database, "ALTER DATABASE": alter_database, "DROP DATABASE": drop_database,
     "ALTER AUTHORIZATION": alter_authorization, "CREATE SCHEMA": create_schema, "CREATE TABLE": create_thing(1, "U"),
     "CREATE PROCEDURE": create_thing(1, "P"), "CREATE TYPE": create_type, "CREATE CERTIFICATE": create_certificate,
-    **principals.HANDLERS,
+    **principals.HANDLERS, **triggers.HANDLERS,
 }

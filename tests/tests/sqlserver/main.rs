@@ -1,5 +1,6 @@
 //! SQL Server, end to end: the real function, TLS, and the peer in `tests/peers/sqlserver` or a real server.
 
+mod accounts;
 mod contained;
 mod databases;
 mod encryption;
@@ -7,6 +8,7 @@ mod failures;
 mod pairs;
 mod privileges;
 mod quoting;
+mod triggers;
 
 mod suite {
     rotation_tests::suite!(rotation_tests::sqlserver::on_each);

@@ -1,0 +1,144 @@
+//! `ACCEPT_DDL_TRIGGERS`: the DDL triggers that may run with the master's privileges.
+
+use rotation::settings::{Source, boolean};
+use rotation::{Error, Result};
+
+use crate::scope::Scope;
+
+/// The environment variable.
+pub(crate) const SETTING: &str = "ACCEPT_DDL_TRIGGERS";
+
+/// The triggers that an administrator accepts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    /// None: the default.
+    #[default]
+    None,
+    /// Every trigger, wherever it is.
+    All,
+    /// These: a database and a name, or a name alone for a trigger of the server.
+    These(Vec<(Option<String>, String)>),
+}
+
+impl Accepted {
+    /// Reads the setting: a Boolean, or names separated by commas, as `[shop].[audit],server_audit`.
+    pub(crate) fn read(source: Source<'_>) -> Result<Self> {
+        let Some(value) = source(SETTING) else { return Ok(Self::None) };
+        match boolean(source, SETTING, false) {
+            Ok(true) => return Ok(Self::All),
+            Ok(false) => return Ok(Self::None),
+            Err(_) => {}
+        }
+        let names = split(&value, ',')
+            .and_then(|items| items.into_iter().map(trigger).collect::<Option<Vec<_>>>())
+            .ok_or_else(|| Error::Setting {
+                name: SETTING,
+                fault: format!(
+                    "{value:?} is neither true nor a list of triggers: write [database].[trigger], or \
+                     [trigger] for one of the server, separated by commas"
+                ),
+            })?;
+        Ok(Self::These(names))
+    }
+
+    /// Whether a trigger of a scope is accepted. Names compare without case, as under usual collations.
+    pub(crate) fn holds(&self, scope: Scope<'_>, name: &str) -> bool {
+        let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::These(names) => names.iter().any(|(database, trigger)| {
+                let is_there = match (database, scope) {
+                    (None, Scope::Server) => true,
+                    (Some(database), Scope::Database(here)) => same(database, here),
+                    _ => false,
+                };
+                is_there && same(trigger, name)
+            }),
+        }
+    }
+}
+
+fn trigger(item: String) -> Option<(Option<String>, String)> {
+    let mut parts = split(&item, '.')?.into_iter().map(name);
+    match (parts.next()??, parts.next(), parts.next()) {
+        (trigger, None, _) => Some((None, trigger)),
+        (database, Some(trigger), None) => Some((Some(database), trigger?)),
+        _ => None,
+    }
+}
+
+/// An identifier, in brackets or without.
+fn name(part: String) -> Option<String> {
+    let part = part.trim();
+    let name = match part.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?.replace("]]", "]"),
+        None => part.to_owned(),
+    };
+    (!name.is_empty()).then_some(name)
+}
+
+/// Splits at a separator that is not inside brackets. `None` when a bracket does not end.
+fn split(text: &str, separator: char) -> Option<Vec<String>> {
+    let (mut parts, mut is_inside) = (vec![String::new()], false);
+    for character in text.chars() {
+        match character {
+            // A doubled bracket closes and opens again.
+            '[' if !is_inside => is_inside = true,
+            ']' => is_inside = !is_inside,
+            _ => {}
+        }
+        match parts.last_mut() {
+            Some(_) if character == separator && !is_inside => parts.push(String::new()),
+            Some(last) => last.push(character),
+            None => {}
+        }
+    }
+    (!is_inside).then_some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quote::identifier;
+
+    fn read(value: &str) -> Result<Accepted> {
+        Accepted::read(&|_| Some(value.to_owned()))
+    }
+
+    #[test]
+    fn names_are_of_one_database_or_of_the_server() {
+        let accepted = read(" shop.audit , [a.b].[c,d]]e],server_audit").unwrap();
+        for (scope, name, expected) in [
+            (Scope::Database("shop"), "audit", true),
+            (Scope::Database("SHOP"), "Audit", true),
+            (Scope::Database("other"), "audit", false),
+            (Scope::Server, "audit", false),
+            (Scope::Database("a.b"), "c,d]e", true),
+            (Scope::Server, "server_audit", true),
+            (Scope::Database("shop"), "server_audit", false),
+        ] {
+            assert_eq!(accepted.holds(scope, name), expected, "{scope:?} {name}");
+        }
+        let name = "it]s [a], trigger.";
+        let quoted = format!("{}.{}", identifier("d"), identifier(name));
+        assert!(read(&quoted).unwrap().holds(Scope::Database("d"), name), "{quoted}");
+    }
+
+    #[test]
+    fn booleans_accept_all_or_none() {
+        assert!(read("True").unwrap().holds(Scope::Server, "any"));
+        assert!(read("yes").unwrap().holds(Scope::Database("d"), "any"));
+        assert_eq!(read("false").unwrap(), Accepted::None);
+        assert_eq!(Accepted::read(&|_| None).unwrap(), Accepted::None);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_names_the_variable() {
+        for value in ["a,,b", "a.b.c", "[a", "a.", ".b", "[a]b", "a]", " , "] {
+            let error = read(value).unwrap_err();
+            assert_eq!(error.error_type(), "InvalidSetting");
+            assert!(error.to_string().contains(SETTING), "{value}: {error}");
+        }
+    }
+}

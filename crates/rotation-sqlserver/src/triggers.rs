@@ -1,0 +1,111 @@
+//! DDL triggers, which run with the privileges of the login whose statement fires them.
+//!
+//! The owner of a database can create one that fires when the master changes the database's users.
+//! Before the master's first change in a scope, the enabled triggers are read there, and the rotation
+//! stops if the application's users could have written one of them.
+//!
+//! [CREATE TRIGGER](https://learn.microsoft.com/sql/t-sql/statements/create-trigger-transact-sql),
+//! [permissions](https://learn.microsoft.com/sql/relational-databases/security/permissions-database-engine).
+
+mod reach;
+
+use rotation_database::{EngineError, administrator};
+
+use crate::accepted::SETTING;
+use crate::alternate::Step;
+use crate::quote::identifier;
+use crate::scope::Scope;
+use crate::session::text;
+
+impl Step<'_> {
+    /// Stops before the master's first change in a scope if that change would fire a trigger of the
+    /// application's users.
+    pub(crate) async fn before_change(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
+        let key = match scope {
+            Scope::Server => None,
+            Scope::Database(name) => Some(name.to_owned()),
+        };
+        if !self.checked.insert(key) {
+            return Ok(());
+        }
+        let refusal = self.foreign_triggers(scope).await?;
+        match refusal {
+            Some(refusal) if self.only_looks => self.refusals.push(refusal),
+            Some(refusal) => return Err(refusal),
+            None => {}
+        }
+        // A trigger of the server can fire for changes in every database. A contained user is not known
+        // to the server and has no power there.
+        if scope == Scope::Server || self.is_contained {
+            return Ok(());
+        }
+        Box::pin(self.before_change(Scope::Server)).await
+    }
+
+    async fn foreign_triggers(&mut self, scope: Scope<'_>) -> Result<Option<EngineError>, EngineError> {
+        // A master without VIEW ANY DEFINITION does not see the server's triggers. It does not need to: the
+        // server rejects its changes of logins that have CONTROL SERVER, and only these can create one.
+        let mut triggers = self.triggers(scope).await?;
+        let accepted = self.session.accepted().clone();
+        triggers.retain(|name| !accepted.holds(scope, name));
+        if triggers.is_empty() {
+            return Ok(None);
+        }
+        let names: Vec<_> = triggers.iter().map(|name| identifier(name)).collect();
+        let master = self.copy.master.to_owned();
+        if !self.could_write_triggers(scope).await? {
+            let note = format!(
+                "In {scope}, the DDL trigger(s) {} may run with the privileges of {master}. The \
+                 application's users cannot change them.",
+                names.join(", ")
+            );
+            self.copied.notes.push(note);
+            return Ok(None);
+        }
+        let on = if scope == Scope::Server { "ALL SERVER" } else { "DATABASE" };
+        let value: Vec<_> = triggers.iter().map(|name| qualified(scope, name)).collect();
+        Ok(Some(EngineError::NeedsDecision {
+            what: format!(
+                "in {scope}, the DDL trigger(s) {} would run with the privileges of {master}, and the \
+                 application's users may have written them",
+                names.join(", ")
+            ),
+            remedy: format!(
+                "{} Or, if you trust everyone who can alter them with the privileges of {master}, set \
+                 {SETTING}={} on the function.",
+                administrator(&format!("{}DISABLE TRIGGER {} ON {on}", scope.enter(), names.join(", "))),
+                value.join(",")
+            ),
+        }))
+    }
+
+    /// The enabled triggers of a scope.
+    ///
+    /// Replication and change data capture bring their own, which fire for tables. A trigger that calls
+    /// itself Microsoft's and fires for users, roles or permissions counts like any other.
+    async fn triggers(&mut self, scope: Scope<'_>) -> Result<Vec<String>, EngineError> {
+        let (view, events) = match scope {
+            Scope::Server => ("server_triggers", "server_trigger_events"),
+            Scope::Database(_) => ("triggers", "trigger_events"),
+        };
+        let (sys, class) = (scope.sys(), scope.own_class());
+        let query = format!(
+            "SELECT t.name FROM {sys}.{view} t WHERE t.parent_class = {class} AND t.is_disabled = 0 \
+             AND (t.is_ms_shipped = 0 OR EXISTS (SELECT e.object_id FROM {sys}.{events} e \
+             WHERE e.object_id = t.object_id AND (e.type_desc LIKE N'%USER%' OR e.type_desc LIKE N'%ROLE%' \
+             OR e.type_desc LIKE N'%LOGIN%' OR e.type_desc LIKE N'GRANT%' OR e.type_desc LIKE N'DENY%' \
+             OR e.type_desc LIKE N'REVOKE%'))) ORDER BY t.name"
+        );
+        let doing = format!("look for DDL triggers in {scope}");
+        let rows = self.session.rows(&doing, &query, &[]).await?;
+        rows.iter().map(|row| text(row, 0)).collect()
+    }
+}
+
+/// A trigger as the setting names it.
+fn qualified(scope: Scope<'_>, name: &str) -> String {
+    match scope {
+        Scope::Server => identifier(name),
+        Scope::Database(database) => format!("{}.{}", identifier(database), identifier(name)),
+    }
+}

@@ -1,0 +1,35 @@
+//! Logins that give the session of another account.
+
+use anyhow::ensure;
+use rotation_local::throwaway::Certificates;
+use rotation_sqlserver::identifier;
+use rotation_tests::server::{NAMES, Server};
+use rotation_tests::sqlserver::{Peer, Scene, on_each, sql, with_password};
+
+/// As behind a proxy that logs in to the server as a login of its own.
+#[tokio::test]
+async fn password_of_another_account_is_not_changed() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: it takes a proxy");
+            return Ok(());
+        }
+        let certificates = Certificates::for_names(&NAMES)?;
+        let peer = Peer::start(Some(certificates), &["--alias", "alias_user=shared"]).await?;
+        let scene = Scene::with_user(&peer.target, "alias_user", "shared_login").await?;
+        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        let mut admin = peer.target.admin("master").await?;
+        let with = with_password(&password);
+        sql(&mut admin, &format!("CREATE LOGIN shared WITH {with}, CHECK_POLICY = OFF")).await?;
+        let database = identifier(&scene.database);
+        sql(&mut admin, &format!("USE {database}; CREATE USER shared FOR LOGIN shared")).await?;
+        let function = scene.function("single-user");
+        let error = scene.expect(&function, "NeedsDecision", "\"username\"").await?;
+        ensure!(error.message.contains("belongs to shared, not to alias_user"), "{}", error.message);
+        // Nothing has changed.
+        peer.target.connect("shared", &password, &scene.database).await?;
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}

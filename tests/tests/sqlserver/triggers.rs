@@ -1,0 +1,285 @@
+//! DDL triggers of the application's users never run with the master's privileges.
+
+use anyhow::{Context, Result, ensure};
+use rotation_local::throwaway::Certificates;
+use rotation_local::{Function, FunctionError};
+use rotation_sqlserver::identifier;
+use rotation_tests::scene::new_password;
+use rotation_tests::server::{NAMES, Server};
+use rotation_tests::sqlserver::{Peer, Scene, Session, on_each, sql, with_password};
+use serde_json::json;
+
+/// The strategies of a master.
+const BY_MASTER: &str = "single-user-by-master";
+const ALTERNATING: &str = "master-user";
+
+/// Takes over another login as soon as a login that may change logins runs it.
+fn trigger(name: &str, on: &str, events: &str) -> String {
+    let password = with_password(&new_password());
+    let name = identifier(name);
+    format!("CREATE TRIGGER {name} ON {on} FOR {events} AS ALTER LOGIN [a victim] WITH {password}")
+}
+
+/// A session of the application's user.
+async fn application(scene: &Scene) -> Result<Session> {
+    scene.log_in().await
+}
+
+/// Whether a trigger has run with the master's privileges. (Only the fake server says.)
+fn has_run(scene: &Scene) -> Result<bool> {
+    Ok(scene.target.log_since(0)?.contains(&format!("{}: trigger ", scene.master)))
+}
+
+/// The T-SQL statement and the value of the setting that a remedy names.
+fn remedies(error: &FunctionError) -> Result<(String, String)> {
+    let (_, remedy) =
+        error.message.split_once("As an administrator of the database: ").context("no remedy")?;
+    let (statement, rest) = remedy.split_once(". Or, ").context("no setting")?;
+    let (_, value) = rest.split_once("ACCEPT_DDL_TRIGGERS=").context("no setting")?;
+    let (value, _) = value.split_once(" on the function").context("no value")?;
+    Ok((statement.to_owned(), value.to_owned()))
+}
+
+/// The function with triggers accepted.
+fn accepting(scene: &Scene, strategy: &str, value: &str) -> Function {
+    scene.program(strategy).env("ACCEPT_DDL_TRIGGERS", value).into()
+}
+
+/// The application's user owns its database and plants a trigger in it.
+#[tokio::test]
+async fn trigger_of_database_owner_does_not_run_as_master() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let user = identifier(&scene.user);
+        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
+        let plant = trigger("it's [evil]", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
+        sql(&mut application(&scene).await?, &plant).await?;
+
+        let part = format!("USE {}; DISABLE TRIGGER [it's [evil]]] ON DATABASE", identifier(&scene.database));
+        let alternating = scene.function(ALTERNATING);
+        scene.preflight_finds(&alternating, "NeedsDecision", &part).await?;
+        let error = scene.expect(&alternating, "NeedsDecision", &part).await?;
+        for expected in [&scene.database, &scene.master, "it's [evil]]] would run"] {
+            ensure!(error.message.contains(expected), "{expected}: {}", error.message);
+        }
+        ensure!(!has_run(&scene)?, "the trigger ran with the master's privileges");
+
+        let (statement, _) = remedies(&error)?;
+        sql(&mut target.admin("master").await?, &statement).await?;
+        assert_eq!(scene.again(&alternating).await?.failed, None);
+        scene.rotate(&alternating).await?;
+        ensure!(!has_run(&scene)?, "a disabled trigger ran");
+        scene.search_for_passwords("")
+    })
+    .await;
+}
+
+/// Nothing changes in the database then, so its triggers do not matter.
+#[tokio::test]
+async fn trigger_that_no_change_fires_does_not_block() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let user = identifier(&scene.user);
+        let alternating = scene.function(ALTERNATING);
+        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
+        scene.rotate(&alternating).await?;
+        let plant = trigger("evil", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
+        sql(&mut application(&scene).await?, &plant).await?;
+        for function in [&alternating, &scene.function(BY_MASTER), &scene.function("single-user")] {
+            let checks = scene.preflight(function).await?;
+            ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+            scene.rotate(function).await?;
+        }
+        ensure!(!has_run(&scene)?, "the trigger ran with the master's privileges");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn accepted_trigger_runs_and_no_other_does() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (user, database) = (identifier(&scene.user), identifier(&scene.database));
+        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_ddladmin ADD MEMBER {user}")).await?;
+        for name in ["audit", "evil"] {
+            let plant = trigger(name, "DATABASE", "DDL_USER_EVENTS");
+            sql(&mut application(&scene).await?, &plant).await?;
+        }
+        // The name of a trigger in another database, or of the server, accepts nothing here.
+        for value in ["", "false", "audit,evil", "[other].[audit],[other].[evil]"] {
+            let error = scene.failure(&accepting(&scene, ALTERNATING, value)).await?;
+            ensure!(error.message.contains("[audit], [evil] would run"), "{value}: {}", error.message);
+            scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
+        }
+        let one = format!("{database}.[audit]");
+        let error = scene.expect(&accepting(&scene, ALTERNATING, &one), "NeedsDecision", "[evil] ON").await?;
+        ensure!(!error.message.contains("[audit]"), "{}", error.message);
+        ensure!(!has_run(&scene)?, "a trigger ran with the master's privileges");
+
+        let (_, value) = remedies(&error)?;
+        let both = accepting(&scene, ALTERNATING, &format!("{one},{value}"));
+        scene.preflight(&both).await?;
+        assert_eq!(scene.again(&both).await?.failed, None);
+        ensure!(target.log().is_none() || has_run(&scene)?, "an accepted trigger did not run");
+        let all = accepting(&scene, ALTERNATING, "true");
+        scene.rotate(&all).await?;
+        let wrong = scene.failure(&accepting(&scene, ALTERNATING, "[audit")).await?;
+        assert_eq!(wrong.error_type, "InvalidSetting");
+        ensure!(wrong.message.contains("ACCEPT_DDL_TRIGGERS"), "{}", wrong.message);
+        Ok(())
+    })
+    .await;
+}
+
+/// What an administrator wrote where the application's users have no power is theirs to know of.
+#[tokio::test]
+async fn trigger_of_administrator_is_reported_and_does_not_block() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let plant = trigger("audit", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
+        sql(&mut scene.admin().await?, &plant).await?;
+        let function = scene.function(ALTERNATING);
+        let checks = scene.preflight(&function).await?;
+        ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+        let rotation = scene.rotate(&function).await?;
+        let records = format!("{:?}", rotation.steps);
+        ensure!(records.contains("the DDL trigger(s) [audit] may run with the privileges"), "{records}");
+        Ok(())
+    })
+    .await;
+}
+
+/// Every way in which a user of the application could write a trigger, and what ends it.
+#[tokio::test]
+async fn every_power_over_triggers_is_found() {
+    const POWERS: &[(&str, &str)] = &[
+        ("ALTER ROLE db_owner ADD MEMBER {u}", "ALTER ROLE db_owner DROP MEMBER {u}"),
+        ("ALTER ROLE db_ddladmin ADD MEMBER {u}", "ALTER ROLE db_ddladmin DROP MEMBER {u}"),
+        ("ALTER ROLE db_securityadmin ADD MEMBER {u}", "ALTER ROLE db_securityadmin DROP MEMBER {u}"),
+        ("ALTER ROLE db_ddladmin ADD MEMBER inner_role", "ALTER ROLE db_ddladmin DROP MEMBER inner_role"),
+        ("GRANT CONTROL TO inner_role", "REVOKE CONTROL FROM inner_role"),
+        ("GRANT ALTER TO {u}", "REVOKE ALTER FROM {u}"),
+        (
+            "GRANT ALTER ANY DATABASE DDL TRIGGER TO public",
+            "REVOKE ALTER ANY DATABASE DDL TRIGGER FROM public",
+        ),
+        ("GRANT IMPERSONATE ON USER::writer TO {u}", "REVOKE IMPERSONATE ON USER::writer FROM {u}"),
+        ("GRANT ALTER ON ROLE::writers TO outer_role", "REVOKE ALTER ON ROLE::writers FROM outer_role"),
+        ("USE [master]; GRANT ALTER ANY DATABASE TO {u}", "USE [master]; REVOKE ALTER ANY DATABASE FROM {u}"),
+    ];
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (user, database) = (identifier(&scene.user), identifier(&scene.database));
+        let mut admin = scene.admin().await?;
+        sql(&mut admin, &trigger("audit", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS")).await?;
+        for statement in [
+            "CREATE ROLE inner_role; CREATE ROLE outer_role; CREATE ROLE writers",
+            "ALTER ROLE inner_role ADD MEMBER outer_role; ALTER ROLE outer_role ADD MEMBER {u}",
+            "CREATE USER writer WITHOUT LOGIN; ALTER ROLE db_ddladmin ADD MEMBER writer",
+            "ALTER ROLE db_ddladmin ADD MEMBER writers",
+        ] {
+            sql(&mut admin, &statement.replace("{u}", &user)).await?;
+        }
+        let function = scene.function(ALTERNATING);
+        let is_refused = async || {
+            let checks = scene.preflight(&function).await?;
+            anyhow::Ok(format!("{checks:?}").contains("DISABLE TRIGGER [audit] ON DATABASE"))
+        };
+        ensure!(!is_refused().await?, "refused without a power");
+        for (gives, takes_away) in POWERS {
+            for (statement, expected) in [(gives, true), (takes_away, false)] {
+                sql(&mut admin, &format!("USE {database}; {}", statement.replace("{u}", &user))).await?;
+                ensure!(is_refused().await? == expected, "after {statement}");
+            }
+        }
+        sql(&mut admin, &format!("USE {database}; DROP USER {user}")).await?;
+        sql(&mut admin, &format!("USE [master]; ALTER AUTHORIZATION ON DATABASE::{database} TO {user}"))
+            .await?;
+        ensure!(is_refused().await?, "the user owns the database");
+        Ok(())
+    })
+    .await;
+}
+
+/// On a server of its own, whose logins no other test changes.
+#[tokio::test]
+async fn trigger_of_server_blocks_users_with_power_over_it() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: it would disturb the other tests on that server");
+            return Ok(());
+        }
+        let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let scene = Scene::new(&peer.target).await?;
+        let (user, master) = (identifier(&scene.user), identifier(&scene.master));
+        let mut admin = peer.target.admin("master").await?;
+        let events = "DDL_SERVER_LEVEL_EVENTS, CREATE_USER";
+        sql(&mut admin, &trigger("everywhere", "ALL SERVER", events)).await?;
+        let rotation = scene.rotate(&scene.function(BY_MASTER)).await?;
+        let records = format!("{:?}", rotation.steps);
+        ensure!(has_run(&scene)?, "nothing fires it: {records}");
+
+        // securityadmin may give itself whatever creates such a trigger.
+        sql(&mut admin, &format!("USE [master]; ALTER SERVER ROLE securityadmin ADD MEMBER {user}")).await?;
+        sql(&mut admin, &format!("USE [master]; ALTER SERVER ROLE securityadmin ADD MEMBER {master}"))
+            .await?;
+        let scene_begins = scene.target.log_length()?;
+        for strategy in [BY_MASTER, ALTERNATING] {
+            let function = scene.function(strategy);
+            let part = "DISABLE TRIGGER [everywhere] ON ALL SERVER";
+            scene.preflight_finds(&function, "NeedsDecision", part).await?;
+            let error = scene.expect(&function, "NeedsDecision", part).await?;
+            let log = scene.target.log_since(scene_begins)?;
+            ensure!(!log.contains(&format!("{}: trigger ", scene.master)), "it ran: {log}");
+            let (_, value) = remedies(&error)?;
+            assert_eq!(value, "[everywhere]");
+            scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
+        }
+        scene.rotate(&accepting(&scene, BY_MASTER, "[everywhere]")).await?;
+        sql(&mut admin, "USE [master]; DISABLE TRIGGER [everywhere] ON ALL SERVER").await?;
+        scene.rotate(&scene.function(ALTERNATING)).await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// There the master changes the user itself, by `ALTER USER` in the user's database.
+#[tokio::test]
+async fn trigger_of_contained_owner_does_not_run_as_master() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (name, password) = (format!("{}_other", scene.database), new_password());
+        let (database, master) = (identifier(&name), identifier(&scene.master));
+        let mut admin = target.admin("master").await?;
+        sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE").await?;
+        sql(&mut admin, &format!("CREATE DATABASE {database} CONTAINMENT = PARTIAL")).await?;
+        for statement in [
+            format!("CREATE USER [contained owner] WITH {}", with_password(&password)),
+            "ALTER ROLE db_owner ADD MEMBER [contained owner]".to_owned(),
+            format!("CREATE USER {master} FOR LOGIN {master}"),
+            format!("ALTER ROLE db_owner ADD MEMBER {master}"),
+        ] {
+            sql(&mut admin, &format!("USE {database}; {statement}")).await?;
+        }
+        scene.change(&json!({"username": "contained owner", "password": password, "dbname": name}))?;
+        sql(&mut application(&scene).await?, &trigger("evil", "DATABASE", "DDL_USER_EVENTS")).await?;
+        for strategy in [BY_MASTER, ALTERNATING] {
+            let function = scene.function(strategy);
+            let part = "DISABLE TRIGGER [evil] ON DATABASE";
+            scene.preflight_finds(&function, "NeedsDecision", part).await?;
+            scene.expect(&function, "NeedsDecision", part).await?;
+            scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
+        }
+        // Its own change runs with its own privileges.
+        scene.rotate(&scene.function("single-user")).await?;
+        ensure!(!has_run(&scene)?, "the trigger ran with the master's privileges");
+        let statement = format!("USE {database}; DISABLE TRIGGER [evil] ON DATABASE");
+        sql(&mut admin, &statement).await?;
+        for strategy in [BY_MASTER, ALTERNATING] {
+            scene.rotate(&scene.function(strategy)).await?;
+        }
+        Ok(())
+    })
+    .await;
+}
