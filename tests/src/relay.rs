@@ -182,3 +182,71 @@ impl Cutter {
         }
     }
 }
+
+/// A relay that keeps everything that clients send.
+///
+/// # Errors
+/// When no port can be had.
+pub async fn recorder(host: String, port: u16) -> Result<(SocketAddr, Heard)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    let heard = Heard::default();
+    let ears = Arc::clone(&heard);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let Ok(server) = TcpStream::connect((host.as_str(), port)).await else { continue };
+            let ears = Arc::clone(&ears);
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 65536];
+                while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+                    ears.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+                    if to_server.write_all(&buffer[..count]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    Ok((address, heard))
+}
+
+/// An Oracle listener over TLS that redirects every client to another address, as one of a cluster does.
+///
+/// # Errors
+/// When no port can be had, or a certificate cannot be used.
+pub async fn redirector(to: SocketAddr, protocol: &str, certificates: &Certificates) -> Result<SocketAddr> {
+    let address = format!("(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))", to.ip(), to.port());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let plain = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(redirect(client, address.clone()));
+        }
+    });
+    over_tls(plain, certificates).await
+}
+
+/// Answers CONNECT with REDIRECT: an address, and the connect data that the client repeats there.
+async fn redirect(mut client: TcpStream, address: String) -> Result<()> {
+    const REDIRECT: u8 = 5;
+    const DATA: u8 = 6;
+    let mut buffer = vec![0; 65536];
+    let count = client.read(&mut buffer).await?;
+    let text = String::from_utf8_lossy(&buffer[..count]);
+    let start = text.find("(DESCRIPTION").unwrap_or(text.len());
+    let connect_data = text[start..].trim_end_matches('\0');
+    let text = format!("{address}\0{connect_data}");
+    let packet = |kind: u8, payload: &[u8]| {
+        let length = u16::try_from(payload.len() + 8).unwrap_or(u16::MAX).to_be_bytes();
+        [&[length[0], length[1], 0, 0, kind, 0, 0, 0], payload].concat()
+    };
+    client.write_all(&packet(REDIRECT, &u16::try_from(text.len())?.to_be_bytes())).await?;
+    // Two bytes of flags stand before the data.
+    client.write_all(&packet(DATA, &[&[0, 0], text.as_bytes()].concat())).await?;
+    // The client closes the connection when it has read the address.
+    while client.read(&mut buffer).await? > 0 {}
+    Ok(())
+}

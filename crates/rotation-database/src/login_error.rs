@@ -112,6 +112,14 @@ pub enum LoginError {
         /// changes nothing.
         keeps_password: bool,
     },
+    /// The server's listener has redirected a verified connection to an address without TLS.
+    #[error(
+        "the connection is not encrypted: the server's listener redirected it, and the session uses {protocol}"
+    )]
+    TlsLost {
+        /// The protocol that the server reports.
+        protocol: String,
+    },
     /// The server's certificate comes from an authority that is not trusted.
     #[error("the server's certificate is not from a trusted authority: {said}")]
     TlsUntrusted {
@@ -295,7 +303,7 @@ impl LoginError {
             Self::ConnectTimeout { .. } => "ConnectTimeout",
             Self::Silent { .. } => "DatabaseSilent",
             Self::Network { .. } => "ConnectionFailed",
-            Self::TlsNotOffered { .. } => "TlsNotOffered",
+            Self::TlsNotOffered { .. } | Self::TlsLost { .. } => "TlsNotOffered",
             Self::TlsUntrusted { .. } => "TlsUntrustedAuthority",
             Self::TlsWrongName { .. } => "TlsWrongName",
             Self::TlsExpired { .. } => "TlsCertificateExpired",
@@ -339,6 +347,10 @@ impl LoginError {
                 .into(),
             Self::TlsNotOffered { keeps_password: true } => "Turn TLS on at the server. Or accept a connection without: \"ssl\": false in the secret \
                 (never TLS), or TLS_MODE=prefer on the function (TLS where offered)."
+                .into(),
+            Self::TlsLost { .. } => "Let the listener redirect to TCPS addresses only: give every node of the database a \
+                TCPS endpoint (LOCAL_LISTENER, LISTENER_NETWORKS), and name the listener's TCPS port in the secret. Or, if \
+                the network is trusted: \"ssl\": false and a port without TLS in the secret."
                 .into(),
             Self::TlsUntrusted { .. } => "If the authority is your own, give its certificate to the function in TLS_CA_FILE (PEM). \
                 Otherwise somebody may stand between the function and the server."

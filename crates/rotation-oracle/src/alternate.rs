@@ -36,6 +36,7 @@ pub(crate) async fn set_password(
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
     must_be_encrypted(session)?;
+    session.begin().await?;
     give_password(session, reset.master, reset.user, reset.password, "").await
 }
 
@@ -64,6 +65,7 @@ impl<'a> Step<'a> {
 impl Step<'_> {
     async fn run(&mut self) -> Result<(), EngineError> {
         must_be_encrypted(self.session)?;
+        self.session.begin().await?;
         if let Some(warning) = self.session.warning() {
             let note =
                 format!("The password of {}, the master, is about to expire ({warning}).", self.master);

@@ -31,6 +31,15 @@ pub(crate) fn is_of_the_network(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::StreamOperation) && tls(&error.to_string()).is_none()
 }
 
+/// A call during a login that failed.
+pub(crate) fn trouble(trouble: &Trouble, login: &Login<'_>) -> LoginError {
+    match trouble {
+        Trouble::Refused(cause) => cause.clone(),
+        Trouble::Panic(words) => panicked(words),
+        Trouble::Error(error) => self::login(error, login),
+    }
+}
+
 /// A login that failed.
 pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
     let words = error.to_string();
@@ -88,7 +97,7 @@ pub(crate) fn panicked(words: &str) -> LoginError {
         LoginError::ClientRejected {
             said: format!("the driver could not go on ({})", mask(words)),
             remedy: "The server proves passwords in a way that this function does not know. Give the account a 12C verifier \
-                (SELECT username, password_versions FROM dba_users; then set its password anew)."
+                (SELECT username, password_versions FROM SYS.DBA_USERS; then set its password anew)."
                 .into(),
         }
     }
@@ -161,7 +170,7 @@ pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineE
         28003 | USED_BEFORE | 28218 | 28219 | 988 | 972 => EngineError::PasswordRejected {
             said,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the profile's \
-                PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * FROM dba_profiles)."
+                PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * FROM SYS.DBA_PROFILES)."
                 .into(),
         },
         // REVOKE of what somebody else has granted.

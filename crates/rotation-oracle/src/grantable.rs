@@ -15,6 +15,7 @@ pub(crate) async fn not_grantable(
     session: &mut Session,
     copy: &UserCopy<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
+    session.begin().await?;
     Step::of(session, copy)?.not_grantable().await
 }
 
@@ -79,10 +80,10 @@ impl Step<'_> {
     }
 
     async fn means(&mut self, master: &Name) -> Result<Means, EngineError> {
-        const PRIVILEGES: &str = "SELECT privilege FROM session_privs";
-        const OF_ROLES: &str = "SELECT privilege FROM role_sys_privs WHERE admin_option = 'YES' \
-            UNION SELECT granted_role FROM role_role_privs WHERE admin_option = 'YES'";
-        const TO_ALL: &str = "SELECT owner, table_name, privilege FROM dba_tab_privs \
+        const PRIVILEGES: &str = "SELECT privilege FROM SYS.SESSION_PRIVS";
+        const OF_ROLES: &str = "SELECT privilege FROM SYS.ROLE_SYS_PRIVS WHERE admin_option = 'YES' \
+            UNION SELECT granted_role FROM SYS.ROLE_ROLE_PRIVS WHERE admin_option = 'YES'";
+        const TO_ALL: &str = "SELECT owner, table_name, privilege FROM SYS.DBA_TAB_PRIVS \
             WHERE grantee = 'PUBLIC' AND grantable = 'YES'";
         let doing = "read what the master may pass on";
         let mut own = self.granted(master).await?.grants;

@@ -36,7 +36,7 @@ impl Engine for Oracle {
     }
 
     async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
-        session.rows("run a query", "SELECT 'x' FROM dual", &[]).await.map(drop)
+        session.must_be_of_its_user().await
     }
 
     async fn change_password(

@@ -21,7 +21,7 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     if login.tls != TlsUse::Verified {
         return attempt(login).await;
     }
-    match timeout(TLS_LOGIN, attempt(login)).await {
+    match timeout(TLS_LOGIN, verified(login)).await {
         Ok(Ok(session)) => Ok(session),
         Ok(Err(cause)) if !is_unclear(&cause) => Err(cause),
         unclear => {
@@ -31,6 +31,20 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
             unclear.unwrap_or(Err(LoginError::Silent { seconds: TLS_LOGIN.as_secs() }))
         }
     }
+}
+
+/// A session that the server, too, reports as one over TLS.
+async fn verified(login: &Login<'_>) -> Result<Session, LoginError> {
+    let mut session = attempt(login).await?;
+    let protocol = match session.ask_what_it_is().await {
+        Ok(protocol) => protocol.unwrap_or_else(|| "an unknown protocol".into()),
+        Err(trouble) => return Err(failure::trouble(&trouble, login)),
+    };
+    if protocol.eq_ignore_ascii_case("tcps") {
+        return Ok(session);
+    }
+    session.close().await;
+    Err(LoginError::TlsLost { protocol })
 }
 
 /// How long a login over TLS may take; a listener without TLS may wait for ever.
@@ -59,8 +73,6 @@ async fn attempt(login: &Login<'_>) -> Result<Session, LoginError> {
 async fn finish(result: Result<Session, Trouble>, login: &Login<'_>) -> Result<Session, LoginError> {
     match result {
         Ok(session) => Ok(session),
-        Err(Trouble::Refused(cause)) => Err(cause),
-        Err(Trouble::Panic(words)) => Err(failure::panicked(&words)),
         Err(Trouble::Error(error)) if failure::is_of_the_network(&error) => {
             // The driver dials by itself; what is wrong with the way is found out by going it again.
             match dial(login.host, login.port).await {
@@ -68,7 +80,7 @@ async fn finish(result: Result<Session, Trouble>, login: &Login<'_>) -> Result<S
                 Ok(_) => Err(failure::login(&error, login)),
             }
         }
-        Err(Trouble::Error(error)) => Err(failure::login(&error, login)),
+        Err(trouble) => Err(failure::trouble(&trouble, login)),
     }
 }
 
@@ -94,7 +106,7 @@ async fn connect(login: &Login<'_>, by: By) -> Result<Session, Trouble> {
         connected
     };
     let connection = driver::run(connect).await?;
-    Ok(Session::new(connection, login.tls))
+    Ok(Session::new(connection, login))
 }
 
 fn configure(login: &Login<'_>, by: By, authorities: Option<&Path>) -> Result<Config, Trouble> {

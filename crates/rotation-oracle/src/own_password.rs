@@ -11,6 +11,7 @@ pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
+    session.must_be_of_its_user().await?;
     let (old, new) = (change.old.clone(), change.new.clone());
     let was_rolling = is_rolling_over(session).await;
     let grace = session.warning().map(|warning| {
@@ -46,7 +47,7 @@ pub(crate) async fn change(
 /// For how many days the profile lets an old password outlive its change; servers before 19.12 do not know it.
 async fn rollover(session: &mut Session) -> Option<String> {
     const QUERY: &str =
-        "SELECT limit FROM user_password_limits WHERE resource_name = 'PASSWORD_ROLLOVER_TIME'";
+        "SELECT limit FROM SYS.USER_PASSWORD_LIMITS WHERE resource_name = 'PASSWORD_ROLLOVER_TIME'";
     let rows = session.rows("read the password limits", QUERY, &[]).await.ok()?;
     let limit = rows.into_iter().next()?.into_iter().next()??;
     limit.parse::<f64>().is_ok_and(|days| days > 0.0).then_some(limit)
@@ -54,7 +55,8 @@ async fn rollover(session: &mut Session) -> Option<String> {
 
 /// Whether an earlier change of the password is still being rolled over.
 async fn is_rolling_over(session: &mut Session) -> bool {
-    let rows = session.rows("read the account's status", "SELECT account_status FROM user_users", &[]).await;
+    let rows =
+        session.rows("read the account's status", "SELECT account_status FROM SYS.USER_USERS", &[]).await;
     let status = rows.ok().and_then(|rows| rows.into_iter().next()?.into_iter().next()?);
     status.is_some_and(|status| status.contains("IN ROLLOVER"))
 }

@@ -12,6 +12,7 @@ pub(crate) async fn missing(
     task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     const DOING: &str = "ask what the master may do";
+    session.begin().await?;
     let name = Name::written(master).map_or_else(|| master.to_owned(), |name| name.to_string());
     let lacks = |grant: &str| {
         let remedy = administrator(&format!("GRANT {grant} TO {name}"));
@@ -20,7 +21,7 @@ pub(crate) async fn missing(
     let mut missing = Vec::new();
     let needed = ["ALTER USER", "CREATE USER"];
     for privilege in &needed[..if task.copies() { 2 } else { 1 }] {
-        let query = "SELECT privilege FROM session_privs WHERE privilege = :1";
+        let query = "SELECT privilege FROM SYS.SESSION_PRIVS WHERE privilege = :1";
         if session.rows(DOING, query, &[privilege]).await?.is_empty() {
             missing.push(lacks(privilege));
         }
@@ -28,7 +29,7 @@ pub(crate) async fn missing(
     if !task.copies() {
         return Ok(missing);
     }
-    match session.rows(DOING, "SELECT username FROM dba_users WHERE username = :1", &["SYS"]).await {
+    match session.rows(DOING, "SELECT username FROM SYS.DBA_USERS WHERE username = :1", &["SYS"]).await {
         Err(EngineError::PrivilegeMissing { .. }) => missing.push(lacks("SELECT_CATALOG_ROLE")),
         read => drop(read?),
     }

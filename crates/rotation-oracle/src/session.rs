@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use oracledb::{Connection, Error, ToDbValue};
-use rotation_database::{EngineError, TlsUse};
+use rotation_database::{EngineError, Login, TlsUse};
 
 use crate::driver::{self, Trouble};
 use crate::failure;
+use crate::name::Name;
 
 /// How long one answer may take.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,6 +17,12 @@ pub struct Session {
     /// `None` when a call has died with it.
     connection: Option<Connection>,
     tls: TlsUse,
+    /// The user in the secret.
+    user: String,
+    /// The user that the session belongs to, once the server has been asked.
+    account: Option<String>,
+    /// Whether [`Session::begin`] has run.
+    has_begun: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -28,8 +35,60 @@ impl std::fmt::Debug for Session {
 pub(crate) type Texts = Vec<Option<String>>;
 
 impl Session {
-    pub(crate) fn new(connection: Connection, tls: TlsUse) -> Self {
-        Self { connection: Some(connection), tls }
+    pub(crate) fn new(connection: Connection, login: &Login<'_>) -> Self {
+        let (tls, user) = (login.tls, login.user.to_owned());
+        Self { connection: Some(connection), tls, user, account: None, has_begun: false }
+    }
+
+    /// Asks the server for the network protocol of this session, and for its user.
+    ///
+    /// A listener can redirect the connection to another address, and the driver uses the protocol that
+    /// the redirect names. The driver does not report that.
+    pub(crate) async fn ask_what_it_is(&mut self) -> Result<Option<String>, Trouble> {
+        const QUERY: &str = "SELECT SYS_CONTEXT('USERENV', 'NETWORK_PROTOCOL'), \
+            SYS_CONTEXT('USERENV', 'SESSION_USER') FROM SYS.DUAL";
+        let row = self.try_rows(QUERY, &[]).await?.into_iter().next().unwrap_or_default();
+        let mut values = row.into_iter();
+        let protocol = values.next().flatten();
+        self.account = values.next().flatten();
+        Ok(protocol)
+    }
+
+    /// Checks that the session belongs to the user in the secret: another user's password must not be
+    /// changed, and proves nothing about this one's.
+    pub(crate) async fn must_be_of_its_user(&mut self) -> Result<(), EngineError> {
+        if self.account.is_none() {
+            let asked = self.ask_what_it_is().await;
+            asked.map_err(|trouble| failure::statement(&trouble, "ask for the session's user", ""))?;
+        }
+        let user = Name::written(&self.user);
+        match &self.account {
+            Some(account) if user.as_ref().is_some_and(|user| user.as_str() == account) => Ok(()),
+            account => Err(EngineError::NeedsDecision {
+                what: format!(
+                    "the session belongs to user {}, not to {}, which the secret names",
+                    account.as_deref().unwrap_or("(unknown)"),
+                    user.map_or_else(|| self.user.clone(), |user| user.to_string())
+                ),
+                remedy: "Find out what maps the login to another user (a directory service, a proxy in \
+                    front of the server), and name in \"username\" a user that logs in as itself."
+                    .into(),
+            }),
+        }
+    }
+
+    /// Sets what others may have set in a master's session, before its first statement.
+    ///
+    /// A logon trigger can change the current schema, in which a name without an owner means whatever
+    /// that schema's owner has created, and how texts compare. Nobody can create anything in `SYS`.
+    pub(crate) async fn begin(&mut self) -> Result<(), EngineError> {
+        if self.has_begun {
+            return Ok(());
+        }
+        const PIN: &str = "ALTER SESSION SET CURRENT_SCHEMA = SYS NLS_COMP = BINARY NLS_SORT = BINARY";
+        self.run_or("set the session's schema", PIN, "").await?;
+        self.has_begun = true;
+        Ok(())
     }
 
     pub(crate) fn tls(&self) -> TlsUse {
@@ -118,5 +177,36 @@ impl Session {
         if let Some(mut connection) = self.connection.take() {
             let _ = driver::run(move || connection.close()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// The word after `FROM`, where it is a name and not a placeholder or a quoted user.
+    fn sources(code: &str) -> impl Iterator<Item = &str> {
+        code.split("FROM ").skip(1).chain(code.split("JOIN ").skip(1)).filter_map(|rest| {
+            let word = rest.split(|c: char| !c.is_ascii_alphanumeric() && !"_.$".contains(c)).next()?;
+            word.starts_with(|c: char| c.is_ascii_alphabetic()).then_some(word)
+        })
+    }
+
+    /// A name without an owner means whatever the current schema or a synonym makes of it.
+    #[test]
+    fn every_query_names_the_owner_of_its_views() {
+        assert_eq!(sources("SELECT a FROM dual, FROM \\\"U\\\" FROM {user}").collect::<Vec<_>>(), ["dual"]);
+        let mut count = 0;
+        for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
+            let path = file.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for word in sources(code) {
+                assert!(word.starts_with("SYS."), "{word} in {}", path.display());
+                count += 1;
+            }
+        }
+        assert!(count > 10, "{count} queries were found");
     }
 }

@@ -72,7 +72,7 @@ impl Step<'_> {
     /// A user, if it is there.
     pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserNow>, EngineError> {
         const USER: &str = "SELECT account_status, profile, default_tablespace, temporary_tablespace, authentication_type, \
-            oracle_maintained FROM dba_users WHERE username = :1";
+            oracle_maintained FROM SYS.DBA_USERS WHERE username = :1";
         let rows = self.read(&format!("look for user {name}"), USER, name).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if text(row, 4)? != "PASSWORD" {
@@ -100,7 +100,7 @@ impl Step<'_> {
 
     /// How many objects are in a schema. The owner may do all with them, and no view of grants shows it.
     async fn owns(&mut self, name: &Name) -> Result<u32, EngineError> {
-        const OBJECTS: &str = "SELECT TO_CHAR(COUNT(*)) FROM dba_objects WHERE owner = :1";
+        const OBJECTS: &str = "SELECT TO_CHAR(COUNT(*)) FROM SYS.DBA_OBJECTS WHERE owner = :1";
         let rows = self.read(&format!("count the objects of {name}"), OBJECTS, name).await?;
         let row = rows.first().ok_or_else(|| unexpected("no count"))?;
         text(row, 0)?.parse().map_err(|_| unexpected("a count is no number"))
@@ -108,7 +108,7 @@ impl Step<'_> {
 
     async fn quotas(&mut self, name: &Name) -> Result<BTreeMap<Name, String>, EngineError> {
         const QUOTAS: &str = "SELECT tablespace_name, CASE WHEN max_bytes = -1 THEN 'UNLIMITED' ELSE TO_CHAR(max_bytes) END \
-            FROM dba_ts_quotas WHERE username = :1 AND dropped = 'NO'";
+            FROM SYS.DBA_TS_QUOTAS WHERE username = :1 AND dropped = 'NO'";
         let rows = self.read(&format!("read the quotas of {name}"), QUOTAS, name).await?;
         rows.iter().map(|row| Ok((known(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
@@ -116,7 +116,7 @@ impl Step<'_> {
     pub(crate) async fn granted(&mut self, name: &Name) -> Result<Granted, EngineError> {
         let doing = format!("read the privileges of {name}");
         let mut grants = Grants::default();
-        const SYSTEM: &str = "SELECT privilege, admin_option FROM dba_sys_privs WHERE grantee = :1";
+        const SYSTEM: &str = "SELECT privilege, admin_option FROM SYS.DBA_SYS_PRIVS WHERE grantee = :1";
         for row in self.read(&doing, SYSTEM, name).await? {
             grants.add(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
         }
@@ -124,7 +124,7 @@ impl Step<'_> {
             grants.add(Right::InSchema(words(&row, 0)?, known(&row, 1)?), is_yes(&row, 2)?);
         }
         const ROLES: &str =
-            "SELECT granted_role, admin_option, default_role FROM dba_role_privs WHERE grantee = :1";
+            "SELECT granted_role, admin_option, default_role FROM SYS.DBA_ROLE_PRIVS WHERE grantee = :1";
         let mut default_roles = BTreeSet::new();
         for row in self.read(&doing, ROLES, name).await? {
             let role = known(&row, 0)?;
@@ -133,7 +133,7 @@ impl Step<'_> {
             }
             grants.add(Right::Role(role), is_yes(&row, 1)?);
         }
-        const OBJECTS: &str = "SELECT owner, table_name, privilege, grantable, hierarchy, type FROM dba_tab_privs WHERE grantee = :1";
+        const OBJECTS: &str = "SELECT owner, table_name, privilege, grantable, hierarchy, type FROM SYS.DBA_TAB_PRIVS WHERE grantee = :1";
         let mut otherwise = Vec::new();
         for row in self.read(&doing, OBJECTS, name).await? {
             let kind = text(&row, 5)?;
@@ -155,7 +155,7 @@ impl Step<'_> {
             let on = OnObject { object, privilege: words(&row, 2)?, hierarchy: is_yes(&row, 4)? };
             grants.add(Right::Object(on), is_yes(&row, 3)?);
         }
-        const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable FROM dba_col_privs WHERE grantee = :1";
+        const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable FROM SYS.DBA_COL_PRIVS WHERE grantee = :1";
         for row in self.read(&doing, COLUMNS, name).await? {
             let object = object(&known(&row, 0)?, &known(&row, 1)?, "TABLE");
             let on = OnObject { object, privilege: words(&row, 3)?, hierarchy: false };
@@ -167,7 +167,7 @@ impl Step<'_> {
     /// What was granted on whole schemas; before 23ai there was no such thing, and no such view.
     async fn in_schemas(&mut self, doing: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
         const SCHEMAS: &str =
-            "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1";
+            "SELECT privilege, schema, admin_option FROM SYS.DBA_SCHEMA_PRIVS WHERE grantee = :1";
         match self.session.try_rows(SCHEMAS, &[name.as_str()]).await {
             // Nor is one seen that is not granted: the views before this one were.
             Err(trouble) if number_of(&trouble) == Some(NO_SUCH_VIEW) => Ok(Vec::new()),

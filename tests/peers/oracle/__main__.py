@@ -23,6 +23,7 @@ from seerdb.common.tns_consts import TNS_REFUSE
 from seerdb.server import Capability, Server
 from seerdb.server.framing import PacketStream
 
+import names
 import statements
 from model import LOCK, Model, User, fault
 
@@ -42,6 +43,8 @@ def arguments():
                         help="native network encryption")
     parser.add_argument("--verifier", choices=["12c", "without-pbkdf2"], default="12c",
                         help="whether the challenge has the fields that the 12C verifier needs")
+    parser.add_argument("--alias", action="append", default=[], metavar="NAME=USER",
+                        help="whose session a login gets, as with users of a directory service")
     parser.add_argument("--on-hello", choices=["refuse", "reset", "wait"], default="refuse",
                         help="what it does with a client that begins with TLS where there is none")
     return parser.parse_args()
@@ -62,6 +65,7 @@ class Backend:
 
     def __init__(self, model: Model, log) -> None:
         self.model, self.log, self.user = model, log, None
+        self.schema = ""
 
     def known(self, written: str) -> User | None:
         name = written[1:-1] if written.startswith('"') else written.upper()
@@ -78,6 +82,8 @@ class Backend:
         if not self.model.has(self.user.name, "CREATE SESSION"):
             self.refuse(1045, f"user {self.user.name} lacks CREATE SESSION privilege; logon denied")
         IN_GRACE.user = self.model.is_in_grace(self.user)
+        self.user = self.model.users[self.model.aliases.get(self.user.name, self.user.name)]
+        self.schema = self.model.logon_schema or self.user.name
         self.log(f"Login succeeded for user '{self.user.name}'.")
 
     def refuse(self, number: int, message: str) -> None:
@@ -88,6 +94,9 @@ class Backend:
         with LOCK:
             # As the audit trail has it.
             self.log(f"{self.user.name}: " + re.sub(r'(?i)(IDENTIFIED\s+BY|REPLACE)\s+("[^"]*"|\S+)', r"\1 *", sql))
+            self.schema = names.alter_session(sql) or self.schema
+            for view in names.planted(self.model, self.schema, sql) if sql.startswith("SELECT") else []:
+                self.log(f"{self.user.name}: reads {view} in place of the dictionary")
             return statements.run(self.model, self.user.name, sql, [getattr(bind, "value", bind) for bind in binds])
 
     def change_password(self, _user: str, old: str, new: str) -> None:
@@ -240,6 +249,8 @@ def main() -> None:
 
     services = {chosen.service.upper(), f"SID:{chosen.sid.upper()}"}
     model = Model(password, services, chosen.version)
+    model.protocol = "tcps" if chosen.certificate else "tcp"
+    model.aliases = dict(pair.split("=") for pair in chosen.alias)
     use_twelve_c_verifier(has_fields=chosen.verifier == "12c")
     warn_of_expiry()
     count_failures(model, log)

@@ -47,6 +47,8 @@ def understood(sql: str):
         raise fault(900, f"invalid SQL statement: {error}") from None
     views = {table.name.upper() for table in tree.find_all(exp.Table)}
     for table in list(tree.find_all(exp.Table)):
+        if table.db.upper() == "SYS":
+            table.set("db", None)
         if table.name.upper() == "DUAL":
             tree.set("from_", None)
             tree.set("from", None)
@@ -82,6 +84,8 @@ class Tables:
         self.lite = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000)
         self.lite.create_function("enquote_name", 1, enquote_name, deterministic=True)
         self.lite.create_function("simple_sql_name", 1, simple_sql_name, deterministic=True)
+        self.context: dict[str, str] = {}
+        self.lite.create_function("sys_context", 2, lambda _namespace, name: self.context.get(name))
         self.revisions: dict[str, int] = {}
         for view, columns in VIEWS.items():
             quoted = ", ".join(f'"{column}"' for column in columns.split(", "))
@@ -111,6 +115,7 @@ def query(model: Model, me: str, sql: str, binds: list) -> Result:
         if view not in VIEWS or view == "DBA_SCHEMA_PRIVS" and model.version != "23ai" or view.startswith("DBA_") and not may_look(model, me):
             raise fault(942, "table or view does not exist")
         TABLES.fill(model, me, view)
+    TABLES.context = {"SESSION_USER": me, "NETWORK_PROTOCOL": model.protocol}
     try:
         cursor = TABLES.lite.execute(sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)})
         found = [tuple(row) for row in cursor.fetchall()]

@@ -77,6 +77,13 @@ class Model:
         self.roles = {"CONNECT", "RESOURCE", *CATALOG}
         self.profiles = {"DEFAULT": dict(DEFAULT_LIMITS)}
         self.objects: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        # Owner (or PUBLIC) and name, and what it stands for.
+        self.synonyms: dict[tuple[str, str], tuple[str, str]] = {}
+        # The current schema that a logon trigger sets, and what SYS_CONTEXT says of connections.
+        self.logon_schema: str | None = None
+        self.protocol = "tcp"
+        # Whose session a user's login gets.
+        self.aliases: dict[str, str] = {}
         self.grants = [
             Grant("SYSTEM", "role", DBA, option=True), Grant("CONNECT", "system", "CREATE SESSION"),
             Grant("RESOURCE", "system", "CREATE TABLE"),

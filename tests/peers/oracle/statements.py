@@ -7,6 +7,7 @@ https://docs.oracle.com/en/error-help/db/.
 from seerdb.server import Result
 
 import dictionary
+import names
 from model import TABLESPACES, Grant, Model, User, fault
 from tokens import Tokens
 
@@ -34,7 +35,8 @@ def run(model: Model, me: str, sql: str, binds: list) -> Result:
 def table_of(tokens: Tokens) -> str | None:
     for at in range(len(tokens.all)):
         if tokens.peek(at)[1].upper() == "FROM":
-            return tokens.peek(at + 1)[1].upper()
+            is_of_sys = tokens.peek(at + 1)[1].upper() == "SYS" and tokens.peek(at + 2)[1] == "."
+            return tokens.peek(at + (3 if is_of_sys else 1))[1].upper()
     return None
 
 
@@ -282,4 +284,5 @@ HANDLERS = {
     "CREATE USER": create_user, "ALTER USER": alter_user, "DROP USER": drop_user, "CREATE ROLE": create_role, "DROP ROLE": drop_role,
     "CREATE PROFILE": profile, "ALTER PROFILE": profile, "CREATE TABLE": create_table,
     "CREATE DIRECTORY": create_directory, "INSERT INTO": insert, "GRANT": grant, "REVOKE": revoke,
+    "ALTER SESSION SET": lambda _model, _me, tokens: setattr(tokens, "at", len(tokens.all)), **names.HANDLERS,
 }

@@ -1,0 +1,33 @@
+//! Logins that give the session of another account.
+
+use anyhow::ensure;
+use rotation_local::throwaway::Certificates;
+use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, sql};
+use rotation_tests::server::{NAMES, Server};
+
+/// As with users of a directory service, who share a schema of the database.
+#[tokio::test]
+async fn password_of_another_account_is_not_changed() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: it takes a directory service");
+            return Ok(());
+        }
+        let certificates = Certificates::for_names(&NAMES)?;
+        let peer = Peer::start(Some(certificates), &["--alias", "ALIAS_USER=SHARED"]).await?;
+        let scene = Scene::with_user(&peer.target, "alias_user", "shared_schema").await?;
+        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        let mut admin = peer.target.admin().await?;
+        sql(&mut admin, &format!("CREATE USER shared IDENTIFIED BY \"{password}\"")).await?;
+        sql(&mut admin, &format!("GRANT CREATE SESSION TO {}", quoted("shared"))).await?;
+        let function = scene.function("single-user");
+        let error = scene.expect(&function, "NeedsDecision", "\"username\"").await?;
+        let expected = "the session belongs to user SHARED, not to \"ALIAS_USER\"";
+        ensure!(error.message.contains(expected), "{}", error.message);
+        // Nothing has changed.
+        peer.target.connect("shared", &password, SERVICE).await?;
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,72 @@
+//! Names without an owner, which synonyms and the current schema give another meaning.
+
+use anyhow::{Result, ensure};
+use rotation_local::throwaway::Certificates;
+use rotation_tests::oracle::{Peer, Scene, on_each, sql};
+use rotation_tests::server::{NAMES, Server};
+
+/// Every view that the function reads.
+const VIEWS: [&str; 14] = [
+    "DBA_USERS",
+    "DBA_OBJECTS",
+    "DBA_TS_QUOTAS",
+    "DBA_SYS_PRIVS",
+    "DBA_ROLE_PRIVS",
+    "DBA_TAB_PRIVS",
+    "DBA_COL_PRIVS",
+    "DBA_SCHEMA_PRIVS",
+    "SESSION_PRIVS",
+    "ROLE_SYS_PRIVS",
+    "ROLE_ROLE_PRIVS",
+    "USER_USERS",
+    "USER_PASSWORD_LIMITS",
+    "DUAL",
+];
+
+/// What was read in place of the dictionary, as the fake server reports it.
+fn read_in_its_place(scene: &Scene) -> Result<Vec<String>> {
+    let log = scene.target.log_since(0)?;
+    Ok(log.lines().filter(|line| line.contains("in place of the dictionary")).map(str::to_owned).collect())
+}
+
+/// On a database of its own: its public synonyms and its logon trigger are everyone's.
+#[tokio::test]
+async fn planted_objects_are_not_read_by_any_strategy() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: it would break the other tests on that database");
+            return Ok(());
+        }
+        for plants in ["public synonyms", "the current schema"] {
+            let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+            let scene = Scene::rich(&peer.target).await?;
+            let mut admin = peer.target.admin().await?;
+            sql(&mut admin, "CREATE USER evil IDENTIFIED BY \"no one logs in\" ACCOUNT LOCK").await?;
+            for view in VIEWS {
+                sql(&mut admin, &format!("CREATE VIEW evil.{view} AS SELECT 1 A FROM SYS.DUAL")).await?;
+                if plants == "public synonyms" {
+                    let synonym = format!("CREATE OR REPLACE PUBLIC SYNONYM {view} FOR evil.{view}");
+                    sql(&mut admin, &synonym).await?;
+                }
+            }
+            if plants == "the current schema" {
+                let trigger = "CREATE OR REPLACE TRIGGER evil.at_logon AFTER LOGON ON DATABASE \
+                    BEGIN EXECUTE IMMEDIATE 'ALTER SESSION SET CURRENT_SCHEMA = EVIL'; END;";
+                sql(&mut admin, trigger).await?;
+            }
+            // The trap works: a name without an owner means the planted view.
+            let mut session = scene.log_in().await?;
+            sql(&mut session, "SELECT username FROM user_users").await?;
+            assert_eq!(read_in_its_place(&scene)?.len(), 1, "{plants}: nothing is planted");
+            for strategy in ["single-user", "single-user-by-master", "master-user", "master-user"] {
+                let function = scene.function(strategy);
+                let checks = scene.preflight(&function).await?;
+                ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+                scene.rotate(&function).await?;
+            }
+            assert_eq!(read_in_its_place(&scene)?.len(), 1, "{plants}: {:#?}", read_in_its_place(&scene)?);
+        }
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,80 @@
+//! A listener that redirects a connection over TLS, as those of a cluster do.
+
+use std::sync::PoisonError;
+
+use anyhow::{Context, ensure};
+use rotation_local::throwaway::Certificates;
+use rotation_tests::oracle::{Peer, Scene, on_each};
+use rotation_tests::relay::{recorder, redirector};
+use rotation_tests::server::{NAMES, Server};
+use serde_json::json;
+
+/// The driver gives TLS up when the address of a redirect is one of TCP, and does not report it.
+#[tokio::test]
+async fn redirect_to_tcp_is_rejected_before_any_password() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: it takes a database without TLS");
+            return Ok(());
+        }
+        let peer = Peer::start(None, &[]).await?;
+        let certificates = Certificates::for_names(&NAMES)?;
+        let (recorder, heard) = recorder("localhost".into(), peer.target.port).await?;
+        let listener = redirector(recorder, "TCP", &certificates).await?;
+        // The secrets name the listener; the test itself goes straight to the database.
+        let scene = Scene::new(&peer.target).await?;
+        let change = json!({"port": listener.port(), "ssl": null});
+        scene.change(&change)?;
+        scene.change_master(&change)?;
+        let authority = tempfile::NamedTempFile::new()?;
+        std::fs::write(authority.path(), &certificates.authority)?;
+        let authority = authority.path().to_string_lossy();
+        for (strategy, mode) in [
+            ("single-user", "require"),
+            ("master-user", "require"),
+            ("master-user", "prefer"),
+            ("single-user-by-master", "require"),
+        ] {
+            let program = scene.program(strategy).env("TLS_CA_FILE", &*authority);
+            let function = program.env("TLS_MODE", mode).into();
+            let error = scene.expect(&function, "TlsNotOffered", "the session uses tcp").await?;
+            for part in ["TCPS", "\"ssl\": false"] {
+                ensure!(error.message.contains(part), "{part}: {}", error.message);
+            }
+            let pending = scene.value("AWSPENDING")?["password"].as_str().unwrap_or_default().to_owned();
+            let master = scene.master_password()?;
+            let sent = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            ensure!(!sent.is_empty(), "nothing went over the unencrypted connection");
+            for secret in [pending.as_bytes(), master.as_bytes(), b"IDENTIFIED"] {
+                let is_there = memchr::memmem::find(&sent, secret).is_some();
+                ensure!(!is_there, "{strategy}: a statement with a password was sent");
+            }
+            scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// A redirect that stays with TLS is what a cluster does every day.
+#[tokio::test]
+async fn redirect_to_tcps_is_followed() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: its certificate is not for the address of the redirect");
+            return Ok(());
+        }
+        let certificates = Certificates::for_names(&NAMES)?;
+        let peer = Peer::start(Some(certificates.clone()), &[]).await?;
+        let listener = redirector(([127, 0, 0, 1], peer.target.port).into(), "TCPS", &certificates).await?;
+        let scene = Scene::new(&peer.target).await?;
+        let change = json!({"port": listener.port()});
+        scene.change(&change)?;
+        scene.change_master(&change)?;
+        for strategy in ["single-user", "master-user", "single-user-by-master"] {
+            scene.rotate(&scene.function(strategy)).await?;
+        }
+        Ok(())
+    })
+    .await;
+}
