@@ -3,7 +3,7 @@
 //! A new one is made with a password that nobody knows, and the password of the rotation comes last: a rotation that
 //! dies half-way leaves a user that nobody can log in as.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rotation_database::{Copied, EngineError, UserCopy, administrator};
 
@@ -59,8 +59,8 @@ pub(crate) struct Step<'a> {
     pub(crate) is_contained: bool,
     /// The SIDs of the two users, as far as they exist.
     pub(crate) sids: Vec<Vec<u8>>,
-    /// The scopes whose triggers have been looked at: databases, and `None` for the server.
-    pub(crate) checked: BTreeSet<Option<String>>,
+    /// Whether the two can write triggers in a scope: a database, or `None` for the server.
+    pub(crate) watched: BTreeMap<Option<String>, bool>,
     /// Why changes would be refused, when nothing is changed.
     pub(crate) refusals: Vec<EngineError>,
 }
@@ -75,7 +75,7 @@ impl<'a> Step<'a> {
             copied: Copied::default(),
             is_contained: false,
             sids: Vec::new(),
-            checked: BTreeSet::new(),
+            watched: BTreeMap::new(),
             refusals: Vec::new(),
         }
     }

@@ -18,21 +18,23 @@ use crate::scope::Scope;
 use crate::session::text;
 
 impl Step<'_> {
-    /// Stops before the master's first change in a scope if that change would fire a trigger of the
+    /// Stops before one of the master's changes in a scope if that change would fire a trigger of the
     /// application's users.
+    ///
+    /// Where they can write triggers, every change is preceded by a look: the first change would show a
+    /// hostile user that now is the time to create one.
     pub(crate) async fn before_change(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
         let key = match scope {
             Scope::Server => None,
             Scope::Database(name) => Some(name.to_owned()),
         };
-        if !self.checked.insert(key) {
-            return Ok(());
-        }
-        let refusal = self.foreign_triggers(scope).await?;
-        match refusal {
-            Some(refusal) if self.only_looks => self.refusals.push(refusal),
-            Some(refusal) => return Err(refusal),
-            None => {}
+        let known = self.watched.get(&key).copied();
+        if known.is_none() || known == Some(true) && !self.only_looks {
+            match self.foreign_triggers(scope, key, known).await? {
+                Some(refusal) if self.only_looks => self.refusals.push(refusal),
+                Some(refusal) => return Err(refusal),
+                None => {}
+            }
         }
         // A trigger of the server can fire for changes in every database. A contained user is not known
         // to the server and has no power there.
@@ -42,18 +44,28 @@ impl Step<'_> {
         Box::pin(self.before_change(Scope::Server)).await
     }
 
-    async fn foreign_triggers(&mut self, scope: Scope<'_>) -> Result<Option<EngineError>, EngineError> {
+    async fn foreign_triggers(
+        &mut self,
+        scope: Scope<'_>,
+        key: Option<String>,
+        known: Option<bool>,
+    ) -> Result<Option<EngineError>, EngineError> {
+        let can_write = match known {
+            Some(can_write) => can_write,
+            None => self.could_write_triggers(scope).await?,
+        };
+        self.watched.insert(key, can_write);
         // A master without VIEW ANY DEFINITION does not see the server's triggers. It does not need to: the
         // server rejects its changes of logins that have CONTROL SERVER, and only these can create one.
         let mut triggers = self.triggers(scope).await?;
-        let accepted = self.session.accepted().clone();
+        let accepted = self.session.accepted();
         triggers.retain(|name| !accepted.holds(scope, name));
         if triggers.is_empty() {
             return Ok(None);
         }
         let names: Vec<_> = triggers.iter().map(|name| identifier(name)).collect();
         let master = self.copy.master.to_owned();
-        if !self.could_write_triggers(scope).await? {
+        if !can_write {
             let note = format!(
                 "In {scope}, the DDL trigger(s) {} may run with the privileges of {master}. The \
                  application's users cannot change them.",

@@ -97,7 +97,12 @@ def insert(session: Session, tokens: Tokens) -> None:
 
 
 def execute(session: Session, tokens: Tokens) -> None:
-    """`EXEC procedure`: only whether it is permitted; `EXEC sp_configure …` does nothing."""
+    """`EXEC (N'batch')`; `EXEC procedure`: only whether it is permitted; `EXEC sp_configure …` does nothing."""
+    if tokens.accept("("):
+        batch = tokens.literal()
+        tokens.expect(")")
+        session.run(batch)
+        return
     if tokens.peek()[1].lower() in ("sp_configure", "sp_addrolemember"):
         if not session.in_server_role("serveradmin"):
             raise refused()

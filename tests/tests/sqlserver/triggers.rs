@@ -132,6 +132,29 @@ async fn accepted_trigger_runs_and_no_other_does() {
     .await;
 }
 
+/// The first change shows that a rotation is under way; every further one is preceded by a look.
+#[tokio::test]
+async fn trigger_planted_between_two_changes_does_not_run() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let (user, database) = (identifier(&scene.user), identifier(&scene.database));
+        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
+        // The accepted one stands for a hostile session that waits for the first change.
+        let plant = trigger("evil", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS").replace('\'', "''");
+        let first = format!("CREATE TRIGGER audit ON DATABASE FOR CREATE_USER AS EXEC (N'{plant}')");
+        sql(&mut application(&scene).await?, &first).await?;
+        let function = accepting(&scene, ALTERNATING, &format!("{database}.audit"));
+        scene.expect(&function, "NeedsDecision", "DISABLE TRIGGER [evil] ON DATABASE").await?;
+        if target.log().is_some() {
+            ensure!(has_run(&scene)?, "nothing was planted");
+            let log = target.log_since(0)?;
+            ensure!(!log.contains(&format!("{}: trigger evil ", scene.master)), "it ran: {log}");
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// What an administrator wrote where the application's users have no power is theirs to know of.
 #[tokio::test]
 async fn trigger_of_administrator_is_reported_and_does_not_block() {
