@@ -41,19 +41,19 @@ impl Accepted {
         Ok(Self::These(names))
     }
 
-    /// Whether a trigger of a scope is accepted. Names compare without case, as under usual collations.
+    /// Whether a trigger of a scope is accepted. Names must be spelled as the server spells them, because
+    /// a server may tell `audit` and `Audit` apart.
     pub(crate) fn holds(&self, scope: Scope<'_>, name: &str) -> bool {
-        let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
         match self {
             Self::None => false,
             Self::All => true,
             Self::These(names) => names.iter().any(|(database, trigger)| {
                 let is_there = match (database, scope) {
                     (None, Scope::Server) => true,
-                    (Some(database), Scope::Database(here)) => same(database, here),
+                    (Some(database), Scope::Database(here)) => database == here,
                     _ => false,
                 };
-                is_there && same(trigger, name)
+                is_there && trigger == name
             }),
         }
     }
@@ -111,7 +111,8 @@ mod tests {
         let accepted = read(" shop.audit , [a.b].[c,d]]e],server_audit").unwrap();
         for (scope, name, expected) in [
             (Scope::Database("shop"), "audit", true),
-            (Scope::Database("SHOP"), "Audit", true),
+            (Scope::Database("SHOP"), "audit", false),
+            (Scope::Database("shop"), "Audit", false),
             (Scope::Database("other"), "audit", false),
             (Scope::Server, "audit", false),
             (Scope::Database("a.b"), "c,d]e", true),
