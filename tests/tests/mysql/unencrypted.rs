@@ -141,9 +141,16 @@ async fn prefer_sends_nothing_to_a_server_without_tls<W: Which>(target: Target<W
         scene.give_up(&scene.version("AWSPENDING")?.unwrap_or_default())?;
         scene.change(&json!({"ssl": false}))?;
         scene.change_master(&json!({"ssl": false}))?;
-        for _ in 0..2 {
-            scene.rotate(&scene.function(strategy)).await?;
+        let first = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        scene.rotate(&scene.function(strategy)).await?;
+        // The statement holds the new password; no login shows the old one or the master's.
+        let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
+        let heard = String::from_utf8_lossy(&heard);
+        ensure!(!heard.is_empty(), "nothing was recorded");
+        for password in [first, scene.master_password()?] {
+            ensure!(!heard.contains(&password), "{strategy}: a password was sent");
         }
+        scene.rotate(&scene.function(strategy)).await?;
         assert_eq!(scene.failed_logins()?, 0);
     }
     Ok(())

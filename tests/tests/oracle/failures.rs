@@ -3,6 +3,7 @@
 use anyhow::ensure;
 use rotation_local::throwaway::Certificates;
 use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, sql};
+use rotation_tests::relay::recorder;
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 
@@ -224,6 +225,32 @@ async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
         scene.rotate(&scene.function("master-user")).await?;
         scene.log_in().await?;
         scene.search_for_passwords("")
+    })
+    .await;
+}
+
+/// What `TLS_MODE=prefer` sends over an unencrypted connection: a user's own passwords, encrypted.
+#[tokio::test]
+async fn prefer_sends_no_password_of_a_single_user() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: that server cannot be set up here");
+            return Ok(());
+        }
+        let plain = Peer::start(None, &[]).await?;
+        let scene = Scene::new(&plain.target).await?;
+        let (relay, heard) = recorder("localhost".into(), plain.target.port).await?;
+        scene.change(&json!({"ssl": null, "host": "localhost", "port": relay.port()}))?;
+        let function = scene.program("single-user").env("TLS_MODE", "prefer").into();
+        scene.rotate(&function).await?;
+        let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
+        let heard = String::from_utf8_lossy(&heard);
+        assert!(heard.contains("AUTH_NEWPASSWORD"), "nothing was recorded");
+        for label in ["AWSCURRENT", "AWSPREVIOUS"] {
+            let password = scene.value(label)?["password"].as_str().unwrap_or_default().to_owned();
+            assert!(!heard.contains(&password), "the password of {label} was sent");
+        }
+        Ok(())
     })
     .await;
 }

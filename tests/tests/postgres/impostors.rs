@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use rotation_tests::postgres::{Scene, on_each};
-use rotation_tests::relay::impostor;
+use rotation_tests::relay::{impostor, recorder};
 use rotation_tests::server::SUPERUSER_PASSWORD;
 use serde_json::json;
 
@@ -116,6 +116,38 @@ async fn prefer_goes_on_without_tls_only_where_the_server_has_none() {
         assert_eq!(scene.failed_logins()?, 0);
         assert!(!scene.function_log().contains(SUPERUSER_PASSWORD));
         scene.search_for_passwords("")
+    })
+    .await;
+}
+
+/// What `TLS_MODE=prefer` sends over an unencrypted connection: SCRAM proofs and verifiers.
+#[tokio::test]
+async fn prefer_sends_no_password_in_any_strategy() {
+    on_each(|target| async move {
+        let mut options = rotation_tests::postgres::options()?;
+        options.certificates = None;
+        let Some((_server, plain)) = target.another(options)? else { return Ok(()) };
+        for strategy in ["single-user", "single-user-by-master", "master-user"] {
+            let scene = Scene::new(&plain).await?;
+            let (relay, heard) = recorder(plain.host.clone(), plain.port).await?;
+            let change = json!({"ssl": null, "host": "localhost", "port": relay.port()});
+            scene.change(&change)?;
+            scene.change_master(&change)?;
+            let function = scene.program(strategy).env("TLS_MODE", "prefer").into();
+            for _ in 0..2 {
+                scene.rotate(&function).await?;
+                let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
+                let heard = String::from_utf8_lossy(&heard);
+                assert!(heard.contains("PASSWORD 'SCRAM-SHA-256$"), "{strategy}: nothing was recorded");
+                let passwords = [scene.value("AWSCURRENT")?, scene.value("AWSPREVIOUS")?]
+                    .map(|value| value["password"].as_str().unwrap_or_default().to_owned());
+                for password in passwords.into_iter().chain([scene.master_password()?]) {
+                    assert!(!heard.contains(&password), "{strategy}: a password was sent");
+                }
+                assert!(!heard.contains("PASSWORD 'md5"), "{strategy}: an MD5 hash was sent");
+            }
+        }
+        Ok(())
     })
     .await;
 }
