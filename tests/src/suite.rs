@@ -60,6 +60,7 @@ macro_rules! suite {
                 preflight_names_what_is_wrong;
             failures:
                 failures_of_the_network
+                the_remedy_of_a_server_that_moved_leads_to_a_rotation
                 failures_of_tls
                 where_no_file_can_be_made
                 a_password_that_no_version_has_is_refused_after_each_was_tried_once

@@ -9,11 +9,16 @@ pub fn administrator(what: &str) -> String {
     format!("As an administrator of the database: {what}.")
 }
 
-/// A remedy that is an edit of the secret. A pending version was created before it, and does not have it.
+/// A remedy that is an edit of the secret, which a pending version does not have.
+///
+/// The database may have the pending password already, and after the edit no version of the same
+/// server would lead to it. So the operator keeps that password, and stores the one that logs in.
 pub fn edit_of_secret(remedy: &str) -> String {
     format!(
-        "{remedy} A pending version keeps the old value, so cancel its rotation after the edit ({}), and rotate \
-         again: aws secretsmanager rotate-secret --secret-id SECRET.",
+        "{remedy} If the secret is edited while a version is pending: the database may have the password of that version \
+         already, so keep it first (aws secretsmanager get-secret-value --secret-id SECRET --version-stage AWSPENDING), \
+         and put the password that logs in into the edited secret (aws secretsmanager put-secret-value). Then cancel \
+         the rotation ({}), and rotate again: aws secretsmanager rotate-secret --secret-id SECRET.",
         give_up("VERSION")
     )
 }

@@ -282,6 +282,7 @@ impl LoginError {
                 | Self::NameNotFound { .. }
                 | Self::PortClosed { .. }
                 | Self::TlsNotOffered { .. }
+                | Self::TlsLost { .. }
                 | Self::TlsWrongName { .. }
                 | Self::ReadablePassword { .. }
         )

@@ -26,6 +26,38 @@ pub async fn failures_of_the_network<T: Server>(target: T) -> Result<()> {
     Ok(())
 }
 
+/// The server moves after setSecret. The operator does what the message says, and the next rotation
+/// succeeds, although the database has the password of the cancelled version.
+pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(target: T) -> Result<()> {
+    for strategy in ["single-user", "single-user-by-master", "master-user"] {
+        let scene = Scene::new(&target).await?;
+        let (host, port) = (target.place().0.to_owned(), target.place().1);
+        let relay = scene.behind_a_relay().await?;
+        let function = scene.function(strategy);
+        let token = scene.stage(None)?;
+        for step in ["createSecret", "setSecret"] {
+            scene.step(&function, step, &token).await?;
+        }
+        relay.close();
+        let error = scene.step(&function, "testSecret", &token).await.err().context("no error")?.to_string();
+        for part in ["ConnectionRefused", "--version-stage AWSPENDING", "cancel-rotate-secret"] {
+            ensure!(error.contains(part), "{strategy}: {part} is not in {error}");
+        }
+        // The password that logs in goes into the edited secret: with alternating users, the current
+        // one does; otherwise the pending one.
+        let mut edited = json!({"host": host, "port": port});
+        if strategy != "master-user" {
+            edited["password"] = scene.value("AWSPENDING")?["password"].clone();
+        }
+        scene.change(&edited)?;
+        scene.change_master(&json!({"host": host, "port": port}))?;
+        scene.give_up(&token)?;
+        scene.rotate(&function).await.with_context(|| strategy.to_owned())?;
+        scene.log_in().await?;
+    }
+    Ok(())
+}
+
 /// Certificates, and none.
 pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
     let other = Certificates::for_names(&["localhost"])?;
