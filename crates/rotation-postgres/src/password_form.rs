@@ -42,8 +42,11 @@ impl StorageSettings {
     /// The form for the session's own new password.
     pub(crate) fn own_form(self, session: &Origin) -> Encryption {
         match session.method {
-            Method::Sasl => self.scram(session),
-            Method::Nothing | Method::CleartextPassword | Method::Md5 => self.preferred(session),
+            Method::Md5 => self.preferred(session),
+            // Other rules, such as the one that an application meets, may demand SCRAM, and none of
+            // them rejects it.
+            _ if knows_scram(session) => self.scram(session),
+            _ => self.preferred(session),
         }
     }
 
@@ -103,6 +106,33 @@ mod tests {
         // `on` is the old name of `md5`; `off` exists only before PostgreSQL 10.
         for md5 in ["md5", "on", "off"] {
             assert_eq!(StorageSettings::of(md5, None), of(true, DEFAULT_ITERATIONS));
+        }
+    }
+
+    #[test]
+    fn md5_is_stored_only_where_the_server_asked_for_it() {
+        let settings = StorageSettings::of("md5", None);
+        let origin = |method, version| Origin {
+            host: "h".into(),
+            port: 1,
+            user: "u".into(),
+            database: None,
+            tls: TlsUse::Verified,
+            authorities: rotation_database::Authorities::read(&|_| None).unwrap(),
+            method,
+            version,
+        };
+        let scram = Encryption::ScramSha256(DEFAULT_ITERATIONS);
+        for (method, version, expected) in [
+            (Method::Md5, 150_000, Encryption::Md5),
+            (Method::Sasl, 150_000, scram),
+            (Method::CleartextPassword, 150_000, scram),
+            (Method::Nothing, 150_000, scram),
+            (Method::Nothing, 0, scram),
+            // They know nothing else.
+            (Method::CleartextPassword, 90_624, Encryption::Md5),
+        ] {
+            assert_eq!(settings.own_form(&origin(method, version)), expected, "{method:?} {version}");
         }
     }
 }
