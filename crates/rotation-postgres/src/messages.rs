@@ -174,12 +174,18 @@ impl Refusal {
 
     /// Whether an error that answers a password, or a proof of it, means that it is wrong.
     ///
-    /// PostgreSQL reports that as 28P01. Poolers do not keep to it: pgbouncer reports 08P01
-    /// (protocol violation) for all that it does not like, others 28000.
+    /// PostgreSQL reports that as 28P01. Poolers do not: pgbouncer reports 08P01 (protocol
+    /// violation) for all that it does not like, with the server's own refusals among them, so only
+    /// its texts for a wrong password count; others report 28000. An error with a routine is
+    /// PostgreSQL's, whose codes are exact.
     pub(crate) fn is_of_password(&self) -> bool {
-        // PostgreSQL's own routine: its codes are exact.
-        let is_exact = self.routine.as_deref() == Some("auth_failed");
-        self.code == "28P01" || (!is_exact && (self.code == "08P01" || self.code.starts_with("28")))
+        const OF_PGBOUNCER: [&str; 3] =
+            ["password authentication failed", "SASL authentication failed", "auth failed"];
+        match self.code.as_str() {
+            "28P01" => true,
+            "08P01" => OF_PGBOUNCER.iter().any(|text| self.message.starts_with(text)),
+            code => self.routine.is_none() && code.starts_with("28"),
+        }
     }
 
     /// Reads an [ErrorResponse](https://www.postgresql.org/docs/current/protocol-error-fields.html).
@@ -217,6 +223,29 @@ mod tests {
         };
         assert_eq!(refusal, expected);
         assert_eq!(Refusal::parse(b""), Refusal::default());
+    }
+
+    #[test]
+    fn only_errors_about_the_password_count_as_rejected() {
+        for (code, message, routine, expected) in [
+            ("28P01", "password authentication failed for user", Some("auth_failed"), true),
+            ("28000", "no pg_hba.conf entry", Some("ClientAuthentication"), false),
+            ("28000", "RADIUS authentication failed", Some("auth_failed"), false),
+            ("28000", "wrong password", None, true),
+            ("08P01", "SASL authentication failed", None, true),
+            ("08P01", "password authentication failed", None, true),
+            ("08P01", "too many connections for role \"app\"", None, false),
+            ("08P01", "server login failed: FATAL too many connections", None, false),
+            ("53300", "password authentication failed", None, false),
+        ] {
+            let refusal = Refusal {
+                code: code.into(),
+                message: message.into(),
+                routine: routine.map(str::to_owned),
+                ..Refusal::default()
+            };
+            assert_eq!(refusal.is_of_password(), expected, "{code} {message}");
+        }
     }
 
     #[test]
