@@ -28,7 +28,7 @@ struct Powers {
 
 const OF_SERVER: Powers = Powers {
     permissions: "N'CONTROL SERVER', N'ALTER ANY LOGIN', N'ALTER ANY SERVER ROLE', N'IMPERSONATE ANY LOGIN'",
-    roles: "N'sysadmin', N'securityadmin'",
+    roles: "N'sysadmin', N'securityadmin', N'##MS_LoginManager##'",
     public: 2,
     owner: 1,
     principals: 101,
@@ -38,12 +38,12 @@ const OF_SERVER: Powers = Powers {
 const OVER_DATABASES: Powers = Powers {
     permissions: "N'CONTROL SERVER', N'ALTER ANY LOGIN', N'ALTER ANY SERVER ROLE', \
         N'IMPERSONATE ANY LOGIN', N'ALTER ANY DATABASE'",
-    roles: "N'sysadmin', N'securityadmin', N'dbcreator'",
+    roles: "N'sysadmin', N'securityadmin', N'dbcreator', N'##MS_LoginManager##', N'##MS_DatabaseManager##'",
     ..OF_SERVER
 };
 
 const OF_DATABASE: Powers = Powers {
-    permissions: "N'CONTROL', N'ALTER', N'ALTER ANY DATABASE DDL TRIGGER', N'ALTER ANY ROLE', \
+    permissions: "N'CONTROL', N'ALTER', N'TAKE OWNERSHIP', N'ALTER ANY DATABASE DDL TRIGGER', N'ALTER ANY ROLE', \
         N'ALTER ANY USER', N'ALTER ANY APPLICATION ROLE'",
     roles: "N'db_owner', N'db_ddladmin', N'db_securityadmin', N'db_accessadmin'",
     public: 0,
