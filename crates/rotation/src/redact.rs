@@ -50,7 +50,7 @@ const CREDENTIALS: [&str; 3] =
 
 /// The keys of a database secret that messages must be able to name. Keys that this list lacks
 /// count as secret.
-const NOT_SECRET: [&str; 14] = [
+const NOT_SECRET: [&str; 22] = [
     "engine",
     "host",
     "port",
@@ -65,6 +65,36 @@ const NOT_SECRET: [&str; 14] = [
     "readerEndpoint",
     "environment",
     "description",
+    "database",
+    "schema",
+    "role",
+    "dialect",
+    "driver",
+    "sslmode",
+    "service",
+    "name",
+];
+
+/// Words that this function writes itself, into metrics that alarms depend on.
+const OWN_WORDS: [&str; 18] = [
+    "single-user",
+    "single-user-by-master",
+    "master-user",
+    "alternating-users",
+    "postgres",
+    "postgresql",
+    "aurora-postgresql",
+    "aurora-mysql",
+    "sqlserver",
+    "createSecret",
+    "setSecret",
+    "testSecret",
+    "finishSecret",
+    "AWSCURRENT",
+    "AWSPENDING",
+    "AWSPREVIOUS",
+    "SecretsRotation",
+    "Milliseconds",
 ];
 
 #[derive(Clone)]
@@ -125,7 +155,10 @@ pub(crate) fn remember_document(text: &str) {
             open.iter().for_each(|name| add(name, Kind::Open));
             for (is_password, value) in values {
                 // A value that repeats a name is none, unless its key says so.
-                let repeats = || open.iter().any(|name| name.contains(value.as_str()));
+                let repeats = || {
+                    let own = OWN_WORDS.iter().any(|word| *word == value.as_str());
+                    own || open.iter().any(|name| name.contains(value.as_str()))
+                };
                 if is_password || (value.len() >= SHORTEST_VALUE && !repeats()) {
                     remember(&value);
                 }
@@ -142,7 +175,7 @@ fn collect(key: &str, value: Value, values: &mut Vec<(bool, Zeroizing<String>)>,
         Value::String(text) if NOT_SECRET.iter().any(|name| name.eq_ignore_ascii_case(key)) => {
             open.push(text);
         }
-        Value::String(text) => values.push((is_password(key), Zeroizing::new(text))),
+        Value::String(text) => values.push((is_password(key, &text), Zeroizing::new(text))),
         // The port.
         Value::Number(number) => values.push((false, Zeroizing::new(number.to_string()))),
         Value::Array(items) => items.into_iter().for_each(|one| collect(key, one, values, open)),
@@ -153,10 +186,12 @@ fn collect(key: &str, value: Value, values: &mut Vec<(bool, Zeroizing<String>)>,
     }
 }
 
-/// Whether the name of a key says that its value is a secret, however short.
-fn is_password(key: &str) -> bool {
+/// Whether the name of a key says that its value is a secret. A value such as "no" under a key like
+/// "password_rotated" is none.
+fn is_password(key: &str, value: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["password", "passwd", "pwd", "secret", "token"].iter().any(|word| key.contains(word))
+    let says_so = ["password", "passwd", "pwd", "secret", "token"].iter().any(|word| key.contains(word));
+    says_so && (key == "password" || value.len() >= SHORTEST_IN_A_LINE)
 }
 
 fn add(text: &str, kind: Kind) {

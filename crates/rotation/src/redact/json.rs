@@ -12,7 +12,7 @@ pub(super) enum Part {
     Number(Range<usize>),
 }
 
-/// The values and keys of a line that is a JSON object; `None` for any other line.
+/// The values of a line that is a JSON object; `None` for any other line.
 pub(super) fn parts(line: &str) -> Option<Vec<Part>> {
     if !line.trim_start().starts_with('{') || serde_json::from_str::<IgnoredAny>(line).is_err() {
         return None;
@@ -28,8 +28,13 @@ pub(super) fn parts(line: &str) -> Option<Vec<Part>> {
                 while let Some(byte) = bytes.get(at).filter(|byte| **byte != b'"') {
                     at += if *byte == b'\\' { 2 } else { 1 };
                 }
-                parts.push(Part::Text(start + 1..at));
+                let content = start + 1..at;
                 at += 1;
+                // The keys are this function's own.
+                let is_key = bytes.get(at..).unwrap_or_default().trim_ascii_start().first() == Some(&b':');
+                if !is_key {
+                    parts.push(Part::Text(content));
+                }
             }
             b'-' | b'0'..=b'9' => {
                 let is_part = |b: &u8| b.is_ascii_digit() || b"+-.eE".contains(b);

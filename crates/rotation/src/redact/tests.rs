@@ -1,7 +1,5 @@
 //! Single cases of redaction.
 
-use std::time::Instant;
-
 use super::*;
 
 /// Redacts without the list that all tests of this process share.
@@ -134,32 +132,24 @@ fn credentials_outlive_an_invocation_and_placeholders_do_not() {
 #[test]
 fn text_that_exhausts_the_search_is_redacted_as_a_whole() {
     let text = "'".repeat(60_000);
-    let start = Instant::now();
     let redacted = redact(&[&format!("{}x", "'".repeat(60))], &text);
-    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
     assert!(redacted == MASK || redacted == text, "{}", redacted.len());
 }
 
-/// Prints the time: `cargo test -p rotation --release redaction_of_a_line -- --ignored --nocapture`.
 #[test]
-#[ignore = "a measurement"]
-fn redaction_of_a_line_takes_microseconds() {
-    let secrets: Vec<_> = (0..10).map(|n| format!("K3-qV{n}.xW9_tZ2~mB5!nC8*rD4(fG6)h")).collect();
-    let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
-    let words = "could not set the password of app: permission denied for \\\"table\\\" ";
-    let text = format!(
-        r#"{{"timestamp":"2026-01-01T00:00:00Z","level":"ERROR","message":"{}","secret":"arn:aws:secretsmanager:us-east-1:123456789012:secret:app/db-AbCdEf","version":"0b0e7a4e-6f0d-4b6e-9d3e-2d3a3c1f7a55"}}"#,
-        words.repeat(12)
+fn own_words_and_short_flags_of_a_document_stay_visible() {
+    remember_document(
+        r#"{"rotation_type":"single-user","password_rotated":"no","host":"h","password":"p4-of-own-words"}"#,
     );
-    let start = Instant::now();
-    for _ in 0..1000 {
-        std::hint::black_box(line(&secrets, std::hint::black_box(&text)));
-    }
-    println!("{} bytes: {:?} a line", text.len(), start.elapsed() / 1000);
-    let text = words.repeat(15);
-    let start = Instant::now();
-    for _ in 0..1000 {
-        std::hint::black_box(redact(&secrets, std::hint::black_box(&text)));
-    }
-    println!("{} bytes: {:?} a message", text.len(), start.elapsed() / 1000);
+    let line = r#"{"Strategy":"single-user","Duration":1,"message":"nobody, p4-of-own-words"}"#;
+    let redacted = mask_line(line);
+    assert!(redacted.contains(r#""Strategy":"single-user""#), "{redacted}");
+    assert!(redacted.contains("nobody, ****"), "{redacted}");
+    assert_eq!(mask("Access denied for nobody"), "Access denied for nobody");
+}
+
+#[test]
+fn keys_of_a_line_stay_visible() {
+    let redacted = line(&["Duration"], r#"{"Duration":"Duration"}"#);
+    assert_eq!(redacted, r#"{"Duration":"****"}"#);
 }
