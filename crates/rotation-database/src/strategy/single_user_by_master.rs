@@ -32,13 +32,28 @@ pub(crate) async fn set<E: Engine>(
         },
     };
 
-    let master = Master::fetch(cx, &current, E::SPEC).await?;
+    // Applications must not wait for a master while the database has the pending password already.
+    let is_in_place = proof.is_some_and(|(_, label)| label == PENDING);
+    let without_master = |error: &dyn std::fmt::Display| {
+        let user = &pending.username;
+        rotator.already_set(&pending).note(format!(
+            "Whether every account of {user} has it was not compared, because the master could not be used: {error}."
+        ))
+    };
+    let master = match Master::fetch(cx, &current, E::SPEC).await {
+        Err(error) if is_in_place => return Ok(without_master(&error)),
+        fetched => fetched?,
+    };
     let user = &pending.username;
     must_be_another(rotator, &master, &[user], &pending)?;
     let login = MasterLogin::of(rotator, &master, &current, &pending);
-    let mut session = match proof {
-        Some(proof) => login.proven_by(cx, proof).await?,
-        None => login.open(cx).await?,
+    let session = match proof {
+        Some(proof) => login.proven_by(cx, proof).await,
+        None => login.open(cx).await,
+    };
+    let mut session = match session {
+        Err(error) if is_in_place => return Ok(without_master(&error)),
+        session => session?,
     };
     cx.doing(format!("setting the password of {user}"));
     let name = &master.secret.username;
