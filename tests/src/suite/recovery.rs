@@ -86,7 +86,7 @@ const ONLY_MASTER: Rotations = Rotations::Of(&[MASTER]);
 /// A lost answer is the worst case: the effect has happened, and the function does not know.
 const LOST_ANSWERS: &[Break] = &[Break::Call(When::After), Break::Packet(When::After)];
 
-/// Defines the tests of the matrix, and lists them in [`MATRIX`].
+/// Defines the tests of the matrix, and lists them in `MATRIX`.
 macro_rules! matrix {
     ($($(#[$doc:meta])* $name:ident: $rotations:expr, $breaks:expr, $then:ident;)*) => {
         /// Every test of the matrix.
