@@ -47,7 +47,8 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     let plugin = Plugin::named(&greeting.plugin)?;
     let (mut exchange, first) = Exchange::begin(plugin, &greeting.nonce, login)?;
     packets.send(&response(capabilities, login, plugin, &first)?).await?;
-    let mut used = vec![plugin];
+    // The plugin of the greeting does not count: the server chose it before it knew the user.
+    let mut used = Vec::new();
     loop {
         let packet = packets.receive().await?;
         let answer = match (packet[0], exchange.awaits) {

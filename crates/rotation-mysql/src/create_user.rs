@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, administrator};
 
+use crate::account::Account;
+use crate::plugin::Plugin;
 use crate::quote::{Literals, identifier};
 use crate::tokens::{Token, tokens, unreadable};
 
@@ -14,6 +16,8 @@ pub(crate) struct CreateUser {
     pub(crate) plugins: Vec<String>,
     /// What is stored for each plugin where MariaDB shows it.
     pub(crate) stored: Vec<(String, String)>,
+    /// The password has expired by a statement; the new one has not.
+    has_expired: bool,
     /// `ACCOUNT LOCK`.
     pub(crate) locked: bool,
     /// MySQL's default roles, as they are written in a statement; MariaDB shows its one among the grants.
@@ -94,12 +98,14 @@ pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
         *limits = all_limits(limits)?;
     }
     // A password that has expired by hand: the new one has not.
-    if clauses.get(&Clause::Expire).is_some_and(|tokens| tokens.len() == 2) {
+    let has_expired = clauses.get(&Clause::Expire).is_some_and(|tokens| tokens.len() == 2);
+    if has_expired {
         clauses.remove(&Clause::Expire);
     }
     Ok(CreateUser {
         plugins: plugins(&identified),
         stored: stored(&identified),
+        has_expired,
         locked,
         default_roles: render(roles.get(2..).unwrap_or_default()),
         clauses,
@@ -186,11 +192,36 @@ fn no_limits() -> Vec<Token> {
 const STATEMENT_TIME: &str = "MAX_STATEMENT_TIME";
 
 impl CreateUser {
+    /// Rejects an account that logs in by any of several passwords: a statement changes one of them,
+    /// and the others go on working.
+    pub(crate) fn must_have_one_password(&self, account: &Account) -> Result<(), EngineError> {
+        let takes_password = |plugin: &&String| Plugin::of_account(plugin).is_some();
+        if self.plugins.iter().filter(takes_password).count() < 2 {
+            return Ok(());
+        }
+        Err(EngineError::NeedsDecision {
+            what: format!(
+                "{account} logs in by any of several passwords ({}), and a rotation would leave all but one of them as \
+                 they are",
+                self.plugins.join(", ")
+            ),
+            remedy: administrator(&format!(
+                "ALTER USER {} IDENTIFIED VIA {} USING PASSWORD('THE PASSWORD OF AWSCURRENT')",
+                account.quoted(Literals::BackslashEscapes),
+                self.plugins.iter().find(takes_password).map_or("ed25519", String::as_str)
+            )),
+        })
+    }
+
     /// The clauses that turn `self` into `wanted`, as they are written in `ALTER USER`; empty when there are none.
     pub(crate) fn clauses_to_become(&self, wanted: &Self) -> String {
         let mut clauses = Vec::new();
         let all: std::collections::BTreeSet<_> = self.clauses.keys().chain(wanted.clauses.keys()).collect();
         for clause in all {
+            if *clause == Clause::Expire && (wanted.has_expired || self.has_expired) {
+                // Such an account shows nothing of its interval.
+                continue;
+            }
             match (self.clauses.get(clause), wanted.clauses.get(clause)) {
                 (has, Some(wanted)) if has != Some(wanted) => clauses.push(render(wanted)),
                 (Some(_), None) => clauses.extend(default_of(*clause)),
@@ -299,5 +330,35 @@ mod tests {
             strict.clauses_to_become(&plain),
             "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE DEFAULT FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
         );
+    }
+
+    /// `PASSWORD EXPIRE` hides the interval: an account that always shows one would differ for ever.
+    #[test]
+    fn an_account_that_was_expired_by_hand_has_no_interval() {
+        let of = |text: &str| parse(&format!("CREATE USER `a`@`%` IDENTIFIED WITH 'p'{text}")).unwrap();
+        let (expired, ordinary) = (of(" PASSWORD EXPIRE"), of(" PASSWORD EXPIRE DEFAULT"));
+        assert_eq!(ordinary.clauses_to_become(&expired), "");
+        assert_eq!(expired.clauses_to_become(&ordinary), "");
+        assert_eq!(
+            ordinary.clauses_to_become(&of(" PASSWORD EXPIRE INTERVAL 9 DAY")),
+            "PASSWORD EXPIRE INTERVAL 9 DAY"
+        );
+    }
+
+    #[test]
+    fn an_account_of_several_passwords_is_rejected() {
+        let account = Account { user: "a".into(), host: "%".into() };
+        let check = |via: &str| {
+            let text = format!("CREATE USER `a`@`%` IDENTIFIED VIA {via}");
+            parse(&text).unwrap().must_have_one_password(&account)
+        };
+        assert_eq!(check("ed25519 USING 'x'"), Ok(()));
+        assert_eq!(check("unix_socket OR ed25519 USING 'x'"), Ok(()));
+        for two in [
+            "ed25519 USING 'x' OR mysql_native_password USING 'y'",
+            "mysql_native_password USING 'y' OR ed25519 USING 'x'",
+        ] {
+            assert!(matches!(check(two), Err(EngineError::NeedsDecision { .. })), "{two}");
+        }
     }
 }

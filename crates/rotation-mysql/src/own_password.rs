@@ -3,13 +3,15 @@
 use rotation_database::{Changed, EngineError, PasswordChange};
 
 use crate::account::Account;
+use crate::create_user;
 use crate::failure::number::{CURRENT_PASSWORD_WANTED, NOT_THE_PRIMARY, NOT_UNDERSTOOD, USED_BEFORE};
 use crate::failure::{failure, number_of};
 use crate::next_login;
 use crate::quote::Literals;
 use crate::second_password;
-use crate::session::Session;
+use crate::session::{Session, text};
 use crate::stored;
+use crate::tokens::unreadable;
 
 const REMEDY: &str = "Let the account change its own password, or rotate with alternating users.";
 
@@ -29,6 +31,7 @@ pub(crate) async fn change(
         return own.keep(session, old).await;
     }
     if session.is_mariadb() {
+        must_have_one_password(session, &account).await?;
         let stored =
             literals.quote(&stored::by_mariadb(Some(session.method().plugin), &account, change.new)?);
         return own.run(session, &format!("SET PASSWORD = {stored}")).await;
@@ -41,8 +44,15 @@ pub(crate) async fn change(
         done => done.map(|()| Changed::Now).map_err(|error| own.failure(&error))?,
     };
     // One that KEEP_PREVIOUS_PASSWORD has left would work for ever.
-    second_password::discard(session, &[account.quoted(literals)]).await;
+    second_password::discard(session, &account, literals).await;
     Ok(changed)
+}
+
+/// MariaDB changes the first of several passwords, and the others go on working.
+async fn must_have_one_password(session: &mut Session, account: &Account) -> Result<(), EngineError> {
+    let rows = session.rows("read the session's own account", "SHOW CREATE USER CURRENT_USER()").await?;
+    let shown = rows.first().and_then(|row| text(row, 0)).ok_or_else(|| unreadable("it is not text"))?;
+    create_user::parse(&shown)?.must_have_one_password(account)
 }
 
 struct OwnPassword<'a> {

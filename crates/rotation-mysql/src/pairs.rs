@@ -42,6 +42,7 @@ impl Step<'_> {
         let mut bases = Vec::new();
         for account in self.accounts(self.copy.base).await? {
             let shown = self.show(&account).await?;
+            shown.must_have_one_password(&account)?;
             let plugin = supported(&account, &shown, self.session.is_mariadb())?;
             bases.push(Base { account, shown, plugin });
         }

@@ -1,4 +1,4 @@
-//! Passwords that a master sets: of all accounts of a user, or of none.
+//! Passwords that a master sets, of all accounts of a user.
 //!
 //! `AWSCURRENT` is promoted only when every account has the new password, so the last thing is to
 //! compare what the server stores.
@@ -20,14 +20,14 @@ use crate::stored::{by_mariadb, holds};
 
 /// A password for an account that gets another one before it is unlocked.
 pub(crate) fn thrown_away() -> Result<Password, EngineError> {
-    let mut bytes = [0; 24];
+    let mut bytes = [0; 96];
     rand::fill(&mut bytes).map_err(|_| EngineError::Failed {
         doing: "create a random password".into(),
         code: "random".into(),
         said: "the system has no random numbers".into(),
     })?;
-    // With one of each kind of character that validate_password may ask for.
-    Ok(Password::new(format!("{}aA1!", BASE64_STANDARD_NO_PAD.encode(bytes))))
+    // Long, and with many of each kind of character that validate_password may ask for.
+    Ok(Password::new(format!("{}aA1!aA1.aA1#aA1-aA1;aA1_", BASE64_STANDARD_NO_PAD.encode(bytes))))
 }
 
 /// How a statement names an account, and gives it its password.
@@ -68,8 +68,11 @@ impl Step<'_> {
             bases.iter().map(|base| base.account.clone()).collect()
         };
         if !self.session.is_mariadb() {
-            let names: Vec<_> = every.iter().map(|account| account.quoted(self.literals)).collect();
-            second_password::discard(self.session, &names).await;
+            let user = self.copy.turn;
+            for account in second_password::accounts_with_one(self.session, user, self.literals).await {
+                second_password::discard(self.session, &account, self.literals).await;
+                self.copied.notes.push(format!("The second password of {account} was discarded."));
+            }
         }
         self.all_hold(&every).await
     }
@@ -122,9 +125,11 @@ impl Step<'_> {
         others.into_iter().map(named).collect()
     }
 
-    /// In one statement, which changes all of them or none. Where a password history refuses it, some
-    /// accounts may have the password already, from an earlier attempt: those are left out, and the
-    /// rest is changed in one statement.
+    /// In one statement. MySQL changes all of them or none. MariaDB changes one after the other, so a
+    /// server that fails in between leaves some changed, and the retry changes all.
+    ///
+    /// Where a password history refuses it, some accounts may have the password already, from an
+    /// earlier attempt: those are left out, and the rest is changed in one statement.
     async fn set_together(&mut self, accounts: &[Named]) -> Result<(), EngineError> {
         match self.alter(accounts.iter()).await {
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {}
@@ -192,7 +197,7 @@ impl Step<'_> {
         let stored = self.stored(account).await?;
         let known: Vec<_> =
             stored.iter().filter_map(|(plugin, stored)| holds(plugin, stored, password)).collect();
-        Ok(if known.is_empty() { None } else { Some(known.contains(&true)) })
+        Ok(if known.is_empty() { None } else { Some(!known.contains(&false)) })
     }
 
     /// What the server stores of an account's passwords, by plugin.

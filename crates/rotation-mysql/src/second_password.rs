@@ -1,15 +1,31 @@
-//! The second password of an account ([dual passwords]).
+//! The second password of an account ([dual passwords]), which `KEEP_PREVIOUS_PASSWORD` leaves.
 //!
 //! [dual passwords]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
 
-use crate::session::Session;
+use crate::account::Account;
+use crate::quote::Literals;
+use crate::session::{Session, text};
 
-/// Discards the second passwords of accounts, if there are any, after their password was changed.
+/// The accounts of a user that have a second password, as a master sees them.
 ///
-/// Only `KEEP_PREVIOUS_PASSWORD` leaves such passwords, and it needs a privilege that other users do
-/// not have: where it is missing, and on servers that know no second password, there is nothing to
-/// discard. The password was changed, so a failure here is not one of the rotation.
-pub(crate) async fn discard(session: &mut Session, accounts: &[String]) {
-    let named: Vec<_> = accounts.iter().map(|name| format!("{name} DISCARD OLD PASSWORD")).collect();
-    let _ = session.try_run(&format!("ALTER USER {}", named.join(", "))).await;
+/// Servers before MySQL 8.0.14 know none, and have no column for it.
+pub(crate) async fn accounts_with_one(session: &mut Session, user: &str, literals: Literals) -> Vec<Account> {
+    let query = format!(
+        "SELECT CONVERT(Host USING utf8mb4) FROM mysql.user WHERE User = {} \
+         AND JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password')",
+        literals.quote(user)
+    );
+    let rows = session.rows("look for second passwords", &query).await.unwrap_or_default();
+    let hosts = rows.iter().filter_map(|row| text(row, 0));
+    hosts.map(|host| Account { user: user.to_owned(), host }).collect()
+}
+
+/// Discards the second password of an account, if it has one, after its password was changed.
+///
+/// It needs a privilege that the users of [`accounts_with_one`] and of `KEEP_PREVIOUS_PASSWORD` have:
+/// where it is missing, there is nothing to discard. The password was changed, so a failure here is
+/// not one of the rotation.
+pub(crate) async fn discard(session: &mut Session, account: &Account, literals: Literals) {
+    let statement = format!("ALTER USER {} DISCARD OLD PASSWORD", account.quoted(literals));
+    let _ = session.try_run(&statement).await;
 }
