@@ -70,8 +70,10 @@ impl Step<'_> {
         if !self.session.is_mariadb() {
             let user = self.copy.turn;
             for account in second_password::accounts_with_one(self.session, user, self.literals).await {
-                second_password::discard(self.session, &account, self.literals).await;
-                self.copied.notes.push(format!("The second password of {account} was discarded."));
+                let discarded = second_password::discard(self.session, &account, self.literals).await;
+                let outcome =
+                    if discarded { "was discarded" } else { "could not be discarded and still works" };
+                self.copied.notes.push(format!("The second password of {account} {outcome}."));
             }
         }
         self.all_hold(&every).await

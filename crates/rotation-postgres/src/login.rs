@@ -1,11 +1,11 @@
 //! Logging in.
 
 use rotation_database::{
-    APPLICATION, Authorities, Encrypted, EngineError, Login, LoginError, TlsUse, Wire, dial,
+    APPLICATION, Authorities, Encrypted, EngineError, Login, LoginError, Stream, TlsUse, Wire, dial,
 };
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use zeroize::Zeroizing;
 
 use crate::authenticate::{Authenticated, Method, authenticate, demanded_method};
@@ -14,9 +14,6 @@ use crate::messages::{Message, Refusal, framed, parameter, send, texts, version_
 use crate::quote::identifier;
 use crate::session::Origin;
 use crate::start_tls::start_tls;
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A user that the server has let in.
 pub(crate) struct LoggedIn {
