@@ -101,6 +101,10 @@ impl Step<'_> {
             let clauses = has.shown.clauses_to_become(&base.shown);
             if !clauses.is_empty() {
                 let doing = format!("change the attributes of {account}");
+                if has.shown.lifetime_must_end_first(&base.shown) {
+                    let statement = format!("ALTER USER {name} PASSWORD EXPIRE NEVER");
+                    self.session.run_or(&doing, &statement, &remedy).await?;
+                }
                 self.session.run_or(&doing, &format!("ALTER USER {name} {clauses}"), &remedy).await?;
                 self.copied.changes.push(format!("attributes of {account}"));
             }

@@ -234,6 +234,23 @@ impl CreateUser {
         clauses.join(" ")
     }
 
+    /// Returns whether the password lifetime must be ended by `PASSWORD EXPIRE NEVER` before
+    /// [`Self::clauses_to_become`] can return it to the server's default.
+    ///
+    /// MySQL stores `PASSWORD EXPIRE DEFAULT` after `PASSWORD EXPIRE INTERVAL`, but goes on using and
+    /// showing the interval until the privileges are loaded again (seen with 9.7). The difference would
+    /// stay, and with it `testSecret` would fail on every attempt.
+    pub(crate) fn lifetime_must_end_first(&self, wanted: &Self) -> bool {
+        let third = |of: &Self, word: &str| {
+            of.clauses
+                .get(&Clause::Expire)
+                .and_then(|tokens| tokens.get(2))
+                .is_some_and(|token| token.is(word))
+        };
+        let defaults = wanted.clauses.get(&Clause::Expire).is_none() || third(wanted, "DEFAULT");
+        third(self, "INTERVAL") && defaults && !wanted.has_expired
+    }
+
     fn limits_statement_time(&self) -> bool {
         let limits = self.clauses.get(&Clause::Limits);
         limits.is_some_and(|tokens| tokens.iter().any(|token| token.is(STATEMENT_TIME)))
@@ -343,6 +360,17 @@ mod tests {
             ordinary.clauses_to_become(&of(" PASSWORD EXPIRE INTERVAL 9 DAY")),
             "PASSWORD EXPIRE INTERVAL 9 DAY"
         );
+        let interval = of(" PASSWORD EXPIRE INTERVAL 9 DAY");
+        for (wanted, first) in [
+            (" PASSWORD EXPIRE DEFAULT", true),
+            ("", true),
+            (" PASSWORD EXPIRE NEVER", false),
+            (" PASSWORD EXPIRE INTERVAL 8 DAY", false),
+            (" PASSWORD EXPIRE", false),
+        ] {
+            assert_eq!(interval.lifetime_must_end_first(&of(wanted)), first, "{wanted}");
+            assert!(!ordinary.lifetime_must_end_first(&of(wanted)), "{wanted}");
+        }
     }
 
     #[test]

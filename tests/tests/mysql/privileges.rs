@@ -97,6 +97,12 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
             format!("ALTER USER {user} REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 MAX_QUERIES_PER_HOUR 5000"),
             format!("ALTER USER {user} REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0"),
         ),
+        // MySQL shows an interval until it loads the privileges again, unless NEVER comes before
+        // DEFAULT. Any failed statement on users loads them.
+        (
+            format!("ALTER USER {user} PASSWORD EXPIRE INTERVAL 90 DAY"),
+            format!("ALTER USER {user} PASSWORD EXPIRE NEVER"),
+        ),
         (
             format!("ALTER USER {user} PASSWORD EXPIRE INTERVAL 90 DAY"),
             format!("ALTER USER {user} PASSWORD EXPIRE DEFAULT"),
