@@ -3,24 +3,24 @@
 //! A new password empties the server's cache of `caching_sha2_password`. Then the password itself has
 //! to reach the server, and without TLS that takes an RSA key of the server's.
 
-use rotation_database::{EngineError, edit_of_secret};
+use rotation_database::{EngineError, Password, edit_of_secret};
 
 use crate::account::Account;
 use crate::alternate::Step;
 use crate::pairs::Base;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, longest_under_rsa_key};
 use crate::session::{Session, text};
 
 /// Of a user that changes its own password: by the plugin that this session was authenticated with.
 pub(crate) async fn of_session_is_possible(
     session: &mut Session,
     account: &Account,
+    new: &Password,
 ) -> Result<(), EngineError> {
-    // A password that has just travelled in full shows that it can do so again.
-    if session.is_encrypted() || session.method().in_full {
+    if session.is_encrypted() {
         return Ok(());
     }
-    needs_key(session, account, session.method().plugin.name()).await
+    needs_key(session, account, session.method().plugin.name(), new).await
 }
 
 /// Of the accounts of a user whose password a master sets.
@@ -30,13 +30,18 @@ pub(crate) async fn is_possible(step: &mut Step<'_>, bases: &[Base]) -> Result<(
     }
     for plugin in [Plugin::CachingSha2.name(), Plugin::Sha256.name()] {
         if let Some(base) = bases.iter().find(|base| base.plugin == plugin) {
-            needs_key(step.session, &base.account, plugin).await?;
+            needs_key(step.session, &base.account, plugin, step.copy.password).await?;
         }
     }
     Ok(())
 }
 
-async fn needs_key(session: &mut Session, account: &Account, plugin: &str) -> Result<(), EngineError> {
+async fn needs_key(
+    session: &mut Session,
+    account: &Account,
+    plugin: &str,
+    new: &Password,
+) -> Result<(), EngineError> {
     let variable = match plugin {
         "caching_sha2_password" => "Caching_sha2_password_rsa_public_key",
         "sha256_password" => "Rsa_public_key",
@@ -45,8 +50,24 @@ async fn needs_key(session: &mut Session, account: &Account, plugin: &str) -> Re
     let query = format!("SHOW GLOBAL STATUS LIKE '{variable}'");
     let rows = session.rows("ask whether the server has an RSA key", &query).await?;
     let key = rows.first().and_then(|row| text(row, 1)).unwrap_or_default();
-    if !key.is_empty() {
-        return Ok(());
+    match longest_under_rsa_key(key.as_bytes()) {
+        Some(longest) if new.expose().len() <= longest => return Ok(()),
+        Some(longest) => {
+            return Err(EngineError::PasswordRejected {
+                said: format!(
+                    "{account} logs in by {plugin} without TLS, where the server's RSA key protects at most {longest} \
+                     bytes of a password, and the new one has {}. Nothing was changed",
+                    new.expose().len()
+                ),
+                remedy: format!(
+                    "Set PASSWORD_LENGTH of the function to {longest} or less, give the server a longer RSA key, or \
+                     use TLS."
+                ),
+            });
+        }
+        // The password has just travelled in full, so the server has a key that it does not show.
+        None if session.method().in_full => return Ok(()),
+        None => {}
     }
     Err(EngineError::NeedsDecision {
         what: format!(

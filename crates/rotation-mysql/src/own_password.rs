@@ -23,7 +23,7 @@ pub(crate) async fn change(
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     let account = session.own_account().await?;
-    next_login::of_session_is_possible(session, &account).await?;
+    next_login::of_session_is_possible(session, &account, change.new).await?;
     let literals = Literals::BackslashEscapes;
     let own = OwnPassword { account: &account, literals, change };
     let old = change.old.expose();
@@ -78,7 +78,25 @@ impl OwnPassword<'_> {
         session.try_run(statement).await.map(|()| Changed::Now).map_err(|error| self.failure(&error))
     }
 
+    fn remedy_of_unknown_primary(&self) -> String {
+        format!(
+            "As an administrator of the database: ALTER USER {} IDENTIFIED BY 'THE PASSWORD OF AWSCURRENT'. Then let \
+             the rotation be repeated.",
+            self.account.quoted(self.literals)
+        )
+    }
+
     fn failure(&self, error: &sqlx::Error) -> EngineError {
+        if number_of(error) == Some(NOT_THE_PRIMARY) {
+            return EngineError::NeedsDecision {
+                what: format!(
+                    "{} has logged in with its second password, and must name the primary one to change it \
+                     (PASSWORD REQUIRE CURRENT); a cancelled rotation with KEEP_PREVIOUS_PASSWORD may have set that",
+                    self.account
+                ),
+                remedy: self.remedy_of_unknown_primary(),
+            };
+        }
         failure(error, &format!("change the password of {}", self.account), REMEDY)
     }
 
@@ -131,14 +149,11 @@ impl OwnPassword<'_> {
             },
             Some(CURRENT_PASSWORD_WANTED) => EngineError::NeedsDecision {
                 what: format!(
-                    "{} has a primary password that no version of the secret holds, and must name it to change it",
+                    "the primary password of {} is neither that of AWSCURRENT nor that of AWSPENDING (it is of a \
+                     cancelled rotation, or was set by hand), and the account must name it to change it",
                     self.account
                 ),
-                remedy: format!(
-                    "As an administrator of the database: ALTER USER {} IDENTIFIED BY 'THE PASSWORD OF AWSCURRENT'. \
-                     Then let the rotation be repeated.",
-                    self.account.quoted(self.literals)
-                ),
+                remedy: self.remedy_of_unknown_primary(),
             },
             _ => failure(
                 error,

@@ -99,21 +99,32 @@ pub(crate) fn cleartext(password: &Password) -> Zeroizing<Vec<u8>> {
 ///
 /// `pem` is the key as the server sends it. Nothing proves that it is the server's own: this is for
 /// secrets with `"ssl": false`, whose network is trusted.
+///
+/// A password that is too long for the key counts as rejected: it cannot be the one that logs in.
 pub(crate) fn under_rsa_key(password: &Password, nonce: &[u8], pem: &[u8]) -> Result<Vec<u8>, LoginError> {
     let unusable = || LoginError::protocol("its RSA key cannot be used");
-    let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| unusable())?;
-    let key = PublicEncryptingKey::from_der(&der).map_err(|_| unusable())?;
-    let key = OaepPublicEncryptingKey::new(key).map_err(|_| unusable())?;
+    let key = rsa_key(pem).ok_or_else(unusable)?;
     let repeated: Vec<u8> = nonce.iter().copied().cycle().take(password.expose().len() + 1).collect();
     let plain = xor(&cleartext(password), &repeated);
     if plain.len() > key.max_plaintext_size(&OAEP_SHA1_MGF1SHA1) {
-        return Err(LoginError::Unsupported {
-            said: format!("its RSA key encrypts fewer than the {} bytes of the password", plain.len()),
+        return Err(LoginError::Refused {
+            said: "not sent: the password is too long for the server's RSA key".into(),
         });
     }
     let mut encrypted = vec![0; key.ciphertext_size()];
     key.encrypt(&OAEP_SHA1_MGF1SHA1, &plain, &mut encrypted, None).map_err(|_| unusable())?;
     Ok(encrypted)
+}
+
+fn rsa_key(pem: &[u8]) -> Option<OaepPublicEncryptingKey> {
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok()?;
+    OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(&der).ok()?).ok()
+}
+
+/// The length in bytes of the longest password that a server's RSA key encrypts.
+pub(crate) fn longest_under_rsa_key(pem: &[u8]) -> Option<usize> {
+    // A zero byte ends the password.
+    rsa_key(pem)?.max_plaintext_size(&OAEP_SHA1_MGF1SHA1).checked_sub(1)
 }
 
 fn xor(left: &[u8], right: &[u8]) -> Zeroizing<Vec<u8>> {

@@ -155,3 +155,60 @@ async fn prefer_sends_nothing_to_a_server_without_tls<W: Which>(target: Target<W
     }
     Ok(())
 }
+
+/// A password that the key cannot protect would lock its user out: it is rejected before anything
+/// changes, and the setting in the remedy leads to a rotation.
+#[tokio::test]
+async fn password_too_long_for_the_rsa_key_is_rejected() {
+    on_each::<MySql, _>(|target| async move {
+        for plugin in ["caching_sha2_password", "sha256_password"] {
+            for strategy in STRATEGIES {
+                let scene = scene_with_plugin(&target, plugin).await?;
+                scene.change(&json!({"ssl": false}))?;
+                let before = scene.value("AWSCURRENT")?;
+                let long = scene.program(strategy).env("PASSWORD_LENGTH", "214").into();
+                let error = scene.expect(&long, "PasswordRejected", "PASSWORD_LENGTH").await?;
+                ensure!(error.message.contains("at most 213 bytes"), "{}", error.message);
+                scene.log_in_with(&before).await?;
+                // As the remedy says: the version is given up, and the password shorter.
+                let token = scene.version("AWSPENDING")?.unwrap_or_default();
+                scene.give_up(&token)?;
+                let longest = scene.program(strategy).env("PASSWORD_LENGTH", "213").into();
+                for _ in 0..2 {
+                    scene.rotate(&longest).await?;
+                }
+                scene.log_in().await?;
+                assert_eq!(scene.failed_logins()?, 0, "{plugin} {strategy}");
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Such a version may be left over: it cannot be what the database has, so the search goes on.
+#[tokio::test]
+async fn search_skips_passwords_too_long_for_the_rsa_key() {
+    on_each::<MySql, _>(|target| async move {
+        let scene = scene_with_plugin(&target, "caching_sha2_password").await?;
+        scene.change(&json!({"ssl": false}))?;
+        let function = scene.function("single-user");
+        scene.rotate(&function).await?;
+        // Set, and cancelled; the next version is never set.
+        let token = scene.stage(None)?;
+        for step in ["createSecret", "setSecret"] {
+            scene.step(&function, step, &token).await?;
+        }
+        scene.value("AWSPENDING")?;
+        scene.give_up(&token)?;
+        let long = scene.program("single-user").env("PASSWORD_LENGTH", "256").into();
+        let token = scene.stage(None)?;
+        scene.step(&long, "createSecret", &token).await?;
+        scene.value("AWSPENDING")?;
+        scene.give_up(&token)?;
+        scene.rotate(&function).await?;
+        scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
