@@ -52,6 +52,15 @@ pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineErr
             remedy: "Use the writer's endpoint in \"host\": this is a read replica, or a server in recovery."
                 .into(),
         },
+        // transaction_timeout, idle_in_transaction_session_timeout, idle_session_timeout.
+        "25P04" | "25P03" | "57P05" => EngineError::NeedsDecision {
+            what: format!("the server ended the session before it could {doing}: {said}"),
+            remedy:
+                "As an administrator of the database: see which time limit of sessions is set (SELECT * FROM \
+                pg_db_role_setting), and raise it: ALTER DATABASE … SET idle_session_timeout = '30s', or \
+                transaction_timeout."
+                    .into(),
+        },
         code => EngineError::Failed { doing, code: format!("SQLSTATE {code}"), said },
     }
 }

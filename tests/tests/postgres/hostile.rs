@@ -215,3 +215,26 @@ async fn first_statement_of_every_session_is_the_pin() {
     })
     .await;
 }
+
+/// The owner of the database can set time limits for its sessions. Those that a transaction can set
+/// itself have no effect; the others are named.
+#[tokio::test]
+async fn time_limits_of_the_database_do_not_stop_a_rotation_unnamed() {
+    on_each(|target| async move {
+        let version = target.version().await?;
+        let mut limits = vec!["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
+        limits.extend((version >= 170_000).then_some("transaction_timeout"));
+        for strategy in ["single-user", "master-user"] {
+            let scene = Scene::new(&target).await?;
+            let database = identifier(&scene.database);
+            for limit in &limits {
+                sql(&mut scene.admin().await?, &format!("ALTER DATABASE {database} SET {limit} = '50ms'"))
+                    .await?;
+            }
+            scene.rotate(&scene.function(strategy)).await?;
+            scene.log_in().await?;
+        }
+        Ok(())
+    })
+    .await;
+}

@@ -53,6 +53,8 @@ impl Access {
              SET LOCAL standard_conforming_strings = on; \
              SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '4s'; \
              SET LOCAL idle_in_transaction_session_timeout = '15s'; \
+             SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings s \
+                 WHERE s.name = 'transaction_timeout'; \
              SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
                  WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local'); \
              SELECT pg_catalog.current_setting('password_encryption'), \
