@@ -26,6 +26,12 @@ enum Encoding {
     Hex,
     Debug,
     DebugBytes,
+    PrettyBytes,
+    HexPairs,
+    HexList,
+    HexWords,
+    Utf16Hex,
+    Utf16Base64,
 }
 
 use Encoding::*;
@@ -33,7 +39,7 @@ use Encoding::*;
 /// In a debug build, each case takes a few milliseconds.
 const CASES: u32 = 400;
 
-const ALL: [Encoding; 14] = [
+const ALL: [Encoding; 20] = [
     Json,
     JsonAscii,
     JsonDocument,
@@ -48,6 +54,12 @@ const ALL: [Encoding; 14] = [
     Hex,
     Debug,
     DebugBytes,
+    PrettyBytes,
+    HexPairs,
+    HexList,
+    HexWords,
+    Utf16Hex,
+    Utf16Base64,
 ];
 
 impl Encoding {
@@ -83,6 +95,12 @@ impl Encoding {
             }),
             Debug => format!("{text:?}"),
             DebugBytes => format!("{:?}", text.as_bytes()),
+            PrettyBytes => format!("{:#?}", text.as_bytes()),
+            HexPairs => hex(text.as_bytes(), 1, "", ":"),
+            HexList => hex(text.as_bytes(), 1, "0x", ", "),
+            HexWords => hex(text.as_bytes(), 2, "", " "),
+            Utf16Hex => hex(&utf16(text, u16::to_le_bytes), usize::MAX, "0x", "").to_uppercase(),
+            Utf16Base64 => BASE64_STANDARD.encode(utf16(text, u16::to_be_bytes)),
         }
     }
 
@@ -100,6 +118,17 @@ impl Encoding {
             _ => None,
         }
     }
+}
+
+/// Hexadecimal digits in groups of so many bytes.
+fn hex(bytes: &[u8], group: usize, before: &str, between: &str) -> String {
+    let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let groups: Vec<_> = bytes.chunks(group).map(|group| format!("{before}{}", digits(group))).collect();
+    groups.join(between)
+}
+
+fn utf16(text: &str, order: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(order).collect()
 }
 
 fn percent(text: &str) -> String {

@@ -32,14 +32,20 @@ pub(super) fn encoded(search: &mut Search<'_>, readings: &Readings<'_>, depth: u
             }
         }
     }
-    let mut position = 0;
-    while let Some(range) = next_list(readings, &mut position, &mut digits) {
-        if digits.len() >= shortest && search.is_in(&digits, depth) {
-            found.push(range);
+    let lists: [List; 2] = [next_list, next_groups];
+    for next in lists {
+        let mut position = 0;
+        while let Some(range) = next(readings, &mut position, &mut digits) {
+            if digits.len() >= shortest && search.is_in(&digits, depth) {
+                found.push(range);
+            }
         }
     }
     found
 }
+
+/// Finds the next list of bytes at or after a position.
+type List = fn(&Readings<'_>, &mut usize, &mut Zeroizing<Vec<u8>>) -> Option<Range<usize>>;
 
 /// The value of a digit at a position, and where it ends.
 type Digit = fn(&Readings<'_>, usize) -> Option<(u8, usize)>;
@@ -141,7 +147,7 @@ fn next_list(
         loop {
             push(bytes, byte);
             let Some((_, mut at)) = readings.find(end, |byte| byte == b',') else { break };
-            while let Some((_, after)) = readings.find(at, |byte| byte == b' ') {
+            while let Some((_, after)) = readings.find(at, |byte| byte.is_ascii_whitespace()) {
                 at = after;
             }
             let Some(next) = number(readings, at) else { break };
@@ -165,4 +171,55 @@ fn number(readings: &Readings<'_>, at: usize) -> Option<(u8, usize)> {
         }
     }
     (end > at).then_some((value.to_le_bytes()[0], end))
+}
+
+/// The next list of groups of hexadecimal digits, as dumps write bytes: `70:77`, `70 77`,
+/// `0x70, 0x77`, `7077 2d31`.
+fn next_groups(
+    readings: &Readings<'_>,
+    position: &mut usize,
+    bytes: &mut Zeroizing<Vec<u8>>,
+) -> Option<Range<usize>> {
+    let text = readings.text;
+    while *position < text.len() {
+        let start = *position;
+        let mut end = start;
+        bytes.clear();
+        let mut groups = 0;
+        let mut at = start;
+        while let Some(after) = group(readings, at, bytes) {
+            (end, groups) = (after, groups + 1);
+            at = after;
+            while let Some((_, after)) =
+                readings.find(at, |byte| byte.is_ascii_whitespace() || b":-,".contains(&byte))
+            {
+                at = after;
+            }
+            if at == end {
+                break;
+            }
+        }
+        *position = end.max(start + 1);
+        if groups > 1 {
+            return Some(start..end);
+        }
+    }
+    None
+}
+
+/// One or more bytes in hexadecimal digits, with or without `0x` in front. Returns where they end.
+fn group(readings: &Readings<'_>, at: usize, bytes: &mut Zeroizing<Vec<u8>>) -> Option<usize> {
+    let text = readings.text;
+    let mut end = at;
+    if matches!(text.get(at..at + 2), Some(b"0x" | b"0X")) {
+        end += 2;
+    }
+    let first = end;
+    while let (Some((high, next)), Some((low, _))) =
+        (hexadecimal(readings, end), hexadecimal(readings, end + 1))
+    {
+        push(bytes, high << 4 | low);
+        end = next + 1;
+    }
+    (end > first).then_some(end)
 }

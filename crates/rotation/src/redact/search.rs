@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::readings::{Readings, is_special};
 
 /// Shorter secrets are not looked for in decoded bytes, where they would occur by chance.
@@ -98,13 +100,19 @@ impl<'s> Search<'s> {
         if !self.find(decoded, depth).is_empty() {
             return true;
         }
-        // UTF-16, as in SQL Server's binary literals.
-        if decoded.iter().filter(|byte| **byte == 0).count() < decoded.len() / 4 + 1 {
+        // UTF-16, as in SQL Server's binary literals. Every character of a text has a zero byte there,
+        // or the secret has characters that do not.
+        if !decoded.contains(&0) && self.secrets.iter().all(|secret| secret.is_ascii()) {
             return false;
         }
-        let narrow: Vec<u8> = decoded.iter().copied().filter(|byte| *byte != 0).collect();
-        let narrow = zeroize::Zeroizing::new(narrow);
-        !self.find(&narrow, depth).is_empty()
+        let orders: [fn([u8; 2]) -> u16; 2] = [u16::from_le_bytes, u16::from_be_bytes];
+        orders.iter().any(|order| {
+            // What stands in front may have any length.
+            (0..2.min(decoded.len())).any(|from| {
+                let text = utf16(&decoded[from..], *order);
+                !self.find(text.as_bytes(), depth).is_empty()
+            })
+        })
     }
 
     /// The length of the shortest secret that is looked for in encodings.
@@ -222,6 +230,15 @@ impl<'s> Search<'s> {
         }
         followed
     }
+}
+
+/// Reads UTF-16. What is none becomes NUL, which is no part of a text beside it.
+fn utf16(bytes: &[u8], order: fn([u8; 2]) -> u16) -> Zeroizing<String> {
+    let units = bytes.chunks_exact(2).map(|pair| order([pair[0], pair[1]]));
+    // A unit takes three bytes at most, so that no copy is left behind by a buffer that grows.
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() / 2 * 3));
+    text.extend(char::decode_utf16(units).map(|read| read.unwrap_or('\0')));
+    text
 }
 
 fn bit_of(first: u8, second: u8) -> (usize, u64) {
