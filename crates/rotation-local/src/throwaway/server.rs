@@ -31,7 +31,8 @@ pub struct Installation {
 pub fn free_port() -> Result<u16> {
     // Below the ephemeral range, so that no outgoing connection takes the port before the server does.
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 9000).unwrap_or(0);
+    // Processes that start one after the other begin far apart, or they would find the same port free.
+    let start = u16::try_from(std::process::id().wrapping_mul(7919) % 12_000).unwrap_or(0);
     for _ in 0..2000 {
         let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
