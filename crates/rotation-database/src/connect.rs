@@ -5,7 +5,7 @@ use std::time::Duration;
 use rotation::Context;
 use tokio::time::timeout;
 
-use crate::engine::{Engine, Login, TlsUse};
+use crate::engine::{Engine, Login, SessionAccount, TlsUse};
 use crate::error::{Error, Place, Whose};
 use crate::host;
 use crate::login_error::LoginError;
@@ -40,16 +40,43 @@ pub(crate) async fn log_in<E: Engine>(
     }
 }
 
-/// The same, and out again.
-pub(crate) async fn try_login<E: Engine>(
+/// A session that belongs to the user that has logged in, and to no other account.
+pub(crate) struct Proven<S> {
+    pub(crate) session: S,
+    pub(crate) account: SessionAccount,
+}
+
+/// Logs in as the policy says, and checks that the server runs the session as the user's own account.
+///
+/// Nothing else counts as a proof that a password is the user's.
+pub(crate) async fn log_in_as_itself<E: Engine>(
     engine: &E,
     cx: &Context<'_>,
     login: &Login<'_>,
     policy: Policy,
-) -> Result<(), LoginError> {
-    let session = log_in(engine, cx, login, policy).await?;
+) -> Result<Proven<E::Session>, LoginError> {
+    let mut session = log_in(engine, cx, login, policy).await?;
+    let asked = in_time(async {
+        engine.session_account(&mut session, login.user).await.map_err(LoginError::from_query)
+    });
+    let account = match asked.await {
+        Ok(account) if account.is_of_user => return Ok(Proven { session, account }),
+        asked => asked,
+    };
     engine.log_out(session).await;
-    Ok(())
+    Err(LoginError::OtherAccount { user: login.user.to_owned(), account: account?.name })
+}
+
+/// Logs in as [`log_in_as_itself`] does, and out again.
+pub(crate) async fn prove<E: Engine>(
+    engine: &E,
+    cx: &Context<'_>,
+    login: &Login<'_>,
+    policy: Policy,
+) -> Result<SessionAccount, LoginError> {
+    let Proven { session, account } = log_in_as_itself(engine, cx, login, policy).await?;
+    engine.log_out(session).await;
+    Ok(account)
 }
 
 async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Result<T, LoginError> {

@@ -44,12 +44,25 @@ pub trait Engine: Send + Sync + 'static {
     /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver takes one.
     fn log_in(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
 
-    /// Runs a harmless query, and where users alternate, sees that the session can stand in for the base user.
-    fn probe(
+    /// Asks the server which account it runs a session as, and whether that is the account of `user`.
+    ///
+    /// A login alone proves nothing about `user`: the server may run the session as another account (an
+    /// anonymous account or a proxy user of MySQL, a login that a directory or a pooler maps).
+    fn session_account(
         &self,
         session: &mut Self::Session,
-        pair: Option<&UserPair>,
-    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+        user: &str,
+    ) -> impl Future<Output = Result<SessionAccount, EngineError>> + Send;
+
+    /// Checks that the session of an alternate user can stand in for the base user. By default, there
+    /// is nothing to check.
+    fn stands_in(
+        &self,
+        _session: &mut Self::Session,
+        _pair: &UserPair,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        async { Ok(()) }
+    }
 
     /// Changes the session's own password, so that it never stands readable where the server may log it.
     fn change_password(
@@ -135,6 +148,26 @@ pub struct Login<'a> {
     pub authorities: &'a Authorities,
 }
 
+/// The account that a server runs a session as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionAccount {
+    /// What identifies the account on its server; equal for the same account only.
+    pub id: String,
+    /// How a message names it.
+    pub name: String,
+    /// Whether it is the account of the user that was asked about.
+    pub is_of_user: bool,
+}
+
+/// A user whose password has opened a session, and the account that the session belonged to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenUser {
+    /// The user name, as the secret spells it.
+    pub user: String,
+    /// [`SessionAccount::id`].
+    pub account: String,
+}
+
 /// How one login attempt uses TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsUse {
@@ -191,6 +224,9 @@ pub struct UserCopy<'a> {
     /// The target user's own logins are not encrypted, because its secret has `"ssl": false`. The
     /// master's session may be encrypted all the same.
     pub logs_in_unencrypted: bool,
+    /// The users whose passwords are proven. Where names are resolved anew in the master's session, it
+    /// must find the same accounts: an owner of a database can replace one in between.
+    pub proven: Vec<ProvenUser>,
 }
 
 impl<'a> UserCopy<'a> {
@@ -203,7 +239,13 @@ impl<'a> UserCopy<'a> {
     ) -> Self {
         let UserPair { base, alternate } = pair;
         let (turn, is_known_pair) = (alternate, true);
-        Self { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted }
+        let proven = Vec::new();
+        Self { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted, proven }
+    }
+
+    /// Whether an account may be the one of `user`: it is the proven one, or none was proven.
+    pub fn may_be_account_of(&self, user: &str, account: &str) -> bool {
+        self.proven.iter().all(|proven| proven.user != user || proven.account == account)
     }
 
     /// Whether the alternate user gets the new password (and is made when missing).
@@ -223,12 +265,14 @@ pub struct PasswordReset<'a> {
     pub password: &'a Password,
     /// As in [`UserCopy::logs_in_unencrypted`].
     pub logs_in_unencrypted: bool,
+    /// As in [`UserCopy::proven`]; `None` when the user's password was lost.
+    pub proven: Option<ProvenUser>,
 }
 
 impl<'a> PasswordReset<'a> {
     /// As the turn of a base user that has no alternate one.
     pub fn alone(&self) -> UserCopy<'a> {
-        let Self { master, user, password, logs_in_unencrypted } = *self;
+        let Self { master, user, password, logs_in_unencrypted, ref proven } = *self;
         UserCopy {
             master,
             base: user,
@@ -237,6 +281,7 @@ impl<'a> PasswordReset<'a> {
             password,
             is_known_pair: true,
             logs_in_unencrypted,
+            proven: proven.iter().cloned().collect(),
         }
     }
 }

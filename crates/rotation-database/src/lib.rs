@@ -26,7 +26,8 @@ mod wire;
 
 pub use document::Ssl;
 pub use engine::{
-    Changed, Copied, Engine, Login, PasswordChange, PasswordReset, PasswordSet, Server, TlsUse, UserCopy,
+    Changed, Copied, Engine, Login, PasswordChange, PasswordReset, PasswordSet, ProvenUser, Server,
+    SessionAccount, TlsUse, UserCopy,
 };
 pub use engine_error::{EngineError, administrator, edit_of_secret};
 pub use error::{Error, Place, Tried, Whose};

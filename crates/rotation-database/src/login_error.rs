@@ -5,6 +5,7 @@ use std::io;
 use rotation::mask;
 use rustls::CertificateError;
 
+use crate::engine_error::EngineError;
 use crate::host::endpoint;
 
 /// One login attempt that failed. `said` is the server's or the driver's message, masked.
@@ -62,6 +63,16 @@ pub enum LoginError {
         said: String,
         /// What an administrator does about it.
         remedy: String,
+    },
+    /// The server runs the session as another account than that of the user.
+    #[error(
+        "the server runs the session of {user} as the account {account}, whose password is not the secret's"
+    )]
+    OtherAccount {
+        /// The user that has logged in.
+        user: String,
+        /// The account, as the server names it.
+        account: String,
     },
     /// The server has no connection to spare.
     #[error("the server has too many connections: {said}")]
@@ -247,6 +258,16 @@ impl LoginError {
         Self::protocol(error.to_string())
     }
 
+    /// A query that belongs to the login failed.
+    pub(crate) fn from_query(error: EngineError) -> Self {
+        match error {
+            EngineError::Disconnected { cause, .. } => cause,
+            EngineError::AccountExpired { said, remedy } => Self::Expired { said, remedy },
+            EngineError::Failed { code, said, .. } => Self::Other { code, said },
+            other => Self::Other { code: other.error_type().into(), said: other.to_string() },
+        }
+    }
+
     /// A file that the login needs cannot be made.
     pub fn no_file(error: &io::Error) -> Self {
         Self::TemporaryFolder { folder: std::env::temp_dir().display().to_string(), said: error.to_string() }
@@ -297,6 +318,7 @@ impl LoginError {
             Self::ClientRejected { .. } => "ClientRejected",
             Self::NoSuchDatabase { .. } => "DatabaseNotFound",
             Self::DatabaseDenied { .. } => "DatabaseAccessDenied",
+            Self::OtherAccount { .. } => "NeedsDecision",
             Self::TooManyConnections { .. } => "TooManyConnections",
             Self::NotReady { .. } => "DatabaseNotReady",
             Self::NameNotFound { .. } => "HostNameNotFound",
@@ -327,6 +349,11 @@ impl LoginError {
             | Self::ClientRejected { remedy, .. }
             | Self::DatabaseDenied { remedy, .. } => remedy.clone(),
             Self::NoSuchDatabase { .. } => "Correct \"dbname\" in the secret.".into(),
+            Self::OtherAccount { user, .. } => format!(
+                "Find out what maps the login of {user} to another account (an anonymous account or a proxy user of \
+                 MySQL, where SELECT USER(), CURRENT_USER() shows both; a directory service; a pooler or a proxy in \
+                 front of the server), and name in \"username\" a user that logs in as itself."
+            ),
             Self::TooManyConnections { .. } => {
                 "Nothing, if it passes: the rotation is repeated. Otherwise raise the server's or the user's connection limit.".into()
             }

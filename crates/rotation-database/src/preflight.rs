@@ -32,9 +32,9 @@ pub(crate) async fn look<E: Engine>(
         current.place(),
         current.username
     );
-    let login = rotator.try_login(cx, &current, CURRENT).await;
+    let login = rotator.prove(cx, &current, CURRENT).await;
     let failed = |cause| connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into();
-    let Some(()) = checks.of(check, login.map_err(failed)) else { return };
+    let Some(_) = checks.of(check, login.map_err(failed)) else { return };
     match rotator.settings.strategy {
         StrategyKind::SingleUser => checks.open(
             format!("{} may change its own password", current.username),

@@ -9,8 +9,8 @@ use rotation::{
     SecretValue, Step, Versions,
 };
 
-use crate::connect;
-use crate::engine::{Engine, Login, Server, TlsUse};
+use crate::connect::{self, Proven};
+use crate::engine::{Engine, Login, Server, SessionAccount, TlsUse};
 use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
 use crate::host;
@@ -80,20 +80,20 @@ impl<E: Engine> DatabaseRotator<E> {
         cx: &Context<'_>,
         secret: &DatabaseSecret,
         label: &str,
-    ) -> Result<E::Session, LoginError> {
+    ) -> Result<Proven<E::Session>, LoginError> {
         let policy = self.logging_in(cx, secret, label);
-        connect::log_in(&self.engine, cx, &self.login(secret), policy).await
+        connect::log_in_as_itself(&self.engine, cx, &self.login(secret), policy).await
     }
 
-    /// The same, and out again.
-    pub(crate) async fn try_login(
+    /// Logs in with a version's own credential, and out again. Returns the account of the session.
+    pub(crate) async fn prove(
         &self,
         cx: &Context<'_>,
         secret: &DatabaseSecret,
         label: &str,
-    ) -> Result<(), LoginError> {
+    ) -> Result<SessionAccount, LoginError> {
         let policy = self.logging_in(cx, secret, label);
-        connect::try_login(&self.engine, cx, &self.login(secret), policy).await
+        connect::prove(&self.engine, cx, &self.login(secret), policy).await
     }
 
     fn logging_in(&self, cx: &Context<'_>, secret: &DatabaseSecret, label: &str) -> Policy {
@@ -171,15 +171,18 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
 
     async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
         let pending = self.parse(pending, PENDING)?;
-        let mut session = self
+        let Proven { mut session, .. } = self
             .log_in_patiently(cx, &pending)
             .await
             .map_err(|cause| self.pending_failed(&pending, cause))?;
         let alternates = self.settings.strategy == StrategyKind::MasterUser;
         let pair = alternates.then(|| UserPair::of(&pending.username, E::SPEC));
-        let probe = self.engine.probe(&mut session, pair.as_ref()).await;
+        let stands_in = match &pair {
+            Some(pair) => self.engine.stands_in(&mut session, pair).await,
+            None => Ok(()),
+        };
         self.engine.log_out(session).await;
-        probe.map_err(|cause| self.statement(&pending, &pending.username, cause))?;
+        stands_in.map_err(|cause| self.statement(&pending, &pending.username, cause))?;
         let mut done =
             Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username));
         if let Some(pair) = pair {
@@ -207,8 +210,8 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         let pending = self.parse(pending, PENDING)?;
         let mut notes = self.edited_since(current, &pending)?;
         // Once: a refusal repeats the whole rotation, and each one counts towards a lock-out.
-        match self.try_login(cx, &pending, PENDING).await {
-            Ok(()) => {}
+        match self.prove(cx, &pending, PENDING).await {
+            Ok(_) => {}
             Err(cause) if self.keeps_from_promotion(&cause) => {
                 return Err(self.pending_failed(&pending, cause).into());
             }
@@ -228,7 +231,7 @@ impl<E: Engine> DatabaseRotator<E> {
         &self,
         cx: &Context<'_>,
         pending: &DatabaseSecret,
-    ) -> Result<E::Session, LoginError> {
+    ) -> Result<Proven<E::Session>, LoginError> {
         let mut pauses = TEST_AGAIN_AFTER.iter();
         loop {
             match (self.log_in(cx, pending, PENDING).await, pauses.next()) {
@@ -244,6 +247,9 @@ impl<E: Engine> DatabaseRotator<E> {
     /// Whether a tested password must not be promoted. A single user that is locked is so with every password, and then
     /// applications need the one that the server has; of two users, the other one may still be open.
     fn keeps_from_promotion(&self, cause: &LoginError) -> bool {
+        if matches!(cause, LoginError::OtherAccount { .. }) {
+            return true;
+        }
         match self.settings.strategy {
             StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => {
                 matches!(cause, LoginError::Refused { .. })
@@ -281,7 +287,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// has set it; one that a person has stored may be an old one, and only a login tells.
     pub(crate) async fn is_in_place(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> Result<(), Error> {
         match self.log_in_patiently(cx, pending).await {
-            Ok(session) => self.engine.log_out(session).await,
+            Ok(proven) => self.engine.log_out(proven.session).await,
             Err(LoginError::Refused { .. }) => {
                 let cause = EngineError::PasswordRejected {
                     said: "it was used before, and is not the one in place".into(),

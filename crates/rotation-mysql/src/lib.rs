@@ -31,7 +31,7 @@ use std::marker::PhantomData;
 
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
-    PasswordReset, PasswordSet, UserCopy, UserPair,
+    PasswordReset, PasswordSet, SessionAccount, UserCopy,
 };
 
 pub use account::Account;
@@ -58,8 +58,24 @@ impl<F: Flavor> Engine for Adapter<F> {
         Session::log_in(login, F::IS_MARIADB).await
     }
 
-    async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
-        session.run("run a query", "DO 1").await
+    async fn session_account(
+        &self,
+        session: &mut Session,
+        user: &str,
+    ) -> Result<SessionAccount, EngineError> {
+        let account = match session.account().await {
+            Err(EngineError::AccountExpired { .. }) if session.is_of_expired(user).await? => {
+                let name = format!("{user} (expired)");
+                return Ok(SessionAccount { id: name.clone(), name, is_of_user: true });
+            }
+            account => account?,
+        };
+        Ok(SessionAccount {
+            id: account.to_string(),
+            name: account.to_string(),
+            // The server compares the names of users byte for byte.
+            is_of_user: account.user == user,
+        })
     }
 
     async fn change_password(

@@ -22,7 +22,7 @@ pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
-    let account = session.own_account().await?;
+    let account = session.account().await?;
     next_login::of_session_is_possible(session, &account, change.new).await?;
     let literals = Literals::BackslashEscapes;
     let own = OwnPassword { account: &account, literals, change };

@@ -9,15 +9,16 @@ use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::authenticate::Method;
-use crate::failure::failure;
+use crate::failure::{failure, number_of};
 use crate::login::LoggedIn;
+use crate::quote::Literals;
 
 /// A session of a user that has logged in.
 pub struct Session {
     link: Link,
     is_mariadb: bool,
-    /// The user of the login; the server may have another account in its place.
-    user: String,
+    /// The account that the server runs the session as, once it has been asked.
+    account: Option<Account>,
     method: Method,
     is_encrypted: bool,
     is_pinned: bool,
@@ -35,7 +36,7 @@ impl Session {
         let logged_in = LoggedIn::over_new_connection(login).await?;
         Ok(Self {
             is_mariadb,
-            user: login.user.to_owned(),
+            account: None,
             method: logged_in.method,
             is_encrypted: logged_in.is_encrypted,
             is_pinned: false,
@@ -72,37 +73,35 @@ impl Session {
     /// The account that the server runs this session as.
     pub(crate) async fn account(&mut self) -> Result<Account, EngineError> {
         const DOING: &str = "ask which account has logged in";
+        if let Some(account) = &self.account {
+            return Ok(account.clone());
+        }
         let rows = self.rows(DOING, "SELECT CURRENT_USER()").await?;
         let account = rows.first().and_then(|row| text(row, 0));
-        account.and_then(|text| Account::from_current_user(&text)).ok_or_else(|| EngineError::Failed {
+        let account = account.and_then(|text| Account::from_current_user(&text));
+        let account = account.ok_or_else(|| EngineError::Failed {
             doing: DOING.into(),
             code: "protocol".into(),
             said: "no account".into(),
-        })
+        })?;
+        Ok(self.account.insert(account).clone())
     }
 
-    /// The same, when it is of the user that has logged in.
+    /// Whether the account of a session whose password has expired is of a user.
     ///
-    /// A server may run the session of one user as another's account: a proxy user of MySQL, an
-    /// anonymous account, a plugin that maps users. Its password is not the secret's.
-    pub(crate) async fn own_account(&mut self) -> Result<Account, EngineError> {
-        let account = self.account().await?;
-        if account.user == self.user {
-            return Ok(account);
+    /// MariaDB lets such a session run nothing but `SET`. An expression that fails is its answer.
+    pub(crate) async fn is_of_expired(&mut self, user: &str) -> Result<bool, EngineError> {
+        const SEVERAL_ROWS: u16 = 1242;
+        let statement = format!(
+            "SET @rotation_account = IF(BINARY LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) \
+             - LOCATE('@', REVERSE(CURRENT_USER()))) = {}, 1, (SELECT 1 UNION ALL SELECT 2))",
+            Literals::BackslashEscapes.quote(user)
+        );
+        match self.try_run(&statement).await {
+            Ok(()) => Ok(true),
+            Err(error) if number_of(&error) == Some(SEVERAL_ROWS) => Ok(false),
+            Err(error) => Err(failure(&error, "ask which account has logged in", "")),
         }
-        Err(EngineError::NeedsDecision {
-            what: format!(
-                "{} has logged in, and the server runs its session as the account {account}, whose password is not \
-                 the secret's",
-                self.user
-            ),
-            remedy: format!(
-                "Rotate a user that logs in as itself. (SELECT USER(), CURRENT_USER() shows both. A proxy user's own \
-                 password is changed by an administrator, or with ROTATION_STRATEGY=single-user-by-master.) Or \
-                 correct \"username\" in the secret, now {}.",
-                self.user
-            ),
-        })
     }
 
     /// Whether a role adds to the session's privileges.

@@ -17,7 +17,7 @@ mod wallet;
 
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, ORACLE, PasswordChange,
-    PasswordReset, PasswordSet, UserCopy, UserPair,
+    PasswordReset, PasswordSet, SessionAccount, UserCopy,
 };
 
 pub use name::Name;
@@ -35,8 +35,14 @@ impl Engine for Oracle {
         login::log_in(login).await
     }
 
-    async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
-        session.must_be_of_its_user().await
+    async fn session_account(
+        &self,
+        session: &mut Session,
+        user: &str,
+    ) -> Result<SessionAccount, EngineError> {
+        let account = session.account().await?;
+        let is_of_user = Name::written(user).is_some_and(|user| user.as_str() == account);
+        Ok(SessionAccount { is_of_user, id: account.clone(), name: account })
     }
 
     async fn change_password(

@@ -11,7 +11,6 @@ pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
-    session.must_be_of_its_user().await?;
     let (old, new) = (change.old.clone(), change.new.clone());
     let was_rolling = is_rolling_over(session).await;
     let grace = session.warning().map(|warning| {

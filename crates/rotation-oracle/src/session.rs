@@ -7,7 +7,6 @@ use rotation_database::{EngineError, Login, TlsUse};
 
 use crate::driver::{self, Trouble};
 use crate::failure;
-use crate::name::Name;
 
 /// How long one answer may take.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,8 +16,6 @@ pub struct Session {
     /// `None` when a call has died with it.
     connection: Option<Connection>,
     tls: TlsUse,
-    /// The user in the secret.
-    user: String,
     /// The user that the session belongs to, once the server has been asked.
     account: Option<String>,
     /// Whether [`Session::begin`] has run.
@@ -36,8 +33,7 @@ pub(crate) type Texts = Vec<Option<String>>;
 
 impl Session {
     pub(crate) fn new(connection: Connection, login: &Login<'_>) -> Self {
-        let (tls, user) = (login.tls, login.user.to_owned());
-        Self { connection: Some(connection), tls, user, account: None, has_begun: false }
+        Self { connection: Some(connection), tls: login.tls, account: None, has_begun: false }
     }
 
     /// Asks the server for the network protocol of this session, and for its user.
@@ -54,27 +50,17 @@ impl Session {
         Ok(protocol)
     }
 
-    /// Checks that the session belongs to the user in the secret: another user's password must not be
-    /// changed, and proves nothing about this one's.
-    pub(crate) async fn must_be_of_its_user(&mut self) -> Result<(), EngineError> {
+    /// The user that the session belongs to, as the dictionary has it.
+    pub(crate) async fn account(&mut self) -> Result<String, EngineError> {
+        const DOING: &str = "ask for the session's user";
         if self.account.is_none() {
-            let asked = self.ask_what_it_is().await;
-            asked.map_err(|trouble| failure::statement(&trouble, "ask for the session's user", ""))?;
+            self.ask_what_it_is().await.map_err(|trouble| failure::statement(&trouble, DOING, ""))?;
         }
-        let user = Name::written(&self.user);
-        match &self.account {
-            Some(account) if user.as_ref().is_some_and(|user| user.as_str() == account) => Ok(()),
-            account => Err(EngineError::NeedsDecision {
-                what: format!(
-                    "the session belongs to user {}, not to {}, which the secret names",
-                    account.as_deref().unwrap_or("(unknown)"),
-                    user.map_or_else(|| self.user.clone(), |user| user.to_string())
-                ),
-                remedy: "Find out what maps the login to another user (a directory service, a proxy in \
-                    front of the server), and name in \"username\" a user that logs in as itself."
-                    .into(),
-            }),
-        }
+        self.account.clone().ok_or_else(|| EngineError::Failed {
+            doing: DOING.into(),
+            code: "protocol".into(),
+            said: "no user".into(),
+        })
     }
 
     /// Sets what others may have set in a master's session, before its first statement.

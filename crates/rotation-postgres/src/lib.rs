@@ -20,7 +20,7 @@ mod verifier;
 
 use rotation_database::{
     Authorities, Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
-    PasswordChange, PasswordReset, PasswordSet, Server, UserCopy, UserPair,
+    PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount, UserCopy, UserPair,
 };
 
 use login::LoggedIn;
@@ -56,11 +56,18 @@ impl Engine for Postgres {
         Ok(Session::new(logged_in, login))
     }
 
-    async fn probe(&self, session: &mut Session, pair: Option<&UserPair>) -> Result<(), EngineError> {
-        match pair {
-            Some(pair) => alternate::stands_in(session, pair).await,
-            None => session.probe().await,
-        }
+    async fn session_account(
+        &self,
+        session: &mut Session,
+        user: &str,
+    ) -> Result<SessionAccount, EngineError> {
+        let role = session.session_user().await?;
+        // Names are compared byte for byte; the server cuts longer ones, which no secret may hold.
+        Ok(SessionAccount { is_of_user: role == user, name: identifier(&role), id: role })
+    }
+
+    async fn stands_in(&self, session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {
+        alternate::stands_in(session, pair).await
     }
 
     async fn change_password(

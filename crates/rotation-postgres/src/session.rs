@@ -18,6 +18,8 @@ pub(crate) use transaction::{Access, Transaction};
 pub struct Session {
     link: Link,
     origin: Origin,
+    /// The role that has logged in, once the server has been asked.
+    session_user: Option<String>,
     /// A transaction has begun, and it is not known to have ended.
     is_in_transaction: bool,
 }
@@ -55,7 +57,7 @@ impl Session {
             method: logged_in.method(),
             version: logged_in.version(),
         };
-        Self { link: Link::Bare(logged_in), origin, is_in_transaction: false }
+        Self { link: Link::Bare(logged_in), origin, session_user: None, is_in_transaction: false }
     }
 
     async fn driver(&mut self, doing: &str) -> Result<&mut PgConnection, EngineError> {

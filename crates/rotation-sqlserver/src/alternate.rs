@@ -10,7 +10,7 @@ use rotation_database::{Copied, EngineError, UserCopy, administrator};
 use crate::logins::{LoginNow, Logins};
 use crate::own_password::password;
 use crate::passwords::unknown_password;
-use crate::principal::{BY_DATABASE, Kind};
+use crate::principal::{BY_DATABASE, Kind, Principal};
 use crate::quote::{binary, identifier};
 use crate::rights::Ids;
 use crate::scope::Scope;
@@ -178,6 +178,7 @@ impl Step<'_> {
         let Some(base) = base else {
             return Err(EngineError::NoSuchUser { user: self.copy.base.to_owned() });
         };
+        self.must_be_proven(Kind::Login, &base.sid, alternate.as_ref().map(|login| login.sid.as_slice()))?;
         let known = sid::of_alternate(&base.sid, Kind::Login);
         self.sids = alternate.iter().chain([&base]).map(|login| login.sid.clone()).collect();
         self.is_pair(
@@ -225,6 +226,8 @@ impl Step<'_> {
         let base = self.user_now(scope, self.copy.base).await?.ok_or_else(missing)?;
         let known = sid::of_alternate(&base.sid, Kind::ContainedUser);
         let alternate = self.user_now(scope, self.copy.alternate).await?;
+        let sid = alternate.as_ref().map(|user| user.sid.as_slice());
+        self.must_be_proven(Kind::ContainedUser, &base.sid, sid)?;
         self.sids = alternate.iter().chain([&base]).map(|user| user.sid.clone()).collect();
         self.is_pair(Kind::ContainedUser, alternate.as_ref().map(|now| (now.sid.as_slice(), false)), &known)?;
         let name = identifier(self.copy.alternate);
@@ -254,6 +257,34 @@ impl Step<'_> {
         }
         self.will_change(scope).await?;
         if self.only_looks { Ok(()) } else { self.password_of_contained(scope).await }
+    }
+
+    /// Checks that the accounts that the master finds by name are the ones that passwords have opened.
+    ///
+    /// The owner of a contained database can create a user with the name of a login, prove its
+    /// password, and drop it before the master looks.
+    pub(crate) fn must_be_proven(
+        &self,
+        kind: Kind,
+        base: &[u8],
+        alternate: Option<&[u8]>,
+    ) -> Result<(), EngineError> {
+        for (user, sid) in [(self.copy.base, Some(base)), (self.copy.alternate, alternate)] {
+            let Some(sid) = sid else { continue };
+            if !self.copy.may_be_account_of(user, &Principal { kind, sid: sid.to_vec() }.id()) {
+                return Err(EngineError::NeedsDecision {
+                    what: format!(
+                        "{user} has logged in as another account than the {} that the master finds by this name",
+                        kind.keyword()
+                    ),
+                    remedy: "See whether a login of the server and a user of a contained database have the same name, \
+                        and rename one of them. If the account was replaced during the rotation, let the rotation be \
+                        repeated."
+                        .into(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Whoever does not see all would take away what it does not see.

@@ -23,10 +23,11 @@ mod triggers;
 mod users;
 
 use accepted::Accepted;
+use principal::OfSession;
 use rotation::settings::Source;
 use rotation_database::{
     Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
-    PasswordReset, PasswordSet, SQLSERVER, UserCopy, UserPair,
+    PasswordReset, PasswordSet, SQLSERVER, SessionAccount, UserCopy,
 };
 
 pub use quote::{identifier, literal};
@@ -51,8 +52,15 @@ impl Engine for SqlServer {
         Ok(login::log_in(login).await?.accepting(self.accepted.clone()))
     }
 
-    async fn probe(&self, session: &mut Session, _pair: Option<&UserPair>) -> Result<(), EngineError> {
-        principal::of_session(session).await.map(drop)
+    async fn session_account(
+        &self,
+        session: &mut Session,
+        user: &str,
+    ) -> Result<SessionAccount, EngineError> {
+        let OfSession { principal, name, is_of_user } = principal::of_session(session, user).await?;
+        let id = principal.id();
+        session.set_principal(principal);
+        Ok(SessionAccount { id, name, is_of_user })
     }
 
     async fn change_password(

@@ -66,7 +66,7 @@ async fn connect(login: &Login<'_>, encryption: EncryptionLevel) -> Result<Sessi
     let (stream, heard) = Listening::to(stream);
     // On the heap: the driver's login is a large state machine.
     match Box::pin(Client::connect(config, stream.compat_write())).await {
-        Ok(client) => Ok(Session::new(client, login.user)),
+        Ok(client) => Ok(Session::new(client)),
         Err(error) => {
             let answer = heard.answer();
             let hung_up_at_once = matches!(error, Error::Io { .. }) && answer == Answer::Nothing;

@@ -15,7 +15,10 @@ pub(crate) async fn change(
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     session.begin().await?;
-    let kind = of_session(session).await?;
+    let kind = match session.kind() {
+        Some(kind) => kind,
+        None => of_session(session, change.user).await?.principal.kind,
+    };
     let statement = format!(
         "ALTER {} {} WITH PASSWORD = {} OLD_PASSWORD = {}",
         kind.keyword(),

@@ -8,6 +8,7 @@ use crate::alternate::Step;
 use crate::failure::{USED_BEFORE, failure};
 use crate::logins::LoginNow;
 use crate::own_password::password;
+use crate::principal::Kind;
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
 use crate::session::{Session, unexpected};
@@ -25,11 +26,13 @@ pub(crate) async fn set_password(
     if let Some(database) = step.contained_in().await? {
         let scope = Scope::Database(&database);
         let user = step.user_to_reset(scope).await?.ok_or_else(missing)?;
+        step.must_be_proven(Kind::ContainedUser, &user.sid, None)?;
         step.sids.push(user.sid);
         step.will_change(scope).await?;
         step.password_of_contained(scope).await?;
     } else {
         let base = step.logins().await?.base.ok_or_else(missing)?;
+        step.must_be_proven(Kind::Login, &base.sid, None)?;
         step.sids.push(base.sid.clone());
         step.will_change(Scope::Server).await?;
         step.password_of_login(&base, None).await?;

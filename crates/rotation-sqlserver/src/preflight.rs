@@ -38,12 +38,22 @@ async fn foreign_triggers(session: &mut Session, master: &str, task: MastersTask
         MastersTask::Alternate(pair) => {
             let UserPair { base, alternate } = pair;
             let (turn, is_known_pair, password) = (alternate, true, &password);
-            let copy =
-                UserCopy { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted };
+            let proven = Vec::new();
+            let copy = UserCopy {
+                master,
+                base,
+                alternate,
+                turn,
+                password,
+                is_known_pair,
+                logs_in_unencrypted,
+                proven,
+            };
             alternate::foreign_triggers(session, &copy).await
         }
         MastersTask::SetPassword(user) => {
-            let reset = PasswordReset { master, user, password: &password, logs_in_unencrypted };
+            let (password, proven) = (&password, None);
+            let reset = PasswordReset { master, user, password, logs_in_unencrypted, proven };
             passwords::foreign_triggers(session, &reset).await
         }
     };

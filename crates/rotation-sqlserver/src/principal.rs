@@ -2,7 +2,8 @@
 
 use rotation_database::EngineError;
 
-use crate::session::{Session, column, flag, nullable_text, unexpected};
+use crate::quote::binary;
+use crate::session::{Session, column, flag, nullable, nullable_text, unexpected};
 
 /// `authentication_type` in [`sys.database_principals`][doc]: by a password of the server's logins.
 ///
@@ -30,36 +31,50 @@ impl Kind {
     }
 }
 
-/// What holds the password of the session's user, which must be the user in the secret.
+/// A security identifier, and what holds the password of its account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Principal {
+    pub(crate) kind: Kind,
+    pub(crate) sid: Vec<u8>,
+}
+
+impl Principal {
+    /// Identifies the account in [`SessionAccount::id`].
+    ///
+    /// [`SessionAccount::id`]: rotation_database::SessionAccount::id
+    pub(crate) fn id(&self) -> String {
+        format!("{} {}", self.kind.keyword(), binary(&self.sid))
+    }
+}
+
+/// The account of a session, and whether it is the one that the server finds by a name.
+#[derive(Debug, Clone)]
+pub(crate) struct OfSession {
+    pub(crate) principal: Principal,
+    pub(crate) name: String,
+    pub(crate) is_of_user: bool,
+}
+
+/// Returns the account of the session, and whether it is the one of `user`.
 ///
 /// By what the session is in its database, which every user can see: `authenticating_database_id` of
 /// `sys.dm_exec_sessions` is 0 for logins by its page, and 1 on servers. SIDs are compared, because the
 /// server compares names under a collation of its own.
-///
-/// # Errors
-/// [`EngineError::NeedsDecision`] if the session belongs to another account. Its password must not be
-/// changed, and its login proves nothing about the secret's user.
-pub(crate) async fn of_session(session: &mut Session) -> Result<Kind, EngineError> {
+pub(crate) async fn of_session(session: &mut Session, user: &str) -> Result<OfSession, EngineError> {
     const QUERY: &str = "SELECT CAST(COALESCE((SELECT p.authentication_type FROM sys.database_principals p \
         WHERE p.principal_id = DATABASE_PRINCIPAL_ID()), 0) AS int), \
         CASE WHEN SUSER_SID(@P1) = SUSER_SID() THEN 1 ELSE 0 END, \
-        CASE WHEN DATABASE_PRINCIPAL_ID(@P1) = DATABASE_PRINCIPAL_ID() THEN 1 ELSE 0 END, ORIGINAL_LOGIN()";
-    let user = session.user().to_owned();
-    let rows = session.rows("ask for the session's account", QUERY, &[&user]).await?;
+        CASE WHEN DATABASE_PRINCIPAL_ID(@P1) = DATABASE_PRINCIPAL_ID() THEN 1 ELSE 0 END, ORIGINAL_LOGIN(), \
+        SUSER_SID(), (SELECT p.sid FROM sys.database_principals p \
+        WHERE p.principal_id = DATABASE_PRINCIPAL_ID())";
+    let rows = session.rows("ask for the session's account", QUERY, &[user]).await?;
     let row = rows.first().ok_or_else(|| unexpected("no answer"))?;
     let kind = if column::<i32>(row, 0)? == BY_DATABASE { Kind::ContainedUser } else { Kind::Login };
-    let is_the_users = match kind {
-        Kind::Login => flag(row, 1)?,
-        Kind::ContainedUser => flag(row, 2)?,
+    let (is_of_user, sid) = match kind {
+        Kind::Login => (flag(row, 1)?, nullable::<&[u8]>(row, 4)?),
+        Kind::ContainedUser => (flag(row, 2)?, nullable::<&[u8]>(row, 5)?),
     };
-    if is_the_users {
-        return Ok(kind);
-    }
-    let account = nullable_text(row, 3)?.unwrap_or_else(|| "(unknown)".into());
-    Err(EngineError::NeedsDecision {
-        what: format!("the session belongs to {account}, not to {user}, which the secret names"),
-        remedy: "Find out what maps the login to another account (a proxy in front of the server, a logon trigger), \
-            and name in \"username\" a login that logs in as itself."
-            .into(),
-    })
+    let sid = sid.ok_or_else(|| unexpected("the session has no security identifier"))?.to_vec();
+    let name = nullable_text(row, 3)?.unwrap_or_else(|| "(unknown)".into());
+    Ok(OfSession { principal: Principal { kind, sid }, name, is_of_user })
 }

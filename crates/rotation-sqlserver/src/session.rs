@@ -8,6 +8,7 @@ use tokio_util::compat::Compat;
 use crate::accepted::Accepted;
 use crate::failure::failure;
 use crate::prelogin::Listening;
+use crate::principal::{Kind, Principal};
 
 const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]; GRANT VIEW ANY DEFINITION to the user of \
     this session.";
@@ -17,18 +18,22 @@ const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]
 pub struct Session {
     client: Client<Compat<Listening<TcpStream>>>,
     accepted: Accepted,
-    /// The user in the secret.
-    user: String,
+    /// The account that the session belongs to, once the server has been asked.
+    principal: Option<Principal>,
 }
 
 impl Session {
-    pub(crate) fn new(client: Client<Compat<Listening<TcpStream>>>, user: &str) -> Self {
-        Self { client, accepted: Accepted::None, user: user.to_owned() }
+    pub(crate) fn new(client: Client<Compat<Listening<TcpStream>>>) -> Self {
+        Self { client, accepted: Accepted::None, principal: None }
     }
 
-    /// The user in the secret.
-    pub(crate) fn user(&self) -> &str {
-        &self.user
+    /// What holds the password of the session's account.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.principal.as_ref().map(|principal| principal.kind)
+    }
+
+    pub(crate) fn set_principal(&mut self, principal: Principal) {
+        self.principal = Some(principal);
     }
 
     /// Sets the DDL triggers that this session may fire.

@@ -9,6 +9,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 crate::on_both! {
     a_new_account_gets_the_promoted_password
+    anonymous_account_proves_no_user
+    expired_account_still_proves_its_user
 }
 
 const REFUSED: &str = "NeedsDecision";
@@ -178,4 +180,57 @@ async fn a_second_password_is_discarded_without_the_setting() {
         Ok(())
     })
     .await;
+}
+
+/// The server runs the session of any user as an anonymous account whose host fits better. That is no
+/// proof: a master would pass on the privileges of a user whose password nobody has shown.
+async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result<()> {
+    for strategy in ["single-user", "single-user-by-master", "master-user"] {
+        // An own server: an anonymous account stands in the way of every other test.
+        let Some((_server, target)) = target.another(rotation_tests::mysql::options()?).await? else {
+            return Ok(());
+        };
+        let scene = Scene::new(&target).await?;
+        let mut admin = target.admin().await?;
+        let anonymous = new_password();
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            target.make_account(&mut admin, &account_at("", host), &anonymous).await?;
+            // Of the same host, the server prefers the account with a name.
+            let master = account_at(&scene.master, host);
+            target.make_account(&mut admin, &master, &scene.master_password()?).await?;
+            sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION")).await?;
+        }
+        let victim = format!("victim_{}", scene.user);
+        let password = new_password();
+        target.make_account(&mut admin, &account(&victim), &password).await?;
+        let shown = format!("SHOW CREATE USER {}", account(&victim));
+        let before: String = sqlx::query_scalar(AssertSqlSafe(shown.clone())).fetch_one(&mut admin).await?;
+        scene.change(&json!({"username": victim, "password": anonymous, "dbname": null}))?;
+        let error = scene.expect(&scene.function(strategy), REFUSED, "\"username\"").await?;
+        ensure!(error.message.contains("anonymous account"), "{}", error.message);
+        let after: String = sqlx::query_scalar(AssertSqlSafe(shown)).fetch_one(&mut admin).await?;
+        assert_eq!(after, before);
+        let query = "SELECT COUNT(*) FROM mysql.user WHERE User = ?";
+        let clone = format!("{victim}_clone");
+        let count: i64 = sqlx::query_scalar(query).bind(&clone).fetch_one(&mut admin).await?;
+        assert_eq!(count, 0, "{clone} was created");
+    }
+    Ok(())
+}
+
+/// MariaDB lets it log in and change its password, and run nothing else.
+async fn expired_account_still_proves_its_user<W: Which>(target: Target<W>) -> Result<()> {
+    if W::ENGINE != "mariadb" {
+        // MySQL rejects the login (error 1862).
+        return Ok(());
+    }
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("master-user");
+    scene.rotate(&function).await?;
+    let current = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+    let expire = format!("ALTER USER {} PASSWORD EXPIRE", account(&current));
+    sql(&mut target.admin().await?, &expire).await?;
+    scene.rotate(&function).await?;
+    scene.log_in().await?;
+    Ok(())
 }

@@ -3,7 +3,9 @@
 use anyhow::ensure;
 use rotation_local::throwaway::Certificates;
 use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, sql};
+use rotation_tests::scene::new_password;
 use rotation_tests::server::{NAMES, Server};
+use serde_json::json;
 
 /// As with users of a directory service, who share a schema of the database.
 #[tokio::test]
@@ -22,11 +24,35 @@ async fn password_of_another_account_is_not_changed() {
         sql(&mut admin, &format!("GRANT CREATE SESSION TO {}", quoted("shared"))).await?;
         let function = scene.function("single-user");
         let error = scene.expect(&function, "NeedsDecision", "\"username\"").await?;
-        let expected = "the session belongs to user SHARED, not to \"ALIAS_USER\"";
+        let expected = "runs the session of alias_user as the account SHARED";
         ensure!(error.message.contains(expected), "{}", error.message);
         // Nothing has changed.
         peer.target.connect("shared", &password, SERVICE).await?;
         scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// The server folds both names to the same user, although neither is the other in small letters.
+#[tokio::test]
+async fn master_by_another_spelling_is_not_rotated() {
+    on_each(|target| async move {
+        for strategy in ["single-user-by-master", "master-user"] {
+            let scene = Scene::new(&target).await?;
+            let own = scene.secret(&scene.master, &scene.master_password()?);
+            // U+017F is a small letter of S.
+            let spelled = scene.master.replacen('s', "\u{17f}", 1);
+            ensure!(spelled != scene.master);
+            let password = match strategy {
+                "master-user" => scene.master_password()?,
+                _ => new_password(),
+            };
+            scene.change(&json!({"username": spelled, "password": password}))?;
+            let error = scene.expect(&scene.function(strategy), "NeedsDecision", "masterarn").await?;
+            ensure!(error.message.contains("is the master"), "{}", error.message);
+            scene.log_in_with(&own).await?;
+        }
         Ok(())
     })
     .await;

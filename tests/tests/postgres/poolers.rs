@@ -39,6 +39,20 @@ impl Pooler {
         auth_type: &str,
         pool_mode: &str,
     ) -> Result<Self> {
+        let lookup = format!("auth_user=lookup_{}", scene.database);
+        Self::start_with(scene, certificates, auth_type, pool_mode, &lookup, "").await
+    }
+
+    /// Starts one with more parameters of its connections to the server, and more lines in its file
+    /// of users.
+    async fn start_with(
+        scene: &Scene,
+        certificates: &Certificates,
+        auth_type: &str,
+        pool_mode: &str,
+        server: &str,
+        users: &str,
+    ) -> Result<Self> {
         // Its own user, who reads the passwords that the server stores.
         let lookup = format!("lookup_{}", scene.database);
         let mut admin = scene.admin().await?;
@@ -55,16 +69,16 @@ impl Pooler {
         let port = free_port()?;
         let at = folder.path().display();
         let configuration = format!(
-            "[databases]\n* = host=127.0.0.1 port={server} auth_user={lookup}\n[pgbouncer]\n\
+            "[databases]\n* = host=127.0.0.1 port={port_there} {server}\n[pgbouncer]\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\npool_mode = {pool_mode}\n\
              auth_type = {auth_type}\nauth_file = {at}/users\n\
              auth_query = SELECT u, p FROM public.lookup($1)\nclient_tls_sslmode = require\n\
              client_tls_key_file = {at}/key\nclient_tls_cert_file = {at}/certificate\n",
-            server = scene.target.port
+            port_there = scene.target.port
         );
         for (name, text) in [
             ("ini", configuration),
-            ("users", format!("\"{lookup}\" \"lookup-password\"\n")),
+            ("users", format!("\"{lookup}\" \"lookup-password\"\n{users}\n")),
             ("key", certificates.key.clone()),
             ("certificate", certificates.certificate.clone()),
         ] {
@@ -141,6 +155,33 @@ async fn rejected_password_behind_pgbouncer_is_recognized() {
                     scene.log_in_with(&value).await.context(case)?;
                 }
             }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// A pooler that logs in to the server as one role, whoever its client is, proves nothing about the
+/// client's role.
+#[tokio::test]
+async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
+    on_each(|target| async move {
+        let options = options()?;
+        let certificates = options.certificates.clone().context("no certificates")?;
+        let Some((_server, target)) = target.another(options)? else { return Ok(()) };
+        for strategy in ["single-user", "single-user-by-master", "master-user"] {
+            let scene = Scene::new(&target).await?;
+            let shared = format!("user=lookup_{} password=lookup-password", scene.database);
+            let before = scene.value("AWSCURRENT")?;
+            let users = format!("\"{}\" {}", scene.user, before["password"]);
+            let auth_type = "scram-sha-256";
+            let pooler =
+                Pooler::start_with(&scene, &certificates, auth_type, "session", &shared, &users).await?;
+            scene.change(&json!({"port": pooler.port}))?;
+            let error = scene.expect(&scene.function(strategy), "NeedsDecision", "\"username\"").await;
+            let error = error.with_context(|| pooler.log())?;
+            ensure!(error.message.contains("a pooler or a proxy"), "{}", error.message);
+            scene.log_in_with(&before).await?;
         }
         Ok(())
     })

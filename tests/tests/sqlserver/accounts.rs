@@ -25,7 +25,11 @@ async fn password_of_another_account_is_not_changed() {
         sql(&mut admin, &format!("USE {database}; CREATE USER shared FOR LOGIN shared")).await?;
         let function = scene.function("single-user");
         let error = scene.expect(&function, "NeedsDecision", "\"username\"").await?;
-        ensure!(error.message.contains("belongs to shared, not to alias_user"), "{}", error.message);
+        ensure!(
+            error.message.contains("runs the session of alias_user as the account shared"),
+            "{}",
+            error.message
+        );
         // Nothing has changed.
         peer.target.connect("shared", &password, &scene.database).await?;
         scene.log_in().await?;

@@ -1,5 +1,7 @@
 //! Users of a contained database: with passwords of their own, and no login.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::scene::new_password;
@@ -146,6 +148,52 @@ async fn a_pending_version_does_not_lead_the_master_into_another_database() {
                 sql(&mut admin, &format!("USE [master]; DROP LOGIN {}", identifier(login))).await?;
             }
         }
+        Ok(())
+    })
+    .await;
+}
+
+/// The owner of a contained database creates a user with the name of somebody's login, and replaces it
+/// by nothing between its login and the master's: the master finds the login then.
+#[tokio::test]
+async fn contained_user_does_not_prove_a_login_of_its_name() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let password = new_password();
+        let name = format!("{}_other", scene.database);
+        let (database, user, master) =
+            (identifier(&name), identifier(&scene.user), identifier(&scene.master));
+        let mut admin = target.admin("master").await?;
+        sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE").await?;
+        sql(&mut admin, &format!("CREATE DATABASE {database} CONTAINMENT = PARTIAL")).await?;
+        for statement in [
+            format!("CREATE USER {master} FOR LOGIN {master}"),
+            format!("ALTER ROLE db_owner ADD MEMBER {master}"),
+        ] {
+            sql(&mut admin, &format!("USE {database}; {statement}")).await?;
+        }
+        let create = format!("USE {database}; CREATE USER {user} WITH {}", with_password(&password));
+        let remove = format!("USE {database}; DROP USER {user}");
+        sql(&mut admin, &create).await?;
+        scene.change(&json!({"password": password, "dbname": name}))?;
+        let function = scene.function("master-user");
+        let token = scene.stage(None)?;
+        scene.step(&function, "createSecret", &token).await?;
+        let mut noticed = 0;
+        for pause in (0..16).map(|round| Duration::from_millis(round * 12)) {
+            let owner = async {
+                tokio::time::sleep(pause).await;
+                sql(&mut admin, &remove).await
+            };
+            let (done, removed) = tokio::join!(scene.step(&function, "setSecret", &token), owner);
+            removed?;
+            if let Err(error) = done {
+                noticed += usize::from(format!("{error:#}").contains("has logged in as another account"));
+            }
+            ensure!(!target.has_login(&scene.alternate()).await?, "the login's privileges were passed on");
+            sql(&mut admin, &create).await?;
+        }
+        println!("the replaced account was noticed {noticed} times");
         Ok(())
     })
     .await;

@@ -3,7 +3,7 @@
 use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Copied, Engine, PasswordSet, UserCopy};
+use crate::engine::{Copied, Engine, PasswordSet, ProvenUser, SessionAccount, UserCopy};
 use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
 use crate::login_error::LoginError;
@@ -13,7 +13,7 @@ use crate::secret::DatabaseSecret;
 use crate::strategy::UserPair;
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::given_up::{self, GIVEN_UP};
-use crate::strategy::master_session::{MasterLogin, must_be_another};
+use crate::strategy::master_session::{MasterLogin, must_be_another, must_be_of_another};
 
 /// Shows the current credential valid, then lets the master bring the other user in step.
 ///
@@ -26,8 +26,12 @@ pub(crate) async fn set<E: Engine>(
 ) -> Result<Done> {
     let (current, pending) = rotator.parse_both(versions)?;
     let pair = UserPair::of(&current.username, E::SPEC);
-    let earlier = match rotator.try_login(cx, &current, CURRENT).await {
-        Ok(()) => None,
+    let mut account = None;
+    let earlier = match rotator.prove(cx, &current, CURRENT).await {
+        Ok(proven) => {
+            account = Some(proven);
+            None
+        }
         Err(cause) if cause.other_password_may_help() => {
             match without_current(rotator, cx, &current, &pending, cause).await? {
                 Without::IsSet(done) => return Ok(done),
@@ -42,20 +46,37 @@ pub(crate) async fn set<E: Engine>(
         None => ((current, CURRENT), None),
         Some(earlier) => {
             let (label, note) = (earlier.label(), earlier.note());
-            rotator.engine.log_out(earlier.session).await;
+            rotator.engine.log_out(earlier.proven.session).await;
+            account = Some(earlier.proven.account);
             ((earlier.secret, label), Some(note))
         }
     };
+    let mut proven = Vec::new();
+    proven.extend(account.map(|account| proven_user(&opened.0, account)));
     // On the base user's turn, its origin must be known before anything of it is changed.
     let ask_now = pending.username == pair.base && !E::SPEC.marks_pairs;
     let is_refused = note.is_some();
     let known =
-        async { if ask_now { was_current(rotator, cx, &pending, is_refused).await } else { Ok(false) } };
-    let (master, is_known_pair) = tokio::join!(Master::fetch(cx, &opened.0, E::SPEC), known);
-    let mut done =
-        by_master(rotator, cx, &master?, &pair, is_known_pair?, (&opened.0, opened.1), &pending).await?;
+        async { if ask_now { was_current(rotator, cx, &pending, is_refused).await } else { Ok(None) } };
+    let (master, known) = tokio::join!(Master::fetch(cx, &opened.0, E::SPEC), known);
+    let (master, known) = (master?, known?);
+    let is_known_pair = known.is_some();
+    proven.extend(known.map(|account| proven_user(&pending, account)));
+    let origin = Origin { is_known_pair, proven };
+    let mut done = by_master(rotator, cx, &master, &pair, origin, (&opened.0, opened.1), &pending).await?;
     done.notes.extend(note);
     Ok(done)
+}
+
+/// What logins have shown of the two users.
+struct Origin {
+    /// As in [`UserCopy::is_known_pair`].
+    is_known_pair: bool,
+    proven: Vec<ProvenUser>,
+}
+
+fn proven_user(secret: &DatabaseSecret, account: SessionAccount) -> ProvenUser {
+    ProvenUser { user: secret.username.clone(), account: account.id }
 }
 
 /// How a rotation goes on whose `AWSCURRENT` is refused.
@@ -77,8 +98,8 @@ async fn without_current<E: Engine>(
     refused: LoginError,
 ) -> Result<Without<E::Session>> {
     let mut tried = vec![Tried { label: CURRENT.into(), result: format!("{}, {refused}", current.username) }];
-    match rotator.try_login(cx, pending, PENDING).await {
-        Ok(()) => {
+    match rotator.prove(cx, pending, PENDING).await {
+        Ok(_) => {
             let note = format!("The current password of {} is refused.", current.username);
             return Ok(Without::IsSet(rotator.already_set(pending).note(note)));
         }
@@ -101,13 +122,14 @@ async fn by_master<E: Engine>(
     cx: &Context<'_>,
     master: &Master,
     pair: &UserPair,
-    is_known_pair: bool,
+    Origin { is_known_pair, proven }: Origin,
     opened: (&DatabaseSecret, &'static str),
     pending: &DatabaseSecret,
 ) -> Result<Done> {
     let credential = &master.secret;
     must_be_another(rotator, master, &[&pair.base, &pair.alternate], pending)?;
     let mut session = MasterLogin::of(rotator, master, opened.0, pending).proven_by(cx, opened).await?;
+    must_be_of_another(rotator, master, &mut session, &[&pair.base, &pair.alternate], pending).await?;
 
     let turn = &pending.username;
     cx.doing(format!(
@@ -122,14 +144,16 @@ async fn by_master<E: Engine>(
         password: &pending.password,
         is_known_pair,
         logs_in_unencrypted: rotator.logs_in_unencrypted(pending),
+        proven,
     };
     let mut copied = rotator.engine.copy_user(&mut session, &copy).await;
     let alternates_turn = copy.is_alternates_turn();
     if matches!(copied, Err(EngineError::PerhapsUnrelated { .. }))
         && alternates_turn
-        && was_current(rotator, cx, pending, opened.1 != CURRENT).await?
+        && let Some(account) = was_current(rotator, cx, pending, opened.1 != CURRENT).await?
     {
         copy.is_known_pair = true;
+        copy.proven.push(proven_user(pending, account));
         copied = rotator.engine.copy_user(&mut session, &copy).await;
     }
     if rotator.was_overtaken(cx, &copied).await {
@@ -211,25 +235,42 @@ async fn was_current<E: Engine>(
     cx: &Context<'_>,
     pending: &DatabaseSecret,
     is_refused: bool,
-) -> Result<bool> {
+) -> Result<Option<SessionAccount>> {
     let mut known = vec![pending.password.clone()];
     if let Some(previous) = earlier::previous(rotator, cx, pending, &mut Vec::new()).await? {
         if let Some(opens) = opens(rotator, cx, &previous, PREVIOUS).await? {
-            return Ok(opens);
+            return Ok(opens.account());
         }
         known.push(previous.password);
     }
     if !is_refused && let Some(opens) = opens(rotator, cx, pending, PENDING).await? {
-        return Ok(opens);
+        return Ok(opens.account());
     }
     // Who may not list them has shown nothing.
     let given_up = given_up::credentials(rotator, cx, pending, known).await.unwrap_or_default();
     for (_, secret) in &given_up {
         if let Some(opens) = opens(rotator, cx, secret, GIVEN_UP).await? {
-            return Ok(opens);
+            return Ok(opens.account());
         }
     }
-    Ok(false)
+    Ok(None)
+}
+
+/// Whether a version logs in, where no other password could.
+enum Opens {
+    /// To this account.
+    Yes(SessionAccount),
+    /// The account is locked, expired or not let in.
+    No,
+}
+
+impl Opens {
+    fn account(self) -> Option<SessionAccount> {
+        match self {
+            Self::Yes(account) => Some(account),
+            Self::No => None,
+        }
+    }
 }
 
 /// Whether a version logs in; `None` when another password might.
@@ -238,11 +279,11 @@ async fn opens<E: Engine>(
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     label: &'static str,
-) -> Result<Option<bool>> {
-    match rotator.try_login(cx, secret, label).await {
-        Ok(()) => Ok(Some(true)),
+) -> Result<Option<Opens>> {
+    match rotator.prove(cx, secret, label).await {
+        Ok(account) => Ok(Some(Opens::Yes(account))),
         Err(cause) if cause.other_password_may_help() => Ok(None),
-        Err(cause) if cause.is_of_the_account() => Ok(Some(false)),
+        Err(cause) if cause.is_of_the_account() => Ok(Some(Opens::No)),
         Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use rotation::{Context, PREVIOUS, Result, VersionId};
 
-use crate::connect;
+use crate::connect::{self, Proven};
 use crate::engine::Engine;
 use crate::error::{Tried, Whose};
 use crate::login_error::LoginError;
@@ -16,7 +16,7 @@ pub(crate) struct Earlier<S> {
     version: Option<VersionId>,
     /// The credential: only its password is of that version.
     pub(crate) secret: DatabaseSecret,
-    pub(crate) session: S,
+    pub(crate) proven: Proven<S>,
 }
 
 impl<S> Earlier<S> {
@@ -47,9 +47,9 @@ pub(crate) async fn attempt<E: Engine>(
     secret: &DatabaseSecret,
     label: &'static str,
     tried: &mut Vec<Tried>,
-) -> Result<Option<E::Session>> {
+) -> Result<Option<Proven<E::Session>>> {
     match rotator.log_in(cx, secret, label).await {
-        Ok(session) => Ok(Some(session)),
+        Ok(proven) => Ok(Some(proven)),
         Err(LoginError::Refused { said }) => {
             cx.warn(format!("the password of {label} is refused: {said}"));
             tried.push(Tried { label: label.into(), result: said });
@@ -70,8 +70,8 @@ pub(crate) async fn open<E: Engine>(
 ) -> Result<Option<Earlier<E::Session>>> {
     let mut known = vec![current.password.clone(), pending.password.clone()];
     if let Some(secret) = previous(rotator, cx, current, tried).await? {
-        if let Some(session) = attempt(rotator, cx, &secret, PREVIOUS, tried).await? {
-            return Ok(Some(Earlier { version: None, secret, session }));
+        if let Some(proven) = attempt(rotator, cx, &secret, PREVIOUS, tried).await? {
+            return Ok(Some(Earlier { version: None, secret, proven }));
         }
         known.push(secret.password);
     }
@@ -85,8 +85,8 @@ pub(crate) async fn open<E: Engine>(
         }
     };
     for (version, secret) in credentials {
-        if let Some(session) = attempt(rotator, cx, &secret, GIVEN_UP, tried).await? {
-            return Ok(Some(Earlier { version: Some(version), secret, session }));
+        if let Some(proven) = attempt(rotator, cx, &secret, GIVEN_UP, tried).await? {
+            return Ok(Some(Earlier { version: Some(version), secret, proven }));
         }
         if let Some(last) = tried.last_mut() {
             last.label = format!("version {version}");

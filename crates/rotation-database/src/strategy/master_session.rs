@@ -60,7 +60,7 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         if !host::same(&master.place.host, &opened.host) {
             cx.doing(format!("logging in to {}, the master's server, as {}", master.place, opened.username));
             let proof = Login { host: login.host, port: login.port, ..rotator.login(opened) };
-            connect::try_login(&rotator.engine, cx, &proof, *policy)
+            connect::prove(&rotator.engine, cx, &proof, *policy)
                 .await
                 .map_err(|cause| connect::failed(&proof, Whose::Version(label), cause))?;
         }
@@ -77,6 +77,27 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     }
 }
 
+/// Checks that no user whose password is to be changed is the master itself, by the server's own word.
+///
+/// Servers compare names by rules of their own (case, accents, width, trailing blanks), so the names
+/// alone, which [`must_be_another`] compares before anything is asked, do not settle it.
+pub(crate) async fn must_be_of_another<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    master: &Master,
+    session: &mut E::Session,
+    users: &[&String],
+    pending: &DatabaseSecret,
+) -> Result<(), Error> {
+    let name = &master.secret.username;
+    for user in users {
+        let account = rotator.engine.session_account(session, user).await;
+        if account.map_err(|cause| rotator.statement(pending, name, cause))?.is_of_user {
+            return Err(is_the_master(rotator, user, name, pending));
+        }
+    }
+    Ok(())
+}
+
 /// A secret that names the master as one of its users would let whoever writes it read the master's new password, and
 /// would leave the master secret with one that is refused.
 pub(crate) fn must_be_another<E: Engine>(
@@ -88,12 +109,22 @@ pub(crate) fn must_be_another<E: Engine>(
     let name = &master.secret.username;
     // Whichever of these differences the server makes nothing of.
     let plain = |name: &str| name.trim_end().trim_matches('"').to_lowercase();
-    if users.iter().all(|user| plain(user) != plain(name)) {
-        return Ok(());
+    match users.iter().find(|user| plain(user) == plain(name)) {
+        Some(user) => Err(is_the_master(rotator, user, name, pending)),
+        None => Ok(()),
     }
+}
+
+fn is_the_master<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    user: &str,
+    master: &str,
+    pending: &DatabaseSecret,
+) -> Error {
+    let named = if user == master { String::new() } else { format!(", which the server calls {master}") };
     let cause = EngineError::NeedsDecision {
-        what: format!("{name} is the master, and a master sets only the passwords of others"),
+        what: format!("{user}{named} is the master, and a master sets only the passwords of others"),
         remedy: "Rotate it as a single user (ROTATION_STRATEGY=single-user), or correct \"masterarn\" in the secret.".into(),
     };
-    Err(rotator.statement(pending, name, cause))
+    rotator.statement(pending, master, cause)
 }

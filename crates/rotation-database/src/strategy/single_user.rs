@@ -21,16 +21,16 @@ pub(crate) async fn set<E: Engine>(
     let (current, pending) = rotator.parse_both(versions)?;
     let mut tried = Vec::new();
 
-    if let Some(session) = attempt(rotator, cx, &current, CURRENT, &mut tried).await? {
-        return change(rotator, cx, session, &current, &pending, CURRENT).await;
+    if let Some(proven) = attempt(rotator, cx, &current, CURRENT, &mut tried).await? {
+        return change(rotator, cx, proven.session, &current, &pending, CURRENT).await;
     }
-    if let Some(session) = attempt(rotator, cx, &pending, PENDING, &mut tried).await? {
-        rotator.engine.log_out(session).await;
+    if let Some(proven) = attempt(rotator, cx, &pending, PENDING, &mut tried).await? {
+        rotator.engine.log_out(proven.session).await;
         return Ok(rotator.already_set(&pending));
     }
     if let Some(earlier) = earlier::open(rotator, cx, &current, &pending, &mut tried).await? {
         let (label, note) = (earlier.label(), earlier.note());
-        let done = change(rotator, cx, earlier.session, &earlier.secret, &pending, label).await?;
+        let done = change(rotator, cx, earlier.proven.session, &earlier.secret, &pending, label).await?;
         return Ok(done.note(note));
     }
     Err(rotator.refused(&current, tried).into())

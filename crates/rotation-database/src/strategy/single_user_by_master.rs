@@ -3,13 +3,13 @@
 use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Engine, PasswordReset, PasswordSet};
+use crate::engine::{Engine, PasswordReset, PasswordSet, ProvenUser, SessionAccount};
 use crate::error::Whose;
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
-use crate::strategy::master_session::{MasterLogin, must_be_another};
+use crate::strategy::master_session::{MasterLogin, must_be_another, must_be_of_another};
 
 /// Lets the master set the pending password.
 ///
@@ -22,13 +22,17 @@ pub(crate) async fn set<E: Engine>(
     versions: &Versions,
 ) -> Result<Done> {
     let (current, pending) = rotator.parse_both(versions)?;
+    let mut proven = None;
     let (proof, refused) = match opens(rotator, cx, &current, CURRENT).await? {
-        None => (Some((&current, CURRENT)), None),
-        Some(refused) => match opens(rotator, cx, &pending, PENDING).await? {
+        Ok(account) => {
+            proven = Some(ProvenUser { user: current.username.clone(), account: account.id });
+            (Some((&current, CURRENT)), None)
+        }
+        Err(refused) => match opens(rotator, cx, &pending, PENDING).await? {
             // One account has the password. Those of other hosts, which cannot be tried from here, may not.
-            None if E::SPEC.has_accounts_by_host => (Some((&pending, PENDING)), None),
-            None => return Ok(rotator.already_set(&pending)),
-            Some(_) => (None, Some(refused)),
+            Ok(_) if E::SPEC.has_accounts_by_host => (Some((&pending, PENDING)), None),
+            Ok(_) => return Ok(rotator.already_set(&pending)),
+            Err(_) => (None, Some(refused)),
         },
     };
 
@@ -55,10 +59,12 @@ pub(crate) async fn set<E: Engine>(
         Err(error) if is_in_place => return Ok(without_master(&error)),
         session => session?,
     };
+    must_be_of_another(rotator, &master, &mut session, &[user], &pending).await?;
     cx.doing(format!("setting the password of {user}"));
     let name = &master.secret.username;
     let logs_in_unencrypted = rotator.logs_in_unencrypted(&pending);
-    let reset = PasswordReset { master: name, user, password: &pending.password, logs_in_unencrypted };
+    let reset =
+        PasswordReset { master: name, user, password: &pending.password, logs_in_unencrypted, proven };
     let mut set = rotator.engine.set_password(&mut session, &reset).await;
     if rotator.was_overtaken(cx, &set).await {
         set = rotator.engine.set_password(&mut session, &reset).await;
@@ -82,19 +88,19 @@ pub(crate) async fn set<E: Engine>(
     })
 }
 
-/// Whether a version logs in; if not, why, when that is about this password alone.
+/// Returns the account that a version logs in to; if it does not, why, when that is about this password alone.
 async fn opens<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     label: &'static str,
-) -> Result<Option<LoginError>> {
-    match rotator.try_login(cx, secret, label).await {
-        Ok(()) => Ok(None),
+) -> Result<Result<SessionAccount, LoginError>> {
+    match rotator.prove(cx, secret, label).await {
+        Ok(account) => Ok(Ok(account)),
         // Another password ends both.
         Err(cause @ (LoginError::Refused { .. } | LoginError::Expired { .. })) => {
             cx.warn(format!("{label} does not log in: {cause}"));
-            Ok(Some(cause))
+            Ok(Err(cause))
         }
         Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
     }

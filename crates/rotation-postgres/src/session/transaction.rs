@@ -85,10 +85,24 @@ impl Session {
         Ok(Transaction { session: self, storage })
     }
 
-    /// Runs a harmless query: a whole transaction in one message.
-    pub(crate) async fn probe(&mut self) -> Result<(), EngineError> {
-        let statements = format!("{}; COMMIT", Access::LookAsActing.begin());
-        self.simple("run a query", &statements, "").await.map(drop)
+    /// Returns the role that has logged in: a whole transaction in one message.
+    ///
+    /// A pooler can log in to the server as another role than its client named.
+    pub(crate) async fn session_user(&mut self) -> Result<String, EngineError> {
+        const DOING: &str = "ask which role has logged in";
+        if let Some(role) = &self.session_user {
+            return Ok(role.clone());
+        }
+        let begin = Access::LookAsActing.begin();
+        let statements = format!("{begin}; SELECT session_user::pg_catalog.text; COMMIT");
+        match self.simple(DOING, &statements, "").await?.into_iter().next() {
+            Some(Some(role)) => Ok(self.session_user.insert(role).clone()),
+            _ => Err(EngineError::Failed {
+                doing: DOING.into(),
+                code: "protocol".into(),
+                said: "no role".into(),
+            }),
+        }
     }
 }
 
