@@ -48,7 +48,7 @@ impl Rie {
 
     /// The function behind it.
     pub fn function(&self) -> Function {
-        Function::parse(&format!("http://127.0.0.1:{}", self.port), "function")
+        Function::Url { base: format!("http://127.0.0.1:{}", self.port), name: "function".to_owned() }
     }
 }
 

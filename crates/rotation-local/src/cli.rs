@@ -116,8 +116,9 @@ impl MasterArgs {
 /// Options of `rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
-    /// The function: a program, or the URL of a Lambda Invoke endpoint, URL#NAME to name the function there
-    #[arg(long)]
+    /// The function: a program, a command line, or the URL of a Lambda Invoke endpoint, URL#NAME to name the function
+    /// there
+    #[arg(long, value_name = "COMMAND-or-URL")]
     pub(crate) function: String,
     /// A file with the secret's JSON: engine, host, port, username, password, dbname
     #[arg(long)]
@@ -147,9 +148,9 @@ pub(crate) struct RotateArgs {
 /// Options of `preflight`.
 #[derive(Debug, Args)]
 pub(crate) struct PreflightArgs {
-    /// The function: a program
-    #[arg(long)]
-    pub(crate) function: PathBuf,
+    /// The function: a program or a command line
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) function: String,
     /// A file with the secret's JSON: engine, host, port, username, password, dbname
     #[arg(long)]
     pub(crate) secret: PathBuf,
@@ -172,8 +173,15 @@ pub(crate) struct ServeArgs {
     /// Let other machines in: whoever has the credentials reads every secret, over HTTP without TLS
     #[arg(long)]
     pub(crate) expose: bool,
-    /// A function: its name, and a program or the URL of a Lambda Invoke endpoint (may be given several times)
-    #[arg(long = "function", value_name = "NAME=PATH-or-URL")]
+    /// Let Docker containers in, as SAM uses them, and write an environment file for SAM and the AWS CLI
+    #[arg(long, conflicts_with = "any_credentials")]
+    pub(crate) docker: bool,
+    /// The environment file of --docker
+    #[arg(long, value_name = "PATH", default_value = "rotation-local.env", requires = "docker")]
+    pub(crate) env_file: PathBuf,
+    /// A function: its name, and a program, a command line or the URL of a Lambda Invoke endpoint, URL#NAME to name the
+    /// function there (may be given several times)
+    #[arg(long = "function", value_name = "NAME=COMMAND-or-URL")]
     pub(crate) functions: Vec<String>,
     /// Keep the secrets in a file, encrypted [default: in memory, gone at the end]
     #[arg(long, value_name = "FILE")]

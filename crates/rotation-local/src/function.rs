@@ -54,15 +54,29 @@ impl From<Program> for Function {
 }
 
 impl Function {
-    /// Reads `PATH`, or `URL` with an optional `#NAME`.
-    pub fn parse(text: &str, name: &str) -> Self {
+    /// Reads a path, a command line as a shell reads it, or a URL with an optional `#NAME`.
+    ///
+    /// # Errors
+    /// When the program does not exist: a sentence for the person who gave `text`.
+    pub fn parse(text: &str, name: &str) -> Result<Self, String> {
         if text.starts_with("http://") || text.starts_with("https://") {
             let (base, own_name) = text.split_once('#').unwrap_or((text, name));
             // A whole Invoke URL is taken as well.
             let base = base.split("/2015-03-31/").next().unwrap_or(base).trim_end_matches('/');
-            Self::Url { base: base.to_owned(), name: own_name.to_owned() }
-        } else {
-            Program::new(text).into()
+            return Ok(Self::Url { base: base.to_owned(), name: own_name.to_owned() });
+        }
+        if let Ok(path) = std::path::absolute(text)
+            && path.exists()
+        {
+            return Ok(Program::new(path).into());
+        }
+        // A path with a blank is a command line whose first word is not a program.
+        match text.split_whitespace().next() {
+            Some(first) if text.trim() != first && is_program(first) => Ok(Program::command(text).into()),
+            _ => Err(format!(
+                "there is no file {text}, and its first word is not a program; build the function first \
+                 (cargo build --release)"
+            )),
         }
     }
 
@@ -76,6 +90,19 @@ impl Function {
             Self::Url { base, name } => invoke_url(base, name, event).await,
         }
     }
+}
+
+/// Returns whether a shell finds a program by this name.
+fn is_program(word: &str) -> bool {
+    // The shell resolves a quoted word or an assignment by its own rules.
+    if word.contains(['"', '\'', '\\', '$', '=']) {
+        return true;
+    }
+    if word.contains('/') {
+        return std::path::Path::new(word).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(word).is_file())
 }
 
 /// [Invoke](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html), as the emulators serve it.
@@ -93,12 +120,61 @@ async fn invoke_url(base: &str, name: &str, event: &Value) -> Result<Value, Func
     let answer = client.post(&url).timeout(TIMEOUT * 2).json(event).send().await.map_err(unreachable)?;
     let failed = answer.headers().contains_key("x-amz-function-error");
     let status = answer.status();
-    let body = answer.text().await.map_err(unreachable)?;
-    let body: Value = serde_json::from_str(&body).map_err(|_| {
-        FunctionError::new("Local.NotJson", format!("{url} answered {status} with something else than JSON"))
-    })?;
-    if failed || body.get("errorType").is_some() || !status.is_success() {
-        return Err(FunctionError::from_json(&body));
+    let text = answer.text().await.map_err(unreachable)?;
+    let body: Option<Value> = serde_json::from_str(&text).ok();
+    match body {
+        Some(body) if failed || body.get("errorType").is_some() => Err(FunctionError::from_json(&body)),
+        Some(body) if status.is_success() => Ok(body),
+        _ if status.is_success() => Err(FunctionError::new(
+            "Local.NotJson",
+            format!("{url} answered {status} with something else than JSON: {}", shortened(&text)),
+        )),
+        // The endpoint failed, and not the function: SAM answers 404 with the names that it has.
+        _ => Err(FunctionError::new(
+            "Local.EndpointFailed",
+            format!(
+                "{url} answered {status}: {}. The name of the function there follows a # in --function URL#NAME.",
+                shortened(&text)
+            ),
+        )),
     }
-    Ok(body)
+}
+
+/// The first part of an answer, on one line.
+fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(600) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None if line.is_empty() => "(no text)".to_owned(),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn function_is_a_path_a_command_line_or_a_url() {
+        let url = |text: &str| match Function::parse(text, "app").unwrap() {
+            Function::Url { base, name } => (base, name),
+            Function::Program(program) => panic!("{program:?}"),
+        };
+        assert_eq!(url("http://127.0.0.1:3001/"), ("http://127.0.0.1:3001".into(), "app".into()));
+        assert_eq!(url("http://127.0.0.1:3001#A"), ("http://127.0.0.1:3001".into(), "A".into()));
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("with a blank");
+        std::fs::write(&path, "").unwrap();
+        let program = |text: &str| match Function::parse(text, "app").unwrap() {
+            Function::Program(program) => format!("{program:?}"),
+            Function::Url { base, .. } => panic!("{base}"),
+        };
+        assert!(program(&path.to_string_lossy()).contains("with a blank"));
+        assert!(program("sh -c 'exit 3'").contains("/bin/sh"));
+        for missing in ["/no/such/file", "/no/such/program --option", "no-such-program-here -m x", "", "  "] {
+            let message = Function::parse(missing, "app").unwrap_err();
+            assert!(message.contains("build the function first"), "{message}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod bench;
 mod chain;
 pub mod cli;
 mod demo;
+mod docker;
 mod function;
 mod journal;
 mod page;

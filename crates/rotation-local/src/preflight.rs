@@ -6,22 +6,24 @@ use serde_json::{Value, json};
 use crate::cli::PreflightArgs;
 use crate::function::Function;
 use crate::progress::say;
-use crate::rotate::{SECRET, not_built, own_program, put_master, read_json};
+use crate::rotate::{SECRET, own_program, put_master, read_json};
 use crate::service::Service;
 
 pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     let mut secret = read_json(&args.secret, "--secret")?;
     let master = args.master.read()?;
-    if !args.function.exists() {
-        bail!(not_built(&args.function.to_string_lossy()));
-    }
+    let program = match Function::parse(&args.function, "function") {
+        Ok(Function::Program(program)) => *program,
+        Ok(Function::Url { .. }) => bail!("--function: preflight needs a program, and not a URL"),
+        Err(message) => bail!("--function: {message}"),
+    };
     let service = Service::start(0).await?;
     let key = service.require_key();
     if let Some(master) = &master {
         put_master(&service, &mut secret, master)?;
     }
     service.put_secret("local/secret", SECRET, &Value::Object(secret).to_string())?;
-    let program = own_program(&args.function, &service, &key, args.master.strategy(), args.verbose)?;
+    let program = own_program(program, &service, &key, args.master.strategy(), args.verbose);
     let function: Function = program.into();
     let record = match function.invoke(&json!({"Step": "preflight", "SecretId": SECRET})).await {
         Ok(record) => record,

@@ -11,7 +11,7 @@ use crate::cli::RotateArgs;
 use crate::function::{Function, Program};
 use crate::journal::{Journal, LeftOver, beside, write_whole};
 use crate::progress::{Progress, say};
-use crate::serve::program;
+use crate::serve::equip;
 use crate::service::{CURRENT, Change, PENDING, PREVIOUS, Service};
 use crate::trigger::{Attempt, rotate_secret};
 
@@ -26,9 +26,10 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     let mut secret = read_json(&secret_file, "--secret")?;
     let master = args.master.read()?;
     let alternates = args.master.alternates();
-    if !args.function.starts_with("http") && !Path::new(&args.function).exists() {
-        bail!(not_built(&args.function));
-    }
+    let function = match Function::parse(&args.function, "function") {
+        Ok(function) => function,
+        Err(message) => bail!("--function: {message}"),
+    };
     // Held until the end: two runs on one file would each lose the other's password.
     let lock = fs::File::open(&secret_file)?;
     if lock.try_lock().is_err() {
@@ -83,10 +84,9 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         _ => Ok(()),
     });
 
-    let function = match Function::parse(&args.function, "function") {
-        Function::Program(_) => {
-            own_program(Path::new(&args.function), &service, &key, args.master.strategy(), args.verbose)?
-                .into()
+    let function = match function {
+        Function::Program(program) => {
+            own_program(*program, &service, &key, args.master.strategy(), args.verbose).into()
         }
         url => {
             say(&format!(
@@ -161,11 +161,6 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     Ok(())
 }
 
-/// A function that has no file.
-pub(crate) fn not_built(path: &str) -> String {
-    format!("--function: there is no file {path}; build it first (cargo build --release)")
-}
-
 /// Stores a master's secret, and names it in the secret unless that names one.
 pub(crate) fn put_master(
     service: &Service,
@@ -179,18 +174,14 @@ pub(crate) fn put_master(
 
 /// A function that is to work on a person's own database.
 pub(crate) fn own_program(
-    path: &Path,
+    program: Program,
     service: &Service,
     key: &str,
     strategy: &str,
     verbose: bool,
-) -> Result<Program> {
-    let mut program = program(&absolute(path)?.to_string_lossy(), &service.endpoint(), key)
-        .env("ROTATION_STRATEGY", strategy);
-    if verbose {
-        program = program.log(|line| say(&format!("      {line}")));
-    }
-    Ok(program)
+) -> Program {
+    let program = equip(program, &service.endpoint(), key).env("ROTATION_STRATEGY", strategy);
+    if verbose { program.log(|line| say(&format!("      {line}"))) } else { program }
 }
 
 /// The base user, when this is the second of two that alternate.

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::activity::Activity;
 use crate::cli::ServeArgs;
+use crate::docker;
 use crate::function::{Function, Program};
 use crate::page;
 use crate::progress::say;
@@ -30,15 +31,14 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     for function in &args.functions {
         let (name, function) = function
             .split_once('=')
-            .with_context(|| format!("--function {function}: give it as NAME=PATH or NAME=URL"))?;
-        if !function.starts_with("http") && !std::path::Path::new(function).exists() {
-            bail!(
-                "--function {name}={function}: there is no file {function}; build it first (cargo build --release)"
-            );
+            .with_context(|| format!("--function {function}: give it as NAME=COMMAND or NAME=URL"))?;
+        if let Err(message) = Function::parse(function, name) {
+            bail!("--function {name}={function}: {message}");
         }
         given.insert(name.to_owned(), function.to_owned());
     }
     let (service, listener) = Service::bind(args.listen, args.port).await?;
+    let bridge = if args.docker { docker::listen(service.port()).await? } else { None };
     let state = args.state.as_ref().map(|_| open_state(args)).transpose()?;
     let store = state.as_ref().map(State::load).transpose()?.unwrap_or_default();
     let found = begin(&service, store, state, args);
@@ -61,8 +61,13 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     let (asked, scheduled) = (rotations.clone(), rotations.clone());
     service.set_on_rotate(move |start| drop(tokio::spawn(asked.clone().run(start))));
     // All is set up: only now is anybody answered.
-    service.open(listener, page::pages(service.clone(), activity));
-    greet(&service, &key, given.keys(), found, args);
+    let pages = page::pages(service.clone(), activity);
+    if let Some(bridge) = bridge {
+        // Containers have no use for the page, which asks for no key.
+        service.open(bridge, axum::Router::new());
+    }
+    service.open(listener, pages);
+    greet(&service, &key, given.keys(), found, args)?;
     for start in service.take_up()? {
         say(&format!("rotation of {}: goes on with what an earlier run has left", start.secret));
         tokio::spawn(rotations.clone().run(start));
@@ -104,19 +109,30 @@ fn greet<'a>(
     functions: impl Iterator<Item = &'a String>,
     found: usize,
     args: &ServeArgs,
-) {
+) -> Result<()> {
     let endpoint = service.endpoint();
-    say(&format!("Secrets Manager is at {endpoint}; open that in a browser to look on"));
-    say("\nFor the AWS CLI and SDKs:");
-    for (name, value) in [
+    let variables = [
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint.as_str()),
         // The CLI's first version knows the second of these alone.
         ("AWS_REGION", REGION),
         ("AWS_DEFAULT_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", key),
         ("AWS_SECRET_ACCESS_KEY", "local"),
-    ] {
+    ];
+    if args.docker {
+        docker::write_environment(&args.env_file, &variables, service.port())?;
+    }
+    say(&format!("Secrets Manager is at {endpoint}; open that in a browser to look on"));
+    say("\nFor the AWS CLI and SDKs:");
+    for (name, value) in variables {
         say(&format!("  export {name}={value}"));
+    }
+    if args.docker {
+        say(&format!(
+            "\nFor functions that SAM runs in containers, which reach this service at {}:\n{}",
+            docker::endpoint(service.port()),
+            docker::commands(&args.env_file)
+        ));
     }
     for name in functions {
         say(&format!(
@@ -132,6 +148,7 @@ fn greet<'a>(
             say("\nSecrets are kept in memory, and gone when this ends (Ctrl-C); --state FILE keeps them.")
         }
     }
+    Ok(())
 }
 
 /// Functions by name and region: each is told its region once.
@@ -189,17 +206,19 @@ impl Rotations {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let function = started.entry((name.to_owned(), region.to_owned())).or_insert_with(|| {
             Arc::new(match Function::parse(given, name) {
-                Function::Program(_) => self.program(name, given, region).into(),
-                url => url,
+                Ok(Function::Program(program)) => self.equip(name, *program, region).into(),
+                Ok(url) => url,
+                // It existed when this began; invoking it says that it is gone.
+                Err(_) => Program::new(given).into(),
             })
         });
         Some(Arc::clone(function))
     }
 
-    fn program(&self, name: &str, path: &str, region: &str) -> Program {
+    fn equip(&self, name: &str, program: Program, region: &str) -> Program {
         let (service, activity, verbose) = (self.service.clone(), self.activity.clone(), self.verbose);
         let name = name.to_owned();
-        let program = program(path, &self.service.endpoint(), &self.key);
+        let program = equip(program, &self.service.endpoint(), &self.key);
         program.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region).log(move |line| {
             // It may be anybody's function.
             let line = activity.line(&service, &name, line);
@@ -234,11 +253,6 @@ impl Rotations {
             }
         }
     }
-}
-
-/// A program that finds the local service.
-pub(crate) fn program(path: &str, endpoint: &str, key: &str) -> Program {
-    equip(Program::new(path), endpoint, key)
 }
 
 /// Lets a function find a Secrets Manager.

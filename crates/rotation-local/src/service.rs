@@ -176,6 +176,11 @@ impl Service {
         format!("http://{}", self.inner.address)
     }
 
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.inner.address.port()
+    }
+
     fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

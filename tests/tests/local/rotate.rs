@@ -238,5 +238,9 @@ async fn misuse_names_the_next_thing_to_type() {
         .args(["serve", "--function", "x=/no/such/file"])
         .output()
         .unwrap();
-    assert!(!output.status.success() && text(&output).contains("build it first"), "{}", text(&output));
+    assert!(
+        !output.status.success() && text(&output).contains("build the function first"),
+        "{}",
+        text(&output)
+    );
 }

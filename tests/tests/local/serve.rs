@@ -60,6 +60,25 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
     .await;
 }
 
+/// As functions in other languages are started: `python3 -m awslambdaric lambda_function.handler`.
+#[tokio::test]
+async fn function_may_be_a_command_line() {
+    on_each(|target| async move {
+        let (scene, _, folder) = prepared(&target, &[]).await?;
+        let command = format!("env ROTATION_STRATEGY=single-user {}", binary("rotation-postgres").display());
+        let function = format!("app-rotation={command}");
+        let environment = [("TLS_CA_FILE", &*authority(&scene, folder.path())?)];
+        let serve = Serve::start_with(&["--function", &function], &environment).await?;
+        let value = scene.value("AWSCURRENT")?.to_string();
+        serve.client().create_secret().name("app").secret_string(value).send().await?;
+        serve.client().rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
+        until("the rotation ends", async || Ok(serve.said().contains(": done").then_some(()))).await?;
+        scene.log_in_with(&current(&serve).await?.1).await?;
+        Ok(())
+    })
+    .await;
+}
+
 /// `RotateImmediately=false`: `testSecret` alone, on a version that goes again.
 #[tokio::test]
 async fn a_rotation_that_is_not_begun_is_tested() {

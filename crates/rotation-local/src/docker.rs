@@ -1,0 +1,128 @@
+//! `serve --docker`: lets functions in Docker containers, such as SAM's, reach the service.
+
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+use crate::journal::write_whole;
+
+/// The name by which a container reaches the machine that runs Docker.
+///
+/// Docker Desktop defines it; Docker Engine does with `--add-host host.docker.internal:host-gateway`.
+const HOST: &str = "host.docker.internal";
+
+/// Listens on the address that [`HOST`] has inside a container, if that is not the loopback address.
+///
+/// Docker Engine routes a container's connections to the gateway of its bridge network. Docker
+/// Desktop, whose gateway is inside a virtual machine, forwards them to the loopback address.
+///
+/// # Errors
+/// When Docker does not answer, or another program uses the port.
+pub(crate) async fn listen(port: u16) -> Result<Option<TcpListener>> {
+    let gateway = gateway().await?;
+    match TcpListener::bind((gateway, port)).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => Ok(None),
+        Err(error) => Err(error).with_context(|| {
+            format!("--docker: could not listen on Docker's bridge at {gateway}:{port}; try another --port")
+        }),
+    }
+}
+
+/// Returns the gateway of Docker's default network.
+async fn gateway() -> Result<IpAddr> {
+    let output = Command::new("docker")
+        .args(["network", "inspect", "bridge", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}"])
+        .output()
+        .await
+        .context("--docker: could not run docker; install Docker, or leave --docker out")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // A network may have an IPv6 gateway as well.
+    if let Some(gateway) = text.split_whitespace().find_map(|word| word.parse::<IpAddr>().ok()) {
+        return Ok(gateway);
+    }
+    let message = String::from_utf8_lossy(&output.stderr);
+    bail!(
+        "--docker: Docker does not answer: {}. Start Docker (docker info shows whether it runs)",
+        message.trim().lines().next_back().unwrap_or("no message")
+    )
+}
+
+/// The endpoint of the service as a container reaches it.
+pub(crate) fn endpoint(port: u16) -> String {
+    format!("http://{HOST}:{port}")
+}
+
+/// Writes the file that a shell loads before it runs SAM or the AWS CLI, readable by its owner alone.
+///
+/// SAM hands its own credentials to a function, and the variables of its environment that the
+/// template declares.
+pub(crate) fn write_environment(path: &Path, variables: &[(&str, &str)], port: u16) -> Result<()> {
+    let mut text = format!(
+        "# Written by rotation-local serve --docker. Load it before sam or aws:  . {}\n\
+         unset AWS_PROFILE AWS_SESSION_TOKEN\n",
+        shell_path(path)
+    );
+    for (name, value) in variables {
+        text.push_str(&format!("export {name}={value}\n"));
+    }
+    text.push_str(&format!(
+        "# Where functions in containers find Secrets Manager.\nexport SECRETS_MANAGER_ENDPOINT={}\n",
+        endpoint(port)
+    ));
+    // An older file may be readable by others, and write_whole keeps the mode.
+    let _ = std::fs::remove_file(path);
+    write_whole(path, text.as_bytes())
+}
+
+/// The commands that run the functions of the template in containers.
+pub(crate) fn commands(environment: &Path) -> String {
+    // The template's own default is Lambda's cheaper processor, which this machine may not have.
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let with = format!("--parameter-overrides architecture={architecture}");
+    format!(
+        "  . {}\n  sam build {with}\n  sam local start-lambda --add-host {HOST}:host-gateway {with}",
+        shell_path(environment)
+    )
+}
+
+/// A path for the shell's `.`, which looks for a bare name in `PATH`.
+fn shell_path(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains('/') { text } else { format!("./{text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn environment_file_is_loaded_by_a_shell_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rotation-local.env");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        write_environment(&path, &[("AWS_ACCESS_KEY_ID", "LOCALKEY")], 4680).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let script = format!(
+            ". {}; echo $AWS_ACCESS_KEY_ID $SECRETS_MANAGER_ENDPOINT ${{AWS_PROFILE-unset}}",
+            path.display()
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .env("AWS_PROFILE", "somebody-elses")
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout).trim(),
+            "LOCALKEY http://host.docker.internal:4680 unset"
+        );
+        assert_eq!(shell_path(Path::new("rotation-local.env")), "./rotation-local.env");
+    }
+}
