@@ -12,7 +12,7 @@ tools=$here/target/tools
 servers=${ROTATION_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/rotation-servers}
 sid_packages=mysql-server-core,postgresql-18
 # For which engines the tests start servers; MYSQL_TEST_URL and the like name servers that are there already.
-engines=${TEST_ENGINES:-postgres mysql mariadb sqlserver oracle}
+engines=${TEST_ENGINES:-postgres mysql mariadb sqlserver oracle docker}
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"
@@ -76,6 +76,13 @@ fi
 if own mariadb "${MARIADB_TEST_URL:-}"; then
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
 fi
+# SAM runs functions in Docker. Only root can start an engine, and one that runs is used as it is.
+if own docker "" && [ "$(id -u)" = 0 ] && ! docker info >/dev/null 2>&1; then
+    command -v dockerd >/dev/null || missing="$missing docker.io"
+    # From Debian 13 on, the command is a package of its own.
+    command -v docker >/dev/null || { apt-cache show docker-cli >/dev/null 2>&1 && missing="$missing docker-cli"; } || true
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
+fi
 # PostgreSQL 18, whose rules for roles differ from those before 16, and MySQL, which only Debian sid has.
 sid=
 if own postgres "${POSTGRES_TEST_URL:-}"; then sid=yes; fi
@@ -108,6 +115,7 @@ test)
     # Of these versions: the tests name where moto differs, and read the service's model out of the CLI's botocore.
     tool moto_server 'moto[server]==5.2.5'
     tool aws awscli==1.46.3
+    if own docker ""; then tool sam aws-sam-cli; fi
     if own sqlserver "${MSSQL_TEST_URL:-}" && ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then
         echo "setup: installing what tests/peers/sqlserver stands on from PyPI (pysqlbridge, sqlglot) into target/tools"
         # Alone: what it needs besides is for things that are not used here.

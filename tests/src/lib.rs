@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod browser;
+pub mod docker;
 pub mod found;
 pub mod local;
 pub mod machine;
@@ -14,6 +15,7 @@ pub mod postgres;
 pub mod redis;
 pub mod relay;
 pub mod rie;
+pub mod sam;
 pub mod scene;
 pub mod server;
 pub mod sqlserver;
@@ -27,11 +29,9 @@ use std::path::PathBuf;
 /// # Panics
 /// When it has not been built.
 pub fn binary(name: &str) -> PathBuf {
-    // target/debug/deps/TEST → target/debug
-    let path = std::env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.parent()?.join(name)))
-        .filter(|path| path.exists());
+    // A test is target/debug/deps/TEST, and with-servers is target/debug/with-servers.
+    let exe = std::env::current_exe().unwrap_or_default();
+    let path = exe.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
     match path {
         Some(path) => path,
         None => panic!("{name} is not built: cargo build --workspace"),

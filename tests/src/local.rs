@@ -146,8 +146,20 @@ pub fn http() -> Result<reqwest::Client> {
 ///
 /// # Errors
 /// When it is not so by then.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let limit = scaled(Duration::from_secs(10));
+pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    until_within(Duration::from_secs(10), what, look).await
+}
+
+/// Asks again and again until something is so, for so long, or longer on a slow machine.
+///
+/// # Errors
+/// When it is not so by then.
+pub async fn until_within<T>(
+    limit: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let limit = scaled(limit);
     let start = Instant::now();
     while start.elapsed() < limit {
         if let Some(found) = look().await? {

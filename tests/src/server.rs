@@ -12,7 +12,7 @@ use rotation_local::throwaway::Certificates;
 pub const SUPERUSER_PASSWORD: &str = "superuser-of-the-tests";
 
 /// The names that the throw-away servers' certificates hold.
-pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+pub const NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "host.docker.internal"];
 
 /// A server to test against, of one engine.
 pub trait Server: Clone + Send + Sync + 'static {

@@ -4,6 +4,7 @@
 use std::ops::Deref;
 use std::process::{Command, ExitCode};
 
+use rotation_tests::docker::{self, Docker};
 use rotation_tests::found::{Place, use_one_tls_provider};
 use rotation_tests::machine;
 use rotation_tests::oracle::Oracle;
@@ -29,7 +30,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         std::fs::write(file, limits(slowness))?;
     }
     let engines = std::env::var("TEST_ENGINES")
-        .unwrap_or_else(|_| "postgres mysql mariadb sqlserver oracle".to_owned());
+        .unwrap_or_else(|_| "postgres mysql mariadb sqlserver oracle docker".to_owned());
     let wanted = |engine: &str| engines.split_whitespace().any(|wanted| wanted == engine);
     let postgres = if wanted("postgres") { postgres::start_all()? } else { Vec::new() };
     let mysql = mysql::start_all(wanted("mysql"), wanted("mariadb")).await?;
@@ -45,6 +46,15 @@ async fn main() -> anyhow::Result<ExitCode> {
     command.env(mysql::VARIABLE, serde_json::to_string(&mysql_targets)?);
     command.env(SqlServer::VARIABLE, serde_json::to_string(&sqlserver_targets)?);
     command.env(Oracle::VARIABLE, serde_json::to_string(&oracle_targets)?);
+    let docker = if wanted("docker") { Some(docker::start()?) } else { None };
+    if let Some((docker, _)) = &docker {
+        command.env(docker::VARIABLE, serde_json::to_string(docker)?);
+        match docker {
+            Docker::At { host: Some(host) } => println!("Docker at {host}"),
+            Docker::At { host: None } => println!("Docker of this system"),
+            Docker::Missing { reason } => println!("no Docker: {reason}"),
+        }
+    }
     let mut places: Vec<&Place> = postgres_targets.into_iter().map(Deref::deref).collect();
     places.extend(mysql_targets.into_iter().map(Deref::deref));
     places.extend(sqlserver_targets.into_iter().map(Deref::deref));
@@ -54,7 +64,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let status = command.status()?;
     // The servers end here, not before.
-    drop((postgres, mysql, sqlserver, oracle));
+    drop((postgres, mysql, sqlserver, oracle, docker));
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -6,6 +6,7 @@ mod model;
 mod page;
 mod random;
 mod rotate;
+mod sam;
 mod seeds;
 mod serve;
 mod state;

@@ -1,0 +1,170 @@
+//! The template as SAM runs it: with the functions of this build in the place of `sam build`'s.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::docker::IMAGE;
+use crate::{binary, tool};
+
+/// A function of the template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Its logical ID.
+    pub id: String,
+    /// The program of this workspace.
+    pub binary: String,
+}
+
+/// A folder with the template, the events and the functions, as `sam build` leaves it.
+#[derive(Debug)]
+pub struct Project {
+    /// The folder.
+    pub folder: TempDir,
+    docker_host: Option<String>,
+}
+
+fn template() -> Result<String> {
+    Ok(std::fs::read_to_string(root().join("template.yaml"))?)
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The functions of the template.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn functions() -> Result<Vec<Function>> {
+    let template = template()?;
+    let mut functions = Vec::new();
+    let mut id = "";
+    for line in template.lines() {
+        if let Some(name) = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':')) {
+            id = if name.starts_with(' ') { id } else { name };
+        }
+        if let Some((_, binary)) = line.split_once("Binary: ") {
+            let binary = binary.trim_end_matches([' ', '}']).to_owned();
+            functions.push(Function { id: id.to_owned(), binary });
+        }
+    }
+    Ok(functions)
+}
+
+/// The template as `sam build` writes it: each function names the folder with its program.
+fn built(template: &str) -> Result<String> {
+    let common = "    CodeUri: .\n";
+    let (before, after) = template.split_once(common).context("no common CodeUri in the template")?;
+    let mut built = String::new();
+    let (mut id, mut is_function) = (String::new(), false);
+    for line in [before, after].concat().lines() {
+        if let Some(name) = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':')) {
+            if !name.starts_with(' ') {
+                (id, is_function) = (name.to_owned(), false);
+            }
+        }
+        is_function |= line.trim() == "Type: AWS::Serverless::Function";
+        built.push_str(line);
+        built.push('\n');
+        if is_function && line == "    Properties:" {
+            built.push_str(&format!("      CodeUri: {id}\n"));
+        }
+    }
+    Ok(built)
+}
+
+impl Project {
+    /// Puts a project together. `authority` is the certificate that its functions find in
+    /// `/var/task/ca.pem`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn new(docker_host: Option<String>, authority: &str) -> Result<Self> {
+        // Beside the programs, so that they can be linked and need not be copied.
+        let folder = tempfile::tempdir_in(binary("rotation-postgres").parent().context("no folder")?)?;
+        let build = folder.path().join(".aws-sam/build");
+        std::fs::create_dir_all(&build)?;
+        std::fs::write(folder.path().join("template.yaml"), template()?)?;
+        std::fs::write(build.join("template.yaml"), built(&template()?)?)?;
+        for function in functions()? {
+            let code = build.join(&function.id);
+            std::fs::create_dir(&code)?;
+            std::fs::hard_link(binary(&function.binary), code.join("bootstrap"))?;
+            std::fs::write(code.join("ca.pem"), authority)?;
+        }
+        let events = folder.path().join("events");
+        std::fs::create_dir(&events)?;
+        for file in std::fs::read_dir(root().join("events"))? {
+            let file = file?;
+            std::fs::copy(file.path(), events.join(file.file_name()))?;
+        }
+        Ok(Self { folder, docker_host })
+    }
+
+    /// A shell in the project's folder that runs commands of the documentation, in which `sam local`
+    /// gets the tests' image.
+    ///
+    /// # Errors
+    /// When the tools are not installed.
+    pub fn shell(&self, command: &str) -> Result<Command> {
+        let more = format!("--skip-pull-image --invoke-image {IMAGE}");
+        let command: Vec<_> = command
+            .lines()
+            .map(|line| {
+                if line.trim_start_matches("exec ").starts_with("sam local ") {
+                    format!("{line} {more}")
+                } else {
+                    line.to_owned()
+                }
+            })
+            .collect();
+        let tools = tool("").canonicalize().context("sh tests/setup.sh test installs the tools")?;
+        let programs = binary("rotation-local");
+        let programs = programs.parent().context("no folder")?.display();
+        let path = format!("{programs}:{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("sh");
+        // The shell gives its place to the last command, which is then what a test ends.
+        shell.args(["-c", &command.join("\n")]).current_dir(self.folder.path()).env("PATH", path);
+        shell.envs(self.docker_host.iter().map(|host| ("DOCKER_HOST", host))).stdin(Stdio::null());
+        // SAM asks AWS for the account, and retries for a long time where no network is.
+        shell
+            .env("SAM_CLI_TELEMETRY", "0")
+            .env("AWS_MAX_ATTEMPTS", "1")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        shell.env("SAM_CLI_BETA_RUST_CARGO_LAMBDA", "1").env("AWS_PAGER", "");
+        Ok(shell)
+    }
+}
+
+/// The address by which containers reach this machine.
+///
+/// # Errors
+/// When Docker does not answer.
+pub fn gateway(docker_host: Option<&str>) -> Result<IpAddr> {
+    let mut docker = Command::new("docker");
+    docker.envs(docker_host.map(|host| ("DOCKER_HOST", host)));
+    docker.args(["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
+    let output = docker.output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn template_has_eleven_functions_and_each_gets_its_folder() {
+        let functions = functions().unwrap();
+        assert_eq!(functions.len(), 11, "{functions:?}");
+        let built = built(&template().unwrap()).unwrap();
+        assert!(!built.contains("CodeUri: .\n"));
+        for function in &functions {
+            assert!(built.contains(&format!("      CodeUri: {}\n", function.id)), "{function:?}");
+        }
+        assert_eq!(built.matches("CodeUri: ").count(), 11);
+    }
+}

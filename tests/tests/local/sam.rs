@@ -1,0 +1,198 @@
+//! The functions under SAM, in Docker, by the commands of `docs/local.md`.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rotation_local::throwaway::free_port;
+use rotation_tests::background::Background;
+use rotation_tests::docker;
+use rotation_tests::found::use_one_tls_provider;
+use rotation_tests::local::{Serve, until, until_within};
+use rotation_tests::sam::{Project, functions, gateway};
+use rotation_tests::scene::Scene;
+use rotation_tests::server::Server;
+use rotation_tests::{mysql, postgres};
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+
+/// The shell blocks of the section on SAM, in order.
+struct Documented {
+    serve: String,
+    start: String,
+    rotate: String,
+    invoke: String,
+}
+
+impl Documented {
+    fn read() -> Result<Self> {
+        let page = include_str!("../../../docs/local.md");
+        let (_, section) = page.split_once("## With SAM, in Docker\n").context("no section on SAM")?;
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let mut blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+        let mut next = |part: &str| -> Result<String> {
+            let block = blocks.next().with_context(|| format!("no block with {part}"))?;
+            ensure!(block.contains(part), "{block:?} instead of {part}");
+            Ok(block.to_owned())
+        };
+        // What it builds is put together from this build's programs.
+        next("sam build")?;
+        let documented = Self {
+            serve: next("rotation-local serve --docker")?,
+            start: next("sam local start-lambda")?,
+            rotate: next("aws secretsmanager rotate-secret")?,
+            invoke: next("sam local invoke")?,
+        };
+        let readme = include_str!("../../../README.md");
+        ensure!(readme.contains(&documented.invoke), "the README shows another command");
+        Ok(documented)
+    }
+}
+
+/// A service that containers reach, started as documented, except for the ports and the function.
+async fn serve(
+    project: &Project,
+    documented: &str,
+    function: &str,
+    port: u16,
+    docker: Option<&str>,
+) -> Result<Serve> {
+    let (_, arguments) = documented.split_once("serve ").context("no arguments")?;
+    let arguments = arguments.replace("PostgreSQLSingleUser", function).replace(":3001", &format!(":{port}"));
+    let file = project.folder.path().join("rotation-local.env").display().to_string();
+    let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let wrong = format!("wrong=http://127.0.0.1:{port}#NoSuchFunction");
+    arguments.extend(["--env-file", &file, "--function", &wrong, "--attempts", "1"]);
+    let environment: Vec<_> = docker.map(|host| ("DOCKER_HOST", host)).into_iter().collect();
+    Serve::start_with(&arguments, &environment).await
+}
+
+/// Lets containers reach a server that listens on the loopback address.
+async fn beside(server: (String, u16), docker: Option<&str>) -> Result<SocketAddr> {
+    let listener = TcpListener::bind((gateway(docker)?, 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let server = server.clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(server).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    Ok(address)
+}
+
+fn output(project: &Project, commands: &str) -> Result<String> {
+    let output = project.shell(commands)?.output()?;
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{commands}: {text}");
+    Ok(text)
+}
+
+/// Every function starts in Lambda's place, finds Secrets Manager, and is let in there.
+#[tokio::test]
+async fn every_function_runs_under_sam_local_invoke() -> Result<()> {
+    let Some(docker) = docker::engine()? else { return Ok(()) };
+    let documented = Documented::read()?;
+    let project = Project::new(docker.clone(), "")?;
+    let _serve = serve(&project, &documented.serve, "PostgreSQLSingleUser", 1, docker.as_deref()).await?;
+    let functions = functions()?;
+    std::thread::scope(|scope| {
+        let half = functions.len().div_ceil(2);
+        let threads: Vec<_> = functions
+            .chunks(half)
+            .map(|functions| {
+                let (documented, project) = (&documented, &project);
+                scope.spawn(move || {
+                    for function in functions {
+                        let command = documented.invoke.replace("PostgreSQLSingleUser", &function.id);
+                        let text = output(project, &command)?;
+                        // The ARN in events/createSecret.json is an example.
+                        ensure!(text.contains("SecretNotFound"), "{}: {text}", function.id);
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
+    })
+}
+
+/// The whole rotation of a real database, as documented.
+async fn rotates<T: Server>(targets: impl Future<Output = Result<Vec<T>>>, function: &str) -> Result<()> {
+    use_one_tls_provider();
+    let Some(docker) = docker::engine()? else { return Ok(()) };
+    let target = targets.await?.into_iter().next().context("there is no server")?;
+    let documented = Documented::read()?;
+    let scene = Scene::new(&target).await?;
+    let project = Project::new(docker.clone(), target.authority().unwrap_or_default())?;
+    let port = free_port()?;
+    let serve = serve(&project, &documented.serve, function, port, docker.as_deref()).await?;
+
+    let start = format!("export TLS_CA_FILE=/var/task/ca.pem\n{} --port {port}", documented.start);
+    let mut sam = project.shell(&start.replace("sam local", "exec sam local"))?;
+    let log = std::fs::File::create(project.folder.path().join("sam.log"))?;
+    sam.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
+    let mut lambda = Background::spawn(sam)?;
+    let sam_log = || std::fs::read_to_string(project.folder.path().join("sam.log")).unwrap_or_default();
+    lambda.listens_on(port).await.with_context(sam_log)?;
+
+    let (host, server_port) = target.place();
+    let reachable = beside((host.to_owned(), server_port), docker.as_deref()).await?;
+    let before = scene.value("AWSCURRENT")?;
+    let mut secret = before.clone();
+    secret["host"] = "host.docker.internal".into();
+    secret["port"] = reachable.port().into();
+    std::fs::write(project.folder.path().join("secret.json"), secret.to_string())?;
+    output(&project, &documented.rotate)?;
+    let ended = until_within(Duration::from_secs(120), "the rotation ends", async || {
+        let said = serve.said();
+        Ok(said
+            .lines()
+            .find(|line| line.starts_with("rotation of ") && !line.contains(", version "))
+            .map(str::to_owned))
+    })
+    .await
+    .with_context(|| format!("{}\n{}", serve.said(), sam_log()))?;
+    ensure!(ended.ends_with(": done"), "{}\n{}", serve.said(), sam_log());
+
+    let read = ". ./rotation-local.env\naws secretsmanager get-secret-value --secret-id app --query SecretString --output text";
+    let mut after: Value = serde_json::from_str(&output(&project, read)?)?;
+    ensure!(after["password"] != secret["password"], "the password is the same");
+    for key in ["host", "port"] {
+        after[key] = before[key].clone();
+    }
+    scene.log_in_with(&after).await?;
+    for value in [&before, &after] {
+        let password = value["password"].as_str().context("no password")?;
+        ensure!(!serve.said().contains(password) && !sam_log().contains(password), "a password is shown");
+    }
+
+    // A wrong name of a function is explained by SAM's own answer.
+    let wrong = documented.rotate.replace("app", "other").replace("other-rotation", "wrong");
+    output(&project, &wrong)?;
+    let error = until("the error is reported", async || {
+        Ok(serve.said().contains("Local.EndpointFailed").then(|| serve.said()))
+    })
+    .await
+    .with_context(|| serve.said())?;
+    for part in ["404", "Function not found", "--function URL#NAME"] {
+        ensure!(error.contains(part), "{part} is not in {error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn postgres_is_rotated_through_sam_local_start_lambda() -> Result<()> {
+    rotates(postgres::targets(), "PostgreSQLSingleUser").await
+}
+
+#[tokio::test]
+async fn mysql_is_rotated_through_sam_local_start_lambda() -> Result<()> {
+    rotates(mysql::targets::<mysql::MySql>(), "MySQLSingleUser").await
+}
