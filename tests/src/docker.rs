@@ -129,8 +129,7 @@ fn start_own() -> Result<(String, Started)> {
         .stderr(log);
     let mut daemon = Background::spawn(command)?;
     let until = Instant::now() + scaled(Duration::from_secs(30));
-    loop {
-        let Err(reason) = answers(Some(&host)) else { break };
+    while let Err(reason) = answers(Some(&host)) {
         if Instant::now() > until || daemon.child().try_wait()?.is_some() {
             let log = std::fs::read_to_string(at("log")).unwrap_or_default();
             let last: Vec<_> = log.lines().rev().take(3).collect();

@@ -62,10 +62,10 @@ fn built(template: &str) -> Result<String> {
     let mut built = String::new();
     let (mut id, mut is_function) = (String::new(), false);
     for line in [before, after].concat().lines() {
-        if let Some(name) = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':')) {
-            if !name.starts_with(' ') {
-                (id, is_function) = (name.to_owned(), false);
-            }
+        if let Some(name) = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':'))
+            && !name.starts_with(' ')
+        {
+            (id, is_function) = (name.to_owned(), false);
         }
         is_function |= line.trim() == "Type: AWS::Serverless::Function";
         built.push_str(line);

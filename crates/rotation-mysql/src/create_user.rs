@@ -247,7 +247,7 @@ impl CreateUser {
                 .and_then(|tokens| tokens.get(2))
                 .is_some_and(|token| token.is(word))
         };
-        let defaults = wanted.clauses.get(&Clause::Expire).is_none() || third(wanted, "DEFAULT");
+        let defaults = !wanted.clauses.contains_key(&Clause::Expire) || third(wanted, "DEFAULT");
         third(self, "INTERVAL") && defaults && !wanted.has_expired
     }
 

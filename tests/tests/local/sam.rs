@@ -189,10 +189,10 @@ async fn rotates<T: Server>(targets: impl Future<Output = Result<Vec<T>>>, funct
 
 #[tokio::test]
 async fn postgres_is_rotated_through_sam_local_start_lambda() -> Result<()> {
-    rotates(postgres::targets(), "PostgreSQLSingleUser").await
+    Box::pin(rotates(postgres::targets(), "PostgreSQLSingleUser")).await
 }
 
 #[tokio::test]
 async fn mysql_is_rotated_through_sam_local_start_lambda() -> Result<()> {
-    rotates(mysql::targets::<mysql::MySql>(), "MySQLSingleUser").await
+    Box::pin(rotates(mysql::targets::<mysql::MySql>(), "MySQLSingleUser")).await
 }
