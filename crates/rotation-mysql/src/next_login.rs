@@ -20,7 +20,9 @@ pub(crate) async fn of_session_is_possible(
     if session.is_encrypted() {
         return Ok(());
     }
-    needs_key(session, account, session.method().plugin.name(), new).await
+    // A password that has just travelled in full shows that there is a key, if none is shown.
+    let has_key = session.method().in_full;
+    needs_key(session, account, session.method().plugin.name(), new, has_key).await
 }
 
 /// Of the accounts of a user whose password a master sets.
@@ -30,7 +32,8 @@ pub(crate) async fn is_possible(step: &mut Step<'_>, bases: &[Base]) -> Result<(
     }
     for plugin in [Plugin::CachingSha2.name(), Plugin::Sha256.name()] {
         if let Some(base) = bases.iter().find(|base| base.plugin == plugin) {
-            needs_key(step.session, &base.account, plugin, step.copy.password).await?;
+            // How the master has logged in shows nothing of the user's login.
+            needs_key(step.session, &base.account, plugin, step.copy.password, false).await?;
         }
     }
     Ok(())
@@ -41,6 +44,7 @@ async fn needs_key(
     account: &Account,
     plugin: &str,
     new: &Password,
+    has_key: bool,
 ) -> Result<(), EngineError> {
     let variable = match plugin {
         "caching_sha2_password" => "Caching_sha2_password_rsa_public_key",
@@ -65,8 +69,7 @@ async fn needs_key(
                 ),
             });
         }
-        // The password has just travelled in full, so the server has a key that it does not show.
-        None if session.method().in_full => return Ok(()),
+        None if has_key => return Ok(()),
         None => {}
     }
     Err(EngineError::NeedsDecision {

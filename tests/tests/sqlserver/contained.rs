@@ -175,6 +175,9 @@ async fn contained_user_does_not_prove_a_login_of_its_name() {
         let create = format!("USE {database}; CREATE USER {user} WITH {}", with_password(&password));
         let remove = format!("USE {database}; DROP USER {user}");
         sql(&mut admin, &create).await?;
+        // The login is somebody else's: no version of the secret has its password.
+        let other = with_password(&new_password());
+        sql(&mut admin, &format!("ALTER LOGIN {user} WITH {other}")).await?;
         scene.change(&json!({"password": password, "dbname": name}))?;
         let function = scene.function("master-user");
         let token = scene.stage(None)?;

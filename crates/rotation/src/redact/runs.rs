@@ -182,11 +182,16 @@ fn next_groups(
 ) -> Option<Range<usize>> {
     let text = readings.text;
     while *position < text.len() {
-        let start = *position;
-        let mut end = start;
+        let mut start = *position;
         bytes.clear();
-        let mut groups = 0;
-        let mut at = start;
+        // A digit in front that belongs to a word: the first group begins after it.
+        if let Some(end) = group(readings, start, bytes)
+            && hexadecimal(readings, end).is_some()
+        {
+            start += 1;
+        }
+        bytes.clear();
+        let (mut at, mut end, mut groups) = (start, start, 0);
         while let Some(after) = group(readings, at, bytes) {
             (end, groups) = (after, groups + 1);
             at = after;
