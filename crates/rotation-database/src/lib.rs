@@ -23,6 +23,7 @@ mod strategy;
 mod tls;
 mod versions;
 mod wire;
+mod written_host;
 
 pub use document::Ssl;
 pub use engine::{

@@ -6,7 +6,7 @@ use rotation::{Context, Result};
 
 use crate::error::{Error, Place};
 use crate::host;
-use crate::master_secret::{MasterSecret, rds_name};
+use crate::master_secret::MasterSecret;
 use crate::rds::{self, Rds};
 use crate::schema::EngineSpec;
 use crate::secret::DatabaseSecret;
@@ -81,7 +81,7 @@ async fn place_by_rds(
     let Some(server) = rds.server(&server_arn).await? else {
         return Err(unusable(format!("it is for {server_arn}, which RDS does not know")).into());
     };
-    if !spec.is_named(&server.engine) && rds_name(&server.engine) != Some(spec.name) {
+    if !spec.is_named(&server.engine) {
         let fault =
             format!("RDS says that it is for {}, and this function rotates {}", server.engine, spec.display);
         return Err(unusable(fault).into());

@@ -21,14 +21,14 @@ impl MasterSecret {
         let mut faults = Vec::new();
         let fields = Fields { document: &document };
         match fields.text("engine") {
-            Field::Is(engine) if spec.is_named(&engine) || rds_name(&engine) == Some(spec.name) => {}
+            Field::Is(engine) if spec.is_named(&engine) => {}
             Field::Is(engine) => faults.push(wrong_engine(&engine, spec)),
             Field::Missing => {}
             field => faults.extend(field.fault("engine", &document)),
         }
         let username = fields.required("username", &mut faults);
         let password = fields.required("password", &mut faults);
-        let port = fields.port(&mut faults).unwrap_or(spec.default_port);
+        let port = fields.port(spec, &mut faults);
         let optional = |key, faults: &mut Vec<String>| match fields.text(key) {
             Field::Is(text) => Some(text),
             Field::Missing | Field::Empty => None,
@@ -38,29 +38,12 @@ impl MasterSecret {
             }
         };
         let host = optional("host", &mut faults);
+        let place = host.map(|host| fields.place(&host, port, spec, &mut faults));
         let database = optional("dbname", &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self {
-            username,
-            password: Password::new(password),
-            place: host.map(|host| (host, port)),
-            database,
-            ssl: fields.ssl(),
-        })
-    }
-}
-
-/// The engine that a name of the RDS API (`DescribeDBInstances`, `Engine`) means.
-pub(crate) fn rds_name(engine: &str) -> Option<&'static str> {
-    match engine {
-        "sqlserver-ee" | "sqlserver-se" | "sqlserver-ex" | "sqlserver-web" => Some("sqlserver"),
-        _ if engine.starts_with("custom-sqlserver-") => Some("sqlserver"),
-        "oracle-ee" | "oracle-ee-cdb" | "oracle-se2" | "oracle-se2-cdb" | "custom-oracle-ee" => {
-            Some("oracle")
-        }
-        _ => None,
+        Ok(Self { username, password: Password::new(password), place, database, ssl: fields.ssl() })
     }
 }
 

@@ -11,6 +11,8 @@ pub struct EngineSpec {
     pub name: &'static str,
     /// Other names that a secret may use.
     pub also: &'static [&'static str],
+    /// The names of the RDS API (`DescribeDBInstances`, `Engine`), which tools copy into secrets.
+    pub rds: &'static [&'static str],
     /// The engine's name for people.
     pub display: &'static str,
     /// The port when the secret has none.
@@ -70,7 +72,8 @@ const EXCLUDED: &str = "/@\"'\\";
 /// PostgreSQL and Aurora PostgreSQL.
 pub const POSTGRES: EngineSpec = EngineSpec {
     name: "postgres",
-    also: &["aurora-postgresql"],
+    also: &["aurora-postgresql", "postgresql"],
+    rds: &[],
     display: "PostgreSQL",
     default_port: 5432,
     database: DatabaseKey::Optional(Some("postgres")),
@@ -93,6 +96,7 @@ pub const POSTGRES: EngineSpec = EngineSpec {
 pub const MYSQL: EngineSpec = EngineSpec {
     name: "mysql",
     also: &["aurora-mysql"],
+    rds: &["aurora"],
     display: "MySQL",
     default_port: 3306,
     database: DatabaseKey::Optional(None),
@@ -115,6 +119,7 @@ pub const MYSQL: EngineSpec = EngineSpec {
 pub const MARIADB: EngineSpec = EngineSpec {
     name: "mariadb",
     also: &[],
+    rds: &[],
     display: "MariaDB",
     default_port: 3306,
     database: DatabaseKey::Optional(None),
@@ -137,6 +142,7 @@ pub const MARIADB: EngineSpec = EngineSpec {
 pub const SQLSERVER: EngineSpec = EngineSpec {
     name: "sqlserver",
     also: &[],
+    rds: &["sqlserver-ee", "sqlserver-se", "sqlserver-ex", "sqlserver-web", "sqlserver-dev-ee"],
     display: "SQL Server",
     default_port: 1433,
     database: DatabaseKey::Optional(Some("master")),
@@ -159,6 +165,7 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
 pub const ORACLE: EngineSpec = EngineSpec {
     name: "oracle",
     also: &[],
+    rds: &["oracle-ee", "oracle-ee-cdb", "oracle-se2", "oracle-se2-cdb"],
     display: "Oracle",
     default_port: 1521,
     database: DatabaseKey::Required,
@@ -181,9 +188,11 @@ pub const ORACLE: EngineSpec = EngineSpec {
 pub const SCHEMAS: [&EngineSpec; 5] = [&MYSQL, &MARIADB, &POSTGRES, &SQLSERVER, &ORACLE];
 
 impl EngineSpec {
-    /// Whether a secret's `engine` means this engine.
+    /// Whether a secret's `engine` means this engine, in any letter case.
     pub fn is_named(&self, engine: &str) -> bool {
-        self.name == engine || self.also.contains(&engine)
+        let engine = engine.trim().to_ascii_lowercase();
+        let engine = engine.strip_prefix("custom-").unwrap_or(&engine);
+        self.name == engine || self.also.contains(&engine) || self.rds.contains(&engine)
     }
 
     /// The names that a secret's `engine` may have, for people.
@@ -220,6 +229,17 @@ mod tests {
             ["mysql", "aurora-mysql", "mariadb", "postgres", "aurora-postgresql", "sqlserver", "oracle"]
         {
             assert_eq!(SCHEMAS.iter().filter(|spec| spec.is_named(name)).count(), 1, "{name}");
+        }
+        for (spec, names) in [
+            (&POSTGRES, &["postgresql", "Postgres", " postgres "][..]),
+            (&MYSQL, &["aurora", "MySQL"]),
+            (&SQLSERVER, &["sqlserver-ex", "sqlserver-web", "custom-sqlserver-ee"]),
+            (&ORACLE, &["oracle-se2", "oracle-ee-cdb", "custom-oracle-ee"]),
+        ] {
+            for name in names {
+                let meant: Vec<_> = SCHEMAS.iter().filter(|spec| spec.is_named(name)).collect();
+                assert_eq!(meant, [&spec], "{name}");
+            }
         }
     }
 

@@ -63,15 +63,20 @@ impl DatabaseSecret {
             field => faults.extend(field.fault("engine", &document)),
         }
         let host = fields.required("host", &mut faults);
-        if host.starts_with('/') {
-            // Drivers take a path for a Unix socket.
-            faults.push("\"host\" is a path, not a host name or address".to_owned());
-        }
         let username = fields.required("username", &mut faults);
+        fields.must_be_trimmed("username", &username, &mut faults);
         let password = fields.required("password", &mut faults);
-        let port = fields.port(&mut faults).unwrap_or(spec.default_port);
+        let port = fields.port(spec, &mut faults);
+        let (host, port) = match host.is_empty() {
+            // That is a fault already.
+            true => (host, spec.default_port),
+            false => fields.place(&host, port, spec, &mut faults),
+        };
         let database = match (fields.text("dbname"), &spec.database) {
-            (Field::Is(name), _) => Some(name),
+            (Field::Is(name), _) => {
+                fields.must_be_trimmed("dbname", &name, &mut faults);
+                Some(name)
+            }
             (Field::Missing, DatabaseKey::Optional(default)) => default.map(str::to_owned),
             (Field::Empty, DatabaseKey::Optional(default)) => default.map(str::to_owned),
             (field, _) => {
@@ -80,7 +85,11 @@ impl DatabaseSecret {
             }
         };
         let master_arn = match fields.text("masterarn") {
-            Field::Is(arn) => Some(arn),
+            Field::Is(arn) => {
+                let arn = arn.trim().to_owned();
+                faults.extend(master_arn_fault(&arn));
+                Some(arn)
+            }
             Field::Missing if demands == Demands::Place => None,
             field => {
                 faults.extend(field.fault("masterarn", &document));
@@ -88,6 +97,7 @@ impl DatabaseSecret {
             }
         };
         if !faults.is_empty() {
+            faults.extend(fields.nested());
             return Err(faults);
         }
         let ssl = fields.ssl();
@@ -159,6 +169,25 @@ impl DatabaseSecret {
     pub(crate) fn same_server(&self, other: &Self) -> bool {
         host::same(&self.host, &other.host) && self.port == other.port
     }
+}
+
+/// What is wrong with `masterarn`. Secrets Manager takes a name and a part of an ARN as well.
+fn master_arn_fault(arn: &str) -> Option<String> {
+    let is_arn = arn.starts_with("arn:");
+    let mut parts = arn.splitn(7, ':').skip(2);
+    let (service, kind) = (parts.next(), parts.nth(2));
+    if is_arn && (service != Some("secretsmanager") || kind != Some("secret")) {
+        return Some(
+            "\"masterarn\" is the ARN of something else than a secret; aws secretsmanager describe-secret \
+             --secret-id NAME --query ARN shows the right one"
+                .into(),
+        );
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+    if !is_arn && !arn.chars().all(is_name) {
+        return Some("\"masterarn\" is neither an ARN nor the name of a secret".into());
+    }
+    None
 }
 
 #[cfg(test)]
@@ -238,6 +267,132 @@ mod tests {
         let written = parse(text).unwrap().with("app_clone", &Password::new("new-password")).unwrap();
         let expected = text.replace("\"app\"", "\"app_clone\"").replace("old-password", "new-password");
         assert_eq!(written.expose(), expected);
+    }
+
+    /// Secrets as people and tools write them: what each is read as.
+    #[test]
+    fn secrets_of_real_life_are_taken_with_their_obvious_meaning() {
+        let keys = |more: &str| format!(r#"{{{more},"username":"app","password":"pw-of-app"}}"#);
+        for (value, host, port, database) in [
+            // The console of RDS, and of Secrets Manager.
+            (
+                keys(
+                    r#""engine":"postgres","host":"db.abc.eu-west-1.rds.amazonaws.com","port":5432,"dbInstanceIdentifier":"db""#,
+                ),
+                "db.abc.eu-west-1.rds.amazonaws.com",
+                5432,
+                "postgres",
+            ),
+            // Terraform's aws_db_instance.endpoint.
+            (
+                keys(r#""engine":"postgres","host":"db.example.com:6543","dbname":"shop""#),
+                "db.example.com",
+                6543,
+                "shop",
+            ),
+            (
+                keys(r#""engine":"postgres","host":"db.example.com:6543","port":"6543""#),
+                "db.example.com",
+                6543,
+                "postgres",
+            ),
+            (keys(r#""engine":"postgresql","host":" db ","port":5432.0"#), "db", 5432, "postgres"),
+            (keys(r#""engine":"Aurora-PostgreSQL","host":"db","port":"5432.0""#), "db", 5432, "postgres"),
+            (
+                keys(r#""engine":"postgres","host":"db","port":null,"dbname":null,"ssl":null"#),
+                "db",
+                5432,
+                "postgres",
+            ),
+            (format!("\u{feff}{}", keys(r#""engine":"postgres","host":"db""#)), "db", 5432, "postgres"),
+            (keys("\n  \"engine\": \"postgres\",\r\n\t\"host\": \"db\""), "db", 5432, "postgres"),
+        ] {
+            let secret = parse(&value).unwrap_or_else(|faults| panic!("{value}: {faults:?}"));
+            let read = (secret.host.as_str(), secret.port, secret.database.as_deref());
+            assert_eq!(read, (host, port, Some(database)), "{value}");
+            assert!(parse(secret.with("app", &Password::new("new")).unwrap().expose()).is_ok());
+        }
+    }
+
+    #[test]
+    fn secrets_of_real_life_are_rejected_with_the_corrected_value() {
+        let keys = |more: &str| format!(r#"{{{more},"username":"app","password":"pw-of-app"}}"#);
+        let good = keys(r#""engine":"postgres","host":"db""#);
+        let utf16: String = good.chars().flat_map(|c| [c, '\0']).collect();
+        for (value, parts) in [
+            (
+                keys(r#""engine":"postgres","host":"postgres://app:pw-of-app@db:5432/shop""#),
+                ["\"host\": \"db\"", "\"dbname\": \"shop\""],
+            ),
+            (
+                keys(r#""engine":"postgres","host":"jdbc:postgresql://db:5432/shop""#),
+                ["\"host\" is a URL", "\"port\": 5432"],
+            ),
+            (keys(r#""engine":"postgres","host":"tcp:db,1433""#), ["tcp:", "\"host\": \"db\""]),
+            (keys(r#""engine":"postgres","host":"db\\SQLEXPRESS""#), ["instance", "\"host\": \"db\""]),
+            (
+                keys(r#""engine":"postgres","host":"db:1","port":2"#),
+                ["\"host\" ends with port 1", "\"port\" is 2"],
+            ),
+            (keys(r#""engine":"postgres","host":"db","port":"""#), ["\"port\" is empty", "\"port\": 5432"]),
+            (
+                keys(r#""engine":"postgres","host":"db","port":0.5"#),
+                ["\"port\" is neither", "\"port\": 5432"],
+            ),
+            (
+                keys(r#""engine":"postgres","host":"db","dbname":"shop ""#),
+                ["\"dbname\"", "\"dbname\": \"shop\""],
+            ),
+            (
+                keys(r#""engine":"postgres","host":"db","host":"db2""#),
+                ["\"host\" is there twice", "keep one"],
+            ),
+            (
+                keys(r#""engine":"postgres","host":"db","port":1,"port":2"#),
+                ["\"port\" is there twice", "keep one"],
+            ),
+            (keys(r#""engine":"oracle-se2","host":"db""#), ["\"engine\" is \"oracle-se2\"", "\"postgres\""]),
+            (good.replace("\"app\"", "\"app \""), ["\"username\" begins or ends", "\"username\": \"app\""]),
+            (good.replace("username", "user"), ["\"username\" is missing", "rename it to \"username\""]),
+            (good.replace("\"host\"", "\"hostname\""), ["\"host\" is missing", "rename it to \"host\""]),
+            (format!(r#"{{"db":{good}}}"#), ["inside of \"db\"", "\"password\" is missing"]),
+            (
+                serde_json::json!({"SecretString": good}).to_string(),
+                ["inside of \"SecretString\"", "missing"],
+            ),
+            (serde_json::json!(good).to_string(), ["JSON string", "store the object itself"]),
+            (utf16, ["UTF-16", "UTF-8"]),
+        ] {
+            let faults = parse(&value).unwrap_err().join("; ");
+            for part in parts {
+                assert!(faults.contains(part), "{part} is not in {faults:?} of {value}");
+            }
+            assert!(!faults.contains("pw-of-app"), "{faults}");
+        }
+    }
+
+    #[test]
+    fn master_arn_is_an_arn_or_a_name_of_a_secret() {
+        let parse = |arn: &str| {
+            let text = GOOD.replace('{', &format!(r#"{{"masterarn":"{arn}","#));
+            DatabaseSecret::parse(&SecretValue::new(text), &POSTGRES, Demands::PlaceAndMaster)
+        };
+        for arn in [
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:master-AbCdEf",
+            " arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:master ",
+            "prod/master_1",
+        ] {
+            assert_eq!(parse(arn).unwrap().master_arn.as_deref(), Some(arn.trim()));
+        }
+        for arn in [
+            "arn:aws:rds:eu-west-1:123456789012:db:shop",
+            "arn:aws:iam::123456789012:role/x",
+            "a b",
+            "https://x",
+        ] {
+            let faults = parse(arn).unwrap_err();
+            assert!(faults[0].starts_with("\"masterarn\" is"), "{faults:?}");
+        }
     }
 
     #[test]

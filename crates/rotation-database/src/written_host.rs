@@ -1,0 +1,210 @@
+//! The key `host`, as people and tools write it.
+//!
+//! A host name or an address is taken, and an address with a port as `aws_db_instance.endpoint` of
+//! Terraform has it. Whatever else is meant is rejected with the corrected keys: a URL may hold a
+//! password, so nothing of it is repeated but the host, the port and the database.
+
+/// What `host` holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WrittenHost {
+    /// The host name or address.
+    pub(crate) host: String,
+    /// The port behind it, if there is one.
+    pub(crate) port: Option<u16>,
+}
+
+/// Reads the key `host`.
+///
+/// # Errors
+/// A sentence that names the key, says what is wrong and shows the corrected keys.
+pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
+    let text = text.trim();
+    let lower = text.to_ascii_lowercase();
+    if text.starts_with('/') {
+        // Drivers take a path for a Unix socket.
+        return Err("\"host\" is a path, not a host name or address".into());
+    }
+    if lower.contains("://") || lower.starts_with("jdbc:") {
+        return Err(url(text));
+    }
+    if let Some(rest) = lower.strip_prefix("tcp:").map(|rest| &text[text.len() - rest.len()..]) {
+        let (host, port) = rest.split_once(',').unwrap_or((rest, ""));
+        return Err(format!(
+            "\"host\" begins with the prefix tcp:; {}",
+            corrected(host, port.trim().parse().ok(), None)
+        ));
+    }
+    if let Some((host, rest)) = text.split_once(',') {
+        return Err(match rest.trim().parse::<u16>() {
+            Ok(port) => {
+                format!("\"host\" holds a port after a comma; {}", corrected(host, Some(port), None))
+            }
+            Err(_) => {
+                format!("\"host\" names several servers; name the writer: {}", corrected(host, None, None))
+            }
+        });
+    }
+    if let Some((host, _)) = text.split_once('\\') {
+        return Err(format!(
+            "\"host\" holds the name of an instance, which only its port leads to (SELECT local_tcp_port FROM \
+             sys.dm_exec_connections WHERE session_id = @@SPID shows it); {} and that port in \"port\"",
+            corrected(host, None, None)
+        ));
+    }
+    if lower == "." || lower.starts_with("(local") {
+        return Err(format!(
+            "\"host\" is a short form of SQL Server's tools; {}",
+            corrected("localhost", None, None)
+        ));
+    }
+    let written = with_port(text)?;
+    if is_host(&written.host) {
+        return Ok(written);
+    }
+    Err("\"host\" is not a host name or address, such as db.example.com or 10.0.0.7".into())
+}
+
+/// Takes a port off: `db:5432`, `[::1]:5432`. An IPv6 address without brackets has none.
+fn with_port(text: &str) -> Result<WrittenHost, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, port),
+        _ => return Ok(WrittenHost { host: text.to_owned(), port: None }),
+    };
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(WrittenHost { host: host.trim().to_owned(), port: Some(port) }),
+        _ => Err(format!("\"host\" ends with a colon and no port; {}", corrected(host, None, None))),
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    let is_unfit = |c: char| c.is_whitespace() || c.is_control() || "\"'`@?#=;&<>()|{}!$*^~,".contains(c);
+    !host.is_empty() && !host.chars().any(is_unfit)
+}
+
+/// `jdbc:postgresql://user:password@db:5432/app?…`, `jdbc:oracle:thin:@//db:1521/ORCL`,
+/// `jdbc:oracle:thin:@db:1521:ORCL`, `jdbc:sqlserver://db:1433;databaseName=app`.
+fn url(text: &str) -> String {
+    let after = text.find("://").map_or(text, |at| &text[at + 3..]);
+    // A password may hold any character that a URL does not need, so the last @ of the authority counts.
+    let authority = after.split(['/', ';', '?']).next().unwrap_or_default();
+    let after = match authority.rfind('@').or_else(|| after.rfind('@')) {
+        Some(at) => after[at + 1..].trim_start_matches('/'),
+        None => after,
+    };
+    let end = after.find(['/', ';', '?', ',']).unwrap_or(after.len());
+    let (place, rest) = after.split_at(end);
+    let mut parts = place.splitn(3, ':');
+    let (host, port) = match place.starts_with('[') {
+        true => with_port(place).map_or((place.to_owned(), None), |written| (written.host, written.port)),
+        false => (
+            parts.next().unwrap_or_default().to_owned(),
+            parts.next().and_then(|port| port.parse::<u16>().ok()),
+        ),
+    };
+    let sid = parts.next().filter(|_| !place.starts_with('['));
+    let by_key = rest.split(';').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        ["databasename", "database"].contains(&key.trim().to_ascii_lowercase().as_str()).then_some(value)
+    });
+    let by_path = rest.strip_prefix('/').and_then(|path| path.split(['?', ';', '&', ',']).next());
+    let database = by_key.or(by_path).or(sid).filter(|name| !name.is_empty());
+    format!("\"host\" is a URL; {}", corrected(&host, port, database))
+}
+
+/// The keys as they should be, where every part of them is plain.
+fn corrected(host: &str, port: Option<u16>, database: Option<&str>) -> String {
+    let host = host.trim();
+    if !is_host(host) {
+        return "write the name or address of the server alone".into();
+    }
+    let is_plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.$".contains(c));
+    let mut keys = format!("write \"host\": \"{host}\"");
+    if let Some(port) = port {
+        keys.push_str(&format!(", \"port\": {port}"));
+    }
+    if let Some(database) = database.filter(is_plain) {
+        keys.push_str(&format!(", \"dbname\": \"{database}\""));
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_and_addresses_are_taken_with_and_without_a_port() {
+        for (text, host, port) in [
+            ("db.example.com", "db.example.com", None),
+            (" db.example.com \n", "db.example.com", None),
+            ("db.example.com:5432", "db.example.com", Some(5432)),
+            (
+                "app.abc123.eu-west-1.rds.amazonaws.com:3306",
+                "app.abc123.eu-west-1.rds.amazonaws.com",
+                Some(3306),
+            ),
+            ("10.0.0.7:1433", "10.0.0.7", Some(1433)),
+            ("::1", "::1", None),
+            ("fd00::12:34", "fd00::12:34", None),
+            ("[::1]", "[::1]", None),
+            ("[::1]:5432", "[::1]", Some(5432)),
+            ("my_db.internal.", "my_db.internal.", None),
+        ] {
+            assert_eq!(read(text), Ok(WrittenHost { host: host.into(), port }), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_meant_otherwise_is_shown_corrected() {
+        for (text, corrected) in [
+            ("tcp:db,1433", "write \"host\": \"db\", \"port\": 1433"),
+            ("TCP:db.example.com", "write \"host\": \"db.example.com\""),
+            ("db,1433", "write \"host\": \"db\", \"port\": 1433"),
+            ("a.example.com,b.example.com", "write \"host\": \"a.example.com\""),
+            ("db\\SQLEXPRESS", "write \"host\": \"db\" and that port in \"port\""),
+            ("(local)", "write \"host\": \"localhost\""),
+            (".", "write \"host\": \"localhost\""),
+            ("db:", "write \"host\": \"db\""),
+            ("db:http", "write \"host\": \"db\""),
+            (
+                "jdbc:postgresql://db:5432/app?ssl=true",
+                "\"host\": \"db\", \"port\": 5432, \"dbname\": \"app\"",
+            ),
+            (
+                "postgres://app:s3cret@db.example.com/shop",
+                "\"host\": \"db.example.com\", \"dbname\": \"shop\"",
+            ),
+            ("postgres://app:s3c@ret@db:1/shop", "\"host\": \"db\", \"port\": 1, \"dbname\": \"shop\""),
+            ("jdbc:mysql://db:3306/app", "\"host\": \"db\", \"port\": 3306, \"dbname\": \"app\""),
+            ("jdbc:sqlserver://db:1433;databaseName=app;encrypt=true", "\"port\": 1433, \"dbname\": \"app\""),
+            ("jdbc:oracle:thin:@//db:1521/ORCL", "\"host\": \"db\", \"port\": 1521, \"dbname\": \"ORCL\""),
+            ("jdbc:oracle:thin:@db:1521:ORCL", "\"host\": \"db\", \"port\": 1521, \"dbname\": \"ORCL\""),
+            ("https://db.example.com", "write \"host\": \"db.example.com\""),
+            ("postgresql://[::1]:5432/app", "\"host\": \"[::1]\", \"port\": 5432, \"dbname\": \"app\""),
+        ] {
+            let fault = read(text).unwrap_err();
+            assert!(fault.starts_with("\"host\" ") && fault.contains(corrected), "{text}: {fault}");
+            assert!(!fault.contains("s3c"), "{fault}");
+        }
+        for text in ["/var/run/postgresql", "db example", "app@db", "\"db\"", ""] {
+            assert!(read(text).unwrap_err().starts_with("\"host\" "), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn password_of_a_url_is_never_repeated(
+            password in "[A-Za-z0-9!-.:;<=>?\\[-`{-~]{8,20}", scheme in "postgres|jdbc:postgresql|mysql",
+        ) {
+            let text = format!("{scheme}://app:{password}@db.example.com:5432/shop");
+            let fault = read(&text).unwrap_err();
+            prop_assert!(!fault.contains(&password), "{fault}");
+        }
+    }
+}
