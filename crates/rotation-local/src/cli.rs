@@ -1,14 +1,14 @@
 //! The commands.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value};
 
 use crate::stage::database::Engine;
-use crate::{bench, demo, preflight, rotate, serve};
+use crate::{bench, demo, preflight, progress, rotate, serve};
 
 /// AWS Secrets Manager on loopback, and the trigger that drives a rotation function through its four steps.
 #[derive(Debug, Parser)]
@@ -134,9 +134,18 @@ pub(crate) struct RotateArgs {
     /// Do not ask before changing anything
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Discard an unfinished rotation, if the database does not have its password
+    #[arg(long)]
+    pub(crate) abandon: bool,
+    /// CA certificate of the database server, a PEM file [default: the variable TLS_CA_FILE]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print the new secret with its password
     #[arg(long)]
     pub(crate) show_passwords: bool,
+    /// Print the result as JSON; progress goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Show the function's log lines
     #[arg(long)]
     pub(crate) verbose: bool,
@@ -156,9 +165,35 @@ pub(crate) struct PreflightArgs {
     pub(crate) secret: PathBuf,
     #[command(flatten)]
     pub(crate) master: MasterArgs,
+    /// CA certificate of the database server, a PEM file [default: the variable TLS_CA_FILE]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Print the checks as JSON; progress goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Show the function's log lines
     #[arg(long)]
     pub(crate) verbose: bool,
+}
+
+impl rotate::FunctionOptions for RotateArgs {
+    fn authority(&self) -> Option<&Path> {
+        self.ca.as_deref()
+    }
+
+    fn verbose(&self) -> bool {
+        self.verbose
+    }
+}
+
+impl rotate::FunctionOptions for PreflightArgs {
+    fn authority(&self) -> Option<&Path> {
+        self.ca.as_deref()
+    }
+
+    fn verbose(&self) -> bool {
+        self.verbose
+    }
 }
 
 /// Options of `serve`.
@@ -183,6 +218,9 @@ pub(crate) struct ServeArgs {
     /// function there (may be given several times)
     #[arg(long = "function", value_name = "NAME=COMMAND-or-URL")]
     pub(crate) functions: Vec<String>,
+    /// An environment variable of a function that is a program (may be given several times)
+    #[arg(long = "env", value_name = "NAME:VARIABLE=VALUE")]
+    pub(crate) environment: Vec<String>,
     /// Keep the secrets in a file, encrypted [default: in memory, gone at the end]
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
@@ -225,7 +263,13 @@ fn positive(text: &str) -> Result<f64, String> {
 pub async fn main() -> ExitCode {
     // The driver of the demonstration and the certificates need one TLS provider; a second call changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if matches!(&command, Command::Rotate(args) if args.json)
+        || matches!(&command, Command::Preflight(args) if args.json)
+    {
+        progress::to_standard_error();
+    }
+    let done = match command {
         Command::Bench(args) => bench::bench(&args).await,
         Command::Demo(args) => demo::demo(&args).await,
         Command::Preflight(args) => preflight::preflight(&args).await,
@@ -236,7 +280,7 @@ pub async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<rotate::Interrupted>() { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }
 }

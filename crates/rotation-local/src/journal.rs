@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ use crate::service::Secret;
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     path: PathBuf,
+    /// Whether the database may have the pending password. Clones share it.
+    reached: Arc<AtomicBool>,
 }
 
 /// An unfinished rotation.
@@ -24,12 +28,22 @@ pub(crate) struct LeftOver {
     pub(crate) file: Value,
     /// The secret with all its versions.
     pub(crate) secret: Secret,
+    /// How the rotation was begun: `ROTATION_STRATEGY`. Journals of earlier releases have none.
+    #[serde(default)]
+    pub(crate) strategy: String,
+    /// Whether the database may have the pending password.
+    #[serde(default = "yes")]
+    pub(crate) reached: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Journal {
     /// The journal of a secret's file: `secret.json.rotation`.
     pub(crate) fn beside(secret: &Path) -> Self {
-        Self { path: beside(secret, ".rotation") }
+        Self { path: beside(secret, ".rotation"), reached: Arc::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -40,16 +54,40 @@ impl Journal {
     pub(crate) fn read(&self) -> Result<Option<LeftOver>> {
         match fs::read(&self.path) {
             Ok(bytes) => {
-                let left_over = serde_json::from_slice(&bytes);
-                Ok(Some(left_over.with_context(|| format!("{} cannot be read", self.path.display()))?))
+                let left_over: serde_json::Result<LeftOver> = serde_json::from_slice(&bytes);
+                Ok(Some(left_over.with_context(|| {
+                    format!(
+                        "{0}, the journal of an unfinished rotation, is damaged. It may hold the only copy of the \
+                         password that the database has: look into it for a version labelled AWSPENDING, and try its \
+                         password. If it logs in, write it into the secret's file. Then move {0} away. The cause",
+                        self.path.display()
+                    )
+                })?))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("{} cannot be read", self.path.display())),
+            Err(error) => Err(error).with_context(|| format!("{} could not be read", self.path.display())),
         }
     }
 
     pub(crate) fn write(&self, left_over: &LeftOver) -> Result<()> {
         write_whole(&self.path, &serde_json::to_vec_pretty(left_over)?)
+    }
+
+    /// Whether the database may have the pending password.
+    pub(crate) fn reached(&self) -> bool {
+        self.reached.load(Ordering::SeqCst)
+    }
+
+    /// Notes whether the database may have the pending password, also in a journal that is there.
+    pub(crate) fn set_reached(&self, reached: bool) -> Result<()> {
+        self.reached.store(reached, Ordering::SeqCst);
+        match self.read()? {
+            Some(mut left_over) if left_over.reached != reached => {
+                left_over.reached = reached;
+                self.write(&left_over)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn remove(&self) -> Result<()> {
@@ -106,9 +144,20 @@ mod tests {
         let journal = Journal::beside(&folder.path().join("secret.json"));
         assert!(journal.read().unwrap().is_none());
         let secret = Secret::new("us-east-1", "s", "the ARN".into(), 0.0);
-        journal.write(&LeftOver { file: Value::Null, secret }).unwrap();
+        let strategy = "single-user".to_owned();
+        journal.write(&LeftOver { file: Value::Null, secret, strategy, reached: false }).unwrap();
         assert_eq!(fs::metadata(journal.path()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(journal.read().unwrap().unwrap().secret.arn, "the ARN");
+        assert!(!journal.read().unwrap().unwrap().reached);
+        journal.set_reached(true).unwrap();
+        assert!(journal.read().unwrap().unwrap().reached);
+        // A journal of an earlier release does not say, so the database may have the password.
+        let text = fs::read_to_string(journal.path()).unwrap();
+        fs::write(journal.path(), text.replace("\"reached\": true", "\"other\": true")).unwrap();
+        assert!(journal.read().unwrap().unwrap().reached);
+        fs::write(journal.path(), &text[..text.len() / 2]).unwrap();
+        let damaged = journal.read().err().unwrap();
+        assert!(format!("{damaged:#}").contains("only copy"), "{damaged:#}");
         journal.remove().unwrap();
         assert!(journal.read().unwrap().is_none());
     }

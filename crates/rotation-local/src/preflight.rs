@@ -1,51 +1,98 @@
 //! `rotation-local preflight`: the function looks at a person's own database, and changes nothing.
 
+use std::io::Write;
+use std::path::absolute;
+
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::PreflightArgs;
-use crate::function::Function;
+use crate::function::{Function, FunctionError};
+use crate::journal::Journal;
 use crate::progress::say;
-use crate::rotate::{SECRET, own_program, put_master, read_json};
+use crate::rotate::{SECRET, own_program, put_master, read_json, warn_if_open};
 use crate::service::Service;
 
+/// Runs all checks and shows them.
 pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     let mut secret = read_json(&args.secret, "--secret")?;
     let master = args.master.read()?;
+    for file in [Some(&args.secret), args.master.master.as_ref()].into_iter().flatten() {
+        warn_if_open(file);
+    }
     let program = match Function::parse(&args.function, "function") {
         Ok(Function::Program(program)) => *program,
         Ok(Function::Url { .. }) => bail!("--function: preflight needs a program, and not a URL"),
         Err(message) => bail!("--function: {message}"),
     };
+    let journal = Journal::beside(&absolute(&args.secret)?);
+    if journal.read()?.is_some_and(|left_over| left_over.reached) {
+        bail!(
+            "an unfinished rotation is in {}, and the database may have its password already, not the one in {}. Finish it \
+             first: rotation-local rotate, with the options of that run",
+            journal.path().display(),
+            args.secret.display()
+        );
+    }
     let service = Service::start(0).await?;
     let key = service.require_key();
     if let Some(master) = &master {
         put_master(&service, &mut secret, master)?;
     }
     service.put_secret("local/secret", SECRET, &Value::Object(secret).to_string())?;
-    let program = own_program(program, &service, &key, args.master.strategy(), args.verbose);
-    let function: Function = program.into();
-    let record = match function.invoke(&json!({"Step": "preflight", "SecretId": SECRET})).await {
+    let function: Function = own_program(program, &service, &key, &args.master, args).into();
+    let record = match ask(&function, SECRET).await {
         Ok(record) => record,
         Err(error) => bail!("{}: {}", error.error_type, error.message),
     };
-    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    let mut bad = 0;
-    for check in record["checks"].as_array().into_iter().flatten() {
-        let what = text(check, "check");
-        match check["found"].as_str() {
-            Some("good") => say(&format!("✓ {what}")),
-            Some("bad") => {
-                bad += 1;
-                say(&format!("✗ {what}\n    {}: {}", text(check, "errorType"), text(check, "said")));
-                say(&format!("    What to do: {}", text(check, "remedy")));
-            }
-            _ => say(&format!("? {what}\n    {}", text(check, "said"))),
-        }
+    let checks = record["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    checks.iter().for_each(show);
+    say(&format!("\n{}", record["did"].as_str().unwrap_or_default()));
+    if args.json {
+        let _ = writeln!(std::io::stdout(), "{record:#}");
     }
-    say(&format!("\n{}", text(&record, "did")));
-    if bad > 0 {
+    if checks.iter().any(is_bad) {
         bail!("a rotation would fail");
     }
     Ok(())
+}
+
+async fn ask(function: &Function, secret: &str) -> Result<Value, FunctionError> {
+    function.invoke(&json!({"Step": "preflight", "SecretId": secret})).await
+}
+
+/// Stops before a rotation that would fail. A function that has no preflight passes.
+pub(crate) async fn must_pass(function: &Function, secret: &str) -> Result<()> {
+    let record = match ask(function, secret).await {
+        Ok(record) => record,
+        // A setting that the function cannot use, or a program that does not start.
+        Err(error) if ["InvalidSetting", "Runtime.ExitError"].contains(&error.error_type.as_str()) => {
+            bail!("{}: {}\nNothing was changed.", error.error_type, error.message)
+        }
+        Err(_) => return Ok(()),
+    };
+    let bad: Vec<_> =
+        record["checks"].as_array().into_iter().flatten().filter(|check| is_bad(check)).collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    say("  preflight");
+    bad.into_iter().for_each(show);
+    bail!("a rotation would fail. Nothing was changed.")
+}
+
+fn is_bad(check: &Value) -> bool {
+    check["found"] == "bad"
+}
+
+fn show(check: &Value) {
+    let text = |name: &str| check[name].as_str().unwrap_or_default().to_owned();
+    match check["found"].as_str() {
+        Some("good") => say(&format!("✓ {}", text("check"))),
+        Some("bad") => {
+            say(&format!("✗ {}\n    {}: {}", text("check"), text("errorType"), text("said")));
+            say(&format!("    What to do: {}", text("remedy")));
+        }
+        _ => say(&format!("? {}\n    {}", text("check"), text("said"))),
+    }
 }

@@ -1,6 +1,7 @@
 //! What a person sees while a rotation runs.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -76,9 +77,21 @@ impl Observer for Progress {
     }
 }
 
+/// Whether standard output is for JSON.
+static TO_STANDARD_ERROR: AtomicBool = AtomicBool::new(false);
+
+/// Leaves standard output to JSON.
+pub(crate) fn to_standard_error() {
+    TO_STANDARD_ERROR.store(true, Ordering::Relaxed);
+}
+
 /// Prints a line. A reader that has gone away (`| head`) must not end a rotation half-way.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(stdout(), "{line}");
+    if TO_STANDARD_ERROR.load(Ordering::Relaxed) {
+        let _ = writeln!(stderr(), "{line}");
+    } else {
+        let _ = writeln!(stdout(), "{line}");
+    }
 }
 
 fn text<'a>(record: &'a Value, name: &str) -> &'a str {

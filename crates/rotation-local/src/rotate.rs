@@ -1,31 +1,84 @@
 //! `rotation-local rotate`: a person's own database.
 
+mod abandon;
+mod attempt;
+mod files;
+
 use std::fs;
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
-use crate::cli::RotateArgs;
+use crate::cli::{MasterArgs, RotateArgs};
 use crate::function::{Function, Program};
 use crate::journal::{Journal, LeftOver, beside, write_whole};
-use crate::progress::{Progress, say};
+use crate::preflight;
+use crate::progress::say;
 use crate::serve::equip;
-use crate::service::{CURRENT, Change, PENDING, PREVIOUS, Service};
+use crate::service::{CURRENT, Change, PREVIOUS, Service};
 use crate::trigger::{Attempt, rotate_secret};
+use attempt::Watch;
+pub(crate) use files::{read_json, warn_if_open};
 
 pub(crate) const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
 const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 /// Behind the name of the secret's file: the previous version, whose user goes on working.
 const PREVIOUS_FILE: &str = ".previous";
 
+/// Rotates a secret in a file.
 pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
+    let mut report = json!({"status": "failed", "rotations": []});
+    let journal = Journal::beside(&absolute(args.out.as_ref().unwrap_or(&args.secret))?);
+    let done = tokio::select! {
+        done = run(args, &journal, &mut report) => done,
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            Err(anyhow::Error::new(Interrupted { journal: journal.path().to_owned() }))
+        }
+    };
+    if args.json {
+        if done.is_ok() {
+            report["status"] = "passed".into();
+        }
+        let error = done.as_ref().err().map(|error| format!("{error:#}"));
+        report["error"] = error.into();
+        let _ = writeln!(stdout(), "{report:#}");
+    }
+    done
+}
+
+/// Ctrl-C.
+#[derive(Debug)]
+pub(crate) struct Interrupted {
+    journal: PathBuf,
+}
+
+impl std::error::Error for Interrupted {}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.journal.exists() {
+            let journal = self.journal.display();
+            return write!(
+                f,
+                "interrupted in a rotation. Its state, with its passwords, is in {journal} (readable by you alone); run \
+                 the same command again to finish it"
+            );
+        }
+        f.write_str("interrupted between two rotations: nothing is left unfinished")
+    }
+}
+
+async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result<()> {
     let secret_file = absolute(&args.secret)?;
     let out = absolute(args.out.as_ref().unwrap_or(&args.secret))?;
     let mut secret = read_json(&secret_file, "--secret")?;
     let master = args.master.read()?;
-    let alternates = args.master.alternates();
+    for file in [Some(&secret_file), args.master.master.as_ref()].into_iter().flatten() {
+        warn_if_open(file);
+    }
     let function = match Function::parse(&args.function, "function") {
         Ok(function) => function,
         Err(message) => bail!("--function: {message}"),
@@ -35,15 +88,20 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     if lock.try_lock().is_err() {
         bail!("another rotation of {} is running", secret_file.display());
     }
-    let journal = Journal::beside(&out);
-    let left_over = journal.read()?;
     let file = Value::Object(secret.clone());
-    if let Some(left_over) = &left_over {
-        same_place(&file, &left_over.file, &journal)?;
+    let strategy = args.master.strategy();
+    let left_over = match journal.read()? {
+        Some(left_over) if !args.abandon => still_good(left_over, &file, strategy, journal)?,
+        left_over => left_over,
+    };
+    if args.abandon && left_over.is_none() {
+        say(&format!("There is no unfinished rotation of {}.", out.display()));
+        return Ok(());
     }
-
     let resumes = left_over.is_some();
-    confirm(args, &secret, resumes)?;
+    if !args.abandon {
+        confirm(args, &secret, resumes)?;
+    }
 
     let service = Service::start(args.port).await?;
     let key = service.require_key();
@@ -51,43 +109,8 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     if let Some(master) = &master {
         put_master(&service, &mut secret, master)?;
     }
-    let value = Value::Object(secret).to_string();
-    match left_over {
-        Some(left_over) => {
-            let corrected = left_over.file != file;
-            service.with_store(|store| store.save(left_over.secret))?;
-            if corrected {
-                say("  the file has been changed since; it is the current version now");
-                service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
-            }
-        }
-        None => {
-            // The secret's history, as far as it is known: a function does not change a user on the word of a name.
-            let previous_file = beside(&secret_file, PREVIOUS_FILE);
-            if alternates && previous_file.exists() {
-                let mut previous = read_json(&previous_file, "the previous secret")?;
-                let arn = masters_arn.as_deref().unwrap_or(MASTER);
-                previous.insert("masterarn".into(), arn.into());
-                service.put_secret("local/secret", SECRET, &Value::Object(previous).to_string())?;
-                service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
-            } else {
-                service.put_secret("local/secret", SECRET, &value)?;
-            }
-        }
-    }
-    let own_journal = journal.clone();
-    service.set_persist(move |change| match change {
-        Change::Secret(secret) if secret.name == "local/secret" => {
-            own_journal.write(&LeftOver { file: file.clone(), secret: (*secret).clone() })
-        }
-        // The master's password stays in its own file.
-        _ => Ok(()),
-    });
-
     let function = match function {
-        Function::Program(program) => {
-            own_program(*program, &service, &key, args.master.strategy(), args.verbose).into()
-        }
+        Function::Program(program) => own_program(*program, &service, &key, &args.master, args).into(),
         url => {
             say(&format!(
                 "The function must have SECRETS_MANAGER_ENDPOINT={} (see --port), AWS_ACCESS_KEY_ID={key} and any \
@@ -97,68 +120,177 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
             url
         }
     };
+    let value = Value::Object(secret).to_string();
+    match left_over {
+        Some(left_over) => {
+            journal.set_reached(left_over.reached)?;
+            let corrected = left_over.file != file;
+            service.with_store(|store| store.save(left_over.secret))?;
+            if args.abandon {
+                return abandon::abandon(&service, &function, journal).await;
+            }
+            if corrected {
+                say("  the file has been changed since; it is the current version now");
+                service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
+            }
+        }
+        None => {
+            // The secret's history, as far as it is known: a function does not change a user on the word of a name.
+            let previous_file = beside(&secret_file, PREVIOUS_FILE);
+            if args.master.alternates() && previous_file.exists() {
+                let mut previous = read_json(&previous_file, "the previous secret")?;
+                let arn = masters_arn.as_deref().unwrap_or(MASTER);
+                previous.insert("masterarn".into(), arn.into());
+                service.put_secret("local/secret", SECRET, &Value::Object(previous).to_string())?;
+                service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
+            } else {
+                service.put_secret("local/secret", SECRET, &value)?;
+            }
+            preflight::must_pass(&function, SECRET).await?;
+        }
+    }
 
+    let output = Output { out: &out, args, keeps_master: masters_arn.is_some() || master.is_none() };
+    let mut file = file;
     for time in 1..=args.times {
         say(&format!("  rotation {time} of {}", args.times));
-        let unfinished = service.unfinished(SECRET);
+        // From here on, every change of the versions is on disk before the service acknowledges it.
+        let (own_journal, own_strategy, own_file) = (journal.clone(), strategy.to_owned(), file.clone());
+        service.set_persist(move |change| match change {
+            Change::Secret(secret) if secret.name == "local/secret" => own_journal.write(&LeftOver {
+                file: own_file.clone(),
+                secret: (*secret).clone(),
+                strategy: own_strategy.clone(),
+                reached: own_journal.reached(),
+            }),
+            // The master's password stays in its own file.
+            _ => Ok(()),
+        });
         let mut request = json!({"SecretId": SECRET, "RotationLambdaARN": "local"});
-        if let Some(token) = unfinished {
+        if let Some(token) = service.unfinished(SECRET) {
             say("    going on with the version that an earlier run has left");
             request["ClientRequestToken"] = token.into();
         }
         let staged = service.perform("RotateSecret", &request)?;
         let token = staged["VersionId"].as_str().unwrap_or_default();
+        let mut watch = Watch::new(journal);
         let rotation =
-            rotate_secret(&service, &function, SECRET, token, Attempt::default(), &mut Progress::default())
-                .await;
+            rotate_secret(&service, &function, SECRET, token, Attempt::default(), &mut watch).await;
+        let status = if rotation.failed.is_none() { "passed" } else { "failed" };
+        if let Some(rotations) = report["rotations"].as_array_mut() {
+            rotations.push(json!({"version": token, "status": status, "steps": watch.steps}));
+        }
         if let Some(error) = rotation.failed {
-            if time == 1 && !resumes && !has_pending_value(&service) {
-                // No password was ever made that the database could have: nothing is left to go on from.
+            if !journal.reached() {
+                // The pending password has reached no database: nothing is left to go on from.
                 journal.remove()?;
-                bail!("the rotation was given up: {}. Nothing was changed.", error.error_type);
+                bail!("the rotation failed: {}. Nothing was changed.", error.error_type);
             }
             bail!(
-                "the rotation was given up: {}.\nNothing is lost: the versions, with their passwords, are in {} \
-                 (readable by you alone).\nWhen the cause is mended, the same command goes on from there.",
+                "the rotation failed: {}.\nNothing is lost: the versions, with their passwords, are in {} (readable by \
+                 you alone).\nWhen the cause is corrected, the same command finishes the rotation. To give it up: the \
+                 same command with --abandon.",
                 error.error_type,
                 journal.path().display()
             );
         }
+        file = output.write(&service)?;
+        journal.remove()?;
+        journal.set_reached(false)?;
     }
+    output.announce(&service)
+}
 
-    let text_of = |label: &str| -> Result<(Map<String, Value>, String)> {
+/// Where the result goes.
+struct Output<'a> {
+    out: &'a Path,
+    args: &'a RotateArgs,
+    /// Whether `masterarn` was in the file.
+    keeps_master: bool,
+}
+
+impl Output<'_> {
+    fn value(&self, service: &Service, label: &str) -> Result<Map<String, Value>> {
         let answer =
             service.perform("GetSecretValue", &json!({"SecretId": SECRET, "VersionStage": label}))?;
         let mut value: Map<String, Value> =
             serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?;
-        if master.is_some() && masters_arn.is_none() {
+        if !self.keeps_master {
             value.remove("masterarn");
         }
-        let text = serde_json::to_string_pretty(&value)? + "\n";
-        Ok((value, text))
+        Ok(value)
+    }
+
+    /// Writes the current version, and with alternating users the previous one, whose user goes on working.
+    fn write(&self, service: &Service) -> Result<Value> {
+        let text =
+            |value: &Map<String, Value>| Ok::<_, anyhow::Error>(serde_json::to_string_pretty(value)? + "\n");
+        if self.args.master.alternates() {
+            let previous = self.value(service, PREVIOUS)?;
+            write_whole(&beside(self.out, PREVIOUS_FILE), text(&previous)?.as_bytes())?;
+        }
+        let current = self.value(service, CURRENT)?;
+        write_whole(self.out, text(&current)?.as_bytes())?;
+        Ok(Value::Object(current))
+    }
+
+    fn announce(&self, service: &Service) -> Result<()> {
+        let user =
+            |value: &Map<String, Value>| value.get("username").and_then(Value::as_str).map(str::to_owned);
+        let current = self.value(service, CURRENT)?;
+        if self.args.master.alternates() {
+            let previous = self.value(service, PREVIOUS)?;
+            say(&format!(
+                "\nUser {} keeps its password until the next rotation: it is in {}.",
+                user(&previous).unwrap_or_default(),
+                beside(self.out, PREVIOUS_FILE).display()
+            ));
+        }
+        let of_user = user(&current).map(|user| format!(" (user {user})")).unwrap_or_default();
+        say(&format!("\nThe new secret is in {}{of_user}.", self.out.display()));
+        if self.args.out.is_some() {
+            say(&format!("{} still holds the old one.", self.args.secret.display()));
+        }
+        if self.args.show_passwords {
+            say(&serde_json::to_string_pretty(&current)?);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an unfinished rotation goes on with the file as it is now; `None` when it starts anew.
+///
+/// A rotation whose password has reached no database has nothing to go on from.
+fn still_good(
+    left_over: LeftOver,
+    now: &Value,
+    strategy: &str,
+    journal: &Journal,
+) -> Result<Option<LeftOver>> {
+    let begun = &left_over.strategy;
+    let other_strategy = !begun.is_empty() && begun != strategy;
+    let changed: Vec<_> = ["engine", "host", "port", "username", "dbname", "ssl"]
+        .into_iter()
+        .filter(|key| now.get(*key) != left_over.file.get(*key))
+        .collect();
+    if !other_strategy && changed.is_empty() {
+        return Ok(Some(left_over));
+    }
+    if !left_over.reached {
+        say("An earlier run changed nothing in the database, and is discarded.");
+        journal.remove()?;
+        return Ok(None);
+    }
+    let what = match changed.first() {
+        Some(key) => format!("\"{key}\" in the secret's file has changed since"),
+        None => format!("it was begun with the strategy {begun}, and this is {strategy}"),
     };
-    let (value, text) = text_of(CURRENT)?;
-    if alternates {
-        let (previous, text) = text_of(PREVIOUS)?;
-        let file = beside(&out, PREVIOUS_FILE);
-        write_whole(&file, text.as_bytes())?;
-        say(&format!(
-            "\nUser {} keeps its password until the next rotation: it is in {}.",
-            previous["username"].as_str().unwrap_or("?"),
-            file.display()
-        ));
-    }
-    write_whole(&out, text.as_bytes())?;
-    journal.remove()?;
-    say(&format!(
-        "\nThe new secret is in {} (user {}).",
-        out.display(),
-        value["username"].as_str().unwrap_or("?")
-    ));
-    if args.show_passwords {
-        say(&text);
-    }
-    Ok(())
+    bail!(
+        "an unfinished rotation is in {}, and {what}. The database may have its password. Change it back and run the \
+         command again to finish it. Or give it up: the same command as then, with --abandon, looks whether the database \
+         has the password, and discards it if not.",
+        journal.path().display()
+    )
 }
 
 /// Stores a master's secret, and names it in the secret unless that names one.
@@ -177,11 +309,23 @@ pub(crate) fn own_program(
     program: Program,
     service: &Service,
     key: &str,
-    strategy: &str,
-    verbose: bool,
+    master: &MasterArgs,
+    options: &impl FunctionOptions,
 ) -> Program {
-    let program = equip(program, &service.endpoint(), key).env("ROTATION_STRATEGY", strategy);
-    if verbose { program.log(|line| say(&format!("      {line}"))) } else { program }
+    let program = equip(program, &service.endpoint(), key).env("ROTATION_STRATEGY", master.strategy());
+    let program = match options.authority() {
+        Some(file) => program.env("TLS_CA_FILE", file.display().to_string()),
+        None => program,
+    };
+    if options.verbose() { program.log(|line| say(&format!("      {line}"))) } else { program }
+}
+
+/// Options that `rotate` and `preflight` share.
+pub(crate) trait FunctionOptions {
+    /// The file with the CA certificate.
+    fn authority(&self) -> Option<&Path>;
+    /// Whether the function's log lines are shown.
+    fn verbose(&self) -> bool;
 }
 
 /// The base user, when this is the second of two that alternate.
@@ -189,46 +333,28 @@ fn base_of(user: &str) -> Option<&str> {
     user.strip_suffix("_clone").or_else(|| user.strip_suffix("_CLONE")).filter(|base| !base.is_empty())
 }
 
-/// Whether a new password has been made.
-fn has_pending_value(service: &Service) -> bool {
-    let request = json!({"SecretId": SECRET, "VersionStage": PENDING});
-    service.perform("GetSecretValue", &request).is_ok()
-}
-
-/// A left-over rotation goes on only for the user and the server that it began with.
-fn same_place(now: &Value, then: &Value, journal: &Journal) -> Result<()> {
-    for key in ["engine", "host", "port", "username"] {
-        if now.get(key) != then.get(key) {
-            bail!(
-                "an unfinished rotation is in {0}, and \"{key}\" in the secret's file has changed since. Change it back and \
-                 run this again to finish it. Or move {0} away, if you are sure that the database does not have its \
-                 password: it holds the only copy.",
-                journal.path().display()
-            );
-        }
-    }
-    Ok(())
-}
-
 fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Result<()> {
     let text = |key: &str| match secret.get(key) {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => "(not given)".to_owned(),
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Null) | None => None,
+        Some(other) => Some(other.to_string()),
     };
-    let user = text("username");
-    let other = match base_of(&user) {
-        Some(base) => base.to_owned(),
-        None => format!("{user}_clone"),
+    let what = match text("username") {
+        Some(user) if args.master.alternates() => {
+            let other = base_of(&user).map_or_else(|| format!("{user}_clone"), str::to_owned);
+            format!("the password of user {user} and of user {other}, in turn,")
+        }
+        Some(user) => format!("the password of user {user}"),
+        // A credential of the person's own.
+        None => format!("the credential in {}", args.secret.display()),
     };
-    say(&format!(
-        "This changes the password of user {}{} on {} at {}, {} time(s).",
-        user,
-        if args.master.alternates() { format!(" and of user {other}, in turn") } else { String::new() },
-        text("engine"),
-        text("host"),
-        args.times
-    ));
+    let at = match (text("engine"), text("host"), text("port")) {
+        (Some(engine), Some(host), Some(port)) => format!(" on {engine} at {host}, port {port}"),
+        (Some(engine), Some(host), None) => format!(" on {engine} at {host}"),
+        _ => String::new(),
+    };
+    let times = if args.times == 1 { String::new() } else { format!(", {} times", args.times) };
+    say(&format!("This changes {what}{at}{times}."));
     if resumes {
         say("It goes on with a rotation that an earlier run has left.");
     }
@@ -246,19 +372,4 @@ fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Res
         bail!("nothing was changed");
     }
     Ok(())
-}
-
-pub(crate) fn read_json(path: &Path, option: &str) -> Result<Map<String, Value>> {
-    let text = fs::read_to_string(path).with_context(|| {
-        format!(
-            "{option} {}: cannot be read. It holds what the secret holds, for instance\n  {}",
-            path.display(),
-            r#"{"engine":"postgres","host":"localhost","port":5432,"username":"app","password":"…","dbname":"app"}"#
-        )
-    })?;
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => bail!("{option} {}: it is JSON, but not an object of keys and values", path.display()),
-        Err(error) => bail!("{option} {}: it is not JSON ({error})", path.display()),
-    }
 }

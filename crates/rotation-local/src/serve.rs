@@ -37,13 +37,19 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         }
         given.insert(name.to_owned(), function.to_owned());
     }
+    let environment = environment(&args.environment, &given)?;
     let (service, listener) = Service::bind(args.listen, args.port).await?;
     let bridge = if args.docker { docker::listen(service.port()).await? } else { None };
     let state = args.state.as_ref().map(|_| open_state(args)).transpose()?;
+    let kept_key = state.as_ref().map(State::access_key).transpose()?;
     let store = state.as_ref().map(State::load).transpose()?.unwrap_or_default();
     let found = begin(&service, store, state, args);
     service.set_functions(given.keys().cloned().collect());
-    let key = if args.any_credentials { "local".to_owned() } else { service.require_key() };
+    let key = match kept_key {
+        _ if args.any_credentials => "local".to_owned(),
+        Some(key) => service.require(key),
+        None => service.require_key(),
+    };
 
     let activity = Activity::default();
     if !args.any_credentials {
@@ -54,6 +60,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         activity: activity.clone(),
         key: key.clone(),
         given: given.clone(),
+        environment: Arc::new(environment),
         started: Arc::default(),
         attempts: Attempt { most: args.attempts, pause: Duration::from_secs_f64(args.pause) },
         verbose: args.verbose,
@@ -151,6 +158,29 @@ fn greet<'a>(
     Ok(())
 }
 
+/// The variables of `--env`, by the name of the function.
+type Environment = BTreeMap<String, BTreeMap<String, String>>;
+
+fn environment(given: &[String], functions: &BTreeMap<String, String>) -> Result<Environment> {
+    let mut environment = Environment::new();
+    for text in given {
+        let parts = text.split_once(':').and_then(|(name, rest)| Some((name, rest.split_once('=')?)));
+        let Some((name, (variable, value))) = parts else {
+            bail!(
+                "--env {text}: give it as NAME:VARIABLE=VALUE, such as app-rotation:ROTATION_STRATEGY=master-user"
+            );
+        };
+        match functions.get(name) {
+            Some(function) if !function.starts_with("http") => {
+                environment.entry(name.to_owned()).or_default().insert(variable.to_owned(), value.to_owned());
+            }
+            Some(_) => bail!("--env {text}: {name} is a URL; set the variable where that function runs"),
+            None => bail!("--env {text}: there is no --function {name}=…"),
+        }
+    }
+    Ok(environment)
+}
+
 /// Functions by name and region: each is told its region once.
 type Started = BTreeMap<(String, String), Arc<Function>>;
 
@@ -161,6 +191,7 @@ struct Rotations {
     activity: Activity,
     key: String,
     given: BTreeMap<String, String>,
+    environment: Arc<Environment>,
     started: Arc<Mutex<Started>>,
     attempts: Attempt,
     verbose: bool,
@@ -218,7 +249,10 @@ impl Rotations {
     fn equip(&self, name: &str, program: Program, region: &str) -> Program {
         let (service, activity, verbose) = (self.service.clone(), self.activity.clone(), self.verbose);
         let name = name.to_owned();
-        let program = equip(program, &self.service.endpoint(), &self.key);
+        let mut program = equip(program, &self.service.endpoint(), &self.key);
+        for (variable, value) in self.environment.get(&name).into_iter().flatten() {
+            program = program.env(variable, value.as_str());
+        }
         program.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region).log(move |line| {
             // It may be anybody's function.
             let line = activity.line(&service, &name, line);

@@ -130,6 +130,11 @@ impl std::fmt::Debug for Service {
     }
 }
 
+/// Makes an access key id that nobody can guess.
+pub(crate) fn new_key() -> String {
+    format!("LOCAL{}", uuid::Uuid::new_v4().simple()).to_uppercase()
+}
+
 impl Service {
     /// Starts the service on 127.0.0.1, and remembers every call; port 0 picks a free one.
     ///
@@ -269,7 +274,11 @@ impl Service {
     /// Lets in only who knows an access key id, made for this run: on a machine with other users, the port alone is
     /// no protection.
     pub fn require_key(&self) -> String {
-        let key = format!("LOCAL{}", uuid::Uuid::new_v4().simple()).to_uppercase();
+        self.require(new_key())
+    }
+
+    /// From here on, only requests with this access key id are answered.
+    pub(crate) fn require(&self, key: String) -> String {
         self.inside().key = Some(key.clone());
         key
     }

@@ -10,6 +10,24 @@ use crate::service::{CURRENT, PENDING, Service};
 /// The four steps, in order.
 pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
+/// Errors that no repetition cures: a person has to correct something first, and each attempt with a
+/// rejected password counts towards a lockout.
+const INCURABLE: [&str; 13] = [
+    "CredentialsRefused",
+    "HostMismatch",
+    "InvalidSetting",
+    "Local.EndpointFailed",
+    "MasterArnMissing",
+    "MasterCredentialsRefused",
+    "MasterSecretMalformed",
+    "PasswordUnusable",
+    "ReadablePasswordRefused",
+    "SecretMalformed",
+    "TlsNotOffered",
+    "UserMismatch",
+    "UserNameTooLong",
+];
+
 /// How often and how fast the whole rotation is repeated. The service's own numbers are not documented.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
@@ -124,8 +142,9 @@ pub async fn rotate_secret(
         if rotation.failed.is_none() {
             rotation.failed = unpromoted(service, secret, token);
         }
-        if rotation.failed.is_none() {
-            break;
+        match &rotation.failed {
+            Some(error) if !INCURABLE.contains(&error.error_type.as_str()) => {}
+            _ => break,
         }
     }
     rotation

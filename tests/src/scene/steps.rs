@@ -15,9 +15,14 @@ use crate::server::Server;
 impl<T: Server> Scene<T> {
     /// The function's program, for `single-user` or `master-user`.
     pub fn program(&self, strategy: &str) -> Program {
+        self.program_of(T::BINARY, strategy)
+    }
+
+    /// Another function's program, set up for this server.
+    pub fn program_of(&self, function: &str, strategy: &str) -> Program {
         let written = Arc::clone(&self.written);
         let [key, token] = &self.credentials;
-        let program = Program::new(binary(T::BINARY))
+        let program = Program::new(binary(function))
             .env("SECRETS_MANAGER_ENDPOINT", self.service.endpoint())
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "test")

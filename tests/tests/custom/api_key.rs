@@ -190,3 +190,28 @@ async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
     ensure!(api.accepts(&serde_json::from_str(current["SecretString"].as_str().unwrap_or_default())?));
     Ok(())
 }
+
+/// `rotation-local rotate` with a secret that has no user, host or engine.
+#[tokio::test]
+async fn rotate_of_a_file_asks_and_reports_what_fits() -> Result<()> {
+    let api = KeyService::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("key.json");
+    std::fs::write(&file, api.secret().to_string())?;
+    let rotate = |more: &'static [&'static str]| {
+        let mut command = tokio::process::Command::new(binary("rotation-local"));
+        command.args(["rotate", "--secret"]).arg(&file).arg("--function").arg(binary("rotation-custom"));
+        command.args(more).stdin(std::process::Stdio::null());
+        command
+    };
+    let asked = rotate(&[]).output().await?;
+    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    ensure!(said.contains("the credential in ") && !said.contains("not given"), "{said}");
+    let done = rotate(&["--yes", "--times", "2"]).output().await?;
+    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    ensure!(done.status.success() && said.contains("The new secret is in "), "{said}");
+    let value: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    ensure!(api.accepts(&value) && api.live() == 1, "{} live", api.live());
+    ensure!(!said.contains(value["key"].as_str().context("no key")?), "{said}");
+    Ok(())
+}

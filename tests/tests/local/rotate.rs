@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use rotation_tests::binary;
 use rotation_tests::postgres::{Scene, Target, on_each};
 use rotation_tests::scene::MASTER_ARN;
+use rotation_tests::server::Server as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -38,13 +39,24 @@ impl Own {
     }
 }
 
-fn rotate(folder: &Path, authority: Option<&str>, more: &[&str]) -> Result<Output> {
+fn command(folder: &Path, authority: Option<&str>, more: &[&str]) -> Command {
     let mut command = Command::new(binary("rotation-local"));
     command.current_dir(folder).args(["rotate", "--secret", "secret.json", "--function"]);
     command.arg(binary("rotation-postgres")).args(more).stdin(Stdio::null());
     if let Some(authority) = authority {
         command.env("TLS_CA_FILE", authority);
     }
+    command
+}
+
+fn rotate(folder: &Path, authority: Option<&str>, more: &[&str]) -> Result<Output> {
+    Ok(command(folder, authority, more).output()?)
+}
+
+fn preflight(folder: &Path, authority: &str) -> Result<Output> {
+    let mut command = Command::new(binary("rotation-local"));
+    command.current_dir(folder).args(["preflight", "--secret", "secret.json", "--function"]);
+    command.arg(binary("rotation-postgres")).env("TLS_CA_FILE", authority).stdin(Stdio::null());
     Ok(command.output()?)
 }
 
@@ -98,60 +110,151 @@ async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself
     .await;
 }
 
-#[tokio::test]
-async fn a_rotation_that_was_given_up_goes_on_with_the_same_command() {
-    on_each(|target| async move {
-        if target.authority.is_none() {
+/// Kills `rotate` when the database has the new password, and nothing else has it but the journal.
+async fn kill_when_set(own: &Own, more: &[&str]) -> Result<()> {
+    let Own { scene, folder, authority, .. } = own;
+    let query = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
+    let mut admin = scene.admin().await?;
+    for _ in 0..20 {
+        let before: String = sqlx::query_scalar(query).bind(&scene.user).fetch_one(&mut admin).await?;
+        let mut child =
+            command(folder.path(), Some(authority), &["--yes"]).args(more).stdout(Stdio::null()).spawn()?;
+        let ended = loop {
+            let now: String = sqlx::query_scalar(query).bind(&scene.user).fetch_one(&mut admin).await?;
+            if now != before {
+                break false;
+            }
+            if child.try_wait()?.is_some() {
+                break true;
+            }
+        };
+        child.kill()?;
+        child.wait()?;
+        if !ended && folder.path().join("secret.json.rotation").exists() {
             return Ok(());
         }
-        let Own { scene, folder, authority, file, .. } = Own::of(&target).await?;
+    }
+    anyhow::bail!("every rotation ended before it was killed")
+}
 
-        // The server's authority is not trusted: every attempt ends in setSecret.
-        let failed = rotate(folder.path(), None, &["--yes"])?;
-        assert!(!failed.status.success());
-        for part in ["TlsUntrustedAuthority", "TLS_CA_FILE", "Nothing is lost", "secret.json.rotation"] {
-            assert!(text(&failed).contains(part), "{part} is not in {}", text(&failed));
+#[tokio::test]
+async fn killed_rotation_goes_on_with_the_same_command() {
+    on_each(|target| async move {
+        let own = Own::of(&target).await?;
+        kill_when_set(&own, &[]).await?;
+        let Own { scene, folder, authority, file, secret } = &own;
+        scene.log_in_with(&read(file)?).await.err().context("the old password still logs in")?;
+        let journal = std::fs::read_to_string(folder.path().join("secret.json.rotation"))?;
+
+        // Neither does preflight report the password, nor can the rotation be discarded.
+        let looked = preflight(folder.path(), authority)?;
+        assert!(
+            !looked.status.success() && text(&looked).contains("unfinished rotation"),
+            "{}",
+            text(&looked)
+        );
+        let abandoned = rotate(folder.path(), Some(authority), &["--abandon"])?;
+        assert!(text(&abandoned).contains("must not be discarded"), "{}", text(&abandoned));
+        let mut elsewhere = secret.clone();
+        elsewhere["host"] = "127.0.0.1".into();
+        std::fs::write(file, elsewhere.to_string())?;
+        let refused = rotate(folder.path(), Some(authority), &["--yes"])?;
+        for part in ["unfinished rotation", "\"host\"", "--abandon"] {
+            assert!(text(&refused).contains(part), "{part} is not in {}", text(&refused));
         }
-        let journal = read(&folder.path().join("secret.json.rotation"))?;
-        let made = journal.to_string();
+        std::fs::write(file, secret.to_string())?;
 
-        let done = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        let done = rotate(folder.path(), Some(authority), &["--yes"])?;
         assert!(done.status.success(), "{}", text(&done));
         assert!(text(&done).contains("earlier run"), "{}", text(&done));
-        let after = read(&file)?;
+        let after = read(file)?;
         let password = after["password"].as_str().unwrap_or("?").replace('\\', "\\\\").replace('"', "\\\"");
         assert!(
-            made.contains(&password.replace('\\', "\\\\")) || made.contains(&password),
+            journal.contains(&password.replace('\\', "\\\\")) || journal.contains(&password),
             "another password was made"
         );
         scene.log_in_with(&after).await?;
-        assert_eq!(scene.failed_logins()?, 0);
+        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
         Ok(())
     })
     .await;
 }
 
+/// What preflight finds leaves nothing behind, and costs one failed login at most.
 #[tokio::test]
-async fn a_corrected_file_counts_and_another_server_is_refused() {
+async fn rotation_that_would_fail_is_not_begun() {
     on_each(|target| async move {
+        if target.authority.is_none() {
+            return Ok(());
+        }
         let Own { scene, folder, authority, file, secret: right } = Own::of(&target).await?;
+        let failed = rotate(folder.path(), None, &["--yes"])?;
+        assert_eq!(failed.status.code(), Some(1));
+        for part in ["TlsUntrustedAuthority", "TLS_CA_FILE", "Nothing was changed"] {
+            assert!(text(&failed).contains(part), "{part} is not in {}", text(&failed));
+        }
         let mut wrong = right.clone();
         wrong["password"] = "a-wrong-password".into();
         std::fs::write(&file, wrong.to_string())?;
         let failed = rotate(folder.path(), Some(&authority), &["--yes"])?;
         assert!(text(&failed).contains("CredentialsRefused"), "{}", text(&failed));
-
-        let mut elsewhere = right.clone();
-        elsewhere["host"] = "127.0.0.1".into();
-        std::fs::write(&file, elsewhere.to_string())?;
-        let refused = rotate(folder.path(), Some(&authority), &["--yes"])?;
-        assert!(!refused.status.success() && text(&refused).contains("unfinished"), "{}", text(&refused));
-
+        assert_eq!(scene.failed_logins()?, 1);
+        // Whatever is corrected, the same command starts anew.
+        for (key, value) in
+            [("host", "no-such-host.invalid".into()), ("port", 1.into()), ("dbname", "nosuch".into())]
+        {
+            let mut wrong = right.clone();
+            wrong[key] = value;
+            std::fs::write(&file, wrong.to_string())?;
+            let failed = rotate(folder.path(), Some(&authority), &["--yes"])?;
+            assert!(text(&failed).contains("Nothing was changed"), "{}", text(&failed));
+            assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
+        }
         std::fs::write(&file, right.to_string())?;
-        let done = rotate(folder.path(), Some(&authority), &["--yes"])?;
+        let done = rotate(folder.path(), None, &["--yes", "--ca", &authority, "--json"])?;
         assert!(done.status.success(), "{}", text(&done));
+        let report: Value = serde_json::from_slice(&done.stdout)?;
+        assert_eq!(report["status"], "passed", "{report:#}");
+        let steps = report["rotations"][0]["steps"].as_array().context("no steps")?;
+        let names: Vec<_> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
+        assert_eq!(names, ["createSecret", "setSecret", "testSecret", "finishSecret"]);
         scene.log_in_with(&read(&file)?).await?;
-        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
+        assert!(text(&rotate(folder.path(), None, &["--abandon"])?).contains("no unfinished rotation"));
+        Ok(())
+    })
+    .await;
+}
+
+/// A rotation that was begun and has reached no database is discarded when it is corrected, and on request.
+#[tokio::test]
+async fn rotation_that_reached_no_database_is_discarded() {
+    on_each(|target| async move {
+        let own = Own::of(&target).await?;
+        kill_when_set(&own, &[]).await?;
+        let Own { scene, folder, authority, file, secret } = &own;
+        let journal = folder.path().join("secret.json.rotation");
+        let kept = std::fs::read_to_string(&journal)?;
+        // As if it had ended before setSecret: the database has the old password again.
+        scene.target.give_password(&scene.user, secret["password"].as_str().unwrap_or_default()).await?;
+        let rejected = rotate(folder.path(), Some(authority), &["--abandon"])?;
+        assert!(text(&rejected).contains("rejects the password"), "{}", text(&rejected));
+        assert!(rejected.status.success() && !journal.exists());
+
+        std::fs::write(&journal, kept.replace("\"reached\": true", "\"reached\": false"))?;
+        let mut elsewhere = secret.clone();
+        elsewhere["host"] = "127.0.0.1".into();
+        std::fs::write(file, elsewhere.to_string())?;
+        let done = rotate(folder.path(), Some(authority), &["--yes"])?;
+        assert!(done.status.success() && text(&done).contains("is discarded"), "{}", text(&done));
+        scene.log_in_with(&read(file)?).await?;
+
+        std::fs::write(&journal, "{")?;
+        let damaged = rotate(folder.path(), Some(authority), &["--yes"])?;
+        assert!(
+            text(&damaged).contains("is damaged") && text(&damaged).contains("only copy"),
+            "{}",
+            text(&damaged)
+        );
         Ok(())
     })
     .await;

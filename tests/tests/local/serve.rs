@@ -79,6 +79,38 @@ async fn function_may_be_a_command_line() {
     .await;
 }
 
+/// Two functions of one program, of which one alternates users; and what is given wrong.
+#[tokio::test]
+async fn functions_may_have_variables_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = script(folder.path(), "own", "echo \"STRATEGY=$ROTATION_STRATEGY\"; sleep 1").unwrap();
+    let serve = Serve::start(&[
+        "--function",
+        &own,
+        "--env",
+        "own:ROTATION_STRATEGY=master-user",
+        "--verbose",
+        "--attempts",
+        "1",
+    ])
+    .await
+    .unwrap();
+    serve.client().create_secret().name("s").secret_string("x").send().await.unwrap();
+    let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:own");
+    serve.client().rotate_secret().secret_id("s").rotation_lambda_arn(arn).send().await.unwrap();
+    until("the function starts", async || Ok(serve.said().contains("STRATEGY=master-user").then_some(())))
+        .await
+        .unwrap();
+    for (wrong, part) in [("own", "NAME:VARIABLE=VALUE"), ("other:A=b", "there is no --function other")] {
+        let output = std::process::Command::new(binary("rotation-local"))
+            .args(["serve", "--port", "0", "--function", &own, "--env", wrong])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(part), "{said}");
+    }
+}
+
 /// `RotateImmediately=false`: `testSecret` alone, on a version that goes again.
 #[tokio::test]
 async fn a_rotation_that_is_not_begun_is_tested() {

@@ -53,6 +53,24 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
     assert!(acknowledged > 20, "only {acknowledged} writes");
 }
 
+/// Clients need not be set up anew at each start.
+#[tokio::test]
+async fn access_key_is_kept_with_the_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let arguments = ["--state", file.to_str().unwrap()];
+    let first = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
+    let key = first.key.clone();
+    first.kill().unwrap();
+    let second = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
+    assert_eq!(second.key, key);
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(!bytes.windows(key.len()).any(|part| part == key.as_bytes()), "the key is readable in the file");
+    let other = folder.path().join("other");
+    let third = Serve::start_with(&["--state", other.to_str().unwrap()], &[PASSPHRASE]).await.unwrap();
+    assert_ne!(third.key, key);
+}
+
 fn tag() -> aws_sdk_secretsmanager::types::Tag {
     aws_sdk_secretsmanager::types::Tag::builder().key("Team").value("Payments").build()
 }

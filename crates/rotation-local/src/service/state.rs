@@ -88,6 +88,25 @@ impl State {
         Ok(store)
     }
 
+    /// The access key id that belongs to the file, so that clients need not be set up anew at each start.
+    pub(crate) fn access_key(&self) -> Result<String> {
+        const NAME: &str = "access key";
+        let write = self.database.begin_write()?;
+        let key = {
+            let mut about = write.open_table(ABOUT)?;
+            let known = about.get(NAME)?.map(|sealed| sealed.value().to_vec());
+            if let Some(sealed) = known {
+                String::from_utf8(self.seal.open(NAME.as_bytes(), &sealed)?)?
+            } else {
+                let key = super::new_key();
+                about.insert(NAME, &*self.seal.close(NAME.as_bytes(), key.as_bytes())?)?;
+                key
+            }
+        };
+        write.commit()?;
+        Ok(key)
+    }
+
     /// Writes a change, which is on disk when this returns.
     pub(crate) fn write(&self, change: &Change<'_>) -> Result<()> {
         let write = self.database.begin_write()?;
