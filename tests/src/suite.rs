@@ -46,6 +46,7 @@ macro_rules! suite {
                 steps_out_of_order_are_refused_and_the_rotation_goes_on
                 each_step_may_run_twice_at_once
                 what_the_alternate_user_lacks_is_named_by_test_secret
+                test_secret_alone_reports_differences_as_notes
                 a_password_that_the_database_refuses_is_not_promoted
                 an_edit_after_test_secret_is_told_or_keeps_the_password_from_promotion
                 a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion;

@@ -64,6 +64,16 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Checks that the server takes changes: that it is no replica or standby, and not read-only. A
+    /// master may have the privilege to change such a server, and nobody else would see the change. By
+    /// default, nothing is asked: a statement that the server rejects says it.
+    fn takes_changes(
+        &self,
+        _session: &mut Self::Session,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Changes the session's own password, so that it never stands readable where the server may log it.
     fn change_password(
         &self,

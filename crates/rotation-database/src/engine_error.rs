@@ -123,6 +123,16 @@ impl EngineError {
         Self::PrivilegeMissing { doing: doing.into(), said: format!("{who} lacks {privilege}"), remedy }
     }
 
+    /// The server is a replica, a standby or read-only. `what` is a sentence about it.
+    pub fn takes_no_changes(what: impl Into<String>) -> Self {
+        Self::NeedsDecision {
+            what: format!("the server takes no changes: {}", what.into()),
+            remedy: "Use the endpoint of the writer (the primary) in \"host\", in the master's secret as well. For Aurora \
+                that is the cluster's endpoint, not a reader's."
+                .into(),
+        }
+    }
+
     pub(crate) fn error_type(&self) -> &'static str {
         match self {
             Self::PrivilegeMissing { .. } => "PrivilegeMissing",

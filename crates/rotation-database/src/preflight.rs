@@ -5,6 +5,7 @@ use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 use crate::connect;
 use crate::engine::{Engine, UserCopy};
 use crate::error::Whose;
+use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
@@ -32,14 +33,42 @@ pub(crate) async fn look<E: Engine>(
         current.place(),
         current.username
     );
-    let login = rotator.prove(cx, &current, CURRENT).await;
+    let login = rotator.log_in(cx, &current, CURRENT).await;
     let failed = |cause| connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into();
-    let Some(_) = checks.of(check, login.map_err(failed)) else { return };
+    let is_lost = rotator.settings.strategy == StrategyKind::SingleUserByMaster
+        && matches!(&login, Err(cause) if is_of_password(cause));
+    let mut session = match login {
+        // That is what the strategy is for.
+        Err(cause) if is_lost => {
+            checks.open(check, format!("{cause}: the master sets a new password all the same"));
+            None
+        }
+        login => match checks.of(check, login.map_err(failed)) {
+            Some(proven) => Some(proven.session),
+            None => return,
+        },
+    };
+    let takes_changes = match &mut session {
+        Some(session) if rotator.settings.strategy == StrategyKind::SingleUser => {
+            Some(rotator.engine.takes_changes(session).await)
+        }
+        _ => None,
+    };
+    if let Some(session) = session {
+        rotator.engine.log_out(session).await;
+    }
     match rotator.settings.strategy {
-        StrategyKind::SingleUser => checks.open(
-            format!("{} may change its own password", current.username),
-            "not tried, for it would change it; servers allow it unless somebody has forbidden it",
-        ),
+        StrategyKind::SingleUser => {
+            let own = takes_changes.unwrap_or(Ok(()));
+            let own = own.map_err(|cause| rotator.statement(&current, &current.username, cause).into());
+            let check = format!("{} takes changes (it is no replica, and not read-only)", current.place());
+            if checks.of(check, own).is_some() {
+                checks.open(
+                    format!("{} may change its own password", current.username),
+                    "not tried, for it would change it; servers allow it unless somebody has forbidden it",
+                );
+            }
+        }
         StrategyKind::SingleUserByMaster => {
             let task = MastersTask::SetPassword(&current.username);
             look_at_master(rotator, cx, &current, task, checks).await;
@@ -49,6 +78,11 @@ pub(crate) async fn look<E: Engine>(
             look_at_master(rotator, cx, &current, MastersTask::Alternate(&pair), checks).await;
         }
     }
+}
+
+/// Whether a new password mends it.
+fn is_of_password(cause: &LoginError) -> bool {
+    matches!(cause, LoginError::Refused { .. } | LoginError::Expired { .. })
 }
 
 async fn look_at_master<E: Engine>(
@@ -66,6 +100,14 @@ async fn look_at_master<E: Engine>(
     let session = MasterLogin::of(rotator, &master, current, current).open(cx).await;
     let check = format!("master {} logs in to {}", credential.username, master.place);
     let Some(mut session) = checks.of(check, session) else { return };
+    let takes_changes = rotator.engine.takes_changes(&mut session).await;
+    let takes_changes =
+        takes_changes.map_err(|cause| rotator.statement(current, &credential.username, cause).into());
+    let check = format!("{} takes changes (it is no replica, and not read-only)", master.place);
+    if checks.of(check, takes_changes).is_none() {
+        rotator.engine.log_out(session).await;
+        return;
+    }
     let missing = rotator.engine.missing(&mut session, &credential.username, task).await;
     let differences = match task {
         MastersTask::Alternate(pair) => {

@@ -30,8 +30,9 @@ const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::f
 pub struct DatabaseRotator<E> {
     pub(crate) engine: E,
     pub(crate) settings: Settings,
-    /// The server of the last version that was looked at: most likely that of the next step.
-    server: Mutex<Option<Server>>,
+    /// A secret, and the server of the version of it that was looked at last: most likely that of its
+    /// next step.
+    server: Mutex<Option<(String, Server)>>,
 }
 
 impl<E: Engine> DatabaseRotator<E> {
@@ -64,13 +65,14 @@ impl<E: Engine> DatabaseRotator<E> {
     }
 
     /// For the next step. Only what is verified may begin without being asked for.
-    fn remember(&self, secret: &DatabaseSecret) {
+    fn remember(&self, id: &str, secret: &DatabaseSecret) {
         let is_verified = Policy::of(secret.ssl, self.settings.tls_mode) != Policy::Off;
         let server = is_verified.then(|| Server {
             host: host::bare(&secret.host).to_owned(),
             port: secret.port,
             authorities: self.settings.authorities.clone(),
         });
+        let server = server.map(|server| (id.to_owned(), server));
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
@@ -98,7 +100,7 @@ impl<E: Engine> DatabaseRotator<E> {
 
     fn logging_in(&self, cx: &Context<'_>, secret: &DatabaseSecret, label: &str) -> Policy {
         cx.doing(format!("logging in to {} as {} ({label})", secret.place(), secret.username));
-        self.remember(secret);
+        self.remember(cx.secret_id(), secret);
         Policy::of(secret.ssl, self.settings.tls_mode)
     }
 
@@ -126,9 +128,12 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         Labels { engine: E::SPEC.name.to_owned(), strategy: self.settings.strategy.name().to_owned() }
     }
 
-    fn begin(&self, step: Step) {
+    fn begin(&self, step: Step, secret_id: &str) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Step::Set | Step::Test | Step::Finish, Some(server)) = (step, &*server) {
+        // The server of another secret would get a connection that nobody asked for.
+        if let (Step::Set | Step::Test | Step::Finish, Some((id, server))) = (step, &*server)
+            && id == secret_id
+        {
             self.engine.begin(server);
         }
     }
@@ -143,18 +148,18 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
 
     fn validate(&self, current: &SecretValue) -> Result<()> {
         let current = self.parse(current, CURRENT)?;
-        self.remember(&current);
         self.new_user(&current)?;
         Ok(())
     }
 
     async fn create(
         &self,
-        _cx: &Context<'_>,
+        cx: &Context<'_>,
         current: &SecretValue,
         random: Option<Password>,
     ) -> Result<SecretValue> {
         let current = self.parse(current, CURRENT)?;
+        self.remember(cx.secret_id(), &current);
         let user = self.new_user(&current)?;
         let password = random.ok_or_else(|| Error::PasswordUnusable { why: "none was made".to_owned() })?;
         self.check_password(&password)?;
@@ -182,11 +187,20 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
             None => Ok(()),
         };
         self.engine.log_out(session).await;
-        stands_in.map_err(|cause| self.statement(&pending, &pending.username, cause))?;
         let mut done =
             Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username));
-        if let Some(pair) = pair {
-            done.notes.extend(alternating::compare(self, cx, &pair, &pending).await?);
+        let compared = match (stands_in, pair) {
+            (Err(cause), _) => Err(self.statement(&pending, &pending.username, cause).into()),
+            (Ok(()), Some(pair)) => alternating::compare(self, cx, &pair, &pending).await,
+            (Ok(()), None) => Ok(None),
+        };
+        match compared {
+            Ok(note) => done.notes.extend(note),
+            Err(error) if self.is_as_current(cx, &pending).await => done.notes.push(format!(
+                "Rotation has changed nothing yet (this credential is that of AWSCURRENT). The next rotation changes \
+                 this: {error}."
+            )),
+            Err(error) => return Err(error),
         }
         Ok(done)
     }
@@ -242,6 +256,14 @@ impl<E: Engine> DatabaseRotator<E> {
                 (result, _) => return result,
             }
         }
+    }
+
+    /// Whether the pending credential is the current one, as when `testSecret` alone is run because
+    /// rotation was turned on without rotating at once. Then no `setSecret` has synced the users.
+    async fn is_as_current(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> bool {
+        let Ok(Some(current)) = cx.current().await else { return false };
+        self.parse(&current, CURRENT)
+            .is_ok_and(|current| current.username == pending.username && current.password == pending.password)
     }
 
     /// Whether a tested password must not be promoted. A single user that is locked is so with every password, and then

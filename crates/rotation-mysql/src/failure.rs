@@ -61,10 +61,7 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
                 store that password in the secret."
                 .into(),
         },
-        1290 | 1836 | 3100 => EngineError::NeedsDecision {
-            what: format!("the server takes no changes: {said}"),
-            remedy: "Use the writer's endpoint in \"host\": this is a read replica, or the server is read-only.".into(),
-        },
+        1290 | 1836 | 3100 => EngineError::takes_no_changes(said),
         number => EngineError::Failed { doing, code: format!("error {number}"), said },
     }
 }

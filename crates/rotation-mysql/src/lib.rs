@@ -78,6 +78,10 @@ impl<F: Flavor> Engine for Adapter<F> {
         })
     }
 
+    async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
+        session.takes_changes().await
+    }
+
     async fn change_password(
         &self,
         session: &mut Session,

@@ -22,6 +22,11 @@ pub(crate) struct LoggedIn {
 }
 
 impl LoggedIn {
+    /// The server's version, as its greeting has it; empty if it is not text.
+    pub(crate) fn version(&self) -> &str {
+        std::str::from_utf8(&self.greeting.version).unwrap_or_default()
+    }
+
     /// Makes one attempt.
     pub(crate) async fn over_new_connection(login: &Login<'_>) -> Result<Self, LoginError> {
         let mut packets = Packets::new(dial(login.host, login.port).await?);

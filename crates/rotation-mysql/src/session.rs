@@ -16,9 +16,14 @@ use crate::quote::Literals;
 /// A session of a user that has logged in.
 pub struct Session {
     link: Link,
+    /// What the function is for.
     is_mariadb: bool,
+    /// What the server says that it is.
+    greets_as_mariadb: bool,
     /// The account that the server runs the session as, once it has been asked.
     account: Option<Account>,
+    /// Its version, `read_only` and `innodb_read_only`, once it has been asked.
+    server: Vec<String>,
     method: Method,
     is_encrypted: bool,
     is_pinned: bool,
@@ -36,7 +41,9 @@ impl Session {
         let logged_in = LoggedIn::over_new_connection(login).await?;
         Ok(Self {
             is_mariadb,
+            greets_as_mariadb: is_version_of_mariadb(logged_in.version()),
             account: None,
+            server: Vec::new(),
             method: logged_in.method,
             is_encrypted: logged_in.is_encrypted,
             is_pinned: false,
@@ -61,7 +68,7 @@ impl Session {
     /// bytes (an `init_connect`, a global `sql_mode` and a server that ignores its clients' character
     /// set all decide otherwise), and that no statement waits long for a lock (the default is a year).
     fn pin(&self) -> &'static str {
-        match self.is_mariadb {
+        match self.greets_as_mariadb {
             false => "SET SESSION sql_mode = '', lock_wait_timeout = 4, NAMES utf8mb4; ",
             // MariaDB waits for a global read lock whatever lock_wait_timeout says.
             true => {
@@ -76,8 +83,11 @@ impl Session {
         if let Some(account) = &self.account {
             return Ok(account.clone());
         }
-        let rows = self.rows(DOING, "SELECT CURRENT_USER()").await?;
+        const QUERY: &str = "SELECT CURRENT_USER(), VERSION(), @@GLOBAL.read_only, @@GLOBAL.innodb_read_only";
+        let rows = self.rows(DOING, QUERY).await?;
         let account = rows.first().and_then(|row| text(row, 0));
+        let values = rows.first().map(|row| (1..4).map(|at| text(row, at).unwrap_or_default()));
+        self.server = values.map(Iterator::collect).unwrap_or_default();
         let account = account.and_then(|text| Account::from_current_user(&text));
         let account = account.ok_or_else(|| EngineError::Failed {
             doing: DOING.into(),
@@ -85,6 +95,33 @@ impl Session {
             said: "no account".into(),
         })?;
         Ok(self.account.insert(account).clone())
+    }
+
+    /// Checks that the server is of the kind that this function is for, and takes changes.
+    ///
+    /// A privileged session may change a read-only server, and the primary would never know of it.
+    pub(crate) async fn takes_changes(&mut self) -> Result<(), EngineError> {
+        self.account().await?;
+        let value = |at: usize| self.server.get(at).map(String::as_str).unwrap_or_default();
+        let version = value(0);
+        let found_mariadb = is_version_of_mariadb(version);
+        if !version.is_empty() && found_mariadb != self.is_mariadb {
+            let (own, found) = if found_mariadb { ("MySQL", "MariaDB") } else { ("MariaDB", "MySQL") };
+            let name = found.to_ascii_lowercase();
+            return Err(EngineError::NeedsDecision {
+                what: format!("this function is for {own}, and the server is {found} {version}"),
+                remedy: format!(
+                    "Rotate the secret with the function for {found} (rotation-{name}), and write \"engine\": \
+                     \"{name}\" in the secret and in the master's."
+                ),
+            });
+        }
+        for (at, variable) in [(1, "read_only"), (2, "innodb_read_only")] {
+            if !["", "0", "OFF"].contains(&value(at)) {
+                return Err(EngineError::takes_no_changes(format!("{variable} is {}", value(at))));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the account of a session whose password has expired is of a user.
@@ -177,6 +214,11 @@ impl Session {
             Link::Lost => {}
         }
     }
+}
+
+/// Whether a version is one of MariaDB, such as `10.11.6-MariaDB`.
+fn is_version_of_mariadb(version: &str) -> bool {
+    version.to_ascii_lowercase().contains("mariadb")
 }
 
 /// The driver's error type has no place for it; [`failure`] takes it out again.

@@ -183,10 +183,7 @@ pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineE
             what: format!("this is not the container of that user, in an attempt to {doing}: {said}"),
             remedy: "Name the pluggable database's service in \"dbname\" (for a common user, the root's).".into(),
         },
-        16000 | 1456 => EngineError::NeedsDecision {
-            what: format!("the database takes no changes: {said}"),
-            remedy: "Use the primary database's address in \"host\": this is a standby, or open read-only.".into(),
-        },
+        16000 | 1456 => EngineError::takes_no_changes(said),
         code => EngineError::Failed { doing, code: format!("ORA-{code:05}"), said },
     }
 }

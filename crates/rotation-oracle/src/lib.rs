@@ -45,6 +45,10 @@ impl Engine for Oracle {
         Ok(SessionAccount { is_of_user, id: account.clone(), name: account })
     }
 
+    async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
+        session.takes_changes().await
+    }
+
     async fn change_password(
         &self,
         session: &mut Session,

@@ -18,6 +18,8 @@ pub struct Session {
     tls: TlsUse,
     /// The user that the session belongs to, once the server has been asked.
     account: Option<String>,
+    /// The role of its database: `PRIMARY`, or that of a standby.
+    role: Option<String>,
     /// Whether [`Session::begin`] has run.
     has_begun: bool,
 }
@@ -33,7 +35,7 @@ pub(crate) type Texts = Vec<Option<String>>;
 
 impl Session {
     pub(crate) fn new(connection: Connection, login: &Login<'_>) -> Self {
-        Self { connection: Some(connection), tls: login.tls, account: None, has_begun: false }
+        Self { connection: Some(connection), tls: login.tls, account: None, role: None, has_begun: false }
     }
 
     /// Asks the server for the network protocol of this session, and for its user.
@@ -42,11 +44,12 @@ impl Session {
     /// the redirect names. The driver does not report that.
     pub(crate) async fn ask_what_it_is(&mut self) -> Result<Option<String>, Trouble> {
         const QUERY: &str = "SELECT SYS_CONTEXT('USERENV', 'NETWORK_PROTOCOL'), \
-            SYS_CONTEXT('USERENV', 'SESSION_USER') FROM SYS.DUAL";
+            SYS_CONTEXT('USERENV', 'SESSION_USER'), SYS_CONTEXT('USERENV', 'DATABASE_ROLE') FROM SYS.DUAL";
         let row = self.try_rows(QUERY, &[]).await?.into_iter().next().unwrap_or_default();
         let mut values = row.into_iter();
         let protocol = values.next().flatten();
         self.account = values.next().flatten();
+        self.role = values.next().flatten();
         Ok(protocol)
     }
 
@@ -61,6 +64,17 @@ impl Session {
             code: "protocol".into(),
             said: "no user".into(),
         })
+    }
+
+    /// Checks that the database is no standby.
+    pub(crate) async fn takes_changes(&mut self) -> Result<(), EngineError> {
+        self.account().await?;
+        match &self.role {
+            Some(role) if role != "PRIMARY" => {
+                Err(EngineError::takes_no_changes(format!("its role is {role}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sets what others may have set in a master's session, before its first statement.

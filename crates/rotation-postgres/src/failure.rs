@@ -47,11 +47,8 @@ pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineErr
         }
         "23505" if refusal.schema.as_deref() == Some("pg_catalog") => EngineError::Overtaken { doing, said },
         "42710" | "40P01" => EngineError::Overtaken { doing, said },
-        "25006" => EngineError::NeedsDecision {
-            what: format!("the server takes no changes: {said}"),
-            remedy: "Use the writer's endpoint in \"host\": this is a read replica, or a server in recovery."
-                .into(),
-        },
+        "25006" => EngineError::takes_no_changes(said),
+        "0A000" if refusal.message.contains("during recovery") => EngineError::takes_no_changes(said),
         // transaction_timeout, idle_in_transaction_session_timeout, idle_session_timeout.
         "25P04" | "25P03" | "57P05" => EngineError::NeedsDecision {
             what: format!("the server ended the session before it could {doing}: {said}"),
@@ -65,9 +62,24 @@ pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineErr
     }
 }
 
+fn wants_cleartext(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    ["not a plain text", "plaintext password", "plain text password", "encrypted password is not allowed"]
+        .iter()
+        .any(|part| said.contains(part))
+        || said.contains("encrypted password") && said.contains("allowed")
+}
+
 /// What the failure of a statement means that sets a password: password-check modules (passwordcheck, credcheck) may refuse it.
 pub(crate) fn of_password(failure: EngineError) -> EngineError {
     match failure {
+        // A module that must see the password itself: credcheck, Neon's.
+        EngineError::Failed { said, .. } if wants_cleartext(&said) => EngineError::PasswordRejected {
+            said,
+            remedy: "The server has a module that accepts no password in hashed form, and this function sends no other, \
+                so that no log holds the password. Let the module accept it (credcheck.encrypted_password_allowed = on)."
+                .into(),
+        },
         EngineError::Failed { code, said, .. } if ["SQLSTATE 22023", "SQLSTATE P0001"].contains(&code.as_str()) => {
             EngineError::PasswordRejected {
                 said,
@@ -77,5 +89,34 @@ pub(crate) fn of_password(failure: EngineError) -> EngineError {
             }
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_that_must_see_the_password_are_named() {
+        for (code, message) in [
+            ("28000", "password type is not a plain text"),
+            ("XX000", "password type is not a plain text"),
+            ("0A000", "Only plaintext passwords are supported: plaintext password required"),
+        ] {
+            let refusal = Refusal {
+                code: code.into(),
+                message: message.into(),
+                detail: None,
+                hint: None,
+                schema: None,
+                routine: None,
+            };
+            match of_password(refused(&refusal, "set the password of app", "")) {
+                EngineError::PasswordRejected { remedy, .. } => {
+                    assert!(remedy.contains("credcheck.encrypted_password_allowed"), "{remedy}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

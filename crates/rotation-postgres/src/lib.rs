@@ -66,6 +66,13 @@ impl Engine for Postgres {
         Ok(SessionAccount { is_of_user: role == user, name: identifier(&role), id: role })
     }
 
+    async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
+        match session.is_standby().await? {
+            true => Err(EngineError::takes_no_changes("it is a standby (pg_is_in_recovery)")),
+            false => Ok(()),
+        }
+    }
+
     async fn stands_in(&self, session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {
         alternate::stands_in(session, pair).await
     }

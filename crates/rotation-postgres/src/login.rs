@@ -143,6 +143,11 @@ fn named(database: Option<&str>) -> &str {
     database.unwrap_or("postgres")
 }
 
+/// What helps behind Amazon RDS Proxy.
+const RDS_PROXY: &str = "Name the endpoint of the instance or the cluster in \"host\", not the proxy's, in this secret and in \
+    the master's: the proxy logs in with passwords of its own. It takes them from the secrets that are attached to it, so \
+    attach this secret to the proxy, and with alternating users a secret for each of the two.";
+
 /// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine that sent it.
 pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
     let said = refused.said();
@@ -158,19 +163,33 @@ pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
                 remedy: format!("As an administrator of the database: ALTER ROLE {user} LOGIN."),
             }
         }
+        // Of Amazon RDS Proxy, which logs in with passwords from secrets of its own.
+        _ if refused.message.contains("RDS proxy") || refused.message.contains("RDS Proxy") => {
+            LoginError::NotPermitted { said, remedy: RDS_PROXY.into() }
+        }
+        // Only the server's own rules are mended in pg_hba.conf.
+        "28000" if refused.message.contains("pg_hba.conf") || refused.routine.is_some() => {
+            LoginError::ClientRejected {
+                said,
+                remedy: format!(
+                    "{}Add a line to the server's pg_hba.conf that lets user {} into database {database} from the function's \
+                 address, with method scram-sha-256 (hostssl for TLS). On RDS, a role with rds_iam takes no password.",
+                    if login.tls == TlsUse::Verified {
+                        ""
+                    } else {
+                        "This connection is not encrypted: let it be, by removing \"ssl\": false from the secret (or \
+                     TLS_MODE=prefer from the function). Otherwise: "
+                    },
+                    login.user
+                ),
+            }
+        }
         "28000" => LoginError::ClientRejected {
             said,
-            remedy: format!(
-                "{}Add a line to the server's pg_hba.conf that lets user {} into database {database} from the function's \
-                 address, with method scram-sha-256 (hostssl for TLS). On RDS, a role with rds_iam takes no password.",
-                if login.tls == TlsUse::Verified {
-                    ""
-                } else {
-                    "This connection is not encrypted: let it be, by removing \"ssl\": false from the secret (or \
-                     TLS_MODE=prefer from the function). Otherwise: "
-                },
-                login.user
-            ),
+            remedy:
+                "Read what rejects the login: it may be a proxy or a module in front of the server's own \
+                authentication. Name the server's own endpoint in \"host\", or let that let the user in."
+                    .into(),
         },
         "3D000" => LoginError::NoSuchDatabase { said },
         "42501" => LoginError::DatabaseDenied {
@@ -194,6 +213,43 @@ mod tests {
 
     fn logged_in(stream: tokio::io::DuplexStream) -> LoggedIn {
         LoggedIn { stream: Box::new(stream), for_driver: Vec::new(), method: Method::Sasl }
+    }
+
+    #[test]
+    fn rejections_of_proxies_are_not_explained_as_access_rules() {
+        let password = rotation_database::Password::new("p");
+        let authorities = rotation_database::Authorities::read(&|_| None).unwrap();
+        let login = Login {
+            host: "h",
+            port: 1,
+            user: "app_clone",
+            password: &password,
+            database: None,
+            tls: TlsUse::Verified,
+            authorities: &authorities,
+        };
+        let remedy = |code: &str, message: &str, routine: Option<&str>| {
+            let refusal = Refusal {
+                code: code.into(),
+                message: message.into(),
+                detail: None,
+                hint: None,
+                schema: None,
+                routine: routine.map(str::to_owned),
+            };
+            match super::refusal(&refusal, &login) {
+                LoginError::ClientRejected { remedy, .. } | LoginError::NotPermitted { remedy, .. } => remedy,
+                other => panic!("{other:?}"),
+            }
+        };
+        let proxy = "This RDS proxy has no credentials for the role app_clone. Check the credentials for this role and \
+            try again.";
+        assert!(remedy("28000", proxy, None).contains("endpoint of the instance"));
+        let rule =
+            "no pg_hba.conf entry for host \"10.0.0.1\", user \"app_clone\", database \"d\", SSL encryption";
+        assert!(remedy("28000", rule, Some("ClientAuthentication")).contains("pg_hba.conf"));
+        let other = remedy("28000", "tenant is suspended", None);
+        assert!(!other.contains("pg_hba.conf") && other.contains("\"host\""), "{other}");
     }
 
     #[tokio::test]

@@ -20,6 +20,8 @@ pub struct Session {
     origin: Origin,
     /// The role that has logged in, once the server has been asked.
     session_user: Option<String>,
+    /// Whether the server is a standby, once it has been asked.
+    is_standby: Option<bool>,
     /// A transaction has begun, and it is not known to have ended.
     is_in_transaction: bool,
 }
@@ -57,7 +59,13 @@ impl Session {
             method: logged_in.method(),
             version: logged_in.version(),
         };
-        Self { link: Link::Bare(logged_in), origin, session_user: None, is_in_transaction: false }
+        Self {
+            link: Link::Bare(logged_in),
+            origin,
+            session_user: None,
+            is_standby: None,
+            is_in_transaction: false,
+        }
     }
 
     async fn driver(&mut self, doing: &str) -> Result<&mut PgConnection, EngineError> {

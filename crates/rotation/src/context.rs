@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::event::{Event, Step, VersionId};
 use crate::manager::Manager;
 use crate::secret::SecretValue;
-use crate::staging::{PREVIOUS, Staging};
+use crate::staging::{CURRENT, PREVIOUS, Staging};
 
 /// One invocation, seen by a [`crate::Rotator`].
 #[derive(Debug)]
@@ -59,6 +59,14 @@ impl Context<'_> {
         let description = self.manager.describe(&self.event.secret_id).await;
         let staging = description.and_then(|description| description.staging_of(&self.event.version));
         matches!(staging, Ok(Staging::Pending { .. }))
+    }
+
+    /// The `AWSCURRENT` value of the secret, if there is one. `setSecret` has it already.
+    ///
+    /// # Errors
+    /// What Secrets Manager refuses.
+    pub async fn current(&self) -> Result<Option<SecretValue>> {
+        self.manager.value(&self.event.secret_id, CURRENT).await
     }
 
     /// The `AWSPREVIOUS` value of the secret, if there is one. Read when asked for: most rotations do not need it.

@@ -38,7 +38,7 @@ pub trait Rotator: Send + Sync + 'static {
     fn labels(&self) -> Labels;
 
     /// A step has begun, and what it needs of Secrets Manager is being read: whatever needs none of it may begin as well.
-    fn begin(&self, _step: Step) {}
+    fn begin(&self, _step: Step, _secret_id: &str) {}
 
     /// The step is over, however it went: what has begun and was not used ends.
     fn end(&self) {}

@@ -37,7 +37,7 @@ pub async fn perform<R: Rotator>(
         }
     });
     let _end = End(rotator);
-    rotator.begin(event.step);
+    rotator.begin(event.step, &event.secret_id);
     let done = deadline.keep(step).await?;
     Ok(Record::of(event, done))
 }

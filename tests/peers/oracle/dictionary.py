@@ -115,7 +115,7 @@ def query(model: Model, me: str, sql: str, binds: list) -> Result:
         if view not in VIEWS or view == "DBA_SCHEMA_PRIVS" and model.version != "23ai" or view.startswith("DBA_") and not may_look(model, me):
             raise fault(942, "table or view does not exist")
         TABLES.fill(model, me, view)
-    TABLES.context = {"SESSION_USER": me, "NETWORK_PROTOCOL": model.protocol}
+    TABLES.context = {"SESSION_USER": me, "NETWORK_PROTOCOL": model.protocol, "DATABASE_ROLE": "PRIMARY"}
     try:
         cursor = TABLES.lite.execute(sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)})
         found = [tuple(row) for row in cursor.fetchall()]

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::local::until;
-use crate::scene::{Scene, new_password};
+use crate::scene::{SECRET_ARN, Scene, new_password};
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, STEPS, STRATEGIES, check};
 
@@ -118,6 +118,37 @@ pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(ta
     scene.change_master(&json!({"password": new_password()}))?;
     let record = scene.step(&function, STEPS[2], &token).await?;
     ensure!(record["notes"].to_string().contains("was not compared"), "{record}");
+    Ok(())
+}
+
+/// Rotation is turned on without rotating at once: Secrets Manager runs `testSecret` on a copy of
+/// `AWSCURRENT`, before any `setSecret` has synced the users.
+pub async fn test_secret_alone_reports_differences_as_notes<T: Server>(target: T) -> Result<()> {
+    let scene = Scene::rich(&target).await?;
+    let function = scene.function(MASTER);
+    scene.rotate(&function).await?;
+    let parts = target.impair(&scene.alternate(), &scene.database).await?;
+    let token = scene.stage(None)?;
+    let request = json!({
+        "SecretId": SECRET_ARN,
+        "SecretString": scene.value("AWSCURRENT")?.to_string(),
+        "ClientRequestToken": token,
+        "VersionStages": ["AWSPENDING"],
+    });
+    scene.service.perform("PutSecretValue", &request)?;
+    let record = scene.step(&function, "testSecret", &token).await?;
+    let notes = record["notes"].to_string();
+    for part in parts {
+        ensure!(notes.contains(part), "{part:?} is not in: {record}");
+    }
+    ensure!(notes.contains("The next rotation changes this"), "{record}");
+    scene.search_for_passwords(&record.to_string())?;
+    // The next rotation does.
+    scene.give_up(&token)?;
+    for _ in 0..2 {
+        scene.rotate(&function).await?;
+        scene.log_in().await?;
+    }
     Ok(())
 }
 

@@ -13,6 +13,8 @@ crate::on_both! {
     a_master_without_the_privilege_is_told_which
     a_plugin_that_is_not_supported_is_named
     an_impostor_gets_no_readable_password
+    read_only_server_is_not_changed_even_by_a_privileged_master
+    server_of_the_other_kind_is_named
 }
 
 async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(target: Target<W>) -> Result<()> {
@@ -284,4 +286,56 @@ async fn greeter(greeting: Vec<u8>, then: Vec<u8>) -> Result<(u16, rotation_test
         }
     });
     Ok((port, heard))
+}
+
+/// A master with SUPER or CONNECTION_ADMIN may change a read-only server, and its primary would never
+/// know the new password.
+async fn read_only_server_is_not_changed_even_by_a_privileged_master<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
+    let Some((_server, target)) = target.another(rotation_tests::mysql::options()?).await? else {
+        return Ok(());
+    };
+    for strategy in ["single-user", "single-user-by-master", "master-user"] {
+        let scene = Scene::new(&target).await?;
+        let mut admin = target.admin().await?;
+        for user in [&scene.master, &scene.user] {
+            let grant = format!("GRANT ALL PRIVILEGES ON *.* TO {} WITH GRANT OPTION", account(user));
+            sql(&mut admin, &grant).await?;
+        }
+        sql(&mut admin, "SET GLOBAL read_only = ON").await?;
+        let function = scene.function(strategy);
+        let checks = scene.preflight(&function).await?;
+        let bad: Vec<_> = checks.iter().filter(|check| check["found"] == "bad").collect();
+        ensure!(bad.len() == 1 && bad[0]["said"].to_string().contains("read_only"), "{checks:#?}");
+        let error = scene.expect(&function, "NeedsDecision", "endpoint of the writer").await?;
+        ensure!(error.message.contains("read_only is 1"), "{}", error.message);
+        sql(&mut admin, "SET GLOBAL read_only = OFF").await?;
+        scene.log_in().await?;
+        let token = scene.version("AWSPENDING")?.unwrap_or_default();
+        scene.give_up(&token)?;
+        scene.rotate(&function).await?;
+    }
+    Ok(())
+}
+
+/// The function for MySQL with a MariaDB server, and the reverse.
+async fn server_of_the_other_kind_is_named<W: Which>(target: Target<W>) -> Result<()> {
+    let (own, other, function) = match W::ENGINE {
+        "mysql" => ("MySQL", "MariaDB", "rotation-mariadb"),
+        _ => ("MariaDB", "MySQL", "rotation-mysql"),
+    };
+    let name = other.to_ascii_lowercase();
+    for strategy in ["single-user", "single-user-by-master", "master-user"] {
+        let scene = Scene::new(&target).await?;
+        let before = scene.value("AWSCURRENT")?;
+        scene.change(&json!({"engine": name}))?;
+        scene.change_master(&json!({"engine": name}))?;
+        let program = scene.program_of(function, strategy);
+        let error = scene.expect(&program.into(), "NeedsDecision", W::BINARY).await?;
+        let expected = format!("this function is for {other}, and the server is {own}");
+        ensure!(error.message.contains(&expected), "{}", error.message);
+        scene.log_in_with(&before).await?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rotation_local::Function;
 use rotation_postgres::identifier;
 use rotation_tests::machine::scaled;
@@ -255,6 +255,28 @@ async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_pro
         let rotation = scene.attempt(&scene.function("master-user"), &token, 1).await;
         assert_eq!(rotation.failed, None);
         scene.log_in().await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn standby_is_reported_and_nothing_is_promoted() {
+    on_each(|target| async move {
+        let Some((mut server, target)) = target.another(options()?)? else { return Ok(()) };
+        let mut scenes = Vec::new();
+        for strategy in ["single-user", "single-user-by-master", "master-user"] {
+            scenes.push((strategy, Scene::new(&target).await?));
+        }
+        server.restart_as_standby()?;
+        for (strategy, scene) in scenes {
+            let before = scene.version("AWSCURRENT")?;
+            let function = scene.function(strategy);
+            scene.preflight_finds(&function, "NeedsDecision", "endpoint of the writer").await?;
+            let error = scene.expect(&function, "NeedsDecision", "endpoint of the writer").await?;
+            ensure!(error.message.contains("it is a standby"), "{}", error.message);
+            assert_eq!(scene.version("AWSCURRENT")?, before);
+        }
         Ok(())
     })
     .await;

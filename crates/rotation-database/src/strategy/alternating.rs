@@ -13,7 +13,7 @@ use crate::secret::DatabaseSecret;
 use crate::strategy::UserPair;
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::given_up::{self, GIVEN_UP};
-use crate::strategy::master_session::{MasterLogin, must_be_another, must_be_of_another};
+use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
 
 /// Shows the current credential valid, then lets the master bring the other user in step.
 ///
@@ -129,7 +129,7 @@ async fn by_master<E: Engine>(
     let credential = &master.secret;
     must_be_another(rotator, master, &[&pair.base, &pair.alternate], pending)?;
     let mut session = MasterLogin::of(rotator, master, opened.0, pending).proven_by(cx, opened).await?;
-    must_be_of_another(rotator, master, &mut session, &[&pair.base, &pair.alternate], pending).await?;
+    may_go_ahead(rotator, master, &mut session, &[&pair.base, &pair.alternate], pending).await?;
 
     let turn = &pending.username;
     cx.doing(format!(

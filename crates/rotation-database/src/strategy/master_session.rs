@@ -77,11 +77,12 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     }
 }
 
-/// Checks that no user whose password is to be changed is the master itself, by the server's own word.
+/// Checks, by the server's own word, that a master may go ahead: the server takes changes, and no user
+/// whose password is to be changed is the master itself.
 ///
 /// Servers compare names by rules of their own (case, accents, width, trailing blanks), so the names
 /// alone, which [`must_be_another`] compares before anything is asked, do not settle it.
-pub(crate) async fn must_be_of_another<E: Engine>(
+pub(crate) async fn may_go_ahead<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
     session: &mut E::Session,
@@ -89,6 +90,8 @@ pub(crate) async fn must_be_of_another<E: Engine>(
     pending: &DatabaseSecret,
 ) -> Result<(), Error> {
     let name = &master.secret.username;
+    let takes_changes = rotator.engine.takes_changes(session).await;
+    takes_changes.map_err(|cause| rotator.statement(pending, name, cause))?;
     for user in users {
         let account = rotator.engine.session_account(session, user).await;
         if account.map_err(|cause| rotator.statement(pending, name, cause))?.is_of_user {

@@ -45,6 +45,10 @@ async fn change<E: Engine>(
     label: &str,
 ) -> Result<Done> {
     let user = &new.username;
+    if let Err(cause) = rotator.engine.takes_changes(&mut session).await {
+        rotator.engine.log_out(session).await;
+        return Err(rotator.statement(new, user, cause).into());
+    }
     cx.doing(format!("changing the password of {user}"));
     let keep_old = rotator.settings.keep_previous_password;
     let change = PasswordChange { user, old: &old.password, new: &new.password, keep_old };

@@ -9,7 +9,7 @@ use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
-use crate::strategy::master_session::{MasterLogin, must_be_another, must_be_of_another};
+use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
 
 /// Lets the master set the pending password.
 ///
@@ -59,7 +59,7 @@ pub(crate) async fn set<E: Engine>(
         Err(error) if is_in_place => return Ok(without_master(&error)),
         session => session?,
     };
-    must_be_of_another(rotator, &master, &mut session, &[user], &pending).await?;
+    may_go_ahead(rotator, &master, &mut session, &[user], &pending).await?;
     cx.doing(format!("setting the password of {user}"));
     let name = &master.secret.username;
     let logs_in_unencrypted = rotator.logs_in_unencrypted(&pending);

@@ -121,12 +121,32 @@ impl Server {
 
     /// Waits until the server has said so many times that it is ready.
     fn wait(&mut self, times: usize) -> Result<()> {
+        self.wait_for("database system is ready to accept connections", times)
+    }
+
+    /// Waits until the log has a text so many times.
+    fn wait_for(&mut self, text: &str, times: usize) -> Result<()> {
         wait_until("starting PostgreSQL", || {
             if let Some(status) = self.child.try_wait()? {
                 bail!("PostgreSQL ended ({status}):\n{}", self.log()?);
             }
-            Ok(self.log()?.matches("database system is ready to accept connections").count() >= times)
+            Ok(self.log()?.matches(text).count() >= times)
         })
+    }
+
+    /// Starts the server again as a standby, which takes no changes.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub fn restart_as_standby(&mut self) -> Result<()> {
+        let signal = self.folder.path().join("data/standby.signal");
+        fs::write(&signal, "")?;
+        self.installation.hand_over(&signal)?;
+        self.child.kill()?;
+        self.child.wait()?;
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        self.child = spawn(&self.installation, &self.folder, &self.seen)?;
+        self.wait_for("database system is ready to accept read", 1)
     }
 
     /// Kills the server, so that only what is on disk remains, and starts it again.

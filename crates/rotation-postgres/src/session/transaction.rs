@@ -94,15 +94,28 @@ impl Session {
             return Ok(role.clone());
         }
         let begin = Access::LookAsActing.begin();
-        let statements = format!("{begin}; SELECT session_user::pg_catalog.text; COMMIT");
-        match self.simple(DOING, &statements, "").await?.into_iter().next() {
-            Some(Some(role)) => Ok(self.session_user.insert(role).clone()),
+        let statements = format!(
+            "{begin}; SELECT session_user::pg_catalog.text, pg_catalog.pg_is_in_recovery()::pg_catalog.text; COMMIT"
+        );
+        match self.simple(DOING, &statements, "").await?.as_slice() {
+            [Some(role), Some(standby)] => {
+                self.is_standby = Some(standby == "true");
+                Ok(self.session_user.insert(role.clone()).clone())
+            }
             _ => Err(EngineError::Failed {
                 doing: DOING.into(),
                 code: "protocol".into(),
                 said: "no role".into(),
             }),
         }
+    }
+}
+
+impl Session {
+    /// Whether the server is a standby, which takes no changes.
+    pub(crate) async fn is_standby(&mut self) -> Result<bool, EngineError> {
+        self.session_user().await?;
+        Ok(self.is_standby == Some(true))
     }
 }
 
