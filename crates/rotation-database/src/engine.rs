@@ -74,6 +74,22 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Whether a pooler or a proxy stands between the function and the server. By default, none is known.
+    fn is_pooled(&self, _session: &mut Self::Session) -> impl Future<Output = bool> + Send {
+        async { false }
+    }
+
+    /// Checks that a pooler or proxy on the way to the server, if there is one, accepts a new password
+    /// of `user` at once, and has no copy of `password`, the current one. By default, nothing is checked.
+    fn pooler_looks_passwords_up(
+        &self,
+        _session: &mut Self::Session,
+        _user: &str,
+        _password: &Password,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Changes the session's own password, so that it never stands readable where the server may log it.
     fn change_password(
         &self,

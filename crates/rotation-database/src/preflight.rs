@@ -48,6 +48,16 @@ pub(crate) async fn look<E: Engine>(
             None => return,
         },
     };
+    if rotator.settings.strategy != StrategyKind::MasterUser
+        && let Some(session) = &mut session
+        && rotator.engine.is_pooled(session).await
+    {
+        checks.open(
+            format!("what stands between the function and {} takes passwords from it", current.place()),
+            "a pooler or proxy was found; setSecret looks, before it changes anything, whether it has its own copy of the \
+             password, and stops then. Better name the server's own endpoint in \"host\"",
+        );
+    }
     let takes_changes = match &mut session {
         Some(session) if rotator.settings.strategy == StrategyKind::SingleUser => {
             Some(rotator.engine.takes_changes(session).await)

@@ -30,8 +30,8 @@ mod tokens;
 use std::marker::PhantomData;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
-    PasswordReset, PasswordSet, SessionAccount, UserCopy,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, Password,
+    PasswordChange, PasswordReset, PasswordSet, SessionAccount, UserCopy,
 };
 
 pub use account::Account;
@@ -80,6 +80,31 @@ impl<F: Flavor> Engine for Adapter<F> {
 
     async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
         session.takes_changes().await
+    }
+
+    async fn is_pooled(&self, session: &mut Session) -> bool {
+        session.is_proxied().await.unwrap_or(false)
+    }
+
+    async fn pooler_looks_passwords_up(
+        &self,
+        session: &mut Session,
+        user: &str,
+        _password: &Password,
+    ) -> Result<(), EngineError> {
+        if !session.is_proxied().await? {
+            return Ok(());
+        }
+        Err(EngineError::NeedsDecision {
+            what: format!(
+                "a proxy stands between the function and the server, and proxies such as ProxySQL and Amazon RDS Proxy \
+                 have their own copy of the password of {user}: after a rotation, no client could log in through it. \
+                 Nothing was changed"
+            ),
+            remedy: "Name the server's own endpoint in \"host\", and give the proxy the new password after each rotation. \
+                For Amazon RDS Proxy: name the instance's or the cluster's endpoint, and attach this secret to the proxy."
+                .into(),
+        })
     }
 
     async fn change_password(

@@ -22,6 +22,11 @@ pub(crate) struct LoggedIn {
 }
 
 impl LoggedIn {
+    /// The number of the connection, as the greeting has it.
+    pub(crate) fn connection(&self) -> u32 {
+        u32::from_le_bytes(self.greeting.thread)
+    }
+
     /// The server's version, as its greeting has it; empty if it is not text.
     pub(crate) fn version(&self) -> &str {
         std::str::from_utf8(&self.greeting.version).unwrap_or_default()

@@ -20,9 +20,12 @@ pub struct Session {
     is_mariadb: bool,
     /// What the server says that it is.
     greets_as_mariadb: bool,
+    greets_as_maxscale: bool,
+    /// The number of the connection, as the greeting has it.
+    greeted_as: u32,
     /// The account that the server runs the session as, once it has been asked.
     account: Option<Account>,
-    /// Its version, `read_only` and `innodb_read_only`, once it has been asked.
+    /// Its version, `read_only`, `innodb_read_only` and the connection's number, once it has been asked.
     server: Vec<String>,
     method: Method,
     is_encrypted: bool,
@@ -42,6 +45,8 @@ impl Session {
         Ok(Self {
             is_mariadb,
             greets_as_mariadb: is_version_of_mariadb(logged_in.version()),
+            greets_as_maxscale: logged_in.version().to_ascii_lowercase().contains("maxscale"),
+            greeted_as: logged_in.connection(),
             account: None,
             server: Vec::new(),
             method: logged_in.method,
@@ -83,10 +88,11 @@ impl Session {
         if let Some(account) = &self.account {
             return Ok(account.clone());
         }
-        const QUERY: &str = "SELECT CURRENT_USER(), VERSION(), @@GLOBAL.read_only, @@GLOBAL.innodb_read_only";
+        const QUERY: &str = "SELECT CURRENT_USER(), VERSION(), @@GLOBAL.read_only, @@GLOBAL.innodb_read_only, \
+            CONCAT(CONNECTION_ID())";
         let rows = self.rows(DOING, QUERY).await?;
         let account = rows.first().and_then(|row| text(row, 0));
-        let values = rows.first().map(|row| (1..4).map(|at| text(row, at).unwrap_or_default()));
+        let values = rows.first().map(|row| (1..5).map(|at| text(row, at).unwrap_or_default()));
         self.server = values.map(Iterator::collect).unwrap_or_default();
         let account = account.and_then(|text| Account::from_current_user(&text));
         let account = account.ok_or_else(|| EngineError::Failed {
@@ -122,6 +128,15 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Whether a proxy with its own passwords stands between the function and the server: the greeting
+    /// has another connection's number than the server. MaxScale reads the server's accounts.
+    pub(crate) async fn is_proxied(&mut self) -> Result<bool, EngineError> {
+        self.account().await?;
+        let number = self.server.get(3).and_then(|number| number.parse::<u64>().ok());
+        let differs = number.is_some_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as));
+        Ok(differs && !self.greets_as_maxscale)
     }
 
     /// Whether the account of a session whose password has expired is of a user.

@@ -2,6 +2,7 @@
 //!
 //! The driver never holds the password: it would answer whatever it is asked, and keep copies.
 
+use std::num::NonZeroU32;
 use std::str;
 
 use rotation_database::{Login, LoginError, TlsUse, mask};
@@ -70,6 +71,55 @@ pub(crate) async fn demanded_method<S: AsyncRead + AsyncWrite + Unpin>(
             _ => return Err(does_not_belong()),
         }
     }
+}
+
+/// What a server or a pooler offers a user that has not proven anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// SCRAM, with the salt and the iterations of the stored verifier.
+    Scram {
+        salt: Vec<u8>,
+        iterations: NonZeroU32,
+    },
+    Md5,
+    /// Another method, which shows nothing of what is stored.
+    Other,
+}
+
+/// Finds out what a server offers a user, as [`demanded_method`] does.
+pub(crate) async fn offer<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    user: &str,
+    database: &str,
+) -> Result<Offer, LoginError> {
+    match demanded_method(stream, user, database).await? {
+        Method::Sasl => {}
+        Method::Md5 => return Ok(Offer::Md5),
+        Method::Nothing | Method::CleartextPassword => return Ok(Offer::Other),
+    }
+    let client = Client::new().map_err(LoginError::protocol)?;
+    send(stream, &framed(b'p', &first_message(&client))).await?;
+    loop {
+        let message = Message::receive(stream).await?;
+        match message.kind {
+            b'R' => {
+                let (code, rest) = request_code(&message.body)?;
+                let text = str::from_utf8(rest).ok().filter(|_| code == SASL_CONTINUE);
+                let challenge = client.challenge(text.ok_or_else(does_not_belong)?);
+                let challenge = challenge.map_err(LoginError::protocol)?;
+                return Ok(Offer::Scram { salt: challenge.salt, iterations: challenge.iterations });
+            }
+            b'N' | b'v' => {}
+            _ => return Err(does_not_belong()),
+        }
+    }
+}
+
+/// The mechanism, and the client's first message of SCRAM.
+fn first_message(client: &Client) -> Vec<u8> {
+    let first = client.first();
+    let length = u32::try_from(first.len()).unwrap_or_default().to_be_bytes();
+    [MECHANISM.as_bytes(), &[0], &length, first.as_bytes()].concat()
 }
 
 impl Method {
@@ -207,9 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 String::from_utf8_lossy(mechanisms).replace('\0', " ").chars().take(100).collect();
             return Err(LoginError::Unsupported { said: mask(&format!("one of {}", offered.trim())).into() });
         }
-        let first = client.first();
-        let length = u32::try_from(first.len()).unwrap_or_default().to_be_bytes();
-        self.answer(&[MECHANISM.as_bytes(), &[0], &length, first.as_bytes()].concat()).await?;
+        self.answer(&first_message(&client)).await?;
         let server_first = self.next_must_be(SASL_CONTINUE).await?;
         let server_first = str::from_utf8(&server_first).map_err(|_| does_not_belong())?;
         let challenge = client.challenge(server_first).map_err(LoginError::protocol)?;

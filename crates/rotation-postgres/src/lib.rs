@@ -10,6 +10,7 @@ mod membership;
 mod messages;
 mod own_password;
 mod password_form;
+mod pooler;
 mod preflight;
 mod quote;
 mod role_settings;
@@ -20,7 +21,7 @@ mod verifier;
 
 use rotation_database::{
     Authorities, Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
-    PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount, UserCopy, UserPair,
+    Password, PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount, UserCopy, UserPair,
 };
 
 use login::LoggedIn;
@@ -71,6 +72,19 @@ impl Engine for Postgres {
             true => Err(EngineError::takes_no_changes("it is a standby (pg_is_in_recovery)")),
             false => Ok(()),
         }
+    }
+
+    async fn is_pooled(&self, session: &mut Session) -> bool {
+        session.is_pooled().await.unwrap_or(false)
+    }
+
+    async fn pooler_looks_passwords_up(
+        &self,
+        session: &mut Session,
+        user: &str,
+        password: &Password,
+    ) -> Result<(), EngineError> {
+        pooler::must_look_passwords_up(session, user, password).await
     }
 
     async fn stands_in(&self, session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {

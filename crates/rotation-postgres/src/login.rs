@@ -1,5 +1,7 @@
 //! Logging in.
 
+use std::time::Duration;
+
 use rotation_database::{
     APPLICATION, Authorities, Encrypted, EngineError, Login, LoginError, Stream, TlsUse, Wire, dial,
 };
@@ -8,9 +10,9 @@ use sqlx::{ConnectOptions, PgConnection};
 use tokio::io::AsyncWriteExt;
 use zeroize::Zeroizing;
 
-use crate::authenticate::{Authenticated, Method, authenticate, demanded_method};
+use crate::authenticate::{Authenticated, Method, Offer, authenticate, demanded_method, offer};
 use crate::failure::refused;
-use crate::messages::{Message, Refusal, framed, parameter, send, texts, version_number};
+use crate::messages::{Message, Refusal, backend_process, framed, parameter, send, texts, version_number};
 use crate::quote::identifier;
 use crate::session::Origin;
 use crate::start_tls::start_tls;
@@ -49,7 +51,31 @@ pub(crate) async fn method_of(
     method
 }
 
+/// What a server or a pooler offers a user, who does not log in.
+pub(crate) async fn offer_of(
+    user: &str,
+    Origin { host, port, database, tls, authorities, .. }: &Origin,
+) -> Result<Offer, LoginError> {
+    let asked = async {
+        let mut stream = connect(host, *port, *tls, authorities).await?;
+        let offer = offer(&mut stream, user, named(database.as_deref())).await;
+        let _ = stream.shutdown().await;
+        offer
+    };
+    let seconds = OFFER_TIMEOUT.as_secs();
+    tokio::time::timeout(OFFER_TIMEOUT, asked).await.unwrap_or(Err(LoginError::Silent { seconds }))
+}
+
+/// Asking is a login without its second half.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl LoggedIn {
+    /// The process that the server named as the session's, for cancel requests. A pooler names one of
+    /// its own.
+    pub(crate) fn process(&self) -> Option<u32> {
+        backend_process(&self.for_driver)
+    }
+
     /// One attempt, over a connection that is there already if there is one.
     pub(crate) async fn over(encrypted: Option<Encrypted>, login: &Login<'_>) -> Result<Self, LoginError> {
         let mut stream: Box<dyn Stream> = match encrypted {

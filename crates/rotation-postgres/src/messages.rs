@@ -98,6 +98,19 @@ pub(crate) fn parameter(mut messages: &[u8], name: &[u8]) -> Option<String> {
     None
 }
 
+/// The process of `BackendKeyData` among messages.
+pub(crate) fn backend_process(mut messages: &[u8]) -> Option<u32> {
+    while let Some(([kind, length @ ..], rest)) = messages.split_first_chunk::<5>() {
+        let length = (u32::from_be_bytes(*length) as usize).checked_sub(4)?;
+        let (body, next) = rest.split_at_checked(length)?;
+        if *kind == b'K' {
+            return body.first_chunk().map(|process| u32::from_be_bytes(*process));
+        }
+        messages = next;
+    }
+    None
+}
+
 /// `server_version_num` of a `server_version`: 15.4, 18beta1, 9.6.24.
 pub(crate) fn version_number(text: &str) -> u32 {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

@@ -121,6 +121,7 @@ mod tests {
             authorities: rotation_database::Authorities::read(&|_| None).unwrap(),
             method,
             version,
+            process: None,
         };
         let scram = Encryption::ScramSha256(DEFAULT_ITERATIONS);
         for (method, version, expected) in [

@@ -58,7 +58,14 @@ pub(crate) fn verifier(
     Ok(verifier_with(password, &salt, iterations))
 }
 
-fn verifier_with(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Zeroizing<String> {
+/// The salt of a verifier.
+pub(crate) fn salt_of(verifier: &str) -> Option<Vec<u8>> {
+    let (_, salt) = verifier.split('$').nth(1)?.split_once(':')?;
+    BASE64_STANDARD.decode(salt).ok()
+}
+
+/// The same form with a known salt.
+pub(crate) fn verifier_with(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Zeroizing<String> {
     let keys = Keys::of(password, salt, iterations);
     let verifier = Zeroizing::new(format!(
         "SCRAM-SHA-256${iterations}:{}${}:{}",
@@ -85,7 +92,7 @@ pub(crate) struct Challenge {
     client_first: String,
     server_first: String,
     nonce: String,
-    salt: Vec<u8>,
+    pub salt: Vec<u8>,
     pub iterations: NonZeroU32,
 }
 

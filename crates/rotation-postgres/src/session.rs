@@ -22,6 +22,8 @@ pub struct Session {
     session_user: Option<String>,
     /// Whether the server is a standby, once it has been asked.
     is_standby: Option<bool>,
+    /// Whether another process serves the session than the one that was named in the login.
+    is_pooled: bool,
     /// A transaction has begun, and it is not known to have ended.
     is_in_transaction: bool,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Origin {
     pub method: Method,
     /// 150004, 180001, …; 0 if the server does not report its version.
     pub version: u32,
+    /// The process that the server named as the session's.
+    pub process: Option<u32>,
 }
 
 impl Session {
@@ -58,14 +62,20 @@ impl Session {
             authorities: login.authorities.clone(),
             method: logged_in.method(),
             version: logged_in.version(),
+            process: logged_in.process(),
         };
         Self {
             link: Link::Bare(logged_in),
             origin,
             session_user: None,
             is_standby: None,
+            is_pooled: false,
             is_in_transaction: false,
         }
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     async fn driver(&mut self, doing: &str) -> Result<&mut PgConnection, EngineError> {

@@ -257,9 +257,12 @@ impl Error {
                 .into(),
             Self::NotText { .. } => "Store the secret as SecretString (JSON text).".into(),
             Self::NotFound { .. } => "Check the ARN and the region of the function.".into(),
-            Self::AccessDenied { action, resource, .. } => {
-                format!("Allow {action} on {resource} in the role of the function, and in the secret's resource policy if it has one.")
-            }
+            Self::AccessDenied { action, resource, .. } => format!(
+                "Allow {action} on {resource} in the role of the function, and in the secret's resource policy if it has \
+                 one. The role of this project's template allows it for secrets whose rotation names this function: before \
+                 a preflight, turn rotation on with aws secretsmanager rotate-secret --rotation-lambda-arn FUNCTION-ARN \
+                 --no-rotate-immediately."
+            ),
             Self::Kms { .. } => "Allow kms:Decrypt and kms:GenerateDataKey on the secret's key in the role of the function \
                 and in the key's policy, and see that the key is enabled."
                 .into(),

@@ -187,3 +187,68 @@ async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
     })
     .await;
 }
+
+/// A pooler with its own copy of the password would lock every client out: it is recognized, nothing is
+/// changed, and what the server stores is as before.
+#[tokio::test]
+async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
+    on_each(|target| async move {
+        let options = options()?;
+        let certificates = options.certificates.clone().context("no certificates")?;
+        let Some((_server, target)) = target.another(options)? else { return Ok(()) };
+        for (auth_type, pool_mode, copies_verifier) in [
+            ("scram-sha-256", "session", false),
+            ("scram-sha-256", "transaction", false),
+            ("md5", "transaction", false),
+            // pgbouncer logs in to the server with the verifier, which must be the same one.
+            ("scram-sha-256", "transaction", true),
+        ] {
+            for strategy in ["single-user", "single-user-by-master"] {
+                let case = format!("{auth_type}, {pool_mode}, {strategy}, {copies_verifier}");
+                let scene = Scene::new(&target).await?;
+                let mut admin = scene.admin().await?;
+                let stored = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
+                let before: String =
+                    sqlx::query_scalar(stored).bind(&scene.user).fetch_one(&mut admin).await?;
+                let copy = match copies_verifier {
+                    true => json!(before),
+                    false => scene.value("AWSCURRENT")?["password"].clone(),
+                };
+                let users = format!(
+                    "\"{}\" {copy}\n\"{}\" {}",
+                    scene.user,
+                    scene.master,
+                    json!(scene.master_password()?)
+                );
+                let pooler =
+                    Pooler::start_with(&scene, &certificates, auth_type, pool_mode, "", &users).await?;
+                let port = json!({"port": pooler.port});
+                scene.change(&port)?;
+                scene.change_master(&port)?;
+                let function = scene.function(strategy);
+                let checks = scene.preflight(&function).await?;
+                ensure!(
+                    checks
+                        .iter()
+                        .any(|check| check["said"].to_string().contains("a pooler or proxy was found")),
+                    "{case}: {checks:#?}"
+                );
+                let error = scene.expect(&function, "NeedsDecision", "auth_query").await;
+                let error = error.with_context(|| format!("{case}: {}", pooler.log()))?;
+                ensure!(error.message.contains("own copy of the password"), "{}", error.message);
+                // Applications go on, through the pooler and past it.
+                let mut value = scene.value("AWSCURRENT")?;
+                scene.log_in_with(&value).await.with_context(|| format!("{case}: {}", pooler.log()))?;
+                value["port"] = scene.target.port.into();
+                scene.log_in_with(&value).await?;
+                let after: String =
+                    sqlx::query_scalar(stored).bind(&scene.user).fetch_one(&mut admin).await?;
+                if copies_verifier {
+                    assert_eq!(after, before, "{case}");
+                }
+            }
+        }
+        Ok(())
+    })
+    .await;
+}

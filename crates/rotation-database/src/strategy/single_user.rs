@@ -45,7 +45,11 @@ async fn change<E: Engine>(
     label: &str,
 ) -> Result<Done> {
     let user = &new.username;
-    if let Err(cause) = rotator.engine.takes_changes(&mut session).await {
+    let may_change = match rotator.engine.takes_changes(&mut session).await {
+        Ok(()) => rotator.engine.pooler_looks_passwords_up(&mut session, user, &old.password).await,
+        no => no,
+    };
+    if let Err(cause) = may_change {
         rotator.engine.log_out(session).await;
         return Err(rotator.statement(new, user, cause).into());
     }

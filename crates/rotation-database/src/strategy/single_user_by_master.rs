@@ -60,6 +60,11 @@ pub(crate) async fn set<E: Engine>(
         session => session?,
     };
     may_go_ahead(rotator, &master, &mut session, &[user], &pending).await?;
+    // Where the password was lost, nothing can be stored again to find it out.
+    if proven.is_some() {
+        let looks_up = rotator.engine.pooler_looks_passwords_up(&mut session, user, &current.password).await;
+        looks_up.map_err(|cause| rotator.statement(&pending, &master.secret.username, cause))?;
+    }
     cx.doing(format!("setting the password of {user}"));
     let name = &master.secret.username;
     let logs_in_unencrypted = rotator.logs_in_unencrypted(&pending);

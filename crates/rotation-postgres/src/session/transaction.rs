@@ -95,11 +95,13 @@ impl Session {
         }
         let begin = Access::LookAsActing.begin();
         let statements = format!(
-            "{begin}; SELECT session_user::pg_catalog.text, pg_catalog.pg_is_in_recovery()::pg_catalog.text; COMMIT"
+            "{begin}; SELECT session_user::pg_catalog.text, pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
+             pg_catalog.pg_backend_pid()::pg_catalog.text; COMMIT"
         );
         match self.simple(DOING, &statements, "").await?.as_slice() {
-            [Some(role), Some(standby)] => {
+            [Some(role), Some(standby), Some(process)] => {
                 self.is_standby = Some(standby == "true");
+                self.is_pooled = self.origin.process.is_some_and(|named| process.parse() != Ok(named));
                 Ok(self.session_user.insert(role.clone()).clone())
             }
             _ => Err(EngineError::Failed {
@@ -112,6 +114,12 @@ impl Session {
 }
 
 impl Session {
+    /// Whether a pooler or a proxy stands between the function and the server.
+    pub(crate) async fn is_pooled(&mut self) -> Result<bool, EngineError> {
+        self.session_user().await?;
+        Ok(self.is_pooled)
+    }
+
     /// Whether the server is a standby, which takes no changes.
     pub(crate) async fn is_standby(&mut self) -> Result<bool, EngineError> {
         self.session_user().await?;
@@ -172,14 +180,24 @@ impl Transaction<'_> {
         encryption: Encryption,
         remedy: &str,
     ) -> Result<(), EngineError> {
-        let doing = format!("set the password of {user}");
         let verifier = verifier(user, password, encryption).map_err(|said| EngineError::Failed {
-            doing: doing.clone(),
+            doing: format!("set the password of {user}"),
             code: "verifier".into(),
             said: said.into(),
         })?;
+        self.set_verifier_and_commit(user, &verifier, remedy).await
+    }
+
+    /// Ends the transaction with a password in the form in which the server stores it.
+    pub(crate) async fn set_verifier_and_commit(
+        self,
+        user: &str,
+        verifier: &Zeroizing<String>,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        let doing = format!("set the password of {user}");
         // In one message: the server need not wait for the second.
-        let literal = Zeroizing::new(literal(&verifier));
+        let literal = Zeroizing::new(literal(verifier));
         let parts = ["ALTER ROLE ", &identifier(user), " PASSWORD ", &literal, "; COMMIT"];
         let statement = Zeroizing::new(parts.concat());
         self.session.simple(&doing, &statement, remedy).await.map_err(of_password)?;

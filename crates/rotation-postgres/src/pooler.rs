@@ -1,0 +1,86 @@
+//! Poolers and proxies between the function and the server.
+//!
+//! A pooler that looks passwords up in the server (`auth_query` of pgbouncer) accepts a new password at
+//! once. One with a copy of its own (`auth_file`, Amazon RDS Proxy) goes on with the old password, which
+//! the server then rejects: every client of it would be locked out.
+//!
+//! Which of the two it is shows before the password changes. SCRAM offers a client the salt of the
+//! stored verifier. So the *same* password is stored with a new salt, and if the pooler then offers
+//! that salt, it has looked at the server. If not, the old salt is stored again: a pooler with a copy
+//! of the verifier needs the same one.
+
+use rotation_database::{EngineError, LoginError, Password};
+use zeroize::Zeroizing;
+
+use crate::authenticate::Offer;
+use crate::login;
+use crate::scram;
+use crate::session::{Access, Origin, Session};
+
+/// Checks that a pooler, if there is one, takes the password of `user` from the server.
+pub(crate) async fn must_look_passwords_up(
+    session: &mut Session,
+    user: &str,
+    password: &Password,
+) -> Result<(), EngineError> {
+    if !session.is_pooled().await? {
+        return Ok(());
+    }
+    let before = offer(session.origin(), user).await?;
+    let transaction = session.begin(Access::Look).await?;
+    let storage = transaction.storage();
+    transaction.commit().await?;
+    if before == Offer::Md5 && storage.md5 {
+        // An MD5 hash has no salt that could show anything.
+        return Ok(());
+    }
+    // A pooler that looks up a SCRAM verifier offers SCRAM. What one that asks for MD5 has cannot be
+    // found out without changing the form in which the server stores the password.
+    let Offer::Scram { salt: old_salt, iterations: old_iterations } = before else {
+        return Err(own_copy(user));
+    };
+    let iterations = storage.iterations.min(scram::MOST_ITERATIONS);
+    let fresh = scram::verifier(password, iterations).map_err(no_random_numbers)?;
+    store(session, user, &fresh).await?;
+    let after = offer(session.origin(), user).await;
+    if let Ok(Offer::Scram { salt, .. }) = &after
+        && scram::salt_of(&fresh).as_ref() == Some(salt)
+    {
+        return Ok(());
+    }
+    store(session, user, &scram::verifier_with(password, &old_salt, old_iterations)).await?;
+    after?;
+    Err(own_copy(user))
+}
+
+fn own_copy(user: &str) -> EngineError {
+    EngineError::NeedsDecision {
+        what: format!(
+            "a pooler or proxy stands between the function and the server, and has its own copy of the password of {user}: \
+             after a rotation, no client could log in through it. Nothing was changed"
+        ),
+        remedy: "Name the server's own endpoint in \"host\", and give the pooler the new password after each rotation; or \
+            let the pooler look passwords up in the server (pgbouncer: auth_query). If it does so and asks for MD5: store \
+            the password as SCRAM once (ALTER ROLE with password_encryption = 'scram-sha-256'). For Amazon RDS Proxy: \
+            name the instance's or the cluster's endpoint, and attach this secret to the proxy."
+            .into(),
+    }
+}
+
+/// What the pooler offers a client before it has proven anything.
+async fn offer(origin: &Origin, user: &str) -> Result<Offer, EngineError> {
+    let failed = |cause: LoginError| EngineError::Disconnected {
+        doing: format!("ask the pooler how {user} logs in"),
+        cause,
+    };
+    login::offer_of(user, origin).await.map_err(failed)
+}
+
+async fn store(session: &mut Session, user: &str, verifier: &Zeroizing<String>) -> Result<(), EngineError> {
+    let transaction = session.begin(Access::Change).await?;
+    transaction.set_verifier_and_commit(user, verifier, "").await
+}
+
+fn no_random_numbers(said: &'static str) -> EngineError {
+    EngineError::Failed { doing: "create a verifier".into(), code: "verifier".into(), said: said.into() }
+}
