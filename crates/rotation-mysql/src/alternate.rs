@@ -10,7 +10,7 @@ use crate::grants::{Change, Grants};
 use crate::next_login;
 use crate::pairs::{AccountNow, Base, Pair};
 use crate::passwords;
-use crate::quote::Literals;
+use crate::quote::{Literals, identifier};
 use crate::session::Session;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
@@ -53,6 +53,8 @@ pub(crate) struct Step<'a> {
     pub(crate) copy: &'a UserCopy<'a>,
     pub(crate) literals: Literals,
     pub(crate) copied: Copied,
+    /// Roles that the master has and that are not active, where it cannot activate them all.
+    inactive_roles: Vec<String>,
 }
 
 impl<'a> Step<'a> {
@@ -62,7 +64,9 @@ impl<'a> Step<'a> {
             let _ =
                 session.run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON").await;
         }
-        Ok(Self { session, copy, literals: Literals::BackslashEscapes, copied: Copied::default() })
+        let inactive_roles = session.activate_roles().await?;
+        let (literals, copied) = (Literals::BackslashEscapes, Copied::default());
+        Ok(Self { session, copy, literals, copied, inactive_roles })
     }
 }
 
@@ -183,7 +187,7 @@ impl Step<'_> {
 
     async fn not_grantable(&mut self) -> Result<Vec<EngineError>, EngineError> {
         // What a role brings along stands elsewhere.
-        if self.session.has_active_role().await? {
+        if self.session.has_active_role().await {
             return Ok(Vec::new());
         }
         let masters = self.own_grants().await?;
@@ -256,7 +260,21 @@ impl Step<'_> {
 
     /// What an administrator runs for the master.
     pub(crate) fn administrator(&self, grant: &str, with: &str) -> String {
-        administrator(&format!("{grant} {}@'HOST'{with}", self.literals.quote(self.copy.master)))
+        let master = self.literals.quote(self.copy.master);
+        let or = or_default_role(&self.inactive_roles, &master);
+        administrator(&format!("{grant} {master}@'HOST'{with}{or}"))
+    }
+}
+
+/// What an administrator may do instead of granting a privilege that a role of the master has.
+pub(crate) fn or_default_role(roles: &[String], master: &str) -> String {
+    let names: Vec<_> = roles.iter().map(|role| identifier(role)).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!(
+            ". Or, if a role of the master has it, make that role active: SET DEFAULT ROLE {} FOR {master}@'HOST'",
+            names.join(" or ")
+        ),
     }
 }
 

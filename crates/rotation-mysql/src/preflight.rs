@@ -2,6 +2,7 @@
 
 use rotation_database::{EngineError, MastersTask, administrator};
 
+use crate::alternate::or_default_role;
 use crate::quote::Literals;
 use crate::session::{Session, text};
 
@@ -12,9 +13,11 @@ pub(crate) async fn missing(
     _task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     const DOING: &str = "ask what the master may do";
+    let inactive_roles = session.activate_roles().await?;
     let lacks = |grant: &str| {
         let to = Literals::BackslashEscapes.quote(master);
-        let remedy = administrator(&format!("GRANT {grant} TO {to}@'HOST'"));
+        let or = or_default_role(&inactive_roles, &to);
+        let remedy = administrator(&format!("GRANT {grant} TO {to}@'HOST'{or}"));
         EngineError::lacks("administer users", master, grant, remedy)
     };
     let granted = session.rows(DOING, "SHOW GRANTS").await?;
@@ -24,7 +27,7 @@ pub(crate) async fn missing(
             && (privileges.contains("CREATE USER") || privileges.contains("ALL PRIVILEGES"))
     });
     // What a role brings along stands elsewhere; setSecret finds out.
-    let has_role = session.has_active_role().await?;
+    let has_role = session.has_active_role().await;
     let mut missing = Vec::new();
     if !makes_users && !has_role {
         missing.push(lacks("CREATE USER ON *.*"));

@@ -156,11 +156,33 @@ impl Session {
         }
     }
 
-    /// Whether a role adds to the session's privileges.
-    pub(crate) async fn has_active_role(&mut self) -> Result<bool, EngineError> {
+    /// Whether a role adds to the session's privileges. Servers before MySQL 8 have no roles.
+    pub(crate) async fn has_active_role(&mut self) -> bool {
         let query = "SELECT CONVERT(CURRENT_ROLE() USING utf8mb4)";
-        let rows = self.rows("ask which roles are active", query).await?;
-        Ok(rows.first().and_then(|row| text(row, 0)).is_some_and(|role| role != "NONE"))
+        let rows = self.rows("ask which roles are active", query).await.unwrap_or_default();
+        rows.first().and_then(|row| text(row, 0)).is_some_and(|role| role != "NONE")
+    }
+
+    /// Activates every role of the session's account, as far as the server can. Returns those that are
+    /// not active.
+    ///
+    /// A role that was granted adds nothing until it is active, and nobody but the session itself or
+    /// the account's default roles make it so. MariaDB has one active role at a time.
+    pub(crate) async fn activate_roles(&mut self) -> Result<Vec<String>, EngineError> {
+        if !self.greets_as_mariadb {
+            // MySQL 5.7 has no roles.
+            let _ = self.run("activate the roles", "SET ROLE ALL").await;
+            return Ok(Vec::new());
+        }
+        if self.has_active_role().await {
+            return Ok(Vec::new());
+        }
+        let query = "SELECT CONVERT(ROLE_NAME USING utf8mb4) FROM information_schema.APPLICABLE_ROLES";
+        let rows = self.rows("ask which roles there are", query).await.unwrap_or_default();
+        let mut roles: Vec<_> = rows.iter().filter_map(|row| text(row, 0)).collect();
+        roles.sort();
+        roles.dedup();
+        Ok(roles)
     }
 
     async fn driver(&mut self) -> sqlx::Result<&mut MySqlConnection> {

@@ -14,6 +14,7 @@ crate::on_both! {
     preflight_names_what_the_master_cannot_pass_on
     every_account_gets_the_password_in_one_statement
     accounts_are_locked_on_the_turn_when_nobody_uses_them
+    privileges_of_an_inactive_role_count_or_are_named
 }
 
 /// What the server shows of a user, with the user's name taken out.
@@ -389,6 +390,42 @@ async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(target:
             let create: String = sqlx::query_scalar(query).fetch_one(&mut admin).await?;
             assert_eq!(create.contains("ACCOUNT LOCK"), are_locked, "{create}");
         }
+    }
+    Ok(())
+}
+
+/// A master that has its privileges from a role which is granted and not active by default.
+async fn privileges_of_an_inactive_role_count_or_are_named<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let mut admin = target.admin().await?;
+    let (master, role) = (account(&scene.master), format!("ops_{}", scene.database));
+    for statement in [
+        format!("CREATE ROLE {role}"),
+        format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {master}"),
+        format!("GRANT CREATE USER ON *.* TO {role}"),
+        format!("GRANT SELECT, UPDATE ON mysql.* TO {role}"),
+        format!("GRANT ALL PRIVILEGES ON {}.* TO {role} WITH GRANT OPTION", scene.database),
+        format!("GRANT {role} TO {master}"),
+    ] {
+        sql(&mut admin, &statement).await?;
+    }
+    // Without its role, the master may not enter the database.
+    scene.change_master(&serde_json::json!({"dbname": null}))?;
+    let function = scene.function("master-user");
+    if W::KIND == Kind::MariaDb {
+        // One role at a time, and nothing says which: the remedy names it.
+        let part = format!("SET DEFAULT ROLE `{role}`");
+        scene.preflight_finds(&function, "PrivilegeMissing", &part).await?;
+        scene.expect(&function, "PrivilegeMissing", &part).await?;
+        sql(&mut admin, &format!("SET DEFAULT ROLE {role} FOR {master}")).await?;
+        let token = scene.version("AWSPENDING")?.unwrap_or_default();
+        scene.give_up(&token)?;
+    }
+    let checks = scene.preflight(&function).await?;
+    ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+    for _ in 0..2 {
+        scene.rotate(&function).await?;
+        scene.log_in().await?;
     }
     Ok(())
 }
