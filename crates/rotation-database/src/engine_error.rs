@@ -1,6 +1,6 @@
 //! Why a statement failed after the login had worked.
 
-use rotation::give_up;
+use rotation::operator::{give_up, read_pending, rotate_again, secret_file, store};
 
 use crate::login_error::LoginError;
 
@@ -14,12 +14,18 @@ pub fn administrator(what: &str) -> String {
 /// The database may have the pending password already, and after the edit no version of the same
 /// server would lead to it. So the operator keeps that password, and stores the one that logs in.
 pub fn edit_of_secret(remedy: &str) -> String {
+    if secret_file().is_some() {
+        return format!(
+            "{remedy} Then run the same command again; it says what to do about an unfinished rotation."
+        );
+    }
     format!(
         "{remedy} If the secret is edited while a version is pending: the database may have the password of that version \
-         already, so keep it first (aws secretsmanager get-secret-value --secret-id SECRET --version-stage AWSPENDING), \
-         and put the password that logs in into the edited secret (aws secretsmanager put-secret-value). Then cancel \
-         the rotation ({}), and rotate again: aws secretsmanager rotate-secret --secret-id SECRET.",
-        give_up("VERSION")
+         already, so keep it first ({}), and put the password that logs in into the edited secret (aws secretsmanager \
+         put-secret-value). Then cancel the rotation ({}), and rotate again: {}.",
+        read_pending(),
+        give_up("VERSION"),
+        rotate_again()
     )
 }
 
@@ -152,9 +158,9 @@ impl EngineError {
     pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
         match self {
             Self::PasswordRejected { remedy, .. } => format!(
-                "{remedy} The pending version keeps its password, so give it up ({}), and rotate again: aws \
-                 secretsmanager rotate-secret --secret-id SECRET.",
-                give_up("VERSION")
+                "{remedy} The pending version keeps its password, so give it up ({}), and rotate again: {}.",
+                give_up("VERSION"),
+                rotate_again()
             ),
             Self::Busy { .. } => {
                 "Nothing, if it passes: the rotation is repeated. Otherwise see which session holds the lock \
@@ -173,9 +179,10 @@ impl EngineError {
                 administrator(consent)
             ),
             Self::PerhapsUnrelated { base, alternate, consent: None, .. } => format!(
-                "If both are this secret's: give this rotation up ({}), store the credential of {base} in the secret (aws \
-                 secretsmanager put-secret-value), and rotate it again. Otherwise rename {alternate}, or rotate it as a single user.",
-                give_up("VERSION")
+                "If both are this secret's: give this rotation up ({}), store the credential of {base} in the secret ({}), and \
+                 rotate it again. Otherwise rename {alternate}, or rotate it as a single user.",
+                give_up("VERSION"),
+                store()
             ),
             Self::NoSuchUser { .. } => "Correct \"username\" in the secret, or create the user.".into(),
             Self::Disconnected { cause, .. } => {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use rotation::{Cause, give_up};
+use rotation::Cause;
+use rotation::operator::{give_up, master_secret, secret_file, store};
 
 use crate::engine_error::{EngineError, edit_of_secret};
 use crate::host;
@@ -223,9 +224,7 @@ impl Cause for Error {
 
     fn remedy(&self) -> String {
         match self {
-            Self::Schema { .. } => "Correct the secret's JSON: aws secretsmanager put-secret-value --secret-id SECRET \
-                --secret-string file://secret.json."
-                .into(),
+            Self::Schema { .. } => format!("Correct the secret's JSON: {}.", store()),
             Self::MasterArnMissing { .. } => "Add to the secret's JSON \"masterarn\": the ARN of the secret that holds the master \
                 user. (RotationSchedule's MasterSecretArn in CloudFormation only grants permission.) Or set \
                 ROTATION_STRATEGY=single-user."
@@ -233,6 +232,11 @@ impl Cause for Error {
             Self::MasterSchema { .. } => "Correct the master secret's JSON, or \"masterarn\" in the secret.".into(),
             Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server. (Another name of it is fine when it resolves to \
                 the same address, and so is a read replica or reader endpoint that RDS knows as one.)".into(),
+            Self::UserMismatch { .. } | Self::HostMismatch { .. } if secret_file().is_some() => format!(
+                "The secret's file was changed in the middle of a rotation, or its strategy was. Change it back and run the \
+                 same command again, which finishes the rotation. Or give the rotation up: {}.",
+                give_up("VERSION")
+            ),
             Self::UserMismatch { .. } | Self::HostMismatch { .. } => format!("The secret was changed in the middle of a rotation, \
                 or its strategy was. Change it back, and the rotation goes on by itself. If the change is to stay: the database may have \
                 the password of the pending version already, so keep that one first (aws secretsmanager get-secret-value \
@@ -252,12 +256,11 @@ impl Cause for Error {
             Self::PasswordUnusable { .. } => "Correct EXCLUDE_CHARACTERS or PASSWORD_LENGTH on the function.".into(),
             Self::ValueUnusable { .. } => "Make the secret smaller.".into(),
             Self::CredentialsRefused { user, .. } => format!(
-                "Give {user} a password you know, as an administrator of the database, and store it: \
-                 aws secretsmanager put-secret-value --secret-id SECRET --secret-string file://secret.json. \
-                 Then rotate again."
+                "Give {user} a password you know, as an administrator of the database, and store it: {}. Then rotate again.",
+                store()
             ),
             Self::Login { whose: Whose::Master(id), cause, .. } if cause.other_password_may_help() => {
-                format!("Store the master user's right password in {id}.")
+                format!("Store the master user's right password in {}.", master_secret(id))
             }
             Self::Login { place, cause, whose: Whose::Version(_), .. }
                 if cause.is_remedied_in_the_secret() =>

@@ -3,6 +3,7 @@
 use std::io;
 
 use rotation::mask;
+use rotation::operator::store;
 use rustls::CertificateError;
 
 use crate::engine_error::EngineError;
@@ -342,7 +343,7 @@ impl LoginError {
     pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
         let place = endpoint(host, port);
         match self {
-            Self::Refused { .. } => "Store the password that the database accepts: aws secretsmanager put-secret-value.".into(),
+            Self::Refused { .. } => format!("Store the password that the database accepts: {}.", store()),
             Self::Locked { remedy, .. }
             | Self::Expired { remedy, .. }
             | Self::NotPermitted { remedy, .. }

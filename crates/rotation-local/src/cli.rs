@@ -177,6 +177,10 @@ pub(crate) struct PreflightArgs {
 }
 
 impl rotate::FunctionOptions for RotateArgs {
+    fn secret(&self) -> &Path {
+        &self.secret
+    }
+
     fn authority(&self) -> Option<&Path> {
         self.ca.as_deref()
     }
@@ -187,6 +191,10 @@ impl rotate::FunctionOptions for RotateArgs {
 }
 
 impl rotate::FunctionOptions for PreflightArgs {
+    fn secret(&self) -> &Path {
+        &self.secret
+    }
+
     fn authority(&self) -> Option<&Path> {
         self.ca.as_deref()
     }

@@ -312,7 +312,14 @@ pub(crate) fn own_program(
     master: &MasterArgs,
     options: &impl FunctionOptions,
 ) -> Program {
-    let program = equip(program, &service.endpoint(), key).env("ROTATION_STRATEGY", master.strategy());
+    let program = equip(program, &service.endpoint(), key)
+        .env("ROTATION_STRATEGY", master.strategy())
+        // For remedies, which name commands of AWS otherwise.
+        .env("ROTATION_LOCAL_SECRET", options.secret().display().to_string());
+    let program = match &master.master {
+        Some(file) => program.env("ROTATION_LOCAL_MASTER", file.display().to_string()),
+        None => program,
+    };
     let program = match options.authority() {
         Some(file) => program.env("TLS_CA_FILE", file.display().to_string()),
         None => program,
@@ -322,6 +329,8 @@ pub(crate) fn own_program(
 
 /// Options that `rotate` and `preflight` share.
 pub(crate) trait FunctionOptions {
+    /// The file with the secret.
+    fn secret(&self) -> &Path;
     /// The file with the CA certificate.
     fn authority(&self) -> Option<&Path>;
     /// Whether the function's log lines are shown.

@@ -1,5 +1,6 @@
 //! Why a step failed: one variant per cause, each with a stable `errorType` and the next thing to do.
 
+use crate::operator::{give_up, rotate_again, store};
 use std::fmt;
 
 use crate::event::Step;
@@ -42,14 +43,6 @@ impl Cause for Failure {
     fn remedy(&self) -> String {
         self.remedy.clone()
     }
-}
-
-/// The commands that end the rotation of a version which is to go no further.
-pub fn give_up(version: &str) -> String {
-    format!(
-        "aws secretsmanager cancel-rotate-secret --secret-id SECRET; aws secretsmanager update-secret-version-stage \
-         --secret-id SECRET --version-stage AWSPENDING --remove-from-version-id {version}"
-    )
 }
 
 /// Why a step failed.
@@ -235,13 +228,12 @@ impl Error {
                 --rotation-lambda-arn FUNCTION --rotation-rules AutomaticallyAfterDays=30."
                 .into(),
             Self::VersionUnknown { .. } => {
-                "This rotation was abandoned, or the event was made by hand. Start one: \
-                 aws secretsmanager rotate-secret --secret-id SECRET."
-                    .into()
+                format!("This rotation was abandoned, or the event was made by hand. Start one: {}.", rotate_again())
             }
             Self::VersionNotPending { .. } => format!(
-                "Start a new rotation: aws secretsmanager rotate-secret --secret-id SECRET. If it is refused because an earlier one \
+                "Start a new rotation: {}. If it is refused because an earlier one \
                  is incomplete, give that up: {}.",
+                rotate_again(),
                 give_up("ITS-VERSION")
             ),
             Self::RotationUnfinished { version } => format!(
@@ -249,12 +241,10 @@ impl Error {
                  --client-request-token {version}. Or give it up: {}.",
                 give_up(version)
             ),
-            Self::NoCurrentVersion => "Store a first value: aws secretsmanager put-secret-value --secret-id SECRET \
-                --secret-string file://secret.json."
-                .into(),
-            Self::NoPendingValue { .. } => "Repeat the rotation from its first step: \
-                aws secretsmanager rotate-secret --secret-id SECRET."
-                .into(),
+            Self::NoCurrentVersion => format!("Store a first value: {}.", store()),
+            Self::NoPendingValue { .. } => {
+                format!("Repeat the rotation from its first step: {}.", rotate_again())
+            }
             Self::NotText { .. } => "Store the secret as SecretString (JSON text).".into(),
             Self::NotFound { .. } => "Check the ARN and the region of the function.".into(),
             Self::AccessDenied { action, resource, .. } => format!(

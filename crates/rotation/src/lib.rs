@@ -15,6 +15,7 @@ mod event;
 mod log;
 mod manager;
 mod metrics;
+pub mod operator;
 mod password;
 mod preflight;
 mod record;
@@ -28,7 +29,7 @@ mod steps;
 mod trust;
 
 pub use context::Context;
-pub use error::{Cause, Error, Failure, Result, give_up};
+pub use error::{Cause, Error, Failure, Result};
 pub use event::{Event, RotationToken, Step, VersionId};
 pub use manager::{Manager, refused};
 pub use password::PasswordSettings;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::operator::secret_file;
 use crate::record::Done;
 use crate::rotator::Rotator;
 use crate::staging::CURRENT;
@@ -102,7 +103,7 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
         tokio::join!(manager.describe(id), manager.value(id, CURRENT), random);
     let described = checks.of("Secrets Manager answers, and DescribeSecret is allowed", description);
     if let Some(description) = described {
-        if description.rotation_enabled != Some(true) {
+        if description.rotation_enabled != Some(true) && secret_file().is_none() {
             checks.open(
                 "rotation is turned on",
                 "not yet: rotate-secret with --rotation-lambda-arn turns it on",
@@ -120,10 +121,12 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
         Some(random) => checks.of("GetRandomPassword is allowed and takes the password settings", random),
         None => None,
     };
-    checks.open(
-        "PutSecretValue and UpdateSecretVersionStage are allowed",
-        "not tried, for they would change something: see that the function's role has both",
-    );
+    if secret_file().is_none() {
+        checks.open(
+            "PutSecretValue and UpdateSecretVersionStage are allowed",
+            "not tried, for they would change something: see that the function's role has both",
+        );
+    }
     if let Some(current) = &current
         && checks.of("the secret's value is complete", rotator.validate(current)).is_some()
     {

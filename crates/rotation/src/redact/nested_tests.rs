@@ -269,3 +269,14 @@ proptest! {
         let _ = redact(&secret, &text);
     }
 }
+
+/// Found by the property test: a digit in front of the first group belongs to a word.
+#[test]
+fn groups_of_digits_begin_after_a_digit_of_a_word() {
+    let secret = "'A!AaaAa";
+    let encoded = HexPairs.encode(&Url.encode(secret));
+    for before in ["a", "9", "f ", "0x", "word:"] {
+        let redacted = redact(secret, &format!("{before}{encoded}"));
+        assert!(!redacted.contains(&encoded[3..]), "{before}: {redacted}");
+    }
+}
