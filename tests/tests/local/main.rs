@@ -4,6 +4,7 @@ mod bench;
 mod conformance;
 mod model;
 mod page;
+mod policies;
 mod random;
 mod rotate;
 mod sam;
