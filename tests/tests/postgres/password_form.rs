@@ -49,25 +49,32 @@ fn no_failed_login(scene: &Scene) -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_rule_accepts_the_stored_form() {
+async fn rule_md5_accepts_the_stored_form() {
+    rule_accepts_the_stored_form("md5").await;
+}
+
+#[tokio::test]
+async fn rule_scram_accepts_the_stored_form() {
+    rule_accepts_the_stored_form("scram-sha-256").await;
+}
+
+async fn rule_accepts_the_stored_form(rule: &'static str) {
     on_each(|target| async move {
-        for rule in ["md5", "scram-sha-256"] {
-            for encryption in ["md5", "scram-sha-256"] {
-                let rules = format!("host all all all {rule}");
-                let Some((_server, target)) = server(&target, encryption, &rules)? else { return Ok(()) };
-                for strategy in STRATEGIES {
-                    let case = format!("{rule}, {encryption}, {strategy}");
-                    let scene = Scene::new(&target).await?;
-                    let function = scene.function(strategy);
-                    for _ in 0..3 {
-                        scene.rotate(&function).await.context(case.clone())?;
-                        scene.log_in().await.context(case.clone())?;
-                        let form = stored_form(&scene).await?;
-                        ensure!(rule == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
-                        ensure!(encryption == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
-                    }
-                    no_failed_login(&scene).context(case)?;
+        for encryption in ["md5", "scram-sha-256"] {
+            let rules = format!("host all all all {rule}");
+            let Some((_server, target)) = server(&target, encryption, &rules)? else { return Ok(()) };
+            for strategy in STRATEGIES {
+                let case = format!("{rule}, {encryption}, {strategy}");
+                let scene = Scene::new(&target).await?;
+                let function = scene.function(strategy);
+                for _ in 0..3 {
+                    scene.rotate(&function).await.context(case.clone())?;
+                    scene.log_in().await.context(case.clone())?;
+                    let form = stored_form(&scene).await?;
+                    ensure!(rule == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
+                    ensure!(encryption == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
                 }
+                no_failed_login(&scene).context(case)?;
             }
         }
         Ok(())
