@@ -33,7 +33,10 @@ impl Document {
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => {
                 let document = Self(fields);
-                match twice(text) {
+                let mut twice = twice(text);
+                // Others have no effect on a rotation.
+                twice.retain(|key| KEYS.contains(&key.as_str()));
+                match twice {
                     twice if twice.is_empty() => Ok(document),
                     twice => Err(twice
                         .iter()
@@ -63,6 +66,9 @@ impl Document {
         }
     }
 }
+
+/// The keys that a rotation reads.
+const KEYS: [&str; 8] = ["engine", "host", "port", "username", "password", "dbname", "ssl", "masterarn"];
 
 /// The keys that an object has twice.
 fn twice(text: &str) -> BTreeSet<String> {

@@ -87,7 +87,9 @@ impl DatabaseSecret {
         let master_arn = match fields.text("masterarn") {
             Field::Is(arn) => {
                 let arn = arn.trim().to_owned();
-                faults.extend(master_arn_fault(&arn));
+                if demands == Demands::PlaceAndMaster {
+                    faults.extend(master_arn_fault(&arn));
+                }
                 Some(arn)
             }
             Field::Missing if demands == Demands::Place => None,

@@ -84,15 +84,19 @@ fn is_host(host: &str) -> bool {
 /// `jdbc:postgresql://user:password@db:5432/app?…`, `jdbc:oracle:thin:@//db:1521/ORCL`,
 /// `jdbc:oracle:thin:@db:1521:ORCL`, `jdbc:sqlserver://db:1433;databaseName=app`.
 fn url(text: &str) -> String {
+    let unclear = format!("\"host\" is a URL; {}", corrected("", None, None));
     let after = text.find("://").map_or(text, |at| &text[at + 3..]);
-    // A password may hold any character that a URL does not need, so the last @ of the authority counts.
-    let authority = after.split(['/', ';', '?']).next().unwrap_or_default();
-    let after = match authority.rfind('@').or_else(|| after.rfind('@')) {
-        Some(at) => after[at + 1..].trim_start_matches('/'),
-        None => after,
+    // Properties and queries may hold a password.
+    let (place, properties) = after.split_at(after.find([';', '?']).unwrap_or(after.len()));
+    // So may what is in front of the @; where it ends is certain only if there is one, before any path.
+    let after = match place.split_once('@') {
+        Some((user, _)) if user.contains('/') => return unclear,
+        Some((_, rest)) if rest.contains('@') => return unclear,
+        Some((_, rest)) => rest.trim_start_matches('/'),
+        None if text.to_ascii_lowercase().starts_with("jdbc:oracle:") => return unclear,
+        None => place,
     };
-    let end = after.find(['/', ';', '?', ',']).unwrap_or(after.len());
-    let (place, rest) = after.split_at(end);
+    let (place, rest) = after.split_at(after.find(['/', ',']).unwrap_or(after.len()));
     let mut parts = place.splitn(3, ':');
     let (host, port) = match place.starts_with('[') {
         true => with_port(place).map_or((place.to_owned(), None), |written| (written.host, written.port)),
@@ -102,7 +106,7 @@ fn url(text: &str) -> String {
         ),
     };
     let sid = parts.next().filter(|_| !place.starts_with('['));
-    let by_key = rest.split(';').find_map(|pair| {
+    let by_key = properties.split(';').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
         ["databasename", "database"].contains(&key.trim().to_ascii_lowercase().as_str()).then_some(value)
     });
@@ -175,7 +179,16 @@ mod tests {
                 "postgres://app:s3cret@db.example.com/shop",
                 "\"host\": \"db.example.com\", \"dbname\": \"shop\"",
             ),
-            ("postgres://app:s3c@ret@db:1/shop", "\"host\": \"db\", \"port\": 1, \"dbname\": \"shop\""),
+            ("postgres://app:s3c@ret@db:1/shop", "write the name or address of the server alone"),
+            ("postgres://app:s3c@ret/x@db:1/shop", "write the name or address of the server alone"),
+            ("postgres://app:s3c/ret@db:1/shop", "write the name or address of the server alone"),
+            ("jdbc:oracle:thin:app/s3cret@db:1521/ORCL", "write the name or address of the server alone"),
+            ("jdbc:oracle:thin:app/s3cret", "write the name or address of the server alone"),
+            (
+                "jdbc:sqlserver://db:1433;user=sa;password=P@s3cret;databaseName=app",
+                "\"port\": 1433, \"dbname\": \"app\"",
+            ),
+            ("jdbc:postgresql://db:5432/shop?user=app&password=h@s3cret", "\"host\": \"db\", \"port\": 5432"),
             ("jdbc:mysql://db:3306/app", "\"host\": \"db\", \"port\": 3306, \"dbname\": \"app\""),
             ("jdbc:sqlserver://db:1433;databaseName=app;encrypt=true", "\"port\": 1433, \"dbname\": \"app\""),
             ("jdbc:oracle:thin:@//db:1521/ORCL", "\"host\": \"db\", \"port\": 1521, \"dbname\": \"ORCL\""),
@@ -200,11 +213,20 @@ mod tests {
 
         #[test]
         fn password_of_a_url_is_never_repeated(
-            password in "[A-Za-z0-9!-.:;<=>?\\[-`{-~]{8,20}", scheme in "postgres|jdbc:postgresql|mysql",
+            password in "[QXZ789@/;?=&:]{6,20}",
+            form in 0..5_usize,
         ) {
-            let text = format!("{scheme}://app:{password}@db.example.com:5432/shop");
+            let text = match form {
+                0 => format!("postgres://app:{password}@db.example.com:5432/shop"),
+                1 => format!("jdbc:postgresql://db:5432/shop?user=app&password={password}"),
+                2 => format!("jdbc:sqlserver://db:1433;user=sa;password={password};databaseName=app"),
+                3 => format!("jdbc:oracle:thin:app/{password}@db:1521/ORCL"),
+                _ => format!("jdbc:oracle:thin:app/{password}"),
+            };
             let fault = read(&text).unwrap_err();
-            prop_assert!(!fault.contains(&password), "{fault}");
+            for part in password.split(['@', '/', ';', '?', '=', '&', ':']).filter(|part| part.len() > 2) {
+                prop_assert!(!fault.contains(part), "{text}: {fault}");
+            }
         }
     }
 }
