@@ -52,6 +52,9 @@ async fn gateway() -> Result<IpAddr> {
     )
 }
 
+/// How an environment file begins.
+const WRITTEN_BY: &str = "# Written by rotation-local";
+
 /// The endpoint of the service as a container reaches it.
 pub(crate) fn endpoint(port: u16) -> String {
     format!("http://{HOST}:{port}")
@@ -63,7 +66,7 @@ pub(crate) fn endpoint(port: u16) -> String {
 /// template declares.
 pub(crate) fn write_environment(path: &Path, variables: &[(&str, &str)], port: u16) -> Result<()> {
     let mut text = format!(
-        "# Written by rotation-local serve --docker. Load it before sam or aws:  . {}\n\
+        "{WRITTEN_BY} serve --docker. Load it before sam or aws:  . {}\n\
          unset AWS_PROFILE AWS_SESSION_TOKEN\n",
         shell_path(path)
     );
@@ -74,8 +77,12 @@ pub(crate) fn write_environment(path: &Path, variables: &[(&str, &str)], port: u
         "# Where functions in containers find Secrets Manager.\nexport SECRETS_MANAGER_ENDPOINT={}\n",
         endpoint(port)
     ));
-    // An older file may be readable by others, and write_whole keeps the mode.
-    let _ = std::fs::remove_file(path);
+    match std::fs::read_to_string(path) {
+        // It may be readable by others, and write_whole keeps the mode.
+        Ok(old) if old.starts_with(WRITTEN_BY) => std::fs::remove_file(path)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        _ => bail!("--env-file {}: there is another file by this name", path.display()),
+    }
     write_whole(path, text.as_bytes())
 }
 
@@ -106,7 +113,9 @@ mod tests {
     fn environment_file_is_loaded_by_a_shell_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rotation-local.env");
-        std::fs::write(&path, "old").unwrap();
+        std::fs::write(&path, "somebody's own").unwrap();
+        assert!(write_environment(&path, &[], 4680).is_err());
+        std::fs::write(&path, format!("{WRITTEN_BY} before")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         write_environment(&path, &[("AWS_ACCESS_KEY_ID", "LOCALKEY")], 4680).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -126,8 +126,9 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
             journal.set_reached(left_over.reached)?;
             let corrected = left_over.file != file;
             service.with_store(|store| store.save(left_over.secret))?;
+            let begun = left_over.strategy;
             if args.abandon {
-                return abandon::abandon(&service, &function, journal).await;
+                return abandon::abandon(&service, &function, &begun, journal).await;
             }
             if corrected {
                 say("  the file has been changed since; it is the current version now");
@@ -152,8 +153,10 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
 
     let output = Output { out: &out, args, keeps_master: masters_arn.is_some() || master.is_none() };
     let mut file = file;
+    let mut reached_before = resumes && journal.reached();
     for time in 1..=args.times {
         say(&format!("  rotation {time} of {}", args.times));
+        journal.set_reached(true)?;
         // From here on, every change of the versions is on disk before the service acknowledges it.
         let (own_journal, own_strategy, own_file) = (journal.clone(), strategy.to_owned(), file.clone());
         service.set_persist(move |change| match change {
@@ -173,7 +176,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
         }
         let staged = service.perform("RotateSecret", &request)?;
         let token = staged["VersionId"].as_str().unwrap_or_default();
-        let mut watch = Watch::new(journal);
+        let mut watch = Watch::new(journal, reached_before);
         let rotation =
             rotate_secret(&service, &function, SECRET, token, Attempt::default(), &mut watch).await;
         let status = if rotation.failed.is_none() { "passed" } else { "failed" };
@@ -184,7 +187,15 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
             if !journal.reached() {
                 // The pending password has reached no database: nothing is left to go on from.
                 journal.remove()?;
-                bail!("the rotation failed: {}. Nothing was changed.", error.error_type);
+                let before = match time {
+                    1 => "Nothing was changed.".to_owned(),
+                    time => format!(
+                        "It changed nothing; the result of the {} before is in {}.",
+                        time - 1,
+                        out.display()
+                    ),
+                };
+                bail!("the rotation failed: {}. {before}", error.error_type);
             }
             bail!(
                 "the rotation failed: {}.\nNothing is lost: the versions, with their passwords, are in {} (readable by \
@@ -194,9 +205,13 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
                 journal.path().display()
             );
         }
-        file = output.write(&service)?;
+        let written = output.write(&service)?;
+        // A resumed rotation compares this with the file of --secret.
+        if args.out.is_none() {
+            file = written;
+        }
         journal.remove()?;
-        journal.set_reached(false)?;
+        reached_before = false;
     }
     output.announce(&service)
 }
@@ -258,6 +273,15 @@ impl Output<'_> {
     }
 }
 
+/// Whether a version's text and a file hold the same, apart from the ARN that a run puts in.
+fn is_same(text: Option<&str>, file: &Value) -> bool {
+    let Some(Ok(mut value)) = text.map(serde_json::from_str::<Value>) else { return false };
+    if let (Some(fields), None) = (value.as_object_mut(), file.get("masterarn")) {
+        fields.remove("masterarn");
+    }
+    value == *file
+}
+
 /// Whether an unfinished rotation goes on with the file as it is now; `None` when it starts anew.
 ///
 /// A rotation whose password has reached no database has nothing to go on from.
@@ -267,6 +291,12 @@ fn still_good(
     strategy: &str,
     journal: &Journal,
 ) -> Result<Option<LeftOver>> {
+    let is_written = left_over.secret.labelled(CURRENT).is_some_and(|version| is_same(version.text(), now));
+    if left_over.secret.unfinished().is_none() && is_written {
+        // The run ended after it had written the result.
+        journal.remove()?;
+        return Ok(None);
+    }
     let begun = &left_over.strategy;
     let other_strategy = !begun.is_empty() && begun != strategy;
     let changed: Vec<_> = ["engine", "host", "port", "username", "dbname", "ssl"]

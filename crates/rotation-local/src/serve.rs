@@ -39,7 +39,12 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     }
     let environment = environment(&args.environment, &given)?;
     let (service, listener) = Service::bind(args.listen, args.port).await?;
-    let bridge = if args.docker { docker::listen(service.port()).await? } else { None };
+    let bridge = match args.docker {
+        // Then the bridge is one of its addresses.
+        true if args.listen.is_unspecified() => None,
+        true => docker::listen(service.port()).await?,
+        false => None,
+    };
     let state = args.state.as_ref().map(|_| open_state(args)).transpose()?;
     let kept_key = state.as_ref().map(State::access_key).transpose()?;
     let store = state.as_ref().map(State::load).transpose()?.unwrap_or_default();
@@ -167,15 +172,17 @@ fn environment(given: &[String], functions: &BTreeMap<String, String>) -> Result
         let parts = text.split_once(':').and_then(|(name, rest)| Some((name, rest.split_once('=')?)));
         let Some((name, (variable, value))) = parts else {
             bail!(
-                "--env {text}: give it as NAME:VARIABLE=VALUE, such as app-rotation:ROTATION_STRATEGY=master-user"
+                "--env: give it as NAME:VARIABLE=VALUE, such as app-rotation:ROTATION_STRATEGY=master-user"
             );
         };
         match functions.get(name) {
             Some(function) if !function.starts_with("http") => {
                 environment.entry(name.to_owned()).or_default().insert(variable.to_owned(), value.to_owned());
             }
-            Some(_) => bail!("--env {text}: {name} is a URL; set the variable where that function runs"),
-            None => bail!("--env {text}: there is no --function {name}=…"),
+            Some(_) => {
+                bail!("--env {name}:{variable}=…: {name} is a URL; set the variable where that function runs")
+            }
+            None => bail!("--env {name}:{variable}=…: there is no --function {name}=…"),
         }
     }
     Ok(environment)

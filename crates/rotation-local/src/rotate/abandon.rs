@@ -10,7 +10,12 @@ use crate::progress::say;
 use crate::service::{PENDING, Service};
 
 /// Discards the journal, unless the database has the pending password or may have it.
-pub(super) async fn abandon(service: &Service, function: &Function, journal: &Journal) -> Result<()> {
+pub(super) async fn abandon(
+    service: &Service,
+    function: &Function,
+    strategy: &str,
+    journal: &Journal,
+) -> Result<()> {
     let pending = json!({"SecretId": SECRET, "VersionStage": PENDING});
     let Some(token) =
         service.unfinished(SECRET).filter(|_| service.perform("GetSecretValue", &pending).is_ok())
@@ -19,6 +24,12 @@ pub(super) async fn abandon(service: &Service, function: &Function, journal: &Jo
     };
     if !journal.reached() {
         return discard(journal, &format!("the password of version {token} has reached no database"));
+    }
+    if strategy == "single-user-by-master" {
+        bail!(
+            "the master may have given some accounts of the user the new password already, those of other hosts for \
+             instance, so the rotation must not be discarded. Run the same command without --abandon to finish it."
+        );
     }
     // The version's credential logs in if, and only if, the database has its password.
     let event = json!({"Step": "testSecret", "SecretId": SECRET, "ClientRequestToken": token});

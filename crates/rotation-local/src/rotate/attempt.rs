@@ -42,22 +42,21 @@ pub(super) struct Watch<'a> {
     journal: &'a Journal,
     /// The steps, for `--json`.
     pub(super) steps: Vec<Value>,
-    /// Whether the database may have had the pending password before this step.
+    /// Whether an attempt before may have given the database the pending password. The journal says so
+    /// from the beginning, and the opposite only when it is certain: a write that fails loses nothing.
     reached_before: bool,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(journal: &'a Journal) -> Self {
-        Self { progress: Progress::default(), journal, steps: Vec::new(), reached_before: journal.reached() }
+    pub(super) fn new(journal: &'a Journal, reached_before: bool) -> Self {
+        Self { progress: Progress::default(), journal, steps: Vec::new(), reached_before }
     }
 }
 
 impl Observer for Watch<'_> {
     fn begins(&mut self, step: &'static str, attempt: u32) {
-        // On disk before the function can change anything. If it cannot be written, nothing is lost:
-        // the journal then says that the database was reached.
-        if step == "setSecret" {
-            self.reached_before = self.journal.reached();
+        // A retry: what the attempt before has shown does not hold for this one.
+        if step == "setSecret" && !self.journal.reached() {
             let _ = self.journal.set_reached(true);
         }
         self.progress.begins(step, attempt);
@@ -65,9 +64,15 @@ impl Observer for Watch<'_> {
 
     fn ended(&mut self, report: &StepReport) {
         self.progress.ended(report);
-        if report.step == "setSecret" {
-            let unchanged = matches!(&report.result, Err(error) if is_before_any_change(error));
-            let _ = self.journal.set_reached(self.reached_before || !unchanged);
+        match (report.step, &report.result) {
+            ("createSecret", Err(_)) if !self.reached_before => drop(self.journal.set_reached(false)),
+            ("setSecret", Err(error)) if is_before_any_change(error) => {
+                if !self.reached_before {
+                    let _ = self.journal.set_reached(false);
+                }
+            }
+            ("setSecret", _) => self.reached_before = true,
+            _ => {}
         }
         let mut step = json!({
             "step": report.step,

@@ -76,6 +76,16 @@ pub(crate) enum SecretValue {
     Binary(Vec<u8>),
 }
 
+impl Version {
+    /// Its value, if that is a text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Some(SecretValue::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Secret").field("arn", &self.arn).field("versions", &self.versions).finish()
