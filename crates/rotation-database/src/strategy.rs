@@ -4,6 +4,7 @@ pub(crate) mod alternating;
 pub(crate) mod earlier;
 pub(crate) mod given_up;
 pub(crate) mod master_session;
+pub(crate) mod poolers;
 pub(crate) mod single_user;
 pub(crate) mod single_user_by_master;
 

@@ -102,6 +102,8 @@ impl<F: Flavor> Engine for Adapter<F> {
                  Nothing was changed"
             ),
             remedy: "Name the server's own endpoint in \"host\", and give the proxy the new password after each rotation. \
+                For MaxScale, \
+                which reads the accounts of the server: leave its version_string unset, by which it is recognized. \
                 For Amazon RDS Proxy: name the instance's or the cluster's endpoint, and attach this secret to the proxy."
                 .into(),
         })

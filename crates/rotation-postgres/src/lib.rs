@@ -84,7 +84,7 @@ impl Engine for Postgres {
         user: &str,
         password: &Password,
     ) -> Result<(), EngineError> {
-        pooler::must_look_passwords_up(session, user, password).await
+        pooler::must_look_passwords_up(session, user, password, &own_password::remedy(user)).await
     }
 
     async fn stands_in(&self, session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {

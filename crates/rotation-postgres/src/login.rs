@@ -67,7 +67,7 @@ pub(crate) async fn offer_of(
 }
 
 /// Asking is a login without its second half.
-const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+const OFFER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl LoggedIn {
     /// The process that the server named as the session's, for cancel requests. A pooler names one of

@@ -17,7 +17,7 @@ pub(crate) async fn change(
 }
 
 /// What lets a role change its own password.
-fn remedy(user: &str) -> String {
+pub(crate) fn remedy(user: &str) -> String {
     format!(
         "Let the role change its own password (on RDS with rds.restrict_password_commands: \
          GRANT rds_password TO {}), or rotate with alternating users.",

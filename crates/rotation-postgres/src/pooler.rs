@@ -18,10 +18,13 @@ use crate::scram;
 use crate::session::{Access, Origin, Session};
 
 /// Checks that a pooler, if there is one, takes the password of `user` from the server.
+///
+/// `remedy` is what an administrator does when the privilege to set the password is missing.
 pub(crate) async fn must_look_passwords_up(
     session: &mut Session,
     user: &str,
     password: &Password,
+    remedy: &str,
 ) -> Result<(), EngineError> {
     if !session.is_pooled().await? {
         return Ok(());
@@ -34,22 +37,32 @@ pub(crate) async fn must_look_passwords_up(
         // An MD5 hash has no salt that could show anything.
         return Ok(());
     }
-    // A pooler that looks up a SCRAM verifier offers SCRAM. What one that asks for MD5 has cannot be
-    // found out without changing the form in which the server stores the password.
-    let Offer::Scram { salt: old_salt, iterations: old_iterations } = before else {
+    // What a pooler that asks for MD5 has cannot be found out, and a server that stores MD5 hashes must
+    // not get a SCRAM verifier instead.
+    let (Offer::Scram { salt: old_salt, iterations: old_iterations }, false) = (&before, storage.md5) else {
         return Err(own_copy(user));
     };
-    let iterations = storage.iterations.min(scram::MOST_ITERATIONS);
+    // One that makes a salt up for each client has none of the server's.
+    if offer(session.origin(), user).await? != before {
+        return Err(own_copy(user));
+    }
+    let old = scram::verifier_with(password, old_salt, *old_iterations);
+    let iterations = storage.iterations.clamp(scram::DEFAULT_ITERATIONS, scram::MOST_ITERATIONS);
     let fresh = scram::verifier(password, iterations).map_err(no_random_numbers)?;
-    store(session, user, &fresh).await?;
-    let after = offer(session.origin(), user).await;
+    let stored = store(session, user, &fresh, remedy).await;
+    let after = match stored {
+        Ok(()) => offer(session.origin(), user).await,
+        Err(error) => Err(error),
+    };
     if let Ok(Offer::Scram { salt, .. }) = &after
         && scram::salt_of(&fresh).as_ref() == Some(salt)
     {
         return Ok(());
     }
-    store(session, user, &scram::verifier_with(password, &old_salt, old_iterations)).await?;
+    // Whatever failed: a pooler with a copy of the verifier needs the same one.
+    let restored = store(session, user, &old, remedy).await;
     after?;
+    restored?;
     Err(own_copy(user))
 }
 
@@ -57,7 +70,7 @@ fn own_copy(user: &str) -> EngineError {
     EngineError::NeedsDecision {
         what: format!(
             "a pooler or proxy stands between the function and the server, and has its own copy of the password of {user}: \
-             after a rotation, no client could log in through it. Nothing was changed"
+             after a rotation, no client could log in through it. The password is unchanged"
         ),
         remedy: "Name the server's own endpoint in \"host\", and give the pooler the new password after each rotation; or \
             let the pooler look passwords up in the server (pgbouncer: auth_query). If it does so and asks for MD5: store \
@@ -76,9 +89,14 @@ async fn offer(origin: &Origin, user: &str) -> Result<Offer, EngineError> {
     login::offer_of(user, origin).await.map_err(failed)
 }
 
-async fn store(session: &mut Session, user: &str, verifier: &Zeroizing<String>) -> Result<(), EngineError> {
+async fn store(
+    session: &mut Session,
+    user: &str,
+    verifier: &Zeroizing<String>,
+    remedy: &str,
+) -> Result<(), EngineError> {
     let transaction = session.begin(Access::Change).await?;
-    transaction.set_verifier_and_commit(user, verifier, "").await
+    transaction.set_verifier_and_commit(user, verifier, remedy).await
 }
 
 fn no_random_numbers(said: &'static str) -> EngineError {

@@ -6,6 +6,7 @@ use crate::engine::{Changed, Engine, PasswordChange};
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::earlier::{self, attempt};
+use crate::strategy::poolers;
 
 /// Logs in with the current password and changes it.
 ///
@@ -46,7 +47,7 @@ async fn change<E: Engine>(
 ) -> Result<Done> {
     let user = &new.username;
     let may_change = match rotator.engine.takes_changes(&mut session).await {
-        Ok(()) => rotator.engine.pooler_looks_passwords_up(&mut session, user, &old.password).await,
+        Ok(()) => poolers::look(rotator, cx, &mut session, old).await,
         no => no,
     };
     if let Err(cause) = may_change {

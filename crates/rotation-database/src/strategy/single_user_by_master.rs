@@ -10,6 +10,7 @@ use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
+use crate::strategy::poolers;
 
 /// Lets the master set the pending password.
 ///
@@ -59,11 +60,15 @@ pub(crate) async fn set<E: Engine>(
         Err(error) if is_in_place => return Ok(without_master(&error)),
         session => session?,
     };
-    may_go_ahead(rotator, &master, &mut session, &[user], &pending).await?;
+    let mut may = may_go_ahead(rotator, &master, &mut session, &[user], &pending).await;
     // Where the password was lost, nothing can be stored again to find it out.
-    if proven.is_some() {
-        let looks_up = rotator.engine.pooler_looks_passwords_up(&mut session, user, &current.password).await;
-        looks_up.map_err(|cause| rotator.statement(&pending, &master.secret.username, cause))?;
+    if may.is_ok() && proven.is_some() {
+        let looks_up = poolers::look(rotator, cx, &mut session, &current).await;
+        may = looks_up.map_err(|cause| rotator.statement(&pending, &master.secret.username, cause));
+    }
+    if let Err(error) = may {
+        rotator.engine.log_out(session).await;
+        return Err(error.into());
     }
     cx.doing(format!("setting the password of {user}"));
     let name = &master.secret.username;

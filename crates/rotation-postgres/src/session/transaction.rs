@@ -101,7 +101,7 @@ impl Session {
         match self.simple(DOING, &statements, "").await?.as_slice() {
             [Some(role), Some(standby), Some(process)] => {
                 self.is_standby = Some(standby == "true");
-                self.is_pooled = self.origin.process.is_some_and(|named| process.parse() != Ok(named));
+                self.is_pooled = self.origin.process.is_none_or(|named| process.parse() != Ok(named));
                 Ok(self.session_user.insert(role.clone()).clone())
             }
             _ => Err(EngineError::Failed {
