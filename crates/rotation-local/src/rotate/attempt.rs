@@ -66,10 +66,8 @@ impl Observer for Watch<'_> {
         self.progress.ended(report);
         match (report.step, &report.result) {
             ("createSecret", Err(_)) if !self.reached_before => drop(self.journal.set_reached(false)),
-            ("setSecret", Err(error)) if is_before_any_change(error) => {
-                if !self.reached_before {
-                    let _ = self.journal.set_reached(false);
-                }
+            ("setSecret", Err(error)) if is_before_any_change(error) && !self.reached_before => {
+                let _ = self.journal.set_reached(false);
             }
             ("setSecret", _) => self.reached_before = true,
             _ => {}
