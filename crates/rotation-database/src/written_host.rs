@@ -85,17 +85,21 @@ fn is_host(host: &str) -> bool {
 /// `jdbc:oracle:thin:@db:1521:ORCL`, `jdbc:sqlserver://db:1433;databaseName=app`.
 fn url(text: &str) -> String {
     let unclear = format!("\"host\" is a URL; {}", corrected("", None, None));
-    let after = text.find("://").map_or(text, |at| &text[at + 3..]);
-    // Properties and queries may hold a password.
-    let (place, properties) = after.split_at(after.find([';', '?']).unwrap_or(after.len()));
-    // So may what is in front of the @; where it ends is certain only if there is one, before any path.
-    let after = match place.split_once('@') {
-        Some((user, _)) if user.contains('/') => return unclear,
-        Some((_, rest)) if rest.contains('@') => return unclear,
-        Some((_, rest)) => rest.trim_start_matches('/'),
-        None if text.to_ascii_lowercase().starts_with("jdbc:oracle:") => return unclear,
-        None => place,
+    // Oracle's form has a user and a password in front of the @; only without them is it clear.
+    let is_oracle = text.to_ascii_lowercase().starts_with("jdbc:oracle:");
+    let after = match (is_oracle, text.split_once(":@")) {
+        (true, Some((scheme, after))) if scheme.len() == "jdbc:oracle:thin".len() => after,
+        (true, _) => return unclear,
+        (false, _) => text.find("://").map_or(text, |at| &text[at + 3..]),
     };
+    // A password may be in front of the @, or in the properties, and may hold any of these characters.
+    // Where it ends is certain only if there is one @, and none of the others in front of it.
+    let after = match after.split_once('@') {
+        Some((user, rest)) if user.contains(['/', ';', '?']) || rest.contains('@') => return unclear,
+        Some((_, rest)) => rest,
+        None => after.trim_start_matches('/'),
+    };
+    let (after, properties) = after.split_at(after.find([';', '?']).unwrap_or(after.len()));
     let (place, rest) = after.split_at(after.find(['/', ',']).unwrap_or(after.len()));
     let mut parts = place.splitn(3, ':');
     let (host, port) = match place.starts_with('[') {
@@ -186,9 +190,16 @@ mod tests {
             ("jdbc:oracle:thin:app/s3cret", "write the name or address of the server alone"),
             (
                 "jdbc:sqlserver://db:1433;user=sa;password=P@s3cret;databaseName=app",
-                "\"port\": 1433, \"dbname\": \"app\"",
+                "write the name or address of the server alone",
             ),
-            ("jdbc:postgresql://db:5432/shop?user=app&password=h@s3cret", "\"host\": \"db\", \"port\": 5432"),
+            (
+                "jdbc:postgresql://db:5432/shop?user=app&password=h@s3cret",
+                "write the name or address of the server alone",
+            ),
+            (
+                "jdbc:postgresql://db:5432/shop?user=app&password=s3cret",
+                "\"host\": \"db\", \"port\": 5432, \"dbname\": \"shop\"",
+            ),
             ("jdbc:mysql://db:3306/app", "\"host\": \"db\", \"port\": 3306, \"dbname\": \"app\""),
             ("jdbc:sqlserver://db:1433;databaseName=app;encrypt=true", "\"port\": 1433, \"dbname\": \"app\""),
             ("jdbc:oracle:thin:@//db:1521/ORCL", "\"host\": \"db\", \"port\": 1521, \"dbname\": \"ORCL\""),
