@@ -128,8 +128,9 @@ async fn by_master<E: Engine>(
 ) -> Result<Done> {
     let credential = &master.secret;
     must_be_another(rotator, master, &[&pair.base, &pair.alternate], pending)?;
-    let mut session = MasterLogin::of(rotator, master, opened.0, pending).proven_by(cx, opened).await?;
-    may_go_ahead(rotator, master, &mut session, &[&pair.base, &pair.alternate], pending).await?;
+    let session = MasterLogin::of(rotator, master, opened.0, pending).proven_by(cx, opened).await?;
+    let users = [&pair.base, &pair.alternate];
+    let mut session = may_go_ahead(rotator, master, session, &users, pending).await?;
 
     let turn = &pending.username;
     cx.doing(format!(

@@ -78,11 +78,27 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
 }
 
 /// Checks, by the server's own word, that a master may go ahead: the server takes changes, and no user
-/// whose password is to be changed is the master itself.
+/// whose password is to be changed is the master itself. Returns the session, or logs it out.
 ///
 /// Servers compare names by rules of their own (case, accents, width, trailing blanks), so the names
 /// alone, which [`must_be_another`] compares before anything is asked, do not settle it.
 pub(crate) async fn may_go_ahead<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    master: &Master,
+    mut session: E::Session,
+    users: &[&String],
+    pending: &DatabaseSecret,
+) -> Result<E::Session, Error> {
+    match check(rotator, master, &mut session, users, pending).await {
+        Ok(()) => Ok(session),
+        Err(error) => {
+            rotator.engine.log_out(session).await;
+            Err(error)
+        }
+    }
+}
+
+async fn check<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
     session: &mut E::Session,

@@ -56,22 +56,20 @@ pub(crate) async fn set<E: Engine>(
         Some(proof) => login.proven_by(cx, proof).await,
         None => login.open(cx).await,
     };
-    let mut session = match session {
+    let session = match session {
         Err(error) if is_in_place => return Ok(without_master(&error)),
         session => session?,
     };
-    let mut may = may_go_ahead(rotator, &master, &mut session, &[user], &pending).await;
+    let name = &master.secret.username;
+    let mut session = may_go_ahead(rotator, &master, session, &[user], &pending).await?;
     // Where the password was lost, nothing can be stored again to find it out.
-    if may.is_ok() && proven.is_some() {
-        let looks_up = poolers::look(rotator, cx, &mut session, &current).await;
-        may = looks_up.map_err(|cause| rotator.statement(&pending, &master.secret.username, cause));
-    }
-    if let Err(error) = may {
+    if proven.is_some()
+        && let Err(cause) = poolers::look(rotator, cx, &mut session, &current).await
+    {
         rotator.engine.log_out(session).await;
-        return Err(error.into());
+        return Err(rotator.statement(&pending, name, cause).into());
     }
     cx.doing(format!("setting the password of {user}"));
-    let name = &master.secret.username;
     let logs_in_unencrypted = rotator.logs_in_unencrypted(&pending);
     let reset =
         PasswordReset { master: name, user, password: &pending.password, logs_in_unencrypted, proven };
