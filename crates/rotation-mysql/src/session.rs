@@ -23,13 +23,22 @@ pub struct Session {
     greets_as_maxscale: bool,
     /// The number of the connection, as the greeting has it.
     greeted_as: u32,
-    /// The account that the server runs the session as, once it has been asked.
-    account: Option<Account>,
-    /// Its version, `read_only`, `innodb_read_only` and the connection's number, once it has been asked.
-    server: Vec<String>,
+    /// The server's answer, once it has been asked.
+    identity: Option<Identity>,
     method: Method,
     is_encrypted: bool,
     is_pinned: bool,
+}
+
+/// The account and the server of a session, as the server reports them. A value that it does not
+/// report is empty.
+struct Identity {
+    /// The account that the server runs the session as.
+    account: Account,
+    version: String,
+    read_only: String,
+    innodb_read_only: String,
+    connection: String,
 }
 
 /// A driver joins a session with its first statement: most logins only try a password.
@@ -47,8 +56,7 @@ impl Session {
             greets_as_mariadb: is_version_of_mariadb(logged_in.version()),
             greets_as_maxscale: logged_in.version().to_ascii_lowercase().contains("maxscale"),
             greeted_as: logged_in.connection(),
-            account: None,
-            server: Vec::new(),
+            identity: None,
             method: logged_in.method,
             is_encrypted: logged_in.is_encrypted,
             is_pinned: false,
@@ -84,34 +92,46 @@ impl Session {
 
     /// The account that the server runs this session as.
     pub(crate) async fn account(&mut self) -> Result<Account, EngineError> {
+        Ok(self.identity().await?.account.clone())
+    }
+
+    /// Returns the account and the server of the session. The server is asked once.
+    async fn identity(&mut self) -> Result<&Identity, EngineError> {
+        let identity = match self.identity.take() {
+            Some(identity) => identity,
+            None => self.ask_identity().await?,
+        };
+        Ok(self.identity.insert(identity))
+    }
+
+    async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
         const DOING: &str = "ask which account has logged in";
-        if let Some(account) = &self.account {
-            return Ok(account.clone());
-        }
         const QUERY: &str = "SELECT CURRENT_USER(), VERSION(), @@GLOBAL.read_only, @@GLOBAL.innodb_read_only, \
             CONCAT(CONNECTION_ID())";
         let rows = self.rows(DOING, QUERY).await?;
-        let account = rows.first().and_then(|row| text(row, 0));
-        let values = rows.first().map(|row| (1..5).map(|at| text(row, at).unwrap_or_default()));
-        self.server = values.map(Iterator::collect).unwrap_or_default();
-        let account = account.and_then(|text| Account::from_current_user(&text));
-        let account = account.ok_or_else(|| EngineError::Failed {
+        let value = |at| rows.first().and_then(|row| text(row, at)).unwrap_or_default();
+        let account = Account::from_current_user(&value(0)).ok_or_else(|| EngineError::Failed {
             doing: DOING.into(),
             code: "protocol".into(),
             said: "no account".into(),
         })?;
-        Ok(self.account.insert(account).clone())
+        Ok(Identity {
+            account,
+            version: value(1),
+            read_only: value(2),
+            innodb_read_only: value(3),
+            connection: value(4),
+        })
     }
 
     /// Checks that the server is of the kind that this function is for, and takes changes.
     ///
     /// A privileged session may change a read-only server, and the primary would never know of it.
     pub(crate) async fn takes_changes(&mut self) -> Result<(), EngineError> {
-        self.account().await?;
-        let value = |at: usize| self.server.get(at).map(String::as_str).unwrap_or_default();
-        let version = value(0);
+        let is_mariadb = self.is_mariadb;
+        let Identity { version, read_only, innodb_read_only, .. } = self.identity().await?;
         let found_mariadb = is_version_of_mariadb(version);
-        if !version.is_empty() && found_mariadb != self.is_mariadb {
+        if !version.is_empty() && found_mariadb != is_mariadb {
             let (own, found) = if found_mariadb { ("MySQL", "MariaDB") } else { ("MariaDB", "MySQL") };
             let name = found.to_ascii_lowercase();
             return Err(EngineError::NeedsDecision {
@@ -122,9 +142,9 @@ impl Session {
                 ),
             });
         }
-        for (at, variable) in [(1, "read_only"), (2, "innodb_read_only")] {
-            if !["", "0", "OFF"].contains(&value(at)) {
-                return Err(EngineError::takes_no_changes(format!("{variable} is {}", value(at))));
+        for (variable, value) in [("read_only", read_only), ("innodb_read_only", innodb_read_only)] {
+            if !["", "0", "OFF"].contains(&value.as_str()) {
+                return Err(EngineError::takes_no_changes(format!("{variable} is {value}")));
             }
         }
         Ok(())
@@ -133,9 +153,8 @@ impl Session {
     /// Whether a proxy with its own passwords stands between the function and the server: the greeting
     /// has another connection's number than the server. MaxScale reads the server's accounts.
     pub(crate) async fn is_proxied(&mut self) -> Result<bool, EngineError> {
-        self.account().await?;
-        let number = self.server.get(3).and_then(|number| number.parse::<u64>().ok());
-        let differs = number.is_some_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as));
+        let number = self.identity().await?.connection.parse::<u64>();
+        let differs = number.is_ok_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as));
         Ok(differs && !self.greets_as_maxscale)
     }
 

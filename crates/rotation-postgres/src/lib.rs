@@ -62,20 +62,20 @@ impl Engine for Postgres {
         session: &mut Session,
         user: &str,
     ) -> Result<SessionAccount, EngineError> {
-        let role = session.session_user().await?;
+        let role = session.identity().await?.role.clone();
         // Names are compared byte for byte; the server cuts longer ones, which no secret may hold.
         Ok(SessionAccount { is_of_user: role == user, name: identifier(&role), id: role })
     }
 
     async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
-        match session.is_standby().await? {
+        match session.identity().await?.is_standby {
             true => Err(EngineError::takes_no_changes("it is a standby (pg_is_in_recovery)")),
             false => Ok(()),
         }
     }
 
     async fn is_pooled(&self, session: &mut Session) -> bool {
-        session.is_pooled().await.unwrap_or(false)
+        session.identity().await.is_ok_and(|identity| identity.is_pooled)
     }
 
     async fn pooler_looks_passwords_up(

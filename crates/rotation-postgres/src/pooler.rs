@@ -26,7 +26,7 @@ pub(crate) async fn must_look_passwords_up(
     password: &Password,
     remedy: &str,
 ) -> Result<(), EngineError> {
-    if !session.is_pooled().await? {
+    if !session.identity().await?.is_pooled {
         return Ok(());
     }
     let before = offer(session.origin(), user).await?;

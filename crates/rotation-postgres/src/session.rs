@@ -18,12 +18,8 @@ pub(crate) use transaction::{Access, Transaction};
 pub struct Session {
     link: Link,
     origin: Origin,
-    /// The role that has logged in, once the server has been asked.
-    session_user: Option<String>,
-    /// Whether the server is a standby, once it has been asked.
-    is_standby: Option<bool>,
-    /// Whether another process serves the session than the one that was named in the login.
-    is_pooled: bool,
+    /// The server's answer, once it has been asked.
+    identity: Option<Identity>,
     /// A transaction has begun, and it is not known to have ended.
     is_in_transaction: bool,
 }
@@ -51,6 +47,17 @@ pub(crate) struct Origin {
     pub process: Option<u32>,
 }
 
+/// The role and the server of a session, as the server reports them.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The role that has logged in: a pooler can log in as another role than its client named.
+    pub role: String,
+    /// The server is a standby, which takes no changes.
+    pub is_standby: bool,
+    /// Another process serves the session than the login named: a pooler or a proxy stands between.
+    pub is_pooled: bool,
+}
+
 impl Session {
     pub(crate) fn new(logged_in: LoggedIn, login: &Login<'_>) -> Self {
         let origin = Origin {
@@ -64,14 +71,7 @@ impl Session {
             version: logged_in.version(),
             process: logged_in.process(),
         };
-        Self {
-            link: Link::Bare(logged_in),
-            origin,
-            session_user: None,
-            is_standby: None,
-            is_pooled: false,
-            is_in_transaction: false,
-        }
+        Self { link: Link::Bare(logged_in), origin, identity: None, is_in_transaction: false }
     }
 
     pub(crate) fn origin(&self) -> &Origin {

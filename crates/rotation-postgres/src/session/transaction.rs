@@ -26,7 +26,7 @@ use rotation_database::{EngineError, Password};
 use sqlx::postgres::PgRow;
 use zeroize::Zeroizing;
 
-use super::{Origin, Session};
+use super::{Identity, Origin, Session};
 use crate::failure::of_password;
 use crate::password_form::StorageSettings;
 use crate::quote::{identifier, literal};
@@ -85,45 +85,35 @@ impl Session {
         Ok(Transaction { session: self, storage })
     }
 
-    /// Returns the role that has logged in: a whole transaction in one message.
-    ///
-    /// A pooler can log in to the server as another role than its client named.
-    pub(crate) async fn session_user(&mut self) -> Result<String, EngineError> {
+    /// Returns the role and the server of the session. The server is asked once.
+    pub(crate) async fn identity(&mut self) -> Result<&Identity, EngineError> {
+        let identity = match self.identity.take() {
+            Some(identity) => identity,
+            None => self.ask_identity().await?,
+        };
+        Ok(self.identity.insert(identity))
+    }
+
+    /// Asks in a whole transaction, sent as one message.
+    async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
         const DOING: &str = "ask which role has logged in";
-        if let Some(role) = &self.session_user {
-            return Ok(role.clone());
-        }
         let begin = Access::LookAsActing.begin();
         let statements = format!(
             "{begin}; SELECT session_user::pg_catalog.text, pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
              pg_catalog.pg_backend_pid()::pg_catalog.text; COMMIT"
         );
         match self.simple(DOING, &statements, "").await?.as_slice() {
-            [Some(role), Some(standby), Some(process)] => {
-                self.is_standby = Some(standby == "true");
-                self.is_pooled = self.origin.process.is_none_or(|named| process.parse() != Ok(named));
-                Ok(self.session_user.insert(role.clone()).clone())
-            }
+            [Some(role), Some(standby), Some(process)] => Ok(Identity {
+                role: role.clone(),
+                is_standby: standby == "true",
+                is_pooled: self.origin.process.is_none_or(|named| process.parse() != Ok(named)),
+            }),
             _ => Err(EngineError::Failed {
                 doing: DOING.into(),
                 code: "protocol".into(),
                 said: "no role".into(),
             }),
         }
-    }
-}
-
-impl Session {
-    /// Whether a pooler or a proxy stands between the function and the server.
-    pub(crate) async fn is_pooled(&mut self) -> Result<bool, EngineError> {
-        self.session_user().await?;
-        Ok(self.is_pooled)
-    }
-
-    /// Whether the server is a standby, which takes no changes.
-    pub(crate) async fn is_standby(&mut self) -> Result<bool, EngineError> {
-        self.session_user().await?;
-        Ok(self.is_standby == Some(true))
     }
 }
 
