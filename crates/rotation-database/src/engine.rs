@@ -65,8 +65,8 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Checks that the server takes changes: that it is no replica or standby, and not read-only. A
-    /// master may have the privilege to change such a server, and nobody else would see the change. By
-    /// default, nothing is asked: a statement that the server rejects says it.
+    /// master may have the privilege to change such a server, but no other server receives the change.
+    /// By default, nothing is asked: the server rejects the statement itself.
     fn takes_changes(
         &self,
         _session: &mut Self::Session,
@@ -74,13 +74,14 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Whether a pooler or a proxy stands between the function and the server. By default, none is known.
+    /// Returns `true` if a pooler or a proxy stands between the function and the server. By default,
+    /// none is known.
     fn is_pooled(&self, _session: &mut Self::Session) -> impl Future<Output = bool> + Send {
         async { false }
     }
 
-    /// Checks that a pooler or proxy on the way to the server, if there is one, accepts a new password
-    /// of `user` at once, and has no copy of `password`, the current one. By default, nothing is checked.
+    /// Checks that the pooler or proxy of a session that [`Engine::is_pooled`] accepts a new password of
+    /// `user` at once, and has no copy of `password`, the current one. By default, nothing is checked.
     fn pooler_looks_passwords_up(
         &self,
         _session: &mut Self::Session,

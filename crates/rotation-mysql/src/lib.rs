@@ -88,13 +88,10 @@ impl<F: Flavor> Engine for Adapter<F> {
 
     async fn pooler_looks_passwords_up(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         user: &str,
         _password: &Password,
     ) -> Result<(), EngineError> {
-        if !session.is_proxied().await? {
-            return Ok(());
-        }
         Err(EngineError::NeedsDecision {
             what: format!(
                 "a proxy stands between the function and the server, and proxies such as ProxySQL and Amazon RDS Proxy \

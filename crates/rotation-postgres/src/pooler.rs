@@ -17,7 +17,7 @@ use crate::login;
 use crate::scram;
 use crate::session::{Access, Origin, Session};
 
-/// Checks that a pooler, if there is one, takes the password of `user` from the server.
+/// Checks that the pooler of a session takes the password of `user` from the server.
 ///
 /// `remedy` is what an administrator does when the privilege to set the password is missing.
 pub(crate) async fn must_look_passwords_up(
@@ -26,9 +26,6 @@ pub(crate) async fn must_look_passwords_up(
     password: &Password,
     remedy: &str,
 ) -> Result<(), EngineError> {
-    if !session.identity().await?.is_pooled {
-        return Ok(());
-    }
     let before = offer(session.origin(), user).await?;
     let transaction = session.begin(Access::Look).await?;
     let storage = transaction.storage();
