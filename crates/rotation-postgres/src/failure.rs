@@ -103,14 +103,7 @@ mod tests {
             ("XX000", "password type is not a plain text"),
             ("0A000", "Only plaintext passwords are supported: plaintext password required"),
         ] {
-            let refusal = Refusal {
-                code: code.into(),
-                message: message.into(),
-                detail: None,
-                hint: None,
-                schema: None,
-                routine: None,
-            };
+            let refusal = Refusal { code: code.into(), message: message.into(), ..Refusal::default() };
             match of_password(refused(&refusal, "set the password of app", "")) {
                 EngineError::PasswordRejected { remedy, .. } => {
                     assert!(remedy.contains("credcheck.encrypted_password_allowed"), "{remedy}");

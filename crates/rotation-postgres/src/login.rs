@@ -258,10 +258,8 @@ mod tests {
             let refusal = Refusal {
                 code: code.into(),
                 message: message.into(),
-                detail: None,
-                hint: None,
-                schema: None,
                 routine: routine.map(str::to_owned),
+                ..Refusal::default()
             };
             match super::refusal(&refusal, &login) {
                 LoginError::ClientRejected { remedy, .. } | LoginError::NotPermitted { remedy, .. } => remedy,

@@ -84,31 +84,32 @@ pub(crate) fn does_not_belong() -> LoginError {
     LoginError::protocol("it says something that does not belong there")
 }
 
-/// What a server says of itself, in messages as they were sent.
-pub(crate) fn parameter(mut messages: &[u8], name: &[u8]) -> Option<String> {
-    while let Some(([kind, length @ ..], rest)) = messages.split_first_chunk::<5>() {
+/// Reads messages as they were sent, each with its kind and its body, up to the first incomplete one.
+fn complete(mut messages: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let ([kind, length @ ..], rest) = messages.split_first_chunk::<5>()?;
         let length = (u32::from_be_bytes(*length) as usize).checked_sub(4)?;
         let (body, next) = rest.split_at_checked(length)?;
+        messages = next;
+        Some((*kind, body))
+    })
+}
+
+/// The value of a parameter that the server reports (`ParameterStatus`), in messages as they were sent.
+pub(crate) fn parameter(messages: &[u8], name: &[u8]) -> Option<String> {
+    for (kind, body) in complete(messages) {
         let mut texts = body.split(|byte| *byte == 0);
-        if *kind == b'S' && texts.next() == Some(name) {
+        if kind == b'S' && texts.next() == Some(name) {
             return texts.next().map(|value| String::from_utf8_lossy(value).into_owned());
         }
-        messages = next;
     }
     None
 }
 
-/// The process of `BackendKeyData` among messages.
-pub(crate) fn backend_process(mut messages: &[u8]) -> Option<u32> {
-    while let Some(([kind, length @ ..], rest)) = messages.split_first_chunk::<5>() {
-        let length = (u32::from_be_bytes(*length) as usize).checked_sub(4)?;
-        let (body, next) = rest.split_at_checked(length)?;
-        if *kind == b'K' {
-            return body.first_chunk().map(|process| u32::from_be_bytes(*process));
-        }
-        messages = next;
-    }
-    None
+/// The process of `BackendKeyData`, in messages as they were sent.
+pub(crate) fn backend_process(messages: &[u8]) -> Option<u32> {
+    let (_, body) = complete(messages).find(|(kind, _)| *kind == b'K')?;
+    body.first_chunk().map(|process| u32::from_be_bytes(*process))
 }
 
 /// `server_version_num` of a `server_version`: 15.4, 18beta1, 9.6.24.
