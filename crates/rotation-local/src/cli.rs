@@ -1,7 +1,7 @@
 //! The commands.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -113,6 +113,22 @@ impl MasterArgs {
     }
 }
 
+/// A person's own database, and how the function works on it.
+#[derive(Debug, Args)]
+pub(crate) struct DatabaseArgs {
+    /// A file with the secret's JSON: engine, host, port, username, password, dbname
+    #[arg(long)]
+    pub(crate) secret: PathBuf,
+    #[command(flatten)]
+    pub(crate) master: MasterArgs,
+    /// CA certificate of the database server, a PEM file [default: the variable TLS_CA_FILE]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Show the function's log lines
+    #[arg(long)]
+    pub(crate) verbose: bool,
+}
+
 /// Options of `rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
@@ -120,11 +136,8 @@ pub(crate) struct RotateArgs {
     /// there
     #[arg(long, value_name = "COMMAND-or-URL")]
     pub(crate) function: String,
-    /// A file with the secret's JSON: engine, host, port, username, password, dbname
-    #[arg(long)]
-    pub(crate) secret: PathBuf,
     #[command(flatten)]
-    pub(crate) master: MasterArgs,
+    pub(crate) database: DatabaseArgs,
     /// How often
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) times: u32,
@@ -137,18 +150,12 @@ pub(crate) struct RotateArgs {
     /// Discard an unfinished rotation, if the database does not have its password
     #[arg(long)]
     pub(crate) abandon: bool,
-    /// CA certificate of the database server, a PEM file [default: the variable TLS_CA_FILE]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) ca: Option<PathBuf>,
     /// Print the new secret with its password
     #[arg(long)]
     pub(crate) show_passwords: bool,
     /// Print the result as JSON; progress goes to standard error
     #[arg(long)]
     pub(crate) json: bool,
-    /// Show the function's log lines
-    #[arg(long)]
-    pub(crate) verbose: bool,
     /// Port of the local Secrets Manager (for a function behind a URL, which must be told the endpoint)
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
@@ -160,48 +167,11 @@ pub(crate) struct PreflightArgs {
     /// The function: a program or a command line
     #[arg(long, value_name = "COMMAND")]
     pub(crate) function: String,
-    /// A file with the secret's JSON: engine, host, port, username, password, dbname
-    #[arg(long)]
-    pub(crate) secret: PathBuf,
     #[command(flatten)]
-    pub(crate) master: MasterArgs,
-    /// CA certificate of the database server, a PEM file [default: the variable TLS_CA_FILE]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) ca: Option<PathBuf>,
+    pub(crate) database: DatabaseArgs,
     /// Print the checks as JSON; progress goes to standard error
     #[arg(long)]
     pub(crate) json: bool,
-    /// Show the function's log lines
-    #[arg(long)]
-    pub(crate) verbose: bool,
-}
-
-impl rotate::FunctionOptions for RotateArgs {
-    fn secret(&self) -> &Path {
-        &self.secret
-    }
-
-    fn authority(&self) -> Option<&Path> {
-        self.ca.as_deref()
-    }
-
-    fn verbose(&self) -> bool {
-        self.verbose
-    }
-}
-
-impl rotate::FunctionOptions for PreflightArgs {
-    fn secret(&self) -> &Path {
-        &self.secret
-    }
-
-    fn authority(&self) -> Option<&Path> {
-        self.ca.as_deref()
-    }
-
-    fn verbose(&self) -> bool {
-        self.verbose
-    }
 }
 
 /// Options of `serve`.

@@ -15,9 +15,9 @@ use crate::service::Service;
 
 /// Runs all checks and shows them.
 pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
-    let mut secret = read_json(&args.secret, "--secret")?;
-    let master = args.master.read()?;
-    for file in [Some(&args.secret), args.master.master.as_ref()].into_iter().flatten() {
+    let mut secret = read_json(&args.database.secret, "--secret")?;
+    let master = args.database.master.read()?;
+    for file in [Some(&args.database.secret), args.database.master.master.as_ref()].into_iter().flatten() {
         warn_if_open(file);
     }
     let program = match Function::parse(&args.function, "function") {
@@ -25,13 +25,13 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
         Ok(Function::Url { .. }) => bail!("--function: preflight needs a program, and not a URL"),
         Err(message) => bail!("--function: {message}"),
     };
-    let journal = Journal::beside(&absolute(&args.secret)?);
+    let journal = Journal::beside(&absolute(&args.database.secret)?);
     if journal.read()?.is_some_and(|left_over| left_over.reached) {
         bail!(
             "an unfinished rotation is in {}, and the database may have its password already, not the one in {}. Finish it \
              first: rotation-local rotate, with the options of that run",
             journal.path().display(),
-            args.secret.display()
+            args.database.secret.display()
         );
     }
     let service = Service::start(0).await?;
@@ -40,7 +40,7 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
         put_master(&service, &mut secret, master)?;
     }
     service.put_secret("local/secret", SECRET, &Value::Object(secret).to_string())?;
-    let function: Function = own_program(program, &service, &key, &args.master, args).into();
+    let function: Function = own_program(program, &service, &key, &args.database).into();
     let record = match ask(&function, SECRET).await {
         Ok(record) => record,
         Err(error) => bail!("{}: {}", error.error_type, error.message),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf, absolute};
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
-use crate::cli::{MasterArgs, RotateArgs};
+use crate::cli::{DatabaseArgs, RotateArgs};
 use crate::function::{Function, Program};
 use crate::journal::{Journal, LeftOver, beside, write_whole};
 use crate::preflight;
@@ -30,7 +30,7 @@ const PREVIOUS_FILE: &str = ".previous";
 /// Rotates a secret in a file.
 pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     let mut report = json!({"status": "failed", "rotations": []});
-    let journal = Journal::beside(&absolute(args.out.as_ref().unwrap_or(&args.secret))?);
+    let journal = Journal::beside(&absolute(args.out.as_ref().unwrap_or(&args.database.secret))?);
     let done = tokio::select! {
         done = run(args, &journal, &mut report) => done,
         signal = tokio::signal::ctrl_c() => {
@@ -72,11 +72,11 @@ impl std::fmt::Display for Interrupted {
 }
 
 async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result<()> {
-    let secret_file = absolute(&args.secret)?;
-    let out = absolute(args.out.as_ref().unwrap_or(&args.secret))?;
+    let secret_file = absolute(&args.database.secret)?;
+    let out = absolute(args.out.as_ref().unwrap_or(&args.database.secret))?;
     let mut secret = read_json(&secret_file, "--secret")?;
-    let master = args.master.read()?;
-    for file in [Some(&secret_file), args.master.master.as_ref()].into_iter().flatten() {
+    let master = args.database.master.read()?;
+    for file in [Some(&secret_file), args.database.master.master.as_ref()].into_iter().flatten() {
         warn_if_open(file);
     }
     let function = match Function::parse(&args.function, "function") {
@@ -89,7 +89,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
         bail!("another rotation of {} is running", secret_file.display());
     }
     let file = Value::Object(secret.clone());
-    let strategy = args.master.strategy();
+    let strategy = args.database.master.strategy();
     let left_over = match journal.read()? {
         Some(left_over) if !args.abandon => still_good(left_over, &file, strategy, journal)?,
         left_over => left_over,
@@ -110,7 +110,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
         put_master(&service, &mut secret, master)?;
     }
     let function = match function {
-        Function::Program(program) => own_program(*program, &service, &key, &args.master, args).into(),
+        Function::Program(program) => own_program(*program, &service, &key, &args.database).into(),
         url => {
             say(&format!(
                 "The function must have SECRETS_MANAGER_ENDPOINT={} (see --port), AWS_ACCESS_KEY_ID={key} and any \
@@ -138,7 +138,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
         None => {
             // The secret's history, as far as it is known: a function does not change a user on the word of a name.
             let previous_file = beside(&secret_file, PREVIOUS_FILE);
-            if args.master.alternates() && previous_file.exists() {
+            if args.database.master.alternates() && previous_file.exists() {
                 let mut previous = read_json(&previous_file, "the previous secret")?;
                 let arn = masters_arn.as_deref().unwrap_or(MASTER);
                 previous.insert("masterarn".into(), arn.into());
@@ -240,7 +240,7 @@ impl Output<'_> {
     fn write(&self, service: &Service) -> Result<Value> {
         let text =
             |value: &Map<String, Value>| Ok::<_, anyhow::Error>(serde_json::to_string_pretty(value)? + "\n");
-        if self.args.master.alternates() {
+        if self.args.database.master.alternates() {
             let previous = self.value(service, PREVIOUS)?;
             write_whole(&beside(self.out, PREVIOUS_FILE), text(&previous)?.as_bytes())?;
         }
@@ -253,7 +253,7 @@ impl Output<'_> {
         let user =
             |value: &Map<String, Value>| value.get("username").and_then(Value::as_str).map(str::to_owned);
         let current = self.value(service, CURRENT)?;
-        if self.args.master.alternates() {
+        if self.args.database.master.alternates() {
             let previous = self.value(service, PREVIOUS)?;
             say(&format!(
                 "\nUser {} keeps its password until the next rotation: it is in {}.",
@@ -264,7 +264,7 @@ impl Output<'_> {
         let of_user = user(&current).map(|user| format!(" (user {user})")).unwrap_or_default();
         say(&format!("\nThe new secret is in {}{of_user}.", self.out.display()));
         if self.args.out.is_some() {
-            say(&format!("{} still holds the old one.", self.args.secret.display()));
+            say(&format!("{} still holds the old one.", self.args.database.secret.display()));
         }
         if self.args.show_passwords {
             say(&serde_json::to_string_pretty(&current)?);
@@ -339,32 +339,21 @@ pub(crate) fn own_program(
     program: Program,
     service: &Service,
     key: &str,
-    master: &MasterArgs,
-    options: &impl FunctionOptions,
+    database: &DatabaseArgs,
 ) -> Program {
     let program = equip(program, &service.endpoint(), key)
-        .env("ROTATION_STRATEGY", master.strategy())
+        .env("ROTATION_STRATEGY", database.master.strategy())
         // For remedies, which name commands of AWS otherwise.
-        .env("ROTATION_LOCAL_SECRET", options.secret().display().to_string());
-    let program = match &master.master {
+        .env("ROTATION_LOCAL_SECRET", database.secret.display().to_string());
+    let program = match &database.master.master {
         Some(file) => program.env("ROTATION_LOCAL_MASTER", file.display().to_string()),
         None => program,
     };
-    let program = match options.authority() {
+    let program = match &database.ca {
         Some(file) => program.env("TLS_CA_FILE", file.display().to_string()),
         None => program,
     };
-    if options.verbose() { program.log(|line| say(&format!("      {line}"))) } else { program }
-}
-
-/// Options that `rotate` and `preflight` share.
-pub(crate) trait FunctionOptions {
-    /// The file with the secret.
-    fn secret(&self) -> &Path;
-    /// The file with the CA certificate.
-    fn authority(&self) -> Option<&Path>;
-    /// Whether the function's log lines are shown.
-    fn verbose(&self) -> bool;
+    if database.verbose { program.log(|line| say(&format!("      {line}"))) } else { program }
 }
 
 /// The base user, when this is the second of two that alternate.
@@ -379,13 +368,13 @@ fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Res
         Some(other) => Some(other.to_string()),
     };
     let what = match text("username") {
-        Some(user) if args.master.alternates() => {
+        Some(user) if args.database.master.alternates() => {
             let other = base_of(&user).map_or_else(|| format!("{user}_clone"), str::to_owned);
             format!("the password of user {user} and of user {other}, in turn,")
         }
         Some(user) => format!("the password of user {user}"),
         // A credential of the person's own.
-        None => format!("the credential in {}", args.secret.display()),
+        None => format!("the credential in {}", args.database.secret.display()),
     };
     let at = match (text("engine"), text("host"), text("port")) {
         (Some(engine), Some(host), Some(port)) => format!(" on {engine} at {host}, port {port}"),
