@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rotation_local::throwaway::is_root;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -114,8 +115,7 @@ fn answers(host: Option<&str>) -> Result<(), String> {
 
 /// Starts an engine that changes nothing outside of its folder but the bridge of its network.
 fn start_own() -> Result<(String, Started)> {
-    let is_root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
-    ensure!(is_root, "only root can start one (sudo make test)");
+    ensure!(is_root(), "only root can start one (sudo make test)");
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name).display().to_string();
     let host = format!("unix://{}", at("socket"));

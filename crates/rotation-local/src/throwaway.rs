@@ -7,5 +7,5 @@ mod server;
 mod shortcut;
 
 pub use certificates::Certificates;
-pub use server::{Installation, free_port, sid_root};
+pub use server::{Installation, free_port, is_root, sid_root};
 pub use shortcut::Shortcut;

@@ -1,20 +1,17 @@
 //! A real pgbouncer in front of the server.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Child;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rotation_database::Password;
-use rotation_local::throwaway::{Certificates, free_port};
+use rotation_local::throwaway::{Certificates, Installation, free_port};
 use rotation_postgres::{Encryption, identifier, literal, verifier};
 use rotation_tests::postgres::{Scene, on_each, options, sql};
 use serde_json::json;
 use tempfile::TempDir;
-
-/// `nobody`: pgbouncer does not run as root.
-const NOBODY: u32 = 65534;
 
 /// A pooler that looks users up in the server; it ends when dropped.
 struct Pooler {
@@ -64,8 +61,8 @@ impl Pooler {
         ] {
             sql(&mut admin, &statement).await?;
         }
-        let folder = tempfile::tempdir()?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        let installation = Installation::here("/usr/sbin");
+        let (folder, _) = installation.folder()?;
         let port = free_port()?;
         let at = folder.path().display();
         let configuration = format!(
@@ -84,16 +81,12 @@ impl Pooler {
         ] {
             let path = folder.path().join(name);
             fs::write(&path, text)?;
-            let _ = chown(&path, Some(NOBODY), Some(NOBODY));
+            installation.hand_over(&path)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         }
         let log = fs::File::create(folder.path().join("log"))?;
-        let is_root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
-        let mut command = Command::new(if is_root { "chroot" } else { "/usr/sbin/pgbouncer" });
-        if is_root {
-            command.args([&format!("--userspec={NOBODY}:{NOBODY}"), "/", "/usr/sbin/pgbouncer"]);
-        }
-        command.arg(folder.path().join("ini")).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut command = installation.command("pgbouncer");
+        command.arg(folder.path().join("ini")).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().context("pgbouncer is not installed: sh tests/setup.sh test")?;
         let pooler = Self { port, child, folder };
         for _ in 0..250 {

@@ -54,8 +54,8 @@ pub fn sid_root() -> Option<PathBuf> {
     root.join(".complete").exists().then_some(root)
 }
 
-/// Whether this process is root, which servers must not be.
-fn is_root() -> bool {
+/// Returns `true` if this process is root, which servers must not be.
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
 }
 
@@ -71,7 +71,11 @@ impl Installation {
     }
 
     /// A temporary folder that the server can use: its path here, and its path as the server sees it.
-    pub(super) fn folder(&self) -> Result<(TempDir, PathBuf)> {
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made.
+    pub fn folder(&self) -> Result<(TempDir, PathBuf)> {
         let place = self.root.as_deref().map_or_else(std::env::temp_dir, |root| root.join("tmp"));
         let folder = tempfile::Builder::new().prefix("rotation-").tempdir_in(&place)?;
         self.hand_over(folder.path())?;
@@ -84,7 +88,11 @@ impl Installation {
     }
 
     /// Gives a file to the user that the server runs as.
-    pub(super) fn hand_over(&self, path: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The owner of the file cannot be changed.
+    pub fn hand_over(&self, path: &Path) -> Result<()> {
         if is_root() {
             chown(path, Some(NOBODY), Some(NOBODY)).with_context(|| format!("chown {}", path.display()))?;
         }
@@ -92,7 +100,7 @@ impl Installation {
     }
 
     /// One of the programs, ready to run as a user that is not root.
-    pub(super) fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let path = self.bin.join(program);
         let nobody = NOBODY.to_string();
         let root = self.root.as_deref().unwrap_or(Path::new("/"));
