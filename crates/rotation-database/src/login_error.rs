@@ -284,6 +284,11 @@ impl LoginError {
         matches!(self, Self::Refused { .. })
     }
 
+    /// Returns `true` if a new password for the account ends it: the password is wrong or has expired.
+    pub(crate) fn new_password_helps(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Expired { .. })
+    }
+
     /// Whether it is about this account and no other: locked, expired, not let in.
     pub(crate) fn is_of_the_account(&self) -> bool {
         matches!(

@@ -5,7 +5,6 @@ use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 use crate::connect;
 use crate::engine::{Engine, UserCopy};
 use crate::error::Whose;
-use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
@@ -36,8 +35,8 @@ pub(crate) async fn look<E: Engine>(
     let login = rotator.log_in(cx, &current, CURRENT).await;
     let failed = |cause| connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into();
     let is_lost = rotator.settings.strategy == StrategyKind::SingleUserByMaster
-        && matches!(&login, Err(cause) if is_of_password(cause));
-    let mut session = match login {
+        && matches!(&login, Err(cause) if cause.new_password_helps());
+    let session = match login {
         // That is what the strategy is for.
         Err(cause) if is_lost => {
             checks.open(check, format!("{cause}: the master sets a new password all the same"));
@@ -48,37 +47,12 @@ pub(crate) async fn look<E: Engine>(
             None => return,
         },
     };
-    if rotator.settings.strategy != StrategyKind::MasterUser
-        && let Some(session) = &mut session
-        && rotator.engine.is_pooled(session).await
-    {
-        checks.open(
-            format!("what stands between the function and {} takes passwords from it", current.place()),
-            "a pooler or proxy was found; setSecret looks, before it changes anything, whether it has its own copy of the \
-             password, and stops then. Better name the server's own endpoint in \"host\"",
-        );
-    }
-    let takes_changes = match &mut session {
-        Some(session) if rotator.settings.strategy == StrategyKind::SingleUser => {
-            Some(rotator.engine.takes_changes(session).await)
-        }
-        _ => None,
-    };
-    if let Some(session) = session {
+    if let Some(mut session) = session {
+        look_at_own_session(rotator, &current, &mut session, checks).await;
         rotator.engine.log_out(session).await;
     }
     match rotator.settings.strategy {
-        StrategyKind::SingleUser => {
-            let own = takes_changes.unwrap_or(Ok(()));
-            let own = own.map_err(|cause| rotator.statement(&current, &current.username, cause).into());
-            let check = format!("{} takes changes (it is no replica, and not read-only)", current.place());
-            if checks.of(check, own).is_some() {
-                checks.open(
-                    format!("{} may change its own password", current.username),
-                    "not tried, for it would change it; servers allow it unless somebody has forbidden it",
-                );
-            }
-        }
+        StrategyKind::SingleUser => {}
         StrategyKind::SingleUserByMaster => {
             let task = MastersTask::SetPassword(&current.username);
             look_at_master(rotator, cx, &current, task, checks).await;
@@ -90,9 +64,34 @@ pub(crate) async fn look<E: Engine>(
     }
 }
 
-/// Whether a new password mends it.
-fn is_of_password(cause: &LoginError) -> bool {
-    matches!(cause, LoginError::Refused { .. } | LoginError::Expired { .. })
+/// Looks at what the user's own session can show before its password changes.
+async fn look_at_own_session<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    current: &DatabaseSecret,
+    session: &mut E::Session,
+    checks: &mut Checks,
+) {
+    let strategy = rotator.settings.strategy;
+    if strategy != StrategyKind::MasterUser && rotator.engine.is_pooled(session).await {
+        checks.open(
+            format!("the pooler or proxy in front of {} takes passwords from the server", current.place()),
+            "a pooler or proxy was found; setSecret looks, before it changes anything, whether it has its own copy of the \
+             password, and stops then. Better name the server's own endpoint in \"host\"",
+        );
+    }
+    if strategy != StrategyKind::SingleUser {
+        return;
+    }
+    let takes_changes = rotator.engine.takes_changes(session).await;
+    let takes_changes =
+        takes_changes.map_err(|cause| rotator.statement(current, &current.username, cause).into());
+    let check = format!("{} takes changes (it is no replica, and not read-only)", current.place());
+    if checks.of(check, takes_changes).is_some() {
+        checks.open(
+            format!("{} may change its own password", current.username),
+            "not tried, because that would change it; servers allow it by default",
+        );
+    }
 }
 
 async fn look_at_master<E: Engine>(

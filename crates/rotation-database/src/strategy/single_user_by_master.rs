@@ -105,8 +105,7 @@ async fn opens<E: Engine>(
 ) -> Result<Result<SessionAccount, LoginError>> {
     match rotator.prove(cx, secret, label).await {
         Ok(account) => Ok(Ok(account)),
-        // Another password ends both.
-        Err(cause @ (LoginError::Refused { .. } | LoginError::Expired { .. })) => {
+        Err(cause) if cause.new_password_helps() => {
             cx.warn(format!("{label} does not log in: {cause}"));
             Ok(Err(cause))
         }
