@@ -169,31 +169,24 @@ impl Fields<'_> {
 
     /// A number, or a string of digits. Tools that know one kind of number alone write 5432.0.
     pub(crate) fn port(&self, spec: &EngineSpec, faults: &mut Vec<String>) -> Option<u16> {
-        let text = match self.document.0.get("port") {
-            None | Some(Value::Null) => return None,
-            Some(Value::Number(number)) => number.to_string(),
-            Some(Value::String(text)) => text.trim().to_owned(),
-            Some(_) => String::from("?"),
-        };
         let usual = spec.default_port;
-        if text.is_empty() {
-            faults.push(format!("\"port\" is empty; write \"port\": {usual}, or leave it out"));
-            return None;
-        }
-        let digits = match text.split_once('.') {
-            Some((digits, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => digits,
-            _ => &text,
-        };
-        match digits.parse::<u16>() {
-            Ok(port) if port > 0 => Some(port),
-            _ => {
-                faults.push(format!(
-                    "\"port\" is neither a number from 1 to 65535 nor a string of its digits; write \"port\": {usual}, \
-                     or the server's own"
-                ));
-                None
+        let port = match self.document.0.get("port") {
+            None | Some(Value::Null) => return None,
+            Some(Value::String(text)) if text.trim().is_empty() => {
+                faults.push(format!("\"port\" is empty; write \"port\": {usual}, or leave it out"));
+                return None;
             }
+            Some(Value::Number(number)) => port_number(&number.to_string()),
+            Some(Value::String(text)) => port_number(text.trim()),
+            Some(_) => None,
+        };
+        if port.is_none() {
+            faults.push(format!(
+                "\"port\" is neither a number from 1 to 65535 nor a string of its digits; write \"port\": {usual}, \
+                 or the server's own"
+            ));
         }
+        port
     }
 
     /// The server: `host` may hold a port as well.
@@ -254,7 +247,15 @@ impl Fields<'_> {
     }
 }
 
-/// Whether a tool writes `other` for what `key` holds.
+fn port_number(text: &str) -> Option<u16> {
+    let digits = match text.split_once('.') {
+        Some((digits, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => digits,
+        _ => text,
+    };
+    digits.parse().ok().filter(|port| *port > 0)
+}
+
+/// Returns `true` if other tools use `other` as the name of `key`.
 fn is_another_name(key: &str, other: &str) -> bool {
     let names: &[&str] = match key {
         "username" => &["user", "user_name", "userid", "login", "dbuser", "db_user"],
