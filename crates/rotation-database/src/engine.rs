@@ -178,11 +178,11 @@ pub struct Login<'a> {
 /// The account that a server runs a session as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionAccount {
-    /// What identifies the account on its server; equal for the same account only.
+    /// An identifier of the account: two accounts of a server never have the same.
     pub id: String,
     /// How a message names it.
     pub name: String,
-    /// Whether it is the account of the user that was asked about.
+    /// `true` if it is the account of the user that was asked about.
     pub is_of_user: bool,
 }
 
@@ -251,7 +251,7 @@ pub struct UserCopy<'a> {
     /// The target user's own logins are not encrypted, because its secret has `"ssl": false`. The
     /// master's session may be encrypted all the same.
     pub logs_in_unencrypted: bool,
-    /// The users whose passwords are proven. Where names are resolved anew in the master's session, it
+    /// The users whose passwords are proven. An engine that resolves names again in the master's session
     /// must find the same accounts: an owner of a database can replace one in between.
     pub proven: Vec<ProvenUser>,
 }
@@ -270,7 +270,7 @@ impl<'a> UserCopy<'a> {
         Self { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted, proven }
     }
 
-    /// Whether an account may be the one of `user`: it is the proven one, or none was proven.
+    /// Returns `true` if an account may be the one of `user`: it is the proven one, or none was proven.
     pub fn may_be_account_of(&self, user: &str, account: &str) -> bool {
         self.proven.iter().all(|proven| proven.user != user || proven.account == account)
     }
