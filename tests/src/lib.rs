@@ -80,5 +80,14 @@ mod tests {
         for row in page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
             assert!(names.contains(row), "docs/errors.md has a row for {row}, which no function answers");
         }
+        // The local tool decides by these names; a renamed error must not drop out of its lists.
+        for (file, list) in [("trigger.rs", "INCURABLE"), ("rotate/attempt.rs", "BEFORE_ANY_CHANGE")] {
+            let source = std::fs::read_to_string(root.join("crates/rotation-local/src").join(file)).unwrap();
+            let (_, body) = source.split_once(&format!("const {list}: [&str; ")).unwrap();
+            let (body, _) = body.split_once("];").unwrap();
+            let mut listed = body.split('"').skip(1).step_by(2).filter(|name| !name.starts_with("Local."));
+            assert!(listed.clone().count() > 10, "{list} is not read");
+            assert_eq!(listed.find(|name| !names.contains(*name)), None, "{list} of {file}");
+        }
     }
 }
