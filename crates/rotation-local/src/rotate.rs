@@ -3,24 +3,28 @@
 mod abandon;
 mod attempt;
 mod files;
+mod left_over;
+mod output;
 
 use std::fs;
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
-use std::path::{Path, PathBuf, absolute};
+use std::path::{PathBuf, absolute};
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{DatabaseArgs, RotateArgs};
 use crate::function::{Function, Program};
-use crate::journal::{Journal, LeftOver, beside, write_whole};
+use crate::journal::{Journal, LeftOver, beside};
 use crate::preflight;
 use crate::progress::say;
 use crate::serve::equip;
-use crate::service::{CURRENT, Change, PREVIOUS, Service};
+use crate::service::{Change, Service};
 use crate::trigger::{Attempt, rotate_secret};
 use attempt::Watch;
 pub(crate) use files::{read_json, warn_if_open};
+use left_over::still_good;
+use output::Output;
 
 pub(crate) const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
 const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
@@ -214,113 +218,6 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
         reached_before = false;
     }
     output.announce(&service)
-}
-
-/// Where the result goes.
-struct Output<'a> {
-    out: &'a Path,
-    args: &'a RotateArgs,
-    /// Whether `masterarn` was in the file.
-    keeps_master: bool,
-}
-
-impl Output<'_> {
-    fn value(&self, service: &Service, label: &str) -> Result<Map<String, Value>> {
-        let answer =
-            service.perform("GetSecretValue", &json!({"SecretId": SECRET, "VersionStage": label}))?;
-        let mut value: Map<String, Value> =
-            serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?;
-        if !self.keeps_master {
-            value.remove("masterarn");
-        }
-        Ok(value)
-    }
-
-    /// Writes the current version, and with alternating users the previous one, whose user goes on working.
-    fn write(&self, service: &Service) -> Result<Value> {
-        let text =
-            |value: &Map<String, Value>| Ok::<_, anyhow::Error>(serde_json::to_string_pretty(value)? + "\n");
-        if self.args.database.master.alternates() {
-            let previous = self.value(service, PREVIOUS)?;
-            write_whole(&beside(self.out, PREVIOUS_FILE), text(&previous)?.as_bytes())?;
-        }
-        let current = self.value(service, CURRENT)?;
-        write_whole(self.out, text(&current)?.as_bytes())?;
-        Ok(Value::Object(current))
-    }
-
-    fn announce(&self, service: &Service) -> Result<()> {
-        let user =
-            |value: &Map<String, Value>| value.get("username").and_then(Value::as_str).map(str::to_owned);
-        let current = self.value(service, CURRENT)?;
-        if self.args.database.master.alternates() {
-            let previous = self.value(service, PREVIOUS)?;
-            say(&format!(
-                "\nUser {} keeps its password until the next rotation: it is in {}.",
-                user(&previous).unwrap_or_default(),
-                beside(self.out, PREVIOUS_FILE).display()
-            ));
-        }
-        let of_user = user(&current).map(|user| format!(" (user {user})")).unwrap_or_default();
-        say(&format!("\nThe new secret is in {}{of_user}.", self.out.display()));
-        if self.args.out.is_some() {
-            say(&format!("{} still holds the old one.", self.args.database.secret.display()));
-        }
-        if self.args.show_passwords {
-            say(&serde_json::to_string_pretty(&current)?);
-        }
-        Ok(())
-    }
-}
-
-/// Whether a version's text and a file hold the same, apart from the ARN that a run puts in.
-fn is_same(text: Option<&str>, file: &Value) -> bool {
-    let Some(Ok(mut value)) = text.map(serde_json::from_str::<Value>) else { return false };
-    if let (Some(fields), None) = (value.as_object_mut(), file.get("masterarn")) {
-        fields.remove("masterarn");
-    }
-    value == *file
-}
-
-/// Whether an unfinished rotation goes on with the file as it is now; `None` when it starts anew.
-///
-/// A rotation whose password has reached no database has nothing to go on from.
-fn still_good(
-    left_over: LeftOver,
-    now: &Value,
-    strategy: &str,
-    journal: &Journal,
-) -> Result<Option<LeftOver>> {
-    let is_written = left_over.secret.labelled(CURRENT).is_some_and(|version| is_same(version.text(), now));
-    if left_over.secret.unfinished().is_none() && is_written {
-        // The run ended after it had written the result.
-        journal.remove()?;
-        return Ok(None);
-    }
-    let begun = &left_over.strategy;
-    let other_strategy = !begun.is_empty() && begun != strategy;
-    let changed: Vec<_> = ["engine", "host", "port", "username", "dbname", "ssl"]
-        .into_iter()
-        .filter(|key| now.get(*key) != left_over.file.get(*key))
-        .collect();
-    if !other_strategy && changed.is_empty() {
-        return Ok(Some(left_over));
-    }
-    if !left_over.reached {
-        say("An earlier run changed nothing in the database, and is discarded.");
-        journal.remove()?;
-        return Ok(None);
-    }
-    let what = match changed.first() {
-        Some(key) => format!("\"{key}\" in the secret's file has changed since"),
-        None => format!("it was begun with the strategy {begun}, and this is {strategy}"),
-    };
-    bail!(
-        "an unfinished rotation is in {}, and {what}. The database may have its password. Change it back and run the \
-         command again to finish it. Or give it up: the same command as then, with --abandon, looks whether the database \
-         has the password, and discards it if not.",
-        journal.path().display()
-    )
 }
 
 /// Stores a master's secret, and names it in the secret unless that names one.
