@@ -35,6 +35,11 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// The logical ID of the resource (or of the parameter or output) that begins on a line.
+fn resource(line: &str) -> Option<&str> {
+    line.strip_prefix("  ")?.strip_suffix(':').filter(|name| !name.starts_with(' '))
+}
+
 /// The functions of the template.
 ///
 /// # Errors
@@ -44,9 +49,7 @@ pub fn functions() -> Result<Vec<Function>> {
     let mut functions = Vec::new();
     let mut id = "";
     for line in template.lines() {
-        if let Some(name) = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':')) {
-            id = if name.starts_with(' ') { id } else { name };
-        }
+        id = resource(line).unwrap_or(id);
         if let Some((_, binary)) = line.split_once("Binary: ") {
             let binary = binary.trim_end_matches([' ', '}']).to_owned();
             functions.push(Function { id: id.to_owned(), binary });
@@ -62,9 +65,7 @@ fn built(template: &str) -> Result<String> {
     let mut built = String::new();
     let (mut id, mut is_function) = (String::new(), false);
     for line in [before, after].concat().lines() {
-        if let Some(name) = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':'))
-            && !name.starts_with(' ')
-        {
+        if let Some(name) = resource(line) {
             (id, is_function) = (name.to_owned(), false);
         }
         is_function |= line.trim() == "Type: AWS::Serverless::Function";
