@@ -257,7 +257,9 @@ impl Session {
         let pin = if self.is_pinned { "" } else { self.pin() };
         let text = Zeroizing::new([pin, statement].concat());
         let sql = AssertSqlSafe(text.as_str().to_owned());
-        let rows = sqlx::raw_sql(sql).fetch_all(self.driver().await?).await?;
+        // Boxed, since the compiler limits how deep futures may be nested in one another.
+        let driver = Box::pin(self.driver()).await?;
+        let rows = Box::pin(sqlx::raw_sql(sql).fetch_all(driver)).await?;
         self.is_pinned = true;
         Ok(rows)
     }
@@ -266,7 +268,7 @@ impl Session {
         match self.link {
             Link::Bare(logged_in) => logged_in.close().await,
             // The work is done; a connection that breaks now breaks nothing.
-            Link::Driver(connection) => drop(connection.close().await),
+            Link::Driver(connection) => drop(Box::pin(connection.close()).await),
             Link::Lost => {}
         }
     }

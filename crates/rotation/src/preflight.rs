@@ -130,7 +130,7 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
     if let Some(current) = &current
         && checks.of("the secret's value is complete", rotator.validate(current)).is_some()
     {
-        rotator.preflight(cx, current, random, &mut checks).await;
+        Box::pin(rotator.preflight(cx, current, random, &mut checks)).await;
     }
     let (all, bad) = (checks.0.len(), checks.count_bad());
     let did = match bad {

@@ -99,7 +99,7 @@ async fn set<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     }
     let current = current?.ok_or(Error::NoCurrentVersion)?;
     let pending = pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
-    rotator.set(cx, &Versions { current, pending }).await
+    Box::pin(rotator.set(cx, &Versions { current, pending })).await
 }
 
 async fn test<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
@@ -110,7 +110,7 @@ async fn test<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         return Ok(already_current());
     }
     let pending = pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
-    rotator.test(cx, &pending).await
+    Box::pin(rotator.test(cx, &pending)).await
 }
 
 async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
@@ -131,7 +131,7 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
                 cx.warn(format!("AWSCURRENT is not compared with the new version: {error}"));
                 None
             });
-            let mut notes = rotator.confirm(cx, &pending, current.as_ref()).await?;
+            let mut notes = Box::pin(rotator.confirm(cx, &pending, current.as_ref())).await?;
             notes.extend(replicas_in_step(cx, description.replicas).await);
             cx.doing("moving AWSCURRENT to the new version");
             manager.promote(event, old.as_ref().map(|id| id.as_str())).await?;
