@@ -7,27 +7,27 @@
 //!
 //! All of it, with the password, is one transaction: a rotation that dies leaves the role as it was.
 
-use rotation_database::{Copied, EngineError, Password, PasswordReset, PasswordSet, UserCopy, UserPair};
+use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, UserCopy, UserPair};
 use sqlx::Row;
 
 use crate::attributes::{self, Attributes};
 use crate::failure::failure;
+use crate::new_password::NewPassword;
 use crate::quote::identifier;
 use crate::role_settings;
 use crate::session::{Access, Session, Transaction};
-use crate::verifier::Encryption;
 
 /// The first version where CREATEROLE alone administers no role: that takes ADMIN OPTION on it.
 pub(crate) const ADMIN_OPTION_COUNTS: u32 = 160_000;
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
-    let transaction = session.begin(Access::Change).await?;
     // Before the transaction holds a lock.
-    let storage = transaction.storage();
-    let encryption = storage.form_for(transaction.origin(), copy.turn, copy.logs_in_unencrypted).await;
+    let password =
+        NewPassword::by_master(session, copy.turn, copy.password, copy.logs_in_unencrypted).await?;
+    let transaction = session.begin(Access::Change).await?;
     let mut step = Step { transaction, copy, only_looks: false, copied: Copied::default() };
     step.role().await?;
-    finish(step.transaction, copy.master, copy.turn, copy.password, encryption).await?;
+    finish(step.transaction, copy.master, copy.turn, &password).await?;
     Ok(step.copied)
 }
 
@@ -48,13 +48,13 @@ pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
+    let password =
+        NewPassword::by_master(session, reset.user, reset.password, reset.logs_in_unencrypted).await?;
     let mut transaction = session.begin(Access::Change).await?;
-    let storage = transaction.storage();
-    let encryption = storage.form_for(transaction.origin(), reset.user, reset.logs_in_unencrypted).await;
     let rows = transaction.rows("read the role", attributes::QUERY, &[reset.user, reset.user]).await?;
     let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
     Attributes::read(row)?.1.must_be_valid(reset.user)?;
-    finish(transaction, reset.master, reset.user, reset.password, encryption).await?;
+    finish(transaction, reset.master, reset.user, &password).await?;
     Ok(PasswordSet::Now)
 }
 
@@ -63,11 +63,10 @@ async fn finish(
     transaction: Transaction<'_>,
     master: &str,
     user: &str,
-    password: &Password,
-    encryption: Encryption,
+    password: &NewPassword,
 ) -> Result<(), EngineError> {
     let remedy = administer(transaction.version(), master, user);
-    transaction.set_password_and_commit(user, password, encryption, &remedy).await
+    transaction.set_password_and_commit(user, password, &remedy).await
 }
 
 /// Whether a session of the alternate role acts as the base role, or as whom that acts. A `role` setting that fails

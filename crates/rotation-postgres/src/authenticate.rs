@@ -11,13 +11,10 @@ use zeroize::Zeroizing;
 
 use crate::login::refusal;
 use crate::messages::{LONGEST, Message, Refusal, does_not_belong, framed, send, startup};
-use crate::scram::{Client, DEFAULT_ITERATIONS};
+use crate::scram::{self, Client, DEFAULT_ITERATIONS};
 use crate::verifier::md5_answer;
 
 const MECHANISM: &str = "SCRAM-SHA-256";
-
-/// More iterations than this are computed beside the connection, so that time-outs go on counting.
-const QUICK_ITERATIONS: u32 = 20_000;
 
 /// The proof of a user's password that a server demands at login, by the rule of `pg_hba.conf` and
 /// the form in which it stores the password.
@@ -265,13 +262,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             // Quickly tried out, by whoever recorded it or asked for it.
             self.must_be_allowed("a proof of the password in fewer than 4096 iterations")?;
         }
-        let (proven, message) = if challenge.iterations.get() > QUICK_ITERATIONS {
-            let password = self.login.password.clone();
-            let proof = tokio::task::spawn_blocking(move || challenge.prove(&password)).await;
-            proof.map_err(|error| LoginError::protocol(error.to_string()))?
-        } else {
-            challenge.prove(self.login.password)
-        };
+        let password = self.login.password.clone();
+        let proof = scram::compute(challenge.iterations, move || challenge.prove(&password)).await;
+        let (proven, message) = proof.map_err(LoginError::protocol)?;
         self.awaits_verdict = true;
         self.answer(message.as_bytes()).await?;
         let server_final = self.next_must_be(SASL_FINAL).await?;

@@ -76,15 +76,17 @@ pub(crate) fn of_password(failure: EngineError) -> EngineError {
         // A module that must see the password itself: credcheck, Neon's.
         EngineError::Failed { said, .. } if wants_cleartext(&said) => EngineError::PasswordRejected {
             said,
-            remedy: "The server has a module that accepts no password in hashed form, and this function sends no other, \
-                so that no log holds the password. Let the module accept it (credcheck.encrypted_password_allowed = on)."
+            remedy: "The server has a module that accepts no password in hashed form, and this function sends a hash, \
+                so that no log holds the password. Let the module accept it \
+                (credcheck.encrypted_password_allowed = on), or set POSTGRES_PASSWORD_FORM=cleartext on the \
+                function, which sends the password itself over verified TLS."
                 .into(),
         },
         EngineError::Failed { code, said, .. } if ["SQLSTATE 22023", "SQLSTATE P0001"].contains(&code.as_str()) => {
             EngineError::PasswordRejected {
                 said,
                 remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to \
-                    the server's rules (a rule that must see the clear text cannot be met: the server gets a verifier)."
+                    the server's rules (a rule that must see the clear text needs POSTGRES_PASSWORD_FORM=cleartext)."
                     .into(),
             }
         }

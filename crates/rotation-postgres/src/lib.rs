@@ -8,6 +8,7 @@ mod failure;
 mod login;
 mod membership;
 mod messages;
+mod new_password;
 mod own_password;
 mod password_form;
 mod pooler;
@@ -19,12 +20,14 @@ mod session;
 mod start_tls;
 mod verifier;
 
+use rotation::settings::Source;
 use rotation_database::{
     Authorities, Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
     Password, PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount, UserCopy, UserPair,
 };
 
 use login::LoggedIn;
+use new_password::PasswordForm;
 
 pub use quote::{identifier, literal};
 pub use session::Session;
@@ -34,11 +37,17 @@ pub use verifier::{Encryption, verifier};
 #[derive(Debug, Default)]
 pub struct Postgres {
     ahead: ahead::Ahead,
+    password_form: PasswordForm,
 }
 
 impl Engine for Postgres {
     const SPEC: &'static EngineSpec = &POSTGRES;
     type Session = Session;
+
+    fn configure(&mut self, source: Source<'_>) -> rotation::Result<()> {
+        self.password_form = PasswordForm::read(source)?;
+        Ok(())
+    }
 
     fn start(&self, authorities: &Authorities) {
         authorities.prepare();
@@ -54,7 +63,7 @@ impl Engine for Postgres {
 
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
         let logged_in = LoggedIn::over(self.ahead.take(login).await?, login).await?;
-        Ok(Session::new(logged_in, login))
+        Ok(Session::new(logged_in, login, self.password_form))
     }
 
     async fn session_account(
@@ -70,7 +79,7 @@ impl Engine for Postgres {
     async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
         match session.identity().await?.is_standby {
             true => Err(EngineError::takes_no_changes("it is a standby (pg_is_in_recovery)")),
-            false => Ok(()),
+            false => new_password::may_travel_readable(session).await,
         }
     }
 

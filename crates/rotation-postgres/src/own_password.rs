@@ -2,6 +2,7 @@
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
+use crate::new_password::NewPassword;
 use crate::quote::identifier;
 use crate::session::{Access, Session};
 
@@ -10,9 +11,10 @@ pub(crate) async fn change(
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     let remedy = remedy(change.user);
+    // Before the transaction: a verifier with many iterations takes its time.
+    let password = NewPassword::of_session(session, change.user, change.new).await?;
     let transaction = session.begin(Access::Change).await?;
-    let encryption = transaction.storage().own_form(transaction.origin());
-    transaction.set_password_and_commit(change.user, change.new, encryption, &remedy).await?;
+    transaction.set_password_and_commit(change.user, &password, &remedy).await?;
     Ok(Changed::Now)
 }
 

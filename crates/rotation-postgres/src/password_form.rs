@@ -27,7 +27,7 @@ pub(crate) struct StorageSettings {
 }
 
 /// The first version that knows SCRAM.
-const KNOWS_SCRAM: u32 = 100_000;
+pub(crate) const KNOWS_SCRAM: u32 = 100_000;
 
 /// Asking for the method is a login without its second half.
 const ASKING_TIMEOUT: Duration = Duration::from_secs(5);

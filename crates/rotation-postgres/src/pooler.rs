@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::authenticate::Offer;
 use crate::login;
+use crate::new_password::{self, NewPassword, not_computed};
 use crate::scram;
 use crate::session::{Access, Origin, Session};
 
@@ -26,10 +27,9 @@ pub(crate) async fn must_look_passwords_up(
     password: &Password,
     remedy: &str,
 ) -> Result<(), EngineError> {
+    new_password::may_travel_readable(session).await?;
     let before = offer(session.origin(), user).await?;
-    let transaction = session.begin(Access::Look).await?;
-    let storage = transaction.storage();
-    transaction.commit().await?;
+    let storage = session.identity().await?.storage;
     if before == Offer::Md5 && storage.md5 {
         // An MD5 hash has no salt that could show anything.
         return Ok(());
@@ -43,10 +43,14 @@ pub(crate) async fn must_look_passwords_up(
     if offer(session.origin(), user).await? != before {
         return Err(own_copy(user));
     }
-    let old = scram::verifier_with(password, old_salt, *old_iterations);
+    let (salt, iterations, owned) = (old_salt.clone(), *old_iterations, password.clone());
+    let old = scram::compute(iterations, move || scram::verifier_with(&owned, &salt, iterations)).await;
+    let old = old.map_err(|said| not_computed(user, said))?;
     let iterations = storage.iterations.clamp(scram::DEFAULT_ITERATIONS, scram::MOST_ITERATIONS);
-    let fresh = scram::verifier(password, iterations).map_err(no_random_numbers)?;
-    let stored = store(session, user, &fresh, remedy).await;
+    let owned = password.clone();
+    let fresh = scram::compute(iterations, move || scram::verifier(&owned, iterations)).await.flatten();
+    let fresh = fresh.map_err(|said| not_computed(user, said))?;
+    let stored = store(session, user, fresh.clone(), remedy).await;
     let after = match stored {
         Ok(()) => offer(session.origin(), user).await,
         Err(error) => Err(error),
@@ -57,7 +61,7 @@ pub(crate) async fn must_look_passwords_up(
         return Ok(());
     }
     // Whatever failed: a pooler with a copy of the verifier needs the same one.
-    let restored = store(session, user, &old, remedy).await;
+    let restored = store(session, user, old, remedy).await;
     after?;
     restored?;
     Err(own_copy(user))
@@ -89,13 +93,9 @@ async fn offer(origin: &Origin, user: &str) -> Result<Offer, EngineError> {
 async fn store(
     session: &mut Session,
     user: &str,
-    verifier: &Zeroizing<String>,
+    verifier: Zeroizing<String>,
     remedy: &str,
 ) -> Result<(), EngineError> {
     let transaction = session.begin(Access::Change).await?;
-    transaction.set_verifier_and_commit(user, verifier, remedy).await
-}
-
-fn no_random_numbers(said: &'static str) -> EngineError {
-    EngineError::Failed { doing: "create a verifier".into(), code: "verifier".into(), said: said.into() }
+    transaction.set_password_and_commit(user, &NewPassword::Verifier(verifier), remedy).await
 }

@@ -78,6 +78,24 @@ pub(crate) fn verifier_with(password: &Password, salt: &[u8], iterations: NonZer
     verifier
 }
 
+/// More iterations than this are computed beside the connection, so that time-outs go on counting.
+const QUICK_ITERATIONS: u32 = 20_000;
+
+/// Runs a computation of so many iterations, without keeping the runtime's only thread from other
+/// work for long.
+///
+/// # Errors
+/// When the computation was stopped.
+pub(crate) async fn compute<T: Send + 'static>(
+    iterations: NonZeroU32,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, &'static str> {
+    if iterations.get() <= QUICK_ITERATIONS {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|_| "the computation was stopped")
+}
+
 fn random(bytes: &mut [u8]) -> Result<(), &'static str> {
     rand::fill(bytes).map_err(|_| "the system gives no random numbers")
 }

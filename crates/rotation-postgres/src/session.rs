@@ -11,6 +11,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use crate::authenticate::Method;
 use crate::failure::failure;
 use crate::login::LoggedIn;
+use crate::new_password::PasswordForm;
+use crate::password_form::StorageSettings;
 
 pub(crate) use transaction::{Access, Transaction};
 
@@ -22,6 +24,7 @@ pub struct Session {
     identity: Option<Identity>,
     /// A transaction has begun, and it is not known to have ended.
     is_in_transaction: bool,
+    password_form: PasswordForm,
 }
 
 /// Statements without parameters need no driver, which costs as much as one of them: a user's own change is made of such.
@@ -56,10 +59,15 @@ pub(crate) struct Identity {
     pub is_standby: bool,
     /// Another process serves the session than the login named: a pooler or a proxy stands between.
     pub is_pooled: bool,
+    /// How the server stores new passwords.
+    pub storage: StorageSettings,
+    /// The settings by which the server writes every statement to its log, if it does, as
+    /// `log_statement = all`, separated by commas.
+    pub logs_statements: Option<String>,
 }
 
 impl Session {
-    pub(crate) fn new(logged_in: LoggedIn, login: &Login<'_>) -> Self {
+    pub(crate) fn new(logged_in: LoggedIn, login: &Login<'_>, password_form: PasswordForm) -> Self {
         let origin = Origin {
             host: login.host.to_owned(),
             port: login.port,
@@ -71,7 +79,12 @@ impl Session {
             version: logged_in.version(),
             process: logged_in.process(),
         };
-        Self { link: Link::Bare(logged_in), origin, identity: None, is_in_transaction: false }
+        Self { link: Link::Bare(logged_in), origin, identity: None, is_in_transaction: false, password_form }
+    }
+
+    /// How the session sends new passwords to the server.
+    pub(crate) fn password_form(&self) -> PasswordForm {
+        self.password_form
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -109,7 +122,9 @@ impl Session {
         }
         let failed = |error| failure(&error, doing, remedy);
         let sql = AssertSqlSafe(statements.to_owned());
-        let rows = sqlx::raw_sql(sql).fetch_all(self.driver(doing).await?).await.map_err(failed)?;
+        // Boxed, since the compiler limits how deep futures may be nested in one another.
+        let driver = Box::pin(self.driver(doing)).await?;
+        let rows = Box::pin(sqlx::raw_sql(sql).fetch_all(driver)).await.map_err(failed)?;
         let Some(row) = rows.last() else { return Ok(Vec::new()) };
         // Texts of whatever type: that is the form of a simple query's answer.
         (0..row.len()).map(|at| row.try_get_unchecked(at).map_err(failed)).collect()
@@ -123,7 +138,8 @@ impl Session {
         parameters: &[&str],
     ) -> Result<Vec<PgRow>, EngineError> {
         let query = parameters.iter().fold(sqlx::query(query), |query, parameter| query.bind(*parameter));
-        let rows = query.persistent(false).fetch_all(self.driver(doing).await?).await;
+        let driver = Box::pin(self.driver(doing)).await?;
+        let rows = Box::pin(query.persistent(false).fetch_all(driver)).await;
         rows.map_err(|error| failure(&error, doing, ""))
     }
 
@@ -131,7 +147,7 @@ impl Session {
         match self.link {
             Link::Bare(logged_in) => logged_in.leave().await,
             // The work is done; a connection that breaks now breaks nothing.
-            Link::Driver(connection) => drop(connection.close().await),
+            Link::Driver(connection) => drop(Box::pin(connection.close()).await),
             Link::Lost => {}
         }
     }

@@ -9,6 +9,7 @@ use ::md5::{Digest as _, Md5};
 use rotation_database::{Password, remember_derived};
 use zeroize::Zeroizing;
 
+use crate::password_form::KNOWS_SCRAM;
 use crate::scram;
 
 /// What the server's `password_encryption` asks for.
@@ -18,6 +19,25 @@ pub enum Encryption {
     ScramSha256(NonZeroU32),
     /// `md5`, or `on` on old servers.
     Md5,
+}
+
+impl Encryption {
+    /// How many iterations the computation of a verifier takes.
+    pub(crate) fn iterations(self) -> NonZeroU32 {
+        match self {
+            Self::ScramSha256(iterations) => iterations,
+            Self::Md5 => NonZeroU32::MIN,
+        }
+    }
+
+    /// The statement after which a server of this version stores a readable password so.
+    pub(crate) fn as_setting(self, version: u32) -> &'static str {
+        match self {
+            Self::ScramSha256(_) => "SET LOCAL password_encryption = 'scram-sha-256'; ",
+            Self::Md5 if version < KNOWS_SCRAM => "SET LOCAL password_encryption = on; ",
+            Self::Md5 => "SET LOCAL password_encryption = 'md5'; ",
+        }
+    }
 }
 
 /// The verifier of a user's password.

@@ -1,5 +1,6 @@
 //! PostgreSQL, end to end: the real function, real servers, TLS.
 
+mod cleartext;
 mod failures;
 mod hostile;
 mod impostors;

@@ -181,6 +181,29 @@ async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
     .await;
 }
 
+/// The password itself does not travel through a pooler: nobody knows how the pooler goes on from there.
+#[tokio::test]
+async fn cleartext_is_not_sent_through_a_pooler() {
+    on_each(|target| async move {
+        let mut options = options()?;
+        options.configuration = "log_statement = none\nlog_min_duration_statement = -1\n".into();
+        let certificates = options.certificates.clone().context("no certificates")?;
+        let Some((_server, target)) = target.another(options)? else { return Ok(()) };
+        for strategy in ["single-user", "single-user-by-master", "master-user"] {
+            let scene = Scene::new(&target).await?;
+            let pooler = Pooler::start(&scene, &certificates, "scram-sha-256", "session").await?;
+            scene.change(&json!({"port": pooler.port}))?;
+            scene.change_master(&json!({"port": pooler.port}))?;
+            let function = scene.program(strategy).env("POSTGRES_PASSWORD_FORM", "cleartext").into();
+            let error = scene.expect(&function, "NeedsDecision", "the server's own endpoint").await;
+            error.with_context(|| format!("{strategy}: {}", pooler.log()))?;
+            scene.log_in().await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// A pooler with its own copy of the password would lock every client out: it is recognized, nothing is
 /// changed, and what the server stores is as before.
 #[tokio::test]

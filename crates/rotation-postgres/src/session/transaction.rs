@@ -22,15 +22,13 @@
 //! loads what an administrator has put into `plugins`), and `login` event triggers of PostgreSQL 17
 //! and later. Event triggers, which only superusers create, do not fire for roles.
 
-use rotation_database::{EngineError, Password};
+use rotation_database::EngineError;
 use sqlx::postgres::PgRow;
-use zeroize::Zeroizing;
 
-use super::{Identity, Origin, Session};
+use super::{Identity, Session};
 use crate::failure::of_password;
+use crate::new_password::NewPassword;
 use crate::password_form::StorageSettings;
-use crate::quote::{identifier, literal};
-use crate::verifier::{Encryption, verifier};
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +54,7 @@ impl Access {
              SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings s \
                  WHERE s.name = 'transaction_timeout'; \
              SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
-                 WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local'); \
-             SELECT pg_catalog.current_setting('password_encryption'), \
-                 pg_catalog.current_setting('scram_iterations', true)"
+                 WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')"
         )
     }
 }
@@ -67,7 +63,6 @@ impl Access {
 /// [`Transaction::commit`]; otherwise the next one, or the end of the session, rolls it back.
 pub(crate) struct Transaction<'a> {
     session: &'a mut Session,
-    storage: StorageSettings,
 }
 
 impl Session {
@@ -76,13 +71,8 @@ impl Session {
         const DOING: &str = "begin a transaction";
         let rollback = if self.is_in_transaction { "ROLLBACK; " } else { "" };
         self.is_in_transaction = true;
-        let settings = self.simple(DOING, &format!("{rollback}{}", access.begin()), "").await?;
-        let [Some(encryption), iterations] = settings.as_slice() else {
-            let said = "no settings".into();
-            return Err(EngineError::Failed { doing: DOING.into(), code: "protocol".into(), said });
-        };
-        let storage = StorageSettings::of(encryption, iterations.as_deref());
-        Ok(Transaction { session: self, storage })
+        self.simple(DOING, &format!("{rollback}{}", access.begin()), "").await?;
+        Ok(Transaction { session: self })
     }
 
     /// Returns the role and the server of the session. The server is asked once.
@@ -100,14 +90,24 @@ impl Session {
         let begin = Access::LookAsActing.begin();
         let statements = format!(
             "{begin}; SELECT session_user::pg_catalog.text, pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
-             pg_catalog.pg_backend_pid()::pg_catalog.text; COMMIT"
+             pg_catalog.pg_backend_pid()::pg_catalog.text, \
+             pg_catalog.current_setting('password_encryption'), \
+             pg_catalog.current_setting('scram_iterations', true), \
+             (SELECT pg_catalog.string_agg(s.name || ' = ' || s.setting, ', ') FROM pg_catalog.pg_settings s \
+                 WHERE (s.name, s.setting) IN (('log_statement', 'all'), ('log_min_duration_statement', '0'), \
+                     ('log_min_duration_sample', '0')) \
+                 OR s.name = 'log_transaction_sample_rate' AND s.setting <> '0'); COMMIT"
         );
         match self.simple(DOING, &statements, "").await?.as_slice() {
-            [Some(role), Some(standby), Some(process)] => Ok(Identity {
-                role: role.clone(),
-                is_standby: standby == "true",
-                is_pooled: self.origin.process.is_none_or(|named| process.parse() != Ok(named)),
-            }),
+            [Some(role), Some(standby), Some(process), Some(encryption), iterations, logs_statements] => {
+                Ok(Identity {
+                    role: role.clone(),
+                    is_standby: standby == "true",
+                    is_pooled: self.origin.process.is_none_or(|named| process.parse() != Ok(named)),
+                    storage: StorageSettings::of(encryption, iterations.as_deref()),
+                    logs_statements: logs_statements.clone(),
+                })
+            }
             _ => Err(EngineError::Failed {
                 doing: DOING.into(),
                 code: "protocol".into(),
@@ -118,17 +118,8 @@ impl Session {
 }
 
 impl Transaction<'_> {
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.session.origin
-    }
-
     pub(crate) fn version(&self) -> u32 {
         self.session.origin.version
-    }
-
-    /// The server's settings for new passwords.
-    pub(crate) fn storage(&self) -> StorageSettings {
-        self.storage
     }
 
     /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
@@ -159,38 +150,19 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Ends the transaction with a password. It is set as a verifier: neither the wire nor the
-    /// server's log ever holds it.
+    /// Ends the transaction with a password.
     ///
     /// `remedy` is what an administrator does when the privilege for it is missing.
     pub(crate) async fn set_password_and_commit(
         self,
         user: &str,
-        password: &Password,
-        encryption: Encryption,
-        remedy: &str,
-    ) -> Result<(), EngineError> {
-        let verifier = verifier(user, password, encryption).map_err(|said| EngineError::Failed {
-            doing: format!("set the password of {user}"),
-            code: "verifier".into(),
-            said: said.into(),
-        })?;
-        self.set_verifier_and_commit(user, &verifier, remedy).await
-    }
-
-    /// Ends the transaction with a password in the form in which the server stores it.
-    pub(crate) async fn set_verifier_and_commit(
-        self,
-        user: &str,
-        verifier: &Zeroizing<String>,
+        password: &NewPassword,
         remedy: &str,
     ) -> Result<(), EngineError> {
         let doing = format!("set the password of {user}");
-        // In one message: the server need not wait for the second.
-        let literal = Zeroizing::new(literal(verifier));
-        let parts = ["ALTER ROLE ", &identifier(user), " PASSWORD ", &literal, "; COMMIT"];
-        let statement = Zeroizing::new(parts.concat());
-        self.session.simple(&doing, &statement, remedy).await.map_err(of_password)?;
+        for message in password.messages(user) {
+            self.session.simple(&doing, &message, remedy).await.map_err(of_password)?;
+        }
         self.session.is_in_transaction = false;
         Ok(())
     }
