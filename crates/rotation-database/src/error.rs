@@ -98,6 +98,16 @@ pub enum Error {
         /// The secret's server.
         secret: String,
     },
+    /// The master secret is in another Region, where the function cannot read it.
+    #[error("the master secret {arn} is in {master}, and the secret is in {secret}")]
+    MasterRegionMismatch {
+        /// The master secret.
+        arn: String,
+        /// Its Region.
+        master: String,
+        /// The secret's Region.
+        secret: String,
+    },
     /// The pending version is for another user than this strategy makes.
     #[error(
         "the pending version is for user {pending}, and {expected} was expected beside the current {current}"
@@ -207,6 +217,7 @@ impl Cause for Error {
             Self::MasterArnMissing { .. } => "MasterArnMissing",
             Self::MasterSchema { .. } => "MasterSecretMalformed",
             Self::MasterHostMismatch { .. } => "MasterHostMismatch",
+            Self::MasterRegionMismatch { .. } => "MasterRegionMismatch",
             Self::UserMismatch { .. } => "UserMismatch",
             Self::HostMismatch { .. } => "HostMismatch",
             Self::UsersDiffer { .. } => "UsersDiffer",
@@ -232,6 +243,11 @@ impl Cause for Error {
             Self::MasterSchema { .. } => "Correct the master secret's JSON, or \"masterarn\" in the secret.".into(),
             Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server. (Another name of it is fine when it resolves to \
                 the same address, and so is a read replica or reader endpoint that RDS knows as one.)".into(),
+            Self::MasterRegionMismatch { arn, master, secret } => format!(
+                "Point \"masterarn\" at a master secret in {secret}. A secret of {master} can be replicated: aws \
+                 secretsmanager replicate-secret-to-regions --region {master} --secret-id {arn} \
+                 --add-replica-regions Region={secret}. The replica has the same ARN, with {secret} in it."
+            ),
             Self::UserMismatch { .. } | Self::HostMismatch { .. } if secret_file().is_some() => format!(
                 "The secret's file was changed in the middle of a rotation, or its strategy was. Change it back and run the \
                  same command again, which finishes the rotation. Or give the rotation up: {}.",

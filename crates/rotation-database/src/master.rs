@@ -32,6 +32,7 @@ impl Master {
         let Some(arn) = current.master_arn.clone() else {
             return Err(Error::MasterArnMissing { others: Vec::new() }.into());
         };
+        must_be_in_same_region(&arn, cx.secret_id())?;
         cx.doing(format!("reading the master secret {arn}"));
         let value = cx.other_secret(&arn).await?;
         let secret = MasterSecret::parse(&value, spec)
@@ -42,6 +43,23 @@ impl Master {
         };
         Ok(Self { arn, secret, place })
     }
+}
+
+/// Checks that a master secret is in the Region of the secret. Secrets Manager reads no secret of another
+/// Region; whether there is one is not what it says. A name, or a part of an ARN, says nothing of a Region.
+pub(crate) fn must_be_in_same_region(arn: &str, secret: &str) -> Result<(), Error> {
+    match (region_of(arn), region_of(secret)) {
+        (Some(master), Some(own)) if master != own => Err(Error::MasterRegionMismatch {
+            arn: arn.to_owned(),
+            master: master.to_owned(),
+            secret: own.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn region_of(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
 }
 
 /// The host in the master secret, when the secret's host is the same server or reads from it.
@@ -104,4 +122,26 @@ fn mismatch(arn: &str, master: &Place, current: &DatabaseSecret) -> Error {
 fn server_tag(tags: &HashMap<String, String>) -> Option<String> {
     let named = |name: &str| tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
     SERVER_TAGS.iter().find_map(|name| named(name)).map(|(_, arn)| arn.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn master_secret_of_another_region_is_told_apart() {
+        let arn = |region: &str| format!("arn:aws:secretsmanager:{region}:123456789012:secret:master-AbCdEf");
+        let own = arn("us-east-1");
+        let error = must_be_in_same_region(&arn("eu-west-1"), &own).unwrap_err();
+        assert!(matches!(error, Error::MasterRegionMismatch { .. }), "{error:?}");
+        for (master, secret) in [
+            (own.as_str(), own.as_str()),
+            ("arn:aws:secretsmanager:us-east-1:999999999999:secret:master-AbCdEf", &own),
+            ("master", &own),
+            ("arn:aws:secretsmanager::123456789012:secret:master-AbCdEf", &own),
+            (&arn("eu-west-1"), "app"),
+        ] {
+            assert!(must_be_in_same_region(master, secret).is_ok(), "{master} {secret}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::engine_error::EngineError;
 use crate::error::{Error, Tried, Whose};
 use crate::host;
 use crate::login_error::LoginError;
+use crate::master;
 use crate::preflight;
 use crate::secret::DatabaseSecret;
 use crate::settings::{Settings, StrategyKind};
@@ -160,6 +161,9 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     ) -> Result<SecretValue> {
         let current = self.parse(current, CURRENT)?;
         self.remember(cx.secret_id(), &current);
+        if let (true, Some(arn)) = (self.settings.strategy != StrategyKind::SingleUser, &current.master_arn) {
+            master::must_be_in_same_region(arn, cx.secret_id())?;
+        }
         let user = self.new_user(&current)?;
         let password = random.ok_or_else(|| Error::PasswordUnusable { why: "none was made".to_owned() })?;
         self.check_password(&password)?;

@@ -12,13 +12,14 @@ pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", 
 
 /// Errors that no repetition cures: a person has to correct something first, and each attempt with a
 /// rejected password counts towards a lockout.
-const INCURABLE: [&str; 13] = [
+const INCURABLE: [&str; 14] = [
     "CredentialsRefused",
     "HostMismatch",
     "InvalidSetting",
     "Local.EndpointFailed",
     "MasterArnMissing",
     "MasterCredentialsRefused",
+    "MasterRegionMismatch",
     "MasterSecretMalformed",
     "PasswordUnusable",
     "ReadablePasswordRefused",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::Duration as Days;
 
 use crate::relay::impostor;
-use crate::scene::{SECRET_ARN, Scene, new_password};
+use crate::scene::{MASTER_ARN, SECRET_ARN, Scene, new_password};
 use crate::server::{NAMES, Server};
 
 /// The way to the server.
@@ -202,6 +202,17 @@ pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
     elsewhere["host"] = "other.example.com".into();
     put(&scene, &elsewhere)?;
     scene.expect(&scene.function("master-user"), "MasterHostMismatch", "other.example.com").await?;
+
+    // No secret of another Region can be read, so nothing is created for it.
+    for strategy in ["master-user", "single-user-by-master"] {
+        let scene = Scene::new(&target).await?;
+        scene.change(&json!({"masterarn": MASTER_ARN.replace("us-east-1", "eu-west-1")}))?;
+        let function = scene.function(strategy);
+        let part = "--add-replica-regions Region=us-east-1";
+        scene.preflight_finds(&function, "MasterRegionMismatch", part).await?;
+        let error = scene.expect(&function, "MasterRegionMismatch", part).await?;
+        ensure!(error.message.starts_with("createSecret"), "{}", error.message);
+    }
 
     // Without a host, only RDS can say which server it is for: else the secret's writer would.
     let scene = Scene::new(&target).await?;

@@ -11,7 +11,7 @@ use crate::trigger::{Observer, StepReport};
 
 /// Errors of `setSecret` that come before anything is changed in the database: with any of them, the
 /// pending password has reached no server.
-const BEFORE_ANY_CHANGE: [&str; 22] = [
+const BEFORE_ANY_CHANGE: [&str; 23] = [
     "AccountExpired",
     "AccountLocked",
     "ClientRejected",
@@ -26,6 +26,7 @@ const BEFORE_ANY_CHANGE: [&str; 22] = [
     "LoginNotPermitted",
     "MasterArnMissing",
     "MasterHostMismatch",
+    "MasterRegionMismatch",
     "MasterSecretMalformed",
     "ReadablePasswordRefused",
     "SecretMalformed",
