@@ -13,6 +13,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 use rotation_local::throwaway::free_port;
+use serde_json::Value;
 
 use crate::background::Background;
 use crate::found::use_one_tls_provider;
@@ -58,8 +59,11 @@ impl Serve {
         let mut key = None;
         for line in lines.by_ref().map_while(Result::ok) {
             keep(&said, &line);
-            if let Some((_, printed)) = line.split_once("AWS_ACCESS_KEY_ID=") {
-                key = Some(printed.to_owned());
+            let of_event =
+                || serde_json::from_str::<Value>(&line).ok()?["accessKeyId"].as_str().map(str::to_owned);
+            let printed = line.split_once("AWS_ACCESS_KEY_ID=").map(|(_, printed)| printed.to_owned());
+            if let Some(printed) = printed.or_else(of_event) {
+                key = Some(printed);
                 break;
             }
         }

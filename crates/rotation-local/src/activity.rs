@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde_json::Value;
 
+use crate::function::FunctionError;
 use crate::progress::Progress;
 use crate::service::{SecretValue, Service};
 use crate::trigger::{Observer, StepReport};
@@ -137,7 +138,7 @@ impl Activity {
         drop(inside);
         let name = secret.rsplit(":secret:").next().unwrap_or(secret);
         let progress = Progress::of(name.rsplit_once('-').map_or(name, |(name, _)| name));
-        Some(Recorder { activity: self.clone(), number, service, progress })
+        Some(Recorder { activity: self.clone(), number, service, progress, failure: None })
     }
 }
 
@@ -147,6 +148,7 @@ pub(crate) struct Recorder {
     number: u64,
     service: Service,
     progress: Progress,
+    failure: Option<FunctionError>,
 }
 
 impl Recorder {
@@ -155,6 +157,11 @@ impl Recorder {
         if let Some(run) = inside.rotations.iter_mut().find(|run| run.number == self.number) {
             change(run);
         }
+    }
+
+    /// Returns the error of the last step if it failed, without what is secret in it.
+    pub(crate) fn failure(&self) -> Option<&FunctionError> {
+        self.failure.as_ref()
     }
 
     /// The rotation has ended.
@@ -183,6 +190,7 @@ impl Observer for Recorder {
             }
         });
         self.progress.ended(&report);
+        self.failure = report.result.err();
     }
 
     fn repeats(&mut self, after: Duration) {

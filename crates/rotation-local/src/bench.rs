@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::cli::BenchArgs;
-use crate::progress::say;
+use crate::progress::{print_json, say};
 use crate::stage::{ALTERNATING, SINGLE, Stage, function_path};
 
 use floor::Floor;
@@ -30,11 +30,6 @@ struct Ground {
 
 pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
     let function = function_path(args.function.as_deref(), args.engine)?;
-    let tell = |line: &str| {
-        if !args.json {
-            say(line)
-        }
-    };
     let share = args.memory.map(Share::of_memory).transpose()?;
     let ground = Ground {
         stage: Stage::set_up(args.engine).await?,
@@ -43,7 +38,7 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
         latency: Duration::from_millis(args.api_latency),
         share,
     };
-    tell(&format!(
+    say(&format!(
         "{} on this machine, {}, {}Secrets Manager answers after {} ms, {} times each; times in ms",
         args.engine.display(),
         ground.strategy,
@@ -52,7 +47,7 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
         args.times
     ));
     if function.components().any(|part| part.as_os_str() == "debug") {
-        tell("This function is a debug build: cargo build --release makes the one that is deployed.");
+        say("This function is a debug build: cargo build --release makes the one that is deployed.");
     }
 
     let mut runners = vec![Runner::of_program(&function, args.verbose)?];
@@ -74,7 +69,7 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
     }
     let floor = Floor::measure(&ground, &runners[0].figures, args.times).await?;
     if args.json {
-        say(&serde_json::to_string_pretty(&table::json(&runners, &floor))?);
+        print_json(&table::json(&runners, &floor), false);
     } else {
         table::print(&runners, &floor);
     }

@@ -32,6 +32,19 @@ enum Command {
     Serve(ServeArgs),
 }
 
+impl Command {
+    /// Whether standard output is for programs.
+    fn prints_json(&self) -> bool {
+        match self {
+            Self::Bench(args) => args.json,
+            Self::Demo(args) => args.json,
+            Self::Preflight(args) => args.json,
+            Self::Rotate(args) => args.json,
+            Self::Serve(args) => args.json,
+        }
+    }
+}
+
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
@@ -76,6 +89,9 @@ pub(crate) struct DemoArgs {
     /// How often each secret is rotated
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) times: u32,
+    /// Print the result as JSON; progress goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Show the function's log lines
     #[arg(long)]
     pub(crate) verbose: bool,
@@ -220,6 +236,10 @@ pub(crate) struct ServeArgs {
     /// Let in anybody on this machine, whatever the credentials
     #[arg(long)]
     pub(crate) any_credentials: bool,
+    /// Print one JSON object per line: that the service is ready, and each rotation as it begins and ends; everything
+    /// else goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Show the functions' log lines
     #[arg(long)]
     pub(crate) verbose: bool,
@@ -242,9 +262,7 @@ pub async fn main() -> ExitCode {
     // The driver of the demonstration and the certificates need one TLS provider; a second call changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let command = Cli::parse().command;
-    if matches!(&command, Command::Rotate(args) if args.json)
-        || matches!(&command, Command::Preflight(args) if args.json)
-    {
+    if command.prints_json() {
         progress::to_standard_error();
     }
     let done = match command {

@@ -9,12 +9,27 @@ use serde_json::{Value, json};
 
 use crate::cli::DemoArgs;
 use crate::function::Program;
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, print_json, say};
 use crate::stage::database::Refusal;
 use crate::stage::{ALTERNATING, SINGLE, Stage, function_path};
-use crate::trigger::{Attempt, rotate_secret};
+use crate::trigger::{Attempt, StepReport, rotate_secret};
 
 pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
+    let mut report = json!({"status": "failed", "rotations": []});
+    let done = run(args, &mut report).await;
+    if args.json {
+        if done.is_ok() {
+            report["status"] = "passed".into();
+        }
+        report["error"] = done.as_ref().err().map(|error| format!("{error:#}")).into();
+        print_json(&report, false);
+    }
+    done
+}
+
+/// Adds what it has shown to the report, as far as it comes.
+async fn run(args: &DemoArgs, report: &mut Value) -> Result<()> {
+    report["engine"] = args.engine.name().into();
     let function = function_path(args.function.as_deref(), args.engine)?;
     let display = args.engine.display();
     say(&format!("A throw-away {display}, rotated through the real function\n"));
@@ -31,11 +46,17 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
         passwords: Mutex::default(),
         on_purpose: AtomicUsize::new(0),
     };
-    scene.rotate("single user", "single-user", SINGLE, "app").await?;
-    scene.rotate("alternating users", "master-user", ALTERNATING, "shop").await?;
+    scene.rotate("single user", "single-user", SINGLE, "app", report).await?;
+    scene.rotate("alternating users", "master-user", ALTERNATING, "shop", report).await?;
     scene.check_logs()?;
+    report["passwordsInLogs"] = 0.into();
     say("\nAll proven. Nothing of it is left on this machine.");
     Ok(())
+}
+
+/// Adds a rotation to the report.
+fn add(report: &mut Value, rotation: Value) {
+    report["rotations"].as_array_mut().into_iter().for_each(|rotations| rotations.push(rotation.clone()));
 }
 
 struct Scene<'a> {
@@ -51,7 +72,14 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    async fn rotate(&self, title: &str, strategy: &str, secret: &str, user: &str) -> Result<()> {
+    async fn rotate(
+        &self,
+        title: &str,
+        strategy: &str,
+        secret: &str,
+        user: &str,
+        report: &mut Value,
+    ) -> Result<()> {
         say(&format!("\n{title}: user {user}, {} rotations", self.args.times));
         let function = self.program(strategy).into();
         for time in 1..=self.args.times {
@@ -69,11 +97,21 @@ impl Scene<'_> {
                 &mut Progress::default(),
             )
             .await;
+            let steps: Vec<_> = rotation.steps.iter().map(StepReport::to_json).collect();
+            let calls = service.calls().len();
+            let mut entry = json!({
+                "strategy": strategy,
+                "version": token,
+                "status": if rotation.failed.is_none() { "passed" } else { "failed" },
+                "steps": steps,
+                "secretsManagerCalls": calls,
+            });
             if rotation.failed.is_some() {
+                add(report, entry);
                 bail!("the rotation failed; its error stands above");
             }
             let total: u128 = rotation.steps.iter().map(|step| step.took.as_millis()).sum();
-            say(&format!("    {} ms in all, {} Secrets Manager calls", total, service.calls().len()));
+            say(&format!("    {total} ms in all, {calls} Secrets Manager calls"));
             say(&format!("    labels before  {labels_before}\n    labels after   {}", self.labels(secret)?));
             let after = self.stage.current(secret)?;
             self.passwords
@@ -81,6 +119,13 @@ impl Scene<'_> {
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend(after["password"].as_str().map(str::to_owned));
             self.prove(&before, &after).await?;
+            entry["userBefore"] = before["username"].clone();
+            entry["user"] = after["username"].clone();
+            entry["failedLogins"] = 0.into();
+            entry["newPasswordAccepted"] = true.into();
+            // Of two alternating users, the previous one still works until the next rotation.
+            entry["oldPasswordAccepted"] = (before["username"] != after["username"]).into();
+            add(report, entry);
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! `rotation-local preflight`: the function looks at a person's own database, and changes nothing.
 
-use std::io::Write;
 use std::path::absolute;
 
 use anyhow::{Result, bail};
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::PreflightArgs;
 use crate::function::{Function, FunctionError};
 use crate::journal::Journal;
-use crate::progress::say;
+use crate::progress::{print_json, say};
 use crate::rotate::{SECRET, own_program, put_master, read_json, warn_if_open};
 use crate::service::Service;
 
@@ -49,7 +48,7 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     checks.iter().for_each(show);
     say(&format!("\n{}", record["did"].as_str().unwrap_or_default()));
     if args.json {
-        let _ = writeln!(std::io::stdout(), "{record:#}");
+        print_json(&record, false);
     }
     if checks.iter().any(is_bad) {
         bail!("a rotation would fail");

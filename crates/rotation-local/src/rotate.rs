@@ -17,7 +17,7 @@ use crate::cli::{DatabaseArgs, RotateArgs};
 use crate::function::{Function, Program};
 use crate::journal::{Journal, LeftOver, beside};
 use crate::preflight;
-use crate::progress::say;
+use crate::progress::{print_json, say};
 use crate::serve::equip;
 use crate::service::{Change, Service};
 use crate::trigger::{Attempt, rotate_secret};
@@ -48,7 +48,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         }
         let error = done.as_ref().err().map(|error| format!("{error:#}"));
         report["error"] = error.into();
-        let _ = writeln!(stdout(), "{report:#}");
+        print_json(&report, false);
     }
     done
 }

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::activity::Activity;
 use crate::cli::ServeArgs;
 use crate::docker;
 use crate::function::{Function, Program};
 use crate::page;
-use crate::progress::say;
+use crate::progress::{print_json, say};
 use crate::service::{PASSPHRASE, REGION, Service, StartRotation, State, Store, function_name};
 use crate::trigger::{Attempt, rotate_secret, test_secret};
 
@@ -69,6 +69,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         started: Arc::default(),
         attempts: Attempt { most: args.attempts, pause: Duration::from_secs_f64(args.pause) },
         verbose: args.verbose,
+        json: args.json,
     };
     let (asked, scheduled) = (rotations.clone(), rotations.clone());
     service.set_on_rotate(move |start| drop(tokio::spawn(asked.clone().run(start))));
@@ -80,6 +81,17 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     }
     service.open(listener, pages);
     greet(&service, &key, given.keys(), found, args)?;
+    if args.json {
+        let functions: Vec<_> = given.keys().collect();
+        let ready = json!({
+            "event": "ready",
+            "endpoint": service.endpoint(),
+            "accessKeyId": key,
+            "functions": functions,
+            "secrets": found,
+        });
+        print_json(&ready, true);
+    }
     for start in service.take_up()? {
         say(&format!("rotation of {}: goes on with what an earlier run has left", start.secret));
         tokio::spawn(rotations.clone().run(start));
@@ -202,6 +214,7 @@ struct Rotations {
     started: Arc<Mutex<Started>>,
     attempts: Attempt,
     verbose: bool,
+    json: bool,
 }
 
 impl Rotations {
@@ -210,6 +223,10 @@ impl Rotations {
         let name = function_name(&function).to_owned();
         let Some(function) = self.function(&name, &region) else {
             say(&format!("rotation of {secret}: there is no --function {name}=…"));
+            self.print("finished", &secret, &token, |event| {
+                event["status"] = "failed".into();
+                event["message"] = format!("there is no --function {name}=…").into();
+            });
             return;
         };
         // The same request twice, as when an answer was lost.
@@ -218,6 +235,7 @@ impl Rotations {
         };
         let what = if only_test { "test" } else { "rotation" };
         say(&format!("{what} of {secret}, version {token}"));
+        self.print("started", &secret, &token, |event| event["function"] = name.as_str().into());
         let failed = if only_test {
             let failed = test_secret(&function, &secret, &token, &mut recorder).await;
             if let Err(error) = self.service.forget_version(&secret, &token) {
@@ -229,13 +247,29 @@ impl Rotations {
                 rotate_secret(&self.service, &function, &secret, &token, self.attempts, &mut recorder);
             rotation.await.failed
         };
-        let end = match (failed, only_test) {
+        self.print("finished", &secret, &token, |event| {
+            event["status"] = if failed.is_none() { "passed" } else { "failed" }.into();
+            if let (Some(_), Some(error)) = (&failed, recorder.failure()) {
+                event["errorType"] = error.error_type.as_str().into();
+                event["message"] = error.message.as_str().into();
+            }
+        });
+        let end = match (&failed, only_test) {
             (None, _) => "done",
             (Some(_), true) => "failed",
             (Some(_), false) => "given up",
         };
         recorder.end(end);
         say(&format!("{what} of {secret}: {end}"));
+    }
+
+    /// Prints an event for the option `--json`.
+    fn print(&self, event: &str, secret: &str, token: &str, complete: impl FnOnce(&mut Value)) {
+        if self.json {
+            let mut event = json!({"event": event, "secret": secret, "version": token});
+            complete(&mut event);
+            print_json(&event, true);
+        }
     }
 
     /// The function, which is started when it is first invoked.

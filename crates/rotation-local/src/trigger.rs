@@ -57,6 +57,30 @@ pub struct StepReport {
     pub result: Result<Value, FunctionError>,
 }
 
+impl StepReport {
+    /// Returns the report as the option `--json` of the commands shows it.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut step = json!({
+            "step": self.step,
+            "attempt": self.attempt,
+            "milliseconds": self.took.as_millis(),
+            "status": if self.result.is_ok() { "passed" } else { "failed" },
+        });
+        match &self.result {
+            Ok(record) => {
+                for key in ["did", "notes"] {
+                    step[key] = record[key].clone();
+                }
+            }
+            Err(error) => {
+                step["errorType"] = error.error_type.as_str().into();
+                step["message"] = error.message.as_str().into();
+            }
+        }
+        step
+    }
+}
+
 /// A rotation that has ended.
 #[derive(Debug)]
 pub struct Rotation {

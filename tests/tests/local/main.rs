@@ -2,6 +2,7 @@
 
 mod bench;
 mod conformance;
+mod demo;
 mod model;
 mod page;
 mod policies;

@@ -32,6 +32,50 @@ async fn current(serve: &Serve) -> Result<(String, Value)> {
     Ok((current.version_id.context("no version")?, value))
 }
 
+/// `--json`: every line of standard output is an object.
+#[tokio::test]
+async fn events_are_printed_as_json_lines() {
+    on_each(|target| async move {
+        let (_scene, serve, _folder) = prepared(&target, &["--json", "--attempts", "1"]).await?;
+        let finished = async |version: Option<String>| {
+            let version = version.context("no version")?;
+            until("the end is printed", async || {
+                let mut found = None;
+                for line in serve.said().lines() {
+                    let event: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+                    if event["event"] == "finished" && event["version"] == version.as_str() {
+                        found = Some(event);
+                    }
+                }
+                Ok(found)
+            })
+            .await
+        };
+        let sdk = serve.client();
+        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
+        let event = finished(staged.version_id).await?;
+        assert_eq!(event["status"], "passed", "{event}");
+        ensure!(event["secret"].as_str().is_some_and(|arn| arn.contains(":secret:app-")), "{event}");
+        let (_, mut value) = current(&serve).await?;
+        value["host"] = "no-such-host.invalid".into();
+        sdk.put_secret_value().secret_id("app").secret_string(value.to_string()).send().await?;
+        let staged = sdk.rotate_secret().secret_id("app").send().await?;
+        let event = finished(staged.version_id).await?;
+        assert_eq!(event["status"], "failed", "{event}");
+        assert_eq!(event["errorType"], "HostNameNotFound", "{event}");
+        ensure!(event["message"].as_str().is_some_and(|said| said.contains("What to do:")), "{event}");
+        let events: Vec<Value> = serve.said().lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let kinds: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap_or_default()).collect();
+        assert_eq!(kinds, ["ready", "started", "finished", "started", "finished"]);
+        assert_eq!(events[0]["endpoint"], serve.endpoint());
+        assert_eq!(events[0]["functions"], serde_json::json!(["app-rotation"]));
+        let password = value["password"].as_str().unwrap_or("?");
+        ensure!(!serve.said().contains(password), "a password is printed");
+        Ok(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
     on_each(|target| async move {

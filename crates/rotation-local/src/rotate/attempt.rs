@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::function::FunctionError;
 use crate::journal::Journal;
@@ -73,24 +73,7 @@ impl Observer for Watch<'_> {
             ("setSecret", _) => self.reached_before = true,
             _ => {}
         }
-        let mut step = json!({
-            "step": report.step,
-            "attempt": report.attempt,
-            "milliseconds": report.took.as_millis(),
-            "status": if report.result.is_ok() { "passed" } else { "failed" },
-        });
-        match &report.result {
-            Ok(record) => {
-                for key in ["did", "notes"] {
-                    step[key] = record[key].clone();
-                }
-            }
-            Err(error) => {
-                step["errorType"] = error.error_type.as_str().into();
-                step["message"] = error.message.as_str().into();
-            }
-        }
-        self.steps.push(step);
+        self.steps.push(report.to_json());
     }
 
     fn repeats(&mut self, after: Duration) {

@@ -1,0 +1,56 @@
+//! `rotation-local demo`: it runs on every engine, and shows what it promises.
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use rotation_tests::binary;
+use serde_json::{Value, json};
+
+#[test]
+fn demo_shows_the_proof_on_postgres() -> Result<()> {
+    shows_the_proof("postgres")
+}
+
+#[test]
+fn demo_shows_the_proof_on_mariadb() -> Result<()> {
+    shows_the_proof("mariadb")
+}
+
+fn shows_the_proof(engine: &str) -> Result<()> {
+    let mut command = Command::new(binary("rotation-local"));
+    let output = command.args(["demo", "--engine", engine, "--times", "2", "--json"]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{said}");
+    ensure!(said.contains("All proven."), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(report["status"], "passed", "{report:#}");
+    assert_eq!(report["engine"], engine);
+    assert_eq!(report["passwordsInLogs"], 0);
+    let rotations = report["rotations"].as_array().cloned().unwrap_or_default();
+    let users: Vec<_> =
+        rotations.iter().map(|one| json!([one["strategy"], one["userBefore"], one["user"]])).collect();
+    let expected = [
+        json!(["single-user", "app", "app"]),
+        json!(["single-user", "app", "app"]),
+        json!(["master-user", "shop", "shop_clone"]),
+        json!(["master-user", "shop_clone", "shop"]),
+    ];
+    assert_eq!(users, expected, "{report:#}");
+    for one in &rotations {
+        assert_eq!((&one["failedLogins"], &one["newPasswordAccepted"]), (&json!(0), &json!(true)), "{one:#}");
+        assert_eq!(one["oldPasswordAccepted"], one["userBefore"] != one["user"], "{one:#}");
+        assert_eq!(one["steps"].as_array().map(Vec::len), Some(4), "{one:#}");
+    }
+    Ok(())
+}
+
+#[test]
+fn failed_demo_says_so_in_its_json() -> Result<()> {
+    let mut command = Command::new(binary("rotation-local"));
+    let output = command.args(["demo", "--json", "--function", "/bin/false"]).output()?;
+    ensure!(output.status.code() == Some(1), "{:?}", output.status);
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(report["status"], "failed", "{report:#}");
+    ensure!(report["error"].as_str().is_some_and(|error| error.contains("rotation failed")), "{report:#}");
+    Ok(())
+}
