@@ -289,6 +289,11 @@ impl LoginError {
         matches!(self, Self::Refused { .. } | Self::Expired { .. })
     }
 
+    /// Returns `true` if the server has accepted the password: it tells no one else that it has expired.
+    pub(crate) fn proves_password(&self) -> bool {
+        matches!(self, Self::Expired { .. })
+    }
+
     /// Whether it is about this account and no other: locked, expired, not let in.
     pub(crate) fn is_of_the_account(&self) -> bool {
         matches!(

@@ -32,10 +32,12 @@ pub(crate) async fn set<E: Engine>(
             account = Some(proven);
             None
         }
+        // The other user, with a password that has not expired, is just what applications need.
+        Err(cause) if cause.proves_password() => None,
         Err(cause) if cause.other_password_may_help() => {
             match without_current(rotator, cx, &current, &pending, cause).await? {
                 Without::IsSet(done) => return Ok(done),
-                Without::Earlier(earlier) => Some(earlier),
+                Without::Earlier(earlier) => Some(*earlier),
             }
         }
         Err(cause) => {
@@ -61,7 +63,7 @@ pub(crate) async fn set<E: Engine>(
     let (master, known) = tokio::join!(Master::fetch(cx, &opened.0, E::SPEC), known);
     let (master, known) = (master?, known?);
     let is_known_pair = known.is_some();
-    proven.extend(known.map(|account| proven_user(&pending, account)));
+    proven.extend(known.and_then(Opens::account).map(|account| proven_user(&pending, account)));
     let origin = Origin { is_known_pair, proven };
     let mut done = by_master(rotator, cx, &master, &pair, origin, (&opened.0, opened.1), &pending).await?;
     done.notes.extend(note);
@@ -84,7 +86,7 @@ enum Without<S> {
     /// An earlier attempt has finished the step.
     IsSet(Done),
     /// An earlier version logs in as the same user: the database was restored, or the secret edited.
-    Earlier(Earlier<S>),
+    Earlier(Box<Earlier<S>>),
 }
 
 /// The current password is refused. The step may be done already; if not, whoever writes the secret must have a right to the
@@ -112,7 +114,7 @@ async fn without_current<E: Engine>(
         }
     }
     match earlier::open(rotator, cx, current, pending, &mut tried).await? {
-        Some(earlier) => Ok(Without::Earlier(earlier)),
+        Some(earlier) => Ok(Without::Earlier(Box::new(earlier))),
         None => Err(rotator.refused(current, tried).into()),
     }
 }
@@ -151,10 +153,10 @@ async fn by_master<E: Engine>(
     let alternates_turn = copy.is_alternates_turn();
     if matches!(copied, Err(EngineError::PerhapsUnrelated { .. }))
         && alternates_turn
-        && let Some(account) = was_current(rotator, cx, pending, opened.1 != CURRENT).await?
+        && let Some(opens) = was_current(rotator, cx, pending, opened.1 != CURRENT).await?
     {
         copy.is_known_pair = true;
-        copy.proven.push(proven_user(pending, account));
+        copy.proven.extend(opens.account().map(|account| proven_user(pending, account)));
         copied = rotator.engine.copy_user(&mut session, &copy).await;
     }
     if rotator.was_overtaken(cx, &copied).await {
@@ -231,27 +233,29 @@ async fn differences<E: Engine>(
 /// secret can put there, but by its password. In an ordinary rotation that of the previous version still works; an
 /// earlier attempt of this rotation may have set the pending one; a rotation that was given up leaves a version without
 /// a label. `is_refused`: the pending password was tried already.
+///
+/// Returns how that version opens the user, and `None` if none does.
 async fn was_current<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     pending: &DatabaseSecret,
     is_refused: bool,
-) -> Result<Option<SessionAccount>> {
+) -> Result<Option<Opens>> {
     let mut known = vec![pending.password.clone()];
     if let Some(previous) = earlier::previous(rotator, cx, pending, &mut Vec::new()).await? {
         if let Some(opens) = opens(rotator, cx, &previous, PREVIOUS).await? {
-            return Ok(opens.account());
+            return Ok(opens.proof());
         }
         known.push(previous.password);
     }
     if !is_refused && let Some(opens) = opens(rotator, cx, pending, PENDING).await? {
-        return Ok(opens.account());
+        return Ok(opens.proof());
     }
     // Who may not list them has shown nothing.
     let given_up = given_up::credentials(rotator, cx, pending, known).await.unwrap_or_default();
     for (_, secret) in &given_up {
         if let Some(opens) = opens(rotator, cx, secret, GIVEN_UP).await? {
-            return Ok(opens.account());
+            return Ok(opens.proof());
         }
     }
     Ok(None)
@@ -261,15 +265,23 @@ async fn was_current<E: Engine>(
 enum Opens {
     /// To this account.
     Yes(SessionAccount),
-    /// The account is locked, expired or not let in.
+    /// The password is right, and has expired.
+    Expired,
+    /// The account is locked or not let in.
     No,
 }
 
 impl Opens {
+    /// Returns it if it proves that the password is the user's.
+    fn proof(self) -> Option<Self> {
+        (!matches!(self, Self::No)).then_some(self)
+    }
+
+    /// The account of the session, if there was one.
     fn account(self) -> Option<SessionAccount> {
         match self {
             Self::Yes(account) => Some(account),
-            Self::No => None,
+            Self::Expired | Self::No => None,
         }
     }
 }
@@ -284,6 +296,7 @@ async fn opens<E: Engine>(
     match rotator.prove(cx, secret, label).await {
         Ok(account) => Ok(Some(Opens::Yes(account))),
         Err(cause) if cause.other_password_may_help() => Ok(None),
+        Err(cause) if cause.proves_password() => Ok(Some(Opens::Expired)),
         Err(cause) if cause.is_of_the_account() => Ok(Some(Opens::No)),
         Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
     }

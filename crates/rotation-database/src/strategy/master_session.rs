@@ -60,9 +60,12 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         if !host::same(&master.place.host, &opened.host) {
             cx.doing(format!("logging in to {}, the master's server, as {}", master.place, opened.username));
             let proof = Login { host: login.host, port: login.port, ..rotator.login(opened) };
-            connect::prove(&rotator.engine, cx, &proof, *policy)
-                .await
-                .map_err(|cause| connect::failed(&proof, Whose::Version(label), cause))?;
+            match connect::prove(&rotator.engine, cx, &proof, *policy).await {
+                Err(cause) if !cause.proves_password() => {
+                    return Err(connect::failed(&proof, Whose::Version(label), cause).into());
+                }
+                _ => {}
+            }
         }
         self.open(cx).await
     }
