@@ -184,6 +184,8 @@ pub struct SessionAccount {
     pub name: String,
     /// `true` if it is the account of the user that was asked about.
     pub is_of_user: bool,
+    /// What to know when a user changes the password of this account by itself: a sentence.
+    pub note: Option<String>,
 }
 
 /// A user whose password has opened a session, and the account that the session belonged to.

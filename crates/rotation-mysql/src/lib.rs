@@ -66,11 +66,18 @@ impl<F: Flavor> Engine for Adapter<F> {
         let account = match session.account().await {
             Err(EngineError::AccountExpired { .. }) if session.is_of_expired(user).await? => {
                 let name = format!("{user} (expired)");
-                return Ok(SessionAccount { id: name.clone(), name, is_of_user: true });
+                return Ok(SessionAccount { id: name.clone(), name, is_of_user: true, note: None });
             }
             account => account?,
         };
+        let note = (account.host != "%").then(|| {
+            format!(
+                "Only {account} is rotated: accounts of {user} for other hosts keep their passwords. With \
+                 alternating users, all of them get the new one."
+            )
+        });
         Ok(SessionAccount {
+            note,
             id: account.to_string(),
             name: account.to_string(),
             // The server compares the names of users byte for byte.

@@ -42,7 +42,7 @@ impl Engine for Oracle {
     ) -> Result<SessionAccount, EngineError> {
         let account = session.account().await?;
         let is_of_user = Name::written(user).is_some_and(|user| user.as_str() == account);
-        Ok(SessionAccount { is_of_user, id: account.clone(), name: account })
+        Ok(SessionAccount { is_of_user, id: account.clone(), name: account, note: None })
     }
 
     async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {

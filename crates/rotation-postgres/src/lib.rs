@@ -73,7 +73,7 @@ impl Engine for Postgres {
     ) -> Result<SessionAccount, EngineError> {
         let role = session.identity().await?.role.clone();
         // Names are compared byte for byte; the server cuts longer ones, which no secret may hold.
-        Ok(SessionAccount { is_of_user: role == user, name: identifier(&role), id: role })
+        Ok(SessionAccount { is_of_user: role == user, name: identifier(&role), id: role, note: None })
     }
 
     async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {

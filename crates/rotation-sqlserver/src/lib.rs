@@ -60,7 +60,7 @@ impl Engine for SqlServer {
         let OfSession { principal, name, is_of_user } = principal::of_session(session, user).await?;
         let id = principal.id();
         session.set_principal(principal);
-        Ok(SessionAccount { id, name, is_of_user })
+        Ok(SessionAccount { id, name, is_of_user, note: None })
     }
 
     async fn change_password(

@@ -45,6 +45,13 @@ impl Done {
         self.notes.push(note.into());
         self
     }
+
+    /// Adds what a person should know of, if there is anything.
+    #[must_use]
+    pub fn notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
 }
 
 /// The function's answer. Secrets Manager ignores it; a person who invokes by hand sees it.

@@ -1,6 +1,6 @@
 //! Users with several accounts, and sessions that run as another account.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rotation_mysql::inspect;
 use rotation_tests::mysql::{MySql, Scene, Target, Which, account, account_at, on_each, sql};
 use rotation_tests::scene::new_password;
@@ -11,6 +11,8 @@ crate::on_both! {
     a_new_account_gets_the_promoted_password
     anonymous_account_proves_no_user
     expired_account_still_proves_its_user
+    expired_users_take_their_turns
+    single_user_names_the_only_account_that_changes
 }
 
 const REFUSED: &str = "NeedsDecision";
@@ -232,5 +234,68 @@ async fn expired_account_still_proves_its_user<W: Which>(target: Target<W>) -> R
     sql(&mut target.admin().await?, &expire).await?;
     scene.rotate(&function).await?;
     scene.log_in().await?;
+    Ok(())
+}
+
+/// The server decides by the client's address which account of the user it is.
+async fn single_user_names_the_only_account_that_changes<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("single-user");
+    let notes = |record: &serde_json::Value| record["notes"].as_array().cloned().unwrap_or_default();
+    let set = async |label| {
+        let token = scene.stage(None)?;
+        scene.step(&function, "createSecret", &token).await?;
+        let record = scene.step(&function, "setSecret", &token).await?;
+        let rotation = scene.attempt(&function, &token, 1).await;
+        ensure!(rotation.failed.is_none(), "{label}: {:?}", rotation.failed);
+        anyhow::Ok(record)
+    };
+    let record = set("one account").await?;
+    let named = format!("changed the password of '{}'@'%'", scene.user);
+    ensure!(record["did"].as_str().is_some_and(|text| text.contains(&named)), "{record:#}");
+    assert!(notes(&record).is_empty(), "{record:#}");
+
+    let mut admin = target.admin().await?;
+    let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+    for host in ["127.0.0.1", "::1"] {
+        target.make_account(&mut admin, &account_at(&scene.user, host), &password).await?;
+    }
+    let one_of_them = |text: &str| {
+        ["127.0.0.1", "::1"].iter().any(|host| text.contains(&format!("'{}'@'{host}'", scene.user)))
+    };
+    let checks = scene.preflight(&function).await?;
+    let warns = |check: &serde_json::Value| {
+        check["found"] == "open" && check["said"].as_str().is_some_and(&one_of_them)
+    };
+    ensure!(checks.iter().any(warns), "{checks:#?}");
+    let record = set("three accounts").await?;
+    ensure!(record["did"].as_str().is_some_and(one_of_them), "{record:#}");
+    let notes = notes(&record);
+    let [note] = notes.as_slice() else { anyhow::bail!("{record:#}") };
+    ensure!(note.as_str().is_some_and(|note| one_of_them(note) && note.contains("other hosts")), "{note}");
+    Ok(())
+}
+
+/// A server tells that a password has expired only to who knows it. The master then sets a new one.
+async fn expired_users_take_their_turns<W: Which>(target: Target<W>) -> Result<()> {
+    let own = rotation_tests::mysql::options()?;
+    let Some((_server, target)) = target.another(own).await? else { return Ok(()) };
+    let scene = Scene::new(&target).await?;
+    let function = scene.function("master-user");
+    let mut admin = target.admin().await?;
+    // Without the setting, MariaDB lets the user log in, and change its password.
+    if W::ENGINE == "mariadb" {
+        sql(&mut admin, "SET GLOBAL disconnect_on_expired_password = ON").await?;
+    }
+    scene.rotate(&function).await?;
+    for label in ["AWSPREVIOUS", "AWSCURRENT", "AWSPREVIOUS", "AWSCURRENT"] {
+        let value = scene.value(label)?;
+        let user = account(value["username"].as_str().unwrap_or_default());
+        sql(&mut admin, &format!("ALTER USER {user} PASSWORD EXPIRE")).await?;
+        ensure!(scene.log_in_with(&value).await.is_err(), "{label} has not expired");
+        scene.rotate(&function).await.context(label)?;
+        scene.log_in().await.context(label)?;
+    }
+    every_account_has_it(&scene, 1).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
+use crate::connect::Proven;
 use crate::engine::{Changed, Engine, PasswordChange};
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
@@ -23,15 +24,15 @@ pub(crate) async fn set<E: Engine>(
     let mut tried = Vec::new();
 
     if let Some(proven) = attempt(rotator, cx, &current, CURRENT, &mut tried).await? {
-        return change(rotator, cx, proven.session, &current, &pending, CURRENT).await;
+        return change(rotator, cx, proven, &current, &pending, CURRENT).await;
     }
     if let Some(proven) = attempt(rotator, cx, &pending, PENDING, &mut tried).await? {
         rotator.engine.log_out(proven.session).await;
-        return Ok(rotator.already_set(&pending));
+        return Ok(rotator.already_set(&pending).notes(proven.account.note));
     }
     if let Some(earlier) = earlier::open(rotator, cx, &current, &pending, &mut tried).await? {
         let (label, note) = (earlier.label(), earlier.note());
-        let done = change(rotator, cx, earlier.proven.session, &earlier.secret, &pending, label).await?;
+        let done = change(rotator, cx, earlier.proven, &earlier.secret, &pending, label).await?;
         return Ok(done.note(note));
     }
     Err(rotator.refused(&current, tried).into())
@@ -40,11 +41,12 @@ pub(crate) async fn set<E: Engine>(
 async fn change<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
-    mut session: E::Session,
+    proven: Proven<E::Session>,
     old: &DatabaseSecret,
     new: &DatabaseSecret,
     label: &str,
 ) -> Result<Done> {
+    let Proven { mut session, account } = proven;
     let user = &new.username;
     let may_change = match rotator.engine.takes_changes(&mut session).await {
         Ok(()) => poolers::look(rotator, cx, &mut session, old).await,
@@ -68,13 +70,15 @@ async fn change<E: Engine>(
     }
     let place = new.place();
     let and = if keep_old { ", and the one before still works" } else { "" };
-    let done = format!("Logged in to {place} as {user} ({label}) and changed the password{and}.");
-    Ok(match changed {
+    let name = account.name;
+    let done = format!("Logged in to {place} as {user} ({label}) and changed the password of {name}{and}.");
+    let done = match changed {
         Changed::Now => Done::now(done),
         Changed::NowBut(note) => Done::now(done).note(note),
         Changed::Before => Done::before(format!(
             "The pending password of {user} is in place at {place} already: an earlier attempt had set it, and the \
              one of {label} still works."
         )),
-    })
+    };
+    Ok(done.notes(account.note))
 }
