@@ -20,12 +20,15 @@ use crate::session::{Access, Session, Transaction};
 /// The first version where CREATEROLE alone administers no role: that takes ADMIN OPTION on it.
 pub(crate) const ADMIN_OPTION_COUNTS: u32 = 160_000;
 
+/// The first version where a privilege to set a parameter can be granted.
+const PARAMETERS_HAVE_PRIVILEGES: u32 = 150_000;
+
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
     // Before the transaction holds a lock.
     let password =
         NewPassword::by_master(session, copy.turn, copy.password, copy.logs_in_unencrypted).await?;
     let transaction = session.begin(Access::Change).await?;
-    let mut step = Step { transaction, copy, only_looks: false, copied: Copied::default() };
+    let mut step = Step { transaction, copy, only_looks: false, reassigns: false, copied: Copied::default() };
     step.role().await?;
     finish(step.transaction, copy.master, copy.turn, &password).await?;
     Ok(step.copied)
@@ -36,11 +39,28 @@ pub(crate) async fn differences(
     session: &mut Session,
     copy: &UserCopy<'_>,
 ) -> Result<Vec<String>, EngineError> {
-    let transaction = session.begin(Access::Look).await?;
-    let mut step = Step { transaction, copy, only_looks: true, copied: Copied::default() };
-    step.role().await?;
+    let step = look(session, copy).await?;
     step.transaction.commit().await?;
     Ok(step.copied.changes)
+}
+
+/// What the master lacks for what [`differences`] names, as far as it is certain.
+pub(crate) async fn not_grantable(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Vec<EngineError>, EngineError> {
+    let mut step = look(session, copy).await?;
+    let lacks = step.lacks_for_reassignment().await?;
+    step.transaction.commit().await?;
+    Ok(lacks.into_iter().collect())
+}
+
+/// Looks at the roles and changes nothing.
+async fn look<'a>(session: &'a mut Session, copy: &'a UserCopy<'_>) -> Result<Step<'a>, EngineError> {
+    let transaction = session.begin(Access::Look).await?;
+    let mut step = Step { transaction, copy, only_looks: true, reassigns: false, copied: Copied::default() };
+    step.role().await?;
+    Ok(step)
 }
 
 /// Sets a role's password and nothing else.
@@ -102,6 +122,8 @@ pub(crate) struct Step<'a> {
     pub(crate) copy: &'a UserCopy<'a>,
     /// Whether changes are told and not made.
     only_looks: bool,
+    /// Whether the alternate role owns objects that are to be the base role's.
+    pub(crate) reassigns: bool,
     pub(crate) copied: Copied,
 }
 
@@ -149,7 +171,17 @@ impl Step<'_> {
         let alternate = self.copy.alternate;
         let name = identifier(alternate);
         let created = has.is_none();
-        let options = has.unwrap_or_else(Attributes::of_a_new_role).options_to_become(wanted);
+        let has = has.unwrap_or_else(Attributes::of_a_new_role);
+        // On the base role's turn, applications use the alternate one.
+        let now = if self.copy.is_alternates_turn() { wanted.clone() } else { has.while_in_use(wanted) };
+        let options = has.options_to_become(&now);
+        let later = now.options_to_become(wanted);
+        if !later.is_empty() {
+            self.copied.notes.push(format!(
+                "To be done on the turn of {alternate}, which is in use: {}.",
+                later.join(" ")
+            ));
+        }
         if created && self.only_looks {
             self.copied.changes.push(format!("role {alternate} is missing"));
         } else if created {
@@ -175,6 +207,16 @@ impl Step<'_> {
         let wanted = role_settings::for_alternate(base, &roles.remove(base).unwrap_or_default());
         let has = roles.remove(alternate).unwrap_or_default();
         for change in role_settings::changes(&has, &wanted) {
+            if change.name.contains('.') && !self.may_set(&change.name).await? {
+                self.copied.notes.push(format!(
+                    "The setting {} of {base} is not copied to {alternate}: it belongs to an extension, and the \
+                     master may not set it. As a superuser: ALTER ROLE {} {}.",
+                    change.name,
+                    identifier(alternate),
+                    change.clause
+                ));
+                continue;
+            }
             let statement = format!("ALTER ROLE {} {}", identifier(alternate), change.clause);
             let remedy = format!(
                 "As a superuser: GRANT SET ON PARAMETER {} TO {} (PostgreSQL 15 and later), or {statement}. {}",
@@ -186,6 +228,29 @@ impl Step<'_> {
             self.change(format!("setting {}", change.name), &doing, &statement, &remedy).await?;
         }
         Ok(())
+    }
+
+    /// Returns `true` if the master may set a setting of an extension for others. A server that has not
+    /// loaded the extension knows nothing of the setting, and lets only superusers set it, or who has
+    /// been granted that (PostgreSQL 15 and later).
+    async fn may_set(&mut self, name: &str) -> Result<bool, EngineError> {
+        const DOING: &str = "see whether the master may copy a setting";
+        const KNOWN: &str = "SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user) \
+            OR EXISTS (SELECT FROM pg_catalog.pg_settings s \
+                WHERE pg_catalog.lower(s.name) = pg_catalog.lower($1) AND s.context = 'user')";
+        const GRANTED: &str = "SELECT pg_catalog.has_parameter_privilege($1, 'SET')";
+        let mut queries = vec![KNOWN];
+        if self.transaction.version() >= PARAMETERS_HAVE_PRIVILEGES {
+            queries.push(GRANTED);
+        }
+        for query in queries {
+            let rows = self.transaction.rows(DOING, query, &[name]).await?;
+            let may = rows.first().map_or(Ok(false), |row| row.try_get(0));
+            if may.map_err(|error| failure(&error, DOING, ""))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What lets the master create the alternate role. Some attributes can only be given by who has them, and before

@@ -84,6 +84,20 @@ impl Attributes {
         attributes
     }
 
+    /// What a role becomes now that is wanted to be otherwise, but is in use: nothing may keep it from
+    /// logging in. The rest of `wanted` waits.
+    pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
+        let mut now = wanted.clone();
+        let is_limited = wanted.connection_limit >= 0;
+        if is_limited && (self.connection_limit < 0 || self.connection_limit > wanted.connection_limit) {
+            now.connection_limit = self.connection_limit;
+        }
+        if wanted.valid_until.is_some() {
+            now.valid_until.clone_from(&self.valid_until);
+        }
+        now
+    }
+
     /// The options that turn `self` into `wanted`, in the words of `ALTER ROLE`.
     pub(crate) fn options_to_become(&self, wanted: &Self) -> Vec<String> {
         let mut options = Vec::new();
@@ -106,6 +120,23 @@ impl Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn role_in_use_is_not_kept_from_logging_in() {
+        let role = |connection_limit, valid_until: Option<&str>| Attributes {
+            connection_limit,
+            valid_until: valid_until.map(str::to_owned),
+            ..Attributes::of_a_new_role()
+        };
+        for (has, wanted, expected) in [
+            (role(-1, None), role(0, Some("2020-01-01")), role(-1, None)),
+            (role(5, None), role(3, None), role(5, None)),
+            (role(3, Some("2030-01-01")), role(5, None), role(5, None)),
+            (role(3, None), role(-1, None), role(-1, None)),
+        ] {
+            assert_eq!(has.while_in_use(&wanted), expected, "{has:?} {wanted:?}");
+        }
+    }
 
     #[test]
     fn only_what_differs_is_changed() {

@@ -35,7 +35,8 @@ impl From<&PgDatabaseError> for Refusal {
 pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineError {
     let doing = doing.to_owned();
     let words = [Some(&refusal.message), refusal.detail.as_ref(), refusal.hint.as_ref()];
-    let said = words.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(": ");
+    let words = words.into_iter().flatten().map(String::as_str).filter(|words| !words.is_empty());
+    let said = words.collect::<Vec<_>>().join(": ");
     let said = mask(&said).into_owned();
     match refusal.code.as_str() {
         "42501" => EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() },

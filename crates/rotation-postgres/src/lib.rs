@@ -120,6 +120,14 @@ impl Engine for Postgres {
         alternate::differences(master, copy).await
     }
 
+    async fn not_grantable(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        alternate::not_grantable(master, copy).await
+    }
+
     async fn set_password(
         &self,
         master: &mut Session,

@@ -79,12 +79,17 @@ impl Step<'_> {
 
     /// What an alternate role owns from the time before it acted as the base role goes to the base role: otherwise
     /// its own sessions, which now act as the base role, could no longer use it.
+    ///
+    /// Default privileges and user mappings are not among it. `REASSIGN OWNED` leaves them as they are, and
+    /// they do not count while the role acts as the base role.
     pub(crate) async fn ownership(&mut self) -> Result<(), EngineError> {
         const QUERY: &str = "SELECT coalesce(d.datname::text, ''), s.dbid = 0 OR d.datname = current_database(), \
             s.deptype = 'o' FROM pg_catalog.pg_shdepend s \
             JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid AND r.rolname::text = $1 \
             LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid \
-            WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.deptype IN ('o', 'a') GROUP BY 1, 2, 3";
+            WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.deptype IN ('o', 'a') \
+            AND s.classid NOT IN ('pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_user_mapping'::regclass) \
+            GROUP BY 1, 2, 3";
         const DOING: &str = "look for what the alternate role owns";
         let (base, alternate) = (self.copy.base, self.copy.alternate);
         let (base_name, name) = (identifier(base), identifier(alternate));
@@ -116,15 +121,47 @@ impl Step<'_> {
             });
         }
         if owns_here {
-            let statement = format!("REASSIGN OWNED BY {name} TO {base_name}");
-            let master = identifier(self.copy.master);
-            let remedy = format!(
-                "As an administrator, in the secret's database: {statement}. Or let the master do it: \
-                 GRANT {name}, {base_name} TO {master}."
-            );
-            let doing = format!("give what {alternate} owns to {base}");
-            self.change(format!("what it owned belongs to {base} now"), &doing, &statement, &remedy).await?;
+            let (doing, statement, remedy) = self.reassignment();
+            let what = format!("what it owned belongs to {base} now");
+            self.change(what, &doing, &statement, &remedy).await?;
+            self.reassigns = true;
         }
         Ok(())
+    }
+
+    /// What is done to give away what the alternate role owns, the statement, and what lets the master
+    /// run it.
+    fn reassignment(&self) -> (String, String, String) {
+        let (base, alternate) = (self.copy.base, self.copy.alternate);
+        let (base_name, name) = (identifier(base), identifier(alternate));
+        let statement = format!("REASSIGN OWNED BY {name} TO {base_name}");
+        // A master that has created a role is a member of it already, without its privileges.
+        let options = match self.transaction.version() >= ADMIN_OPTION_COUNTS {
+            true => " WITH INHERIT TRUE",
+            false => "",
+        };
+        let remedy = format!(
+            "As an administrator, in the secret's database: {statement}. Or let the master do it: \
+             GRANT {name}, {base_name} TO {}{options}.",
+            identifier(self.copy.master)
+        );
+        (format!("give what {alternate} owns to {base}"), statement, remedy)
+    }
+
+    /// What the master lacks to give away what the alternate role owns: the privileges of both roles.
+    pub(crate) async fn lacks_for_reassignment(&mut self) -> Result<Option<EngineError>, EngineError> {
+        const QUERY: &str = "SELECT bool_and(pg_catalog.pg_has_role(session_user, r.oid, 'USAGE')) \
+            FROM pg_catalog.pg_roles r WHERE r.rolname::text IN ($1, $2)";
+        const DOING: &str = "see whether the master has the privileges of both roles";
+        if !self.reassigns {
+            return Ok(None);
+        }
+        let rows = self.transaction.rows(DOING, QUERY, &[self.copy.base, self.copy.alternate]).await?;
+        let may = rows.first().map_or(Ok(false), |row| row.try_get(0));
+        if may.map_err(|error| failure(&error, DOING, ""))? {
+            return Ok(None);
+        }
+        let (doing, _, remedy) = self.reassignment();
+        Ok(Some(EngineError::lacks(doing, self.copy.master, "membership in both roles", remedy)))
     }
 }

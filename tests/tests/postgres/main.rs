@@ -14,6 +14,7 @@ mod privileges;
 mod quoting;
 mod rds;
 mod settings;
+mod sync;
 
 mod suite {
     rotation_tests::suite!(rotation_tests::postgres::on_each);
