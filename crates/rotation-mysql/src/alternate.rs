@@ -3,15 +3,19 @@
 //! These servers have no transaction around users. A new account is locked until all is in place, and the password
 //! comes last, so that a rotation that dies half-way leaves an account that cannot log in.
 
+use std::collections::BTreeSet;
+
 use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, UserCopy, administrator};
 
 use crate::account::Account;
+use crate::failure::number::OBJECT_IS_GONE;
+use crate::failure::{failure, number_of};
 use crate::grants::{Change, Grants};
 use crate::next_login;
 use crate::pairs::{AccountNow, Base, Pair};
 use crate::passwords;
 use crate::quote::{Literals, identifier};
-use crate::session::Session;
+use crate::session::{Session, text};
 
 pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
     let mut step = Step::begin(session, copy).await?;
@@ -84,6 +88,7 @@ impl Step<'_> {
             self.belong_together(&pairs, &left_over).await?;
         }
         for pair in &pairs {
+            self.base_in_step(pair).await?;
             self.in_step(pair).await?;
         }
         self.set_passwords(&bases).await?;
@@ -96,16 +101,39 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// Lets the base account use the routines that the alternate one has created.
+    async fn base_in_step(&mut self, pair: &Pair<'_>) -> Result<(), EngineError> {
+        let account = &pair.base.account;
+        for change in pair.base_has.changes_to_become(&pair.wanted) {
+            let doing = change.statement(&account.to_string());
+            let statement = change.statement(&account.quoted(self.literals));
+            let remedy = self.remedy_of(&change);
+            self.session.run_or(&format!("run {doing}"), &statement, &remedy).await?;
+            self.copied.changes.push(doing);
+        }
+        Ok(())
+    }
+
     async fn in_step(&mut self, pair: &Pair<'_>) -> Result<(), EngineError> {
         let Pair { base, account, wanted, .. } = pair;
         let name = account.quoted(self.literals);
         let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
         let made;
         let has = if let Some(has) = &pair.has {
-            let clauses = has.shown.clauses_to_become(&base.shown);
+            let (clauses, later) = match self.copy.is_alternates_turn() {
+                true => (has.shown.clauses_to_become(&base.shown), String::new()),
+                // Applications use it.
+                false => has.shown.clauses_while_in_use(&base.shown, self.passwords_expire().await?),
+            };
+            if !later.is_empty() {
+                self.copied.notes.push(format!(
+                    "To be done on the turn of {}, which is in use: {later} for {account}.",
+                    account.user
+                ));
+            }
             if !clauses.is_empty() {
                 let doing = format!("change the attributes of {account}");
-                if has.shown.lifetime_must_end_first(&base.shown) {
+                if has.shown.lifetime_must_end_first(&base.shown) && clauses.contains("PASSWORD EXPIRE") {
                     let statement = format!("ALTER USER {name} PASSWORD EXPIRE NEVER");
                     self.session.run_or(&doing, &statement, &remedy).await?;
                 }
@@ -134,31 +162,77 @@ impl Step<'_> {
             made = self.has(account).await?;
             &made
         };
-        let changes = has.granted.changes_to_become(wanted);
-        for change in &changes {
-            let doing = change.statement(&account.to_string());
-            // On the base user's turn the alternate one is in use.
-            if change.interrupts && !self.copy.is_alternates_turn() {
-                self.copied.notes.push(format!("To be done on the turn of {}: {doing}.", account.user));
-                continue;
-            }
-            let remedy = self.remedy_of(change);
-            self.session.run_or(&format!("run {doing}"), &change.statement(&name), &remedy).await?;
-            self.copied.changes.push(doing);
-        }
-        if changes.is_empty() {
-            return self.default_roles(pair, has).await;
-        }
-        // A role that was revoked has taken the default with it.
-        let has = self.has(account).await?;
+        let has = self.privileges(account, has, wanted).await?;
         self.default_roles(pair, &has).await
+    }
+
+    /// Grants and revokes until an account has the wanted privileges. Returns what it has then.
+    ///
+    /// Partial revokes wait until the grants are done: the server may add those of the master by itself.
+    async fn privileges(
+        &mut self,
+        account: &Account,
+        has: &AccountNow,
+        wanted: &Grants,
+    ) -> Result<AccountNow, EngineError> {
+        let mut has = AccountNow { shown: has.shown.clone(), granted: has.granted.clone() };
+        // What must wait, or has no effect. It would be planned again each time.
+        let mut left = BTreeSet::new();
+        loop {
+            let changes = has.granted.changes_to_become(wanted).into_iter();
+            let mut changes: Vec<_> =
+                changes.filter(|change| !left.contains(&change.statement(""))).collect();
+            if changes.iter().any(|change| !change.restricts) {
+                changes.retain(|change| !change.restricts);
+            }
+            if changes.is_empty() {
+                return Ok(has);
+            }
+            for change in changes {
+                self.privilege(account, &change).await?;
+                left.insert(change.statement(""));
+            }
+            // A role that was revoked has taken the default with it.
+            has = self.has(account).await?;
+        }
+    }
+
+    /// Makes one change of an account's privileges, unless it must wait, or its object is gone.
+    async fn privilege(&mut self, account: &Account, change: &Change) -> Result<(), EngineError> {
+        let shown = change.statement(&account.to_string());
+        // On the base user's turn the alternate one is in use.
+        if change.interrupts && !self.copy.is_alternates_turn() {
+            self.copied.notes.push(format!("To be done on the turn of {}: {shown}.", account.user));
+            return Ok(());
+        }
+        match self.session.try_run(&change.statement(&account.quoted(self.literals))).await {
+            Ok(()) => self.copied.changes.push(shown),
+            Err(error)
+                if change.on.is_some() && number_of(&error).is_some_and(|n| OBJECT_IS_GONE.contains(&n)) =>
+            {
+                self.copied.notes.push(format!("Not done, because the object does not exist: {shown}."));
+            }
+            Err(error) => {
+                let remedy = self.remedy_of(change);
+                return Err(failure(&error, &format!("run {shown}"), &remedy));
+            }
+        }
+        Ok(())
     }
 
     async fn differences(&mut self) -> Result<Vec<String>, EngineError> {
         let bases = self.bases().await?;
         let alternates = self.accounts(self.copy.alternate).await?;
         let mut differences = Vec::new();
-        for Pair { base, wanted, account, has } in &self.pairs(&bases, &alternates).await? {
+        let masters = self.own_grants().await?;
+        next_login::is_possible(self, &bases).await?;
+        let pairs = self.pairs(&bases, &alternates).await?;
+        if !self.copy.is_known_pair {
+            self.belong_together(&pairs, &left_over(&bases, &alternates)).await?;
+        }
+        for Pair { base, base_has, wanted, account, has } in &pairs {
+            let for_base = base_has.changes_to_become(wanted);
+            differences.extend(for_base.iter().map(|change| change.statement(&base.account.to_string())));
             let Some(has) = has else {
                 differences.push(format!("{account} is missing"));
                 continue;
@@ -171,8 +245,11 @@ impl Step<'_> {
                 let is = if has.shown.locked { "locked" } else { "not locked" };
                 differences.push(format!("{account} is {is}, and {} is otherwise", base.account));
             }
-            let changes = has.granted.changes_to_become(wanted);
-            differences.extend(changes.iter().map(|change| change.statement(&account.to_string())));
+            for change in has.granted.changes_to_become(wanted) {
+                if !self.is_gone(&change, &masters).await? {
+                    differences.push(change.statement(&account.to_string()));
+                }
+            }
             if self.other_default_roles(base, wanted, has).is_some() {
                 differences.push(format!("default roles of {account}"));
             }
@@ -206,6 +283,13 @@ impl Step<'_> {
             }
         }
         Ok(lacks)
+    }
+
+    /// Whether passwords expire by default.
+    async fn passwords_expire(&mut self) -> Result<bool, EngineError> {
+        let query = "SELECT CONVERT(@@GLOBAL.default_password_lifetime, CHAR)";
+        let rows = self.session.rows("ask how long passwords last", query).await?;
+        Ok(rows.first().and_then(|row| text(row, 0)).is_some_and(|days| days != "0"))
     }
 
     fn remedy_of(&self, change: &Change) -> String {

@@ -9,6 +9,9 @@ use sqlx::mysql::MySqlDatabaseError;
 pub(crate) mod number {
     /// `ER_PARSE_ERROR`.
     pub(crate) const NOT_UNDERSTOOD: u16 = 1064;
+    /// `ER_BAD_FIELD_ERROR`, `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`: what a grant is on is gone. Servers
+    /// keep grants on tables that were dropped.
+    pub(crate) const OBJECT_IS_GONE: [u16; 3] = [1054, 1146, 1305];
     /// `ER_CREDENTIALS_CONTRADICT_TO_HISTORY`.
     pub(crate) const USED_BEFORE: u16 = 3638;
     /// `ER_INCORRECT_CURRENT_PASSWORD`: what `REPLACE` names is not the primary password.

@@ -47,6 +47,11 @@ pub(crate) struct Change {
     pub(crate) needs_option: &'static str,
     /// Whether it takes something away, for a moment, that the account is to keep.
     pub(crate) interrupts: bool,
+    /// Whether it is a partial revoke. MySQL may add some of its own to a grant, those that the master
+    /// has, so what is left to revoke shows only after the grants.
+    pub(crate) restricts: bool,
+    /// The table or routine that a grant is on, and its column, if it is on one.
+    pub(crate) on: Option<(String, String)>,
 }
 
 const GRANT_OPTION: &str = " WITH GRANT OPTION";
@@ -60,6 +65,8 @@ impl Change {
             needs: what,
             needs_option: option,
             interrupts: false,
+            restricts: false,
+            on: None,
         }
     }
 
@@ -70,7 +77,13 @@ impl Change {
             needs: what,
             needs_option: option,
             interrupts: false,
+            restricts: false,
+            on: None,
         }
+    }
+
+    fn on(self, object: &str, column: &str) -> Self {
+        Self { on: Some((object.to_owned(), column.to_owned())), ..self }
     }
 
     fn interrupting(self) -> Self {
@@ -142,6 +155,25 @@ impl Grants {
         Ok(())
     }
 
+    /// What the server gave to the creator of a routine, of what `self` has.
+    pub(crate) fn of_creator(&self, routine: &str) -> Self {
+        let is_given = |(name, _): &&(String, String)| ["EXECUTE", "ALTER ROUTINE"].contains(&name.as_str());
+        let mut given = Self::default();
+        if let Some(object) = self.objects.get(routine) {
+            let privileges: BTreeSet<_> = object.privileges.iter().filter(is_given).cloned().collect();
+            let object = Object { privileges, grant_option: false };
+            given.objects.extend((!object.privileges.is_empty()).then(|| (routine.to_owned(), object)));
+        }
+        given
+    }
+
+    /// Adds other privileges on objects.
+    pub(crate) fn extend(&mut self, more: &Self) {
+        for (object, privileges) in &more.objects {
+            self.objects.entry(object.clone()).or_default().privileges.extend(privileges.privileges.clone());
+        }
+    }
+
     /// The statements that turn `self` into `wanted`. Grants come before revokes: the account may be in use. What
     /// cannot be done without an interruption comes first, and says so.
     pub(crate) fn changes_to_become(&self, wanted: &Self) -> Vec<Change> {
@@ -167,11 +199,18 @@ impl Grants {
                 changes.interrupting.push(Change::revoke(on(ALL), GRANT_OPTION).interrupting());
                 held.clear();
             }
-            let missing: BTreeSet<_> = wants.privileges.difference(&held).cloned().collect();
+            // Each column by itself: one that was dropped must not keep the others from being granted.
+            let mut missing: BTreeMap<&str, BTreeSet<_>> = BTreeMap::new();
+            for privilege in wants.privileges.difference(&held) {
+                missing.entry(&privilege.1).or_default().insert(privilege.clone());
+            }
             let option = wants.grant_option && !has.grant_option;
-            if !missing.is_empty() || option {
-                let list = if missing.is_empty() { "USAGE".to_owned() } else { list(&missing) };
-                changes.grants.push(Change::grant(on(&list), GRANT_OPTION, option));
+            if option && missing.is_empty() {
+                changes.grants.push(Change::grant(on("USAGE"), GRANT_OPTION, true).on(object, ""));
+            }
+            for (column, privileges) in missing {
+                let grant = Change::grant(on(&list(&privileges)), GRANT_OPTION, option);
+                changes.grants.push(grant.on(object, column));
             }
             let mut extra: BTreeSet<_> = held.difference(&wants.privileges).cloned().collect();
             if wants.privileges.contains(&all) {
@@ -198,7 +237,8 @@ impl Grants {
             let [taken, given] = [wants.difference(has), has.difference(wants)]
                 .map(|privileges| privileges.map(String::as_str).collect::<Vec<_>>());
             if !taken.is_empty() {
-                changes.grants.push(Change::revoke(on(taken), GRANT_OPTION));
+                let revoke = Change::revoke(on(taken), GRANT_OPTION);
+                changes.grants.push(Change { restricts: true, ..revoke });
             }
             if !given.is_empty() {
                 changes.grants.push(Change::grant(on(given), GRANT_OPTION, false));
@@ -236,9 +276,9 @@ impl Changes {
     }
 }
 
-/// MySQL spells dynamic privileges with underscores, and no other.
+/// MySQL spells dynamic privileges with underscores and without blanks, and no other. MariaDB has none.
 fn is_dynamic(name: &str) -> bool {
-    name.contains('_')
+    name.contains('_') && !name.contains(' ')
 }
 
 /// `SELECT, UPDATE (a, b), CREATE TEMPORARY TABLES` → privileges with their columns. `USAGE` is none.
@@ -321,7 +361,8 @@ mod tests {
             statements(&[], RICH),
             [
                 "GRANT EXECUTE ON PROCEDURE `sys`.`p` TO {}",
-                "GRANT SELECT (`a`), UPDATE (`a`, `b``c`) ON `d1`.`t TO x` TO {} WITH GRANT OPTION",
+                "GRANT SELECT (`a`), UPDATE (`a`) ON `d1`.`t TO x` TO {} WITH GRANT OPTION",
+                "GRANT UPDATE (`b``c`) ON `d1`.`t TO x` TO {} WITH GRANT OPTION",
                 "GRANT CREATE TEMPORARY TABLES ON `d2`.* TO {}",
                 r"GRANT INSERT, SELECT ON `d\_b`.* TO {} WITH GRANT OPTION",
                 "REVOKE SELECT ON `mysql`.* FROM {}",

@@ -6,9 +6,10 @@ use sqlx::mysql::MySqlRow;
 use crate::account::Account;
 use crate::alternate::Step;
 use crate::create_user::{self, CreateUser};
-use crate::grants::{self, Grants};
+use crate::grants::{self, Change, Grants};
+use crate::quote::{Literals, identifier};
 use crate::session::text;
-use crate::tokens::unreadable;
+use crate::tokens::{Token, tokens, unreadable};
 
 /// Plugins that this function can log in with, and whose passwords a master can set.
 const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql_native_password"];
@@ -25,6 +26,10 @@ pub(crate) struct Base {
 /// An account of the base user, and the alternate one that stands or is to stand beside it.
 pub(crate) struct Pair<'a> {
     pub(crate) base: &'a Base,
+    /// What the base account may do.
+    pub(crate) base_has: Grants,
+    /// What both accounts are to be allowed: what the base account may do, and what the server gave to
+    /// the alternate one alone because it has created a routine.
     pub(crate) wanted: Grants,
     pub(crate) account: Account,
     pub(crate) has: Option<AccountNow>,
@@ -63,12 +68,46 @@ impl Step<'_> {
             let account = self.alternate_of(&base.account);
             let exists = alternates.contains(&account);
             if exists || self.copy.is_alternates_turn() {
-                let wanted = self.show_grants(&base.account).await?;
+                let base_has = self.show_grants(&base.account).await?;
                 let has = if exists { Some(self.has(&account).await?) } else { None };
-                pairs.push(Pair { base, wanted, account, has });
+                let mut wanted = base_has.clone();
+                if let Some(has) = &has {
+                    for routine in self.routines_of(&account).await? {
+                        wanted.extend(&has.granted.of_creator(&routine));
+                    }
+                }
+                pairs.push(Pair { base, base_has, wanted, account, has });
             }
         }
         Ok(pairs)
+    }
+
+    /// The routines that an account has created, as they stand in a grant. The server gives the
+    /// privileges on a routine to its creator alone (`automatic_sp_privileges`).
+    async fn routines_of(&mut self, account: &Account) -> Result<Vec<String>, EngineError> {
+        let query = format!(
+            "SELECT CONVERT(ROUTINE_TYPE USING utf8mb4), CONVERT(ROUTINE_SCHEMA USING utf8mb4), \
+             CONVERT(ROUTINE_NAME USING utf8mb4) FROM information_schema.ROUTINES WHERE DEFINER = {}",
+            self.literals.quote(&format!("{}@{}", account.user, account.host))
+        );
+        let rows = self.session.rows(&format!("look for the routines of {account}"), &query).await?;
+        let names = rows.iter().map(|row| {
+            let [kind, schema, name] = [0, 1, 2].map(|column| text(row, column));
+            Some(format!("{} {}.{}", kind?, identifier(&schema?), identifier(&name?)))
+        });
+        names.collect::<Option<_>>().ok_or_else(|| unreadable("it is not text"))
+    }
+
+    /// Whether the object of a grant is certainly gone: a master that could pass the grant on would see
+    /// the object.
+    pub(crate) async fn is_gone(&mut self, change: &Change, masters: &Grants) -> Result<bool, EngineError> {
+        let Some((object, column)) = &change.on else { return Ok(false) };
+        let Some((table, condition)) = catalog_of(object, column, self.literals)? else { return Ok(false) };
+        let query =
+            format!("SELECT CONVERT(COUNT(*), CHAR) FROM information_schema.{table} WHERE {condition}");
+        let rows = self.session.rows(&format!("look for {object}"), &query).await?;
+        let is_there = rows.first().and_then(|row| text(row, 0)).is_none_or(|count| count != "0");
+        Ok(!is_there && masters.may_suffice_for(change)?)
     }
 
     /// What an account is now.
@@ -163,6 +202,33 @@ impl Step<'_> {
         let rows = self.session.rows("read the master's own privileges", "SHOW GRANTS").await?;
         grants::parse(&texts(&rows)?)
     }
+}
+
+/// The view of `information_schema` that lists an object of a grant, and the condition for it. Databases,
+/// which a grant need not find, have none.
+fn catalog_of(
+    object: &str,
+    column: &str,
+    literals: Literals,
+) -> Result<Option<(&'static str, String)>, EngineError> {
+    let unquoted = |name: &str| Ok(tokens(name)?.into_iter().next());
+    let is = |name: &str, value: &str| format!("{name} = {}", literals.quote(value));
+    Ok(match tokens(object)?.as_slice() {
+        [Token::Name(schema), Token::Sign('.'), Token::Name(name)] => {
+            let of_table = format!("{} AND {}", is("TABLE_SCHEMA", schema), is("TABLE_NAME", name));
+            match unquoted(column)? {
+                Some(Token::Name(column)) => {
+                    Some(("COLUMNS", format!("{of_table} AND {}", is("COLUMN_NAME", &column))))
+                }
+                _ => Some(("TABLES", of_table)),
+            }
+        }
+        [Token::Word(kind), Token::Name(schema), Token::Sign('.'), Token::Name(name)] => Some((
+            "ROUTINES",
+            [is("ROUTINE_TYPE", kind), is("ROUTINE_SCHEMA", schema), is("ROUTINE_NAME", name)].join(" AND "),
+        )),
+        _ => None,
+    })
 }
 
 /// The first column. A row that was left out would be a privilege that is taken away.

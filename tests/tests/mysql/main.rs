@@ -27,6 +27,7 @@ mod logs;
 mod plugins;
 mod privileges;
 mod settings;
+mod sync;
 mod two_passwords;
 mod unencrypted;
 

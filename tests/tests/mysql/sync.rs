@@ -1,0 +1,201 @@
+//! Differences of the two users that a rotation must not remove, or cannot remove.
+
+use anyhow::{Context, Result, ensure};
+use rotation_tests::mysql::{MySql, Scene, Target, Which, account, on_each, options, sql};
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+
+crate::on_both! {
+    demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user
+    grant_on_a_dropped_table_is_named_and_stops_no_rotation
+    routine_of_the_alternate_user_stays_usable_for_both
+}
+
+/// Runs a rotation step by step, and returns the notes of setSecret.
+async fn notes_of_set_secret<W: Which>(scene: &Scene<W>) -> Result<String> {
+    let function = scene.function("master-user");
+    let token = scene.stage(None)?;
+    scene.step(&function, "createSecret", &token).await?;
+    let record: Value = scene.step(&function, "setSecret", &token).await?;
+    let rotation = scene.attempt(&function, &token, 1).await;
+    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+    Ok(record["notes"].to_string())
+}
+
+/// While applications use the alternate user, nothing may keep them out.
+async fn demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
+    for (demand, part) in [
+        ("PASSWORD EXPIRE INTERVAL 1 DAY", "PASSWORD EXPIRE INTERVAL 1 DAY"),
+        ("WITH MAX_USER_CONNECTIONS 2", "MAX_USER_CONNECTIONS 2"),
+    ] {
+        let scene = Scene::new(&target).await?;
+        scene.rotate(&scene.function("master-user")).await?;
+        let in_use = scene.value("AWSCURRENT")?;
+        let mut admin = target.admin().await?;
+        let user = account(&scene.user);
+        sql(&mut admin, &format!("ALTER USER {user} {demand}")).await?;
+        let function = scene.function("master-user");
+        let token = scene.stage(None)?;
+        scene.step(&function, "createSecret", &token).await?;
+        let record = scene.step(&function, "setSecret", &token).await?;
+        let notes = record["notes"].to_string();
+        ensure!(notes.contains(part) && notes.contains("in use"), "{demand}: {notes}");
+        let mut sessions = Vec::new();
+        for _ in 0..3 {
+            sessions.push(scene.log_in_with(&in_use).await.context(demand)?);
+        }
+        scene.give_up(&token)?;
+    }
+    Ok(())
+}
+
+/// Servers keep the grants on a table that was dropped, and accept no new ones.
+async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let mut admin = target.admin().await?;
+    let (user, database) = (account(&scene.user), &scene.database);
+    for statement in [
+        format!("CREATE TABLE `{database}`.gone (a INT)"),
+        format!("CREATE TABLE `{database}`.narrow (a INT, b INT)"),
+        format!("GRANT UPDATE ON `{database}`.gone TO {user}"),
+        format!("GRANT UPDATE (a), UPDATE (b) ON `{database}`.narrow TO {user}"),
+        format!("DROP TABLE `{database}`.gone"),
+        format!("ALTER TABLE `{database}`.narrow DROP COLUMN b"),
+    ] {
+        sql(&mut admin, &statement).await?;
+    }
+    for turn in 0..3 {
+        let notes = notes_of_set_secret(&scene).await.with_context(|| format!("turn {turn}"))?;
+        ensure!(notes.contains("gone") && notes.contains("does not exist"), "{notes}");
+        let mut session = scene.log_in().await?;
+        sql(&mut session, "UPDATE narrow SET a = 1").await?;
+    }
+    Ok(())
+}
+
+/// The server lets only its creator call a routine, and that is whoever was the current user then.
+async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(target: Target<W>) -> Result<()> {
+    let scene = Scene::new(&target).await?;
+    let mut admin = target.admin().await?;
+    let user = account(&scene.user);
+    sql(&mut admin, &format!("GRANT CREATE ROUTINE ON `{}`.* TO {user}", scene.database)).await?;
+    let function = scene.function("master-user");
+    for turn in 0..4 {
+        scene.rotate(&function).await?;
+        let mut session = scene.log_in().await?;
+        sql(&mut session, &format!("CREATE PROCEDURE made_{turn}() SELECT 1")).await?;
+        for earlier in 0..=turn {
+            sql(&mut session, &format!("CALL made_{earlier}()"))
+                .await
+                .with_context(|| format!("turn {turn}"))?;
+        }
+        // And the user that was current before.
+        let previous = scene.value("AWSPREVIOUS")?;
+        let mut session = scene.log_in_with(&previous).await?;
+        for earlier in 0..turn {
+            sql(&mut session, &format!("CALL made_{earlier}()"))
+                .await
+                .with_context(|| format!("turn {turn}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// `ALTER USER … ATTRIBUTE` merges: a key goes only when it is set to null.
+#[tokio::test]
+async fn key_that_is_gone_from_an_attribute_goes_from_both() {
+    on_each::<MySql, _>(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let mut admin = target.admin().await?;
+        let function = scene.function("master-user");
+        let attribute = async |user: &str| -> Result<Option<String>> {
+            let query =
+                "SELECT CONVERT(ATTRIBUTE, CHAR) FROM information_schema.USER_ATTRIBUTES WHERE USER = ?";
+            Ok(sqlx::query_scalar(query).bind(user).fetch_one(&mut target.admin().await?).await?)
+        };
+        for text in [
+            r#"{"team": "red", "deep": {"a": 1, "b": 2}, "comment": "it's"}"#,
+            r#"{"team": null, "deep": {"b": null}}"#,
+            r#"{"comment": "other"}"#,
+        ] {
+            let user = account(&scene.user);
+            let quoted = text.replace('\'', "''");
+            sql(&mut admin, &format!("ALTER USER {user} ATTRIBUTE '{quoted}'")).await?;
+            for _ in 0..2 {
+                scene.rotate(&function).await.context(text)?;
+            }
+            assert_eq!(attribute(&scene.alternate()).await?, attribute(&scene.user).await?, "{text}");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// MySQL adds the partial revokes of the master to what the master grants.
+#[tokio::test]
+async fn partial_revokes_of_the_master_are_not_revoked_twice() {
+    on_each::<MySql, _>(|target| async move {
+        let Some((_server, target)) = target.another(options()?).await? else { return Ok(()) };
+        let scene = Scene::new(&target).await?;
+        let mut admin = target.admin().await?;
+        let (user, master) = (account(&scene.user), account(&scene.master));
+        for statement in [
+            "SET GLOBAL partial_revokes = ON".to_owned(),
+            format!("GRANT ALL ON *.* TO {master} WITH GRANT OPTION"),
+            format!("REVOKE INSERT, DELETE ON mysql.* FROM {master}"),
+            format!("GRANT SELECT, INSERT ON *.* TO {user}"),
+            format!("REVOKE INSERT ON mysql.* FROM {user}"),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        for _ in 0..3 {
+            scene.rotate(&scene.function("master-user")).await?;
+            scene.log_in().await?;
+        }
+        let grants = async |user: &str| -> Result<Vec<String>> {
+            let query = AssertSqlSafe(format!("SHOW GRANTS FOR {}", account(user)));
+            let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut target.admin().await?).await?;
+            Ok(rows.iter().map(|row| row.replace(&format!("`{user}`"), "USER")).collect())
+        };
+        assert_eq!(grants(&scene.alternate()).await?, grants(&scene.user).await?);
+        Ok(())
+    })
+    .await;
+}
+
+/// `READ_ONLY ADMIN` has an underscore, as MySQL's dynamic privileges have, and is none.
+#[tokio::test]
+async fn read_only_admin_of_mariadb_is_copied_and_taken_back() {
+    on_each::<rotation_tests::mysql::MariaDb, _>(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let mut admin = target.admin().await?;
+        let (user, master) = (account(&scene.user), account(&scene.master));
+        sql(&mut admin, &format!("GRANT SELECT, READ_ONLY ADMIN ON *.* TO {master} WITH GRANT OPTION"))
+            .await?;
+        let function = scene.function("master-user");
+        let shown = async |user: &str| -> Result<String> {
+            let query = AssertSqlSafe(format!("SHOW GRANTS FOR {}", account(user)));
+            let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut target.admin().await?).await?;
+            Ok(rows.join("\n"))
+        };
+        for (statement, has, option) in [
+            (format!("GRANT READ_ONLY ADMIN ON *.* TO {user} WITH GRANT OPTION"), true, true),
+            (format!("REVOKE GRANT OPTION ON *.* FROM {user}"), true, false),
+            (format!("GRANT SELECT ON *.* TO {user}"), true, false),
+            (format!("REVOKE READ_ONLY ADMIN ON *.* FROM {user}"), false, false),
+        ] {
+            sql(&mut admin, &statement).await?;
+            for _ in 0..2 {
+                scene.rotate(&function).await.with_context(|| statement.clone())?;
+            }
+            let shown = shown(&scene.alternate()).await?;
+            let global = shown.lines().find(|line| line.contains("ON *.*")).unwrap_or_default();
+            assert_eq!(global.contains("READ_ONLY ADMIN"), has, "{statement}: {shown}");
+            assert_eq!(global.contains("WITH GRANT OPTION"), option, "{statement}: {shown}");
+        }
+        Ok(())
+    })
+    .await;
+}
