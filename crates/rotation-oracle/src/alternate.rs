@@ -150,6 +150,11 @@ impl Step<'_> {
             return Ok(());
         }
         let statement = format!("ALTER USER {} {}", self.alternate, base.attributes.clauses());
+        let (profile, now) = (&base.attributes.profile, &alternate.attributes.profile);
+        if !self.is_alternates_turn() && profile != now && self.restricts(profile, now).await? {
+            self.postpone(&statement);
+            return Ok(());
+        }
         self.alter(&statement).await
     }
 
@@ -258,6 +263,16 @@ impl Step<'_> {
         let (master, turn, password) = (self.copy.master, self.copy.turn, self.copy.password);
         self.copied.password = give_password(self.session, master, turn, password, unlock).await?;
         Ok(())
+    }
+
+    pub(crate) fn is_alternates_turn(&self) -> bool {
+        self.copy.is_alternates_turn()
+    }
+
+    /// Notes a change that could keep the alternate user out while it is in use.
+    pub(crate) fn postpone(&mut self, statement: &str) {
+        let name = &self.alternate;
+        self.copied.notes.push(format!("To be done on the turn of {name}, which is in use: {statement}."));
     }
 
     async fn alter(&mut self, statement: &str) -> Result<(), EngineError> {

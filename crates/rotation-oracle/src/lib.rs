@@ -6,6 +6,7 @@ mod driver;
 mod failure;
 mod grantable;
 mod grants;
+mod in_use;
 mod login;
 mod name;
 mod own_password;

@@ -33,7 +33,7 @@ pub(crate) struct Granted {
 /// What `CREATE USER` and `ALTER USER` take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attributes {
-    profile: Name,
+    pub(crate) profile: Name,
     tablespace: Name,
     temporary: Name,
 }
@@ -113,6 +113,8 @@ impl Step<'_> {
         rows.iter().map(|row| Ok((known(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
 
+    /// What a user was granted, except on what one of the two users owns: an owner has no grant to compare
+    /// with, so those of the other one stay as an administrator has made them.
     pub(crate) async fn granted(&mut self, name: &Name) -> Result<Granted, EngineError> {
         let doing = format!("read the privileges of {name}");
         let mut grants = Grants::default();
@@ -121,6 +123,9 @@ impl Step<'_> {
             grants.add(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
         }
         for row in self.in_schemas(&doing, name).await? {
+            if self.is_one_of_both(&known(&row, 1)?) {
+                continue;
+            }
             grants.add(Right::InSchema(words(&row, 0)?, known(&row, 1)?), is_yes(&row, 2)?);
         }
         const ROLES: &str =
@@ -137,6 +142,10 @@ impl Step<'_> {
         let mut otherwise = Vec::new();
         for row in self.read(&doing, OBJECTS, name).await? {
             let kind = text(&row, 5)?;
+            let owned = if kind == "USER" { known(&row, 1)? } else { known(&row, 0)? };
+            if self.is_one_of_both(&owned) {
+                continue;
+            }
             if NOT_BY_GRANT.contains(&kind) {
                 otherwise.push(format!(
                     "{} on {} {}.{}",
@@ -157,11 +166,18 @@ impl Step<'_> {
         }
         const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable FROM SYS.DBA_COL_PRIVS WHERE grantee = :1";
         for row in self.read(&doing, COLUMNS, name).await? {
+            if self.is_one_of_both(&known(&row, 0)?) {
+                continue;
+            }
             let object = object(&known(&row, 0)?, &known(&row, 1)?, "TABLE");
             let on = OnObject { object, privilege: words(&row, 3)?, hierarchy: false };
             grants.add(Right::Column(on, known(&row, 2)?), is_yes(&row, 4)?);
         }
         Ok(Granted { grants, default_roles: DefaultRoles(default_roles), otherwise })
+    }
+
+    fn is_one_of_both(&self, name: &Name) -> bool {
+        *name == self.base || *name == self.alternate
     }
 
     /// What was granted on whole schemas; before 23ai there was no such thing, and no such view.
@@ -175,7 +191,12 @@ impl Step<'_> {
         }
     }
 
-    async fn read(&mut self, doing: &str, query: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
+    pub(crate) async fn read(
+        &mut self,
+        doing: &str,
+        query: &str,
+        name: &Name,
+    ) -> Result<Vec<Texts>, EngineError> {
         let remedy = administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.master));
         self.session.rows_or(doing, query, &[name.as_str()], &remedy).await
     }
@@ -196,7 +217,7 @@ fn object(owner: &Name, name: &Name, kind: &str) -> String {
     }
 }
 
-fn text(row: &Texts, column: usize) -> Result<&str, EngineError> {
+pub(crate) fn text(row: &Texts, column: usize) -> Result<&str, EngineError> {
     row.get(column).and_then(Option::as_deref).ok_or_else(|| unexpected("a value is missing"))
 }
 

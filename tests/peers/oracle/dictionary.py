@@ -25,6 +25,7 @@ VIEWS = {
     "DBA_COL_PRIVS": "grantee, owner, table_name, column_name, grantor, privilege, grantable",
     "DBA_TS_QUOTAS": "tablespace_name, username, max_bytes, dropped",
     "USER_PASSWORD_LIMITS": "resource_name, limit",
+    "DBA_PROFILES": "profile, resource_name, limit",
     "SESSION_PRIVS": "privilege",
     "ROLE_SYS_PRIVS": "role, privilege, admin_option",
     "ROLE_ROLE_PRIVS": "role, granted_role, admin_option",
@@ -154,6 +155,9 @@ def rows(model: Model, me: str, view: str):
     elif view == "DBA_TS_QUOTAS":
         for user in model.users.values():
             yield from ((name, user.name, amount, "NO") for name, amount in user.quotas.items())
+    elif view == "DBA_PROFILES":
+        for profile, limits in model.profiles.items():
+            yield from ((profile, name, limits.get(name, "DEFAULT")) for name in model.profiles["DEFAULT"])
     elif view == "USER_PASSWORD_LIMITS":
         yield from ((name, model.limit(model.users[me], name)) for name in model.profiles["DEFAULT"])
     for one in model.grants:

@@ -255,6 +255,9 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
         raise fault(1932, "ADMIN option not granted for role '%s'" % what) if kind == "role" else fault(1031, "insufficient privileges")
     tokens.expect("TO" if gives else "FROM")
     grantee = tokens.name()
+    if kind == "object" and grantee in (owner, me):
+        # https://docs.oracle.com/en/error-help/db/ora-01749/
+        raise fault(1749, "you may not GRANT/REVOKE privileges to/from yourself")
     if grantee not in model.users and grantee not in model.roles:
         raise fault(1917, f"user or role '{grantee}' does not exist")
     option = tokens.accept("WITH", "ADMIN", "OPTION") or tokens.accept("WITH", "GRANT", "OPTION")

@@ -6,6 +6,7 @@ mod names;
 mod privileges;
 mod quoting;
 mod redirects;
+mod sync;
 
 mod suite {
     rotation_tests::suite!(rotation_tests::oracle::on_each);
