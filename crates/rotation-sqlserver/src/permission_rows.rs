@@ -7,12 +7,14 @@ use tiberius::Row;
 
 use crate::permissions::{Permissions, Right, State};
 use crate::quote::identifier;
-use crate::scope::{AVAILABILITY_GROUPS, Class, OBJECTS, Scope};
+use crate::scope::{AVAILABILITY_GROUPS, Class, OBJECTS, SCHEMAS, Scope};
 use crate::session::{Session, column, nullable_text, text, unexpected};
 
 /// The permissions of principals, by their ids.
 ///
-/// Every row must be understood: one that was left out would be a privilege that is taken away.
+/// Every row must be understood: one that was left out would be a privilege that is taken away. Left out
+/// on purpose is what is on a securable that one of the principals owns: an owner has no permission to
+/// compare with, so those of the other one stay as an administrator has granted them.
 pub(crate) async fn of(
     session: &mut Session,
     scope: Scope<'_>,
@@ -53,6 +55,10 @@ pub(crate) async fn of(
             )));
         }
         for row in rows {
+            let owner = nullable_text(&row, 8)?;
+            if owner.is_some_and(|owner| principals.iter().any(|principal| principal.to_string() == owner)) {
+                continue;
+            }
             let (securable, column) = securable(class, &row)?;
             insert(&mut permissions, &row, securable, column)?;
         }
@@ -87,9 +93,16 @@ fn named(scope: Scope<'_>, class: &Class) -> String {
         _ => (NONE, String::new()),
     };
     let kind = if class.is_of_principals() { "x.type" } else { NONE };
+    let owner = match class.number {
+        OBJECTS => "COALESCE(x.principal_id, s.principal_id)",
+        SCHEMAS => "x.principal_id",
+        _ if class.in_schema => "s.principal_id",
+        _ if class.is_of_principals() => "x.owning_principal_id",
+        _ => "NULL",
+    };
     format!(
         "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, CAST(p.minor_id AS int), x.name, \
-         {schema}, {column}, {kind} FROM {sys}.{view} p JOIN {about}{of_schema}{of_column}"
+         {schema}, {column}, {kind}, CAST({owner} AS nvarchar(12)) FROM {sys}.{view} p JOIN {about}{of_schema}{of_column}"
     )
 }
 

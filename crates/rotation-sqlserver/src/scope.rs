@@ -37,6 +37,8 @@ const fn in_schema(number: i32, keyword: &'static str, view: &'static str, id: &
 
 /// Tables, views, procedures, functions: the class whose permissions may be on a column.
 pub(crate) const OBJECTS: i32 = 1;
+/// Schemas.
+pub(crate) const SCHEMAS: i32 = 3;
 /// `major_id` points at the group's replica on this server.
 pub(crate) const AVAILABILITY_GROUPS: i32 = 108;
 
@@ -48,7 +50,7 @@ const ON_SERVER: &[Class] = &[
 
 const IN_DATABASE: &[Class] = &[
     in_schema(OBJECTS, "OBJECT", "all_objects", "object_id"),
-    class(3, "SCHEMA", "schemas", "schema_id"),
+    class(SCHEMAS, "SCHEMA", "schemas", "schema_id"),
     class(4, "USER", "database_principals", "principal_id"),
     class(5, "ASSEMBLY", "assemblies", "assembly_id"),
     in_schema(6, "TYPE", "types", "user_type_id"),

@@ -8,6 +8,7 @@ mod failures;
 mod pairs;
 mod privileges;
 mod quoting;
+mod sync;
 mod triggers;
 
 mod suite {
