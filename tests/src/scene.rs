@@ -1,5 +1,6 @@
 //! Users, secrets and a function, for one test on one server.
 
+mod foretold;
 mod steps;
 mod written;
 
@@ -39,6 +40,8 @@ pub struct Scene<T: Server> {
     folder: TempDir,
     /// The length of the server's log when the scene began.
     log_start: AtomicU64,
+    /// The failed logins and the sessions of preflights, which are not counted.
+    of_preflight: [AtomicUsize; 2],
 }
 
 /// Whatever a test was about: no secret of it may stand anywhere in the end.
@@ -121,6 +124,7 @@ impl<T: Server> Scene<T> {
             credentials: [new_password(), new_password()],
             folder,
             log_start: log_start.into(),
+            of_preflight: Default::default(),
         };
         scene
             .written

@@ -98,6 +98,16 @@ pub trait Engine: Send + Sync + 'static {
         change: &PasswordChange<'_>,
     ) -> impl Future<Output = Result<Changed, EngineError>> + Send;
 
+    /// Checks, as far as that can be read, that [`Engine::change_password`] would succeed. By default,
+    /// nothing is checked.
+    fn may_change_password(
+        &self,
+        _session: &mut Self::Session,
+        _change: &PasswordChange<'_>,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Brings the alternate user in step with the base user (making it when its turn has come and it is missing),
     /// and sets the new password *last*, or all at once: a failure half-way must leave a user that cannot log in,
     /// not one without privileges.
@@ -121,6 +131,16 @@ pub trait Engine: Send + Sync + 'static {
         master: &mut Self::Session,
         reset: &PasswordReset<'_>,
     ) -> impl Future<Output = Result<PasswordSet, EngineError>> + Send;
+
+    /// Checks, as far as that can be read, that [`Engine::set_password`] would succeed. By default, nothing
+    /// is checked.
+    fn may_set_password(
+        &self,
+        _master: &mut Self::Session,
+        _reset: &PasswordReset<'_>,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        async { Ok(()) }
+    }
 
     /// What the master lacks for its task, as far as it can be read without changing anything: each an
     /// [`EngineError::PrivilegeMissing`] with the statement that gives it.

@@ -2,14 +2,15 @@
 
 use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 
-use crate::connect;
-use crate::engine::{Engine, UserCopy};
+use crate::connect::{self, Proven};
+use crate::engine::{Engine, PasswordChange, PasswordReset, UserCopy};
 use crate::error::Whose;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::settings::StrategyKind;
-use crate::strategy::master_session::MasterLogin;
+use crate::strategy::alternating;
+use crate::strategy::master_session::{self, MasterLogin, must_be_another};
 use crate::strategy::{MastersTask, UserPair};
 
 /// Looks at what `setSecret` and `testSecret` will need.
@@ -22,9 +23,14 @@ pub(crate) async fn look<E: Engine>(
 ) {
     // It was read once before.
     let Ok(current) = rotator.parse(current, CURRENT) else { return };
-    if let Some(password) = random {
-        let fits = rotator.check_password(&password).map_err(Into::into);
-        checks.of(format!("{} takes passwords of these settings", E::SPEC.display), fits);
+    if let Some(password) = &random {
+        let fits = rotator.check_password(password).map_err(Into::into);
+        if checks.of(format!("{} takes passwords of these settings", E::SPEC.display), fits).is_some() {
+            checks.open(
+                "the server's password policy accepts such passwords",
+                "not tried, because that would change a password",
+            );
+        }
     }
     let check = format!(
         "{} can be reached at {}, and {} logs in with AWSCURRENT",
@@ -36,20 +42,20 @@ pub(crate) async fn look<E: Engine>(
     let failed = |cause| connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into();
     let is_lost = rotator.settings.strategy == StrategyKind::SingleUserByMaster
         && matches!(&login, Err(cause) if cause.new_password_helps());
-    let session = match login {
+    let proven = match login {
         // That is what the strategy is for.
         Err(cause) if is_lost => {
             checks.open(check, format!("{cause}: the master sets a new password all the same"));
             None
         }
         login => match checks.of(check, login.map_err(failed)) {
-            Some(proven) => Some(proven.session),
+            Some(proven) => Some(proven),
             None => return,
         },
     };
-    if let Some(mut session) = session {
-        look_at_own_session(rotator, &current, &mut session, checks).await;
-        rotator.engine.log_out(session).await;
+    if let Some(mut proven) = proven {
+        look_at_own_session(rotator, &current, random.as_ref(), &mut proven, checks).await;
+        rotator.engine.log_out(proven.session).await;
     }
     match rotator.settings.strategy {
         StrategyKind::SingleUser => {}
@@ -68,9 +74,11 @@ pub(crate) async fn look<E: Engine>(
 async fn look_at_own_session<E: Engine>(
     rotator: &DatabaseRotator<E>,
     current: &DatabaseSecret,
-    session: &mut E::Session,
+    random: Option<&Password>,
+    proven: &mut Proven<E::Session>,
     checks: &mut Checks,
 ) {
+    let Proven { session, account } = proven;
     let strategy = rotator.settings.strategy;
     if strategy != StrategyKind::MasterUser && rotator.engine.is_pooled(session).await {
         checks.open(
@@ -87,10 +95,22 @@ async fn look_at_own_session<E: Engine>(
         takes_changes.map_err(|cause| rotator.statement(current, &current.username, cause).into());
     let check = format!("{} takes changes (it is no replica, and not read-only)", current.place());
     if checks.of(check, takes_changes).is_some() {
-        checks.open(
-            format!("{} may change its own password", current.username),
-            "not tried, because that would change it; servers allow it by default",
-        );
+        let check = format!("{} may change its own password", current.username);
+        let change = PasswordChange {
+            user: &current.username,
+            old: &current.password,
+            new: random.unwrap_or(&current.password),
+            keep_old: rotator.settings.keep_previous_password,
+        };
+        match rotator.engine.may_change_password(session, &change).await {
+            Ok(()) => {
+                checks.open(check, "not tried, because that would change it; servers allow it by default")
+            }
+            Err(cause) => checks.bad(check, &rotator.statement(current, &current.username, cause).into()),
+        }
+        if let Some(note) = &account.note {
+            checks.open(format!("applications log in as {} only", account.name), note);
+        }
     }
 }
 
@@ -106,23 +126,36 @@ async fn look_at_master<E: Engine>(
     let check = format!("the master secret {arn} can be read, is complete, and is for the same server");
     let Some(master) = checks.of(check, master) else { return };
     let credential = &master.secret;
+    let users = task.users();
+    let is_another = must_be_another(rotator, &master, &users, current).map_err(Into::into);
+    let check = format!("master {} is another user than {}", credential.username, users.join(" and "));
+    if checks.of(check, is_another).is_none() {
+        return;
+    }
     let session = MasterLogin::of(rotator, &master, current, current).open(cx).await;
     let check = format!("master {} logs in to {}", credential.username, master.place);
     let Some(mut session) = checks.of(check, session) else { return };
-    let takes_changes = rotator.engine.takes_changes(&mut session).await;
-    let takes_changes =
-        takes_changes.map_err(|cause| rotator.statement(current, &credential.username, cause).into());
+    let may_act = master_session::check(rotator, &master, &mut session, &users, current).await;
     let check = format!("{} takes changes (it is no replica, and not read-only)", master.place);
-    if checks.of(check, takes_changes).is_none() {
+    if checks.of(check, may_act.map_err(Into::into)).is_none() {
         rotator.engine.log_out(session).await;
         return;
     }
-    let missing = rotator.engine.missing(&mut session, &credential.username, task).await;
+    let mut missing = rotator.engine.missing(&mut session, &credential.username, task).await;
     let differences = match task {
         MastersTask::Alternate(pair) => {
             let unencrypted = rotator.logs_in_unencrypted(current);
-            let copy = UserCopy::to_compare(&credential.username, pair, &current.password, unencrypted);
-            let differences = rotator.engine.differences(&mut session, &copy).await;
+            let mut copy = UserCopy::to_compare(&credential.username, pair, &current.password, unencrypted);
+            let pending = rotator.next_version(current);
+            let differences = alternating::foresee(rotator, cx, &mut session, &mut copy, &pending).await;
+            let differences = match differences {
+                Ok(differences) => differences,
+                Err(error) => {
+                    rotator.engine.log_out(session).await;
+                    checks.bad(format!("{} and {} are a pair", pair.base, pair.alternate), &error);
+                    return;
+                }
+            };
             // What cannot be read for certain is left to setSecret.
             let lacks = match &differences {
                 Ok(differences) if !differences.is_empty() => {
@@ -132,7 +165,21 @@ async fn look_at_master<E: Engine>(
             };
             Some((pair, differences, lacks))
         }
-        MastersTask::SetPassword(_) => None,
+        MastersTask::SetPassword(user) => {
+            let reset = PasswordReset {
+                master: &credential.username,
+                user,
+                password: &current.password,
+                logs_in_unencrypted: rotator.logs_in_unencrypted(current),
+                proven: None,
+            };
+            if let (Ok(missing), Err(cause)) =
+                (&mut missing, rotator.engine.may_set_password(&mut session, &reset).await)
+            {
+                missing.push(cause);
+            }
+            None
+        }
     };
     rotator.engine.log_out(session).await;
     let statement = |cause| rotator.statement(current, &credential.username, cause).into();
@@ -158,6 +205,7 @@ async fn look_at_master<E: Engine>(
                 differences.join("; ")
             ),
         ),
-        Err(cause) => checks.open(check, format!("what {base} may do could not be read: {cause}")),
+        // setSecret reads the same.
+        Err(cause) => checks.bad(check, &statement(cause)),
     }
 }

@@ -125,6 +125,11 @@ impl DatabaseSecret {
         }
     }
 
+    /// The same secret for another user.
+    pub(crate) fn with_user(&self, username: String) -> Self {
+        Self { username, ..self.with_password(self.password.clone()) }
+    }
+
     /// The same secret with another password.
     pub(crate) fn with_password(&self, password: Password) -> Self {
         Self {

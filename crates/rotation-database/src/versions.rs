@@ -30,6 +30,11 @@ impl<E: Engine> DatabaseRotator<E> {
         })
     }
 
+    /// The version that the next rotation would make, with the password of the current one.
+    pub(crate) fn next_version(&self, current: &DatabaseSecret) -> DatabaseSecret {
+        current.with_user(self.next_user(current))
+    }
+
     /// The two versions of a rotation, known to belong together.
     pub(crate) fn parse_both(&self, versions: &Versions) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
         let current = self.parse(&versions.current, CURRENT)?;

@@ -39,6 +39,17 @@ pub(crate) async fn not_grantable(
     Step::begin(session, copy).await?.not_grantable().await
 }
 
+/// Checks what can be read before [`set_password`] changes anything.
+pub(crate) async fn may_set_password(
+    session: &mut Session,
+    reset: &PasswordReset<'_>,
+) -> Result<(), EngineError> {
+    let copy = reset.alone();
+    let mut step = Step::begin(session, &copy).await?;
+    let bases = step.bases().await?;
+    next_login::is_possible(&mut step, &bases).await
+}
+
 /// Sets the password of every account of a user and nothing else.
 pub(crate) async fn set_password(
     session: &mut Session,

@@ -121,6 +121,14 @@ impl<F: Flavor> Engine for Adapter<F> {
         own_password::change(session, change).await
     }
 
+    async fn may_change_password(
+        &self,
+        session: &mut Session,
+        change: &PasswordChange<'_>,
+    ) -> Result<(), EngineError> {
+        own_password::may_change(session, change).await
+    }
+
     async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
@@ -139,6 +147,14 @@ impl<F: Flavor> Engine for Adapter<F> {
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
         alternate::set_password(master, reset).await
+    }
+
+    async fn may_set_password(
+        &self,
+        master: &mut Session,
+        reset: &PasswordReset<'_>,
+    ) -> Result<(), EngineError> {
+        alternate::may_set_password(master, reset).await
     }
 
     async fn missing(

@@ -48,6 +48,38 @@ pub(crate) async fn change(
     Ok(changed)
 }
 
+/// Checks what can be read before [`change`] changes anything.
+pub(crate) async fn may_change(
+    session: &mut Session,
+    change: &PasswordChange<'_>,
+) -> Result<(), EngineError> {
+    let account = session.account().await?;
+    next_login::of_session_is_possible(session, &account, change.new).await?;
+    if session.is_mariadb() {
+        return must_have_one_password(session, &account).await;
+    }
+    if !change.keep_old || session.has_active_role().await {
+        return Ok(());
+    }
+    let rows = session.rows("read the account's own privileges", "SHOW GRANTS").await?;
+    let grants = rows.iter().filter_map(|row| text(row, 0)).collect::<Vec<_>>().join("\n");
+    // A global privilege, which stands nowhere else.
+    let enough = ["APPLICATION_PASSWORD_ADMIN", "CREATE USER", "ALL PRIVILEGES ON *.*"];
+    if enough.iter().any(|privilege| grants.contains(privilege)) {
+        return Ok(());
+    }
+    let doing = format!("change the password of {account} and keep the old one");
+    Err(EngineError::lacks(doing, change.user, "APPLICATION_PASSWORD_ADMIN", remedy_to_keep(&account)))
+}
+
+fn remedy_to_keep(account: &Account) -> String {
+    format!(
+        "As an administrator of the database: GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}. Or remove \
+         KEEP_PREVIOUS_PASSWORD from the function's settings.",
+        account.quoted(Literals::BackslashEscapes)
+    )
+}
+
 /// MariaDB changes the first of several passwords, and the others go on working.
 async fn must_have_one_password(session: &mut Session, account: &Account) -> Result<(), EngineError> {
     let rows = session.rows("read the session's own account", "SHOW CREATE USER CURRENT_USER()").await?;
@@ -155,15 +187,7 @@ impl OwnPassword<'_> {
                 ),
                 remedy: self.remedy_of_unknown_primary(),
             },
-            _ => failure(
-                error,
-                &doing,
-                &format!(
-                    "As an administrator of the database: GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}. Or remove \
-                     KEEP_PREVIOUS_PASSWORD from the function's settings.",
-                    self.account.quoted(self.literals)
-                ),
-            ),
+            _ => failure(error, &doing, &remedy_to_keep(self.account)),
         }
     }
 }

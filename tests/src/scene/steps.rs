@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rotation_local::{Attempt, Function, FunctionError, Program, Rotation, rotate_secret};
 use serde_json::{Value, json};
 
+use super::foretold::must_foretell;
 use super::{SECRET_ARN, Scene};
 use crate::binary;
 use crate::machine::scaled;
@@ -115,11 +116,27 @@ impl<T: Server> Scene<T> {
     }
 
     /// A rotation that must fail: with this type of error, a message with this part and a next step, without a leak, and
-    /// if the server is silent, within the function's own time limit.
+    /// if the server is silent, within the function's own time limit. Preflight must have foretold it.
     ///
     /// # Errors
     /// When it ends in any other way.
     pub async fn expect(&self, function: &Function, error_type: &str, part: &str) -> Result<FunctionError> {
+        let foretold = self.foretell(function).await?;
+        let error = self.expect_unforetold(function, error_type, part).await?;
+        must_foretell(&foretold, &error)?;
+        Ok(error)
+    }
+
+    /// As [`Scene::expect`], without preflight before it: for a fault that happens once.
+    ///
+    /// # Errors
+    /// When it ends in any other way.
+    pub async fn expect_unforetold(
+        &self,
+        function: &Function,
+        error_type: &str,
+        part: &str,
+    ) -> Result<FunctionError> {
         let start = Instant::now();
         let error = self.failure(function).await?;
         let took = start.elapsed();

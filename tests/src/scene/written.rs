@@ -78,6 +78,7 @@ impl<T: Server> Scene<T> {
     pub fn begin_anew(&self) -> Result<()> {
         self.search_for_passwords("")?;
         self.log_start.store(self.target.log_length()?, Ordering::SeqCst);
+        self.of_preflight.iter().for_each(|count| count.store(0, Ordering::SeqCst));
         for log in [&self.written.function, &self.written.answers] {
             log.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
@@ -99,7 +100,8 @@ impl<T: Server> Scene<T> {
     pub fn failed_logins(&self) -> Result<usize> {
         let log = self.server_log()?;
         let failed = |user: &str| T::count_refused(&log, user);
-        Ok(failed(&self.user) + failed(&self.alternate()) + failed(&self.master))
+        let all = failed(&self.user) + failed(&self.alternate()) + failed(&self.master);
+        Ok(all - self.of_preflight[0].load(Ordering::SeqCst))
     }
 
     /// How many sessions of the scene's users the server has let in.
@@ -109,7 +111,8 @@ impl<T: Server> Scene<T> {
     pub fn logins(&self) -> Result<usize> {
         let log = self.server_log()?;
         let came = |user: &str| T::count_let_in(&log, user);
-        Ok(came(&self.user) + came(&self.alternate()) + came(&self.master))
+        let all = came(&self.user) + came(&self.alternate()) + came(&self.master);
+        Ok(all - self.of_preflight[1].load(Ordering::SeqCst))
     }
 
     /// Searches everything that was written for every secret of the scene, and what the function has written for verifiers

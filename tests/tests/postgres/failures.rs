@@ -32,12 +32,15 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
                 sql(&mut scene.admin().await?, &statement).await?;
             }
             scene.change(&change)?;
-            scene.expect(&scene.function("single-user"), error_type, part).await?;
+            let function = scene.function("single-user");
+            // Without preflight, whose session would count as well.
+            scene.expect_unforetold(&function, error_type, part).await?;
             assert_eq!(scene.failed_logins()?, 0);
             if target.log.is_some() {
                 let tried = scene.server_log()?.matches(&format!("user={}", scene.user)).count();
                 assert!(tried <= 1, "{tried} sessions");
             }
+            scene.preflight_finds(&function, error_type, part).await?;
         }
         Ok(())
     })

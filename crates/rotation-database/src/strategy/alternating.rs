@@ -129,9 +129,9 @@ async fn by_master<E: Engine>(
     pending: &DatabaseSecret,
 ) -> Result<Done> {
     let credential = &master.secret;
-    must_be_another(rotator, master, &[&pair.base, &pair.alternate], pending)?;
+    let users = [pair.base.as_str(), pair.alternate.as_str()];
+    must_be_another(rotator, master, &users, pending)?;
     let session = MasterLogin::of(rotator, master, opened.0, pending).proven_by(cx, opened).await?;
-    let users = [&pair.base, &pair.alternate];
     let mut session = may_go_ahead(rotator, master, session, &users, pending).await?;
 
     let turn = &pending.username;
@@ -182,6 +182,37 @@ async fn by_master<E: Engine>(
         }
         Err(cause) => Err(rotator.statement(pending, &credential.username, cause).into()),
     }
+}
+
+/// What [`set`] would change of the two users, found out without changing anything, and with the same
+/// doubts about whether they are a pair. `copy` is for the alternate user's turn, and `pending` names the
+/// user whose turn is next.
+pub(crate) async fn foresee<E: Engine>(
+    rotator: &DatabaseRotator<E>,
+    cx: &Context<'_>,
+    session: &mut E::Session,
+    copy: &mut UserCopy<'_>,
+    pending: &DatabaseSecret,
+) -> Result<Result<Vec<String>, EngineError>> {
+    let is_bases_turn = pending.username == copy.base;
+    copy.is_known_pair = is_bases_turn && !E::SPEC.marks_pairs;
+    if is_bases_turn && !E::SPEC.marks_pairs && was_current(rotator, cx, pending, true).await?.is_none() {
+        return Ok(Err(EngineError::PerhapsUnrelated {
+            base: copy.base.to_owned(),
+            alternate: copy.alternate.to_owned(),
+            why: Some("no earlier version of the secret was of it".into()),
+            consent: None,
+        }));
+    }
+    let differences = rotator.engine.differences(session, copy).await;
+    if !matches!(differences, Err(EngineError::PerhapsUnrelated { .. }))
+        || is_bases_turn
+        || was_current(rotator, cx, pending, true).await?.is_none()
+    {
+        return Ok(differences);
+    }
+    copy.is_known_pair = true;
+    Ok(rotator.engine.differences(session, copy).await)
 }
 
 /// After the login of `testSecret`: sees by the server's own answers that the alternate user may do what the base user

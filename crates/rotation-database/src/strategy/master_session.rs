@@ -89,7 +89,7 @@ pub(crate) async fn may_go_ahead<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
     mut session: E::Session,
-    users: &[&String],
+    users: &[&str],
     pending: &DatabaseSecret,
 ) -> Result<E::Session, Error> {
     match check(rotator, master, &mut session, users, pending).await {
@@ -101,11 +101,12 @@ pub(crate) async fn may_go_ahead<E: Engine>(
     }
 }
 
-async fn check<E: Engine>(
+/// As [`may_go_ahead`], for a session that is kept in any case.
+pub(crate) async fn check<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
     session: &mut E::Session,
-    users: &[&String],
+    users: &[&str],
     pending: &DatabaseSecret,
 ) -> Result<(), Error> {
     let name = &master.secret.username;
@@ -125,7 +126,7 @@ async fn check<E: Engine>(
 pub(crate) fn must_be_another<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
-    users: &[&String],
+    users: &[&str],
     pending: &DatabaseSecret,
 ) -> Result<(), Error> {
     let name = &master.secret.username;

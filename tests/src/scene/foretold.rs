@@ -1,0 +1,61 @@
+//! What preflight says before a rotation that must fail: the cause, or that it has not looked at it.
+
+use std::sync::atomic::Ordering;
+
+use anyhow::{Result, ensure};
+use rotation_local::{Function, FunctionError};
+use serde_json::{Value, json};
+
+use super::{SECRET_ARN, Scene};
+use crate::server::Server;
+
+/// Errors that preflight cannot find without changing something, and a part of the open check that says
+/// so.
+const OPEN: [(&str, &str); 5] = [
+    ("DatabaseBusy", "may change its own password"),
+    ("NeedsDecision", "a pooler or proxy was found"),
+    ("NeedsDecision", "not tried, for it would change something"),
+    ("PasswordRejected", "password policy accepts such passwords"),
+    ("PrivilegeMissing", "not tried, for it would change something"),
+];
+
+/// What preflight has found, or the error with which it ended.
+pub(super) type Foretold = Result<Vec<Value>, FunctionError>;
+
+impl<T: Server> Scene<T> {
+    /// Runs preflight. Its logins are not counted as those of the rotation that follows.
+    pub(super) async fn foretell(&self, function: &Function) -> Result<Foretold> {
+        let count = || anyhow::Ok((self.failed_logins()?, self.logins()?));
+        let before = count()?;
+        let answer = function.invoke(&json!({"Step": "preflight", "SecretId": SECRET_ARN})).await;
+        self.written.answer(&format!("{answer:?}"));
+        let after = count()?;
+        self.of_preflight[0].fetch_add(after.0 - before.0, Ordering::SeqCst);
+        self.of_preflight[1].fetch_add(after.1 - before.1, Ordering::SeqCst);
+        Ok(answer.map(|record| record["checks"].as_array().cloned().unwrap_or_default()))
+    }
+}
+
+/// Checks that preflight has found the error with which a rotation has failed, or that it said that it
+/// does not look for it.
+pub(super) fn must_foretell(foretold: &Foretold, error: &FunctionError) -> Result<()> {
+    let error_type = &error.error_type;
+    let checks = match foretold {
+        Ok(checks) => checks,
+        Err(found) => {
+            ensure!(found.error_type == *error_type, "preflight: {found:?}, then: {error_type}");
+            return Ok(());
+        }
+    };
+    let is_found = |check: &&Value| check["found"] == "bad" && check["errorType"] == error_type.as_str();
+    let open = OPEN.iter().filter(|(of, _)| of == error_type).map(|(_, part)| *part);
+    let is_open = open
+        .into_iter()
+        .any(|part| checks.iter().any(|check| check["found"] == "open" && check.to_string().contains(part)));
+    ensure!(
+        is_open || checks.iter().any(|check| is_found(&check)),
+        "preflight did not foretell {error_type} ({}): {checks:#?}",
+        error.message
+    );
+    Ok(())
+}
