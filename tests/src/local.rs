@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
@@ -86,6 +86,24 @@ impl Serve {
     /// A client with the right key.
     pub fn client(&self) -> Client {
         client(&self.endpoint(), &self.key, REGION)
+    }
+
+    /// Types a command into a shell that finds the AWS CLI and this service, with more variables of the
+    /// environment. Returns what it has printed.
+    ///
+    /// # Errors
+    /// When the command fails, with what it says.
+    pub fn type_in(&self, command: &str, environment: &[(&str, &str)]) -> Result<String> {
+        let tools = tool("").canonicalize()?;
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", command]).env("PATH", path);
+        for (name, value) in aws(&self.endpoint(), &self.key).get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        let output = shell.envs(environment.iter().copied()).output()?;
+        ensure!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Kills it, without a chance to finish anything.

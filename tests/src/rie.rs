@@ -48,7 +48,12 @@ impl Rie {
 
     /// The function behind it.
     pub fn function(&self) -> Function {
-        Function::Url { base: format!("http://127.0.0.1:{}", self.port), name: "function".to_owned() }
+        Function::Url { base: self.endpoint(), name: "function".to_owned() }
+    }
+
+    /// The URL of the emulator, which answers as the Lambda service does for a function named `function`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 }
 

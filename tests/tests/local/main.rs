@@ -3,6 +3,7 @@
 mod bench;
 mod conformance;
 mod demo;
+mod migrate;
 mod model;
 mod page;
 mod policies;

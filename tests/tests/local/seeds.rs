@@ -1,26 +1,13 @@
 //! The AWS CLI, typing what AWS's own pages say.
 
-use std::process::Command;
-
-use anyhow::{Result, ensure};
-use rotation_tests::local::{Serve, aws};
-use rotation_tests::tool;
+use anyhow::Result;
+use rotation_tests::local::Serve;
 use serde_json::Value;
 
 const COMMANDS: &str = include_str!("seed_commands.txt");
 
-/// Types a command into a shell that finds the CLI and the local service.
 fn type_in(serve: &Serve, command: &str) -> Result<String> {
-    let path =
-        format!("{}:{}", tool("").canonicalize()?.display(), std::env::var("PATH").unwrap_or_default());
-    let mut shell = Command::new("sh");
-    shell.args(["-c", command]).env("PATH", path);
-    for (name, value) in aws(&serve.endpoint(), &serve.key).get_envs() {
-        shell.env(name, value.unwrap_or_default());
-    }
-    let output = shell.output()?;
-    ensure!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
+    serve.type_in(command, &[])
 }
 
 fn json(serve: &Serve, command: &str) -> Result<Value> {

@@ -1,0 +1,375 @@
+//! `docs/migrate.md`, followed word for word from each state that AWS's functions leave behind.
+//!
+//! The states are made by the statements of `set_secret` in the functions `…RotationSingleUser` and
+//! `…RotationMultiUser` of [aws-secrets-manager-rotation-lambdas], as the master that these use.
+//!
+//! [aws-secrets-manager-rotation-lambdas]: https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas
+
+use anyhow::{Context, Result, ensure};
+use rotation_local::Program;
+use rotation_tests::found::use_one_tls_provider;
+use rotation_tests::local::{REGION, Serve, until};
+use rotation_tests::mysql::{self, MariaDb, MySql, Which, account};
+use rotation_tests::rie::Rie;
+use rotation_tests::scene::{Scene, new_password};
+use rotation_tests::server::Server;
+use rotation_tests::{binary, postgres};
+use serde_json::{Value, json};
+use sqlx::{MySqlConnection, PgConnection};
+use tempfile::TempDir;
+
+/// What AWS's functions do to a user, in the session of the master.
+trait AwsFunctions: Server {
+    /// The statements that create the clone and give it the privileges of the base user.
+    async fn create_clone(
+        master: &mut Self::Session,
+        base: &str,
+        password: &str,
+        database: &str,
+    ) -> Result<()>;
+    /// The statement that sets a password.
+    async fn set_password(master: &mut Self::Session, user: &str, password: &str) -> Result<()>;
+    /// What an application does as the clone while that is the current user.
+    async fn work_as_clone(clone: &mut Self::Session) -> Result<()>;
+    /// Runs a statement as an administrator of the database.
+    async fn administer(&self, database: &str, statement: &str) -> Result<()>;
+}
+
+impl AwsFunctions for postgres::Target {
+    async fn create_clone(
+        master: &mut PgConnection,
+        base: &str,
+        password: &str,
+        _database: &str,
+    ) -> Result<()> {
+        postgres::sql(master, &format!("CREATE ROLE \"{base}_clone\" WITH LOGIN PASSWORD '{password}'"))
+            .await?;
+        postgres::sql(master, &format!("GRANT \"{base}\" TO \"{base}_clone\"")).await
+    }
+
+    async fn set_password(master: &mut PgConnection, user: &str, password: &str) -> Result<()> {
+        postgres::sql(master, &format!("ALTER USER \"{user}\" WITH PASSWORD '{password}'")).await
+    }
+
+    async fn work_as_clone(clone: &mut PgConnection) -> Result<()> {
+        postgres::sql(clone, "CREATE TABLE made.by_clone (a int)").await
+    }
+
+    async fn administer(&self, database: &str, statement: &str) -> Result<()> {
+        postgres::sql(&mut self.admin(database).await?, statement).await
+    }
+}
+
+impl<W: Which> AwsFunctions for mysql::Target<W> {
+    async fn create_clone(
+        master: &mut MySqlConnection,
+        base: &str,
+        password: &str,
+        database: &str,
+    ) -> Result<()> {
+        let clone = account(&format!("{base}_clone"));
+        mysql::sql(master, &format!("CREATE USER {clone} IDENTIFIED BY '{password}'")).await?;
+        mysql::sql(master, &format!("GRANT SELECT ON `{database}`.* TO {clone}")).await
+    }
+
+    async fn set_password(master: &mut MySqlConnection, user: &str, password: &str) -> Result<()> {
+        mysql::sql(master, &format!("ALTER USER {} IDENTIFIED BY '{password}'", account(user))).await
+    }
+
+    async fn work_as_clone(clone: &mut MySqlConnection) -> Result<()> {
+        mysql::sql(clone, "SELECT * FROM present").await
+    }
+
+    async fn administer(&self, _database: &str, statement: &str) -> Result<()> {
+        mysql::sql(&mut self.admin().await?, statement).await
+    }
+}
+
+/// What the last rotation of AWS's function has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// All of it. With alternating users, the base user is current.
+    Whole,
+    /// All of it, and the clone is current and has been used.
+    CloneIsCurrent,
+    /// `createSecret`. With alternating users, there is no clone yet.
+    Created,
+    /// `createSecret` and `setSecret`, which changed the password.
+    Set,
+}
+
+/// The shell blocks of the page, without the indentation of its list.
+fn documented() -> Result<[String; 5]> {
+    let page = include_str!("../../../docs/migrate.md");
+    let mut blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut next = |part: &str| -> Result<String> {
+        let block = blocks.next().with_context(|| format!("no block with {part}"))?;
+        ensure!(block.contains(part), "{block:?} instead of {part}");
+        Ok(block.lines().map(str::trim_start).collect::<Vec<_>>().join("\n"))
+    };
+    Ok([
+        next("VersionIdsToStages")?,
+        next("NEW-FUNCTION --no-rotate-immediately")?,
+        next("cancel-rotate-secret")?,
+        next("preflight")?,
+        next("OLD-FUNCTION --no-rotate-immediately")?,
+    ])
+}
+
+fn arn(function: &str) -> String {
+    format!("arn:aws:lambda:{REGION}:123456789012:function:{function}")
+}
+
+/// A database with a user and a master, and a Secrets Manager with a secret `my-app`.
+struct Estate<T: Server> {
+    scene: Scene<T>,
+    serve: Serve,
+    strategy: &'static str,
+    /// The value of the base user.
+    base: Value,
+    folder: TempDir,
+}
+
+impl<T: AwsFunctions> Estate<T> {
+    async fn new(target: &T, strategy: &'static str) -> Result<Self> {
+        let scene = Scene::new(target).await?;
+        let folder = tempfile::tempdir()?;
+        let authority = folder.path().join("authority.pem");
+        std::fs::write(&authority, target.authority().unwrap_or_default())?;
+        let program = binary(T::BINARY);
+        let [old, new] = ["old", "new"].map(|name| format!("{name}={}", program.display()));
+        let [for_old, for_new] = ["old", "new"].map(|name| format!("{name}:ROTATION_STRATEGY={strategy}"));
+        let arguments = [
+            "--json",
+            "--attempts",
+            "1",
+            "--function",
+            &old,
+            "--function",
+            &new,
+            "--env",
+            &for_old,
+            "--env",
+            &for_new,
+        ];
+        let authority = authority.to_string_lossy();
+        let serve = Serve::start_with(&arguments, &[("TLS_CA_FILE", &*authority)]).await?;
+        let mut base = scene.value("AWSCURRENT")?;
+        let master = scene.secret(&scene.master, &scene.master_password()?).to_string();
+        let master = serve.client().create_secret().name("master").secret_string(master).send().await?;
+        base["masterarn"] = master.arn.context("no ARN")?.into();
+        Ok(Self { scene, serve, strategy, base, folder })
+    }
+
+    fn clone(&self, password: &str) -> Value {
+        let mut value = self.base.clone();
+        value["username"] = self.scene.alternate().into();
+        value["password"] = password.into();
+        value
+    }
+
+    async fn log_in(&self, value: &Value) -> Result<T::Session> {
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        let session =
+            self.scene.target.connect(&text("username"), &text("password"), &self.scene.database).await;
+        session.with_context(|| format!("{} cannot log in", value["username"]))
+    }
+
+    async fn master(&self) -> Result<T::Session> {
+        let password = self.scene.master_password()?;
+        self.scene.target.connect(&self.scene.master, &password, &self.scene.database).await
+    }
+
+    /// Stores a value as AWSCURRENT, or as AWSPENDING alone.
+    async fn put(&self, value: &Value, label: &str) -> Result<()> {
+        let put = self.serve.client().put_secret_value().secret_id("my-app");
+        put.secret_string(value.to_string()).version_stages(label).send().await?;
+        Ok(())
+    }
+
+    /// Leaves the database and the secret as AWS's function does.
+    async fn prepare(&self, state: State) -> Result<()> {
+        let (serve, base) = (&self.serve, &self.base);
+        let user = &self.scene.user;
+        let alternates = self.strategy == "master-user";
+        if T::ENGINE == "postgres" {
+            let schema = format!("CREATE SCHEMA made; GRANT ALL ON SCHEMA made TO \"{user}\"");
+            self.scene.target.administer(&self.scene.database, &schema).await?;
+        }
+        let first = new_password();
+        let create = serve.client().create_secret().name("my-app");
+        if alternates && state != State::Created {
+            T::create_clone(&mut self.master().await?, user, &first, &self.scene.database).await?;
+        }
+        match state {
+            State::Whole if alternates => {
+                create.secret_string(self.clone(&first).to_string()).send().await?;
+                self.put(base, "AWSCURRENT").await?;
+            }
+            State::CloneIsCurrent => {
+                create.secret_string(base.to_string()).send().await?;
+                self.put(&self.clone(&first), "AWSCURRENT").await?;
+                T::work_as_clone(&mut self.log_in(&self.clone(&first)).await?).await?;
+            }
+            State::Whole | State::Created | State::Set => {
+                create.secret_string(base.to_string()).send().await?;
+            }
+        }
+        let rotate = serve.client().rotate_secret().secret_id("my-app").rotation_lambda_arn(arn("old"));
+        rotate.rotate_immediately(false).send().await?;
+        self.finished(1).await?;
+        if !matches!(state, State::Created | State::Set) {
+            return Ok(());
+        }
+        let mut pending = if alternates { self.clone("") } else { base.clone() };
+        pending["password"] = new_password().into();
+        self.put(&pending, "AWSPENDING").await?;
+        if state == State::Set {
+            let text = |key: &str| pending[key].as_str().unwrap_or_default();
+            T::set_password(&mut self.master().await?, text("username"), text("password")).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until so many rotations and tests have ended, and checks that the last has passed.
+    async fn finished(&self, count: usize) -> Result<()> {
+        let event = until("the rotation ends", async || {
+            let said = self.serve.said();
+            let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            Ok(events.filter(|event| event["event"] == "finished").nth(count - 1))
+        })
+        .await?;
+        ensure!(event["status"] == "passed", "{event:#}");
+        Ok(())
+    }
+
+    async fn value(&self, label: &str) -> Result<Value> {
+        let read = self.serve.client().get_secret_value().secret_id("my-app").version_stage(label);
+        Ok(serde_json::from_str(read.send().await?.secret_string().unwrap_or_default())?)
+    }
+
+    /// The command with the payload of preflight, with a Lambda service that answers it. Returns the
+    /// remedies.
+    async fn preflight(&self, command: &str) -> Result<Vec<String>> {
+        let program = Program::new(binary(T::BINARY))
+            .env("SECRETS_MANAGER_ENDPOINT", self.serve.endpoint())
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", self.serve.key.as_str())
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("ROTATION_STRATEGY", self.strategy)
+            .env("TLS_CA_FILE", self.folder.path().join("authority.pem").to_string_lossy());
+        let rie = Rie::start(&binary(T::BINARY), &program).await?;
+        let secret = self.serve.client().describe_secret().secret_id("my-app").send().await?;
+        // The emulator has one function, of this name.
+        let command = command
+            .replace("NEW-FUNCTION", "function")
+            .replace("ARN-OF-THE-SECRET", secret.arn().unwrap_or_default());
+        // The option is of version 2 of the AWS CLI; version 1, which is tested here, needs none.
+        let command = command.replace("--cli-binary-format raw-in-base64-out", "");
+        let text = self.serve.type_in(&command, &[("AWS_ENDPOINT_URL_LAMBDA", &rie.endpoint())])?;
+        let record = serde_json::Deserializer::from_str(&text).into_iter::<Value>().next();
+        let record = record.context("no answer")??;
+        let checks = record["checks"].as_array().with_context(|| text.clone())?;
+        ensure!(checks.len() > 5, "{record:#}");
+        let bad = checks.iter().filter(|check| check["found"] == "bad");
+        Ok(bad.filter_map(|check| check["remedy"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// Follows the page, and rotates twice.
+    async fn migrate(&self, state: State) -> Result<()> {
+        let [look, point, unfinished, preflight, back] = documented()?;
+        let labels: Value = serde_json::from_str(&self.serve.type_in(&look, &[])?)?;
+        let versions = labels.as_object().context("no versions")?;
+        let pending = versions.iter().find(|(_, labels)| {
+            let has = |label: &str| labels.as_array().is_some_and(|labels| labels.contains(&json!(label)));
+            has("AWSPENDING") && !has("AWSCURRENT")
+        });
+        ensure!(pending.is_some() == matches!(state, State::Created | State::Set), "{labels}");
+        let commands = match pending {
+            Some((version, _)) => unfinished.replace("VERSION-OF-AWSPENDING", version),
+            None => point,
+        };
+        let before = self.value("AWSCURRENT").await?;
+        self.serve.type_in(&commands.replace("NEW-FUNCTION", &arn("new")), &[])?;
+        self.finished(2).await?;
+        let is_same = self.value("AWSCURRENT").await? == before;
+        ensure!(is_same == pending.is_none(), "AWSCURRENT has changed, or has not");
+        for remedy in self.preflight(&preflight).await? {
+            // "Run the statement as an administrator of the database, and ask again."
+            let (_, statement) = remedy.rsplit_once("let the master do it: ").context(remedy.clone())?;
+            self.scene.target.administer(&self.scene.database, statement.trim_end_matches('.')).await?;
+        }
+        let remedies = self.preflight(&preflight).await?;
+        ensure!(remedies.is_empty(), "{remedies:?}");
+        for count in [3, 4] {
+            self.serve.client().rotate_secret().secret_id("my-app").send().await?;
+            self.finished(count).await?;
+            self.log_in(&self.value("AWSCURRENT").await?).await?;
+            if self.strategy == "master-user" {
+                self.log_in(&self.value("AWSPREVIOUS").await?).await?;
+            }
+        }
+        self.serve.type_in(&back.replace("OLD-FUNCTION", &arn("old")), &[])?;
+        self.finished(5).await?;
+        // What AWS's function does next.
+        let (current, password) = (self.value("AWSCURRENT").await?, new_password());
+        let next = match (self.strategy, current["username"] == self.base["username"]) {
+            ("master-user", true) => self.clone(&password),
+            _ => {
+                let mut value = self.base.clone();
+                value["password"] = password.as_str().into();
+                value
+            }
+        };
+        let user = next["username"].as_str().unwrap_or_default();
+        T::set_password(&mut self.master().await?, user, &password).await?;
+        self.log_in(&next).await?;
+        Ok(())
+    }
+}
+
+/// The strategies, and the states that their functions leave behind.
+const CASES: [(&str, State); 6] = [
+    ("master-user", State::CloneIsCurrent),
+    ("master-user", State::Whole),
+    ("master-user", State::Created),
+    ("master-user", State::Set),
+    ("single-user", State::Whole),
+    ("single-user", State::Set),
+];
+
+async fn migrates<T: AwsFunctions>(target: T, cases: &[(&'static str, State)]) -> Result<()> {
+    for (strategy, state) in cases {
+        let estate = Estate::new(&target, strategy).await?;
+        let done = async {
+            estate.prepare(*state).await.context("preparing")?;
+            estate.migrate(*state).await
+        };
+        done.await.with_context(|| format!("{strategy}, {state:?}: {}", estate.serve.said()))?;
+    }
+    Ok(())
+}
+
+/// The AWS CLI takes its time, so only the newest version goes through every state, and the others
+/// through that in which they differ most.
+#[tokio::test]
+async fn postgres_is_migrated_by_the_commands_of_the_page() -> Result<()> {
+    use_one_tls_provider();
+    let mut targets = postgres::targets().await?;
+    let newest = targets.pop().context("there is no server")?;
+    migrates(newest, &CASES).await?;
+    for target in targets {
+        migrates(target, &CASES[..1]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn mysql_is_migrated_by_the_commands_of_the_page() {
+    mysql::on_each::<MySql, _>(|target| migrates(target, &CASES)).await;
+}
+
+#[tokio::test]
+async fn mariadb_is_migrated_by_the_commands_of_the_page() {
+    mysql::on_each::<MariaDb, _>(|target| migrates(target, &CASES)).await;
+}
