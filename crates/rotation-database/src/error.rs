@@ -8,6 +8,7 @@ use rotation::operator::{give_up, master_secret, secret_file, store};
 use crate::engine_error::{EngineError, edit_of_secret};
 use crate::host;
 use crate::login_error::LoginError;
+use crate::shortened::shortened;
 
 /// A server, as a secret names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +130,10 @@ pub enum Error {
         pending: String,
     },
     /// The alternate user may not do what the base user may, or more.
-    #[error("{place}: {alternate} would have to be changed to do just what {base} may: {}", differences.join("; "))]
+    #[error(
+        "{place}: {alternate} would have to be changed to do just what {base} may: {}",
+        shortened(differences, "; ")
+    )]
     UsersDiffer {
         /// The server.
         place: Place,

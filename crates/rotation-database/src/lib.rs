@@ -19,6 +19,7 @@ mod rotator;
 mod schema;
 mod secret;
 mod settings;
+mod shortened;
 mod strategy;
 mod tls;
 mod versions;

@@ -9,6 +9,7 @@ use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::settings::StrategyKind;
+use crate::shortened::shortened;
 use crate::strategy::alternating;
 use crate::strategy::master_session::{self, MasterLogin, must_be_another};
 use crate::strategy::{MastersTask, UserPair};
@@ -202,7 +203,7 @@ async fn look_at_master<E: Engine>(
             check,
             format!(
                 "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
-                differences.join("; ")
+                shortened(&differences, "; ")
             ),
         ),
         // setSecret reads the same.

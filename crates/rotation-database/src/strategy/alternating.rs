@@ -10,6 +10,7 @@ use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
+use crate::shortened::shortened;
 use crate::strategy::UserPair;
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::given_up::{self, GIVEN_UP};
@@ -333,6 +334,9 @@ async fn opens<E: Engine>(
     }
 }
 
+/// A record has so many notes on the two users.
+const NOTES: usize = 20;
+
 fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {
     let UserPair { base, alternate } = pair;
     let mut what = match (copied.created, copied.changes.is_empty()) {
@@ -341,13 +345,16 @@ fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {
         (false, false) => format!("Brought {alternate} in step with {base}"),
     };
     if !copied.changes.is_empty() {
-        what.push_str(&format!(" ({})", copied.changes.join(", ")));
+        what.push_str(&format!(" ({})", shortened(&copied.changes, ", ")));
     }
     what.push_str(&match copied.password {
         PasswordSet::Now => format!("; set the password of {turn}."),
         PasswordSet::InHistory => format!("; the password of {turn} was in place."),
     });
     let mut done = Done::now(what);
-    done.notes.extend(copied.notes.iter().cloned());
+    done.notes.extend(copied.notes.iter().take(NOTES).cloned());
+    if let Some(more @ 1..) = copied.notes.len().checked_sub(NOTES) {
+        done.notes.push(format!("There are {more} more notes of the same kind."));
+    }
     done
 }

@@ -1,0 +1,27 @@
+//! Lists that a message shows only in part.
+
+/// A message lists so many items.
+const SHOWN: usize = 10;
+
+/// Joins the first items of a list, and says how many there are if not all are shown: a user with
+/// thousands of privileges must not fill the log.
+pub(crate) fn shortened(items: &[String], separator: &str) -> String {
+    match items.len().checked_sub(SHOWN) {
+        None | Some(0) => items.join(separator),
+        Some(more) => format!("{}{separator}and {more} more", items[..SHOWN].join(separator)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_list_is_counted_and_shown_in_part() {
+        let items = |count: usize| (1..=count).map(|item| item.to_string()).collect::<Vec<_>>();
+        assert_eq!(shortened(&items(0), ", "), "");
+        assert_eq!(shortened(&items(3), ", "), "1, 2, 3");
+        assert_eq!(shortened(&items(10), "; "), "1; 2; 3; 4; 5; 6; 7; 8; 9; 10");
+        assert_eq!(shortened(&items(2000), "; "), "1; 2; 3; 4; 5; 6; 7; 8; 9; 10; and 1990 more");
+    }
+}
