@@ -357,3 +357,13 @@ pub struct Copied {
     /// What a person should know of, one sentence each.
     pub notes: Vec<String>,
 }
+
+impl Copied {
+    /// Notes a change that waits, because it could keep the alternate user from logging in. While the
+    /// base user is the target of a rotation, applications use the alternate user.
+    pub fn defer(&mut self, alternate: &str, change: impl std::fmt::Display) {
+        self.notes.push(format!(
+            "Deferred until {alternate} is the target user, because applications are using it: {change}."
+        ));
+    }
+}

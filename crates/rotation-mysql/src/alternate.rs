@@ -137,10 +137,7 @@ impl Step<'_> {
                 false => has.shown.clauses_while_in_use(&base.shown, self.passwords_expire().await?),
             };
             if !later.is_empty() {
-                self.copied.notes.push(format!(
-                    "To be done on the turn of {}, which is in use: {later} for {account}.",
-                    account.user
-                ));
+                self.copied.defer(&account.user, format!("ALTER USER {account} {later}"));
             }
             if !clauses.is_empty() {
                 let doing = format!("change the attributes of {account}");
@@ -154,7 +151,7 @@ impl Step<'_> {
             let to_be_locked = base.shown.locked && !has.shown.locked;
             // On the base user's turn it is in use.
             if to_be_locked && !self.copy.is_alternates_turn() {
-                self.copied.notes.push(format!("To be locked on the turn of {}: {account}.", account.user));
+                self.copied.defer(&account.user, format!("ALTER USER {account} ACCOUNT LOCK"));
             } else if to_be_locked {
                 self.session
                     .run_or(&format!("lock {account}"), &format!("ALTER USER {name} ACCOUNT LOCK"), &remedy)
@@ -213,7 +210,7 @@ impl Step<'_> {
         let shown = change.statement(&account.to_string());
         // On the base user's turn the alternate one is in use.
         if change.interrupts && !self.copy.is_alternates_turn() {
-            self.copied.notes.push(format!("To be done on the turn of {}: {shown}.", account.user));
+            self.copied.defer(&account.user, shown);
             return Ok(());
         }
         match self.session.try_run(&change.statement(&account.quoted(self.literals))).await {

@@ -271,8 +271,7 @@ impl Step<'_> {
 
     /// Notes a change that could keep the alternate user out while it is in use.
     pub(crate) fn postpone(&mut self, statement: &str) {
-        let name = &self.alternate;
-        self.copied.notes.push(format!("To be done on the turn of {name}, which is in use: {statement}."));
+        self.copied.defer(&self.alternate.to_string(), statement);
     }
 
     async fn alter(&mut self, statement: &str) -> Result<(), EngineError> {

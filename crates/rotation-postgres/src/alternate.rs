@@ -177,10 +177,7 @@ impl Step<'_> {
         let options = has.options_to_become(&now);
         let later = now.options_to_become(wanted);
         if !later.is_empty() {
-            self.copied.notes.push(format!(
-                "To be done on the turn of {alternate}, which is in use: {}.",
-                later.join(" ")
-            ));
+            self.copied.defer(alternate, format!("ALTER ROLE {name} {}", later.join(" ")));
         }
         if created && self.only_looks {
             self.copied.changes.push(format!("role {alternate} is missing"));

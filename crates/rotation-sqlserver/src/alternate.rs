@@ -323,11 +323,19 @@ impl Step<'_> {
     }
 
     async fn options_in_step(&mut self, base: &LoginNow, alternate: &LoginNow) -> Result<(), EngineError> {
-        if base.options == alternate.options {
+        let wanted = match self.copy.is_alternates_turn() {
+            true => base.options.clone(),
+            false => alternate.options.while_in_use(&base.options),
+        };
+        let name = identifier(&alternate.name);
+        if wanted != base.options {
+            let statement = format!("ALTER LOGIN {name} WITH {}", base.options.clauses());
+            self.copied.defer(&alternate.name, statement);
+        }
+        if wanted == alternate.options {
             return Ok(());
         }
-        let statement =
-            format!("ALTER LOGIN {} WITH {}", identifier(&alternate.name), base.options.clauses());
+        let statement = format!("ALTER LOGIN {name} WITH {}", wanted.clauses());
         let remedy = self.alter_any_login();
         self.change(Scope::Server, &statement, &remedy).await
     }

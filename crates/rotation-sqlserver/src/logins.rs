@@ -31,6 +31,16 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// What a login gets now that is wanted to have other options, but is in use: its password must not
+    /// expire, and wrong ones must not lock it. The rest of `wanted` waits.
+    pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
+        Self {
+            checks_policy: wanted.checks_policy && self.checks_policy,
+            checks_expiration: wanted.checks_expiration && self.checks_expiration,
+            ..wanted.clone()
+        }
+    }
+
     /// For `CREATE LOGIN` and `ALTER LOGIN`.
     pub(crate) fn clauses(&self) -> String {
         let on = |on: bool| if on { "ON" } else { "OFF" };

@@ -47,10 +47,9 @@ impl Step<'_> {
                 let (later, now): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::keeps_out);
                 changes = now;
                 if round == 0 {
-                    let later = later.iter().map(|change| &change.statement);
-                    self.copied.notes.extend(
-                        later.map(|change| format!("To be done on the turn of {name}: {change} in {scope}.")),
-                    );
+                    for change in later {
+                        self.copied.defer(name, format!("{} in {scope}", change.statement));
+                    }
                 }
             }
             if changes.is_empty() {

@@ -148,9 +148,7 @@ impl Step<'_> {
     async fn drop_user(&mut self, scope: Scope<'_>, alternate: &UserNow) -> Result<(), EngineError> {
         let statement = format!("DROP USER {}", identifier(&alternate.name));
         if !self.copy.is_alternates_turn() {
-            self.copied
-                .notes
-                .push(format!("To be done on the turn of {}: {statement} in {scope}.", alternate.name));
+            self.copied.defer(&alternate.name, format!("{statement} in {scope}"));
             return Ok(());
         }
         self.change_user(scope, &statement).await

@@ -320,7 +320,7 @@ async fn narrow<W: Which>(target: Target<W>) -> Result<()> {
     let in_use = scene.value("AWSCURRENT")?;
     let rotation = scene.rotate(&function).await?;
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
-    ensure!(set.contains("To be done on the turn of"), "{set}");
+    ensure!(set.contains("Deferred until"), "{set}");
     let mut session = scene.log_in_with(&in_use).await?;
     sql(&mut session, "SELECT * FROM present").await?;
     scene.rotate(&function).await?;
@@ -384,7 +384,7 @@ async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(target:
     for are_locked in [false, true] {
         let rotation = scene.rotate(&function).await?;
         let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
-        ensure!(set.contains("To be locked on the turn of") != are_locked, "{set}");
+        ensure!(set.contains("Deferred until") != are_locked, "{set}");
         for host in ["192.0.2.1", "192.0.2.3"] {
             let query = AssertSqlSafe(format!("SHOW CREATE USER {}", of(host)));
             let create: String = sqlx::query_scalar(query).fetch_one(&mut admin).await?;

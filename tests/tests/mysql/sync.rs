@@ -41,7 +41,7 @@ async fn demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user<W: Whi
         scene.step(&function, "createSecret", &token).await?;
         let record = scene.step(&function, "setSecret", &token).await?;
         let notes = record["notes"].to_string();
-        ensure!(notes.contains(part) && notes.contains("in use"), "{demand}: {notes}");
+        ensure!(notes.contains(part) && notes.contains("Deferred until"), "{demand}: {notes}");
         let mut sessions = Vec::new();
         for _ in 0..3 {
             sessions.push(scene.log_in_with(&in_use).await.context(demand)?);

@@ -55,7 +55,7 @@ async fn alternate_user_in_use_may_go_on_logging_in() {
         scene.step(&function, "createSecret", &token).await?;
         let record: Value = scene.step(&function, "setSecret", &token).await?;
         let notes = record["notes"].to_string();
-        ensure!(notes.contains("which is in use"), "{notes}");
+        ensure!(notes.contains("Deferred until"), "{notes}");
         scene.log_in_with(&in_use).await?;
         let query = "SELECT profile FROM dba_users WHERE username = :1";
         let clone = quoted(&scene.alternate()).replace('"', "");

@@ -28,7 +28,7 @@ async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
             sql(&mut admin, &format!("ALTER ROLE {} {restriction}", identifier(&scene.user))).await?;
             let notes = notes_of_set_secret(&scene).await.context(restriction)?;
             ensure!(
-                notes.contains(restriction.trim_end_matches('\'')) && notes.contains("in use"),
+                notes.contains(restriction.trim_end_matches('\'')) && notes.contains("Deferred until"),
                 "{notes}"
             );
             let limits = "SELECT rolconnlimit || ' ' || coalesce(rolvaliduntil::text, 'none') \

@@ -135,7 +135,16 @@ async fn every_privilege_follows_and_goes() {
             scene.rotate(&function).await?;
             let wanted = all_of(&scene, &user).await?;
             assert!(wanted.len() > GRANTS.len(), "{wanted:#?}");
-            assert_eq!(all_of(&scene, &alternate).await?, wanted);
+            let mut copied = all_of(&scene, &alternate).await?;
+            if alternate_is_current {
+                // That a password may expire waits while the login is in use, and is checked by
+                // sync::expiration_waits_for_the_turn_of_the_alternate_login.
+                for line in copied.iter_mut().filter(|line| line.starts_with("login ")) {
+                    ensure!(line.ends_with(" 0 0"), "{line}");
+                    *line = line.replace(" 0 0", " 1 1");
+                }
+            }
+            assert_eq!(copied, wanted);
             for (_, revoke) in GRANTS {
                 sql(&mut admin, &format!("USE {database}; {}", filled(revoke))).await?;
             }

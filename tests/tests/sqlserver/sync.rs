@@ -1,6 +1,6 @@
 //! Differences of the two users that a rotation must not remove, or cannot remove.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::sqlserver::{Scene, on_each, sql};
 
@@ -34,6 +34,37 @@ async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
             .await;
             done.with_context(|| format!("turn {turn}"))?;
         }
+        Ok(())
+    })
+    .await;
+}
+
+/// While applications use the alternate login, its password must not expire.
+#[tokio::test]
+async fn expiration_waits_for_the_turn_of_the_alternate_login() {
+    on_each(|target| async move {
+        let scene = Scene::new(&target).await?;
+        let function = scene.function("master-user");
+        scene.rotate(&function).await?;
+        let (user, clone) = (identifier(&scene.user), scene.alternate());
+        let mut admin = target.admin("master").await?;
+        sql(&mut admin, &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON, CHECK_EXPIRATION = ON")).await?;
+        let expires = async || -> Result<bool> {
+            let query = "SELECT CAST(is_expiration_checked AS int) FROM sys.sql_logins WHERE name = @P1";
+            let mut admin = target.admin("master").await?;
+            let rows = admin.query(query, &[&clone.as_str()]).await?.into_first_result().await?;
+            Ok(rows.first().and_then(|row| row.get::<i32, _>(0)) == Some(1))
+        };
+        let token = scene.stage(None)?;
+        scene.step(&function, "createSecret", &token).await?;
+        let record = scene.step(&function, "setSecret", &token).await?;
+        let notes = record["notes"].to_string();
+        ensure!(notes.contains("Deferred until") && notes.contains("CHECK_EXPIRATION = ON"), "{notes}");
+        ensure!(!expires().await?, "the password of the login in use may expire");
+        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        // Its own turn.
+        scene.rotate(&function).await?;
+        ensure!(expires().await?, "the option was not copied");
         Ok(())
     })
     .await;
