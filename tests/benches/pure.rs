@@ -17,7 +17,8 @@ const USER: &str = include_str!("../fuzz/seeds/mysql_shown/user.sql");
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
     let password = Password::new("K3-qV7.xW9_tZ2~mB5!nC8*rD4(fG6)h");
-    let [usual, once] = [4096, 1].map(|iterations| NonZeroU32::new(iterations).map(Encryption::ScramSha256));
+    let [usual, once] =
+        [4096, 1].map(|iterations| NonZeroU32::new(iterations).map(Encryption::ScramSha256));
     let (usual, once) = usual.zip(once).context("no iterations")?;
     criterion.bench_function("SCRAM verifier, 4096 iterations", |bencher| {
         bencher.iter(|| verifier("app", black_box(&password), usual));

@@ -28,7 +28,8 @@ impl Background {
     /// When it is not installed.
     pub fn spawn(mut command: Command) -> Result<Self> {
         let child = command.spawn();
-        let program = || format!("{:?} (sh tests/setup.sh test installs it)", command.get_program());
+        let program =
+            || format!("{:?} (sh tests/setup.sh test installs it)", command.get_program());
         Ok(Self(child.with_context(program)?))
     }
 

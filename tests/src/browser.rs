@@ -40,7 +40,9 @@ impl Browser {
         ]}}}});
         let (http, base) = (http()?, format!("http://127.0.0.1:{port}/session"));
         let answer: Value = http.post(&base).json(&capabilities).send().await?.json().await?;
-        let id = answer["value"]["sessionId"].as_str().with_context(|| format!("no session: {answer}"))?;
+        let id = answer["value"]["sessionId"]
+            .as_str()
+            .with_context(|| format!("no session: {answer}"))?;
         Ok(Self { session: format!("{base}/{id}"), http, _profile: profile, _driver: driver })
     }
 
@@ -65,7 +67,12 @@ impl Browser {
     /// # Errors
     /// When there is no page.
     pub async fn text(&self) -> Result<String> {
-        Ok(self.run("return document.body.innerText").await?.as_str().unwrap_or_default().to_owned())
+        Ok(self
+            .run("return document.body.innerText")
+            .await?
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// A picture of the window, in PNG.

@@ -157,7 +157,8 @@ fn make_image(host: Option<&str>) -> Result<()> {
     std::fs::create_dir_all(root.join("etc/ssl/certs"))?;
     std::fs::copy(Path::new("/").join(certificates), root.join(certificates))
         .context("the package ca-certificates is not installed: sh tests/setup.sh test")?;
-    let functions = crate::sam::functions()?.into_iter().map(|function| crate::binary(&function.binary));
+    let functions =
+        crate::sam::functions()?.into_iter().map(|function| crate::binary(&function.binary));
     for library in libraries(programs.iter().map(PathBuf::from).chain(functions))? {
         let copy = root.join(library.strip_prefix("/")?);
         std::fs::create_dir_all(copy.parent().context("no folder")?)?;
@@ -173,10 +174,18 @@ fn make_image(host: Option<&str>) -> Result<()> {
     ] {
         executable(&root.join(name), text)?;
     }
-    let tar = Command::new("tar").arg("-C").arg(root).args(["-c", "."]).stdout(Stdio::piped()).spawn()?;
+    let tar =
+        Command::new("tar").arg("-C").arg(root).args(["-c", "."]).stdout(Stdio::piped()).spawn()?;
     let mut import = docker(host);
     import.args(["import", "--change", "ENTRYPOINT [\"/lambda-entrypoint.sh\"]"]);
-    import.args(["--change", "WORKDIR /var/task", "--change", "ENV LAMBDA_TASK_ROOT=/var/task", "-", IMAGE]);
+    import.args([
+        "--change",
+        "WORKDIR /var/task",
+        "--change",
+        "ENV LAMBDA_TASK_ROOT=/var/task",
+        "-",
+        IMAGE,
+    ]);
     let output = import.stdin(tar.stdout.context("no output of tar")?).output()?;
     ensure!(output.status.success(), "docker import: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
@@ -201,6 +210,10 @@ fn libraries(programs: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
     let mut paths: Vec<_> = paths.collect();
     paths.sort();
     paths.dedup();
-    ensure!(!paths.is_empty(), "ldd shows no libraries: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        !paths.is_empty(),
+        "ldd shows no libraries: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(paths)
 }

@@ -34,7 +34,8 @@ impl Place {
     pub fn by_url(variable: &str, default_port: u16, key: &str) -> Result<Option<Self>> {
         let Ok(url) = std::env::var(variable) else { return Ok(None) };
         let url = url::Url::parse(&url).with_context(|| variable.to_owned())?;
-        let file = url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
+        let file =
+            url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
         Ok(Some(Self {
             label: variable.to_owned(),
             host: url.host_str().with_context(|| format!("{variable} names no host"))?.to_owned(),

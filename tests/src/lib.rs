@@ -31,7 +31,8 @@ use std::path::PathBuf;
 pub fn binary(name: &str) -> PathBuf {
     // A test is target/debug/deps/TEST, and with-servers is target/debug/with-servers.
     let exe = std::env::current_exe().unwrap_or_default();
-    let path = exe.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    let path =
+        exe.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
     match path {
         Some(path) => path,
         None => panic!("{name} is not built: cargo build --workspace"),
@@ -68,7 +69,10 @@ mod tests {
                 if name.contains(':') {
                     continue;
                 }
-                assert!(readme.contains(&format!("`{name}`")), "{name} of {file} is not in the README");
+                assert!(
+                    readme.contains(&format!("`{name}`")),
+                    "{name} of {file} is not in the README"
+                );
                 assert!(
                     page.contains(&format!("| `{name}` |")),
                     "{name} of {file} has no row in docs/errors.md"
@@ -78,14 +82,21 @@ mod tests {
         }
         assert!(names.len() > 45, "only {} found", names.len());
         for row in page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
-            assert!(names.contains(row), "docs/errors.md has a row for {row}, which no function answers");
+            assert!(
+                names.contains(row),
+                "docs/errors.md has a row for {row}, which no function answers"
+            );
         }
         // The local tool decides by these names; a renamed error must not drop out of its lists.
-        for (file, list) in [("trigger.rs", "INCURABLE"), ("rotate/attempt.rs", "BEFORE_ANY_CHANGE")] {
-            let source = std::fs::read_to_string(root.join("crates/rotation-local/src").join(file)).unwrap();
+        for (file, list) in
+            [("trigger.rs", "INCURABLE"), ("rotate/attempt.rs", "BEFORE_ANY_CHANGE")]
+        {
+            let source =
+                std::fs::read_to_string(root.join("crates/rotation-local/src").join(file)).unwrap();
             let (_, body) = source.split_once(&format!("const {list}: [&str; ")).unwrap();
             let (body, _) = body.split_once("];").unwrap();
-            let mut listed = body.split('"').skip(1).step_by(2).filter(|name| !name.starts_with("Local."));
+            let mut listed =
+                body.split('"').skip(1).step_by(2).filter(|name| !name.starts_with("Local."));
             assert!(listed.clone().count() > 10, "{list} is not read");
             assert_eq!(listed.find(|name| !names.contains(*name)), None, "{list} of {file}");
         }

@@ -59,9 +59,13 @@ impl Serve {
         let mut key = None;
         for line in lines.by_ref().map_while(Result::ok) {
             keep(&said, &line);
-            let of_event =
-                || serde_json::from_str::<Value>(&line).ok()?["accessKeyId"].as_str().map(str::to_owned);
-            let printed = line.split_once("AWS_ACCESS_KEY_ID=").map(|(_, printed)| printed.to_owned());
+            let of_event = || {
+                serde_json::from_str::<Value>(&line).ok()?["accessKeyId"]
+                    .as_str()
+                    .map(str::to_owned)
+            };
+            let printed =
+                line.split_once("AWS_ACCESS_KEY_ID=").map(|(_, printed)| printed.to_owned());
             if let Some(printed) = printed.or_else(of_event) {
                 key = Some(printed);
                 break;

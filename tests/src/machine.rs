@@ -46,7 +46,8 @@ fn work() -> usize {
     let mut table = vec![0_usize; WORDS];
     let mut number = 1_usize;
     for _ in 0..12_000_000 {
-        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        number =
+            number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let cell = &mut table[(number >> 33) % WORDS];
         *cell ^= number;
         number ^= *cell >> 17;

@@ -10,7 +10,8 @@ use anyhow::{Context, Result};
 /// # Errors
 /// When it cannot be read.
 pub fn copies(process: u32, texts: &[&str]) -> Result<Vec<usize>> {
-    let maps = fs::read_to_string(format!("/proc/{process}/maps")).context("the process is gone")?;
+    let maps =
+        fs::read_to_string(format!("/proc/{process}/maps")).context("the process is gone")?;
     let memory = File::open(format!("/proc/{process}/mem"))?;
     let mut counts = vec![0; texts.len()];
     for line in maps.lines() {

@@ -148,7 +148,11 @@ pub async fn start(installation: &Installation, kind: Kind, options: Options) ->
         port: server.port,
         superuser: SUPERUSER.into(),
         password: server.options.password.clone(),
-        authority: server.options.certificates.as_ref().map(|certificates| certificates.authority.clone()),
+        authority: server
+            .options
+            .certificates
+            .as_ref()
+            .map(|certificates| certificates.authority.clone()),
     };
     let address = Address {
         place,
@@ -163,7 +167,8 @@ pub async fn start(installation: &Installation, kind: Kind, options: Options) ->
 async fn addresses() -> Result<Vec<Address>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
     let own = start_all(true, true);
-    let mut addresses = found::started(VARIABLE, &OWN, own, |started| started.address.clone()).await?;
+    let mut addresses =
+        found::started(VARIABLE, &OWN, own, |started| started.address.clone()).await?;
     for (variable, is_mariadb) in [("MYSQL_TEST_URL", false), ("MARIADB_TEST_URL", true)] {
         if let Some(place) = Place::by_url(variable, 3306, "ssl-ca")? {
             addresses.push(Address { place, is_mariadb, logs: None, installation: None });
@@ -238,7 +243,8 @@ impl<W: Which> Target<W> {
     /// The server's refusal.
     pub async fn admin(&self) -> Result<MySqlConnection> {
         let at = &self.address;
-        Ok(connect(&at.host, at.port, at.authority.as_deref(), &at.superuser, &at.password, None).await?)
+        Ok(connect(&at.host, at.port, at.authority.as_deref(), &at.superuser, &at.password, None)
+            .await?)
     }
 
     /// Another server of the same version with other options. `None` when the programs are not at hand.
@@ -322,12 +328,17 @@ impl<W: Which> AnyServer for Target<W> {
         sql(&mut admin, &format!("GRANT SELECT ON {database}.* TO {user}")).await?;
         sql(&mut admin, &format!("GRANT CREATE USER ON *.* TO {master}")).await?;
         sql(&mut admin, &format!("GRANT SELECT, UPDATE ON mysql.* TO {master}")).await?;
-        sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON {database}.* TO {master} WITH GRANT OPTION")).await
+        sql(
+            &mut admin,
+            &format!("GRANT ALL PRIVILEGES ON {database}.* TO {master} WITH GRANT OPTION"),
+        )
+        .await
     }
 
     /// Two more accounts, one of them locked; a role by default; on MySQL a password history.
     async fn enrich(&self, made: &Made<'_>) -> Result<()> {
-        let (user, master, database) = (account(made.user), account(made.master), identifier(made.database));
+        let (user, master, database) =
+            (account(made.user), account(made.master), identifier(made.database));
         let role = identifier(&format!("r_{}", &made.user[made.user.len().saturating_sub(20)..]));
         let mut admin = self.admin().await?;
         for host in ["192.0.2.1", "192.0.2.2"] {
@@ -354,10 +365,14 @@ impl<W: Which> AnyServer for Target<W> {
 
     async fn connect(&self, user: &str, password: &str, database: &str) -> Result<MySqlConnection> {
         let at = &self.address;
-        Ok(connect(&at.host, at.port, at.authority.as_deref(), user, password, Some(database)).await?)
+        Ok(connect(&at.host, at.port, at.authority.as_deref(), user, password, Some(database))
+            .await?)
     }
 
-    async fn another_with(&self, certificates: Option<Certificates>) -> Result<Option<(Server, u16)>> {
+    async fn another_with(
+        &self,
+        certificates: Option<Certificates>,
+    ) -> Result<Option<(Server, u16)>> {
         let Some(installation) = &self.address.installation else { return Ok(None) };
         let server = Server::start(installation, W::KIND, Options { certificates, ..options()? })?;
         let port = server.port;

@@ -56,7 +56,8 @@ pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F)
 /// # Errors
 /// The server's refusal.
 pub async fn sql(session: &mut Session, statement: &str) -> Result<()> {
-    let (connection, text) = (session.0.take().context("the session has ended")?, statement.to_owned());
+    let (connection, text) =
+        (session.0.take().context("the session has ended")?, statement.to_owned());
     let (connection, done) = tokio::task::spawn_blocking(move || {
         let done = match text.starts_with("SELECT") {
             true => connection.query(&text, &[]).map(drop),
@@ -81,7 +82,8 @@ pub async fn rows(session: &mut Session, query: &str, parameter: &str) -> Result
             let mut rows = Vec::new();
             for row in connection.query(&query, &[&parameter])? {
                 let row = row?;
-                let texts = (0..row.columns().len()).map(|column| row.get::<Option<String>>(column));
+                let texts =
+                    (0..row.columns().len()).map(|column| row.get::<Option<String>>(column));
                 let texts = texts.collect::<Result<Vec<_>, _>>()?;
                 rows.push(texts.into_iter().map(Option::unwrap_or_default).collect());
             }
@@ -121,7 +123,8 @@ impl Target {
             "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))(CONNECT_DATA=(SERVICE_NAME={service})))",
             self.host, self.port
         );
-        let (user, password, authority) = (user.to_owned(), password.to_owned(), self.authority.clone());
+        let (user, password, authority) =
+            (user.to_owned(), password.to_owned(), self.authority.clone());
         let connection = tokio::task::spawn_blocking(move || -> Result<Connection> {
             let wallet = tempfile::tempdir()?;
             let failed = |error: oracledb::Error| anyhow::anyhow!("{error}");
@@ -208,11 +211,15 @@ impl AnyServer for Target {
         let role = quoted(&format!("{}_role", made.user));
         let mut admin = self.admin().await?;
         for statement in [
-            format!("CREATE PROFILE {role} LIMIT PASSWORD_REUSE_MAX 5 PASSWORD_LIFE_TIME UNLIMITED"),
+            format!(
+                "CREATE PROFILE {role} LIMIT PASSWORD_REUSE_MAX 5 PASSWORD_LIFE_TIME UNLIMITED"
+            ),
             format!("CREATE ROLE {role}"),
             format!("GRANT {role} TO {user}"),
             format!("GRANT CONNECT TO {user} WITH ADMIN OPTION"),
-            format!("ALTER USER {user} PROFILE {role} QUOTA UNLIMITED ON USERS DEFAULT ROLE CONNECT"),
+            format!(
+                "ALTER USER {user} PROFILE {role} QUOTA UNLIMITED ON USERS DEFAULT ROLE CONNECT"
+            ),
             format!("GRANT CREATE TABLE TO {user} WITH ADMIN OPTION"),
             format!("GRANT UPDATE (a) ON {owner}.present TO {user}"),
             format!("GRANT INSERT ON {owner}.present TO {user} WITH GRANT OPTION"),
@@ -228,7 +235,10 @@ impl AnyServer for Target {
         self.log_in(&user, password, database).await
     }
 
-    async fn another_with(&self, certificates: Option<Certificates>) -> Result<Option<(Peer, u16)>> {
+    async fn another_with(
+        &self,
+        certificates: Option<Certificates>,
+    ) -> Result<Option<(Peer, u16)>> {
         if self.log.is_none() {
             println!("skipped: the server's programs are not at hand");
             return Ok(None);
@@ -250,9 +260,10 @@ impl AnyServer for Target {
     async fn impair(&self, alternate: &str, _database: &str) -> Result<&'static [&'static str]> {
         let name = quoted(alternate);
         let mut admin = self.admin().await?;
-        for statement in
-            [format!("REVOKE CREATE TABLE FROM {name}"), format!("ALTER USER {name} QUOTA 0 ON USERS")]
-        {
+        for statement in [
+            format!("REVOKE CREATE TABLE FROM {name}"),
+            format!("ALTER USER {name} QUOTA 0 ON USERS"),
+        ] {
             sql(&mut admin, &statement).await?;
         }
         Ok(&["GRANT CREATE TABLE", "QUOTA UNLIMITED ON"])

@@ -75,7 +75,11 @@ impl<E: Engine> Peer<E> {
         let log = folder.path().join("log");
         let mut command = Command::new(tool("python"));
         // Python's own switch: nothing compiled is left in the project.
-        command.arg("-B").arg(project.join("tests/peers").join(E::FOLDER)).arg(port.to_string()).arg(&log);
+        command
+            .arg("-B")
+            .arg(project.join("tests/peers").join(E::FOLDER))
+            .arg(port.to_string())
+            .arg(&log);
         if let Some(Certificates { certificate, key, .. }) = &certificates {
             for (name, pem) in [("certificate", certificate), ("key", key)] {
                 let file = folder.path().join(name);
@@ -127,7 +131,8 @@ fn pick(many: usize) -> usize {
 
 async fn targets<E: Engine>() -> Result<Vec<Target<E>>> {
     let mut targets =
-        found::started(E::VARIABLE, E::own(), start_all(1), |peer: &Peer<E>| peer.target.clone()).await?;
+        found::started(E::VARIABLE, E::own(), start_all(1), |peer: &Peer<E>| peer.target.clone())
+            .await?;
     if !targets.is_empty() {
         targets = vec![targets.swap_remove(pick(targets.len()))];
     }

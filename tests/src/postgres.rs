@@ -89,7 +89,10 @@ fn installations() -> Vec<(String, Installation)> {
         let versions = std::fs::read_dir(root.join("usr/lib/postgresql")).ok()?;
         let version = versions.flatten().map(|entry| entry.file_name()).max()?;
         let bin = PathBuf::from("/usr/lib/postgresql").join(&version).join("bin");
-        Some((format!("PostgreSQL {} of Debian sid", version.display()), Installation::in_root(root, bin)))
+        Some((
+            format!("PostgreSQL {} of Debian sid", version.display()),
+            Installation::in_root(root, bin),
+        ))
     });
     here.into_iter().chain(sid).collect()
 }
@@ -118,7 +121,11 @@ pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F)
 
 impl Target {
     /// A server that was started here.
-    pub fn of(server: &Server, label: impl Into<String>, installation: Option<Installation>) -> Self {
+    pub fn of(
+        server: &Server,
+        label: impl Into<String>,
+        installation: Option<Installation>,
+    ) -> Self {
         let place = Place {
             label: label.into(),
             host: "localhost".into(),
@@ -138,7 +145,12 @@ impl Target {
     ///
     /// # Errors
     /// The server's refusal.
-    pub async fn log_in(&self, user: &str, password: &str, database: &str) -> sqlx::Result<PgConnection> {
+    pub async fn log_in(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+    ) -> sqlx::Result<PgConnection> {
         let options = PgConnectOptions::new_without_pgpass()
             .host(&self.host)
             .port(self.port)
@@ -148,12 +160,13 @@ impl Target {
             .statement_cache_capacity(0)
             .disable_statement_logging();
         let options = match &self.authority {
-            Some(authority) => {
-                options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(authority.clone().into_bytes())
-            }
+            Some(authority) => options
+                .ssl_mode(PgSslMode::VerifyFull)
+                .ssl_root_cert_from_pem(authority.clone().into_bytes()),
             None => options.ssl_mode(PgSslMode::Disable),
         };
-        let shortcut = Shortcut::to(&self.host, self.port, &format!(".s.PGSQL.{}", self.port)).await?;
+        let shortcut =
+            Shortcut::to(&self.host, self.port, &format!(".s.PGSQL.{}", self.port)).await?;
         PgConnection::connect_with(&options.socket(shortcut.folder())).await
     }
 
@@ -183,7 +196,8 @@ impl Target {
             return Ok(None);
         };
         let server = Server::start(installation, options)?;
-        let target = Self::of(&server, format!("another {}", self.label), Some(installation.clone()));
+        let target =
+            Self::of(&server, format!("another {}", self.label), Some(installation.clone()));
         Ok(Some((server, target)))
     }
 }
@@ -192,7 +206,8 @@ impl Target {
 fn verifier(user: &str, password: &str) -> Result<String> {
     let iterations = std::num::NonZeroU32::new(4096).context("not zero")?;
     let encryption = rotation_postgres::Encryption::ScramSha256(iterations);
-    let verifier = rotation_postgres::verifier(user, &rotation_database::Password::new(password), encryption);
+    let verifier =
+        rotation_postgres::verifier(user, &rotation_database::Password::new(password), encryption);
     Ok(literal(&verifier.map_err(anyhow::Error::msg)?))
 }
 
@@ -220,8 +235,17 @@ impl AnyServer for Target {
     type Running = Server;
     const ENGINE: &'static str = "postgres";
     const BINARY: &'static str = "rotation-postgres";
-    const USER_NAMES: &'static [&'static str] =
-        &["quote\"d", "it's", "50%s %d", "back\\slash", "two words", "Größe-имя-名", "select", "UPPER", "-"];
+    const USER_NAMES: &'static [&'static str] = &[
+        "quote\"d",
+        "it's",
+        "50%s %d",
+        "back\\slash",
+        "two words",
+        "Größe-имя-名",
+        "select",
+        "UPPER",
+        "-",
+    ];
     const LONGEST_NAME: usize = 63;
     const NAME_TOO_LONG: &'static str = "64 bytes";
     const LONG_PASSWORD: usize = 200;
@@ -246,7 +270,8 @@ impl AnyServer for Target {
         let users = verifier(made.user, made.password)?;
         sql(&mut admin, &format!("CREATE ROLE {user} LOGIN PASSWORD {users}")).await?;
         let masters = verifier(made.master, made.masters_password)?;
-        sql(&mut admin, &format!("CREATE ROLE {master} LOGIN CREATEROLE PASSWORD {masters}")).await?;
+        sql(&mut admin, &format!("CREATE ROLE {master} LOGIN CREATEROLE PASSWORD {masters}"))
+            .await?;
         if admin.server_version_num().unwrap_or(0) >= 160_000 {
             sql(&mut admin, &format!("GRANT {user} TO {master} WITH ADMIN OPTION")).await?;
         }
@@ -272,14 +297,18 @@ impl AnyServer for Target {
         Ok(self.log_in(user, password, database).await?)
     }
 
-    async fn another_with(&self, certificates: Option<Certificates>) -> Result<Option<(Server, u16)>> {
+    async fn another_with(
+        &self,
+        certificates: Option<Certificates>,
+    ) -> Result<Option<(Server, u16)>> {
         let another = self.another(Options { certificates, ..options()? })?;
         Ok(another.map(|(server, target)| (server, target.port)))
     }
 
     /// Whatever the alternate role logs in as, it acts as the base role.
     async fn is_whole(&self, session: &mut PgConnection, user: &str) -> Result<()> {
-        let acts_as: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(session).await?;
+        let acts_as: String =
+            sqlx::query_scalar("SELECT current_user::text").fetch_one(session).await?;
         anyhow::ensure!(acts_as == user, "acts as {acts_as}");
         Ok(())
     }

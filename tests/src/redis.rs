@@ -50,7 +50,15 @@ impl Redis {
     /// Redis's refusal.
     pub fn run(&self, user: &str, password: &str, words: &[&str]) -> Result<String> {
         let output = Command::new("redis-cli")
-            .args(["-p", &self.port.to_string(), "--user", user, "--pass", password, "--no-auth-warning"])
+            .args([
+                "-p",
+                &self.port.to_string(),
+                "--user",
+                user,
+                "--pass",
+                password,
+                "--no-auth-warning",
+            ])
             .args(words)
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -37,7 +37,9 @@ pub async fn impostor(answers: Vec<Vec<u8>>) -> Result<(SocketAddr, Heard)> {
                 let mut answers = answers.into_iter();
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = client.read(&mut buffer).await {
-                    ears.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+                    ears.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend_from_slice(&buffer[..count]);
                     if let Some(answer) = answers.next() {
                         let _ = client.write_all(&answer).await;
                     }
@@ -113,13 +115,16 @@ impl Cutter {
                 }
             }
         });
-        *cutter.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening.abort_handle());
+        *cutter.listening.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(listening.abort_handle());
         Ok(cutter)
     }
 
     /// Lets in nobody any more: whoever connects is refused.
     pub fn close(&self) {
-        if let Some(listening) = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(listening) =
+            self.listening.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
             listening.abort();
         }
     }
@@ -158,7 +163,8 @@ impl Cutter {
         });
         let mut buffer = vec![0; 65536];
         while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
-            let cut = self.packets.fetch_add(1, Ordering::SeqCst) == self.cut_at.load(Ordering::SeqCst);
+            let cut =
+                self.packets.fetch_add(1, Ordering::SeqCst) == self.cut_at.load(Ordering::SeqCst);
             if cut {
                 self.has_cut.store(true, Ordering::SeqCst);
                 downward.abort();
@@ -202,7 +208,9 @@ pub async fn recorder(host: String, port: u16) -> Result<(SocketAddr, Heard)> {
             tokio::spawn(async move {
                 let mut buffer = vec![0; 65536];
                 while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
-                    ears.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+                    ears.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend_from_slice(&buffer[..count]);
                     if to_server.write_all(&buffer[..count]).await.is_err() {
                         break;
                     }
@@ -217,7 +225,11 @@ pub async fn recorder(host: String, port: u16) -> Result<(SocketAddr, Heard)> {
 ///
 /// # Errors
 /// When no port can be had, or a certificate cannot be used.
-pub async fn redirector(to: SocketAddr, protocol: &str, certificates: &Certificates) -> Result<SocketAddr> {
+pub async fn redirector(
+    to: SocketAddr,
+    protocol: &str,
+    certificates: &Certificates,
+) -> Result<SocketAddr> {
     let address = format!("(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))", to.ip(), to.port());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let plain = listener.local_addr()?;

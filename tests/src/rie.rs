@@ -31,8 +31,9 @@ impl Rie {
     /// When the emulator is not installed or does not start.
     pub async fn start(binary: &Path, program: &Program) -> Result<Self> {
         let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-        let emulator =
-            root().join("target/tools/rie/samcli/local/rapid").join(format!("aws-lambda-rie-{architecture}"));
+        let emulator = root()
+            .join("target/tools/rie/samcli/local/rapid")
+            .join(format!("aws-lambda-rie-{architecture}"));
         let (port, api) = (free_port()?, free_port()?);
         let mut command = Command::new(&emulator);
         command

@@ -61,7 +61,8 @@ pub fn functions() -> Result<Vec<Function>> {
 /// The template as `sam build` writes it: each function names the folder with its program.
 fn built(template: &str) -> Result<String> {
     let common = "    CodeUri: .\n";
-    let (before, after) = template.split_once(common).context("no common CodeUri in the template")?;
+    let (before, after) =
+        template.split_once(common).context("no common CodeUri in the template")?;
     let mut built = String::new();
     let (mut id, mut is_function) = (String::new(), false);
     for line in [before, after].concat().lines() {
@@ -86,7 +87,8 @@ impl Project {
     /// When a file cannot be written.
     pub fn new(docker_host: Option<String>, authority: &str) -> Result<Self> {
         // Beside the programs, so that they can be linked and need not be copied.
-        let folder = tempfile::tempdir_in(binary("rotation-postgres").parent().context("no folder")?)?;
+        let folder =
+            tempfile::tempdir_in(binary("rotation-postgres").parent().context("no folder")?)?;
         let build = folder.path().join(".aws-sam/build");
         std::fs::create_dir_all(&build)?;
         std::fs::write(folder.path().join("template.yaml"), template()?)?;
@@ -126,7 +128,8 @@ impl Project {
         let tools = tool("").canonicalize().context("sh tests/setup.sh test installs the tools")?;
         let programs = binary("rotation-local");
         let programs = programs.parent().context("no folder")?.display();
-        let path = format!("{programs}:{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+        let path =
+            format!("{programs}:{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
         // The shell gives its place to the last command, which is then what a test ends.
         shell.args(["-c", &command.join("\n")]).current_dir(self.folder.path()).env("PATH", path);

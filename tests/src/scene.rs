@@ -18,9 +18,11 @@ use crate::server::{Made, Server};
 use written::Written;
 
 /// The ARN of the master secret of a scene.
-pub const MASTER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/master-AbCdEf";
+pub const MASTER_ARN: &str =
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/master-AbCdEf";
 /// The ARN of the secret of a scene.
-pub const SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/secret-AbCdEf";
+pub const SECRET_ARN: &str =
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/secret-AbCdEf";
 
 /// One test's own corner of a server, and its own Secrets Manager.
 pub struct Scene<T: Server> {
@@ -126,12 +128,9 @@ impl<T: Server> Scene<T> {
             log_start: log_start.into(),
             of_preflight: Default::default(),
         };
-        scene
-            .written
-            .secrets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(scene.credentials.iter().cloned().chain([password.clone(), masters_password.clone()]));
+        scene.written.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(
+            scene.credentials.iter().cloned().chain([password.clone(), masters_password.clone()]),
+        );
         let mut secret = scene.secret(user, &password);
         secret["masterarn"] = MASTER_ARN.into();
         scene.service.put_secret("test/secret", SECRET_ARN, &secret.to_string())?;
@@ -152,8 +151,11 @@ impl<T: Server> Scene<T> {
     pub async fn rich(target: &T) -> Result<Self> {
         let scene = Self::new(target).await?;
         let (user, master, database) = (&scene.user, &scene.master, &scene.database);
-        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-        target.enrich(&Made { user, password: &password, database, master, masters_password: "" }).await?;
+        let password =
+            scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        target
+            .enrich(&Made { user, password: &password, database, master, masters_password: "" })
+            .await?;
         Ok(scene)
     }
 
@@ -178,14 +180,15 @@ impl<T: Server> Scene<T> {
         if let Some(pending) = self.version("AWSPENDING")?
             && self.version("AWSCURRENT")?.as_ref() == Some(&pending)
         {
-            let request =
-                json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": pending});
+            let request = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": pending});
             self.service.perform("UpdateSecretVersionStage", &request)?;
         }
         // Versions of one millisecond would have no order.
         std::thread::sleep(std::time::Duration::from_millis(2));
-        self.service
-            .perform("PutSecretValue", &json!({"SecretId": SECRET_ARN, "SecretString": value.to_string()}))?;
+        self.service.perform(
+            "PutSecretValue",
+            &json!({"SecretId": SECRET_ARN, "SecretString": value.to_string()}),
+        )?;
         Ok(())
     }
 
@@ -196,7 +199,8 @@ impl<T: Server> Scene<T> {
     pub fn version(&self, label: &str) -> Result<Option<String>> {
         let described = self.service.perform("DescribeSecret", &json!({"SecretId": SECRET_ARN}))?;
         let mut versions = described["VersionIdsToStages"].as_object().into_iter().flatten();
-        let holds = |labels: &Value| labels.as_array().is_some_and(|labels| labels.contains(&label.into()));
+        let holds =
+            |labels: &Value| labels.as_array().is_some_and(|labels| labels.contains(&label.into()));
         Ok(versions.find(|(_, labels)| holds(labels)).map(|(id, _)| id.clone()))
     }
 

@@ -75,7 +75,11 @@ pub trait Server: Clone + Send + Sync + 'static {
         certificates: Option<Certificates>,
     ) -> impl Future<Output = Result<Option<(Self::Running, u16)>>> + Send;
     /// Sees that a session may do what the base user of a scene may.
-    fn is_whole(&self, session: &mut Self::Session, user: &str) -> impl Future<Output = Result<()>> + Send;
+    fn is_whole(
+        &self,
+        session: &mut Self::Session,
+        user: &str,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// Gives a user another password, as an administrator.
     fn give_password(&self, user: &str, password: &str) -> impl Future<Output = Result<()>> + Send;
     /// Changes what a second user is and may do, as an administrator, and gives parts of what an error must say of it.

@@ -133,8 +133,17 @@ impl AnyServer for Target {
     type Running = Peer;
     const ENGINE: &'static str = "sqlserver";
     const BINARY: &'static str = "rotation-sqlserver";
-    const USER_NAMES: &'static [&'static str] =
-        &["quote\"d", "it's", "50%s_%d", "brack]et[s", "two words", "Größe-имя-名", "select", "a@b", "-"];
+    const USER_NAMES: &'static [&'static str] = &[
+        "quote\"d",
+        "it's",
+        "50%s_%d",
+        "brack]et[s",
+        "two words",
+        "Größe-имя-名",
+        "select",
+        "a@b",
+        "-",
+    ];
     const LONGEST_NAME: usize = 128;
     const NAME_TOO_LONG: &'static str = "limit is 128";
     const LONG_PASSWORD: usize = 128;
@@ -157,7 +166,8 @@ impl AnyServer for Target {
         let mut admin = self.admin("master").await?;
         let password = with_password(made.password);
         // Passwords of nothing but punctuation are in the suite.
-        sql(&mut admin, &format!("CREATE LOGIN {user} WITH {password}, CHECK_POLICY = OFF")).await?;
+        sql(&mut admin, &format!("CREATE LOGIN {user} WITH {password}, CHECK_POLICY = OFF"))
+            .await?;
         let password = with_password(made.masters_password);
         sql(&mut admin, &format!("CREATE LOGIN {master} WITH {password}")).await?;
         make_master(&mut admin, made.master).await?;
@@ -177,7 +187,8 @@ impl AnyServer for Target {
     /// Another database, a role, a column that is denied, something on the server, options of the login.
     async fn enrich(&self, made: &Made<'_>) -> Result<()> {
         let (user, master) = (identifier(made.user), identifier(made.master));
-        let (database, other) = (identifier(made.database), identifier(&format!("{}_other", made.database)));
+        let (database, other) =
+            (identifier(made.database), identifier(&format!("{}_other", made.database)));
         let mut admin = self.admin("master").await?;
         for batch in [
             format!("ALTER LOGIN {user} WITH DEFAULT_DATABASE = {database}, CHECK_POLICY = ON"),
@@ -205,7 +216,10 @@ impl AnyServer for Target {
         self.log_in(user, password, database).await
     }
 
-    async fn another_with(&self, certificates: Option<Certificates>) -> Result<Option<(Peer, u16)>> {
+    async fn another_with(
+        &self,
+        certificates: Option<Certificates>,
+    ) -> Result<Option<(Peer, u16)>> {
         if self.log.is_none() {
             println!("skipped: the server's programs are not at hand");
             return Ok(None);
@@ -220,7 +234,8 @@ impl AnyServer for Target {
     }
 
     async fn give_password(&self, user: &str, password: &str) -> Result<()> {
-        let statement = format!("ALTER LOGIN {} WITH {}", identifier(user), with_password(password));
+        let statement =
+            format!("ALTER LOGIN {} WITH {}", identifier(user), with_password(password));
         sql(&mut self.admin("master").await?, &statement).await
     }
 
@@ -239,7 +254,8 @@ impl AnyServer for Target {
     async fn drop_user(&self, user: &str) -> Result<()> {
         let statement = format!("DROP LOGIN {}", identifier(user));
         for _ in 0..100 {
-            if !self.has_login(user).await? || sql(&mut self.admin("master").await?, &statement).await.is_ok()
+            if !self.has_login(user).await?
+                || sql(&mut self.admin("master").await?, &statement).await.is_ok()
             {
                 return Ok(());
             }
@@ -256,8 +272,11 @@ impl AnyServer for Target {
             let query = "SELECT d.name FROM sys.databases d WHERE d.name = @P1";
             if admin.query(query, &[&name]).await?.into_row().await?.is_some() {
                 let name = identifier(&name);
-                sql(&mut admin, &format!("ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE"))
-                    .await?;
+                sql(
+                    &mut admin,
+                    &format!("ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE"),
+                )
+                .await?;
                 sql(&mut admin, &format!("DROP DATABASE {name}")).await?;
             }
         }

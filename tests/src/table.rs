@@ -41,7 +41,9 @@ impl Row<'_> {
     /// When it cannot be written.
     pub fn tell(&self) -> Result<()> {
         let Row { engine, strategy, what, then, points, refused } = self;
-        println!("{engine}, {strategy}, {what}, {then}: {points} points, at most {refused} refused");
+        println!(
+            "{engine}, {strategy}, {what}, {then}: {points} points, at most {refused} refused"
+        );
         let Some(folder) = folder() else { return Ok(()) };
         fs::create_dir_all(&folder)?;
         let name = format!("{}.json", uuid::Uuid::new_v4());
@@ -58,7 +60,8 @@ pub fn write(folder: &Path, page: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).context("no rows")? {
         texts.push(fs::read_to_string(entry?.path())?);
     }
-    let rows = texts.iter().map(|text| serde_json::from_str(text)).collect::<Result<Vec<Row<'_>>, _>>()?;
+    let rows =
+        texts.iter().map(|text| serde_json::from_str(text)).collect::<Result<Vec<Row<'_>>, _>>()?;
     let old = fs::read_to_string(page)?;
     let (before, rest) = old.split_once(BEGIN).context("the page has no place for the table")?;
     let (_, after) = rest.split_once(END).context("the table in the page has no end")?;
@@ -76,7 +79,8 @@ fn table(rows: &[Row<'_>]) -> String {
         let line = cells.entry((row.what, row.then, row.strategy)).or_default();
         line.entry(row.engine).or_default().push(row);
     }
-    let mut text = format!("| what breaks | how it goes on | strategy | {} |\n", engines.join(" | "));
+    let mut text =
+        format!("| what breaks | how it goes on | strategy | {} |\n", engines.join(" | "));
     let _ = writeln!(text, "| --- | --- | --- |{}", " --- |".repeat(engines.len()));
     for ((what, then, strategy), line) in &cells {
         let _ = write!(text, "| {what} | {then} | `{strategy}` |");
@@ -115,6 +119,9 @@ mod tests {
         };
         let text = table(&[row("b", 3, 1), row("a", 12, 0), row("a", 14, 1)]);
         assert!(text.contains("| strategy | a | b |\n"), "{text}");
-        assert!(text.ends_with("| a wire | again | `single-user` | 12–14 (1) | 3 (1) |\n"), "{text}");
+        assert!(
+            text.ends_with("| a wire | again | `single-user` | 12–14 (1) | 3 (1) |\n"),
+            "{text}"
+        );
     }
 }

@@ -36,7 +36,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mysql = mysql::start_all(wanted("mysql"), wanted("mariadb")).await?;
     // A fake server computes on one core: several of them serve the tests that run at once.
     let many = std::thread::available_parallelism().map_or(1, usize::from);
-    let sqlserver = if wanted("sqlserver") { peer::start_all::<SqlServer>(many).await? } else { Vec::new() };
+    let sqlserver =
+        if wanted("sqlserver") { peer::start_all::<SqlServer>(many).await? } else { Vec::new() };
     let oracle = if wanted("oracle") { peer::start_all::<Oracle>(many).await? } else { Vec::new() };
     let postgres_targets: Vec<_> = postgres.iter().map(|started| &started.target).collect();
     let mysql_targets: Vec<_> = mysql.iter().map(|started| &started.address).collect();

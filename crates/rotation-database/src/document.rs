@@ -68,7 +68,8 @@ impl Document {
 }
 
 /// The keys that a rotation reads.
-const KEYS: [&str; 8] = ["engine", "host", "port", "username", "password", "dbname", "ssl", "masterarn"];
+const KEYS: [&str; 8] =
+    ["engine", "host", "port", "username", "password", "dbname", "ssl", "masterarn"];
 
 /// The keys that an object has twice.
 fn twice(text: &str) -> BTreeSet<String> {
@@ -129,7 +130,9 @@ impl Field {
                         format!("\"{key}\" is missing (there is \"{alike}\"; letter case matters)")
                     }
                     (None, Some(meant)) => {
-                        format!("\"{key}\" is missing (there is \"{meant}\": rename it to \"{key}\")")
+                        format!(
+                            "\"{key}\" is missing (there is \"{meant}\": rename it to \"{key}\")"
+                        )
                     }
                     (None, None) => format!("\"{key}\" is missing"),
                 })
@@ -151,7 +154,9 @@ impl Fields<'_> {
             None | Some(Value::Null) => Field::Missing,
             Some(Value::String(text)) if text.is_empty() => Field::Empty,
             // A NUL ends a string in every wire protocol: what follows it would be read as something else.
-            Some(Value::String(text)) if text.contains('\0') => Field::Unfit("holds a NUL character"),
+            Some(Value::String(text)) if text.contains('\0') => {
+                Field::Unfit("holds a NUL character")
+            }
             Some(Value::String(text)) => Field::Is(text.clone()),
             Some(_) => Field::Unfit("is not a string"),
         }
@@ -217,7 +222,10 @@ impl Fields<'_> {
     /// A name that begins or ends with a blank is another name for the server, and looks right.
     pub(crate) fn must_be_trimmed(&self, key: &str, text: &str, faults: &mut Vec<String>) {
         if text.trim() != text {
-            faults.push(format!("\"{key}\" begins or ends with a blank; write \"{key}\": {:?}", text.trim()));
+            faults.push(format!(
+                "\"{key}\" begins or ends with a blank; write \"{key}\": {:?}",
+                text.trim()
+            ));
         }
     }
 
@@ -233,7 +241,9 @@ impl Fields<'_> {
             _ => false,
         };
         let (key, _) = self.document.0.iter().find(|(_, value)| holds_keys(value))?;
-        Some(format!("the keys are inside of \"{key}\"; store what that holds as the secret's value"))
+        Some(format!(
+            "the keys are inside of \"{key}\"; store what that holds as the secret's value"
+        ))
     }
 
     pub(crate) fn ssl(&self) -> Ssl {
@@ -249,7 +259,9 @@ impl Fields<'_> {
 
 fn port_number(text: &str) -> Option<u16> {
     let digits = match text.split_once('.') {
-        Some((digits, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => digits,
+        Some((digits, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+            digits
+        }
         _ => text,
     };
     digits.parse().ok().filter(|port| *port > 0)

@@ -42,7 +42,10 @@ pub trait Engine: Send + Sync + 'static {
     fn end(&self) {}
 
     /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver takes one.
-    fn log_in(&self, login: &Login<'_>) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
+    fn log_in(
+        &self,
+        login: &Login<'_>,
+    ) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
 
     /// Asks the server which account it runs a session as, and whether that is the account of `user`.
     ///

@@ -126,7 +126,11 @@ pub enum EngineError {
 impl EngineError {
     /// Somebody lacks a privilege, as the server tells when it is asked. `doing` is read after "to".
     pub fn lacks(doing: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {
-        Self::PrivilegeMissing { doing: doing.into(), said: format!("{who} lacks {privilege}"), remedy }
+        Self::PrivilegeMissing {
+            doing: doing.into(),
+            said: format!("{who} lacks {privilege}"),
+            remedy,
+        }
     }
 
     /// The server is a replica, a standby or read-only. `what` is a sentence about it.
@@ -196,7 +200,12 @@ impl EngineError {
     }
 }
 
-fn looks_wrong(base: &str, alternate: &str, why: &Option<String>, is_alternates_turn: bool) -> String {
+fn looks_wrong(
+    base: &str,
+    alternate: &str,
+    why: &Option<String>,
+    is_alternates_turn: bool,
+) -> String {
     let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
     if is_alternates_turn {
         format!(

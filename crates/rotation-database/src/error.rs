@@ -167,7 +167,11 @@ pub enum Error {
         why: String,
     },
     /// The server refused every password there is.
-    #[error("{place} refuses user {user} with every password there is ({}){}", list(tried), hint(also_means))]
+    #[error(
+        "{place} refuses user {user} with every password there is ({}){}",
+        list(tried),
+        hint(also_means)
+    )]
     CredentialsRefused {
         /// The server.
         place: Place,
@@ -229,7 +233,9 @@ impl Cause for Error {
             Self::PasswordUnusable { .. } => "PasswordUnusable",
             Self::ValueUnusable { .. } => "SecretTooLarge",
             Self::CredentialsRefused { .. } => "CredentialsRefused",
-            Self::Login { whose: Whose::Master(_), cause, .. } if cause.other_password_may_help() => {
+            Self::Login { whose: Whose::Master(_), cause, .. }
+                if cause.other_password_may_help() =>
+            {
                 "MasterCredentialsRefused"
             }
             Self::Login { cause, .. } => cause.error_type(),

@@ -36,7 +36,9 @@ pub use error::{Error, Place, Tried, Whose};
 pub use login_error::LoginError;
 pub use rotation::{Password, mask, remember_derived};
 pub use rotator::DatabaseRotator;
-pub use schema::{DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POSTGRES, SCHEMAS, SQLSERVER};
+pub use schema::{
+    DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POSTGRES, SCHEMAS, SQLSERVER,
+};
 pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
 pub use strategy::{MastersTask, UserPair};

@@ -218,9 +218,8 @@ impl LoginError {
         let said = said(error.to_string());
         match error {
             rustls::Error::InvalidCertificate(certificate) => match certificate {
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    Self::TlsWrongName { said }
-                }
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => Self::TlsWrongName { said },
                 CertificateError::Expired
                 | CertificateError::ExpiredContext { .. }
                 | CertificateError::NotValidYet
@@ -237,7 +236,9 @@ impl LoginError {
         let said = said(words.to_owned());
         if words.starts_with("certificate not valid for name") || words == "NotValidForName" {
             Self::TlsWrongName { said }
-        } else if words.starts_with("certificate expired") || words.starts_with("certificate not valid yet") {
+        } else if words.starts_with("certificate expired")
+            || words.starts_with("certificate not valid yet")
+        {
             Self::TlsExpired { said }
         } else {
             Self::TlsUntrusted { said }
@@ -271,7 +272,10 @@ impl LoginError {
 
     /// A file that the login needs cannot be made.
     pub fn no_file(error: &io::Error) -> Self {
-        Self::TemporaryFolder { folder: std::env::temp_dir().display().to_string(), said: error.to_string() }
+        Self::TemporaryFolder {
+            folder: std::env::temp_dir().display().to_string(),
+            said: error.to_string(),
+        }
     }
 
     /// What the server has said does not belong where it stands.

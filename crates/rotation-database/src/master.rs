@@ -28,7 +28,11 @@ impl Master {
     ///
     /// Whoever may write the secret must not get the master's password sent to a host of their choice: so the master
     /// secret's own host counts, or what RDS says of it.
-    pub(crate) async fn fetch(cx: &Context<'_>, current: &DatabaseSecret, spec: &EngineSpec) -> Result<Self> {
+    pub(crate) async fn fetch(
+        cx: &Context<'_>,
+        current: &DatabaseSecret,
+        spec: &EngineSpec,
+    ) -> Result<Self> {
         let Some(arn) = current.master_arn.clone() else {
             return Err(Error::MasterArnMissing { others: Vec::new() }.into());
         };
@@ -63,7 +67,12 @@ fn region_of(arn: &str) -> Option<&str> {
 }
 
 /// The host in the master secret, when the secret's host is the same server or reads from it.
-async fn own_place(cx: &Context<'_>, arn: &str, current: &DatabaseSecret, place: Place) -> Result<Place> {
+async fn own_place(
+    cx: &Context<'_>,
+    arn: &str,
+    current: &DatabaseSecret,
+    place: Place,
+) -> Result<Place> {
     if place.port == current.port && host::is_same_machine(&place.host, &current.host).await {
         return Ok(place);
     }
@@ -91,17 +100,20 @@ async fn place_by_rds(
     let tags = cx.tags_of(arn).await?;
     let unusable = |fault: String| Error::MasterSchema { arn: arn.to_owned(), faults: vec![fault] };
     let (Some(server_arn), Some(rds)) = (server_tag(&tags), Rds::of(cx)) else {
-        return Err(
-            unusable("\"host\" is missing, and no tag of RDS says which server it is for".into()).into()
-        );
+        return Err(unusable(
+            "\"host\" is missing, and no tag of RDS says which server it is for".into(),
+        )
+        .into());
     };
     cx.doing(format!("asking RDS for the host of {server_arn}"));
     let Some(server) = rds.server(&server_arn).await? else {
         return Err(unusable(format!("it is for {server_arn}, which RDS does not know")).into());
     };
     if !spec.is_named(&server.engine) {
-        let fault =
-            format!("RDS says that it is for {}, and this function rotates {}", server.engine, spec.display);
+        let fault = format!(
+            "RDS says that it is for {}, and this function rotates {}",
+            server.engine, spec.display
+        );
         return Err(unusable(fault).into());
     }
     let place = Place { host: server.writer.clone(), port: server.port.unwrap_or(current.port) };
@@ -130,7 +142,9 @@ mod tests {
 
     #[test]
     fn master_secret_of_another_region_is_told_apart() {
-        let arn = |region: &str| format!("arn:aws:secretsmanager:{region}:123456789012:secret:master-AbCdEf");
+        let arn = |region: &str| {
+            format!("arn:aws:secretsmanager:{region}:123456789012:secret:master-AbCdEf")
+        };
         let own = arn("us-east-1");
         let error = must_be_in_same_region(&arn("eu-west-1"), &own).unwrap_err();
         assert!(matches!(error, Error::MasterRegionMismatch { .. }), "{error:?}");

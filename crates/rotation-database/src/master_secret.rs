@@ -56,9 +56,17 @@ mod tests {
     fn a_master_secret_of_rds_has_only_a_user_and_a_password() {
         let master = |text: &str| MasterSecret::parse(&SecretValue::new(text), &ORACLE);
         assert!(
-            master(r#"{"username":"admin","password":"pw-of-admin","extra":1}"#).unwrap().place.is_none()
+            master(r#"{"username":"admin","password":"pw-of-admin","extra":1}"#)
+                .unwrap()
+                .place
+                .is_none()
         );
-        assert!(master(r#"{"username":"admin","password":"pw-of-admin","engine":"oracle-se2-cdb"}"#).is_ok());
-        assert!(master(r#"{"username":"admin","password":"pw-of-admin","engine":"mysql"}"#).is_err());
+        assert!(
+            master(r#"{"username":"admin","password":"pw-of-admin","engine":"oracle-se2-cdb"}"#)
+                .is_ok()
+        );
+        assert!(
+            master(r#"{"username":"admin","password":"pw-of-admin","engine":"mysql"}"#).is_err()
+        );
     }
 }

@@ -26,7 +26,10 @@ pub(crate) async fn look<E: Engine>(
     let Ok(current) = rotator.parse(current, CURRENT) else { return };
     if let Some(password) = &random {
         let fits = rotator.check_password(password).map_err(Into::into);
-        if checks.of(format!("{} takes passwords of these settings", E::SPEC.display), fits).is_some() {
+        if checks
+            .of(format!("{} takes passwords of these settings", E::SPEC.display), fits)
+            .is_some()
+        {
             checks.open(
                 "the server's password policy accepts such passwords",
                 "not tried, because that would change a password",
@@ -40,7 +43,8 @@ pub(crate) async fn look<E: Engine>(
         current.username
     );
     let login = rotator.log_in(cx, &current, CURRENT).await;
-    let failed = |cause| connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into();
+    let failed =
+        |cause| connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into();
     let is_lost = rotator.settings.strategy == StrategyKind::SingleUserByMaster
         && matches!(&login, Err(cause) if cause.new_password_helps());
     let proven = match login {
@@ -104,10 +108,13 @@ async fn look_at_own_session<E: Engine>(
             keep_old: rotator.settings.keep_previous_password,
         };
         match rotator.engine.may_change_password(session, &change).await {
-            Ok(()) => {
-                checks.open(check, "not tried, because that would change it; servers allow it by default")
+            Ok(()) => checks.open(
+                check,
+                "not tried, because that would change it; servers allow it by default",
+            ),
+            Err(cause) => {
+                checks.bad(check, &rotator.statement(current, &current.username, cause).into())
             }
-            Err(cause) => checks.bad(check, &rotator.statement(current, &current.username, cause).into()),
         }
         if let Some(note) = &account.note {
             checks.open(format!("applications log in as {} only", account.name), note);
@@ -124,12 +131,14 @@ async fn look_at_master<E: Engine>(
 ) {
     let arn = current.master_arn.clone().unwrap_or_default();
     let master = Master::fetch(cx, current, E::SPEC).await;
-    let check = format!("the master secret {arn} can be read, is complete, and is for the same server");
+    let check =
+        format!("the master secret {arn} can be read, is complete, and is for the same server");
     let Some(master) = checks.of(check, master) else { return };
     let credential = &master.secret;
     let users = task.users();
     let is_another = must_be_another(rotator, &master, &users, current).map_err(Into::into);
-    let check = format!("master {} is another user than {}", credential.username, users.join(" and "));
+    let check =
+        format!("master {} is another user than {}", credential.username, users.join(" and "));
     if checks.of(check, is_another).is_none() {
         return;
     }
@@ -146,9 +155,11 @@ async fn look_at_master<E: Engine>(
     let differences = match task {
         MastersTask::Alternate(pair) => {
             let unencrypted = rotator.logs_in_unencrypted(current);
-            let mut copy = UserCopy::to_compare(&credential.username, pair, &current.password, unencrypted);
+            let mut copy =
+                UserCopy::to_compare(&credential.username, pair, &current.password, unencrypted);
             let pending = rotator.next_version(current);
-            let differences = alternating::foresee(rotator, cx, &mut session, &mut copy, &pending).await;
+            let differences =
+                alternating::foresee(rotator, cx, &mut session, &mut copy, &pending).await;
             let differences = match differences {
                 Ok(differences) => differences,
                 Err(error) => {
@@ -184,14 +195,16 @@ async fn look_at_master<E: Engine>(
     };
     rotator.engine.log_out(session).await;
     let statement = |cause| rotator.statement(current, &credential.username, cause).into();
-    let check = format!("master {} may administer {}", credential.username, task.users().join(" and "));
+    let check =
+        format!("master {} may administer {}", credential.username, task.users().join(" and "));
     match missing {
         Ok(missing) if missing.is_empty() => checks.good(check),
         Ok(missing) => missing.into_iter().for_each(|cause| checks.bad(&check, &statement(cause))),
         Err(cause) => checks.bad(check, &statement(cause)),
     }
     let Some((UserPair { base, alternate }, differences, lacks)) = differences else { return };
-    let check = format!("master {} may pass on what {base} may do to {alternate}", credential.username);
+    let check =
+        format!("master {} may pass on what {base} may do to {alternate}", credential.username);
     match differences {
         Ok(differences) if differences.is_empty() => {
             checks.good(format!("{alternate} may do just what {base} may: nothing has to be passed on"));

@@ -55,7 +55,10 @@ impl Rds {
     pub(crate) fn of(cx: &Context<'_>) -> Option<Self> {
         let config = cx.aws()?;
         let region = config.region().map_or("REGION", |region| region.as_ref());
-        Some(Self { client: Client::new(config), endpoint: format!("https://rds.{region}.amazonaws.com") })
+        Some(Self {
+            client: Client::new(config),
+            endpoint: format!("https://rds.{region}.amazonaws.com"),
+        })
     }
 
     /// The server with this ARN: an instance's (`…:db:…`) or a cluster's (`…:cluster:…`).
@@ -90,8 +93,10 @@ impl Rds {
     async fn of_instance(&self, instance: &DbInstance) -> Result<RdsServer> {
         let mut readers = Vec::new();
         // A replica in another region is named by its ARN, and this region's API does not know it.
-        let here =
-            instance.read_replica_db_instance_identifiers().iter().filter(|id| !id.starts_with("arn:"));
+        let here = instance
+            .read_replica_db_instance_identifiers()
+            .iter()
+            .filter(|id| !id.starts_with("arn:"));
         for replica in here {
             let replicas = self.instances(Some(replica)).await?;
             readers.extend(replicas.iter().filter_map(host_of).map(str::to_owned));
@@ -105,7 +110,8 @@ impl Rds {
     }
 
     async fn of_cluster(&self, cluster: &DbCluster) -> Result<RdsServer> {
-        let mut readers: Vec<String> = cluster.reader_endpoint().map(str::to_owned).into_iter().collect();
+        let mut readers: Vec<String> =
+            cluster.reader_endpoint().map(str::to_owned).into_iter().collect();
         readers.extend(cluster.custom_endpoints().iter().cloned());
         for member in cluster.db_cluster_members() {
             if let Some(id) = member.db_instance_identifier() {
@@ -177,5 +183,8 @@ fn port(port: i32) -> Option<u16> {
 
 fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     let code = error.as_service_error().and_then(|error| error.meta().code());
-    matches!(code, Some("DBInstanceNotFound" | "DBInstanceNotFoundFault" | "DBClusterNotFoundFault"))
+    matches!(
+        code,
+        Some("DBInstanceNotFound" | "DBInstanceNotFoundFault" | "DBClusterNotFoundFault")
+    )
 }

@@ -126,7 +126,10 @@ impl<E: Engine> DatabaseRotator<E> {
 
 impl<E: Engine> Rotator for DatabaseRotator<E> {
     fn labels(&self) -> Labels {
-        Labels { engine: E::SPEC.name.to_owned(), strategy: self.settings.strategy.name().to_owned() }
+        Labels {
+            engine: E::SPEC.name.to_owned(),
+            strategy: self.settings.strategy.name().to_owned(),
+        }
     }
 
     fn begin(&self, step: Step, secret_id: &str) {
@@ -161,11 +164,14 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     ) -> Result<SecretValue> {
         let current = self.parse(current, CURRENT)?;
         self.remember(cx.secret_id(), &current);
-        if let (true, Some(arn)) = (self.settings.strategy != StrategyKind::SingleUser, &current.master_arn) {
+        if let (true, Some(arn)) =
+            (self.settings.strategy != StrategyKind::SingleUser, &current.master_arn)
+        {
             master::must_be_in_same_region(arn, cx.secret_id())?;
         }
         let user = self.new_user(&current)?;
-        let password = random.ok_or_else(|| Error::PasswordUnusable { why: "none was made".to_owned() })?;
+        let password =
+            random.ok_or_else(|| Error::PasswordUnusable { why: "none was made".to_owned() })?;
         self.check_password(&password)?;
         Ok(current.with(&user, &password).map_err(|why| Error::ValueUnusable { why })?)
     }
@@ -173,7 +179,9 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     async fn set(&self, cx: &Context<'_>, versions: &Versions) -> Result<Done> {
         match self.settings.strategy {
             StrategyKind::SingleUser => single_user::set(self, cx, versions).await,
-            StrategyKind::SingleUserByMaster => single_user_by_master::set(self, cx, versions).await,
+            StrategyKind::SingleUserByMaster => {
+                single_user_by_master::set(self, cx, versions).await
+            }
             StrategyKind::MasterUser => alternating::set(self, cx, versions).await,
         }
     }
@@ -191,8 +199,11 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
             None => Ok(()),
         };
         self.engine.log_out(session).await;
-        let mut done =
-            Done::now(format!("{} accepts the new password of {}.", pending.place(), pending.username));
+        let mut done = Done::now(format!(
+            "{} accepts the new password of {}.",
+            pending.place(),
+            pending.username
+        ));
         let compared = match (stands_in, pair) {
             (Err(cause), _) => Err(self.statement(&pending, &pending.username, cause).into()),
             (Ok(()), Some(pair)) => alternating::compare(self, cx, &pair, &pending).await,
@@ -266,8 +277,9 @@ impl<E: Engine> DatabaseRotator<E> {
     /// rotation was turned on without rotating at once. Then no `setSecret` has synced the users.
     async fn is_as_current(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> bool {
         let Ok(Some(current)) = cx.current().await else { return false };
-        self.parse(&current, CURRENT)
-            .is_ok_and(|current| current.username == pending.username && current.password == pending.password)
+        self.parse(&current, CURRENT).is_ok_and(|current| {
+            current.username == pending.username && current.password == pending.password
+        })
     }
 
     /// Whether a tested password must not be promoted. A single user that is locked is so with every password, and then
@@ -311,7 +323,11 @@ impl<E: Engine> DatabaseRotator<E> {
 
     /// The server's history does not let the pending password return. A random one is there only because an earlier attempt
     /// has set it; one that a person has stored may be an old one, and only a login tells.
-    pub(crate) async fn is_in_place(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> Result<(), Error> {
+    pub(crate) async fn is_in_place(
+        &self,
+        cx: &Context<'_>,
+        pending: &DatabaseSecret,
+    ) -> Result<(), Error> {
         match self.log_in_patiently(cx, pending).await {
             Ok(proven) => self.engine.log_out(proven.session).await,
             Err(LoginError::Refused { .. }) => {
@@ -339,7 +355,12 @@ impl<E: Engine> DatabaseRotator<E> {
     }
 
     /// A statement that failed.
-    pub(crate) fn statement(&self, secret: &DatabaseSecret, user: &str, cause: EngineError) -> Error {
+    pub(crate) fn statement(
+        &self,
+        secret: &DatabaseSecret,
+        user: &str,
+        cause: EngineError,
+    ) -> Error {
         Error::Statement { place: secret.place(), user: user.to_owned(), cause: Box::new(cause) }
     }
 }

@@ -225,9 +225,15 @@ mod tests {
 
     #[test]
     fn each_engine_name_means_one_engine() {
-        for name in
-            ["mysql", "aurora-mysql", "mariadb", "postgres", "aurora-postgresql", "sqlserver", "oracle"]
-        {
+        for name in [
+            "mysql",
+            "aurora-mysql",
+            "mariadb",
+            "postgres",
+            "aurora-postgresql",
+            "sqlserver",
+            "oracle",
+        ] {
             assert_eq!(SCHEMAS.iter().filter(|spec| spec.is_named(name)).count(), 1, "{name}");
         }
         for (spec, names) in [

@@ -114,13 +114,17 @@ impl DatabaseSecret {
     pub(crate) fn with(&self, username: &str, password: &Password) -> Result<SecretValue, String> {
         let mut document = self.document.clone();
         document.0.insert("username".into(), username.into());
-        if let Some(Value::String(mut old)) = document.0.insert("password".into(), password.expose().into()) {
+        if let Some(Value::String(mut old)) =
+            document.0.insert("password".into(), password.expose().into())
+        {
             old.zeroize();
         }
         let text = SecretValue::new(serde_json::to_string(&document.0).unwrap_or_default());
         match text.expose().len() {
             0 => Err("it cannot be written as JSON".to_owned()),
-            size if size > MAX_BYTES => Err(format!("it has {size} bytes, and the limit is {MAX_BYTES}")),
+            size if size > MAX_BYTES => {
+                Err(format!("it has {size} bytes, and the limit is {MAX_BYTES}"))
+            }
             _ => Ok(text),
         }
     }
@@ -207,12 +211,12 @@ mod tests {
         DatabaseSecret::parse(&SecretValue::new(text), &POSTGRES, Demands::Place)
     }
 
-    const GOOD: &str = r#"{"engine":"postgres","host":"db","username":"app","password":"pw-of-app"}"#;
+    const GOOD: &str =
+        r#"{"engine":"postgres","host":"db","username":"app","password":"pw-of-app"}"#;
 
     #[test]
     fn every_fault_is_told_at_once_and_no_value_with_it() {
-        let text =
-            r#"{"engine":"hunter2-engine","Host":"x","username":7,"password":"","port":"http","dbname":[]}"#;
+        let text = r#"{"engine":"hunter2-engine","Host":"x","username":7,"password":"","port":"http","dbname":[]}"#;
         let faults = parse(text).unwrap_err().join("; ");
         for part in [
             "\"engine\" is no engine",
@@ -271,8 +275,10 @@ mod tests {
     #[test]
     fn unknown_keys_keep_their_order_their_type_and_the_spelling_of_numbers() {
         let text = r#"{"z":1.50,"engine":"postgres","host":"db","a":[null,{"k":12345678901234567890123}],"username":"app","password":"old-password","port":"5432","ssl":"TRUE"}"#;
-        let written = parse(text).unwrap().with("app_clone", &Password::new("new-password")).unwrap();
-        let expected = text.replace("\"app\"", "\"app_clone\"").replace("old-password", "new-password");
+        let written =
+            parse(text).unwrap().with("app_clone", &Password::new("new-password")).unwrap();
+        let expected =
+            text.replace("\"app\"", "\"app_clone\"").replace("old-password", "new-password");
         assert_eq!(written.expose(), expected);
     }
 
@@ -304,14 +310,24 @@ mod tests {
                 "postgres",
             ),
             (keys(r#""engine":"postgresql","host":" db ","port":5432.0"#), "db", 5432, "postgres"),
-            (keys(r#""engine":"Aurora-PostgreSQL","host":"db","port":"5432.0""#), "db", 5432, "postgres"),
+            (
+                keys(r#""engine":"Aurora-PostgreSQL","host":"db","port":"5432.0""#),
+                "db",
+                5432,
+                "postgres",
+            ),
             (
                 keys(r#""engine":"postgres","host":"db","port":null,"dbname":null,"ssl":null"#),
                 "db",
                 5432,
                 "postgres",
             ),
-            (format!("\u{feff}{}", keys(r#""engine":"postgres","host":"db""#)), "db", 5432, "postgres"),
+            (
+                format!("\u{feff}{}", keys(r#""engine":"postgres","host":"db""#)),
+                "db",
+                5432,
+                "postgres",
+            ),
             (keys("\n  \"engine\": \"postgres\",\r\n\t\"host\": \"db\""), "db", 5432, "postgres"),
         ] {
             let secret = parse(&value).unwrap_or_else(|faults| panic!("{value}: {faults:?}"));
@@ -336,12 +352,18 @@ mod tests {
                 ["\"host\" is a URL", "\"port\": 5432"],
             ),
             (keys(r#""engine":"postgres","host":"tcp:db,1433""#), ["tcp:", "\"host\": \"db\""]),
-            (keys(r#""engine":"postgres","host":"db\\SQLEXPRESS""#), ["instance", "\"host\": \"db\""]),
+            (
+                keys(r#""engine":"postgres","host":"db\\SQLEXPRESS""#),
+                ["instance", "\"host\": \"db\""],
+            ),
             (
                 keys(r#""engine":"postgres","host":"db:1","port":2"#),
                 ["\"host\" ends with port 1", "\"port\" is 2"],
             ),
-            (keys(r#""engine":"postgres","host":"db","port":"""#), ["\"port\" is empty", "\"port\": 5432"]),
+            (
+                keys(r#""engine":"postgres","host":"db","port":"""#),
+                ["\"port\" is empty", "\"port\": 5432"],
+            ),
             (
                 keys(r#""engine":"postgres","host":"db","port":0.5"#),
                 ["\"port\" is neither", "\"port\": 5432"],
@@ -358,10 +380,22 @@ mod tests {
                 keys(r#""engine":"postgres","host":"db","port":1,"port":2"#),
                 ["\"port\" is there twice", "keep one"],
             ),
-            (keys(r#""engine":"oracle-se2","host":"db""#), ["\"engine\" is \"oracle-se2\"", "\"postgres\""]),
-            (good.replace("\"app\"", "\"app \""), ["\"username\" begins or ends", "\"username\": \"app\""]),
-            (good.replace("username", "user"), ["\"username\" is missing", "rename it to \"username\""]),
-            (good.replace("\"host\"", "\"hostname\""), ["\"host\" is missing", "rename it to \"host\""]),
+            (
+                keys(r#""engine":"oracle-se2","host":"db""#),
+                ["\"engine\" is \"oracle-se2\"", "\"postgres\""],
+            ),
+            (
+                good.replace("\"app\"", "\"app \""),
+                ["\"username\" begins or ends", "\"username\": \"app\""],
+            ),
+            (
+                good.replace("username", "user"),
+                ["\"username\" is missing", "rename it to \"username\""],
+            ),
+            (
+                good.replace("\"host\"", "\"hostname\""),
+                ["\"host\" is missing", "rename it to \"host\""],
+            ),
             (format!(r#"{{"db":{good}}}"#), ["inside of \"db\"", "\"password\" is missing"]),
             (
                 serde_json::json!({"SecretString": good}).to_string(),
@@ -405,7 +439,8 @@ mod tests {
     #[test]
     fn oracle_must_name_a_database() {
         let text = GOOD.replace("\"postgres\"", "\"oracle\"");
-        let faults = DatabaseSecret::parse(&SecretValue::new(text), &ORACLE, Demands::Place).unwrap_err();
+        let faults =
+            DatabaseSecret::parse(&SecretValue::new(text), &ORACLE, Demands::Place).unwrap_err();
         assert_eq!(faults, ["\"dbname\" is missing"]);
     }
 

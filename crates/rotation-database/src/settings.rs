@@ -59,7 +59,8 @@ impl Settings {
             Some(_) => Some(number(source, "USERNAME_CHARACTER_LIMIT", 0, 1..=1024)?),
             None => None,
         };
-        let strategy = choice(source, "ROTATION_STRATEGY", &strategies)?.unwrap_or(StrategyKind::SingleUser);
+        let strategy =
+            choice(source, "ROTATION_STRATEGY", &strategies)?.unwrap_or(StrategyKind::SingleUser);
         Ok(Self {
             strategy,
             keep_previous_password: keep_previous_password(source, spec, strategy)?,
@@ -71,7 +72,11 @@ impl Settings {
     }
 }
 
-fn keep_previous_password(source: Source<'_>, spec: &EngineSpec, strategy: StrategyKind) -> Result<bool> {
+fn keep_previous_password(
+    source: Source<'_>,
+    spec: &EngineSpec,
+    strategy: StrategyKind,
+) -> Result<bool> {
     const NAME: &str = "KEEP_PREVIOUS_PASSWORD";
     if !boolean(source, NAME, false)? {
         return Ok(false);
@@ -110,9 +115,11 @@ mod tests {
 
     #[test]
     fn two_passwords_are_for_single_users_of_servers_that_have_them() {
-        for (spec, strategy, expected) in
-            [(&MYSQL, "single-user", true), (&MYSQL, "master-user", false), (&POSTGRES, "single-user", false)]
-        {
+        for (spec, strategy, expected) in [
+            (&MYSQL, "single-user", true),
+            (&MYSQL, "master-user", false),
+            (&POSTGRES, "single-user", false),
+        ] {
             let source = move |asked: &str| match asked {
                 "KEEP_PREVIOUS_PASSWORD" => Some("true".to_owned()),
                 "ROTATION_STRATEGY" => Some(strategy.to_owned()),

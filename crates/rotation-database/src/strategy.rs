@@ -56,10 +56,11 @@ impl UserPair {
 
     fn of_bare(user: &str, spec: &EngineSpec) -> Self {
         let suffix = spec.alternate_suffix;
-        let base = match user.len().checked_sub(suffix.len()).and_then(|at| user.split_at_checked(at)) {
-            Some((base, end)) if !base.is_empty() && end == suffix => base,
-            _ => return Self { base: user.to_owned(), alternate: format!("{user}{suffix}") },
-        };
+        let base =
+            match user.len().checked_sub(suffix.len()).and_then(|at| user.split_at_checked(at)) {
+                Some((base, end)) if !base.is_empty() && end == suffix => base,
+                _ => return Self { base: user.to_owned(), alternate: format!("{user}{suffix}") },
+            };
         Self { base: base.to_owned(), alternate: user.to_owned() }
     }
 

@@ -76,13 +76,19 @@ impl Authorities {
     pub fn read(source: Source<'_>) -> Result<Self> {
         let mut pem = format!("{AMAZON_RDS}\n{AMAZON_ROOTS}\n");
         if let Some(path) = source("TLS_CA_FILE") {
-            let fault =
-                |fault: String| Error::Setting { name: "TLS_CA_FILE", fault: format!("{path}: {fault}") };
+            let fault = |fault: String| Error::Setting {
+                name: "TLS_CA_FILE",
+                fault: format!("{path}: {fault}"),
+            };
             let more = std::fs::read_to_string(&path).map_err(|error| fault(error.to_string()))?;
             let certificates: Vec<_> = CertificateDer::pem_slice_iter(more.as_bytes()).collect();
             match certificates.iter().find_map(|certificate| certificate.as_ref().err()) {
-                Some(error) => return Err(fault(format!("not a PEM file of certificates ({error})"))),
-                None if certificates.is_empty() => return Err(fault("it holds no PEM certificate".into())),
+                Some(error) => {
+                    return Err(fault(format!("not a PEM file of certificates ({error})")));
+                }
+                None if certificates.is_empty() => {
+                    return Err(fault("it holds no PEM certificate".into()));
+                }
                 None => pem.push_str(&more),
             }
         }
@@ -110,15 +116,18 @@ impl Authorities {
             said: format!("an authority, perhaps of TLS_CA_FILE, cannot be used ({error})"),
         };
         for certificate in CertificateDer::pem_slice_iter(self.pem().as_bytes()) {
-            roots.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
+            roots
+                .add(certificate.map_err(|error| unusable(&error))?)
+                .map_err(|error| unusable(&error))?;
         }
-        let mut configuration = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(failed)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        configuration.resumption =
-            Resumption::store(Arc::<KeyExchanges>::default()).tls12_resumption(Tls12Resumption::Disabled);
+        let mut configuration =
+            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(failed)?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        configuration.resumption = Resumption::store(Arc::<KeyExchanges>::default())
+            .tls12_resumption(Tls12Resumption::Disabled);
         Ok(Arc::clone(self.0.configuration.get_or_init(|| Arc::new(configuration))))
     }
 }
@@ -175,7 +184,9 @@ mod tests {
                     certificate.subject(),
                     validity.not_after
                 );
-                if let Some(left) = validity.time_to_expiration().filter(|left| left.whole_days() < 365) {
+                if let Some(left) =
+                    validity.time_to_expiration().filter(|left| left.whole_days() < 365)
+                {
                     println!("{} runs out in {} days", certificate.subject(), left.whole_days());
                 }
                 count += 1;

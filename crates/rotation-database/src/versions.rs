@@ -12,7 +12,11 @@ use crate::strategy::UserPair;
 use crate::tls::Policy;
 
 impl<E: Engine> DatabaseRotator<E> {
-    pub(crate) fn parse(&self, value: &SecretValue, label: &'static str) -> Result<DatabaseSecret, Error> {
+    pub(crate) fn parse(
+        &self,
+        value: &SecretValue,
+        label: &'static str,
+    ) -> Result<DatabaseSecret, Error> {
         let demands = match self.settings.strategy {
             StrategyKind::SingleUser => Demands::Place,
             StrategyKind::SingleUserByMaster | StrategyKind::MasterUser => Demands::PlaceAndMaster,
@@ -36,7 +40,10 @@ impl<E: Engine> DatabaseRotator<E> {
     }
 
     /// The two versions of a rotation, known to belong together.
-    pub(crate) fn parse_both(&self, versions: &Versions) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
+    pub(crate) fn parse_both(
+        &self,
+        versions: &Versions,
+    ) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
         let current = self.parse(&versions.current, CURRENT)?;
         let pending = self.parse(&versions.pending, PENDING)?;
         self.belong_together(&current, &pending)?;
@@ -49,7 +56,11 @@ impl<E: Engine> DatabaseRotator<E> {
     }
 
     /// For the same server, and of the user that the strategy makes.
-    fn belong_together(&self, current: &DatabaseSecret, pending: &DatabaseSecret) -> Result<(), Error> {
+    fn belong_together(
+        &self,
+        current: &DatabaseSecret,
+        pending: &DatabaseSecret,
+    ) -> Result<(), Error> {
         if !current.same_server(pending) {
             return Err(other_host(current, pending));
         }
@@ -67,7 +78,9 @@ impl<E: Engine> DatabaseRotator<E> {
     /// Whether two versions are of the users that this strategy keeps in one secret.
     pub(crate) fn is_of_same_users(&self, one: &DatabaseSecret, other: &DatabaseSecret) -> bool {
         match self.settings.strategy {
-            StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => one.username == other.username,
+            StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => {
+                one.username == other.username
+            }
             StrategyKind::MasterUser => {
                 UserPair::of(&one.username, E::SPEC) == UserPair::of(&other.username, E::SPEC)
             }

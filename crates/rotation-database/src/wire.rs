@@ -31,8 +31,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// Which of the steps failed: the name, the port, the way.
 pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
     let seconds = DIAL_TIMEOUT.as_secs();
-    let silent =
-        |_| LoginError::NameNotFound { said: format!("no answer from the resolver for {seconds} s") };
+    let silent = |_| LoginError::NameNotFound {
+        said: format!("no answer from the resolver for {seconds} s"),
+    };
     let until = Instant::now() + DIAL_TIMEOUT;
     let addresses = timeout_at(until, lookup_host((host, port))).await.map_err(silent)?;
     let mut addresses: Vec<_> =
@@ -88,7 +89,11 @@ impl Wire {
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn offer_logged_in<S>(stream: S, file_name: &str, answer: Vec<u8>) -> Result<Self, LoginError>
+    pub fn offer_logged_in<S>(
+        stream: S,
+        file_name: &str,
+        answer: Vec<u8>,
+    ) -> Result<Self, LoginError>
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -154,9 +159,11 @@ mod tests {
         let script = "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(5)\n\
             s.connect(sys.argv[1].replace('@', '\\0'))\ns.sendall(bytes([0, 0, 0, 4, 65]))\nprint(s.recv(1))";
         let name = path.to_str().unwrap().replace('\0', "@");
-        let another = move || std::process::Command::new("python3").args(["-c", script, &name]).output();
+        let another =
+            move || std::process::Command::new("python3").args(["-c", script, &name]).output();
         let output = tokio::task::spawn_blocking(another).await.unwrap().unwrap();
-        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let said = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         // It is hung up on sooner or later, and hears nothing.
         let ends = ["b''\n", "ConnectionResetError", "BrokenPipeError"];
         let is_hung_up_on = ends.iter().any(|end| said.iter().any(|said| said.contains(end)));

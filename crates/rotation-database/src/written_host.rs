@@ -37,10 +37,16 @@ pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     if let Some((host, rest)) = text.split_once(',') {
         return Err(match rest.trim().parse::<u16>() {
             Ok(port) => {
-                format!("\"host\" holds a port after a comma; {}", corrected(host, Some(port), None))
+                format!(
+                    "\"host\" holds a port after a comma; {}",
+                    corrected(host, Some(port), None)
+                )
             }
             Err(_) => {
-                format!("\"host\" names several servers; name the writer: {}", corrected(host, None, None))
+                format!(
+                    "\"host\" names several servers; name the writer: {}",
+                    corrected(host, None, None)
+                )
             }
         });
     }
@@ -72,12 +78,15 @@ fn with_port(text: &str) -> Result<WrittenHost, String> {
     };
     match port.parse::<u16>() {
         Ok(port) if port > 0 => Ok(WrittenHost { host: host.trim().to_owned(), port: Some(port) }),
-        _ => Err(format!("\"host\" ends with a colon and no port; {}", corrected(host, None, None))),
+        _ => {
+            Err(format!("\"host\" ends with a colon and no port; {}", corrected(host, None, None)))
+        }
     }
 }
 
 fn is_host(host: &str) -> bool {
-    let is_unfit = |c: char| c.is_whitespace() || c.is_control() || "\"'`@?#=;&<>()|{}!$*^~,".contains(c);
+    let is_unfit =
+        |c: char| c.is_whitespace() || c.is_control() || "\"'`@?#=;&<>()|{}!$*^~,".contains(c);
     !host.is_empty() && !host.chars().any(is_unfit)
 }
 
@@ -95,7 +104,9 @@ fn url(text: &str) -> String {
     // A password may be in front of the @, or in the properties, and may hold any of these characters.
     // Where it ends is certain only if there is one @, and none of the others in front of it.
     let after = match after.split_once('@') {
-        Some((user, rest)) if user.contains(['/', ';', '?']) || rest.contains('@') => return unclear,
+        Some((user, rest)) if user.contains(['/', ';', '?']) || rest.contains('@') => {
+            return unclear;
+        }
         Some((_, rest)) => rest,
         None => after.trim_start_matches('/'),
     };
@@ -103,7 +114,8 @@ fn url(text: &str) -> String {
     let (place, rest) = after.split_at(after.find(['/', ',']).unwrap_or(after.len()));
     let mut parts = place.splitn(3, ':');
     let (host, port) = match place.starts_with('[') {
-        true => with_port(place).map_or((place.to_owned(), None), |written| (written.host, written.port)),
+        true => with_port(place)
+            .map_or((place.to_owned(), None), |written| (written.host, written.port)),
         false => (
             parts.next().unwrap_or_default().to_owned(),
             parts.next().and_then(|port| port.parse::<u16>().ok()),
@@ -112,7 +124,9 @@ fn url(text: &str) -> String {
     let sid = parts.next().filter(|_| !place.starts_with('['));
     let by_key = properties.split(';').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
-        ["databasename", "database"].contains(&key.trim().to_ascii_lowercase().as_str()).then_some(value)
+        ["databasename", "database"]
+            .contains(&key.trim().to_ascii_lowercase().as_str())
+            .then_some(value)
     });
     let by_path = rest.strip_prefix('/').and_then(|path| path.split(['?', ';', '&', ',']).next());
     let database = by_key.or(by_path).or(sid).filter(|name| !name.is_empty());
@@ -125,7 +139,8 @@ fn corrected(host: &str, port: Option<u16>, database: Option<&str>) -> String {
     if !is_host(host) {
         return "write the name or address of the server alone".into();
     }
-    let is_plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.$".contains(c));
+    let is_plain =
+        |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.$".contains(c));
     let mut keys = format!("write \"host\": \"{host}\"");
     if let Some(port) = port {
         keys.push_str(&format!(", \"port\": {port}"));
@@ -186,7 +201,10 @@ mod tests {
             ("postgres://app:s3c@ret@db:1/shop", "write the name or address of the server alone"),
             ("postgres://app:s3c@ret/x@db:1/shop", "write the name or address of the server alone"),
             ("postgres://app:s3c/ret@db:1/shop", "write the name or address of the server alone"),
-            ("jdbc:oracle:thin:app/s3cret@db:1521/ORCL", "write the name or address of the server alone"),
+            (
+                "jdbc:oracle:thin:app/s3cret@db:1521/ORCL",
+                "write the name or address of the server alone",
+            ),
             ("jdbc:oracle:thin:app/s3cret", "write the name or address of the server alone"),
             (
                 "jdbc:sqlserver://db:1433;user=sa;password=P@s3cret;databaseName=app",
@@ -201,11 +219,23 @@ mod tests {
                 "\"host\": \"db\", \"port\": 5432, \"dbname\": \"shop\"",
             ),
             ("jdbc:mysql://db:3306/app", "\"host\": \"db\", \"port\": 3306, \"dbname\": \"app\""),
-            ("jdbc:sqlserver://db:1433;databaseName=app;encrypt=true", "\"port\": 1433, \"dbname\": \"app\""),
-            ("jdbc:oracle:thin:@//db:1521/ORCL", "\"host\": \"db\", \"port\": 1521, \"dbname\": \"ORCL\""),
-            ("jdbc:oracle:thin:@db:1521:ORCL", "\"host\": \"db\", \"port\": 1521, \"dbname\": \"ORCL\""),
+            (
+                "jdbc:sqlserver://db:1433;databaseName=app;encrypt=true",
+                "\"port\": 1433, \"dbname\": \"app\"",
+            ),
+            (
+                "jdbc:oracle:thin:@//db:1521/ORCL",
+                "\"host\": \"db\", \"port\": 1521, \"dbname\": \"ORCL\"",
+            ),
+            (
+                "jdbc:oracle:thin:@db:1521:ORCL",
+                "\"host\": \"db\", \"port\": 1521, \"dbname\": \"ORCL\"",
+            ),
             ("https://db.example.com", "write \"host\": \"db.example.com\""),
-            ("postgresql://[::1]:5432/app", "\"host\": \"[::1]\", \"port\": 5432, \"dbname\": \"app\""),
+            (
+                "postgresql://[::1]:5432/app",
+                "\"host\": \"[::1]\", \"port\": 5432, \"dbname\": \"app\"",
+            ),
         ] {
             let fault = read(text).unwrap_err();
             assert!(fault.starts_with("\"host\" ") && fault.contains(corrected), "{text}: {fault}");

@@ -92,7 +92,11 @@ impl Activity {
     /// The lines, masked by what is known now: a password may have been written before any secret had it.
     pub(crate) fn lines(&self) -> Vec<(String, String)> {
         let inside = self.look();
-        inside.lines.iter().map(|(function, line)| (function.clone(), inside.mask.text(line))).collect()
+        inside
+            .lines
+            .iter()
+            .map(|(function, line)| (function.clone(), inside.mask.text(line)))
+            .collect()
     }
 
     /// Whether a secret is being rotated.
@@ -103,7 +107,12 @@ impl Activity {
     /// The secrets that are being rotated.
     pub(crate) fn running(&self) -> Vec<String> {
         let inside = self.look();
-        inside.rotations.iter().filter(|run| run.end.is_none()).map(|run| run.secret.clone()).collect()
+        inside
+            .rotations
+            .iter()
+            .filter(|run| run.end.is_none())
+            .map(|run| run.secret.clone())
+            .collect()
     }
 
     /// A rotation begins; `None` when it is under way already, for the same request may come twice.
@@ -311,7 +320,10 @@ mod tests {
         let arn = made["ARN"].as_str().unwrap();
         let activity = Activity::default();
         let recorder = activity.begin(arn, "f", "t", service.clone()).unwrap();
-        assert!(activity.begin(arn, "f", "t", service.clone()).is_none(), "the same rotation twice");
+        assert!(
+            activity.begin(arn, "f", "t", service.clone()).is_none(),
+            "the same rotation twice"
+        );
         for (line, masked) in [
             (
                 r#"the-user has pass"word, {"password": "pass\"word"}"#,

@@ -47,7 +47,9 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
         args.times
     ));
     if function.components().any(|part| part.as_os_str() == "debug") {
-        say("This function is a debug build: cargo build --release makes the one that is deployed.");
+        say(
+            "This function is a debug build: cargo build --release makes the one that is deployed.",
+        );
     }
 
     let mut runners = vec![Runner::of_program(&function, args.verbose)?];

@@ -12,7 +12,9 @@ pub fn longest_chain(intervals: &[(Instant, Instant)]) -> usize {
     let mut last: Option<Instant> = None;
     let mut count = 0;
     for (from, until) in by_end {
-        if last.is_none_or(|last| from + SLACK >= last) && last.is_none_or(|last| from > last - SLACK) {
+        if last.is_none_or(|last| from + SLACK >= last)
+            && last.is_none_or(|last| from > last - SLACK)
+        {
             count += 1;
             last = Some(until);
         }
@@ -45,7 +47,8 @@ mod tests {
     #[test]
     fn calls_that_overlap_count_once() {
         let zero = Instant::now();
-        let at = |from, until| (zero + Duration::from_millis(from), zero + Duration::from_millis(until));
+        let at =
+            |from, until| (zero + Duration::from_millis(from), zero + Duration::from_millis(until));
         assert_eq!(longest_chain(&[]), 0);
         assert_eq!(longest_chain(&[at(0, 50), at(1, 51), at(2, 52)]), 1);
         assert_eq!(longest_chain(&[at(0, 50), at(1, 51), at(53, 103)]), 2);

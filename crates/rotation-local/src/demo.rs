@@ -56,7 +56,10 @@ async fn run(args: &DemoArgs, report: &mut Value) -> Result<()> {
 
 /// Adds a rotation to the report.
 fn add(report: &mut Value, rotation: Value) {
-    report["rotations"].as_array_mut().into_iter().for_each(|rotations| rotations.push(rotation.clone()));
+    report["rotations"]
+        .as_array_mut()
+        .into_iter()
+        .for_each(|rotations| rotations.push(rotation.clone()));
 }
 
 struct Scene<'a> {
@@ -112,7 +115,10 @@ impl Scene<'_> {
             }
             let total: u128 = rotation.steps.iter().map(|step| step.took.as_millis()).sum();
             say(&format!("    {total} ms in all, {calls} Secrets Manager calls"));
-            say(&format!("    labels before  {labels_before}\n    labels after   {}", self.labels(secret)?));
+            say(&format!(
+                "    labels before  {labels_before}\n    labels after   {}",
+                self.labels(secret)?
+            ));
             let after = self.stage.current(secret)?;
             self.passwords
                 .lock()
@@ -134,27 +140,32 @@ impl Scene<'_> {
     async fn prove(&self, before: &Value, after: &Value) -> Result<()> {
         let text = |secret: &Value, key: &str| secret[key].as_str().unwrap_or_default().to_owned();
         let (old_user, user) = (text(before, "username"), text(after, "username"));
-        let refused = self.stage.database.failed_logins()? - self.on_purpose.load(Ordering::Relaxed);
+        let refused =
+            self.stage.database.failed_logins()? - self.on_purpose.load(Ordering::Relaxed);
         say(&format!("    failed logins seen by the server: {refused}"));
         if refused != 0 {
             bail!("the rotation caused failed logins");
         }
         let session = self.stage.database.log_in(&user, &text(after, "password")).await;
-        let session = session.map_err(|refusal| refusal.into_error("the new password is refused"))?;
+        let session =
+            session.map_err(|refusal| refusal.into_error("the new password is refused"))?;
         say(&format!(
             "    the new password of {user} is accepted (logs in as {}, acts as {})",
             session.login, session.acts_as
         ));
-        match (self.stage.database.log_in(&old_user, &text(before, "password")).await, old_user == user) {
+        match (
+            self.stage.database.log_in(&old_user, &text(before, "password")).await,
+            old_user == user,
+        ) {
             (Err(Refusal::Password), true) => {
                 // The one failed login of this rotation, made on purpose.
                 self.on_purpose.fetch_add(1, Ordering::Relaxed);
                 say(&format!("    the old password of {old_user} is refused"));
             }
             (Ok(_), true) => bail!("the old password of {old_user} is still accepted"),
-            (Ok(_), false) => {
-                say(&format!("    the previous user {old_user} still works until the next rotation"))
-            }
+            (Ok(_), false) => say(&format!(
+                "    the previous user {old_user} still works until the next rotation"
+            )),
             (Err(refusal), _) => return Err(refusal.into_error("logging in as the previous user")),
         }
         Ok(())
@@ -206,10 +217,9 @@ impl Scene<'_> {
             function.lines().count(),
             passwords.len()
         ));
-        if passwords
-            .iter()
-            .any(|password| server.contains(password.as_str()) || function.contains(password.as_str()))
-        {
+        if passwords.iter().any(|password| {
+            server.contains(password.as_str()) || function.contains(password.as_str())
+        }) {
             bail!("a password stands in a log");
         }
         Ok(())

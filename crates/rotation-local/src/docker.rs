@@ -36,7 +36,13 @@ pub(crate) async fn listen(port: u16) -> Result<Option<TcpListener>> {
 /// Returns the gateway of Docker's default network.
 async fn gateway() -> Result<IpAddr> {
     let output = Command::new("docker")
-        .args(["network", "inspect", "bridge", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}"])
+        .args([
+            "network",
+            "inspect",
+            "bridge",
+            "--format",
+            "{{range .IPAM.Config}}{{.Gateway}} {{end}}",
+        ])
         .output()
         .await
         .context("--docker: could not run docker; install Docker, or leave --docker out")?;

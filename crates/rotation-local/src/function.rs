@@ -24,7 +24,8 @@ impl FunctionError {
     }
 
     fn from_json(error: &Value) -> Self {
-        let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or("(none)").to_owned();
+        let text =
+            |name: &str| error.get(name).and_then(Value::as_str).unwrap_or("(none)").to_owned();
         Self { error_type: text("errorType"), message: text("errorMessage") }
     }
 }
@@ -72,7 +73,9 @@ impl Function {
         }
         // A path with a blank is a command line whose first word is not a program.
         match text.split_whitespace().next() {
-            Some(first) if text.trim() != first && is_program(first) => Ok(Program::command(text).into()),
+            Some(first) if text.trim() != first && is_program(first) => {
+                Ok(Program::command(text).into())
+            }
             _ => Err(format!(
                 "there is no file {text}, and its first word is not a program; build the function first \
                  (cargo build --release)"
@@ -117,13 +120,16 @@ async fn invoke_url(base: &str, name: &str, event: &Value) -> Result<Value, Func
     // Where another crate has turned reqwest's TLS on, a client is not made without.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().map_err(unreachable)?;
-    let answer = client.post(&url).timeout(TIMEOUT * 2).json(event).send().await.map_err(unreachable)?;
+    let answer =
+        client.post(&url).timeout(TIMEOUT * 2).json(event).send().await.map_err(unreachable)?;
     let failed = answer.headers().contains_key("x-amz-function-error");
     let status = answer.status();
     let text = answer.text().await.map_err(unreachable)?;
     let body: Option<Value> = serde_json::from_str(&text).ok();
     match body {
-        Some(body) if failed || body.get("errorType").is_some() => Err(FunctionError::from_json(&body)),
+        Some(body) if failed || body.get("errorType").is_some() => {
+            Err(FunctionError::from_json(&body))
+        }
         Some(body) if status.is_success() => Ok(body),
         _ if status.is_success() => Err(FunctionError::new(
             "Local.NotJson",
@@ -172,7 +178,9 @@ mod tests {
         };
         assert!(program(&path.to_string_lossy()).contains("with a blank"));
         assert!(program("sh -c 'exit 3'").contains("/bin/sh"));
-        for missing in ["/no/such/file", "/no/such/program --option", "no-such-program-here -m x", "", "  "] {
+        for missing in
+            ["/no/such/file", "/no/such/program --option", "no-such-program-here -m x", "", "  "]
+        {
             let message = Function::parse(missing, "app").unwrap_err();
             assert!(message.contains("build the function first"), "{message}");
         }

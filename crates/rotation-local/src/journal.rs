@@ -65,7 +65,9 @@ impl Journal {
                 })?))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("{} could not be read", self.path.display())),
+            Err(error) => {
+                Err(error).with_context(|| format!("{} could not be read", self.path.display()))
+            }
         }
     }
 
@@ -91,7 +93,8 @@ impl Journal {
     }
 
     pub(crate) fn remove(&self) -> Result<()> {
-        fs::remove_file(&self.path).with_context(|| format!("{} cannot be removed", self.path.display()))
+        fs::remove_file(&self.path)
+            .with_context(|| format!("{} cannot be removed", self.path.display()))
     }
 }
 

@@ -25,7 +25,10 @@ struct Shown {
 
 /// The page at `/`, and its changing part at `/now`.
 pub(crate) fn pages(service: Service, activity: Activity) -> Router {
-    Router::new().route("/", get(whole)).route("/now", get(part)).with_state(Shown { service, activity })
+    Router::new()
+        .route("/", get(whole))
+        .route("/now", get(part))
+        .with_state(Shown { service, activity })
 }
 
 async fn whole(State(shown): State<Shown>, headers: HeaderMap) -> Response {
@@ -50,8 +53,7 @@ async fn whole(State(shown): State<Shown>, headers: HeaderMap) -> Response {
         }
     };
     // Nothing from elsewhere, and nothing that a secret's name or a function's words could smuggle in.
-    let policy =
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
     (
         [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")],
         Html(page.into_string()),
@@ -206,7 +208,8 @@ mod tests {
         for host in ["127.0.0.1:4680", "localhost:4680", "[::1]:4680", "localhost"] {
             assert!(with(host), "{host}");
         }
-        for host in ["evil.example:4680", "127.0.0.1.evil.example", "", "localhost.evil.example:80"] {
+        for host in ["evil.example:4680", "127.0.0.1.evil.example", "", "localhost.evil.example:80"]
+        {
             assert!(!with(host), "{host}");
         }
     }

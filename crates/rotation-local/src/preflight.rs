@@ -16,7 +16,9 @@ use crate::service::Service;
 pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     let mut secret = read_json(&args.database.secret, "--secret")?;
     let master = args.database.master.read()?;
-    for file in [Some(&args.database.secret), args.database.master.master.as_ref()].into_iter().flatten() {
+    for file in
+        [Some(&args.database.secret), args.database.master.master.as_ref()].into_iter().flatten()
+    {
         warn_if_open(file);
     }
     let program = match Function::parse(&args.function, "function") {
@@ -65,7 +67,9 @@ pub(crate) async fn must_pass(function: &Function, secret: &str) -> Result<()> {
     let record = match ask(function, secret).await {
         Ok(record) => record,
         // A setting that the function cannot use, or a program that does not start.
-        Err(error) if ["InvalidSetting", "Runtime.ExitError"].contains(&error.error_type.as_str()) => {
+        Err(error)
+            if ["InvalidSetting", "Runtime.ExitError"].contains(&error.error_type.as_str()) =>
+        {
             bail!("{}: {}\nNothing was changed.", error.error_type, error.message)
         }
         Err(_) => return Ok(()),

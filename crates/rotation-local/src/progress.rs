@@ -59,7 +59,10 @@ impl Observer for Progress {
                 }
             }
             Err(error) if self.last.as_ref() == Some(error) => {
-                self.say(&format!("✗ {:<13}{took:>5} ms  {}, as before", report.step, error.error_type));
+                self.say(&format!(
+                    "✗ {:<13}{took:>5} ms  {}, as before",
+                    report.step, error.error_type
+                ));
             }
             Err(error) => {
                 self.say(&format!("✗ {:<13}{took:>5} ms  {}", report.step, error.error_type));

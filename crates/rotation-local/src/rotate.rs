@@ -26,7 +26,8 @@ pub(crate) use files::{read_json, warn_if_open};
 use left_over::still_good;
 use output::Output;
 
-pub(crate) const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
+pub(crate) const SECRET: &str =
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
 const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 /// Behind the name of the secret's file: the previous version, whose user goes on working.
 const PREVIOUS_FILE: &str = ".previous";
@@ -136,7 +137,10 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
             }
             if corrected {
                 say("  the file has been changed since; it is the current version now");
-                service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
+                service.perform(
+                    "PutSecretValue",
+                    &json!({"SecretId": SECRET, "SecretString": value}),
+                )?;
             }
         }
         None => {
@@ -147,7 +151,10 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
                 let arn = masters_arn.as_deref().unwrap_or(MASTER);
                 previous.insert("masterarn".into(), arn.into());
                 service.put_secret("local/secret", SECRET, &Value::Object(previous).to_string())?;
-                service.perform("PutSecretValue", &json!({"SecretId": SECRET, "SecretString": value}))?;
+                service.perform(
+                    "PutSecretValue",
+                    &json!({"SecretId": SECRET, "SecretString": value}),
+                )?;
             } else {
                 service.put_secret("local/secret", SECRET, &value)?;
             }
@@ -155,21 +162,25 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
         }
     }
 
-    let output = Output { out: &out, args, keeps_master: masters_arn.is_some() || master.is_none() };
+    let output =
+        Output { out: &out, args, keeps_master: masters_arn.is_some() || master.is_none() };
     let mut file = file;
     let mut reached_before = resumes && journal.reached();
     for time in 1..=args.times {
         say(&format!("  rotation {time} of {}", args.times));
         journal.set_reached(true)?;
         // From here on, every change of the versions is on disk before the service acknowledges it.
-        let (own_journal, own_strategy, own_file) = (journal.clone(), strategy.to_owned(), file.clone());
+        let (own_journal, own_strategy, own_file) =
+            (journal.clone(), strategy.to_owned(), file.clone());
         service.set_persist(move |change| match change {
-            Change::Secret(secret) if secret.name == "local/secret" => own_journal.write(&LeftOver {
-                file: own_file.clone(),
-                secret: (*secret).clone(),
-                strategy: own_strategy.clone(),
-                reached: own_journal.reached(),
-            }),
+            Change::Secret(secret) if secret.name == "local/secret" => {
+                own_journal.write(&LeftOver {
+                    file: own_file.clone(),
+                    secret: (*secret).clone(),
+                    strategy: own_strategy.clone(),
+                    reached: own_journal.reached(),
+                })
+            }
             // The master's password stays in its own file.
             _ => Ok(()),
         });
@@ -255,7 +266,9 @@ pub(crate) fn own_program(
 
 /// The base user, when this is the second of two that alternate.
 fn base_of(user: &str) -> Option<&str> {
-    user.strip_suffix("_clone").or_else(|| user.strip_suffix("_CLONE")).filter(|base| !base.is_empty())
+    user.strip_suffix("_clone")
+        .or_else(|| user.strip_suffix("_CLONE"))
+        .filter(|base| !base.is_empty())
 }
 
 fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Result<()> {

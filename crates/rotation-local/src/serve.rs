@@ -25,13 +25,15 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         );
     }
     if args.expose && args.any_credentials {
-        bail!("--expose and --any-credentials: anybody who reaches this machine would read every secret");
+        bail!(
+            "--expose and --any-credentials: anybody who reaches this machine would read every secret"
+        );
     }
     let mut given = BTreeMap::new();
     for function in &args.functions {
-        let (name, function) = function
-            .split_once('=')
-            .with_context(|| format!("--function {function}: give it as NAME=COMMAND or NAME=URL"))?;
+        let (name, function) = function.split_once('=').with_context(|| {
+            format!("--function {function}: give it as NAME=COMMAND or NAME=URL")
+        })?;
         if let Err(message) = Function::parse(function, name) {
             bail!("--function {name}={function}: {message}");
         }
@@ -165,12 +167,13 @@ fn greet<'a>(
         ));
     }
     match &args.state {
-        Some(file) => {
-            say(&format!("\nSecrets are kept in {}; there are {found}. Ctrl-C ends it.", file.display()))
-        }
-        None => {
-            say("\nSecrets are kept in memory, and gone when this ends (Ctrl-C); --state FILE keeps them.")
-        }
+        Some(file) => say(&format!(
+            "\nSecrets are kept in {}; there are {found}. Ctrl-C ends it.",
+            file.display()
+        )),
+        None => say(
+            "\nSecrets are kept in memory, and gone when this ends (Ctrl-C); --state FILE keeps them.",
+        ),
     }
     Ok(())
 }
@@ -181,7 +184,8 @@ type Environment = BTreeMap<String, BTreeMap<String, String>>;
 fn environment(given: &[String], functions: &BTreeMap<String, String>) -> Result<Environment> {
     let mut environment = Environment::new();
     for text in given {
-        let parts = text.split_once(':').and_then(|(name, rest)| Some((name, rest.split_once('=')?)));
+        let parts =
+            text.split_once(':').and_then(|(name, rest)| Some((name, rest.split_once('=')?)));
         let Some((name, (variable, value))) = parts else {
             bail!(
                 "--env: give it as NAME:VARIABLE=VALUE, such as app-rotation:ROTATION_STRATEGY=master-user"
@@ -189,10 +193,15 @@ fn environment(given: &[String], functions: &BTreeMap<String, String>) -> Result
         };
         match functions.get(name) {
             Some(function) if !function.starts_with("http") => {
-                environment.entry(name.to_owned()).or_default().insert(variable.to_owned(), value.to_owned());
+                environment
+                    .entry(name.to_owned())
+                    .or_default()
+                    .insert(variable.to_owned(), value.to_owned());
             }
             Some(_) => {
-                bail!("--env {name}:{variable}=…: {name} is a URL; set the variable where that function runs")
+                bail!(
+                    "--env {name}:{variable}=…: {name} is a URL; set the variable where that function runs"
+                )
             }
             None => bail!("--env {name}:{variable}=…: there is no --function {name}=…"),
         }
@@ -230,7 +239,8 @@ impl Rotations {
             return;
         };
         // The same request twice, as when an answer was lost.
-        let Some(mut recorder) = self.activity.begin(&secret, &name, &token, self.service.clone()) else {
+        let Some(mut recorder) = self.activity.begin(&secret, &name, &token, self.service.clone())
+        else {
             return;
         };
         let what = if only_test { "test" } else { "rotation" };
@@ -243,8 +253,14 @@ impl Rotations {
             }
             failed
         } else {
-            let rotation =
-                rotate_secret(&self.service, &function, &secret, &token, self.attempts, &mut recorder);
+            let rotation = rotate_secret(
+                &self.service,
+                &function,
+                &secret,
+                &token,
+                self.attempts,
+                &mut recorder,
+            );
             rotation.await.failed
         };
         self.print("finished", &secret, &token, |event| {
@@ -288,7 +304,8 @@ impl Rotations {
     }
 
     fn equip(&self, name: &str, program: Program, region: &str) -> Program {
-        let (service, activity, verbose) = (self.service.clone(), self.activity.clone(), self.verbose);
+        let (service, activity, verbose) =
+            (self.service.clone(), self.activity.clone(), self.verbose);
         let name = name.to_owned();
         let mut program = equip(program, &self.service.endpoint(), &self.key);
         for (variable, value) in self.environment.get(&name).into_iter().flatten() {
@@ -307,8 +324,10 @@ impl Rotations {
     async fn keep_the_schedule(self) {
         loop {
             // A minute of the service's clock; windows open at full hours.
-            let pause =
-                self.service.real_time(60.0).clamp(Duration::from_millis(20), Duration::from_secs(60));
+            let pause = self
+                .service
+                .real_time(60.0)
+                .clamp(Duration::from_millis(20), Duration::from_secs(60));
             tokio::time::sleep(pause).await;
             let due = match self.service.due() {
                 Ok(due) => due,

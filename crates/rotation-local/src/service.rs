@@ -249,7 +249,12 @@ impl Service {
     ///
     /// # Errors
     /// The service's refusal.
-    pub fn tag_as_a_service_of_aws(&self, id: &str, key: &str, value: &str) -> Result<(), ServiceError> {
+    pub fn tag_as_a_service_of_aws(
+        &self,
+        id: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<(), ServiceError> {
         self.inside().store.edit(REGION, id, |secret, _| {
             secret.tags.insert(key.to_owned(), value.to_owned());
             Ok(())
@@ -337,7 +342,10 @@ impl Service {
     }
 
     /// Writes every change away before it is acknowledged.
-    pub(crate) fn set_persist(&self, persist: impl Fn(&Change<'_>) -> anyhow::Result<()> + Send + 'static) {
+    pub(crate) fn set_persist(
+        &self,
+        persist: impl Fn(&Change<'_>) -> anyhow::Result<()> + Send + 'static,
+    ) {
         self.inside().store.set_persist(Box::new(persist));
     }
 

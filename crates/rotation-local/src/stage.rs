@@ -62,7 +62,11 @@ impl Stage {
         for (name, value) in [(SINGLE, secret("app", &app)), (ALTERNATING, alternating)] {
             self.service.put_secret(name, &self.arn(name), &value.to_string())?;
         }
-        Ok(self.service.put_secret("demo/master", MASTER_ARN, &secret("master", &master).to_string())?)
+        Ok(self.service.put_secret(
+            "demo/master",
+            MASTER_ARN,
+            &secret("master", &master).to_string(),
+        )?)
     }
 
     /// Lets a function find the service and trust the server.

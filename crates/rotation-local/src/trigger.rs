@@ -178,9 +178,10 @@ pub async fn rotate_secret(
 /// A rotation has succeeded when `AWSCURRENT` is on the new version, and `AWSPENDING` there or nowhere.
 fn unpromoted(service: &Service, secret: &str, token: &str) -> Option<FunctionError> {
     service.with_store(|store| match store.anywhere(secret) {
-        Some(secret) if !secret.is_labelled(CURRENT, token) => {
-            Some(FunctionError::new("Local.NotPromoted", "finishSecret ended without moving AWSCURRENT"))
-        }
+        Some(secret) if !secret.is_labelled(CURRENT, token) => Some(FunctionError::new(
+            "Local.NotPromoted",
+            "finishSecret ended without moving AWSCURRENT",
+        )),
         Some(secret) if secret.labelled(PENDING).is_some_and(|pending| pending.id != token) => {
             Some(FunctionError::new("Local.PendingMoved", "AWSPENDING is on another version"))
         }

@@ -17,7 +17,10 @@ use crate::passwords;
 use crate::quote::{Literals, identifier};
 use crate::session::{Session, text};
 
-pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+pub(crate) async fn bring_in_step(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Copied, EngineError> {
     let mut step = Step::begin(session, copy).await?;
     step.run().await?;
     Ok(step.copied)
@@ -76,8 +79,9 @@ impl<'a> Step<'a> {
     async fn begin(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
         if !session.is_mariadb() {
             // Hashes hold any byte; as hexadecimal digits they can be read. Servers before 8.0.17 do not know it.
-            let _ =
-                session.run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON").await;
+            let _ = session
+                .run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON")
+                .await;
         }
         let inactive_roles = session.activate_roles().await?;
         let (literals, copied) = (Literals::BackslashEscapes, Copied::default());
@@ -134,18 +138,24 @@ impl Step<'_> {
             let (clauses, later) = match self.copy.is_alternates_turn() {
                 true => (has.shown.clauses_to_become(&base.shown), String::new()),
                 // Applications use it.
-                false => has.shown.clauses_while_in_use(&base.shown, self.passwords_expire().await?),
+                false => {
+                    has.shown.clauses_while_in_use(&base.shown, self.passwords_expire().await?)
+                }
             };
             if !later.is_empty() {
                 self.copied.defer(&account.user, format!("ALTER USER {account} {later}"));
             }
             if !clauses.is_empty() {
                 let doing = format!("change the attributes of {account}");
-                if has.shown.lifetime_must_end_first(&base.shown) && clauses.contains("PASSWORD EXPIRE") {
+                if has.shown.lifetime_must_end_first(&base.shown)
+                    && clauses.contains("PASSWORD EXPIRE")
+                {
                     let statement = format!("ALTER USER {name} PASSWORD EXPIRE NEVER");
                     self.session.run_or(&doing, &statement, &remedy).await?;
                 }
-                self.session.run_or(&doing, &format!("ALTER USER {name} {clauses}"), &remedy).await?;
+                self.session
+                    .run_or(&doing, &format!("ALTER USER {name} {clauses}"), &remedy)
+                    .await?;
                 self.copied.changes.push(format!("attributes of {account}"));
             }
             let to_be_locked = base.shown.locked && !has.shown.locked;
@@ -154,7 +164,11 @@ impl Step<'_> {
                 self.copied.defer(&account.user, format!("ALTER USER {account} ACCOUNT LOCK"));
             } else if to_be_locked {
                 self.session
-                    .run_or(&format!("lock {account}"), &format!("ALTER USER {name} ACCOUNT LOCK"), &remedy)
+                    .run_or(
+                        &format!("lock {account}"),
+                        &format!("ALTER USER {name} ACCOUNT LOCK"),
+                        &remedy,
+                    )
                     .await?;
                 self.copied.notes.push(format!("{account} is locked, as {} is.", base.account));
             }
@@ -216,9 +230,12 @@ impl Step<'_> {
         match self.session.try_run(&change.statement(&account.quoted(self.literals))).await {
             Ok(()) => self.copied.changes.push(shown),
             Err(error)
-                if change.on.is_some() && number_of(&error).is_some_and(|n| OBJECT_IS_GONE.contains(&n)) =>
+                if change.on.is_some()
+                    && number_of(&error).is_some_and(|n| OBJECT_IS_GONE.contains(&n)) =>
             {
-                self.copied.notes.push(format!("Not done, because the object does not exist: {shown}."));
+                self.copied
+                    .notes
+                    .push(format!("Not done, because the object does not exist: {shown}."));
             }
             Err(error) => {
                 let remedy = self.remedy_of(change);
@@ -240,7 +257,8 @@ impl Step<'_> {
         }
         for Pair { base, base_has, wanted, account, has } in &pairs {
             let for_base = base_has.changes_to_become(wanted);
-            differences.extend(for_base.iter().map(|change| change.statement(&base.account.to_string())));
+            differences
+                .extend(for_base.iter().map(|change| change.statement(&base.account.to_string())));
             let Some(has) = has else {
                 differences.push(format!("{account} is missing"));
                 continue;
@@ -264,7 +282,10 @@ impl Step<'_> {
         }
         for account in left_over(&bases, &alternates) {
             if !self.show(account).await?.locked {
-                differences.push(format!("{account} is open, and {} has no account there", self.copy.base));
+                differences.push(format!(
+                    "{account} is open, and {} has no account there",
+                    self.copy.base
+                ));
             }
         }
         Ok(differences)
@@ -319,17 +340,25 @@ impl Step<'_> {
         (wanted != has).then(|| wanted.filter(|roles| !roles.is_empty()).unwrap_or("NONE"))
     }
 
-    async fn default_roles(&mut self, pair: &Pair<'_>, has: &AccountNow) -> Result<(), EngineError> {
+    async fn default_roles(
+        &mut self,
+        pair: &Pair<'_>,
+        has: &AccountNow,
+    ) -> Result<(), EngineError> {
         let account = &pair.account;
         let name = account.quoted(self.literals);
-        let Some(roles) = self.other_default_roles(pair.base, &pair.wanted, has) else { return Ok(()) };
+        let Some(roles) = self.other_default_roles(pair.base, &pair.wanted, has) else {
+            return Ok(());
+        };
         let statement = if self.session.is_mariadb() {
             format!("SET DEFAULT ROLE {roles} FOR {name}")
         } else {
             format!("ALTER USER {name} DEFAULT ROLE {roles}")
         };
         let remedy = self.administrator("GRANT UPDATE ON mysql.* TO", "");
-        self.session.run_or(&format!("set the default roles of {account}"), &statement, &remedy).await?;
+        self.session
+            .run_or(&format!("set the default roles of {account}"), &statement, &remedy)
+            .await?;
         self.copied.changes.push(format!("default roles of {account}"));
         Ok(())
     }
@@ -372,6 +401,7 @@ pub(crate) fn or_default_role(roles: &[String], master: &str) -> String {
 
 /// The accounts of the alternate user that the base user has no counterpart of.
 fn left_over<'a>(bases: &[Base], alternates: &'a [Account]) -> Vec<&'a Account> {
-    let has_counterpart = |alternate: &&Account| bases.iter().any(|base| base.account.host == alternate.host);
+    let has_counterpart =
+        |alternate: &&Account| bases.iter().any(|base| base.account.host == alternate.host);
     alternates.iter().filter(|alternate| !has_counterpart(alternate)).collect()
 }

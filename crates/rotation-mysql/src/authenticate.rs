@@ -55,7 +55,9 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
             (ERROR, Awaits::Key) => return Err(no_key(&Refusal::parse(&packet), login)),
             (ERROR, _) => return Err(refusal(&Refusal::parse(&packet), login)),
             (OK, Awaits::Verdict) if is_whole_ok(&packet) => return Ok(exchange.method),
-            (OK, _) => return Err(does_not_belong("it lets the user in before it knows who it is")),
+            (OK, _) => {
+                return Err(does_not_belong("it lets the user in before it knows who it is"));
+            }
             (SWITCH, Awaits::Verdict | Awaits::FastOrFull) if !exchange.has_gone_on => {
                 let (plugin, nonce) = switch(&packet)?;
                 if used.contains(&plugin) {
@@ -110,7 +112,11 @@ type Answer = Zeroizing<Vec<u8>>;
 
 impl<'a> Exchange<'a> {
     /// The exchange, and what the server gets first.
-    fn begin(plugin: Plugin, nonce: &[u8], login: &'a Login<'a>) -> Result<(Self, Answer), LoginError> {
+    fn begin(
+        plugin: Plugin,
+        nonce: &[u8],
+        login: &'a Login<'a>,
+    ) -> Result<(Self, Answer), LoginError> {
         let is_encrypted = login.tls == TlsUse::Verified;
         let bad_nonce = || does_not_belong("its nonce is not one of the plugin's");
         let (awaits, answer) = match plugin {

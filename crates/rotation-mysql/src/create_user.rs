@@ -46,8 +46,12 @@ enum Clause {
     Identified,
 }
 
-const LIMITS: [&str; 4] =
-    ["MAX_QUERIES_PER_HOUR", "MAX_UPDATES_PER_HOUR", "MAX_CONNECTIONS_PER_HOUR", "MAX_USER_CONNECTIONS"];
+const LIMITS: [&str; 4] = [
+    "MAX_QUERIES_PER_HOUR",
+    "MAX_UPDATES_PER_HOUR",
+    "MAX_CONNECTIONS_PER_HOUR",
+    "MAX_USER_CONNECTIONS",
+];
 
 /// Which clause begins at a place.
 fn clause_at(tokens: &[Token], at: usize) -> Option<Clause> {
@@ -92,8 +96,9 @@ pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
         }
     }
     let identified = clauses.remove(&Clause::Identified).unwrap_or_default();
-    let locked =
-        clauses.remove(&Clause::Account).is_some_and(|tokens| tokens.iter().any(|token| token.is("LOCK")));
+    let locked = clauses
+        .remove(&Clause::Account)
+        .is_some_and(|tokens| tokens.iter().any(|token| token.is("LOCK")));
     let roles = clauses.remove(&Clause::DefaultRole).unwrap_or_default();
     if let Some(limits) = clauses.get_mut(&Clause::Limits) {
         *limits = all_limits(limits)?;
@@ -221,7 +226,11 @@ impl CreateUser {
 
     /// The same clauses in two parts: those that an account may get while applications use it, and those
     /// that could keep them out. `passwords_expire`: by default, as the server is set.
-    pub(crate) fn clauses_while_in_use(&self, wanted: &Self, passwords_expire: bool) -> (String, String) {
+    pub(crate) fn clauses_while_in_use(
+        &self,
+        wanted: &Self,
+        passwords_expire: bool,
+    ) -> (String, String) {
         let (later, now): (Vec<_>, Vec<_>) = self
             .changes_to_become(wanted)
             .into_iter()
@@ -249,7 +258,9 @@ impl CreateUser {
                 _ => passwords_expire,
             },
             Clause::FailedLogins => is_lower("FAILED_LOGIN_ATTEMPTS"),
-            Clause::LockTime => wanted.clauses.contains_key(&clause) && !is_zero(wanted.clauses.get(&clause)),
+            Clause::LockTime => {
+                wanted.clauses.contains_key(&clause) && !is_zero(wanted.clauses.get(&clause))
+            }
             Clause::History
             | Clause::Reuse
             | Clause::RequireCurrent
@@ -268,7 +279,9 @@ impl CreateUser {
         let number: String = tokens[at + 1..]
             .iter()
             .map_while(|token| match token {
-                Token::Word(word) if word.starts_with(|c: char| c.is_ascii_digit()) => Some(word.clone()),
+                Token::Word(word) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+                    Some(word.clone())
+                }
                 Token::Sign('.') => Some(".".to_owned()),
                 _ => None,
             })
@@ -278,7 +291,8 @@ impl CreateUser {
 
     fn changes_to_become(&self, wanted: &Self) -> Vec<(Clause, String)> {
         let mut clauses = Vec::new();
-        let all: std::collections::BTreeSet<_> = self.clauses.keys().chain(wanted.clauses.keys()).collect();
+        let all: std::collections::BTreeSet<_> =
+            self.clauses.keys().chain(wanted.clauses.keys()).collect();
         for clause in all {
             if *clause == Clause::Expire && (wanted.has_expired || self.has_expired) {
                 // Such an account shows nothing of its interval.
@@ -288,11 +302,16 @@ impl CreateUser {
                 (Some(has), Some(wanted)) if *clause == Clause::Attribute && has != wanted => {
                     clauses.push((*clause, render(&attribute_to_become(has, wanted))));
                 }
-                (has, Some(wanted)) if has != Some(wanted) => clauses.push((*clause, render(wanted))),
+                (has, Some(wanted)) if has != Some(wanted) => {
+                    clauses.push((*clause, render(wanted)))
+                }
                 (Some(_), None) => clauses.extend(default_of(*clause).map(|text| (*clause, text))),
                 _ => {}
             }
-            if *clause == Clause::Limits && self.limits_statement_time() && !wanted.limits_statement_time() {
+            if *clause == Clause::Limits
+                && self.limits_statement_time()
+                && !wanted.limits_statement_time()
+            {
                 clauses.push((*clause, format!("{STATEMENT_TIME} 0")));
             }
         }
@@ -349,7 +368,9 @@ fn attribute_to_become(has: &[Token], wanted: &[Token]) -> Vec<Token> {
         _ => None,
     };
     match (json(has), json(wanted)) {
-        (Some(has), Some(wanted_value)) if wanted.first().is_some_and(|token| token.is("ATTRIBUTE")) => {
+        (Some(has), Some(wanted_value))
+            if wanted.first().is_some_and(|token| token.is("ATTRIBUTE")) =>
+        {
             let patch = patch_to_become(&has, &wanted_value).to_string();
             vec![Token::Word("ATTRIBUTE".into()), Token::Text(patch)]
         }
@@ -364,7 +385,8 @@ fn patch_to_become(has: &Value, wanted: &Value) -> Value {
         let patch = has.get(key).map_or_else(|| value.clone(), |has| patch_to_become(has, value));
         (key.clone(), patch)
     });
-    let removed = has.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let removed =
+        has.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
     kept.chain(removed).collect::<serde_json::Map<_, _>>().into()
 }
 
@@ -380,7 +402,9 @@ fn default_of(clause: Clause) -> Option<String> {
         Clause::FailedLogins => "FAILED_LOGIN_ATTEMPTS 0",
         Clause::LockTime => "PASSWORD_LOCK_TIME 0",
         // An attribute that is left over means nothing to the server.
-        Clause::Attribute | Clause::Account | Clause::DefaultRole | Clause::Identified => return None,
+        Clause::Attribute | Clause::Account | Clause::DefaultRole | Clause::Identified => {
+            return None;
+        }
     };
     Some(text.to_owned())
 }
@@ -439,7 +463,12 @@ mod tests {
             ("WITH MAX_USER_CONNECTIONS 3", "WITH MAX_USER_CONNECTIONS 9", &limited, ""),
             ("WITH MAX_USER_CONNECTIONS 3", "", none, ""),
             ("", "PASSWORD EXPIRE INTERVAL 9 DAY", "", "PASSWORD EXPIRE INTERVAL 9 DAY"),
-            ("PASSWORD EXPIRE INTERVAL 9 DAY", "PASSWORD EXPIRE NEVER", "PASSWORD EXPIRE NEVER", ""),
+            (
+                "PASSWORD EXPIRE INTERVAL 9 DAY",
+                "PASSWORD EXPIRE NEVER",
+                "PASSWORD EXPIRE NEVER",
+                "",
+            ),
             ("PASSWORD EXPIRE INTERVAL 9 DAY", "", "PASSWORD EXPIRE DEFAULT", ""),
             ("", "FAILED_LOGIN_ATTEMPTS 4", "", "FAILED_LOGIN_ATTEMPTS 4"),
             ("FAILED_LOGIN_ATTEMPTS 4", "", "FAILED_LOGIN_ATTEMPTS 0", ""),
@@ -471,11 +500,13 @@ mod tests {
     #[test]
     fn mariadb_s_words_are_read() {
         let user =
-            parse("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD '*24' REQUIRE SSL ACCOUNT LOCK").unwrap();
-        assert_eq!((user.plugins, user.locked), (vec!["mysql_native_password".to_owned()], true));
-        let user =
-            parse("CREATE USER `a`@`%` IDENTIFIED VIA unix_socket OR ed25519 USING 'x' PASSWORD EXPIRE")
+            parse("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD '*24' REQUIRE SSL ACCOUNT LOCK")
                 .unwrap();
+        assert_eq!((user.plugins, user.locked), (vec!["mysql_native_password".to_owned()], true));
+        let user = parse(
+            "CREATE USER `a`@`%` IDENTIFIED VIA unix_socket OR ed25519 USING 'x' PASSWORD EXPIRE",
+        )
+        .unwrap();
         assert_eq!(user.plugins, ["unix_socket", "ed25519"]);
         assert_eq!(user.all_clauses_locked(), "ACCOUNT LOCK");
     }
@@ -483,7 +514,8 @@ mod tests {
     #[test]
     fn what_the_base_user_has_no_more_goes() {
         let plain =
-            parse("CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE NONE PASSWORD EXPIRE DEFAULT").unwrap();
+            parse("CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE NONE PASSWORD EXPIRE DEFAULT")
+                .unwrap();
         let strict = parse(
             "CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE SSL WITH MAX_USER_CONNECTIONS 2 PASSWORD EXPIRE NEVER FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2",
         ).unwrap();
@@ -496,7 +528,8 @@ mod tests {
     /// `PASSWORD EXPIRE` hides the interval: an account that always shows one would differ for ever.
     #[test]
     fn an_account_that_was_expired_by_hand_has_no_interval() {
-        let of = |text: &str| parse(&format!("CREATE USER `a`@`%` IDENTIFIED WITH 'p'{text}")).unwrap();
+        let of =
+            |text: &str| parse(&format!("CREATE USER `a`@`%` IDENTIFIED WITH 'p'{text}")).unwrap();
         let (expired, ordinary) = (of(" PASSWORD EXPIRE"), of(" PASSWORD EXPIRE DEFAULT"));
         assert_eq!(ordinary.clauses_to_become(&expired), "");
         assert_eq!(expired.clauses_to_become(&ordinary), "");

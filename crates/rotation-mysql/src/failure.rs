@@ -71,10 +71,15 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
 
 /// The server may ask for another privilege than the usual one: then it is that one which helps.
 fn privilege_named(said: &str, remedy: &str) -> String {
-    let named = said.split_once("(at least one of) the ").and_then(|(_, rest)| rest.split_once(" privilege"));
+    let named = said
+        .split_once("(at least one of) the ")
+        .and_then(|(_, rest)| rest.split_once(" privilege"));
     match named {
         Some((named, _))
-            if !named.split(" or ").flat_map(|part| part.split(", ")).any(|name| remedy.contains(name)) =>
+            if !named
+                .split(" or ")
+                .flat_map(|part| part.split(", "))
+                .any(|name| remedy.contains(name)) =>
         {
             format!(
                 "As an administrator of the database: give the user of this session the privilege {named}."

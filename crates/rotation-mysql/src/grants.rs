@@ -114,31 +114,39 @@ impl Grants {
         let between = |from: usize, to: usize| tokens.get(from..to).unwrap_or_default();
         match (tokens.first(), tokens.get(1)) {
             (Some(set), _) if set.is("SET") => {
-                let to = at("FOR").ok_or_else(|| unreadable("a default role without an account"))?;
+                let to =
+                    at("FOR").ok_or_else(|| unreadable("a default role without an account"))?;
                 self.default_role = Some(render(between(3, to)));
             }
             (Some(revoke), _) if revoke.is("REVOKE") => {
-                let (on, from) =
-                    at("ON").zip(at("FROM")).ok_or_else(|| unreadable("a REVOKE without an object"))?;
+                let (on, from) = at("ON")
+                    .zip(at("FROM"))
+                    .ok_or_else(|| unreadable("a REVOKE without an object"))?;
                 let object = self.restrictions.entry(render(between(on + 1, from))).or_default();
-                object.extend(privileges(between(1, on))?.into_iter().map(|(privilege, _)| privilege));
+                object.extend(
+                    privileges(between(1, on))?.into_iter().map(|(privilege, _)| privilege),
+                );
             }
             (Some(grant), Some(second)) if grant.is("GRANT") => {
                 let to = at("TO").ok_or_else(|| unreadable("a GRANT without an account"))?;
                 let tail = between(to, tokens.len());
-                let option = |word: &str| tail.windows(2).any(|two| two[0].is(word) && two[1].is("OPTION"));
+                let option =
+                    |word: &str| tail.windows(2).any(|two| two[0].is(word) && two[1].is("OPTION"));
                 match at("ON").filter(|on| *on < to) {
                     Some(on) if second.is("PROXY") => {
                         self.proxies.insert(render(between(on + 1, to)), option("GRANT"));
                     }
                     Some(on) => {
                         let (dynamic, usual): (BTreeSet<_>, BTreeSet<_>) =
-                            privileges(between(1, on))?.into_iter().partition(|(name, _)| is_dynamic(name));
+                            privileges(between(1, on))?
+                                .into_iter()
+                                .partition(|(name, _)| is_dynamic(name));
                         for (name, _) in &dynamic {
                             *self.dynamic.entry(name.clone()).or_default() |= option("GRANT");
                         }
                         if !usual.is_empty() || dynamic.is_empty() {
-                            let object = self.objects.entry(render(between(on + 1, to))).or_default();
+                            let object =
+                                self.objects.entry(render(between(on + 1, to))).or_default();
                             object.privileges.extend(usual);
                             object.grant_option |= option("GRANT");
                         }
@@ -157,12 +165,16 @@ impl Grants {
 
     /// What the server gave to the creator of a routine, of what `self` has.
     pub(crate) fn of_creator(&self, routine: &str) -> Self {
-        let is_given = |(name, _): &&(String, String)| ["EXECUTE", "ALTER ROUTINE"].contains(&name.as_str());
+        let is_given =
+            |(name, _): &&(String, String)| ["EXECUTE", "ALTER ROUTINE"].contains(&name.as_str());
         let mut given = Self::default();
         if let Some(object) = self.objects.get(routine) {
-            let privileges: BTreeSet<_> = object.privileges.iter().filter(is_given).cloned().collect();
+            let privileges: BTreeSet<_> =
+                object.privileges.iter().filter(is_given).cloned().collect();
             let object = Object { privileges, grant_option: false };
-            given.objects.extend((!object.privileges.is_empty()).then(|| (routine.to_owned(), object)));
+            given
+                .objects
+                .extend((!object.privileges.is_empty()).then(|| (routine.to_owned(), object)));
         }
         given
     }
@@ -170,7 +182,11 @@ impl Grants {
     /// Adds other privileges on objects.
     pub(crate) fn extend(&mut self, more: &Self) {
         for (object, privileges) in &more.objects {
-            self.objects.entry(object.clone()).or_default().privileges.extend(privileges.privileges.clone());
+            self.objects
+                .entry(object.clone())
+                .or_default()
+                .privileges
+                .extend(privileges.privileges.clone());
         }
     }
 
@@ -191,8 +207,10 @@ impl Grants {
         let all = (ALL.to_owned(), String::new());
         let objects: BTreeSet<_> = self.objects.keys().chain(wanted.objects.keys()).collect();
         for object in objects {
-            let (has, wants) =
-                (self.objects.get(object).unwrap_or(&none), wanted.objects.get(object).unwrap_or(&none));
+            let (has, wants) = (
+                self.objects.get(object).unwrap_or(&none),
+                wanted.objects.get(object).unwrap_or(&none),
+            );
             let on = |privileges: &str| format!("{privileges} ON {object}");
             let mut held = has.privileges.clone();
             if held.contains(&all) && !wants.privileges.contains(&all) {
@@ -229,7 +247,8 @@ impl Grants {
 
     fn restrict(&self, wanted: &Self, changes: &mut Changes) {
         let none = BTreeSet::new();
-        let objects: BTreeSet<_> = self.restrictions.keys().chain(wanted.restrictions.keys()).collect();
+        let objects: BTreeSet<_> =
+            self.restrictions.keys().chain(wanted.restrictions.keys()).collect();
         for object in objects {
             let has = self.restrictions.get(object).unwrap_or(&none);
             let wants = wanted.restrictions.get(object).unwrap_or(&none);
@@ -338,7 +357,11 @@ mod tests {
     }
 
     fn statements(from: &[&str], to: &[&str]) -> Vec<String> {
-        grants(from).changes_to_become(&grants(to)).iter().map(|change| change.statement("{}")).collect()
+        grants(from)
+            .changes_to_become(&grants(to))
+            .iter()
+            .map(|change| change.statement("{}"))
+            .collect()
     }
 
     const RICH: &[&str] = &[
@@ -385,10 +408,17 @@ mod tests {
     fn what_is_revoked_from_one_leaves_the_other() {
         assert_eq!(
             statements(
-                &["GRANT SELECT, INSERT ON `d`.* TO `x`@`%` WITH GRANT OPTION", "GRANT `r` TO `x`@`%`"],
+                &[
+                    "GRANT SELECT, INSERT ON `d`.* TO `x`@`%` WITH GRANT OPTION",
+                    "GRANT `r` TO `x`@`%`"
+                ],
                 &["GRANT SELECT ON `d`.* TO `a`@`%`"]
             ),
-            ["REVOKE INSERT ON `d`.* FROM {}", "REVOKE GRANT OPTION ON `d`.* FROM {}", "REVOKE `r` FROM {}"]
+            [
+                "REVOKE INSERT ON `d`.* FROM {}",
+                "REVOKE GRANT OPTION ON `d`.* FROM {}",
+                "REVOKE `r` FROM {}"
+            ]
         );
     }
 
@@ -399,7 +429,10 @@ mod tests {
         assert_eq!(statements(without, with), ["GRANT `r` TO {} WITH ADMIN OPTION"]);
         assert_eq!(statements(with, without), ["REVOKE `r` FROM {}", "GRANT `r` TO {}"]);
         let changes = grants(with).changes_to_become(&grants(without));
-        assert_eq!(changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(
+            changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(),
+            [true, false]
+        );
         assert_eq!(changes[1].needs_option, ADMIN_OPTION);
     }
 

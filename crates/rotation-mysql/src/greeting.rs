@@ -115,7 +115,8 @@ impl Greeting {
     /// As a server without TLS would send it, with another nonce and these capabilities.
     pub(crate) fn for_driver(&self, capabilities: u32) -> Vec<u8> {
         // LONG_PASSWORD tells the driver that the bytes which MariaDB uses are reserved.
-        let [low_0, low_1, high_0, high_1] = (capabilities | capability::LONG_PASSWORD).to_le_bytes();
+        let [low_0, low_1, high_0, high_1] =
+            (capabilities | capability::LONG_PASSWORD).to_le_bytes();
         let nonce = [b'x'; NONCE_BYTES];
         [
             &[PROTOCOL_VERSION][..],

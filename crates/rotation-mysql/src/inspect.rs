@@ -57,7 +57,8 @@ pub fn login(server: &[u8]) {
             let mut packets = crate::packet::Packets::new(near);
             if let Ok(greeting) = crate::login::greet(&mut packets, &login).await {
                 let agreed = greeting.agreed(true);
-                let _ = crate::authenticate::authenticate(&mut packets, &greeting, agreed, &login).await;
+                let _ = crate::authenticate::authenticate(&mut packets, &greeting, agreed, &login)
+                    .await;
             }
             drop(packets);
             let _ = far.read_to_end(&mut heard).await;
@@ -65,6 +66,9 @@ pub fn login(server: &[u8]) {
         heard
     });
     for secret in [PASSWORD.as_bytes(), &Sha1::digest(PASSWORD), &sha2::Sha256::digest(PASSWORD)] {
-        assert!(!heard.windows(secret.len()).any(|part| part == secret), "the server heard a secret");
+        assert!(
+            !heard.windows(secret.len()).any(|part| part == secret),
+            "the server heard a secret"
+        );
     }
 }

@@ -129,7 +129,11 @@ impl<F: Flavor> Engine for Adapter<F> {
         own_password::may_change(session, change).await
     }
 
-    async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+    async fn copy_user(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
 

@@ -66,7 +66,8 @@ impl LoggedIn {
     /// Hands the session to the driver, which is greeted by this process in the server's place.
     pub(crate) async fn driver(self) -> Result<MySqlConnection, LoginError> {
         let Self { stream, greeting, capabilities, .. } = self;
-        let database = if capabilities & capability::CONNECT_WITH_DB != 0 { Some("x") } else { None };
+        let database =
+            if capabilities & capability::CONNECT_WITH_DB != 0 { Some("x") } else { None };
         let welcome = move |driver| welcome(driver, greeting, capabilities);
         let wire = Wire::offer(stream, SOCKET, welcome)?;
         let mut options = MySqlConnectOptions::new()
@@ -141,7 +142,8 @@ async fn welcome(
     driver.read_exact(&mut answer).await?;
     let wanted = answer.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).unwrap_or_default();
     if wanted & !capability::LONG_PASSWORD != capabilities {
-        let error = format!("the driver uses capabilities {wanted:#x} instead of {capabilities:#x}");
+        let error =
+            format!("the driver uses capabilities {wanted:#x} instead of {capabilities:#x}");
         return Err(std::io::Error::other(error));
     }
     // OK: no rows, no id, autocommit, no warnings.

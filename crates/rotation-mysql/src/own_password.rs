@@ -4,7 +4,9 @@ use rotation_database::{Changed, EngineError, PasswordChange};
 
 use crate::account::Account;
 use crate::create_user;
-use crate::failure::number::{CURRENT_PASSWORD_WANTED, NOT_THE_PRIMARY, NOT_UNDERSTOOD, USED_BEFORE};
+use crate::failure::number::{
+    CURRENT_PASSWORD_WANTED, NOT_THE_PRIMARY, NOT_UNDERSTOOD, USED_BEFORE,
+};
 use crate::failure::{failure, number_of};
 use crate::next_login;
 use crate::quote::Literals;
@@ -32,8 +34,11 @@ pub(crate) async fn change(
     }
     if session.is_mariadb() {
         must_have_one_password(session, &account).await?;
-        let stored =
-            literals.quote(&stored::by_mariadb(Some(session.method().plugin), &account, change.new)?);
+        let stored = literals.quote(&stored::by_mariadb(
+            Some(session.method().plugin),
+            &account,
+            change.new,
+        )?);
         return own.run(session, &format!("SET PASSWORD = {stored}")).await;
     }
     let statement = own.alter(change.new.expose());
@@ -69,7 +74,12 @@ pub(crate) async fn may_change(
         return Ok(());
     }
     let doing = format!("change the password of {account} and keep the old one");
-    Err(EngineError::lacks(doing, change.user, "APPLICATION_PASSWORD_ADMIN", remedy_to_keep(&account)))
+    Err(EngineError::lacks(
+        doing,
+        change.user,
+        "APPLICATION_PASSWORD_ADMIN",
+        remedy_to_keep(&account),
+    ))
 }
 
 fn remedy_to_keep(account: &Account) -> String {
@@ -81,9 +91,14 @@ fn remedy_to_keep(account: &Account) -> String {
 }
 
 /// MariaDB changes the first of several passwords, and the others go on working.
-async fn must_have_one_password(session: &mut Session, account: &Account) -> Result<(), EngineError> {
-    let rows = session.rows("read the session's own account", "SHOW CREATE USER CURRENT_USER()").await?;
-    let shown = rows.first().and_then(|row| text(row, 0)).ok_or_else(|| unreadable("it is not text"))?;
+async fn must_have_one_password(
+    session: &mut Session,
+    account: &Account,
+) -> Result<(), EngineError> {
+    let rows =
+        session.rows("read the session's own account", "SHOW CREATE USER CURRENT_USER()").await?;
+    let shown =
+        rows.first().and_then(|row| text(row, 0)).ok_or_else(|| unreadable("it is not text"))?;
     create_user::parse(&shown)?.must_have_one_password(account)
 }
 
@@ -107,7 +122,11 @@ impl OwnPassword<'_> {
     }
 
     async fn run(&self, session: &mut Session, statement: &str) -> Result<Changed, EngineError> {
-        session.try_run(statement).await.map(|()| Changed::Now).map_err(|error| self.failure(&error))
+        session
+            .try_run(statement)
+            .await
+            .map(|()| Changed::Now)
+            .map_err(|error| self.failure(&error))
     }
 
     fn remedy_of_unknown_primary(&self) -> String {
@@ -141,7 +160,8 @@ impl OwnPassword<'_> {
     /// [dual passwords]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
     async fn keep(&self, session: &mut Session, old: &str) -> Result<Changed, EngineError> {
         let new = self.change.new.expose();
-        let statement = format!("{} {} RETAIN CURRENT PASSWORD", self.alter(new), self.replace(old));
+        let statement =
+            format!("{} {} RETAIN CURRENT PASSWORD", self.alter(new), self.replace(old));
         match session.try_run(&statement).await {
             Ok(()) => return Ok(Changed::Now),
             // The history, where there is one, is asked before `REPLACE` is.

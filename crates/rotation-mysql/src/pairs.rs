@@ -90,7 +90,8 @@ impl Step<'_> {
              CONVERT(ROUTINE_NAME USING utf8mb4) FROM information_schema.ROUTINES WHERE DEFINER = {}",
             self.literals.quote(&format!("{}@{}", account.user, account.host))
         );
-        let rows = self.session.rows(&format!("look for the routines of {account}"), &query).await?;
+        let rows =
+            self.session.rows(&format!("look for the routines of {account}"), &query).await?;
         let names = rows.iter().map(|row| {
             let [kind, schema, name] = [0, 1, 2].map(|column| text(row, column));
             Some(format!("{} {}.{}", kind?, identifier(&schema?), identifier(&name?)))
@@ -100,11 +101,18 @@ impl Step<'_> {
 
     /// Whether the object of a grant is certainly gone: a master that could pass the grant on would see
     /// the object.
-    pub(crate) async fn is_gone(&mut self, change: &Change, masters: &Grants) -> Result<bool, EngineError> {
+    pub(crate) async fn is_gone(
+        &mut self,
+        change: &Change,
+        masters: &Grants,
+    ) -> Result<bool, EngineError> {
         let Some((object, column)) = &change.on else { return Ok(false) };
-        let Some((table, condition)) = catalog_of(object, column, self.literals)? else { return Ok(false) };
-        let query =
-            format!("SELECT CONVERT(COUNT(*), CHAR) FROM information_schema.{table} WHERE {condition}");
+        let Some((table, condition)) = catalog_of(object, column, self.literals)? else {
+            return Ok(false);
+        };
+        let query = format!(
+            "SELECT CONVERT(COUNT(*), CHAR) FROM information_schema.{table} WHERE {condition}"
+        );
         let rows = self.session.rows(&format!("look for {object}"), &query).await?;
         let is_there = rows.first().and_then(|row| text(row, 0)).is_none_or(|count| count != "0");
         Ok(!is_there && masters.may_suffice_for(change)?)
@@ -112,7 +120,10 @@ impl Step<'_> {
 
     /// What an account is now.
     pub(crate) async fn has(&mut self, account: &Account) -> Result<AccountNow, EngineError> {
-        Ok(AccountNow { shown: self.show(account).await?, granted: self.show_grants(account).await? })
+        Ok(AccountNow {
+            shown: self.show(account).await?,
+            granted: self.show_grants(account).await?,
+        })
     }
 
     /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
@@ -172,7 +183,10 @@ impl Step<'_> {
             self.literals.quote(user)
         );
         let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let rows = self.session.rows_or(&format!("look for the accounts of {user}"), &query, &remedy).await?;
+        let rows = self
+            .session
+            .rows_or(&format!("look for the accounts of {user}"), &query, &remedy)
+            .await?;
         let account = |host| Account { user: user.to_owned(), host };
         Ok(texts(&rows)?.into_iter().map(account).collect())
     }
@@ -184,16 +198,22 @@ impl Step<'_> {
     pub(crate) async fn show(&mut self, account: &Account) -> Result<CreateUser, EngineError> {
         let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
         let query = format!("SHOW CREATE USER {}", account.quoted(self.literals));
-        let rows =
-            self.session.rows_or(&format!("read the attributes of {account}"), &query, &remedy).await?;
-        create_user::parse(texts(&rows)?.first().ok_or_else(|| unreadable("nothing is shown of the user"))?)
+        let rows = self
+            .session
+            .rows_or(&format!("read the attributes of {account}"), &query, &remedy)
+            .await?;
+        create_user::parse(
+            texts(&rows)?.first().ok_or_else(|| unreadable("nothing is shown of the user"))?,
+        )
     }
 
     pub(crate) async fn show_grants(&mut self, account: &Account) -> Result<Grants, EngineError> {
         let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
         let query = format!("SHOW GRANTS FOR {}", account.quoted(self.literals));
-        let rows =
-            self.session.rows_or(&format!("read the privileges of {account}"), &query, &remedy).await?;
+        let rows = self
+            .session
+            .rows_or(&format!("read the privileges of {account}"), &query, &remedy)
+            .await?;
         grants::parse(&texts(&rows)?)
     }
 
@@ -225,7 +245,8 @@ fn catalog_of(
         }
         [Token::Word(kind), Token::Name(schema), Token::Sign('.'), Token::Name(name)] => Some((
             "ROUTINES",
-            [is("ROUTINE_TYPE", kind), is("ROUTINE_SCHEMA", schema), is("ROUTINE_NAME", name)].join(" AND "),
+            [is("ROUTINE_TYPE", kind), is("ROUTINE_SCHEMA", schema), is("ROUTINE_NAME", name)]
+                .join(" AND "),
         )),
         _ => None,
     })
@@ -238,7 +259,11 @@ fn texts(rows: &[MySqlRow]) -> Result<Vec<String>, EngineError> {
 }
 
 /// The plugin of an account, if this function can log in with it.
-fn supported(account: &Account, shown: &CreateUser, is_mariadb: bool) -> Result<String, EngineError> {
+fn supported(
+    account: &Account,
+    shown: &CreateUser,
+    is_mariadb: bool,
+) -> Result<String, EngineError> {
     let supported = if is_mariadb { &SUPPORTED_BY_MARIADB[..] } else { &SUPPORTED };
     match shown.plugins.iter().find(|plugin| supported.contains(&plugin.as_str())) {
         Some(plugin) => Ok(plugin.clone()),

@@ -69,10 +69,16 @@ impl Step<'_> {
         };
         if !self.session.is_mariadb() {
             let user = self.copy.turn;
-            for account in second_password::accounts_with_one(self.session, user, self.literals).await {
-                let discarded = second_password::discard(self.session, &account, self.literals).await;
-                let outcome =
-                    if discarded { "was discarded" } else { "could not be discarded and still works" };
+            for account in
+                second_password::accounts_with_one(self.session, user, self.literals).await
+            {
+                let discarded =
+                    second_password::discard(self.session, &account, self.literals).await;
+                let outcome = if discarded {
+                    "was discarded"
+                } else {
+                    "could not be discarded and still works"
+                };
                 self.copied.notes.push(format!("The second password of {account} {outcome}."));
             }
         }
@@ -90,7 +96,10 @@ impl Step<'_> {
                 ),
                 remedy: format!(
                     "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret.",
-                    bases.first().map(|base| base.account.quoted(self.literals)).unwrap_or_default()
+                    bases
+                        .first()
+                        .map(|base| base.account.quoted(self.literals))
+                        .unwrap_or_default()
                 ),
             });
         }
@@ -110,7 +119,8 @@ impl Step<'_> {
             bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
         for base in mixed {
             let stored = self.literals.quote(&base.stored_by_mariadb(self.copy.password)?);
-            let statement = format!("SET PASSWORD FOR {} = {stored}", base.account.quoted(self.literals));
+            let statement =
+                format!("SET PASSWORD FOR {} = {stored}", base.account.quoted(self.literals));
             let doing = format!("set the password of {}", base.account);
             self.session.run_or(&doing, &statement, &self.create_user_remedy()).await?;
         }
@@ -151,7 +161,10 @@ impl Step<'_> {
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {
                 let list: Vec<_> = rest.iter().map(|named| named.account.to_string()).collect();
                 Err(EngineError::PasswordRejected {
-                    said: format!("it was used before, and is not the one in place of {}", list.join(", ")),
+                    said: format!(
+                        "it was used before, and is not the one in place of {}",
+                        list.join(", ")
+                    ),
                     remedy: "Let the rotation make a new one.".into(),
                 })
             }
@@ -160,7 +173,8 @@ impl Step<'_> {
     }
 
     async fn alter(&mut self, accounts: impl Iterator<Item = &Named>) -> sqlx::Result<()> {
-        let named: Vec<_> = accounts.map(|named| format!("{} {}", named.name, named.identified)).collect();
+        let named: Vec<_> =
+            accounts.map(|named| format!("{} {}", named.name, named.identified)).collect();
         self.session.try_run(&format!("ALTER USER {}", named.join(", "))).await
     }
 
@@ -206,7 +220,10 @@ impl Step<'_> {
     async fn stored(&mut self, account: &Account) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
         if self.session.is_mariadb() {
             let shown = self.show(account).await?.stored;
-            return Ok(shown.into_iter().map(|(plugin, text)| (plugin, text.into_bytes())).collect());
+            return Ok(shown
+                .into_iter()
+                .map(|(plugin, text)| (plugin, text.into_bytes()))
+                .collect());
         }
         let doing = format!("read what is stored of {account}");
         let query = format!(
@@ -221,7 +238,11 @@ impl Step<'_> {
     }
 
     /// `IDENTIFIED …` with a password, in the form that the server does not log in cleartext.
-    pub(crate) fn identified(&self, base: &Base, password: &Password) -> Result<String, EngineError> {
+    pub(crate) fn identified(
+        &self,
+        base: &Base,
+        password: &Password,
+    ) -> Result<String, EngineError> {
         if self.session.is_mariadb() {
             let stored = self.literals.quote(&base.stored_by_mariadb(password)?);
             return Ok(match base.plugin.as_str() {
@@ -229,7 +250,8 @@ impl Step<'_> {
                 plugin => format!("IDENTIFIED VIA {plugin} USING {stored}"),
             });
         }
-        let (plugin, password) = (self.literals.quote(&base.plugin), self.literals.quote(password.expose()));
+        let (plugin, password) =
+            (self.literals.quote(&base.plugin), self.literals.quote(password.expose()));
         Ok(format!("IDENTIFIED WITH {plugin} BY {password}"))
     }
 }

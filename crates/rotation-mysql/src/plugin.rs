@@ -101,10 +101,15 @@ pub(crate) fn cleartext(password: &Password) -> Zeroizing<Vec<u8>> {
 /// secrets with `"ssl": false`, whose network is trusted.
 ///
 /// A password that is too long for the key counts as rejected: it cannot be the one that logs in.
-pub(crate) fn under_rsa_key(password: &Password, nonce: &[u8], pem: &[u8]) -> Result<Vec<u8>, LoginError> {
+pub(crate) fn under_rsa_key(
+    password: &Password,
+    nonce: &[u8],
+    pem: &[u8],
+) -> Result<Vec<u8>, LoginError> {
     let unusable = || LoginError::protocol("its RSA key cannot be used");
     let key = rsa_key(pem).ok_or_else(unusable)?;
-    let repeated: Vec<u8> = nonce.iter().copied().cycle().take(password.expose().len() + 1).collect();
+    let repeated: Vec<u8> =
+        nonce.iter().copied().cycle().take(password.expose().len() + 1).collect();
     let plain = xor(&cleartext(password), &repeated);
     if plain.len() > key.max_plaintext_size(&OAEP_SHA1_MGF1SHA1) {
         return Err(LoginError::Refused {
@@ -140,10 +145,15 @@ mod tests {
         for plugin in ALL {
             assert_eq!(Plugin::named(plugin.name().as_bytes()), Ok(plugin));
         }
-        for name in [&b"mysql_old_password"[..], b"", b"auth_gssapi_client", b"mysql_native_passwor\xff"] {
+        for name in
+            [&b"mysql_old_password"[..], b"", b"auth_gssapi_client", b"mysql_native_passwor\xff"]
+        {
             assert!(matches!(Plugin::named(name), Err(LoginError::Unsupported { .. })));
         }
-        assert!(matches!(Plugin::named(b"mysql_clear_password"), Err(LoginError::ReadablePassword { .. })));
+        assert!(matches!(
+            Plugin::named(b"mysql_clear_password"),
+            Err(LoginError::ReadablePassword { .. })
+        ));
     }
 
     #[test]
@@ -166,8 +176,13 @@ mod tests {
     #[test]
     fn keys_that_are_no_keys_are_rejected() {
         let password = Password::new("p");
-        for pem in [&b""[..], b"garbage", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"] {
-            assert!(matches!(under_rsa_key(&password, &[1; 20], pem), Err(LoginError::Protocol { .. })));
+        for pem in
+            [&b""[..], b"garbage", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]
+        {
+            assert!(matches!(
+                under_rsa_key(&password, &[1; 20], pem),
+                Err(LoginError::Protocol { .. })
+            ));
         }
     }
 }

@@ -33,7 +33,9 @@ pub(crate) async fn missing(
         missing.push(lacks("CREATE USER ON *.*"));
     }
     match session.rows(DOING, "SELECT 1 FROM mysql.user LIMIT 1").await {
-        Err(EngineError::PrivilegeMissing { .. }) => missing.push(lacks("SELECT, UPDATE ON mysql.*")),
+        Err(EngineError::PrivilegeMissing { .. }) => {
+            missing.push(lacks("SELECT, UPDATE ON mysql.*"))
+        }
         read => drop(read?),
     }
     Ok(missing)

@@ -52,8 +52,9 @@ pub(crate) fn refusal(refusal: &Refusal, login: &Login<'_>) -> LoginError {
         // require_secure_transport
         3159 => LoginError::ClientRejected {
             said,
-            remedy: "The server takes no connection without TLS: remove \"ssl\": false from the secret."
-                .into(),
+            remedy:
+                "The server takes no connection without TLS: remove \"ssl\": false from the secret."
+                    .into(),
         },
         3118 | 4151 => LoginError::Locked {
             said,

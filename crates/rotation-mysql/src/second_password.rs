@@ -9,7 +9,11 @@ use crate::session::{Session, text};
 /// The accounts of a user that have a second password, as a master sees them.
 ///
 /// Servers before MySQL 8.0.14 know none, and have no column for it.
-pub(crate) async fn accounts_with_one(session: &mut Session, user: &str, literals: Literals) -> Vec<Account> {
+pub(crate) async fn accounts_with_one(
+    session: &mut Session,
+    user: &str,
+    literals: Literals,
+) -> Vec<Account> {
     let query = format!(
         "SELECT CONVERT(Host USING utf8mb4) FROM mysql.user WHERE User = {} \
          AND JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password')",

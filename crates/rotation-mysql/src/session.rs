@@ -132,7 +132,8 @@ impl Session {
         let Identity { version, read_only, innodb_read_only, .. } = self.identity().await?;
         let found_mariadb = is_version_of_mariadb(version);
         if !version.is_empty() && found_mariadb != is_mariadb {
-            let (own, found) = if found_mariadb { ("MySQL", "MariaDB") } else { ("MariaDB", "MySQL") };
+            let (own, found) =
+                if found_mariadb { ("MySQL", "MariaDB") } else { ("MariaDB", "MySQL") };
             let name = found.to_ascii_lowercase();
             return Err(EngineError::NeedsDecision {
                 what: format!("this function is for {own}, and the server is {found} {version}"),
@@ -142,7 +143,8 @@ impl Session {
                 ),
             });
         }
-        for (variable, value) in [("read_only", read_only), ("innodb_read_only", innodb_read_only)] {
+        for (variable, value) in [("read_only", read_only), ("innodb_read_only", innodb_read_only)]
+        {
             if !["", "0", "OFF"].contains(&value.as_str()) {
                 return Err(EngineError::takes_no_changes(format!("{variable} is {value}")));
             }
@@ -154,7 +156,8 @@ impl Session {
     /// has another connection's number than the server. MaxScale reads the server's accounts.
     pub(crate) async fn is_proxied(&mut self) -> Result<bool, EngineError> {
         let number = self.identity().await?.connection.parse::<u64>();
-        let differs = number.is_ok_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as));
+        let differs =
+            number.is_ok_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as));
         Ok(differs && !self.greets_as_maxscale)
     }
 
@@ -196,7 +199,8 @@ impl Session {
         if self.has_active_role().await {
             return Ok(Vec::new());
         }
-        let query = "SELECT CONVERT(ROLE_NAME USING utf8mb4) FROM information_schema.APPLICABLE_ROLES";
+        let query =
+            "SELECT CONVERT(ROLE_NAME USING utf8mb4) FROM information_schema.APPLICABLE_ROLES";
         let rows = self.rows("ask which roles there are", query).await.unwrap_or_default();
         let mut roles: Vec<_> = rows.iter().filter_map(|row| text(row, 0)).collect();
         roles.sort();
@@ -236,7 +240,11 @@ impl Session {
     }
 
     /// Reads rows.
-    pub(crate) async fn rows(&mut self, doing: &str, query: &str) -> Result<Vec<MySqlRow>, EngineError> {
+    pub(crate) async fn rows(
+        &mut self,
+        doing: &str,
+        query: &str,
+    ) -> Result<Vec<MySqlRow>, EngineError> {
         self.rows_or(doing, query, "").await
     }
 

@@ -42,7 +42,9 @@ pub(crate) fn by_mariadb(
 /// Whether an account with what is stored has this password. `None` if the form is not known.
 pub(crate) fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool> {
     match plugin {
-        "mysql_native_password" => Some(stored.eq_ignore_ascii_case(native_hash(password).as_bytes())),
+        "mysql_native_password" => {
+            Some(stored.eq_ignore_ascii_case(native_hash(password).as_bytes()))
+        }
         "ed25519" => Some(stored == ed25519::public_key(password).as_bytes()),
         // $A$005$, the salt, the digest: the rounds are in thousands, in hexadecimal digits.
         "caching_sha2_password" => {
@@ -51,13 +53,20 @@ pub(crate) fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool>
             let rest = rest.strip_prefix(b"$")?;
             let thousands = u32::from_str_radix(std::str::from_utf8(thousands).ok()?, 16).ok()?;
             let (salt, digest) = rest.split_at_checked(SALT_BYTES)?;
-            Some(digest == encoded(&sha256_crypt(password.as_bytes(), salt, thousands * 1000)).as_bytes())
+            Some(
+                digest
+                    == encoded(&sha256_crypt(password.as_bytes(), salt, thousands * 1000))
+                        .as_bytes(),
+            )
         }
         // $5$, the salt, $, the digest.
         "sha256_password" => {
             let (salt, digest) = stored.strip_prefix(b"$5$")?.split_at_checked(SALT_BYTES)?;
             let digest = digest.strip_prefix(b"$")?;
-            Some(digest == encoded(&sha256_crypt(password.as_bytes(), salt, DEFAULT_ROUNDS)).as_bytes())
+            Some(
+                digest
+                    == encoded(&sha256_crypt(password.as_bytes(), salt, DEFAULT_ROUNDS)).as_bytes(),
+            )
         }
         _ => None,
     }
@@ -156,7 +165,12 @@ mod tests {
     fn digests_are_those_of_crypt() {
         for (salt, rounds, password, expected) in [
             ("saltstring", 5000, "Hello world!", "5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"),
-            ("saltstringsaltst", 10000, "Hello world!", "3xv.VbSHBb41AL9AvLeujZkZRBAwqFMz2.opqey6IcA"),
+            (
+                "saltstringsaltst",
+                10000,
+                "Hello world!",
+                "3xv.VbSHBb41AL9AvLeujZkZRBAwqFMz2.opqey6IcA",
+            ),
             (
                 "anotherlongsalts",
                 1400,
@@ -173,7 +187,10 @@ mod tests {
     fn other_passwords_and_other_forms_are_told_apart() {
         let hash = native_hash("password");
         assert_eq!(holds("mysql_native_password", hash.as_bytes(), "password"), Some(true));
-        assert_eq!(holds("mysql_native_password", hash.to_lowercase().as_bytes(), "password"), Some(true));
+        assert_eq!(
+            holds("mysql_native_password", hash.to_lowercase().as_bytes(), "password"),
+            Some(true)
+        );
         assert_eq!(holds("mysql_native_password", hash.as_bytes(), "passworD"), Some(false));
         for (plugin, stored) in [
             ("unix_socket", &b"x"[..]),

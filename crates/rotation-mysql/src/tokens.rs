@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn quoted_parts_are_one_token_whatever_they_hold() {
-        let statement = r"GRANT SELECT (`a``b`) ON `t TO x`.* TO `o'x`@`%` COMMENT 'it\'s ''q''' 90";
+        let statement =
+            r"GRANT SELECT (`a``b`) ON `t TO x`.* TO `o'x`@`%` COMMENT 'it\'s ''q''' 90";
         let expected = [
             Token::Word("GRANT".into()),
             Token::Word("SELECT".into()),

@@ -13,7 +13,10 @@ use crate::name::Name;
 use crate::session::Session;
 use crate::user::{UserNow, is_locked, is_locked_on_purpose, unexpected};
 
-pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+pub(crate) async fn bring_in_step(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Copied, EngineError> {
     let mut step = Step::of(session, copy)?;
     step.run().await?;
     Ok(step.copied)
@@ -56,9 +59,21 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(crate) fn of(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
-        let (base, alternate, master) = (name(copy.base)?, name(copy.alternate)?, name(copy.master)?);
-        Ok(Self { session, copy, base, alternate, master, only_looks: false, copied: Copied::default() })
+    pub(crate) fn of(
+        session: &'a mut Session,
+        copy: &'a UserCopy<'a>,
+    ) -> Result<Self, EngineError> {
+        let (base, alternate, master) =
+            (name(copy.base)?, name(copy.alternate)?, name(copy.master)?);
+        Ok(Self {
+            session,
+            copy,
+            base,
+            alternate,
+            master,
+            only_looks: false,
+            copied: Copied::default(),
+        })
     }
 }
 
@@ -67,8 +82,10 @@ impl Step<'_> {
         must_be_encrypted(self.session)?;
         self.session.begin().await?;
         if let Some(warning) = self.session.warning() {
-            let note =
-                format!("The password of {}, the master, is about to expire ({warning}).", self.master);
+            let note = format!(
+                "The password of {}, the master, is about to expire ({warning}).",
+                self.master
+            );
             self.copied.notes.push(note);
         }
         let (base_name, alternate_name) = (self.base.clone(), self.alternate.clone());
@@ -95,7 +112,9 @@ impl Step<'_> {
             self.quotas_in_step(&base, alternate).await?;
             self.grants_in_step(&base, alternate).await?;
             if self.only_looks && is_locked(&alternate.status) && !is_locked(&base.status) {
-                self.copied.changes.push(format!("{} is locked ({})", self.alternate, alternate.status));
+                self.copied
+                    .changes
+                    .push(format!("{} is locked ({})", self.alternate, alternate.status));
             }
         }
         if self.only_looks { Ok(()) } else { self.set_password(&base).await }
@@ -116,8 +135,12 @@ impl Step<'_> {
         if !self.copy.is_alternates_turn() {
             return unrelated("no earlier version of the secret was of it".into(), None);
         }
-        let change =
-            alternate.granted.grants.changes_to_become(&base.granted.grants, name).into_iter().next();
+        let change = alternate
+            .granted
+            .grants
+            .changes_to_become(&base.granted.grants, name)
+            .into_iter()
+            .next();
         let difference = match change {
             // A schema is somebody's, locked or not.
             _ if alternate.owns > 0 => format!("{name} owns {} object(s)", alternate.owns),
@@ -145,7 +168,11 @@ impl Step<'_> {
         self.user(&name).await?.ok_or_else(|| unexpected("the user that was made is not there"))
     }
 
-    async fn attributes_in_step(&mut self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
+    async fn attributes_in_step(
+        &mut self,
+        base: &UserNow,
+        alternate: &UserNow,
+    ) -> Result<(), EngineError> {
         if base.attributes == alternate.attributes {
             return Ok(());
         }
@@ -158,20 +185,31 @@ impl Step<'_> {
         self.alter(&statement).await
     }
 
-    async fn quotas_in_step(&mut self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
+    async fn quotas_in_step(
+        &mut self,
+        base: &UserNow,
+        alternate: &UserNow,
+    ) -> Result<(), EngineError> {
         for (tablespace, quota) in &base.quotas {
             if alternate.quotas.get(tablespace) != Some(quota) {
-                self.alter(&format!("ALTER USER {} QUOTA {quota} ON {tablespace}", self.alternate)).await?;
+                self.alter(&format!("ALTER USER {} QUOTA {quota} ON {tablespace}", self.alternate))
+                    .await?;
             }
         }
-        for tablespace in alternate.quotas.keys().filter(|tablespace| !base.quotas.contains_key(tablespace)) {
+        for tablespace in
+            alternate.quotas.keys().filter(|tablespace| !base.quotas.contains_key(tablespace))
+        {
             self.alter(&format!("ALTER USER {} QUOTA 0 ON {tablespace}", self.alternate)).await?;
         }
         Ok(())
     }
 
     /// One statement for each grant; what is read back must be the same.
-    async fn grants_in_step(&mut self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
+    async fn grants_in_step(
+        &mut self,
+        base: &UserNow,
+        alternate: &UserNow,
+    ) -> Result<(), EngineError> {
         let name = self.alternate.clone();
         let changes = alternate.granted.grants.changes_to_become(&base.granted.grants, &name);
         let mut refusals = Vec::new();
@@ -237,7 +275,8 @@ impl Step<'_> {
 
     /// The statements have run, and nothing has changed: somebody else has granted it.
     fn stays(&self, rest: &[Change]) -> EngineError {
-        let statements = rest.iter().map(|change| change.statement.as_str()).collect::<Vec<_>>().join("; ");
+        let statements =
+            rest.iter().map(|change| change.statement.as_str()).collect::<Vec<_>>().join("; ");
         EngineError::NeedsDecision {
             what: format!(
                 "these statements change nothing, because somebody else has granted it as well: {statements}"

@@ -24,7 +24,9 @@ pub(crate) fn descriptor(login: &Login<'_>, by: By) -> Result<String, LoginError
         return Err(LoginError::NameNotFound { said: "it is no host name".into() });
     }
     if !is_plain(database, ".-_$#") {
-        return Err(LoginError::NoSuchDatabase { said: "it is neither a service name nor a SID".into() });
+        return Err(LoginError::NoSuchDatabase {
+            said: "it is neither a service name nor a SID".into(),
+        });
     }
     let protocol = if login.tls == TlsUse::Verified { "tcps" } else { "tcp" };
     let key = match by {
@@ -60,12 +62,21 @@ mod tests {
     #[test]
     fn nothing_in_a_secret_becomes_more_of_the_descriptor() {
         assert!(
-            of("db.example.com", "ORCL.example.com").unwrap().contains("(SERVICE_NAME=ORCL.example.com)")
+            of("db.example.com", "ORCL.example.com")
+                .unwrap()
+                .contains("(SERVICE_NAME=ORCL.example.com)")
         );
         assert!(of("::1", "FREE_PDB$1").is_ok());
-        for part in
-            ["X)(HOST=evil.example.com", "X))(ADDRESS=(HOST=y))", "a b", "a=b", "a\"b", "a'b", "a\\b", ""]
-        {
+        for part in [
+            "X)(HOST=evil.example.com",
+            "X))(ADDRESS=(HOST=y))",
+            "a b",
+            "a=b",
+            "a\"b",
+            "a'b",
+            "a\\b",
+            "",
+        ] {
             assert!(matches!(of("db", part), Err(LoginError::NoSuchDatabase { .. })), "{part:?}");
             assert!(matches!(of(part, "FREE"), Err(LoginError::NameNotFound { .. })), "{part:?}");
         }

@@ -46,7 +46,9 @@ pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
     let said = mask(&words).into_owned();
     match error.kind() {
         ErrorKind::DbError(error) => refusal(error.code(), said, login),
-        ErrorKind::InvalidServiceName(..) | ErrorKind::InvalidSid(..) => LoginError::NoSuchDatabase { said },
+        ErrorKind::InvalidServiceName(..) | ErrorKind::InvalidSid(..) => {
+            LoginError::NoSuchDatabase { said }
+        }
         ErrorKind::ListenerRefusedConnection(_, _, _, number) => refusal(*number, said, login),
         _ => broken(error),
     }
@@ -64,7 +66,10 @@ fn tls(words: &str) -> Option<LoginError> {
         "peer misbehaved",
         "tls handshake",
     ];
-    is_tls.iter().any(|part| words.contains(part)).then(|| LoginError::Tls { said: mask(words).into_owned() })
+    is_tls
+        .iter()
+        .any(|part| words.contains(part))
+        .then(|| LoginError::Tls { said: mask(words).into_owned() })
 }
 
 /// A failure of the way to the server, at any time.
@@ -73,10 +78,13 @@ fn broken(error: &Error) -> LoginError {
     let said = mask(&words).into_owned();
     match (tls(&words), error.kind()) {
         (Some(tls), _) => tls,
-        (None, ErrorKind::DeadConnection | ErrorKind::StreamOperation | ErrorKind::NotConnected) => {
-            LoginError::Network { said }
+        (
+            None,
+            ErrorKind::DeadConnection | ErrorKind::StreamOperation | ErrorKind::NotConnected,
+        ) => LoginError::Network { said },
+        (None, ErrorKind::CallTimeoutExceeded) => {
+            LoginError::Silent { seconds: CALL_TIMEOUT.as_secs() }
         }
-        (None, ErrorKind::CallTimeoutExceeded) => LoginError::Silent { seconds: CALL_TIMEOUT.as_secs() },
         _ => LoginError::protocol(said),
     }
 }
@@ -107,7 +115,8 @@ pub(crate) fn panicked(words: &str) -> LoginError {
 ///
 /// [errors]: https://docs.oracle.com/en/error-help/db/
 fn refusal(number: usize, said: String, login: &Login<'_>) -> LoginError {
-    let user = Name::written(login.user).map_or_else(|| login.user.to_owned(), |name| name.to_string());
+    let user =
+        Name::written(login.user).map_or_else(|| login.user.to_owned(), |name| name.to_string());
     match number {
         1017 | 1005 => LoginError::Refused { said },
         28000 => LoginError::Locked {
@@ -146,7 +155,9 @@ pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineE
     let doing = doing.to_owned();
     let error = match trouble {
         Trouble::Error(error) => error,
-        Trouble::Refused(cause) => return EngineError::Disconnected { doing, cause: cause.clone() },
+        Trouble::Refused(cause) => {
+            return EngineError::Disconnected { doing, cause: cause.clone() };
+        }
         Trouble::Panic(words) => {
             let said = format!("the driver could not go on ({})", mask(words));
             return EngineError::Disconnected { doing, cause: LoginError::Network { said } };
@@ -155,7 +166,10 @@ pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineE
     let error = match error.kind() {
         ErrorKind::DbError(error) => error,
         ErrorKind::CallTimeoutExceeded => {
-            return EngineError::Busy { doing, said: format!("no answer for {} s", CALL_TIMEOUT.as_secs()) };
+            return EngineError::Busy {
+                doing,
+                said: format!("no answer for {} s", CALL_TIMEOUT.as_secs()),
+            };
         }
         _ => return EngineError::Disconnected { doing, cause: broken(error) },
     };

@@ -40,12 +40,15 @@ impl Means {
             Right::System(privilege) => {
                 any("GRANT ANY PRIVILEGE") || has_option || self.of_roles.contains(privilege)
             }
-            Right::Role(role) => any("GRANT ANY ROLE") || has_option || self.of_roles.contains(role.as_str()),
+            Right::Role(role) => {
+                any("GRANT ANY ROLE") || has_option || self.of_roles.contains(role.as_str())
+            }
             // Its roles may pass these on as well, and no view of the session's shows it.
             Right::InSchema(..) => true,
             Right::Object(on) | Right::Column(on, _) => {
                 // Of what belongs to nobody, the dictionary does not tell who has made it.
-                let is_somebodys = on.object.starts_with('"') || on.object.starts_with("DIRECTORY ");
+                let is_somebodys =
+                    on.object.starts_with('"') || on.object.starts_with("DIRECTORY ");
                 let is_own = on.object.starts_with(&format!("{}.", self.name));
                 !is_somebodys || is_own || any("GRANT ANY OBJECT PRIVILEGE") || self.may_pass_on(on)
             }
@@ -65,7 +68,8 @@ impl Means {
 
 impl Step<'_> {
     async fn not_grantable(&mut self) -> Result<Vec<EngineError>, EngineError> {
-        let (base, alternate, master) = (self.base.clone(), self.alternate.clone(), self.master.clone());
+        let (base, alternate, master) =
+            (self.base.clone(), self.alternate.clone(), self.master.clone());
         let wanted = self.granted(&base).await?.grants;
         let has = self.granted(&alternate).await?.grants;
         let means = self.means(&master).await?;
@@ -111,7 +115,11 @@ mod tests {
     }
 
     fn on(object: &str) -> Right {
-        Right::Object(OnObject { object: object.into(), privilege: "SELECT".into(), hierarchy: false })
+        Right::Object(OnObject {
+            object: object.into(),
+            privilege: "SELECT".into(),
+            hierarchy: false,
+        })
     }
 
     fn column_of(object: &str) -> Right {

@@ -145,7 +145,8 @@ impl Grants {
         }
         for (right, option) in &wanted.0 {
             if has.get(right) != Some(option) {
-                changes.push(Change { statement: right.grant(user, *option), right: right.clone() });
+                changes
+                    .push(Change { statement: right.grant(user, *option), right: right.clone() });
             }
         }
         changes

@@ -30,7 +30,11 @@ const RESTRICTING: [&str; 11] = [
 
 impl Step<'_> {
     /// Whether a profile limits in any way more than another one.
-    pub(crate) async fn restricts(&mut self, profile: &Name, than: &Name) -> Result<bool, EngineError> {
+    pub(crate) async fn restricts(
+        &mut self,
+        profile: &Name,
+        than: &Name,
+    ) -> Result<bool, EngineError> {
         let default = Name::known("DEFAULT".to_owned());
         let defaults = match &default {
             Some(name) => self.limits(name).await?,
@@ -51,7 +55,8 @@ impl Step<'_> {
 
     async fn limits(&mut self, profile: &Name) -> Result<BTreeMap<String, String>, EngineError> {
         const LIMITS: &str = "SELECT resource_name, limit FROM SYS.DBA_PROFILES WHERE profile = :1";
-        let rows = self.read(&format!("read the limits of profile {profile}"), LIMITS, profile).await?;
+        let rows =
+            self.read(&format!("read the limits of profile {profile}"), LIMITS, profile).await?;
         rows.iter().map(|row| Ok((text(row, 0)?.to_owned(), text(row, 1)?.to_owned()))).collect()
     }
 }

@@ -17,8 +17,8 @@ mod user;
 mod wallet;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, ORACLE, PasswordChange,
-    PasswordReset, PasswordSet, SessionAccount, UserCopy,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, ORACLE,
+    PasswordChange, PasswordReset, PasswordSet, SessionAccount, UserCopy,
 };
 
 pub use name::Name;
@@ -58,7 +58,11 @@ impl Engine for Oracle {
         own_password::change(session, change).await
     }
 
-    async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+    async fn copy_user(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
 

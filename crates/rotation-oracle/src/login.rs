@@ -70,7 +70,10 @@ async fn attempt(login: &Login<'_>) -> Result<Session, LoginError> {
     }
 }
 
-async fn finish(result: Result<Session, Trouble>, login: &Login<'_>) -> Result<Session, LoginError> {
+async fn finish(
+    result: Result<Session, Trouble>,
+    login: &Login<'_>,
+) -> Result<Session, LoginError> {
     match result {
         Ok(session) => Ok(session),
         Err(Trouble::Error(error)) if failure::is_of_the_network(&error) => {
@@ -95,7 +98,9 @@ fn user_name(written: &str) -> String {
 
 async fn connect(login: &Login<'_>, by: By) -> Result<Session, Trouble> {
     let authorities = match login.tls {
-        TlsUse::Verified => Some(wallet::folder(login.authorities.pem()).map_err(Trouble::Refused)?),
+        TlsUse::Verified => {
+            Some(wallet::folder(login.authorities.pem()).map_err(Trouble::Refused)?)
+        }
         TlsUse::Off | TlsUse::NotOffered => None,
     };
     let config = configure(login, by, authorities.as_ref().map(TempDir::path))?;

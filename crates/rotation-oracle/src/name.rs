@@ -13,8 +13,10 @@ impl Name {
     ///
     /// `None` when it has a quote inside, which no name can have.
     pub fn written(text: &str) -> Option<Self> {
-        let quoted =
-            text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|name| !name.is_empty());
+        let quoted = text
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .filter(|name| !name.is_empty());
         Self::known(match quoted {
             Some(name) => name.to_owned(),
             None => text.chars().map(upper).collect(),
@@ -55,9 +57,13 @@ mod tests {
 
     #[test]
     fn without_quotes_a_name_is_folded() {
-        for (written, known) in
-            [("app", "APP"), ("App_1$#", "APP_1$#"), ("\"App\"", "App"), ("größe", "GRÖßE"), ("\"\"", "")]
-        {
+        for (written, known) in [
+            ("app", "APP"),
+            ("App_1$#", "APP_1$#"),
+            ("\"App\"", "App"),
+            ("größe", "GRÖßE"),
+            ("\"\"", ""),
+        ] {
             match Name::written(written) {
                 Some(name) => assert_eq!(name.as_str(), known),
                 None => assert_eq!(known, ""),

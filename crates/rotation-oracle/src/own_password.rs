@@ -16,8 +16,9 @@ pub(crate) async fn change(
     let grace = session.warning().map(|warning| {
         format!("The password was about to expire ({warning}): rotate more often than PASSWORD_LIFE_TIME of the user's profile.")
     });
-    let changed =
-        session.call(move |connection| connection.change_password(old.expose(), new.expose())).await;
+    let changed = session
+        .call(move |connection| connection.change_password(old.expose(), new.expose()))
+        .await;
     match changed {
         // An earlier attempt may have set it, which a gradual rollover lets the old one outlive.
         Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => return Ok(Changed::Before),
@@ -54,8 +55,9 @@ async fn rollover(session: &mut Session) -> Option<String> {
 
 /// Whether an earlier change of the password is still being rolled over.
 async fn is_rolling_over(session: &mut Session) -> bool {
-    let rows =
-        session.rows("read the account's status", "SELECT account_status FROM SYS.USER_USERS", &[]).await;
+    let rows = session
+        .rows("read the account's status", "SELECT account_status FROM SYS.USER_USERS", &[])
+        .await;
     let status = rows.ok().and_then(|rows| rows.into_iter().next()?.into_iter().next()?);
     status.is_some_and(|status| status.contains("IN ROLLOVER"))
 }

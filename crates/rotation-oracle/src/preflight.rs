@@ -29,7 +29,10 @@ pub(crate) async fn missing(
     if !task.copies() {
         return Ok(missing);
     }
-    match session.rows(DOING, "SELECT username FROM SYS.DBA_USERS WHERE username = :1", &["SYS"]).await {
+    match session
+        .rows(DOING, "SELECT username FROM SYS.DBA_USERS WHERE username = :1", &["SYS"])
+        .await
+    {
         Err(EngineError::PrivilegeMissing { .. }) => missing.push(lacks("SELECT_CATALOG_ROLE")),
         read => drop(read?),
     }

@@ -20,7 +20,8 @@ const OFFSET: u16 = 58;
 
 /// A CONNECT packet without credentials, for a service that nobody has.
 fn connect_packet() -> Vec<u8> {
-    const DATA: &[u8] = b"(DESCRIPTION=(CONNECT_DATA=(SERVICE_NAME=secrets-rotation-asks-for-tls)))";
+    const DATA: &[u8] =
+        b"(DESCRIPTION=(CONNECT_DATA=(SERVICE_NAME=secrets-rotation-asks-for-tls)))";
     let data_length = u16::try_from(DATA.len()).unwrap_or(0);
     let mut packet = Vec::new();
     packet.extend((OFFSET + data_length).to_be_bytes());

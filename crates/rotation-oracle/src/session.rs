@@ -35,7 +35,13 @@ pub(crate) type Texts = Vec<Option<String>>;
 
 impl Session {
     pub(crate) fn new(connection: Connection, login: &Login<'_>) -> Self {
-        Self { connection: Some(connection), tls: login.tls, account: None, role: None, has_begun: false }
+        Self {
+            connection: Some(connection),
+            tls: login.tls,
+            account: None,
+            role: None,
+            has_begun: false,
+        }
     }
 
     /// Asks the server for the network protocol of this session, and for its user.
@@ -57,7 +63,9 @@ impl Session {
     pub(crate) async fn account(&mut self) -> Result<String, EngineError> {
         const DOING: &str = "ask for the session's user";
         if self.account.is_none() {
-            self.ask_what_it_is().await.map_err(|trouble| failure::statement(&trouble, DOING, ""))?;
+            self.ask_what_it_is()
+                .await
+                .map_err(|trouble| failure::statement(&trouble, DOING, ""))?;
         }
         self.account.clone().ok_or_else(|| EngineError::Failed {
             doing: DOING.into(),
@@ -85,7 +93,8 @@ impl Session {
         if self.has_begun {
             return Ok(());
         }
-        const PIN: &str = "ALTER SESSION SET CURRENT_SCHEMA = SYS NLS_COMP = BINARY NLS_SORT = BINARY";
+        const PIN: &str =
+            "ALTER SESSION SET CURRENT_SCHEMA = SYS NLS_COMP = BINARY NLS_SORT = BINARY";
         self.run_or("set the session's schema", PIN, "").await?;
         self.has_begun = true;
         Ok(())
@@ -109,7 +118,8 @@ impl Session {
             return Err(Trouble::Panic("the session has ended before".into()));
         };
         let (connection, result) = driver::run(move || {
-            let result = connection.set_call_timeout(Some(CALL_TIMEOUT)).and_then(|()| call(&connection));
+            let result =
+                connection.set_call_timeout(Some(CALL_TIMEOUT)).and_then(|()| call(&connection));
             Ok((connection, result))
         })
         .await?;
@@ -156,15 +166,21 @@ impl Session {
     }
 
     /// Reads rows of texts and leaves a failure to the caller.
-    pub(crate) async fn try_rows(&mut self, query: &str, parameters: &[&str]) -> Result<Vec<Texts>, Trouble> {
+    pub(crate) async fn try_rows(
+        &mut self,
+        query: &str,
+        parameters: &[&str],
+    ) -> Result<Vec<Texts>, Trouble> {
         let query = query.to_owned();
         let parameters: Vec<String> = parameters.iter().map(|text| (*text).to_owned()).collect();
         self.call(move |connection| {
-            let bound: Vec<&dyn ToDbValue> = parameters.iter().map(|text| text as &dyn ToDbValue).collect();
+            let bound: Vec<&dyn ToDbValue> =
+                parameters.iter().map(|text| text as &dyn ToDbValue).collect();
             let mut rows = Vec::new();
             for row in connection.query(&query, &bound)? {
                 let row = row?;
-                let texts = (0..row.columns().len()).map(|column| row.get::<Option<String>>(column));
+                let texts =
+                    (0..row.columns().len()).map(|column| row.get::<Option<String>>(column));
                 rows.push(texts.collect::<Result<Texts, Error>>()?);
             }
             Ok(rows)
@@ -188,7 +204,8 @@ mod tests {
     /// The word after `FROM`, where it is a name and not a placeholder or a quoted user.
     fn sources(code: &str) -> impl Iterator<Item = &str> {
         code.split("FROM ").skip(1).chain(code.split("JOIN ").skip(1)).filter_map(|rest| {
-            let word = rest.split(|c: char| !c.is_ascii_alphanumeric() && !"_.$".contains(c)).next()?;
+            let word =
+                rest.split(|c: char| !c.is_ascii_alphanumeric() && !"_.$".contains(c)).next()?;
             word.starts_with(|c: char| c.is_ascii_alphabetic()).then_some(word)
         })
     }
@@ -196,7 +213,10 @@ mod tests {
     /// A name without an owner means whatever the current schema or a synonym makes of it.
     #[test]
     fn every_query_names_the_owner_of_its_views() {
-        assert_eq!(sources("SELECT a FROM dual, FROM \\\"U\\\" FROM {user}").collect::<Vec<_>>(), ["dual"]);
+        assert_eq!(
+            sources("SELECT a FROM dual, FROM \\\"U\\\" FROM {user}").collect::<Vec<_>>(),
+            ["dual"]
+        );
         let mut count = 0;
         for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
             let path = file.unwrap().path();

@@ -45,7 +45,9 @@ pub(crate) struct DefaultRoles(BTreeSet<Name>);
 impl Attributes {
     pub(crate) fn clauses(&self) -> String {
         let Self { profile, tablespace, temporary } = self;
-        format!("PROFILE {profile} DEFAULT TABLESPACE {tablespace} TEMPORARY TABLESPACE {temporary}")
+        format!(
+            "PROFILE {profile} DEFAULT TABLESPACE {tablespace} TEMPORARY TABLESPACE {temporary}"
+        )
     }
 }
 
@@ -89,8 +91,11 @@ impl Step<'_> {
                 remedy: "Rotate it as a single user, or use one of your own.".into(),
             });
         }
-        let attributes =
-            Attributes { profile: known(row, 1)?, tablespace: known(row, 2)?, temporary: known(row, 3)? };
+        let attributes = Attributes {
+            profile: known(row, 1)?,
+            tablespace: known(row, 2)?,
+            temporary: known(row, 3)?,
+        };
         let status = text(row, 0)?.to_owned();
         let quotas = self.quotas(name).await?;
         let granted = self.granted(name).await?;
@@ -118,7 +123,8 @@ impl Step<'_> {
     pub(crate) async fn granted(&mut self, name: &Name) -> Result<Granted, EngineError> {
         let doing = format!("read the privileges of {name}");
         let mut grants = Grants::default();
-        const SYSTEM: &str = "SELECT privilege, admin_option FROM SYS.DBA_SYS_PRIVS WHERE grantee = :1";
+        const SYSTEM: &str =
+            "SELECT privilege, admin_option FROM SYS.DBA_SYS_PRIVS WHERE grantee = :1";
         for row in self.read(&doing, SYSTEM, name).await? {
             grants.add(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
         }
@@ -128,8 +134,7 @@ impl Step<'_> {
             }
             grants.add(Right::InSchema(words(&row, 0)?, known(&row, 1)?), is_yes(&row, 2)?);
         }
-        const ROLES: &str =
-            "SELECT granted_role, admin_option, default_role FROM SYS.DBA_ROLE_PRIVS WHERE grantee = :1";
+        const ROLES: &str = "SELECT granted_role, admin_option, default_role FROM SYS.DBA_ROLE_PRIVS WHERE grantee = :1";
         let mut default_roles = BTreeSet::new();
         for row in self.read(&doing, ROLES, name).await? {
             let role = known(&row, 0)?;
@@ -238,5 +243,9 @@ fn is_yes(row: &Texts, column: usize) -> Result<bool, EngineError> {
 
 /// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
 pub(crate) fn unexpected(said: &str) -> EngineError {
-    EngineError::Failed { doing: "read the dictionary".into(), code: "protocol".into(), said: said.into() }
+    EngineError::Failed {
+        doing: "read the dictionary".into(),
+        code: "protocol".into(),
+        said: said.into(),
+    }
 }

@@ -31,7 +31,9 @@ impl Ahead {
         let Server { host, port, authorities } = server.clone();
         let (name, to) = (host.clone(), port);
         let connection =
-            tokio::spawn(async move { start_tls(dial(&name, to).await?, &name, &authorities).await });
+            tokio::spawn(
+                async move { start_tls(dial(&name, to).await?, &name, &authorities).await },
+            );
         self.replace(Some(Begun { host, port, connection }));
     }
 
@@ -79,7 +81,8 @@ mod tests {
     async fn take(ahead: &Ahead, server: &Server, port: u16, tls: TlsUse) -> Option<LoginError> {
         let (host, authorities) = (server.host.as_str(), &server.authorities);
         let password = Password::new("never sent");
-        let login = Login { host, port, user: "u", password: &password, database: None, tls, authorities };
+        let login =
+            Login { host, port, user: "u", password: &password, database: None, tls, authorities };
         ahead.take(&login).await.map(|taken| assert!(taken.is_none())).err()
     }
 

@@ -23,12 +23,16 @@ pub(crate) const ADMIN_OPTION_COUNTS: u32 = 160_000;
 /// The first version where a privilege to set a parameter can be granted.
 const PARAMETERS_HAVE_PRIVILEGES: u32 = 150_000;
 
-pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+pub(crate) async fn bring_in_step(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Copied, EngineError> {
     // Before the transaction holds a lock.
     let password =
         NewPassword::by_master(session, copy.turn, copy.password, copy.logs_in_unencrypted).await?;
     let transaction = session.begin(Access::Change).await?;
-    let mut step = Step { transaction, copy, only_looks: false, reassigns: false, copied: Copied::default() };
+    let mut step =
+        Step { transaction, copy, only_looks: false, reassigns: false, copied: Copied::default() };
     step.role().await?;
     finish(step.transaction, copy.master, copy.turn, &password).await?;
     Ok(step.copied)
@@ -56,9 +60,13 @@ pub(crate) async fn not_grantable(
 }
 
 /// Looks at the roles and changes nothing.
-async fn look<'a>(session: &'a mut Session, copy: &'a UserCopy<'_>) -> Result<Step<'a>, EngineError> {
+async fn look<'a>(
+    session: &'a mut Session,
+    copy: &'a UserCopy<'_>,
+) -> Result<Step<'a>, EngineError> {
     let transaction = session.begin(Access::Look).await?;
-    let mut step = Step { transaction, copy, only_looks: true, reassigns: false, copied: Copied::default() };
+    let mut step =
+        Step { transaction, copy, only_looks: true, reassigns: false, copied: Copied::default() };
     step.role().await?;
     Ok(step)
 }
@@ -69,10 +77,13 @@ pub(crate) async fn set_password(
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
     let password =
-        NewPassword::by_master(session, reset.user, reset.password, reset.logs_in_unencrypted).await?;
+        NewPassword::by_master(session, reset.user, reset.password, reset.logs_in_unencrypted)
+            .await?;
     let mut transaction = session.begin(Access::Change).await?;
-    let rows = transaction.rows("read the role", attributes::QUERY, &[reset.user, reset.user]).await?;
-    let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
+    let rows =
+        transaction.rows("read the role", attributes::QUERY, &[reset.user, reset.user]).await?;
+    let row =
+        rows.first().ok_or_else(|| EngineError::NoSuchUser { user: reset.user.to_owned() })?;
     Attributes::read(row)?.1.must_be_valid(reset.user)?;
     finish(transaction, reset.master, reset.user, &password).await?;
     Ok(PasswordSet::Now)
@@ -145,8 +156,10 @@ impl Step<'_> {
 
     async fn role(&mut self) -> Result<(), EngineError> {
         let copy = self.copy;
-        let rows =
-            self.transaction.rows("read the roles", attributes::QUERY, &[copy.base, copy.alternate]).await?;
+        let rows = self
+            .transaction
+            .rows("read the roles", attributes::QUERY, &[copy.base, copy.alternate])
+            .await?;
         let mut base = None;
         let mut alternate = None;
         for row in &rows {
@@ -167,13 +180,18 @@ impl Step<'_> {
         self.settings().await
     }
 
-    async fn attributes(&mut self, has: Option<Attributes>, wanted: &Attributes) -> Result<(), EngineError> {
+    async fn attributes(
+        &mut self,
+        has: Option<Attributes>,
+        wanted: &Attributes,
+    ) -> Result<(), EngineError> {
         let alternate = self.copy.alternate;
         let name = identifier(alternate);
         let created = has.is_none();
         let has = has.unwrap_or_else(Attributes::of_a_new_role);
         // On the base role's turn, applications use the alternate one.
-        let now = if self.copy.is_alternates_turn() { wanted.clone() } else { has.while_in_use(wanted) };
+        let now =
+            if self.copy.is_alternates_turn() { wanted.clone() } else { has.while_in_use(wanted) };
         let options = has.options_to_become(&now);
         let later = now.options_to_become(wanted);
         if !later.is_empty() {
@@ -184,7 +202,9 @@ impl Step<'_> {
         } else if created {
             let statement = format!("CREATE ROLE {name} {}", options.join(" "));
             let remedy = self.creation(&options, &statement);
-            self.transaction.run_or(&format!("create role {alternate}"), &statement, &remedy).await?;
+            self.transaction
+                .run_or(&format!("create role {alternate}"), &statement, &remedy)
+                .await?;
             self.copied.created = true;
         } else if !options.is_empty() {
             let statement = format!("ALTER ROLE {name} {}", options.join(" "));
@@ -254,7 +274,8 @@ impl Step<'_> {
     /// PostgreSQL 16 only by a superuser.
     fn creation(&self, options: &[String], statement: &str) -> String {
         let master = identifier(self.copy.master);
-        let own = |option: &&String| ["CREATEDB", "REPLICATION", "BYPASSRLS"].contains(&option.as_str());
+        let own =
+            |option: &&String| ["CREATEDB", "REPLICATION", "BYPASSRLS"].contains(&option.as_str());
         let by_superuser = |option: &String| match option.as_str() {
             "SUPERUSER" => true,
             "REPLICATION" | "BYPASSRLS" => self.transaction.version() < ADMIN_OPTION_COUNTS,

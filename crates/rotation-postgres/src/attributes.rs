@@ -48,7 +48,10 @@ impl Attributes {
         }
         Err(EngineError::AccountExpired {
             said: format!("VALID UNTIL of role {role} has passed"),
-            remedy: administrator(&format!("ALTER ROLE {} VALID UNTIL 'infinity'", identifier(role))),
+            remedy: administrator(&format!(
+                "ALTER ROLE {} VALID UNTIL 'infinity'",
+                identifier(role)
+            )),
         })
     }
 
@@ -89,7 +92,9 @@ impl Attributes {
     pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
         let mut now = wanted.clone();
         let is_limited = wanted.connection_limit >= 0;
-        if is_limited && (self.connection_limit < 0 || self.connection_limit > wanted.connection_limit) {
+        if is_limited
+            && (self.connection_limit < 0 || self.connection_limit > wanted.connection_limit)
+        {
             now.connection_limit = self.connection_limit;
         }
         if wanted.valid_until.is_some() {

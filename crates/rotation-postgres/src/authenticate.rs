@@ -126,7 +126,9 @@ impl Method {
             CLEAR_TEXT => Ok(Self::CleartextPassword),
             MD5 => Ok(Self::Md5),
             SASL => Ok(Self::Sasl),
-            other => Err(LoginError::Unsupported { said: format!("authentication of kind {other}") }),
+            other => {
+                Err(LoginError::Unsupported { said: format!("authentication of kind {other}") })
+            }
         }
     }
 }
@@ -252,7 +254,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         if !mechanisms.split(|byte| *byte == 0).any(|mechanism| mechanism == MECHANISM.as_bytes()) {
             let offered: String =
                 String::from_utf8_lossy(mechanisms).replace('\0', " ").chars().take(100).collect();
-            return Err(LoginError::Unsupported { said: mask(&format!("one of {}", offered.trim())).into() });
+            return Err(LoginError::Unsupported {
+                said: mask(&format!("one of {}", offered.trim())).into(),
+            });
         }
         self.answer(&first_message(&client)).await?;
         let server_first = self.next_must_be(SASL_CONTINUE).await?;

@@ -65,9 +65,14 @@ pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineErr
 
 fn wants_cleartext(said: &str) -> bool {
     let said = said.to_ascii_lowercase();
-    ["not a plain text", "plaintext password", "plain text password", "encrypted password is not allowed"]
-        .iter()
-        .any(|part| said.contains(part))
+    [
+        "not a plain text",
+        "plaintext password",
+        "plain text password",
+        "encrypted password is not allowed",
+    ]
+    .iter()
+    .any(|part| said.contains(part))
         || said.contains("encrypted password") && said.contains("allowed")
 }
 
@@ -106,7 +111,8 @@ mod tests {
             ("XX000", "password type is not a plain text"),
             ("0A000", "Only plaintext passwords are supported: plaintext password required"),
         ] {
-            let refusal = Refusal { code: code.into(), message: message.into(), ..Refusal::default() };
+            let refusal =
+                Refusal { code: code.into(), message: message.into(), ..Refusal::default() };
             match of_password(refused(&refusal, "set the password of app", "")) {
                 EngineError::PasswordRejected { remedy, .. } => {
                     assert!(remedy.contains("credcheck.encrypted_password_allowed"), "{remedy}");

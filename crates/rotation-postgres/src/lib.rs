@@ -22,8 +22,9 @@ mod verifier;
 
 use rotation::settings::Source;
 use rotation_database::{
-    Authorities, Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, POSTGRES,
-    Password, PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount, UserCopy, UserPair,
+    Authorities, Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask,
+    POSTGRES, Password, PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount,
+    UserCopy, UserPair,
 };
 
 use login::LoggedIn;
@@ -73,7 +74,12 @@ impl Engine for Postgres {
     ) -> Result<SessionAccount, EngineError> {
         let role = session.identity().await?.role.clone();
         // Names are compared byte for byte; the server cuts longer ones, which no secret may hold.
-        Ok(SessionAccount { is_of_user: role == user, name: identifier(&role), id: role, note: None })
+        Ok(SessionAccount {
+            is_of_user: role == user,
+            name: identifier(&role),
+            id: role,
+            note: None,
+        })
     }
 
     async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
@@ -108,7 +114,11 @@ impl Engine for Postgres {
         own_password::change(session, change).await
     }
 
-    async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+    async fn copy_user(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
 

@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::authenticate::{Authenticated, Method, Offer, authenticate, demanded_method, offer};
 use crate::failure::refused;
-use crate::messages::{Message, Refusal, backend_process, framed, parameter, send, texts, version_number};
+use crate::messages::{
+    Message, Refusal, backend_process, framed, parameter, send, texts, version_number,
+};
 use crate::quote::identifier;
 use crate::session::Origin;
 use crate::start_tls::start_tls;
@@ -77,7 +79,10 @@ impl LoggedIn {
     }
 
     /// One attempt, over a connection that is there already if there is one.
-    pub(crate) async fn over(encrypted: Option<Encrypted>, login: &Login<'_>) -> Result<Self, LoginError> {
+    pub(crate) async fn over(
+        encrypted: Option<Encrypted>,
+        login: &Login<'_>,
+    ) -> Result<Self, LoginError> {
         let mut stream: Box<dyn Stream> = match encrypted {
             Some(encrypted) => Box::new(encrypted),
             None => connect(login.host, login.port, login.tls, login.authorities).await?,
@@ -118,7 +123,8 @@ impl LoggedIn {
                     done = Err(refused(&Refusal::parse(&body), doing, remedy));
                 }
                 Ok(Message { kind: b'D', body }) => {
-                    let row = texts(&body).ok_or_else(|| broken(LoginError::protocol("half a row")))?;
+                    let row =
+                        texts(&body).ok_or_else(|| broken(LoginError::protocol("half a row")))?;
                     done = done.map(|_| row);
                 }
                 Ok(_) => {}
@@ -262,15 +268,15 @@ mod tests {
                 ..Refusal::default()
             };
             match super::refusal(&refusal, &login) {
-                LoginError::ClientRejected { remedy, .. } | LoginError::NotPermitted { remedy, .. } => remedy,
+                LoginError::ClientRejected { remedy, .. }
+                | LoginError::NotPermitted { remedy, .. } => remedy,
                 other => panic!("{other:?}"),
             }
         };
         let proxy = "This RDS proxy has no credentials for the role app_clone. Check the credentials for this role and \
             try again.";
         assert!(remedy("28000", proxy, None).contains("endpoint of the instance"));
-        let rule =
-            "no pg_hba.conf entry for host \"10.0.0.1\", user \"app_clone\", database \"d\", SSL encryption";
+        let rule = "no pg_hba.conf entry for host \"10.0.0.1\", user \"app_clone\", database \"d\", SSL encryption";
         assert!(remedy("28000", rule, Some("ClientAuthentication")).contains("pg_hba.conf"));
         let other = remedy("28000", "tenant is suspended", None);
         assert!(!other.contains("pg_hba.conf") && other.contains("\"host\""), "{other}");
@@ -279,7 +285,8 @@ mod tests {
     #[tokio::test]
     async fn a_statement_is_done_when_the_server_is_ready_for_the_next() {
         let row = b"T\0\0\0\x06\0\0D\0\0\0\x0b\0\x01\0\0\0\x011C\0\0\0\x0dSELECT 1\0";
-        let (refused, notice, ready) = (b"E\0\0\0\x0cC53200\0\0", b"N\0\0\0\x05\0", b"Z\0\0\0\x05I");
+        let (refused, notice, ready) =
+            (b"E\0\0\0\x0cC53200\0\0", b"N\0\0\0\x05\0", b"Z\0\0\0\x05I");
         for (answer, expected) in [
             ([&notice[..], row, ready].concat(), Ok(["1"].as_slice())),
             ([&notice[..], ready].concat(), Ok([].as_slice())),

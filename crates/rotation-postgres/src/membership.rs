@@ -58,18 +58,24 @@ impl Step<'_> {
                 is_member |= whole;
             } else if !shared {
                 let by = match grantor {
-                    Some(grantor) if with_options => format!(" GRANTED BY {}", identifier(&grantor)),
+                    Some(grantor) if with_options => {
+                        format!(" GRANTED BY {}", identifier(&grantor))
+                    }
                     _ => String::new(),
                 };
-                let statement = format!("REVOKE {} FROM {}{by}", identifier(&role), identifier(alternate));
+                let statement =
+                    format!("REVOKE {} FROM {}{by}", identifier(&role), identifier(alternate));
                 let remedy = administrator(&statement);
-                let doing = format!("take role {role} from {alternate}, which {base} does not have");
-                self.change(format!("no longer a member of {role}"), &doing, &statement, &remedy).await?;
+                let doing =
+                    format!("take role {role} from {alternate}, which {base} does not have");
+                self.change(format!("no longer a member of {role}"), &doing, &statement, &remedy)
+                    .await?;
             }
         }
         if !is_member {
             let options = if with_options { " WITH INHERIT TRUE, SET TRUE" } else { "" };
-            let statement = format!("GRANT {} TO {}{options}", identifier(base), identifier(alternate));
+            let statement =
+                format!("GRANT {} TO {}{options}", identifier(base), identifier(alternate));
             let remedy = self.administer(base);
             let doing = format!("grant role {base} to {alternate}");
             self.change(format!("member of {base}"), &doing, &statement, &remedy).await?;
@@ -105,7 +111,11 @@ impl Step<'_> {
                 (false, _) => self.copied.notes.push(format!(
                     "{alternate} has privileges of its own{}. They count only after SET ROLE NONE; \
                      DROP OWNED BY {name} there would take them away.",
-                    if database.is_empty() { String::new() } else { format!(" in database {database}") }
+                    if database.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" in database {database}")
+                    }
                 )),
             }
         }
@@ -149,14 +159,17 @@ impl Step<'_> {
     }
 
     /// What the master lacks to give away what the alternate role owns: the privileges of both roles.
-    pub(crate) async fn lacks_for_reassignment(&mut self) -> Result<Option<EngineError>, EngineError> {
+    pub(crate) async fn lacks_for_reassignment(
+        &mut self,
+    ) -> Result<Option<EngineError>, EngineError> {
         const QUERY: &str = "SELECT bool_and(pg_catalog.pg_has_role(session_user, r.oid, 'USAGE')) \
             FROM pg_catalog.pg_roles r WHERE r.rolname::text IN ($1, $2)";
         const DOING: &str = "see whether the master has the privileges of both roles";
         if !self.reassigns {
             return Ok(None);
         }
-        let rows = self.transaction.rows(DOING, QUERY, &[self.copy.base, self.copy.alternate]).await?;
+        let rows =
+            self.transaction.rows(DOING, QUERY, &[self.copy.base, self.copy.alternate]).await?;
         let may = rows.first().map_or(Ok(false), |row| row.try_get(0));
         if may.map_err(|error| failure(&error, DOING, ""))? {
             return Ok(None);

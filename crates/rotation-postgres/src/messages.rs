@@ -123,7 +123,10 @@ pub(crate) fn version_number(text: &str) -> u32 {
     }
 }
 
-pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), LoginError> {
+pub(crate) async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+) -> Result<(), LoginError> {
     stream.write_all(bytes).await.map_err(broken)?;
     stream.flush().await.map_err(broken)
 }
@@ -264,7 +267,8 @@ mod tests {
 
     #[test]
     fn a_server_s_version_is_read_in_all_its_forms() {
-        let said = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x08a\0b\0S\0\0\0\x18server_version\x0015.4\0Z\0\0\0\x05I";
+        let said =
+            b"R\0\0\0\x08\0\0\0\0S\0\0\0\x08a\0b\0S\0\0\0\x18server_version\x0015.4\0Z\0\0\0\x05I";
         assert_eq!(parameter(said, b"server_version").as_deref(), Some("15.4"));
         assert_eq!(parameter(said, b"server"), None);
         assert_eq!(parameter(&said[..30], b"server_version"), None);

@@ -79,7 +79,9 @@ impl NewPassword {
         match self {
             Self::Verifier(verifier) => {
                 let verifier = Zeroizing::new(literal(verifier));
-                vec![Zeroizing::new(["ALTER ROLE ", &user, " PASSWORD ", &verifier, "; COMMIT"].concat())]
+                vec![Zeroizing::new(
+                    ["ALTER ROLE ", &user, " PASSWORD ", &verifier, "; COMMIT"].concat(),
+                )]
             }
             Self::Cleartext { storage, password } => {
                 let password = Zeroizing::new(literal(password.expose()));
@@ -160,7 +162,9 @@ pub(crate) async fn may_travel_readable(session: &mut Session) -> Result<(), Eng
     let decide = |what: &str, remedy: String| {
         Err(EngineError::NeedsDecision {
             what: format!("{SETTING}=cleartext sends the new password itself, and {what}"),
-            remedy: format!("{remedy} Or remove {SETTING} from the function: it then sends a verifier."),
+            remedy: format!(
+                "{remedy} Or remove {SETTING} from the function: it then sends a verifier."
+            ),
         })
     };
     if session.origin().tls != TlsUse::Verified {
@@ -207,7 +211,8 @@ mod tests {
 
     #[test]
     fn verifiers_are_the_default_and_other_values_are_rejected() {
-        let read = |value: Option<&'static str>| PasswordForm::read(&move |_| value.map(str::to_owned));
+        let read =
+            |value: Option<&'static str>| PasswordForm::read(&move |_| value.map(str::to_owned));
         assert_eq!(read(None).unwrap(), PasswordForm::Hashed);
         assert_eq!(read(Some("hashed")).unwrap(), PasswordForm::Hashed);
         assert_eq!(read(Some("cleartext")).unwrap(), PasswordForm::Cleartext);

@@ -35,7 +35,8 @@ const ASKING_TIMEOUT: Duration = Duration::from_secs(5);
 impl StorageSettings {
     /// Reads `password_encryption` and `scram_iterations`.
     pub(crate) fn of(encryption: &str, iterations: Option<&str>) -> Self {
-        let iterations = iterations.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_ITERATIONS);
+        let iterations =
+            iterations.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_ITERATIONS);
         Self { md5: matches!(encryption, "md5" | "on" | "off"), iterations }
     }
 
@@ -133,7 +134,11 @@ mod tests {
             // They know nothing else.
             (Method::CleartextPassword, 90_624, Encryption::Md5),
         ] {
-            assert_eq!(settings.own_form(&origin(method, version)), expected, "{method:?} {version}");
+            assert_eq!(
+                settings.own_form(&origin(method, version)),
+                expected,
+                "{method:?} {version}"
+            );
         }
     }
 }

@@ -36,7 +36,9 @@ pub(crate) async fn must_look_passwords_up(
     }
     // What a pooler that asks for MD5 has cannot be found out, and a server that stores MD5 hashes must
     // not get a SCRAM verifier instead.
-    let (Offer::Scram { salt: old_salt, iterations: old_iterations }, false) = (&before, storage.md5) else {
+    let (Offer::Scram { salt: old_salt, iterations: old_iterations }, false) =
+        (&before, storage.md5)
+    else {
         return Err(own_copy(user));
     };
     // One that makes a salt up for each client has none of the server's.
@@ -44,11 +46,13 @@ pub(crate) async fn must_look_passwords_up(
         return Err(own_copy(user));
     }
     let (salt, iterations, owned) = (old_salt.clone(), *old_iterations, password.clone());
-    let old = scram::compute(iterations, move || scram::verifier_with(&owned, &salt, iterations)).await;
+    let old =
+        scram::compute(iterations, move || scram::verifier_with(&owned, &salt, iterations)).await;
     let old = old.map_err(|said| not_computed(user, said))?;
     let iterations = storage.iterations.clamp(scram::DEFAULT_ITERATIONS, scram::MOST_ITERATIONS);
     let owned = password.clone();
-    let fresh = scram::compute(iterations, move || scram::verifier(&owned, iterations)).await.flatten();
+    let fresh =
+        scram::compute(iterations, move || scram::verifier(&owned, iterations)).await.flatten();
     let fresh = fresh.map_err(|said| not_computed(user, said))?;
     let stored = store(session, user, fresh.clone(), remedy).await;
     let after = match stored {

@@ -20,7 +20,9 @@ pub(crate) async fn missing(
     let creates_is_enough = (transaction.version() < ADMIN_OPTION_COUNTS).to_string();
     let mut missing = Vec::new();
     for role in task.users() {
-        let rows = transaction.rows("ask what the master may do", QUERY, &[role, &creates_is_enough]).await?;
+        let rows = transaction
+            .rows("ask what the master may do", QUERY, &[role, &creates_is_enough])
+            .await?;
         if !rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
             let remedy = administer(transaction.version(), master, role);
             let doing = format!("administer role {role}");

@@ -38,7 +38,11 @@ pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<String, Settings>, EngineE
 /// creates belongs to the base role. A base role that has a `role` setting already keeps to that one.
 pub(crate) fn for_alternate(base: &str, settings: &Settings) -> Settings {
     let mut wanted = settings.clone();
-    wanted.entry(String::new()).or_default().entry("role".into()).or_insert_with(|| base.to_owned());
+    wanted
+        .entry(String::new())
+        .or_default()
+        .entry("role".into())
+        .or_insert_with(|| base.to_owned());
     wanted
 }
 
@@ -64,10 +68,14 @@ pub(crate) fn changes(from: &Settings, to: &Settings) -> Vec<Change> {
             format!("IN DATABASE {} ", identifier(database))
         };
         for name in has.keys().filter(|name| !wants.contains_key(*name)) {
-            changes.push(Change { name: name.clone(), clause: format!("{place}RESET {}", identifier(name)) });
+            changes.push(Change {
+                name: name.clone(),
+                clause: format!("{place}RESET {}", identifier(name)),
+            });
         }
         for (name, value) in wants.iter().filter(|(name, value)| has.get(*name) != Some(value)) {
-            let clause = format!("{place}SET {} TO {}", identifier(name), value_clause(name, value));
+            let clause =
+                format!("{place}SET {} TO {}", identifier(name), value_clause(name, value));
             changes.push(Change { name: name.clone(), clause });
         }
     }
@@ -131,7 +139,10 @@ mod tests {
     fn settings(entries: &[(&str, &str, &str)]) -> Settings {
         let mut settings = Settings::new();
         for (database, name, value) in entries {
-            settings.entry(database.to_string()).or_default().insert(name.to_string(), value.to_string());
+            settings
+                .entry(database.to_string())
+                .or_default()
+                .insert(name.to_string(), value.to_string());
         }
         settings
     }
@@ -146,7 +157,8 @@ mod tests {
 
     #[test]
     fn changes_turn_one_into_the_other_and_leave_the_rest() {
-        let from = settings(&[("", "work_mem", "4MB"), ("", "role", "app"), ("shop", "app.tenant", "1")]);
+        let from =
+            settings(&[("", "work_mem", "4MB"), ("", "role", "app"), ("shop", "app.tenant", "1")]);
         let to = settings(&[
             ("", "role", "app"),
             ("", "search_path", r#""$user", "A ""b", public"#),

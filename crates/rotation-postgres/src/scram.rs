@@ -30,7 +30,13 @@ impl Keys {
     fn of(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Self {
         let normalized = normalize(password);
         let mut salted = Zeroizing::new([0; digest::SHA256_OUTPUT_LEN]);
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, normalized.as_bytes(), &mut *salted);
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA256,
+            iterations,
+            salt,
+            normalized.as_bytes(),
+            &mut *salted,
+        );
         let key = hmac::Key::new(hmac::HMAC_SHA256, &*salted);
         let client = hmac::sign(&key, b"Client Key");
         let stored = digest::digest(&digest::SHA256, client.as_ref());
@@ -65,7 +71,11 @@ pub(crate) fn salt_of(verifier: &str) -> Option<Vec<u8>> {
 }
 
 /// The same form with a known salt.
-pub(crate) fn verifier_with(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Zeroizing<String> {
+pub(crate) fn verifier_with(
+    password: &Password,
+    salt: &[u8],
+    iterations: NonZeroU32,
+) -> Zeroizing<String> {
     let keys = Keys::of(password, salt, iterations);
     let verifier = Zeroizing::new(format!(
         "SCRAM-SHA-256${iterations}:{}${}:{}",
@@ -146,9 +156,11 @@ impl Client {
         let mut fields = server_first.split(',');
         let mut field = |name| fields.next().and_then(|field| field.strip_prefix(name));
         let (nonce, salt, iterations) = (field("r="), field("s="), field("i="));
-        let nonce = nonce.filter(|nonce| nonce.len() > self.nonce.len() && nonce.starts_with(&self.nonce));
+        let nonce =
+            nonce.filter(|nonce| nonce.len() > self.nonce.len() && nonce.starts_with(&self.nonce));
         let nonce = nonce.ok_or("the answer is to somebody else (SCRAM nonce)")?;
-        let salt = salt.and_then(|salt| BASE64_STANDARD.decode(salt).ok()).ok_or("no SCRAM salt")?;
+        let salt =
+            salt.and_then(|salt| BASE64_STANDARD.decode(salt).ok()).ok_or("no SCRAM salt")?;
         let iterations = iterations.and_then(|count| count.parse::<NonZeroU32>().ok());
         let iterations = iterations.ok_or("no number of SCRAM iterations")?;
         if iterations > MOST_ITERATIONS {
@@ -172,8 +184,13 @@ impl Challenge {
         let signed = format!("{},{},{without_proof}", self.client_first, self.server_first);
         let stored = hmac::Key::new(hmac::HMAC_SHA256, keys.stored.as_ref());
         let signature = hmac::sign(&stored, signed.as_bytes());
-        let mut proof: Vec<u8> =
-            keys.client.as_ref().iter().zip(signature.as_ref()).map(|(key, bit)| key ^ bit).collect();
+        let mut proof: Vec<u8> = keys
+            .client
+            .as_ref()
+            .iter()
+            .zip(signature.as_ref())
+            .map(|(key, bit)| key ^ bit)
+            .collect();
         let message = format!("{without_proof},p={}", BASE64_STANDARD.encode(&proof));
         proof.zeroize();
         let server_key = hmac::Key::new(hmac::HMAC_SHA256, keys.server.as_ref());
@@ -185,7 +202,8 @@ impl Proven {
     /// Whether the server's final message shows that it knows the password as well.
     pub(crate) fn is_answered_by(&self, server_final: &str) -> bool {
         let signature = server_final.split(',').next().and_then(|field| field.strip_prefix("v="));
-        let signature = signature.and_then(|text| BASE64_STANDARD.decode(text).ok()).unwrap_or_default();
+        let signature =
+            signature.and_then(|text| BASE64_STANDARD.decode(text).ok()).unwrap_or_default();
         hmac::verify(&self.server_key, self.signed.as_bytes(), &signature).is_ok()
     }
 }
@@ -229,7 +247,8 @@ pub(crate) mod tests {
         let signed = format!("n=,r={NONCE},{SERVER_FIRST},{without_proof}");
         let (stored, server) = verifier.rsplit_once('$').unwrap().1.split_once(':').unwrap();
         let decode = |text: &str| BASE64_STANDARD.decode(text).unwrap();
-        let sign = |key: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
+        let sign =
+            |key: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
         let client_key: Vec<u8> =
             decode(proof).iter().zip(sign(&decode(stored)).as_ref()).map(|(a, b)| a ^ b).collect();
         assert_eq!(digest::digest(&digest::SHA256, &client_key).as_ref(), decode(stored));
@@ -247,7 +266,8 @@ pub(crate) mod tests {
         let keys = Keys::of(&pencil(), &decode("W22ZaJ0SNY7soEsUEjb6gQ=="), DEFAULT_ITERATIONS);
         let nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
         let signed = format!("n=user,r={NONCE},{SERVER_FIRST},c=biws,r={nonce}");
-        let sign = |key: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
+        let sign =
+            |key: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
         let expected = decode("6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
         assert_eq!(sign(keys.server.as_ref()).as_ref(), expected);
         let proof = decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");

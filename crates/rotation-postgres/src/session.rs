@@ -79,7 +79,13 @@ impl Session {
             version: logged_in.version(),
             process: logged_in.process(),
         };
-        Self { link: Link::Bare(logged_in), origin, identity: None, is_in_transaction: false, password_form }
+        Self {
+            link: Link::Bare(logged_in),
+            origin,
+            identity: None,
+            is_in_transaction: false,
+            password_form,
+        }
     }
 
     /// How the session sends new passwords to the server.
@@ -137,7 +143,8 @@ impl Session {
         query: &'static str,
         parameters: &[&str],
     ) -> Result<Vec<PgRow>, EngineError> {
-        let query = parameters.iter().fold(sqlx::query(query), |query, parameter| query.bind(*parameter));
+        let query =
+            parameters.iter().fold(sqlx::query(query), |query, parameter| query.bind(*parameter));
         let driver = Box::pin(self.driver(doing)).await?;
         let rows = Box::pin(query.persistent(false).fetch_all(driver)).await;
         rows.map_err(|error| failure(&error, doing, ""))

@@ -22,7 +22,9 @@ pub(crate) async fn start_tls(
         b'S' => encrypt(stream, host, authorities).await,
         b'N' => Err(LoginError::TlsNotOffered { keeps_password: true }),
         // The words that follow are nobody's yet.
-        b'E' => Err(LoginError::Network { said: "the server ends the connection before TLS begins".into() }),
+        b'E' => Err(LoginError::Network {
+            said: "the server ends the connection before TLS begins".into(),
+        }),
         other => Err(LoginError::protocol(format!(
             "it answers the request for TLS with byte {other:#04x}, as no PostgreSQL server does"
         ))),

@@ -17,7 +17,10 @@ use crate::scope::Scope;
 use crate::session::{Session, column, flag, text, unexpected};
 use crate::sid;
 
-pub(crate) async fn bring_in_step(session: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+pub(crate) async fn bring_in_step(
+    session: &mut Session,
+    copy: &UserCopy<'_>,
+) -> Result<Copied, EngineError> {
     session.begin().await?;
     let mut step = Step::new(session, copy);
     step.run().await?;
@@ -116,7 +119,11 @@ impl Step<'_> {
     }
 
     /// A new alternate login gets a user in every database of the base login.
-    async fn will_enter_databases(&mut self, base: &[u8], alternate: &[u8]) -> Result<(), EngineError> {
+    async fn will_enter_databases(
+        &mut self,
+        base: &[u8],
+        alternate: &[u8],
+    ) -> Result<(), EngineError> {
         if !self.checks_triggers {
             return Ok(());
         }
@@ -142,7 +149,8 @@ impl Step<'_> {
             FROM sys.database_principals p WHERE p.name = @P1), 0) AS int), CAST(d.containment AS int) \
             FROM sys.databases d JOIN sys.configurations c ON c.name = N'contained database authentication' \
             AND CAST(c.value_in_use AS int) = 1 WHERE d.name = DB_NAME()";
-        let rows = self.session.rows("ask what kind of user it is", QUERY, &[self.copy.base]).await?;
+        let rows =
+            self.session.rows("ask what kind of user it is", QUERY, &[self.copy.base]).await?;
         // The server takes no passwords of contained users.
         let Some(row) = rows.first() else { return Ok(None) };
         let database = text(row, 0)?;
@@ -178,7 +186,11 @@ impl Step<'_> {
         let Some(base) = base else {
             return Err(EngineError::NoSuchUser { user: self.copy.base.to_owned() });
         };
-        self.must_be_proven(Kind::Login, &base.sid, alternate.as_ref().map(|login| login.sid.as_slice()))?;
+        self.must_be_proven(
+            Kind::Login,
+            &base.sid,
+            alternate.as_ref().map(|login| login.sid.as_slice()),
+        )?;
         let known = sid::of_alternate(&base.sid, Kind::Login);
         self.sids = alternate.iter().chain([&base]).map(|login| login.sid.clone()).collect();
         self.is_pair(
@@ -229,7 +241,11 @@ impl Step<'_> {
         let sid = alternate.as_ref().map(|user| user.sid.as_slice());
         self.must_be_proven(Kind::ContainedUser, &base.sid, sid)?;
         self.sids = alternate.iter().chain([&base]).map(|user| user.sid.clone()).collect();
-        self.is_pair(Kind::ContainedUser, alternate.as_ref().map(|now| (now.sid.as_slice(), false)), &known)?;
+        self.is_pair(
+            Kind::ContainedUser,
+            alternate.as_ref().map(|now| (now.sid.as_slice(), false)),
+            &known,
+        )?;
         let name = identifier(self.copy.alternate);
         let alternate = match alternate {
             Some(alternate) => Some(alternate),
@@ -299,7 +315,12 @@ impl Step<'_> {
     /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
     ///
     /// `alternate` is its identifier, and whether it is disabled, which no user of an application is.
-    fn is_pair(&self, kind: Kind, alternate: Option<(&[u8], bool)>, known: &[u8]) -> Result<(), EngineError> {
+    fn is_pair(
+        &self,
+        kind: Kind,
+        alternate: Option<(&[u8], bool)>,
+        known: &[u8],
+    ) -> Result<(), EngineError> {
         let Some((sid, is_disabled)) = alternate else { return Ok(()) };
         if self.copy.is_known_pair || is_disabled || sid == known {
             return Ok(());
@@ -322,7 +343,11 @@ impl Step<'_> {
         })
     }
 
-    async fn options_in_step(&mut self, base: &LoginNow, alternate: &LoginNow) -> Result<(), EngineError> {
+    async fn options_in_step(
+        &mut self,
+        base: &LoginNow,
+        alternate: &LoginNow,
+    ) -> Result<(), EngineError> {
         let wanted = match self.copy.is_alternates_turn() {
             true => base.options.clone(),
             false => alternate.options.while_in_use(&base.options),
@@ -350,9 +375,14 @@ impl Step<'_> {
             base.options.clauses()
         );
         let remedy = self.alter_any_login();
-        self.session.run_or(&format!("create login {}", self.copy.alternate), &statement, &remedy).await?;
+        self.session
+            .run_or(&format!("create login {}", self.copy.alternate), &statement, &remedy)
+            .await?;
         self.copied.created = true;
-        self.logins().await?.alternate.ok_or_else(|| unexpected("the login that was made is not there"))
+        self.logins()
+            .await?
+            .alternate
+            .ok_or_else(|| unexpected("the login that was made is not there"))
     }
 
     pub(crate) fn alter_any_login(&self) -> String {

@@ -55,13 +55,18 @@ impl Step<'_> {
         self.look(base, alternate).await
     }
 
-    async fn look(&mut self, base: &[u8], alternate: &[u8]) -> Result<BTreeMap<String, Users>, EngineError> {
+    async fn look(
+        &mut self,
+        base: &[u8],
+        alternate: &[u8],
+    ) -> Result<BTreeMap<String, Users>, EngineError> {
         // Whether a replica takes changes tells the primary one from others, and needs no privilege.
         const DATABASES: &str = "SELECT d.name, d.state_desc, CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS int), \
             CAST(CASE WHEN d.replica_id IS NULL THEN 0 \
             WHEN DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 ELSE 1 END AS int) \
             FROM [master].sys.databases d WHERE d.source_database_id IS NULL AND d.name <> N'tempdb'";
-        let (mut open, mut offline, mut closed, mut notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut open, mut offline, mut closed, mut notes) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for row in self.session.rows("look for the databases", DATABASES, &[]).await? {
             let (name, state) = (text(&row, 0)?, text(&row, 1)?);
             let (may_enter, is_copy) = (flag(&row, 2)?, flag(&row, 3)?);
@@ -114,11 +119,15 @@ impl Step<'_> {
             Err(Error::Server(error)) if error.code() == NO_SUCH_DATABASE => {
                 let mut results = Vec::new();
                 for database in databases {
-                    results.push(match self.session.try_results(&select(database), &parameters).await {
-                        Ok(rows) => rows.into_iter().next().unwrap_or_default(),
-                        Err(Error::Server(error)) if error.code() == NO_SUCH_DATABASE => Vec::new(),
-                        Err(error) => return Err(failed(&error)),
-                    });
+                    results.push(
+                        match self.session.try_results(&select(database), &parameters).await {
+                            Ok(rows) => rows.into_iter().next().unwrap_or_default(),
+                            Err(Error::Server(error)) if error.code() == NO_SUCH_DATABASE => {
+                                Vec::new()
+                            }
+                            Err(error) => return Err(failed(&error)),
+                        },
+                    );
                 }
                 results
             }
@@ -165,7 +174,9 @@ impl Step<'_> {
                 databases.join(", "),
                 self.copy.alternate
             ),
-            remedy: administrator("ALTER DATABASE … SET ONLINE, or drop or detach what nobody needs"),
+            remedy: administrator(
+                "ALTER DATABASE … SET ONLINE, or drop or detach what nobody needs",
+            ),
         }
     }
 }

@@ -42,12 +42,16 @@ impl Step<'_> {
             let base = self.user_now(scope, self.copy.base).await?;
             let alternate = self.user_now(scope, self.copy.alternate).await?;
             let Some(base) = base else { return Ok(Vec::new()) };
-            return Ok(self.lacks_in(&database, &base, alternate.as_ref()).await?.into_iter().collect());
+            return Ok(self
+                .lacks_in(&database, &base, alternate.as_ref())
+                .await?
+                .into_iter()
+                .collect());
         }
         let Logins { base, alternate } = self.logins().await?;
         let Some(base) = base else { return Ok(Vec::new()) };
-        let sid =
-            alternate.map_or_else(|| sid::of_alternate(&base.sid, Kind::Login), |alternate| alternate.sid);
+        let sid = alternate
+            .map_or_else(|| sid::of_alternate(&base.sid, Kind::Login), |alternate| alternate.sid);
         let mut lacks = Vec::new();
         for (database, users) in self.users(&base.sid, &sid).await? {
             if let Some(base) = users.base {
@@ -70,11 +74,13 @@ impl Step<'_> {
         // Nobody has this number.
         let ids = Ids { base: base.id, alternate: alternate.map_or(-1, |alternate| alternate.id) };
         let (wanted, has) = self.roles(scope, ids).await?;
-        let mut permissions = permission_rows::of(self.session, scope, &[ids.base, ids.alternate]).await?;
+        let mut permissions =
+            permission_rows::of(self.session, scope, &[ids.base, ids.alternate]).await?;
         let none = Permissions::default();
         let wanted_permissions = permissions.remove(&ids.base).unwrap_or_default();
         let has_permissions = permissions.get(&ids.alternate).unwrap_or(&none);
-        let mut changes = has_permissions.changes_to_become(&wanted_permissions, "the alternate user");
+        let mut changes =
+            has_permissions.changes_to_become(&wanted_permissions, "the alternate user");
         // Every user is made with CONNECT, and nobody grants anything on itself.
         let name = identifier(self.copy.alternate);
         changes.retain(|change| change.right.permission != "CONNECT" && !change.right.is_on(&name));
@@ -85,9 +91,12 @@ impl Step<'_> {
             needed.push("ALTER ANY USER");
         }
         if (wanted != has || !changes.is_empty()) && !means.rights {
-            needed.push("to be in db_owner or db_securityadmin, or what the user has WITH GRANT OPTION");
+            needed.push(
+                "to be in db_owner or db_securityadmin, or what the user has WITH GRANT OPTION",
+            );
         }
-        let doing = format!("give {} what {} may do in {scope}", self.copy.alternate, self.copy.base);
+        let doing =
+            format!("give {} what {} may do in {scope}", self.copy.alternate, self.copy.base);
         let remedy = self.make_owner(scope);
         let lacks = || EngineError::lacks(doing, self.copy.master, &needed.join(", "), remedy);
         Ok((!needed.is_empty()).then(lacks))

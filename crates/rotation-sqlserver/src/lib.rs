@@ -26,8 +26,8 @@ use accepted::Accepted;
 use principal::OfSession;
 use rotation::settings::Source;
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
-    PasswordReset, PasswordSet, SQLSERVER, SessionAccount, UserCopy,
+    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask,
+    PasswordChange, PasswordReset, PasswordSet, SQLSERVER, SessionAccount, UserCopy,
 };
 
 pub use quote::{identifier, literal};
@@ -57,7 +57,8 @@ impl Engine for SqlServer {
         session: &mut Session,
         user: &str,
     ) -> Result<SessionAccount, EngineError> {
-        let OfSession { principal, name, is_of_user } = principal::of_session(session, user).await?;
+        let OfSession { principal, name, is_of_user } =
+            principal::of_session(session, user).await?;
         let id = principal.id();
         session.set_principal(principal);
         Ok(SessionAccount { id, name, is_of_user, note: None })
@@ -71,7 +72,11 @@ impl Engine for SqlServer {
         own_password::change(session, change).await
     }
 
-    async fn copy_user(&self, master: &mut Session, copy: &UserCopy<'_>) -> Result<Copied, EngineError> {
+    async fn copy_user(
+        &self,
+        master: &mut Session,
+        copy: &UserCopy<'_>,
+    ) -> Result<Copied, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
 

@@ -25,7 +25,9 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     let attempt = match login.tls {
         TlsUse::Off => connect(login, EncryptionLevel::NotSupported).await,
         TlsUse::Verified => match connect(login, EncryptionLevel::Required).await {
-            Err(Failed { hung_up_at_once: true, .. }) => connect(login, EncryptionLevel::Strict).await,
+            Err(Failed { hung_up_at_once: true, .. }) => {
+                connect(login, EncryptionLevel::Strict).await
+            }
             result => result,
         },
         TlsUse::NotOffered => Err(NO_TLS.into()),
@@ -80,10 +82,12 @@ fn failure(error: &Error, login: &Login<'_>, answer: Answer) -> LoginError {
         (Error::Server(error), _) => refusal(error, login),
         (_, Answer::None) if login.tls == TlsUse::Verified => NO_TLS,
         // Encrypted, although this side has said that it cannot: the server would have hung up.
-        (_, Answer::Demands | Answer::Encrypts) if login.tls == TlsUse::Off => LoginError::ClientRejected {
-            said: "it takes no connection without TLS".into(),
-            remedy: "Remove \"ssl\": false from the secret.".into(),
-        },
+        (_, Answer::Demands | Answer::Encrypts) if login.tls == TlsUse::Off => {
+            LoginError::ClientRejected {
+                said: "it takes no connection without TLS".into(),
+                remedy: "Remove \"ssl\": false from the secret.".into(),
+            }
+        }
         (Error::Io { .. }, Answer::Nothing) => {
             LoginError::Network { said: "the server has hung up before it said anything".into() }
         }
@@ -98,7 +102,9 @@ pub(crate) fn broken(error: &Error) -> LoginError {
         Error::Tls(text) => certificate(text),
         Error::Routing { host, port } => LoginError::ClientRejected {
             said: format!("it sends its clients on to {host}:{port}"),
-            remedy: format!("Use that place in the secret: \"host\": \"{host}\", \"port\": {port}."),
+            remedy: format!(
+                "Use that place in the secret: \"host\": \"{host}\", \"port\": {port}."
+            ),
         },
         other => LoginError::protocol(other.to_string()),
     }

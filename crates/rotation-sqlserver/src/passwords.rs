@@ -70,15 +70,24 @@ impl Step<'_> {
 
     /// An administrator has given it a password that must be changed: as long as that is so, `CHECK_EXPIRATION` cannot be
     /// turned off (15128), and only another password ends it.
-    pub(crate) async fn lift_must_change(&mut self, alternate: &LoginNow) -> Result<(), EngineError> {
+    pub(crate) async fn lift_must_change(
+        &mut self,
+        alternate: &LoginNow,
+    ) -> Result<(), EngineError> {
         self.will_change(Scope::Server).await?;
         let name = identifier(&alternate.name);
-        let statement = format!("ALTER LOGIN {name} WITH PASSWORD = {}", password(&unknown_password()?)?);
+        let statement =
+            format!("ALTER LOGIN {name} WITH PASSWORD = {}", password(&unknown_password()?)?);
         let remedy = self.alter_any_login();
-        self.session.run_or(&format!("give {} a password", alternate.name), &statement, &remedy).await
+        self.session
+            .run_or(&format!("give {} a password", alternate.name), &statement, &remedy)
+            .await
     }
 
-    pub(crate) async fn password_of_contained(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
+    pub(crate) async fn password_of_contained(
+        &mut self,
+        scope: Scope<'_>,
+    ) -> Result<(), EngineError> {
         let statement = format!(
             "ALTER USER {} WITH PASSWORD = {}",
             identifier(self.copy.turn),
@@ -106,8 +115,10 @@ impl Step<'_> {
         }
         let name = identifier(&turn.name);
         let unlock = if turn.is_locked { " UNLOCK" } else { "" };
-        let statement =
-            format!("ALTER LOGIN {name} WITH PASSWORD = {}{unlock}", password(self.copy.password.expose())?);
+        let statement = format!(
+            "ALTER LOGIN {name} WITH PASSWORD = {}{unlock}",
+            password(self.copy.password.expose())?
+        );
         let remedy = self.alter_any_login();
         self.set_password(&statement, &remedy).await?;
         if turn.is_locked && self.copied.password == PasswordSet::InHistory {
@@ -123,13 +134,18 @@ impl Step<'_> {
             });
         }
         if turn.is_locked {
-            self.copied
-                .notes
-                .push(format!("{} was locked after too many wrong passwords, and is unlocked.", turn.name));
+            self.copied.notes.push(format!(
+                "{} was locked after too many wrong passwords, and is unlocked.",
+                turn.name
+            ));
         }
         if self.copy.is_alternates_turn() && turn.is_disabled {
             self.session
-                .run_or(&format!("enable {}", turn.name), &format!("ALTER LOGIN {name} ENABLE"), &remedy)
+                .run_or(
+                    &format!("enable {}", turn.name),
+                    &format!("ALTER LOGIN {name} ENABLE"),
+                    &remedy,
+                )
                 .await?;
             self.copied.changes.push(format!("{} enabled", turn.name));
         }
@@ -142,8 +158,9 @@ impl Step<'_> {
                 self.copied.password = PasswordSet::InHistory;
                 Ok(())
             }
-            done => done
-                .map_err(|error| failure(&error, &format!("set the password of {}", self.copy.turn), remedy)),
+            done => done.map_err(|error| {
+                failure(&error, &format!("set the password of {}", self.copy.turn), remedy)
+            }),
         }
     }
 }

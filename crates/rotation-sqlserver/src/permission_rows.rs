@@ -44,8 +44,10 @@ pub(crate) async fn of(
                 "in {scope} there are permissions on things of class {number}, which are not known"
             ))
         })?;
-        let query =
-            format!("{} WHERE p.class = {number} AND p.grantee_principal_id IN ({ids})", named(scope, class));
+        let query = format!(
+            "{} WHERE p.class = {number} AND p.grantee_principal_id IN ({ids})",
+            named(scope, class)
+        );
         let rows = session.rows(&doing, &query, &[]).await?;
         if rows.len() != count {
             let class = class.keyword(None);
@@ -56,7 +58,9 @@ pub(crate) async fn of(
         }
         for row in rows {
             let owner = nullable_text(&row, 8)?;
-            if owner.is_some_and(|owner| principals.iter().any(|principal| principal.to_string() == owner)) {
+            if owner.is_some_and(|owner| {
+                principals.iter().any(|principal| principal.to_string() == owner)
+            }) {
                 continue;
             }
             let (securable, column) = securable(class, &row)?;
@@ -108,7 +112,8 @@ fn named(scope: Scope<'_>, class: &Class) -> String {
 
 fn securable(class: &Class, row: &Row) -> Result<(String, Option<String>), EngineError> {
     let (minor, name) = (column::<i32>(row, 3)?, text(row, 4)?);
-    let (schema, column, kind) = (nullable_text(row, 5)?, nullable_text(row, 6)?, nullable_text(row, 7)?);
+    let (schema, column, kind) =
+        (nullable_text(row, 5)?, nullable_text(row, 6)?, nullable_text(row, 7)?);
     if class.number == OBJECTS && (minor != 0) != column.is_some() {
         return Err(unexpected("the column of a permission cannot be seen"));
     }
@@ -125,11 +130,12 @@ fn insert(
     securable: String,
     column_name: Option<String>,
 ) -> Result<(), EngineError> {
-    let state =
-        State::of(column(row, 1)?).ok_or_else(|| unexpected("the state of a permission is not known"))?;
+    let state = State::of(column(row, 1)?)
+        .ok_or_else(|| unexpected("the state of a permission is not known"))?;
     let right = Right { securable, column: column_name, permission: text(row, 2)? };
-    let principal =
-        permissions.get_mut(&column(row, 0)?).ok_or_else(|| unexpected("a permission of somebody else"))?;
+    let principal = permissions
+        .get_mut(&column(row, 0)?)
+        .ok_or_else(|| unexpected("a permission of somebody else"))?;
     principal.insert(right, state);
     Ok(())
 }

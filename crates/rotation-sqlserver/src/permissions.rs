@@ -91,7 +91,8 @@ pub(crate) struct Change {
 impl Change {
     /// Whether it keeps the principal from logging in or from entering the database.
     pub(crate) fn keeps_out(&self) -> bool {
-        let enters = ["CONNECT SQL", "CONNECT", "CONTROL SERVER"].contains(&self.right.permission.as_str());
+        let enters =
+            ["CONNECT SQL", "CONNECT", "CONTROL SERVER"].contains(&self.right.permission.as_str());
         enters && self.right.securable.is_empty() && !self.statement.starts_with("GRANT ")
     }
 }
@@ -174,8 +175,16 @@ mod tests {
                 one(Granted),
                 "REVOKE GRANT OPTION FOR SELECT ON OBJECT::[dbo].[t] FROM [u] CASCADE",
             ),
-            (one(GrantedWithOption), one(Denied), "DENY SELECT ON OBJECT::[dbo].[t] TO [u] CASCADE"),
-            (one(GrantedWithOption), none.clone(), "REVOKE SELECT ON OBJECT::[dbo].[t] FROM [u] CASCADE"),
+            (
+                one(GrantedWithOption),
+                one(Denied),
+                "DENY SELECT ON OBJECT::[dbo].[t] TO [u] CASCADE",
+            ),
+            (
+                one(GrantedWithOption),
+                none.clone(),
+                "REVOKE SELECT ON OBJECT::[dbo].[t] FROM [u] CASCADE",
+            ),
             (one(Denied), none.clone(), "REVOKE SELECT ON OBJECT::[dbo].[t] FROM [u]"),
         ] {
             assert_eq!(statements(&has, &wanted), [statement]);

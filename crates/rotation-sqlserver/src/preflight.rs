@@ -21,8 +21,10 @@ pub(crate) async fn missing(
     for permission in &needed[..if task.copies() { 2 } else { 1 }] {
         let question = format!("HAS_PERMS_BY_NAME(NULL, NULL, '{permission}')");
         if !session.is_so("ask what the master may do", &question).await? {
-            let remedy =
-                administrator(&format!("USE [master]; GRANT {permission} TO {}", identifier(master)));
+            let remedy = administrator(&format!(
+                "USE [master]; GRANT {permission} TO {}",
+                identifier(master)
+            ));
             missing.push(EngineError::lacks("administer logins", master, permission, remedy));
         }
     }
@@ -31,7 +33,11 @@ pub(crate) async fn missing(
 }
 
 /// The triggers that would stop setSecret. What cannot be read is left to setSecret, which stops then.
-async fn foreign_triggers(session: &mut Session, master: &str, task: MastersTask<'_>) -> Vec<EngineError> {
+async fn foreign_triggers(
+    session: &mut Session,
+    master: &str,
+    task: MastersTask<'_>,
+) -> Vec<EngineError> {
     let password = Password::new("");
     let logs_in_unencrypted = false;
     let found = match task {

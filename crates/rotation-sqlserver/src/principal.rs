@@ -60,7 +60,10 @@ pub(crate) struct OfSession {
 /// By what the session is in its database, which every user can see: `authenticating_database_id` of
 /// `sys.dm_exec_sessions` is 0 for logins by its page, and 1 on servers. SIDs are compared, because the
 /// server compares names under a collation of its own.
-pub(crate) async fn of_session(session: &mut Session, user: &str) -> Result<OfSession, EngineError> {
+pub(crate) async fn of_session(
+    session: &mut Session,
+    user: &str,
+) -> Result<OfSession, EngineError> {
     const QUERY: &str = "SELECT CAST(COALESCE((SELECT p.authentication_type FROM sys.database_principals p \
         WHERE p.principal_id = DATABASE_PRINCIPAL_ID()), 0) AS int), \
         CASE WHEN SUSER_SID(@P1) = SUSER_SID() THEN 1 ELSE 0 END, \
@@ -69,7 +72,8 @@ pub(crate) async fn of_session(session: &mut Session, user: &str) -> Result<OfSe
         WHERE p.principal_id = DATABASE_PRINCIPAL_ID())";
     let rows = session.rows("ask for the session's account", QUERY, &[user]).await?;
     let row = rows.first().ok_or_else(|| unexpected("no answer"))?;
-    let kind = if column::<i32>(row, 0)? == BY_DATABASE { Kind::ContainedUser } else { Kind::Login };
+    let kind =
+        if column::<i32>(row, 0)? == BY_DATABASE { Kind::ContainedUser } else { Kind::Login };
     let (is_of_user, sid) = match kind {
         Kind::Login => (flag(row, 1)?, nullable::<&[u8]>(row, 4)?),
         Kind::ContainedUser => (flag(row, 2)?, nullable::<&[u8]>(row, 5)?),

@@ -36,7 +36,8 @@ impl Step<'_> {
         self.roles_in_step(scope, ids, name).await?;
         let principal = identifier(name);
         for round in 0..=ROUNDS {
-            let permissions = permission_rows::of(self.session, scope, &[ids.base, ids.alternate]).await?;
+            let permissions =
+                permission_rows::of(self.session, scope, &[ids.base, ids.alternate]).await?;
             let (wanted, has) = (&permissions[&ids.base], &permissions[&ids.alternate]);
             let mut changes = has.changes_to_become(wanted, &principal);
             // What the base user may do to its alternate: nobody grants anything on itself.
@@ -44,7 +45,8 @@ impl Step<'_> {
             // On the base user's turn the alternate one is in use. What keeps the base user out must not keep it out too:
             // then nobody would be left.
             if !self.copy.is_alternates_turn() {
-                let (later, now): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::keeps_out);
+                let (later, now): (Vec<_>, Vec<_>) =
+                    changes.into_iter().partition(Change::keeps_out);
                 changes = now;
                 if round == 0 {
                     for change in later {
@@ -76,7 +78,11 @@ impl Step<'_> {
     }
 
     /// The roles of the two, each with whether it is a fixed one.
-    pub(crate) async fn roles(&mut self, scope: Scope<'_>, ids: Ids) -> Result<(Roles, Roles), EngineError> {
+    pub(crate) async fn roles(
+        &mut self,
+        scope: Scope<'_>,
+        ids: Ids,
+    ) -> Result<(Roles, Roles), EngineError> {
         let sys = scope.sys();
         let query = format!(
             "SELECT CAST(m.member_principal_id AS int), r.name, CAST(r.is_fixed_role AS int) FROM {sys}.{} m \
@@ -88,18 +94,30 @@ impl Step<'_> {
         );
         let (mut base, mut alternate) = (Roles::new(), Roles::new());
         for row in self.session.rows(&format!("read the roles in {scope}"), &query, &[]).await? {
-            let roles = if column::<i32>(&row, 0)? == ids.base { &mut base } else { &mut alternate };
+            let roles =
+                if column::<i32>(&row, 0)? == ids.base { &mut base } else { &mut alternate };
             roles.insert((text(&row, 1)?, flag(&row, 2)?));
         }
         Ok((base, alternate))
     }
 
-    async fn roles_in_step(&mut self, scope: Scope<'_>, ids: Ids, name: &str) -> Result<(), EngineError> {
+    async fn roles_in_step(
+        &mut self,
+        scope: Scope<'_>,
+        ids: Ids,
+        name: &str,
+    ) -> Result<(), EngineError> {
         let (wanted, has) = self.roles(scope, ids).await?;
         let new = wanted.difference(&has).map(|role| (role, "ADD"));
-        for ((role, is_fixed), change) in has.difference(&wanted).map(|role| (role, "DROP")).chain(new) {
-            let statement =
-                format!("ALTER {} {} {change} MEMBER {}", scope.role(), identifier(role), identifier(name));
+        for ((role, is_fixed), change) in
+            has.difference(&wanted).map(|role| (role, "DROP")).chain(new)
+        {
+            let statement = format!(
+                "ALTER {} {} {change} MEMBER {}",
+                scope.role(),
+                identifier(role),
+                identifier(name)
+            );
             let remedy = match scope {
                 // Who is in a fixed server role may add others.
                 Scope::Server if *is_fixed => administrator(&format!(
@@ -139,6 +157,8 @@ impl Step<'_> {
 impl Right {
     /// Whether it is a right on a principal of that name.
     pub(crate) fn is_on(&self, principal: &str) -> bool {
-        ["LOGIN::", "USER::"].iter().any(|class| self.securable.strip_prefix(class) == Some(principal))
+        ["LOGIN::", "USER::"]
+            .iter()
+            .any(|class| self.securable.strip_prefix(class) == Some(principal))
     }
 }

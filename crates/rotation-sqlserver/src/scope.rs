@@ -31,7 +31,12 @@ const fn class(number: i32, keyword: &'static str, view: &'static str, id: &'sta
     Class { number, keyword, view, id, in_schema: false }
 }
 
-const fn in_schema(number: i32, keyword: &'static str, view: &'static str, id: &'static str) -> Class {
+const fn in_schema(
+    number: i32,
+    keyword: &'static str,
+    view: &'static str,
+    id: &'static str,
+) -> Class {
     Class { number, keyword, view, id, in_schema: true }
 }
 

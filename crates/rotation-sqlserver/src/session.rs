@@ -96,7 +96,9 @@ impl Session {
         parameters: &[&str],
     ) -> Result<Vec<Vec<Row>>, EngineError> {
         // Everybody may ask; who may see the answer is asked before.
-        self.try_results(queries, parameters).await.map_err(|error| failure(&error, doing, SEE_THE_CATALOG))
+        self.try_results(queries, parameters)
+            .await
+            .map_err(|error| failure(&error, doing, SEE_THE_CATALOG))
     }
 
     /// Reads the rows of several queries and leaves a failure to the caller.
@@ -122,7 +124,10 @@ pub(crate) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T
 }
 
 /// A column.
-pub(crate) fn nullable<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<Option<T>, EngineError> {
+pub(crate) fn nullable<'a, T: FromSql<'a>>(
+    row: &'a Row,
+    index: usize,
+) -> Result<Option<T>, EngineError> {
     row.try_get(index).map_err(|_| unexpected("a value has another type than expected"))
 }
 
@@ -143,5 +148,9 @@ pub(crate) fn flag(row: &Row, index: usize) -> Result<bool, EngineError> {
 
 /// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
 pub(crate) fn unexpected(said: &str) -> EngineError {
-    EngineError::Failed { doing: "read the catalog".into(), code: "protocol".into(), said: said.into() }
+    EngineError::Failed {
+        doing: "read the catalog".into(),
+        code: "protocol".into(),
+        said: said.into(),
+    }
 }

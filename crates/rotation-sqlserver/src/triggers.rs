@@ -85,7 +85,11 @@ impl Step<'_> {
             remedy: format!(
                 "{} Or, if you trust everyone who can alter them with the privileges of {master}, set \
                  {SETTING}={} on the function.",
-                administrator(&format!("{}DISABLE TRIGGER {} ON {on}", scope.enter(), names.join(", "))),
+                administrator(&format!(
+                    "{}DISABLE TRIGGER {} ON {on}",
+                    scope.enter(),
+                    names.join(", ")
+                )),
                 value.join(",")
             ),
         }))

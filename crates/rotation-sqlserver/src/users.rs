@@ -32,7 +32,8 @@ pub(crate) fn user(row: &Row, first: usize) -> Result<UserNow, EngineError> {
         sid: nullable::<&[u8]>(row, first + 2)?.unwrap_or_default().to_vec(),
         schema: nullable_text(row, first + 3)?,
         language: nullable_text(row, first + 4)?,
-        is_of_a_login: text(row, first + 5)?.trim_end() == "S" && column::<i32>(row, first + 6)? == BY_SERVER,
+        is_of_a_login: text(row, first + 5)?.trim_end() == "S"
+            && column::<i32>(row, first + 6)? == BY_SERVER,
     })
 }
 
@@ -41,7 +42,11 @@ pub(crate) const DBO: &str = "dbo";
 
 impl Step<'_> {
     /// Brings the alternate login's user in a database in step.
-    pub(crate) async fn in_database(&mut self, database: &str, users: Users) -> Result<(), EngineError> {
+    pub(crate) async fn in_database(
+        &mut self,
+        database: &str,
+        users: Users,
+    ) -> Result<(), EngineError> {
         let scope = Scope::Database(database);
         let Users { base, alternate, namesake } = users;
         let (base, alternate) = match (base, alternate) {
@@ -96,7 +101,8 @@ impl Step<'_> {
         if clauses.is_empty() {
             return Ok(());
         }
-        let statement = format!("ALTER USER {} WITH {}", identifier(&alternate.name), clauses.join(", "));
+        let statement =
+            format!("ALTER USER {} WITH {}", identifier(&alternate.name), clauses.join(", "));
         self.change_user(scope, &statement).await
     }
 
@@ -139,13 +145,21 @@ impl Step<'_> {
             .ok_or_else(|| unexpected("the user that was made is not there"))
     }
 
-    pub(crate) async fn change_user(&mut self, scope: Scope<'_>, statement: &str) -> Result<(), EngineError> {
+    pub(crate) async fn change_user(
+        &mut self,
+        scope: Scope<'_>,
+        statement: &str,
+    ) -> Result<(), EngineError> {
         let remedy = self.make_owner(scope);
         self.change(scope, statement, &remedy).await
     }
 
     /// The base user has left this database, so its alternate does: when nobody is logged in as it.
-    async fn drop_user(&mut self, scope: Scope<'_>, alternate: &UserNow) -> Result<(), EngineError> {
+    async fn drop_user(
+        &mut self,
+        scope: Scope<'_>,
+        alternate: &UserNow,
+    ) -> Result<(), EngineError> {
         let statement = format!("DROP USER {}", identifier(&alternate.name));
         if !self.copy.is_alternates_turn() {
             self.copied.defer(&alternate.name, format!("{statement} in {scope}"));
@@ -173,7 +187,8 @@ impl Step<'_> {
              p.type, CAST(p.authentication_type AS int) FROM {}.database_principals p WHERE p.name = @P1 AND p.type = 'S'",
             scope.sys()
         );
-        let rows = self.session.rows(&format!("look for {name} in {scope}"), &query, &[name]).await?;
+        let rows =
+            self.session.rows(&format!("look for {name} in {scope}"), &query, &[name]).await?;
         rows.first().map(|row| user(row, 0)).transpose()
     }
 
@@ -198,8 +213,10 @@ impl Step<'_> {
              UNION ALL SELECT N'object', o.name, CAST(o.principal_id AS int) FROM {sys}.objects o WHERE o.principal_id {ids}"
         );
         let (mut of_base, mut of_alternate) = (Vec::new(), Vec::new());
-        for row in self.session.rows(&format!("read what is owned in {scope}"), &query, &[]).await? {
-            let owned = if column::<i32>(&row, 2)? == base.id { &mut of_base } else { &mut of_alternate };
+        for row in self.session.rows(&format!("read what is owned in {scope}"), &query, &[]).await?
+        {
+            let owned =
+                if column::<i32>(&row, 2)? == base.id { &mut of_base } else { &mut of_alternate };
             owned.push(format!("{} {}", text(&row, 0)?, text(&row, 1)?));
         }
         if !of_base.is_empty() && !base.name.eq_ignore_ascii_case(DBO) {

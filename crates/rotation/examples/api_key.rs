@@ -33,7 +33,9 @@ struct Secret {
 impl Secret {
     fn parse(value: &SecretValue) -> Result<Self> {
         // Not the error's own words: they can quote the secret.
-        let wrong = |e: serde_json::Error| failure("SecretMalformed", format!("line {} is wrong", e.line()));
+        let wrong = |e: serde_json::Error| {
+            failure("SecretMalformed", format!("line {} is wrong", e.line()))
+        };
         let secret: Self = serde_json::from_str(value.expose()).map_err(wrong)?;
         // From here on no log line and no error can show the key.
         Password::new(secret.key.as_str());
@@ -43,7 +45,8 @@ impl Secret {
     async fn list(&self) -> Result<Vec<String>> {
         let keys = self.call(Method::GET, "keys", None).await?;
         let ours = |key: &&Value| key["name"].as_str().is_some_and(|name| name.starts_with(NAME));
-        let ids = keys.as_array().into_iter().flatten().filter(ours).filter_map(|key| key["id"].as_str());
+        let ids =
+            keys.as_array().into_iter().flatten().filter(ours).filter_map(|key| key["id"].as_str());
         Ok(ids.map(str::to_owned).collect())
     }
 
@@ -65,16 +68,21 @@ impl Secret {
         let client = client.map_err(|error| failure("ServiceUnreachable", error.to_string()))?;
         let request = client.request(method.clone(), url).bearer_auth(&self.key);
         let request = if let Some(body) = body { request.json(&body) } else { request };
-        let answer =
-            request.send().await.map_err(|error| failure("ServiceUnreachable", error.to_string()))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| failure("ServiceUnreachable", error.to_string()))?;
         match answer.status() {
             status if status.is_success() => Ok(answer.json().await.unwrap_or(Value::Null)),
             StatusCode::UNAUTHORIZED => {
-                Err(failure("KeyRefused", format!("the service refuses key {}", self.key_id)).into())
+                Err(failure("KeyRefused", format!("the service refuses key {}", self.key_id))
+                    .into())
             }
             // An earlier attempt has revoked it.
             StatusCode::NOT_FOUND if method == Method::DELETE => Ok(Value::Null),
-            status => Err(failure("ServiceRefused", format!("the service answers {status}")).into()),
+            status => {
+                Err(failure("ServiceRefused", format!("the service answers {status}")).into())
+            }
         }
     }
 }
@@ -105,7 +113,8 @@ impl Rotator for ApiKey {
             secret.revoke(&id).await?;
         }
         (secret.key_id, secret.key) = secret.issue(&format!("{NAME}{}", cx.version())).await?;
-        let text = serde_json::to_string(&secret).map_err(|_| failure("SecretMalformed", "not JSON"))?;
+        let text =
+            serde_json::to_string(&secret).map_err(|_| failure("SecretMalformed", "not JSON"))?;
         Ok(SecretValue::new(text))
     }
 
@@ -128,7 +137,9 @@ impl Rotator for ApiKey {
         let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
         let current = Secret::parse(&current)?;
         match cx.previous().await?.map(|previous| Secret::parse(&previous)).transpose()? {
-            Some(previous) if previous.key_id != current.key_id => current.revoke(&previous.key_id).await,
+            Some(previous) if previous.key_id != current.key_id => {
+                current.revoke(&previous.key_id).await
+            }
             _ => Ok(()),
         }
     }
@@ -137,7 +148,9 @@ impl Rotator for ApiKey {
 /// Each with a stable `errorType` to alarm on, and the next thing to do.
 fn failure(error_type: &'static str, what: impl Into<String>) -> Failure {
     let remedy = match error_type {
-        "SecretMalformed" => "Give it \"url\", \"key_id\" and \"key\": aws secretsmanager put-secret-value.",
+        "SecretMalformed" => {
+            "Give it \"url\", \"key_id\" and \"key\": aws secretsmanager put-secret-value."
+        }
         "ServiceUnreachable" => "See that the function may reach it (NAT, security group).",
         "KeyRefused" => {
             "If it is the pending key, start another rotation; else issue one by hand and store it."

@@ -7,11 +7,12 @@
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError, ServerErrorKind, cmd,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, ServerErrorKind, cmd,
 };
 use rotation::{
-    Context, Done, Failure, Labels, Password, PasswordSettings, Result, Rotator, SecretValue, Versions,
+    Context, Done, Failure, Labels, Password, PasswordSettings, Result, Rotator, SecretValue,
+    Versions,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -38,7 +39,8 @@ struct Secret {
 
 impl Secret {
     fn parse(value: &SecretValue) -> Result<Self> {
-        let secret: Self = serde_json::from_str(value.expose()).map_err(|error| malformed(&error))?;
+        let secret: Self =
+            serde_json::from_str(value.expose()).map_err(|error| malformed(&error))?;
         // From here on no log line and no error can show the password.
         let _ = Password::new(secret.password.as_str());
         Ok(secret)
@@ -49,9 +51,12 @@ impl Secret {
         cx.doing(format!("logging in to {host}:{port} as {username}"));
         let address = match self.rest.get("tls") {
             Some(Value::Bool(false)) => ConnectionAddr::Tcp(host.clone(), *port),
-            _ => {
-                ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
-            }
+            _ => ConnectionAddr::TcpTls {
+                host: host.clone(),
+                port: *port,
+                insecure: false,
+                tls_params: None,
+            },
         };
         let login = RedisConnectionInfo::default().set_username(username).set_password(password);
         let info = address.into_connection_info().map_err(failed)?.set_redis_settings(login);
@@ -63,7 +68,11 @@ impl Secret {
     }
 
     /// Changes the user's own passwords. By their hashes: `MONITOR` and the slow log show statements.
-    async fn set_passwords(&self, redis: &mut MultiplexedConnection, rules: &[String]) -> Result<()> {
+    async fn set_passwords(
+        &self,
+        redis: &mut MultiplexedConnection,
+        rules: &[String],
+    ) -> Result<()> {
         let set = cmd("ACL").arg("SETUSER").arg(&self.username).arg(rules).exec_async(redis).await;
         set.map_err(failed)?;
         match cmd("ACL").arg("SAVE").exec_async(redis).await {
@@ -76,7 +85,9 @@ impl Secret {
     }
 
     fn hash(&self) -> String {
-        Sha256::digest(&self.password).iter().fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+        Sha256::digest(&self.password)
+            .iter()
+            .fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}"))
     }
 }
 
@@ -107,7 +118,8 @@ impl Rotator for RedisAcl {
 
     /// Adds the new password; said twice, it changes nothing.
     async fn set(&self, cx: &Context<'_>, versions: &Versions) -> Result<Done> {
-        let (current, pending) = (Secret::parse(&versions.current)?, Secret::parse(&versions.pending)?);
+        let (current, pending) =
+            (Secret::parse(&versions.current)?, Secret::parse(&versions.pending)?);
         let mut redis = current.log_in(cx).await?;
         current.set_passwords(&mut redis, &[pending.hash()]).await?;
         Ok(Done::now(format!("{} has the new password beside the current one.", current.username)))
@@ -132,7 +144,11 @@ impl Rotator for RedisAcl {
 fn malformed(error: &serde_json::Error) -> Failure {
     // Not the error's own words: they can quote the secret.
     let what = format!("the secret lacks host, port, username or password (line {})", error.line());
-    Failure::new("SecretMalformed", what, "Correct the secret: aws secretsmanager put-secret-value.")
+    Failure::new(
+        "SecretMalformed",
+        what,
+        "Correct the secret: aws secretsmanager put-secret-value.",
+    )
 }
 
 fn failed(error: RedisError) -> Failure {

@@ -57,7 +57,8 @@ impl Context<'_> {
     /// may have been given up meanwhile, and another one begun.
     pub async fn is_still_pending(&self) -> bool {
         let description = self.manager.describe(&self.event.secret_id).await;
-        let staging = description.and_then(|description| description.staging_of(&self.event.version));
+        let staging =
+            description.and_then(|description| description.staging_of(&self.event.version));
         matches!(staging, Ok(Staging::Pending { .. }))
     }
 

@@ -26,9 +26,13 @@ impl Deadline {
     pub(crate) fn at(deadline: SystemTime) -> Self {
         let now = SystemTime::now();
         // `cargo lambda watch` tells a time near 1970: that is no deadline, where Lambda's would be seconds away.
-        let is_none = now.duration_since(deadline).is_ok_and(|ago| ago > Duration::from_secs(86400));
+        let is_none =
+            now.duration_since(deadline).is_ok_and(|ago| ago > Duration::from_secs(86400));
         let left = if is_none { USUAL } else { deadline.duration_since(now).unwrap_or_default() };
-        Self { at: Instant::now() + left.saturating_sub(MARGIN.min(left / 5)), doing: Mutex::default() }
+        Self {
+            at: Instant::now() + left.saturating_sub(MARGIN.min(left / 5)),
+            doing: Mutex::default(),
+        }
     }
 
     pub(crate) fn remaining(&self) -> Duration {
@@ -58,7 +62,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_time_long_gone_is_no_deadline_and_one_just_over_is() {
         let told = |deadline: SystemTime| Deadline::at(deadline).remaining();
-        assert!(told(SystemTime::UNIX_EPOCH + Duration::from_millis(600_000)) > Duration::from_secs(25));
+        assert!(
+            told(SystemTime::UNIX_EPOCH + Duration::from_millis(600_000)) > Duration::from_secs(25)
+        );
         assert!(told(SystemTime::now() - Duration::from_secs(2)).is_zero());
     }
 

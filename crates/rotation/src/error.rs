@@ -30,7 +30,11 @@ pub struct Failure {
 impl Failure {
     /// `error_type` is a stable identifier to alarm on, `what` says what happened (it must hold no secret), `remedy`
     /// the next thing to do.
-    pub fn new(error_type: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn new(
+        error_type: &'static str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { error_type, what: what.into(), remedy: remedy.into() }
     }
 }

@@ -166,7 +166,9 @@ impl Event {
             }
         };
         match step {
-            Some(step) if faults.is_empty() => Ok(Self { step, secret_id, version, rotation_token }),
+            Some(step) if faults.is_empty() => {
+                Ok(Self { step, secret_id, version, rotation_token })
+            }
             _ => Err(Error::MalformedEvent { faults }),
         }
     }
@@ -209,9 +211,12 @@ mod tests {
     fn every_fault_is_reported_at_once() {
         let event = json!({"Step": "rotate", "SecretId": 7, "RotationToken": []});
         let message = Event::parse(&event).unwrap_err().to_string();
-        for part in
-            ["\"rotate\"", "`SecretId` is a number", "`ClientRequestToken` is missing", "`RotationToken`"]
-        {
+        for part in [
+            "\"rotate\"",
+            "`SecretId` is a number",
+            "`ClientRequestToken` is missing",
+            "`RotationToken`",
+        ] {
             assert!(message.contains(part), "{part} not in {message}");
         }
     }

@@ -13,8 +13,9 @@ use crate::settings::Source;
 ///
 /// [doc]: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
 pub(crate) fn start(source: Source<'_>) {
-    let level =
-        source("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let level = source("AWS_LAMBDA_LOG_LEVEL")
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
     // Drivers and the runtime log statements and raw events at their finer levels: those stay off at any setting,
     // and the runtime's own line for a handler's error would only repeat ours.
     let filter = Targets::new()
@@ -22,14 +23,23 @@ pub(crate) fn start(source: Source<'_>) {
         .with_target("rotation", level)
         .with_target("sqlx", LevelFilter::ERROR)
         .with_target("lambda_runtime::layers", LevelFilter::OFF);
-    let json = source("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(MaskedStdout::new).with_target(false).with_ansi(false);
+    let json =
+        source("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(MaskedStdout::new)
+        .with_target(false)
+        .with_ansi(false);
     let registry = tracing_subscriber::registry().with(filter);
     // A second call finds a subscriber in place, which is fine: the first one goes on.
     let _ = if json {
         registry
-            .with(lines.json().flatten_event(true).with_span_list(false).with_span_events(FmtSpan::NONE))
+            .with(
+                lines
+                    .json()
+                    .flatten_event(true)
+                    .with_span_list(false)
+                    .with_span_events(FmtSpan::NONE),
+            )
             .try_init()
     } else {
         registry.with(lines).try_init()
@@ -43,7 +53,8 @@ pub(crate) fn start(source: Source<'_>) {
 /// The text of a panic, when it has one.
 pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
 }
 
 /// Writes one line to stdout, masked.

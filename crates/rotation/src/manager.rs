@@ -43,7 +43,8 @@ impl Manager {
             .operation_attempt_timeout(Duration::from_secs(4))
             .operation_timeout(Duration::from_secs(5))
             .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
         // Lambda gives both. Looking anywhere else begins with clients and certificates of its own: half of a cold start.
         if source("AWS_ACCESS_KEY_ID").is_some() && source("AWS_SECRET_ACCESS_KEY").is_some() {
             loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
@@ -60,8 +61,9 @@ impl Manager {
         }
         let own = source("SECRETS_MANAGER_ENDPOINT");
         if let Some(endpoint) = own.as_ref().filter(|endpoint| !is_endpoint(endpoint)) {
-            let fault =
-                format!("{endpoint:?} is no URL such as https://secretsmanager.eu-west-1.amazonaws.com");
+            let fault = format!(
+                "{endpoint:?} is no URL such as https://secretsmanager.eu-west-1.amazonaws.com"
+            );
             return Err(Error::Setting { name: "SECRETS_MANAGER_ENDPOINT", fault });
         }
         let mut builder = aws_sdk_secretsmanager::config::Builder::from(&config);
@@ -126,7 +128,8 @@ impl Manager {
         let mut versions = Vec::new();
         let mut next = None;
         for _ in 0..MOST_PAGES {
-            let request = self.client.list_secret_version_ids().secret_id(id).include_deprecated(true);
+            let request =
+                self.client.list_secret_version_ids().secret_id(id).include_deprecated(true);
             let page = request.max_results(100).set_next_token(next).send().await;
             let page = page.map_err(|error| self.refused(error, "ListSecretVersionIds", id))?;
             versions.extend(page.versions.unwrap_or_default());
@@ -137,12 +140,18 @@ impl Manager {
         }
         let is_later = |label: &String| label == CURRENT || label == PENDING;
         versions.retain(|version| !version.version_stages().iter().any(is_later));
-        versions.sort_by_key(|version| std::cmp::Reverse(version.created_date().map(|date| date.as_nanos())));
+        versions.sort_by_key(|version| {
+            std::cmp::Reverse(version.created_date().map(|date| date.as_nanos()))
+        });
         Ok(versions.iter().filter_map(|version| version.version_id()).map(VersionId::new).collect())
     }
 
     /// The value of one version; `None` when it has none.
-    pub(crate) async fn value_of(&self, id: &str, version: &VersionId) -> Result<Option<SecretValue>> {
+    pub(crate) async fn value_of(
+        &self,
+        id: &str,
+        version: &VersionId,
+    ) -> Result<Option<SecretValue>> {
         let request = self.client.get_secret_value().secret_id(id).version_id(version.as_str());
         self.get(id, version.as_str(), request).await
     }
@@ -150,7 +159,9 @@ impl Manager {
     /// The current value of another secret, which must exist.
     pub(crate) async fn current_value_of(&self, id: &str) -> Result<SecretValue> {
         let value = self.value(id, CURRENT).await?;
-        value.ok_or_else(|| Error::NotFound { what: format!("secret {id} with an AWSCURRENT value") })
+        value.ok_or_else(|| Error::NotFound {
+            what: format!("secret {id} with an AWSCURRENT value"),
+        })
     }
 
     async fn get(
@@ -177,7 +188,9 @@ impl Manager {
             .client
             .get_random_password()
             .password_length(settings.length.into())
-            .set_exclude_characters(Some(settings.exclude_characters.clone()).filter(|c| !c.is_empty()))
+            .set_exclude_characters(
+                Some(settings.exclude_characters.clone()).filter(|c| !c.is_empty()),
+            )
             .exclude_numbers(settings.exclude_numbers)
             .exclude_punctuation(settings.exclude_punctuation)
             .exclude_uppercase(settings.exclude_uppercase)
@@ -209,7 +222,9 @@ impl Manager {
             .client_request_token(event.version.as_str())
             .secret_string(value.expose())
             .version_stages(PENDING)
-            .set_rotation_token(event.rotation_token.as_ref().map(|token| token.expose().to_owned()))
+            .set_rotation_token(
+                event.rotation_token.as_ref().map(|token| token.expose().to_owned()),
+            )
             .send()
             .await;
         match answer {
@@ -230,7 +245,8 @@ impl Manager {
             .set_remove_from_version_id(from.map(str::to_owned))
             .send()
             .await;
-        answer.map_err(|error| self.refused(error, "UpdateSecretVersionStage", &event.secret_id))?;
+        answer
+            .map_err(|error| self.refused(error, "UpdateSecretVersionStage", &event.secret_id))?;
         Ok(())
     }
 
@@ -250,7 +266,8 @@ where
     let (action, resource) = (action.to_owned(), resource.to_owned());
     let SdkError::ServiceError(context) = error else {
         let why = crate::mask(&causes(error)).into_owned();
-        let credentials = ["credential", "CredentialsNotLoaded"].iter().any(|word| why.contains(word));
+        let credentials =
+            ["credential", "CredentialsNotLoaded"].iter().any(|word| why.contains(word));
         return if matches!(error, SdkError::ConstructionFailure(_)) || credentials {
             Error::AwsCredentials { action, said: why }
         } else {
@@ -273,9 +290,10 @@ where
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
             Error::AccessDenied { action, resource, said }
         }
-        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
-            Error::Throttled { action, said }
-        }
+        "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded" => Error::Throttled { action, said },
         "ResourceNotFoundException" => Error::NotFound { what: format!("secret {resource}") },
         "UnrecognizedClientException"
         | "ExpiredTokenException"
@@ -327,7 +345,9 @@ fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
 /// `http://` or `https://`, and a host.
 fn is_endpoint(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(char::is_whitespace))
+    rest.is_some_and(|rest| {
+        !rest.starts_with('/') && !rest.is_empty() && !rest.contains(char::is_whitespace)
+    })
 }
 
 /// The SDK's own variables for another endpoint, so that an error names the one that was used.

@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn every_metric_and_dimension_that_is_declared_is_there() {
         let labels = Labels { engine: "postgres".into(), strategy: "single-user".into() };
-        let line = line(&labels, Step::Set, "arn", Duration::from_millis(12), Some("TlsNotOffered"));
+        let line =
+            line(&labels, Step::Set, "arn", Duration::from_millis(12), Some("TlsNotOffered"));
         let declared = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(declared["Namespace"], "SecretsRotation");
         for dimension in declared["Dimensions"][0].as_array().unwrap() {

@@ -44,7 +44,8 @@ pub fn rotate_again() -> String {
 pub fn read_pending() -> String {
     match secret_file() {
         Some(file) => format!("{file}.rotation"),
-        None => "aws secretsmanager get-secret-value --secret-id SECRET --version-stage AWSPENDING".into(),
+        None => "aws secretsmanager get-secret-value --secret-id SECRET --version-stage AWSPENDING"
+            .into(),
     }
 }
 

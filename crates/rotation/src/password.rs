@@ -37,7 +37,8 @@ impl PasswordSettings {
     pub fn read(source: Source<'_>, default_length: u32, default_excluded: &str) -> Result<Self> {
         Ok(Self {
             length: number(source, "PASSWORD_LENGTH", default_length, LENGTHS)?,
-            exclude_characters: source("EXCLUDE_CHARACTERS").unwrap_or_else(|| default_excluded.to_owned()),
+            exclude_characters: source("EXCLUDE_CHARACTERS")
+                .unwrap_or_else(|| default_excluded.to_owned()),
             exclude_numbers: boolean(source, "EXCLUDE_NUMBERS", false)?,
             exclude_punctuation: boolean(source, "EXCLUDE_PUNCTUATION", false)?,
             exclude_uppercase: boolean(source, "EXCLUDE_UPPERCASE", false)?,

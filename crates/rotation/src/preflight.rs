@@ -101,7 +101,8 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
     };
     let (description, current, random) =
         tokio::join!(manager.describe(id), manager.value(id, CURRENT), random);
-    let described = checks.of("Secrets Manager answers, and DescribeSecret is allowed", description);
+    let described =
+        checks.of("Secrets Manager answers, and DescribeSecret is allowed", description);
     if let Some(description) = described {
         if description.rotation_enabled != Some(true) && secret_file().is_none() {
             checks.open(
@@ -118,7 +119,9 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
     let current = current.and_then(|value| value.ok_or(Error::NoCurrentVersion));
     let current = checks.of("the secret's AWSCURRENT value can be read and decrypted", current);
     let random = match random {
-        Some(random) => checks.of("GetRandomPassword is allowed and takes the password settings", random),
+        Some(random) => {
+            checks.of("GetRandomPassword is allowed and takes the password settings", random)
+        }
         None => None,
     };
     if secret_file().is_none() {
@@ -135,7 +138,9 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
     let (all, bad) = (checks.0.len(), checks.count_bad());
     let did = match bad {
         0 => format!("Looked at {all} things and changed nothing: a rotation can begin."),
-        _ => format!("Looked at {all} things and changed nothing: {bad} would make a rotation fail."),
+        _ => {
+            format!("Looked at {all} things and changed nothing: {bad} would make a rotation fail.")
+        }
     };
     Ok(Done { checks: checks.0, ..Done::now(did) })
 }

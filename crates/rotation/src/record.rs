@@ -36,7 +36,12 @@ impl Done {
 
     /// The work had been done before.
     pub fn before(what: impl Into<String>) -> Self {
-        Self { outcome: Outcome::AlreadyDone, what: what.into(), notes: Vec::new(), checks: Vec::new() }
+        Self {
+            outcome: Outcome::AlreadyDone,
+            what: what.into(),
+            notes: Vec::new(),
+            checks: Vec::new(),
+        }
     }
 
     /// Adds something a person should know of.

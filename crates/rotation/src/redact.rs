@@ -170,7 +170,12 @@ pub(crate) fn remember_document(text: &str) {
 }
 
 /// Takes the values out of a document: those that may be secret, and the names.
-fn collect(key: &str, value: Value, values: &mut Vec<(bool, Zeroizing<String>)>, open: &mut Vec<String>) {
+fn collect(
+    key: &str,
+    value: Value,
+    values: &mut Vec<(bool, Zeroizing<String>)>,
+    open: &mut Vec<String>,
+) {
     match value {
         Value::String(text) if NOT_SECRET.iter().any(|name| name.eq_ignore_ascii_case(key)) => {
             open.push(text);
@@ -190,7 +195,8 @@ fn collect(key: &str, value: Value, values: &mut Vec<(bool, Zeroizing<String>)>,
 /// "password_rotated" is none.
 fn is_password(key: &str, value: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    let says_so = ["password", "passwd", "pwd", "secret", "token"].iter().any(|word| key.contains(word));
+    let says_so =
+        ["password", "passwd", "pwd", "secret", "token"].iter().any(|word| key.contains(word));
     says_so && (key == "password" || value.len() >= SHORTEST_IN_A_LINE)
 }
 

@@ -67,10 +67,18 @@ pub trait Rotator: Send + Sync + 'static {
     ) -> impl Future<Output = Result<SecretValue>> + Send;
 
     /// `setSecret`: makes the service accept the pending credential.
-    fn set(&self, cx: &Context<'_>, versions: &Versions) -> impl Future<Output = Result<Done>> + Send;
+    fn set(
+        &self,
+        cx: &Context<'_>,
+        versions: &Versions,
+    ) -> impl Future<Output = Result<Done>> + Send;
 
     /// `testSecret`: proves that the pending credential works.
-    fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> impl Future<Output = Result<Done>> + Send;
+    fn test(
+        &self,
+        cx: &Context<'_>,
+        pending: &SecretValue,
+    ) -> impl Future<Output = Result<Done>> + Send;
 
     /// Before `finishSecret` moves `AWSCURRENT`: whether the pending credential still works, and still belongs to the
     /// current one, which somebody may have edited since. Gives what a person should know, one sentence each.

@@ -77,7 +77,11 @@ struct Function<R> {
 }
 
 impl<R: Rotator> Function<R> {
-    async fn invoke(&self, event: &Value, deadline: std::time::SystemTime) -> Result<Record, Diagnostic> {
+    async fn invoke(
+        &self,
+        event: &Value,
+        deadline: std::time::SystemTime,
+    ) -> Result<Record, Diagnostic> {
         let event = Event::parse(event).map_err(|error| report(&error, None))?;
         let rotator = &self.rotator;
         let span = tracing::info_span!(target: "rotation", "step", step = event.step.name(),
@@ -91,7 +95,10 @@ impl<R: Rotator> Function<R> {
             });
             match result {
                 Ok(record) => {
-                    record.notes.iter().for_each(|note| tracing::warn!(target: "rotation", "{note}"));
+                    record
+                        .notes
+                        .iter()
+                        .for_each(|note| tracing::warn!(target: "rotation", "{note}"));
                     tracing::info!(target: "rotation", outcome = ?record.outcome, "{}", record.did);
                     Ok(record)
                 }
@@ -102,7 +109,8 @@ impl<R: Rotator> Function<R> {
         .await;
         let error_type = result.as_ref().err().map(|diagnostic| diagnostic.error_type.as_str());
         let labels = rotator.labels();
-        let line = metrics::line(&labels, event.step, &event.secret_id, start.elapsed(), error_type);
+        let line =
+            metrics::line(&labels, event.step, &event.secret_id, start.elapsed(), error_type);
         log::write_line(&line.to_string());
         result
     }

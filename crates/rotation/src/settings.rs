@@ -38,7 +38,11 @@ pub fn number(
         Ok(number) if range.contains(&number) => Ok(number),
         _ => Err(Error::Setting {
             name,
-            fault: format!("{value:?} is not a whole number from {} to {}", range.start(), range.end()),
+            fault: format!(
+                "{value:?} is not a whole number from {} to {}",
+                range.start(),
+                range.end()
+            ),
         }),
     }
 }
@@ -47,14 +51,21 @@ pub fn number(
 ///
 /// # Errors
 /// [`Error::Setting`] for anything else.
-pub fn choice<T: Copy>(source: Source<'_>, name: &'static str, choices: &[(&str, T)]) -> Result<Option<T>> {
+pub fn choice<T: Copy>(
+    source: Source<'_>,
+    name: &'static str,
+    choices: &[(&str, T)],
+) -> Result<Option<T>> {
     let Some(value) = source(name) else { return Ok(None) };
     let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(value.trim()));
     match found {
         Some((_, choice)) => Ok(Some(*choice)),
         None => {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-            Err(Error::Setting { name, fault: format!("{value:?} is not one of {}", words.join(", ")) })
+            Err(Error::Setting {
+                name,
+                fault: format!("{value:?} is not one of {}", words.join(", ")),
+            })
         }
     }
 }

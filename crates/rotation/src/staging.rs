@@ -45,7 +45,8 @@ impl Description {
     /// The version of a rotation that has begun and not ended: the service refuses another one.
     pub(crate) fn unfinished(&self) -> Option<&str> {
         let has = |labels: &[String], label: &str| labels.iter().any(|one| one == label);
-        let pending = self.stages.iter().find(|(_, labels)| has(labels, PENDING) && !has(labels, CURRENT));
+        let pending =
+            self.stages.iter().find(|(_, labels)| has(labels, PENDING) && !has(labels, CURRENT));
         pending.map(|(version, _)| version.as_str())
     }
 
@@ -62,7 +63,10 @@ impl Description {
             return Ok(Staging::AlreadyCurrent);
         }
         if !has(PENDING) {
-            return Err(Error::VersionNotPending { version: version.to_string(), labels: labels.clone() });
+            return Err(Error::VersionNotPending {
+                version: version.to_string(),
+                labels: labels.clone(),
+            });
         }
         let current = self
             .stages
@@ -78,10 +82,14 @@ mod tests {
     use super::*;
 
     fn description(stages: &[(&str, &[&str])]) -> Description {
-        let stages = stages
-            .iter()
-            .map(|(id, labels)| (id.to_string(), labels.iter().map(|label| label.to_string()).collect()));
-        Description { rotation_enabled: Some(true), stages: stages.collect(), ..Description::default() }
+        let stages = stages.iter().map(|(id, labels)| {
+            (id.to_string(), labels.iter().map(|label| label.to_string()).collect())
+        });
+        Description {
+            rotation_enabled: Some(true),
+            stages: stages.collect(),
+            ..Description::default()
+        }
     }
 
     fn check(description: &Description) -> Result<Staging> {

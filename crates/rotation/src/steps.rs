@@ -82,7 +82,9 @@ async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         return Ok(Done::now("Made a new value and stored it as AWSPENDING."));
     }
     match manager.pending_value(event).await? {
-        Some(_) => Ok(Done::before("Another attempt stored the pending value first; that one is kept.")),
+        Some(_) => {
+            Ok(Done::before("Another attempt stored the pending value first; that one is kept."))
+        }
         None => Err(Error::NoPendingValue { version: event.version.to_string() }),
     }
 }
@@ -98,7 +100,8 @@ async fn set<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         return Ok(already_current());
     }
     let current = current?.ok_or(Error::NoCurrentVersion)?;
-    let pending = pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
+    let pending =
+        pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
     Box::pin(rotator.set(cx, &Versions { current, pending })).await
 }
 
@@ -109,7 +112,8 @@ async fn test<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     if let Staging::AlreadyCurrent = description?.staging_of(&event.version)? {
         return Ok(already_current());
     }
-    let pending = pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
+    let pending =
+        pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
     Box::pin(rotator.test(cx, &pending)).await
 }
 
@@ -124,8 +128,8 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let done = match description.staging_of(&event.version)? {
         Staging::AlreadyCurrent => already_current(),
         Staging::Pending { current: old } => {
-            let pending =
-                pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
+            let pending = pending?
+                .ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
             // Without it nothing is missing but the comparison.
             let current = current.unwrap_or_else(|error| {
                 cx.warn(format!("AWSCURRENT is not compared with the new version: {error}"));
@@ -174,9 +178,10 @@ async fn replicas_in_step(cx: &Context<'_>, mut replicas: Replicas) -> Option<St
     let Replicas { behind, failed } = replicas;
     match (behind.is_empty(), failed.is_empty()) {
         (true, true) => None,
-        (false, _) => {
-            Some(format!("Not yet in step: the replicas in {}.", [behind, failed].concat().join(", ")))
-        }
+        (false, _) => Some(format!(
+            "Not yet in step: the replicas in {}.",
+            [behind, failed].concat().join(", ")
+        )),
         (true, false) => Some(format!("Not in step: the replicas in {}.", failed.join(", "))),
     }
 }
@@ -189,11 +194,15 @@ fn already_current() -> Done {
 mod tests {
     use aws_sdk_secretsmanager::Client;
     use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
-    use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
+    use aws_sdk_secretsmanager::operation::get_secret_value::{
+        GetSecretValueError, GetSecretValueOutput,
+    };
     use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
     use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
     use aws_sdk_secretsmanager::operation::update_secret_version_stage::UpdateSecretVersionStageOutput;
-    use aws_sdk_secretsmanager::types::error::{ResourceExistsException, ResourceNotFoundException};
+    use aws_sdk_secretsmanager::types::error::{
+        ResourceExistsException, ResourceNotFoundException,
+    };
     use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use serde_json::json;
@@ -241,9 +250,8 @@ mod tests {
         let rule = mock!(Client::get_secret_value)
             .match_requests(move |request| request.version_stage() == Some(label));
         match value {
-            Some(value) => {
-                rule.then_output(move || GetSecretValueOutput::builder().secret_string(value).build())
-            }
+            Some(value) => rule
+                .then_output(move || GetSecretValueOutput::builder().secret_string(value).build()),
             None => rule.then_error(|| {
                 GetSecretValueError::ResourceNotFoundException(
                     ResourceNotFoundException::builder()
@@ -261,7 +269,8 @@ mod tests {
     async fn perform_step(step: &str, rules: &[&Rule]) -> Result<Record> {
         let client = mock_client!(aws_sdk_secretsmanager, RuleMode::MatchAny, rules);
         let event =
-            Event::parse(&json!({"Step": step, "SecretId": "s", "ClientRequestToken": "new"})).unwrap();
+            Event::parse(&json!({"Step": step, "SecretId": "s", "ClientRequestToken": "new"}))
+                .unwrap();
         let manager = Manager::new(client, "mock");
         perform(&Counter, &manager, &event, SystemTime::now() + Duration::from_secs(10)).await
     }
@@ -275,16 +284,23 @@ mod tests {
                     && request.client_request_token() == Some("new")
             })
             .then_output(|| PutSecretValueOutput::builder().build());
-        let rules =
-            [&described(&["AWSPENDING"]), &value("AWSCURRENT", Some("7")), &value("AWSPENDING", None), &put];
+        let rules = [
+            &described(&["AWSPENDING"]),
+            &value("AWSCURRENT", Some("7")),
+            &value("AWSPENDING", None),
+            &put,
+        ];
         let record = perform_step("createSecret", &rules).await.unwrap();
         assert_eq!((put.num_calls(), record.outcome), (1, crate::Outcome::Done));
     }
 
     #[tokio::test]
     async fn create_keeps_a_value_that_is_there() {
-        let rules =
-            [&described(&["AWSPENDING"]), &value("AWSCURRENT", Some("7")), &value("AWSPENDING", Some("9"))];
+        let rules = [
+            &described(&["AWSPENDING"]),
+            &value("AWSCURRENT", Some("7")),
+            &value("AWSPENDING", Some("9")),
+        ];
         let record = perform_step("createSecret", &rules).await.unwrap();
         assert_eq!(record.outcome, crate::Outcome::AlreadyDone);
     }
@@ -302,16 +318,29 @@ mod tests {
                     .build(),
             )
         });
-        let rules =
-            [&described(&["AWSPENDING"]), &value("AWSCURRENT", Some("7")), &value("AWSPENDING", None), &lost];
-        assert_eq!(perform_step("createSecret", &rules).await.unwrap_err().error_type(), "NoPendingValue");
+        let rules = [
+            &described(&["AWSPENDING"]),
+            &value("AWSCURRENT", Some("7")),
+            &value("AWSPENDING", None),
+            &lost,
+        ];
+        assert_eq!(
+            perform_step("createSecret", &rules).await.unwrap_err().error_type(),
+            "NoPendingValue"
+        );
     }
 
     #[tokio::test]
     async fn set_without_a_pending_value_is_refused() {
-        let rules =
-            [&described(&["AWSPENDING"]), &value("AWSCURRENT", Some("7")), &value("AWSPENDING", None)];
-        assert_eq!(perform_step("setSecret", &rules).await.unwrap_err().error_type(), "NoPendingValue");
+        let rules = [
+            &described(&["AWSPENDING"]),
+            &value("AWSCURRENT", Some("7")),
+            &value("AWSPENDING", None),
+        ];
+        assert_eq!(
+            perform_step("setSecret", &rules).await.unwrap_err().error_type(),
+            "NoPendingValue"
+        );
     }
 
     #[tokio::test]
@@ -333,7 +362,9 @@ mod tests {
         let refused = perform_step("finishSecret", &rules).await;
         assert_eq!((refused.unwrap_err().error_type(), moved.num_calls()), ("NoPendingValue", 1));
         let record =
-            perform_step("finishSecret", &[&described(&["AWSCURRENT"]), &current, &nothing]).await.unwrap();
+            perform_step("finishSecret", &[&described(&["AWSCURRENT"]), &current, &nothing])
+                .await
+                .unwrap();
         assert_eq!(record.outcome, crate::Outcome::AlreadyDone);
     }
 
@@ -341,7 +372,8 @@ mod tests {
     async fn finish_with_replica(first: StatusType, then: StatusType) -> (Record, usize) {
         let described = |status: StatusType| {
             mock!(Client::describe_secret).then_output(move || {
-                let replica = ReplicationStatusType::builder().region("eu-west-2").status(status.clone());
+                let replica =
+                    ReplicationStatusType::builder().region("eu-west-2").status(status.clone());
                 DescribeSecretOutput::builder()
                     .rotation_enabled(true)
                     .version_ids_to_stages("old", vec!["AWSCURRENT".into()])
@@ -356,7 +388,13 @@ mod tests {
         let client = mock_client!(
             aws_sdk_secretsmanager,
             RuleMode::Sequential,
-            [&first, &value("AWSCURRENT", Some("7")), &value("AWSPENDING", Some("8")), &then, &moved]
+            [
+                &first,
+                &value("AWSCURRENT", Some("7")),
+                &value("AWSPENDING", Some("8")),
+                &then,
+                &moved
+            ]
         );
         let event = json!({"Step": "finishSecret", "SecretId": "s", "ClientRequestToken": "new"});
         let (event, manager) = (Event::parse(&event).unwrap(), Manager::new(client, "mock"));

@@ -20,13 +20,17 @@ use rustls::pki_types::pem::PemObject;
 use crate::settings::Source;
 
 /// All authorities in one file: Amazon Linux and its like, Debian and its like.
-const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
+const BUNDLES: [&str; 2] =
+    ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
 /// Where [`rustls-native-certs`](https://docs.rs/rustls-native-certs) is told of other authorities.
 const ELSEWHERE: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// The SDK's client, but for where it looks for authorities; `None` where it has to look by itself.
-pub(crate) fn http_client(source: Source<'_>, connect_timeout: Duration) -> Option<SharedHttpClient> {
+pub(crate) fn http_client(
+    source: Source<'_>,
+    connect_timeout: Duration,
+) -> Option<SharedHttpClient> {
     if ELSEWHERE.iter().any(|name| source(name).is_some()) {
         return None;
     }
@@ -94,9 +98,11 @@ mod tests {
         let certificate = parameters.signed_by(&key, issuer).unwrap().der().clone();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let configuration = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let configuration =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let configuration = configuration.with_no_client_auth().with_single_cert(vec![certificate], key);
+            configuration.with_no_client_auth().with_single_cert(vec![certificate], key);
         let acceptor = TlsAcceptor::from(Arc::new(configuration.unwrap()));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -106,8 +112,10 @@ mod tests {
                 if let Ok(mut stream) = acceptor.accept(stream).await {
                     let _ = stream.read(&mut [0; 4096]).await;
                     let said = r#"{"__type": "ResourceNotFoundException"}"#;
-                    let answer =
-                        format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{said}", said.len());
+                    let answer = format!(
+                        "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{said}",
+                        said.len()
+                    );
                     let _ = stream.write_all(answer.as_bytes()).await;
                     let _ = stream.shutdown().await;
                 }
@@ -124,8 +132,12 @@ mod tests {
             .retry_config(RetryConfig::disabled())
             .endpoint_url(format!("https://localhost:{port}"))
             .http_client(trusting(context, Duration::from_secs(1)));
-        let answer = Client::from_conf(configuration.build()).describe_secret().secret_id("s").send().await;
-        answer.unwrap_err().as_service_error().is_some_and(|error| error.is_resource_not_found_exception())
+        let answer =
+            Client::from_conf(configuration.build()).describe_secret().secret_id("s").send().await;
+        answer
+            .unwrap_err()
+            .as_service_error()
+            .is_some_and(|error| error.is_resource_not_found_exception())
     }
 
     #[tokio::test]

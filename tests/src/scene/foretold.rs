@@ -47,11 +47,12 @@ pub(super) fn must_foretell(foretold: &Foretold, error: &FunctionError) -> Resul
             return Ok(());
         }
     };
-    let is_found = |check: &&Value| check["found"] == "bad" && check["errorType"] == error_type.as_str();
+    let is_found =
+        |check: &&Value| check["found"] == "bad" && check["errorType"] == error_type.as_str();
     let open = OPEN.iter().filter(|(of, _)| of == error_type).map(|(_, part)| *part);
-    let is_open = open
-        .into_iter()
-        .any(|part| checks.iter().any(|check| check["found"] == "open" && check.to_string().contains(part)));
+    let is_open = open.into_iter().any(|part| {
+        checks.iter().any(|check| check["found"] == "open" && check.to_string().contains(part))
+    });
     ensure!(
         is_open || checks.iter().any(|check| is_found(&check)),
         "preflight did not foretell {error_type} ({}): {checks:#?}",

@@ -53,7 +53,8 @@ impl<T: Server> Scene<T> {
     /// # Errors
     /// The service's refusal.
     pub fn stage(&self, token: Option<&str>) -> Result<String> {
-        let mut request = json!({"SecretId": SECRET_ARN, "RotationLambdaARN": "arn:aws:lambda:test"});
+        let mut request =
+            json!({"SecretId": SECRET_ARN, "RotationLambdaARN": "arn:aws:lambda:test"});
         if let Some(token) = token {
             request["ClientRequestToken"] = token.into();
         }
@@ -77,7 +78,8 @@ impl<T: Server> Scene<T> {
     /// A rotation of a version that is staged, with as many attempts.
     pub async fn attempt(&self, function: &Function, token: &str, most: u32) -> Rotation {
         let attempts = Attempt { most, pause: Duration::from_millis(20) };
-        let rotation = rotate_secret(&self.service, function, SECRET_ARN, token, attempts, &mut ()).await;
+        let rotation =
+            rotate_secret(&self.service, function, SECRET_ARN, token, attempts, &mut ()).await;
         rotation.steps.iter().for_each(|step| self.written.answer(&format!("{:?}", step.result)));
         // So that its password is searched for in the logs.
         let _ = self.value("AWSPENDING");
@@ -99,8 +101,7 @@ impl<T: Server> Scene<T> {
     /// The service's refusal.
     pub fn give_up(&self, token: &str) -> Result<()> {
         self.service.perform("CancelRotateSecret", &json!({"SecretId": SECRET_ARN}))?;
-        let remove =
-            json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+        let remove = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
         self.service.perform("UpdateSecretVersionStage", &remove)?;
         Ok(())
     }
@@ -120,7 +121,12 @@ impl<T: Server> Scene<T> {
     ///
     /// # Errors
     /// When it ends in any other way.
-    pub async fn expect(&self, function: &Function, error_type: &str, part: &str) -> Result<FunctionError> {
+    pub async fn expect(
+        &self,
+        function: &Function,
+        error_type: &str,
+        part: &str,
+    ) -> Result<FunctionError> {
         let foretold = self.foretell(function).await?;
         let error = self.expect_unforetold(function, error_type, part).await?;
         must_foretell(&foretold, &error)?;
@@ -174,7 +180,8 @@ impl<T: Server> Scene<T> {
     /// The function's error.
     pub async fn preflight(&self, function: &Function) -> Result<Vec<Value>> {
         let answer = function.invoke(&json!({"Step": "preflight", "SecretId": SECRET_ARN})).await;
-        let record = answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
+        let record =
+            answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
         self.search_for_passwords(&record.to_string())?;
         record["checks"].as_array().cloned().context("no checks")
     }
@@ -183,13 +190,21 @@ impl<T: Server> Scene<T> {
     ///
     /// # Errors
     /// When it does not.
-    pub async fn preflight_finds(&self, function: &Function, error_type: &str, part: &str) -> Result<()> {
+    pub async fn preflight_finds(
+        &self,
+        function: &Function,
+        error_type: &str,
+        part: &str,
+    ) -> Result<()> {
         let checks = self.preflight(function).await?;
         let is_it = |check: &&Value| {
             let remedy = check["remedy"].as_str().unwrap_or_default();
             check["found"] == "bad" && check["errorType"] == error_type && remedy.contains(part)
         };
-        ensure!(checks.iter().any(|check| is_it(&check)), "no {error_type} with {part:?} in {checks:#?}");
+        ensure!(
+            checks.iter().any(|check| is_it(&check)),
+            "no {error_type} with {part:?} in {checks:#?}"
+        );
         Ok(())
     }
 }

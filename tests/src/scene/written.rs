@@ -42,15 +42,22 @@ impl Written {
 
 /// What servers keep in a password's place, as it stands in statements: of PostgreSQL, of MySQL and MariaDB.
 static VERIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]|\*[0-9A-F]{40}|md5[0-9a-f]{32}|\$A\$[0-9]{3}\$").ok()
+    Regex::new(
+        r"SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]|\*[0-9A-F]{40}|md5[0-9a-f]{32}|\$A\$[0-9]{3}\$",
+    )
+    .ok()
 });
 
 /// A text as it may stand in a log: as it is, in JSON, in SQL's quotes, in quotes where a backslash escapes.
 fn forms(text: &str) -> Vec<String> {
     let json = Value::from(text).to_string();
     let quoted = text.replace('\'', "''");
-    let mut forms =
-        vec![text.to_owned(), json[1..json.len() - 1].to_owned(), quoted.replace('\\', "\\\\"), quoted];
+    let mut forms = vec![
+        text.to_owned(),
+        json[1..json.len() - 1].to_owned(),
+        quoted.replace('\\', "\\\\"),
+        quoted,
+    ];
     forms.dedup();
     forms
 }
@@ -129,12 +136,16 @@ impl<T: Server> Scene<T> {
     pub(super) fn search(&self, function: &str, more: &str) -> Result<()> {
         let secrets = self.written.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let forms: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
-        let search = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&forms)?;
+        let search =
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&forms)?;
         let answers = self.written.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let server = self.server_log()?;
         let own = [("function's log", function), ("answers", &*answers), ("answers", more)];
         for (place, text) in own.iter().chain(&[("server's log", &*server)]) {
-            ensure!(search.find(*text).is_none(), "a password or a credential stands in the {place}");
+            ensure!(
+                search.find(*text).is_none(),
+                "a password or a credential stands in the {place}"
+            );
         }
         for (place, text) in own {
             let verifier = VERIFIER.as_ref().and_then(|verifier| verifier.find(text));
@@ -158,14 +169,16 @@ mod tests {
         ] {
             assert!(verifier.is_match(text), "{text}");
         }
-        assert!(
-            !verifier
-                .is_match("the server stores SCRAM-SHA-256 verifiers; 00000000-0000-4000-8000-000000000000")
-        );
+        assert!(!verifier.is_match(
+            "the server stores SCRAM-SHA-256 verifiers; 00000000-0000-4000-8000-000000000000"
+        ));
     }
 
     #[test]
     fn a_password_is_looked_for_in_each_of_its_forms() {
-        assert_eq!(forms("a'b\\c\"d"), ["a'b\\c\"d", "a'b\\\\c\\\"d", "a''b\\\\c\"d", "a''b\\c\"d"]);
+        assert_eq!(
+            forms("a'b\\c\"d"),
+            ["a'b\\c\"d", "a'b\\\\c\\\"d", "a''b\\\\c\"d", "a''b\\c\"d"]
+        );
     }
 }

@@ -28,7 +28,9 @@ pub async fn failures_of_the_network<T: Server>(target: T) -> Result<()> {
 
 /// The server moves after setSecret. The operator does what the message says, and the next rotation
 /// succeeds, although the database has the password of the cancelled version.
-pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(target: T) -> Result<()> {
+pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(
+    target: T,
+) -> Result<()> {
     for strategy in ["single-user", "single-user-by-master", "master-user"] {
         let scene = Scene::new(&target).await?;
         let (host, port) = (target.place().0.to_owned(), target.place().1);
@@ -39,7 +41,12 @@ pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(ta
             scene.step(&function, step, &token).await?;
         }
         relay.close();
-        let error = scene.step(&function, "testSecret", &token).await.err().context("no error")?.to_string();
+        let error = scene
+            .step(&function, "testSecret", &token)
+            .await
+            .err()
+            .context("no error")?
+            .to_string();
         for part in ["ConnectionRefused", "--version-stage AWSPENDING", "cancel-rotate-secret"] {
             ensure!(error.contains(part), "{strategy}: {part} is not in {error}");
         }
@@ -66,7 +73,11 @@ pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
     let cases = [
         (Some((wrong_name.clone(), wrong_name.authority)), "TlsWrongName", "CNAME"),
         (Some((expired.clone(), expired.authority)), "TlsCertificateExpired", "Renew"),
-        (Some((Certificates::for_names(&NAMES)?, other.authority)), "TlsUntrustedAuthority", "TLS_CA_FILE"),
+        (
+            Some((Certificates::for_names(&NAMES)?, other.authority)),
+            "TlsUntrustedAuthority",
+            "TLS_CA_FILE",
+        ),
         (None, "TlsNotOffered", "\"ssl\": false"),
     ];
     for (certificates, error_type, part) in cases {
@@ -79,7 +90,8 @@ pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
         let file = tempfile::NamedTempFile::new()?;
         let authority = authority.or(target.authority().map(str::to_owned));
         std::fs::write(file.path(), authority.unwrap_or_default())?;
-        let program = scene.program("single-user").env("TLS_CA_FILE", file.path().to_string_lossy());
+        let program =
+            scene.program("single-user").env("TLS_CA_FILE", file.path().to_string_lossy());
         scene.expect(&program.into(), error_type, part).await?;
     }
     Ok(())
@@ -126,7 +138,8 @@ pub async fn a_previous_password_for_another_user_or_server_is_not_even_tried<T:
         current["password"] = new_password().into();
         scene.store(&current)?;
         // The version before is for this user and server; but the search has ended.
-        let error = scene.expect(&scene.function("single-user"), "CredentialsRefused", "not tried").await?;
+        let error =
+            scene.expect(&scene.function("single-user"), "CredentialsRefused", "not tried").await?;
         assert!(error.message.contains("another user or server"), "{}", error.message);
         if target.log().is_some() {
             assert_eq!(scene.failed_logins()?, 2);
@@ -154,7 +167,8 @@ pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T
             scene.step(&function, "createSecret", &token).await?;
             let good = scene.value("AWSCURRENT")?;
             scene.change(&change)?;
-            let error = scene.step(&function, "setSecret", &token).await.err().context("it has passed")?;
+            let error =
+                scene.step(&function, "setSecret", &token).await.err().context("it has passed")?;
             assert!(error.to_string().starts_with(error_type), "{strategy}: {error}");
             scene.store(&good)?;
             scene.service.perform(
@@ -217,7 +231,9 @@ pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
     // Without a host, only RDS can say which server it is for: else the secret's writer would.
     let scene = Scene::new(&target).await?;
     put(&scene, &json!({"username": scene.master, "password": "x"}))?;
-    scene.expect(&scene.function("master-user"), "MasterSecretMalformed", "\"host\" is missing").await?;
+    scene
+        .expect(&scene.function("master-user"), "MasterSecretMalformed", "\"host\" is missing")
+        .await?;
     assert_eq!(T::count_let_in(&scene.server_log()?, &scene.master), 0);
     Ok(())
 }
@@ -227,7 +243,8 @@ pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Re
     if !T::HAS_PASSWORD_HISTORY {
         return Ok(());
     }
-    for (strategy, users) in [("single-user", 1), ("single-user-by-master", 1), ("master-user", 2)] {
+    for (strategy, users) in [("single-user", 1), ("single-user-by-master", 1), ("master-user", 2)]
+    {
         let scene = Scene::rich(&target).await?;
         let function = scene.function(strategy);
         for _ in 0..users {
@@ -245,7 +262,8 @@ pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Re
                 "SecretString": used.to_string()}),
         )?;
         scene.step(&function, "createSecret", &token).await?;
-        let refused = scene.step(&function, "setSecret", &token).await.err().context("it has passed")?;
+        let refused =
+            scene.step(&function, "setSecret", &token).await.err().context("it has passed")?;
         let refused = format!("{refused:#}");
         ensure!(refused.starts_with("PasswordRejected"), "{strategy}: {refused}");
         ensure!(refused.contains("remove-from-version-id"), "{strategy}: {refused}");
@@ -259,7 +277,9 @@ pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Re
 }
 
 /// Whoever may write the secret, and not read what it held once, names the user that it was for then.
-pub async fn what_the_secret_once_held_for_another_user_is_not_tried<T: Server>(target: T) -> Result<()> {
+pub async fn what_the_secret_once_held_for_another_user_is_not_tried<T: Server>(
+    target: T,
+) -> Result<()> {
     for strategy in ["single-user", "master-user"] {
         let (scene, victim) = (Scene::new(&target).await?, Scene::new(&target).await?);
         let own = scene.value("AWSCURRENT")?;
@@ -280,7 +300,9 @@ pub async fn what_the_secret_once_held_for_another_user_is_not_tried<T: Server>(
 }
 
 /// Whoever may only write the secret turns encryption off, with a password that is refused: none that it had is sent then.
-pub async fn an_earlier_password_is_not_sent_less_protected_than_before<T: Server>(target: T) -> Result<()> {
+pub async fn an_earlier_password_is_not_sent_less_protected_than_before<T: Server>(
+    target: T,
+) -> Result<()> {
     if target.authority().is_none() {
         return Ok(());
     }

@@ -31,7 +31,9 @@ async fn rotate_with_user<T: Server>(target: &T, user: &str, strategies: &[&str]
 }
 
 /// Both strategies with each name, and with the longest.
-pub async fn user_names_may_hold_anything_that_the_server_takes<T: Server>(target: T) -> Result<()> {
+pub async fn user_names_may_hold_anything_that_the_server_takes<T: Server>(
+    target: T,
+) -> Result<()> {
     for user in T::USER_NAMES {
         rotate_with_user(&target, user, &["single-user", "master-user"]).await?;
     }
@@ -46,7 +48,8 @@ pub async fn a_second_user_with_too_long_a_name_is_refused_in_create_secret<T: S
 ) -> Result<()> {
     let user = "v".repeat(T::LONGEST_NAME + 1 - T::ALTERNATE_SUFFIX.len());
     let scene = Scene::with_user(&target, &user, &unique()).await?;
-    let error = scene.expect(&scene.function("master-user"), "UserNameTooLong", T::NAME_TOO_LONG).await?;
+    let error =
+        scene.expect(&scene.function("master-user"), "UserNameTooLong", T::NAME_TOO_LONG).await?;
     assert!(error.message.contains("createSecret"), "{}", error.message);
     target.drop_user(&user).await
 }
@@ -76,13 +79,16 @@ pub async fn passwords_of_every_punctuation_character_work<T: Server>(target: T)
         }
     }
     let all = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~".chars();
-    let all: std::collections::BTreeSet<_> = all.filter(|c| !T::PASSWORD_FORBIDS.contains(*c)).collect();
+    let all: std::collections::BTreeSet<_> =
+        all.filter(|c| !T::PASSWORD_FORBIDS.contains(*c)).collect();
     assert_eq!(seen, all);
     scene.search_for_passwords("")
 }
 
 /// As a person may write them.
-pub async fn hosts_are_names_or_addresses_and_ports_numbers_or_digits<T: Server>(target: T) -> Result<()> {
+pub async fn hosts_are_names_or_addresses_and_ports_numbers_or_digits<T: Server>(
+    target: T,
+) -> Result<()> {
     if target.log().is_none() {
         println!("skipped: the names of that server's certificate are not known");
         return Ok(());
@@ -117,7 +123,10 @@ pub async fn unknown_keys_keep_their_order_and_type<T: Server>(target: T) -> Res
     }
     let mut after = scene.value("AWSCURRENT")?;
     let keys = |value: &serde_json::Value| {
-        value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+        value
+            .as_object()
+            .map(|fields| fields.keys().cloned().collect::<Vec<_>>())
+            .unwrap_or_default()
     };
     assert_eq!(keys(&after), keys(&value));
     after["password"] = value["password"].clone();

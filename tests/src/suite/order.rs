@@ -33,7 +33,9 @@ pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -
 }
 
 /// A step before those that it stands on is refused, changes nothing, and the rotation goes on.
-pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(target: T) -> Result<()> {
+pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(
+    target: T,
+) -> Result<()> {
     for strategy in STRATEGIES {
         for (done, too_early) in [
             (0, ["setSecret", "testSecret", "finishSecret"].as_slice()),
@@ -72,8 +74,14 @@ pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()>
             for step in STEPS {
                 let (first, second) =
                     tokio::join!(scene.step(&one, step, &token), scene.step(&other, step, &token));
-                ensure!(first.is_ok() || second.is_ok(), "{strategy}: both failed: {first:?} {second:?}");
-                scene.step(&one, step, &token).await.with_context(|| format!("{strategy}: {step} again"))?;
+                ensure!(
+                    first.is_ok() || second.is_ok(),
+                    "{strategy}: both failed: {first:?} {second:?}"
+                );
+                scene
+                    .step(&one, step, &token)
+                    .await
+                    .with_context(|| format!("{strategy}: {step} again"))?;
             }
             check(&scene, &token).await?;
         }
@@ -82,7 +90,9 @@ pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()>
 }
 
 /// Between `setSecret` and `testSecret`, somebody changes what the second user may do.
-pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(target: T) -> Result<()> {
+pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(
+    target: T,
+) -> Result<()> {
     let scene = Scene::rich(&target).await?;
     let function = scene.function(MASTER);
     // So that the second user is known as the secret's own.
@@ -154,7 +164,9 @@ pub async fn test_secret_alone_reports_differences_as_notes<T: Server>(target: T
 
 /// After `testSecret`, somebody gives the user another password, also while `finishSecret` reads the versions: the tested one
 /// is not promoted.
-pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(target: T) -> Result<()> {
+pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(
+    target: T,
+) -> Result<()> {
     let cases = STRATEGIES.into_iter().flat_map(|strategy| [(strategy, true), (strategy, false)]);
     for (strategy, while_reading) in cases {
         let scene = Scene::new(&target).await?;

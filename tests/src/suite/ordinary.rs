@@ -88,23 +88,31 @@ pub async fn an_ordinary_rotation_is_cheap<T: Server>(target: T) -> Result<()> {
 }
 
 /// As `sam local invoke` does it: the Runtime Interface Emulator, and the events of `events/`.
-pub async fn the_function_answers_the_events_under_aws_s_own_emulator<T: Server>(target: T) -> Result<()> {
+pub async fn the_function_answers_the_events_under_aws_s_own_emulator<T: Server>(
+    target: T,
+) -> Result<()> {
     for strategy in ["single-user", "master-user"] {
         let scene = Scene::new(&target).await?;
         let rie = Rie::start(&crate::binary(T::BINARY), &scene.program(strategy)).await?;
         let function = rie.function();
         let events = events()?;
-        let (id, token) = (events[0]["SecretId"].as_str(), events[0]["ClientRequestToken"].as_str());
+        let (id, token) =
+            (events[0]["SecretId"].as_str(), events[0]["ClientRequestToken"].as_str());
         let (id, token) = (id.unwrap_or_default(), token.unwrap_or_default());
         let before = scene.value("AWSCURRENT")?;
         scene.service.put_secret("example/app", id, &before.to_string())?;
-        let rotate =
-            json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
+        let rotate = json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
         scene.service.perform("RotateSecret", &rotate)?;
         for event in &events {
-            let record =
-                function.invoke(event).await.map_err(|error| anyhow::anyhow!("{}", error.message))?;
-            assert_eq!((&record["step"], &record["outcome"]), (&event["Step"], &json!("done")), "{record}");
+            let record = function
+                .invoke(event)
+                .await
+                .map_err(|error| anyhow::anyhow!("{}", error.message))?;
+            assert_eq!(
+                (&record["step"], &record["outcome"]),
+                (&event["Step"], &json!("done")),
+                "{record}"
+            );
         }
         let current = scene.service.perform("GetSecretValue", &json!({"SecretId": id}))?;
         assert_eq!(current["VersionId"], token);

@@ -131,7 +131,8 @@ impl Points {
             Choice::Uncounted => return self.count(place).await,
         };
         let (strategy, turn, scene) = (self.strategy, self.turn, &place.scene);
-        let case = format!("{strategy}{turn}, {} at {point}, {}", self.what.words(), self.then.words());
+        let case =
+            format!("{strategy}{turn}, {} at {point}, {}", self.what.words(), self.then.words());
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
         let (broken, rotation) =
@@ -140,11 +141,16 @@ impl Points {
             ensure!(rotation.failed.is_none(), "{case}: {:?}", rotation.failed);
             return self.missed(point, scene).context(case);
         }
-        let token =
-            place.go_on(&function, strategy, token, (self.then, point)).await.context(case.clone())?;
+        let token = place
+            .go_on(&function, strategy, token, (self.then, point))
+            .await
+            .context(case.clone())?;
         check(scene, &token).await.context(case.clone())?;
         let refused = scene.failed_logins()?;
-        ensure!(refused <= self.then.most_refused(strategy, turn), "{case}: {refused} refused passwords");
+        ensure!(
+            refused <= self.then.most_refused(strategy, turn),
+            "{case}: {refused} refused passwords"
+        );
         scene.begin_anew()?;
         self.tried += 1;
         self.most_refused = self.most_refused.max(refused);
@@ -160,7 +166,8 @@ impl Points {
     async fn count<T: Server>(&mut self, place: &Place<T>) -> Result<()> {
         let Self { strategy, turn, what, then, .. } = *self;
         let case = || format!("{strategy}{turn}, {}, counted", what.words());
-        let counted = place.count(&place.scene.function(strategy), what).await.with_context(case)?;
+        let counted =
+            place.count(&place.scene.function(strategy), what).await.with_context(case)?;
         ensure!(counted.all >= LEAST, "{}: only {} points", case(), counted.all);
         let kind = format!(
             "{}{}, {strategy}{turn}, {}, {}",
@@ -194,7 +201,12 @@ impl Points {
         let Self { strategy, turn, what, then, .. } = *self;
         self.are_done = true;
         let least = if sample::is_exhaustive() { LEAST } else { sample::size(then) };
-        ensure!(self.tried >= least, "{strategy}{turn}, {}: only {} points", what.words(), self.tried);
+        ensure!(
+            self.tried >= least,
+            "{strategy}{turn}, {}: only {} points",
+            what.words(),
+            self.tried
+        );
         let strategy = format!("{strategy}{turn}");
         let engine = format!("{}{}", T::ENGINE, target.variant());
         Row {

@@ -18,9 +18,16 @@ pub(super) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", 
 
 /// The end that everything must come to.
 pub(super) async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()> {
-    ensure!(scene.version("AWSCURRENT")?.as_deref() == Some(token), "AWSCURRENT is not on the new version");
+    ensure!(
+        scene.version("AWSCURRENT")?.as_deref() == Some(token),
+        "AWSCURRENT is not on the new version"
+    );
     let mut session = scene.log_in().await?;
-    scene.target.is_whole(&mut session, &scene.user).await.context("the privileges are not whole")?;
+    scene
+        .target
+        .is_whole(&mut session, &scene.user)
+        .await
+        .context("the privileges are not whole")?;
     scene.search_for_passwords("")
 }
 
@@ -174,7 +181,9 @@ pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: 
 
 /// The dead end of AWS's own functions: the password was changed, and then `AWSPENDING` removed. Nothing with a label
 /// logs in any more.
-pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(target: T) -> Result<()> {
+pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(
+    target: T,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let function = scene.function(SINGLE);
     scene.rotate(&function).await?;
@@ -189,7 +198,10 @@ pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(t
 }
 
 /// A rotation whose password is in the database, and which somebody has given up: its version and its value.
-async fn given_up_after_set<T: Server>(scene: &Scene<T>, function: &Function) -> Result<(String, Value)> {
+async fn given_up_after_set<T: Server>(
+    scene: &Scene<T>,
+    function: &Function,
+) -> Result<(String, Value)> {
     let version = scene.stage(None)?;
     for step in ["createSecret", "setSecret"] {
         scene.step(function, step, &version).await?;
@@ -222,7 +234,9 @@ pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: S
 }
 
 /// Then `AWSPREVIOUS` is of the same user as `AWSCURRENT`.
-pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(target: T) -> Result<()> {
+pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(
+    target: T,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let function = scene.function(MASTER);
     scene.rotate(&function).await?;
@@ -249,7 +263,9 @@ pub async fn alternating_users_go_on_when_the_current_password_was_edited<T: Ser
 }
 
 /// Both users have a password from before: only versions without a label know them.
-pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(target: T) -> Result<()> {
+pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(
+    target: T,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let function = scene.function(MASTER);
     let mut values = vec![scene.value("AWSCURRENT")?];
@@ -292,7 +308,8 @@ mod tests {
     #[test]
     fn matrix_has_every_break_strategy_and_way_to_go_on() {
         let mut expected = BTreeSet::new();
-        let before = [Break::Call(When::Before), Break::Kill(When::Before), Break::Packet(When::Before)];
+        let before =
+            [Break::Call(When::Before), Break::Kill(When::Before), Break::Packet(When::Before)];
         let after = [Break::Call(When::After), Break::Packet(When::After)];
         for rotation in [SINGLE, BY_MASTER, MASTER, "later"] {
             // What did not happen leaves nothing that another version could find.

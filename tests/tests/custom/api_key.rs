@@ -55,7 +55,11 @@ async fn issue(
     Ok(Json(json!({"id": id, "key": key})))
 }
 
-async fn revoke(State(keys): State<Keys>, headers: HeaderMap, Path(id): Path<String>) -> StatusCode {
+async fn revoke(
+    State(keys): State<Keys>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> StatusCode {
     match let_in(&keys, &headers) {
         Err(status) => status,
         Ok(()) => match keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
@@ -117,7 +121,11 @@ async fn a_key_is_issued_tested_and_the_older_revoked() -> Result<()> {
     for _ in 0..3 {
         let before = scene.value("AWSCURRENT")?;
         let after = scene.rotate().await?;
-        ensure!(api.accepts(&after) && !api.accepts(&before) && api.live() == 1, "{} live", api.live());
+        ensure!(
+            api.accepts(&after) && !api.accepts(&before) && api.live() == 1,
+            "{} live",
+            api.live()
+        );
         assert_eq!(after["owner"], "the tests");
         for value in [&before, &after] {
             scene.search(value["key"].as_str().context("no key")?)?;
@@ -162,7 +170,11 @@ async fn failures_are_told_apart() -> Result<()> {
         let error = scene.attempt(&scene.stage()?).await.failed.context("it has succeeded")?;
         assert_eq!(error.error_type, error_type, "{}", error.message);
         ensure!(error.message.contains("What to do: "), "{}", error.message);
-        ensure!(!error.message.contains(good["key"].as_str().unwrap_or_default()), "{}", error.message);
+        ensure!(
+            !error.message.contains(good["key"].as_str().unwrap_or_default()),
+            "{}",
+            error.message
+        );
         assert!(api.accepts(&good));
     }
     Ok(())
@@ -177,17 +189,19 @@ async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
     let id = events[0]["SecretId"].as_str().unwrap_or_default();
     service.put_secret("example/app", id, &api.secret().to_string())?;
     let token = &events[0]["ClientRequestToken"];
-    let rotate =
-        json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
+    let rotate = json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
     service.perform("RotateSecret", &rotate)?;
-    let rie = Rie::start(&binary("rotation-custom"), &Scene::program(&service, "rotation-custom")).await?;
+    let rie = Rie::start(&binary("rotation-custom"), &Scene::program(&service, "rotation-custom"))
+        .await?;
     for event in &events {
         let answer = rie.function().invoke(event).await;
         answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
     }
     let current = service.perform("GetSecretValue", &json!({"SecretId": id}))?;
     assert_eq!(&current["VersionId"], token);
-    ensure!(api.accepts(&serde_json::from_str(current["SecretString"].as_str().unwrap_or_default())?));
+    ensure!(
+        api.accepts(&serde_json::from_str(current["SecretString"].as_str().unwrap_or_default())?)
+    );
     Ok(())
 }
 
@@ -200,7 +214,11 @@ async fn rotate_of_a_file_asks_and_reports_what_fits() -> Result<()> {
     std::fs::write(&file, api.secret().to_string())?;
     let rotate = |more: &'static [&'static str]| {
         let mut command = tokio::process::Command::new(binary("rotation-local"));
-        command.args(["rotate", "--secret"]).arg(&file).arg("--function").arg(binary("rotation-custom"));
+        command
+            .args(["rotate", "--secret"])
+            .arg(&file)
+            .arg("--function")
+            .arg(binary("rotation-custom"));
         command.args(more).stdin(std::process::Stdio::null());
         command
     };
@@ -208,7 +226,11 @@ async fn rotate_of_a_file_asks_and_reports_what_fits() -> Result<()> {
     let said = String::from_utf8_lossy(&asked.stdout).into_owned();
     ensure!(said.contains("the credential in ") && !said.contains("not given"), "{said}");
     let done = rotate(&["--yes", "--times", "2"]).output().await?;
-    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
     ensure!(done.status.success() && said.contains("The new secret is in "), "{said}");
     let value: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
     ensure!(api.accepts(&value) && api.live() == 1, "{} live", api.live());

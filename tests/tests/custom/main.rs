@@ -72,8 +72,9 @@ impl Scene {
         let token = self.stage()?;
         self.service.forget_calls();
         self.service.set_fault(move |number, _, asked| {
-            (number == point && asked == when)
-                .then(|| Fault::Refuse(ServiceError::new("InvalidRequestException", "a fault of this test")))
+            (number == point && asked == when).then(|| {
+                Fault::Refuse(ServiceError::new("InvalidRequestException", "a fault of this test"))
+            })
         });
         let first = self.attempt(&token).await;
         self.service.clear_fault();

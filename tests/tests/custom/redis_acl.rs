@@ -29,7 +29,8 @@ async fn both_passwords_work_until_the_rotation_is_finished() -> Result<()> {
         let before = scene.value("AWSCURRENT")?;
         let token = scene.stage()?;
         for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
-            let event = json!({"Step": step, "SecretId": "test/secret", "ClientRequestToken": token});
+            let event =
+                json!({"Step": step, "SecretId": "test/secret", "ClientRequestToken": token});
             let answer = scene.function.invoke(&event).await;
             answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
             if step == "setSecret" {

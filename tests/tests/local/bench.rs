@@ -7,8 +7,10 @@ use rotation_tests::binary;
 use serde_json::Value;
 
 fn bench(more: &[&str]) -> Result<String> {
-    let output =
-        Command::new(binary("rotation-local")).args(["bench", "--times", "2"]).args(more).output()?;
+    let output = Command::new(binary("rotation-local"))
+        .args(["bench", "--times", "2"])
+        .args(more)
+        .output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{said}");
     Ok(String::from_utf8(output.stdout)?)
@@ -24,11 +26,14 @@ fn two_functions_are_measured_side_by_side() -> Result<()> {
     ensure!(functions.len() == 2, "{text}");
     for function in functions {
         // What the tests of cost count as well.
-        for (name, expected) in [("calls", 14), ("callsInTurn", 6), ("sessions", 3), ("failedLogins", 0)] {
+        for (name, expected) in
+            [("calls", 14), ("callsInTurn", 6), ("sessions", 3), ("failedLogins", 0)]
+        {
             ensure!(function[name] == expected, "{name} is {} in {text}", function[name]);
         }
-        let median =
-            |name: &str| function[name]["median"].as_f64().with_context(|| format!("no {name}: {text}"));
+        let median = |name: &str| {
+            function[name]["median"].as_f64().with_context(|| format!("no {name}: {text}"))
+        };
         let (init, warm) = (median("init")?, median("rotation, warm")?);
         // Six calls in turn, each of which takes 20 ms.
         ensure!(warm > 120.0 && warm < 10_000.0, "{text}");
@@ -46,7 +51,8 @@ fn the_table_is_for_people_and_a_function_that_fails_is_named() -> Result<()> {
     for part in ["init", "rotation, warm", "peak memory", "The floor", "debug build"] {
         ensure!(table.contains(part), "{part} is not in {table}");
     }
-    let failed = bench(&["--against", "false"]).err().context("a command that fails was measured")?;
+    let failed =
+        bench(&["--against", "false"]).err().context("a command that fails was measured")?;
     ensure!(failed.to_string().contains("false failed in its start"), "{failed}");
     Ok(())
 }
@@ -58,7 +64,9 @@ fn a_function_has_no_more_of_the_cpu_than_its_memory_is_worth() -> Result<()> {
         Ok(text) => {
             let figures: Value = serde_json::from_str(&text)?;
             let median = |name: &str| {
-                figures["functions"][0][name]["median"].as_f64().with_context(|| format!("no {name}: {text}"))
+                figures["functions"][0][name]["median"]
+                    .as_f64()
+                    .with_context(|| format!("no {name}: {text}"))
             };
             // A fourteenth, but for what is done while it waits.
             let times = median("rotation, warm")? / median("CPU time, warm")?;

@@ -18,8 +18,14 @@ use rotation_tests::tool;
 /// Where moto 5.2.5 does otherwise than AWS documents. A case that is not here must pass there, and one that is must not.
 const MOTO_DIFFERS: &[(&str, &str)] = &[
     ("names_are_checked", "any name is taken"),
-    ("another_label_must_name_its_version_as_well", "RemoveFromVersionId is demanded for AWSCURRENT only"),
-    ("after_a_move_the_current_value_is_the_other", "a plain GetSecretValue still answers the old value"),
+    (
+        "another_label_must_name_its_version_as_well",
+        "RemoveFromVersionId is demanded for AWSCURRENT only",
+    ),
+    (
+        "after_a_move_the_current_value_is_the_other",
+        "a plain GetSecretValue still answers the old value",
+    ),
     (
         "the_pending_label_of_an_ended_rotation_goes_with_the_next_value",
         "AWSPENDING stays on the old version",
@@ -37,7 +43,10 @@ const MOTO_DIFFERS: &[(&str, &str)] = &[
         "secrets_may_be_deleted_while_they_are_listed_in_pages",
         "the next page begins behind what has moved up",
     ),
-    ("many_values_are_read_at_once", "neither a list nor filters is taken, and filters with a list"),
+    (
+        "many_values_are_read_at_once",
+        "neither a list nor filters is taken, and filters with a list",
+    ),
     ("passwords_are_made_as_asked_for", "another error's name, which the model does not have"),
     ("resource_policies_are_kept_and_checked", "anything is taken for a policy"),
     ("reading_and_changing_leave_their_dates", "reading leaves no LastAccessedDate"),
@@ -82,9 +91,16 @@ async fn moto() -> Result<(Background, String)> {
     ensure!(Command::new(tool("python")).args(["-c", script]).arg(&zip).status()?.success());
     let zip = format!("fileb://{}", zip.display());
     let role = ["iam", "create-role", "--role-name", "r", "--assume-role-policy-document", "{}"];
-    let function =
-        ["lambda", "create-function", "--function-name", "some-rotation", "--runtime", "python3.12"];
-    let its = ["--role", "arn:aws:iam::123456789012:role/r", "--handler", "f.f", "--zip-file", &zip];
+    let function = [
+        "lambda",
+        "create-function",
+        "--function-name",
+        "some-rotation",
+        "--runtime",
+        "python3.12",
+    ];
+    let its =
+        ["--role", "arn:aws:iam::123456789012:role/r", "--handler", "f.f", "--zip-file", &zip];
     for arguments in [&role[..], &[&function[..], &its[..]].concat()] {
         let output = aws(&endpoint, "x").args(arguments).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -103,7 +119,8 @@ async fn moto_differs_where_the_table_says_so() {
     let listed: Vec<&str> = MOTO_DIFFERS.iter().map(|(case, _)| *case).collect();
     assert_eq!(failed, listed);
     let page =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/local.md")).unwrap();
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/local.md"))
+            .unwrap();
     for (case, why) in MOTO_DIFFERS {
         let row = format!("| {} | {why} |", case.replace('_', " "));
         assert!(page.contains(&row), "docs/local.md has no row: {row}");

@@ -27,8 +27,10 @@ fn shows_the_proof(engine: &str) -> Result<()> {
     assert_eq!(report["engine"], engine);
     assert_eq!(report["passwordsInLogs"], 0);
     let rotations = report["rotations"].as_array().cloned().unwrap_or_default();
-    let users: Vec<_> =
-        rotations.iter().map(|one| json!([one["strategy"], one["userBefore"], one["user"]])).collect();
+    let users: Vec<_> = rotations
+        .iter()
+        .map(|one| json!([one["strategy"], one["userBefore"], one["user"]]))
+        .collect();
     let expected = [
         json!(["single-user", "app", "app"]),
         json!(["single-user", "app", "app"]),
@@ -37,7 +39,11 @@ fn shows_the_proof(engine: &str) -> Result<()> {
     ];
     assert_eq!(users, expected, "{report:#}");
     for one in &rotations {
-        assert_eq!((&one["failedLogins"], &one["newPasswordAccepted"]), (&json!(0), &json!(true)), "{one:#}");
+        assert_eq!(
+            (&one["failedLogins"], &one["newPasswordAccepted"]),
+            (&json!(0), &json!(true)),
+            "{one:#}"
+        );
         assert_eq!(one["oldPasswordAccepted"], one["userBefore"] != one["user"], "{one:#}");
         assert_eq!(one["steps"].as_array().map(Vec::len), Some(4), "{one:#}");
     }
@@ -51,6 +57,9 @@ fn failed_demo_says_so_in_its_json() -> Result<()> {
     ensure!(output.status.code() == Some(1), "{:?}", output.status);
     let report: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(report["status"], "failed", "{report:#}");
-    ensure!(report["error"].as_str().is_some_and(|error| error.contains("rotation failed")), "{report:#}");
+    ensure!(
+        report["error"].as_str().is_some_and(|error| error.contains("rotation failed")),
+        "{report:#}"
+    );
     Ok(())
 }

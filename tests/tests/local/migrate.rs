@@ -42,8 +42,11 @@ impl AwsFunctions for postgres::Target {
         password: &str,
         _database: &str,
     ) -> Result<()> {
-        postgres::sql(master, &format!("CREATE ROLE \"{base}_clone\" WITH LOGIN PASSWORD '{password}'"))
-            .await?;
+        postgres::sql(
+            master,
+            &format!("CREATE ROLE \"{base}_clone\" WITH LOGIN PASSWORD '{password}'"),
+        )
+        .await?;
         postgres::sql(master, &format!("GRANT \"{base}\" TO \"{base}_clone\"")).await
     }
 
@@ -73,7 +76,8 @@ impl<W: Which> AwsFunctions for mysql::Target<W> {
     }
 
     async fn set_password(master: &mut MySqlConnection, user: &str, password: &str) -> Result<()> {
-        mysql::sql(master, &format!("ALTER USER {} IDENTIFIED BY '{password}'", account(user))).await
+        mysql::sql(master, &format!("ALTER USER {} IDENTIFIED BY '{password}'", account(user)))
+            .await
     }
 
     async fn work_as_clone(clone: &mut MySqlConnection) -> Result<()> {
@@ -138,7 +142,8 @@ impl<T: AwsFunctions> Estate<T> {
         std::fs::write(&authority, target.authority().unwrap_or_default())?;
         let program = binary(T::BINARY);
         let [old, new] = ["old", "new"].map(|name| format!("{name}={}", program.display()));
-        let [for_old, for_new] = ["old", "new"].map(|name| format!("{name}:ROTATION_STRATEGY={strategy}"));
+        let [for_old, for_new] =
+            ["old", "new"].map(|name| format!("{name}:ROTATION_STRATEGY={strategy}"));
         let arguments = [
             "--json",
             "--attempts",
@@ -156,7 +161,8 @@ impl<T: AwsFunctions> Estate<T> {
         let serve = Serve::start_with(&arguments, &[("TLS_CA_FILE", &*authority)]).await?;
         let mut base = scene.value("AWSCURRENT")?;
         let master = scene.secret(&scene.master, &scene.master_password()?).to_string();
-        let master = serve.client().create_secret().name("master").secret_string(master).send().await?;
+        let master =
+            serve.client().create_secret().name("master").secret_string(master).send().await?;
         base["masterarn"] = master.arn.context("no ARN")?.into();
         Ok(Self { scene, serve, strategy, base, folder })
     }
@@ -170,8 +176,11 @@ impl<T: AwsFunctions> Estate<T> {
 
     async fn log_in(&self, value: &Value) -> Result<T::Session> {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        let session =
-            self.scene.target.connect(&text("username"), &text("password"), &self.scene.database).await;
+        let session = self
+            .scene
+            .target
+            .connect(&text("username"), &text("password"), &self.scene.database)
+            .await;
         session.with_context(|| format!("{} cannot log in", value["username"]))
     }
 
@@ -215,7 +224,8 @@ impl<T: AwsFunctions> Estate<T> {
                 create.secret_string(base.to_string()).send().await?;
             }
         }
-        let rotate = serve.client().rotate_secret().secret_id("my-app").rotation_lambda_arn(arn("old"));
+        let rotate =
+            serve.client().rotate_secret().secret_id("my-app").rotation_lambda_arn(arn("old"));
         rotate.rotate_immediately(false).send().await?;
         self.finished(1).await?;
         if !matches!(state, State::Created | State::Set) {
@@ -281,7 +291,9 @@ impl<T: AwsFunctions> Estate<T> {
         let labels: Value = serde_json::from_str(&self.serve.type_in(&look, &[])?)?;
         let versions = labels.as_object().context("no versions")?;
         let pending = versions.iter().find(|(_, labels)| {
-            let has = |label: &str| labels.as_array().is_some_and(|labels| labels.contains(&json!(label)));
+            let has = |label: &str| {
+                labels.as_array().is_some_and(|labels| labels.contains(&json!(label)))
+            };
             has("AWSPENDING") && !has("AWSCURRENT")
         });
         ensure!(pending.is_some() == matches!(state, State::Created | State::Set), "{labels}");
@@ -296,8 +308,12 @@ impl<T: AwsFunctions> Estate<T> {
         ensure!(is_same == pending.is_none(), "AWSCURRENT has changed, or has not");
         for remedy in self.preflight(&preflight).await? {
             // "Run the statement as an administrator of the database, and ask again."
-            let (_, statement) = remedy.rsplit_once("let the master do it: ").context(remedy.clone())?;
-            self.scene.target.administer(&self.scene.database, statement.trim_end_matches('.')).await?;
+            let (_, statement) =
+                remedy.rsplit_once("let the master do it: ").context(remedy.clone())?;
+            self.scene
+                .target
+                .administer(&self.scene.database, statement.trim_end_matches('.'))
+                .await?;
         }
         let remedies = self.preflight(&preflight).await?;
         ensure!(remedies.is_empty(), "{remedies:?}");

@@ -17,8 +17,10 @@ const NOT_SUPPORTED: [&str; 3] =
 fn model() -> Result<Value> {
     let script = "import awscli.botocore.session as s, json; \
         print(json.dumps(s.get_session().get_service_model('secretsmanager')._service_description))";
-    let output =
-        Command::new(tool("python")).args(["-c", script]).output().context("sh tests/setup.sh test")?;
+    let output = Command::new(tool("python"))
+        .args(["-c", script])
+        .output()
+        .context("sh tests/setup.sh test")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
 }
@@ -71,12 +73,17 @@ fn every_operation_parameter_limit_and_error_is_that_of_the_model() {
         for (member, described) in theirs.as_object().unwrap() {
             assert_eq!(&here[member], described, "{name}: {member}");
         }
-        let errors = |errors: Vec<&str>| errors.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+        let errors =
+            |errors: Vec<&str>| errors.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
         let theirs = operation["errors"].as_array().unwrap().iter();
         let theirs = errors(theirs.filter_map(|error| error["shape"].as_str()).collect());
         let here = ours[name]["errors"].as_array().unwrap().iter();
         assert_eq!(errors(here.filter_map(Value::as_str).collect()), theirs, "{name}");
-        assert_eq!(ours[name]["supported"] == false, NOT_SUPPORTED.contains(&name.as_str()), "{name}");
+        assert_eq!(
+            ours[name]["supported"] == false,
+            NOT_SUPPORTED.contains(&name.as_str()),
+            "{name}"
+        );
     }
 }
 
@@ -104,10 +111,15 @@ fn every_error_that_the_source_names_is_one_of_the_service() {
             }
             let source = std::fs::read_to_string(&path).unwrap();
             for word in source.split('"').skip(1).step_by(2) {
-                let is_error = ["Exception", "Failure", "ServiceError"].iter().any(|end| word.ends_with(end));
+                let is_error =
+                    ["Exception", "Failure", "ServiceError"].iter().any(|end| word.ends_with(end));
                 if is_error && word.bytes().all(|byte| byte.is_ascii_alphabetic()) {
                     let known = model["shapes"][word]["exception"] == true;
-                    assert!(known || OF_EVERY_SERVICE.contains(&word), "{word} in {}", path.display());
+                    assert!(
+                        known || OF_EVERY_SERVICE.contains(&word),
+                        "{word} in {}",
+                        path.display()
+                    );
                     seen += 1;
                 }
             }

@@ -64,7 +64,8 @@ async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
         let serve = Serve::start_with(&["--function", &function], &environment).await?;
         let sdk = serve.client();
         let value = scene.value("AWSCURRENT")?.to_string();
-        let making = sdk.create_secret().name("production/MyAwesomeAppSecret").secret_string(&value);
+        let making =
+            sdk.create_secret().name("production/MyAwesomeAppSecret").secret_string(&value);
         making.description("The application's own user").send().await?;
         let browser = Browser::start().await?;
         browser.open(&serve.endpoint()).await?;
@@ -72,8 +73,14 @@ async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
         let rotating =
             sdk.rotate_secret().secret_id("production/MyAwesomeAppSecret").rotation_lambda_arn(arn);
         rotating.send().await?;
-        for text in ["✓ createSecret", "✓ setSecret", "✓ testSecret", "✓ finishSecret", "done", "AWSPREVIOUS"]
-        {
+        for text in [
+            "✓ createSecret",
+            "✓ setSecret",
+            "✓ testSecret",
+            "✓ finishSecret",
+            "done",
+            "AWSPREVIOUS",
+        ] {
             sees(&browser, text).await?;
         }
         let picture = browser.picture().await?;
@@ -83,11 +90,17 @@ async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
         }
         let source = browser.run("return document.documentElement.outerHTML").await?;
         for label in ["AWSCURRENT", "AWSPREVIOUS"] {
-            let got = sdk.get_secret_value().secret_id("production/MyAwesomeAppSecret").version_stage(label);
+            let got = sdk
+                .get_secret_value()
+                .secret_id("production/MyAwesomeAppSecret")
+                .version_stage(label);
             let value: serde_json::Value =
                 serde_json::from_str(&got.send().await?.secret_string.context("no value")?)?;
             let password = value["password"].as_str().context("no password")?;
-            ensure!(!source.as_str().unwrap_or_default().contains(password), "a password is on the page");
+            ensure!(
+                !source.as_str().unwrap_or_default().contains(password),
+                "a password is on the page"
+            );
         }
         Ok(())
     })
@@ -99,7 +112,10 @@ async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
 async fn another_site_s_page_is_not_answered() {
     let serve = Serve::start(&[]).await.unwrap();
     for path in ["/", "/now"] {
-        let asked = http().unwrap().get(format!("{}{path}", serve.endpoint())).header("host", "evil.example");
+        let asked = http()
+            .unwrap()
+            .get(format!("{}{path}", serve.endpoint()))
+            .header("host", "evil.example");
         assert_eq!(asked.send().await.unwrap().status(), 403);
         let asked = http().unwrap().get(format!("{}{path}", serve.endpoint()));
         assert_eq!(asked.send().await.unwrap().status(), 200);

@@ -57,7 +57,9 @@ impl Template {
     /// A value without intrinsic functions; `None` is `AWS::NoValue`.
     fn resolved(&self, value: &Value) -> Option<Value> {
         match value {
-            Value::Array(items) => Some(items.iter().filter_map(|item| self.resolved(item)).collect()),
+            Value::Array(items) => {
+                Some(items.iter().filter_map(|item| self.resolved(item)).collect())
+            }
             Value::Object(fields) if fields.len() == 1 => {
                 let (name, argument) = fields.iter().next()?;
                 match name.as_str() {
@@ -66,17 +68,22 @@ impl Template {
                     "Fn::GetAtt" => Some(argument.clone()),
                     "Fn::Sub" => Some(self.substituted(argument.as_str()?).into()),
                     "Fn::If" => {
-                        let branch = if self.holds(&self.document["Conditions"][argument[0].as_str()?]) {
-                            1
-                        } else {
-                            2
-                        };
+                        let branch =
+                            if self.holds(&self.document["Conditions"][argument[0].as_str()?]) {
+                                1
+                            } else {
+                                2
+                            };
                         self.resolved(&argument[branch])
                     }
                     "Fn::Join" => {
                         let parts = self.resolved(&argument[1])?;
-                        let parts: Vec<_> =
-                            parts.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                        let parts: Vec<_> = parts
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .filter_map(Value::as_str)
+                            .collect();
                         Some(parts.join(argument[0].as_str()?).into())
                     }
                     _ => Some(self.fields(fields)),
@@ -88,7 +95,8 @@ impl Template {
     }
 
     fn fields(&self, fields: &Map<String, Value>) -> Value {
-        let resolved = fields.iter().filter_map(|(key, value)| Some((key.clone(), self.resolved(value)?)));
+        let resolved =
+            fields.iter().filter_map(|(key, value)| Some((key.clone(), self.resolved(value)?)));
         Value::Object(resolved.collect())
     }
 
@@ -115,24 +123,35 @@ impl Template {
         if let Some(one) = argument("Fn::Not") {
             return !self.holds(&one[0]);
         }
-        argument("Fn::And").and_then(Value::as_array).is_some_and(|all| all.iter().all(|one| self.holds(one)))
+        argument("Fn::And")
+            .and_then(Value::as_array)
+            .is_some_and(|all| all.iter().all(|one| self.holds(one)))
     }
 
     /// The statements of a function's role.
     fn statements(&self, function: &str) -> Result<Vec<Value>> {
         let resources = &self.document["Resources"];
-        let role = self.resolved(&resources[format!("{function}Role")]["Properties"]).context("no role")?;
+        let role = self
+            .resolved(&resources[format!("{function}Role")]["Properties"])
+            .context("no role")?;
         let mut documents = Vec::new();
-        for name in role["ManagedPolicyArns"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for name in
+            role["ManagedPolicyArns"].as_array().into_iter().flatten().filter_map(Value::as_str)
+        {
             // AWS's own policies write logs.
             if !name.starts_with("arn:") {
                 documents.push(
-                    self.resolved(&resources[name]["Properties"]["PolicyDocument"]).context("no policy")?,
+                    self.resolved(&resources[name]["Properties"]["PolicyDocument"])
+                        .context("no policy")?,
                 );
             }
         }
         documents.extend(
-            role["Policies"].as_array().into_iter().flatten().map(|policy| policy["PolicyDocument"].clone()),
+            role["Policies"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|policy| policy["PolicyDocument"].clone()),
         );
         Ok(documents
             .iter()
@@ -163,9 +182,13 @@ fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &
     let texts = |value: &Value| -> Vec<String> {
         match value {
             Value::String(text) => vec![text.clone()],
-            other => {
-                other.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-            }
+            other => other
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
         }
     };
     statements.iter().any(|statement| {
@@ -193,11 +216,17 @@ fn operations() -> Result<BTreeSet<String>> {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/rotation/src/manager.rs"),
     )?;
     let source: String = source.split_whitespace().collect();
-    let names =
-        source.split("client.").skip(1).filter_map(|rest| rest.split_once("()").map(|(name, _)| name));
-    let pascal =
-        |name: &str| name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect::<String>();
-    Ok(names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).map(pascal).collect())
+    let names = source
+        .split("client.")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("()").map(|(name, _)| name));
+    let pascal = |name: &str| {
+        name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect::<String>()
+    };
+    Ok(names
+        .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        .map(pascal)
+        .collect())
 }
 
 /// Before rotation names the function, its role may read nothing: so the documented order is to turn
@@ -215,8 +244,9 @@ fn roles_allow_every_call_of_the_functions_and_no_other() -> Result<()> {
     let expected: BTreeSet<_> =
         own.iter().chain(&["GetRandomPassword"]).map(|name| (*name).to_owned()).collect();
     assert_eq!(called, expected);
-    let all: Vec<_> =
-        ["postgreSQL", "mySQL", "mariaDB", "sqlServer", "oracle", "custom"].map(|name| (name, "true")).into();
+    let all: Vec<_> = ["postgreSQL", "mySQL", "mariaDB", "sqlServer", "oracle", "custom"]
+        .map(|name| (name, "true"))
+        .into();
     let given = [all, vec![("masterSecretArn", MASTER), ("kmsKeyArn", KEY)]].concat();
     let template = Template::read(&given)?;
     let functions = functions()?;
@@ -224,20 +254,26 @@ fn roles_allow_every_call_of_the_functions_and_no_other() -> Result<()> {
     for function in functions {
         let id = function.id;
         let statements = template.statements(&id)?;
-        let arn = |id: &str| format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:secrets-rotation-{id}");
+        let arn =
+            |id: &str| format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:secrets-rotation-{id}");
         let (this, other) = (arn(&id), arn("Another"));
         let named = "secretsmanager:resource/AllowRotationLambdaArn";
         for operation in own {
             let action = format!("secretsmanager:{operation}");
             let may = |context: &[(&str, &str)]| allow(&statements, &action, SECRET, context);
             assert!(may(&[(named, &this)]), "{id} may not {action} when rotation names it");
-            assert!(!may(&[(named, &other)]), "{id} may {action} when rotation names another function");
+            assert!(
+                !may(&[(named, &other)]),
+                "{id} may {action} when rotation names another function"
+            );
             assert!(!may(&[]), "{id} may {action} before rotation is turned on");
         }
         assert!(allow(&statements, "secretsmanager:GetRandomPassword", "*", &[]), "{id}");
-        for action in
-            ["secretsmanager:DeleteSecret", "secretsmanager:RotateSecret", "secretsmanager:PutResourcePolicy"]
-        {
+        for action in [
+            "secretsmanager:DeleteSecret",
+            "secretsmanager:RotateSecret",
+            "secretsmanager:PutResourcePolicy",
+        ] {
             assert!(!allow(&statements, action, SECRET, &[(named, &this)]), "{id} may {action}");
         }
         let is_master = id.ends_with("MasterUser");

@@ -44,7 +44,9 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 /// The error's name, if there is one.
-fn named<T, E: ProvideErrorMetadata, R>(done: std::result::Result<T, SdkError<E, R>>) -> Option<String> {
+fn named<T, E: ProvideErrorMetadata, R>(
+    done: std::result::Result<T, SdkError<E, R>>,
+) -> Option<String> {
     done.err().map(|error| error.code().unwrap_or("without a name").to_owned())
 }
 
@@ -61,7 +63,13 @@ async fn perform(client: &Client, name: &str, op: &Op) -> Option<String> {
         }
         Op::Update { token, value } => {
             let updating = client.update_secret().secret_id(name).client_request_token(token);
-            named(updating.set_secret_string(value.map(str::to_owned)).description("words").send().await)
+            named(
+                updating
+                    .set_secret_string(value.map(str::to_owned))
+                    .description("words")
+                    .send()
+                    .await,
+            )
         }
         Op::Move { label, from, to } => {
             let moving = client.update_secret_version_stage().secret_id(name).version_stage(label);
@@ -75,14 +83,16 @@ async fn perform(client: &Client, name: &str, op: &Op) -> Option<String> {
         Op::Cancel => named(client.cancel_rotate_secret().secret_id(name).send().await),
         Op::Delete => named(client.delete_secret().secret_id(name).send().await),
         Op::Restore => named(client.restore_secret().secret_id(name).send().await),
-        Op::Force => {
-            named(client.delete_secret().secret_id(name).force_delete_without_recovery(true).send().await)
-        }
+        Op::Force => named(
+            client.delete_secret().secret_id(name).force_delete_without_recovery(true).send().await,
+        ),
         Op::Tag { key, value } => {
             let tag = Tag::builder().key(key).value(value).build();
             named(client.tag_resource().secret_id(name).tags(tag).send().await)
         }
-        Op::Untag { key } => named(client.untag_resource().secret_id(name).tag_keys(key).send().await),
+        Op::Untag { key } => {
+            named(client.untag_resource().secret_id(name).tag_keys(key).send().await)
+        }
     }
 }
 
@@ -96,9 +106,12 @@ async fn shown(client: &Client, name: &str) -> Result<Plain> {
     plain.description = described.description.clone();
     plain.rotates = described.rotation_enabled;
     for tag in described.tags() {
-        plain.tags.insert(tag.key.clone().unwrap_or_default(), tag.value.clone().unwrap_or_default());
+        plain
+            .tags
+            .insert(tag.key.clone().unwrap_or_default(), tag.value.clone().unwrap_or_default());
     }
-    let listed = client.list_secret_version_ids().secret_id(name).include_deprecated(true).send().await?;
+    let listed =
+        client.list_secret_version_ids().secret_id(name).include_deprecated(true).send().await?;
     for version in listed.versions() {
         let id = version.version_id.clone().context("no id")?;
         let labels = version.version_stages().iter().cloned().collect();
@@ -108,7 +121,10 @@ async fn shown(client: &Client, name: &str) -> Result<Plain> {
     }
     let stages = described.version_ids_to_stages.unwrap_or_default();
     let labelled = plain.versions.iter().filter(|(_, _, labels)| !labels.is_empty()).count();
-    ensure!(stages.len() == labelled, "DescribeSecret and ListSecretVersionIds say different things");
+    ensure!(
+        stages.len() == labelled,
+        "DescribeSecret and ListSecretVersionIds say different things"
+    );
     Ok(plain)
 }
 

@@ -61,7 +61,11 @@ fn preflight(folder: &Path, authority: &str) -> Result<Output> {
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 fn read(path: &Path) -> Result<Value> {
@@ -83,12 +87,18 @@ async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself
         assert_ne!(after["password"], before["password"]);
         scene.log_in_with(&after).await?;
         for secret in [&before, &after] {
-            assert!(!text(&done).contains(secret["password"].as_str().unwrap_or("?")), "{}", text(&done));
+            assert!(
+                !text(&done).contains(secret["password"].as_str().unwrap_or("?")),
+                "{}",
+                text(&done)
+            );
         }
         assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
 
         // With a master: another file for the result.
-        let master = scene.service.perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
+        let master = scene
+            .service
+            .perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
         std::fs::write(
             folder.path().join("master.json"),
             master["SecretString"].as_str().unwrap_or_default(),
@@ -116,11 +126,15 @@ async fn kill_when_set(own: &Own, more: &[&str]) -> Result<()> {
     let query = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
     let mut admin = scene.admin().await?;
     for _ in 0..20 {
-        let before: String = sqlx::query_scalar(query).bind(&scene.user).fetch_one(&mut admin).await?;
-        let mut child =
-            command(folder.path(), Some(authority), &["--yes"]).args(more).stdout(Stdio::null()).spawn()?;
+        let before: String =
+            sqlx::query_scalar(query).bind(&scene.user).fetch_one(&mut admin).await?;
+        let mut child = command(folder.path(), Some(authority), &["--yes"])
+            .args(more)
+            .stdout(Stdio::null())
+            .spawn()?;
         let ended = loop {
-            let now: String = sqlx::query_scalar(query).bind(&scene.user).fetch_one(&mut admin).await?;
+            let now: String =
+                sqlx::query_scalar(query).bind(&scene.user).fetch_one(&mut admin).await?;
             if now != before {
                 break false;
             }
@@ -168,7 +182,8 @@ async fn killed_rotation_goes_on_with_the_same_command() {
         assert!(done.status.success(), "{}", text(&done));
         assert!(text(&done).contains("earlier run"), "{}", text(&done));
         let after = read(file)?;
-        let password = after["password"].as_str().unwrap_or("?").replace('\\', "\\\\").replace('"', "\\\"");
+        let password =
+            after["password"].as_str().unwrap_or("?").replace('\\', "\\\\").replace('"', "\\\"");
         assert!(
             journal.contains(&password.replace('\\', "\\\\")) || journal.contains(&password),
             "another password was made"
@@ -202,9 +217,11 @@ async fn rotation_that_would_fail_is_not_begun() {
         }
         assert_eq!(scene.failed_logins()?, 1);
         // Whatever is corrected, the same command starts anew.
-        for (key, value) in
-            [("host", "no-such-host.invalid".into()), ("port", 1.into()), ("dbname", "nosuch".into())]
-        {
+        for (key, value) in [
+            ("host", "no-such-host.invalid".into()),
+            ("port", 1.into()),
+            ("dbname", "nosuch".into()),
+        ] {
             let mut wrong = right.clone();
             wrong[key] = value;
             std::fs::write(&file, wrong.to_string())?;
@@ -223,7 +240,9 @@ async fn rotation_that_would_fail_is_not_begun() {
         let names: Vec<_> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
         assert_eq!(names, ["createSecret", "setSecret", "testSecret", "finishSecret"]);
         scene.log_in_with(&read(&file)?).await?;
-        assert!(text(&rotate(folder.path(), None, &["--abandon"])?).contains("no unfinished rotation"));
+        assert!(
+            text(&rotate(folder.path(), None, &["--abandon"])?).contains("no unfinished rotation")
+        );
         Ok(())
     })
     .await;
@@ -239,7 +258,10 @@ async fn rotation_that_reached_no_database_is_discarded() {
         let journal = folder.path().join("secret.json.rotation");
         let kept = std::fs::read_to_string(&journal)?;
         // As if it had ended before setSecret: the database has the old password again.
-        scene.target.give_password(&scene.user, secret["password"].as_str().unwrap_or_default()).await?;
+        scene
+            .target
+            .give_password(&scene.user, secret["password"].as_str().unwrap_or_default())
+            .await?;
         let rejected = rotate(folder.path(), Some(authority), &["--abandon"])?;
         assert!(text(&rejected).contains("rejects the password"), "{}", text(&rejected));
         assert!(rejected.status.success() && !journal.exists());
@@ -276,7 +298,11 @@ async fn preflight_says_beforehand_what_would_go_wrong() {
             Ok(command.output()?)
         };
         let good = look(Some(&authority))?;
-        assert!(good.status.success() && text(&good).contains("a rotation can begin"), "{}", text(&good));
+        assert!(
+            good.status.success() && text(&good).contains("a rotation can begin"),
+            "{}",
+            text(&good)
+        );
         let bad = look(None)?;
         for part in ["✗", "TlsUntrustedAuthority", "What to do:", "would fail"] {
             assert!(text(&bad).contains(part), "{part} is not in {}", text(&bad));
@@ -299,7 +325,9 @@ async fn a_master_sets_a_password_that_was_lost() {
         let mut lost = secret.clone();
         lost["password"] = "a-lost-password".into();
         std::fs::write(&file, lost.to_string())?;
-        let master = scene.service.perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
+        let master = scene
+            .service
+            .perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
         std::fs::write(
             folder.path().join("master.json"),
             master["SecretString"].as_str().unwrap_or_default(),
@@ -309,7 +337,11 @@ async fn a_master_sets_a_password_that_was_lost() {
 
         let more = ["--yes", "--master", "master.json", "--by-master"];
         let rotated = rotate(folder.path(), Some(&authority), &more)?;
-        assert!(rotated.status.success() && text(&rotated).contains("had been lost"), "{}", text(&rotated));
+        assert!(
+            rotated.status.success() && text(&rotated).contains("had been lost"),
+            "{}",
+            text(&rotated)
+        );
         let new = read(&file)?;
         assert_eq!(new["username"], secret["username"]);
         scene.log_in_with(&new).await?;
@@ -332,14 +364,23 @@ async fn misuse_names_the_next_thing_to_type() {
     let output = rotate(folder.path(), None, &["--yes"]).unwrap();
     assert!(!output.status.success() && text(&output).contains("not JSON"), "{}", text(&output));
 
-    std::fs::write(folder.path().join("secret.json"), r#"{"engine":"postgres","Host":"x"}"#).unwrap();
+    std::fs::write(folder.path().join("secret.json"), r#"{"engine":"postgres","Host":"x"}"#)
+        .unwrap();
     let output = rotate(folder.path(), None, &["--yes"]).unwrap();
-    assert!(!output.status.success() && text(&output).contains("Nothing was changed"), "{}", text(&output));
+    assert!(
+        !output.status.success() && text(&output).contains("Nothing was changed"),
+        "{}",
+        text(&output)
+    );
     assert_eq!(text(&output).matches("\"password\" is missing").count(), 1, "{}", text(&output));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something is left over");
 
     let output = Command::new(binary("rotation-postgres")).output().unwrap();
-    assert!(!output.status.success() && text(&output).contains("rotation-local rotate"), "{}", text(&output));
+    assert!(
+        !output.status.success() && text(&output).contains("rotation-local rotate"),
+        "{}",
+        text(&output)
+    );
 
     let output = Command::new(binary("rotation-local"))
         .args(["serve", "--function", "x=/no/such/file"])

@@ -28,9 +28,11 @@ struct Documented {
 impl Documented {
     fn read() -> Result<Self> {
         let page = include_str!("../../../docs/local.md");
-        let (_, section) = page.split_once("## With SAM, in Docker\n").context("no section on SAM")?;
+        let (_, section) =
+            page.split_once("## With SAM, in Docker\n").context("no section on SAM")?;
         let section = section.split("\n## ").next().unwrap_or_default();
-        let mut blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+        let mut blocks =
+            section.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
         let mut next = |part: &str| -> Result<String> {
             let block = blocks.next().with_context(|| format!("no block with {part}"))?;
             ensure!(block.contains(part), "{block:?} instead of {part}");
@@ -59,7 +61,8 @@ async fn serve(
     docker: Option<&str>,
 ) -> Result<Serve> {
     let (_, arguments) = documented.split_once("serve ").context("no arguments")?;
-    let arguments = arguments.replace("PostgreSQLSingleUser", function).replace(":3001", &format!(":{port}"));
+    let arguments =
+        arguments.replace("PostgreSQLSingleUser", function).replace(":3001", &format!(":{port}"));
     let file = project.folder.path().join("rotation-local.env").display().to_string();
     let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
     let wrong = format!("wrong=http://127.0.0.1:{port}#NoSuchFunction");
@@ -86,8 +89,11 @@ async fn beside(server: (String, u16), docker: Option<&str>) -> Result<SocketAdd
 
 fn output(project: &Project, commands: &str) -> Result<String> {
     let output = project.shell(commands)?.output()?;
-    let text =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     ensure!(output.status.success(), "{commands}: {text}");
     Ok(text)
 }
@@ -98,7 +104,8 @@ async fn every_function_runs_under_sam_local_invoke() -> Result<()> {
     let Some(docker) = docker::engine()? else { return Ok(()) };
     let documented = Documented::read()?;
     let project = Project::new(docker.clone(), "")?;
-    let _serve = serve(&project, &documented.serve, "PostgreSQLSingleUser", 1, docker.as_deref()).await?;
+    let _serve =
+        serve(&project, &documented.serve, "PostgreSQLSingleUser", 1, docker.as_deref()).await?;
     let functions = functions()?;
     std::thread::scope(|scope| {
         let half = functions.len().div_ceil(2);
@@ -108,7 +115,8 @@ async fn every_function_runs_under_sam_local_invoke() -> Result<()> {
                 let (documented, project) = (&documented, &project);
                 scope.spawn(move || {
                     for function in functions {
-                        let command = documented.invoke.replace("PostgreSQLSingleUser", &function.id);
+                        let command =
+                            documented.invoke.replace("PostgreSQLSingleUser", &function.id);
                         let text = output(project, &command)?;
                         // The ARN in events/createSecret.json is an example.
                         ensure!(text.contains("SecretNotFound"), "{}: {text}", function.id);
@@ -117,14 +125,17 @@ async fn every_function_runs_under_sam_local_invoke() -> Result<()> {
                 })
             })
             .collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?
+        })
     })
 }
 
 /// The whole rotation of a real database, as documented.
-async fn rotates<T: Server>(targets: impl Future<Output = Result<Vec<T>>>, function: &str) -> Result<()> {
+async fn rotates<T: Server>(
+    targets: impl Future<Output = Result<Vec<T>>>,
+    function: &str,
+) -> Result<()> {
     use_one_tls_provider();
     let Some(docker) = docker::engine()? else { return Ok(()) };
     let target = targets.await?.into_iter().next().context("there is no server")?;
@@ -139,7 +150,8 @@ async fn rotates<T: Server>(targets: impl Future<Output = Result<Vec<T>>>, funct
     let log = std::fs::File::create(project.folder.path().join("sam.log"))?;
     sam.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
     let mut lambda = Background::spawn(sam)?;
-    let sam_log = || std::fs::read_to_string(project.folder.path().join("sam.log")).unwrap_or_default();
+    let sam_log =
+        || std::fs::read_to_string(project.folder.path().join("sam.log")).unwrap_or_default();
     lambda.listens_on(port).await.with_context(sam_log)?;
 
     let (host, server_port) = target.place();
@@ -170,7 +182,10 @@ async fn rotates<T: Server>(targets: impl Future<Output = Result<Vec<T>>>, funct
     scene.log_in_with(&after).await?;
     for value in [&before, &after] {
         let password = value["password"].as_str().context("no password")?;
-        ensure!(!serve.said().contains(password) && !sam_log().contains(password), "a password is shown");
+        ensure!(
+            !serve.said().contains(password) && !sam_log().contains(password),
+            "a password is shown"
+        );
     }
 
     // A wrong name of a function is explained by SAM's own answer.

@@ -18,8 +18,11 @@ fn json(serve: &Serve, command: &str) -> Result<Value> {
 async fn every_command_of_the_page_answers_as_it_is_documented() {
     let serve = Serve::start(&[]).await.unwrap();
     for name in ["production/MyAwesomeAppSecret", "MySecret2"] {
-        type_in(&serve, &format!("aws secretsmanager create-secret --name {name} --secret-string first"))
-            .unwrap();
+        type_in(
+            &serve,
+            &format!("aws secretsmanager create-secret --name {name} --secret-string first"),
+        )
+        .unwrap();
     }
     let mut lines = COMMANDS.lines().filter(|line| !line.starts_with('#'));
     let mut typed = 0;
@@ -36,17 +39,24 @@ async fn every_command_of_the_page_answers_as_it_is_documented() {
         let given: Vec<&String> = answer.as_object().unwrap().keys().collect();
         assert_eq!(given, members, "{command}");
         let arn = answer["ARN"].as_str().unwrap();
-        let start = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:production/MyAwesomeAppSecret-";
+        let start =
+            "arn:aws:secretsmanager:eu-west-3:123456789012:secret:production/MyAwesomeAppSecret-";
         assert!(arn.starts_with(start) && arn.len() == start.len() + 6, "{arn}");
     }
     assert_eq!(typed, 5);
-    let app =
-        json(&serve, "aws secretsmanager describe-secret --secret-id production/MyAwesomeAppSecret").unwrap();
+    let app = json(
+        &serve,
+        "aws secretsmanager describe-secret --secret-id production/MyAwesomeAppSecret",
+    )
+    .unwrap();
     assert_eq!(app["Description"], "This is the description I want to attach to the secret.");
     let key = "arn:aws:kms:region:123456789012:key/EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE";
     assert_eq!(app["KmsKeyId"], key);
-    let value = json(&serve, "aws secretsmanager get-secret-value --secret-id production/MyAwesomeAppSecret")
-        .unwrap();
+    let value = json(
+        &serve,
+        "aws secretsmanager get-secret-value --secret-id production/MyAwesomeAppSecret",
+    )
+    .unwrap();
     assert_eq!(value["SecretString"], r#"{"username":"anika","password":"a different password"}"#);
     let previous = "aws secretsmanager get-secret-value --secret-id production/MyAwesomeAppSecret \
         --version-stage AWSPREVIOUS";
@@ -61,7 +71,8 @@ async fn every_command_of_the_page_answers_as_it_is_documented() {
 async fn a_value_written_under_a_key_is_readable_while_that_key_is_enabled() {
     let serve = Serve::start(&[]).await.unwrap();
     let aws = |command: &str| type_in(&serve, &format!("aws {command}"));
-    aws("secretsmanager create-secret --name s --secret-string one --kms-key-id alias/old").unwrap();
+    aws("secretsmanager create-secret --name s --secret-string one --kms-key-id alias/old")
+        .unwrap();
     aws("secretsmanager update-secret --secret-id s --kms-key-id alias/new").unwrap();
     let read = "secretsmanager get-secret-value --secret-id s --query SecretString --output text";
     assert_eq!(aws(read).unwrap(), "one\n");
@@ -73,12 +84,16 @@ async fn a_value_written_under_a_key_is_readable_while_that_key_is_enabled() {
     aws("kms disable-key --key-id alias/old").unwrap();
     assert_eq!(aws(read).unwrap(), "one\n");
     let state =
-        aws("kms describe-key --key-id alias/old --query KeyMetadata.KeyState --output text").unwrap();
+        aws("kms describe-key --key-id alias/old --query KeyMetadata.KeyState --output text")
+            .unwrap();
     assert_eq!(state, "Disabled\n");
     aws("kms disable-key --key-id alias/new").unwrap();
     let written = aws("secretsmanager put-secret-value --secret-id s --secret-string two");
     assert!(written.unwrap_err().to_string().contains("EncryptionFailure"));
     let versions = "secretsmanager list-secret-version-ids --secret-id s --include-deprecated \
         --query Versions[].KmsKeyIds[] --output text";
-    assert_eq!(aws(versions).unwrap().split_whitespace().collect::<Vec<_>>(), ["alias/old", "alias/new"]);
+    assert_eq!(
+        aws(versions).unwrap().split_whitespace().collect::<Vec<_>>(),
+        ["alias/old", "alias/new"]
+    );
 }

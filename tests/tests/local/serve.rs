@@ -10,7 +10,10 @@ use serde_json::Value;
 use crate::rotate::authority;
 
 /// A service with the function `app-rotation`, and a secret `app` that it can rotate.
-async fn prepared(target: &Target, arguments: &[&str]) -> Result<(Scene, Serve, tempfile::TempDir)> {
+async fn prepared(
+    target: &Target,
+    arguments: &[&str],
+) -> Result<(Scene, Serve, tempfile::TempDir)> {
     let scene = Scene::new(target).await?;
     let folder = tempfile::tempdir()?;
     let function = format!("app-rotation={}", binary("rotation-postgres").display());
@@ -42,7 +45,8 @@ async fn events_are_printed_as_json_lines() {
             until("the end is printed", async || {
                 let mut found = None;
                 for line in serve.said().lines() {
-                    let event: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+                    let event: Value =
+                        serde_json::from_str(line).with_context(|| line.to_owned())?;
                     if event["event"] == "finished" && event["version"] == version.as_str() {
                         found = Some(event);
                     }
@@ -52,10 +56,14 @@ async fn events_are_printed_as_json_lines() {
             .await
         };
         let sdk = serve.client();
-        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
+        let staged =
+            sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
         let event = finished(staged.version_id).await?;
         assert_eq!(event["status"], "passed", "{event}");
-        ensure!(event["secret"].as_str().is_some_and(|arn| arn.contains(":secret:app-")), "{event}");
+        ensure!(
+            event["secret"].as_str().is_some_and(|arn| arn.contains(":secret:app-")),
+            "{event}"
+        );
         let (_, mut value) = current(&serve).await?;
         value["host"] = "no-such-host.invalid".into();
         sdk.put_secret_value().secret_id("app").secret_string(value.to_string()).send().await?;
@@ -63,9 +71,14 @@ async fn events_are_printed_as_json_lines() {
         let event = finished(staged.version_id).await?;
         assert_eq!(event["status"], "failed", "{event}");
         assert_eq!(event["errorType"], "HostNameNotFound", "{event}");
-        ensure!(event["message"].as_str().is_some_and(|said| said.contains("What to do:")), "{event}");
-        let events: Vec<Value> = serve.said().lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-        let kinds: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap_or_default()).collect();
+        ensure!(
+            event["message"].as_str().is_some_and(|said| said.contains("What to do:")),
+            "{event}"
+        );
+        let events: Vec<Value> =
+            serve.said().lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let kinds: Vec<_> =
+            events.iter().map(|event| event["event"].as_str().unwrap_or_default()).collect();
         assert_eq!(kinds, ["ready", "started", "finished", "started", "finished"]);
         assert_eq!(events[0]["endpoint"], serve.endpoint());
         assert_eq!(events[0]["functions"], serde_json::json!(["app-rotation"]));
@@ -84,9 +97,13 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
         ensure!(stranger.list_secrets().send().await.is_err(), "a stranger was let in");
         let sdk = serve.client();
         let arn = sdk.describe_secret().secret_id("app").send().await?.arn.context("no ARN")?;
-        ensure!(arn.starts_with("arn:aws:secretsmanager:eu-west-3:123456789012:secret:app-"), "{arn}");
+        ensure!(
+            arn.starts_with("arn:aws:secretsmanager:eu-west-3:123456789012:secret:app-"),
+            "{arn}"
+        );
         let before = current(&serve).await?.1;
-        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
+        let staged =
+            sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
         let token = staged.version_id.context("no version")?;
         let after = until("AWSCURRENT moves", async || {
             let (version, value) = current(&serve).await?;
@@ -95,9 +112,15 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
         .await?;
         ensure!(after["password"] != before["password"], "the password is the same");
         scene.log_in_with(&after).await?;
-        until("the end is told", async || Ok(serve.said().contains("rotation of arn").then_some(()))).await?;
+        until("the end is told", async || {
+            Ok(serve.said().contains("rotation of arn").then_some(()))
+        })
+        .await?;
         for secret in [&before, &after] {
-            ensure!(!serve.said().contains(secret["password"].as_str().unwrap_or("?")), "a password is told");
+            ensure!(
+                !serve.said().contains(secret["password"].as_str().unwrap_or("?")),
+                "a password is told"
+            );
         }
         Ok(())
     })
@@ -109,14 +132,22 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
 async fn function_may_be_a_command_line() {
     on_each(|target| async move {
         let (scene, _, folder) = prepared(&target, &[]).await?;
-        let command = format!("env ROTATION_STRATEGY=single-user {}", binary("rotation-postgres").display());
+        let command =
+            format!("env ROTATION_STRATEGY=single-user {}", binary("rotation-postgres").display());
         let function = format!("app-rotation={command}");
         let environment = [("TLS_CA_FILE", &*authority(&scene, folder.path())?)];
         let serve = Serve::start_with(&["--function", &function], &environment).await?;
         let value = scene.value("AWSCURRENT")?.to_string();
         serve.client().create_secret().name("app").secret_string(value).send().await?;
-        serve.client().rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
-        until("the rotation ends", async || Ok(serve.said().contains(": done").then_some(()))).await?;
+        serve
+            .client()
+            .rotate_secret()
+            .secret_id("app")
+            .rotation_lambda_arn(function_arn())
+            .send()
+            .await?;
+        until("the rotation ends", async || Ok(serve.said().contains(": done").then_some(())))
+            .await?;
         scene.log_in_with(&current(&serve).await?.1).await?;
         Ok(())
     })
@@ -127,7 +158,8 @@ async fn function_may_be_a_command_line() {
 #[tokio::test]
 async fn functions_may_have_variables_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
-    let own = script(folder.path(), "own", "echo \"STRATEGY=$ROTATION_STRATEGY\"; sleep 1").unwrap();
+    let own =
+        script(folder.path(), "own", "echo \"STRATEGY=$ROTATION_STRATEGY\"; sleep 1").unwrap();
     let serve = Serve::start(&[
         "--function",
         &own,
@@ -142,10 +174,14 @@ async fn functions_may_have_variables_of_their_own() {
     serve.client().create_secret().name("s").secret_string("x").send().await.unwrap();
     let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:own");
     serve.client().rotate_secret().secret_id("s").rotation_lambda_arn(arn).send().await.unwrap();
-    until("the function starts", async || Ok(serve.said().contains("STRATEGY=master-user").then_some(())))
-        .await
-        .unwrap();
-    for (wrong, part) in [("own", "NAME:VARIABLE=VALUE"), ("other:A=b", "there is no --function other")] {
+    until("the function starts", async || {
+        Ok(serve.said().contains("STRATEGY=master-user").then_some(()))
+    })
+    .await
+    .unwrap();
+    for (wrong, part) in
+        [("own", "NAME:VARIABLE=VALUE"), ("other:A=b", "there is no --function other")]
+    {
         let output = std::process::Command::new(binary("rotation-local"))
             .args(["serve", "--port", "0", "--function", &own, "--env", wrong])
             .output()
@@ -171,14 +207,18 @@ async fn a_rotation_that_is_not_begun_is_tested() {
         let said = serve.said();
         ensure!(said.contains("testSecret") && !said.contains("createSecret"), "{said}");
         let described = sdk.describe_secret().secret_id("app").send().await?;
-        ensure!(described.version_ids_to_stages.context("no versions")?.len() == 1, "a version has stayed");
+        ensure!(
+            described.version_ids_to_stages.context("no versions")?.len() == 1,
+            "a version has stayed"
+        );
         ensure!(described.rotation_enabled == Some(true) && described.next_rotation_date.is_some());
         ensure!(described.last_rotated_date.is_none(), "nothing was rotated");
 
         let wrong = scene.secret(&scene.user, "a-wrong-password").to_string();
         sdk.put_secret_value().secret_id("app").secret_string(wrong).send().await?;
         configure().await?;
-        until("the test fails", async || Ok(serve.said().contains(": failed").then_some(()))).await?;
+        until("the test fails", async || Ok(serve.said().contains(": failed").then_some(())))
+            .await?;
         ensure!(serve.said().contains("CredentialsRefused"), "{}", serve.said());
         Ok(())
     })
@@ -189,23 +229,25 @@ async fn a_rotation_that_is_not_begun_is_tested() {
 #[tokio::test]
 async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_again() {
     on_each(|target| async move {
-        let (scene, serve, _folder) = prepared(&target, &["--attempts", "3", "--pause", "0.05"]).await?;
+        let (scene, serve, _folder) =
+            prepared(&target, &["--attempts", "3", "--pause", "0.05"]).await?;
         let sdk = serve.client();
         let right = current(&serve).await?.1;
         let mut wrong = right.clone();
         wrong["dbname"] = "no_such_database".into();
         sdk.put_secret_value().secret_id("app").secret_string(wrong.to_string()).send().await?;
-        let staged = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
-        until("it is given up", async || Ok(serve.said().contains("given up").then_some(()))).await?;
+        let staged =
+            sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
+        until("it is given up", async || Ok(serve.said().contains("given up").then_some(())))
+            .await?;
         ensure!(serve.said().matches("✗ setSecret").count() == 3, "{}", serve.said());
         // Another one is refused, and this one taken up again.
         let again = sdk.rotate_secret().secret_id("app").send().await;
         let refused = again.err().context("a second rotation was begun")?.into_service_error();
         ensure!(refused.is_invalid_request_exception(), "{refused:?}");
-        until(
-            "it is reattempted",
-            async || Ok((serve.said().matches("given up").count() == 2).then_some(())),
-        )
+        until("it is reattempted", async || {
+            Ok((serve.said().matches("given up").count() == 2).then_some(()))
+        })
         .await?;
         ensure!(serve.said().matches("✗ setSecret").count() == 6, "{}", serve.said());
 
@@ -230,7 +272,8 @@ async fn a_function_that_is_not_there_changes_nothing() {
     let serve = Serve::start(&[]).await.unwrap();
     let sdk = serve.client();
     sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
-    let refused = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await;
+    let refused =
+        sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await;
     let refused = format!("{:?}", refused.unwrap_err());
     assert!(
         refused.contains("AccessDenied") && refused.contains("--function app-rotation=PATH"),
@@ -246,11 +289,21 @@ async fn a_function_that_is_not_there_changes_nothing() {
 async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let function =
-        script(folder.path(), "app-rotation", "printf '\\377 no UTF-8\\n'; env; echo the end; exit 1")
-            .unwrap();
-    let arguments =
-        ["--verbose", "--attempts", "1", "--function", &function, "--state", state.to_str().unwrap()];
+    let function = script(
+        folder.path(),
+        "app-rotation",
+        "printf '\\377 no UTF-8\\n'; env; echo the end; exit 1",
+    )
+    .unwrap();
+    let arguments = [
+        "--verbose",
+        "--attempts",
+        "1",
+        "--function",
+        &function,
+        "--state",
+        state.to_str().unwrap(),
+    ];
     let environment = [
         ("ROTATION_LOCAL_PASSPHRASE", "the-passphrase-of-the-test"),
         ("AWS_SESSION_TOKEN", "the-token-of-somebody"),
@@ -260,7 +313,9 @@ async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
     let sdk = serve.client();
     sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
     sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await.unwrap();
-    until("its last line", async || Ok(serve.said().contains("the end").then_some(()))).await.unwrap();
+    until("its last line", async || Ok(serve.said().contains("the end").then_some(())))
+        .await
+        .unwrap();
     let said = serve.said();
     for part in [
         "no UTF-8".to_owned(),
@@ -280,7 +335,9 @@ async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
 async fn a_cancelled_rotation_goes_no_further() {
     let folder = tempfile::tempdir().unwrap();
     let function = script(folder.path(), "app-rotation", "sleep 1; exit 1").unwrap();
-    let serve = Serve::start(&["--attempts", "5", "--pause", "0.01", "--function", &function]).await.unwrap();
+    let serve = Serve::start(&["--attempts", "5", "--pause", "0.01", "--function", &function])
+        .await
+        .unwrap();
     let sdk = serve.client();
     sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
     let rotating = || sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn());
@@ -296,7 +353,8 @@ async fn a_cancelled_rotation_goes_no_further() {
 #[tokio::test]
 async fn a_web_page_s_request_is_refused() {
     let serve = Serve::start(&["--any-credentials"]).await.unwrap();
-    let asked = http().unwrap().post(serve.endpoint()).header("x-amz-target", "secretsmanager.ListSecrets");
+    let asked =
+        http().unwrap().post(serve.endpoint()).header("x-amz-target", "secretsmanager.ListSecrets");
     let asked = asked.header("origin", "http://evil.example").body("{}").send().await.unwrap();
     assert_eq!(asked.status(), 400);
     assert!(asked.text().await.unwrap().contains("AccessDenied"));
@@ -312,12 +370,10 @@ async fn a_schedule_is_kept() {
         let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn());
         call.rotation_rules(rules).rotate_immediately(false).send().await?;
         let first = current(&serve).await?.0;
-        let second =
-            until(
-                "a first rotation",
-                async || Ok(Some(current(&serve).await?.0).filter(|now| *now != first)),
-            )
-            .await?;
+        let second = until("a first rotation", async || {
+            Ok(Some(current(&serve).await?.0).filter(|now| *now != first))
+        })
+        .await?;
         until("a second rotation", async || {
             Ok(Some(current(&serve).await?.0).filter(|now| *now != second && *now != first))
         })
@@ -345,8 +401,10 @@ async fn it_is_not_exposed_by_mistake_and_long_requests_are_refused() {
         &["--account", "12"],
         &["--time-scale", "0"],
     ] {
-        let output =
-            std::process::Command::new(binary("rotation-local")).arg("serve").args(arguments).output();
+        let output = std::process::Command::new(binary("rotation-local"))
+            .arg("serve")
+            .args(arguments)
+            .output();
         let output = output.unwrap();
         assert!(!output.status.success(), "{arguments:?} was taken");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -354,7 +412,8 @@ async fn it_is_not_exposed_by_mistake_and_long_requests_are_refused() {
     }
     let serve = Serve::start(&["--any-credentials"]).await.unwrap();
     let long = http().unwrap().post(serve.endpoint());
-    let answer = long.header("x-amz-target", "secretsmanager.CreateSecret").body("x".repeat(600_000));
+    let answer =
+        long.header("x-amz-target", "secretsmanager.CreateSecret").body("x".repeat(600_000));
     assert_eq!(answer.send().await.unwrap().status(), 413);
     let longest = "\u{1}".repeat(65536);
     serve.client().create_secret().name("long").secret_string(longest).send().await.unwrap();

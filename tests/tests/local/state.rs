@@ -34,7 +34,9 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
             0
         });
         // In the middle of any write, but not before the fifth.
-        until("five writes", async || Ok((written.load(Ordering::SeqCst) >= 5).then_some(()))).await.unwrap();
+        until("five writes", async || Ok((written.load(Ordering::SeqCst) >= 5).then_some(())))
+            .await
+            .unwrap();
         tokio::time::sleep(Duration::from_millis(13 * round)).await;
         serve.kill().unwrap();
         acknowledged = writing.await.unwrap();
@@ -44,7 +46,10 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
         let kept: u32 = got.secret_string.unwrap().parse().unwrap();
         println!("round {round}: {acknowledged} acknowledged, {kept} kept");
         // A write whose answer was lost may be there.
-        assert!(kept == acknowledged || kept == acknowledged + 1, "{kept} instead of {acknowledged}");
+        assert!(
+            kept == acknowledged || kept == acknowledged + 1,
+            "{kept} instead of {acknowledged}"
+        );
         acknowledged = kept;
         let described = serve.client().describe_secret().secret_id("s").send().await.unwrap();
         assert_eq!(described.tags(), [tag()]);
@@ -65,9 +70,13 @@ async fn access_key_is_kept_with_the_secrets() {
     let second = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
     assert_eq!(second.key, key);
     let bytes = std::fs::read(&file).unwrap();
-    assert!(!bytes.windows(key.len()).any(|part| part == key.as_bytes()), "the key is readable in the file");
+    assert!(
+        !bytes.windows(key.len()).any(|part| part == key.as_bytes()),
+        "the key is readable in the file"
+    );
     let other = folder.path().join("other");
-    let third = Serve::start_with(&["--state", other.to_str().unwrap()], &[PASSPHRASE]).await.unwrap();
+    let third =
+        Serve::start_with(&["--state", other.to_str().unwrap()], &[PASSPHRASE]).await.unwrap();
     assert_ne!(third.key, key);
 }
 
@@ -81,9 +90,11 @@ async fn nobody_else_can_read_it_and_two_cannot_have_it() {
     let file = folder.path().join("state");
     let passphrase = folder.path().join("passphrase");
     std::fs::write(&passphrase, format!("{}\n", PASSPHRASE.1)).unwrap();
-    let arguments = ["--state", file.to_str().unwrap(), "--passphrase-file", passphrase.to_str().unwrap()];
+    let arguments =
+        ["--state", file.to_str().unwrap(), "--passphrase-file", passphrase.to_str().unwrap()];
     let serve = Serve::start(&arguments).await.unwrap();
-    let making = serve.client().create_secret().name("the-name").secret_string("the-password-in-it");
+    let making =
+        serve.client().create_secret().name("the-name").secret_string("the-password-in-it");
     making.send().await.unwrap();
     let started = |passphrase: &'static str| {
         let mut command = std::process::Command::new(rotation_tests::binary("rotation-local"));
@@ -98,7 +109,10 @@ async fn nobody_else_can_read_it_and_two_cannot_have_it() {
     assert!(started("").contains(PASSPHRASE.0));
     let bytes = std::fs::read(&file).unwrap();
     for text in ["the-name", "the-password-in-it"] {
-        assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text} is readable");
+        assert!(
+            !bytes.windows(text.len()).any(|window| window == text.as_bytes()),
+            "{text} is readable"
+        );
     }
 }
 
@@ -120,7 +134,9 @@ async fn what_was_under_way_is_taken_up_again() {
     serve.kill().unwrap();
 
     let serve = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
-    until("it goes on", async || Ok(serve.said().contains("goes on with").then_some(()))).await.unwrap();
+    until("it goes on", async || Ok(serve.said().contains("goes on with").then_some(())))
+        .await
+        .unwrap();
     assert_eq!(serve.said().matches("goes on with").count(), 1, "{}", serve.said());
     let stages = async |name: &str| {
         let described = serve.client().describe_secret().secret_id(name).send().await.unwrap();

@@ -27,12 +27,16 @@ async fn every_account_has_it<W: Which>(scene: &Scene<W>, accounts: usize) -> Re
         // The view does not show it.
         _ => "'N'",
     };
-    let query =
-        format!("SELECT Host, plugin, authentication_string, {locked} FROM mysql.user WHERE User = ?");
-    let rows = sqlx::query(AssertSqlSafe(query)).bind(text("username")).fetch_all(&mut admin).await?;
+    let query = format!(
+        "SELECT Host, plugin, authentication_string, {locked} FROM mysql.user WHERE User = ?"
+    );
+    let rows =
+        sqlx::query(AssertSqlSafe(query)).bind(text("username")).fetch_all(&mut admin).await?;
     assert_eq!(rows.len(), accounts);
     for row in rows {
-        let column = |at| String::from_utf8_lossy(row.try_get_unchecked(at).unwrap_or_default()).into_owned();
+        let column = |at| {
+            String::from_utf8_lossy(row.try_get_unchecked(at).unwrap_or_default()).into_owned()
+        };
         let (host, plugin, stored, locked) = (column(0), column(1), column(2), column(3));
         let holds = inspect::holds(&plugin, stored.as_bytes(), text("password"));
         assert_eq!(holds, Some(locked != "Y"), "{}@{host}, {plugin}", text("username"));
@@ -79,11 +83,14 @@ async fn a_new_account_gets_the_promoted_password<W: Which>(target: Target<W>) -
 #[tokio::test]
 async fn a_retry_completes_what_the_history_refuses_in_part() {
     on_each::<MySql, _>(|target| async move {
-        for (strategy, first) in [("single-user-by-master", 0), ("master-user", 0), ("master-user", 1)] {
+        for (strategy, first) in
+            [("single-user-by-master", 0), ("master-user", 0), ("master-user", 1)]
+        {
             let scene = Scene::new(&target).await?;
             let mut admin = target.admin().await?;
             let hosts = ["192.0.2.7", "192.0.2.8"];
-            let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            let password =
+                scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             for host in hosts {
                 target.make_account(&mut admin, &account_at(&scene.user, host), &password).await?;
             }
@@ -103,7 +110,8 @@ async fn a_retry_completes_what_the_history_refuses_in_part() {
             // One account has another password meanwhile.
             let other = account_at(user, hosts[1]);
             sql(&mut admin, &format!("DROP USER {other}")).await?;
-            sql(&mut admin, &format!("CREATE USER {other} IDENTIFIED BY '{}'", new_password())).await?;
+            sql(&mut admin, &format!("CREATE USER {other} IDENTIFIED BY '{}'", new_password()))
+                .await?;
             let rotation = scene.attempt(&function, &token, 1).await;
             ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
             every_account_has_it(&scene, 3).await?;
@@ -176,7 +184,10 @@ async fn a_second_password_is_discarded_without_the_setting() {
                 scene.rotate(&scene.function(strategy)).await?;
             }
             scene.rotate(&scene.function(strategy)).await?;
-            assert!(scene.log_in_with(&old).await.is_err(), "{strategy}: the old password still works");
+            assert!(
+                scene.log_in_with(&old).await.is_err(),
+                "{strategy}: the old password still works"
+            );
             scene.log_in().await?;
         }
         Ok(())
@@ -189,7 +200,8 @@ async fn a_second_password_is_discarded_without_the_setting() {
 async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result<()> {
     for strategy in ["single-user", "single-user-by-master", "master-user"] {
         // An own server: an anonymous account stands in the way of every other test.
-        let Some((_server, target)) = target.another(rotation_tests::mysql::options()?).await? else {
+        let Some((_server, target)) = target.another(rotation_tests::mysql::options()?).await?
+        else {
             return Ok(());
         };
         let scene = Scene::new(&target).await?;
@@ -200,13 +212,15 @@ async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result
             // Of the same host, the server prefers the account with a name.
             let master = account_at(&scene.master, host);
             target.make_account(&mut admin, &master, &scene.master_password()?).await?;
-            sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION")).await?;
+            sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION"))
+                .await?;
         }
         let victim = format!("victim_{}", scene.user);
         let password = new_password();
         target.make_account(&mut admin, &account(&victim), &password).await?;
         let shown = format!("SHOW CREATE USER {}", account(&victim));
-        let before: String = sqlx::query_scalar(AssertSqlSafe(shown.clone())).fetch_one(&mut admin).await?;
+        let before: String =
+            sqlx::query_scalar(AssertSqlSafe(shown.clone())).fetch_one(&mut admin).await?;
         scene.change(&json!({"username": victim, "password": anonymous, "dbname": null}))?;
         let error = scene.expect(&scene.function(strategy), REFUSED, "\"username\"").await?;
         ensure!(error.message.contains("anonymous account"), "{}", error.message);
@@ -238,10 +252,13 @@ async fn expired_account_still_proves_its_user<W: Which>(target: Target<W>) -> R
 }
 
 /// The server decides by the client's address which account of the user it is.
-async fn single_user_names_the_only_account_that_changes<W: Which>(target: Target<W>) -> Result<()> {
+async fn single_user_names_the_only_account_that_changes<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let function = scene.function("single-user");
-    let notes = |record: &serde_json::Value| record["notes"].as_array().cloned().unwrap_or_default();
+    let notes =
+        |record: &serde_json::Value| record["notes"].as_array().cloned().unwrap_or_default();
     let set = async |label| {
         let token = scene.stage(None)?;
         scene.step(&function, "createSecret", &token).await?;
@@ -272,7 +289,10 @@ async fn single_user_names_the_only_account_that_changes<W: Which>(target: Targe
     ensure!(record["did"].as_str().is_some_and(one_of_them), "{record:#}");
     let notes = notes(&record);
     let [note] = notes.as_slice() else { anyhow::bail!("{record:#}") };
-    ensure!(note.as_str().is_some_and(|note| one_of_them(note) && note.contains("other hosts")), "{note}");
+    ensure!(
+        note.as_str().is_some_and(|note| one_of_them(note) && note.contains("other hosts")),
+        "{note}"
+    );
     Ok(())
 }
 

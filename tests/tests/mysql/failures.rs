@@ -17,18 +17,26 @@ crate::on_both! {
     server_of_the_other_kind_is_named
 }
 
-async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(target: Target<W>) -> Result<()> {
+async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let missing = json!({"dbname": "no_such_database"});
     let rows = [
         ("ALTER USER {user} ACCOUNT LOCK", json!({}), "AccountLocked", "ACCOUNT UNLOCK"),
         ("DO 1", missing.clone(), "DatabaseAccessDenied", "no_such_database"),
         ("GRANT SELECT ON *.* TO {user}", missing, "DatabaseNotFound", "no_such_database"),
         ("ALTER USER {user} PASSWORD EXPIRE", json!({}), "AccountExpired", "PASSWORD EXPIRE NEVER"),
-        ("ALTER USER {user} WITH MAX_CONNECTIONS_PER_HOUR 1", json!({}), "TooManyConnections", "limit"),
+        (
+            "ALTER USER {user} WITH MAX_CONNECTIONS_PER_HOUR 1",
+            json!({}),
+            "TooManyConnections",
+            "limit",
+        ),
     ];
     for (statement, change, error_type, part) in rows {
         let scene = Scene::new(&target).await?;
-        sql(&mut target.admin().await?, &statement.replace("{user}", &account(&scene.user))).await?;
+        sql(&mut target.admin().await?, &statement.replace("{user}", &account(&scene.user)))
+            .await?;
         scene.change(&change)?;
         if error_type == "TooManyConnections" {
             scene.log_in().await?;
@@ -39,7 +47,9 @@ async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(target
 }
 
 /// `FAILED_LOGIN_ATTEMPTS` and `max_password_errors`.
-async fn an_account_that_too_many_failed_logins_have_locked<W: Which>(target: Target<W>) -> Result<()> {
+async fn an_account_that_too_many_failed_logins_have_locked<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let mut options = rotation_tests::mysql::options()?;
     if W::ENGINE == "mariadb" {
         options.arguments = vec!["--max-password-errors=1".into()];
@@ -50,7 +60,8 @@ async fn an_account_that_too_many_failed_logins_have_locked<W: Which>(target: Ta
         "FLUSH PRIVILEGES"
     } else {
         let lock = "FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME UNBOUNDED";
-        sql(&mut strict.admin().await?, &format!("ALTER USER {} {lock}", account(&scene.user))).await?;
+        sql(&mut strict.admin().await?, &format!("ALTER USER {} {lock}", account(&scene.user)))
+            .await?;
         "ACCOUNT UNLOCK"
     };
     let mut wrong = scene.value("AWSCURRENT")?;
@@ -64,8 +75,18 @@ async fn an_account_that_too_many_failed_logins_have_locked<W: Which>(target: Ta
 async fn a_server_that_lets_nobody_in_says_why<W: Which>(target: Target<W>) -> Result<()> {
     for (number, words, error_type, part) in [
         (1040_u16, "Too many connections", "TooManyConnections", "connection limit"),
-        (1129, "Host 'x' is blocked because of many connection errors", "ClientRejected", "FLUSH HOSTS"),
-        (1130, "Host 'x' is not allowed to connect to this server", "ClientRejected", "CREATE USER"),
+        (
+            1129,
+            "Host 'x' is blocked because of many connection errors",
+            "ClientRejected",
+            "FLUSH HOSTS",
+        ),
+        (
+            1130,
+            "Host 'x' is not allowed to connect to this server",
+            "ClientRejected",
+            "CREATE USER",
+        ),
         (1053, "Server shutdown in progress", "DatabaseNotReady", ""),
     ] {
         let packet = packet(0, &[&[0xff], &number.to_le_bytes()[..], words.as_bytes()].concat());
@@ -106,11 +127,11 @@ async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>
     }
     sql(&mut admin, "SET GLOBAL validate_password.length = 100").await?;
     for strategy in ["single-user", "master-user"] {
-        let error = scene.expect(&scene.function(strategy), "PasswordRejected", "PASSWORD_LENGTH").await?;
+        let error =
+            scene.expect(&scene.function(strategy), "PasswordRejected", "PASSWORD_LENGTH").await?;
         assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
         let token = scene.version("AWSPENDING")?.context("no pending version")?;
-        let remove =
-            json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+        let remove = json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
         scene.service.perform("UpdateSecretVersionStage", &remove)?;
         scene.log_in().await?;
     }
@@ -120,7 +141,9 @@ async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>
 }
 
 /// A backup holds the global read lock.
-async fn a_lock_that_is_not_to_be_had_is_not_waited_for_long<W: Which>(target: Target<W>) -> Result<()> {
+async fn a_lock_that_is_not_to_be_had_is_not_waited_for_long<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let Some((_server, other)) = target.another(rotation_tests::mysql::options()?).await? else {
         return Ok(());
     };
@@ -137,7 +160,10 @@ async fn a_lock_that_is_not_to_be_had_is_not_waited_for_long<W: Which>(target: T
 }
 
 /// A scene on a server that takes no hashes, made while it does.
-async fn scene_despite<W: Which>(admin: &mut sqlx::MySqlConnection, target: &Target<W>) -> Result<Scene<W>> {
+async fn scene_despite<W: Which>(
+    admin: &mut sqlx::MySqlConnection,
+    target: &Target<W>,
+) -> Result<Scene<W>> {
     sql(admin, "SET GLOBAL strict_password_validation = OFF").await?;
     let scene = Scene::new(target).await?;
     sql(admin, "SET GLOBAL strict_password_validation = ON").await?;
@@ -152,8 +178,11 @@ async fn a_master_without_the_privilege_is_told_which<W: Which>(target: Target<W
         ("REVOKE {role} FROM {master}", "WITH ADMIN OPTION"),
     ];
     for (statement, part) in rows {
-        let scene =
-            if part.contains("ADMIN") { Scene::rich(&target).await? } else { Scene::new(&target).await? };
+        let scene = if part.contains("ADMIN") {
+            Scene::rich(&target).await?
+        } else {
+            Scene::new(&target).await?
+        };
         let role = format!("`r_{}`", &scene.user[scene.user.len().saturating_sub(20)..]);
         let statement = statement
             .replace("{master}", &account(&scene.master))
@@ -198,7 +227,8 @@ async fn a_plugin_that_is_not_supported_is_named<W: Which>(target: Target<W>) ->
     let (statement, plugin) = match W::ENGINE {
         "mariadb" => (format!("CREATE USER {user} IDENTIFIED VIA unix_socket"), "unix_socket"),
         _ => {
-            let _ = sql(&mut admin, "INSTALL PLUGIN mysql_no_login SONAME 'mysql_no_login.so'").await;
+            let _ =
+                sql(&mut admin, "INSTALL PLUGIN mysql_no_login SONAME 'mysql_no_login.so'").await;
             (format!("CREATE USER {user} IDENTIFIED WITH mysql_no_login"), "mysql_no_login")
         }
     };
@@ -244,14 +274,21 @@ async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> R
             scene.change(&json!({"host": "127.0.0.1", "port": port, "ssl": ssl}))?;
             let function = scene.program("single-user").env("TLS_MODE", mode).into();
             let expected = if what.contains("protocol") { "LoginFailed" } else { expected };
-            scene.expect(&function, expected, "").await.with_context(|| format!("{what}, {ssl}, {mode}"))?;
-            let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            scene
+                .expect(&function, expected, "")
+                .await
+                .with_context(|| format!("{what}, {ssl}, {mode}"))?;
+            let password =
+                scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
             ensure!(
                 !String::from_utf8_lossy(&heard).contains(&password),
                 "{what}, {ssl}, {mode}: the password was sent"
             );
-            ensure!(what == "switch" || heard.is_empty(), "{what}, {ssl}, {mode}: something was sent");
+            ensure!(
+                what == "switch" || heard.is_empty(),
+                "{what}, {ssl}, {mode}: something was sent"
+            );
         }
     }
     Ok(())
@@ -300,7 +337,8 @@ async fn read_only_server_is_not_changed_even_by_a_privileged_master<W: Which>(
         let scene = Scene::new(&target).await?;
         let mut admin = target.admin().await?;
         for user in [&scene.master, &scene.user] {
-            let grant = format!("GRANT ALL PRIVILEGES ON *.* TO {} WITH GRANT OPTION", account(user));
+            let grant =
+                format!("GRANT ALL PRIVILEGES ON *.* TO {} WITH GRANT OPTION", account(user));
             sql(&mut admin, &grant).await?;
         }
         sql(&mut admin, "SET GLOBAL read_only = ON").await?;

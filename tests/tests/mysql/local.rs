@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 crate::on_both! { alternating_users_take_turns_from_one_run_to_the_next }
 
-async fn alternating_users_take_turns_from_one_run_to_the_next<W: Which>(target: Target<W>) -> Result<()> {
+async fn alternating_users_take_turns_from_one_run_to_the_next<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let folder = tempfile::tempdir()?;
     let file = |name: &str| folder.path().join(name);
@@ -25,13 +27,24 @@ async fn alternating_users_take_turns_from_one_run_to_the_next<W: Which>(target:
     for user in [scene.alternate(), scene.user.clone(), scene.alternate()] {
         let done = Command::new(binary("rotation-local"))
             .current_dir(folder.path())
-            .args(["rotate", "--yes", "--secret", "secret.json", "--master", "master.json", "--function"])
+            .args([
+                "rotate",
+                "--yes",
+                "--secret",
+                "secret.json",
+                "--master",
+                "master.json",
+                "--function",
+            ])
             .arg(binary(W::BINARY))
             .env("TLS_CA_FILE", file("ca.pem"))
             .stdin(Stdio::null())
             .output()?;
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
         ensure!(done.status.success(), "{said}");
         ensure!(
             said.contains(&format!(

@@ -16,19 +16,24 @@ async fn no_log_of_the_server_holds_a_password<W: Which>(target: Target<W>) -> R
         // Letters and digits alone, so that no log can hold it in another spelling.
         let function = scene.program(strategy).env("EXCLUDE_PUNCTUATION", "true").into();
         scene.rotate(&function).await?;
-        passwords.push(scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned());
+        passwords
+            .push(scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned());
     }
     // A statement that the server does not understand, and one that is logged as it is: the search must find it.
     let mut admin = target.admin().await?;
     let probe = "a-text-that-must-be-found";
-    sql(&mut admin, &format!("CREATE TABLE {}.probe (a varchar(80)) COMMENT '{probe}'", scene.database))
-        .await?;
+    sql(
+        &mut admin,
+        &format!("CREATE TABLE {}.probe (a varchar(80)) COMMENT '{probe}'", scene.database),
+    )
+    .await?;
     sql(&mut admin, "FLUSH LOGS").await?;
 
     let mut found = [0, 0, 0];
     for entry in std::fs::read_dir(folder)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let kind = ["general.log", "slow.log", "binlog.0"].iter().position(|kind| name.starts_with(kind));
+        let kind =
+            ["general.log", "slow.log", "binlog.0"].iter().position(|kind| name.starts_with(kind));
         let Some(kind) = kind else { continue };
         let bytes = std::fs::read(entry.path())?;
         let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());

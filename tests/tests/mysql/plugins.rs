@@ -34,10 +34,11 @@ async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
                 scene.log_in().await?;
             }
             for user in [&scene.user, &scene.alternate()] {
-                let has: String = sqlx::query_scalar("SELECT plugin FROM mysql.user WHERE User = ?")
-                    .bind(user)
-                    .fetch_one(&mut admin)
-                    .await?;
+                let has: String =
+                    sqlx::query_scalar("SELECT plugin FROM mysql.user WHERE User = ?")
+                        .bind(user)
+                        .fetch_one(&mut admin)
+                        .await?;
                 assert_eq!(has, plugin);
             }
             assert_eq!(scene.failed_logins()?, 0);
@@ -53,7 +54,9 @@ fn mariadb_s_client_logs_in(scene: &Scene<MariaDb>, value: &serde_json::Value) -
     let text = |key: &str| value[key].as_str().unwrap_or_default();
     let mut client = std::process::Command::new("mariadb");
     client.args(["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-e", "SELECT 1"]);
-    client.arg(format!("--port={}", scene.target.address.port)).arg(format!("--user={}", text("username")));
+    client
+        .arg(format!("--port={}", scene.target.address.port))
+        .arg(format!("--user={}", text("username")));
     Ok(client.env("MYSQL_PWD", text("password")).stdout(Stdio::null()).status()?.success())
 }
 
@@ -64,7 +67,10 @@ async fn ed25519_accounts_rotate() {
         let mut admin = target.admin().await?;
         let _ = sql(&mut admin, "INSTALL SONAME 'auth_ed25519'").await;
         for (via, strategies) in [
-            ("ed25519 USING '{}'", ["single-user", "single-user-by-master", "master-user", "master-user"]),
+            (
+                "ed25519 USING '{}'",
+                ["single-user", "single-user-by-master", "master-user", "master-user"],
+            ),
             (
                 "unix_socket OR ed25519 USING '{}'",
                 ["single-user", "single-user-by-master", "single-user", "single-user"],
@@ -80,7 +86,10 @@ async fn ed25519_accounts_rotate() {
             }
             scene.change(&json!({"password": password}))?;
             for strategy in strategies {
-                scene.rotate(&scene.function(strategy)).await.with_context(|| format!("{via} {strategy}"))?;
+                scene
+                    .rotate(&scene.function(strategy))
+                    .await
+                    .with_context(|| format!("{via} {strategy}"))?;
                 let current = scene.value("AWSCURRENT")?;
                 ensure!(mariadb_s_client_logs_in(&scene, &current)?, "{via} {strategy}");
             }
@@ -119,7 +128,8 @@ async fn an_account_of_several_passwords_is_rejected() {
                 scene.give_up(&scene.version("AWSPENDING")?.unwrap_or_default())?;
             }
             let user = account(&scene.user);
-            let remedy = format!("ALTER USER {user} IDENTIFIED VIA ed25519 USING PASSWORD('{password}')");
+            let remedy =
+                format!("ALTER USER {user} IDENTIFIED VIA ed25519 USING PASSWORD('{password}')");
             sql(&mut admin, "SET SESSION sql_log_off = ON").await?;
             sql(&mut admin, &remedy).await?;
             scene.rotate(&scene.function("single-user")).await?;

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::mysql::Kind;
-use rotation_tests::mysql::{MariaDb, MySql, Scene, Target, Which, account, account_at, on_each, sql};
+use rotation_tests::mysql::{
+    MariaDb, MySql, Scene, Target, Which, account, account_at, on_each, sql,
+};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
 crate::on_both! {
@@ -20,13 +22,16 @@ crate::on_both! {
 /// What the server shows of a user, with the user's name taken out.
 async fn shown(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Vec<String>> {
     let at = account_at(user, host);
-    let create: String =
-        sqlx::query_scalar(AssertSqlSafe(format!("SHOW CREATE USER {at}"))).fetch_one(&mut *admin).await?;
+    let create: String = sqlx::query_scalar(AssertSqlSafe(format!("SHOW CREATE USER {at}")))
+        .fetch_one(&mut *admin)
+        .await?;
     let grants: Vec<String> =
         sqlx::query_scalar(AssertSqlSafe(format!("SHOW GRANTS FOR {at}"))).fetch_all(admin).await?;
     let without_password = |line: &str| {
-        let at =
-            [line.find("IDENTIFIED WITH 'caching_sha2_password' AS "), line.find("IDENTIFIED BY PASSWORD ")];
+        let at = [
+            line.find("IDENTIFIED WITH 'caching_sha2_password' AS "),
+            line.find("IDENTIFIED BY PASSWORD "),
+        ];
         let Some(start) = at.into_iter().flatten().next() else { return line.to_owned() };
         // The hash may hold anything, but no later keyword.
         let end = ["DEFAULT ROLE", "REQUIRE", " WITH MAX", "PASSWORD EXPIRE"]
@@ -41,7 +46,9 @@ async fn shown(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Ve
     for line in &mut lines {
         *line = line.replace(&format!("`{user}`"), "`USER`");
         // A limit of 0 is no limit, shown or not.
-        for limit in ["QUERIES_PER_HOUR", "UPDATES_PER_HOUR", "CONNECTIONS_PER_HOUR", "USER_CONNECTIONS"] {
+        for limit in
+            ["QUERIES_PER_HOUR", "UPDATES_PER_HOUR", "CONNECTIONS_PER_HOUR", "USER_CONNECTIONS"]
+        {
             *line = line.replace(&format!(" MAX_{limit} 0"), "");
         }
         *line = line.replace(" WITH PASSWORD", " PASSWORD");
@@ -60,7 +67,8 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
     let function = scene.function("master-user");
     sql(&mut admin, &format!("CREATE TABLE {database}.`t TO x` (a int, `b``c` int)")).await?;
     sql(&mut admin, &format!("CREATE PROCEDURE {database}.p() SELECT 1")).await?;
-    sql(&mut admin, &format!("CREATE FUNCTION {database}.f() RETURNS int DETERMINISTIC RETURN 1")).await?;
+    sql(&mut admin, &format!("CREATE FUNCTION {database}.f() RETURNS int DETERMINISTIC RETURN 1"))
+        .await?;
     sql(&mut admin, &format!("CREATE ROLE r1_{tag}")).await?;
     sql(&mut admin, &format!("CREATE ROLE r2_{tag}")).await?;
     sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION")).await?;
@@ -95,7 +103,9 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         (format!("GRANT r1_{tag} TO {user}"), format!("REVOKE r1_{tag} FROM {user}")),
         (format!("GRANT r2_{tag} TO {user} WITH ADMIN OPTION"), String::new()),
         (
-            format!("ALTER USER {user} REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 MAX_QUERIES_PER_HOUR 5000"),
+            format!(
+                "ALTER USER {user} REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 MAX_QUERIES_PER_HOUR 5000"
+            ),
             format!("ALTER USER {user} REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0"),
         ),
         // MySQL shows an interval until it loads the privileges again, unless NEVER comes before
@@ -123,7 +133,10 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         ]);
     } else {
         rows.extend([
-            (format!("SET DEFAULT ROLE r2_{tag} FOR {user}"), format!("SET DEFAULT ROLE NONE FOR {user}")),
+            (
+                format!("SET DEFAULT ROLE r2_{tag} FOR {user}"),
+                format!("SET DEFAULT ROLE NONE FOR {user}"),
+            ),
             (
                 format!("ALTER USER {user} WITH MAX_STATEMENT_TIME 30.5"),
                 format!("ALTER USER {user} WITH MAX_STATEMENT_TIME 0"),
@@ -164,13 +177,18 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
     scene.search_for_passwords("")
 }
 
-async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(target: Target<W>) -> Result<()> {
+async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let mut admin = target.admin().await?;
     let hosts = ["10.0.%", "192.0.2.0/255.255.255.0", "db-_.example.com"];
     for host in hosts {
-        target.make_account(&mut admin, &account_at(&scene.user, host), "a-password-elsewhere").await?;
-        let grant = format!("GRANT SELECT ON {}.* TO {}", scene.database, account_at(&scene.user, host));
+        target
+            .make_account(&mut admin, &account_at(&scene.user, host), "a-password-elsewhere")
+            .await?;
+        let grant =
+            format!("GRANT SELECT ON {}.* TO {}", scene.database, account_at(&scene.user, host));
         sql(&mut admin, &grant).await?;
     }
     let function = scene.function("master-user");
@@ -205,7 +223,8 @@ async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<
         let before = shown(&mut admin, &scene.alternate(), host).await?;
         let hash = password_hash(&mut admin, &scene.alternate(), host).await?;
         let function = scene.function("master-user");
-        let error = scene.expect(&function, "NeedsDecision", "may belong to different people").await?;
+        let error =
+            scene.expect(&function, "NeedsDecision", "may belong to different people").await?;
         assert!(error.message.contains("ACCOUNT LOCK"), "{}", error.message);
         assert_eq!(shown(&mut admin, &scene.alternate(), host).await?, before);
         assert_eq!(password_hash(&mut admin, &scene.alternate(), host).await?, hash);
@@ -224,7 +243,9 @@ async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<
 }
 
 /// The other way round: the secret's own user ends in `_clone`.
-async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(target: Target<W>) -> Result<()> {
+async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let base = format!("foo_{}", rotation_tests::scene::unique());
     let clone = format!("{base}_clone");
     let scene = Scene::with_user(&target, &clone, &rotation_tests::scene::unique()).await?;
@@ -250,12 +271,13 @@ async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(targe
 }
 
 async fn password_hash(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Vec<u8>> {
-    let query =
-        "SELECT CONVERT(authentication_string USING binary) FROM mysql.user WHERE User = ? AND Host = ?";
+    let query = "SELECT CONVERT(authentication_string USING binary) FROM mysql.user WHERE User = ? AND Host = ?";
     Ok(sqlx::query_scalar(query).bind(user).bind(host).fetch_one(admin).await?)
 }
 
-async fn a_clone_that_another_tool_has_made_is_taken_over<W: Which>(target: Target<W>) -> Result<()> {
+async fn a_clone_that_another_tool_has_made_is_taken_over<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let mut admin = target.admin().await?;
     let clone = account(&scene.alternate());
@@ -276,7 +298,8 @@ async fn partial_revokes_are_copied() {
         let scene = Scene::new(&partial).await?;
         let mut admin = partial.admin().await?;
         let (user, master) = (account(&scene.user), account(&scene.master));
-        sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION")).await?;
+        sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION"))
+            .await?;
         sql(&mut admin, &format!("GRANT SELECT, INSERT ON *.* TO {user}")).await?;
         sql(&mut admin, &format!("CREATE DATABASE hidden_{}", scene.database)).await?;
         let function = scene.function("master-user");
@@ -345,7 +368,9 @@ async fn hashes(admin: &mut MySqlConnection, user: &str) -> Result<[Vec<u8>; 2]>
 }
 
 /// A process that dies between two accounts would leave one with a password that nobody looks at again.
-async fn every_account_gets_the_password_in_one_statement<W: Which>(target: Target<W>) -> Result<()> {
+async fn every_account_gets_the_password_in_one_statement<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let mut admin = target.admin().await?;
     // After so many rotations it is the same user's turn again.
     for (strategy, users) in [("single-user-by-master", 1), ("master-user", 2)] {
@@ -354,7 +379,8 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(target: Targ
         // On both turns.
         for _ in 0..2 {
             scene.rotate(&function).await?;
-            let turn = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+            let turn =
+                scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
             let before = hashes(&mut admin, &turn).await?;
             scene.begin_anew()?;
             for _ in 0..users {
@@ -365,20 +391,26 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(target: Targ
             let both = [account(&turn), account_at(&turn, "192.0.2.1")];
             let log = scene.server_log()?;
             let mut sets = log.lines().filter(|line| line.contains("IDENTIFIED"));
-            ensure!(sets.any(|line| both.iter().all(|account| line.contains(account))), "{strategy}: {log}");
+            ensure!(
+                sets.any(|line| both.iter().all(|account| line.contains(account))),
+                "{strategy}: {log}"
+            );
         }
     }
     Ok(())
 }
 
 /// An account of the base user that was locked or dropped: its counterpart goes on working while it is the current one.
-async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(target: Target<W>) -> Result<()> {
+async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let scene = Scene::rich(&target).await?;
     let function = scene.function("master-user");
     scene.rotate(&function).await?;
     let mut admin = target.admin().await?;
     let of = |host: &str| account_at(&scene.alternate(), host);
-    sql(&mut admin, &format!("ALTER USER {} ACCOUNT LOCK", account_at(&scene.user, "192.0.2.1"))).await?;
+    sql(&mut admin, &format!("ALTER USER {} ACCOUNT LOCK", account_at(&scene.user, "192.0.2.1")))
+        .await?;
     let password = rotation_tests::scene::new_password();
     target.make_account(&mut admin, &of("192.0.2.3"), &password).await?;
     for are_locked in [false, true] {
@@ -395,7 +427,9 @@ async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(target:
 }
 
 /// A master that has its privileges from a role which is granted and not active by default.
-async fn privileges_of_an_inactive_role_count_or_are_named<W: Which>(target: Target<W>) -> Result<()> {
+async fn privileges_of_an_inactive_role_count_or_are_named<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let mut admin = target.admin().await?;
     let (master, role) = (account(&scene.master), format!("ops_{}", scene.database));

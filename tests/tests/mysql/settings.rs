@@ -17,8 +17,11 @@ async fn settings_of_the_server_do_not_stand_in_the_way<W: Which>(target: Target
     let grant = format!("GRANT DELETE ON {}.* TO {}", scene.database, account(&scene.user));
     sql(&mut other.admin().await?, &grant).await?;
     for strategy in ["single-user", "master-user", "master-user"] {
-        let function =
-            scene.program(strategy).env("EXCLUDE_CHARACTERS", " ").env("PASSWORD_LENGTH", "120").into();
+        let function = scene
+            .program(strategy)
+            .env("EXCLUDE_CHARACTERS", " ")
+            .env("PASSWORD_LENGTH", "120")
+            .into();
         scene.rotate(&function).await?;
         scene.log_in().await?;
     }
@@ -38,7 +41,10 @@ async fn a_failed_login_would_lock_and_none_happens<W: Which>(target: Target<W>)
     for user in [&scene.user, &scene.master] {
         sql(
             &mut admin,
-            &format!("ALTER USER {} FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME UNBOUNDED", account(user)),
+            &format!(
+                "ALTER USER {} FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME UNBOUNDED",
+                account(user)
+            ),
         )
         .await?;
     }

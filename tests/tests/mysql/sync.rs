@@ -52,7 +52,9 @@ async fn demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user<W: Whi
 }
 
 /// Servers keep the grants on a table that was dropped, and accept no new ones.
-async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(target: Target<W>) -> Result<()> {
+async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let mut admin = target.admin().await?;
     let (user, database) = (account(&scene.user), &scene.database);
@@ -76,7 +78,9 @@ async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(targe
 }
 
 /// The server lets only its creator call a routine, and that is whoever was the current user then.
-async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(target: Target<W>) -> Result<()> {
+async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
     let scene = Scene::new(&target).await?;
     let mut admin = target.admin().await?;
     let user = account(&scene.user);
@@ -156,7 +160,8 @@ async fn partial_revokes_of_the_master_are_not_revoked_twice() {
         }
         let grants = async |user: &str| -> Result<Vec<String>> {
             let query = AssertSqlSafe(format!("SHOW GRANTS FOR {}", account(user)));
-            let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut target.admin().await?).await?;
+            let rows: Vec<String> =
+                sqlx::query_scalar(query).fetch_all(&mut target.admin().await?).await?;
             Ok(rows.iter().map(|row| row.replace(&format!("`{user}`"), "USER")).collect())
         };
         assert_eq!(grants(&scene.alternate()).await?, grants(&scene.user).await?);
@@ -172,12 +177,16 @@ async fn read_only_admin_of_mariadb_is_copied_and_taken_back() {
         let scene = Scene::new(&target).await?;
         let mut admin = target.admin().await?;
         let (user, master) = (account(&scene.user), account(&scene.master));
-        sql(&mut admin, &format!("GRANT SELECT, READ_ONLY ADMIN ON *.* TO {master} WITH GRANT OPTION"))
-            .await?;
+        sql(
+            &mut admin,
+            &format!("GRANT SELECT, READ_ONLY ADMIN ON *.* TO {master} WITH GRANT OPTION"),
+        )
+        .await?;
         let function = scene.function("master-user");
         let shown = async |user: &str| -> Result<String> {
             let query = AssertSqlSafe(format!("SHOW GRANTS FOR {}", account(user)));
-            let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut target.admin().await?).await?;
+            let rows: Vec<String> =
+                sqlx::query_scalar(query).fetch_all(&mut target.admin().await?).await?;
             Ok(rows.join("\n"))
         };
         for (statement, has, option) in [

@@ -29,7 +29,8 @@ async fn a_client_with_the_old_password_logs_in_all_through_a_rotation() {
         let stop = Arc::new(AtomicBool::new(false));
         let logins = Arc::new(AtomicUsize::new(0));
         let client = {
-            let (scene, old, stop, logins) = (scene.clone(), old.clone(), stop.clone(), logins.clone());
+            let (scene, old, stop, logins) =
+                (scene.clone(), old.clone(), stop.clone(), logins.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::SeqCst) {
                     scene.log_in_with(&old).await?;
@@ -51,7 +52,10 @@ async fn a_client_with_the_old_password_logs_in_all_through_a_rotation() {
         scene.rotate(&function).await?;
         scene.log_in().await?;
         scene.log_in_with(&scene.value("AWSPREVIOUS")?).await?;
-        assert!(scene.log_in_with(&old).await.is_err(), "the password before the previous one still works");
+        assert!(
+            scene.log_in_with(&old).await.is_err(),
+            "the password before the previous one still works"
+        );
         scene.search_for_passwords("")
     })
     .await;
@@ -61,7 +65,9 @@ async fn a_client_with_the_old_password_logs_in_all_through_a_rotation() {
 #[tokio::test]
 async fn set_secret_twice_keeps_the_old_password() {
     on_each::<MySql, _>(|target| async move {
-        for history in ["PASSWORD HISTORY DEFAULT", "PASSWORD HISTORY 5", "PASSWORD REQUIRE CURRENT"] {
+        for history in
+            ["PASSWORD HISTORY DEFAULT", "PASSWORD HISTORY 5", "PASSWORD REQUIRE CURRENT"]
+        {
             let scene = scene(&target).await?;
             let statement = format!("ALTER USER {} {history}", account(&scene.user));
             sql(&mut target.admin().await?, &statement).await?;
@@ -106,7 +112,11 @@ async fn wherever_the_connection_breaks_the_old_password_works() {
                     break;
                 }
                 let second = scene.attempt(&function, &token, 1).await;
-                ensure!(second.failed.is_none(), "cut at {point}, after {after}: {:?}", second.failed);
+                ensure!(
+                    second.failed.is_none(),
+                    "cut at {point}, after {after}: {:?}",
+                    second.failed
+                );
                 scene.log_in_with(&old).await?;
                 scene.log_in().await?;
             }
@@ -156,8 +166,9 @@ async fn a_rotation_that_was_given_up_does_not_cost_the_current_password() {
 async fn the_privilege_for_it_is_named_when_it_is_missing() {
     on_each::<MySql, _>(|target| async move {
         let scene = Scene::new(&target).await?;
-        let error =
-            scene.expect(&function(&scene), "PrivilegeMissing", "GRANT APPLICATION_PASSWORD_ADMIN").await?;
+        let error = scene
+            .expect(&function(&scene), "PrivilegeMissing", "GRANT APPLICATION_PASSWORD_ADMIN")
+            .await?;
         assert!(error.message.contains("KEEP_PREVIOUS_PASSWORD"), "{}", error.message);
         scene.log_in().await?;
         Ok(())

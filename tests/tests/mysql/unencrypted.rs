@@ -100,14 +100,17 @@ async fn without_the_offer_of_tls(host: String, port: u16) -> Result<(u16, Heard
             let (host, ears) = (host.clone(), ears.clone());
             tokio::spawn(async move {
                 let (mut from_client, mut to_client) = client.into_split();
-                let (mut from_server, mut to_server) = TcpStream::connect((host, port)).await?.into_split();
+                let (mut from_server, mut to_server) =
+                    TcpStream::connect((host, port)).await?.into_split();
                 let mut greeting = vec![0; 4096];
                 let count = from_server.read(&mut greeting).await?;
                 // The version ends with a zero byte; then come the thread, half of the nonce and a zero byte.
                 let version = greeting[5..].iter().position(|byte| *byte == 0).unwrap_or_default();
                 greeting[5 + version + 15] &= !0x08;
                 to_client.write_all(&greeting[..count]).await?;
-                tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+                tokio::spawn(
+                    async move { tokio::io::copy(&mut from_server, &mut to_client).await },
+                );
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
                     if let Ok(mut ears) = ears.lock() {

@@ -18,7 +18,8 @@ async fn password_of_another_account_is_not_changed() {
         let certificates = Certificates::for_names(&NAMES)?;
         let peer = Peer::start(Some(certificates), &["--alias", "ALIAS_USER=SHARED"]).await?;
         let scene = Scene::with_user(&peer.target, "alias_user", "shared_schema").await?;
-        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        let password =
+            scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
         let mut admin = peer.target.admin().await?;
         sql(&mut admin, &format!("CREATE USER shared IDENTIFIED BY \"{password}\"")).await?;
         sql(&mut admin, &format!("GRANT CREATE SESSION TO {}", quoted("shared"))).await?;
@@ -49,7 +50,8 @@ async fn master_by_another_spelling_is_not_rotated() {
                 _ => new_password(),
             };
             scene.change(&json!({"username": spelled, "password": password}))?;
-            let error = scene.expect(&scene.function(strategy), "NeedsDecision", "masterarn").await?;
+            let error =
+                scene.expect(&scene.function(strategy), "NeedsDecision", "masterarn").await?;
             ensure!(error.message.contains("is the master"), "{}", error.message);
             scene.log_in_with(&own).await?;
         }

@@ -13,7 +13,11 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
         for (statement, error_type, part) in [
             ("ALTER USER {user} ACCOUNT LOCK", "AccountLocked", "ACCOUNT UNLOCK"),
             ("ALTER USER {user} PASSWORD EXPIRE", "AccountExpired", "PASSWORD_LIFE_TIME UNLIMITED"),
-            ("REVOKE CREATE SESSION FROM {user}", "LoginNotPermitted", "GRANT CREATE SESSION TO {user}"),
+            (
+                "REVOKE CREATE SESSION FROM {user}",
+                "LoginNotPermitted",
+                "GRANT CREATE SESSION TO {user}",
+            ),
         ] {
             let scene = Scene::new(&target).await?;
             let filled = |text: &str| text.replace("{user}", &quoted(&scene.user));
@@ -159,7 +163,11 @@ async fn a_host_that_no_certificate_can_be_for_is_named() {
         // Resolves nowhere, or is refused: either is the host's fault, and neither a dead function.
         scene.change(&json!({"host": "db_with_underscore%lo"}))?;
         let error = scene.failure(&scene.function("single-user")).await?;
-        ensure!(["HostNameNotFound", "TlsWrongName"].contains(&&*error.error_type), "{}", error.message);
+        ensure!(
+            ["HostNameNotFound", "TlsWrongName"].contains(&&*error.error_type),
+            "{}",
+            error.message
+        );
         Ok(())
     })
     .await;
@@ -208,7 +216,9 @@ async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
             let plain = Peer::start(None, &["--on-hello", on_hello]).await?;
             let scene = Scene::new(&plain.target).await?;
             scene.change(&json!({"ssl": null}))?;
-            scene.expect(&scene.function("single-user"), "TlsNotOffered", "TLS_MODE=prefer").await?;
+            scene
+                .expect(&scene.function("single-user"), "TlsNotOffered", "TLS_MODE=prefer")
+                .await?;
         }
         let plain = Peer::start(None, &[]).await?;
         let scene = Scene::new(&plain.target).await?;
@@ -265,7 +275,8 @@ async fn every_release_that_the_driver_knows() {
         }
         for version in ["12.2", "19c", "21c", "23ai"] {
             println!("version {version}");
-            let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", version]).await?;
+            let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", version])
+                .await?;
             let scene = Scene::new(&peer.target).await?;
             for strategy in ["single-user", "master-user"] {
                 scene.rotate(&scene.function(strategy)).await?;
@@ -292,10 +303,16 @@ async fn another_client_agrees_with_the_peer() {
         let done = std::process::Command::new(rotation_tests::tool("python"))
             .arg("-B")
             .arg(project.join("tests/peers/oracle_client.py"))
-            .args([format!("localhost:{}/{SERVICE}", peer.target.port), peer.target.password.clone()])
+            .args([
+                format!("localhost:{}/{SERVICE}", peer.target.port),
+                peer.target.password.clone(),
+            ])
             .output()?;
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
         ensure!(done.status.success() && said.contains("all as expected"), "{said}");
         Ok(())
     })

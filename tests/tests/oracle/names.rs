@@ -26,7 +26,11 @@ const VIEWS: [&str; 14] = [
 /// What was read in place of the dictionary, as the fake server reports it.
 fn read_in_its_place(scene: &Scene) -> Result<Vec<String>> {
     let log = scene.target.log_since(0)?;
-    Ok(log.lines().filter(|line| line.contains("in place of the dictionary")).map(str::to_owned).collect())
+    Ok(log
+        .lines()
+        .filter(|line| line.contains("in place of the dictionary"))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// On a database of its own: its public synonyms and its logon trigger are everyone's.
@@ -41,11 +45,14 @@ async fn planted_objects_are_not_read_by_any_strategy() {
             let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
             let scene = Scene::rich(&peer.target).await?;
             let mut admin = peer.target.admin().await?;
-            sql(&mut admin, "CREATE USER evil IDENTIFIED BY \"no one logs in\" ACCOUNT LOCK").await?;
+            sql(&mut admin, "CREATE USER evil IDENTIFIED BY \"no one logs in\" ACCOUNT LOCK")
+                .await?;
             for view in VIEWS {
-                sql(&mut admin, &format!("CREATE VIEW evil.{view} AS SELECT 1 A FROM SYS.DUAL")).await?;
+                sql(&mut admin, &format!("CREATE VIEW evil.{view} AS SELECT 1 A FROM SYS.DUAL"))
+                    .await?;
                 if plants == "public synonyms" {
-                    let synonym = format!("CREATE OR REPLACE PUBLIC SYNONYM {view} FOR evil.{view}");
+                    let synonym =
+                        format!("CREATE OR REPLACE PUBLIC SYNONYM {view} FOR evil.{view}");
                     sql(&mut admin, &synonym).await?;
                 }
             }
@@ -64,7 +71,12 @@ async fn planted_objects_are_not_read_by_any_strategy() {
                 ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
                 scene.rotate(&function).await?;
             }
-            assert_eq!(read_in_its_place(&scene)?.len(), 1, "{plants}: {:#?}", read_in_its_place(&scene)?);
+            assert_eq!(
+                read_in_its_place(&scene)?.len(),
+                1,
+                "{plants}: {:#?}",
+                read_in_its_place(&scene)?
+            );
         }
         Ok(())
     })

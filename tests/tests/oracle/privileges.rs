@@ -29,10 +29,19 @@ async fn all_of(scene: &Scene, user: &str) -> Result<Vec<String>> {
 /// Statements as a DBA, each with what takes it back. `{u}` is the user, `{o}` the owner of its tables.
 const GRANTS: &[(&str, &str)] = &[
     ("GRANT INSERT ON {o}.present TO {u}", "REVOKE INSERT ON {o}.present FROM {u}"),
-    ("GRANT DELETE ON {o}.present TO {u} WITH GRANT OPTION", "REVOKE DELETE ON {o}.present FROM {u}"),
+    (
+        "GRANT DELETE ON {o}.present TO {u} WITH GRANT OPTION",
+        "REVOKE DELETE ON {o}.present FROM {u}",
+    ),
     ("GRANT UPDATE (a) ON {o}.present TO {u}", "REVOKE UPDATE ON {o}.present FROM {u}"),
-    ("GRANT READ ON DIRECTORY \"the dumps\" TO {m} WITH GRANT OPTION", "GRANT CREATE SESSION TO {m}"),
-    ("GRANT READ ON DIRECTORY \"the dumps\" TO {u}", "REVOKE READ ON DIRECTORY \"the dumps\" FROM {u}"),
+    (
+        "GRANT READ ON DIRECTORY \"the dumps\" TO {m} WITH GRANT OPTION",
+        "GRANT CREATE SESSION TO {m}",
+    ),
+    (
+        "GRANT READ ON DIRECTORY \"the dumps\" TO {u}",
+        "REVOKE READ ON DIRECTORY \"the dumps\" FROM {u}",
+    ),
     ("GRANT CREATE TABLE TO {u}", "REVOKE CREATE TABLE FROM {u}"),
     ("GRANT CREATE VIEW TO {u} WITH ADMIN OPTION", "REVOKE CREATE VIEW FROM {u}"),
     ("GRANT \"some role\" TO {u} WITH ADMIN OPTION", "REVOKE \"some role\" FROM {u}"),
@@ -117,7 +126,10 @@ async fn users_of_mixed_case_are_written_in_quotes() {
             scene.rotate(&scene.function(strategy)).await?;
             scene.log_in().await?;
         }
-        assert_eq!(scene.value("AWSPREVIOUS")?["username"], format!("\"Mixed Case {unique}_CLONE\""));
+        assert_eq!(
+            scene.value("AWSPREVIOUS")?["username"],
+            format!("\"Mixed Case {unique}_CLONE\"")
+        );
         Ok(())
     })
     .await;
@@ -158,7 +170,9 @@ async fn a_gradual_rollover_is_named_in_the_record() {
         let scene = Scene::new(&target).await?;
         let profile = quoted(&format!("{}_rollover", scene.user));
         let mut admin = target.admin().await?;
-        if sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT PASSWORD_ROLLOVER_TIME 2")).await.is_err()
+        if sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT PASSWORD_ROLLOVER_TIME 2"))
+            .await
+            .is_err()
         {
             println!("skipped: the server does not know it");
             return Ok(());
@@ -223,7 +237,10 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
         sql(&mut admin, &format!("GRANT RESOURCE TO {user}")).await?;
         let function = scene.function("master-user");
         for (by, remedy) in [
-            ("GRANT ANY OBJECT PRIVILEGE", format!("GRANT SELECT ON {table} TO {master} WITH GRANT OPTION")),
+            (
+                "GRANT ANY OBJECT PRIVILEGE",
+                format!("GRANT SELECT ON {table} TO {master} WITH GRANT OPTION"),
+            ),
             ("GRANT ANY ROLE", format!("GRANT \"RESOURCE\" TO {master} WITH ADMIN OPTION")),
             ("GRANT ANY PRIVILEGE", format!("GRANT CREATE SESSION TO {master} WITH ADMIN OPTION")),
         ] {
@@ -253,9 +270,10 @@ async fn a_password_in_its_grace_period_is_named_in_the_record() {
             sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(user))).await?;
         }
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        for (strategy, said) in
-            [("single-user", "was about to expire"), ("master-user", "the master, is about to expire")]
-        {
+        for (strategy, said) in [
+            ("single-user", "was about to expire"),
+            ("master-user", "the master, is about to expire"),
+        ] {
             let records = format!("{:?}", scene.rotate(&scene.function(strategy)).await?.steps);
             ensure!(records.contains(said) && records.contains("ORA-28002"), "{records}");
             scene.log_in().await?;
@@ -276,7 +294,9 @@ async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
         sql(&mut admin, &format!("CREATE USER {clone} IDENTIFIED BY \"{password}\"")).await?;
         sql(&mut admin, &format!("GRANT CONNECT TO {clone}")).await?;
         let function = scene.function("master-user");
-        scene.expect(&function, "NeedsDecision", &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
+        scene
+            .expect(&function, "NeedsDecision", &format!("ALTER USER {clone} ACCOUNT LOCK"))
+            .await?;
         target.log_in(&scene.alternate(), &password, SERVICE).await?;
         // Wrong passwords of anybody lock it as well: that is no consent.
         let profile = quoted(&format!("{}_profile", scene.user));
@@ -284,14 +304,21 @@ async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
         sql(&mut admin, &format!("ALTER USER {clone} PROFILE {profile}")).await?;
         ensure!(target.log_in(&scene.alternate(), "wrong", SERVICE).await.is_err());
         let failed = scene.again(&function).await?.failed;
-        ensure!(failed.as_ref().is_some_and(|error| error.error_type == "NeedsDecision"), "{failed:?}");
+        ensure!(
+            failed.as_ref().is_some_and(|error| error.error_type == "NeedsDecision"),
+            "{failed:?}"
+        );
         // Nor is a lock on somebody's schema.
         sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
         sql(&mut admin, &format!("CREATE TABLE {clone}.precious (a NUMBER)")).await?;
         let failed = scene.again(&function).await?.failed;
-        ensure!(failed.as_ref().is_some_and(|error| error.message.contains("owns 1 object")), "{failed:?}");
+        ensure!(
+            failed.as_ref().is_some_and(|error| error.message.contains("owns 1 object")),
+            "{failed:?}"
+        );
         sql(&mut admin, &format!("DROP USER {clone} CASCADE")).await?;
-        sql(&mut admin, &format!("CREATE USER {clone} IDENTIFIED BY \"{password}\" ACCOUNT LOCK")).await?;
+        sql(&mut admin, &format!("CREATE USER {clone} IDENTIFIED BY \"{password}\" ACCOUNT LOCK"))
+            .await?;
         assert_eq!(scene.again(&function).await?.failed, None);
         scene.log_in().await?;
         Ok(())

@@ -24,7 +24,8 @@ async fn names_are_quoted_as_dbms_assert_does() {
     on_each(|target| async move {
         let mut admin = target.admin().await?;
         let mut asked = async |function: &str, text: &str| {
-            rows(&mut admin, &format!("SELECT DBMS_ASSERT.{function}(:1) AS said FROM dual"), text).await
+            rows(&mut admin, &format!("SELECT DBMS_ASSERT.{function}(:1) AS said FROM dual"), text)
+                .await
         };
         for name in NAMES {
             // In quotes, so that nothing is folded on either side.

@@ -41,7 +41,8 @@ async fn redirect_to_tcp_is_rejected_before_any_password() {
             for part in ["TCPS", "\"ssl\": false"] {
                 ensure!(error.message.contains(part), "{part}: {}", error.message);
             }
-            let pending = scene.value("AWSPENDING")?["password"].as_str().unwrap_or_default().to_owned();
+            let pending =
+                scene.value("AWSPENDING")?["password"].as_str().unwrap_or_default().to_owned();
             let master = scene.master_password()?;
             let sent = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
             ensure!(!sent.is_empty(), "nothing went over the unencrypted connection");
@@ -66,7 +67,8 @@ async fn redirect_to_tcps_is_followed() {
         }
         let certificates = Certificates::for_names(&NAMES)?;
         let peer = Peer::start(Some(certificates.clone()), &[]).await?;
-        let listener = redirector(([127, 0, 0, 1], peer.target.port).into(), "TCPS", &certificates).await?;
+        let listener =
+            redirector(([127, 0, 0, 1], peer.target.port).into(), "TCPS", &certificates).await?;
         let scene = Scene::new(&peer.target).await?;
         let change = json!({"port": listener.port()});
         scene.change(&change)?;

@@ -78,11 +78,13 @@ async fn cleartext_is_not_sent_where_others_read_it() {
             let scene = Scene::new(&target).await?;
             let function = cleartext(&scene, strategy);
             scene.preflight_finds(&function, "NeedsDecision", "SET log_statement = 'none'").await?;
-            let error = scene.expect(&function, "NeedsDecision", "SET log_statement = 'none'").await?;
+            let error =
+                scene.expect(&function, "NeedsDecision", "SET log_statement = 'none'").await?;
             scene.log_in().await?;
             scene.search_for_passwords("")?;
             // The remedy, as it is written.
-            let (_, remedy) = error.message.split_once("superuser of the database: ").context("no remedy")?;
+            let (_, remedy) =
+                error.message.split_once("superuser of the database: ").context("no remedy")?;
             let (statements, _) = remedy.split_once(". Or remove").context("no end")?;
             sql(&mut scene.admin().await?, statements).await?;
             let again = scene.again(&function).await?;

@@ -21,7 +21,12 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
                 "DatabaseAccessDenied",
                 "GRANT CONNECT ON DATABASE",
             ),
-            ("ALTER ROLE {user} CONNECTION LIMIT 0", json!({}), "TooManyConnections", "connection limit"),
+            (
+                "ALTER ROLE {user} CONNECTION LIMIT 0",
+                json!({}),
+                "TooManyConnections",
+                "connection limit",
+            ),
         ];
         for (statement, change, error_type, part) in rows {
             let scene = Scene::new(&target).await?;
@@ -92,8 +97,11 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
         let scene = Scene::new(&target).await?;
         let functions = [scene.function("single-user"), scene.function("single-user")];
         let mut other = scene.admin().await?;
-        sql(&mut other, &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)))
-            .await?;
+        sql(
+            &mut other,
+            &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)),
+        )
+        .await?;
         let old = scene.stage(None)?;
         scene.step(&functions[0], "createSecret", &old).await?;
         let given_up = scene.step(&functions[0], "setSecret", &old);
@@ -102,10 +110,11 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
             scene.give_up(&old)?;
             let token = scene.stage(None)?;
             scene.step(&functions[1], "createSecret", &token).await?;
-            let (set, committed) = tokio::join!(scene.step(&functions[1], "setSecret", &token), async {
-                waited_for(&mut other, 2).await?;
-                sql(&mut other, "COMMIT").await
-            });
+            let (set, committed) =
+                tokio::join!(scene.step(&functions[1], "setSecret", &token), async {
+                    waited_for(&mut other, 2).await?;
+                    sql(&mut other, "COMMIT").await
+                });
             committed?;
             set?;
             anyhow::Ok(token)
@@ -127,13 +136,17 @@ async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
         let scene = Scene::new(&target).await?;
         let frozen = scene.function("single-user");
         let mut other = scene.admin().await?;
-        sql(&mut other, &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)))
-            .await?;
+        sql(
+            &mut other,
+            &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)),
+        )
+        .await?;
         let token = scene.stage(None)?;
         scene.step(&frozen, "createSecret", &token).await?;
         let Function::Program(program) = &frozen else { unreachable!() };
         let process = program.process_id().context("no process")?.to_string();
-        let signal = |name: &str| std::process::Command::new("kill").args([name, &process]).status();
+        let signal =
+            |name: &str| std::process::Command::new("kill").args([name, &process]).status();
         let next = async {
             waited_for(&mut other, 1).await?;
             signal("-STOP")?;
@@ -187,13 +200,16 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
             taken = scene.log_in().await;
         }
         let taken = taken?;
-        scene.expect(&scene.function("single-user"), "TooManyConnections", "connection limit").await?;
+        scene
+            .expect(&scene.function("single-user"), "TooManyConnections", "connection limit")
+            .await?;
         drop(taken);
 
         let mut strict = options()?;
-        strict.access_rules = "host all rejected_user all reject\nhost all postgres all scram-sha-256\n\
+        strict.access_rules =
+            "host all rejected_user all reject\nhost all postgres all scram-sha-256\n\
             host all +nobody_is_in_here all scram-sha-256\nhost all all all reject"
-            .into();
+                .into();
         let Some((_strict, strict)) = target.another(strict)? else { return Ok(()) };
         let scene = Scene::new(&strict).await?;
         scene.expect(&scene.function("single-user"), "ClientRejected", "pg_hba.conf").await?;
@@ -232,7 +248,10 @@ async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_pro
         let (user, master) = (identifier(&scene.user), identifier(&scene.master));
         let mut admin = scene.admin().await?;
         let (take, part) = if version >= 160_000 {
-            (format!("REVOKE {user} FROM {master}"), format!("GRANT {user} TO {master} WITH ADMIN OPTION"))
+            (
+                format!("REVOKE {user} FROM {master}"),
+                format!("GRANT {user} TO {master} WITH ADMIN OPTION"),
+            )
         } else {
             (format!("ALTER ROLE {master} NOCREATEROLE"), format!("ALTER ROLE {master} CREATEROLE"))
         };

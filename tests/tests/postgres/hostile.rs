@@ -62,7 +62,9 @@ async fn plant(scene: &Scene) -> Result<()> {
     // Of what the catalog does not have, nothing can be planted: int4 = name, say.
     let mut planted = 0;
     for (operator, body) in OPERATORS {
-        for (left, right) in TYPES.iter().flat_map(|left| TYPES.iter().map(move |right| (left, right))) {
+        for (left, right) in
+            TYPES.iter().flat_map(|left| TYPES.iter().map(move |right| (left, right)))
+        {
             let returns = if operator == "||" { "text" } else { "bool" };
             let name = format!("{}_{planted}", if operator == "=" { "eq" } else { "op" });
             let statements = format!(
@@ -93,7 +95,8 @@ async fn plant(scene: &Scene) -> Result<()> {
     ] {
         let setting = setting.replace("{user}", &user);
         // The role's own settings reach the alternate role as well.
-        for whose in [format!("DATABASE {database}"), format!("ROLE {user} IN DATABASE {database}")] {
+        for whose in [format!("DATABASE {database}"), format!("ROLE {user} IN DATABASE {database}")]
+        {
             let done = sql(&mut owner, &format!("ALTER {whose} SET {setting}")).await;
             ensure!(done.is_ok() || whose.starts_with("ROLE"), "{setting}: {done:?}");
         }
@@ -129,7 +132,8 @@ async fn code_planted_by_the_database_owner_never_runs_as_master() {
                 let mut admin = scene.target.admin("postgres").await?;
                 let query = "SELECT count(*) FROM pg_roles WHERE rolname = $1";
                 let pwned = format!("pwned_{}", scene.master);
-                let created: i64 = sqlx::query_scalar(query).bind(pwned).fetch_one(&mut admin).await?;
+                let created: i64 =
+                    sqlx::query_scalar(query).bind(pwned).fetch_one(&mut admin).await?;
                 ensure!(created == 0, "{strategy}: a role was created");
                 anyhow::Ok(())
             };
@@ -166,17 +170,21 @@ async fn planted_code_runs_in_an_unpinned_session() {
 /// The statements of one session, in the server's log: its process, and what it ran.
 fn sessions_of<'a>(log: &'a str, user: &str) -> Vec<Vec<&'a str>> {
     let authorized = format!("connection authorized: user={user} ");
-    let process =
-        |line: &'a str| line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|s| s.0);
+    let process = |line: &'a str| {
+        line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|s| s.0)
+    };
     let processes: Vec<_> =
         log.lines().filter(|line| line.contains(&authorized)).filter_map(process).collect();
     let statement = |line: &'a str| {
         let (_, text) = line.split_once("LOG:  ")?;
         let of_parse = text.split_once(" ms  ").map(|(_, rest)| rest);
-        text.strip_prefix("statement: ").or(of_parse).or(text.starts_with("execute ").then_some(text))
+        text.strip_prefix("statement: ")
+            .or(of_parse)
+            .or(text.starts_with("execute ").then_some(text))
     };
-    let of =
-        |pid: &str| log.lines().filter(|line| process(line) == Some(pid)).filter_map(statement).collect();
+    let of = |pid: &str| {
+        log.lines().filter(|line| process(line) == Some(pid)).filter_map(statement).collect()
+    };
     processes.into_iter().map(of).collect()
 }
 
@@ -201,8 +209,10 @@ async fn first_statement_of_every_session_is_the_pin() {
                 for statements in sessions_of(&log, user) {
                     let mut is_pinned = false;
                     for statement in statements {
-                        let begins = statement.starts_with("BEGIN ISOLATION LEVEL READ COMMITTED READ ")
-                            && statement.contains("; SET LOCAL search_path = pg_catalog, pg_temp; ");
+                        let begins = statement
+                            .starts_with("BEGIN ISOLATION LEVEL READ COMMITTED READ ")
+                            && statement
+                                .contains("; SET LOCAL search_path = pg_catalog, pg_temp; ");
                         begun += usize::from(begins);
                         ensure!(begins || is_pinned, "{strategy}, {user}: unpinned: {statement}");
                         is_pinned = !statement.ends_with("COMMIT");
@@ -222,14 +232,18 @@ async fn first_statement_of_every_session_is_the_pin() {
 async fn time_limits_of_the_database_do_not_stop_a_rotation_unnamed() {
     on_each(|target| async move {
         let version = target.version().await?;
-        let mut limits = vec!["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
+        let mut limits =
+            vec!["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
         limits.extend((version >= 170_000).then_some("transaction_timeout"));
         for strategy in ["single-user", "master-user"] {
             let scene = Scene::new(&target).await?;
             let database = identifier(&scene.database);
             for limit in &limits {
-                sql(&mut scene.admin().await?, &format!("ALTER DATABASE {database} SET {limit} = '50ms'"))
-                    .await?;
+                sql(
+                    &mut scene.admin().await?,
+                    &format!("ALTER DATABASE {database} SET {limit} = '50ms'"),
+                )
+                .await?;
             }
             scene.rotate(&scene.function(strategy)).await?;
             scene.log_in().await?;

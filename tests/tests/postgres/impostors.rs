@@ -33,7 +33,8 @@ async fn an_impostor_without_tls_gets_no_password() {
                 (json!(null), "prefer", "ReadablePasswordRefused"),
             ] {
                 // Says `N` to an SSLRequest; to a start-up message without one, it asks for the password at once.
-                let (tls_asker, heard) = impostor(vec![b"N".to_vec(), asks.clone(), request(0, &[])]).await?;
+                let (tls_asker, heard) =
+                    impostor(vec![b"N".to_vec(), asks.clone(), request(0, &[])]).await?;
                 let (plain, heard_plain) = impostor(vec![asks.clone(), request(0, &[])]).await?;
                 let scene = Scene::new(&target).await?;
                 // The fall-back connects a second time: relay by connection order.
@@ -41,14 +42,22 @@ async fn an_impostor_without_tls_gets_no_password() {
                 scene.change(&json!({"host": "127.0.0.1", "port": port, "ssl": ssl}))?;
                 let function = scene.program("single-user").env("TLS_MODE", mode).into();
                 let error = scene.failure(&function).await?;
-                assert_eq!(error.error_type, expected, "{what}, ssl {ssl}, {mode}: {}", error.message);
+                assert_eq!(
+                    error.error_type, expected,
+                    "{what}, ssl {ssl}, {mode}: {}",
+                    error.message
+                );
                 let heard: Vec<u8> =
                     [heard.lock().unwrap().clone(), heard_plain.lock().unwrap().clone()].concat();
                 assert!(heard.len() >= 8, "the impostor has heard nothing");
                 // A password message begins with `p`: a start-up message holds none but in names.
-                let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+                let password =
+                    scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
                 let text = String::from_utf8_lossy(&heard).into_owned();
-                assert!(!text.contains(&password), "{what}, ssl {ssl}, {mode}: the password was sent");
+                assert!(
+                    !text.contains(&password),
+                    "{what}, ssl {ssl}, {mode}: the password was sent"
+                );
                 assert!(!text.contains("md5"), "{what}, ssl {ssl}, {mode}: an MD5 answer was sent");
                 if expected == "ReadablePasswordRefused" {
                     assert!(text.contains(&scene.user), "the fall-back was not tried: {text:?}");
@@ -69,8 +78,13 @@ async fn ssl_false_goes_without_tls_and_sends_what_is_asked_for() {
         let scene = Scene::new(&target).await?;
         scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": false}))?;
         let error = scene.failure(&scene.function("single-user")).await?;
-        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-        assert!(String::from_utf8_lossy(&heard.lock().unwrap()).contains(&password), "{}", error.message);
+        let password =
+            scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            String::from_utf8_lossy(&heard.lock().unwrap()).contains(&password),
+            "{}",
+            error.message
+        );
         Ok(())
     })
     .await;
@@ -85,7 +99,8 @@ async fn two_faced(first: u16, others: u16) -> Result<u16> {
         while let Ok((mut client, _)) = listener.accept().await {
             let target = std::mem::replace(&mut to, others);
             tokio::spawn(async move {
-                if let Ok(mut server) = tokio::net::TcpStream::connect(("127.0.0.1", target)).await {
+                if let Ok(mut server) = tokio::net::TcpStream::connect(("127.0.0.1", target)).await
+                {
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
                 }
             });
@@ -105,7 +120,9 @@ async fn prefer_goes_on_without_tls_only_where_the_server_has_none() {
         scene.change(&json!({"ssl": null}))?;
         let error = scene.failure(&scene.function("single-user")).await?;
         assert_eq!(error.error_type, "TlsNotOffered");
-        assert!(error.message.contains("\"ssl\": false") && error.message.contains("TLS_MODE=prefer"));
+        assert!(
+            error.message.contains("\"ssl\": false") && error.message.contains("TLS_MODE=prefer")
+        );
 
         let token = scene.version("AWSPENDING")?.context("no pending version")?;
         let function = scene.program("single-user").env("TLS_MODE", "prefer").into();
@@ -138,7 +155,10 @@ async fn prefer_sends_no_password_in_any_strategy() {
                 scene.rotate(&function).await?;
                 let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
                 let heard = String::from_utf8_lossy(&heard);
-                assert!(heard.contains("PASSWORD 'SCRAM-SHA-256$"), "{strategy}: nothing was recorded");
+                assert!(
+                    heard.contains("PASSWORD 'SCRAM-SHA-256$"),
+                    "{strategy}: nothing was recorded"
+                );
                 let passwords = [scene.value("AWSCURRENT")?, scene.value("AWSPREVIOUS")?]
                     .map(|value| value["password"].as_str().unwrap_or_default().to_owned());
                 for password in passwords.into_iter().chain([scene.master_password()?]) {

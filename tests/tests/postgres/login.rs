@@ -48,7 +48,8 @@ async fn the_next_connection_is_made_while_the_versions_are_read() {
             for logins in turns {
                 let token = scene.stage(None)?;
                 scene.step(&function, "createSecret", &token).await?;
-                for (step, logins) in ["setSecret", "testSecret", "finishSecret"].iter().zip(logins) {
+                for (step, logins) in ["setSecret", "testSecret", "finishSecret"].iter().zip(logins)
+                {
                     // The last words of the step before.
                     tokio::time::sleep(scaled(Duration::from_millis(200))).await;
                     cutter.cut(usize::MAX, false);
@@ -70,7 +71,10 @@ async fn the_next_connection_is_made_while_the_versions_are_read() {
                     done?;
                     ensure!(cutter.packets() > 4, "{step}: {} packets", cutter.packets());
                     let made = cutter.connections();
-                    ensure!(made == *logins, "{strategy}, {step}: {made} connections instead of {logins}");
+                    ensure!(
+                        made == *logins,
+                        "{strategy}, {step}: {made} connections instead of {logins}"
+                    );
                 }
             }
             assert_eq!(scene.failed_logins()?, 0);

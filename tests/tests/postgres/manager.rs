@@ -29,7 +29,13 @@ async fn refusals_of_secrets_manager_are_told_apart() {
                 "KmsKeyUnusable",
                 "kms:Decrypt",
             ),
-            ("GetSecretValue", "DecryptionFailure", "The key is disabled", "KmsKeyUnusable", "kms:Decrypt"),
+            (
+                "GetSecretValue",
+                "DecryptionFailure",
+                "The key is disabled",
+                "KmsKeyUnusable",
+                "kms:Decrypt",
+            ),
             (
                 "PutSecretValue",
                 "EncryptionFailure",
@@ -44,7 +50,13 @@ async fn refusals_of_secrets_manager_are_told_apart() {
                 "Throttled",
                 "repeats the rotation",
             ),
-            ("PutSecretValue", "AccessDeniedException", "not created by Lambda", "AccessDenied", SECRET_ARN),
+            (
+                "PutSecretValue",
+                "AccessDeniedException",
+                "not created by Lambda",
+                "AccessDenied",
+                SECRET_ARN,
+            ),
             (
                 "GetRandomPassword",
                 "UnrecognizedClientException",
@@ -123,9 +135,11 @@ async fn secrets_manager_shows_who_it_is() {
 
         let token = scene.stage(None)?;
         let trusting = |host| at(host).env("SSL_CERT_FILE", authority.path().to_string_lossy());
-        for (function, expected) in [(at("localhost"), "UnknownIssuer"), (trusting("127.0.0.1"), "127.0.0.1")]
+        for (function, expected) in
+            [(at("localhost"), "UnknownIssuer"), (trusting("127.0.0.1"), "127.0.0.1")]
         {
-            let error = scene.attempt(&function.into(), &token, 1).await.failed.context("no error")?;
+            let error =
+                scene.attempt(&function.into(), &token, 1).await.failed.context("no error")?;
             assert_eq!(error.error_type, "SecretsManagerUnreachable", "{}", error.message);
             assert!(error.message.contains("SSL_CERT_FILE"), "{}", error.message);
             assert!(error.message.contains(expected), "{}", error.message);
@@ -198,15 +212,25 @@ async fn a_master_secret_that_cannot_be_read_is_named() {
 #[tokio::test]
 async fn a_setting_that_cannot_be_read_fails_every_step_by_name() {
     on_each(|target| async move {
-        for (name, value) in
-            [("PASSWORD_LENGTH", "long"), ("SECRETS_MANAGER_ENDPOINT", "not-a-url"), ("TLS_MODE", "maybe")]
-        {
+        for (name, value) in [
+            ("PASSWORD_LENGTH", "long"),
+            ("SECRETS_MANAGER_ENDPOINT", "not-a-url"),
+            ("TLS_MODE", "maybe"),
+        ] {
             let scene = Scene::new(&target).await?;
             let function = scene.program("single-user").env(name, value).into();
             let error = scene.failure(&function).await?;
             assert_eq!(error.error_type, "InvalidSetting");
-            assert!(scene.function_log().contains("\"Failure\":1"), "no metric: {}", scene.function_log());
-            assert!(error.message.contains(name) && error.message.contains(value), "{}", error.message);
+            assert!(
+                scene.function_log().contains("\"Failure\":1"),
+                "no metric: {}",
+                scene.function_log()
+            );
+            assert!(
+                error.message.contains(name) && error.message.contains(value),
+                "{}",
+                error.message
+            );
         }
         let result: Result<()> = Ok(());
         result

@@ -75,16 +75,21 @@ async fn unrelated_roles_are_not_touched() {
             let mut admin = scene.admin().await?;
             let other = format!("{}_clone", scene.user);
             let password = new_password();
-            let made = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            let made =
+                scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             sql(&mut admin, &format!("CREATE ROLE {} LOGIN", identifier(&other))).await?;
             let version = target.version().await?;
             if version >= 160_000 {
                 let master = identifier(&scene.master);
-                sql(&mut admin, &format!("GRANT {} TO {master} WITH ADMIN OPTION", identifier(&other)))
-                    .await?;
+                sql(
+                    &mut admin,
+                    &format!("GRANT {} TO {master} WITH ADMIN OPTION", identifier(&other)),
+                )
+                .await?;
             }
             let verifier = |user: &str, password: &str| {
-                let encryption = rotation_postgres::Encryption::ScramSha256(std::num::NonZeroU32::MIN);
+                let encryption =
+                    rotation_postgres::Encryption::ScramSha256(std::num::NonZeroU32::MIN);
                 let password = rotation_database::Password::new(password);
                 rotation_postgres::verifier(user, &password, encryption).map_err(anyhow::Error::msg)
             };

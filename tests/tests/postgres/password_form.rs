@@ -45,8 +45,9 @@ fn no_failed_login(scene: &Scene) -> Result<()> {
     let log = scene.server_log()?;
     // Other tests use the same server, and let logins fail on purpose.
     let (user, alternate) = (&scene.user, scene.alternate());
-    let is_own =
-        |line: &&str| [user, &alternate, &scene.master].iter().any(|name| line.contains(name.as_str()));
+    let is_own = |line: &&str| {
+        [user, &alternate, &scene.master].iter().any(|name| line.contains(name.as_str()))
+    };
     let failed = log.lines().filter(is_own).find(|line| line.contains("FATAL:"));
     ensure!(failed.is_none(), "the server logged: {failed:?}");
     Ok(())
@@ -66,7 +67,9 @@ async fn rule_accepts_the_stored_form(rule: &'static str) {
     on_each(|target| async move {
         for encryption in ["md5", "scram-sha-256"] {
             let rules = format!("host all all all {rule}");
-            let Some((_server, target)) = server(&target, encryption, &rules)? else { return Ok(()) };
+            let Some((_server, target)) = server(&target, encryption, &rules)? else {
+                return Ok(());
+            };
             for strategy in STRATEGIES {
                 let case = format!("{rule}, {encryption}, {strategy}");
                 let scene = Scene::new(&target).await?;
@@ -76,7 +79,10 @@ async fn rule_accepts_the_stored_form(rule: &'static str) {
                     scene.log_in().await.context(case.clone())?;
                     let form = stored_form(&scene).await?;
                     ensure!(rule == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
-                    ensure!(encryption == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
+                    ensure!(
+                        encryption == "md5" || form == "scram-sha-256",
+                        "{case}: stored as {form}"
+                    );
                 }
                 no_failed_login(&scene).context(case)?;
             }
@@ -118,7 +124,8 @@ async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
             let (user, master) = (identifier(&scene.user), identifier(&scene.master));
             let mut admin = target.admin("postgres").await?;
             for role in [&user, &master] {
-                sql(&mut admin, &format!("ALTER ROLE {role} SET password_encryption = 'md5'")).await?;
+                sql(&mut admin, &format!("ALTER ROLE {role} SET password_encryption = 'md5'"))
+                    .await?;
             }
             let function = scene.function(strategy);
             for _ in 0..2 {
@@ -138,7 +145,8 @@ async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
 async fn lost_packet_in_set_secret_with_md5_setting_converges() {
     on_each(|target| async move {
         let scene = Scene::new(&target).await?;
-        let statement = format!("ALTER ROLE {} SET password_encryption = 'md5'", identifier(&scene.user));
+        let statement =
+            format!("ALTER ROLE {} SET password_encryption = 'md5'", identifier(&scene.user));
         sql(&mut target.admin("postgres").await?, &statement).await?;
         let cutter = scene.behind_a_relay().await?;
         let function = scene.function("single-user");
@@ -176,7 +184,8 @@ async fn md5_is_not_stored_where_tls_is_not_offered() {
         let Some((_server, plain)) = target.another(options)? else { return Ok(()) };
         for strategy in STRATEGIES {
             let scene = Scene::new(&plain).await?;
-            let scram = format!("ALTER ROLE {} SET scram_iterations = 1000", identifier(&scene.user));
+            let scram =
+                format!("ALTER ROLE {} SET scram_iterations = 1000", identifier(&scene.user));
             if target.version().await? >= 160_000 {
                 sql(&mut plain.admin("postgres").await?, &scram).await?;
             }
@@ -200,7 +209,8 @@ async fn md5_is_not_stored_where_tls_is_not_offered() {
 async fn form_fits_the_rule_for_the_users_own_connection() {
     on_each(|target| async move {
         for (encrypted, unencrypted) in [("md5", "scram-sha-256"), ("scram-sha-256", "md5")] {
-            let rules = format!("hostssl all all all {encrypted}\nhostnossl all all all {unencrypted}");
+            let rules =
+                format!("hostssl all all all {encrypted}\nhostnossl all all all {unencrypted}");
             let Some((_server, target)) = server(&target, "md5", &rules)? else { return Ok(()) };
             for strategy in ["single-user-by-master", "master-user", "single-user"] {
                 let case = format!("{unencrypted} without TLS, {strategy}");
@@ -230,7 +240,9 @@ async fn md5_setting_with_scram_rule(target: &Target) -> Result<Option<(Server, 
 #[tokio::test]
 async fn md5_setting_with_scram_rule_survives_every_lost_packet() {
     on_each(|target| async move {
-        let Some((_server, target)) = md5_setting_with_scram_rule(&target).await? else { return Ok(()) };
+        let Some((_server, target)) = md5_setting_with_scram_rule(&target).await? else {
+            return Ok(());
+        };
         recovery::the_connection_may_break_at_every_packet_single_user(target).await
     })
     .await;
@@ -243,7 +255,9 @@ async fn md5_setting_with_scram_rule_survives_lost_answers_alternating() {
         if target.version().await? >= 160_000 {
             return Ok(());
         }
-        let Some((_server, target)) = md5_setting_with_scram_rule(&target).await? else { return Ok(()) };
+        let Some((_server, target)) = md5_setting_with_scram_rule(&target).await? else {
+            return Ok(());
+        };
         recovery::the_connection_may_break_after_every_packet_alternating_users(target).await
     })
     .await;

@@ -87,7 +87,8 @@ impl Pooler {
         let log = fs::File::create(folder.path().join("log"))?;
         let mut command = installation.command("pgbouncer");
         command.arg(folder.path().join("ini")).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().context("pgbouncer is not installed: sh tests/setup.sh test")?;
+        let child =
+            command.spawn().context("pgbouncer is not installed: sh tests/setup.sh test")?;
         let pooler = Self { port, child, folder };
         for _ in 0..250 {
             if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
@@ -122,11 +123,14 @@ async fn rejected_password_behind_pgbouncer_is_recognized() {
                 let case = format!("{auth_type}, {pool_mode}, {strategy}");
                 let scene = Scene::new(&target).await?;
                 if rule == "md5" {
-                    let password =
-                        scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+                    let password = scene.value("AWSCURRENT")?["password"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .to_owned();
                     let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
                     let hash = literal(&hash.map_err(anyhow::Error::msg)?);
-                    let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
+                    let statement =
+                        format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
                     sql(&mut scene.admin().await?, &statement).await?;
                 }
                 let pooler = Pooler::start(&scene, &certificates, auth_type, pool_mode).await?;
@@ -142,7 +146,12 @@ async fn rejected_password_behind_pgbouncer_is_recognized() {
                         done.with_context(|| format!("{case}: {}", pooler.log()))?;
                     }
                     let rotation = scene.attempt(&function, &token, 1).await;
-                    ensure!(rotation.failed.is_none(), "{case}: {:?}\n{}", rotation.failed, pooler.log());
+                    ensure!(
+                        rotation.failed.is_none(),
+                        "{case}: {:?}\n{}",
+                        rotation.failed,
+                        pooler.log()
+                    );
                     let mut value = scene.value("AWSCURRENT")?;
                     value["port"] = scene.target.port.into();
                     scene.log_in_with(&value).await.context(case)?;
@@ -169,9 +178,11 @@ async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
             let users = format!("\"{}\" {}", scene.user, before["password"]);
             let auth_type = "scram-sha-256";
             let pooler =
-                Pooler::start_with(&scene, &certificates, auth_type, "session", &shared, &users).await?;
+                Pooler::start_with(&scene, &certificates, auth_type, "session", &shared, &users)
+                    .await?;
             scene.change(&json!({"port": pooler.port}))?;
-            let error = scene.expect(&scene.function(strategy), "NeedsDecision", "\"username\"").await;
+            let error =
+                scene.expect(&scene.function(strategy), "NeedsDecision", "\"username\"").await;
             let error = error.with_context(|| pooler.log())?;
             ensure!(error.message.contains("a pooler or a proxy"), "{}", error.message);
             scene.log_in_with(&before).await?;
@@ -194,7 +205,8 @@ async fn cleartext_is_not_sent_through_a_pooler() {
             let pooler = Pooler::start(&scene, &certificates, "scram-sha-256", "session").await?;
             scene.change(&json!({"port": pooler.port}))?;
             scene.change_master(&json!({"port": pooler.port}))?;
-            let function = scene.program(strategy).env("POSTGRES_PASSWORD_FORM", "cleartext").into();
+            let function =
+                scene.program(strategy).env("POSTGRES_PASSWORD_FORM", "cleartext").into();
             let error = scene.expect(&function, "NeedsDecision", "the server's own endpoint").await;
             error.with_context(|| format!("{strategy}: {}", pooler.log()))?;
             scene.log_in().await?;
@@ -237,16 +249,17 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
                     json!(scene.master_password()?)
                 );
                 let pooler =
-                    Pooler::start_with(&scene, &certificates, auth_type, pool_mode, "", &users).await?;
+                    Pooler::start_with(&scene, &certificates, auth_type, pool_mode, "", &users)
+                        .await?;
                 let port = json!({"port": pooler.port});
                 scene.change(&port)?;
                 scene.change_master(&port)?;
                 let function = scene.function(strategy);
                 let checks = scene.preflight(&function).await?;
                 ensure!(
-                    checks
-                        .iter()
-                        .any(|check| check["said"].to_string().contains("a pooler or proxy was found")),
+                    checks.iter().any(|check| check["said"]
+                        .to_string()
+                        .contains("a pooler or proxy was found")),
                     "{case}: {checks:#?}"
                 );
                 let error = scene.expect(&function, "NeedsDecision", "auth_query").await;
@@ -254,7 +267,10 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
                 ensure!(error.message.contains("own copy of the password"), "{}", error.message);
                 // Applications go on, through the pooler and past it.
                 let mut value = scene.value("AWSCURRENT")?;
-                scene.log_in_with(&value).await.with_context(|| format!("{case}: {}", pooler.log()))?;
+                scene
+                    .log_in_with(&value)
+                    .await
+                    .with_context(|| format!("{case}: {}", pooler.log()))?;
                 value["port"] = scene.target.port.into();
                 scene.log_in_with(&value).await?;
                 let after: String =

@@ -52,7 +52,8 @@ async fn prepare(scene: &Scene, admin: &mut PgConnection, tag: &str) -> Result<i
          CREATE EXTENSION postgres_fdw; REVOKE ALL ON FOREIGN DATA WRAPPER postgres_fdw FROM PUBLIC",
         literal(&scene.user)
     )).await?;
-    let address: i32 = sqlx::query_scalar("SELECT inet_server_port()").fetch_one(&mut *admin).await?;
+    let address: i32 =
+        sqlx::query_scalar("SELECT inet_server_port()").fetch_one(&mut *admin).await?;
     sql(admin, &format!(
         "CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'localhost', port '{address}', dbname {}); \
          CREATE TABLE public.remote (a int); CREATE FOREIGN TABLE s.foreign_t (a int) SERVER here OPTIONS (schema_name 'public', table_name 'remote')",
@@ -86,12 +87,17 @@ async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
         let mut admin = scene.admin().await?;
         let large_object = prepare(&scene, &mut admin, &tag).await?;
         let mut words = Words { scene: &scene, tag, large_object, round: 0 };
-        let all: Vec<_> = EVERYTHING.iter().chain(if version >= 150_000 { SINCE_15 } else { &[] }).collect();
+        let all: Vec<_> =
+            EVERYTHING.iter().chain(if version >= 150_000 { SINCE_15 } else { &[] }).collect();
         let function = scene.function("master-user");
 
         // Before anything is granted, nothing may be done: otherwise the rest would show nothing.
         for may_do in &all {
-            ensure!(may(&scene, &words, may_do).await.is_err(), "{} needs no privilege", may_do.what);
+            ensure!(
+                may(&scene, &words, may_do).await.is_err(),
+                "{} needs no privilege",
+                may_do.what
+            );
         }
         // Each round: grant, rotate, do; revoke, rotate, fail. It ends on base and alternate in turn.
         for round in 1..=2 {

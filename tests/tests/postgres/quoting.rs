@@ -25,8 +25,10 @@ async fn identifiers_are_quoted_as_the_server_quotes_them() {
     on_each(|target| async move {
         let mut session = target.admin("postgres").await?;
         for name in NAMES {
-            let theirs: String =
-                sqlx::query_scalar("SELECT quote_ident($1)").bind(name).fetch_one(&mut session).await?;
+            let theirs: String = sqlx::query_scalar("SELECT quote_ident($1)")
+                .bind(name)
+                .fetch_one(&mut session)
+                .await?;
             // quote_ident leaves names alone that need no quotes; we always quote.
             let quoted = theirs.starts_with('"');
             assert_eq!(identifier(name), if quoted { theirs } else { format!("\"{theirs}\"") });
@@ -46,9 +48,13 @@ async fn the_server_accepts_logins_with_our_verifiers() {
         let mut admin = target.admin("postgres").await?;
         let role = format!("verifier_{}", uuid::Uuid::new_v4().simple());
         sql(&mut admin, &format!("CREATE ROLE {role} LOGIN")).await?;
-        for password in
-            ["simple", "all !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "ünïcödé \u{2168}", "ﬁ\u{ad}x", " "]
-        {
+        for password in [
+            "simple",
+            "all !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+            "ünïcödé \u{2168}",
+            "ﬁ\u{ad}x",
+            " ",
+        ] {
             for encryption in [
                 Encryption::ScramSha256(NonZeroU32::new(4096).unwrap()),
                 Encryption::ScramSha256(NonZeroU32::new(1).unwrap()),
@@ -90,7 +96,8 @@ async fn password_encryption_md5_is_honoured() {
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         let scene = rotation_tests::postgres::Scene::new(&target).await?;
         // Its clients know no SCRAM. (A password that is stored as SCRAM stays so: see password_form.rs.)
-        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        let password =
+            scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
         let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
         let hash = literal(&hash.map_err(anyhow::Error::msg)?);
         let store = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
@@ -98,11 +105,13 @@ async fn password_encryption_md5_is_honoured() {
         for strategy in ["single-user", "master-user"] {
             scene.rotate(&scene.function(strategy)).await?;
             scene.log_in().await?;
-            let user = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
-            let stored: String = sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
-                .bind(&user)
-                .fetch_one(&mut target.admin("postgres").await?)
-                .await?;
+            let user =
+                scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+            let stored: String =
+                sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
+                    .bind(&user)
+                    .fetch_one(&mut target.admin("postgres").await?)
+                    .await?;
             assert!(stored.starts_with("md5"), "{strategy}");
         }
         let result: Result<()> = scene.search_for_passwords("");

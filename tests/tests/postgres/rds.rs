@@ -11,7 +11,13 @@ use serde_json::{Value, json};
 const HOSTS: [(&str, &str); 4] =
     [("db-main", "127.0.0.1"), ("db-replica", "::1"), ("aurora", "127.0.0.1"), ("aurora-1", "::1")];
 
-async fn instance(moto: &Moto, id: &str, engine: &str, port: u16, cluster: Option<&str>) -> Result<String> {
+async fn instance(
+    moto: &Moto,
+    id: &str,
+    engine: &str,
+    port: u16,
+    cluster: Option<&str>,
+) -> Result<String> {
     let request = moto.client.create_db_instance().db_instance_identifier(id).engine(engine);
     let request = request.db_instance_class("db.t3.micro").allocated_storage(20).port(port.into());
     let request = match cluster {
@@ -27,7 +33,9 @@ fn managed_by_rds(scene: &Scene, tag: &str, arn: &str) -> Result<()> {
     let stored = scene.service.perform("GetSecretValue", &json!({"SecretId": MASTER_ARN}))?;
     let master: Value = serde_json::from_str(stored["SecretString"].as_str().unwrap_or_default())?;
     let bare = json!({"username": master["username"], "password": master["password"]}).to_string();
-    scene.service.perform("PutSecretValue", &json!({"SecretId": MASTER_ARN, "SecretString": bare}))?;
+    scene
+        .service
+        .perform("PutSecretValue", &json!({"SecretId": MASTER_ARN, "SecretString": bare}))?;
     scene.service.tag_as_a_service_of_aws(MASTER_ARN, tag, arn)?;
     Ok(())
 }
@@ -53,7 +61,8 @@ async fn a_master_secret_of_rds_is_used_at_the_server_that_its_tag_names() {
         }
         let moto = Moto::start(HOSTS.to_vec()).await?;
         let arn = instance(&moto, "db-main", "postgres", target.port, None).await?;
-        let replica = moto.client.create_db_instance_read_replica().db_instance_identifier("db-replica");
+        let replica =
+            moto.client.create_db_instance_read_replica().db_instance_identifier("db-replica");
         replica.source_db_instance_identifier("db-main").port(target.port.into()).send().await?;
         // The instance itself, another name of it, and its replica.
         for host in ["127.0.0.1", "localhost", "::1"] {
@@ -76,11 +85,15 @@ async fn a_cluster_s_writer_and_reader_are_one_server() {
             return Ok(());
         }
         let moto = Moto::start(HOSTS.to_vec()).await?;
-        let cluster =
-            moto.client.create_db_cluster().db_cluster_identifier("aurora").engine("aurora-postgresql");
+        let cluster = moto
+            .client
+            .create_db_cluster()
+            .db_cluster_identifier("aurora")
+            .engine("aurora-postgresql");
         let cluster = cluster.master_username("root").master_user_password("a-password-of-moto");
         let made = cluster.port(target.port.into()).send().await?;
-        let arn = made.db_cluster().and_then(|made| made.db_cluster_arn()).context("no ARN")?.to_owned();
+        let arn =
+            made.db_cluster().and_then(|made| made.db_cluster_arn()).context("no ARN")?.to_owned();
         instance(&moto, "aurora-1", "aurora-postgresql", target.port, Some("aurora")).await?;
         for host in ["127.0.0.1", "::1"] {
             let scene = Scene::new(&target).await?;
@@ -108,7 +121,8 @@ async fn a_master_secret_with_a_host_serves_its_replicas_as_well() {
         let function = program(&scene, &moto).into();
         scene.expect(&function, "MasterHostMismatch", "read replica").await?;
 
-        let replica = moto.client.create_db_instance_read_replica().db_instance_identifier("db-replica");
+        let replica =
+            moto.client.create_db_instance_read_replica().db_instance_identifier("db-replica");
         replica.source_db_instance_identifier("db-main").port(target.port.into()).send().await?;
         let token = scene.version("AWSPENDING")?.context("no pending version")?;
         assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
@@ -143,7 +157,9 @@ async fn another_server_than_the_tag_names_is_refused() {
         moto.deny();
         let scene = Scene::new(&target).await?;
         managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", &other)?;
-        scene.expect(&program(&scene, &moto).into(), "AccessDenied", "rds:DescribeDBInstances").await?;
+        scene
+            .expect(&program(&scene, &moto).into(), "AccessDenied", "rds:DescribeDBInstances")
+            .await?;
         Ok(())
     })
     .await;

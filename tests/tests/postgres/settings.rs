@@ -43,7 +43,8 @@ async fn settings_of_the_role_do_not_stand_in_the_way() {
 async fn an_acknowledged_change_survives_a_crash_of_the_server() {
     on_each(|target| async move {
         let mut options = rotation_tests::postgres::options()?;
-        options.configuration = "fsync = on\nwal_writer_delay = 10s\nsynchronous_commit = off\n".into();
+        options.configuration =
+            "fsync = on\nwal_writer_delay = 10s\nsynchronous_commit = off\n".into();
         let Some((mut server, lazy)) = target.another(options)? else { return Ok(()) };
         let scene = Scene::new(&lazy).await?;
         sql(&mut lazy.admin("postgres").await?, "CHECKPOINT").await?;
@@ -61,7 +62,8 @@ async fn preflight_and_set_secret_ignore_the_masters_role_setting() {
     on_each(|target| async move {
         for strategy in ["single-user-by-master", "master-user"] {
             let scene = Scene::new(&target).await?;
-            let (master, dba) = (identifier(&scene.master), identifier(&format!("dba_{}", scene.master)));
+            let (master, dba) =
+                (identifier(&scene.master), identifier(&format!("dba_{}", scene.master)));
             let mut admin = scene.admin().await?;
             for statement in [
                 format!("CREATE ROLE {dba} CREATEROLE"),
@@ -73,7 +75,10 @@ async fn preflight_and_set_secret_ignore_the_masters_role_setting() {
             }
             let function = scene.function(strategy);
             let remedy = format!("ALTER ROLE {master} CREATEROLE");
-            scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await.context(strategy)?;
+            scene
+                .preflight_finds(&function, "PrivilegeMissing", &remedy)
+                .await
+                .context(strategy)?;
             scene.expect(&function, "PrivilegeMissing", &remedy).await.context(strategy)?;
 
             sql(&mut admin, &format!("ALTER ROLE {master} CREATEROLE")).await?;

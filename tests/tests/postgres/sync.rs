@@ -25,10 +25,12 @@ async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
             scene.rotate(&scene.function("master-user")).await?;
             let in_use = scene.value("AWSCURRENT")?;
             let mut admin = scene.admin().await?;
-            sql(&mut admin, &format!("ALTER ROLE {} {restriction}", identifier(&scene.user))).await?;
+            sql(&mut admin, &format!("ALTER ROLE {} {restriction}", identifier(&scene.user)))
+                .await?;
             let notes = notes_of_set_secret(&scene).await.context(restriction)?;
             ensure!(
-                notes.contains(restriction.trim_end_matches('\'')) && notes.contains("Deferred until"),
+                notes.contains(restriction.trim_end_matches('\''))
+                    && notes.contains("Deferred until"),
                 "{notes}"
             );
             let limits = "SELECT rolconnlimit || ' ' || coalesce(rolvaliduntil::text, 'none') \
@@ -71,7 +73,8 @@ async fn default_privileges_and_user_mappings_of_the_alternate_role_stay() {
             scene.rotate(&function).await?;
             scene.log_in().await?;
         }
-        let count = "SELECT (SELECT count(*) FROM pg_default_acl) + (SELECT count(*) FROM pg_user_mapping)";
+        let count =
+            "SELECT (SELECT count(*) FROM pg_default_acl) + (SELECT count(*) FROM pg_user_mapping)";
         let left: i64 = sqlx::query_scalar(count).fetch_one(&mut admin).await?;
         assert_eq!(left, 2);
         // So that the role can be dropped at the end.
@@ -92,7 +95,9 @@ async fn setting_of_an_extension_is_named_and_stops_no_rotation() {
         let user = identifier(&scene.user);
         sql(
             &mut application,
-            &format!("SELECT show_limit(); ALTER ROLE {user} SET pg_trgm.similarity_threshold = 0.2"),
+            &format!(
+                "SELECT show_limit(); ALTER ROLE {user} SET pg_trgm.similarity_threshold = 0.2"
+            ),
         )
         .await?;
         for _ in 0..3 {

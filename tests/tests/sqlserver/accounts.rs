@@ -17,7 +17,8 @@ async fn password_of_another_account_is_not_changed() {
         let certificates = Certificates::for_names(&NAMES)?;
         let peer = Peer::start(Some(certificates), &["--alias", "alias_user=shared"]).await?;
         let scene = Scene::with_user(&peer.target, "alias_user", "shared_login").await?;
-        let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        let password =
+            scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
         let mut admin = peer.target.admin("master").await?;
         let with = with_password(&password);
         sql(&mut admin, &format!("CREATE LOGIN shared WITH {with}, CHECK_POLICY = OFF")).await?;

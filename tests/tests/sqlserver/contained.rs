@@ -16,7 +16,8 @@ async fn contained(target: &Target) -> Result<Scene> {
     let (database, user, master) =
         (identifier(&name), identifier("contained user"), identifier(&scene.master));
     let mut admin = target.admin("master").await?;
-    sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE").await?;
+    sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE")
+        .await?;
     sql(&mut admin, &format!("CREATE DATABASE {database} CONTAINMENT = PARTIAL")).await?;
     for statement in [
         format!("CREATE USER {user} WITH {}", with_password(&password)),
@@ -62,7 +63,8 @@ async fn contained_users_take_turns() {
         }
         // In step: what is granted and revoked later as well.
         let mut admin = target.admin(&format!("{}_other", scene.database)).await?;
-        sql(&mut admin, "CREATE TABLE later (a int); GRANT SELECT ON later TO [contained user]").await?;
+        sql(&mut admin, "CREATE TABLE later (a int); GRANT SELECT ON later TO [contained user]")
+            .await?;
         sql(&mut admin, "REVOKE SELECT ON present FROM [contained user]").await?;
         scene.rotate(&function).await?;
         scene.rotate(&function).await?;
@@ -81,11 +83,16 @@ async fn a_contained_user_that_only_looks_like_the_second_is_not_touched() {
         let scene = contained(&target).await?;
         let password = new_password();
         let mut admin = target.admin(&format!("{}_other", scene.database)).await?;
-        sql(&mut admin, &format!("CREATE USER [contained user_clone] WITH {}", with_password(&password)))
-            .await?;
+        sql(
+            &mut admin,
+            &format!("CREATE USER [contained user_clone] WITH {}", with_password(&password)),
+        )
+        .await?;
         let function = scene.function("master-user");
         scene.expect(&function, "NeedsDecision", "DROP USER [contained user_clone]").await?;
-        target.log_in("contained user_clone", &password, &format!("{}_other", scene.database)).await?;
+        target
+            .log_in("contained user_clone", &password, &format!("{}_other", scene.database))
+            .await?;
         sql(&mut admin, "DROP USER [contained user_clone]").await?;
         assert_eq!(scene.again(&function).await?.failed, None);
         Ok(())
@@ -103,7 +110,9 @@ async fn a_master_without_a_privilege_in_the_contained_database_is_told_which() 
         sql(&mut admin, &format!("ALTER ROLE db_owner DROP MEMBER {master}")).await?;
         sql(&mut admin, &format!("USE [master]; REVOKE VIEW ANY DEFINITION FROM {master}")).await?;
         let function = scene.function("master-user");
-        scene.expect(&function, "PrivilegeMissing", &format!("GRANT VIEW DEFINITION TO {master}")).await?;
+        scene
+            .expect(&function, "PrivilegeMissing", &format!("GRANT VIEW DEFINITION TO {master}"))
+            .await?;
         let database = identifier(&format!("{}_other", scene.database));
         sql(&mut admin, &format!("USE {database}; GRANT VIEW DEFINITION TO {master}")).await?;
         let failed = scene.again(&function).await?.failed;
@@ -164,7 +173,8 @@ async fn contained_user_does_not_prove_a_login_of_its_name() {
         let (database, user, master) =
             (identifier(&name), identifier(&scene.user), identifier(&scene.master));
         let mut admin = target.admin("master").await?;
-        sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE").await?;
+        sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE")
+            .await?;
         sql(&mut admin, &format!("CREATE DATABASE {database} CONTAINMENT = PARTIAL")).await?;
         for statement in [
             format!("CREATE USER {master} FOR LOGIN {master}"),
@@ -172,7 +182,8 @@ async fn contained_user_does_not_prove_a_login_of_its_name() {
         ] {
             sql(&mut admin, &format!("USE {database}; {statement}")).await?;
         }
-        let create = format!("USE {database}; CREATE USER {user} WITH {}", with_password(&password));
+        let create =
+            format!("USE {database}; CREATE USER {user} WITH {}", with_password(&password));
         let remove = format!("USE {database}; DROP USER {user}");
         sql(&mut admin, &create).await?;
         // The login is somebody else's: no version of the secret has its password.
@@ -191,9 +202,13 @@ async fn contained_user_does_not_prove_a_login_of_its_name() {
             let (done, removed) = tokio::join!(scene.step(&function, "setSecret", &token), owner);
             removed?;
             if let Err(error) = done {
-                noticed += usize::from(format!("{error:#}").contains("has logged in as another account"));
+                noticed +=
+                    usize::from(format!("{error:#}").contains("has logged in as another account"));
             }
-            ensure!(!target.has_login(&scene.alternate()).await?, "the login's privileges were passed on");
+            ensure!(
+                !target.has_login(&scene.alternate()).await?,
+                "the login's privileges were passed on"
+            );
             sql(&mut admin, &create).await?;
         }
         println!("the replaced account was noticed {noticed} times");

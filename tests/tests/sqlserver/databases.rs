@@ -9,7 +9,8 @@ use serde_json::json;
 
 /// A scene with a second database that the master owns, and its name.
 async fn with_another(scene: &Scene) -> Result<String> {
-    let (other, master) = (identifier(&format!("{}_other", scene.database)), identifier(&scene.master));
+    let (other, master) =
+        (identifier(&format!("{}_other", scene.database)), identifier(&scene.master));
     let mut admin = scene.target.admin("master").await?;
     sql(&mut admin, &format!("CREATE DATABASE {other}")).await?;
     for statement in [
@@ -42,7 +43,8 @@ async fn users_come_and_go_in_every_database() {
         let alternate = scene.alternate();
         assert!(target.connect(&alternate, password, &name).await.is_err(), "it is in too early");
         // On the base user's turn, and under another name than the login's.
-        sql(&mut admin, &format!("USE {other}; CREATE USER [somebody else] FOR LOGIN {user}")).await?;
+        sql(&mut admin, &format!("USE {other}; CREATE USER [somebody else] FOR LOGIN {user}"))
+            .await?;
         sql(&mut admin, &format!("USE {other}; GRANT SELECT ON things TO [somebody else]")).await?;
         scene.rotate(&function).await?;
         let mut session = target.connect(&alternate, password, &name).await?;
@@ -65,7 +67,8 @@ async fn what_the_base_user_owns_is_reported_and_stays() {
         let other = with_another(&scene).await?;
         let (user, database) = (identifier(&scene.user), identifier(&scene.database));
         let mut admin = target.admin("master").await?;
-        sql(&mut admin, &format!("USE {database}; CREATE ROLE [its role] AUTHORIZATION {user}")).await?;
+        sql(&mut admin, &format!("USE {database}; CREATE ROLE [its role] AUTHORIZATION {user}"))
+            .await?;
         let mut in_database = scene.admin().await?;
         sql(&mut in_database, &format!("CREATE SCHEMA [its schema] AUTHORIZATION {user}")).await?;
         sql(&mut admin, &format!("ALTER AUTHORIZATION ON DATABASE::{other} TO {user}")).await?;
@@ -94,12 +97,17 @@ async fn a_database_that_nobody_can_look_into_is_named() {
         let scene = Scene::new(&target).await?;
         let other = with_another(&scene).await?;
         let mut admin = target.admin("master").await?;
-        sql(&mut admin, &format!("ALTER DATABASE {other} SET OFFLINE WITH ROLLBACK IMMEDIATE")).await?;
+        sql(&mut admin, &format!("ALTER DATABASE {other} SET OFFLINE WITH ROLLBACK IMMEDIATE"))
+            .await?;
         let function = scene.function("master-user");
         let error = scene.expect(&function, "NeedsDecision", "SET ONLINE").await;
         sql(&mut admin, &format!("ALTER DATABASE {other} SET ONLINE")).await?;
         let error = error?;
-        assert!(error.message.contains(&format!("{}_other (OFFLINE)", scene.database)), "{}", error.message);
+        assert!(
+            error.message.contains(&format!("{}_other (OFFLINE)", scene.database)),
+            "{}",
+            error.message
+        );
         assert_eq!(scene.again(&function).await?.failed, None);
         Ok(())
     })
@@ -119,7 +127,8 @@ async fn a_database_that_takes_no_changes_is_named() {
             &format!("USE [master]; ALTER DATABASE {other} SET READ_ONLY WITH ROLLBACK IMMEDIATE"),
         )
         .await?;
-        let error = scene.expect(&scene.function("master-user"), "NeedsDecision", "READ_WRITE").await;
+        let error =
+            scene.expect(&scene.function("master-user"), "NeedsDecision", "READ_WRITE").await;
         sql(&mut admin, &format!("ALTER DATABASE {other} SET READ_WRITE")).await?;
         assert!(error?.message.contains(&format!("{}_other", scene.database)));
         Ok(())
@@ -137,7 +146,8 @@ async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
         let stranger = identifier(&format!("stranger_{}", scene.user));
         let password = with_password(&rotation_tests::scene::new_password());
         sql(&mut admin, &format!("USE [master]; CREATE LOGIN {stranger} WITH {password}")).await?;
-        sql(&mut admin, &format!("USE {database}; CREATE USER {clone} FOR LOGIN {stranger}")).await?;
+        sql(&mut admin, &format!("USE {database}; CREATE USER {clone} FOR LOGIN {stranger}"))
+            .await?;
         scene.expect(&scene.function("master-user"), "NeedsDecision", "WITH NAME").await?;
         sql(&mut admin, &format!("USE [master]; DROP LOGIN {stranger}")).await?;
         // Neither is a role one.
@@ -167,7 +177,10 @@ async fn what_the_second_user_owns_is_reported_and_not_dropped() {
         // Nobody grants an owner anything, so the permission of the base user stays its own.
         let rotation = scene.rotate(&function).await?;
         let notes = format!("{:?}", rotation.steps);
-        assert!(notes.contains("owns schema its schema") && notes.contains("ALTER AUTHORIZATION"), "{notes}");
+        assert!(
+            notes.contains("owns schema its schema") && notes.contains("ALTER AUTHORIZATION"),
+            "{notes}"
+        );
         // The base user leaves: its second one cannot, as long as it owns something.
         sql(&mut admin, &format!("DROP USER {user}")).await?;
         scene.change(&json!({"dbname": "master"}))?;
@@ -191,7 +204,8 @@ async fn a_master_that_is_in_every_database_needs_no_more() {
         let scene = Scene::new(&peer.target).await?;
         let master = identifier(&scene.master);
         let mut admin = peer.target.admin("master").await?;
-        sql(&mut admin, &format!("USE [master]; REVOKE CONNECT ANY DATABASE FROM {master}")).await?;
+        sql(&mut admin, &format!("USE [master]; REVOKE CONNECT ANY DATABASE FROM {master}"))
+            .await?;
         with_another(&scene).await?;
         scene.rotate(&scene.function("master-user")).await?;
         scene.log_in().await?;
@@ -212,7 +226,8 @@ async fn without_a_database_both_strategies_work() {
             let value = scene.value("AWSCURRENT")?;
             assert_eq!(value["dbname"], json!(null));
             let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-            let mut session = target.connect(&text("username"), &text("password"), &scene.database).await?;
+            let mut session =
+                target.connect(&text("username"), &text("password"), &scene.database).await?;
             target.is_whole(&mut session, &scene.user).await?;
         }
         assert_eq!(scene.failed_logins()?, 0);

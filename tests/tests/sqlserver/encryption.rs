@@ -17,7 +17,11 @@ const LOGIN7: u8 = 0x10;
 
 /// A password as LOGIN7 carries it: each byte's halves swapped, and scrambled by a constant.
 fn scrambled(password: &str) -> Vec<u8> {
-    password.encode_utf16().flat_map(u16::to_le_bytes).map(|byte| byte.rotate_left(4) ^ 0xa5).collect()
+    password
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .map(|byte| byte.rotate_left(4) ^ 0xa5)
+        .collect()
 }
 
 #[tokio::test]
@@ -38,7 +42,8 @@ async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
                 let function = scene.program("single-user").env("TLS_MODE", mode).into();
                 let error = scene.failure(&function).await?;
                 let heard = heard.lock().unwrap().clone();
-                let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+                let password =
+                    scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
                 let secret = scrambled(&password);
                 let has_password = heard.windows(secret.len()).any(|bytes| bytes == secret);
                 // The one case in which a person has said so, which also shows that the search finds it.
@@ -49,10 +54,21 @@ async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
                     error.message
                 );
                 if !error_type.is_empty() {
-                    assert_eq!(error.error_type, error_type, "ssl {ssl}, {mode}: {}", error.message);
-                    assert!(!heard.windows(2).any(|bytes| bytes == [LOGIN7, 1]), "a login was sent");
+                    assert_eq!(
+                        error.error_type, error_type,
+                        "ssl {ssl}, {mode}: {}",
+                        error.message
+                    );
+                    assert!(
+                        !heard.windows(2).any(|bytes| bytes == [LOGIN7, 1]),
+                        "a login was sent"
+                    );
                     assert!(error.message.contains("\"ssl\": false"), "{}", error.message);
-                    assert!(error.message.contains("TLS_MODE=prefer does not help"), "{}", error.message);
+                    assert!(
+                        error.message.contains("TLS_MODE=prefer does not help"),
+                        "{}",
+                        error.message
+                    );
                 }
             }
         }
@@ -100,7 +116,8 @@ async fn refusals_are_told_apart_by_their_number() {
             let error = scene.expect_unforetold(&function, error_type, part).await?;
             assert!(error.message.contains("words of the server"), "{}", error.message);
             let name: Vec<u8> = scene.user.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            let logins = heard.lock().unwrap().windows(name.len()).filter(|bytes| *bytes == name).count();
+            let logins =
+                heard.lock().unwrap().windows(name.len()).filter(|bytes| *bytes == name).count();
             assert_eq!(logins, 1, "{number}: another password was tried");
         }
         Ok(())
@@ -122,7 +139,8 @@ fn refusal(number: u32) -> Vec<u8> {
         &[0, 0, 1, 0, 0, 0],
     ]
     .concat();
-    let error = [&[0xaa][..], &u16::try_from(body.len()).unwrap_or(0).to_le_bytes(), &body].concat();
+    let error =
+        [&[0xaa][..], &u16::try_from(body.len()).unwrap_or(0).to_le_bytes(), &body].concat();
     let done = [0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let payload = [&error[..], &done].concat();
     let length = u16::try_from(payload.len() + 8).unwrap_or(0).to_be_bytes();
@@ -145,9 +163,13 @@ async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8(
                 let scene = Scene::new(&target).await?;
                 scene.change(&json!({"port": peer.target.port}))?;
                 let authority = tempfile::NamedTempFile::new()?;
-                std::fs::write(authority.path(), peer.target.authority.clone().unwrap_or_default())?;
+                std::fs::write(
+                    authority.path(),
+                    peer.target.authority.clone().unwrap_or_default(),
+                )?;
                 let program = scene.program("single-user");
-                let function = program.env("TLS_CA_FILE", authority.path().to_string_lossy()).into();
+                let function =
+                    program.env("TLS_CA_FILE", authority.path().to_string_lossy()).into();
                 let error = scene.failure(&function).await?;
                 // Its login is not there: the answer of a server that was reached over TLS.
                 assert_eq!(error.error_type, "CredentialsRefused", "{}", error.message);
@@ -156,7 +178,9 @@ async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8(
             let scene = Scene::new(&peer.target).await?;
             scene.rotate(&scene.function("master-user")).await?;
             scene.change(&json!({"ssl": false}))?;
-            scene.expect(&scene.function("single-user"), "ClientRejected", "Remove \"ssl\": false").await?;
+            scene
+                .expect(&scene.function("single-user"), "ClientRejected", "Remove \"ssl\": false")
+                .await?;
         }
         let peer = Peer::start(None, &[]).await?;
         let scene = Scene::new(&peer.target).await?;

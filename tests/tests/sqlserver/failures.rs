@@ -43,11 +43,15 @@ async fn accounts_that_are_locked_or_whose_password_has_expired() {
             println!("skipped: it takes a server under a Windows policy");
             return Ok(());
         }
-        let strict = Peer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
+        let strict =
+            Peer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
         let scene = Scene::new(&strict.target).await?;
         let user = identifier(&scene.user);
-        sql(&mut strict.target.admin("master").await?, &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"))
-            .await?;
+        sql(
+            &mut strict.target.admin("master").await?,
+            &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"),
+        )
+        .await?;
         let mut wrong = scene.value("AWSCURRENT")?;
         wrong["password"] = "a-wrong-password".into();
         for _ in 0..2 {
@@ -62,7 +66,11 @@ async fn accounts_that_are_locked_or_whose_password_has_expired() {
         let statement = format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON, CHECK_EXPIRATION = ON");
         sql(&mut expired.target.admin("master").await?, &statement).await?;
         scene
-            .expect(&scene.function("single-user"), "AccountExpired", "this function cannot change it")
+            .expect(
+                &scene.function("single-user"),
+                "AccountExpired",
+                "this function cannot change it",
+            )
             .await?;
         Ok(())
     })
@@ -77,11 +85,15 @@ async fn the_master_unlocks_the_login_whose_turn_it_is() {
             println!("skipped: it takes a server under a Windows policy");
             return Ok(());
         }
-        let strict = Peer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
+        let strict =
+            Peer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
         let scene = Scene::new(&strict.target).await?;
         let user = identifier(&scene.user);
-        sql(&mut strict.target.admin("master").await?, &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"))
-            .await?;
+        sql(
+            &mut strict.target.admin("master").await?,
+            &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"),
+        )
+        .await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         let mut wrong = scene.value("AWSPREVIOUS")?;
@@ -105,10 +117,15 @@ async fn a_password_that_the_server_s_policy_refuses() {
         for strategy in ["single-user", "master-user"] {
             let scene = Scene::new(&target).await?;
             let user = identifier(&scene.user);
-            sql(&mut target.admin("master").await?, &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"))
-                .await?;
-            let program =
-                scene.program(strategy).env("EXCLUDE_NUMBERS", "true").env("EXCLUDE_UPPERCASE", "true");
+            sql(
+                &mut target.admin("master").await?,
+                &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"),
+            )
+            .await?;
+            let program = scene
+                .program(strategy)
+                .env("EXCLUDE_NUMBERS", "true")
+                .env("EXCLUDE_UPPERCASE", "true");
             let function = program.env("EXCLUDE_PUNCTUATION", "true").into();
             let error = scene.expect(&function, "PasswordRejected", "CHECK_POLICY = OFF").await?;
             assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
@@ -124,7 +141,10 @@ async fn a_password_that_the_server_s_policy_refuses() {
 async fn a_master_without_a_privilege_is_told_which() {
     on_each(|target| async move {
         let cases = [
-            ("USE [master]; REVOKE ALTER ANY LOGIN FROM {master}", "GRANT ALTER ANY LOGIN TO {master}"),
+            (
+                "USE [master]; REVOKE ALTER ANY LOGIN FROM {master}",
+                "GRANT ALTER ANY LOGIN TO {master}",
+            ),
             (
                 "USE [master]; REVOKE VIEW ANY DEFINITION FROM {master}",
                 "GRANT VIEW ANY DEFINITION TO {master}",
@@ -166,12 +186,19 @@ async fn a_master_without_a_privilege_is_told_which() {
             }
             let error = scene.expect(&function, "PrivilegeMissing", &filled(remedy)).await?;
             if statement.contains("CONNECT ANY") {
-                assert!(error.message.contains(&format!("{}_other", scene.database)), "{}", error.message);
+                assert!(
+                    error.message.contains(&format!("{}_other", scene.database)),
+                    "{}",
+                    error.message
+                );
             }
             // Nobody can log in as what was half made.
             scene.log_in().await?;
-            let context =
-                if remedy.contains("ROLE db_owner") { "USE {database}; " } else { "USE [master]; " };
+            let context = if remedy.contains("ROLE db_owner") {
+                "USE {database}; "
+            } else {
+                "USE [master]; "
+            };
             sql(&mut admin, &filled(&format!("{context}{remedy}"))).await?;
             let rotation = scene.again(&function).await?;
             ensure!(rotation.failed.is_none(), "{remedy} did not help: {:?}", rotation.failed);
@@ -191,11 +218,15 @@ async fn a_half_made_login_lets_nobody_in() {
         let database = identifier(&scene.database);
         let master = identifier(&scene.master);
         let mut admin = target.admin("master").await?;
-        sql(&mut admin, &format!("USE {database}; ALTER ROLE db_owner DROP MEMBER {master}")).await?;
+        sql(&mut admin, &format!("USE {database}; ALTER ROLE db_owner DROP MEMBER {master}"))
+            .await?;
         scene.expect(&scene.function("master-user"), "PrivilegeMissing", "db_owner").await?;
         assert!(target.has_login(&scene.alternate()).await?, "the login was not made");
-        let error =
-            scene.log_in_with(&scene.value("AWSPENDING")?).await.err().map(|error| format!("{error:?}"));
+        let error = scene
+            .log_in_with(&scene.value("AWSPENDING")?)
+            .await
+            .err()
+            .map(|error| format!("{error:?}"));
         assert!(error.is_some_and(|error| error.contains("18456")));
         Ok(())
     })
@@ -215,7 +246,8 @@ async fn a_second_user_that_must_change_its_password_is_mended() {
         let mut admin = target.admin("master").await?;
         sql(&mut admin, &format!("ALTER LOGIN {clone} WITH CHECK_POLICY = ON")).await?;
         let password = with_password(&rotation_tests::scene::new_password());
-        let must_change = format!("ALTER LOGIN {clone} WITH {password} MUST_CHANGE, CHECK_EXPIRATION = ON");
+        let must_change =
+            format!("ALTER LOGIN {clone} WITH {password} MUST_CHANGE, CHECK_EXPIRATION = ON");
         sql(&mut admin, &must_change).await?;
         scene.rotate(&function).await?;
         scene.log_in().await?;

@@ -55,7 +55,10 @@ async fn all_of(scene: &Scene, user: &str) -> Result<Vec<String>> {
 /// Statements as `sa`, each with what takes it back. `{u}` is the user, `{m}` the master, `{d}` the database.
 const GRANTS: &[(&str, &str)] = &[
     ("GRANT SELECT ON dbo.one TO {u}", "REVOKE SELECT ON dbo.one FROM {u}"),
-    ("GRANT UPDATE ON dbo.one TO {u} WITH GRANT OPTION", "REVOKE UPDATE ON dbo.one FROM {u} CASCADE"),
+    (
+        "GRANT UPDATE ON dbo.one TO {u} WITH GRANT OPTION",
+        "REVOKE UPDATE ON dbo.one FROM {u} CASCADE",
+    ),
     ("DENY DELETE ON dbo.one TO {u}", "REVOKE DELETE ON dbo.one FROM {u}"),
     (
         "GRANT SELECT ON dbo.two TO {u}; DENY SELECT ON dbo.two (b) TO {u}",
@@ -63,16 +66,31 @@ const GRANTS: &[(&str, &str)] = &[
     ),
     ("GRANT UPDATE ON dbo.two (a) TO {u}", "REVOKE UPDATE ON dbo.two (a) FROM {u}"),
     ("GRANT EXECUTE ON dbo.[a pro]]c] TO {u}", "REVOKE EXECUTE ON dbo.[a pro]]c] FROM {u}"),
-    ("GRANT INSERT ON SCHEMA::[sales; DROP] TO {u}", "REVOKE INSERT ON SCHEMA::[sales; DROP] FROM {u}"),
+    (
+        "GRANT INSERT ON SCHEMA::[sales; DROP] TO {u}",
+        "REVOKE INSERT ON SCHEMA::[sales; DROP] FROM {u}",
+    ),
     ("GRANT CREATE TABLE TO {u}", "REVOKE CREATE TABLE FROM {u}"),
     ("DENY VIEW DEFINITION TO {u}", "REVOKE VIEW DEFINITION FROM {u}"),
-    ("GRANT IMPERSONATE ON USER::[some one] TO {u}", "REVOKE IMPERSONATE ON USER::[some one] FROM {u}"),
+    (
+        "GRANT IMPERSONATE ON USER::[some one] TO {u}",
+        "REVOKE IMPERSONATE ON USER::[some one] FROM {u}",
+    ),
     ("GRANT ALTER ON ROLE::[some role] TO {u}", "REVOKE ALTER ON ROLE::[some role] FROM {u}"),
-    ("GRANT REFERENCES ON TYPE::dbo.money2 TO {u}", "REVOKE REFERENCES ON TYPE::dbo.money2 FROM {u}"),
-    ("GRANT CONTROL ON CERTIFICATE::[a cert] TO {u}", "REVOKE CONTROL ON CERTIFICATE::[a cert] FROM {u}"),
+    (
+        "GRANT REFERENCES ON TYPE::dbo.money2 TO {u}",
+        "REVOKE REFERENCES ON TYPE::dbo.money2 FROM {u}",
+    ),
+    (
+        "GRANT CONTROL ON CERTIFICATE::[a cert] TO {u}",
+        "REVOKE CONTROL ON CERTIFICATE::[a cert] FROM {u}",
+    ),
     ("ALTER ROLE db_datareader ADD MEMBER {u}", "ALTER ROLE db_datareader DROP MEMBER {u}"),
     ("ALTER ROLE [some role] ADD MEMBER {u}", "ALTER ROLE [some role] DROP MEMBER {u}"),
-    ("ALTER USER {u} WITH DEFAULT_SCHEMA = [sales; DROP]", "ALTER USER {u} WITH DEFAULT_SCHEMA = dbo"),
+    (
+        "ALTER USER {u} WITH DEFAULT_SCHEMA = [sales; DROP]",
+        "ALTER USER {u} WITH DEFAULT_SCHEMA = dbo",
+    ),
     (
         "USE [master]; GRANT VIEW SERVER STATE TO {m} WITH GRANT OPTION; GRANT VIEW SERVER STATE TO {u}",
         "USE [master]; REVOKE VIEW SERVER STATE FROM {u}",
@@ -85,7 +103,10 @@ const GRANTS: &[(&str, &str)] = &[
         "ALTER SERVER ROLE processadmin ADD MEMBER {m}; ALTER SERVER ROLE processadmin ADD MEMBER {u}",
         "ALTER SERVER ROLE processadmin DROP MEMBER {u}",
     ),
-    ("ALTER LOGIN {u} WITH DEFAULT_DATABASE = {d}", "ALTER LOGIN {u} WITH DEFAULT_DATABASE = [master]"),
+    (
+        "ALTER LOGIN {u} WITH DEFAULT_DATABASE = {d}",
+        "ALTER LOGIN {u} WITH DEFAULT_DATABASE = [master]",
+    ),
     (
         "ALTER LOGIN {u} WITH CHECK_POLICY = ON, CHECK_EXPIRATION = ON",
         "ALTER LOGIN {u} WITH CHECK_POLICY = OFF",
@@ -123,8 +144,9 @@ async fn every_privilege_follows_and_goes() {
             }
             let (user, alternate) = (scene.user.clone(), scene.alternate());
             let filled = |statement: &str| {
-                let statement =
-                    statement.replace("{u}", &identifier(&user)).replace("{m}", &identifier(&scene.master));
+                let statement = statement
+                    .replace("{u}", &identifier(&user))
+                    .replace("{m}", &identifier(&scene.master));
                 statement.replace("{d}", &identifier(&scene.database))
             };
             let mut admin = scene.admin().await?;
@@ -209,14 +231,19 @@ async fn a_permission_that_cannot_be_taken_away_is_reported() {
         // Granted by somebody who was given the option.
         let password = rotation_tests::scene::new_password();
         let giver = format!("giver_{}", scene.user);
-        let (login, with) = (identifier(&giver), rotation_tests::sqlserver::with_password(&password));
-        sql(&mut admin, &format!("CREATE LOGIN {login} WITH {with}; CREATE USER {login} FOR LOGIN {login}"))
-            .await?;
+        let (login, with) =
+            (identifier(&giver), rotation_tests::sqlserver::with_password(&password));
+        sql(
+            &mut admin,
+            &format!("CREATE LOGIN {login} WITH {with}; CREATE USER {login} FOR LOGIN {login}"),
+        )
+        .await?;
         sql(&mut admin, &format!("GRANT SELECT ON dbo.one TO {login} WITH GRANT OPTION")).await?;
         sql(&mut admin, &format!("GRANT VIEW DEFINITION TO {login}")).await?;
         let mut session = target.log_in(&giver, &password, &scene.database).await?;
         sql(&mut session, &format!("GRANT SELECT ON dbo.one TO {clone}")).await?;
-        let error = scene.expect(&function, "NeedsDecision", "somebody else has granted it").await?;
+        let error =
+            scene.expect(&function, "NeedsDecision", "somebody else has granted it").await?;
         ensure!(
             error.message.contains(&format!("REVOKE SELECT ON OBJECT::[dbo].[one] FROM {clone}")),
             "{}",
@@ -233,9 +260,21 @@ async fn a_permission_that_cannot_be_taken_away_is_reported() {
 #[tokio::test]
 async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
     const CASES: &[(&str, &str, &str)] = &[
-        ("GRANT SELECT ON dbo.one TO {u}", "SELECT a FROM dbo.one", "REVOKE SELECT ON dbo.one FROM {u}"),
-        ("GRANT SELECT ON SCHEMA::dbo TO {u}", "SELECT a FROM dbo.one", "DENY SELECT ON dbo.one TO {u}"),
-        ("GRANT SELECT ON dbo.two TO {u}", "SELECT b FROM dbo.two", "DENY SELECT ON dbo.two (b) TO {u}"),
+        (
+            "GRANT SELECT ON dbo.one TO {u}",
+            "SELECT a FROM dbo.one",
+            "REVOKE SELECT ON dbo.one FROM {u}",
+        ),
+        (
+            "GRANT SELECT ON SCHEMA::dbo TO {u}",
+            "SELECT a FROM dbo.one",
+            "DENY SELECT ON dbo.one TO {u}",
+        ),
+        (
+            "GRANT SELECT ON dbo.two TO {u}",
+            "SELECT b FROM dbo.two",
+            "DENY SELECT ON dbo.two (b) TO {u}",
+        ),
         (
             "GRANT EXECUTE ON dbo.[a pro]]c] TO {u}",
             "EXEC dbo.[a pro]]c]",
@@ -263,9 +302,12 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
                 }
                 let (user, mut admin) = (identifier(&scene.user), scene.admin().await?);
                 let current = scene.value("AWSCURRENT")?;
-                let clone = if alternate_is_current { current } else { scene.value("AWSPREVIOUS")? };
+                let clone =
+                    if alternate_is_current { current } else { scene.value("AWSPREVIOUS")? };
                 assert_eq!(clone["username"], scene.alternate());
-                for (statement, allowed) in [("SELECT 1", false), (*grant, true), (*takes_away, false)] {
+                for (statement, allowed) in
+                    [("SELECT 1", false), (*grant, true), (*takes_away, false)]
+                {
                     sql(&mut admin, &statement.replace("{u}", &user)).await?;
                     // Its password is its own as long as it is not its turn.
                     let to_base = scene.rotate(&function).await?;

@@ -23,7 +23,11 @@ const TEXTS: &[&str] = &[
     "\\ \n",
 ];
 
-async fn text(session: &mut Session, query: &str, parameters: &[&dyn tiberius::ToSql]) -> Result<String> {
+async fn text(
+    session: &mut Session,
+    query: &str,
+    parameters: &[&dyn tiberius::ToSql],
+) -> Result<String> {
     let row = session.query(query, parameters).await?.into_row().await?.context("no row")?;
     Ok(row.get::<&str, _>(0).context("null")?.to_owned())
 }
@@ -33,7 +37,10 @@ async fn identifiers_are_quoted_as_quotename_does_and_literals_are_read_back() {
     on_each(|target| async move {
         let mut admin = target.admin("master").await?;
         for written in TEXTS {
-            assert_eq!(text(&mut admin, "SELECT QUOTENAME(@P1)", &[written]).await?, identifier(written));
+            assert_eq!(
+                text(&mut admin, "SELECT QUOTENAME(@P1)", &[written]).await?,
+                identifier(written)
+            );
             let literal = literal(written).context("no literal")?;
             assert_eq!(text(&mut admin, &format!("SELECT {literal}"), &[]).await?, *written);
         }

@@ -48,9 +48,14 @@ async fn expiration_waits_for_the_turn_of_the_alternate_login() {
         scene.rotate(&function).await?;
         let (user, clone) = (identifier(&scene.user), scene.alternate());
         let mut admin = target.admin("master").await?;
-        sql(&mut admin, &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON, CHECK_EXPIRATION = ON")).await?;
+        sql(
+            &mut admin,
+            &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON, CHECK_EXPIRATION = ON"),
+        )
+        .await?;
         let expires = async || -> Result<bool> {
-            let query = "SELECT CAST(is_expiration_checked AS int) FROM sys.sql_logins WHERE name = @P1";
+            let query =
+                "SELECT CAST(is_expiration_checked AS int) FROM sys.sql_logins WHERE name = @P1";
             let mut admin = target.admin("master").await?;
             let rows = admin.query(query, &[&clone.as_str()]).await?.into_first_result().await?;
             Ok(rows.first().and_then(|row| row.get::<i32, _>(0)) == Some(1))
@@ -59,7 +64,10 @@ async fn expiration_waits_for_the_turn_of_the_alternate_login() {
         scene.step(&function, "createSecret", &token).await?;
         let record = scene.step(&function, "setSecret", &token).await?;
         let notes = record["notes"].to_string();
-        ensure!(notes.contains("Deferred until") && notes.contains("CHECK_EXPIRATION = ON"), "{notes}");
+        ensure!(
+            notes.contains("Deferred until") && notes.contains("CHECK_EXPIRATION = ON"),
+            "{notes}"
+        );
         ensure!(!expires().await?, "the password of the login in use may expire");
         assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
         // Its own turn.

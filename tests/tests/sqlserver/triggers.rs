@@ -55,7 +55,10 @@ async fn trigger_of_database_owner_does_not_run_as_master() {
         let plant = trigger("it's [evil]", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
         sql(&mut application(&scene).await?, &plant).await?;
 
-        let part = format!("USE {}; DISABLE TRIGGER [it's [evil]]] ON DATABASE", identifier(&scene.database));
+        let part = format!(
+            "USE {}; DISABLE TRIGGER [it's [evil]]] ON DATABASE",
+            identifier(&scene.database)
+        );
         let alternating = scene.function(ALTERNATING);
         scene.preflight_finds(&alternating, "NeedsDecision", &part).await?;
         let error = scene.expect(&alternating, "NeedsDecision", &part).await?;
@@ -101,7 +104,8 @@ async fn accepted_trigger_runs_and_no_other_does() {
     on_each(|target| async move {
         let scene = Scene::new(&target).await?;
         let (user, database) = (identifier(&scene.user), identifier(&scene.database));
-        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_ddladmin ADD MEMBER {user}")).await?;
+        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_ddladmin ADD MEMBER {user}"))
+            .await?;
         for name in ["audit", "evil"] {
             let plant = trigger(name, "DATABASE", "DDL_USER_EVENTS");
             sql(&mut application(&scene).await?, &plant).await?;
@@ -109,11 +113,17 @@ async fn accepted_trigger_runs_and_no_other_does() {
         // The name of a trigger in another database, or of the server, accepts nothing here.
         for value in ["", "false", "audit,evil", "[other].[audit],[other].[evil]"] {
             let error = scene.failure(&accepting(&scene, ALTERNATING, value)).await?;
-            ensure!(error.message.contains("[audit], [evil] would run"), "{value}: {}", error.message);
+            ensure!(
+                error.message.contains("[audit], [evil] would run"),
+                "{value}: {}",
+                error.message
+            );
             scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
         }
         let one = format!("{database}.[audit]");
-        let error = scene.expect(&accepting(&scene, ALTERNATING, &one), "NeedsDecision", "[evil] ON").await?;
+        let error = scene
+            .expect(&accepting(&scene, ALTERNATING, &one), "NeedsDecision", "[evil] ON")
+            .await?;
         ensure!(!error.message.contains("[audit]"), "{}", error.message);
         ensure!(!has_run(&scene)?, "a trigger ran with the master's privileges");
 
@@ -141,7 +151,8 @@ async fn trigger_planted_between_two_changes_does_not_run() {
         sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
         // The accepted one stands for a hostile session that waits for the first change.
         let plant = trigger("evil", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS").replace('\'', "''");
-        let first = format!("CREATE TRIGGER audit ON DATABASE FOR CREATE_USER AS EXEC (N'{plant}')");
+        let first =
+            format!("CREATE TRIGGER audit ON DATABASE FOR CREATE_USER AS EXEC (N'{plant}')");
         sql(&mut application(&scene).await?, &first).await?;
         let function = accepting(&scene, ALTERNATING, &format!("{database}.audit"));
         // Preflight cannot know of it.
@@ -169,7 +180,10 @@ async fn trigger_of_administrator_is_reported_and_does_not_block() {
         ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
         let rotation = scene.rotate(&function).await?;
         let records = format!("{:?}", rotation.steps);
-        ensure!(records.contains("the DDL trigger(s) [audit] may run with the privileges"), "{records}");
+        ensure!(
+            records.contains("the DDL trigger(s) [audit] may run with the privileges"),
+            "{records}"
+        );
         Ok(())
     })
     .await;
@@ -181,8 +195,14 @@ async fn every_power_over_triggers_is_found() {
     const POWERS: &[(&str, &str)] = &[
         ("ALTER ROLE db_owner ADD MEMBER {u}", "ALTER ROLE db_owner DROP MEMBER {u}"),
         ("ALTER ROLE db_ddladmin ADD MEMBER {u}", "ALTER ROLE db_ddladmin DROP MEMBER {u}"),
-        ("ALTER ROLE db_securityadmin ADD MEMBER {u}", "ALTER ROLE db_securityadmin DROP MEMBER {u}"),
-        ("ALTER ROLE db_ddladmin ADD MEMBER inner_role", "ALTER ROLE db_ddladmin DROP MEMBER inner_role"),
+        (
+            "ALTER ROLE db_securityadmin ADD MEMBER {u}",
+            "ALTER ROLE db_securityadmin DROP MEMBER {u}",
+        ),
+        (
+            "ALTER ROLE db_ddladmin ADD MEMBER inner_role",
+            "ALTER ROLE db_ddladmin DROP MEMBER inner_role",
+        ),
         ("GRANT CONTROL TO inner_role", "REVOKE CONTROL FROM inner_role"),
         ("GRANT ALTER TO {u}", "REVOKE ALTER FROM {u}"),
         (
@@ -190,8 +210,14 @@ async fn every_power_over_triggers_is_found() {
             "REVOKE ALTER ANY DATABASE DDL TRIGGER FROM public",
         ),
         ("GRANT IMPERSONATE ON USER::writer TO {u}", "REVOKE IMPERSONATE ON USER::writer FROM {u}"),
-        ("GRANT ALTER ON ROLE::writers TO outer_role", "REVOKE ALTER ON ROLE::writers FROM outer_role"),
-        ("USE [master]; GRANT ALTER ANY DATABASE TO {u}", "USE [master]; REVOKE ALTER ANY DATABASE FROM {u}"),
+        (
+            "GRANT ALTER ON ROLE::writers TO outer_role",
+            "REVOKE ALTER ON ROLE::writers FROM outer_role",
+        ),
+        (
+            "USE [master]; GRANT ALTER ANY DATABASE TO {u}",
+            "USE [master]; REVOKE ALTER ANY DATABASE FROM {u}",
+        ),
     ];
     on_each(|target| async move {
         let scene = Scene::new(&target).await?;
@@ -214,13 +240,17 @@ async fn every_power_over_triggers_is_found() {
         ensure!(!is_refused().await?, "refused without a power");
         for (gives, takes_away) in POWERS {
             for (statement, expected) in [(gives, true), (takes_away, false)] {
-                sql(&mut admin, &format!("USE {database}; {}", statement.replace("{u}", &user))).await?;
+                sql(&mut admin, &format!("USE {database}; {}", statement.replace("{u}", &user)))
+                    .await?;
                 ensure!(is_refused().await? == expected, "after {statement}");
             }
         }
         sql(&mut admin, &format!("USE {database}; DROP USER {user}")).await?;
-        sql(&mut admin, &format!("USE [master]; ALTER AUTHORIZATION ON DATABASE::{database} TO {user}"))
-            .await?;
+        sql(
+            &mut admin,
+            &format!("USE [master]; ALTER AUTHORIZATION ON DATABASE::{database} TO {user}"),
+        )
+        .await?;
         ensure!(is_refused().await?, "the user owns the database");
         Ok(())
     })
@@ -246,9 +276,16 @@ async fn trigger_of_server_blocks_users_with_power_over_it() {
         ensure!(has_run(&scene)?, "nothing fires it: {records}");
 
         // securityadmin may give itself whatever creates such a trigger.
-        sql(&mut admin, &format!("USE [master]; ALTER SERVER ROLE securityadmin ADD MEMBER {user}")).await?;
-        sql(&mut admin, &format!("USE [master]; ALTER SERVER ROLE securityadmin ADD MEMBER {master}"))
-            .await?;
+        sql(
+            &mut admin,
+            &format!("USE [master]; ALTER SERVER ROLE securityadmin ADD MEMBER {user}"),
+        )
+        .await?;
+        sql(
+            &mut admin,
+            &format!("USE [master]; ALTER SERVER ROLE securityadmin ADD MEMBER {master}"),
+        )
+        .await?;
         let scene_begins = scene.target.log_length()?;
         for strategy in [BY_MASTER, ALTERNATING] {
             let function = scene.function(strategy);
@@ -277,7 +314,8 @@ async fn trigger_of_contained_owner_does_not_run_as_master() {
         let (name, password) = (format!("{}_other", scene.database), new_password());
         let (database, master) = (identifier(&name), identifier(&scene.master));
         let mut admin = target.admin("master").await?;
-        sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE").await?;
+        sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE")
+            .await?;
         sql(&mut admin, &format!("CREATE DATABASE {database} CONTAINMENT = PARTIAL")).await?;
         for statement in [
             format!("CREATE USER [contained owner] WITH {}", with_password(&password)),
@@ -287,8 +325,11 @@ async fn trigger_of_contained_owner_does_not_run_as_master() {
         ] {
             sql(&mut admin, &format!("USE {database}; {statement}")).await?;
         }
-        scene.change(&json!({"username": "contained owner", "password": password, "dbname": name}))?;
-        sql(&mut application(&scene).await?, &trigger("evil", "DATABASE", "DDL_USER_EVENTS")).await?;
+        scene.change(
+            &json!({"username": "contained owner", "password": password, "dbname": name}),
+        )?;
+        sql(&mut application(&scene).await?, &trigger("evil", "DATABASE", "DDL_USER_EVENTS"))
+            .await?;
         for strategy in [BY_MASTER, ALTERNATING] {
             let function = scene.function(strategy);
             let part = "DISABLE TRIGGER [evil] ON DATABASE";

@@ -42,7 +42,9 @@ pub(crate) async fn set<E: Engine>(
             }
         }
         Err(cause) => {
-            return Err(connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into());
+            return Err(
+                connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into()
+            );
         }
     };
     let (opened, note) = match earlier {
@@ -59,14 +61,16 @@ pub(crate) async fn set<E: Engine>(
     // On the base user's turn, its origin must be known before anything of it is changed.
     let ask_now = pending.username == pair.base && !E::SPEC.marks_pairs;
     let is_refused = note.is_some();
-    let known =
-        async { if ask_now { was_current(rotator, cx, &pending, is_refused).await } else { Ok(None) } };
+    let known = async {
+        if ask_now { was_current(rotator, cx, &pending, is_refused).await } else { Ok(None) }
+    };
     let (master, known) = tokio::join!(Master::fetch(cx, &opened.0, E::SPEC), known);
     let (master, known) = (master?, known?);
     let is_known_pair = known.is_some();
     proven.extend(known.and_then(Opens::account).map(|account| proven_user(&pending, account)));
     let origin = Origin { is_known_pair, proven };
-    let mut done = by_master(rotator, cx, &master, &pair, origin, (&opened.0, opened.1), &pending).await?;
+    let mut done =
+        by_master(rotator, cx, &master, &pair, origin, (&opened.0, opened.1), &pending).await?;
     done.notes.extend(note);
     Ok(done)
 }
@@ -100,7 +104,8 @@ async fn without_current<E: Engine>(
     pending: &DatabaseSecret,
     refused: LoginError,
 ) -> Result<Without<E::Session>> {
-    let mut tried = vec![Tried { label: CURRENT.into(), result: format!("{}, {refused}", current.username) }];
+    let mut tried =
+        vec![Tried { label: CURRENT.into(), result: format!("{}, {refused}", current.username) }];
     match rotator.prove(cx, pending, PENDING).await {
         Ok(_) => {
             let note = format!("The current password of {} is refused.", current.username);
@@ -108,10 +113,15 @@ async fn without_current<E: Engine>(
         }
         // A locked one the master can open.
         Err(cause) if cause.other_password_may_help() || cause.is_of_the_account() => {
-            tried.push(Tried { label: PENDING.into(), result: format!("{}, {cause}", pending.username) });
+            tried.push(Tried {
+                label: PENDING.into(),
+                result: format!("{}, {cause}", pending.username),
+            });
         }
         Err(cause) => {
-            return Err(connect::failed(&rotator.login(pending), Whose::Version(PENDING), cause).into());
+            return Err(
+                connect::failed(&rotator.login(pending), Whose::Version(PENDING), cause).into()
+            );
         }
     }
     match earlier::open(rotator, cx, current, pending, &mut tried).await? {
@@ -177,7 +187,10 @@ async fn by_master<E: Engine>(
                     "there is no user {user}, of which the secret's user {} would be the second",
                     pair.alternate
                 ),
-                remedy: format!("Create {user}, rename {}, or rotate it as a single user.", pair.alternate),
+                remedy: format!(
+                    "Create {user}, rename {}, or rotate it as a single user.",
+                    pair.alternate
+                ),
             };
             Err(rotator.statement(pending, &credential.username, cause).into())
         }
@@ -197,7 +210,10 @@ pub(crate) async fn foresee<E: Engine>(
 ) -> Result<Result<Vec<String>, EngineError>> {
     let is_bases_turn = pending.username == copy.base;
     copy.is_known_pair = is_bases_turn && !E::SPEC.marks_pairs;
-    if is_bases_turn && !E::SPEC.marks_pairs && was_current(rotator, cx, pending, true).await?.is_none() {
+    if is_bases_turn
+        && !E::SPEC.marks_pairs
+        && was_current(rotator, cx, pending, true).await?.is_none()
+    {
         return Ok(Err(EngineError::PerhapsUnrelated {
             base: copy.base.to_owned(),
             alternate: copy.alternate.to_owned(),
@@ -238,9 +254,9 @@ pub(crate) async fn compare<E: Engine>(
         }
         .into()),
         // setSecret has brought it in step; the new password must not wait for a second look.
-        Err(error) => {
-            Ok(Some(format!("Whether {alternate} may do what {base} may was not compared: {error}.")))
-        }
+        Err(error) => Ok(Some(format!(
+            "Whether {alternate} may do what {base} may was not compared: {error}."
+        ))),
     }
 }
 
@@ -330,7 +346,9 @@ async fn opens<E: Engine>(
         Err(cause) if cause.other_password_may_help() => Ok(None),
         Err(cause) if cause.proves_password() => Ok(Some(Opens::Expired)),
         Err(cause) if cause.is_of_the_account() => Ok(Some(Opens::No)),
-        Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
+        Err(cause) => {
+            Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into())
+        }
     }
 }
 

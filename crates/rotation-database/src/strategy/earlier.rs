@@ -30,7 +30,9 @@ impl<S> Earlier<S> {
         let user = &self.secret.username;
         match &self.version {
             None => {
-                format!("The database still had the password of AWSPREVIOUS for {user}, not of AWSCURRENT.")
+                format!(
+                    "The database still had the password of AWSPREVIOUS for {user}, not of AWSCURRENT."
+                )
             }
             Some(version) => format!(
                 "The database had the password of version {version} for {user}, which has no label: of a rotation that was \
@@ -55,7 +57,9 @@ pub(crate) async fn attempt<E: Engine>(
             tried.push(Tried { label: label.into(), result: said });
             Ok(None)
         }
-        Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
+        Err(cause) => {
+            Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into())
+        }
     }
 }
 
@@ -107,8 +111,9 @@ pub(crate) async fn previous<E: Engine>(
     secret: &DatabaseSecret,
     told: &mut Vec<Tried>,
 ) -> Result<Option<DatabaseSecret>> {
-    let mut skip =
-        |why: &str| told.push(Tried { label: PREVIOUS.into(), result: format!("not tried, {why}") });
+    let mut skip = |why: &str| {
+        told.push(Tried { label: PREVIOUS.into(), result: format!("not tried, {why}") })
+    };
     let Some(value) = cx.previous().await? else {
         skip("there is none");
         return Ok(None);

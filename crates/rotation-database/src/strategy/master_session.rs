@@ -58,7 +58,10 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     ) -> Result<E::Session> {
         let Self { rotator, master, login, policy } = &self;
         if !host::same(&master.place.host, &opened.host) {
-            cx.doing(format!("logging in to {}, the master's server, as {}", master.place, opened.username));
+            cx.doing(format!(
+                "logging in to {}, the master's server, as {}",
+                master.place, opened.username
+            ));
             let proof = Login { host: login.host, port: login.port, ..rotator.login(opened) };
             match connect::prove(&rotator.engine, cx, &proof, *policy).await {
                 Err(cause) if !cause.proves_password() => {
@@ -144,7 +147,8 @@ fn is_the_master<E: Engine>(
     master: &str,
     pending: &DatabaseSecret,
 ) -> Error {
-    let named = if user == master { String::new() } else { format!(", which the server calls {master}") };
+    let named =
+        if user == master { String::new() } else { format!(", which the server calls {master}") };
     let cause = EngineError::NeedsDecision {
         what: format!("{user}{named} is the master, and a master sets only the passwords of others"),
         remedy: "Rotate it as a single user (ROTATION_STRATEGY=single-user), or correct \"masterarn\" in the secret.".into(),

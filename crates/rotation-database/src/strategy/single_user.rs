@@ -71,7 +71,9 @@ async fn change<E: Engine>(
     let place = new.place();
     let and = if keep_old { ", and the one before still works" } else { "" };
     let name = account.name;
-    let done = format!("Logged in to {place} as {user} ({label}) and changed the password of {name}{and}.");
+    let done = format!(
+        "Logged in to {place} as {user} ({label}) and changed the password of {name}{and}."
+    );
     let done = match changed {
         Changed::Now => Done::now(done),
         Changed::NowBut(note) => Done::now(done).note(note),

@@ -71,8 +71,13 @@ pub(crate) async fn set<E: Engine>(
     }
     cx.doing(format!("setting the password of {user}"));
     let logs_in_unencrypted = rotator.logs_in_unencrypted(&pending);
-    let reset =
-        PasswordReset { master: name, user, password: &pending.password, logs_in_unencrypted, proven };
+    let reset = PasswordReset {
+        master: name,
+        user,
+        password: &pending.password,
+        logs_in_unencrypted,
+        proven,
+    };
     let mut set = rotator.engine.set_password(&mut session, &reset).await;
     if rotator.was_overtaken(cx, &set).await {
         set = rotator.engine.set_password(&mut session, &reset).await;
@@ -80,9 +85,9 @@ pub(crate) async fn set<E: Engine>(
     rotator.engine.log_out(session).await;
     let place = &master.place;
     let done = match set.map_err(|cause| rotator.statement(&pending, name, cause))? {
-        PasswordSet::Now => {
-            Done::now(format!("Logged in to {place} as master {name} and set the password of {user}."))
-        }
+        PasswordSet::Now => Done::now(format!(
+            "Logged in to {place} as master {name} and set the password of {user}."
+        )),
         PasswordSet::InHistory => {
             rotator.is_in_place(cx, &pending).await?;
             Done::before(format!("The pending password of {user} is in place at {place} already."))
@@ -109,6 +114,8 @@ async fn opens<E: Engine>(
             cx.warn(format!("{label} does not log in: {cause}"));
             Ok(Err(cause))
         }
-        Err(cause) => Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into()),
+        Err(cause) => {
+            Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into())
+        }
     }
 }

@@ -76,7 +76,8 @@ mod tests {
         let configuration =
             configuration.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let configuration = configuration.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let configuration =
+            configuration.with_single_cert(vec![certificate.der().clone()], key).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(configuration));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -95,7 +96,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, certificate).unwrap();
         let path = file.path().to_string_lossy().into_owned();
-        let authorities = Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
+        let authorities =
+            Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
         let mut kinds = Vec::new();
         for _ in 0..2 {
             let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();

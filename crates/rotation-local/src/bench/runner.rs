@@ -29,7 +29,8 @@ impl Runner {
     /// A function that is a program.
     pub(super) fn of_program(path: &Path, verbose: bool) -> Result<Self> {
         let figures = Figures { binary: Some(path.metadata()?.len()), ..Figures::default() };
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let path = path.to_owned();
         Ok(Self { name, figures, make: Box::new(move || Program::new(&path)), verbose, warm: None })
     }
@@ -46,7 +47,11 @@ impl Runner {
         let program = ground.stage.equip((self.make)(), ground.strategy);
         // As on Lambda, where nobody has named other authorities: reading them is a part of the start.
         let program = program.without("SSL_CERT_FILE").without("SSL_CERT_DIR");
-        if self.verbose { program.log(|line| say(&format!("    {line}"))).into() } else { program.into() }
+        if self.verbose {
+            program.log(|line| say(&format!("    {line}"))).into()
+        } else {
+            program.into()
+        }
     }
 
     /// A process of the function that waits for its first event, and how long that took.
@@ -129,7 +134,13 @@ impl Runner {
         Ok(took)
     }
 
-    async fn step(&self, ground: &Ground, function: &Function, step: &str, token: &str) -> Result<Duration> {
+    async fn step(
+        &self,
+        ground: &Ground,
+        function: &Function,
+        step: &str,
+        token: &str,
+    ) -> Result<Duration> {
         let arn = ground.stage.arn(ground.secret);
         let event = json!({"Step": step, "SecretId": arn, "ClientRequestToken": token});
         let start = Instant::now();

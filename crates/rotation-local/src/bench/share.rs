@@ -35,7 +35,8 @@ impl Share {
             // It may be handed down already, by whoever may do so.
             let _ = fs::write(groups.join("cgroup.subtree_control"), "+cpu");
         }
-        let folder = if is_second_version { groups.join(name) } else { groups.join("cpu").join(name) };
+        let folder =
+            if is_second_version { groups.join(name) } else { groups.join("cpu").join(name) };
         fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
         let share = Self { folder };
         if is_second_version {
@@ -82,12 +83,16 @@ mod tests {
         let share = Share::in_groups(groups.path(), 128).unwrap();
         share.give(17).unwrap();
         let read = |share: &Share, file: &str| fs::read_to_string(share.folder.join(file)).unwrap();
-        let first = ["cpu.cfs_period_us", "cpu.cfs_quota_us", "cgroup.procs"].map(|file| read(&share, file));
+        let first = ["cpu.cfs_period_us", "cpu.cfs_quota_us", "cgroup.procs"]
+            .map(|file| read(&share, file));
         assert_eq!(first, ["20000", "1447", "17"]);
 
         fs::write(groups.path().join("cgroup.controllers"), "cpu io").unwrap();
         let share = Share::in_groups(groups.path(), 1769).unwrap();
         assert_eq!(read(&share, "cpu.max"), "20000 20000");
-        assert_eq!(fs::read_to_string(groups.path().join("cgroup.subtree_control")).unwrap(), "+cpu");
+        assert_eq!(
+            fs::read_to_string(groups.path().join("cgroup.subtree_control")).unwrap(),
+            "+cpu"
+        );
     }
 }

@@ -33,7 +33,10 @@ fn counts(figures: &Figures) -> [(&'static str, String); 5] {
         ("of which one after the other", figures.waves.len().to_string()),
         ("database sessions", figures.sessions.to_string()),
         ("failed logins", figures.refused.to_string()),
-        ("program, MB", figures.binary.map_or("-".into(), |bytes| format!("{:.1}", bytes as f64 / 1e6))),
+        (
+            "program, MB",
+            figures.binary.map_or("-".into(), |bytes| format!("{:.1}", bytes as f64 / 1e6)),
+        ),
     ]
 }
 
@@ -106,7 +109,8 @@ pub(super) fn json(runners: &[Runner], floor: &Floor) -> Value {
             value
         })
         .collect();
-    let ratio = runners.first().map(|runner| runner.figures.warm.median() / floor.rotation.median());
+    let ratio =
+        runners.first().map(|runner| runner.figures.warm.median() / floor.rotation.median());
     json!({"functions": functions, "floor": {"rotation": floor.rotation.json(), "login": floor.login.json(),
         "call": floor.call.json(), "warmRotationToFloor": ratio}})
 }

@@ -62,7 +62,8 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(Arc::clone(&state));
-        let server = tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle();
+        let server =
+            tokio::spawn(async move { axum::serve(listener, router).await }).abort_handle();
         Ok(Self { address, state, server })
     }
 
@@ -129,9 +130,13 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
             "lambda-runtime-invoked-function-arn",
             "arn:aws:lambda:us-east-1:123456789012:function:local".to_owned(),
         ),
-        ("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned()),
+        (
+            "lambda-runtime-trace-id",
+            "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned(),
+        ),
     ];
-    let mut response = ([(header::CONTENT_TYPE, "application/json")], event.to_string()).into_response();
+    let mut response =
+        ([(header::CONTENT_TYPE, "application/json")], event.to_string()).into_response();
     for (name, value) in headers {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(name, value);
@@ -140,7 +145,11 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     response
 }
 
-async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> Response {
+async fn response(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
     let answer = serde_json::from_slice(&body)
         .map_err(|_| FunctionError::new("Local.NotJson", "the function's answer is not JSON"));
     shared.answer(&id, answer)

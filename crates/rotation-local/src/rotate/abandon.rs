@@ -23,7 +23,10 @@ pub(super) async fn abandon(
         return discard(journal, "it had not created a new password");
     };
     if !journal.reached() {
-        return discard(journal, &format!("the password of version {token} has reached no database"));
+        return discard(
+            journal,
+            &format!("the password of version {token} has reached no database"),
+        );
     }
     if strategy == "single-user-by-master" {
         bail!(

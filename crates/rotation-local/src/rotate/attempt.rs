@@ -66,7 +66,9 @@ impl Observer for Watch<'_> {
     fn ended(&mut self, report: &StepReport) {
         self.progress.ended(report);
         match (report.step, &report.result) {
-            ("createSecret", Err(_)) if !self.reached_before => drop(self.journal.set_reached(false)),
+            ("createSecret", Err(_)) if !self.reached_before => {
+                drop(self.journal.set_reached(false))
+            }
             ("setSecret", Err(error)) if is_before_any_change(error) && !self.reached_before => {
                 let _ = self.journal.set_reached(false);
             }

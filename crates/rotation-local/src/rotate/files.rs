@@ -23,7 +23,9 @@ pub(crate) fn read_json(path: &Path, option: &str) -> Result<Map<String, Value>>
     };
     match serde_json::from_str(&text) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => bail!("{option} {}: it is JSON, but not an object of keys and values", path.display()),
+        Ok(_) => {
+            bail!("{option} {}: it is JSON, but not an object of keys and values", path.display())
+        }
         Err(error) => bail!("{option} {}: it is not JSON ({error})", path.display()),
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn still_good(
     strategy: &str,
     journal: &Journal,
 ) -> Result<Option<LeftOver>> {
-    let is_written = left_over.secret.labelled(CURRENT).is_some_and(|version| is_same(version.text(), now));
+    let is_written =
+        left_over.secret.labelled(CURRENT).is_some_and(|version| is_same(version.text(), now));
     if left_over.secret.unfinished().is_none() && is_written {
         // The run ended after it had written the result.
         journal.remove()?;

@@ -21,8 +21,8 @@ pub(super) struct Output<'a> {
 
 impl Output<'_> {
     fn value(&self, service: &Service, label: &str) -> Result<Map<String, Value>> {
-        let answer =
-            service.perform("GetSecretValue", &json!({"SecretId": SECRET, "VersionStage": label}))?;
+        let answer = service
+            .perform("GetSecretValue", &json!({"SecretId": SECRET, "VersionStage": label}))?;
         let mut value: Map<String, Value> =
             serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?;
         if !self.keeps_master {
@@ -33,8 +33,9 @@ impl Output<'_> {
 
     /// Writes the current version, and with alternating users the previous one, whose user goes on working.
     pub(super) fn write(&self, service: &Service) -> Result<Value> {
-        let text =
-            |value: &Map<String, Value>| Ok::<_, anyhow::Error>(serde_json::to_string_pretty(value)? + "\n");
+        let text = |value: &Map<String, Value>| {
+            Ok::<_, anyhow::Error>(serde_json::to_string_pretty(value)? + "\n")
+        };
         if self.args.database.master.alternates() {
             let previous = self.value(service, PREVIOUS)?;
             write_whole(&beside(self.out, PREVIOUS_FILE), text(&previous)?.as_bytes())?;
@@ -45,8 +46,9 @@ impl Output<'_> {
     }
 
     pub(super) fn announce(&self, service: &Service) -> Result<()> {
-        let user =
-            |value: &Map<String, Value>| value.get("username").and_then(Value::as_str).map(str::to_owned);
+        let user = |value: &Map<String, Value>| {
+            value.get("username").and_then(Value::as_str).map(str::to_owned)
+        };
         let current = self.value(service, CURRENT)?;
         if self.args.database.master.alternates() {
             let previous = self.value(service, PREVIOUS)?;

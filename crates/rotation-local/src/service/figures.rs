@@ -41,7 +41,8 @@ fn ten_thousand_secrets_of_a_hundred_versions_stay_fast() {
     let start = Instant::now();
     let mut store = filled();
     println!("{SECRETS} secrets of {VERSIONS} versions, made in {:?}", start.elapsed());
-    let name = |round: usize| format!("team-{}/secret-{}", (round * 37) % 100, (round * 37) % 100 + 5000);
+    let name =
+        |round: usize| format!("team-{}/secret-{}", (round * 37) % 100, (round * 37) % 100 + 5000);
     let asked: [(&str, &dyn Fn(usize) -> Value); 7] = [
         ("GetSecretValue", &|round| json!({"SecretId": name(round)})),
         ("DescribeSecret", &|round| json!({"SecretId": name(round)})),
@@ -49,7 +50,10 @@ fn ten_thousand_secrets_of_a_hundred_versions_stay_fast() {
         ("RotateSecret", &|round| json!({"SecretId": name(round), "RotationLambdaARN": "f"})),
         ("ListSecrets", &|_| json!({})),
         ("ListSecrets", &|_| json!({"Filters": [{"Key": "all", "Values": ["secret-9999"]}]})),
-        ("ListSecretVersionIds", &|round| json!({"SecretId": name(round), "IncludeDeprecated": true})),
+        (
+            "ListSecretVersionIds",
+            &|round| json!({"SecretId": name(round), "IncludeDeprecated": true}),
+        ),
     ];
     for (operation, body) in asked {
         let mut took: Vec<Duration> = (0..51)

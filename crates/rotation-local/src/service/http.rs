@@ -48,10 +48,14 @@ pub(super) async fn answer(
     service.pass().await;
     let body: Value = match serde_json::from_slice(&body) {
         Ok(body) => body,
-        Err(_) => return refuse(&ServiceError::new("SerializationException", "The request is not JSON.")),
+        Err(_) => {
+            return refuse(&ServiceError::new("SerializationException", "The request is not JSON."));
+        }
     };
-    let credential =
-        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(credential_of);
+    let credential = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(credential_of);
     let (key, region) = credential.unwrap_or(("", REGION));
     if service.inside().key.as_ref().is_some_and(|only| only != key) {
         return refuse(&ServiceError::new(
@@ -64,7 +68,9 @@ pub(super) async fn answer(
         Some(fault) => fail(fault).await,
         None => {
             let result = match target.strip_prefix("TrentService.") {
-                Some(of_kms) => service.with_store(|store| kms::perform(of_kms, store, region, &body)),
+                Some(of_kms) => {
+                    service.with_store(|store| kms::perform(of_kms, store, region, &body))
+                }
                 None => service.perform_in(region, &operation, &body),
             };
             match service.fault(number, &operation, When::After) {

@@ -18,7 +18,9 @@ pub(crate) struct Keys {
 /// What stands behind `key/` in an ARN, an alias, or the id itself.
 pub(crate) fn id_of(key: &str) -> &str {
     match key.split(':').next_back() {
-        Some(resource) if key.starts_with("arn:") => resource.strip_prefix("key/").unwrap_or(resource),
+        Some(resource) if key.starts_with("arn:") => {
+            resource.strip_prefix("key/").unwrap_or(resource)
+        }
         _ => key,
     }
 }

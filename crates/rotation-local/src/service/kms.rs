@@ -44,7 +44,9 @@ pub(super) fn perform(
         other => {
             return Err(ServiceError::new(
                 "UnknownOperationException",
-                format!("Of KMS there are DisableKey, EnableKey and DescribeKey here, not {other}."),
+                format!(
+                    "Of KMS there are DisableKey, EnableKey and DescribeKey here, not {other}."
+                ),
             ));
         }
     }

@@ -40,7 +40,8 @@ pub(crate) fn page<T>(
         }
     }
     let last = page.last().map(&place);
-    let next = items.peek().and(last).map(|place| URL_SAFE_NO_PAD.encode(format!("{TOKEN}{place}")));
+    let next =
+        items.peek().and(last).map(|place| URL_SAFE_NO_PAD.encode(format!("{TOKEN}{place}")));
     Ok(Page { items: page, next })
 }
 
@@ -127,7 +128,8 @@ mod tests {
             let mut token: Option<String> = None;
             loop {
                 let items = left.clone().into_iter();
-                let page = page(items, u32::to_string, token.as_deref(), Some(10), 100, descending).unwrap();
+                let page = page(items, u32::to_string, token.as_deref(), Some(10), 100, descending)
+                    .unwrap();
                 // Whoever deletes what he has seen.
                 left.retain(|item| !page.items.contains(item));
                 seen.extend(page.items);
@@ -166,8 +168,10 @@ mod tests {
             let filters = [json!({"Key": key, "Values": [value]})];
             assert_eq!(passes(&secret, &filters), expected, "{key} {value}");
         }
-        let both =
-            [json!({"Key": "name", "Values": ["x", "Prod"]}), json!({"Key": "tag-key", "Values": ["Nope"]})];
+        let both = [
+            json!({"Key": "name", "Values": ["x", "Prod"]}),
+            json!({"Key": "tag-key", "Values": ["Nope"]}),
+        ];
         assert!(!passes(&secret, &both) && passes(&secret, &both[..1]));
     }
 }

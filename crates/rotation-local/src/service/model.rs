@@ -12,7 +12,12 @@ use super::error::ServiceError;
 #[derive(Debug)]
 pub(crate) enum Shape {
     /// A text: its length in characters, a pattern, the texts that it may be.
-    Text { min: usize, max: Option<usize>, pattern: Option<&'static str>, one_of: &'static [&'static str] },
+    Text {
+        min: usize,
+        max: Option<usize>,
+        pattern: Option<&'static str>,
+        one_of: &'static [&'static str],
+    },
     /// Bytes, in Base64: their number.
     Blob { min: usize, max: usize },
     /// A whole number.
@@ -49,7 +54,10 @@ pub(crate) fn check(members: &[Member], body: &Value) -> Result<(), ServiceError
     }
     let count = faults.len();
     let s = if count == 1 { "" } else { "s" };
-    Err(ServiceError::validation(format!("{count} validation error{s} detected: {}", faults.join("; "))))
+    Err(ServiceError::validation(format!(
+        "{count} validation error{s} detected: {}",
+        faults.join("; ")
+    )))
 }
 
 fn structure(
@@ -114,7 +122,9 @@ fn one(
             length(bytes.len(), *min, Some(*max));
         }
         Shape::Whole { min, max } => {
-            let Some(number) = value.as_i64() else { return Err(wrong_type(path, "a whole number")) };
+            let Some(number) = value.as_i64() else {
+                return Err(wrong_type(path, "a whole number"));
+            };
             if let Some(min) = min.filter(|min| number < *min) {
                 fault(format!("Member must have value greater than or equal to {min}"));
             }
@@ -155,7 +165,10 @@ fn wrong_type(path: &str, wanted: &str) -> ServiceError {
 /// `SecretId` is `secretId` in messages, and `KMSKey` would be `kMSKey`.
 fn camel(name: &str) -> String {
     let mut letters = name.chars();
-    letters.next().map(|first| first.to_ascii_lowercase().to_string() + letters.as_str()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_ascii_lowercase().to_string() + letters.as_str())
+        .unwrap_or_default()
 }
 
 /// The requests as JSON, in botocore's words.
@@ -192,7 +205,9 @@ fn shape_as_json(shape: &Shape) -> Value {
         Shape::List { min, max, of } => {
             json!({"type": "list", "min": min, "max": max, "of": shape_as_json(of)})
         }
-        Shape::Structure(members) => json!({"type": "structure", "members": members_as_json(members)}),
+        Shape::Structure(members) => {
+            json!({"type": "structure", "members": members_as_json(members)})
+        }
     }
 }
 

@@ -62,7 +62,9 @@ pub(crate) fn perform(
     model::check(known.input, request.body)?;
     match known.run {
         Some(run) => run(store, request),
-        None => Err(ServiceError::request(format!("{operation}: replicas are not supported here."))),
+        None => {
+            Err(ServiceError::request(format!("{operation}: replicas are not supported here.")))
+        }
     }
 }
 

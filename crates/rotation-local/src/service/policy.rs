@@ -11,11 +11,14 @@ pub(crate) struct Fault {
 
 /// What is wrong with a policy.
 pub(crate) fn faults(policy: &str) -> Vec<Fault> {
-    let syntax = |message: &str| vec![Fault { check: "POLICY_SYNTAX", message: message.to_owned() }];
+    let syntax =
+        |message: &str| vec![Fault { check: "POLICY_SYNTAX", message: message.to_owned() }];
     let Ok(policy) = serde_json::from_str::<Value>(policy) else {
         return syntax("The policy is not JSON.");
     };
-    let Some(policy) = policy.as_object() else { return syntax("The policy is not a JSON object.") };
+    let Some(policy) = policy.as_object() else {
+        return syntax("The policy is not a JSON object.");
+    };
     let version = policy.get("Version").and_then(Value::as_str);
     if !matches!(version, Some("2012-10-17" | "2008-10-17")) {
         return syntax("The policy has no Version 2012-10-17.");
@@ -69,9 +72,13 @@ mod tests {
     #[test]
     fn policies_are_told_from_what_is_none() {
         assert!(faults(GOOD).is_empty() && !is_public(GOOD));
-        for (from, to) in
-            [("2012-10-17", "2020"), ("Allow", "Permit"), ("Action", "Actions"), ("[{", "["), ("{", "")]
-        {
+        for (from, to) in [
+            ("2012-10-17", "2020"),
+            ("Allow", "Permit"),
+            ("Action", "Actions"),
+            ("[{", "["),
+            ("{", ""),
+        ] {
             assert!(!faults(&GOOD.replacen(from, to, 1)).is_empty(), "{from} → {to}");
         }
         for everybody in ["\"*\"", "{\"AWS\":[\"*\"]}"] {

@@ -13,7 +13,8 @@ const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
 /// Makes a password as the request's options say.
 pub(crate) fn random_password(request: &Value) -> Result<String, ServiceError> {
-    let flag = |name: &str, default: bool| request.get(name).and_then(Value::as_bool).unwrap_or(default);
+    let flag =
+        |name: &str, default: bool| request.get(name).and_then(Value::as_bool).unwrap_or(default);
     let length = request.get("PasswordLength").map_or(Some(32), Value::as_u64);
     let length = length
         .and_then(|length| usize::try_from(length).ok())
@@ -38,13 +39,17 @@ pub(crate) fn random_password(request: &Value) -> Result<String, ServiceError> {
     types.retain(|characters| !characters.is_empty());
     let all: Vec<char> = types.concat();
     if all.is_empty() {
-        return Err(ServiceError::parameter("The password can't be generated: every character is excluded."));
+        return Err(ServiceError::parameter(
+            "The password can't be generated: every character is excluded.",
+        ));
     }
     let mut random = rand::rng();
     let mut password: Vec<char> = Vec::with_capacity(length);
     if flag("RequireEachIncludedType", true) {
         if types.len() > length {
-            return Err(ServiceError::parameter("The password length is too short for the required types."));
+            return Err(ServiceError::parameter(
+                "The password length is too short for the required types.",
+            ));
         }
         password.extend(types.iter().filter_map(|characters| characters.choose(&mut random)));
     }
@@ -62,11 +67,15 @@ mod tests {
 
     #[test]
     fn every_option_is_kept() {
-        let request = json!({"PasswordLength": 12, "ExcludeCharacters": "abc!/", "ExcludeNumbers": true});
+        let request =
+            json!({"PasswordLength": 12, "ExcludeCharacters": "abc!/", "ExcludeNumbers": true});
         for _ in 0..200 {
             let password = random_password(&request).unwrap();
             assert_eq!(password.chars().count(), 12);
-            assert!(!password.contains(|c: char| c.is_ascii_digit() || "abc!/".contains(c)), "{password}");
+            assert!(
+                !password.contains(|c: char| c.is_ascii_digit() || "abc!/".contains(c)),
+                "{password}"
+            );
             for class in [LOWER, UPPER, PUNCTUATION] {
                 assert!(password.contains(|c| class.contains(c)), "{password}");
             }
@@ -75,9 +84,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_made_is_refused() {
-        for request in
-            [json!({"PasswordLength": 0}), json!({"PasswordLength": 3}), json!({"PasswordLength": 5000})]
-        {
+        for request in [
+            json!({"PasswordLength": 0}),
+            json!({"PasswordLength": 3}),
+            json!({"PasswordLength": 5000}),
+        ] {
             assert_eq!(random_password(&request).unwrap_err().code, "InvalidParameterException");
         }
     }

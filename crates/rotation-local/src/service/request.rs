@@ -50,7 +50,8 @@ impl<'a> Request<'a> {
 
     /// `ClientRequestToken`, or a new one.
     pub(crate) fn token(&self) -> String {
-        self.text("ClientRequestToken").map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+        self.text("ClientRequestToken")
+            .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
     }
 
     /// `SecretString` or `SecretBinary`.
@@ -61,11 +62,13 @@ impl<'a> Request<'a> {
                 "You can't specify both a binary secret value and a string secret value in the same secret.",
             )),
             // A character may be several bytes.
-            (Some(text), None) if text.len() > LONGEST_VALUE => Err(ServiceError::validation(format!(
-                "1 validation error detected: Value at 'secretString' failed to satisfy constraint: Member must have length \
+            (Some(text), None) if text.len() > LONGEST_VALUE => {
+                Err(ServiceError::validation(format!(
+                    "1 validation error detected: Value at 'secretString' failed to satisfy constraint: Member must have length \
                  less than or equal to {LONGEST_VALUE} (it is {} bytes)",
-                text.len()
-            ))),
+                    text.len()
+                )))
+            }
             (Some(text), None) => Ok(Some(SecretValue::Text(text.to_owned()))),
             (None, Some(bytes)) => Ok(Some(SecretValue::Binary(bytes))),
             (None, None) => Ok(None),

@@ -9,7 +9,10 @@ impl Service {
     /// Takes away the version that `testSecret` alone has been run on.
     pub(crate) fn forget_version(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();
-        let known = inside.store.anywhere(secret).map(|secret| (secret.region.clone(), secret.name.clone()));
+        let known = inside
+            .store
+            .anywhere(secret)
+            .map(|secret| (secret.region.clone(), secret.name.clone()));
         let (region, name) = known.ok_or_else(ServiceError::not_found)?;
         inside.store.edit(&region, &name, |secret, _| {
             secret.versions.retain(|version| version.id != id || !version.of_test);
@@ -27,7 +30,11 @@ impl Service {
             inside.store.remove(&region, &name)?;
         }
         let is_due = |secret: &&Secret| {
-            let next = secret.rotation.as_ref().filter(|rotation| rotation.enabled).and_then(|one| one.next);
+            let next = secret
+                .rotation
+                .as_ref()
+                .filter(|rotation| rotation.enabled)
+                .and_then(|one| one.next);
             secret.deletion.is_none() && next.is_some_and(|window| window.opens <= now)
         };
         let due = inside.store.all().filter(is_due);
@@ -35,7 +42,8 @@ impl Service {
         for (region, arn) in &due {
             inside.store.edit(region, arn, |secret, _| {
                 if let Some(rotation) = &mut secret.rotation {
-                    rotation.next = rotation.rules.as_ref().and_then(|rules| rules.next(now, now).ok());
+                    rotation.next =
+                        rotation.rules.as_ref().and_then(|rules| rules.next(now, now).ok());
                 }
                 Ok(())
             })?;
@@ -76,7 +84,9 @@ impl Service {
     /// Why a rotation must not go on, if it must not.
     pub(crate) fn ended(&self, secret: &str, token: &str) -> Option<&'static str> {
         let inside = self.inside();
-        let Some(secret) = inside.store.anywhere(secret) else { return Some("the secret was deleted") };
+        let Some(secret) = inside.store.anywhere(secret) else {
+            return Some("the secret was deleted");
+        };
         if secret.deletion.is_some() {
             return Some("the secret was marked for deletion");
         }

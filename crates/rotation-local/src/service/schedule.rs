@@ -36,7 +36,9 @@ enum Schedule {
 impl Rules {
     /// Reads what a request has.
     pub(crate) fn read(rules: &Value, now: f64) -> Result<Self, ServiceError> {
-        let number = |name: &str| rules.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        let number = |name: &str| {
+            rules.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
+        };
         let text = |name: &str| rules.get(name).and_then(Value::as_str).map(str::to_owned);
         let duration = text("Duration");
         let rules = Self {
@@ -148,7 +150,8 @@ impl Rules {
             }
             Schedule::Cron { cron, .. } => next_of(cron, now)?,
         };
-        let in_hours = matches!(schedule, Schedule::Hours(_) | Schedule::Cron { in_hours: true, .. });
+        let in_hours =
+            matches!(schedule, Schedule::Hours(_) | Schedule::Cron { in_hours: true, .. });
         let closes = match self.duration_hours {
             Some(hours) => opens + f64::from(hours) * HOUR,
             None if in_hours => opens + HOUR,
@@ -184,23 +187,27 @@ fn end_of_day(time: f64) -> f64 {
 }
 
 fn rate_of(rate: &str) -> Result<Schedule, ServiceError> {
-    let invalid =
-        |why: &str| ServiceError::parameter(format!("Invalid ScheduleExpression rate({rate}): {why}."));
+    let invalid = |why: &str| {
+        ServiceError::parameter(format!("Invalid ScheduleExpression rate({rate}): {why}."))
+    };
     let (number, unit) =
         rate.trim().split_once(' ').ok_or_else(|| invalid("it needs a number and a unit"))?;
     let number: u32 = number.parse().map_err(|_| invalid("that is no number"))?;
     match unit.trim() {
         "day" | "days" if (1..=999).contains(&number) => Ok(Schedule::Days(number)),
         "hour" | "hours" if (4..=999).contains(&number) => Ok(Schedule::Hours(number)),
-        "day" | "days" | "hour" | "hours" => Err(invalid("a secret is rotated every four hours at most")),
+        "day" | "days" | "hour" | "hours" => {
+            Err(invalid("a secret is rotated every four hours at most"))
+        }
         _ => Err(invalid("the unit must be hours or days")),
     }
 }
 
 /// `Minutes Hours Day-of-month Month Day-of-week Year`: the minutes are 0, the year is any.
 fn cron_of(fields: &str) -> Result<Schedule, ServiceError> {
-    let invalid =
-        |why: &str| ServiceError::parameter(format!("Invalid ScheduleExpression cron({fields}): {why}."));
+    let invalid = |why: &str| {
+        ServiceError::parameter(format!("Invalid ScheduleExpression cron({fields}): {why}."))
+    };
     let parts: Vec<&str> = fields.split_whitespace().collect();
     let [minutes, hours, day, month, weekday, year] = parts[..] else {
         return Err(invalid("it must have six fields"));
@@ -251,14 +258,19 @@ mod tests {
 
     fn window(rules: Value) -> (String, String) {
         let window = Rules::read(&rules, NOW).unwrap().next(NOW, NOW).unwrap();
-        let said = |seconds: f64| DateTime::<Utc>::from_timestamp(seconds as i64, 0).unwrap().to_string();
+        let said =
+            |seconds: f64| DateTime::<Utc>::from_timestamp(seconds as i64, 0).unwrap().to_string();
         (said(window.opens), said(window.closes))
     }
 
     #[test]
     fn windows_open_and_close_as_the_page_says() {
         for (rules, opens, closes) in [
-            (json!({"AutomaticallyAfterDays": 30}), "2026-12-22 00:00:00 UTC", "2026-12-22 23:59:59 UTC"),
+            (
+                json!({"AutomaticallyAfterDays": 30}),
+                "2026-12-22 00:00:00 UTC",
+                "2026-12-22 23:59:59 UTC",
+            ),
             (
                 json!({"ScheduleExpression": "rate(10 days)", "Duration": "3h"}),
                 "2026-12-02 00:00:00 UTC",

@@ -45,7 +45,8 @@ impl State {
         let file = path.display();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let opened = options.open(path).with_context(|| format!("--state {file}: cannot be opened"))?;
+        let opened =
+            options.open(path).with_context(|| format!("--state {file}: cannot be opened"))?;
         if opened.metadata()?.len() == 0 {
             opened.set_permissions(Permissions::from_mode(0o600))?;
         }
@@ -115,9 +116,12 @@ impl State {
             match change {
                 Change::Secret(secret) => {
                     let key = self.seal.name(&secret.region, &secret.name);
-                    records.insert(&*key, &*self.seal.close(&key, &serde_json::to_vec(secret)?)?)?;
+                    records
+                        .insert(&*key, &*self.seal.close(&key, &serde_json::to_vec(secret)?)?)?;
                 }
-                Change::Gone { region, name } => drop(records.remove(&*self.seal.name(region, name))?),
+                Change::Gone { region, name } => {
+                    drop(records.remove(&*self.seal.name(region, name))?)
+                }
                 Change::Keys(keys) => {
                     records.insert(KEYS, &*self.seal.close(KEYS, &serde_json::to_vec(keys)?)?)?;
                 }
@@ -153,8 +157,15 @@ fn about(database: &Database) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
 impl Seal {
     fn new(passphrase: &str, salt: &[u8]) -> Result<Self> {
         let mut keys = [0; 64];
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ITERATIONS, salt, passphrase.as_bytes(), &mut keys);
-        let records = RandomizedNonceKey::new(&AES_256_GCM, &keys[..32]).map_err(|_| anyhow!("no key"))?;
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA256,
+            ITERATIONS,
+            salt,
+            passphrase.as_bytes(),
+            &mut keys,
+        );
+        let records =
+            RandomizedNonceKey::new(&AES_256_GCM, &keys[..32]).map_err(|_| anyhow!("no key"))?;
         Ok(Self { records, names: hmac::Key::new(hmac::HMAC_SHA256, &keys[32..]) })
     }
 
@@ -177,7 +188,10 @@ impl Seal {
         let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
         let mut bytes = sealed.to_vec();
-        let opened = self.records.open_in_place(nonce, Aad::from(place), &mut bytes).map_err(|_| broken())?;
+        let opened = self
+            .records
+            .open_in_place(nonce, Aad::from(place), &mut bytes)
+            .map_err(|_| broken())?;
         Ok(opened.to_vec())
     }
 }
@@ -207,7 +221,10 @@ mod tests {
 
         let bytes = std::fs::read(&path).unwrap();
         for text in ["the-name", "the-password", "the-arn"] {
-            assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text} is readable");
+            assert!(
+                !bytes.windows(text.len()).any(|window| window == text.as_bytes()),
+                "{text} is readable"
+            );
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 

@@ -103,7 +103,8 @@ impl Store {
 
     /// Finds a secret by its ARN, whole or without suffix, or its name, in any region.
     pub(crate) fn anywhere(&self, id: &str) -> Option<&Secret> {
-        self.all().find(|secret| secret.arn == id || secret.name == id || is_partial(&secret.arn, id))
+        self.all()
+            .find(|secret| secret.arn == id || secret.name == id || is_partial(&secret.arn, id))
     }
 
     /// A secret that is not marked for deletion.
@@ -228,6 +229,8 @@ mod tests {
         let error = store.edit("eu-west-1", "a/b", edit).unwrap_err();
         assert_eq!((error.status, &*error.code), (500, "InternalServiceError"));
         assert_eq!(store.find("eu-west-1", "a/b").unwrap().description, None);
-        assert!(store.remove("eu-west-1", "a/b").is_err() && store.find("eu-west-1", "a/b").is_ok());
+        assert!(
+            store.remove("eu-west-1", "a/b").is_err() && store.find("eu-west-1", "a/b").is_ok()
+        );
     }
 }

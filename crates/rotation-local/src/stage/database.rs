@@ -81,7 +81,8 @@ impl Database {
             Engine::Postgres => {
                 let installation = postgres::find().ok_or_else(missing)?;
                 let (configuration, access_rules) = (String::new(), String::new());
-                let options = postgres::Options { certificates, configuration, access_rules, password };
+                let options =
+                    postgres::Options { certificates, configuration, access_rules, password };
                 return Ok(Self::Postgres(postgres::Server::start(&installation, options)?));
             }
             Engine::Mysql => mysql::Kind::MySql,
@@ -167,8 +168,10 @@ impl Database {
                 query.fetch_one(&mut session).await.map_err(other)?
             }
             Self::MySql(server) => {
-                let mut session = server.connect(user, password, Some("shop")).await.map_err(refused)?;
-                let query = sqlx::query_as("SELECT SUBSTRING_INDEX(USER(), '@', 1), CURRENT_USER()");
+                let mut session =
+                    server.connect(user, password, Some("shop")).await.map_err(refused)?;
+                let query =
+                    sqlx::query_as("SELECT SUBSTRING_INDEX(USER(), '@', 1), CURRENT_USER()");
                 query.fetch_one(&mut session).await.map_err(other)?
             }
         };

@@ -39,8 +39,9 @@ impl Certificates {
         let authority_key = KeyPair::generate()?;
         let authority_certificate = authority.self_signed(&authority_key)?;
 
-        let mut server =
-            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+        let mut server = CertificateParams::new(
+            names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
+        )?;
         server.distinguished_name.push(rcgen::DnType::CommonName, "Throw-away server");
         server.not_before = now + from;
         server.not_after = now + until;

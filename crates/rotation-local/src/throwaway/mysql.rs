@@ -68,10 +68,13 @@ pub struct Server {
 /// Looks for an installed server in Debian's folder, on the `PATH`, and in the sid root.
 pub fn find(kind: Kind) -> Option<Installation> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::iter::once(PathBuf::from("/usr/sbin")).chain(std::env::split_paths(&path));
+    let mut places =
+        std::iter::once(PathBuf::from("/usr/sbin")).chain(std::env::split_paths(&path));
     // MariaDB brings a `mysqld` along, which is itself.
     let is_mysql = |bin: &Path| kind == Kind::MariaDb || !bin.join("mariadbd").exists();
-    let here = places.find(|bin| bin.join(kind.daemon()).exists() && is_mysql(bin)).map(Installation::here);
+    let here = places
+        .find(|bin| bin.join(kind.daemon()).exists() && is_mysql(bin))
+        .map(Installation::here);
     let sid = || {
         let root = sid_root().filter(|root| root.join("usr/sbin").join(kind.daemon()).exists())?;
         Some(Installation::in_root(root, "/usr/sbin"))
@@ -96,7 +99,11 @@ impl Server {
             Kind::MariaDb => {
                 let mut script = Installation { bin: "/usr/bin".into(), ..installation.clone() }
                     .command("mariadb-install-db");
-                script.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+                script.args([
+                    "--no-defaults",
+                    "--auth-root-authentication-method=normal",
+                    "--skip-test-db",
+                ]);
                 script
             }
         };
@@ -114,7 +121,9 @@ impl Server {
         let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
         let mut daemon = installation.command(kind.daemon());
         daemon.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
-        daemon.arg(format!("--port={port}")).arg(format!("--socket={}", seen.join("socket").display()));
+        daemon
+            .arg(format!("--port={port}"))
+            .arg(format!("--socket={}", seen.join("socket").display()));
         daemon.arg(format!("--pid-file={}", seen.join("pid").display()));
         daemon.arg(format!("--bind-address=127.0.0.1{}", if has_ipv6 { ",::1" } else { "" }));
         // Everything that a server can log, in one folder.
@@ -140,7 +149,8 @@ impl Server {
         };
         match &options.certificates {
             Some(certificates) => {
-                for (name, text) in [("cert.pem", &certificates.certificate), ("key.pem", &certificates.key)]
+                for (name, text) in
+                    [("cert.pem", &certificates.certificate), ("key.pem", &certificates.key)]
                 {
                     fs::write(folder.path().join(name), text)?;
                     installation.hand_over(&folder.path().join(name))?;
@@ -148,10 +158,15 @@ impl Server {
                 daemon.arg(format!("--ssl-cert={}", seen.join("cert.pem").display()));
                 daemon.arg(format!("--ssl-key={}", seen.join("key.pem").display()));
             }
-            None if kind == Kind::MySql => drop(daemon.args(["--tls-version=", "--auto-generate-certs=OFF"])),
+            None if kind == Kind::MySql => {
+                drop(daemon.args(["--tls-version=", "--auto-generate-certs=OFF"]))
+            }
             None => drop(daemon.arg("--skip-ssl")),
         }
-        daemon.args(&options.arguments).stdout(Stdio::from(file.try_clone()?)).stderr(Stdio::from(file));
+        daemon
+            .args(&options.arguments)
+            .stdout(Stdio::from(file.try_clone()?))
+            .stderr(Stdio::from(file));
         let child = daemon.spawn().with_context(|| format!("starting {}", kind.display()))?;
         let mut server = Self { port, options, kind, folder, child };
         wait_until(&format!("starting {}", kind.display()), || {
@@ -169,9 +184,12 @@ impl Server {
     /// # Errors
     /// The server's refusal.
     pub async fn secure(&self) -> Result<()> {
-        let mut root = self.connect(SUPERUSER, "", None).await.context("logging in for the first time")?;
+        let mut root =
+            self.connect(SUPERUSER, "", None).await.context("logging in for the first time")?;
         let statement = match self.kind {
-            Kind::MySql => format!("ALTER USER root@localhost IDENTIFIED BY '{}'", self.options.password),
+            Kind::MySql => {
+                format!("ALTER USER root@localhost IDENTIFIED BY '{}'", self.options.password)
+            }
             Kind::MariaDb => {
                 format!("SET PASSWORD FOR root@localhost = PASSWORD('{}')", self.options.password)
             }
@@ -222,10 +240,16 @@ impl Server {
     ///
     /// # Errors
     /// The server's refusal.
-    pub(crate) async fn greet(&self, user: &str, password: &str, database: &str) -> sqlx::Result<()> {
+    pub(crate) async fn greet(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+    ) -> sqlx::Result<()> {
         let options = login("localhost", self.port, user, password, Some(database));
         let shortcut = Shortcut::to("localhost", self.port, SOCKET).await?;
-        let options = options.ssl_mode(MySqlSslMode::Required).socket(shortcut.folder().join(SOCKET));
+        let options =
+            options.ssl_mode(MySqlSslMode::Required).socket(shortcut.folder().join(SOCKET));
         MySqlConnection::connect_with(&options).await?.close().await
     }
 }
@@ -244,9 +268,9 @@ pub async fn connect(
 ) -> sqlx::Result<MySqlConnection> {
     let options = login(host, port, user, password, database);
     let options = match authority {
-        Some(authority) => {
-            options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca_from_pem(authority.as_bytes().to_vec())
-        }
+        Some(authority) => options
+            .ssl_mode(MySqlSslMode::VerifyIdentity)
+            .ssl_ca_from_pem(authority.as_bytes().to_vec()),
         None => options.ssl_mode(MySqlSslMode::Disabled),
     };
     let shortcut = Shortcut::to(host, port, SOCKET).await?;
@@ -256,7 +280,13 @@ pub async fn connect(
 /// The name of a [`Shortcut`].
 const SOCKET: &str = "mysqld.sock";
 
-fn login(host: &str, port: u16, user: &str, password: &str, database: Option<&str>) -> MySqlConnectOptions {
+fn login(
+    host: &str,
+    port: u16,
+    user: &str,
+    password: &str,
+    database: Option<&str>,
+) -> MySqlConnectOptions {
     let mut options = MySqlConnectOptions::new()
         .host(host)
         .port(port)

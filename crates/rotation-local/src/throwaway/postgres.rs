@@ -53,13 +53,19 @@ pub fn find() -> Option<Installation> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path: Vec<_> = std::env::split_paths(&path).collect();
     let mut places = named.into_iter().chain(debian).chain(on_path);
-    places.find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists()).map(Installation::here)
+    places
+        .find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
+        .map(Installation::here)
 }
 
 fn spawn(installation: &Installation, folder: &TempDir, seen: &Path) -> Result<Child> {
     let log = OpenOptions::new().append(true).open(folder.path().join("log"))?;
     let mut postgres = installation.command("postgres");
-    postgres.arg("-D").arg(seen.join("data")).stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
+    postgres
+        .arg("-D")
+        .arg(seen.join("data"))
+        .stdout(Stdio::from(log.try_clone()?))
+        .stderr(Stdio::from(log));
     postgres.spawn().context("starting PostgreSQL")
 }
 
@@ -114,7 +120,8 @@ impl Server {
 
         File::create(folder.path().join("log"))?;
         let child = spawn(installation, &folder, &seen)?;
-        let mut server = Self { port, options, folder, child, installation: installation.clone(), seen };
+        let mut server =
+            Self { port, options, folder, child, installation: installation.clone(), seen };
         server.wait(1)?;
         Ok(server)
     }
@@ -188,7 +195,12 @@ impl Server {
     ///
     /// # Errors
     /// The server's refusal.
-    pub async fn connect(&self, user: &str, password: &str, database: &str) -> sqlx::Result<PgConnection> {
+    pub async fn connect(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+    ) -> sqlx::Result<PgConnection> {
         let options = self.login(user, password, database);
         let options = match &self.options.certificates {
             Some(certificates) => options
@@ -203,13 +215,19 @@ impl Server {
     ///
     /// # Errors
     /// The server's refusal.
-    pub(crate) async fn greet(&self, user: &str, password: &str, database: &str) -> sqlx::Result<()> {
+    pub(crate) async fn greet(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+    ) -> sqlx::Result<()> {
         let options = self.login(user, password, database).ssl_mode(PgSslMode::Require);
         self.by_shortcut(options).await?.close().await
     }
 
     async fn by_shortcut(&self, options: PgConnectOptions) -> sqlx::Result<PgConnection> {
-        let shortcut = Shortcut::to("localhost", self.port, &format!(".s.PGSQL.{}", self.port)).await?;
+        let shortcut =
+            Shortcut::to("localhost", self.port, &format!(".s.PGSQL.{}", self.port)).await?;
         PgConnection::connect_with(&options.socket(shortcut.folder())).await
     }
 

@@ -94,7 +94,8 @@ impl Installation {
     /// The owner of the file cannot be changed.
     pub fn hand_over(&self, path: &Path) -> Result<()> {
         if is_root() {
-            chown(path, Some(NOBODY), Some(NOBODY)).with_context(|| format!("chown {}", path.display()))?;
+            chown(path, Some(NOBODY), Some(NOBODY))
+                .with_context(|| format!("chown {}", path.display()))?;
         }
         Ok(())
     }
@@ -132,7 +133,8 @@ impl Installation {
 
 /// Runs a command to its end.
 pub(super) fn run(mut command: Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    let output =
+        command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
     if !output.status.success() {
         bail!(
             "{:?} failed ({}):\n{}{}",

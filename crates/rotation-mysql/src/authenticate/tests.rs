@@ -89,8 +89,12 @@ impl Says {
             Self::Full => vec![MORE, FULL],
             Self::Key => [&[MORE][..], &pem()].concat(),
             Self::Data => vec![MORE, 7, 7],
-            Self::SwitchTo(Plugin::Ed25519) => [b"\xfeclient_ed25519\0", &NONCE[..], &NONCE[..12]].concat(),
-            Self::SwitchTo(plugin) => [b"\xfe", plugin.name().as_bytes(), b"\0", NONCE, b"\0"].concat(),
+            Self::SwitchTo(Plugin::Ed25519) => {
+                [b"\xfeclient_ed25519\0", &NONCE[..], &NONCE[..12]].concat()
+            }
+            Self::SwitchTo(plugin) => {
+                [b"\xfe", plugin.name().as_bytes(), b"\0", NONCE, b"\0"].concat()
+            }
             Self::SwitchToCleartext => b"\xfemysql_clear_password\0".to_vec(),
             Self::SwitchToOld => b"\xfe".to_vec(),
             Self::SwitchWithShortNonce => b"\xfemysql_native_password\0short\0".to_vec(),
@@ -164,7 +168,9 @@ fn is_login(plugin: Plugin, says: &[Says], tls: TlsUse, used: &mut Vec<Plugin>) 
     let whole: &[&[Says]] = match (plugin, is_encrypted) {
         (Plugin::Native | Plugin::Ed25519, _) | (Plugin::Sha256, true) => &[&[Says::Ok]],
         (Plugin::CachingSha2, true) => &[&[Says::Fast, Says::Ok], &[Says::Full, Says::Ok]],
-        (Plugin::CachingSha2, false) => &[&[Says::Fast, Says::Ok], &[Says::Full, Says::Key, Says::Ok]],
+        (Plugin::CachingSha2, false) => {
+            &[&[Says::Fast, Says::Ok], &[Says::Full, Says::Key, Says::Ok]]
+        }
         (Plugin::Sha256, false) => &[&[Says::Key, Says::Ok]],
     };
     // The login ends with the first whole exchange; what follows is not read.
@@ -189,7 +195,8 @@ fn every_order_of_packets_is_a_login_or_an_error() {
         for plugin in [Plugin::Native, Plugin::CachingSha2, Plugin::Sha256] {
             let greeting = greeting(10, u32::MAX, plugin.name());
             let orders = ALL.into_iter().flat_map(|one| {
-                ALL.into_iter().flat_map(move |two| ALL.into_iter().map(move |three| [one, two, three]))
+                ALL.into_iter()
+                    .flat_map(move |two| ALL.into_iter().map(move |three| [one, two, three]))
             });
             for says in orders {
                 let (done, heard) = log_in(tls, &server(&greeting, &says));
@@ -214,7 +221,8 @@ fn the_rsa_key_is_used_only_without_tls_by_the_secret_s_word() {
     // The last 256 bytes are what the key decrypts, under the nonce.
     let key = OaepPrivateDecryptingKey::new(RSA.clone()).unwrap();
     let mut plain = vec![0; 256];
-    let plain = key.decrypt(&OAEP_SHA1_MGF1SHA1, &heard[heard.len() - 256..], &mut plain, None).unwrap();
+    let plain =
+        key.decrypt(&OAEP_SHA1_MGF1SHA1, &heard[heard.len() - 256..], &mut plain, None).unwrap();
     let plain: Vec<u8> = plain.iter().zip(NONCE.iter().cycle()).map(|(a, b)| a ^ b).collect();
     assert_eq!(plain, [PASSWORD.as_bytes(), &[0]].concat());
     // Over TLS the password goes as it is, and no key is taken.
@@ -241,7 +249,10 @@ fn greetings_that_are_not_understood_get_nothing() {
         (greeting(10, u32::MAX, "dialog"), "Unsupported"),
         (greeting(10, u32::MAX, ""), "Unsupported"),
         (greeting(10, without(capability::PLUGIN_AUTH), "mysql_native_password"), "Unsupported"),
-        (greeting(10, without(capability::SECURE_CONNECTION), "mysql_native_password"), "Unsupported"),
+        (
+            greeting(10, without(capability::SECURE_CONNECTION), "mysql_native_password"),
+            "Unsupported",
+        ),
         (greeting(10, without(capability::PROTOCOL_41), "mysql_native_password"), "Unsupported"),
         // Its nonce is of another length.
         (greeting(10, u32::MAX, "client_ed25519"), "Protocol"),

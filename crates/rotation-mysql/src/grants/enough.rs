@@ -17,7 +17,10 @@ impl Grants {
         let is_administrator = self.has("*.*", "SUPER") || self.dynamic.contains_key("ROLE_ADMIN");
         Ok(needs.objects.iter().all(|(object, wanted)| self.may_grant(object, &wanted.privileges))
             && needs.dynamic.keys().all(|name| self.dynamic.get(name) == Some(&true))
-            && needs.roles.keys().all(|role| is_administrator || self.roles.get(role) == Some(&true))
+            && needs
+                .roles
+                .keys()
+                .all(|role| is_administrator || self.roles.get(role) == Some(&true))
             && (needs.proxies.is_empty() || self.proxies.values().any(|with| *with)))
     }
 
@@ -30,7 +33,10 @@ impl Grants {
     /// On the whole object or on a column of it.
     fn has(&self, object: &str, privilege: &str) -> bool {
         let privileges = self.objects.get(object).map(|object| &object.privileges);
-        privileges.into_iter().flatten().any(|(name, _)| name == ALL || name == privilege || privilege == ALL)
+        privileges
+            .into_iter()
+            .flatten()
+            .any(|(name, _)| name == ALL || name == privilege || privilege == ALL)
     }
 }
 
@@ -38,7 +44,10 @@ impl Grants {
 fn may_contain(own: &str, object: &str) -> bool {
     let is_pattern = own.ends_with(".*") && own.contains(['%', '_']);
     let database = |name: &str| name.split_once('.').map(|(database, _)| database.to_owned());
-    own == "*.*" || own == object || is_pattern || (own.ends_with(".*") && database(own) == database(object))
+    own == "*.*"
+        || own == object
+        || is_pattern
+        || (own.ends_with(".*") && database(own) == database(object))
 }
 
 #[cfg(test)]
@@ -57,7 +66,11 @@ mod tests {
         };
         let select = "GRANT SELECT (`c`), INSERT ON `shop`.`t` TO `u`@`%`";
         for (own, wanted, expected) in [
-            (&["GRANT SELECT, INSERT ON `shop`.`t` TO `m`@`%` WITH GRANT OPTION"][..], select, false),
+            (
+                &["GRANT SELECT, INSERT ON `shop`.`t` TO `m`@`%` WITH GRANT OPTION"][..],
+                select,
+                false,
+            ),
             (&["GRANT SELECT ON `shop`.`t` TO `m`@`%` WITH GRANT OPTION"], select, true),
             (&["GRANT SELECT, INSERT ON `shop`.`t` TO `m`@`%`"], select, true),
             (&["GRANT ALL PRIVILEGES ON `shop`.* TO `m`@`%` WITH GRANT OPTION"], select, false),

@@ -68,7 +68,9 @@ fn messages(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut messages = Vec::new();
     while let Some(([kind, length @ ..], rest)) = bytes.split_first_chunk::<5>() {
         let length = (u32::from_be_bytes(*length) as usize).checked_sub(4);
-        let Some((body, rest)) = length.and_then(|length| rest.split_at_checked(length)) else { break };
+        let Some((body, rest)) = length.and_then(|length| rest.split_at_checked(length)) else {
+            break;
+        };
         messages.push((*kind, body));
         bytes = rest;
     }
@@ -83,8 +85,10 @@ fn requests(server: &[u8], code: u32) -> impl Iterator<Item = &[u8]> {
 
 fn check(tls: TlsUse, server: &[u8], heard: &[u8], done: Option<&Authenticated>) {
     let context = || format!("{tls:?}, {:?}", server.escape_ascii().to_string());
-    let first_request = messages(server).into_iter().find(|(kind, _)| *kind == b'R').map(|(_, body)| body);
-    let asked_first = |code: u32| first_request.is_some_and(|body| body.starts_with(&code.to_be_bytes()));
+    let first_request =
+        messages(server).into_iter().find(|(kind, _)| *kind == b'R').map(|(_, body)| body);
+    let asked_first =
+        |code: u32| first_request.is_some_and(|body| body.starts_with(&code.to_be_bytes()));
     let hello = format!("SCRAM-SHA-256\0\0\0\0{}n,,n=,r={NONCE}", '\u{1c}');
     let mut proven = None;
     let mut length = 0;
@@ -94,7 +98,11 @@ fn check(tls: TlsUse, server: &[u8], heard: &[u8], done: Option<&Authenticated>)
         if body == hello.as_bytes() {
             assert!(asked_first(SASL), "{}", context());
         } else if body == [PASSWORD.as_bytes(), &[0]].concat() {
-            assert!(tls != TlsUse::NotOffered && asked_first(CLEAR_TEXT), "the password: {}", context());
+            assert!(
+                tls != TlsUse::NotOffered && asked_first(CLEAR_TEXT),
+                "the password: {}",
+                context()
+            );
         } else if body.starts_with(b"md5") {
             assert!(tls != TlsUse::NotOffered && asked_first(MD5), "an MD5 answer: {}", context());
         } else {
@@ -112,7 +120,8 @@ fn check(tls: TlsUse, server: &[u8], heard: &[u8], done: Option<&Authenticated>)
     if let Some(Authenticated { method, .. }) = done {
         // Who is let in without TLS has seen that the server knows the password.
         let shows_it = proven.is_some_and(|proven| {
-            let last = requests(server, SASL_FINAL).next().and_then(|last| str::from_utf8(last).ok());
+            let last =
+                requests(server, SASL_FINAL).next().and_then(|last| str::from_utf8(last).ok());
             last.is_some_and(|last| proven.is_answered_by(last))
         });
         assert_eq!(shows_it, *method == Method::Sasl, "{}", context());
@@ -129,7 +138,8 @@ fn rogue_messages() -> Vec<Vec<u8>> {
             all.push(request(code, body));
         }
     }
-    for mechanisms in [&b"SCRAM-SHA-256-PLUS\0\0"[..], b"PLAIN\0SCRAM-SHA-256\0\0", b"SCRAM-SHA-256", b"\0\0"]
+    for mechanisms in
+        [&b"SCRAM-SHA-256-PLUS\0\0"[..], b"PLAIN\0SCRAM-SHA-256\0\0", b"SCRAM-SHA-256", b"\0\0"]
     {
         all.push(request(SASL, mechanisms));
     }
@@ -152,7 +162,9 @@ fn rogue_messages() -> Vec<Vec<u8>> {
     ] {
         all.push(request(SASL_CONTINUE, SERVER_FIRST.replacen(from, to, 1).as_bytes()));
     }
-    for kind in [b'E', b'N', b'v', b'S', b'K', b'A', b'Z', b'T', b'D', b'C', b'G', b'H', b'W', b'p', 0, 255] {
+    for kind in
+        [b'E', b'N', b'v', b'S', b'K', b'A', b'Z', b'T', b'D', b'C', b'G', b'H', b'W', b'p', 0, 255]
+    {
         all.push(framed(kind, &[]).to_vec());
         all.push(framed(kind, b"C08P01\0\0").to_vec());
     }
@@ -194,9 +206,11 @@ async fn second_request_is_never_answered() {
         for first in [OK, CLEAR_TEXT, MD5, SASL] {
             for second in [OK, CLEAR_TEXT, MD5, SASL] {
                 for between in [&b""[..], PARAMETER, b"N\0\0\0\x05\0", KEY, READY] {
-                    let body: &[u8] = if first == SASL { b"SCRAM-SHA-256\0\0" } else { &[1, 2, 3, 4] };
+                    let body: &[u8] =
+                        if first == SASL { b"SCRAM-SHA-256\0\0" } else { &[1, 2, 3, 4] };
                     let server =
-                        [&request(first, body)[..], between, &request(second, &[1, 2, 3, 4])].concat();
+                        [&request(first, body)[..], between, &request(second, &[1, 2, 3, 4])]
+                            .concat();
                     let _ = meet(tls, &server).await;
                 }
             }
@@ -214,7 +228,10 @@ enum Edit {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let bytes = || {
-        prop_oneof![proptest::collection::vec(any::<u8>(), 1..8), proptest::sample::select(rogue_messages()),]
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 1..8),
+            proptest::sample::select(rogue_messages()),
+        ]
     };
     prop_oneof![
         (any::<Index>(), bytes()).prop_map(|(at, bytes)| Edit::Put(at, bytes)),

@@ -31,9 +31,10 @@ async fn log_in(tls: TlsUse, server: &[u8]) -> Result<Authenticated, LoginError>
 
 #[tokio::test]
 async fn a_readable_password_is_sent_only_where_somebody_has_decided_so() {
-    for (asks, method) in
-        [(request(CLEAR_TEXT, &[]), Method::CleartextPassword), (request(MD5, &[1, 2, 3, 4]), Method::Md5)]
-    {
+    for (asks, method) in [
+        (request(CLEAR_TEXT, &[]), Method::CleartextPassword),
+        (request(MD5, &[1, 2, 3, 4]), Method::Md5),
+    ] {
         let before = [b"N\0\0\0\x05\0".to_vec(), PARAMETER.to_vec()].concat();
         let server = [before, asks, let_in()].concat();
         let refused = log_in(TlsUse::NotOffered, &server).await;
@@ -41,7 +42,10 @@ async fn a_readable_password_is_sent_only_where_somebody_has_decided_so() {
         for tls in [TlsUse::Verified, TlsUse::Off] {
             let logged_in = log_in(tls, &server).await.unwrap();
             assert_eq!(logged_in.method, method);
-            assert_eq!(logged_in.for_driver, [PARAMETER, &AUTHENTICATION_OK, KEY, PARAMETER, READY].concat());
+            assert_eq!(
+                logged_in.for_driver,
+                [PARAMETER, &AUTHENTICATION_OK, KEY, PARAMETER, READY].concat()
+            );
         }
     }
 }
@@ -140,7 +144,8 @@ async fn error_that_answers_the_proof_is_a_rejected_password() {
         [&offer[..], &challenge, &end, &request(OK, &[])].concat(),
         [request(MD5, &[1, 2, 3, 4]), request(OK, &[])].concat(),
     ];
-    let after_proof = [[offer, challenge].concat(), request(CLEAR_TEXT, &[]), request(MD5, &[1, 2, 3, 4])];
+    let after_proof =
+        [[offer, challenge].concat(), request(CLEAR_TEXT, &[]), request(MD5, &[1, 2, 3, 4])];
     for code in ["C08P01", "C28000", "C28P01"] {
         let error = error(&["MSASL authentication failed", code]);
         for server in &after_proof {
@@ -149,7 +154,10 @@ async fn error_that_answers_the_proof_is_a_rejected_password() {
         }
         for server in before_proof.iter().filter(|_| code != "C28P01") {
             let failed = log_in(TlsUse::Verified, &[&server[..], &error].concat()).await;
-            assert!(failed.is_err() && !matches!(failed, Err(LoginError::Refused { .. })), "{failed:?}");
+            assert!(
+                failed.is_err() && !matches!(failed, Err(LoginError::Refused { .. })),
+                "{failed:?}"
+            );
         }
     }
     for (fields, expected) in [

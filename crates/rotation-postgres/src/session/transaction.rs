@@ -99,15 +99,20 @@ impl Session {
                  OR s.name = 'log_transaction_sample_rate' AND s.setting <> '0'); COMMIT"
         );
         match self.simple(DOING, &statements, "").await?.as_slice() {
-            [Some(role), Some(standby), Some(process), Some(encryption), iterations, logs_statements] => {
-                Ok(Identity {
-                    role: role.clone(),
-                    is_standby: standby == "true",
-                    is_pooled: self.origin.process.is_none_or(|named| process.parse() != Ok(named)),
-                    storage: StorageSettings::of(encryption, iterations.as_deref()),
-                    logs_statements: logs_statements.clone(),
-                })
-            }
+            [
+                Some(role),
+                Some(standby),
+                Some(process),
+                Some(encryption),
+                iterations,
+                logs_statements,
+            ] => Ok(Identity {
+                role: role.clone(),
+                is_standby: standby == "true",
+                is_pooled: self.origin.process.is_none_or(|named| process.parse() != Ok(named)),
+                storage: StorageSettings::of(encryption, iterations.as_deref()),
+                logs_statements: logs_statements.clone(),
+            }),
             _ => Err(EngineError::Failed {
                 doing: DOING.into(),
                 code: "protocol".into(),

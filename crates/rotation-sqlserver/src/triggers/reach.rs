@@ -53,7 +53,10 @@ const OF_DATABASE: Powers = Powers {
 
 impl Step<'_> {
     /// Whether one of the users, or a principal that it can act as, can write triggers in a scope.
-    pub(crate) async fn could_write_triggers(&mut self, scope: Scope<'_>) -> Result<bool, EngineError> {
+    pub(crate) async fn could_write_triggers(
+        &mut self,
+        scope: Scope<'_>,
+    ) -> Result<bool, EngineError> {
         if scope == Scope::Server {
             return self.has_power(Scope::Server, &OF_SERVER).await;
         }
@@ -85,7 +88,8 @@ impl Step<'_> {
         let [users, edges, powerful] = results.as_slice() else {
             return Err(unexpected("not every question about triggers was answered"));
         };
-        let ids = |rows: &[Row]| rows.iter().map(|row| column(row, 0)).collect::<Result<Vec<i32>, _>>();
+        let ids =
+            |rows: &[Row]| rows.iter().map(|row| column(row, 0)).collect::<Result<Vec<i32>, _>>();
         let edges: Vec<(i32, i32)> = edges
             .iter()
             .map(|row| Ok((column(row, 0)?, column(row, 1)?)))

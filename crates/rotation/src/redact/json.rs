@@ -31,7 +31,8 @@ pub(super) fn parts(line: &str) -> Option<Vec<Part>> {
                 let content = start + 1..at;
                 at += 1;
                 // The keys are this function's own.
-                let is_key = bytes.get(at..).unwrap_or_default().trim_ascii_start().first() == Some(&b':');
+                let is_key =
+                    bytes.get(at..).unwrap_or_default().trim_ascii_start().first() == Some(&b':');
                 if !is_key {
                     parts.push(Part::Text(content));
                 }

@@ -123,7 +123,8 @@ impl Encoding {
 /// Hexadecimal digits in groups of so many bytes.
 fn hex(bytes: &[u8], group: usize, before: &str, between: &str) -> String {
     let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let groups: Vec<_> = bytes.chunks(group).map(|group| format!("{before}{}", digits(group))).collect();
+    let groups: Vec<_> =
+        bytes.chunks(group).map(|group| format!("{before}{}", digits(group))).collect();
     groups.join(between)
 }
 

@@ -12,7 +12,11 @@ use super::readings::Readings;
 use super::search::Search;
 
 /// The runs that hold a secret.
-pub(super) fn encoded(search: &mut Search<'_>, readings: &Readings<'_>, depth: usize) -> Vec<Range<usize>> {
+pub(super) fn encoded(
+    search: &mut Search<'_>,
+    readings: &Readings<'_>,
+    depth: usize,
+) -> Vec<Range<usize>> {
     let Some(shortest) = search.shortest_encoded() else { return Vec::new() };
     let mut found = Vec::new();
     let mut decoded = Zeroizing::new(Vec::new());

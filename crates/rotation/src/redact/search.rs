@@ -187,7 +187,13 @@ impl<'s> Search<'s> {
     }
 
     /// Follows a secret, from one of its bytes, through the text.
-    fn follow(&mut self, readings: &Readings<'_>, secret: &[u8], from: usize, at: usize) -> Followed {
+    fn follow(
+        &mut self,
+        readings: &Readings<'_>,
+        secret: &[u8],
+        from: usize,
+        at: usize,
+    ) -> Followed {
         let text = readings.text;
         let least = if secret.len() < SHORTEST_CUT { usize::MAX } else { least_part(secret.len()) };
         let mut followed = Followed::default();
@@ -200,7 +206,8 @@ impl<'s> Search<'s> {
                     break;
                 }
                 let length = index - from;
-                if length >= least && ends(text, position) && !self.is_common(&secret[from..index]) {
+                if length >= least && ends(text, position) && !self.is_common(&secret[from..index])
+                {
                     followed.cut = followed.cut.max(Some((length, position)));
                 }
                 if position >= text.len() || !self.spend(1) {
@@ -247,7 +254,13 @@ fn bit_of(first: u8, second: u8) -> (usize, u64) {
 }
 
 /// A character that the text could not hold: `?`, or U+FFFD for some or all of its bytes.
-fn lost(secret: &[u8], index: usize, text: &[u8], position: usize, add: &mut impl FnMut((usize, usize))) {
+fn lost(
+    secret: &[u8],
+    index: usize,
+    text: &[u8],
+    position: usize,
+    add: &mut impl FnMut((usize, usize)),
+) {
     let rest = secret[index + 1..].iter().take_while(|byte| (0x80..0xc0).contains(*byte));
     let width = 1 + rest.count();
     if text[position] == b'?' {
@@ -266,7 +279,9 @@ fn lost(secret: &[u8], index: usize, text: &[u8], position: usize, add: &mut imp
 /// Whether a byte of the secret can be the one of the text.
 fn is_continued(secret: &[u8], index: usize, text: &[u8], at: usize) -> bool {
     match (secret.get(index), text.get(at)) {
-        (Some(own), Some(byte)) => own == byte || (*own >= 0xc0 && (*byte == LOST[0] || *byte == b'?')),
+        (Some(own), Some(byte)) => {
+            own == byte || (*own >= 0xc0 && (*byte == LOST[0] || *byte == b'?'))
+        }
         _ => false,
     }
 }

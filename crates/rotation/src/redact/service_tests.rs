@@ -6,7 +6,9 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ErrorMetadata;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordOutput;
-use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
+use aws_sdk_secretsmanager::operation::get_secret_value::{
+    GetSecretValueError, GetSecretValueOutput,
+};
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use serde_json::{Value, json};
@@ -106,8 +108,9 @@ async fn quoted_request(password: &'static str, times: usize) -> String {
 }
 
 /// None of the texts occurs in a known name or in the words of a message.
-const PARTS: [&str; 16] =
-    ["Zq", "Xk", "Jv", "Gy", "Wp", "Bm", "Fz", "Cx", "Dj", "Hn", "Lr", "Uo", "Ys", "Kt", "Pe", "Vw"];
+const PARTS: [&str; 16] = [
+    "Zq", "Xk", "Jv", "Gy", "Wp", "Bm", "Fz", "Cx", "Dj", "Hn", "Lr", "Uo", "Ys", "Kt", "Pe", "Vw",
+];
 
 #[tokio::test]
 async fn request_quoted_by_the_service_shows_no_secret() {

@@ -59,13 +59,18 @@ fn escapes_of_databases_and_documents_are_read() {
 
 #[test]
 fn wide_characters_in_hexadecimal_digits_are_read() {
-    assert_eq!(redact(&["pw-wide"], "PASSWORD = 0x700077002D0077006900640065000000"), "PASSWORD = 0x****");
+    assert_eq!(
+        redact(&["pw-wide"], "PASSWORD = 0x700077002D0077006900640065000000"),
+        "PASSWORD = 0x****"
+    );
 }
 
 #[test]
 fn cut_quotations_are_redacted_and_words_are_not() {
     let secret = "K3-qV7.xW9_tZ2~mB5";
-    for text in ["near 'xW9_tZ2~mB5' WITH", "near '.xW9_tZ2~", "LINE 1: ...xW9_tZ2~m...", "'K3-qV7.xW9"] {
+    for text in
+        ["near 'xW9_tZ2~mB5' WITH", "near '.xW9_tZ2~", "LINE 1: ...xW9_tZ2~m...", "'K3-qV7.xW9"]
+    {
         let redacted = redact(&[secret], text);
         assert!(redacted.contains(MASK) && !redacted.contains("xW9"), "{redacted}");
     }
@@ -124,7 +129,8 @@ fn credentials_outlive_an_invocation_and_placeholders_do_not() {
         "AWS_SESSION_TOKEN" => Some("local".to_owned()),
         _ => None,
     });
-    let lasting: Vec<_> = known().iter().filter(|known| known.kind == Kind::Credential).cloned().collect();
+    let lasting: Vec<_> =
+        known().iter().filter(|known| known.kind == Kind::Credential).cloned().collect();
     assert_eq!(lasting.len(), 1);
     assert!(mask("x-amz-key:wJalrXUtnFEMI%2FK7MDENG\\/bPxRfiCYEXAMPLEKEY\n").contains(MASK));
 }

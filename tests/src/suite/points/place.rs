@@ -40,7 +40,10 @@ impl<T: Server> Place<T> {
             Break::Call(when) => {
                 // An error that the SDK does not repeat by itself.
                 let mut reached = self.fault_at(point, when, || {
-                    Fault::Refuse(ServiceError::new("InvalidRequestException", "a fault of this test"))
+                    Fault::Refuse(ServiceError::new(
+                        "InvalidRequestException",
+                        "a fault of this test",
+                    ))
                 });
                 let rotation = scene.attempt(function, token, 1).await;
                 scene.service.clear_fault();
@@ -60,7 +63,12 @@ impl<T: Server> Place<T> {
                     Some(rotation) => rotation,
                     None => {
                         let id = program.process_id().context("no process")?.to_string();
-                        ensure!(std::process::Command::new("kill").args(["-KILL", &id]).status()?.success());
+                        ensure!(
+                            std::process::Command::new("kill")
+                                .args(["-KILL", &id])
+                                .status()?
+                                .success()
+                        );
                         rotation.await
                     }
                 };
@@ -151,7 +159,8 @@ impl<T: Server> Place<T> {
             scene.log_in().await.context("promoted too early")?;
         }
         for (at, step) in STEPS.iter().enumerate() {
-            let (first, second) = tokio::join!(scene.step(one, step, token), scene.step(&other, step, token));
+            let (first, second) =
+                tokio::join!(scene.step(one, step, token), scene.step(&other, step, token));
             ensure!(first.is_ok() || second.is_ok(), "{step} twice at once: {first:?} {second:?}");
             let late = STEPS[point % (at + 1)];
             scene.step(one, late, token).await.with_context(|| format!("{late} after {step}"))?;

@@ -43,7 +43,8 @@ pub(super) fn points(counted: Counted, size: usize, shift: usize) -> Vec<usize> 
     let further = size.min(all).saturating_sub(points.len());
     for number in 0..further {
         let start = shift / 3 + number * (all / further).max(1);
-        let free = (start..start + all).map(|point| point % all).find(|point| !points.contains(point));
+        let free =
+            (start..start + all).map(|point| point % all).find(|point| !points.contains(point));
         points.extend(free);
     }
     points.into_iter().collect()
@@ -51,8 +52,9 @@ pub(super) fn points(counted: Counted, size: usize, shift: usize) -> Vec<usize> 
 
 /// A number that depends on the text alone (FNV-1a).
 pub(super) fn shift(text: &str) -> usize {
-    let hash =
-        text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = text
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     // The high bits depend on every byte.
     usize::from((hash >> 16) as u16)
 }

@@ -42,7 +42,9 @@ fn token() -> String {
 }
 
 /// The error's name.
-fn refused<T, E: ProvideErrorMetadata, R>(done: std::result::Result<T, SdkError<E, R>>) -> Result<String> {
+fn refused<T, E: ProvideErrorMetadata, R>(
+    done: std::result::Result<T, SdkError<E, R>>,
+) -> Result<String> {
     match done {
         Ok(_) => bail!("it was not refused"),
         Err(error) => Ok(error.code().context("an error without a name")?.to_owned()),
@@ -81,7 +83,8 @@ async fn value(client: &Client, name: &str, stage: &str) -> Result<String> {
 /// The labels of a version, sorted.
 async fn labels(client: &Client, name: &str, version: &str) -> Result<Vec<String>> {
     let described = client.describe_secret().secret_id(name).send().await?;
-    let mut labels = described.version_ids_to_stages.unwrap_or_default().remove(version).unwrap_or_default();
+    let mut labels =
+        described.version_ids_to_stages.unwrap_or_default().remove(version).unwrap_or_default();
     labels.sort();
     Ok(labels)
 }

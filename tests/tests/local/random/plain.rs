@@ -89,8 +89,9 @@ impl Plain {
             return Err(REQUEST);
         }
         if self.exists {
-            let same =
-                self.find(token).is_some_and(|(_, stored, _)| stored.is_some() && stored.as_deref() == value);
+            let same = self
+                .find(token)
+                .is_some_and(|(_, stored, _)| stored.is_some() && stored.as_deref() == value);
             return if same { Ok(()) } else { Err(EXISTS) };
         }
         self.exists = true;
@@ -109,7 +110,12 @@ impl Plain {
         holder.map(|(id, _, _)| id.clone())
     }
 
-    fn put(&mut self, token: &str, value: &str, labels: Option<Vec<&str>>) -> Result<(), &'static str> {
+    fn put(
+        &mut self,
+        token: &str,
+        value: &str,
+        labels: Option<Vec<&str>>,
+    ) -> Result<(), &'static str> {
         let is_first = self.versions.iter().all(|(_, value, _)| value.is_none());
         match self.versions.iter_mut().find(|(id, _, _)| id == token) {
             Some((_, Some(stored), _)) if stored == value => return Ok(()),
@@ -160,7 +166,12 @@ impl Plain {
         }
     }
 
-    fn move_label(&mut self, label: &str, from: Option<&str>, to: Option<&str>) -> Result<(), &'static str> {
+    fn move_label(
+        &mut self,
+        label: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<(), &'static str> {
         if [from, to].into_iter().flatten().any(|id| self.find(id).is_none()) {
             return Err(NOT_FOUND);
         }
@@ -187,8 +198,9 @@ impl Plain {
         {
             return Err(REQUEST);
         }
-        let is_of_it =
-            ["AWSCURRENT", "AWSPENDING"].iter().any(|label| self.holder(label).as_deref() == Some(token));
+        let is_of_it = ["AWSCURRENT", "AWSPENDING"]
+            .iter()
+            .any(|label| self.holder(label).as_deref() == Some(token));
         if !is_of_it && self.find(token).is_some_and(|(_, value, _)| value.is_some()) {
             // A version that has been something else.
             return Err(PARAMETER);

@@ -2,7 +2,9 @@
 
 use super::{Member, Shape};
 use crate::service::error::ServiceError;
-use crate::service::operations::{Done, lists, policies, rotation, secrets, tags, values, versions};
+use crate::service::operations::{
+    Done, lists, policies, rotation, secrets, tags, values, versions,
+};
 use crate::service::request::Request;
 use crate::service::store::Store;
 
@@ -67,7 +69,15 @@ const FILTERS: Member = member("Filters", list(0, Some(10), &FILTER));
 const FILTER: Shape = Shape::Structure(&[
     member(
         "Key",
-        one_of(&["description", "name", "tag-key", "tag-value", "primary-region", "owning-service", "all"]),
+        one_of(&[
+            "description",
+            "name",
+            "tag-key",
+            "tag-value",
+            "primary-region",
+            "owning-service",
+            "all",
+        ]),
     ),
     member("Values", list(1, Some(10), &pattern(0, 512, r"^\!?[a-zA-Z0-9 :_@\/\+\=\.\-\!]*$"))),
 ]);
@@ -79,7 +89,8 @@ const RULES: Member = member(
         member("ScheduleExpression", pattern(1, 256, r"[0-9A-Za-z\(\)#\?\*\-\/, ]+")),
     ]),
 );
-const METADATA: Shape = Shape::Structure(&[member("Key", text(1, 256)), member("Value", text(1, 2048))]);
+const METADATA: Shape =
+    Shape::Structure(&[member("Key", text(1, 256)), member("Value", text(1, 2048))]);
 
 const NOT_FOUND: &str = "ResourceNotFoundException";
 const PARAMETER: &str = "InvalidParameterException";
@@ -205,7 +216,10 @@ pub(crate) static OPERATIONS: &[Operation] = &[
             NEXT_TOKEN,
             FILTERS,
             member("SortOrder", one_of(&["asc", "desc"])),
-            member("SortBy", one_of(&["created-date", "last-accessed-date", "last-changed-date", "name"])),
+            member(
+                "SortBy",
+                one_of(&["created-date", "last-accessed-date", "last-changed-date", "name"]),
+            ),
         ],
         &[PARAMETER, REQUEST, NEXT, INTERNAL],
         lists::list_secrets,

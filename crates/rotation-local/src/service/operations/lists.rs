@@ -53,7 +53,9 @@ pub(crate) fn batch_get(store: &mut Store, request: &Request<'_>) -> Answer {
             ));
         }
         (None, None) => {
-            return Err(ServiceError::parameter("Either 'SecretIdList' or 'Filters' must be provided."));
+            return Err(ServiceError::parameter(
+                "Either 'SecretIdList' or 'Filters' must be provided.",
+            ));
         }
         (Some(_), None) if request.number("MaxResults").is_some() => {
             return Err(ServiceError::parameter("'MaxResults' can only be used with 'Filters'."));
@@ -87,7 +89,9 @@ pub(crate) fn batch_get(store: &mut Store, request: &Request<'_>) -> Answer {
                 values.push(shown);
             }
             Err(error) => {
-                errors.push(json!({"SecretId": id, "ErrorCode": error.code, "Message": error.message}));
+                errors.push(
+                    json!({"SecretId": id, "ErrorCode": error.code, "Message": error.message}),
+                );
             }
         }
     }
@@ -96,7 +100,11 @@ pub(crate) fn batch_get(store: &mut Store, request: &Request<'_>) -> Answer {
     Ok(answer.into())
 }
 
-fn current(store: &Store, request: &Request<'_>, id: &str) -> Result<(String, String, Value), ServiceError> {
+fn current(
+    store: &Store,
+    request: &Request<'_>,
+    id: &str,
+) -> Result<(String, String, Value), ServiceError> {
     let secret = store.alive(request.region, id)?;
     let version = secret.labelled(CURRENT).ok_or_else(ServiceError::not_found)?;
     let shown = values::shown(secret, version, store.keys())?;

@@ -56,7 +56,9 @@ pub(crate) fn validate(store: &mut Store, request: &Request<'_>) -> Answer {
         .map(|fault| json!({"CheckName": fault.check, "ErrorMessage": fault.message}))
         .collect();
     if errors.is_empty() && is_public(policy) {
-        errors.push(json!({"CheckName": "PUBLIC_ACCESS", "ErrorMessage": "The policy lets in everybody."}));
+        errors.push(
+            json!({"CheckName": "PUBLIC_ACCESS", "ErrorMessage": "The policy lets in everybody."}),
+        );
     }
     Ok(json!({"PolicyValidationPassed": errors.is_empty(), "ValidationErrors": errors}).into())
 }

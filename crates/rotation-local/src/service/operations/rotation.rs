@@ -22,9 +22,15 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
     let token = request.token();
     let id = request.secret_id()?;
     let given = request.text("RotationLambdaARN").filter(|function| !function.is_empty());
-    let known = store.alive(request.region, id)?.rotation.as_ref().map(|rotation| rotation.function.clone());
+    let known = store
+        .alive(request.region, id)?
+        .rotation
+        .as_ref()
+        .map(|rotation| rotation.function.clone());
     let Some(function) = given.map(str::to_owned).or(known) else {
-        return Err(ServiceError::request("No Lambda rotation function ARN is associated with this secret."));
+        return Err(ServiceError::request(
+            "No Lambda rotation function ARN is associated with this secret.",
+        ));
     };
     must_be_there(store, &function)?;
     let rules = request.body.get("RotationRules").filter(|rules| !rules.is_null());
@@ -115,7 +121,9 @@ fn stage_copy(secret: &mut Secret, token: &str, now: f64) -> Result<(), ServiceE
         )));
     }
     let Some(current) = secret.labelled(CURRENT).cloned() else {
-        return Err(ServiceError::request("The secret has no current version that could be tested."));
+        return Err(ServiceError::request(
+            "The secret has no current version that could be tested.",
+        ));
     };
     secret.stage_pending(token, now)?;
     for version in secret.versions.iter_mut().filter(|version| version.id == token) {

@@ -24,7 +24,8 @@ pub(crate) fn create(store: &mut Store, request: &Request<'_>) -> Answer {
     }
     let arn = store.new_arn(request.region, name);
     let mut secret = Secret::new(request.region, name, arn, request.now);
-    secret.description = request.text("Description").map(str::to_owned).filter(|text| !text.is_empty());
+    secret.description =
+        request.text("Description").map(str::to_owned).filter(|text| !text.is_empty());
     secret.kind = request.text("Type").map(str::to_owned);
     secret.kms_key_id = request.key().map(str::to_owned);
     super::tags::add(&mut secret, request)?;

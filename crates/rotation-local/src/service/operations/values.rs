@@ -33,7 +33,9 @@ pub(super) fn was_read(
 ) -> Result<(), ServiceError> {
     let today = Some((request.now / DAY).floor() * DAY);
     let secret = store.find(request.region, name)?;
-    if secret.accessed == today && secret.version(version).is_none_or(|version| version.accessed == today) {
+    if secret.accessed == today
+        && secret.version(version).is_none_or(|version| version.accessed == today)
+    {
         return Ok(());
     }
     store.edit(request.region, name, |secret, _| {
@@ -71,8 +73,13 @@ fn wanted<'a>(
 }
 
 /// A version with its value, as `GetSecretValue` answers it.
-pub(super) fn shown(secret: &Secret, version: &Version, keys: &Keys) -> Result<Value, ServiceError> {
-    let value = version.value.as_ref().ok_or_else(|| no_value(&format!("VersionId: {}", version.id)))?;
+pub(super) fn shown(
+    secret: &Secret,
+    version: &Version,
+    keys: &Keys,
+) -> Result<Value, ServiceError> {
+    let value =
+        version.value.as_ref().ok_or_else(|| no_value(&format!("VersionId: {}", version.id)))?;
     keys.must_decrypt(version.key.as_deref())?;
     let mut answer = named(secret);
     answer["VersionId"] = version.id.as_str().into();

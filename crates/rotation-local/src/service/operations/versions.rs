@@ -52,7 +52,8 @@ pub(crate) fn list(store: &mut Store, request: &Request<'_>) -> Answer {
 
 fn version(version: &Version) -> Value {
     let key = version.key.as_deref().unwrap_or("DefaultEncryptionKey");
-    let mut shown = json!({"VersionId": version.id, "CreatedDate": version.created, "KmsKeyIds": [key]});
+    let mut shown =
+        json!({"VersionId": version.id, "CreatedDate": version.created, "KmsKeyIds": [key]});
     if !version.is_deprecated() {
         shown["VersionStages"] = json!(version.labels);
     }

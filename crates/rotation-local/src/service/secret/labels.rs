@@ -23,7 +23,9 @@ impl Secret {
         now: f64,
     ) -> Result<String> {
         let mut labels = labels.unwrap_or_else(|| vec![CURRENT.to_owned()]);
-        if self.versions.iter().all(|version| version.value.is_none()) && self.labelled(CURRENT).is_none() {
+        if self.versions.iter().all(|version| version.value.is_none())
+            && self.labelled(CURRENT).is_none()
+        {
             // The first value of a secret is its current one, whatever was asked for.
             labels.push(CURRENT.to_owned());
         }
@@ -135,7 +137,9 @@ impl Secret {
                 self.must_have_few_labels(to)?;
             }
             None if label == CURRENT => {
-                return Err(ServiceError::parameter("You can't remove AWSCURRENT, you can only move it."));
+                return Err(ServiceError::parameter(
+                    "You can't remove AWSCURRENT, you can only move it.",
+                ));
             }
             None => self.take(label),
         }
