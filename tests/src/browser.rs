@@ -1,4 +1,5 @@
-//! A real browser: Debian's Chromium, headless, driven by its own driver. <https://www.w3.org/TR/webdriver2/>
+//! A real browser: Debian's Chromium, headless, driven by its own driver.
+//! <https://www.w3.org/TR/webdriver2/>
 
 use std::process::{Command, Stdio};
 

@@ -140,8 +140,8 @@ fn start_own() -> Result<(String, Started)> {
     Ok((host, Started { daemon, _folder: folder }))
 }
 
-/// Makes the image from files of this machine: the C library, a shell with what SAM's own build step
-/// needs, and what starts a function.
+/// Makes the image from files of this machine: the C library, a shell with what SAM's own build
+/// step needs, and what starts a function.
 fn make_image(host: Option<&str>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let root = folder.path();

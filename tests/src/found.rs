@@ -26,8 +26,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// The server that a variable of the environment names, if it is set: `SCHEME://SUPERUSER:PASSWORD@HOST:PORT/?KEY=FILE`,
-    /// where the file holds the authority of its certificate; without it, TLS is not used.
+    /// The server that a variable of the environment names, if it is set:
+    /// `SCHEME://SUPERUSER:PASSWORD@HOST:PORT/?KEY=FILE`, where the file holds the authority of its
+    /// certificate; without it, TLS is not used.
     ///
     /// # Errors
     /// When it is no such URL, or the file cannot be read.
@@ -47,7 +48,8 @@ impl Place {
     }
 }
 
-/// The servers that `with-servers` has started, which it tells in a variable, or some of this process's own.
+/// The servers that `with-servers` has started, which it tells in a variable, or some of this
+/// process's own.
 ///
 /// # Errors
 /// When they cannot be read, or do not start.

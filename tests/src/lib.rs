@@ -1,4 +1,5 @@
-//! What the end-to-end tests stand on: servers, a scene with users and secrets, and things that go wrong.
+//! What the end-to-end tests stand on: servers, a scene with users and secrets, and things that go
+//! wrong.
 
 pub mod background;
 pub mod browser;
@@ -39,7 +40,8 @@ pub fn binary(name: &str) -> PathBuf {
     }
 }
 
-/// A program that `tests/setup.sh` has installed for this checkout; or, without a name, where they are.
+/// A program that `tests/setup.sh` has installed for this checkout; or, without a name, where they
+/// are.
 pub fn tool(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/bin")).join(name)
 }

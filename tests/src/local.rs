@@ -92,8 +92,8 @@ impl Serve {
         client(&self.endpoint(), &self.key, REGION)
     }
 
-    /// Types a command into a shell that finds the AWS CLI and this service, with more variables of the
-    /// environment. Returns what it has printed.
+    /// Types a command into a shell that finds the AWS CLI and this service, with more variables of
+    /// the environment. Returns what it has printed.
     ///
     /// # Errors
     /// When the command fails, with what it says.

@@ -1,4 +1,5 @@
-//! An RDS API: [moto](https://docs.getmoto.org)'s server, whose servers are told to be at this machine's addresses.
+//! An RDS API: [moto](https://docs.getmoto.org)'s server, whose servers are told to be at this
+//! machine's addresses.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -98,7 +99,8 @@ async fn relay(
     let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut text = answer.text().await.map_err(failed)?;
     for (identifier, host) in forward.hosts.iter() {
-        // <Address>IDENTIFIER.….rds.amazonaws.com</Address>, and the like for the endpoints of a cluster.
+        // <Address>IDENTIFIER.….rds.amazonaws.com</Address>, and the like for the endpoints of a
+        // cluster.
         let start = format!(">{identifier}.");
         while let Some(at) = text.find(&start) {
             let Some(length) = text[at + 1..].find('<') else { break };

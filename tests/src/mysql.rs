@@ -247,7 +247,8 @@ impl<W: Which> Target<W> {
             .await?)
     }
 
-    /// Another server of the same version with other options. `None` when the programs are not at hand.
+    /// Another server of the same version with other options. `None` when the programs are not at
+    /// hand.
     ///
     /// # Errors
     /// When it does not start.

@@ -1,4 +1,5 @@
-//! The Oracle databases of a test run: the peer in `tests/peers/oracle`, or a real one by `ORACLE_TEST_URL`.
+//! The Oracle databases of a test run: the peer in `tests/peers/oracle`, or a real one by
+//! `ORACLE_TEST_URL`.
 
 use std::future::Future;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Servers of our own, in `tests/peers`, for engines that cannot be installed here; or real ones by a URL.
+//! Servers of our own, in `tests/peers`, for engines that cannot be installed here; or real ones by
+//! a URL.
 
 use std::future::Future;
 use std::io::Write;

@@ -20,7 +20,8 @@ use crate::machine::scaled;
 /// What a client has sent to a server that is none.
 pub type Heard = Arc<Mutex<Vec<u8>>>;
 
-/// A listener that sends each of its answers in turn after the client has said something, and then says no more.
+/// A listener that sends each of its answers in turn after the client has said something, and then
+/// says no more.
 ///
 /// # Errors
 /// When no port can be had.
@@ -129,7 +130,8 @@ impl Cutter {
         }
     }
 
-    /// Cuts at the n-th packet from now (from 0): before it reaches the server, or after, so that the answer is lost.
+    /// Cuts at the n-th packet from now (from 0): before it reaches the server, or after, so that
+    /// the answer is lost.
     pub fn cut(&self, at: usize, after: bool) {
         self.packets.store(0, Ordering::SeqCst);
         self.connections.store(0, Ordering::SeqCst);
@@ -221,7 +223,8 @@ pub async fn recorder(host: String, port: u16) -> Result<(SocketAddr, Heard)> {
     Ok((address, heard))
 }
 
-/// An Oracle listener over TLS that redirects every client to another address, as one of a cluster does.
+/// An Oracle listener over TLS that redirects every client to another address, as one of a cluster
+/// does.
 ///
 /// # Errors
 /// When no port can be had, or a certificate cannot be used.

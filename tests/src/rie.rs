@@ -1,4 +1,5 @@
-//! AWS's own [Runtime Interface Emulator][rie] in front of a function: the program that is inside of Lambda's images.
+//! AWS's own [Runtime Interface Emulator][rie] in front of a function: the program that is inside
+//! of Lambda's images.
 //!
 //! [rie]: https://github.com/aws/aws-lambda-runtime-interface-emulator
 
@@ -52,7 +53,8 @@ impl Rie {
         Function::Url { base: self.endpoint(), name: "function".to_owned() }
     }
 
-    /// The URL of the emulator, which answers as the Lambda service does for a function named `function`.
+    /// The URL of the emulator, which answers as the Lambda service does for a function named
+    /// `function`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

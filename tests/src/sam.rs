@@ -108,8 +108,8 @@ impl Project {
         Ok(Self { folder, docker_host })
     }
 
-    /// A shell in the project's folder that runs commands of the documentation, in which `sam local`
-    /// gets the tests' image.
+    /// A shell in the project's folder that runs commands of the documentation, in which
+    /// `sam local` gets the tests' image.
     ///
     /// # Errors
     /// When the tools are not installed.

@@ -176,7 +176,8 @@ impl<T: Server> Scene<T> {
     /// The service's refusal.
     pub fn store(&self, value: &Value) -> Result<()> {
         self.remember(value);
-        // AWSPENDING left on a version that is no longer current would make the service refuse a rotation.
+        // AWSPENDING left on a version that is no longer current would make the service refuse a
+        // rotation.
         if let Some(pending) = self.version("AWSPENDING")?
             && self.version("AWSCURRENT")?.as_ref() == Some(&pending)
         {

@@ -57,7 +57,8 @@ pub trait Server: Clone + Send + Sync + 'static {
     fn database(&self, unique: &str) -> String {
         format!("db_{unique}")
     }
-    /// Makes a user, its database, and a master that may administer it; their passwords must not get into the log.
+    /// Makes a user, its database, and a master that may administer it; their passwords must not
+    /// get into the log.
     fn make(&self, made: &Made<'_>) -> impl Future<Output = Result<()>> + Send;
     /// Gives a user what makes it hard to copy: policies, roles, more accounts.
     fn enrich(&self, made: &Made<'_>) -> impl Future<Output = Result<()>> + Send;
@@ -68,8 +69,8 @@ pub trait Server: Clone + Send + Sync + 'static {
         password: &str,
         database: &str,
     ) -> impl Future<Output = Result<Self::Session>> + Send;
-    /// Another server of the same version with this certificate or without TLS, and its port. `None` when the programs
-    /// are not at hand.
+    /// Another server of the same version with this certificate or without TLS, and its port.
+    /// `None` when the programs are not at hand.
     fn another_with(
         &self,
         certificates: Option<Certificates>,
@@ -82,7 +83,8 @@ pub trait Server: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<()>> + Send;
     /// Gives a user another password, as an administrator.
     fn give_password(&self, user: &str, password: &str) -> impl Future<Output = Result<()>> + Send;
-    /// Changes what a second user is and may do, as an administrator, and gives parts of what an error must say of it.
+    /// Changes what a second user is and may do, as an administrator, and gives parts of what an
+    /// error must say of it.
     fn impair(
         &self,
         alternate: &str,
@@ -94,7 +96,8 @@ pub trait Server: Clone + Send + Sync + 'static {
     fn drop_databases(&self, _database: &str) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
-    /// Drops the users of a scene that has ended, on servers that answer more slowly the more users they have.
+    /// Drops the users of a scene that has ended, on servers that answer more slowly the more users
+    /// they have.
     fn drop_users(&self, _users: &[String]) -> impl Future<Output = ()> + Send {
         async {}
     }

@@ -1,4 +1,5 @@
-//! The SQL Servers of a test run: the peer in `tests/peers/sqlserver`, or a real one by `MSSQL_TEST_URL`.
+//! The SQL Servers of a test run: the peer in `tests/peers/sqlserver`, or a real one by
+//! `MSSQL_TEST_URL`.
 
 use std::future::Future;
 use std::path::Path;
@@ -184,7 +185,8 @@ impl AnyServer for Target {
         Ok(())
     }
 
-    /// Another database, a role, a column that is denied, something on the server, options of the login.
+    /// Another database, a role, a column that is denied, something on the server, options of the
+    /// login.
     async fn enrich(&self, made: &Made<'_>) -> Result<()> {
         let (user, master) = (identifier(made.user), identifier(made.master));
         let (database, other) =

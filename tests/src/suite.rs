@@ -1,4 +1,5 @@
-//! What every engine must do alike, on every server: one list of tests, which [`crate::suite!`] makes out of it.
+//! What every engine must do alike, on every server: one list of tests, which [`crate::suite!`]
+//! makes out of it.
 
 pub mod by_master;
 pub mod failures;

@@ -11,13 +11,15 @@ use crate::host;
 use crate::login_error::LoginError;
 use crate::tls::Policy;
 
-/// How long one login may take, from the first packet (or a connection that was made before) to the server's consent.
+/// How long one login may take, from the first packet (or a connection that was made before) to the
+/// server's consent.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Logs in as the policy says.
 ///
-/// Under [`Policy::VerifiedUnlessNotOffered`] a second attempt without TLS follows only on the server's own word
-/// that it has none: never after a refused password, a bad certificate or a time-out.
+/// Under [`Policy::VerifiedUnlessNotOffered`] a second attempt without TLS follows only on the
+/// server's own word that it has none: never after a refused password, a bad certificate or a
+/// time-out.
 pub(crate) async fn log_in<E: Engine>(
     engine: &E,
     cx: &Context<'_>,
@@ -46,7 +48,8 @@ pub(crate) struct Proven<S> {
     pub(crate) account: SessionAccount,
 }
 
-/// Logs in as the policy says, and checks that the server runs the session as the user's own account.
+/// Logs in as the policy says, and checks that the server runs the session as the user's own
+/// account.
 ///
 /// Nothing else counts as a proof that a password is the user's.
 pub(crate) async fn log_in_as_itself<E: Engine>(
@@ -82,7 +85,8 @@ pub(crate) async fn prove<E: Engine>(
 async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Result<T, LoginError> {
     match timeout(LOGIN_TIMEOUT, login).await {
         Ok(result) => result,
-        // The dialling has a shorter time-out of its own: whoever is silent now has taken the connection.
+        // The dialling has a shorter time-out of its own: whoever is silent now has taken the
+        // connection.
         Err(_) => Err(LoginError::Silent { seconds: LOGIN_TIMEOUT.as_secs() }),
     }
 }

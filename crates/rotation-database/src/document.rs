@@ -1,4 +1,5 @@
-//! The JSON of a secret: read field by field, with every fault, and without a word of what it holds.
+//! The JSON of a secret: read field by field, with every fault, and without a word of what it
+//! holds.
 
 use std::collections::BTreeSet;
 
@@ -153,7 +154,8 @@ impl Fields<'_> {
         match self.document.0.get(key) {
             None | Some(Value::Null) => Field::Missing,
             Some(Value::String(text)) if text.is_empty() => Field::Empty,
-            // A NUL ends a string in every wire protocol: what follows it would be read as something else.
+            // A NUL ends a string in every wire protocol: what follows it would be read as
+            // something else.
             Some(Value::String(text)) if text.contains('\0') => {
                 Field::Unfit("holds a NUL character")
             }

@@ -13,9 +13,10 @@ use crate::tls::Authorities;
 
 /// How *one kind of* server logs in, changes a password and copies a user.
 ///
-/// A strategy decides whose credential is used for what. An engine does as told, once, and says precisely what
-/// went wrong. Time-outs are the strategy's as well: an implementation may simply wait, and one on a blocking
-/// driver hands the work to `tokio::task::spawn_blocking` so that the strategy can stop waiting for it.
+/// A strategy decides whose credential is used for what. An engine does as told, once, and says
+/// precisely what went wrong. Time-outs are the strategy's as well: an implementation may simply
+/// wait, and one on a blocking driver hands the work to `tokio::task::spawn_blocking` so that the
+/// strategy can stop waiting for it.
 pub trait Engine: Send + Sync + 'static {
     /// What is particular to this engine's secrets.
     const SPEC: &'static EngineSpec;
@@ -31,34 +32,38 @@ pub trait Engine: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The function starts, and waits for its first event: what every login needs may be read. By default, nothing is.
+    /// The function starts, and waits for its first event: what every login needs may be read. By
+    /// default, nothing is.
     fn start(&self, _authorities: &Authorities) {}
 
-    /// A step has begun, and its versions are being read: what needs no credential of the next login may begin, with the
-    /// server that the last version named, over verified TLS. By default, nothing does.
+    /// A step has begun, and its versions are being read: what needs no credential of the next
+    /// login may begin, with the server that the last version named, over verified TLS. By default,
+    /// nothing does.
     fn begin(&self, _server: &Server) {}
 
     /// The step is over: what has begun and was not used ends.
     fn end(&self) {}
 
-    /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver takes one.
+    /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver
+    /// takes one.
     fn log_in(
         &self,
         login: &Login<'_>,
     ) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
 
-    /// Asks the server which account it runs a session as, and whether that is the account of `user`.
+    /// Asks the server which account it runs a session as, and whether that is the account of
+    /// `user`.
     ///
-    /// A login alone proves nothing about `user`: the server may run the session as another account (an
-    /// anonymous account or a proxy user of MySQL, a login that a directory or a pooler maps).
+    /// A login alone proves nothing about `user`: the server may run the session as another account
+    /// (an anonymous account or a proxy user of MySQL, a login that a directory or a pooler maps).
     fn session_account(
         &self,
         session: &mut Self::Session,
         user: &str,
     ) -> impl Future<Output = Result<SessionAccount, EngineError>> + Send;
 
-    /// Checks that the session of an alternate user can stand in for the base user. By default, there
-    /// is nothing to check.
+    /// Checks that the session of an alternate user can stand in for the base user. By default,
+    /// there is nothing to check.
     fn stands_in(
         &self,
         _session: &mut Self::Session,
@@ -68,8 +73,8 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Checks that the server takes changes: that it is no replica or standby, and not read-only. A
-    /// master may have the privilege to change such a server, but no other server receives the change.
-    /// By default, nothing is asked: the server rejects the statement itself.
+    /// master may have the privilege to change such a server, but no other server receives the
+    /// change. By default, nothing is asked: the server rejects the statement itself.
     fn takes_changes(
         &self,
         _session: &mut Self::Session,
@@ -77,14 +82,15 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Returns `true` if a pooler or a proxy stands between the function and the server. By default,
-    /// none is known.
+    /// Returns `true` if a pooler or a proxy stands between the function and the server. By
+    /// default, none is known.
     fn is_pooled(&self, _session: &mut Self::Session) -> impl Future<Output = bool> + Send {
         async { false }
     }
 
-    /// Checks that the pooler or proxy of a session that [`Engine::is_pooled`] accepts a new password of
-    /// `user` at once, and has no copy of `password`, the current one. By default, nothing is checked.
+    /// Checks that the pooler or proxy of a session that [`Engine::is_pooled`] accepts a new
+    /// password of `user` at once, and has no copy of `password`, the current one. By default,
+    /// nothing is checked.
     fn pooler_looks_passwords_up(
         &self,
         _session: &mut Self::Session,
@@ -94,15 +100,16 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Changes the session's own password, so that it never stands readable where the server may log it.
+    /// Changes the session's own password, so that it never stands readable where the server may
+    /// log it.
     fn change_password(
         &self,
         session: &mut Self::Session,
         change: &PasswordChange<'_>,
     ) -> impl Future<Output = Result<Changed, EngineError>> + Send;
 
-    /// Checks, as far as that can be read, that [`Engine::change_password`] would succeed. By default,
-    /// nothing is checked.
+    /// Checks, as far as that can be read, that [`Engine::change_password`] would succeed. By
+    /// default, nothing is checked.
     fn may_change_password(
         &self,
         _session: &mut Self::Session,
@@ -111,17 +118,17 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Brings the alternate user in step with the base user (making it when its turn has come and it is missing),
-    /// and sets the new password *last*, or all at once: a failure half-way must leave a user that cannot log in,
-    /// not one without privileges.
+    /// Brings the alternate user in step with the base user (making it when its turn has come and
+    /// it is missing), and sets the new password *last*, or all at once: a failure half-way must
+    /// leave a user that cannot log in, not one without privileges.
     fn copy_user(
         &self,
         master: &mut Self::Session,
         copy: &UserCopy<'_>,
     ) -> impl Future<Output = Result<Copied, EngineError>> + Send;
 
-    /// What [`Engine::copy_user`] would change now, on the alternate user's turn, without changing it: one phrase each,
-    /// and none when the alternate user may do what the base user may.
+    /// What [`Engine::copy_user`] would change now, on the alternate user's turn, without changing
+    /// it: one phrase each, and none when the alternate user may do what the base user may.
     fn differences(
         &self,
         master: &mut Self::Session,
@@ -135,8 +142,8 @@ pub trait Engine: Send + Sync + 'static {
         reset: &PasswordReset<'_>,
     ) -> impl Future<Output = Result<PasswordSet, EngineError>> + Send;
 
-    /// Checks, as far as that can be read, that [`Engine::set_password`] would succeed. By default, nothing
-    /// is checked.
+    /// Checks, as far as that can be read, that [`Engine::set_password`] would succeed. By default,
+    /// nothing is checked.
     fn may_set_password(
         &self,
         _master: &mut Self::Session,
@@ -145,8 +152,8 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// What the master lacks for its task, as far as it can be read without changing anything: each an
-    /// [`EngineError::PrivilegeMissing`] with the statement that gives it.
+    /// What the master lacks for its task, as far as it can be read without changing anything: each
+    /// an [`EngineError::PrivilegeMissing`] with the statement that gives it.
     fn missing(
         &self,
         master: &mut Self::Session,
@@ -154,8 +161,9 @@ pub trait Engine: Send + Sync + 'static {
         task: MastersTask<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send;
 
-    /// What the master may not grant or revoke of what [`Engine::differences`] would change, as far as that can be read
-    /// for certain: each an [`EngineError::PrivilegeMissing`] with the statement that gives it.
+    /// What the master may not grant or revoke of what [`Engine::differences`] would change, as far
+    /// as that can be read for certain: each an [`EngineError::PrivilegeMissing`] with the
+    /// statement that gives it.
     fn not_grantable(
         &self,
         _master: &mut Self::Session,
@@ -225,8 +233,8 @@ pub struct ProvenUser {
 pub enum TlsUse {
     /// TLS, with certificate and host name verified.
     Verified,
-    /// No TLS, because the server has said that it has none. A readable password must not be sent, whatever the
-    /// server asks for: [`LoginError::ReadablePassword`].
+    /// No TLS, because the server has said that it has none. A readable password must not be sent,
+    /// whatever the server asks for: [`LoginError::ReadablePassword`].
     NotOffered,
     /// No TLS, because the secret says `"ssl": false`.
     Off,
@@ -237,7 +245,8 @@ pub enum TlsUse {
 pub struct PasswordChange<'a> {
     /// Whose.
     pub user: &'a str,
-    /// The password that the session logged in with. Some servers demand it (`OLD_PASSWORD`, `REPLACE`).
+    /// The password that the session logged in with. Some servers demand it (`OLD_PASSWORD`,
+    /// `REPLACE`).
     pub old: &'a Password,
     /// To what.
     pub new: &'a Password,
@@ -251,7 +260,8 @@ pub struct PasswordChange<'a> {
 pub enum Changed {
     /// The password was changed.
     Now,
-    /// An earlier attempt had changed it, or the server's history knows the new password; the old one still works.
+    /// An earlier attempt had changed it, or the server's history knows the new password; the old
+    /// one still works.
     Before,
     /// The password was changed, and there is something that a person should know of: one sentence.
     NowBut(String),
@@ -270,14 +280,15 @@ pub struct UserCopy<'a> {
     pub turn: &'a str,
     /// The new password of the user whose turn it is.
     pub password: &'a Password,
-    /// Whether a version of the secret shows that the alternate user is the secret's own. When not, an engine that
-    /// finds an alternate user of unclear origin answers [`EngineError::PerhapsUnrelated`].
+    /// Whether a version of the secret shows that the alternate user is the secret's own. When not,
+    /// an engine that finds an alternate user of unclear origin answers
+    /// [`EngineError::PerhapsUnrelated`].
     pub is_known_pair: bool,
     /// The target user's own logins are not encrypted, because its secret has `"ssl": false`. The
     /// master's session may be encrypted all the same.
     pub logs_in_unencrypted: bool,
-    /// The users whose passwords are proven. An engine that resolves names again in the master's session
-    /// must find the same accounts: an owner of a database can replace one in between.
+    /// The users whose passwords are proven. An engine that resolves names again in the master's
+    /// session must find the same accounts: an owner of a database can replace one in between.
     pub proven: Vec<ProvenUser>,
 }
 
@@ -295,7 +306,8 @@ impl<'a> UserCopy<'a> {
         Self { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted, proven }
     }
 
-    /// Returns `true` if an account may be the one of `user`: it is the proven one, or none was proven.
+    /// Returns `true` if an account may be the one of `user`: it is the proven one, or none was
+    /// proven.
     pub fn may_be_account_of(&self, user: &str, account: &str) -> bool {
         self.proven.iter().all(|proven| proven.user != user || proven.account == account)
     }
@@ -344,7 +356,8 @@ pub enum PasswordSet {
     /// It has.
     #[default]
     Now,
-    /// The server's history of passwords does not let it return: an earlier attempt has set it, or it is an old one.
+    /// The server's history of passwords does not let it return: an earlier attempt has set it, or
+    /// it is an old one.
     InHistory,
 }
 
@@ -362,8 +375,8 @@ pub struct Copied {
 }
 
 impl Copied {
-    /// Notes a change that waits, because it could keep the alternate user from logging in. While the
-    /// base user is the target of a rotation, applications use the alternate user.
+    /// Notes a change that waits, because it could keep the alternate user from logging in. While
+    /// the base user is the target of a rotation, applications use the alternate user.
     pub fn defer(&mut self, alternate: &str, change: impl std::fmt::Display) {
         self.notes.push(format!(
             "Deferred until {alternate} is the target user, because applications are using it: {change}."

@@ -82,11 +82,12 @@ pub enum EngineError {
         alternate: String,
         /// What speaks against a pair, if that can be told.
         why: Option<String>,
-        /// How an administrator says that they are a pair, when it is the alternate user's turn. When it is the base user's,
-        /// only the secret can say it.
+        /// How an administrator says that they are a pair, when it is the alternate user's turn.
+        /// When it is the base user's, only the secret can say it.
         consent: Option<String>,
     },
-    /// Something else at the server stands in the way for now: a lock was not to be had, a statement took too long.
+    /// Something else at the server stands in the way for now: a lock was not to be had, a
+    /// statement took too long.
     #[error("the database could not {doing} in time: {said}")]
     Busy {
         /// What was tried, to be read after "could not".
@@ -94,8 +95,8 @@ pub enum EngineError {
         /// The server's words.
         said: String,
     },
-    /// Another session has changed the same meanwhile, most likely an earlier attempt that was still at work. The session can
-    /// go on, and everything may be done once more.
+    /// Another session has changed the same meanwhile, most likely an earlier attempt that was
+    /// still at work. The session can go on, and everything may be done once more.
     #[error("another session was changing the same, so the database could not {doing}: {said}")]
     Overtaken {
         /// What was tried, to be read after "could not".
@@ -103,7 +104,8 @@ pub enum EngineError {
         /// The server's words.
         said: String,
     },
-    /// The connection broke; whether the statement took effect is unknown, and the next attempt finds out.
+    /// The connection broke; whether the statement took effect is unknown, and the next attempt
+    /// finds out.
     #[error("the connection failed while trying to {doing}: {cause}")]
     Disconnected {
         /// What was tried, to be read after "to".
@@ -124,7 +126,8 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Somebody lacks a privilege, as the server tells when it is asked. `doing` is read after "to".
+    /// Somebody lacks a privilege, as the server tells when it is asked. `doing` is read after
+    /// "to".
     pub fn lacks(doing: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {
         Self::PrivilegeMissing {
             doing: doing.into(),

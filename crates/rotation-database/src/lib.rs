@@ -1,8 +1,9 @@
 //! What every database shares in a rotation.
 //!
-//! The schemas of database secrets, the two strategies (*single user* and *alternating users*, which AWS's
-//! templates call "multi user" or "master user"), the TLS policy, and master secrets. How a certain server logs
-//! in, quotes and changes a password is the business of an [`Engine`]. Nothing here knows SQL.
+//! The schemas of database secrets, the two strategies (*single user* and *alternating users*,
+//! which AWS's templates call "multi user" or "master user"), the TLS policy, and master secrets.
+//! How a certain server logs in, quotes and changes a password is the business of an [`Engine`].
+//! Nothing here knows SQL.
 
 mod connect;
 mod document;

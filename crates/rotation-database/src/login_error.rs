@@ -120,8 +120,8 @@ pub enum LoginError {
     /// The server has no TLS.
     #[error("the server offers no TLS")]
     TlsNotOffered {
-        /// Whether the engine's protocol keeps a password secret without TLS. Where it does not, `TLS_MODE=prefer`
-        /// changes nothing.
+        /// Whether the engine's protocol keeps a password secret without TLS. Where it does not,
+        /// `TLS_MODE=prefer` changes nothing.
         keeps_password: bool,
     },
     /// The server's listener has redirected a verified connection to an address without TLS.
@@ -230,8 +230,8 @@ impl LoginError {
         }
     }
 
-    /// Tells the failures of a certificate apart by the words of rustls's `CertificateError`, for drivers that pass on
-    /// nothing else. The tests see it when those change.
+    /// Tells the failures of a certificate apart by the words of rustls's `CertificateError`, for
+    /// drivers that pass on nothing else. The tests see it when those change.
     pub fn from_certificate_words(words: &str) -> Self {
         let said = said(words.to_owned());
         if words.starts_with("certificate not valid for name") || words == "NotValidForName" {
@@ -288,12 +288,14 @@ impl LoginError {
         matches!(self, Self::Refused { .. })
     }
 
-    /// Returns `true` if a new password for the account ends it: the password is wrong or has expired.
+    /// Returns `true` if a new password for the account ends it: the password is wrong or has
+    /// expired.
     pub(crate) fn new_password_helps(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Expired { .. })
     }
 
-    /// Returns `true` if the server has accepted the password: it tells no one else that it has expired.
+    /// Returns `true` if the server has accepted the password: it tells no one else that it has
+    /// expired.
     pub(crate) fn proves_password(&self) -> bool {
         matches!(self, Self::Expired { .. })
     }

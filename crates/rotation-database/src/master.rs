@@ -26,8 +26,8 @@ pub(crate) struct Master {
 impl Master {
     /// Fetches the master secret that `current` names.
     ///
-    /// Whoever may write the secret must not get the master's password sent to a host of their choice: so the master
-    /// secret's own host counts, or what RDS says of it.
+    /// Whoever may write the secret must not get the master's password sent to a host of their
+    /// choice: so the master secret's own host counts, or what RDS says of it.
     pub(crate) async fn fetch(
         cx: &Context<'_>,
         current: &DatabaseSecret,
@@ -49,8 +49,9 @@ impl Master {
     }
 }
 
-/// Checks that a master secret is in the Region of the secret. Secrets Manager reads no secret of another
-/// Region; whether there is one is not what it says. A name, or a part of an ARN, says nothing of a Region.
+/// Checks that a master secret is in the Region of the secret. Secrets Manager reads no secret of
+/// another Region; whether there is one is not what it says. A name, or a part of an ARN, says
+/// nothing of a Region.
 pub(crate) fn must_be_in_same_region(arn: &str, secret: &str) -> Result<(), Error> {
     match (region_of(arn), region_of(secret)) {
         (Some(master), Some(own)) if master != own => Err(Error::MasterRegionMismatch {
@@ -89,8 +90,9 @@ async fn own_place(
     }
 }
 
-/// A master secret that RDS manages names no host; its tags name the server. Without either, nothing but the secret
-/// itself would say where to send the master's password, and that is for others to write.
+/// A master secret that RDS manages names no host; its tags name the server. Without either,
+/// nothing but the secret itself would say where to send the master's password, and that is for
+/// others to write.
 async fn place_by_rds(
     cx: &Context<'_>,
     arn: &str,

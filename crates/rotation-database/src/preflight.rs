@@ -1,4 +1,5 @@
-//! `preflight`: looks at the server and at both credentials as a rotation will, and changes nothing.
+//! `preflight`: looks at the server and at both credentials as a rotation will, and changes
+//! nothing.
 
 use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 

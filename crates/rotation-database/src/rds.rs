@@ -1,6 +1,7 @@
 //! What the RDS API says of a server: where it is written to, and from where it is read.
 //!
-//! Identifiers come from the API, never from the first label of a host name: anybody may call a host `db-1`.
+//! Identifiers come from the API, never from the first label of a host name: anybody may call a
+//! host `db-1`.
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
@@ -36,7 +37,8 @@ impl RdsServer {
     }
 }
 
-/// Whether RDS may know a host. Where the environment names an RDS endpoint of its own, it may know any.
+/// Whether RDS may know a host. Where the environment names an RDS endpoint of its own, it may know
+/// any.
 pub(crate) fn may_know(host: &str) -> bool {
     let host = host::bare(host).to_ascii_lowercase();
     host.ends_with(".rds.amazonaws.com")

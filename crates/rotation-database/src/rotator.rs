@@ -22,8 +22,8 @@ use crate::settings::{Settings, StrategyKind};
 use crate::strategy::{UserPair, alternating, single_user, single_user_by_master};
 use crate::tls::Policy;
 
-/// Pauses before testing again: a proxy or a replica may not know the new password at once. Few, because each
-/// refused attempt counts towards a lock-out.
+/// Pauses before testing again: a proxy or a replica may not know the new password at once. Few,
+/// because each refused attempt counts towards a lock-out.
 const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
 
 /// Rotates the password of one engine's users.
@@ -31,8 +31,8 @@ const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::f
 pub struct DatabaseRotator<E> {
     pub(crate) engine: E,
     pub(crate) settings: Settings,
-    /// A secret, and the server of the version of it that was looked at last: most likely that of its
-    /// next step.
+    /// A secret, and the server of the version of it that was looked at last: most likely that of
+    /// its next step.
     server: Mutex<Option<(String, Server)>>,
 }
 
@@ -282,8 +282,9 @@ impl<E: Engine> DatabaseRotator<E> {
         })
     }
 
-    /// Whether a tested password must not be promoted. A single user that is locked is so with every password, and then
-    /// applications need the one that the server has; of two users, the other one may still be open.
+    /// Whether a tested password must not be promoted. A single user that is locked is so with
+    /// every password, and then applications need the one that the server has; of two users, the
+    /// other one may still be open.
     fn keeps_from_promotion(&self, cause: &LoginError) -> bool {
         if matches!(cause, LoginError::OtherAccount { .. }) {
             return true;
@@ -321,8 +322,9 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// The server's history does not let the pending password return. A random one is there only because an earlier attempt
-    /// has set it; one that a person has stored may be an old one, and only a login tells.
+    /// The server's history does not let the pending password return. A random one is there only
+    /// because an earlier attempt has set it; one that a person has stored may be an old one, and
+    /// only a login tells.
     pub(crate) async fn is_in_place(
         &self,
         cx: &Context<'_>,
@@ -343,7 +345,8 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(())
     }
 
-    /// Whether a change is to be made once more: another session came first, and it was not that of a newer rotation.
+    /// Whether a change is to be made once more: another session came first, and it was not that of
+    /// a newer rotation.
     pub(crate) async fn was_overtaken<T: Sync>(
         &self,
         cx: &Context<'_>,

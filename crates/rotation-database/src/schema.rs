@@ -19,14 +19,16 @@ pub struct EngineSpec {
     pub default_port: u16,
     /// The key `dbname`.
     pub database: DatabaseKey,
-    /// Whether a master logs in to the secret's database, where the users' objects are, or to its own.
+    /// Whether a master logs in to the secret's database, where the users' objects are, or to its
+    /// own.
     pub master_enters_database: bool,
     /// Whether a user may have two passwords at a time (`KEEP_PREVIOUS_PASSWORD`).
     pub keeps_previous_password: bool,
-    /// Whether the server itself shows that two users are a pair. Where not, the secret's versions must.
+    /// Whether the server itself shows that two users are a pair. Where not, the secret's versions
+    /// must.
     pub marks_pairs: bool,
-    /// Whether a user may have several accounts, one for each host that it connects from, each with its own
-    /// password.
+    /// Whether a user may have several accounts, one for each host that it connects from, each with
+    /// its own password.
     pub has_accounts_by_host: bool,
     /// How long a user name may be.
     pub user_name_limit: NameLimit,

@@ -1,4 +1,5 @@
-//! A database secret: read once, every fault at once, and written back with everything it came with.
+//! A database secret: read once, every fault at once, and written back with everything it came
+//! with.
 
 use rotation::{Password, SecretValue};
 use serde_json::Value;

@@ -44,7 +44,8 @@ pub struct UserPair {
 }
 
 impl UserPair {
-    /// The pair that `user` belongs to: a name with the engine's suffix is the alternate of the name without.
+    /// The pair that `user` belongs to: a name with the engine's suffix is the alternate of the
+    /// name without.
     pub fn of(user: &str, spec: &EngineSpec) -> Self {
         let quoted = user.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         if let Some(name) = quoted.filter(|name| spec.unquotes_names && !name.is_empty()) {

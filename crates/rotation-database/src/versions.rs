@@ -47,8 +47,8 @@ impl<E: Engine> DatabaseRotator<E> {
         let current = self.parse(&versions.current, CURRENT)?;
         let pending = self.parse(&versions.pending, PENDING)?;
         self.belong_together(&current, &pending)?;
-        // A password that the current one's connection sets and the pending one's cannot test would be neither promoted nor
-        // taken back.
+        // A password that the current one's connection sets and the pending one's cannot test would
+        // be neither promoted nor taken back.
         if current.database != pending.database || current.ssl != pending.ssl {
             return Err(other_host(&current, &pending));
         }
@@ -87,8 +87,8 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// Whether the password of an earlier version travelled better protected than it would now: whoever may write the secret
-    /// must not get it sent readably.
+    /// Whether the password of an earlier version travelled better protected than it would now:
+    /// whoever may write the secret must not get it sent readably.
     pub(crate) fn was_safer(&self, earlier: &DatabaseSecret, now: &DatabaseSecret) -> bool {
         let mode = self.settings.tls_mode;
         Policy::of(earlier.ssl, mode) > Policy::of(now.ssl, mode)
@@ -116,8 +116,8 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(self.next_user(current))
     }
 
-    /// What was edited in `AWSCURRENT` since the pending version was made from it: another server or user is no matter for
-    /// a note.
+    /// What was edited in `AWSCURRENT` since the pending version was made from it: another server
+    /// or user is no matter for a note.
     pub(crate) fn edited_since(
         &self,
         current: Option<&SecretValue>,

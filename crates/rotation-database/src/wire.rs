@@ -1,9 +1,11 @@
-//! The connection to a server, dialled here and handed to the driver through a Unix socket of this process.
+//! The connection to a server, dialled here and handed to the driver through a Unix socket of this
+//! process.
 //!
-//! Drivers connect by themselves, and then three things are lost. What failed: the name, the port, the silence after.
-//! Time: they leave Nagle's algorithm on, which costs 40 ms twice in each login. And the choice of what is sent:
-//! they answer whatever a server asks for, also for the password in cleartext. So [`crate::encrypt`] and the login are
-//! part of this side as well, and the socket carries a session that is authenticated, without TLS.
+//! Drivers connect by themselves, and then three things are lost. What failed: the name, the port,
+//! the silence after. Time: they leave Nagle's algorithm on, which costs 40 ms twice in each login.
+//! And the choice of what is sent: they answer whatever a server asks for, also for the password in
+//! cleartext. So [`crate::encrypt`] and the login are part of this side as well, and the socket
+//! carries a session that is authenticated, without TLS.
 
 mod meeting;
 
@@ -66,8 +68,8 @@ pub struct Wire {
 impl Wire {
     /// Offers a session that is authenticated, under a file name; [`Wire::folder`] is its folder.
     ///
-    /// The driver does not know that the login is over. `welcome` answers it in the server's place, until it may send
-    /// its first statement.
+    /// The driver does not know that the login is over. `welcome` answers it in the server's place,
+    /// until it may send its first statement.
     ///
     /// # Errors
     /// When the socket cannot be made.
@@ -85,7 +87,8 @@ impl Wire {
         Ok(wire)
     }
 
-    /// As [`Wire::offer`], for a driver whose first message begins with its length in four bytes and gets `answer`.
+    /// As [`Wire::offer`], for a driver whose first message begins with its length in four bytes
+    /// and gets `answer`.
     ///
     /// # Errors
     /// When the socket cannot be made.
@@ -139,7 +142,8 @@ async fn relay(driver: UnixStream, server: impl AsyncRead + AsyncWrite) -> io::R
         tokio::io::copy(&mut from_driver, &mut to_server).await?;
         to_server.shutdown().await
     };
-    // Whichever side ends, the other has nothing left to say. A server that does not even hang up is not waited for.
+    // Whichever side ends, the other has nothing left to say. A server that does not even hang up
+    // is not waited for.
     tokio::select! {
         done = tokio::io::copy(&mut from_server, &mut to_driver) => done.map(drop),
         done = async { upward.await?; tokio::time::sleep(HANG_UP).await; Ok(()) } => done,

@@ -101,8 +101,9 @@ fn url(text: &str) -> String {
         (true, _) => return unclear,
         (false, _) => text.find("://").map_or(text, |at| &text[at + 3..]),
     };
-    // A password may be in front of the @, or in the properties, and may hold any of these characters.
-    // Where it ends is certain only if there is one @, and none of the others in front of it.
+    // A password may be in front of the @, or in the properties, and may hold any of these
+    // characters. Where it ends is certain only if there is one @, and none of the others in front
+    // of it.
     let after = match after.split_once('@') {
         Some((user, rest)) if user.contains(['/', ';', '?']) || rest.contains('@') => {
             return unclear;

@@ -1,4 +1,5 @@
-//! What is going on: rotations step by step, and what the functions write. No secret value gets in here.
+//! What is going on: rotations step by step, and what the functions write. No secret value gets in
+//! here.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,7 +90,8 @@ impl Activity {
         self.look().mask.add(vec![secret.to_owned()]);
     }
 
-    /// The lines, masked by what is known now: a password may have been written before any secret had it.
+    /// The lines, masked by what is known now: a password may have been written before any secret
+    /// had it.
     pub(crate) fn lines(&self) -> Vec<(String, String)> {
         let inside = self.look();
         inside

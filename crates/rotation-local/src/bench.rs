@@ -1,4 +1,5 @@
-//! `rotation-local bench`: how fast a function is, how much it uses, and how near that is to what is possible.
+//! `rotation-local bench`: how fast a function is, how much it uses, and how near that is to what
+//! is possible.
 
 mod figures;
 mod floor;
@@ -19,7 +20,8 @@ use floor::Floor;
 use runner::Runner;
 use share::Share;
 
-/// What is rotated, how slow Secrets Manager is, and how much of the CPU functions have once they have started.
+/// What is rotated, how slow Secrets Manager is, and how much of the CPU functions have once they
+/// have started.
 struct Ground {
     stage: Stage,
     secret: &'static str,

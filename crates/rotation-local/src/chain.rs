@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// The longest chain of intervals that did not overlap: with a constant delay added to each call, that many of them
-/// waited for an earlier one.
+/// The longest chain of intervals that did not overlap: with a constant delay added to each call,
+/// that many of them waited for an earlier one.
 pub fn longest_chain(intervals: &[(Instant, Instant)]) -> usize {
     // Answers that leave together are noted one after the other.
     const SLACK: Duration = Duration::from_millis(10);

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use crate::stage::database::Engine;
 use crate::{bench, demo, preflight, progress, rotate, serve};
 
-/// AWS Secrets Manager on loopback, and the trigger that drives a rotation function through its four steps.
+/// AWS Secrets Manager on loopback, and the trigger that drives a rotation function through its
+/// four steps.
 #[derive(Debug, Parser)]
 #[command(name = "rotation-local", version, about)]
 struct Cli {
@@ -51,7 +52,8 @@ pub(crate) struct BenchArgs {
     /// The function [default: the engine's, beside this program]
     #[arg(long)]
     pub(crate) function: Option<PathBuf>,
-    /// The command of another function to compare with, such as 'python3 -m awslambdaric lambda_function.lambda_handler'
+    /// The command of another function to compare with, such as 'python3 -m awslambdaric
+    /// lambda_function.lambda_handler'
     #[arg(long, value_name = "COMMAND")]
     pub(crate) against: Option<String>,
     /// How often each thing is measured
@@ -63,10 +65,12 @@ pub(crate) struct BenchArgs {
     /// The database server to measure on
     #[arg(long, value_enum, default_value = "postgres")]
     pub(crate) engine: Engine,
-    /// Alternating users instead of a single one (a function that is not ours must be told so by its own settings)
+    /// Alternating users instead of a single one (a function that is not ours must be told so by
+    /// its own settings)
     #[arg(long)]
     pub(crate) alternating: bool,
-    /// Give the functions, once they have started, no more of the CPU than Lambda gives to so much memory (Linux, as root)
+    /// Give the functions, once they have started, no more of the CPU than Lambda gives to so much
+    /// memory (Linux, as root)
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10240))]
     pub(crate) memory: Option<u32>,
     /// Print the figures as JSON, times in milliseconds
@@ -148,8 +152,8 @@ pub(crate) struct DatabaseArgs {
 /// Options of `rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
-    /// The function: a program, a command line, or the URL of a Lambda Invoke endpoint, URL#NAME to name the function
-    /// there
+    /// The function: a program, a command line, or the URL of a Lambda Invoke endpoint, URL#NAME to
+    /// name the function there
     #[arg(long, value_name = "COMMAND-or-URL")]
     pub(crate) function: String,
     #[command(flatten)]
@@ -172,7 +176,8 @@ pub(crate) struct RotateArgs {
     /// Print the result as JSON; progress goes to standard error
     #[arg(long)]
     pub(crate) json: bool,
-    /// Port of the local Secrets Manager (for a function behind a URL, which must be told the endpoint)
+    /// Port of the local Secrets Manager (for a function behind a URL, which must be told the
+    /// endpoint)
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
 }
@@ -202,14 +207,15 @@ pub(crate) struct ServeArgs {
     /// Let other machines in: whoever has the credentials reads every secret, over HTTP without TLS
     #[arg(long)]
     pub(crate) expose: bool,
-    /// Let Docker containers in, as SAM uses them, and write an environment file for SAM and the AWS CLI
+    /// Let Docker containers in, as SAM uses them, and write an environment file for SAM and the
+    /// AWS CLI
     #[arg(long, conflicts_with = "any_credentials")]
     pub(crate) docker: bool,
     /// The environment file of --docker
     #[arg(long, value_name = "PATH", default_value = "rotation-local.env", requires = "docker")]
     pub(crate) env_file: PathBuf,
-    /// A function: its name, and a program, a command line or the URL of a Lambda Invoke endpoint, URL#NAME to name the
-    /// function there (may be given several times)
+    /// A function: its name, and a program, a command line or the URL of a Lambda Invoke endpoint,
+    /// URL#NAME to name the function there (may be given several times)
     #[arg(long = "function", value_name = "NAME=COMMAND-or-URL")]
     pub(crate) functions: Vec<String>,
     /// An environment variable of a function that is a program (may be given several times)
@@ -236,8 +242,8 @@ pub(crate) struct ServeArgs {
     /// Let in anybody on this machine, whatever the credentials
     #[arg(long)]
     pub(crate) any_credentials: bool,
-    /// Print one JSON object per line: that the service is ready, and each rotation as it begins and ends; everything
-    /// else goes to standard error
+    /// Print one JSON object per line: that the service is ready, and each rotation as it begins
+    /// and ends; everything else goes to standard error
     #[arg(long)]
     pub(crate) json: bool,
     /// Show the functions' log lines
@@ -259,7 +265,8 @@ fn positive(text: &str) -> Result<f64, String> {
 
 /// Runs the command of the command line.
 pub async fn main() -> ExitCode {
-    // The driver of the demonstration and the certificates need one TLS provider; a second call changes nothing.
+    // The driver of the demonstration and the certificates need one TLS provider; a second call
+    // changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let command = Cli::parse().command;
     if command.prints_json() {

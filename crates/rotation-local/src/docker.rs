@@ -12,10 +12,12 @@ use crate::journal::write_whole;
 
 /// The name by which a container reaches the machine that runs Docker.
 ///
-/// Docker Desktop defines it; Docker Engine does with `--add-host host.docker.internal:host-gateway`.
+/// Docker Desktop defines it; Docker Engine does with
+/// `--add-host host.docker.internal:host-gateway`.
 const HOST: &str = "host.docker.internal";
 
-/// Listens on the address that [`HOST`] has inside a container, if that is not the loopback address.
+/// Listens on the address that [`HOST`] has inside a container, if that is not the loopback
+/// address.
 ///
 /// Docker Engine routes a container's connections to the gateway of its bridge network. Docker
 /// Desktop, whose gateway is inside a virtual machine, forwards them to the loopback address.
@@ -66,7 +68,8 @@ pub(crate) fn endpoint(port: u16) -> String {
     format!("http://{HOST}:{port}")
 }
 
-/// Writes the file that a shell loads before it runs SAM or the AWS CLI, readable by its owner alone.
+/// Writes the file that a shell loads before it runs SAM or the AWS CLI, readable by its owner
+/// alone.
 ///
 /// SAM hands its own credentials to a function, and the variables of its environment that the
 /// template declares.

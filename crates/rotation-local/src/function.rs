@@ -1,4 +1,5 @@
-//! A rotation function: a program under a Runtime API of our own, or somebody else's Invoke endpoint.
+//! A rotation function: a program under a Runtime API of our own, or somebody else's Invoke
+//! endpoint.
 
 mod process;
 mod runtime_api;
@@ -38,8 +39,8 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 pub enum Function {
     /// A program, started when first invoked.
     Program(Box<Program>),
-    /// The base URL of a Lambda Invoke endpoint (`sam local start-lambda`, `cargo lambda watch`, the Runtime
-    /// Interface Emulator) and the function's name there.
+    /// The base URL of a Lambda Invoke endpoint (`sam local start-lambda`, `cargo lambda watch`,
+    /// the Runtime Interface Emulator) and the function's name there.
     Url {
         /// Such as `http://127.0.0.1:3001`.
         base: String,
@@ -108,7 +109,8 @@ fn is_program(word: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(word).is_file())
 }
 
-/// [Invoke](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html), as the emulators serve it.
+/// [Invoke](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html), as the emulators serve
+/// it.
 async fn invoke_url(base: &str, name: &str, event: &Value) -> Result<Value, FunctionError> {
     let url = format!("{base}/2015-03-31/functions/{name}/invocations");
     let unreachable = |error: reqwest::Error| {

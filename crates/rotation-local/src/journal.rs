@@ -105,7 +105,8 @@ pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
     path.into()
 }
 
-/// Writes a file as a whole or not at all; it keeps its mode and owner, and a new one is for its owner alone.
+/// Writes a file as a whole or not at all; it keeps its mode and owner, and a new one is for its
+/// owner alone.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     // A link stays a link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -1,7 +1,9 @@
-//! AWS Secrets Manager on loopback, and the trigger that drives a rotation function as the service does.
+//! AWS Secrets Manager on loopback, and the trigger that drives a rotation function as the service
+//! does.
 //!
-//! A function is any program that speaks the [Lambda Runtime API][runtime], or the URL of a Lambda Invoke endpoint.
-//! Nothing here depends on the rotation crates: any rotation function can be driven.
+//! A function is any program that speaks the [Lambda Runtime API][runtime], or the URL of a Lambda
+//! Invoke endpoint. Nothing here depends on the rotation crates: any rotation function can be
+//! driven.
 //!
 //! [runtime]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 

@@ -1,4 +1,5 @@
-//! `rotation-local`: AWS Secrets Manager on loopback, and the trigger that drives a rotation function.
+//! `rotation-local`: AWS Secrets Manager on loopback, and the trigger that drives a rotation
+//! function.
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {

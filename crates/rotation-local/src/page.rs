@@ -1,5 +1,5 @@
-//! The page of `rotation-local serve`: secrets, versions and labels, rotations as they happen, and what functions write.
-//! Values are not on it.
+//! The page of `rotation-local serve`: secrets, versions and labels, rotations as they happen, and
+//! what functions write. Values are not on it.
 
 use axum::Router;
 use axum::extract::State;
@@ -52,7 +52,8 @@ async fn whole(State(shown): State<Shown>, headers: HeaderMap) -> Response {
             }
         }
     };
-    // Nothing from elsewhere, and nothing that a secret's name or a function's words could smuggle in.
+    // Nothing from elsewhere, and nothing that a secret's name or a function's words could smuggle
+    // in.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
     (
         [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")],

@@ -144,7 +144,8 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
             }
         }
         None => {
-            // The secret's history, as far as it is known: a function does not change a user on the word of a name.
+            // The secret's history, as far as it is known: a function does not change a user on the
+            // word of a name.
             let previous_file = beside(&secret_file, PREVIOUS_FILE);
             if args.database.master.alternates() && previous_file.exists() {
                 let mut previous = read_json(&previous_file, "the previous secret")?;

@@ -276,8 +276,8 @@ impl Service {
         self.inside().store.functions = Some(names);
     }
 
-    /// Lets in only who knows an access key id, made for this run: on a machine with other users, the port alone is
-    /// no protection.
+    /// Lets in only who knows an access key id, made for this run: on a machine with other users,
+    /// the port alone is no protection.
     pub fn require_key(&self) -> String {
         self.require(new_key())
     }
@@ -329,7 +329,8 @@ impl Service {
         }
     }
 
-    /// Makes calls fail; the rule is asked before and after each, with the number of calls since it was set.
+    /// Makes calls fail; the rule is asked before and after each, with the number of calls since it
+    /// was set.
     pub fn set_fault(&self, rule: impl FnMut(usize, &str, When) -> Option<Fault> + Send + 'static) {
         let mut inside = self.inside();
         inside.fault = Some(Box::new(rule));
@@ -354,7 +355,8 @@ impl Service {
         self.inside().on_rotate = Some(Box::new(on_rotate));
     }
 
-    /// The requests that are understood, with their limits and errors, as JSON in the words of botocore's model.
+    /// The requests that are understood, with their limits and errors, as JSON in the words of
+    /// botocore's model.
     pub fn request_model() -> Value {
         model::as_json()
     }

@@ -35,7 +35,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts a server with TLS and makes two applications' users and a master that is no superuser, each with its secret.
+    /// Starts a server with TLS and makes two applications' users and a master that is no
+    /// superuser, each with its secret.
     pub(crate) async fn set_up(engine: Engine) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let start = Instant::now();

@@ -10,8 +10,8 @@ use crate::service::{CURRENT, PENDING, Service};
 /// The four steps, in order.
 pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
-/// Errors that no repetition cures: a person has to correct something first, and each attempt with a
-/// rejected password counts towards a lockout.
+/// Errors that no repetition cures: a person has to correct something first, and each attempt with
+/// a rejected password counts towards a lockout.
 const INCURABLE: [&str; 14] = [
     "CredentialsRefused",
     "HostMismatch",
@@ -29,7 +29,8 @@ const INCURABLE: [&str; 14] = [
     "UserNameTooLong",
 ];
 
-/// How often and how fast the whole rotation is repeated. The service's own numbers are not documented.
+/// How often and how fast the whole rotation is repeated. The service's own numbers are not
+/// documented.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
     /// Attempts in all.
@@ -175,7 +176,8 @@ pub async fn rotate_secret(
     rotation
 }
 
-/// A rotation has succeeded when `AWSCURRENT` is on the new version, and `AWSPENDING` there or nowhere.
+/// A rotation has succeeded when `AWSCURRENT` is on the new version, and `AWSPENDING` there or
+/// nowhere.
 fn unpromoted(service: &Service, secret: &str, token: &str) -> Option<FunctionError> {
     service.with_store(|store| match store.anywhere(secret) {
         Some(secret) if !secret.is_labelled(CURRENT, token) => Some(FunctionError::new(

@@ -1,7 +1,9 @@
-//! The alternate user, kept in step with the base user: one account for each of its accounts, with the same host.
+//! The alternate user, kept in step with the base user: one account for each of its accounts, with
+//! the same host.
 //!
-//! These servers have no transaction around users. A new account is locked until all is in place, and the password
-//! comes last, so that a rotation that dies half-way leaves an account that cannot log in.
+//! These servers have no transaction around users. A new account is locked until all is in place,
+//! and the password comes last, so that a rotation that dies half-way leaves an account that cannot
+//! log in.
 
 use std::collections::BTreeSet;
 
@@ -78,7 +80,8 @@ pub(crate) struct Step<'a> {
 impl<'a> Step<'a> {
     async fn begin(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
         if !session.is_mariadb() {
-            // Hashes hold any byte; as hexadecimal digits they can be read. Servers before 8.0.17 do not know it.
+            // Hashes hold any byte; as hexadecimal digits they can be read. Servers before 8.0.17
+            // do not know it.
             let _ = session
                 .run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON")
                 .await;
@@ -174,8 +177,8 @@ impl Step<'_> {
             }
             has
         } else {
-            // One that is thrown away: a password history must not refuse the new one when it is set with the
-            // others' below.
+            // One that is thrown away: a password history must not refuse the new one when it is
+            // set with the others' below.
             let identified = self.identified(base, &passwords::thrown_away()?)?;
             let clauses = base.shown.all_clauses_locked();
             let statement = format!("CREATE USER {name} {identified} {clauses}");
@@ -190,7 +193,8 @@ impl Step<'_> {
 
     /// Grants and revokes until an account has the wanted privileges. Returns what it has then.
     ///
-    /// Partial revokes wait until the grants are done: the server may add those of the master by itself.
+    /// Partial revokes wait until the grants are done: the server may add those of the master by
+    /// itself.
     async fn privileges(
         &mut self,
         account: &Account,

@@ -3,7 +3,8 @@
 //! The driver never holds the password: it would answer whatever a server asks. What is not
 //! understood here ends the connection.
 //!
-//! [Connection phase](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html).
+//! [Connection
+//! phase](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html).
 
 use rotation_database::{Login, LoginError, TlsUse};
 use tokio::io::{AsyncRead, AsyncWrite};

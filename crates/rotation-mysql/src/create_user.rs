@@ -1,4 +1,5 @@
-//! `SHOW CREATE USER`: what an account demands and may use, apart from its password and its privileges.
+//! `SHOW CREATE USER`: what an account demands and may use, apart from its password and its
+//! privileges.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,8 @@ pub(crate) struct CreateUser {
     has_expired: bool,
     /// `ACCOUNT LOCK`.
     pub(crate) locked: bool,
-    /// MySQL's default roles, as they are written in a statement; MariaDB shows its one among the grants.
+    /// MySQL's default roles, as they are written in a statement; MariaDB shows its one among the
+    /// grants.
     pub(crate) default_roles: String,
     clauses: BTreeMap<Clause, Vec<Token>>,
 }
@@ -157,7 +159,8 @@ fn stored(identified: &[Token]) -> Vec<(String, String)> {
     stored
 }
 
-/// The server leaves out limits that are 0; a copy must name them, for it may have had others before.
+/// The server leaves out limits that are 0; a copy must name them, for it may have had others
+/// before.
 fn all_limits(shown: &[Token]) -> Result<Vec<Token>, EngineError> {
     let mut values: BTreeMap<&str, Vec<Token>> = BTreeMap::new();
     let mut name = "";
@@ -198,8 +201,8 @@ fn no_limits() -> Vec<Token> {
 const STATEMENT_TIME: &str = "MAX_STATEMENT_TIME";
 
 impl CreateUser {
-    /// Rejects an account that logs in by any of several passwords: a statement changes one of them,
-    /// and the others go on working.
+    /// Rejects an account that logs in by any of several passwords: a statement changes one of
+    /// them, and the others go on working.
     pub(crate) fn must_have_one_password(&self, account: &Account) -> Result<(), EngineError> {
         let takes_password = |plugin: &&String| Plugin::of_account(plugin).is_some();
         if self.plugins.iter().filter(takes_password).count() < 2 {
@@ -219,13 +222,14 @@ impl CreateUser {
         })
     }
 
-    /// The clauses that turn `self` into `wanted`, as they are written in `ALTER USER`; empty when there are none.
+    /// The clauses that turn `self` into `wanted`, as they are written in `ALTER USER`; empty when
+    /// there are none.
     pub(crate) fn clauses_to_become(&self, wanted: &Self) -> String {
         joined(&self.changes_to_become(wanted))
     }
 
-    /// The same clauses in two parts: those that an account may get while applications use it, and those
-    /// that could keep them out. `passwords_expire`: by default, as the server is set.
+    /// The same clauses in two parts: those that an account may get while applications use it, and
+    /// those that could keep them out. `passwords_expire`: by default, as the server is set.
     pub(crate) fn clauses_while_in_use(
         &self,
         wanted: &Self,
@@ -321,9 +325,9 @@ impl CreateUser {
     /// Returns whether the password lifetime must be ended by `PASSWORD EXPIRE NEVER` before
     /// [`Self::clauses_to_become`] can return it to the server's default.
     ///
-    /// MySQL stores `PASSWORD EXPIRE DEFAULT` after `PASSWORD EXPIRE INTERVAL`, but goes on using and
-    /// showing the interval until the privileges are loaded again (seen with 9.7). The difference would
-    /// stay, and with it `testSecret` would fail on every attempt.
+    /// MySQL stores `PASSWORD EXPIRE DEFAULT` after `PASSWORD EXPIRE INTERVAL`, but goes on using
+    /// and showing the interval until the privileges are loaded again (seen with 9.7). The
+    /// difference would stay, and with it `testSecret` would fail on every attempt.
     pub(crate) fn lifetime_must_end_first(&self, wanted: &Self) -> bool {
         let third = |of: &Self, word: &str| {
             of.clauses
@@ -360,8 +364,9 @@ fn is_zero(tokens: Option<&Vec<Token>>) -> bool {
     tokens.and_then(|tokens| tokens.last()).is_some_and(|token| token.is("0"))
 }
 
-/// The clause that turns one attribute into another. The server merges an attribute into the one that it
-/// has, and removes a key only if its value is `null` ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)).
+/// The clause that turns one attribute into another. The server merges an attribute into the one
+/// that it has, and removes a key only if its value is `null` ([RFC
+/// 7396](https://www.rfc-editor.org/rfc/rfc7396)).
 fn attribute_to_become(has: &[Token], wanted: &[Token]) -> Vec<Token> {
     let json = |tokens: &[Token]| match tokens {
         [_, Token::Text(text)] => serde_json::from_str::<Value>(text).ok(),
@@ -525,7 +530,8 @@ mod tests {
         );
     }
 
-    /// `PASSWORD EXPIRE` hides the interval: an account that always shows one would differ for ever.
+    /// `PASSWORD EXPIRE` hides the interval: an account that always shows one would differ for
+    /// ever.
     #[test]
     fn an_account_that_was_expired_by_hand_has_no_interval() {
         let of =

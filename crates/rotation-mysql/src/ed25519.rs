@@ -1,7 +1,7 @@
 //! MariaDB's [ed25519] plugin: the signature of a login, and the public key that the server stores.
 //!
-//! It is Ed25519 ([RFC 8032], section 5.1.5) with SHA-512 of the *password* in place of SHA-512 of a
-//! 32-byte seed, so libraries that take seeds do not fit.
+//! It is Ed25519 ([RFC 8032], section 5.1.5) with SHA-512 of the *password* in place of SHA-512 of
+//! a 32-byte seed, so libraries that take seeds do not fit.
 //!
 //! [ed25519]: https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519
 //! [RFC 8032]: https://www.rfc-editor.org/rfc/rfc8032

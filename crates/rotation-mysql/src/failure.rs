@@ -9,18 +9,20 @@ use sqlx::mysql::MySqlDatabaseError;
 pub(crate) mod number {
     /// `ER_PARSE_ERROR`.
     pub(crate) const NOT_UNDERSTOOD: u16 = 1064;
-    /// `ER_BAD_FIELD_ERROR`, `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`: what a grant is on is gone. Servers
-    /// keep grants on tables that were dropped.
+    /// `ER_BAD_FIELD_ERROR`, `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`: what a grant is on is
+    /// gone. Servers keep grants on tables that were dropped.
     pub(crate) const OBJECT_IS_GONE: [u16; 3] = [1054, 1146, 1305];
     /// `ER_CREDENTIALS_CONTRADICT_TO_HISTORY`.
     pub(crate) const USED_BEFORE: u16 = 3638;
     /// `ER_INCORRECT_CURRENT_PASSWORD`: what `REPLACE` names is not the primary password.
     pub(crate) const NOT_THE_PRIMARY: u16 = 3891;
-    /// `ER_MISSING_CURRENT_PASSWORD`: the account demands its old password for a change (`PASSWORD REQUIRE CURRENT`).
+    /// `ER_MISSING_CURRENT_PASSWORD`: the account demands its old password for a change
+    /// (`PASSWORD REQUIRE CURRENT`).
     pub(crate) const CURRENT_PASSWORD_WANTED: u16 = 3892;
 }
 
-/// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege is missing.
+/// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege
+/// is missing.
 ///
 /// The server's words pass through the mask: error 1064 quotes the statement.
 pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {

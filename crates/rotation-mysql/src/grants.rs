@@ -47,8 +47,8 @@ pub(crate) struct Change {
     pub(crate) needs_option: &'static str,
     /// Whether it takes something away, for a moment, that the account is to keep.
     pub(crate) interrupts: bool,
-    /// Whether it is a partial revoke. MySQL may add some of its own to a grant, those that the master
-    /// has, so what is left to revoke shows only after the grants.
+    /// Whether it is a partial revoke. MySQL may add some of its own to a grant, those that the
+    /// master has, so what is left to revoke shows only after the grants.
     pub(crate) restricts: bool,
     /// The table or routine that a grant is on, and its column, if it is on one.
     pub(crate) on: Option<(String, String)>,
@@ -190,8 +190,8 @@ impl Grants {
         }
     }
 
-    /// The statements that turn `self` into `wanted`. Grants come before revokes: the account may be in use. What
-    /// cannot be done without an interruption comes first, and says so.
+    /// The statements that turn `self` into `wanted`. Grants come before revokes: the account may
+    /// be in use. What cannot be done without an interruption comes first, and says so.
     pub(crate) fn changes_to_become(&self, wanted: &Self) -> Vec<Change> {
         let mut changes = Changes::default();
         self.objects(wanted, &mut changes);
@@ -217,7 +217,8 @@ impl Grants {
                 changes.interrupting.push(Change::revoke(on(ALL), GRANT_OPTION).interrupting());
                 held.clear();
             }
-            // Each column by itself: one that was dropped must not keep the others from being granted.
+            // Each column by itself: one that was dropped must not keep the others from being
+            // granted.
             let mut missing: BTreeMap<&str, BTreeSet<_>> = BTreeMap::new();
             for privilege in wants.privileges.difference(&held) {
                 missing.entry(&privilege.1).or_default().insert(privilege.clone());
@@ -274,7 +275,8 @@ struct Changes {
 }
 
 impl Changes {
-    /// Things that are granted one by one, each with an option or without. Losing the option takes a revocation.
+    /// Things that are granted one by one, each with an option or without. Losing the option takes
+    /// a revocation.
     fn options(
         &mut self,
         has: &BTreeMap<String, bool>,
@@ -295,12 +297,14 @@ impl Changes {
     }
 }
 
-/// MySQL spells dynamic privileges with underscores and without blanks, and no other. MariaDB has none.
+/// MySQL spells dynamic privileges with underscores and without blanks, and no other. MariaDB has
+/// none.
 fn is_dynamic(name: &str) -> bool {
     name.contains('_') && !name.contains(' ')
 }
 
-/// `SELECT, UPDATE (a, b), CREATE TEMPORARY TABLES` → privileges with their columns. `USAGE` is none.
+/// `SELECT, UPDATE (a, b), CREATE TEMPORARY TABLES` → privileges with their columns. `USAGE` is
+/// none.
 fn privileges(tokens: &[Token]) -> Result<BTreeSet<(String, String)>, EngineError> {
     let mut privileges = BTreeSet::new();
     let mut words: Vec<&str> = Vec::new();

@@ -1,7 +1,8 @@
 //! The server's first packet, read strictly.
 //!
 //! [Protocol::HandshakeV10](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html);
-//! [MariaDB's form of it](https://mariadb.com/docs/server/reference/clientserver-protocol/1-connecting/connection#initial-handshake-packet)
+//! [MariaDB's form of
+//! it](https://mariadb.com/docs/server/reference/clientserver-protocol/1-connecting/connection#initial-handshake-packet)
 //! differs in bytes that are reserved here.
 
 use rotation_database::LoginError;

@@ -7,7 +7,8 @@ use crate::tokens::tokens;
 /// Reads a text as everything that a server shows of a user.
 ///
 /// # Panics
-/// When what was understood would not be written as it was read, or would be changed to become itself.
+/// When what was understood would not be written as it was read, or would be changed to become
+/// itself.
 pub fn shown(text: &str) {
     if let Ok(read) = tokens(text) {
         let again = tokens(&create_user::render(&read));

@@ -90,7 +90,9 @@ impl LoggedIn {
         })
     }
 
-    /// Ends the session as [`COM_QUIT`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quit.html) does.
+    /// Ends the session as
+    /// [`COM_QUIT`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quit.html)
+    /// does.
     pub(crate) async fn close(mut self) {
         // The work is done; a connection that breaks now breaks nothing.
         if self.stream.write_all(&framed(&[1], 0)).await.is_ok() {
@@ -128,7 +130,8 @@ async fn start_tls(
 
 /// Greets the driver, reads its answer, and accepts it.
 ///
-/// The driver must want just what the server has agreed to: the packets of the session depend on it.
+/// The driver must want just what the server has agreed to: the packets of the session depend on
+/// it.
 async fn welcome(
     mut driver: UnixStream,
     greeting: Greeting,

@@ -1,7 +1,7 @@
 //! Whether a user could log in with another password, found out before it gets one.
 //!
-//! A new password empties the server's cache of `caching_sha2_password`. Then the password itself has
-//! to reach the server, and without TLS that takes an RSA key of the server's.
+//! A new password empties the server's cache of `caching_sha2_password`. Then the password itself
+//! has to reach the server, and without TLS that takes an RSA key of the server's.
 
 use rotation_database::{EngineError, Password, edit_of_secret};
 

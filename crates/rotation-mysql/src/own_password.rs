@@ -153,9 +153,9 @@ impl OwnPassword<'_> {
 
     /// Leaves the old password working beside the new one: [dual passwords].
     ///
-    /// `RETAIN CURRENT PASSWORD` moves the *primary* password into the second place. Said twice, it would push the
-    /// old password out while applications still use it: so `REPLACE`, by which the server itself says whether the
-    /// password of this session is the primary one.
+    /// `RETAIN CURRENT PASSWORD` moves the *primary* password into the second place. Said twice, it
+    /// would push the old password out while applications still use it: so `REPLACE`, by which the
+    /// server itself says whether the password of this session is the primary one.
     ///
     /// [dual passwords]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
     async fn keep(&self, session: &mut Session, old: &str) -> Result<Changed, EngineError> {

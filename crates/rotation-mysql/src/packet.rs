@@ -1,7 +1,8 @@
 //! Packets of a login, one at a time.
 //!
-//! [MySQL packets](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html):
-//! a payload after its length in three bytes and a sequence number.
+//! [MySQL
+//! packets](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html): a
+//! payload after its length in three bytes and a sequence number.
 //!
 //! The code is ours because a login must reject whatever it does not understand. The codec of the
 //! crate `mysql_common` (0.38) parses leniently, and its greeting parser overflows on a hostile

@@ -28,8 +28,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) base: &'a Base,
     /// What the base account may do.
     pub(crate) base_has: Grants,
-    /// What both accounts are to be allowed: what the base account may do, and what the server gave to
-    /// the alternate one alone because it has created a routine.
+    /// What both accounts are to be allowed: what the base account may do, and what the server gave
+    /// to the alternate one alone because it has created a routine.
     pub(crate) wanted: Grants,
     pub(crate) account: Account,
     pub(crate) has: Option<AccountNow>,
@@ -99,8 +99,8 @@ impl Step<'_> {
         names.collect::<Option<_>>().ok_or_else(|| unreadable("it is not text"))
     }
 
-    /// Whether the object of a grant is certainly gone: a master that could pass the grant on would see
-    /// the object.
+    /// Whether the object of a grant is certainly gone: a master that could pass the grant on would
+    /// see the object.
     pub(crate) async fn is_gone(
         &mut self,
         change: &Change,
@@ -126,7 +126,8 @@ impl Step<'_> {
         })
     }
 
-    /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
+    /// Two users whose names happen to look like a pair are not one: nothing of either may be
+    /// touched.
     ///
     /// An alternate account that this made is locked or may do exactly what its base account may.
     pub(crate) async fn belong_together(
@@ -153,8 +154,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The secret's user is named like an alternate one. That the base user is the secret's own as well, only an
-    /// earlier version of the secret shows.
+    /// The secret's user is named like an alternate one. That the base user is the secret's own as
+    /// well, only an earlier version of the secret shows.
     pub(crate) fn base_perhaps_unrelated(&self) -> EngineError {
         self.unrelated("no earlier version of the secret was of it".into(), None)
     }
@@ -224,8 +225,8 @@ impl Step<'_> {
     }
 }
 
-/// The view of `information_schema` that lists an object of a grant, and the condition for it. Databases,
-/// which a grant need not find, have none.
+/// The view of `information_schema` that lists an object of a grant, and the condition for it.
+/// Databases, which a grant need not find, have none.
 fn catalog_of(
     object: &str,
     column: &str,

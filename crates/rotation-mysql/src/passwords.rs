@@ -137,8 +137,8 @@ impl Step<'_> {
         others.into_iter().map(named).collect()
     }
 
-    /// In one statement. MySQL changes all of them or none. MariaDB changes one after the other, so a
-    /// server that fails in between leaves some changed, and the retry changes all.
+    /// In one statement. MySQL changes all of them or none. MariaDB changes one after the other, so
+    /// a server that fails in between leaves some changed, and the retry changes all.
     ///
     /// Where a password history refuses it, some accounts may have the password already, from an
     /// earlier attempt: those are left out, and the rest is changed in one statement.

@@ -22,7 +22,8 @@ pub(crate) enum Plugin {
     CachingSha2,
     /// [`sha256_password`](https://dev.mysql.com/doc/refman/8.4/en/sha256-pluggable-authentication.html)
     Sha256,
-    /// MariaDB's [`ed25519`](https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519)
+    /// MariaDB's
+    /// [`ed25519`](https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519)
     Ed25519,
 }
 
@@ -63,7 +64,8 @@ impl Plugin {
         }
     }
 
-    /// What shows a server that this side knows the password, where that does not show the password.
+    /// What shows a server that this side knows the password, where that does not show the
+    /// password.
     ///
     /// `None` when the nonce is not one of this plugin.
     pub(crate) fn proof(self, password: &Password, nonce: &[u8]) -> Option<Zeroizing<Vec<u8>>> {

@@ -5,7 +5,8 @@ use rotation_database::{Login, LoginError, administrator, mask};
 use crate::packet::Fields;
 use crate::quote::Literals;
 
-/// An [`ERR_Packet`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html).
+/// An
+/// [`ERR_Packet`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) number: u16,

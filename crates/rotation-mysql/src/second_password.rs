@@ -26,9 +26,9 @@ pub(crate) async fn accounts_with_one(
 
 /// Discards the second password of an account, if it has one, after its password was changed.
 ///
-/// It needs a privilege that the users of [`accounts_with_one`] and of `KEEP_PREVIOUS_PASSWORD` have:
-/// where it is missing, there is nothing to discard. The password was changed, so a failure here is
-/// not one of the rotation. Returns whether it was discarded.
+/// It needs a privilege that the users of [`accounts_with_one`] and of `KEEP_PREVIOUS_PASSWORD`
+/// have: where it is missing, there is nothing to discard. The password was changed, so a failure
+/// here is not one of the rotation. Returns whether it was discarded.
 pub(crate) async fn discard(session: &mut Session, account: &Account, literals: Literals) -> bool {
     let statement = format!("ALTER USER {} DISCARD OLD PASSWORD", account.quoted(literals));
     session.try_run(&statement).await.is_ok()

@@ -78,8 +78,9 @@ impl Session {
     }
 
     /// What every session sets before its first statement: how the server reads names, literals and
-    /// bytes (an `init_connect`, a global `sql_mode` and a server that ignores its clients' character
-    /// set all decide otherwise), and that no statement waits long for a lock (the default is a year).
+    /// bytes (an `init_connect`, a global `sql_mode` and a server that ignores its clients'
+    /// character set all decide otherwise), and that no statement waits long for a lock (the
+    /// default is a year).
     fn pin(&self) -> &'static str {
         match self.greets_as_mariadb {
             false => "SET SESSION sql_mode = '', lock_wait_timeout = 4, NAMES utf8mb4; ",
@@ -152,8 +153,9 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a proxy with its own passwords stands between the function and the server: the greeting
-    /// has another connection's number than the server. MaxScale reads the server's accounts.
+    /// Whether a proxy with its own passwords stands between the function and the server: the
+    /// greeting has another connection's number than the server. MaxScale reads the server's
+    /// accounts.
     pub(crate) async fn is_proxied(&mut self) -> Result<bool, EngineError> {
         let number = self.identity().await?.connection.parse::<u64>();
         let differs =
@@ -185,11 +187,11 @@ impl Session {
         rows.first().and_then(|row| text(row, 0)).is_some_and(|role| role != "NONE")
     }
 
-    /// Activates every role of the session's account, as far as the server can. Returns those that are
-    /// not active.
+    /// Activates every role of the session's account, as far as the server can. Returns those that
+    /// are not active.
     ///
-    /// A role that was granted adds nothing until it is active, and nobody but the session itself or
-    /// the account's default roles make it so. MariaDB has one active role at a time.
+    /// A role that was granted adds nothing until it is active, and nobody but the session itself
+    /// or the account's default roles make it so. MariaDB has one active role at a time.
     pub(crate) async fn activate_roles(&mut self) -> Result<Vec<String>, EngineError> {
         if !self.greets_as_mariadb {
             // MySQL 5.7 has no roles.
@@ -224,7 +226,8 @@ impl Session {
         self.run_or(doing, statement, "").await
     }
 
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
+    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
+    /// missing.
     pub(crate) async fn run_or(
         &mut self,
         doing: &str,

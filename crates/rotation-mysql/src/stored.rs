@@ -75,8 +75,8 @@ pub(crate) fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool>
 const SALT_BYTES: usize = 20;
 const DEFAULT_ROUNDS: u32 = 5000;
 
-/// [SHA-crypt](https://www.akkadia.org/drepper/SHA-crypt.txt), as `my_crypt_genhash` of MySQL computes
-/// it. The crate `sha-crypt` does not fit: it cuts the salt to the standard's 16 bytes.
+/// [SHA-crypt](https://www.akkadia.org/drepper/SHA-crypt.txt), as `my_crypt_genhash` of MySQL
+/// computes it. The crate `sha-crypt` does not fit: it cuts the salt to the standard's 16 bytes.
 fn sha256_crypt(password: &[u8], salt: &[u8], rounds: u32) -> Zeroizing<[u8; 32]> {
     let hash = |parts: &[&[u8]]| {
         let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part));
@@ -159,8 +159,8 @@ fn encoded(digest: &[u8; 32]) -> String {
 mod tests {
     use super::*;
 
-    /// As glibc's crypt(3) computes them, with its shorter salts; a real server's are in the tests of
-    /// the whole.
+    /// As glibc's crypt(3) computes them, with its shorter salts; a real server's are in the tests
+    /// of the whole.
     #[test]
     fn digests_are_those_of_crypt() {
         for (salt, rounds, password, expected) in [

@@ -1,4 +1,5 @@
-//! The server's own words, cut into tokens: names in backticks, strings in quotes, words, and signs.
+//! The server's own words, cut into tokens: names in backticks, strings in quotes, words, and
+//! signs.
 
 use rotation_database::EngineError;
 
@@ -25,8 +26,8 @@ impl Token {
 /// Cuts a statement of `SHOW CREATE USER` or `SHOW GRANTS`.
 ///
 /// # Errors
-/// When it is none: MySQL, for one, shows an issuer with an apostrophe without escaping it. Better no copy than a
-/// wrong one.
+/// When it is none: MySQL, for one, shows an issuer with an apostrophe without escaping it. Better
+/// no copy than a wrong one.
 pub(crate) fn tokens(statement: &str) -> Result<Vec<Token>, EngineError> {
     let mut tokens = Vec::new();
     let mut characters = statement.chars().peekable();

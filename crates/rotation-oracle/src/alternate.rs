@@ -1,7 +1,8 @@
 //! The alternate user, kept in step with the base user.
 //!
-//! A new one is made locked, and unlocked last of all: a rotation that dies half-way leaves a user that nobody can log in
-//! as. It has the rotation's own password from the start, which is made to the profile's rules.
+//! A new one is made locked, and unlocked last of all: a rotation that dies half-way leaves a user
+//! that nobody can log in as. It has the rotation's own password from the start, which is made to
+//! the profile's rules.
 
 use rotation_database::{
     Copied, EngineError, Password, PasswordReset, PasswordSet, TlsUse, UserCopy, administrator,
@@ -120,7 +121,8 @@ impl Step<'_> {
         if self.only_looks { Ok(()) } else { self.set_password(&base).await }
     }
 
-    /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
+    /// Two users whose names happen to look like a pair are not one: nothing of either may be
+    /// touched.
     ///
     /// An alternate user that this made is locked, or may do exactly what its base user may.
     fn is_pair(&self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
@@ -350,7 +352,8 @@ fn alter_user(master: &Name) -> String {
     administrator(&format!("GRANT ALTER USER TO {master}"))
 }
 
-/// Here the password stands in the statement. Nobody on the way may read it unless the secret says so.
+/// Here the password stands in the statement. Nobody on the way may read it unless the secret says
+/// so.
 fn must_be_encrypted(session: &Session) -> Result<(), EngineError> {
     if session.tls() != TlsUse::NotOffered {
         return Ok(());

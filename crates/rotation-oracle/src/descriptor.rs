@@ -1,4 +1,5 @@
-//! The connect descriptor, in which whoever writes the secret must not be able to name another server.
+//! The connect descriptor, in which whoever writes the secret must not be able to name another
+//! server.
 
 use rotation_database::{Login, LoginError, TlsUse};
 

@@ -1,8 +1,8 @@
-//! What must wait while applications use the alternate user, that is on the base user's turn: a profile
-//! that could keep that user from logging in.
+//! What must wait while applications use the alternate user, that is on the base user's turn: a
+//! profile that could keep that user from logging in.
 //!
-//! Privileges need not wait. On the base user's turn, the base user has just been shown to log in, with
-//! privileges that the alternate user gets as well.
+//! Privileges need not wait. On the base user's turn, the base user has just been shown to log in,
+//! with privileges that the alternate user gets as well.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,9 @@ use crate::alternate::Step;
 use crate::name::Name;
 use crate::user::text;
 
-/// The limits of a profile that may end the sessions of a user, or let its password or account expire.
-/// [CREATE PROFILE](https://docs.oracle.com/en/database/oracle/oracle-database/19/sqlrf/CREATE-PROFILE.html).
+/// The limits of a profile that may end the sessions of a user, or let its password or account
+/// expire. [CREATE
+/// PROFILE](https://docs.oracle.com/en/database/oracle/oracle-database/19/sqlrf/CREATE-PROFILE.html).
 const RESTRICTING: [&str; 11] = [
     "COMPOSITE_LIMIT",
     "CONNECT_TIME",

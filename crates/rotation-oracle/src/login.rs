@@ -16,7 +16,8 @@ use crate::probe;
 use crate::session::Session;
 use crate::wallet;
 
-/// One attempt. The listener is asked for a service first and then for a SID: no password is sent before it knows one.
+/// One attempt. The listener is asked for a service first and then for a SID: no password is sent
+/// before it knows one.
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     if login.tls != TlsUse::Verified {
         return attempt(login).await;
@@ -77,7 +78,8 @@ async fn finish(
     match result {
         Ok(session) => Ok(session),
         Err(Trouble::Error(error)) if failure::is_of_the_network(&error) => {
-            // The driver dials by itself; what is wrong with the way is found out by going it again.
+            // The driver dials by itself; what is wrong with the way is found out by going it
+            // again.
             match dial(login.host, login.port).await {
                 Err(cause) => Err(cause),
                 Ok(_) => Err(failure::login(&error, login)),
@@ -87,7 +89,8 @@ async fn finish(
     }
 }
 
-/// The server folds a name that it gets without quotes; one that is no simple name it gets in quotes.
+/// The server folds a name that it gets without quotes; one that is no simple name it gets in
+/// quotes.
 fn user_name(written: &str) -> String {
     let is_simple = written.chars().all(|c| c.is_ascii_alphanumeric() || "_$#".contains(c));
     match Name::written(written) {

@@ -1,6 +1,7 @@
 //! Names of users and of what they may use.
 //!
-//! [Database object names](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/Database-Object-Names-and-Qualifiers.html).
+//! [Database object
+//! names](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/Database-Object-Names-and-Qualifiers.html).
 
 use std::fmt;
 
@@ -9,7 +10,8 @@ use std::fmt;
 pub struct Name(String);
 
 impl Name {
-    /// A user name as somebody has written it: without quotes it is folded to upper case, as the server does.
+    /// A user name as somebody has written it: without quotes it is folded to upper case, as the
+    /// server does.
     ///
     /// `None` when it has a quote inside, which no name can have.
     pub fn written(text: &str) -> Option<Self> {

@@ -5,8 +5,8 @@ use rotation_database::{Changed, EngineError, PasswordChange};
 use crate::failure::{USED_BEFORE, number_of, statement};
 use crate::session::Session;
 
-/// Changes the session's own password, by the protocol's own call: encrypted under the session's key, never in a
-/// statement. It carries the old password along, which profiles may demand.
+/// Changes the session's own password, by the protocol's own call: encrypted under the session's
+/// key, never in a statement. It carries the old password along, which profiles may demand.
 pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,
@@ -44,7 +44,8 @@ pub(crate) async fn change(
     Ok(if notes.is_empty() { Changed::Now } else { Changed::NowBut(notes.join(" ")) })
 }
 
-/// For how many days the profile lets an old password outlive its change; servers before 19.12 do not know it.
+/// For how many days the profile lets an old password outlive its change; servers before 19.12 do
+/// not know it.
 async fn rollover(session: &mut Session) -> Option<String> {
     const QUERY: &str =
         "SELECT limit FROM SYS.USER_PASSWORD_LIMITS WHERE resource_name = 'PASSWORD_ROLLOVER_TIME'";

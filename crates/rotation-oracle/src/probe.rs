@@ -1,7 +1,8 @@
 //! Whether a port speaks TNS in clear.
 //!
-//! A listener without TLS does not say so when it gets a TLS hello: it hangs up, or waits for more of what it takes for a
-//! long packet. Asked in its own protocol, it answers: that is its own word that it has no TLS.
+//! A listener without TLS does not say so when it gets a TLS hello: it hangs up, or waits for more
+//! of what it takes for a long packet. Asked in its own protocol, it answers: that is its own word
+//! that it has no TLS.
 
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ fn connect_packet() -> Vec<u8> {
     packet.extend((OFFSET + data_length).to_be_bytes());
     // Checksum; type CONNECT; flags; checksum of the header.
     packet.extend([0, 0, 1, 0, 0, 0]);
-    // Version 3.14, compatible with 3.0; options; sizes of the session and the transport data units.
+    // Version 3.14, compatible with 3.0; options; sizes of the session and the transport data
+    // units.
     for number in [0x013a_u16, 0x012c, 0, 8192, 0x7fff] {
         packet.extend(number.to_be_bytes());
     }

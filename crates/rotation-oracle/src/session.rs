@@ -46,8 +46,8 @@ impl Session {
 
     /// Asks the server for the network protocol of this session, and for its user.
     ///
-    /// A listener can redirect the connection to another address, and the driver uses the protocol that
-    /// the redirect names. The driver does not report that.
+    /// A listener can redirect the connection to another address, and the driver uses the protocol
+    /// that the redirect names. The driver does not report that.
     pub(crate) async fn ask_what_it_is(&mut self) -> Result<Option<String>, Trouble> {
         const QUERY: &str = "SELECT SYS_CONTEXT('USERENV', 'NETWORK_PROTOCOL'), \
             SYS_CONTEXT('USERENV', 'SESSION_USER'), SYS_CONTEXT('USERENV', 'DATABASE_ROLE') FROM SYS.DUAL";
@@ -87,8 +87,9 @@ impl Session {
 
     /// Sets what others may have set in a master's session, before its first statement.
     ///
-    /// A logon trigger can change the current schema, in which a name without an owner means whatever
-    /// that schema's owner has created, and how texts compare. Nobody can create anything in `SYS`.
+    /// A logon trigger can change the current schema, in which a name without an owner means
+    /// whatever that schema's owner has created, and how texts compare. Nobody can create anything
+    /// in `SYS`.
     pub(crate) async fn begin(&mut self) -> Result<(), EngineError> {
         if self.has_begun {
             return Ok(());
@@ -127,7 +128,8 @@ impl Session {
         result.map_err(Trouble::Error)
     }
 
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
+    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
+    /// missing.
     pub(crate) async fn run_or(
         &mut self,
         doing: &str,
@@ -153,7 +155,8 @@ impl Session {
         self.rows_or(doing, query, parameters, "").await
     }
 
-    /// Reads rows of texts; `remedy` is what an administrator does when the privilege for it is missing.
+    /// Reads rows of texts; `remedy` is what an administrator does when the privilege for it is
+    /// missing.
     pub(crate) async fn rows_or(
         &mut self,
         doing: &str,

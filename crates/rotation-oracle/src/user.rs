@@ -65,7 +65,8 @@ pub(crate) fn is_locked(status: &str) -> bool {
     status.contains("LOCKED")
 }
 
-/// A user that an administrator has locked: anybody can bring about `LOCKED(TIMED)` with wrong passwords.
+/// A user that an administrator has locked: anybody can bring about `LOCKED(TIMED)` with wrong
+/// passwords.
 pub(crate) fn is_locked_on_purpose(status: &str) -> bool {
     status.split(" & ").any(|part| part == "LOCKED")
 }
@@ -103,7 +104,8 @@ impl Step<'_> {
         Ok(Some(UserNow { status, attributes, quotas, granted, owns }))
     }
 
-    /// How many objects are in a schema. The owner may do all with them, and no view of grants shows it.
+    /// How many objects are in a schema. The owner may do all with them, and no view of grants
+    /// shows it.
     async fn owns(&mut self, name: &Name) -> Result<u32, EngineError> {
         const OBJECTS: &str = "SELECT TO_CHAR(COUNT(*)) FROM SYS.DBA_OBJECTS WHERE owner = :1";
         let rows = self.read(&format!("count the objects of {name}"), OBJECTS, name).await?;
@@ -118,8 +120,8 @@ impl Step<'_> {
         rows.iter().map(|row| Ok((known(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
 
-    /// What a user was granted, except on what one of the two users owns: an owner has no grant to compare
-    /// with, so those of the other one stay as an administrator has made them.
+    /// What a user was granted, except on what one of the two users owns: an owner has no grant to
+    /// compare with, so those of the other one stay as an administrator has made them.
     pub(crate) async fn granted(&mut self, name: &Name) -> Result<Granted, EngineError> {
         let doing = format!("read the privileges of {name}");
         let mut grants = Grants::default();
@@ -207,11 +209,12 @@ impl Step<'_> {
     }
 }
 
-/// Kinds of objects whose privileges are given by packages (`DBMS_AQADM`, `DBMS_RESOURCE_MANAGER_PRIVS`,
-/// `DBMS_RULE_ADM`).
+/// Kinds of objects whose privileges are given by packages (`DBMS_AQADM`,
+/// `DBMS_RESOURCE_MANAGER_PRIVS`, `DBMS_RULE_ADM`).
 const NOT_BY_GRANT: [&str; 4] = ["QUEUE", "CONSUMER GROUP", "RULE SET", "EVALUATION CONTEXT"];
 
-/// As it stands behind `ON`. Some kinds of objects have a word in front, and those that belong to nobody have no owner.
+/// As it stands behind `ON`. Some kinds of objects have a word in front, and those that belong to
+/// nobody have no owner.
 fn object(owner: &Name, name: &Name, kind: &str) -> String {
     match kind {
         "DIRECTORY" | "EDITION" | "USER" => format!("{kind} {name}"),

@@ -5,8 +5,8 @@ use std::{fs, io};
 use rotation_database::LoginError;
 use tempfile::TempDir;
 
-/// A folder with these authorities in `ewallet.pem`, for one login: a process may be killed at any time, and what it
-/// keeps for longer stays behind. They are no secret.
+/// A folder with these authorities in `ewallet.pem`, for one login: a process may be killed at any
+/// time, and what it keeps for longer stays behind. They are no secret.
 ///
 /// # Errors
 /// When the temporary folder cannot be written.

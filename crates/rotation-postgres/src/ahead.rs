@@ -1,12 +1,14 @@
 //! An encrypted connection that is made while the versions are still being read.
 //!
-//! The server is that of the step before. What the name, the connection and the handshake take would be added to each step
-//! otherwise, and between `setSecret` and `finishSecret` applications may be locked out. No credential is needed for it, and no
-//! message of PostgreSQL's own has been sent: a server logs at most that a handshake was broken off.
+//! The server is that of the step before. What the name, the connection and the handshake take
+//! would be added to each step otherwise, and between `setSecret` and `finishSecret` applications
+//! may be locked out. No credential is needed for it, and no message of PostgreSQL's own has been
+//! sent: a server logs at most that a handshake was broken off.
 //!
-//! Who wants in is not told ahead, although that would save a millisecond more: a server looks the user's password up at once
-//! (`get_role_password`), and would let in, or refuse, by what was in force before the versions were read. Nor does the
-//! connection take one of its `max_connections` until then.
+//! Who wants in is not told ahead, although that would save a millisecond more: a server looks the
+//! user's password up at once (`get_role_password`), and would let in, or refuse, by what was in
+//! force before the versions were read. Nor does the connection take one of its `max_connections`
+//! until then.
 
 use std::sync::{Mutex, PoisonError};
 

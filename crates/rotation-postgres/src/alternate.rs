@@ -1,11 +1,13 @@
 //! The alternate role, kept in step with its base role.
 //!
-//! It has nothing of its own. It is a member of the base role and acts as it from the first statement
-//! (`ALTER ROLE alternate SET role = base`), so every privilege, row policy, default privilege, user mapping and
-//! ownership of the base role counts for it, now and later, and whatever it creates belongs to the base role. What
-//! PostgreSQL looks up under the name that logged in (attributes, settings) is copied.
+//! It has nothing of its own. It is a member of the base role and acts as it from the first
+//! statement (`ALTER ROLE alternate SET role = base`), so every privilege, row policy, default
+//! privilege, user mapping and ownership of the base role counts for it, now and later, and
+//! whatever it creates belongs to the base role. What PostgreSQL looks up under the name that
+//! logged in (attributes, settings) is copied.
 //!
-//! All of it, with the password, is one transaction: a rotation that dies leaves the role as it was.
+//! All of it, with the password, is one transaction: a rotation that dies leaves the role as it
+//! was.
 
 use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, UserCopy, UserPair};
 use sqlx::Row;
@@ -100,8 +102,8 @@ async fn finish(
     transaction.set_password_and_commit(user, password, &remedy).await
 }
 
-/// Whether a session of the alternate role acts as the base role, or as whom that acts. A `role` setting that fails
-/// at login is only a warning to the server.
+/// Whether a session of the alternate role acts as the base role, or as whom that acts. A `role`
+/// setting that fails at login is only a warning to the server.
 pub(crate) async fn stands_in(session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {
     const QUERY: &str = "SELECT session_user = $1 OR (current_user <> session_user \
         AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')), session_user::text, current_user::text \
@@ -247,9 +249,9 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Returns `true` if the master may set a setting of an extension for others. A server that has not
-    /// loaded the extension knows nothing of the setting, and lets only superusers set it, or who has
-    /// been granted that (PostgreSQL 15 and later).
+    /// Returns `true` if the master may set a setting of an extension for others. A server that has
+    /// not loaded the extension knows nothing of the setting, and lets only superusers set it, or
+    /// who has been granted that (PostgreSQL 15 and later).
     async fn may_set(&mut self, name: &str) -> Result<bool, EngineError> {
         const DOING: &str = "see whether the master may copy a setting";
         const KNOWN: &str = "SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user) \
@@ -270,8 +272,8 @@ impl Step<'_> {
         Ok(false)
     }
 
-    /// What lets the master create the alternate role. Some attributes can only be given by who has them, and before
-    /// PostgreSQL 16 only by a superuser.
+    /// What lets the master create the alternate role. Some attributes can only be given by who has
+    /// them, and before PostgreSQL 16 only by a superuser.
     fn creation(&self, options: &[String], statement: &str) -> String {
         let master = identifier(self.copy.master);
         let own =

@@ -7,9 +7,11 @@ use sqlx::postgres::PgRow;
 use crate::failure::failure;
 use crate::quote::{identifier, literal};
 
-/// The attributes of [CREATE ROLE](https://www.postgresql.org/docs/current/sql-createrole.html) that a copy shares.
+/// The attributes of [CREATE ROLE](https://www.postgresql.org/docs/current/sql-createrole.html)
+/// that a copy shares.
 ///
-/// `INHERIT` is not among them: the alternate role always inherits, for what it has it has through the base role.
+/// `INHERIT` is not among them: the alternate role always inherits, for what it has it has through
+/// the base role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attributes {
     flags: [bool; FLAGS.len()],
@@ -41,7 +43,8 @@ pub(crate) const QUERY: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rol
     FROM pg_catalog.pg_roles WHERE rolname::text IN ($1, $2)";
 
 impl Attributes {
-    /// A role whose time has passed logs in with no password, and the server calls that a wrong one.
+    /// A role whose time has passed logs in with no password, and the server calls that a wrong
+    /// one.
     pub(crate) fn must_be_valid(&self, role: &str) -> Result<(), EngineError> {
         if !self.expired {
             return Ok(());
@@ -87,8 +90,8 @@ impl Attributes {
         attributes
     }
 
-    /// What a role becomes now that is wanted to be otherwise, but is in use: nothing may keep it from
-    /// logging in. The rest of `wanted` waits.
+    /// What a role becomes now that is wanted to be otherwise, but is in use: nothing may keep it
+    /// from logging in. The rest of `wanted` waits.
     pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
         let mut now = wanted.clone();
         let is_limited = wanted.connection_limit >= 0;

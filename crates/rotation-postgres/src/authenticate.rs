@@ -152,7 +152,8 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
             exchange.answer_with_password(login.password.expose()).await?;
         }
         Method::Md5 => {
-            // A recorded MD5 answer is tried out against word lists, and replayed to a server of the same salt.
+            // A recorded MD5 answer is tried out against word lists, and replayed to a server of
+            // the same salt.
             exchange.must_be_allowed("an MD5 password")?;
             exchange.answer_with_password(&md5_answer(login.user, login.password, &rest)).await?;
         }

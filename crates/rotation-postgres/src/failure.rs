@@ -5,7 +5,8 @@ use sqlx::postgres::PgDatabaseError;
 
 use crate::messages::Refusal;
 
-/// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege is missing.
+/// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege
+/// is missing.
 pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
     let broken = |cause| EngineError::Disconnected { doing: doing.to_owned(), cause };
     match error {
@@ -76,7 +77,8 @@ fn wants_cleartext(said: &str) -> bool {
         || said.contains("encrypted password") && said.contains("allowed")
 }
 
-/// What the failure of a statement means that sets a password: password-check modules (passwordcheck, credcheck) may refuse it.
+/// What the failure of a statement means that sets a password: password-check modules
+/// (passwordcheck, credcheck) may refuse it.
 pub(crate) fn of_password(failure: EngineError) -> EngineError {
     match failure {
         // A module that must see the password itself: credcheck, Neon's.

@@ -72,8 +72,8 @@ pub(crate) async fn offer_of(
 const OFFER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl LoggedIn {
-    /// The process that the server named as the session's, for cancel requests. A pooler names one of
-    /// its own.
+    /// The process that the server named as the session's, for cancel requests. A pooler names one
+    /// of its own.
     pub(crate) fn process(&self) -> Option<u32> {
         backend_process(&self.for_driver)
     }
@@ -102,9 +102,9 @@ impl LoggedIn {
         parameter(&self.for_driver, b"server_version").map_or(0, |text| version_number(&text))
     }
 
-    /// Runs statements without a driver, by a
-    /// [simple query](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY). Gives the
-    /// texts of the last row.
+    /// Runs statements without a driver, by a [simple
+    /// query](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY).
+    /// Gives the texts of the last row.
     pub(crate) async fn query(
         &mut self,
         doing: &str,
@@ -161,7 +161,8 @@ impl LoggedIn {
         })
     }
 
-    /// [Ends](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-TERMINATION) the session.
+    /// [Ends](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-TERMINATION)
+    /// the session.
     pub(crate) async fn leave(mut self) {
         // The server has said what was asked; a connection that breaks now breaks nothing.
         if self.stream.write_all(&framed(b'X', &[])).await.is_ok() {
@@ -180,7 +181,8 @@ const RDS_PROXY: &str = "Name the endpoint of the instance or the cluster in \"h
     the master's: the proxy logs in with passwords of its own. It takes them from the secrets that are attached to it, so \
     attach this secret to the proxy, and with alternating users a secret for each of the two.";
 
-/// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine that sent it.
+/// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine
+/// that sent it.
 pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
     let said = refused.said();
     let user = identifier(login.user);

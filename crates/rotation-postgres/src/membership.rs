@@ -8,7 +8,8 @@ use crate::failure::failure;
 use crate::quote::identifier;
 
 impl Step<'_> {
-    /// Two roles whose names happen to look like a pair are not one: nothing of either may be touched.
+    /// Two roles whose names happen to look like a pair are not one: nothing of either may be
+    /// touched.
     pub(crate) async fn belongs_together(&mut self) -> Result<(), EngineError> {
         const QUERY: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
             JOIN pg_catalog.pg_roles b ON b.oid = m.roleid AND b.rolname::text = $1 \
@@ -83,11 +84,11 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// What an alternate role owns from the time before it acted as the base role goes to the base role: otherwise
-    /// its own sessions, which now act as the base role, could no longer use it.
+    /// What an alternate role owns from the time before it acted as the base role goes to the base
+    /// role: otherwise its own sessions, which now act as the base role, could no longer use it.
     ///
-    /// Default privileges and user mappings are not among it. `REASSIGN OWNED` leaves them as they are, and
-    /// they do not count while the role acts as the base role.
+    /// Default privileges and user mappings are not among it. `REASSIGN OWNED` leaves them as they
+    /// are, and they do not count while the role acts as the base role.
     pub(crate) async fn ownership(&mut self) -> Result<(), EngineError> {
         const QUERY: &str = "SELECT coalesce(d.datname::text, ''), s.dbid = 0 OR d.datname = current_database(), \
             s.deptype = 'o' FROM pg_catalog.pg_shdepend s \
@@ -139,8 +140,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// What is done to give away what the alternate role owns, the statement, and what lets the master
-    /// run it.
+    /// What is done to give away what the alternate role owns, the statement, and what lets the
+    /// master run it.
     fn reassignment(&self) -> (String, String, String) {
         let (base, alternate) = (self.copy.base, self.copy.alternate);
         let (base_name, name) = (identifier(base), identifier(alternate));
@@ -158,7 +159,8 @@ impl Step<'_> {
         (format!("give what {alternate} owns to {base}"), statement, remedy)
     }
 
-    /// What the master lacks to give away what the alternate role owns: the privileges of both roles.
+    /// What the master lacks to give away what the alternate role owns: the privileges of both
+    /// roles.
     pub(crate) async fn lacks_for_reassignment(
         &mut self,
     ) -> Result<Option<EngineError>, EngineError> {

@@ -1,10 +1,11 @@
-//! The [messages](https://www.postgresql.org/docs/current/protocol-message-formats.html) of a login and of simple statements.
+//! The [messages](https://www.postgresql.org/docs/current/protocol-message-formats.html) of a login
+//! and of simple statements.
 //!
-//! The framing is our own, although the crate `postgres-protocol` has one. That one parses a growing
-//! buffer, which may hold bytes that belong to the driver; it bounds no length; it returns parsed
-//! messages, of which the driver needs the bytes; and it writes passwords into buffers that are not
-//! overwritten. [`Message::receive`] and [`framed`], which it would replace, are shorter than the
-//! code around it would be.
+//! The framing is our own, although the crate `postgres-protocol` has one. That one parses a
+//! growing buffer, which may hold bytes that belong to the driver; it bounds no length; it returns
+//! parsed messages, of which the driver needs the bytes; and it writes passwords into buffers that
+//! are not overwritten. [`Message::receive`] and [`framed`], which it would replace, are shorter
+//! than the code around it would be.
 
 use std::io::{self, ErrorKind};
 
@@ -84,7 +85,8 @@ pub(crate) fn does_not_belong() -> LoginError {
     LoginError::protocol("it says something that does not belong there")
 }
 
-/// Reads messages as they were sent, each with its kind and its body, up to the first incomplete one.
+/// Reads messages as they were sent, each with its kind and its body, up to the first incomplete
+/// one.
 fn complete(mut messages: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     std::iter::from_fn(move || {
         let ([kind, length @ ..], rest) = messages.split_first_chunk::<5>()?;
@@ -95,7 +97,8 @@ fn complete(mut messages: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     })
 }
 
-/// The value of a parameter that the server reports (`ParameterStatus`), in messages as they were sent.
+/// The value of a parameter that the server reports (`ParameterStatus`), in messages as they were
+/// sent.
 pub(crate) fn parameter(messages: &[u8], name: &[u8]) -> Option<String> {
     for (kind, body) in complete(messages) {
         let mut texts = body.split(|byte| *byte == 0);
@@ -140,7 +143,8 @@ pub(crate) fn framed(kind: u8, body: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(bytes)
 }
 
-/// The message that begins a session. Poolers refuse parameters that they do not know: these are the usual ones.
+/// The message that begins a session. Poolers refuse parameters that they do not know: these are
+/// the usual ones.
 pub(crate) fn startup(user: &str, database: &str) -> Vec<u8> {
     let mut body = PROTOCOL_3_0.to_be_bytes().to_vec();
     for text in [
@@ -205,7 +209,8 @@ impl Refusal {
         }
     }
 
-    /// Reads an [ErrorResponse](https://www.postgresql.org/docs/current/protocol-error-fields.html).
+    /// Reads an
+    /// [ErrorResponse](https://www.postgresql.org/docs/current/protocol-error-fields.html).
     pub(crate) fn parse(body: &[u8]) -> Self {
         let mut refusal = Self::default();
         for field in body.split(|byte| *byte == 0) {

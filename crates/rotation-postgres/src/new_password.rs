@@ -1,10 +1,10 @@
 //! A new password, as a statement carries it to the server.
 //!
-//! By default it travels as a verifier, which the function computes, so that neither the wire nor the
-//! server's log ever holds the password. Servers with a module that must see the password itself
-//! (credcheck, Neon) reject verifiers. For them there is `POSTGRES_PASSWORD_FORM=cleartext`. It is
-//! accepted only over verified TLS that ends at the server itself, and only while the server does not
-//! write every statement to its log.
+//! By default it travels as a verifier, which the function computes, so that neither the wire nor
+//! the server's log ever holds the password. Servers with a module that must see the password
+//! itself (credcheck, Neon) reject verifiers. For them there is `POSTGRES_PASSWORD_FORM=cleartext`.
+//! It is accepted only over verified TLS that ends at the server itself, and only while the server
+//! does not write every statement to its log.
 //!
 //! A server logs a statement that fails, with the password in it. So the password goes ahead, in a
 //! setting of the transaction, and the statement that a module may reject reads the setting. That
@@ -72,8 +72,8 @@ impl NewPassword {
         Self::prepare(session, user, password, encryption).await
     }
 
-    /// Returns the messages, each of one or more statements, that set the password of `user` and commit
-    /// the transaction.
+    /// Returns the messages, each of one or more statements, that set the password of `user` and
+    /// commit the transaction.
     pub(crate) fn messages(&self, user: &str) -> Vec<Zeroizing<String>> {
         let user = identifier(user);
         match self {

@@ -1,13 +1,13 @@
 //! Poolers and proxies between the function and the server.
 //!
-//! A pooler that looks passwords up in the server (`auth_query` of pgbouncer) accepts a new password at
-//! once. One with a copy of its own (`auth_file`, Amazon RDS Proxy) goes on with the old password, which
-//! the server then rejects: every client of it would be locked out.
+//! A pooler that looks passwords up in the server (`auth_query` of pgbouncer) accepts a new
+//! password at once. One with a copy of its own (`auth_file`, Amazon RDS Proxy) goes on with the
+//! old password, which the server then rejects: every client of it would be locked out.
 //!
 //! Which of the two it is shows before the password changes. SCRAM offers a client the salt of the
 //! stored verifier. So the *same* password is stored with a new salt, and if the pooler then offers
-//! that salt, it has looked at the server. If not, the old salt is stored again: a pooler with a copy
-//! of the verifier needs the same one.
+//! that salt, it has looked at the server. If not, the old salt is stored again: a pooler with a
+//! copy of the verifier needs the same one.
 
 use rotation_database::{EngineError, LoginError, Password};
 use zeroize::Zeroizing;
@@ -34,8 +34,8 @@ pub(crate) async fn must_look_passwords_up(
         // An MD5 hash has no salt that could show anything.
         return Ok(());
     }
-    // What a pooler that asks for MD5 has cannot be found out, and a server that stores MD5 hashes must
-    // not get a SCRAM verifier instead.
+    // What a pooler that asks for MD5 has cannot be found out, and a server that stores MD5 hashes
+    // must not get a SCRAM verifier instead.
     let (Offer::Scram { salt: old_salt, iterations: old_iterations }, false) =
         (&before, storage.md5)
     else {

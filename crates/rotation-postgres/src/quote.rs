@@ -1,13 +1,15 @@
 //! Quoting for statements that take no parameters.
 //!
-//! [Lexical structure](https://www.postgresql.org/docs/current/sql-syntax-lexical.html), sections 4.1.1 and 4.1.2.
+//! [Lexical structure](https://www.postgresql.org/docs/current/sql-syntax-lexical.html), sections
+//! 4.1.1 and 4.1.2.
 
 /// A quoted identifier: always quoted, so that no name can be a keyword or fold its case.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A string literal, for a session with `standard_conforming_strings = on` (which [`crate::Session`] sets).
+/// A string literal, for a session with `standard_conforming_strings = on` (which
+/// [`crate::Session`] sets).
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

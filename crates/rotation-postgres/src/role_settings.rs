@@ -34,8 +34,9 @@ pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<String, Settings>, EngineE
     Ok(roles)
 }
 
-/// What the alternate of a role is to have: the same, and by default it acts as the base role, so that whatever it
-/// creates belongs to the base role. A base role that has a `role` setting already keeps to that one.
+/// What the alternate of a role is to have: the same, and by default it acts as the base role, so
+/// that whatever it creates belongs to the base role. A base role that has a `role` setting already
+/// keeps to that one.
 pub(crate) fn for_alternate(base: &str, settings: &Settings) -> Settings {
     let mut wanted = settings.clone();
     wanted
@@ -82,8 +83,8 @@ pub(crate) fn changes(from: &Settings, to: &Settings) -> Vec<Change> {
     changes
 }
 
-/// Settings whose stored value is a list of quoted identifiers (`variable_is_guc_list_quote` in `pg_dump`): given
-/// back as one literal, the list would become a single element.
+/// Settings whose stored value is a list of quoted identifiers (`variable_is_guc_list_quote` in
+/// `pg_dump`): given back as one literal, the list would become a single element.
 const LISTS: [&str; 6] = [
     "local_preload_libraries",
     "search_path",
@@ -101,7 +102,8 @@ fn value_clause(name: &str, value: &str) -> String {
     if elements.is_empty() { literal("") } else { elements.join(", ") }
 }
 
-/// Splits a stored list: elements are separated by commas, and quoted like identifiers where they need it.
+/// Splits a stored list: elements are separated by commas, and quoted like identifiers where they
+/// need it.
 fn split_list(list: &str) -> Vec<String> {
     let mut elements = Vec::new();
     let mut characters = list.chars().peekable();

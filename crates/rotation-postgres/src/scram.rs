@@ -1,5 +1,6 @@
-//! SCRAM-SHA-256 ([RFC 5802](https://www.rfc-editor.org/rfc/rfc5802), [RFC 7677](https://www.rfc-editor.org/rfc/rfc7677)):
-//! what a server stores of a password, and how a client shows that it knows it.
+//! SCRAM-SHA-256 ([RFC 5802](https://www.rfc-editor.org/rfc/rfc5802), [RFC
+//! 7677](https://www.rfc-editor.org/rfc/rfc7677)): what a server stores of a password, and how a
+//! client shows that it knows it.
 
 use std::num::NonZeroU32;
 
@@ -13,8 +14,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) const DEFAULT_ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 const SALT_BYTES: usize = 16;
 const NONCE_BYTES: usize = 18;
-/// Of a login, on the word of whoever answers, and of a verifier: more than anybody recommends, and a second or two on
-/// the smallest function.
+/// Of a login, on the word of whoever answers, and of a verifier: more than anybody recommends, and
+/// a second or two on the smallest function.
 pub(crate) const MOST_ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 /// No channel binding, in base64 (`n,,`).
 const NO_BINDING: &str = "biws";
@@ -259,7 +260,8 @@ pub(crate) mod tests {
         assert!(!proven.is_answered_by(""));
     }
 
-    /// The example of RFC 7677, section 3, with its user: what the verifier proves is that exchange.
+    /// The example of RFC 7677, section 3, with its user: what the verifier proves is that
+    /// exchange.
     #[test]
     fn the_verifier_fits_the_example_of_rfc_7677() {
         let decode = |text: &str| BASE64_STANDARD.decode(text).unwrap();

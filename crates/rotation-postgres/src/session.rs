@@ -27,7 +27,8 @@ pub struct Session {
     password_form: PasswordForm,
 }
 
-/// Statements without parameters need no driver, which costs as much as one of them: a user's own change is made of such.
+/// Statements without parameters need no driver, which costs as much as one of them: a user's own
+/// change is made of such.
 enum Link {
     Bare(LoggedIn),
     Driver(PgConnection),

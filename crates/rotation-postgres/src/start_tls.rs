@@ -17,7 +17,8 @@ pub(crate) async fn start_tls(
     authorities: &Authorities,
 ) -> Result<Encrypted, LoginError> {
     stream.write_all(&SSL_REQUEST).await.map_err(broken)?;
-    // One byte and no more: what somebody sends after it in clear text becomes an error of the handshake.
+    // One byte and no more: what somebody sends after it in clear text becomes an error of the
+    // handshake.
     match stream.read_u8().await.map_err(broken)? {
         b'S' => encrypt(stream, host, authorities).await,
         b'N' => Err(LoginError::TlsNotOffered { keeps_password: true }),

@@ -1,6 +1,8 @@
-//! The form in which PostgreSQL stores a password, computed here, so that the password never travels in a statement.
+//! The form in which PostgreSQL stores a password, computed here, so that the password never
+//! travels in a statement.
 //!
-//! A server stores what it is given when it looks like a verifier (`get_password_type` in `src/backend/libpq/crypt.c`).
+//! A server stores what it is given when it looks like a verifier (`get_password_type` in
+//! `src/backend/libpq/crypt.c`).
 
 use std::fmt::Write as _;
 use std::num::NonZeroU32;

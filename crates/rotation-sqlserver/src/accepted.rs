@@ -21,7 +21,8 @@ pub(crate) enum Accepted {
 }
 
 impl Accepted {
-    /// Reads the setting: a Boolean, or names separated by commas, as `[shop].[audit],server_audit`.
+    /// Reads the setting: a Boolean, or names separated by commas, as
+    /// `[shop].[audit],server_audit`.
     pub(crate) fn read(source: Source<'_>) -> Result<Self> {
         let Some(value) = source(SETTING) else { return Ok(Self::None) };
         match boolean(source, SETTING, false) {
@@ -41,8 +42,8 @@ impl Accepted {
         Ok(Self::These(names))
     }
 
-    /// Whether a trigger of a scope is accepted. Names must be spelled as the server spells them, because
-    /// a server may tell `audit` and `Audit` apart.
+    /// Whether a trigger of a scope is accepted. Names must be spelled as the server spells them,
+    /// because a server may tell `audit` and `Audit` apart.
     pub(crate) fn holds(&self, scope: Scope<'_>, name: &str) -> bool {
         match self {
             Self::None => false,

@@ -1,7 +1,7 @@
 //! The alternate user, kept in step with the base user.
 //!
-//! A new one is made with a password that nobody knows, and the password of the rotation comes last: a rotation that
-//! dies half-way leaves a user that nobody can log in as.
+//! A new one is made with a password that nobody knows, and the password of the rotation comes
+//! last: a rotation that dies half-way leaves a user that nobody can log in as.
 
 use std::collections::BTreeMap;
 
@@ -142,8 +142,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The session's database, when the base user is a user of that database with a password of its own. The server
-    /// looks there first when somebody logs in.
+    /// The session's database, when the base user is a user of that database with a password of its
+    /// own. The server looks there first when somebody logs in.
     pub(crate) async fn contained_in(&mut self) -> Result<Option<String>, EngineError> {
         const QUERY: &str = "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type \
             FROM sys.database_principals p WHERE p.name = @P1), 0) AS int), CAST(d.containment AS int) \
@@ -275,7 +275,8 @@ impl Step<'_> {
         if self.only_looks { Ok(()) } else { self.password_of_contained(scope).await }
     }
 
-    /// Checks that the accounts that the master finds by name are the ones that passwords have opened.
+    /// Checks that the accounts that the master finds by name are the ones that passwords have
+    /// opened.
     ///
     /// The owner of a contained database can create a user with the name of a login, prove its
     /// password, and drop it before the master looks.
@@ -312,9 +313,11 @@ impl Step<'_> {
         Err(EngineError::lacks(doing, self.copy.master, "VIEW DEFINITION", administrator(grant)))
     }
 
-    /// Two users whose names happen to look like a pair are not one: nothing of either may be touched.
+    /// Two users whose names happen to look like a pair are not one: nothing of either may be
+    /// touched.
     ///
-    /// `alternate` is its identifier, and whether it is disabled, which no user of an application is.
+    /// `alternate` is its identifier, and whether it is disabled, which no user of an application
+    /// is.
     fn is_pair(
         &self,
         kind: Kind,

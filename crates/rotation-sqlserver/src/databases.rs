@@ -22,8 +22,8 @@ pub(crate) struct Users {
     pub(crate) namesake: Option<UserNow>,
 }
 
-/// Whether nobody but the system's own users is in a database: `model` lets only administrators in, and `rdsadmin` and
-/// its like are Amazon's.
+/// Whether nobody but the system's own users is in a database: `model` lets only administrators in,
+/// and `rdsadmin` and its like are Amazon's.
 fn is_of_the_system(database: &str) -> bool {
     database == "model" || database.starts_with("rdsadmin")
 }
@@ -35,8 +35,9 @@ const PAUSE: Duration = Duration::from_millis(300);
 impl Step<'_> {
     /// Every database in which one of the two logins has a user.
     ///
-    /// Where nobody can look, nobody can say what would be missing: such databases are an error, not a gap. Left out
-    /// are snapshots and databases that are another server's copy, for their users come with the original.
+    /// Where nobody can look, nobody can say what would be missing: such databases are an error,
+    /// not a gap. Left out are snapshots and databases that are another server's copy, for their
+    /// users come with the original.
     pub(crate) async fn users(
         &mut self,
         base: &[u8],
@@ -60,7 +61,8 @@ impl Step<'_> {
         base: &[u8],
         alternate: &[u8],
     ) -> Result<BTreeMap<String, Users>, EngineError> {
-        // Whether a replica takes changes tells the primary one from others, and needs no privilege.
+        // Whether a replica takes changes tells the primary one from others, and needs no
+        // privilege.
         const DATABASES: &str = "SELECT d.name, d.state_desc, CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS int), \
             CAST(CASE WHEN d.replica_id IS NULL THEN 0 \
             WHEN DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 ELSE 1 END AS int) \

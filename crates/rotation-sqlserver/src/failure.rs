@@ -5,14 +5,15 @@ use tiberius::error::Error;
 
 use crate::login::broken;
 
-/// "Password validation failed. The password cannot be used at this time": it is in the password history.
+/// "Password validation failed. The password cannot be used at this time": it is in the password
+/// history.
 pub(crate) const USED_BEFORE: u32 = 15115;
 
 /// "Database … does not exist".
 pub(crate) const NO_SUCH_DATABASE: u32 = 911;
 
-/// Tells the failures of a statement apart by the server's [error number][errors]. `remedy` is what an administrator
-/// does when a privilege is missing.
+/// Tells the failures of a statement apart by the server's [error number][errors]. `remedy` is what
+/// an administrator does when a privilege is missing.
 ///
 /// The server's words pass through the mask: error 102 quotes the statement.
 ///
@@ -24,8 +25,8 @@ pub(crate) fn failure(error: &Error, doing: &str, remedy: &str) -> EngineError {
     };
     let said = mask(error.message()).into_owned();
     match error.code() {
-        // Denied on an object, a column, in a database, on the server; not a member; not found or not permitted; no
-        // right to grant; not entered.
+        // Denied on an object, a column, in a database, on the server; not a member; not found or
+        // not permitted; no right to grant; not entered.
         229 | 230 | 262 | 297 | 300 | 916 | 4613 | 4619 | 15007 | 15151 | 15247 | 15406 => {
             EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() }
         }

@@ -14,7 +14,8 @@ use crate::session::{Session, flag, unexpected};
 use crate::sid;
 use crate::users::{DBO, UserNow};
 
-/// What [`crate::alternate::bring_in_step`] would have to make, grant or revoke in databases, and the master cannot.
+/// What [`crate::alternate::bring_in_step`] would have to make, grant or revoke in databases, and
+/// the master cannot.
 pub(crate) async fn not_grantable(
     session: &mut Session,
     copy: &UserCopy<'_>,

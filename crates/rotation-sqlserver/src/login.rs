@@ -17,8 +17,9 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One attempt.
 ///
-/// A server may be set to take nothing but [TDS 8.0] (TLS before everything else) and hangs up on a client that
-/// begins in the older way. It has not been sent a password then, so the newer way follows within the same attempt.
+/// A server may be set to take nothing but [TDS 8.0] (TLS before everything else) and hangs up on a
+/// client that begins in the older way. It has not been sent a password then, so the newer way
+/// follows within the same attempt.
 ///
 /// [TDS 8.0]: https://learn.microsoft.com/sql/relational-databases/security/networking/tds-8
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
@@ -110,8 +111,8 @@ pub(crate) fn broken(error: &Error) -> LoginError {
     }
 }
 
-/// Tells the failures of TLS apart. The driver has only words for them, and surrounds those of the TLS library with
-/// advice of its own, which would switch the verification off.
+/// Tells the failures of TLS apart. The driver has only words for them, and surrounds those of the
+/// TLS library with advice of its own, which would switch the verification off.
 fn certificate(text: &str) -> LoginError {
     const BEFORE: &str = "certificate was rejected during the TLS handshake: ";
     let Some((_, rest)) = text.split_once(BEFORE) else {

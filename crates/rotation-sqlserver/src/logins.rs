@@ -31,8 +31,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What a login gets now that is wanted to have other options, but is in use: its password must not
-    /// expire, and wrong ones must not lock it. The rest of `wanted` waits.
+    /// What a login gets now that is wanted to have other options, but is in use: its password must
+    /// not expire, and wrong ones must not lock it. The rest of `wanted` waits.
     pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
         Self {
             checks_policy: wanted.checks_policy && self.checks_policy,

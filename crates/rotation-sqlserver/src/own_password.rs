@@ -8,8 +8,9 @@ use crate::session::Session;
 
 /// Changes the session's own password.
 ///
-/// Neither statement takes parameters. What they say of passwords is blanked by the server before it is traced or
-/// audited. `OLD_PASSWORD` is the one that has really logged in, not the one that AWSCURRENT names.
+/// Neither statement takes parameters. What they say of passwords is blanked by the server before
+/// it is traced or audited. `OLD_PASSWORD` is the one that has really logged in, not the one that
+/// AWSCURRENT names.
 pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,

@@ -68,8 +68,8 @@ impl Step<'_> {
         self.user_now(scope, self.copy.base).await
     }
 
-    /// An administrator has given it a password that must be changed: as long as that is so, `CHECK_EXPIRATION` cannot be
-    /// turned off (15128), and only another password ends it.
+    /// An administrator has given it a password that must be changed: as long as that is so,
+    /// `CHECK_EXPIRATION` cannot be turned off (15128), and only another password ends it.
     pub(crate) async fn lift_must_change(
         &mut self,
         alternate: &LoginNow,

@@ -12,9 +12,9 @@ use crate::session::{Session, column, nullable_text, text, unexpected};
 
 /// The permissions of principals, by their ids.
 ///
-/// Every row must be understood: one that was left out would be a privilege that is taken away. Left out
-/// on purpose is what is on a securable that one of the principals owns: an owner has no permission to
-/// compare with, so those of the other one stay as an administrator has granted them.
+/// Every row must be understood: one that was left out would be a privilege that is taken away.
+/// Left out on purpose is what is on a securable that one of the principals owns: an owner has no
+/// permission to compare with, so those of the other one stay as an administrator has granted them.
 pub(crate) async fn of(
     session: &mut Session,
     scope: Scope<'_>,

@@ -1,11 +1,12 @@
-//! What a principal may do in one scope, and the statements that make one principal's permissions another's.
+//! What a principal may do in one scope, and the statements that make one principal's permissions
+//! another's.
 
 use std::collections::BTreeMap;
 
 use crate::quote::identifier;
 
-/// One permission on one thing. In the order in which it is safe to grant: a statement on a table wipes what was said
-/// of its columns, so the columns come after it.
+/// One permission on one thing. In the order in which it is safe to grant: a statement on a table
+/// wipes what was said of its columns, so the columns come after it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Right {
     /// `SCHEMA::[sales]`; empty for the server or the database itself.
@@ -63,8 +64,8 @@ impl Permissions {
             }
         };
         for (right, state) in self.0.iter().filter(|(right, _)| !wanted.0.contains_key(right)) {
-            // Taken away from a column alone, a table's permission would have a hole there: said again of the table, it
-            // wipes what was said of its columns.
+            // Taken away from a column alone, a table's permission would have a hole there: said
+            // again of the table, it wipes what was said of its columns.
             let whole = Right { column: None, ..right.clone() };
             match wanted.0.get(&whole).filter(|_| right.column.is_some()) {
                 Some(state) => add(said(&whole, self.0.get(&whole).copied(), *state, principal)),
@@ -97,7 +98,8 @@ impl Change {
     }
 }
 
-/// A principal that has a grant option may have passed it on; only with this word the server takes it away.
+/// A principal that has a grant option may have passed it on; only with this word the server takes
+/// it away.
 fn cascade(has: Option<State>) -> &'static str {
     if has == Some(State::GrantedWithOption) { " CASCADE" } else { "" }
 }

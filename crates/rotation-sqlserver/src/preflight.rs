@@ -32,7 +32,8 @@ pub(crate) async fn missing(
     Ok(missing)
 }
 
-/// The triggers that would stop setSecret. What cannot be read is left to setSecret, which stops then.
+/// The triggers that would stop setSecret. What cannot be read is left to setSecret, which stops
+/// then.
 async fn foreign_triggers(
     session: &mut Session,
     master: &str,

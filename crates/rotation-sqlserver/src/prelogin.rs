@@ -1,6 +1,7 @@
 //! What a server says of encryption in its answer to PRELOGIN, the first packet of a login.
 //!
-//! [MS-TDS 2.2.6.5](https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/60f56408-0188-4cd5-8b90-25c6f2423868).
+//! [MS-TDS
+//! 2.2.6.5](https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/60f56408-0188-4cd5-8b90-25c6f2423868).
 
 use std::io;
 use std::pin::Pin;

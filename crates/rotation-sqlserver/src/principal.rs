@@ -57,9 +57,9 @@ pub(crate) struct OfSession {
 
 /// Returns the account of the session, and whether it is the one of `user`.
 ///
-/// By what the session is in its database, which every user can see: `authenticating_database_id` of
-/// `sys.dm_exec_sessions` is 0 for logins by its page, and 1 on servers. SIDs are compared, because the
-/// server compares names under a collation of its own.
+/// By what the session is in its database, which every user can see: `authenticating_database_id`
+/// of `sys.dm_exec_sessions` is 0 for logins by its page, and 1 on servers. SIDs are compared,
+/// because the server compares names under a collation of its own.
 pub(crate) async fn of_session(
     session: &mut Session,
     user: &str,

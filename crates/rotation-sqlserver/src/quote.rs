@@ -8,7 +8,8 @@ pub fn identifier(name: &str) -> String {
     format!("[{}]", name.replace(']', "]]"))
 }
 
-/// A Unicode string literal. `None` for the one text that no literal holds: a backslash at the end of a line
+/// A Unicode string literal. `None` for the one text that no literal holds: a backslash at the end
+/// of a line
 /// [continues](https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash)
 /// the literal on the next and is dropped.
 pub fn literal(text: &str) -> Option<String> {

@@ -1,4 +1,5 @@
-//! Roles and permissions of the alternate principal in one scope, brought in step with the base principal's.
+//! Roles and permissions of the alternate principal in one scope, brought in step with the base
+//! principal's.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +12,8 @@ use crate::quote::identifier;
 use crate::scope::Scope;
 use crate::session::{column, flag, text};
 
-/// How often it is tried: a statement on a table also wipes what was said of its columns, which the next round says
-/// again.
+/// How often it is tried: a statement on a table also wipes what was said of its columns, which the
+/// next round says again.
 const ROUNDS: usize = 3;
 
 /// Names of roles, and whether each is a fixed one.
@@ -42,8 +43,8 @@ impl Step<'_> {
             let mut changes = has.changes_to_become(wanted, &principal);
             // What the base user may do to its alternate: nobody grants anything on itself.
             changes.retain(|change| !change.right.is_on(&principal));
-            // On the base user's turn the alternate one is in use. What keeps the base user out must not keep it out too:
-            // then nobody would be left.
+            // On the base user's turn the alternate one is in use. What keeps the base user out
+            // must not keep it out too: then nobody would be left.
             if !self.copy.is_alternates_turn() {
                 let (later, now): (Vec<_>, Vec<_>) =
                     changes.into_iter().partition(Change::keeps_out);

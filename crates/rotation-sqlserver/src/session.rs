@@ -56,7 +56,8 @@ impl Session {
         self.run_or(doing, statement, "").await
     }
 
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is missing.
+    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
+    /// missing.
     pub(crate) async fn run_or(
         &mut self,
         doing: &str,

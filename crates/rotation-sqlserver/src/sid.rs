@@ -1,14 +1,16 @@
-//! The security identifier of an alternate user, by which the server itself shows whose alternate it is.
+//! The security identifier of an alternate user, by which the server itself shows whose alternate
+//! it is.
 //!
-//! Made from the base user's, so that it is the same on every replica of an availability group: there its users in the
-//! databases find their login again. Whoever may make logins could make one with this mark; but who may do that may
-//! also set the base user's password.
+//! Made from the base user's, so that it is the same on every replica of an availability group:
+//! there its users in the databases find their login again. Whoever may make logins could make one
+//! with this mark; but who may do that may also set the base user's password.
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::principal::Kind;
 
-/// In front of the 16 bytes of a contained user's identifier: S-1-9-3, as in the example of [CREATE USER][doc].
+/// In front of the 16 bytes of a contained user's identifier: S-1-9-3, as in the example of [CREATE
+/// USER][doc].
 ///
 /// [doc]: https://learn.microsoft.com/sql/t-sql/statements/create-user-transact-sql
 const CONTAINED: [u8; 12] = [1, 5, 0, 0, 0, 0, 0, 9, 3, 0, 0, 0];

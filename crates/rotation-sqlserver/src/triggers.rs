@@ -1,8 +1,8 @@
 //! DDL triggers, which run with the privileges of the login whose statement fires them.
 //!
 //! The owner of a database can create one that fires when the master changes the database's users.
-//! Before the master's first change in a scope, the enabled triggers are read there, and the rotation
-//! stops if the application's users could have written one of them.
+//! Before the master's first change in a scope, the enabled triggers are read there, and the
+//! rotation stops if the application's users could have written one of them.
 //!
 //! [CREATE TRIGGER](https://learn.microsoft.com/sql/t-sql/statements/create-trigger-transact-sql),
 //! [permissions](https://learn.microsoft.com/sql/relational-databases/security/permissions-database-engine).
@@ -18,11 +18,11 @@ use crate::scope::Scope;
 use crate::session::text;
 
 impl Step<'_> {
-    /// Stops before one of the master's changes in a scope if that change would fire a trigger of the
-    /// application's users.
+    /// Stops before one of the master's changes in a scope if that change would fire a trigger of
+    /// the application's users.
     ///
-    /// Where they can write triggers, every change is preceded by a look: the first change would show a
-    /// hostile user that now is the time to create one.
+    /// Where they can write triggers, every change is preceded by a look: the first change would
+    /// show a hostile user that now is the time to create one.
     pub(crate) async fn before_change(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
         let key = match scope {
             Scope::Server => None,
@@ -36,8 +36,8 @@ impl Step<'_> {
                 None => {}
             }
         }
-        // A trigger of the server can fire for changes in every database. A contained user is not known
-        // to the server and has no power there.
+        // A trigger of the server can fire for changes in every database. A contained user is not
+        // known to the server and has no power there.
         if scope == Scope::Server || self.is_contained {
             return Ok(());
         }
@@ -55,8 +55,9 @@ impl Step<'_> {
             None => self.could_write_triggers(scope).await?,
         };
         self.watched.insert(key, can_write);
-        // A master without VIEW ANY DEFINITION does not see the server's triggers. It does not need to: the
-        // server rejects its changes of logins that have CONTROL SERVER, and only these can create one.
+        // A master without VIEW ANY DEFINITION does not see the server's triggers. It does not need
+        // to: the server rejects its changes of logins that have CONTROL SERVER, and only these can
+        // create one.
         let mut triggers = self.triggers(scope).await?;
         let accepted = self.session.accepted();
         triggers.retain(|name| !accepted.holds(scope, name));
@@ -97,8 +98,8 @@ impl Step<'_> {
 
     /// The enabled triggers of a scope.
     ///
-    /// Replication and change data capture bring their own, which fire for tables. A trigger that calls
-    /// itself Microsoft's and fires for users, roles or permissions counts like any other.
+    /// Replication and change data capture bring their own, which fire for tables. A trigger that
+    /// calls itself Microsoft's and fires for users, roles or permissions counts like any other.
     async fn triggers(&mut self, scope: Scope<'_>) -> Result<Vec<String>, EngineError> {
         let (view, events) = match scope {
             Scope::Server => ("server_triggers", "server_trigger_events"),

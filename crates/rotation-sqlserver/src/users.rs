@@ -24,7 +24,8 @@ pub(crate) struct UserNow {
     pub(crate) is_of_a_login: bool,
 }
 
-/// Reads a user whose columns begin at `first`: name, id, identifier, schema, language, type, authentication.
+/// Reads a user whose columns begin at `first`: name, id, identifier, schema, language, type,
+/// authentication.
 pub(crate) fn user(row: &Row, first: usize) -> Result<UserNow, EngineError> {
     Ok(UserNow {
         name: text(row, first)?,
@@ -83,7 +84,8 @@ impl Step<'_> {
         self.report_ownership(scope, base, alternate).await
     }
 
-    /// What the base user has that an alternate one has not: default schema, and for contained users the language.
+    /// What the base user has that an alternate one has not: default schema, and for contained
+    /// users the language.
     async fn attributes_in_step(
         &mut self,
         scope: Scope<'_>,
@@ -115,7 +117,8 @@ impl Step<'_> {
         let scope = Scope::Database(database);
         let name = identifier(self.copy.alternate);
         let statement = match namesake {
-            // Its login is gone, as after a database was restored on another server: nobody logs in as it.
+            // Its login is gone, as after a database was restored on another server: nobody logs in
+            // as it.
             Some(orphan) if orphan.is_of_a_login && self.is_orphan(&orphan).await? => {
                 format!("ALTER USER {name} WITH LOGIN = {name}")
             }
@@ -192,7 +195,8 @@ impl Step<'_> {
         rows.first().map(|row| user(row, 0)).transpose()
     }
 
-    /// What belongs to one of the two stays with it; a person must know that the other has no part in it.
+    /// What belongs to one of the two stays with it; a person must know that the other has no part
+    /// in it.
     async fn report_ownership(
         &mut self,
         scope: Scope<'_>,

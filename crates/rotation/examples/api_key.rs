@@ -1,8 +1,9 @@
 //! Rotates the key of an HTTP service that lets an account have two live keys.
 //!
-//! The secret is `{"url": "https://api.example.com/v1", "key_id": "…", "key": "…"}`. The service, as most are:
-//! `GET /keys` lists, `POST /keys` issues one and shows it this once, `DELETE /keys/ID` revokes, `GET /account` needs
-//! a valid key. Adapt these four calls. `docs/custom-rotation.md` walks through this file.
+//! The secret is `{"url": "https://api.example.com/v1", "key_id": "…", "key": "…"}`. The service,
+//! as most are: `GET /keys` lists, `POST /keys` issues one and shows it this once,
+//! `DELETE /keys/ID` revokes, `GET /account` needs a valid key. Adapt these four calls.
+//! `docs/custom-rotation.md` walks through this file.
 
 use std::time::Duration;
 
@@ -96,7 +97,8 @@ impl Rotator for ApiKey {
         Secret::parse(current).map(drop)
     }
 
-    /// Issues the new key. What an attempt that died here, or a rotation that was given up, has issued goes first.
+    /// Issues the new key. What an attempt that died here, or a rotation that was given up, has
+    /// issued goes first.
     async fn create(
         &self,
         cx: &Context<'_>,
@@ -130,10 +132,11 @@ impl Rotator for ApiKey {
         Ok(Done::now(format!("{} accepts key {}.", secret.url, secret.key_id)))
     }
 
-    /// Revokes the key that nobody needs any more. To give applications time until the next rotation, leave this out:
-    /// `create` revokes it then.
+    /// Revokes the key that nobody needs any more. To give applications time until the next
+    /// rotation, leave this out: `create` revokes it then.
     async fn finished(&self, cx: &Context<'_>) -> Result<()> {
-        // Not AWSCURRENT: the label has moved a moment ago, and a stale answer would be the old key.
+        // Not AWSCURRENT: the label has moved a moment ago, and a stale answer would be the old
+        // key.
         let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
         let current = Secret::parse(&current)?;
         match cx.previous().await?.map(|previous| Secret::parse(&previous)).transpose()? {

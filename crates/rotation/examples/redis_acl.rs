@@ -1,9 +1,9 @@
-//! Rotates the password of a Redis (or Valkey) ACL user without an outage: the user has both passwords until
-//! `finishSecret`.
+//! Rotates the password of a Redis (or Valkey) ACL user without an outage: the user has both
+//! passwords until `finishSecret`.
 //!
-//! The secret is `{"host": "…", "port": 6379, "username": "…", "password": "…"}`, with `"tls": false` where the server
-//! has none. The user may run `ACL SETUSER` and `ACL SAVE` (or `CONFIG REWRITE`).
-//! Redis does not replicate users: rotate on each node.
+//! The secret is `{"host": "…", "port": 6379, "username": "…", "password": "…"}`, with
+//! `"tls": false` where the server has none. The user may run `ACL SETUSER` and `ACL SAVE` (or
+//! `CONFIG REWRITE`). Redis does not replicate users: rotate on each node.
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -67,7 +67,8 @@ impl Secret {
         Ok(client.get_multiplexed_async_connection_with_config(&limits).await.map_err(failed)?)
     }
 
-    /// Changes the user's own passwords. By their hashes: `MONITOR` and the slow log show statements.
+    /// Changes the user's own passwords. By their hashes: `MONITOR` and the slow log show
+    /// statements.
     async fn set_passwords(
         &self,
         redis: &mut MultiplexedConnection,
@@ -76,7 +77,8 @@ impl Secret {
         let set = cmd("ACL").arg("SETUSER").arg(&self.username).arg(rules).exec_async(redis).await;
         set.map_err(failed)?;
         match cmd("ACL").arg("SAVE").exec_async(redis).await {
-            // Without an ACL file, users are in redis.conf; with neither, a restart would bring the old password back.
+            // Without an ACL file, users are in redis.conf; with neither, a restart would bring the
+            // old password back.
             Err(error) if error.to_string().contains("ACL file") => {
                 Ok(cmd("CONFIG").arg("REWRITE").exec_async(redis).await.map_err(failed)?)
             }
@@ -133,7 +135,8 @@ impl Rotator for RedisAcl {
 
     /// Takes every other password away: the old one, and those of rotations that were given up.
     async fn finished(&self, cx: &Context<'_>) -> Result<()> {
-        // Not AWSCURRENT: the label has moved a moment ago, and a stale answer would bring the old password back.
+        // Not AWSCURRENT: the label has moved a moment ago, and a stale answer would bring the old
+        // password back.
         let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
         let current = Secret::parse(&current)?;
         let mut redis = current.log_in(cx).await?;

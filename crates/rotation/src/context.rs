@@ -41,8 +41,8 @@ impl Context<'_> {
         self.deadline.remaining()
     }
 
-    /// Says what is about to be done: a line in the log, and the answer to "what was it waiting for?" when the
-    /// time runs out. No secrets.
+    /// Says what is about to be done: a line in the log, and the answer to "what was it waiting
+    /// for?" when the time runs out. No secrets.
     pub fn doing(&self, what: impl AsRef<str>) {
         self.deadline.doing(what.as_ref());
         tracing::info!("{}", what.as_ref());
@@ -53,8 +53,8 @@ impl Context<'_> {
         tracing::warn!("{}", what.as_ref());
     }
 
-    /// Whether the version is still the one to rotate to, asked anew: before anything is done a second time, for the rotation
-    /// may have been given up meanwhile, and another one begun.
+    /// Whether the version is still the one to rotate to, asked anew: before anything is done a
+    /// second time, for the rotation may have been given up meanwhile, and another one begun.
     pub async fn is_still_pending(&self) -> bool {
         let description = self.manager.describe(&self.event.secret_id).await;
         let staging =
@@ -70,7 +70,8 @@ impl Context<'_> {
         self.manager.value(&self.event.secret_id, CURRENT).await
     }
 
-    /// The `AWSPREVIOUS` value of the secret, if there is one. Read when asked for: most rotations do not need it.
+    /// The `AWSPREVIOUS` value of the secret, if there is one. Read when asked for: most rotations
+    /// do not need it.
     ///
     /// # Errors
     /// What Secrets Manager refuses.
@@ -78,8 +79,8 @@ impl Context<'_> {
         self.manager.value(&self.event.secret_id, PREVIOUS).await
     }
 
-    /// The versions of the secret before `AWSCURRENT` and `AWSPENDING`, newest first: the previous one, and those that have no
-    /// label any more, as after rotations that were given up.
+    /// The versions of the secret before `AWSCURRENT` and `AWSPENDING`, newest first: the previous
+    /// one, and those that have no label any more, as after rotations that were given up.
     ///
     /// # Errors
     /// What Secrets Manager refuses.

@@ -25,7 +25,8 @@ impl Deadline {
     /// Lambda gives a wall-clock deadline; the margin is at most a fifth of what is left.
     pub(crate) fn at(deadline: SystemTime) -> Self {
         let now = SystemTime::now();
-        // `cargo lambda watch` tells a time near 1970: that is no deadline, where Lambda's would be seconds away.
+        // `cargo lambda watch` tells a time near 1970: that is no deadline, where Lambda's would be
+        // seconds away.
         let is_none =
             now.duration_since(deadline).is_ok_and(|ago| ago > Duration::from_secs(86400));
         let left = if is_none { USUAL } else { deadline.duration_since(now).unwrap_or_default() };

@@ -1,4 +1,5 @@
-//! Why a step failed: one variant per cause, each with a stable `errorType` and the next thing to do.
+//! Why a step failed: one variant per cause, each with a stable `errorType` and the next thing to
+//! do.
 
 use crate::operator::{give_up, rotate_again, store};
 use std::fmt;
@@ -28,8 +29,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// `error_type` is a stable identifier to alarm on, `what` says what happened (it must hold no secret), `remedy`
-    /// the next thing to do.
+    /// `error_type` is a stable identifier to alarm on, `what` says what happened (it must hold no
+    /// secret), `remedy` the next thing to do.
     pub fn new(
         error_type: &'static str,
         what: impl Into<String>,

@@ -39,7 +39,8 @@ impl Step {
         }
     }
 
-    /// Both spellings are accepted: AWS's own pages use `createSecret` and, on one, `create_secret`.
+    /// Both spellings are accepted: AWS's own pages use `createSecret` and, on one,
+    /// `create_secret`.
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "createSecret" | "create_secret" => Self::Create,
@@ -80,7 +81,8 @@ impl fmt::Display for VersionId {
     }
 }
 
-/// Proof that this function was invoked for a rotation; only present under an assumed role or across accounts.
+/// Proof that this function was invoked for a rotation; only present under an assumed role or
+/// across accounts.
 ///
 /// It is handed on to `PutSecretValue` and is never logged.
 #[derive(Clone)]

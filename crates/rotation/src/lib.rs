@@ -1,10 +1,10 @@
 //! The four steps of an [AWS Secrets Manager rotation], for any credential.
 //!
-//! Secrets Manager invokes a rotation function once per step: `createSecret`, `setSecret`, `testSecret`,
-//! `finishSecret`. This crate reads the event, checks the staging labels, reads and writes the versions of the
-//! secret, moves `AWSCURRENT`, keeps the deadline, and tells what happened. What the credential *is* (a database
-//! password, an API key, a device's PIN) is the business of a [`Rotator`]; hand one to [`run()`] and the result is a
-//! Lambda function.
+//! Secrets Manager invokes a rotation function once per step: `createSecret`, `setSecret`,
+//! `testSecret`, `finishSecret`. This crate reads the event, checks the staging labels, reads and
+//! writes the versions of the secret, moves `AWSCURRENT`, keeps the deadline, and tells what
+//! happened. What the credential *is* (a database password, an API key, a device's PIN) is the
+//! business of a [`Rotator`]; hand one to [`run()`] and the result is a Lambda function.
 //!
 //! [AWS Secrets Manager rotation]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
 

@@ -1,4 +1,5 @@
-//! Log lines on stdout, JSON when Lambda's logging setting asks for it, with every known password masked.
+//! Log lines on stdout, JSON when Lambda's logging setting asks for it, with every known password
+//! masked.
 
 use std::io::{self, Write};
 
@@ -9,15 +10,16 @@ use tracing_subscriber::prelude::*;
 use crate::redact::mask_line;
 use crate::settings::Source;
 
-/// Starts logging, as `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` say ([advanced logging controls][doc]).
+/// Starts logging, as `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` say ([advanced logging
+/// controls][doc]).
 ///
 /// [doc]: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
 pub(crate) fn start(source: Source<'_>) {
     let level = source("AWS_LAMBDA_LOG_LEVEL")
         .and_then(|level| level.parse().ok())
         .unwrap_or(LevelFilter::INFO);
-    // Drivers and the runtime log statements and raw events at their finer levels: those stay off at any setting,
-    // and the runtime's own line for a handler's error would only repeat ours.
+    // Drivers and the runtime log statements and raw events at their finer levels: those stay off
+    // at any setting, and the runtime's own line for a handler's error would only repeat ours.
     let filter = Targets::new()
         .with_default(LevelFilter::WARN.min(level))
         .with_target("rotation", level)

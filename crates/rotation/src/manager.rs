@@ -31,12 +31,14 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Connects as the environment says: Lambda's own variables, and `SECRETS_MANAGER_ENDPOINT` if set.
+    /// Connects as the environment says: Lambda's own variables, and `SECRETS_MANAGER_ENDPOINT` if
+    /// set.
     ///
     /// # Errors
     /// [`Error::Setting`] for an endpoint that is none, or when no region is known.
     pub async fn from_environment(source: Source<'_>) -> Result<Self> {
-        // Short enough that an unreachable service is told within 6 s, long enough for a cold KMS key.
+        // Short enough that an unreachable service is told within 6 s, long enough for a cold KMS
+        // key.
         let connect_timeout = Duration::from_millis(1500);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(connect_timeout)
@@ -45,7 +47,8 @@ impl Manager {
             .build();
         let mut loader =
             aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
-        // Lambda gives both. Looking anywhere else begins with clients and certificates of its own: half of a cold start.
+        // Lambda gives both. Looking anywhere else begins with clients and certificates of its own:
+        // half of a cold start.
         if source("AWS_ACCESS_KEY_ID").is_some() && source("AWS_SECRET_ACCESS_KEY").is_some() {
             loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
         }
@@ -106,7 +109,8 @@ impl Manager {
         })
     }
 
-    /// The value that a label points at; `None` when the label is on no version or the version has no value.
+    /// The value that a label points at; `None` when the label is on no version or the version has
+    /// no value.
     pub(crate) async fn value(&self, id: &str, label: &str) -> Result<Option<SecretValue>> {
         self.get(id, label, self.client.get_secret_value().secret_id(id).version_stage(label)).await
     }
@@ -122,8 +126,8 @@ impl Manager {
         self.get(&event.secret_id, PENDING, request).await
     }
 
-    /// The versions before the current one, newest first: the previous one, and those without a label, which the service
-    /// keeps for some time.
+    /// The versions before the current one, newest first: the previous one, and those without a
+    /// label, which the service keeps for some time.
     pub(crate) async fn earlier(&self, id: &str) -> Result<Vec<VersionId>> {
         let mut versions = Vec::new();
         let mut next = None;
@@ -234,7 +238,8 @@ impl Manager {
         }
     }
 
-    /// Moves `AWSCURRENT`. The service moves `AWSPREVIOUS` by itself, and `AWSPENDING` is left alone.
+    /// Moves `AWSCURRENT`. The service moves `AWSPREVIOUS` by itself, and `AWSPENDING` is left
+    /// alone.
     pub(crate) async fn promote(&self, event: &Event, from: Option<&str>) -> Result<()> {
         let answer = self
             .client

@@ -8,7 +8,8 @@ use crate::settings::{Source, boolean, number};
 /// Bounds that make sense to ask of `GetRandomPassword` (the API takes 1 to 4096).
 const LENGTHS: RangeInclusive<u32> = 8..=256;
 
-/// The options of [GetRandomPassword][doc], under the environment's names that AWS's own functions use.
+/// The options of [GetRandomPassword][doc], under the environment's names that AWS's own functions
+/// use.
 ///
 /// [doc]: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html
 #[derive(Debug, Clone, PartialEq, Eq)]

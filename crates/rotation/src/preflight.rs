@@ -1,6 +1,8 @@
-//! `preflight`: looks at everything that a rotation will need, from where the function runs, and changes nothing.
+//! `preflight`: looks at everything that a rotation will need, from where the function runs, and
+//! changes nothing.
 //!
-//! A person invokes it (`aws lambda invoke`, `events/preflight.json`), best before rotation is turned on.
+//! A person invokes it (`aws lambda invoke`, `events/preflight.json`), best before rotation is
+//! turned on.
 
 use serde::Serialize;
 

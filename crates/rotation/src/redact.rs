@@ -10,11 +10,11 @@
 //! (`readings`), and decodes what looks like base64 or hexadecimal digits (`runs`).
 //!
 //! A quotation can also be cut off. A part of a secret is redacted where a quotation begins or ends
-//! (the start or end of the text, a quotation mark, an ellipsis, U+FFFD): 8 bytes of it, or half of a
-//! secret of 8 to 15 bytes but at least 6. A part that consists of letters only needs 12, because
-//! a shorter one may be a word of the message. Shorter parts remain: they cannot be told from
-//! other text, and what they reveal of a password leaves the rest to be guessed. A part that is also
-//! a part of the host, the user or another name of the document is not redacted.
+//! (the start or end of the text, a quotation mark, an ellipsis, U+FFFD): 8 bytes of it, or half of
+//! a secret of 8 to 15 bytes but at least 6. A part that consists of letters only needs 12, because
+//! a shorter one may be a word of the message. Shorter parts remain: they cannot be told from other
+//! text, and what they reveal of a password leaves the rest to be guessed. A part that is also a
+//! part of the host, the user or another name of the document is not redacted.
 
 mod json;
 mod readings;

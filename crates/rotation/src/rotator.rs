@@ -28,16 +28,18 @@ pub struct Versions {
     pub pending: SecretValue,
 }
 
-/// A kind of credential that can be rotated. Implement this for anything: an API key, a database, a device.
+/// A kind of credential that can be rotated. Implement this for anything: an API key, a database, a
+/// device.
 ///
-/// The service may die between any two effects of a step and then repeats the whole rotation, with the same
-/// version. So every method must converge from whatever an earlier attempt left: look first, then act.
-/// What a method returns or logs must hold no secret.
+/// The service may die between any two effects of a step and then repeats the whole rotation, with
+/// the same version. So every method must converge from whatever an earlier attempt left: look
+/// first, then act. What a method returns or logs must hold no secret.
 pub trait Rotator: Send + Sync + 'static {
     /// The names for metrics.
     fn labels(&self) -> Labels;
 
-    /// A step has begun, and what it needs of Secrets Manager is being read: whatever needs none of it may begin as well.
+    /// A step has begun, and what it needs of Secrets Manager is being read: whatever needs none of
+    /// it may begin as well.
     fn begin(&self, _step: Step, _secret_id: &str) {}
 
     /// The step is over, however it went: what has begun and was not used ends.
@@ -48,7 +50,8 @@ pub trait Rotator: Send + Sync + 'static {
         None
     }
 
-    /// Checks the current value in `createSecret`, before anything else; also when the new value exists already.
+    /// Checks the current value in `createSecret`, before anything else; also when the new value
+    /// exists already.
     ///
     /// # Errors
     /// Every fault of the value at once.
@@ -56,7 +59,8 @@ pub trait Rotator: Send + Sync + 'static {
         Ok(())
     }
 
-    /// `createSecret`: makes the new value from the current one. Not called when the pending version has a value.
+    /// `createSecret`: makes the new value from the current one. Not called when the pending
+    /// version has a value.
     ///
     /// `random` is the password that [`Rotator::password`] asked for.
     fn create(
@@ -80,12 +84,13 @@ pub trait Rotator: Send + Sync + 'static {
         pending: &SecretValue,
     ) -> impl Future<Output = Result<Done>> + Send;
 
-    /// Before `finishSecret` moves `AWSCURRENT`: whether the pending credential still works, and still belongs to the
-    /// current one, which somebody may have edited since. Gives what a person should know, one sentence each.
+    /// Before `finishSecret` moves `AWSCURRENT`: whether the pending credential still works, and
+    /// still belongs to the current one, which somebody may have edited since. Gives what a person
+    /// should know, one sentence each.
     ///
     /// # Errors
-    /// When the credential is refused. Not when nobody can be asked: `testSecret` has proved it, and applications must not wait
-    /// for a credential that may be the only one that works.
+    /// When the credential is refused. Not when nobody can be asked: `testSecret` has proved it,
+    /// and applications must not wait for a credential that may be the only one that works.
     fn confirm(
         &self,
         _cx: &Context<'_>,
@@ -95,8 +100,8 @@ pub trait Rotator: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// `preflight`: looks at everything that the steps will need, and changes nothing. Called with a value that
-    /// [`Rotator::validate`] has passed, and the password that was made for the look.
+    /// `preflight`: looks at everything that the steps will need, and changes nothing. Called with
+    /// a value that [`Rotator::validate`] has passed, and the password that was made for the look.
     fn preflight(
         &self,
         _cx: &Context<'_>,
@@ -107,9 +112,11 @@ pub trait Rotator: Send + Sync + 'static {
         async {}
     }
 
-    /// After `finishSecret` has moved `AWSCURRENT`, for instance to revoke what is no longer needed.
+    /// After `finishSecret` has moved `AWSCURRENT`, for instance to revoke what is no longer
+    /// needed.
     ///
-    /// An error here fails the step; the service repeats it, and it is called again although the label has moved.
+    /// An error here fails the step; the service repeats it, and it is called again although the
+    /// label has moved.
     fn finished(&self, _cx: &Context<'_>) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }

@@ -20,8 +20,8 @@ use crate::{log, metrics, redact, steps};
 
 /// Runs a rotator as a Lambda function until the environment shuts down: the whole of a `main`.
 ///
-/// `make` reads the settings. When it fails, the function still answers: each invocation reports the fault, where
-/// a function that dies at start would only be "exited before completing request".
+/// `make` reads the settings. When it fails, the function still answers: each invocation reports
+/// the fault, where a function that dies at start would only be "exited before completing request".
 pub fn run<R: Rotator>(make: impl FnOnce(Source<'_>) -> Result<R>) -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         eprintln!("{}", by_hand());

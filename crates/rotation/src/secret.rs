@@ -30,8 +30,8 @@ impl fmt::Debug for SecretValue {
 
 /// A password, or any other text that must not be shown.
 ///
-/// Every password that is made is remembered, for as long as the invocation lasts, by the mask that all
-/// output of the function passes through (see [`crate::mask`]).
+/// Every password that is made is remembered, for as long as the invocation lasts, by the mask that
+/// all output of the function passes through (see [`crate::mask`]).
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Password(String);
 

@@ -1,11 +1,13 @@
-//! Settings from the environment. One that cannot be read is an error that names it, never a silent default.
+//! Settings from the environment. One that cannot be read is an error that names it, never a silent
+//! default.
 
 use crate::error::{Error, Result};
 
 /// Where settings are read from: the environment, or a closure in tests.
 pub type Source<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// The process's environment. An empty variable counts as absent: SAM parameters are empty when not given.
+/// The process's environment. An empty variable counts as absent: SAM parameters are empty when not
+/// given.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

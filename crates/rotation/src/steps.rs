@@ -26,7 +26,8 @@ pub async fn perform<R: Rotator>(
     let deadline = Deadline::at(deadline);
     deadline.doing("reading the secret from Secrets Manager");
     let cx = Context { event, manager, deadline: &deadline };
-    // Boxed: the futures of a driver inside a strategy inside a step are too deep for the compiler otherwise.
+    // Boxed: the futures of a driver inside a strategy inside a step are too deep for the compiler
+    // otherwise.
     let step: Pin<Box<dyn Future<Output = Result<Done>> + Send>> = Box::pin(async {
         match event.step {
             Step::Create => create(rotator, &cx).await,
@@ -51,8 +52,8 @@ impl<R: Rotator> Drop for End<'_, R> {
     }
 }
 
-// In each step, whatever does not depend on an earlier answer goes out together with it. The staging check comes
-// first in what it can fail: reads that were not allowed to happen are dropped.
+// In each step, whatever does not depend on an earlier answer goes out together with it. The
+// staging check comes first in what it can fail: reads that were not allowed to happen are dropped.
 
 async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let (manager, event) = (cx.manager, cx.event);
@@ -160,9 +161,11 @@ const LOOK_AGAIN_AFTER: [Duration; 5] = [
     Duration::from_secs(2),
 ];
 
-/// Waits until the replicas in other regions are in step: applications there must find the new value when its label comes.
+/// Waits until the replicas in other regions are in step: applications there must find the new
+/// value when its label comes.
 ///
-/// Bounded: the database has the new password already, and the primary region must not wait for another one's trouble.
+/// Bounded: the database has the new password already, and the primary region must not wait for
+/// another one's trouble.
 async fn replicas_in_step(cx: &Context<'_>, mut replicas: Replicas) -> Option<String> {
     for pause in LOOK_AGAIN_AFTER {
         if replicas.behind.is_empty() || cx.remaining() < pause * 3 {

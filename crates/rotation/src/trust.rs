@@ -1,7 +1,8 @@
 //! Whom the SDK trusts: the machine's authorities, read from one file.
 //!
-//! The SDK's own client reads that file, and then each certificate of it once more from the folders beside it: some 300
-//! files on Debian, half of the time that a function took to start. (On Amazon Linux the folders hold that file again.)
+//! The SDK's own client reads that file, and then each certificate of it once more from the folders
+//! beside it: some 300 files on Debian, half of the time that a function took to start. (On Amazon
+//! Linux the folders hold that file again.)
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,7 +39,8 @@ pub(crate) fn http_client(
     Some(trusting(context, connect_timeout))
 }
 
-/// As the SDK makes its own, and once for all clients: what the file holds is read at the start, where there is time.
+/// As the SDK makes its own, and once for all clients: what the file holds is read at the start,
+/// where there is time.
 fn trusting(context: TlsContext, connect_timeout: Duration) -> SharedHttpClient {
     let settings = HttpConnectorSettings::builder().connect_timeout(connect_timeout).build();
     let connector = Connector::builder()

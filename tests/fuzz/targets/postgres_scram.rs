@@ -1,4 +1,5 @@
-//! A password as the verifier that we compute: PostgreSQL must let its owner in, by the login that we do.
+//! A password as the verifier that we compute: PostgreSQL must let its owner in, by the login that
+//! we do.
 #![no_main]
 
 mod server;

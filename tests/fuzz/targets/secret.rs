@@ -1,4 +1,5 @@
-//! Whatever somebody stores as a secret: it is usable, or the error names its faults and not its password.
+//! Whatever somebody stores as a secret: it is usable, or the error names its faults and not its
+//! password.
 #![no_main]
 
 use std::sync::LazyLock;

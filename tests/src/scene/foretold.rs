@@ -1,4 +1,5 @@
-//! What preflight says before a rotation that must fail: the cause, or that it has not looked at it.
+//! What preflight says before a rotation that must fail: the cause, or that it has not looked at
+//! it.
 
 use std::sync::atomic::Ordering;
 
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 use super::{SECRET_ARN, Scene};
 use crate::server::Server;
 
-/// Errors that preflight cannot find without changing something, and a part of the open check that says
-/// so.
+/// Errors that preflight cannot find without changing something, and a part of the open check that
+/// says so.
 const OPEN: [(&str, &str); 5] = [
     ("DatabaseBusy", "may change its own password"),
     ("NeedsDecision", "a pooler or proxy was found"),
@@ -36,8 +37,8 @@ impl<T: Server> Scene<T> {
     }
 }
 
-/// Checks that preflight has found the error with which a rotation has failed, or that it said that it
-/// does not look for it.
+/// Checks that preflight has found the error with which a rotation has failed, or that it said that
+/// it does not look for it.
 pub(super) fn must_foretell(foretold: &Foretold, error: &FunctionError) -> Result<()> {
     let error_type = &error.error_type;
     let checks = match foretold {

@@ -116,8 +116,9 @@ impl<T: Server> Scene<T> {
         rotation.failed.context("the rotation has succeeded")
     }
 
-    /// A rotation that must fail: with this type of error, a message with this part and a next step, without a leak, and
-    /// if the server is silent, within the function's own time limit. Preflight must have foretold it.
+    /// A rotation that must fail: with this type of error, a message with this part and a next
+    /// step, without a leak, and if the server is silent, within the function's own time limit.
+    /// Preflight must have foretold it.
     ///
     /// # Errors
     /// When it ends in any other way.
@@ -155,8 +156,8 @@ impl<T: Server> Scene<T> {
         );
         ensure!(error.message.contains(part), "{part:?} is not in: {}", error.message);
         ensure!(error.message.contains("What to do: "), "no next step: {}", error.message);
-        // One login that is never answered takes 5 s. A second one must not follow, which is seen on a machine that is not
-        // much slower than the reference.
+        // One login that is never answered takes 5 s. A second one must not follow, which is seen
+        // on a machine that is not much slower than the reference.
         let limit = Duration::from_secs(5) + scaled(Duration::from_secs(4));
         ensure!(error_type != "DatabaseSilent" || took < limit, "{error_type} took {took:?}");
         self.search_for_passwords(&error.message)?;

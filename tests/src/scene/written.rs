@@ -1,4 +1,5 @@
-//! Everything that a function, its answers and a server have written, and whether a secret stands in it.
+//! Everything that a function, its answers and a server have written, and whether a secret stands
+//! in it.
 
 use std::sync::atomic::Ordering;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -40,7 +41,8 @@ impl Written {
     }
 }
 
-/// What servers keep in a password's place, as it stands in statements: of PostgreSQL, of MySQL and MariaDB.
+/// What servers keep in a password's place, as it stands in statements: of PostgreSQL, of MySQL and
+/// MariaDB.
 static VERIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]|\*[0-9A-F]{40}|md5[0-9a-f]{32}|\$A\$[0-9]{3}\$",
@@ -48,7 +50,8 @@ static VERIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// A text as it may stand in a log: as it is, in JSON, in SQL's quotes, in quotes where a backslash escapes.
+/// A text as it may stand in a log: as it is, in JSON, in SQL's quotes, in quotes where a backslash
+/// escapes.
 fn forms(text: &str) -> Vec<String> {
     let json = Value::from(text).to_string();
     let quoted = text.replace('\'', "''");
@@ -122,8 +125,8 @@ impl<T: Server> Scene<T> {
         Ok(all - self.of_preflight[1].load(Ordering::SeqCst))
     }
 
-    /// Searches everything that was written for every secret of the scene, and what the function has written for verifiers
-    /// as well: a server must log the statement that sets one.
+    /// Searches everything that was written for every secret of the scene, and what the function
+    /// has written for verifiers as well: a server must log the statement that sets one.
     ///
     /// # Errors
     /// When one is found.

@@ -1,4 +1,5 @@
-//! Failures of the database, told apart: each with its own type, the next thing to do, in time, and without a leak.
+//! Failures of the database, told apart: each with its own type, the next thing to do, in time, and
+//! without a leak.
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::{Certificates, free_port};
@@ -50,8 +51,8 @@ pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(
         for part in ["ConnectionRefused", "--version-stage AWSPENDING", "cancel-rotate-secret"] {
             ensure!(error.contains(part), "{strategy}: {part} is not in {error}");
         }
-        // The password that logs in goes into the edited secret: with alternating users, the current
-        // one does; otherwise the pending one.
+        // The password that logs in goes into the edited secret: with alternating users, the
+        // current one does; otherwise the pending one.
         let mut edited = json!({"host": host, "port": port});
         if strategy != "master-user" {
             edited["password"] = scene.value("AWSPENDING")?["password"].clone();
@@ -276,7 +277,8 @@ pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Re
     Ok(())
 }
 
-/// Whoever may write the secret, and not read what it held once, names the user that it was for then.
+/// Whoever may write the secret, and not read what it held once, names the user that it was for
+/// then.
 pub async fn what_the_secret_once_held_for_another_user_is_not_tried<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -299,7 +301,8 @@ pub async fn what_the_secret_once_held_for_another_user_is_not_tried<T: Server>(
     Ok(())
 }
 
-/// Whoever may only write the secret turns encryption off, with a password that is refused: none that it had is sent then.
+/// Whoever may only write the secret turns encryption off, with a password that is refused: none
+/// that it had is sent then.
 pub async fn an_earlier_password_is_not_sent_less_protected_than_before<T: Server>(
     target: T,
 ) -> Result<()> {

@@ -8,9 +8,9 @@ use crate::scene::Scene;
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, SINGLE};
 
-/// How many copies of each password may be left in a function that waits for its next event. What this project's own code
-/// holds is overwritten; what is left stands in buffers of the HTTP client, the JSON reader and the database's driver, which
-/// free without overwriting.
+/// How many copies of each password may be left in a function that waits for its next event. What
+/// this project's own code holds is overwritten; what is left stands in buffers of the HTTP client,
+/// the JSON reader and the database's driver, which free without overwriting.
 const MOST_COPIES: usize = 12;
 
 /// After three rotations by one process.

@@ -1,4 +1,5 @@
-//! Steps that come twice, late, or in the wrong order, and the last look before a password is promoted.
+//! Steps that come twice, late, or in the wrong order, and the last look before a password is
+//! promoted.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -24,8 +25,8 @@ pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -
             }
         }
         check(&scene, &token).await?;
-        // A single user's setSecret begins with the current password, which its first run has ended: once after itself, once
-        // after testSecret.
+        // A single user's setSecret begins with the current password, which its first run has
+        // ended: once after itself, once after testSecret.
         let most = if strategy == MASTER { 0 } else { 2 };
         ensure!(scene.failed_logins()? <= most, "{} failed logins", scene.failed_logins()?);
     }
@@ -39,7 +40,8 @@ pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(
     for strategy in STRATEGIES {
         for (done, too_early) in [
             (0, ["setSecret", "testSecret", "finishSecret"].as_slice()),
-            // Nothing has given the database that password yet: promoted, it would lock everybody out.
+            // Nothing has given the database that password yet: promoted, it would lock everybody
+            // out.
             (1, &["finishSecret"]),
             (1, &["testSecret"]),
         ] {
@@ -162,8 +164,8 @@ pub async fn test_secret_alone_reports_differences_as_notes<T: Server>(target: T
     Ok(())
 }
 
-/// After `testSecret`, somebody gives the user another password, also while `finishSecret` reads the versions: the tested one
-/// is not promoted.
+/// After `testSecret`, somebody gives the user another password, also while `finishSecret` reads
+/// the versions: the tested one is not promoted.
 pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -209,7 +211,8 @@ pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(
     Ok(())
 }
 
-/// After `testSecret`, somebody edits `AWSCURRENT`: what promotion takes back is told, and another server is not taken back.
+/// After `testSecret`, somebody edits `AWSCURRENT`: what promotion takes back is told, and another
+/// server is not taken back.
 pub async fn an_edit_after_test_secret_is_told_or_keeps_the_password_from_promotion<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -229,7 +232,8 @@ pub async fn an_edit_after_test_secret_is_told_or_keeps_the_password_from_promot
         ensure!(scene.version("AWSCURRENT")? == edited, "AWSCURRENT has moved");
 
         scene.store(&before)?;
-        // The password of this version has ended: what else was edited must not keep the tested one from promotion.
+        // The password of this version has ended: what else was edited must not keep the tested one
+        // from promotion.
         let ssl = target.authority().is_some().then_some(true);
         scene.change(&json!({"note": "of somebody", "ssl": ssl}))?;
         let record = scene.step(&function, "finishSecret", &token).await?;
@@ -240,7 +244,8 @@ pub async fn an_edit_after_test_secret_is_told_or_keeps_the_password_from_promot
     Ok(())
 }
 
-/// After `testSecret`, the database is gone: the tested password may be the only one that works, and is promoted.
+/// After `testSecret`, the database is gone: the tested password may be the only one that works,
+/// and is promoted.
 pub async fn a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion<T: Server>(
     target: T,
 ) -> Result<()> {

@@ -50,7 +50,8 @@ pub async fn alternating_users_take_turns<T: Server>(target: T) -> Result<()> {
     scene.search_for_passwords("")
 }
 
-/// Counts calls, how many waited for one another, and database sessions: the most of two rotations, for users take turns.
+/// Counts calls, how many waited for one another, and database sessions: the most of two rotations,
+/// for users take turns.
 async fn cost<T: Server>(target: &T, strategy: &str) -> Result<(usize, usize, usize)> {
     let scene = Scene::new(target).await?;
     let function = scene.function(strategy);

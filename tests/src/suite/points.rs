@@ -25,7 +25,8 @@ pub(super) enum Break {
     Call(When),
     /// The process dies (SIGKILL) while it waits for such a call.
     Kill(When),
-    /// The wire to the database is cut at a packet, before that reaches the server, or with its answer lost.
+    /// The wire to the database is cut at a packet, before that reaches the server, or with its
+    /// answer lost.
     Packet(When),
 }
 
@@ -36,7 +37,8 @@ pub(super) enum Then {
     SameVersion,
     /// As a person may: `CancelRotateSecret`, `AWSPENDING` removed, another rotation.
     NewVersion,
-    /// The last step too early; then each step by two processes at once, and an earlier one late after each.
+    /// The last step too early; then each step by two processes at once, and an earlier one late
+    /// after each.
     Storm,
 }
 
@@ -65,15 +67,16 @@ impl Then {
     /// How many passwords may be refused on the way.
     fn most_refused(self, strategy: &str, turn: &str) -> usize {
         match self {
-            // Where the server does not tell that both are a pair, the base user's passwords do: the one of AWSPREVIOUS does
-            // no longer once the step was done, and where that was given up, nor does AWSPENDING.
+            // Where the server does not tell that both are a pair, the base user's passwords do:
+            // the one of AWSPREVIOUS does no longer once the step was done, and where that was
+            // given up, nor does AWSPENDING.
             Self::Storm if turn == BASE => 6,
             Self::SameVersion if turn == BASE => 1,
             Self::NewVersion if turn == BASE => 2,
             // With alternating users only the last step that came too early.
             Self::Storm if strategy == MASTER => 1,
-            // And a setSecret that comes late begins with a password that has changed: three that came late or beside
-            // another one, each of which may also have tried the one before.
+            // And a setSecret that comes late begins with a password that has changed: three that
+            // came late or beside another one, each of which may also have tried the one before.
             Self::Storm => 6,
             // AWSCURRENT, and where a rotation was given up AWSPENDING and AWSPREVIOUS.
             Self::SameVersion if strategy == MASTER => 0,
@@ -84,8 +87,8 @@ impl Then {
     }
 }
 
-/// The turns of alternating users: the first, which makes the second user; then that of the base user; then the second one's
-/// again.
+/// The turns of alternating users: the first, which makes the second user; then that of the base
+/// user; then the second one's again.
 const FIRST: &str = ", first turn";
 const BASE: &str = ", base user's turn";
 const LATER: &str = ", later turn";
@@ -232,7 +235,8 @@ pub(super) async fn at_every_point<T: Server>(
     let mut points = Points::of(strategy, if strategy == MASTER { FIRST } else { "" }, what, then);
     let mut kept = None;
     while !points.are_done {
-        // A single user is as before once it is well; a second user is made in a first rotation only.
+        // A single user is as before once it is well; a second user is made in a first rotation
+        // only.
         let place = match kept.take() {
             Some(place) if strategy != MASTER => place,
             _ => Place::new(target, what).await?,

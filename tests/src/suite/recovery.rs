@@ -179,8 +179,8 @@ pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: 
     check(&scene, &token).await
 }
 
-/// The dead end of AWS's own functions: the password was changed, and then `AWSPENDING` removed. Nothing with a label
-/// logs in any more.
+/// The dead end of AWS's own functions: the password was changed, and then `AWSPENDING` removed.
+/// Nothing with a label logs in any more.
 pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -197,7 +197,8 @@ pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(
     Ok(())
 }
 
-/// A rotation whose password is in the database, and which somebody has given up: its version and its value.
+/// A rotation whose password is in the database, and which somebody has given up: its version and
+/// its value.
 async fn given_up_after_set<T: Server>(
     scene: &Scene<T>,
     function: &Function,
@@ -220,7 +221,8 @@ async fn another_rotation<T: Server>(scene: &Scene<T>, function: &Function) -> R
     Ok(rotation)
 }
 
-/// On the base user's turn its origin must be known: only the version without a label has the password that it now has.
+/// On the base user's turn its origin must be known: only the version without a label has the
+/// password that it now has.
 pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: Server>(
     target: T,
 ) -> Result<()> {

@@ -67,7 +67,8 @@ impl Scene {
         Ok(serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?)
     }
 
-    /// Fails the n-th call of Secrets Manager, before or after its effect; then a retry. `false` when there is none.
+    /// Fails the n-th call of Secrets Manager, before or after its effect; then a retry. `false`
+    /// when there is none.
     async fn fail_and_retry(&self, point: usize, when: When) -> Result<bool> {
         let token = self.stage()?;
         self.service.forget_calls();

@@ -1,7 +1,9 @@
-//! One suite in plain SDK calls: what AWS documents of Secrets Manager, on `rotation-local`, on moto, on a real account.
+//! One suite in plain SDK calls: what AWS documents of Secrets Manager, on `rotation-local`, on
+//! moto, on a real account.
 //!
-//! `SECRETS_MANAGER_CONFORMANCE=aws` runs it in the account of the usual AWS variables as well; it makes secrets whose
-//! names begin with `conformance/` there, and deletes them at once when it has done.
+//! `SECRETS_MANAGER_CONFORMANCE=aws` runs it in the account of the usual AWS variables as well; it
+//! makes secrets whose names begin with `conformance/` there, and deletes them at once when it has
+//! done.
 
 mod cases;
 
@@ -15,7 +17,8 @@ use rotation_tests::background::Background;
 use rotation_tests::local::{REGION, Serve, aws, client, http};
 use rotation_tests::tool;
 
-/// Where moto 5.2.5 does otherwise than AWS documents. A case that is not here must pass there, and one that is must not.
+/// Where moto 5.2.5 does otherwise than AWS documents. A case that is not here must pass there, and
+/// one that is must not.
 const MOTO_DIFFERS: &[(&str, &str)] = &[
     ("names_are_checked", "any name is taken"),
     (

@@ -258,8 +258,8 @@ impl<T: AwsFunctions> Estate<T> {
         Ok(serde_json::from_str(read.send().await?.secret_string().unwrap_or_default())?)
     }
 
-    /// The command with the payload of preflight, with a Lambda service that answers it. Returns the
-    /// remedies.
+    /// The command with the payload of preflight, with a Lambda service that answers it. Returns
+    /// the remedies.
     async fn preflight(&self, command: &str) -> Result<Vec<String>> {
         let program = Program::new(binary(T::BINARY))
             .env("SECRETS_MANAGER_ENDPOINT", self.serve.endpoint())

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 const NOT_SUPPORTED: [&str; 3] =
     ["RemoveRegionsFromReplication", "ReplicateSecretToRegions", "StopReplicationToReplica"];
 
-/// botocore's model, as the CLI of a certain version brings it along: a newer one would be another test.
+/// botocore's model, as the CLI of a certain version brings it along: a newer one would be another
+/// test.
 fn model() -> Result<Value> {
     let script = "import awscli.botocore.session as s, json; \
         print(json.dumps(s.get_session().get_service_model('secretsmanager')._service_description))";

@@ -177,7 +177,8 @@ fn matches(pattern: &str, text: &str) -> bool {
     rest.is_empty()
 }
 
-/// Whether statements allow an action on a resource, with the keys that the service puts into the request's context.
+/// Whether statements allow an action on a resource, with the keys that the service puts into the
+/// request's context.
 fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
     let texts = |value: &Value| -> Vec<String> {
         match value {
@@ -229,8 +230,8 @@ fn operations() -> Result<BTreeSet<String>> {
         .collect())
 }
 
-/// Before rotation names the function, its role may read nothing: so the documented order is to turn
-/// rotation on first, and then to ask for a preflight.
+/// Before rotation names the function, its role may read nothing: so the documented order is to
+/// turn rotation on first, and then to ask for a preflight.
 #[test]
 fn roles_allow_every_call_of_the_functions_and_no_other() -> Result<()> {
     let own = [

@@ -248,7 +248,8 @@ async fn rotation_that_would_fail_is_not_begun() {
     .await;
 }
 
-/// A rotation that was begun and has reached no database is discarded when it is corrected, and on request.
+/// A rotation that was begun and has reached no database is discarded when it is corrected, and on
+/// request.
 #[tokio::test]
 async fn rotation_that_reached_no_database_is_discarded() {
     on_each(|target| async move {

@@ -65,8 +65,8 @@ async fn every_command_of_the_page_answers_as_it_is_documented() {
     assert_eq!(other["Tags"], serde_json::json!([{"Key": "costcenter", "Value": "12345"}]));
 }
 
-/// "If you disable or delete the first CMK before this update, the key cannot be decrypted and you lose the contents of
-/// the secret unless you can re-enable the CMK."
+/// "If you disable or delete the first CMK before this update, the key cannot be decrypted and you
+/// lose the contents of the secret unless you can re-enable the CMK."
 #[tokio::test]
 async fn a_value_written_under_a_key_is_readable_while_that_key_is_enabled() {
     let serve = Serve::start(&[]).await.unwrap();

@@ -284,7 +284,8 @@ async fn a_function_that_is_not_there_changes_nothing() {
     assert_eq!(described.version_ids_to_stages.unwrap().len(), 1);
 }
 
-/// What this process was told of AWS, and the passphrase, are not the function's business; bytes of any kind may come of it.
+/// What this process was told of AWS, and the passphrase, are not the function's business; bytes of
+/// any kind may come of it.
 #[tokio::test]
 async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
     let folder = tempfile::tempdir().unwrap();

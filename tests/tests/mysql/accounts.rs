@@ -17,7 +17,8 @@ crate::on_both! {
 
 const REFUSED: &str = "NeedsDecision";
 
-/// Every account of the current user that is open has the current password, by what the server stores.
+/// Every account of the current user that is open has the current password, by what the server
+/// stores.
 async fn every_account_has_it<W: Which>(scene: &Scene<W>, accounts: usize) -> Result<()> {
     let current = scene.value("AWSCURRENT")?;
     let text = |key: &str| current[key].as_str().unwrap_or_default();
@@ -122,7 +123,8 @@ async fn a_retry_completes_what_the_history_refuses_in_part() {
     .await;
 }
 
-/// A proxy user's session runs as the account that it stands for, whose password is not the secret's.
+/// A proxy user's session runs as the account that it stands for, whose password is not the
+/// secret's.
 #[tokio::test]
 async fn another_account_s_password_is_not_changed() {
     on_each::<MySql, _>(|target| async move {
@@ -195,8 +197,8 @@ async fn a_second_password_is_discarded_without_the_setting() {
     .await;
 }
 
-/// The server runs the session of any user as an anonymous account whose host fits better. That is no
-/// proof: a master would pass on the privileges of a user whose password nobody has shown.
+/// The server runs the session of any user as an anonymous account whose host fits better. That is
+/// no proof: a master would pass on the privileges of a user whose password nobody has shown.
 async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result<()> {
     for strategy in ["single-user", "single-user-by-master", "master-user"] {
         // An own server: an anonymous account stands in the way of every other test.

@@ -325,8 +325,8 @@ async fn greeter(greeting: Vec<u8>, then: Vec<u8>) -> Result<(u16, rotation_test
     Ok((port, heard))
 }
 
-/// A master with SUPER or CONNECTION_ADMIN may change a read-only server, and its primary would never
-/// know the new password.
+/// A master with SUPER or CONNECTION_ADMIN may change a read-only server, and its primary would
+/// never know the new password.
 async fn read_only_server_is_not_changed_even_by_a_privileged_master<W: Which>(
     target: Target<W>,
 ) -> Result<()> {

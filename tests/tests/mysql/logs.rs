@@ -19,7 +19,8 @@ async fn no_log_of_the_server_holds_a_password<W: Which>(target: Target<W>) -> R
         passwords
             .push(scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned());
     }
-    // A statement that the server does not understand, and one that is logged as it is: the search must find it.
+    // A statement that the server does not understand, and one that is logged as it is: the search
+    // must find it.
     let mut admin = target.admin().await?;
     let probe = "a-text-that-must-be-found";
     sql(

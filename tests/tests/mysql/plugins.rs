@@ -12,8 +12,9 @@ use serde_json::json;
 #[tokio::test]
 async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
     on_each::<MySql, _>(|target| async move {
-        // FLUSH PRIVILEGES empties the cache, and changes what the server shows of accounts that other tests have
-        // just altered (MySQL 9.7 shows an expiry that PASSWORD EXPIRE DEFAULT has ended until then).
+        // FLUSH PRIVILEGES empties the cache, and changes what the server shows of accounts that
+        // other tests have just altered (MySQL 9.7 shows an expiry that PASSWORD EXPIRE DEFAULT has
+        // ended until then).
         let own = target.another(options()?).await?;
         let target = own.as_ref().map_or(&target, |(_, own)| own).clone();
         for plugin in ["caching_sha2_password", "sha256_password", "mysql_native_password"] {
@@ -111,7 +112,8 @@ async fn an_account_of_several_passwords_is_rejected() {
             let scene = Scene::new(&target).await?;
             let current = scene.value("AWSCURRENT")?;
             let password = current["password"].as_str().unwrap_or_default().to_owned();
-            // The secret's password is that of mysql_native_password, which the test's driver knows.
+            // The secret's password is that of mysql_native_password, which the test's driver
+            // knows.
             let via = order.map(|plugin| match plugin {
                 "ed25519" => format!("ed25519 USING '{}'", ed25519_public_key("another")),
                 plugin => format!("{plugin} USING '{}'", native_hash(&password)),

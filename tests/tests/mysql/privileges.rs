@@ -320,7 +320,8 @@ async fn partial_revokes_are_copied() {
     .await;
 }
 
-/// A base user that had everything in its database and keeps some of it: not while the alternate user is in use.
+/// A base user that had everything in its database and keeps some of it: not while the alternate
+/// user is in use.
 #[tokio::test]
 async fn all_privileges_are_narrowed_on_the_alternate_users_turn() {
     on_each::<MySql, _>(narrow).await;
@@ -367,7 +368,8 @@ async fn hashes(admin: &mut MySqlConnection, user: &str) -> Result<[Vec<u8>; 2]>
     Ok([password_hash(admin, user, "%").await?, password_hash(admin, user, "192.0.2.1").await?])
 }
 
-/// A process that dies between two accounts would leave one with a password that nobody looks at again.
+/// A process that dies between two accounts would leave one with a password that nobody looks at
+/// again.
 async fn every_account_gets_the_password_in_one_statement<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -400,7 +402,8 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(
     Ok(())
 }
 
-/// An account of the base user that was locked or dropped: its counterpart goes on working while it is the current one.
+/// An account of the base user that was locked or dropped: its counterpart goes on working while it
+/// is the current one.
 async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(
     target: Target<W>,
 ) -> Result<()> {

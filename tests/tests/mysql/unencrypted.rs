@@ -104,7 +104,8 @@ async fn without_the_offer_of_tls(host: String, port: u16) -> Result<(u16, Heard
                     TcpStream::connect((host, port)).await?.into_split();
                 let mut greeting = vec![0; 4096];
                 let count = from_server.read(&mut greeting).await?;
-                // The version ends with a zero byte; then come the thread, half of the nonce and a zero byte.
+                // The version ends with a zero byte; then come the thread, half of the nonce and a
+                // zero byte.
                 let version = greeting[5..].iter().position(|byte| *byte == 0).unwrap_or_default();
                 greeting[5 + version + 15] &= !0x08;
                 to_client.write_all(&greeting[..count]).await?;

@@ -95,7 +95,8 @@ async fn a_password_that_the_profile_refuses() {
     .await;
 }
 
-/// Each privilege that a master can lack, and the statement that gives it: which then is run, and helps.
+/// Each privilege that a master can lack, and the statement that gives it: which then is run, and
+/// helps.
 #[tokio::test]
 async fn a_master_without_a_privilege_is_told_which() {
     on_each(|target| async move {
@@ -203,7 +204,8 @@ async fn a_password_that_oracle_cannot_hold_is_not_stored() {
     .await;
 }
 
-/// The RDS default: no TLS. A user's own password travels encrypted all the same; a master's statement does not.
+/// The RDS default: no TLS. A user's own password travels encrypted all the same; a master's
+/// statement does not.
 #[tokio::test]
 async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
     on_each(|target| async move {
@@ -289,8 +291,8 @@ async fn every_release_that_the_driver_knows() {
     .await;
 }
 
-/// That the peer is an Oracle server, and not what one driver takes for one: another client logs in, is refused,
-/// changes its password and runs statements.
+/// That the peer is an Oracle server, and not what one driver takes for one: another client logs
+/// in, is refused, changes its password and runs statements.
 #[tokio::test]
 async fn another_client_agrees_with_the_peer() {
     on_each(|target| async move {

@@ -1,4 +1,5 @@
-//! Oracle, end to end: the real function, TLS, and the peer in `tests/peers/oracle` or a real database.
+//! Oracle, end to end: the real function, TLS, and the peer in `tests/peers/oracle` or a real
+//! database.
 
 mod accounts;
 mod failures;

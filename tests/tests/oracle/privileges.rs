@@ -26,7 +26,8 @@ async fn all_of(scene: &Scene, user: &str) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Statements as a DBA, each with what takes it back. `{u}` is the user, `{o}` the owner of its tables.
+/// Statements as a DBA, each with what takes it back. `{u}` is the user, `{o}` the owner of its
+/// tables.
 const GRANTS: &[(&str, &str)] = &[
     ("GRANT INSERT ON {o}.present TO {u}", "REVOKE INSERT ON {o}.present FROM {u}"),
     (
@@ -186,7 +187,8 @@ async fn a_gradual_rollover_is_named_in_the_record() {
     .await;
 }
 
-/// Privileges on whole schemas, which 23ai has brought; before it, every other test shows that nothing asks for them in vain.
+/// Privileges on whole schemas, which 23ai has brought; before it, every other test shows that
+/// nothing asks for them in vain.
 #[tokio::test]
 async fn privileges_on_a_schema_follow_and_go() {
     on_each(|target| async move {

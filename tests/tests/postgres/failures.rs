@@ -1,4 +1,5 @@
-//! Failures of the database, told apart: each with its own type, the next thing to do, in time, and without a leak.
+//! Failures of the database, told apart: each with its own type, the next thing to do, in time, and
+//! without a leak.
 
 use std::time::{Duration, Instant};
 
@@ -89,8 +90,8 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
     .await;
 }
 
-/// What another session has overtaken is not done again for a rotation that was given up: it would take the password away
-/// that the next one has set.
+/// What another session has overtaken is not done again for a rotation that was given up: it would
+/// take the password away that the next one has set.
 #[tokio::test]
 async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next_one() {
     on_each(|target| async move {
@@ -129,7 +130,8 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
     .await;
 }
 
-/// A function is frozen in the middle of a transaction, or its network is gone: the server hears nothing, not even an end.
+/// A function is frozen in the middle of a transaction, or its network is gone: the server hears
+/// nothing, not even an end.
 #[tokio::test]
 async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
     on_each(|target| async move {
@@ -221,7 +223,8 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
 #[tokio::test]
 async fn an_expired_role_is_told_by_whoever_may_look() {
     on_each(|target| async move {
-        // The server hides it from the role itself: same answer as for a wrong password, so the error names it too.
+        // The server hides it from the role itself: same answer as for a wrong password, so the
+        // error names it too.
         let scene = Scene::new(&target).await?;
         let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&scene.user));
         sql(&mut scene.admin().await?, &expire).await?;

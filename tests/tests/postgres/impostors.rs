@@ -32,7 +32,8 @@ async fn an_impostor_without_tls_gets_no_password() {
                 (json!("TRUE"), "prefer", "TlsNotOffered"),
                 (json!(null), "prefer", "ReadablePasswordRefused"),
             ] {
-                // Says `N` to an SSLRequest; to a start-up message without one, it asks for the password at once.
+                // Says `N` to an SSLRequest; to a start-up message without one, it asks for the
+                // password at once.
                 let (tls_asker, heard) =
                     impostor(vec![b"N".to_vec(), asks.clone(), request(0, &[])]).await?;
                 let (plain, heard_plain) = impostor(vec![asks.clone(), request(0, &[])]).await?;
@@ -109,7 +110,8 @@ async fn two_faced(first: u16, others: u16) -> Result<u16> {
     Ok(port)
 }
 
-/// A real server without TLS, under `TLS_MODE=prefer`: SCRAM is fine, and the log says what happened.
+/// A real server without TLS, under `TLS_MODE=prefer`: SCRAM is fine, and the log says what
+/// happened.
 #[tokio::test]
 async fn prefer_goes_on_without_tls_only_where_the_server_has_none() {
     on_each(|target| async move {

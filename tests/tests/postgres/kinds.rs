@@ -1,6 +1,7 @@
 //! One of each kind of privilege that a user may have.
 
-/// Something that a user may do, by one kind of privilege. `{u}` is the base user, `{t}` a tag of this test.
+/// Something that a user may do, by one kind of privilege. `{u}` is the base user, `{t}` a tag of
+/// this test.
 pub(crate) struct May {
     pub(crate) what: &'static str,
     /// Run by a superuser to allow it.

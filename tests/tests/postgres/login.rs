@@ -10,8 +10,9 @@ use rotation_tests::scene::{new_password, unique};
 use rotation_tests::server::Server as _;
 use serde_json::json;
 
-/// A comma or an equals sign ends a field in SCRAM; a control character is nothing that SASLprep takes. The server takes
-/// all of it, and so does the rotation: the second one logs in with what the first has made.
+/// A comma or an equals sign ends a field in SCRAM; a control character is nothing that SASLprep
+/// takes. The server takes all of it, and so does the rotation: the second one logs in with what
+/// the first has made.
 #[tokio::test]
 async fn names_and_passwords_that_scram_has_no_words_for() {
     on_each(|target| async move {
@@ -33,8 +34,9 @@ async fn names_and_passwords_that_scram_has_no_words_for() {
     .await;
 }
 
-/// The step before has named the server: the connection is encrypted when the versions have been read, and is not made in
-/// vain. The server does not know yet who wants in: it would look the password up too early.
+/// The step before has named the server: the connection is encrypted when the versions have been
+/// read, and is not made in vain. The server does not know yet who wants in: it would look the
+/// password up too early.
 #[tokio::test]
 async fn the_next_connection_is_made_while_the_versions_are_read() {
     on_each(|target| async move {

@@ -30,7 +30,8 @@ async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
     .await;
 }
 
-/// A pair of users from AWS's own function: the alternate is only a member, and owns what it has made.
+/// A pair of users from AWS's own function: the alternate is only a member, and owns what it has
+/// made.
 #[tokio::test]
 async fn a_pair_from_the_reference_is_taken_over() {
     on_each(|target| async move {
@@ -48,7 +49,8 @@ async fn a_pair_from_the_reference_is_taken_over() {
             sql(&mut admin, &format!("GRANT {clone} TO {master} WITH ADMIN OPTION")).await?;
             sql(&mut admin, &format!("GRANT stray_{} TO {master} WITH ADMIN OPTION", scene.database)).await?;
         }
-        // The master may not give away what it is no member of: the error says what would help, and that does.
+        // The master may not give away what it is no member of: the error says what would help, and
+        // that does.
         let error = scene.failure(&function).await?;
         assert!(["PrivilegeMissing"].contains(&error.error_type.as_str()), "{}", error.message);
         sql(&mut admin, &format!("GRANT {clone}, {user} TO {master}")).await?;

@@ -192,7 +192,8 @@ async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
     .await;
 }
 
-/// The password itself does not travel through a pooler: nobody knows how the pooler goes on from there.
+/// The password itself does not travel through a pooler: nobody knows how the pooler goes on from
+/// there.
 #[tokio::test]
 async fn cleartext_is_not_sent_through_a_pooler() {
     on_each(|target| async move {
@@ -216,8 +217,8 @@ async fn cleartext_is_not_sent_through_a_pooler() {
     .await;
 }
 
-/// A pooler with its own copy of the password would lock every client out: it is recognized, nothing is
-/// changed, and what the server stores is as before.
+/// A pooler with its own copy of the password would lock every client out: it is recognized,
+/// nothing is changed, and what the server stores is as before.
 #[tokio::test]
 async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
     on_each(|target| async move {

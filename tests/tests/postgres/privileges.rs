@@ -99,7 +99,8 @@ async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
                 may_do.what
             );
         }
-        // Each round: grant, rotate, do; revoke, rotate, fail. It ends on base and alternate in turn.
+        // Each round: grant, rotate, do; revoke, rotate, fail. It ends on base and alternate in
+        // turn.
         for round in 1..=2 {
             words.round = round;
             for may_do in &all {

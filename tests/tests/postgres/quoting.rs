@@ -68,7 +68,8 @@ async fn the_server_accepts_logins_with_our_verifiers() {
                         .fetch_one(&mut admin)
                         .await?;
                 assert_eq!(stored, *ours, "the server has taken it for a password");
-                // With `scram-sha-256` in pg_hba.conf an MD5 verifier cannot log in; its form is checked instead.
+                // With `scram-sha-256` in pg_hba.conf an MD5 verifier cannot log in; its form is
+                // checked instead.
                 if encryption != Encryption::Md5 {
                     target.log_in(&role, password, "postgres").await?;
                 } else {
@@ -95,7 +96,8 @@ async fn password_encryption_md5_is_honoured() {
         options.access_rules = "host all all all md5".into();
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         let scene = rotation_tests::postgres::Scene::new(&target).await?;
-        // Its clients know no SCRAM. (A password that is stored as SCRAM stays so: see password_form.rs.)
+        // Its clients know no SCRAM. (A password that is stored as SCRAM stays so: see
+        // password_form.rs.)
         let password =
             scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
         let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);

@@ -1,4 +1,5 @@
-//! Master secrets that RDS manages, and secrets for a replica: which server a master is for, RDS says.
+//! Master secrets that RDS manages, and secrets for a replica: which server a master is for, RDS
+//! says.
 
 use anyhow::{Context, Result};
 use rotation_local::Program;

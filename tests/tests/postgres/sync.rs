@@ -50,7 +50,8 @@ async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
     .await;
 }
 
-/// `REASSIGN OWNED` leaves both as they are, so they must not be a reason for it, in every rotation anew.
+/// `REASSIGN OWNED` leaves both as they are, so they must not be a reason for it, in every rotation
+/// anew.
 #[tokio::test]
 async fn default_privileges_and_user_mappings_of_the_alternate_role_stay() {
     on_each(|target| async move {
@@ -83,8 +84,8 @@ async fn default_privileges_and_user_mappings_of_the_alternate_role_stay() {
     .await;
 }
 
-/// An application may set a setting of an extension for itself, which a master that has not loaded the
-/// extension may not set for another role.
+/// An application may set a setting of an extension for itself, which a master that has not loaded
+/// the extension may not set for another role.
 #[tokio::test]
 async fn setting_of_an_extension_is_named_and_stops_no_rotation() {
     on_each(|target| async move {

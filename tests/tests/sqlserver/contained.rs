@@ -126,7 +126,8 @@ async fn a_master_without_a_privilege_in_the_contained_database_is_told_which() 
     .await;
 }
 
-/// A pending version may name another database; the master goes only where the current credential has been.
+/// A pending version may name another database; the master goes only where the current credential
+/// has been.
 #[tokio::test]
 async fn a_pending_version_does_not_lead_the_master_into_another_database() {
     on_each(|target| async move {
@@ -162,8 +163,8 @@ async fn a_pending_version_does_not_lead_the_master_into_another_database() {
     .await;
 }
 
-/// The owner of a contained database creates a user with the name of somebody's login, and replaces it
-/// by nothing between its login and the master's: the master finds the login then.
+/// The owner of a contained database creates a user with the name of somebody's login, and replaces
+/// it by nothing between its login and the master's: the master finds the login then.
 #[tokio::test]
 async fn contained_user_does_not_prove_a_login_of_its_name() {
     on_each(|target| async move {

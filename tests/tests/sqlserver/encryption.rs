@@ -46,7 +46,8 @@ async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
                     scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
                 let secret = scrambled(&password);
                 let has_password = heard.windows(secret.len()).any(|bytes| bytes == secret);
-                // The one case in which a person has said so, which also shows that the search finds it.
+                // The one case in which a person has said so, which also shows that the search
+                // finds it.
                 let allowed = ssl == json!(false) && encryption == 2;
                 assert_eq!(
                     has_password, allowed,
@@ -92,7 +93,8 @@ async fn a_server_that_stops_answering_is_not_waited_for_long() {
     .await;
 }
 
-/// The refusals that nobody can bring about at will, in the server's place: no other password is tried after them.
+/// The refusals that nobody can bring about at will, in the server's place: no other password is
+/// tried after them.
 #[tokio::test]
 async fn refusals_are_told_apart_by_their_number() {
     on_each(|target| async move {

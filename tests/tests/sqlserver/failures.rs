@@ -77,7 +77,8 @@ async fn accounts_that_are_locked_or_whose_password_has_expired() {
     .await;
 }
 
-/// A master may mend what clients with the old password have done: on its turn, the login is unlocked.
+/// A master may mend what clients with the old password have done: on its turn, the login is
+/// unlocked.
 #[tokio::test]
 async fn the_master_unlocks_the_login_whose_turn_it_is() {
     on_each(|target| async move {
@@ -136,7 +137,8 @@ async fn a_password_that_the_server_s_policy_refuses() {
     .await;
 }
 
-/// Each privilege that a master can lack, and the statement that gives it: which then is run, and helps.
+/// Each privilege that a master can lack, and the statement that gives it: which then is run, and
+/// helps.
 #[tokio::test]
 async fn a_master_without_a_privilege_is_told_which() {
     on_each(|target| async move {
@@ -233,8 +235,8 @@ async fn a_half_made_login_lets_nobody_in() {
     .await;
 }
 
-/// SSMS makes that of a password that an administrator sets: the options of the base login cannot be copied before it is
-/// lifted.
+/// SSMS makes that of a password that an administrator sets: the options of the base login cannot
+/// be copied before it is lifted.
 #[tokio::test]
 async fn a_second_user_that_must_change_its_password_is_mended() {
     on_each(|target| async move {

@@ -1,4 +1,5 @@
-//! SQL Server, end to end: the real function, TLS, and the peer in `tests/peers/sqlserver` or a real server.
+//! SQL Server, end to end: the real function, TLS, and the peer in `tests/peers/sqlserver` or a
+//! real server.
 
 mod accounts;
 mod contained;

@@ -97,7 +97,8 @@ async fn a_second_user_that_this_has_made_is_known_by_the_server() {
     .await;
 }
 
-/// Whoever may write the secret can name any user in a previous version; its password it does not have.
+/// Whoever may write the secret can name any user in a previous version; its password it does not
+/// have.
 #[tokio::test]
 async fn a_previous_version_proves_nothing_without_its_password() {
     on_each(|target| async move {

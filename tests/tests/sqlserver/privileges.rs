@@ -4,7 +4,8 @@ use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::sqlserver::{Scene, on_each, sql};
 
-/// Everything that the catalog says of a principal's roles and permissions in a database, without its name.
+/// Everything that the catalog says of a principal's roles and permissions in a database, without
+/// its name.
 async fn all_of(scene: &Scene, user: &str) -> Result<Vec<String>> {
     let mut admin = scene.admin().await?;
     let mut all = Vec::new();
@@ -52,7 +53,8 @@ async fn all_of(scene: &Scene, user: &str) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Statements as `sa`, each with what takes it back. `{u}` is the user, `{m}` the master, `{d}` the database.
+/// Statements as `sa`, each with what takes it back. `{u}` is the user, `{m}` the master, `{d}` the
+/// database.
 const GRANTS: &[(&str, &str)] = &[
     ("GRANT SELECT ON dbo.one TO {u}", "REVOKE SELECT ON dbo.one FROM {u}"),
     (

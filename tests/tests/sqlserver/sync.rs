@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::sqlserver::{Scene, on_each, sql};
 
-/// An owner has no permission on what is its own. What an administrator grants on it to the other user
-/// stays, on the schema and on what is in it.
+/// An owner has no permission on what is its own. What an administrator grants on it to the other
+/// user stays, on the schema and on what is in it.
 #[tokio::test]
 async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
     on_each(|target| async move {

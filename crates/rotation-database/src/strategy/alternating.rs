@@ -1,4 +1,5 @@
-//! Alternating users: a master keeps two users, of which one is current while the other gets a new password.
+//! Alternating users: a master keeps two users, of which one is current while the other gets a new
+//! password.
 
 use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
@@ -18,8 +19,8 @@ use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another
 
 /// Shows the current credential valid, then lets the master bring the other user in step.
 ///
-/// The order is the confused-deputy rule: whoever may write a secret must not get a master to act on a server or
-/// a user that the secret's own credential does not open.
+/// The order is the confused-deputy rule: whoever may write a secret must not get a master to act
+/// on a server or a user that the secret's own credential does not open.
 pub(crate) async fn set<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -90,13 +91,14 @@ fn proven_user(secret: &DatabaseSecret, account: SessionAccount) -> ProvenUser {
 enum Without<S> {
     /// An earlier attempt has finished the step.
     IsSet(Done),
-    /// An earlier version logs in as the same user: the database was restored, or the secret edited.
+    /// An earlier version logs in as the same user: the database was restored, or the secret
+    /// edited.
     Earlier(Box<Earlier<S>>),
 }
 
-/// The current password is refused. The step may be done already; if not, whoever writes the secret must have a right to the
-/// current user by an earlier version. (A right to the other user alone is not enough: it would get what the current one
-/// may do.)
+/// The current password is refused. The step may be done already; if not, whoever writes the secret
+/// must have a right to the current user by an earlier version. (A right to the other user alone is
+/// not enough: it would get what the current one may do.)
 async fn without_current<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -198,9 +200,9 @@ async fn by_master<E: Engine>(
     }
 }
 
-/// What [`set`] would change of the two users, found out without changing anything, and with the same
-/// doubts about whether they are a pair. `copy` is for the alternate user's turn, and `pending` names the
-/// user whose turn is next.
+/// What [`set`] would change of the two users, found out without changing anything, and with the
+/// same doubts about whether they are a pair. `copy` is for the alternate user's turn, and
+/// `pending` names the user whose turn is next.
 pub(crate) async fn foresee<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -232,8 +234,9 @@ pub(crate) async fn foresee<E: Engine>(
     Ok(rotator.engine.differences(session, copy).await)
 }
 
-/// After the login of `testSecret`: sees by the server's own answers that the alternate user may do what the base user
-/// may. On the base user's turn there is nothing to compare: what it may do is what counts.
+/// After the login of `testSecret`: sees by the server's own answers that the alternate user may do
+/// what the base user may. On the base user's turn there is nothing to compare: what it may do is
+/// what counts.
 pub(crate) async fn compare<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -277,10 +280,11 @@ async fn differences<E: Engine>(
     Ok(differences.map_err(|cause| rotator.statement(pending, name, cause))?)
 }
 
-/// Whether an earlier version was of the user whose turn it is: not by its word alone, which whoever may write the
-/// secret can put there, but by its password. In an ordinary rotation that of the previous version still works; an
-/// earlier attempt of this rotation may have set the pending one; a rotation that was given up leaves a version without
-/// a label. `is_refused`: the pending password was tried already.
+/// Whether an earlier version was of the user whose turn it is: not by its word alone, which
+/// whoever may write the secret can put there, but by its password. In an ordinary rotation that of
+/// the previous version still works; an earlier attempt of this rotation may have set the pending
+/// one; a rotation that was given up leaves a version without a label. `is_refused`: the pending
+/// password was tried already.
 ///
 /// Returns how that version opens the user, and `None` if none does.
 async fn was_current<E: Engine>(

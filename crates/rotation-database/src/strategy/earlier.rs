@@ -63,8 +63,8 @@ pub(crate) async fn attempt<E: Engine>(
     }
 }
 
-/// Looks for an earlier version whose password logs in as the user of `current`: the previous one, then those without a
-/// label. The one of `pending` need not be tried.
+/// Looks for an earlier version whose password logs in as the user of `current`: the previous one,
+/// then those without a label. The one of `pending` need not be tried.
 pub(crate) async fn open<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -99,9 +99,9 @@ pub(crate) async fn open<E: Engine>(
     Ok(None)
 }
 
-/// The previous version of the user of `secret`, when its password is worth trying; if not, `told` says why. Checked before
-/// anything is sent to a server. Only the password is its own: where to log in, and whether encrypted, is for `secret` to
-/// say.
+/// The previous version of the user of `secret`, when its password is worth trying; if not, `told`
+/// says why. Checked before anything is sent to a server. Only the password is its own: where to
+/// log in, and whether encrypted, is for `secret` to say.
 ///
 /// # Errors
 /// When it cannot be read.

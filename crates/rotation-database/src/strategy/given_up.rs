@@ -6,16 +6,19 @@ use crate::engine::Engine;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 
-/// How many versions without a label are tried: with the three that have one, five refused passwords at the most.
+/// How many versions without a label are tried: with the three that have one, five refused
+/// passwords at the most.
 const MOST: usize = 2;
 
 /// What an error calls such a version.
 pub(crate) const GIVEN_UP: &str = "a version without a label";
 
-/// The credentials of earlier versions, the newest first: for the same user and server, with a password that is none of the
-/// known ones. Only the password is theirs: where to log in, and whether encrypted, is for `secret` to say.
+/// The credentials of earlier versions, the newest first: for the same user and server, with a
+/// password that is none of the known ones. Only the password is theirs: where to log in, and
+/// whether encrypted, is for `secret` to say.
 ///
-/// The search ends where the secret was another one's: whoever may write it must not get at what it once held for others.
+/// The search ends where the secret was another one's: whoever may write it must not get at what it
+/// once held for others.
 ///
 /// # Errors
 /// When the versions cannot be listed.

@@ -35,13 +35,15 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
             user: &credential.username,
             password: &credential.password,
             database: match E::SPEC.master_enters_database {
-                // The database that a credential has opened, not the one that a pending version names.
+                // The database that a credential has opened, not the one that a pending version
+                // names.
                 true => opened.database.as_deref().or(credential.database.as_deref()),
                 false => credential.database.as_deref(),
             },
             ..rotator.login(pending)
         };
-        // The stricter of the two: whoever may change the secret must not thereby strip the master of its protection.
+        // The stricter of the two: whoever may change the secret must not thereby strip the master
+        // of its protection.
         let mode = rotator.settings.tls_mode;
         let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
         Self { rotator, master, login, policy }
@@ -49,8 +51,8 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
 
     /// Logs in where a credential of the secret logs in as well.
     ///
-    /// Two names may share an address and be two servers: what that credential has opened under one, it must open
-    /// under the other, before the master acts there.
+    /// Two names may share an address and be two servers: what that credential has opened under
+    /// one, it must open under the other, before the master acts there.
     pub(crate) async fn proven_by(
         self,
         cx: &Context<'_>,
@@ -83,11 +85,11 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     }
 }
 
-/// Checks, by the server's own word, that a master may go ahead: the server takes changes, and no user
-/// whose password is to be changed is the master itself. Returns the session, or logs it out.
+/// Checks, by the server's own word, that a master may go ahead: the server takes changes, and no
+/// user whose password is to be changed is the master itself. Returns the session, or logs it out.
 ///
-/// Servers compare names by rules of their own (case, accents, width, trailing blanks), so the names
-/// alone, which [`must_be_another`] compares before anything is asked, do not settle it.
+/// Servers compare names by rules of their own (case, accents, width, trailing blanks), so the
+/// names alone, which [`must_be_another`] compares before anything is asked, do not settle it.
 pub(crate) async fn may_go_ahead<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
@@ -124,8 +126,8 @@ pub(crate) async fn check<E: Engine>(
     Ok(())
 }
 
-/// A secret that names the master as one of its users would let whoever writes it read the master's new password, and
-/// would leave the master secret with one that is refused.
+/// A secret that names the master as one of its users would let whoever writes it read the master's
+/// new password, and would leave the master secret with one that is refused.
 pub(crate) fn must_be_another<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,

@@ -11,10 +11,11 @@ use crate::strategy::poolers;
 
 /// Logs in with the current password and changes it.
 ///
-/// In an ordinary rotation the current password works, and no other is tried. When it is refused, an earlier
-/// attempt may have changed it already (then the pending one works), or `AWSCURRENT` was moved by hand (then the
-/// previous one may), or a rotation was given up after it had changed the password (then a version without a label
-/// has it). Any other failure ends the search: no password mends it, and each refused one counts towards a lock-out.
+/// In an ordinary rotation the current password works, and no other is tried. When it is refused,
+/// an earlier attempt may have changed it already (then the pending one works), or `AWSCURRENT` was
+/// moved by hand (then the previous one may), or a rotation was given up after it had changed the
+/// password (then a version without a label has it). Any other failure ends the search: no password
+/// mends it, and each refused one counts towards a lock-out.
 pub(crate) async fn set<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,

@@ -1,4 +1,5 @@
-//! Single user, whose password a master sets: for users that may not change their own, and for passwords that were lost.
+//! Single user, whose password a master sets: for users that may not change their own, and for
+//! passwords that were lost.
 
 use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
@@ -14,9 +15,9 @@ use crate::strategy::poolers;
 
 /// Lets the master set the pending password.
 ///
-/// As with alternating users, the current credential is tried first. That it need not work is what this strategy is for:
-/// whoever chooses it lets the writers of the secret take over any user that the master may change, but the master itself.
-/// No more than two passwords are refused on the way.
+/// As with alternating users, the current credential is tried first. That it need not work is what
+/// this strategy is for: whoever chooses it lets the writers of the secret take over any user that
+/// the master may change, but the master itself. No more than two passwords are refused on the way.
 pub(crate) async fn set<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -30,7 +31,8 @@ pub(crate) async fn set<E: Engine>(
             (Some((&current, CURRENT)), None)
         }
         Err(refused) => match opens(rotator, cx, &pending, PENDING).await? {
-            // One account has the password. Those of other hosts, which cannot be tried from here, may not.
+            // One account has the password. Those of other hosts, which cannot be tried from here,
+            // may not.
             Ok(_) if E::SPEC.has_accounts_by_host => (Some((&pending, PENDING)), None),
             Ok(_) => return Ok(rotator.already_set(&pending)),
             Err(_) => (None, Some(refused)),
@@ -101,7 +103,8 @@ pub(crate) async fn set<E: Engine>(
     })
 }
 
-/// Returns the account that a version logs in to; if it does not, why, when that is about this password alone.
+/// Returns the account that a version logs in to; if it does not, why, when that is about this
+/// password alone.
 async fn opens<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,

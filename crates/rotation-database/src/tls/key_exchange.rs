@@ -1,7 +1,9 @@
-//! What is remembered of a server between two logins: the key exchange that it has agreed to, and nothing else.
+//! What is remembered of a server between two logins: the key exchange that it has agreed to, and
+//! nothing else.
 //!
-//! A client that guesses another one is asked to begin anew. PostgreSQL before 18 takes none but P-256, which is nobody's
-//! first guess. No session is ever resumed: every login shows anew who the server is.
+//! A client that guesses another one is asked to begin anew. PostgreSQL before 18 takes none but
+//! P-256, which is nobody's first guess. No session is ever resumed: every login shows anew who the
+//! server is.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -2,8 +2,9 @@
 
 pub(super) use place::{Meeting, lets_in};
 
-/// A name of the kernel's, the abstract namespace: no file has to be made, which costs more than all the rest, and nothing
-/// is left behind. Anybody on the machine may knock there, so the caller must be this process ([unix(7)][doc]).
+/// A name of the kernel's, the abstract namespace: no file has to be made, which costs more than
+/// all the rest, and nothing is left behind. Anybody on the machine may knock there, so the caller
+/// must be this process ([unix(7)][doc]).
 ///
 /// [doc]: https://man7.org/linux/man-pages/man7/unix.7.html
 #[cfg(target_os = "linux")]

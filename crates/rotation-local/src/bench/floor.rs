@@ -1,5 +1,5 @@
-//! The least that a rotation can take: the same calls, as far as possible at once, and the same number of bare logins, by
-//! clients that do nothing else.
+//! The least that a rotation can take: the same calls, as far as possible at once, and the same
+//! number of bare logins, by clients that do nothing else.
 
 use std::time::{Duration, Instant};
 

@@ -13,7 +13,8 @@ use crate::function::{Function, FunctionError, Program};
 use crate::progress::say;
 use crate::trigger::STEPS;
 
-/// While calls are counted: long enough that those which wait for one another are told from those that do not.
+/// While calls are counted: long enough that those which wait for one another are told from those
+/// that do not.
 const COUNTING: Duration = Duration::from_millis(60);
 
 /// A function, and what was measured of it.
@@ -45,7 +46,8 @@ impl Runner {
 
     fn function(&self, ground: &Ground) -> Function {
         let program = ground.stage.equip((self.make)(), ground.strategy);
-        // As on Lambda, where nobody has named other authorities: reading them is a part of the start.
+        // As on Lambda, where nobody has named other authorities: reading them is a part of the
+        // start.
         let program = program.without("SSL_CERT_FILE").without("SSL_CERT_DIR");
         if self.verbose {
             program.log(|line| say(&format!("    {line}"))).into()

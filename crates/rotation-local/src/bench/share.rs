@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Of this much memory a function has one whole CPU
-/// ([Configure Lambda function memory](https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)).
+/// Of this much memory a function has one whole CPU ([Configure Lambda function
+/// memory](https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)).
 const WHOLE_CPU_MB: u64 = 1769;
 /// In µs: how often a share is given out.
 const PERIOD: u64 = 20_000;
@@ -48,7 +48,8 @@ impl Share {
         Ok(share)
     }
 
-    /// From now on, a process with all its threads has no more than that, together with those that were given it before.
+    /// From now on, a process with all its threads has no more than that, together with those that
+    /// were given it before.
     pub(super) fn give(&self, process: u32) -> Result<()> {
         self.write("cgroup.procs", &process.to_string())
     }

@@ -43,7 +43,8 @@ fn counts(figures: &Figures) -> [(&'static str, String); 5] {
 const LABEL: usize = 28;
 const CELL: usize = 26;
 
-/// Prints the figures; with a second function also how many times the first's figure the second's is.
+/// Prints the figures; with a second function also how many times the first's figure the second's
+/// is.
 pub(super) fn print(runners: &[Runner], floor: &Floor) {
     let mut head = format!("\n{:LABEL$}", "");
     let mut under = format!("{:LABEL$}", "");

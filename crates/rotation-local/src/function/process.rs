@@ -25,7 +25,8 @@ pub struct Program {
     unset: Vec<&'static str>,
     timeout: Duration,
     log: LogSink,
-    /// Instances that wait for an event; as many are started as there are events at once, as Lambda does it.
+    /// Instances that wait for an event; as many are started as there are events at once, as Lambda
+    /// does it.
     idle: Mutex<Vec<Running>>,
     process_id: Mutex<Option<u32>>,
 }
@@ -59,7 +60,8 @@ impl Program {
     /// A command as a shell reads it.
     pub(crate) fn command(line: &str) -> Self {
         let mut program = Self::new("/bin/sh");
-        // The shell gives its place to the function, which is then the process that is measured and killed.
+        // The shell gives its place to the function, which is then the process that is measured and
+        // killed.
         program.arguments = vec!["-c".to_owned(), format!("exec {line}")];
         program
     }
@@ -159,7 +161,8 @@ impl Program {
         };
         let api = RuntimeApi::start().await.map_err(cannot)?;
         let mut command = Command::new(&self.path);
-        // What this process was told of AWS is for it alone, and so is its passphrase; how to log is for both.
+        // What this process was told of AWS is for it alone, and so is its passphrase; how to log
+        // is for both.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let is_of_aws = text.starts_with("AWS_") && !text.starts_with("AWS_LAMBDA_LOG_");

@@ -9,8 +9,8 @@ use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::trigger::{Observer, StepReport};
 
-/// Errors of `setSecret` that come before anything is changed in the database: with any of them, the
-/// pending password has reached no server.
+/// Errors of `setSecret` that come before anything is changed in the database: with any of them,
+/// the pending password has reached no server.
 const BEFORE_ANY_CHANGE: [&str; 23] = [
     "AccountExpired",
     "AccountLocked",
@@ -43,8 +43,9 @@ pub(super) struct Watch<'a> {
     journal: &'a Journal,
     /// The steps, for `--json`.
     pub(super) steps: Vec<Value>,
-    /// Whether an attempt before may have given the database the pending password. The journal says so
-    /// from the beginning, and the opposite only when it is certain: a write that fails loses nothing.
+    /// Whether an attempt before may have given the database the pending password. The journal says
+    /// so from the beginning, and the opposite only when it is certain: a write that fails loses
+    /// nothing.
     reached_before: bool,
 }
 

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::progress::say;
 
-/// Reads a secret's file: a JSON object, in UTF-8 or as PowerShell writes it (UTF-16, byte order marks).
+/// Reads a secret's file: a JSON object, in UTF-8 or as PowerShell writes it (UTF-16, byte order
+/// marks).
 pub(crate) fn read_json(path: &Path, option: &str) -> Result<Map<String, Value>> {
     let bytes = fs::read(path).with_context(|| {
         format!(

@@ -7,7 +7,8 @@ use crate::journal::{Journal, LeftOver};
 use crate::progress::say;
 use crate::service::CURRENT;
 
-/// Returns `true` if a version's text and a file have the same value, apart from the ARN that a run adds.
+/// Returns `true` if a version's text and a file have the same value, apart from the ARN that a run
+/// adds.
 fn is_same(text: Option<&str>, file: &Value) -> bool {
     let Some(Ok(mut value)) = text.map(serde_json::from_str::<Value>) else { return false };
     if let (Some(fields), None) = (value.as_object_mut(), file.get("masterarn")) {
@@ -16,7 +17,8 @@ fn is_same(text: Option<&str>, file: &Value) -> bool {
     value == *file
 }
 
-/// Returns the unfinished rotation if it continues with the file as it is now; `None` if a new one starts.
+/// Returns the unfinished rotation if it continues with the file as it is now; `None` if a new one
+/// starts.
 ///
 /// A rotation whose password has reached no database has nothing to go on from.
 pub(super) fn still_good(

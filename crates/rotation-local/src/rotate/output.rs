@@ -31,7 +31,8 @@ impl Output<'_> {
         Ok(value)
     }
 
-    /// Writes the current version, and with alternating users the previous one, whose user goes on working.
+    /// Writes the current version, and with alternating users the previous one, whose user goes on
+    /// working.
     pub(super) fn write(&self, service: &Service) -> Result<Value> {
         let text = |value: &Map<String, Value>| {
             Ok::<_, anyhow::Error>(serde_json::to_string_pretty(value)? + "\n")

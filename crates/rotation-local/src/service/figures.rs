@@ -1,4 +1,5 @@
-//! How fast many secrets are: `cargo test --release -p rotation-local figures -- --nocapture` prints it.
+//! How fast many secrets are: `cargo test --release -p rotation-local figures -- --nocapture`
+//! prints it.
 
 use std::time::{Duration, Instant};
 

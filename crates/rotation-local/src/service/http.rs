@@ -18,7 +18,8 @@ pub(super) async fn answer(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    // A browser says so; the CLI and the SDKs do not. With any credentials let in, a page from elsewhere could ask.
+    // A browser says so; the CLI and the SDKs do not. With any credentials let in, a page from
+    // elsewhere could ask.
     if headers.contains_key(header::ORIGIN) {
         return refuse(&ServiceError::new(
             "AccessDeniedException",
@@ -41,15 +42,18 @@ pub(super) async fn answer(
         (inside.count - 1, inside.latency)
     };
     if !latency.is_zero() {
-        // The kernel's timer: that of the runtime counts in milliseconds, and one more. A thread for each call that is being
-        // measured is not many.
+        // The kernel's timer: that of the runtime counts in milliseconds, and one more. A thread
+        // for each call that is being measured is not many.
         let _ = tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await;
     }
     service.pass().await;
     let body: Value = match serde_json::from_slice(&body) {
         Ok(body) => body,
         Err(_) => {
-            return refuse(&ServiceError::new("SerializationException", "The request is not JSON."));
+            return refuse(&ServiceError::new(
+                "SerializationException",
+                "The request is not JSON.",
+            ));
         }
     };
     let credential = headers
@@ -118,7 +122,8 @@ fn reply(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
 }
 
-/// Key id and region of a request's signature: `Credential=KEY/DATE/REGION/secretsmanager/aws4_request`.
+/// Key id and region of a request's signature:
+/// `Credential=KEY/DATE/REGION/secretsmanager/aws4_request`.
 fn credential_of(authorization: &str) -> Option<(&str, &str)> {
     let mut parts = authorization.split_once("Credential=")?.1.split('/');
     Some((parts.next()?, parts.nth(1)?))

@@ -1,5 +1,5 @@
-//! As much of KMS as shows what becomes of secrets whose key is disabled: `aws kms disable-key`, `enable-key`,
-//! `describe-key`. Every key that is named is there.
+//! As much of KMS as shows what becomes of secrets whose key is disabled: `aws kms disable-key`,
+//! `enable-key`, `describe-key`. Every key that is named is there.
 
 use serde_json::{Value, json};
 

@@ -13,8 +13,8 @@ pub(crate) struct Page<T> {
     pub(crate) next: Option<String>,
 }
 
-/// Cuts a page out of a list that is in the order of its places. The token of the next page is the last item's place,
-/// so that items may come and go between two pages.
+/// Cuts a page out of a list that is in the order of its places. The token of the next page is the
+/// last item's place, so that items may come and go between two pages.
 pub(crate) fn page<T>(
     items: impl Iterator<Item = T>,
     place: impl Fn(&T) -> String,

@@ -1,6 +1,8 @@
-//! What a request may hold: the limits of AWS's own model of the service, and the answer to what breaks them.
+//! What a request may hold: the limits of AWS's own model of the service, and the answer to what
+//! breaks them.
 //!
-//! The model is `secretsmanager/2017-10-17/service-2.json` in botocore; a test compares all of it with [`table`].
+//! The model is `secretsmanager/2017-10-17/service-2.json` in botocore; a test compares all of it
+//! with [`table`].
 
 pub(crate) mod table;
 

@@ -56,7 +56,8 @@ impl Service {
         self.inside().store.anywhere(secret)?.unfinished().map(|pending| pending.id.clone())
     }
 
-    /// What an earlier process has left: copies of its tests go, and its rotations are given back to be gone on with.
+    /// What an earlier process has left: copies of its tests go, and its rotations are given back
+    /// to be gone on with.
     pub(crate) fn take_up(&self) -> Result<Vec<StartRotation>, ServiceError> {
         let mut inside = self.inside();
         let has_copy = |secret: &Secret| secret.versions.iter().any(|version| version.of_test);

@@ -63,8 +63,8 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Refuses rules of which any window would reach into the next one or the next day: whether they are taken must not
-    /// depend on the hour at which they are set.
+    /// Refuses rules of which any window would reach into the next one or the next day: whether
+    /// they are taken must not depend on the hour at which they are set.
     fn must_fit(&self, now: f64) -> Result<(), ServiceError> {
         let duration = f64::from(self.duration_hours.unwrap_or(1)) * HOUR;
         let schedule = self.schedule()?;
@@ -178,7 +178,8 @@ impl Rules {
     }
 }
 
-/// How many windows are looked at before rules are taken: of some months, and of a leap year's hours.
+/// How many windows are looked at before rules are taken: of some months, and of a leap year's
+/// hours.
 const MOST_WINDOWS: usize = 400;
 
 /// The last second of a time's day.

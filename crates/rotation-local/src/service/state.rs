@@ -1,8 +1,8 @@
 //! What is kept over restarts: a redb database whose values are encrypted under a passphrase.
 //!
-//! An acknowledged write is on disk: redb commits with `fsync`, and reopens after any death with the last commit.
-//! Each secret is one record, AES-256-GCM under a key that PBKDF2 makes of the passphrase; its name is in it, and the
-//! record's own key is a keyed hash of the name.
+//! An acknowledged write is on disk: redb commits with `fsync`, and reopens after any death with
+//! the last commit. Each secret is one record, AES-256-GCM under a key that PBKDF2 makes of the
+//! passphrase; its name is in it, and the record's own key is a keyed hash of the name.
 
 use std::fs::{OpenOptions, Permissions};
 use std::num::NonZeroU32;
@@ -21,8 +21,8 @@ use super::store::{Change, Store};
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 
-/// What [OWASP](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html) has for
-/// PBKDF2-HMAC-SHA256.
+/// What [OWASP](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html)
+/// has for PBKDF2-HMAC-SHA256.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 
 /// The file, open. Another process cannot open it meanwhile.
@@ -89,7 +89,8 @@ impl State {
         Ok(store)
     }
 
-    /// The access key id that belongs to the file, so that clients need not be set up anew at each start.
+    /// The access key id that belongs to the file, so that clients need not be set up anew at each
+    /// start.
     pub(crate) fn access_key(&self) -> Result<String> {
         const NAME: &str = "access key";
         let write = self.database.begin_write()?;

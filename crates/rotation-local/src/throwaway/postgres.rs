@@ -43,7 +43,8 @@ pub struct Server {
     seen: PathBuf,
 }
 
-/// Looks for an installed server: `POSTGRES_BIN`, else Debian's folders, the newest version first, else the `PATH`.
+/// Looks for an installed server: `POSTGRES_BIN`, else Debian's folders, the newest version first,
+/// else the `PATH`.
 pub fn find() -> Option<Installation> {
     let named = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

@@ -1,4 +1,5 @@
-//! What throw-away servers of every engine share: where their programs are, whom they run as, how they end.
+//! What throw-away servers of every engine share: where their programs are, whom they run as, how
+//! they end.
 
 use std::fs;
 use std::net::TcpListener;
@@ -29,9 +30,11 @@ pub struct Installation {
 /// # Errors
 /// When none can be had.
 pub fn free_port() -> Result<u16> {
-    // Below the ephemeral range, so that no outgoing connection takes the port before the server does.
+    // Below the ephemeral range, so that no outgoing connection takes the port before the server
+    // does.
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Processes that start one after the other begin far apart, or they would find the same port free.
+    // Processes that start one after the other begin far apart, or they would find the same port
+    // free.
     let start = u16::try_from(std::process::id().wrapping_mul(7919) % 12_000).unwrap_or(0);
     for _ in 0..2000 {
         let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
@@ -70,7 +73,8 @@ impl Installation {
         Self { bin: bin.into(), root: Some(root.into()) }
     }
 
-    /// A temporary folder that the server can use: its path here, and its path as the server sees it.
+    /// A temporary folder that the server can use: its path here, and its path as the server sees
+    /// it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! A way around the driver's TCP: sqlx leaves Nagle's algorithm on, and each login would wait some 90 ms for acknowledgements.
+//! A way around the driver's TCP: sqlx leaves Nagle's algorithm on, and each login would wait some
+//! 90 ms for acknowledgements.
 
 use std::io;
 use std::path::Path;

@@ -7,8 +7,9 @@ use rotation_database::EngineError;
 use super::{ALL, Change, Grants, parse};
 
 impl Grants {
-    /// Whether somebody with these grants may perhaps run a change: false only where that is certain. Privilege and
-    /// option may come from different levels, and a name of a database may be a pattern.
+    /// Whether somebody with these grants may perhaps run a change: false only where that is
+    /// certain. Privilege and option may come from different levels, and a name of a database may
+    /// be a pattern.
     ///
     /// # Errors
     /// When what the change needs cannot be read.

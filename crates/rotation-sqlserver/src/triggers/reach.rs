@@ -100,8 +100,8 @@ impl Step<'_> {
     }
 }
 
-/// Whether one of `goals` can be reached from `start`, along pairs of (principal, principal that it can
-/// act as).
+/// Whether one of `goals` can be reached from `start`, along pairs of (principal, principal that it
+/// can act as).
 fn reaches(start: impl Iterator<Item = i32>, edges: &[(i32, i32)], goals: &[i32]) -> bool {
     let mut seen: BTreeSet<i32> = start.collect();
     let mut count = 0;

@@ -100,8 +100,8 @@ impl<'s> Search<'s> {
         if !self.find(decoded, depth).is_empty() {
             return true;
         }
-        // UTF-16, as in SQL Server's binary literals. Every character of a text has a zero byte there,
-        // or the secret has characters that do not.
+        // UTF-16, as in SQL Server's binary literals. Every character of a text has a zero byte
+        // there, or the secret has characters that do not.
         if !decoded.contains(&0) && self.secrets.iter().all(|secret| secret.is_ascii()) {
             return false;
         }

@@ -133,7 +133,8 @@ impl Plain {
         Ok(())
     }
 
-    /// A label is on one version at a time; what loses `AWSCURRENT` gets `AWSPREVIOUS`, and loses `AWSPENDING` too.
+    /// A label is on one version at a time; what loses `AWSCURRENT` gets `AWSPREVIOUS`, and loses
+    /// `AWSPENDING` too.
     fn attach(&mut self, label: &str, to: &str) {
         let holder = self.holder(label);
         if holder.as_deref() == Some(to) {

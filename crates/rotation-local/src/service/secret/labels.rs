@@ -14,7 +14,8 @@ const MOST_DEPRECATED: usize = 100;
 type Result<T> = std::result::Result<T, ServiceError>;
 
 impl Secret {
-    /// `PutSecretValue`: without labels it moves `AWSCURRENT`; a known token with the same value is no change.
+    /// `PutSecretValue`: without labels it moves `AWSCURRENT`; a known token with the same value is
+    /// no change.
     pub(crate) fn put(
         &mut self,
         id: String,
@@ -59,7 +60,8 @@ impl Secret {
         Ok(id)
     }
 
-    /// `RotateSecret`: a new version with `AWSPENDING` and no value, or the one that an unfinished rotation has.
+    /// `RotateSecret`: a new version with `AWSPENDING` and no value, or the one that an unfinished
+    /// rotation has.
     pub(crate) fn stage_pending(&mut self, token: &str, now: f64) -> Result<()> {
         let in_the_way = |pending: &Version| pending.id != token && !pending.has(CURRENT);
         if self.labelled(PENDING).is_some_and(in_the_way) {
@@ -147,8 +149,8 @@ impl Secret {
         Ok(())
     }
 
-    /// Attaches a label, which is on one version at a time. `AWSPREVIOUS` follows `AWSCURRENT`, and an `AWSPENDING` that
-    /// a finished rotation has left beside `AWSCURRENT` goes.
+    /// Attaches a label, which is on one version at a time. `AWSPREVIOUS` follows `AWSCURRENT`, and
+    /// an `AWSPENDING` that a finished rotation has left beside `AWSCURRENT` goes.
     fn give(&mut self, label: &str, id: &str) {
         if self.is_labelled(label, id) {
             return;
@@ -242,7 +244,8 @@ mod tests {
         assert_eq!(labels(&secret, "v2"), ["AWSCURRENT"]);
     }
 
-    /// Else a value that a person has put after a rotation would make the service refuse the next rotation.
+    /// Else a value that a person has put after a rotation would make the service refuse the next
+    /// rotation.
     #[test]
     fn a_pending_label_that_a_finished_rotation_has_left_goes_with_the_next_value() {
         let mut secret = secret();
