@@ -159,9 +159,11 @@ impl Server {
                 daemon.arg(format!("--ssl-key={}", seen.join("key.pem").display()));
             }
             None if kind == Kind::MySql => {
-                drop(daemon.args(["--tls-version=", "--auto-generate-certs=OFF"]))
+                daemon.args(["--tls-version=", "--auto-generate-certs=OFF"]);
             }
-            None => drop(daemon.arg("--skip-ssl")),
+            None => {
+                daemon.arg("--skip-ssl");
+            }
         }
         daemon
             .args(&options.arguments)
