@@ -17,6 +17,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use crate::found::{self, Place, run_on_each};
 use crate::scene;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
+use crate::suite;
 
 /// Tells the tests which servers have been started for them.
 pub const VARIABLE: &str = "ROTATION_TEST_POSTGRES";
@@ -117,6 +118,23 @@ pub async fn targets() -> Result<Vec<Target>> {
 /// When it fails on one, or there is none.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
     run_on_each("PostgreSQL", targets().await, test).await;
+}
+
+/// Runs a test on the newest server, or with `FAULT_POINTS=all` on every server.
+///
+/// # Panics
+/// When it fails on one, or there is none.
+pub async fn on_newest<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
+    let targets = async {
+        let mut targets = targets().await?;
+        if !suite::is_exhaustive() {
+            // The newest comes last; a server that is named by a URL comes after it.
+            let newest = targets.iter().rposition(|target| target.installation.is_some());
+            targets = targets.split_off(newest.unwrap_or_default());
+        }
+        Ok(targets)
+    };
+    run_on_each("PostgreSQL", targets.await, test).await;
 }
 
 impl Target {

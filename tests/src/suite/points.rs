@@ -17,6 +17,7 @@ use crate::server::Server;
 use crate::suite::recovery::{MASTER, check};
 use crate::table::Row;
 use place::Place;
+pub(crate) use sample::is_exhaustive;
 
 /// What happens at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -345,14 +345,10 @@ impl<T: AwsFunctions> Estate<T> {
 }
 
 /// The strategies, and the states that their functions leave behind.
-const CASES: [(&str, State); 6] = [
-    ("master-user", State::CloneIsCurrent),
-    ("master-user", State::Whole),
-    ("master-user", State::Created),
-    ("master-user", State::Set),
-    ("single-user", State::Whole),
-    ("single-user", State::Set),
-];
+const CURRENT_CLONE: [(&str, State); 1] = [("master-user", State::CloneIsCurrent)];
+const WHOLE: [(&str, State); 2] = [("master-user", State::Whole), ("single-user", State::Whole)];
+const UNFINISHED: [(&str, State); 3] =
+    [("master-user", State::Created), ("master-user", State::Set), ("single-user", State::Set)];
 
 async fn migrates<T: AwsFunctions>(target: T, cases: &[(&'static str, State)]) -> Result<()> {
     for (strategy, state) in cases {
@@ -366,26 +362,55 @@ async fn migrates<T: AwsFunctions>(target: T, cases: &[(&'static str, State)]) -
     Ok(())
 }
 
-/// The AWS CLI takes its time, so only the newest version goes through every state, and the others
-/// through that in which they differ most.
-#[tokio::test]
-async fn postgres_is_migrated_by_the_commands_of_the_page() -> Result<()> {
+/// The AWS CLI takes its time, so each kind of state is a test of its own, and only the newest
+/// version of PostgreSQL goes through all of them.
+async fn newest_postgres_migrates(cases: &[(&'static str, State)]) -> Result<()> {
     use_one_tls_provider();
-    let mut targets = postgres::targets().await?;
-    let newest = targets.pop().context("there is no server")?;
-    migrates(newest, &CASES).await?;
-    for target in targets {
-        migrates(target, &CASES[..1]).await?;
-    }
-    Ok(())
+    let target = postgres::targets().await?.pop().context("there is no server")?;
+    migrates(target, cases).await
 }
 
 #[tokio::test]
-async fn mysql_is_migrated_by_the_commands_of_the_page() {
-    mysql::on_each::<MySql, _>(|target| migrates(target, &CASES)).await;
+async fn postgres_with_a_current_clone_is_migrated() {
+    postgres::on_each(|target| migrates(target, &CURRENT_CLONE)).await;
 }
 
 #[tokio::test]
-async fn mariadb_is_migrated_by_the_commands_of_the_page() {
-    mysql::on_each::<MariaDb, _>(|target| migrates(target, &CASES)).await;
+async fn postgres_after_a_whole_rotation_is_migrated() -> Result<()> {
+    newest_postgres_migrates(&WHOLE).await
+}
+
+#[tokio::test]
+async fn postgres_after_an_unfinished_rotation_is_migrated() -> Result<()> {
+    newest_postgres_migrates(&UNFINISHED).await
+}
+
+#[tokio::test]
+async fn mysql_with_a_current_clone_is_migrated() {
+    mysql::on_each::<MySql, _>(|target| migrates(target, &CURRENT_CLONE)).await;
+}
+
+#[tokio::test]
+async fn mysql_after_a_whole_rotation_is_migrated() {
+    mysql::on_each::<MySql, _>(|target| migrates(target, &WHOLE)).await;
+}
+
+#[tokio::test]
+async fn mysql_after_an_unfinished_rotation_is_migrated() {
+    mysql::on_each::<MySql, _>(|target| migrates(target, &UNFINISHED)).await;
+}
+
+#[tokio::test]
+async fn mariadb_with_a_current_clone_is_migrated() {
+    mysql::on_each::<MariaDb, _>(|target| migrates(target, &CURRENT_CLONE)).await;
+}
+
+#[tokio::test]
+async fn mariadb_after_a_whole_rotation_is_migrated() {
+    mysql::on_each::<MariaDb, _>(|target| migrates(target, &WHOLE)).await;
+}
+
+#[tokio::test]
+async fn mariadb_after_an_unfinished_rotation_is_migrated() {
+    mysql::on_each::<MariaDb, _>(|target| migrates(target, &UNFINISHED)).await;
 }

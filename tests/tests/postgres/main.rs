@@ -17,5 +17,5 @@ mod settings;
 mod sync;
 
 mod suite {
-    rotation_tests::suite!(rotation_tests::postgres::on_each);
+    rotation_tests::suite!(rotation_tests::postgres::on_each, rotation_tests::postgres::on_newest);
 }

@@ -106,61 +106,73 @@ impl Pooler {
 
 /// A step after setSecret fails, and the retry meets a pooler that reports a rejected password as
 /// SQLSTATE 08P01.
-#[tokio::test]
-async fn rejected_password_behind_pgbouncer_is_recognized() {
+async fn rejected_password_is_recognized(
+    rule: &'static str,
+    auth_type: &'static str,
+    pool_mode: &'static str,
+) {
     on_each(|target| async move {
-        for (rule, auth_type, pool_mode) in [
-            ("scram-sha-256", "scram-sha-256", "session"),
-            ("scram-sha-256", "scram-sha-256", "transaction"),
-            ("md5", "md5", "transaction"),
-        ] {
-            let mut options = options()?;
-            options.access_rules = format!("host all all all {rule}");
-            options.configuration = format!("password_encryption = '{rule}'\n");
-            let certificates = options.certificates.clone().context("no certificates")?;
-            let Some((_server, target)) = target.another(options)? else { return Ok(()) };
-            for strategy in ["single-user", "single-user-by-master", "master-user"] {
-                let case = format!("{auth_type}, {pool_mode}, {strategy}");
-                let scene = Scene::new(&target).await?;
-                if rule == "md5" {
-                    let password = scene.value("AWSCURRENT")?["password"]
-                        .as_str()
-                        .unwrap_or_default()
-                        .to_owned();
-                    let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
-                    let hash = literal(&hash.map_err(anyhow::Error::msg)?);
-                    let statement =
-                        format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
-                    sql(&mut scene.admin().await?, &statement).await?;
+        let mut options = options()?;
+        options.access_rules = format!("host all all all {rule}");
+        options.configuration = format!("password_encryption = '{rule}'\n");
+        let certificates = options.certificates.clone().context("no certificates")?;
+        let Some((_server, target)) = target.another(options)? else { return Ok(()) };
+        for strategy in ["single-user", "single-user-by-master", "master-user"] {
+            let case = format!("{auth_type}, {pool_mode}, {strategy}");
+            let scene = Scene::new(&target).await?;
+            if rule == "md5" {
+                let password =
+                    scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+                let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
+                let hash = literal(&hash.map_err(anyhow::Error::msg)?);
+                let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
+                sql(&mut scene.admin().await?, &statement).await?;
+            }
+            let pooler = Pooler::start(&scene, &certificates, auth_type, pool_mode).await?;
+            let port = json!({"port": pooler.port});
+            scene.change(&port)?;
+            scene.change_master(&port)?;
+            let function = scene.function(strategy);
+            for turn in 0..2 {
+                let case = format!("{case}, turn {turn}");
+                let token = scene.stage(None)?;
+                for step in ["createSecret", "setSecret"] {
+                    let done = scene.step(&function, step, &token).await;
+                    done.with_context(|| format!("{case}: {}", pooler.log()))?;
                 }
-                let pooler = Pooler::start(&scene, &certificates, auth_type, pool_mode).await?;
-                let port = json!({"port": pooler.port});
-                scene.change(&port)?;
-                scene.change_master(&port)?;
-                let function = scene.function(strategy);
-                for turn in 0..2 {
-                    let case = format!("{case}, turn {turn}");
-                    let token = scene.stage(None)?;
-                    for step in ["createSecret", "setSecret"] {
-                        let done = scene.step(&function, step, &token).await;
-                        done.with_context(|| format!("{case}: {}", pooler.log()))?;
-                    }
-                    let rotation = scene.attempt(&function, &token, 1).await;
-                    ensure!(
-                        rotation.failed.is_none(),
-                        "{case}: {:?}\n{}",
-                        rotation.failed,
-                        pooler.log()
-                    );
-                    let mut value = scene.value("AWSCURRENT")?;
-                    value["port"] = scene.target.port.into();
-                    scene.log_in_with(&value).await.context(case)?;
-                }
+                let rotation = scene.attempt(&function, &token, 1).await;
+                ensure!(
+                    rotation.failed.is_none(),
+                    "{case}: {:?}\n{}",
+                    rotation.failed,
+                    pooler.log()
+                );
+                let mut value = scene.value("AWSCURRENT")?;
+                value["port"] = scene.target.port.into();
+                scene.log_in_with(&value).await.context(case)?;
             }
         }
         Ok(())
     })
     .await;
+}
+
+/// See [`rejected_password_is_recognized`].
+#[tokio::test]
+async fn rejected_password_is_recognized_behind_scram_sessions() {
+    rejected_password_is_recognized("scram-sha-256", "scram-sha-256", "session").await;
+}
+
+/// See [`rejected_password_is_recognized`].
+#[tokio::test]
+async fn rejected_password_is_recognized_behind_scram_transactions() {
+    rejected_password_is_recognized("scram-sha-256", "scram-sha-256", "transaction").await;
+}
+
+/// See [`rejected_password_is_recognized`].
+#[tokio::test]
+async fn rejected_password_is_recognized_behind_md5_transactions() {
+    rejected_password_is_recognized("md5", "md5", "transaction").await;
 }
 
 /// A pooler that logs in to the server as one role, whoever its client is, proves nothing about the

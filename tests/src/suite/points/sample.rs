@@ -14,7 +14,7 @@ pub(super) struct Counted {
 }
 
 /// Whether the run tries every point: `make reliability` sets `FAULT_POINTS=all`.
-pub(super) fn is_exhaustive() -> bool {
+pub(crate) fn is_exhaustive() -> bool {
     std::env::var("FAULT_POINTS").is_ok_and(|points| points == "all")
 }
 
