@@ -274,6 +274,9 @@ def functions(tables: Tables) -> None:
         return {"IsLocked": int(login.is_locked), "IsMustChange": int(login.must_change)}.get(what) if login else None
 
     def sid(name=None):
+        if name is None and tables.session.contained:
+            # What the session was authenticated as, whoever has the name now.
+            return tables.session.contained.sid
         login = tables.session.server.find(name or tables.session.name, "S")
         return login and login.sid
 
