@@ -43,7 +43,7 @@ pub trait Server: Clone + Send + Sync + 'static {
     fn place(&self) -> (&str, u16);
     /// The authority of its certificate, in PEM; `None` when it has no TLS.
     fn authority(&self) -> Option<&str>;
-    /// Whether the secrets of a scene have `"ssl": false`.
+    /// Returns `true` if the secrets of a scene have `"ssl": false`.
     fn is_unencrypted(&self) -> bool {
         self.authority().is_none()
     }

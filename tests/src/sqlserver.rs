@@ -99,7 +99,7 @@ impl Target {
         self.log_in(&self.superuser, &self.password, database).await
     }
 
-    /// Whether a login is there.
+    /// Returns `true` if a login is there.
     ///
     /// # Errors
     /// When the server does not answer.

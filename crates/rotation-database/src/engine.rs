@@ -1,4 +1,4 @@
-//! A database server, seen from a strategy.
+//! The interface that a database engine implements, and the types that a strategy passes to it.
 
 use std::future::Future;
 
@@ -11,20 +11,20 @@ use crate::schema::EngineSpec;
 use crate::strategy::{MastersTask, UserPair};
 use crate::tls::Authorities;
 
-/// How *one kind of* server logs in, changes a password and copies a user.
+/// A kind of database server: how it authenticates users, changes passwords and syncs two users.
 ///
-/// A strategy decides whose credential is used for what. An engine does as told, once, and says
-/// precisely what went wrong. Time-outs are the strategy's as well: an implementation may simply
-/// wait, and one on a blocking driver hands the work to `tokio::task::spawn_blocking` so that the
-/// strategy can stop waiting for it.
+/// A strategy decides which credential is used, and when. An engine performs one operation at a
+/// time and reports precisely what failed. The strategy also applies the timeouts: an
+/// implementation may simply wait. An engine with a blocking driver runs it in
+/// `tokio::task::spawn_blocking`, so that the strategy can stop waiting.
 pub trait Engine: Send + Sync + 'static {
-    /// What is particular to this engine's secrets.
+    /// Describes the secrets and the limits of this engine.
     const SPEC: &'static EngineSpec;
 
-    /// A session of a user that has logged in.
+    /// An authenticated session.
     type Session: Send;
 
-    /// Reads the settings that only this engine has. By default, there are none.
+    /// Reads the settings of this engine. By default, there are none.
     ///
     /// # Errors
     /// [`rotation::Error::Setting`] naming the variable that cannot be used.
@@ -32,37 +32,36 @@ pub trait Engine: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The function starts, and waits for its first event: what every login needs may be read. By
-    /// default, nothing is.
+    /// Prepares for the first login while the function waits for its first event, for example by
+    /// reading CA certificates. By default, does nothing.
     fn start(&self, _authorities: &Authorities) {}
 
-    /// A step has begun, and its versions are being read: what needs no credential of the next
-    /// login may begin, with the server that the last version named, over verified TLS. By default,
-    /// nothing does.
+    /// Preconnects to the server of the previous login over verified TLS, while the function reads
+    /// the versions of the secret. No credential is sent. By default, does nothing.
     fn begin(&self, _server: &Server) {}
 
-    /// The step is over: what has begun and was not used ends.
+    /// Closes a preconnected connection that was not used, at the end of a step.
     fn end(&self) {}
 
-    /// Logs in, with exactly one attempt, over a connection from [`crate::dial`] where the driver
-    /// takes one.
+    /// Logs in with exactly one attempt. A driver that accepts an open connection gets it from
+    /// [`crate::dial`].
     fn log_in(
         &self,
         login: &Login<'_>,
     ) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
 
-    /// Asks the server which account it runs a session as, and whether that is the account of
-    /// `user`.
+    /// Asks the server which account the session belongs to, and if it is the account of `user`.
     ///
-    /// A login alone proves nothing about `user`: the server may run the session as another account
-    /// (an anonymous account or a proxy user of MySQL, a login that a directory or a pooler maps).
+    /// A successful login does not prove that the password is that of `user`. The server may run
+    /// the session as another account: an anonymous account or a proxy user of MySQL, or a login
+    /// that a directory or a pooler maps.
     fn session_account(
         &self,
         session: &mut Self::Session,
         user: &str,
     ) -> impl Future<Output = Result<SessionAccount, EngineError>> + Send;
 
-    /// Checks that the session of an alternate user can stand in for the base user. By default,
+    /// Checks that an application can use the alternate user in place of the base user. By default,
     /// there is nothing to check.
     fn stands_in(
         &self,
@@ -72,9 +71,9 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Checks that the server takes changes: that it is no replica or standby, and not read-only. A
-    /// master may have the privilege to change such a server, but no other server receives the
-    /// change. By default, nothing is asked: the server rejects the statement itself.
+    /// Checks that the server is writable: that it is not a replica, a standby or read-only. A
+    /// master user may be allowed to write to such a server, but the primary does not receive the
+    /// change. By default, nothing is checked, because the server itself rejects the statement.
     fn takes_changes(
         &self,
         _session: &mut Self::Session,
@@ -82,15 +81,15 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Returns `true` if a pooler or a proxy stands between the function and the server. By
-    /// default, none is known.
+    /// Returns `true` if the session goes through a pooler or a proxy. By default, none is
+    /// detected.
     fn is_pooled(&self, _session: &mut Self::Session) -> impl Future<Output = bool> + Send {
         async { false }
     }
 
-    /// Checks that the pooler or proxy of a session that [`Engine::is_pooled`] accepts a new
-    /// password of `user` at once, and has no copy of `password`, the current one. By default,
-    /// nothing is checked.
+    /// Checks that the pooler or proxy of a session looks passwords up in the server, so that it
+    /// accepts a new password of `user` immediately. `password` is the current one. A pooler with
+    /// its own copy is rejected. By default, nothing is checked.
     fn pooler_looks_passwords_up(
         &self,
         _session: &mut Self::Session,
@@ -100,16 +99,16 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Changes the session's own password, so that it never stands readable where the server may
-    /// log it.
+    /// Changes the password of the session's own user. The statement must not contain the password
+    /// in a form that the server writes to its log.
     fn change_password(
         &self,
         session: &mut Self::Session,
         change: &PasswordChange<'_>,
     ) -> impl Future<Output = Result<Changed, EngineError>> + Send;
 
-    /// Checks, as far as that can be read, that [`Engine::change_password`] would succeed. By
-    /// default, nothing is checked.
+    /// Checks for preflight that [`Engine::change_password`] would succeed, without changing
+    /// anything. By default, nothing is checked.
     fn may_change_password(
         &self,
         _session: &mut Self::Session,
@@ -118,32 +117,34 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Brings the alternate user in step with the base user (making it when its turn has come and
-    /// it is missing), and sets the new password *last*, or all at once: a failure half-way must
-    /// leave a user that cannot log in, not one without privileges.
+    /// Syncs the alternate user with the base user, and sets the password of the target user.
+    /// Creates the alternate user if it is the target and does not exist.
+    ///
+    /// The password is set *last*, or everything is set at once. An interrupted sync must leave a
+    /// user that cannot log in, not a user that can log in without its privileges.
     fn copy_user(
         &self,
         master: &mut Self::Session,
         copy: &UserCopy<'_>,
     ) -> impl Future<Output = Result<Copied, EngineError>> + Send;
 
-    /// What [`Engine::copy_user`] would change now, on the alternate user's turn, without changing
-    /// it: one phrase each, and none when the alternate user may do what the base user may.
+    /// Returns the changes that [`Engine::copy_user`] would make if the alternate user were the
+    /// target, one phrase for each. Returns none if the two users are in sync.
     fn differences(
         &self,
         master: &mut Self::Session,
         copy: &UserCopy<'_>,
     ) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
 
-    /// Gives a user another password and changes nothing else of it.
+    /// Sets the password of a user, and changes nothing else.
     fn set_password(
         &self,
         master: &mut Self::Session,
         reset: &PasswordReset<'_>,
     ) -> impl Future<Output = Result<PasswordSet, EngineError>> + Send;
 
-    /// Checks, as far as that can be read, that [`Engine::set_password`] would succeed. By default,
-    /// nothing is checked.
+    /// Checks for preflight that [`Engine::set_password`] would succeed, without changing anything.
+    /// By default, nothing is checked.
     fn may_set_password(
         &self,
         _master: &mut Self::Session,
@@ -152,8 +153,9 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// What the master lacks for its task, as far as it can be read without changing anything: each
-    /// an [`EngineError::PrivilegeMissing`] with the statement that gives it.
+    /// Returns the privileges that the master user lacks for its task, as far as they can be read
+    /// without changing anything. Each is an [`EngineError::PrivilegeMissing`] with the statement
+    /// that grants it.
     fn missing(
         &self,
         master: &mut Self::Session,
@@ -161,9 +163,9 @@ pub trait Engine: Send + Sync + 'static {
         task: MastersTask<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send;
 
-    /// What the master may not grant or revoke of what [`Engine::differences`] would change, as far
-    /// as that can be read for certain: each an [`EngineError::PrivilegeMissing`] with the
-    /// statement that gives it.
+    /// Returns the changes of [`Engine::differences`] that the master user is certainly not allowed
+    /// to make. Each is an [`EngineError::PrivilegeMissing`] with the statement that grants the
+    /// privilege.
     fn not_grantable(
         &self,
         _master: &mut Self::Session,
@@ -172,50 +174,50 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// Ends a session.
+    /// Closes a session.
     fn log_out(&self, session: Self::Session) -> impl Future<Output = ()> + Send;
 }
 
-/// A server that was named before.
+/// The server of a previous login, for a preconnection.
 #[derive(Debug, Clone)]
 pub struct Server {
     /// Host name or address, without brackets.
     pub host: String,
-    /// Port.
+    /// The TCP port.
     pub port: u16,
-    /// Whom to trust.
+    /// The trusted CA certificates.
     pub authorities: Authorities,
 }
 
-/// Where to log in, and as whom.
+/// The server, the user and the credential of one login.
 #[derive(Debug)]
 pub struct Login<'a> {
     /// Host name or address, without brackets.
     pub host: &'a str,
-    /// Port.
+    /// The TCP port.
     pub port: u16,
-    /// User name, as the secret spells it.
+    /// The user name, as the secret spells it.
     pub user: &'a str,
-    /// Password.
+    /// The user's password.
     pub password: &'a Password,
-    /// Database, or service name.
+    /// The database, or the service name on Oracle.
     pub database: Option<&'a str>,
-    /// Whether to encrypt.
+    /// The use of TLS for this login.
     pub tls: TlsUse,
-    /// Whom to trust.
+    /// The trusted CA certificates.
     pub authorities: &'a Authorities,
 }
 
-/// The account that a server runs a session as.
+/// The account to which a session belongs, as the server reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionAccount {
-    /// An identifier of the account: two accounts of a server never have the same.
+    /// The identifier of the account, unique on the server.
     pub id: String,
-    /// How a message names it.
+    /// The name of the account, for messages.
     pub name: String,
-    /// `true` if it is the account of the user that was asked about.
+    /// `true` if it is the account of the user in question.
     pub is_of_user: bool,
-    /// What to know when a user changes the password of this account by itself: a sentence.
+    /// A note for the operator when a single user changes the password of this account.
     pub note: Option<String>,
 }
 
@@ -224,76 +226,77 @@ pub struct SessionAccount {
 pub struct ProvenUser {
     /// The user name, as the secret spells it.
     pub user: String,
-    /// [`SessionAccount::id`].
+    /// The identifier of the account: [`SessionAccount::id`].
     pub account: String,
 }
 
-/// How one login attempt uses TLS.
+/// The use of TLS in one login attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsUse {
     /// TLS, with certificate and host name verified.
     Verified,
-    /// No TLS, because the server has said that it has none. A readable password must not be sent,
-    /// whatever the server asks for: [`LoginError::ReadablePassword`].
+    /// No TLS, because the server does not offer it. A cleartext password must not be sent, even if
+    /// the server asks for one: [`LoginError::ReadablePassword`].
     NotOffered,
     /// No TLS, because the secret says `"ssl": false`.
     Off,
 }
 
-/// A user's change of its own password.
+/// The change of a user's own password.
 #[derive(Debug)]
 pub struct PasswordChange<'a> {
-    /// Whose.
+    /// The user whose password changes.
     pub user: &'a str,
     /// The password that the session logged in with. Some servers demand it (`OLD_PASSWORD`,
     /// `REPLACE`).
     pub old: &'a Password,
-    /// To what.
+    /// The new password.
     pub new: &'a Password,
-    /// Whether `old` goes on working next to `new` until the next change; only where
+    /// `true` if `old` stays valid until the next change. Only for engines with
     /// [`EngineSpec::keeps_previous_password`].
     pub keep_old: bool,
 }
 
-/// What [`Engine::change_password`] did.
+/// The result of [`Engine::change_password`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed {
     /// The password was changed.
     Now,
-    /// An earlier attempt had changed it, or the server's history knows the new password; the old
-    /// one still works.
+    /// An earlier attempt changed the password, or the new password is in the server's history. The
+    /// old password is still valid.
     Before,
-    /// The password was changed, and there is something that a person should know of: one sentence.
+    /// The password was changed. The text is a note for the operator.
     NowBut(String),
 }
 
-/// Two alternating users, to be brought in step.
+/// The request to sync two alternating users.
 #[derive(Debug)]
 pub struct UserCopy<'a> {
     /// The master's name, for the statements that an error recommends.
     pub master: &'a str,
-    /// The base user, whose privileges count.
+    /// The base user, which is the model.
     pub base: &'a str,
-    /// The alternate user, which follows it.
+    /// The alternate user, which is changed.
     pub alternate: &'a str,
-    /// Whose turn it is: the base or the alternate user.
+    /// The target user: the base or the alternate user.
     pub turn: &'a str,
-    /// The new password of the user whose turn it is.
+    /// The new password of the target user.
     pub password: &'a Password,
-    /// Whether a version of the secret shows that the alternate user is the secret's own. When not,
-    /// an engine that finds an alternate user of unclear origin answers
+    /// `true` if a version of the secret proves that the alternate user belongs to the secret.
+    /// Otherwise, an engine that finds an alternate user of unknown origin returns
     /// [`EngineError::PerhapsUnrelated`].
     pub is_known_pair: bool,
-    /// The target user's own logins are not encrypted, because its secret has `"ssl": false`. The
-    /// master's session may be encrypted all the same.
+    /// `true` if the target user logs in without TLS, because its secret has `"ssl": false`. The
+    /// session of the master user may use TLS all the same.
     pub logs_in_unencrypted: bool,
-    /// The users whose passwords are proven. An engine that resolves names again in the master's
-    /// session must find the same accounts: an owner of a database can replace one in between.
+    /// The users that have logged in during this step. An engine that looks users up by name in the
+    /// master's session must find the same accounts, because the owner of a database can replace a
+    /// user in between.
     pub proven: Vec<ProvenUser>,
 }
 
 impl<'a> UserCopy<'a> {
-    /// For [`Engine::differences`]: what the alternate user's turn would change.
+    /// Creates the request for [`Engine::differences`].
     pub(crate) fn to_compare(
         master: &'a str,
         pair: &'a UserPair,
@@ -306,35 +309,35 @@ impl<'a> UserCopy<'a> {
         Self { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted, proven }
     }
 
-    /// Returns `true` if an account may be the one of `user`: it is the proven one, or none was
-    /// proven.
+    /// Returns `true` if an account may belong to `user`: it is the proven account, or no account
+    /// of `user` was proven.
     pub fn may_be_account_of(&self, user: &str, account: &str) -> bool {
         self.proven.iter().all(|proven| proven.user != user || proven.account == account)
     }
 
-    /// Whether the alternate user gets the new password (and is made when missing).
+    /// Returns `true` if the alternate user is the target.
     pub fn is_alternates_turn(&self) -> bool {
         self.turn == self.alternate
     }
 }
 
-/// A password that a master gives to a user.
+/// The request to set the password of a user as the master user.
 #[derive(Debug)]
 pub struct PasswordReset<'a> {
     /// The master's name, for the statements that an error recommends.
     pub master: &'a str,
-    /// Whose.
+    /// The user whose password is set.
     pub user: &'a str,
-    /// To what.
+    /// The new password.
     pub password: &'a Password,
-    /// As in [`UserCopy::logs_in_unencrypted`].
+    /// See [`UserCopy::logs_in_unencrypted`].
     pub logs_in_unencrypted: bool,
-    /// As in [`UserCopy::proven`]; `None` when the user's password was lost.
+    /// See [`UserCopy::proven`]. `None` if the user's password was lost.
     pub proven: Option<ProvenUser>,
 }
 
 impl<'a> PasswordReset<'a> {
-    /// As the turn of a base user that has no alternate one.
+    /// Converts the request to one for a base user without an alternate user.
     pub fn alone(&self) -> UserCopy<'a> {
         let Self { master, user, password, logs_in_unencrypted, ref proven } = *self;
         UserCopy {
@@ -350,33 +353,33 @@ impl<'a> PasswordReset<'a> {
     }
 }
 
-/// Whether a master's statement has set a password.
+/// The effect of a master's statement that sets a password.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PasswordSet {
-    /// It has.
+    /// The password was set.
     #[default]
     Now,
-    /// The server's history of passwords does not let it return: an earlier attempt has set it, or
-    /// it is an old one.
+    /// The password is in the server's history: an earlier attempt has set it, or it was used
+    /// before.
     InHistory,
 }
 
-/// What [`Engine::copy_user`] did.
+/// The result of [`Engine::copy_user`].
 #[derive(Debug, Default)]
 pub struct Copied {
-    /// What became of the password.
+    /// The effect on the password.
     pub password: PasswordSet,
-    /// Whether the alternate user had to be made.
+    /// `true` if the alternate user was created.
     pub created: bool,
-    /// What was changed to bring it in step, one phrase each.
+    /// The changes that were made, one phrase for each.
     pub changes: Vec<String>,
-    /// What a person should know of, one sentence each.
+    /// Notes for the operator, one sentence for each.
     pub notes: Vec<String>,
 }
 
 impl Copied {
-    /// Notes a change that waits, because it could keep the alternate user from logging in. While
-    /// the base user is the target of a rotation, applications use the alternate user.
+    /// Adds a note on a change that is deferred, because it could keep the alternate user from
+    /// logging in. While the base user is the target, the alternate user is active.
     pub fn defer(&mut self, alternate: &str, change: impl std::fmt::Display) {
         self.notes.push(format!(
             "Deferred until {alternate} is the target user, because applications are using it: {change}."

@@ -36,9 +36,9 @@ pub enum EngineError {
     /// The session's user may not do that.
     #[error("the database does not allow it to {doing}: {said}")]
     PrivilegeMissing {
-        /// What was tried, to be read after "to".
+        /// The action that failed, as it reads after "to".
         doing: String,
-        /// The server's words.
+        /// The server's message.
         said: String,
         /// The statement that an administrator runs.
         remedy: String,
@@ -46,7 +46,7 @@ pub enum EngineError {
     /// The server's password policy does not take the new password.
     #[error("the database's password policy refuses the new password: {said}")]
     PasswordRejected {
-        /// The server's words.
+        /// The server's message.
         said: String,
         /// Which settings to change.
         remedy: String,
@@ -90,25 +90,25 @@ pub enum EngineError {
     /// statement took too long.
     #[error("the database could not {doing} in time: {said}")]
     Busy {
-        /// What was tried, to be read after "could not".
+        /// The action that failed, as it reads after "could not".
         doing: String,
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
     /// Another session has changed the same meanwhile, most likely an earlier attempt that was
     /// still at work. The session can go on, and everything may be done once more.
     #[error("another session was changing the same, so the database could not {doing}: {said}")]
     Overtaken {
-        /// What was tried, to be read after "could not".
+        /// The action that failed, as it reads after "could not".
         doing: String,
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
     /// The connection broke; whether the statement took effect is unknown, and the next attempt
     /// finds out.
     #[error("the connection failed while trying to {doing}: {cause}")]
     Disconnected {
-        /// What was tried, to be read after "to".
+        /// The action that failed, as it reads after "to".
         doing: String,
         /// What broke.
         cause: LoginError,
@@ -116,11 +116,11 @@ pub enum EngineError {
     /// Anything else that the server says.
     #[error("the database failed to {doing}: {code}: {said}")]
     Failed {
-        /// What was tried, to be read after "to".
+        /// The action that failed, as it reads after "to".
         doing: String,
         /// The server's error code.
         code: String,
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
 }

@@ -151,7 +151,7 @@ pub enum Error {
         name: String,
         /// How long, and how long it may be.
         length: String,
-        /// Whether `USERNAME_CHARACTER_LIMIT` can raise it.
+        /// `true` if `USERNAME_CHARACTER_LIMIT` can raise it.
         can_be_raised: bool,
     },
     /// The password that was made cannot be used with this engine.

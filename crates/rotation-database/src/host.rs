@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-/// Whether two hosts are the same: letter case and a final dot do not matter, nor brackets around
-/// an IPv6 address.
+/// Returns `true` if two hosts are the same: letter case and a final dot do not matter, nor
+/// brackets around an IPv6 address.
 pub(crate) fn same(one: &str, other: &str) -> bool {
     bare(one).eq_ignore_ascii_case(bare(other))
 }
 
-/// Whether two hosts are the same machine: the same name, or names with an address in common (a
-/// CNAME).
+/// Returns `true` if two hosts are the same machine: the same name, or names with an address in
+/// common (a CNAME).
 pub(crate) async fn is_same_machine(one: &str, other: &str) -> bool {
     if same(one, other) {
         return true;

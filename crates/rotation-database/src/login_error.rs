@@ -16,53 +16,53 @@ pub enum LoginError {
     /// User or password are wrong: the only case in which another password may help.
     #[error("refused: {said}")]
     Refused {
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
     /// The account is locked.
     #[error("the account is locked: {said}")]
     Locked {
-        /// The server's words.
+        /// The server's message.
         said: String,
-        /// What an administrator does about it.
+        /// The remedy for an administrator.
         remedy: String,
     },
     /// The account or its password has expired.
     #[error("the account or its password has expired: {said}")]
     Expired {
-        /// The server's words.
+        /// The server's message.
         said: String,
-        /// What an administrator does about it.
+        /// The remedy for an administrator.
         remedy: String,
     },
     /// The account exists and may not log in.
     #[error("the account may not log in: {said}")]
     NotPermitted {
-        /// The server's words.
+        /// The server's message.
         said: String,
-        /// What an administrator does about it.
+        /// The remedy for an administrator.
         remedy: String,
     },
     /// The server's access rules reject the client's address, user or kind of connection.
     #[error("the server's access rules reject this client: {said}")]
     ClientRejected {
-        /// The server's words.
+        /// The server's message.
         said: String,
-        /// What an administrator does about it.
+        /// The remedy for an administrator.
         remedy: String,
     },
     /// The database in the secret does not exist.
     #[error("the database does not exist: {said}")]
     NoSuchDatabase {
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
     /// The user may not enter the database in the secret.
     #[error("the user may not connect to the database: {said}")]
     DatabaseDenied {
-        /// The server's words.
+        /// The server's message.
         said: String,
-        /// What an administrator does about it.
+        /// The remedy for an administrator.
         remedy: String,
     },
     /// The server runs the session as another account than that of the user.
@@ -78,13 +78,13 @@ pub enum LoginError {
     /// The server has no connection to spare.
     #[error("the server has too many connections: {said}")]
     TooManyConnections {
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
     /// The server is starting, stopping or recovering.
     #[error("the server takes no logins at the moment: {said}")]
     NotReady {
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
     /// The host name does not resolve.
@@ -96,7 +96,7 @@ pub enum LoginError {
     /// Nothing listens on the port.
     #[error("nothing listens on that port: {said}")]
     PortClosed {
-        /// The system's words.
+        /// The message of the operating system.
         said: String,
     },
     /// No TCP connection came about in time.
@@ -120,7 +120,7 @@ pub enum LoginError {
     /// The server has no TLS.
     #[error("the server offers no TLS")]
     TlsNotOffered {
-        /// Whether the engine's protocol keeps a password secret without TLS. Where it does not,
+        /// `true` if the engine's protocol keeps a password secret without TLS. Where it does not,
         /// `TLS_MODE=prefer` changes nothing.
         keeps_password: bool,
     },
@@ -181,7 +181,7 @@ pub enum LoginError {
     TemporaryFolder {
         /// Where, on the machine of the function.
         folder: String,
-        /// The system's words.
+        /// The message of the operating system.
         said: String,
     },
     /// What the other side says is not what a server says there: it may be none.
@@ -283,7 +283,7 @@ impl LoginError {
         Self::Protocol { said: said(words.into()) }
     }
 
-    /// Whether another password could be accepted where this one failed.
+    /// Returns `true` if another password could be accepted where this one failed.
     pub(crate) fn other_password_may_help(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
@@ -300,7 +300,7 @@ impl LoginError {
         matches!(self, Self::Expired { .. })
     }
 
-    /// Whether it is about this account and no other: locked, expired, not let in.
+    /// Returns `true` if it is about this account and no other: locked, expired, not let in.
     pub(crate) fn is_of_the_account(&self) -> bool {
         matches!(
             self,
@@ -311,7 +311,7 @@ impl LoginError {
         )
     }
 
-    /// Whether the remedy may be an edit of the secret.
+    /// Returns `true` if the remedy may be an edit of the secret.
     pub(crate) fn is_remedied_in_the_secret(&self) -> bool {
         matches!(
             self,

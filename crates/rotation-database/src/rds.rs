@@ -26,7 +26,7 @@ pub(crate) struct RdsServer {
 }
 
 impl RdsServer {
-    /// Whether a host is one of the server's.
+    /// Returns `true` if a host is one of the server's.
     pub(crate) async fn has(&self, host: &str) -> bool {
         for own in std::iter::once(&self.writer).chain(&self.readers) {
             if host::is_same_machine(own, host).await {
@@ -37,8 +37,8 @@ impl RdsServer {
     }
 }
 
-/// Whether RDS may know a host. Where the environment names an RDS endpoint of its own, it may know
-/// any.
+/// Returns `true` if RDS may know a host. Where the environment names an RDS endpoint of its own,
+/// it may know any.
 pub(crate) fn may_know(host: &str) -> bool {
     let host = host::bare(host).to_ascii_lowercase();
     host.ends_with(".rds.amazonaws.com")

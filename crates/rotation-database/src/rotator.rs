@@ -60,7 +60,7 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// Whether the user of `secret` logs in without TLS because its secret says so.
+    /// Returns `true` if the user of `secret` logs in without TLS because its secret says so.
     pub(crate) fn logs_in_unencrypted(&self, secret: &DatabaseSecret) -> bool {
         Policy::of(secret.ssl, self.settings.tls_mode) == Policy::Off
     }
@@ -273,8 +273,9 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// Whether the pending credential is the current one, as when `testSecret` alone is run because
-    /// rotation was turned on without rotating at once. Then no `setSecret` has synced the users.
+    /// Returns `true` if the pending credential is the current one, as when `testSecret` alone is
+    /// run because rotation was turned on without rotating at once. Then no `setSecret` has synced
+    /// the users.
     async fn is_as_current(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> bool {
         let Ok(Some(current)) = cx.current().await else { return false };
         self.parse(&current, CURRENT).is_ok_and(|current| {
@@ -282,9 +283,9 @@ impl<E: Engine> DatabaseRotator<E> {
         })
     }
 
-    /// Whether a tested password must not be promoted. A single user that is locked is so with
-    /// every password, and then applications need the one that the server has; of two users, the
-    /// other one may still be open.
+    /// Returns `true` if a tested password must not be promoted. A single user that is locked is so
+    /// with every password, and then applications need the one that the server has; of two users,
+    /// the other one may still be open.
     fn keeps_from_promotion(&self, cause: &LoginError) -> bool {
         if matches!(cause, LoginError::OtherAccount { .. }) {
             return true;
@@ -345,8 +346,8 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(())
     }
 
-    /// Whether a change is to be made once more: another session came first, and it was not that of
-    /// a newer rotation.
+    /// Returns `true` if a change is to be made once more: another session came first, and it was
+    /// not that of a newer rotation.
     pub(crate) async fn was_overtaken<T: Sync>(
         &self,
         cx: &Context<'_>,

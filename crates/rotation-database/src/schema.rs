@@ -19,22 +19,22 @@ pub struct EngineSpec {
     pub default_port: u16,
     /// The key `dbname`.
     pub database: DatabaseKey,
-    /// Whether a master logs in to the secret's database, where the users' objects are, or to its
+    /// `true` if a master logs in to the secret's database, where the users' objects are, or to its
     /// own.
     pub master_enters_database: bool,
-    /// Whether a user may have two passwords at a time (`KEEP_PREVIOUS_PASSWORD`).
+    /// `true` if a user may have two passwords at a time (`KEEP_PREVIOUS_PASSWORD`).
     pub keeps_previous_password: bool,
-    /// Whether the server itself shows that two users are a pair. Where not, the secret's versions
-    /// must.
+    /// `true` if the server itself shows that two users are a pair. Where not, the secret's
+    /// versions must.
     pub marks_pairs: bool,
-    /// Whether a user may have several accounts, one for each host that it connects from, each with
-    /// its own password.
+    /// `true` if a user may have several accounts, one for each host that it connects from, each
+    /// with its own password.
     pub has_accounts_by_host: bool,
     /// How long a user name may be.
     pub user_name_limit: NameLimit,
     /// What the second of two alternating users has behind its name.
     pub alternate_suffix: &'static str,
-    /// Whether a user name in double quotes is what stands between them.
+    /// `true` if a user name in double quotes is what stands between them.
     pub unquotes_names: bool,
     /// Default of `PASSWORD_LENGTH`.
     pub password_length: u32,
@@ -190,7 +190,7 @@ pub const ORACLE: EngineSpec = EngineSpec {
 pub const SCHEMAS: [&EngineSpec; 5] = [&MYSQL, &MARIADB, &POSTGRES, &SQLSERVER, &ORACLE];
 
 impl EngineSpec {
-    /// Whether a secret's `engine` means this engine, in any letter case.
+    /// Returns `true` if a secret's `engine` means this engine, in any letter case.
     pub fn is_named(&self, engine: &str) -> bool {
         let engine = engine.trim().to_ascii_lowercase();
         let engine = engine.strip_prefix("custom-").unwrap_or(&engine);

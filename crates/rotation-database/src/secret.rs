@@ -177,7 +177,7 @@ impl DatabaseSecret {
         }
     }
 
-    /// Whether another version means the same server.
+    /// Returns `true` if another version means the same server.
     pub(crate) fn same_server(&self, other: &Self) -> bool {
         host::same(&self.host, &other.host) && self.port == other.port
     }

@@ -28,7 +28,7 @@ impl<'a> MastersTask<'a> {
         }
     }
 
-    /// Whether it makes users, and reads what they may do.
+    /// Returns `true` if it makes users, and reads what they may do.
     pub fn copies(self) -> bool {
         matches!(self, Self::Alternate(_))
     }

@@ -75,7 +75,7 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(())
     }
 
-    /// Whether two versions are of the users that this strategy keeps in one secret.
+    /// Returns `true` if two versions are of the users that this strategy keeps in one secret.
     pub(crate) fn is_of_same_users(&self, one: &DatabaseSecret, other: &DatabaseSecret) -> bool {
         match self.settings.strategy {
             StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => {
@@ -87,8 +87,8 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// Whether the password of an earlier version travelled better protected than it would now:
-    /// whoever may write the secret must not get it sent readably.
+    /// Returns `true` if the password of an earlier version travelled better protected than it
+    /// would now: whoever may write the secret must not get it sent readably.
     pub(crate) fn was_safer(&self, earlier: &DatabaseSecret, now: &DatabaseSecret) -> bool {
         let mode = self.settings.tls_mode;
         Policy::of(earlier.ssl, mode) > Policy::of(now.ssl, mode)

@@ -101,7 +101,7 @@ impl Activity {
             .collect()
     }
 
-    /// Whether a secret is being rotated.
+    /// Returns `true` if a secret is being rotated.
     pub(crate) fn is_running(&self, secret: &str) -> bool {
         self.running().iter().any(|running| running == secret)
     }

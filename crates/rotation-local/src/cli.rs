@@ -34,7 +34,7 @@ enum Command {
 }
 
 impl Command {
-    /// Whether standard output is for programs.
+    /// Returns `true` if standard output is for programs.
     fn prints_json(&self) -> bool {
         match self {
             Self::Bench(args) => args.json,
@@ -113,7 +113,7 @@ pub(crate) struct MasterArgs {
 }
 
 impl MasterArgs {
-    /// Whether two users take turns.
+    /// Returns `true` if two users take turns.
     pub(crate) fn alternates(&self) -> bool {
         self.master.is_some() && !self.by_master
     }

@@ -17,7 +17,7 @@ use crate::service::Secret;
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     path: PathBuf,
-    /// Whether the database may have the pending password. Clones share it.
+    /// `true` if the database may have the pending password. Clones share it.
     reached: Arc<AtomicBool>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct LeftOver {
     /// How the rotation was begun: `ROTATION_STRATEGY`. Journals of earlier releases have none.
     #[serde(default)]
     pub(crate) strategy: String,
-    /// Whether the database may have the pending password.
+    /// `true` if the database may have the pending password.
     #[serde(default = "yes")]
     pub(crate) reached: bool,
 }
@@ -75,7 +75,7 @@ impl Journal {
         write_whole(&self.path, &serde_json::to_vec_pretty(left_over)?)
     }
 
-    /// Whether the database may have the pending password.
+    /// Returns `true` if the database may have the pending password.
     pub(crate) fn reached(&self) -> bool {
         self.reached.load(Ordering::SeqCst)
     }

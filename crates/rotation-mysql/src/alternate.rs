@@ -318,7 +318,7 @@ impl Step<'_> {
         Ok(lacks)
     }
 
-    /// Whether passwords expire by default.
+    /// Returns `true` if passwords expire by default.
     async fn passwords_expire(&mut self) -> Result<bool, EngineError> {
         let query = "SELECT CONVERT(@@GLOBAL.default_password_lifetime, CHAR)";
         let rows = self.session.rows("ask how long passwords last", query).await?;

@@ -242,7 +242,7 @@ impl CreateUser {
         (joined(&now), joined(&later))
     }
 
-    /// Whether the clause of `wanted` may keep a user out whom that of `self` lets in.
+    /// Returns `true` if the clause of `wanted` may keep a user out whom that of `self` lets in.
     fn is_restricted_by(&self, clause: Clause, wanted: &Self, passwords_expire: bool) -> bool {
         let third = wanted.clauses.get(&clause).and_then(|tokens| tokens.get(2));
         let is_lower = |name: &str| {

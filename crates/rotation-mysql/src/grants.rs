@@ -45,9 +45,9 @@ pub(crate) struct Change {
     /// What a master must have been granted to run it, and with which option.
     pub(crate) needs: String,
     pub(crate) needs_option: &'static str,
-    /// Whether it takes something away, for a moment, that the account is to keep.
+    /// `true` if it takes something away, for a moment, that the account is to keep.
     pub(crate) interrupts: bool,
-    /// Whether it is a partial revoke. MySQL may add some of its own to a grant, those that the
+    /// `true` if it is a partial revoke. MySQL may add some of its own to a grant, those that the
     /// master has, so what is left to revoke shows only after the grants.
     pub(crate) restricts: bool,
     /// The table or routine that a grant is on, and its column, if it is on one.

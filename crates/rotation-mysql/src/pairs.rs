@@ -99,8 +99,8 @@ impl Step<'_> {
         names.collect::<Option<_>>().ok_or_else(|| unreadable("it is not text"))
     }
 
-    /// Whether the object of a grant is certainly gone: a master that could pass the grant on would
-    /// see the object.
+    /// Returns `true` if the object of a grant is certainly gone: a master that could pass the
+    /// grant on would see the object.
     pub(crate) async fn is_gone(
         &mut self,
         change: &Change,

@@ -153,8 +153,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a proxy with its own passwords stands between the function and the server: the
-    /// greeting has another connection's number than the server. MaxScale reads the server's
+    /// Returns `true` if a proxy with its own passwords stands between the function and the server:
+    /// the greeting has another connection's number than the server. MaxScale reads the server's
     /// accounts.
     pub(crate) async fn is_proxied(&mut self) -> Result<bool, EngineError> {
         let number = self.identity().await?.connection.parse::<u64>();
@@ -163,7 +163,7 @@ impl Session {
         Ok(differs && !self.greets_as_maxscale)
     }
 
-    /// Whether the account of a session whose password has expired is of a user.
+    /// Returns `true` if the account of a session whose password has expired is of a user.
     ///
     /// MariaDB lets such a session run nothing but `SET`. An expression that fails is its answer.
     pub(crate) async fn is_of_expired(&mut self, user: &str) -> Result<bool, EngineError> {
@@ -180,7 +180,8 @@ impl Session {
         }
     }
 
-    /// Whether a role adds to the session's privileges. Servers before MySQL 8 have no roles.
+    /// Returns `true` if a role adds to the session's privileges. Servers before MySQL 8 have no
+    /// roles.
     pub(crate) async fn has_active_role(&mut self) -> bool {
         let query = "SELECT CONVERT(CURRENT_ROLE() USING utf8mb4)";
         let rows = self.rows("ask which roles are active", query).await.unwrap_or_default();
@@ -285,7 +286,7 @@ impl Session {
     }
 }
 
-/// Whether a version is one of MariaDB, such as `10.11.6-MariaDB`.
+/// Returns `true` if a version is one of MariaDB, such as `10.11.6-MariaDB`.
 fn is_version_of_mariadb(version: &str) -> bool {
     version.to_ascii_lowercase().contains("mariadb")
 }

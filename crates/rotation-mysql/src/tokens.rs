@@ -17,7 +17,7 @@ pub(crate) enum Token {
 }
 
 impl Token {
-    /// Whether it is this keyword.
+    /// Returns `true` if it is this keyword.
     pub(crate) fn is(&self, word: &str) -> bool {
         matches!(self, Self::Word(own) if own == word)
     }

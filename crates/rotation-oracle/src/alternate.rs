@@ -54,7 +54,7 @@ pub(crate) struct Step<'a> {
     pub(crate) base: Name,
     pub(crate) alternate: Name,
     pub(crate) master: Name,
-    /// Whether changes are told and not made.
+    /// `true` if changes are told and not made.
     only_looks: bool,
     copied: Copied,
 }

@@ -17,7 +17,7 @@ const ENCRYPTION: &str = "The server demands native network encryption, which th
     SQLNET.ENCRYPTION_SERVER=ACCEPTED (and SQLNET.CRYPTO_CHECKSUM_SERVER=ACCEPTED) in its sqlnet.ora, or let it listen on TCPS and \
     name that port in the secret.";
 
-/// Whether the listener knows neither service nor SID of that name.
+/// Returns `true` if the listener knows neither service nor SID of that name.
 pub(crate) fn is_unknown_service(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::InvalidServiceName(..) | ErrorKind::InvalidSid(..) => true,
@@ -26,7 +26,7 @@ pub(crate) fn is_unknown_service(error: &Error) -> bool {
     }
 }
 
-/// Whether the connection failed, rather than what was said over it.
+/// Returns `true` if the connection failed, rather than what was said over it.
 pub(crate) fn is_of_the_network(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::StreamOperation) && tls(&error.to_string()).is_none()
 }

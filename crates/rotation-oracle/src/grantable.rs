@@ -32,7 +32,7 @@ struct Means {
 }
 
 impl Means {
-    /// Whether it may perhaps grant or revoke that: false only where this is certain.
+    /// Returns `true` if it may perhaps grant or revoke that: false only where this is certain.
     fn may_suffice_for(&self, right: &Right) -> bool {
         let any = |privilege: &str| self.privileges.contains(privilege);
         let has_option = self.own.0.get(right) == Some(&true);

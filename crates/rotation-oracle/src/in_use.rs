@@ -30,7 +30,7 @@ const RESTRICTING: [&str; 11] = [
 ];
 
 impl Step<'_> {
-    /// Whether a profile limits in any way more than another one.
+    /// Returns `true` if a profile limits in any way more than another one.
     pub(crate) async fn restricts(
         &mut self,
         profile: &Name,

@@ -51,7 +51,7 @@ async fn verified(login: &Login<'_>) -> Result<Session, LoginError> {
 /// How long a login over TLS may take; a listener without TLS may wait for ever.
 const TLS_LOGIN: Duration = Duration::from_secs(4);
 
-/// Whether a listener without TLS may be what has answered, or has not.
+/// Returns `true` if a listener without TLS may be what has answered, or has not.
 fn is_unclear(cause: &LoginError) -> bool {
     use LoginError::{Network, Other, Protocol, Tls};
     matches!(cause, Network { .. } | Tls { .. } | Protocol { .. } | Other { .. })

@@ -54,7 +54,7 @@ async fn rollover(session: &mut Session) -> Option<String> {
     limit.parse::<f64>().is_ok_and(|days| days > 0.0).then_some(limit)
 }
 
-/// Whether an earlier change of the password is still being rolled over.
+/// Returns `true` if an earlier change of the password is still being rolled over.
 async fn is_rolling_over(session: &mut Session) -> bool {
     let rows = session
         .rows("read the account's status", "SELECT account_status FROM SYS.USER_USERS", &[])

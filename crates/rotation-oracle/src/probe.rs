@@ -42,7 +42,7 @@ fn connect_packet() -> Vec<u8> {
     packet
 }
 
-/// Whether what listens there answers a CONNECT in clear as a listener does.
+/// Returns `true` if what listens there answers a CONNECT in clear as a listener does.
 pub(crate) async fn speaks_tns_in_clear(host: &str, port: u16) -> bool {
     let ask = async {
         let mut stream = dial(host, port).await.ok()?;

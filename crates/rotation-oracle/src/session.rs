@@ -20,7 +20,7 @@ pub struct Session {
     account: Option<String>,
     /// The role of its database: `PRIMARY`, or that of a standby.
     role: Option<String>,
-    /// Whether [`Session::begin`] has run.
+    /// `true` if [`Session::begin`] has run.
     has_begun: bool,
 }
 

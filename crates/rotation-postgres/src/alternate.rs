@@ -133,9 +133,9 @@ pub(crate) async fn stands_in(session: &mut Session, pair: &UserPair) -> Result<
 pub(crate) struct Step<'a> {
     pub(crate) transaction: Transaction<'a>,
     pub(crate) copy: &'a UserCopy<'a>,
-    /// Whether changes are told and not made.
+    /// `true` if changes are told and not made.
     only_looks: bool,
-    /// Whether the alternate role owns objects that are to be the base role's.
+    /// `true` if the alternate role owns objects that are to be the base role's.
     pub(crate) reassigns: bool,
     pub(crate) copied: Copied,
 }

@@ -18,7 +18,7 @@ pub(crate) struct Attributes {
     connection_limit: i32,
     /// `VALID UNTIL`; `None` and `infinity` both mean for ever.
     valid_until: Option<String>,
-    /// Whether `VALID UNTIL` has passed.
+    /// `true` if `VALID UNTIL` has passed.
     expired: bool,
 }
 

@@ -193,7 +193,8 @@ impl Refusal {
         mask(&words.into_iter().flatten().collect::<Vec<_>>().join(": ")).into_owned()
     }
 
-    /// Whether an error that answers a password, or a proof of it, means that it is wrong.
+    /// Returns `true` if an error that answers a password, or a proof of it, means that it is
+    /// wrong.
     ///
     /// PostgreSQL reports that as 28P01. Poolers do not: pgbouncer reports 08P01 (protocol
     /// violation) for all that it does not like, with the server's own refusals among them, so only

@@ -198,7 +198,7 @@ pub(crate) async fn may_travel_readable(session: &mut Session) -> Result<(), Eng
     Ok(())
 }
 
-/// Whether the server takes a text for a verifier (`get_password_type` in
+/// Returns `true` if the server takes a text for a verifier (`get_password_type` in
 /// `src/backend/libpq/crypt.c`).
 fn is_stored_as_it_is(text: &str) -> bool {
     let is_md5 = text.strip_prefix("md5").is_some_and(|hash| hash.len() == 32);

@@ -200,7 +200,7 @@ impl Challenge {
 }
 
 impl Proven {
-    /// Whether the server's final message shows that it knows the password as well.
+    /// Returns `true` if the server's final message shows that it knows the password as well.
     pub(crate) fn is_answered_by(&self, server_final: &str) -> bool {
         let signature = server_final.split(',').next().and_then(|field| field.strip_prefix("v="));
         let signature =

@@ -42,8 +42,8 @@ impl Accepted {
         Ok(Self::These(names))
     }
 
-    /// Whether a trigger of a scope is accepted. Names must be spelled as the server spells them,
-    /// because a server may tell `audit` and `Audit` apart.
+    /// Returns `true` if a trigger of a scope is accepted. Names must be spelled as the server
+    /// spells them, because a server may tell `audit` and `Audit` apart.
     pub(crate) fn holds(&self, scope: Scope<'_>, name: &str) -> bool {
         match self {
             Self::None => false,

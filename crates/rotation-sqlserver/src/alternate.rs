@@ -53,12 +53,12 @@ pub(crate) async fn foreign_triggers(
 pub(crate) struct Step<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) copy: &'a UserCopy<'a>,
-    /// Whether changes are told and not made.
+    /// `true` if changes are told and not made.
     pub(crate) only_looks: bool,
-    /// Whether triggers are looked for although nothing is changed.
+    /// `true` if triggers are looked for although nothing is changed.
     checks_triggers: bool,
     pub(crate) copied: Copied,
-    /// Whether the two are users of a contained database.
+    /// `true` if the two are users of a contained database.
     pub(crate) is_contained: bool,
     /// The SIDs of the two users, as far as they exist.
     pub(crate) sids: Vec<Vec<u8>>,

@@ -22,8 +22,8 @@ pub(crate) struct Users {
     pub(crate) namesake: Option<UserNow>,
 }
 
-/// Whether nobody but the system's own users is in a database: `model` lets only administrators in,
-/// and `rdsadmin` and its like are Amazon's.
+/// Returns `true` if nobody but the system's own users is in a database: `model` lets only
+/// administrators in, and `rdsadmin` and its like are Amazon's.
 fn is_of_the_system(database: &str) -> bool {
     database == "model" || database.starts_with("rdsadmin")
 }

@@ -90,7 +90,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Whether it keeps the principal from logging in or from entering the database.
+    /// Returns `true` if it keeps the principal from logging in or from entering the database.
     pub(crate) fn keeps_out(&self) -> bool {
         let enters =
             ["CONNECT SQL", "CONNECT", "CONTROL SERVER"].contains(&self.right.permission.as_str());

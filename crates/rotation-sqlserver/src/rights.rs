@@ -156,7 +156,7 @@ impl Step<'_> {
 }
 
 impl Right {
-    /// Whether it is a right on a principal of that name.
+    /// Returns `true` if it is a right on a principal of that name.
     pub(crate) fn is_on(&self, principal: &str) -> bool {
         ["LOGIN::", "USER::"]
             .iter()

@@ -23,7 +23,7 @@ pub(crate) struct Class {
     /// The catalog view that names them, and its column that `major_id` points at.
     pub(crate) view: &'static str,
     pub(crate) id: &'static str,
-    /// Whether they are in a schema.
+    /// `true` if they are in a schema.
     pub(crate) in_schema: bool,
 }
 
@@ -86,7 +86,7 @@ impl Class {
         }
     }
 
-    /// Whether its rows say what kind of principal they are.
+    /// Returns `true` if its rows say what kind of principal they are.
     pub(crate) fn is_of_principals(&self) -> bool {
         self.id == "principal_id"
     }

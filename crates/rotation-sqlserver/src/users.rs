@@ -20,7 +20,7 @@ pub(crate) struct UserNow {
     pub(crate) schema: Option<String>,
     /// Of contained users only.
     pub(crate) language: Option<String>,
-    /// Whether it is a user of a login, and no role or something else.
+    /// `true` if it is a user of a login, and no role or something else.
     pub(crate) is_of_a_login: bool,
 }
 

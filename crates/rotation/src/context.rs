@@ -53,8 +53,9 @@ impl Context<'_> {
         tracing::warn!("{}", what.as_ref());
     }
 
-    /// Whether the version is still the one to rotate to, asked anew: before anything is done a
-    /// second time, for the rotation may have been given up meanwhile, and another one begun.
+    /// Returns `true` if the version is still the one to rotate to, asked anew: before anything is
+    /// done a second time, for the rotation may have been given up meanwhile, and another one
+    /// begun.
     pub async fn is_still_pending(&self) -> bool {
         let description = self.manager.describe(&self.event.secret_id).await;
         let staging =

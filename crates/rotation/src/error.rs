@@ -121,7 +121,7 @@ pub enum Error {
         action: String,
         /// The secret's ARN.
         resource: String,
-        /// The service's words.
+        /// The message of the service.
         said: String,
     },
     /// The KMS key refuses, is disabled or is gone.
@@ -131,7 +131,7 @@ pub enum Error {
         action: String,
         /// The secret's ARN.
         resource: String,
-        /// The service's words.
+        /// The message of the service.
         said: String,
     },
     /// Too many requests.
@@ -139,7 +139,7 @@ pub enum Error {
     Throttled {
         /// The IAM action.
         action: String,
-        /// The service's words.
+        /// The message of the service.
         said: String,
     },
     /// No answer from the service: DNS, network, TLS or time-out.
@@ -167,7 +167,7 @@ pub enum Error {
         action: String,
         /// The service's error code.
         code: String,
-        /// The service's words.
+        /// The message of the service.
         said: String,
     },
     /// The time was up.

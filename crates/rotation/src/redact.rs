@@ -191,8 +191,8 @@ fn collect(
     }
 }
 
-/// Whether the name of a key says that its value is a secret. A value such as "no" under a key like
-/// "password_rotated" is none.
+/// Returns `true` if the name of a key says that its value is a secret. A value such as "no" under
+/// a key like "password_rotated" is none.
 fn is_password(key: &str, value: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let says_so =

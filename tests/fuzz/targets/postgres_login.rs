@@ -51,7 +51,7 @@ async fn serve(mut stream: TcpStream, data: &[u8]) -> Vec<u8> {
     heard
 }
 
-/// Whether a server's first message of SCRAM asks for enough iterations.
+/// Returns `true` if a server's first message of SCRAM asks for enough iterations.
 fn asks_for_enough(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     let counts = text.split("i=").skip(1).map(|rest| {

@@ -160,7 +160,7 @@ impl Template {
     }
 }
 
-/// Whether a pattern of IAM, with `*`, matches.
+/// Returns `true` if a pattern of IAM, with `*`, matches.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
@@ -177,8 +177,8 @@ fn matches(pattern: &str, text: &str) -> bool {
     rest.is_empty()
 }
 
-/// Whether statements allow an action on a resource, with the keys that the service puts into the
-/// request's context.
+/// Returns `true` if statements allow an action on a resource, with the keys that the service puts
+/// into the request's context.
 fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
     let texts = |value: &Value| -> Vec<String> {
         match value {

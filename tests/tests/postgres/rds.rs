@@ -45,7 +45,7 @@ fn program(scene: &Scene, moto: &Moto) -> Program {
     scene.program("master-user").env("AWS_ENDPOINT_URL_RDS", &*moto.endpoint)
 }
 
-/// Whether this machine and the server have IPv6, which the tests tell a replica by.
+/// Returns `true` if this machine and the server have IPv6, which the tests tell a replica by.
 fn has_replica(target: &Target) -> bool {
     let has = target.log.is_some() && std::net::TcpListener::bind(("::1", 0)).is_ok();
     if !has {

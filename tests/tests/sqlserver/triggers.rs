@@ -25,7 +25,7 @@ async fn application(scene: &Scene) -> Result<Session> {
     scene.log_in().await
 }
 
-/// Whether a trigger has run with the master's privileges. (Only the fake server says.)
+/// Returns `true` if a trigger has run with the master's privileges. (Only the fake server says.)
 fn has_run(scene: &Scene) -> Result<bool> {
     Ok(scene.target.log_since(0)?.contains(&format!("{}: trigger ", scene.master)))
 }

@@ -43,9 +43,9 @@ pub(super) struct Watch<'a> {
     journal: &'a Journal,
     /// The steps, for `--json`.
     pub(super) steps: Vec<Value>,
-    /// Whether an attempt before may have given the database the pending password. The journal says
-    /// so from the beginning, and the opposite only when it is certain: a write that fails loses
-    /// nothing.
+    /// `true` if an attempt before may have given the database the pending password. The journal
+    /// says so from the beginning, and the opposite only when it is certain: a write that fails
+    /// loses nothing.
     reached_before: bool,
 }
 

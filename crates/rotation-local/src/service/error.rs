@@ -7,7 +7,7 @@ use serde_json::json;
 pub struct ServiceError {
     /// The exception's name, such as `ResourceNotFoundException`.
     pub code: String,
-    /// The service's words.
+    /// The message of the service.
     pub message: String,
     /// HTTP status.
     pub status: u16,

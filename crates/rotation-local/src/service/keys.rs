@@ -26,7 +26,7 @@ pub(crate) fn id_of(key: &str) -> &str {
 }
 
 impl Keys {
-    /// Whether a value is, or can be, encrypted with a key. `None` is the default key.
+    /// Returns `true` if a value is, or can be, encrypted with a key. `None` is the default key.
     pub(crate) fn are_usable(&self, key: Option<&str>) -> bool {
         key.is_none_or(|key| !self.disabled.contains(id_of(key)))
     }

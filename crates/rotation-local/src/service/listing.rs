@@ -63,7 +63,7 @@ fn invalid_token() -> ServiceError {
     ServiceError::new("InvalidNextTokenException", "The NextToken value is invalid.")
 }
 
-/// Whether a secret passes all filters; one of a filter's values is enough.
+/// Returns `true` if a secret passes all filters; one of a filter's values is enough.
 /// [Filter](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html).
 pub(crate) fn passes(secret: &Secret, filters: &[Value]) -> bool {
     filters.iter().all(|filter| {

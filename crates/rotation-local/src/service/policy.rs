@@ -43,7 +43,7 @@ pub(crate) fn faults(policy: &str) -> Vec<Fault> {
     Vec::new()
 }
 
-/// Whether a policy that has no faults lets in everybody.
+/// Returns `true` if a policy that has no faults lets in everybody.
 pub(crate) fn is_public(policy: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else { return false };
     let statements = match &policy["Statement"] {

@@ -150,7 +150,7 @@ impl Secret {
         self.labelled(PENDING).filter(|pending| !pending.has(CURRENT) && !pending.of_test)
     }
 
-    /// Whether a label is on this version.
+    /// Returns `true` if a label is on this version.
     pub(crate) fn is_labelled(&self, label: &str, id: &str) -> bool {
         self.labelled(label).is_some_and(|version| version.id == id)
     }

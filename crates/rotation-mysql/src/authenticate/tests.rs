@@ -103,7 +103,7 @@ impl Says {
         }
     }
 
-    /// Whether the client answers it, where it belongs.
+    /// Returns `true` if the client answers it, where it belongs.
     fn is_answered(self) -> bool {
         matches!(self, Self::Full | Self::Key | Self::SwitchTo(_))
     }
@@ -155,7 +155,7 @@ fn contains(heard: &[u8], secret: &[u8]) -> bool {
     heard.windows(secret.len()).any(|part| part == secret)
 }
 
-/// Whether a server that is not encrypted heard what lets it log in later.
+/// Returns `true` if a server that is not encrypted heard what lets it log in later.
 fn hears_a_secret(heard: &[u8]) -> bool {
     contains(heard, PASSWORD.as_bytes())
         || contains(heard, &Sha1::digest(PASSWORD))

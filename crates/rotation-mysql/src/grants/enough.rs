@@ -7,9 +7,9 @@ use rotation_database::EngineError;
 use super::{ALL, Change, Grants, parse};
 
 impl Grants {
-    /// Whether somebody with these grants may perhaps run a change: false only where that is
-    /// certain. Privilege and option may come from different levels, and a name of a database may
-    /// be a pattern.
+    /// Returns `true` if somebody with these grants may perhaps run a change: false only where that
+    /// is certain. Privilege and option may come from different levels, and a name of a database
+    /// may be a pattern.
     ///
     /// # Errors
     /// When what the change needs cannot be read.
@@ -41,7 +41,8 @@ impl Grants {
     }
 }
 
-/// Whether a grant on `own` may count for `object`: the same, all of its database, or everything.
+/// Returns `true` if a grant on `own` may count for `object`: the same, all of its database, or
+/// everything.
 fn may_contain(own: &str, object: &str) -> bool {
     let is_pattern = own.ends_with(".*") && own.contains(['%', '_']);
     let database = |name: &str| name.split_once('.').map(|(database, _)| database.to_owned());

@@ -52,7 +52,8 @@ const OF_DATABASE: Powers = Powers {
 };
 
 impl Step<'_> {
-    /// Whether one of the users, or a principal that it can act as, can write triggers in a scope.
+    /// Returns `true` if one of the users, or a principal that it can act as, can write triggers in
+    /// a scope.
     pub(crate) async fn could_write_triggers(
         &mut self,
         scope: Scope<'_>,
@@ -100,8 +101,8 @@ impl Step<'_> {
     }
 }
 
-/// Whether one of `goals` can be reached from `start`, along pairs of (principal, principal that it
-/// can act as).
+/// Returns `true` if one of `goals` can be reached from `start`, along pairs of (principal,
+/// principal that it can act as).
 fn reaches(start: impl Iterator<Item = i32>, edges: &[(i32, i32)], goals: &[i32]) -> bool {
     let mut seen: BTreeSet<i32> = start.collect();
     let mut count = 0;

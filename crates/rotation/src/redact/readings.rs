@@ -298,7 +298,7 @@ impl<'t> Readings<'t> {
     }
 }
 
-/// Whether an escape can begin with a byte.
+/// Returns `true` if an escape can begin with a byte.
 pub(super) fn is_special(byte: u8) -> bool {
     matches!(byte, b'\\' | b'%' | b'&' | b'+' | b'\'' | b'"' | b'`')
 }

@@ -68,13 +68,13 @@ impl<'s> Search<'s> {
         Self { open, ..self }
     }
 
-    /// Whether a part of a secret is too common to count.
+    /// Returns `true` if a part of a secret is too common to count.
     fn is_common(&self, part: &[u8]) -> bool {
         let is_in = |open: &&[u8]| open.windows(part.len()).any(|window| window == part);
         is_word(part) || self.open.iter().any(is_in)
     }
 
-    /// Whether a part of a secret can start at a position, by the first two bytes.
+    /// Returns `true` if a part of a secret can start at a position, by the first two bytes.
     fn can_begin(&self, readings: &Readings<'_>, at: usize) -> bool {
         let text = readings.text;
         let (Some(byte), Some(next)) = (text.get(at), text.get(at + 1)) else { return false };
@@ -95,7 +95,7 @@ impl<'s> Search<'s> {
         found
     }
 
-    /// Whether decoded bytes hold a secret.
+    /// Returns `true` if decoded bytes hold a secret.
     pub(super) fn is_in(&mut self, decoded: &[u8], depth: usize) -> bool {
         if !self.find(decoded, depth).is_empty() {
             return true;
@@ -276,7 +276,7 @@ fn lost(
     }
 }
 
-/// Whether a byte of the secret can be the one of the text.
+/// Returns `true` if a byte of the secret can be the one of the text.
 fn is_continued(secret: &[u8], index: usize, text: &[u8], at: usize) -> bool {
     match (secret.get(index), text.get(at)) {
         (Some(own), Some(byte)) => {
@@ -295,7 +295,8 @@ fn is_word(part: &[u8]) -> bool {
     part.len() < LONGEST_WORD && part.iter().all(u8::is_ascii_alphabetic)
 }
 
-/// Whether a quotation may begin here: a server shows the text from the place of an error on.
+/// Returns `true` if a quotation may begin here: a server shows the text from the place of an error
+/// on.
 fn begins(text: &[u8], at: usize) -> bool {
     let before = &text[..at];
     before.last().is_none_or(|byte| is_special(*byte) || *byte < b' ')
@@ -304,7 +305,7 @@ fn begins(text: &[u8], at: usize) -> bool {
         || before.ends_with(LOST)
 }
 
-/// Whether a quotation may break off here.
+/// Returns `true` if a quotation may break off here.
 fn ends(text: &[u8], at: usize) -> bool {
     let after = &text[at.min(text.len())..];
     after.first().is_none_or(|byte| is_special(*byte) || *byte < b' ')

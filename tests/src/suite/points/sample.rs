@@ -13,7 +13,7 @@ pub(super) struct Counted {
     pub(super) all: usize,
 }
 
-/// Whether the run tries every point: `make reliability` sets `FAULT_POINTS=all`.
+/// Returns `true` if the run tries every point: `make reliability` sets `FAULT_POINTS=all`.
 pub(crate) fn is_exhaustive() -> bool {
     std::env::var("FAULT_POINTS").is_ok_and(|points| points == "all")
 }
