@@ -53,7 +53,7 @@ impl Which for MariaDb {
 }
 
 /// A scene on one of the two.
-pub type Scene<W> = scene::Scene<Target<W>>;
+pub type Fixture<W> = scene::Fixture<Target<W>>;
 
 /// Where a server is.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -42,7 +42,7 @@ pub type Peer = peer::Peer<Oracle>;
 pub const SERVICE: &str = "FREEPDB1";
 
 /// A scene on Oracle.
-pub type Scene = scene::Scene<Target>;
+pub type Fixture = scene::Fixture<Target>;
 
 /// Runs a test on every server of this run.
 ///

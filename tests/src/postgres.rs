@@ -23,7 +23,7 @@ use crate::suite;
 pub const VARIABLE: &str = "ROTATION_TEST_POSTGRES";
 
 /// A scene on PostgreSQL.
-pub type Scene = scene::Scene<Target>;
+pub type Fixture = scene::Fixture<Target>;
 
 /// A server to test against.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -238,7 +238,7 @@ pub async fn sql(connection: &mut PgConnection, statements: &str) -> Result<()> 
     done.map(drop).with_context(|| statements.to_owned())
 }
 
-impl Scene {
+impl Fixture {
     /// A superuser in the scene's database.
     ///
     /// # Errors

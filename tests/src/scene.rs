@@ -25,7 +25,7 @@ pub const SECRET_ARN: &str =
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/secret-AbCdEf";
 
 /// One test's own corner of a server, and its own Secrets Manager.
-pub struct Scene<T: Server> {
+pub struct Fixture<T: Server> {
     /// The server.
     pub target: T,
     /// Secrets Manager.
@@ -47,7 +47,7 @@ pub struct Scene<T: Server> {
 }
 
 /// Whatever a test was about: no secret of it may stand anywhere in the end.
-impl<T: Server> Drop for Scene<T> {
+impl<T: Server> Drop for Fixture<T> {
     fn drop(&mut self) {
         let searched = self.search(&self.function_log(), "");
         // On a thread of its own: a test may end in the middle of anything.
@@ -84,7 +84,7 @@ pub fn unique() -> String {
     format!("{}_{number}", &Uuid::new_v4().simple().to_string()[..8])
 }
 
-impl<T: Server> Scene<T> {
+impl<T: Server> Fixture<T> {
     /// Makes a user, its database, a master that may administer it, and both secrets.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ pub type Target = peer::Target<SqlServer>;
 pub type Peer = peer::Peer<SqlServer>;
 
 /// A scene on SQL Server.
-pub type Scene = scene::Scene<Target>;
+pub type Fixture = scene::Fixture<Target>;
 
 /// A session.
 pub type Session = Client<Compat<TcpStream>>;
@@ -110,7 +110,7 @@ impl Target {
     }
 }
 
-impl Scene {
+impl Fixture {
     /// A member of sysadmin in the scene's database.
     ///
     /// # Errors

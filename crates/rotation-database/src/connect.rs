@@ -6,7 +6,7 @@ use rotation::Context;
 use tokio::time::timeout;
 
 use crate::engine::{Engine, Login, SessionAccount, TlsUse};
-use crate::error::{Error, Place, Whose};
+use crate::error::{CredentialSource, Error, Place};
 use crate::host;
 use crate::login_error::LoginError;
 use crate::tls::Policy;
@@ -92,7 +92,7 @@ async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Resul
 }
 
 /// A login that failed for a reason that no other password mends.
-pub(crate) fn failed(login: &Login<'_>, whose: Whose, cause: LoginError) -> Error {
+pub(crate) fn failed(login: &Login<'_>, whose: CredentialSource, cause: LoginError) -> Error {
     Error::Login {
         place: Place { host: login.host.to_owned(), port: login.port },
         user: login.user.to_owned(),

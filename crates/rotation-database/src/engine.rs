@@ -125,15 +125,15 @@ pub trait Engine: Send + Sync + 'static {
     fn copy_user(
         &self,
         master: &mut Self::Session,
-        copy: &UserCopy<'_>,
-    ) -> impl Future<Output = Result<Copied, EngineError>> + Send;
+        copy: &SyncRequest<'_>,
+    ) -> impl Future<Output = Result<SyncReport, EngineError>> + Send;
 
     /// Returns the changes that [`Engine::copy_user`] would make if the alternate user were the
     /// target, one phrase for each. Returns none if the two users are in sync.
     fn differences(
         &self,
         master: &mut Self::Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
 
     /// Sets the password of a user, and changes nothing else.
@@ -169,7 +169,7 @@ pub trait Engine: Send + Sync + 'static {
     fn not_grantable(
         &self,
         _master: &mut Self::Session,
-        _copy: &UserCopy<'_>,
+        _copy: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send {
         async { Ok(Vec::new()) }
     }
@@ -271,7 +271,7 @@ pub enum Changed {
 
 /// The request to sync two alternating users.
 #[derive(Debug)]
-pub struct UserCopy<'a> {
+pub struct SyncRequest<'a> {
     /// The master's name, for the statements that an error recommends.
     pub master: &'a str,
     /// The base user, which is the model.
@@ -295,7 +295,7 @@ pub struct UserCopy<'a> {
     pub proven: Vec<ProvenUser>,
 }
 
-impl<'a> UserCopy<'a> {
+impl<'a> SyncRequest<'a> {
     /// Creates the request for [`Engine::differences`].
     pub(crate) fn to_compare(
         master: &'a str,
@@ -330,17 +330,17 @@ pub struct PasswordReset<'a> {
     pub user: &'a str,
     /// The new password.
     pub password: &'a Password,
-    /// See [`UserCopy::logs_in_unencrypted`].
+    /// See [`SyncRequest::logs_in_unencrypted`].
     pub logs_in_unencrypted: bool,
-    /// See [`UserCopy::proven`]. `None` if the user's password was lost.
+    /// See [`SyncRequest::proven`]. `None` if the user's password was lost.
     pub proven: Option<ProvenUser>,
 }
 
 impl<'a> PasswordReset<'a> {
     /// Converts the request to one for a base user without an alternate user.
-    pub fn alone(&self) -> UserCopy<'a> {
+    pub fn alone(&self) -> SyncRequest<'a> {
         let Self { master, user, password, logs_in_unencrypted, ref proven } = *self;
-        UserCopy {
+        SyncRequest {
             master,
             base: user,
             alternate: "",
@@ -366,7 +366,7 @@ pub enum PasswordSet {
 
 /// The result of [`Engine::copy_user`].
 #[derive(Debug, Default)]
-pub struct Copied {
+pub struct SyncReport {
     /// The effect on the password.
     pub password: PasswordSet,
     /// `true` if the alternate user was created.
@@ -377,7 +377,7 @@ pub struct Copied {
     pub notes: Vec<String>,
 }
 
-impl Copied {
+impl SyncReport {
     /// Adds a note on a change that is deferred, because it could keep the alternate user from
     /// logging in. While the base user is the target, the alternate user is active.
     pub fn defer(&mut self, alternate: &str, change: impl std::fmt::Display) {

@@ -27,14 +27,14 @@ impl fmt::Display for Place {
 
 /// Where a credential comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
+pub enum CredentialSource {
     /// A version of the secret, by its staging label.
     Version(&'static str),
     /// The master secret, by its ARN or name.
     Master(String),
 }
 
-impl fmt::Display for Whose {
+impl fmt::Display for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(label) => f.write_str(label),
@@ -45,14 +45,14 @@ impl fmt::Display for Whose {
 
 /// A password that was tried, or why it was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tried {
+pub struct LoginAttempt {
     /// The staging label of the version, or its id.
     pub label: String,
     /// What came of it.
     pub result: String,
 }
 
-impl fmt::Display for Tried {
+impl fmt::Display for LoginAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.label, self.result)
     }
@@ -178,7 +178,7 @@ pub enum Error {
         /// The user.
         user: String,
         /// What was tried.
-        tried: Vec<Tried>,
+        tried: Vec<LoginAttempt>,
         /// What else the answer can mean on this engine.
         also_means: &'static str,
     },
@@ -190,7 +190,7 @@ pub enum Error {
         /// The user.
         user: String,
         /// Whose credential.
-        whose: Whose,
+        whose: CredentialSource,
         /// Why.
         cause: Box<LoginError>,
     },
@@ -210,8 +210,8 @@ fn also(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!("; also: {}", others.join("; ")) }
 }
 
-fn list(tried: &[Tried]) -> String {
-    tried.iter().map(Tried::to_string).collect::<Vec<_>>().join("; ")
+fn list(tried: &[LoginAttempt]) -> String {
+    tried.iter().map(LoginAttempt::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn hint(also_means: &str) -> String {
@@ -233,7 +233,7 @@ impl Cause for Error {
             Self::PasswordUnusable { .. } => "PasswordUnusable",
             Self::ValueUnusable { .. } => "SecretTooLarge",
             Self::CredentialsRefused { .. } => "CredentialsRefused",
-            Self::Login { whose: Whose::Master(_), cause, .. }
+            Self::Login { whose: CredentialSource::Master(_), cause, .. }
                 if cause.other_password_may_help() =>
             {
                 "MasterCredentialsRefused"
@@ -285,10 +285,10 @@ impl Cause for Error {
                 "Give {user} a password you know, as an administrator of the database, and store it: {}. Then rotate again.",
                 store()
             ),
-            Self::Login { whose: Whose::Master(id), cause, .. } if cause.other_password_may_help() => {
+            Self::Login { whose: CredentialSource::Master(id), cause, .. } if cause.other_password_may_help() => {
                 format!("Store the master user's right password in {}.", master_secret(id))
             }
-            Self::Login { place, cause, whose: Whose::Version(_), .. }
+            Self::Login { place, cause, whose: CredentialSource::Version(_), .. }
                 if cause.is_remedied_in_the_secret() =>
             {
                 edit_of_secret(&cause.remedy(&place.host, place.port))

@@ -29,11 +29,11 @@ mod written_host;
 
 pub use document::Ssl;
 pub use engine::{
-    Changed, Copied, Engine, Login, PasswordChange, PasswordReset, PasswordSet, ProvenUser, Server,
-    SessionAccount, TlsUse, UserCopy,
+    Changed, Engine, Login, PasswordChange, PasswordReset, PasswordSet, ProvenUser, Server,
+    SessionAccount, SyncReport, SyncRequest, TlsUse,
 };
 pub use engine_error::{EngineError, administrator, edit_of_secret};
-pub use error::{Error, Place, Tried, Whose};
+pub use error::{CredentialSource, Error, LoginAttempt, Place};
 pub use login_error::LoginError;
 pub use rotation::{Password, mask, remember_derived};
 pub use rotator::DatabaseRotator;

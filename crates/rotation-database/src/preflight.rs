@@ -4,8 +4,8 @@
 use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 
 use crate::connect::{self, Proven};
-use crate::engine::{Engine, PasswordChange, PasswordReset, UserCopy};
-use crate::error::Whose;
+use crate::engine::{Engine, PasswordChange, PasswordReset, SyncRequest};
+use crate::error::CredentialSource;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
@@ -44,8 +44,9 @@ pub(crate) async fn look<E: Engine>(
         current.username
     );
     let login = rotator.log_in(cx, &current, CURRENT).await;
-    let failed =
-        |cause| connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into();
+    let failed = |cause| {
+        connect::failed(&rotator.login(&current), CredentialSource::Version(CURRENT), cause).into()
+    };
     let is_lost = rotator.settings.strategy == StrategyKind::SingleUserByMaster
         && matches!(&login, Err(cause) if cause.new_password_helps());
     let proven = match login {
@@ -157,7 +158,7 @@ async fn look_at_master<E: Engine>(
         MastersTask::Alternate(pair) => {
             let unencrypted = rotator.logs_in_unencrypted(current);
             let mut copy =
-                UserCopy::to_compare(&credential.username, pair, &current.password, unencrypted);
+                SyncRequest::to_compare(&credential.username, pair, &current.password, unencrypted);
             let pending = rotator.next_version(current);
             let differences =
                 alternating::foresee(rotator, cx, &mut session, &mut copy, &pending).await;

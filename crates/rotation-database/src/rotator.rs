@@ -12,7 +12,7 @@ use rotation::{
 use crate::connect::{self, Proven};
 use crate::engine::{Engine, Login, Server, SessionAccount, TlsUse};
 use crate::engine_error::EngineError;
-use crate::error::{Error, Tried, Whose};
+use crate::error::{CredentialSource, Error, LoginAttempt};
 use crate::host;
 use crate::login_error::LoginError;
 use crate::master;
@@ -301,7 +301,7 @@ impl<E: Engine> DatabaseRotator<E> {
     }
 
     fn pending_failed(&self, pending: &DatabaseSecret, cause: LoginError) -> Error {
-        connect::failed(&self.login(pending), Whose::Version(PENDING), cause)
+        connect::failed(&self.login(pending), CredentialSource::Version(PENDING), cause)
     }
 
     /// The server has the pending password: an earlier attempt has done the step.
@@ -314,7 +314,7 @@ impl<E: Engine> DatabaseRotator<E> {
     }
 
     /// No password that there is logs in.
-    pub(crate) fn refused(&self, current: &DatabaseSecret, tried: Vec<Tried>) -> Error {
+    pub(crate) fn refused(&self, current: &DatabaseSecret, tried: Vec<LoginAttempt>) -> Error {
         Error::CredentialsRefused {
             place: current.place(),
             user: current.username.clone(),
@@ -348,7 +348,7 @@ impl<E: Engine> DatabaseRotator<E> {
 
     /// Returns `true` if a change is to be made once more: another session came first, and it was
     /// not that of a newer rotation.
-    pub(crate) async fn was_overtaken<T: Sync>(
+    pub(crate) async fn should_retry_conflict<T: Sync>(
         &self,
         cx: &Context<'_>,
         changed: &Result<T, EngineError>,

@@ -18,7 +18,7 @@ use tokio::net::{TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::login_error::LoginError;
-use meeting::Meeting;
+use meeting::SocketAddress;
 
 /// How long the look-up and the TCP connection may take; a login as a whole has a little more.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(4500);
@@ -62,7 +62,7 @@ pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
 /// A connection that waits for its driver, where nobody else is let in.
 #[derive(Debug)]
 pub struct Wire {
-    meeting: Meeting,
+    meeting: SocketAddress,
 }
 
 impl Wire {
@@ -111,7 +111,7 @@ impl Wire {
 
     fn listen(file_name: &str) -> Result<(Self, UnixListener), LoginError> {
         let unusable = |error: io::Error| LoginError::no_file(&error);
-        let meeting = Meeting::new().map_err(unusable)?;
+        let meeting = SocketAddress::new().map_err(unusable)?;
         let listener = UnixListener::bind(meeting.folder().join(file_name)).map_err(unusable)?;
         Ok((Self { meeting }, listener))
     }

@@ -16,24 +16,24 @@ use crate::cli::BenchArgs;
 use crate::progress::{print_json, say};
 use crate::stage::{ALTERNATING, SINGLE, Stage, function_path};
 
-use floor::Floor;
+use floor::Baseline;
 use runner::Runner;
-use share::Share;
+use share::CpuQuota;
 
 /// What is rotated, how slow Secrets Manager is, and how much of the CPU functions have once they
 /// have started.
-struct Ground {
+struct BenchEnv {
     stage: Stage,
     secret: &'static str,
     strategy: &'static str,
     latency: Duration,
-    share: Option<Share>,
+    share: Option<CpuQuota>,
 }
 
 pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
     let function = function_path(args.function.as_deref(), args.engine)?;
-    let share = args.memory.map(Share::of_memory).transpose()?;
-    let ground = Ground {
+    let share = args.memory.map(CpuQuota::of_memory).transpose()?;
+    let ground = BenchEnv {
         stage: Stage::set_up(args.engine).await?,
         secret: if args.alternating { ALTERNATING } else { SINGLE },
         strategy: if args.alternating { "master-user" } else { "single-user" },
@@ -71,7 +71,7 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
     for runner in &mut runners {
         runner.count(&ground).await?;
     }
-    let floor = Floor::measure(&ground, &runners[0].figures, args.times).await?;
+    let floor = Baseline::measure(&ground, &runners[0].figures, args.times).await?;
     if args.json {
         print_json(&table::json(&runners, &floor), false);
     } else {

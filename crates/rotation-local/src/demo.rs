@@ -38,7 +38,7 @@ async fn run(args: &DemoArgs, report: &mut Value) -> Result<()> {
     let (seconds, port) = (stage.took.as_secs_f64(), stage.database.port());
     say(&format!("  {display} with TLS is up, on port {port} of localhost ({seconds:.1} s)"));
     say("  users app, shop and master (no superuser) are made, and their secrets stored");
-    let scene = Scene {
+    let scene = Fixture {
         stage,
         function,
         args,
@@ -62,7 +62,7 @@ fn add(report: &mut Value, rotation: Value) {
         .for_each(|rotations| rotations.push(rotation.clone()));
 }
 
-struct Scene<'a> {
+struct Fixture<'a> {
     stage: Stage,
     function: PathBuf,
     args: &'a DemoArgs,
@@ -74,7 +74,7 @@ struct Scene<'a> {
     on_purpose: AtomicUsize,
 }
 
-impl Scene<'_> {
+impl Fixture<'_> {
     async fn rotate(
         &self,
         title: &str,

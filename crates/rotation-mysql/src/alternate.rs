@@ -7,22 +7,24 @@
 
 use std::collections::BTreeSet;
 
-use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, UserCopy, administrator};
+use rotation_database::{
+    EngineError, PasswordReset, PasswordSet, SyncReport, SyncRequest, administrator,
+};
 
 use crate::account::Account;
 use crate::failure::number::OBJECT_IS_GONE;
 use crate::failure::{failure, number_of};
 use crate::grants::{Change, Grants};
 use crate::next_login;
-use crate::pairs::{AccountNow, Base, Pair};
+use crate::pairs::{AccountState, Base, Pair};
 use crate::passwords;
 use crate::quote::{Literals, identifier};
 use crate::session::{Session, text};
 
 pub(crate) async fn bring_in_step(
     session: &mut Session,
-    copy: &UserCopy<'_>,
-) -> Result<Copied, EngineError> {
+    copy: &SyncRequest<'_>,
+) -> Result<SyncReport, EngineError> {
     let mut step = Step::begin(session, copy).await?;
     step.run().await?;
     Ok(step.copied)
@@ -31,7 +33,7 @@ pub(crate) async fn bring_in_step(
 /// What [`bring_in_step`] would change.
 pub(crate) async fn differences(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<String>, EngineError> {
     Step::begin(session, copy).await?.differences().await
 }
@@ -39,7 +41,7 @@ pub(crate) async fn differences(
 /// What the master's own grants show that it cannot grant or revoke.
 pub(crate) async fn not_grantable(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     Step::begin(session, copy).await?.not_grantable().await
 }
@@ -70,15 +72,18 @@ pub(crate) async fn set_password(
 
 pub(crate) struct Step<'a> {
     pub(crate) session: &'a mut Session,
-    pub(crate) copy: &'a UserCopy<'a>,
+    pub(crate) copy: &'a SyncRequest<'a>,
     pub(crate) literals: Literals,
-    pub(crate) copied: Copied,
+    pub(crate) copied: SyncReport,
     /// Roles that the master has and that are not active, where it cannot activate them all.
     inactive_roles: Vec<String>,
 }
 
 impl<'a> Step<'a> {
-    async fn begin(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Result<Self, EngineError> {
+    async fn begin(
+        session: &'a mut Session,
+        copy: &'a SyncRequest<'a>,
+    ) -> Result<Self, EngineError> {
         if !session.is_mariadb() {
             // Hashes hold any byte; as hexadecimal digits they can be read. Servers before 8.0.17
             // do not know it.
@@ -87,7 +92,7 @@ impl<'a> Step<'a> {
                 .await;
         }
         let inactive_roles = session.activate_roles().await?;
-        let (literals, copied) = (Literals::BackslashEscapes, Copied::default());
+        let (literals, copied) = (Literals::BackslashEscapes, SyncReport::default());
         Ok(Self { session, copy, literals, copied, inactive_roles })
     }
 }
@@ -198,10 +203,10 @@ impl Step<'_> {
     async fn privileges(
         &mut self,
         account: &Account,
-        has: &AccountNow,
+        has: &AccountState,
         wanted: &Grants,
-    ) -> Result<AccountNow, EngineError> {
-        let mut has = AccountNow { shown: has.shown.clone(), granted: has.granted.clone() };
+    ) -> Result<AccountState, EngineError> {
+        let mut has = AccountState { shown: has.shown.clone(), granted: has.granted.clone() };
         // What must wait, or has no effect. It would be planned again each time.
         let mut left = BTreeSet::new();
         loop {
@@ -334,7 +339,7 @@ impl Step<'_> {
         &self,
         base: &'w Base,
         wanted: &'w Grants,
-        has: &AccountNow,
+        has: &AccountState,
     ) -> Option<&'w str> {
         let (wanted, has) = if self.session.is_mariadb() {
             (wanted.default_role.as_deref(), has.granted.default_role.as_deref())
@@ -347,7 +352,7 @@ impl Step<'_> {
     async fn default_roles(
         &mut self,
         pair: &Pair<'_>,
-        has: &AccountNow,
+        has: &AccountState,
     ) -> Result<(), EngineError> {
         let account = &pair.account;
         let name = account.quoted(self.literals);

@@ -114,7 +114,7 @@ impl Greeting {
     }
 
     /// As a server without TLS would send it, with another nonce and these capabilities.
-    pub(crate) fn for_driver(&self, capabilities: u32) -> Vec<u8> {
+    pub(crate) fn startup_response(&self, capabilities: u32) -> Vec<u8> {
         // LONG_PASSWORD tells the driver that the bytes which MariaDB uses are reserved.
         let [low_0, low_1, high_0, high_1] =
             (capabilities | capability::LONG_PASSWORD).to_le_bytes();
@@ -168,7 +168,7 @@ pub(crate) mod tests {
     fn the_greeting_for_the_driver_is_one() {
         let greeting = Greeting::parse(MARIADB).unwrap();
         let agreed = greeting.agreed(false);
-        let other = Greeting::parse(&greeting.for_driver(agreed)).unwrap();
+        let other = Greeting::parse(&greeting.startup_response(agreed)).unwrap();
         assert_eq!(other.version, greeting.version);
         assert_eq!(other.capabilities, agreed | capability::LONG_PASSWORD);
         assert_ne!(other.nonce, greeting.nonce);

@@ -30,8 +30,8 @@ mod tokens;
 use std::marker::PhantomData;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, Password,
-    PasswordChange, PasswordReset, PasswordSet, SessionAccount, UserCopy,
+    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, Password,
+    PasswordChange, PasswordReset, PasswordSet, SessionAccount, SyncReport, SyncRequest,
 };
 
 pub use account::Account;
@@ -132,15 +132,15 @@ impl<F: Flavor> Engine for Adapter<F> {
     async fn copy_user(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
-    ) -> Result<Copied, EngineError> {
+        copy: &SyncRequest<'_>,
+    ) -> Result<SyncReport, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
 
     async fn differences(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
         alternate::differences(master, copy).await
     }
@@ -173,7 +173,7 @@ impl<F: Flavor> Engine for Adapter<F> {
     async fn not_grantable(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         alternate::not_grantable(master, copy).await
     }

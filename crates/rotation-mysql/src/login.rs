@@ -137,7 +137,7 @@ async fn welcome(
     greeting: Greeting,
     capabilities: u32,
 ) -> std::io::Result<UnixStream> {
-    driver.write_all(&framed(&greeting.for_driver(capabilities), 0)).await?;
+    driver.write_all(&framed(&greeting.startup_response(capabilities), 0)).await?;
     let mut header = [0; 4];
     driver.read_exact(&mut header).await?;
     let [a, b, c, _] = header;

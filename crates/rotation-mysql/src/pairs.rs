@@ -32,11 +32,11 @@ pub(crate) struct Pair<'a> {
     /// to the alternate one alone because it has created a routine.
     pub(crate) wanted: Grants,
     pub(crate) account: Account,
-    pub(crate) has: Option<AccountNow>,
+    pub(crate) has: Option<AccountState>,
 }
 
 /// What an alternate account is now.
-pub(crate) struct AccountNow {
+pub(crate) struct AccountState {
     pub(crate) shown: CreateUser,
     pub(crate) granted: Grants,
 }
@@ -119,8 +119,8 @@ impl Step<'_> {
     }
 
     /// What an account is now.
-    pub(crate) async fn has(&mut self, account: &Account) -> Result<AccountNow, EngineError> {
-        Ok(AccountNow {
+    pub(crate) async fn has(&mut self, account: &Account) -> Result<AccountState, EngineError> {
+        Ok(AccountState {
             shown: self.show(account).await?,
             granted: self.show_grants(account).await?,
         })

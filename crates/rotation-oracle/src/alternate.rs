@@ -5,19 +5,20 @@
 //! the profile's rules.
 
 use rotation_database::{
-    Copied, EngineError, Password, PasswordReset, PasswordSet, TlsUse, UserCopy, administrator,
+    EngineError, Password, PasswordReset, PasswordSet, SyncReport, SyncRequest, TlsUse,
+    administrator,
 };
 
 use crate::failure::{USED_BEFORE, number_of, statement};
 use crate::grants::Change;
 use crate::name::Name;
 use crate::session::Session;
-use crate::user::{UserNow, is_locked, is_locked_on_purpose, unexpected};
+use crate::user::{UserState, is_locked, is_locked_on_purpose, unexpected};
 
 pub(crate) async fn bring_in_step(
     session: &mut Session,
-    copy: &UserCopy<'_>,
-) -> Result<Copied, EngineError> {
+    copy: &SyncRequest<'_>,
+) -> Result<SyncReport, EngineError> {
     let mut step = Step::of(session, copy)?;
     step.run().await?;
     Ok(step.copied)
@@ -26,10 +27,10 @@ pub(crate) async fn bring_in_step(
 /// What [`bring_in_step`] would change.
 pub(crate) async fn differences(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<String>, EngineError> {
     let mut step = Step::of(session, copy)?;
-    step.only_looks = true;
+    step.dry_run = true;
     step.run().await?;
     Ok(step.copied.changes)
 }
@@ -50,19 +51,19 @@ fn name(written: &str) -> Result<Name, EngineError> {
 
 pub(crate) struct Step<'a> {
     pub(crate) session: &'a mut Session,
-    copy: &'a UserCopy<'a>,
+    copy: &'a SyncRequest<'a>,
     pub(crate) base: Name,
     pub(crate) alternate: Name,
     pub(crate) master: Name,
     /// `true` if changes are told and not made.
-    only_looks: bool,
-    copied: Copied,
+    dry_run: bool,
+    copied: SyncReport,
 }
 
 impl<'a> Step<'a> {
     pub(crate) fn of(
         session: &'a mut Session,
-        copy: &'a UserCopy<'a>,
+        copy: &'a SyncRequest<'a>,
     ) -> Result<Self, EngineError> {
         let (base, alternate, master) =
             (name(copy.base)?, name(copy.alternate)?, name(copy.master)?);
@@ -72,8 +73,8 @@ impl<'a> Step<'a> {
             base,
             alternate,
             master,
-            only_looks: false,
-            copied: Copied::default(),
+            dry_run: false,
+            copied: SyncReport::default(),
         })
     }
 }
@@ -102,7 +103,7 @@ impl Step<'_> {
                 self.attributes_in_step(&base, &alternate).await?;
                 Some(alternate)
             }
-            None if self.only_looks => {
+            None if self.dry_run => {
                 self.copied.changes.push(format!("{} is missing", self.alternate));
                 None
             }
@@ -112,20 +113,20 @@ impl Step<'_> {
         if let Some(alternate) = &alternate {
             self.quotas_in_step(&base, alternate).await?;
             self.grants_in_step(&base, alternate).await?;
-            if self.only_looks && is_locked(&alternate.status) && !is_locked(&base.status) {
+            if self.dry_run && is_locked(&alternate.status) && !is_locked(&base.status) {
                 self.copied
                     .changes
                     .push(format!("{} is locked ({})", self.alternate, alternate.status));
             }
         }
-        if self.only_looks { Ok(()) } else { self.set_password(&base).await }
+        if self.dry_run { Ok(()) } else { self.set_password(&base).await }
     }
 
     /// Two users whose names happen to look like a pair are not one: nothing of either may be
     /// touched.
     ///
     /// An alternate user that this made is locked, or may do exactly what its base user may.
-    fn is_pair(&self, base: &UserNow, alternate: &UserNow) -> Result<(), EngineError> {
+    fn is_pair(&self, base: &UserState, alternate: &UserState) -> Result<(), EngineError> {
         if self.copy.is_known_pair {
             return Ok(());
         }
@@ -157,7 +158,7 @@ impl Step<'_> {
         unrelated(difference, Some(consent))
     }
 
-    async fn make(&mut self, base: &UserNow) -> Result<UserNow, EngineError> {
+    async fn make(&mut self, base: &UserState) -> Result<UserState, EngineError> {
         let name = self.alternate.clone();
         let statement = format!(
             "CREATE USER {name} IDENTIFIED BY \"{}\" {} ACCOUNT LOCK",
@@ -172,8 +173,8 @@ impl Step<'_> {
 
     async fn attributes_in_step(
         &mut self,
-        base: &UserNow,
-        alternate: &UserNow,
+        base: &UserState,
+        alternate: &UserState,
     ) -> Result<(), EngineError> {
         if base.attributes == alternate.attributes {
             return Ok(());
@@ -189,8 +190,8 @@ impl Step<'_> {
 
     async fn quotas_in_step(
         &mut self,
-        base: &UserNow,
-        alternate: &UserNow,
+        base: &UserState,
+        alternate: &UserState,
     ) -> Result<(), EngineError> {
         for (tablespace, quota) in &base.quotas {
             if alternate.quotas.get(tablespace) != Some(quota) {
@@ -209,16 +210,16 @@ impl Step<'_> {
     /// One statement for each grant; what is read back must be the same.
     async fn grants_in_step(
         &mut self,
-        base: &UserNow,
-        alternate: &UserNow,
+        base: &UserState,
+        alternate: &UserState,
     ) -> Result<(), EngineError> {
         let name = self.alternate.clone();
         let changes = alternate.granted.grants.changes_to_become(&base.granted.grants, &name);
         let mut refusals = Vec::new();
-        if self.only_looks {
+        if self.dry_run {
             self.copied.changes.extend(changes.iter().map(|change| change.statement.clone()));
         }
-        for Change { statement, right } in changes.iter().filter(|_| !self.only_looks) {
+        for Change { statement, right } in changes.iter().filter(|_| !self.dry_run) {
             let needed = right.needed(&self.master);
             match self.session.run_or(&format!("run {statement}"), statement, &needed).await {
                 Ok(()) => self.copied.changes.push(statement.clone()),
@@ -242,7 +243,7 @@ impl Step<'_> {
         }
         self.report(base);
         let mut default_roles = alternate.granted.default_roles.clone();
-        if !changes.is_empty() && !self.only_looks {
+        if !changes.is_empty() && !self.dry_run {
             let now = self.granted(&name).await?;
             let rest = now.grants.changes_to_become(&base.granted.grants, &name);
             if !rest.is_empty() {
@@ -258,7 +259,7 @@ impl Step<'_> {
     }
 
     /// What cannot be carried over, a person must know of.
-    fn report(&mut self, base: &UserNow) {
+    fn report(&mut self, base: &UserState) {
         let (base_name, name) = (&self.base, &self.alternate);
         if base.owns > 0 {
             self.copied.notes.push(format!(
@@ -288,7 +289,7 @@ impl Step<'_> {
     }
 
     /// The password of the user whose turn it is, last of all; this also unlocks the alternate one.
-    async fn set_password(&mut self, base: &UserNow) -> Result<(), EngineError> {
+    async fn set_password(&mut self, base: &UserState) -> Result<(), EngineError> {
         let is_alternates_turn = self.copy.is_alternates_turn();
         let name = if is_alternates_turn { self.alternate.clone() } else { self.base.clone() };
         if is_alternates_turn && is_locked(&base.status) {
@@ -316,7 +317,7 @@ impl Step<'_> {
     }
 
     async fn alter(&mut self, statement: &str) -> Result<(), EngineError> {
-        if !self.only_looks {
+        if !self.dry_run {
             let remedy = alter_user(&self.master);
             self.session.run_or(&format!("run {statement}"), statement, &remedy).await?;
         }

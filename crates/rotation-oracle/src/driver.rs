@@ -7,7 +7,7 @@ use rotation_database::LoginError;
 
 /// What became of a call of the driver.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum DriverError {
     /// It was not called at all.
     Refused(LoginError),
     /// An error.
@@ -19,10 +19,10 @@ pub(crate) enum Trouble {
 /// Runs a call. Nobody need wait for its end: the thread goes on alone.
 pub(crate) async fn run<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Trouble> {
+) -> Result<T, DriverError> {
     match tokio::task::spawn_blocking(call).await {
-        Ok(result) => result.map_err(Trouble::Error),
-        Err(error) => Err(Trouble::Panic(match error.try_into_panic() {
+        Ok(result) => result.map_err(DriverError::Error),
+        Err(error) => Err(DriverError::Panic(match error.try_into_panic() {
             Ok(payload) => words(&*payload),
             Err(_) => "the runtime is shutting down".to_owned(),
         })),

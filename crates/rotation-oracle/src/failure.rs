@@ -3,7 +3,7 @@
 use oracledb::{Error, ErrorKind};
 use rotation_database::{EngineError, Login, LoginError, administrator, mask};
 
-use crate::driver::Trouble;
+use crate::driver::DriverError;
 use crate::name::Name;
 use crate::session::CALL_TIMEOUT;
 
@@ -32,11 +32,11 @@ pub(crate) fn is_of_the_network(error: &Error) -> bool {
 }
 
 /// A call during a login that failed.
-pub(crate) fn trouble(trouble: &Trouble, login: &Login<'_>) -> LoginError {
+pub(crate) fn trouble(trouble: &DriverError, login: &Login<'_>) -> LoginError {
     match trouble {
-        Trouble::Refused(cause) => cause.clone(),
-        Trouble::Panic(words) => panicked(words),
-        Trouble::Error(error) => self::login(error, login),
+        DriverError::Refused(cause) => cause.clone(),
+        DriverError::Panic(words) => panicked(words),
+        DriverError::Error(error) => self::login(error, login),
     }
 }
 
@@ -151,14 +151,14 @@ fn refusal(number: usize, said: String, login: &Login<'_>) -> LoginError {
 }
 
 /// A statement that failed. `remedy` is what an administrator does when a privilege is missing.
-pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineError {
+pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> EngineError {
     let doing = doing.to_owned();
     let error = match trouble {
-        Trouble::Error(error) => error,
-        Trouble::Refused(cause) => {
+        DriverError::Error(error) => error,
+        DriverError::Refused(cause) => {
             return EngineError::Disconnected { doing, cause: cause.clone() };
         }
-        Trouble::Panic(words) => {
+        DriverError::Panic(words) => {
             let said = format!("the driver could not go on ({})", mask(words));
             return EngineError::Disconnected { doing, cause: LoginError::Network { said } };
         }
@@ -203,9 +203,9 @@ pub(crate) fn statement(trouble: &Trouble, doing: &str, remedy: &str) -> EngineE
 }
 
 /// The number of a refusal.
-pub(crate) fn number_of(trouble: &Trouble) -> Option<usize> {
+pub(crate) fn number_of(trouble: &DriverError) -> Option<usize> {
     match trouble {
-        Trouble::Error(error) => match error.kind() {
+        DriverError::Error(error) => match error.kind() {
             ErrorKind::DbError(error) => Some(error.code()),
             _ => None,
         },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rotation_database::{EngineError, UserCopy, administrator};
+use rotation_database::{EngineError, SyncRequest, administrator};
 
 use crate::alternate::Step;
 use crate::grants::{Grants, OnObject, Right};
@@ -13,7 +13,7 @@ use crate::user::{known, words};
 /// What [`crate::alternate::bring_in_step`] would have to grant or revoke, and the master cannot.
 pub(crate) async fn not_grantable(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
     Step::of(session, copy)?.not_grantable().await

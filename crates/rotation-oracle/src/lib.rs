@@ -17,8 +17,8 @@ mod user;
 mod wallet;
 
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, ORACLE,
-    PasswordChange, PasswordReset, PasswordSet, SessionAccount, UserCopy,
+    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, ORACLE,
+    PasswordChange, PasswordReset, PasswordSet, SessionAccount, SyncReport, SyncRequest,
 };
 
 pub use name::Name;
@@ -61,15 +61,15 @@ impl Engine for Oracle {
     async fn copy_user(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
-    ) -> Result<Copied, EngineError> {
+        copy: &SyncRequest<'_>,
+    ) -> Result<SyncReport, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
 
     async fn differences(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
         alternate::differences(master, copy).await
     }
@@ -94,7 +94,7 @@ impl Engine for Oracle {
     async fn not_grantable(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         grantable::not_grantable(master, copy).await
     }

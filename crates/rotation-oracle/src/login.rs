@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::descriptor::{By, descriptor};
-use crate::driver::{self, Trouble};
+use crate::driver::{self, DriverError};
 use crate::failure;
 use crate::name::Name;
 use crate::probe;
@@ -59,9 +59,9 @@ fn is_unclear(cause: &LoginError) -> bool {
 
 async fn attempt(login: &Login<'_>) -> Result<Session, LoginError> {
     match connect(login, By::Service).await {
-        Err(Trouble::Error(error)) if failure::is_unknown_service(&error) => {
+        Err(DriverError::Error(error)) if failure::is_unknown_service(&error) => {
             match connect(login, By::Sid).await {
-                Err(Trouble::Error(other)) if failure::is_unknown_service(&other) => {
+                Err(DriverError::Error(other)) if failure::is_unknown_service(&other) => {
                     Err(failure::login(&error, login))
                 }
                 result => finish(result, login).await,
@@ -72,12 +72,12 @@ async fn attempt(login: &Login<'_>) -> Result<Session, LoginError> {
 }
 
 async fn finish(
-    result: Result<Session, Trouble>,
+    result: Result<Session, DriverError>,
     login: &Login<'_>,
 ) -> Result<Session, LoginError> {
     match result {
         Ok(session) => Ok(session),
-        Err(Trouble::Error(error)) if failure::is_of_the_network(&error) => {
+        Err(DriverError::Error(error)) if failure::is_of_the_network(&error) => {
             // The driver dials by itself; what is wrong with the way is found out by going it
             // again.
             match dial(login.host, login.port).await {
@@ -99,10 +99,10 @@ fn user_name(written: &str) -> String {
     }
 }
 
-async fn connect(login: &Login<'_>, by: By) -> Result<Session, Trouble> {
+async fn connect(login: &Login<'_>, by: By) -> Result<Session, DriverError> {
     let authorities = match login.tls {
         TlsUse::Verified => {
-            Some(wallet::folder(login.authorities.pem()).map_err(Trouble::Refused)?)
+            Some(wallet::folder(login.authorities.pem()).map_err(DriverError::Refused)?)
         }
         TlsUse::Off | TlsUse::NotOffered => None,
     };
@@ -117,14 +117,14 @@ async fn connect(login: &Login<'_>, by: By) -> Result<Session, Trouble> {
     Ok(Session::new(connection, login))
 }
 
-fn configure(login: &Login<'_>, by: By, authorities: Option<&Path>) -> Result<Config, Trouble> {
-    let descriptor = descriptor(login, by).map_err(Trouble::Refused)?;
+fn configure(login: &Login<'_>, by: By, authorities: Option<&Path>) -> Result<Config, DriverError> {
+    let descriptor = descriptor(login, by).map_err(DriverError::Refused)?;
     let mut config = Config::default()
         .set_credentials(&user_name(login.user), login.password.expose())
         .set_stmtcachesize(0)
         .set_connect_string(&descriptor)
         .and_then(|config| config.set_program(APPLICATION))
-        .map_err(Trouble::Error)?;
+        .map_err(DriverError::Error)?;
     if let Some(folder) = authorities {
         config = config.set_wallet_location(folder.to_string_lossy());
     }

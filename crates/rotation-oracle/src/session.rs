@@ -5,7 +5,7 @@ use std::time::Duration;
 use oracledb::{Connection, Error, ToDbValue};
 use rotation_database::{EngineError, Login, TlsUse};
 
-use crate::driver::{self, Trouble};
+use crate::driver::{self, DriverError};
 use crate::failure;
 
 /// How long one answer may take.
@@ -48,7 +48,7 @@ impl Session {
     ///
     /// A listener can redirect the connection to another address, and the driver uses the protocol
     /// that the redirect names. The driver does not report that.
-    pub(crate) async fn ask_what_it_is(&mut self) -> Result<Option<String>, Trouble> {
+    pub(crate) async fn ask_what_it_is(&mut self) -> Result<Option<String>, DriverError> {
         const QUERY: &str = "SELECT SYS_CONTEXT('USERENV', 'NETWORK_PROTOCOL'), \
             SYS_CONTEXT('USERENV', 'SESSION_USER'), SYS_CONTEXT('USERENV', 'DATABASE_ROLE') FROM SYS.DUAL";
         let row = self.try_rows(QUERY, &[]).await?.into_iter().next().unwrap_or_default();
@@ -114,9 +114,9 @@ impl Session {
     pub(crate) async fn call<T: Send + 'static>(
         &mut self,
         call: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, DriverError> {
         let Some(connection) = self.connection.take() else {
-            return Err(Trouble::Panic("the session has ended before".into()));
+            return Err(DriverError::Panic("the session has ended before".into()));
         };
         let (connection, result) = driver::run(move || {
             let result =
@@ -125,7 +125,7 @@ impl Session {
         })
         .await?;
         self.connection = Some(connection);
-        result.map_err(Trouble::Error)
+        result.map_err(DriverError::Error)
     }
 
     /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
@@ -140,7 +140,7 @@ impl Session {
     }
 
     /// Runs a statement and leaves its failure to the caller.
-    pub(crate) async fn try_run(&mut self, statement: &str) -> Result<(), Trouble> {
+    pub(crate) async fn try_run(&mut self, statement: &str) -> Result<(), DriverError> {
         let statement = statement.to_owned();
         self.call(move |connection| connection.execute(&statement, &[]).map(drop)).await
     }
@@ -173,7 +173,7 @@ impl Session {
         &mut self,
         query: &str,
         parameters: &[&str],
-    ) -> Result<Vec<Texts>, Trouble> {
+    ) -> Result<Vec<Texts>, DriverError> {
         let query = query.to_owned();
         let parameters: Vec<String> = parameters.iter().map(|text| (*text).to_owned()).collect();
         self.call(move |connection| {

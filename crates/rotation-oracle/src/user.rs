@@ -12,7 +12,7 @@ use crate::session::Texts;
 
 /// A user.
 #[derive(Debug)]
-pub(crate) struct UserNow {
+pub(crate) struct UserState {
     pub(crate) status: String,
     pub(crate) attributes: Attributes,
     pub(crate) quotas: BTreeMap<Name, String>,
@@ -73,7 +73,7 @@ pub(crate) fn is_locked_on_purpose(status: &str) -> bool {
 
 impl Step<'_> {
     /// A user, if it is there.
-    pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserNow>, EngineError> {
+    pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserState>, EngineError> {
         const USER: &str = "SELECT account_status, profile, default_tablespace, temporary_tablespace, authentication_type, \
             oracle_maintained FROM SYS.DBA_USERS WHERE username = :1";
         let rows = self.read(&format!("look for user {name}"), USER, name).await?;
@@ -101,7 +101,7 @@ impl Step<'_> {
         let quotas = self.quotas(name).await?;
         let granted = self.granted(name).await?;
         let owns = self.owns(name).await?;
-        Ok(Some(UserNow { status, attributes, quotas, granted, owns }))
+        Ok(Some(UserState { status, attributes, quotas, granted, owns }))
     }
 
     /// How many objects are in a schema. The owner may do all with them, and no view of grants

@@ -19,16 +19,16 @@ use crate::start_tls::start_tls;
 
 /// At most one such connection.
 #[derive(Debug, Default)]
-pub(crate) struct Ahead(Mutex<Option<Begun>>);
+pub(crate) struct Preconnect(Mutex<Option<PendingConnection>>);
 
 #[derive(Debug)]
-struct Begun {
+struct PendingConnection {
     host: String,
     port: u16,
     connection: JoinHandle<Result<Encrypted, LoginError>>,
 }
 
-impl Ahead {
+impl Preconnect {
     pub(crate) fn begin(&self, server: &Server) {
         let Server { host, port, authorities } = server.clone();
         let (name, to) = (host.clone(), port);
@@ -36,7 +36,7 @@ impl Ahead {
             tokio::spawn(
                 async move { start_tls(dial(&name, to).await?, &name, &authorities).await },
             );
-        self.replace(Some(Begun { host, port, connection }));
+        self.replace(Some(PendingConnection { host, port, connection }));
     }
 
     pub(crate) fn end(&self) {
@@ -45,7 +45,7 @@ impl Ahead {
 
     /// For the first login to that server. What has failed is told as that login's own failure.
     pub(crate) async fn take(&self, login: &Login<'_>) -> Result<Option<Encrypted>, LoginError> {
-        let is_for_it = |begun: &mut Begun| {
+        let is_for_it = |begun: &mut PendingConnection| {
             login.tls == TlsUse::Verified && begun.host == login.host && begun.port == login.port
         };
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(is_for_it);
@@ -54,12 +54,12 @@ impl Ahead {
         (&mut begun.connection).await.ok().transpose()
     }
 
-    fn replace(&self, begun: Option<Begun>) {
+    fn replace(&self, begun: Option<PendingConnection>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = begun;
     }
 }
 
-impl Drop for Begun {
+impl Drop for PendingConnection {
     fn drop(&mut self) {
         self.connection.abort();
     }
@@ -80,7 +80,12 @@ mod tests {
         (listener, Server { host: "127.0.0.1".into(), port, authorities })
     }
 
-    async fn take(ahead: &Ahead, server: &Server, port: u16, tls: TlsUse) -> Option<LoginError> {
+    async fn take(
+        ahead: &Preconnect,
+        server: &Server,
+        port: u16,
+        tls: TlsUse,
+    ) -> Option<LoginError> {
         let (host, authorities) = (server.host.as_str(), &server.authorities);
         let password = Password::new("never sent");
         let login =
@@ -91,7 +96,7 @@ mod tests {
     #[tokio::test]
     async fn it_is_for_one_login_to_that_server_over_tls_and_tells_its_failure() {
         let (listener, server) = listener().await;
-        let ahead = Ahead::default();
+        let ahead = Preconnect::default();
         ahead.begin(&server);
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut asked = [0; 8];
@@ -107,9 +112,9 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_left_when_the_step_is_over_or_the_next_one_begins() {
         let (listener, server) = listener().await;
-        let ahead = Ahead::default();
-        let next = |ahead: &Ahead| ahead.begin(&server);
-        for over in [&Ahead::end as &dyn Fn(&Ahead), &next] {
+        let ahead = Preconnect::default();
+        let next = |ahead: &Preconnect| ahead.begin(&server);
+        for over in [&Preconnect::end as &dyn Fn(&Preconnect), &next] {
             ahead.begin(&server);
             let (mut stream, _) = listener.accept().await.unwrap();
             over(&ahead);

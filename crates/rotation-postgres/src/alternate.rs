@@ -9,7 +9,9 @@
 //! All of it, with the password, is one transaction: a rotation that dies leaves the role as it
 //! was.
 
-use rotation_database::{Copied, EngineError, PasswordReset, PasswordSet, UserCopy, UserPair};
+use rotation_database::{
+    EngineError, PasswordReset, PasswordSet, SyncReport, SyncRequest, UserPair,
+};
 use sqlx::Row;
 
 use crate::attributes::{self, Attributes};
@@ -27,14 +29,14 @@ const PARAMETERS_HAVE_PRIVILEGES: u32 = 150_000;
 
 pub(crate) async fn bring_in_step(
     session: &mut Session,
-    copy: &UserCopy<'_>,
-) -> Result<Copied, EngineError> {
+    copy: &SyncRequest<'_>,
+) -> Result<SyncReport, EngineError> {
     // Before the transaction holds a lock.
     let password =
         NewPassword::by_master(session, copy.turn, copy.password, copy.logs_in_unencrypted).await?;
     let transaction = session.begin(Access::Change).await?;
     let mut step =
-        Step { transaction, copy, only_looks: false, reassigns: false, copied: Copied::default() };
+        Step { transaction, copy, dry_run: false, reassigns: false, copied: SyncReport::default() };
     step.role().await?;
     finish(step.transaction, copy.master, copy.turn, &password).await?;
     Ok(step.copied)
@@ -43,7 +45,7 @@ pub(crate) async fn bring_in_step(
 /// What [`bring_in_step`] would change.
 pub(crate) async fn differences(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<String>, EngineError> {
     let step = look(session, copy).await?;
     step.transaction.commit().await?;
@@ -53,7 +55,7 @@ pub(crate) async fn differences(
 /// What the master lacks for what [`differences`] names, as far as it is certain.
 pub(crate) async fn not_grantable(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     let mut step = look(session, copy).await?;
     let lacks = step.lacks_for_reassignment().await?;
@@ -64,11 +66,11 @@ pub(crate) async fn not_grantable(
 /// Looks at the roles and changes nothing.
 async fn look<'a>(
     session: &'a mut Session,
-    copy: &'a UserCopy<'_>,
+    copy: &'a SyncRequest<'_>,
 ) -> Result<Step<'a>, EngineError> {
     let transaction = session.begin(Access::Look).await?;
     let mut step =
-        Step { transaction, copy, only_looks: true, reassigns: false, copied: Copied::default() };
+        Step { transaction, copy, dry_run: true, reassigns: false, copied: SyncReport::default() };
     step.role().await?;
     Ok(step)
 }
@@ -132,12 +134,12 @@ pub(crate) async fn stands_in(session: &mut Session, pair: &UserPair) -> Result<
 
 pub(crate) struct Step<'a> {
     pub(crate) transaction: Transaction<'a>,
-    pub(crate) copy: &'a UserCopy<'a>,
+    pub(crate) copy: &'a SyncRequest<'a>,
     /// `true` if changes are told and not made.
-    only_looks: bool,
+    dry_run: bool,
     /// `true` if the alternate role owns objects that are to be the base role's.
     pub(crate) reassigns: bool,
-    pub(crate) copied: Copied,
+    pub(crate) copied: SyncReport,
 }
 
 impl Step<'_> {
@@ -149,7 +151,7 @@ impl Step<'_> {
         statement: &str,
         remedy: &str,
     ) -> Result<(), EngineError> {
-        if !self.only_looks {
+        if !self.dry_run {
             self.transaction.run_or(doing, statement, remedy).await?;
         }
         self.copied.changes.push(what);
@@ -199,7 +201,7 @@ impl Step<'_> {
         if !later.is_empty() {
             self.copied.defer(alternate, format!("ALTER ROLE {name} {}", later.join(" ")));
         }
-        if created && self.only_looks {
+        if created && self.dry_run {
             self.copied.changes.push(format!("role {alternate} is missing"));
         } else if created {
             let statement = format!("CREATE ROLE {name} {}", options.join(" "));

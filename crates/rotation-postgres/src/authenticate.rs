@@ -35,7 +35,7 @@ pub(crate) enum Method {
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     /// The messages of the server that the driver needs.
-    pub for_driver: Vec<u8>,
+    pub startup_response: Vec<u8>,
     pub method: Method,
 }
 
@@ -138,7 +138,8 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     login: &Login<'_>,
 ) -> Result<Authenticated, LoginError> {
-    let mut exchange = Exchange { stream, login, for_driver: Vec::new(), awaits_verdict: false };
+    let mut exchange =
+        Exchange { stream, login, startup_response: Vec::new(), awaits_verdict: false };
     let (code, rest) = exchange.request().await?;
     let method = Method::of(code)?;
     match method {
@@ -162,9 +163,9 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     if method != Method::Nothing {
         exchange.next_must_be(OK).await?;
     }
-    exchange.for_driver.extend(AUTHENTICATION_OK);
+    exchange.startup_response.extend(AUTHENTICATION_OK);
     exchange.until_ready().await?;
-    Ok(Authenticated { for_driver: exchange.for_driver, method })
+    Ok(Authenticated { startup_response: exchange.startup_response, method })
 }
 
 // What an authentication request asks for.
@@ -179,7 +180,7 @@ const AUTHENTICATION_OK: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 0];
 struct Exchange<'a, S> {
     stream: &'a mut S,
     login: &'a Login<'a>,
-    for_driver: Vec<u8>,
+    startup_response: Vec<u8>,
     /// The password or a proof of it has been sent, and the server has not judged it yet.
     awaits_verdict: bool,
 }
@@ -206,18 +207,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     /// The user is known now; whether the database lets it in follows.
     async fn until_ready(&mut self) -> Result<(), LoginError> {
         let ready = self.next(b'Z', b"SK").await?;
-        self.for_driver.extend(ready.bytes());
+        self.startup_response.extend(ready.bytes());
         Ok(())
     }
 
     /// The next message of a kind. On the way to it come some that are for the driver.
-    async fn next(&mut self, kind: u8, for_driver: &[u8]) -> Result<Message, LoginError> {
+    async fn next(&mut self, kind: u8, startup_response: &[u8]) -> Result<Message, LoginError> {
         loop {
             let message = Message::receive(self.stream).await?;
             match message.kind {
                 found if found == kind => return Ok(message),
-                found if for_driver.contains(&found) && self.for_driver.len() < LONGEST => {
-                    self.for_driver.extend(message.bytes());
+                found
+                    if startup_response.contains(&found)
+                        && self.startup_response.len() < LONGEST =>
+                {
+                    self.startup_response.extend(message.bytes());
                 }
                 b'E' => {
                     let refused = Refusal::parse(&message.body);

@@ -22,9 +22,9 @@ mod verifier;
 
 use rotation::settings::Source;
 use rotation_database::{
-    Authorities, Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask,
+    Authorities, Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask,
     POSTGRES, Password, PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount,
-    UserCopy, UserPair,
+    SyncReport, SyncRequest, UserPair,
 };
 
 use login::LoggedIn;
@@ -37,7 +37,7 @@ pub use verifier::{Encryption, verifier};
 /// PostgreSQL and Aurora PostgreSQL.
 #[derive(Debug, Default)]
 pub struct Postgres {
-    ahead: ahead::Ahead,
+    ahead: ahead::Preconnect,
     password_form: PasswordForm,
 }
 
@@ -117,15 +117,15 @@ impl Engine for Postgres {
     async fn copy_user(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
-    ) -> Result<Copied, EngineError> {
+        copy: &SyncRequest<'_>,
+    ) -> Result<SyncReport, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
 
     async fn differences(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
         alternate::differences(master, copy).await
     }
@@ -133,7 +133,7 @@ impl Engine for Postgres {
     async fn not_grantable(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         alternate::not_grantable(master, copy).await
     }

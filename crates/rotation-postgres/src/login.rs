@@ -22,7 +22,7 @@ use crate::start_tls::start_tls;
 /// A user that the server has let in.
 pub(crate) struct LoggedIn {
     stream: Box<dyn Stream>,
-    for_driver: Vec<u8>,
+    startup_response: Vec<u8>,
     method: Method,
 }
 
@@ -75,7 +75,7 @@ impl LoggedIn {
     /// The process that the server named as the session's, for cancel requests. A pooler names one
     /// of its own.
     pub(crate) fn process(&self) -> Option<u32> {
-        backend_process(&self.for_driver)
+        backend_process(&self.startup_response)
     }
 
     /// One attempt, over a connection that is there already if there is one.
@@ -87,9 +87,9 @@ impl LoggedIn {
             Some(encrypted) => Box::new(encrypted),
             None => connect(login.host, login.port, login.tls, login.authorities).await?,
         };
-        let Authenticated { for_driver, method } =
+        let Authenticated { startup_response, method } =
             authenticate(&mut stream, login, named(login.database)).await?;
-        Ok(Self { stream, for_driver, method })
+        Ok(Self { stream, startup_response, method })
     }
 
     /// Which proof of the password the server demanded.
@@ -99,7 +99,7 @@ impl LoggedIn {
 
     /// As in [`Origin::version`].
     pub(crate) fn version(&self) -> u32 {
-        parameter(&self.for_driver, b"server_version").map_or(0, |text| version_number(&text))
+        parameter(&self.startup_response, b"server_version").map_or(0, |text| version_number(&text))
     }
 
     /// Runs statements without a driver, by a [simple
@@ -142,7 +142,7 @@ impl LoggedIn {
         database: Option<&str>,
     ) -> Result<PgConnection, LoginError> {
         let name = format!(".s.PGSQL.{port}");
-        let wire = Wire::offer_logged_in(self.stream, &name, self.for_driver)?;
+        let wire = Wire::offer_logged_in(self.stream, &name, self.startup_response)?;
         let options = PgConnectOptions::new_without_pgpass()
             .socket(wire.folder())
             .port(port)
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     fn logged_in(stream: tokio::io::DuplexStream) -> LoggedIn {
-        LoggedIn { stream: Box::new(stream), for_driver: Vec::new(), method: Method::Sasl }
+        LoggedIn { stream: Box::new(stream), startup_response: Vec::new(), method: Method::Sasl }
     }
 
     #[test]

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use rotation_database::{Copied, EngineError, UserCopy, administrator};
+use rotation_database::{EngineError, SyncReport, SyncRequest, administrator};
 
-use crate::logins::{LoginNow, Logins};
+use crate::logins::{LoginState, Logins};
 use crate::own_password::password;
 use crate::passwords::unknown_password;
 use crate::principal::{BY_DATABASE, Kind, Principal};
@@ -19,8 +19,8 @@ use crate::sid;
 
 pub(crate) async fn bring_in_step(
     session: &mut Session,
-    copy: &UserCopy<'_>,
-) -> Result<Copied, EngineError> {
+    copy: &SyncRequest<'_>,
+) -> Result<SyncReport, EngineError> {
     session.begin().await?;
     let mut step = Step::new(session, copy);
     step.run().await?;
@@ -30,7 +30,7 @@ pub(crate) async fn bring_in_step(
 /// What [`bring_in_step`] would change.
 pub(crate) async fn differences(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<String>, EngineError> {
     session.begin().await?;
     let mut step = Step::looking(session, copy);
@@ -41,7 +41,7 @@ pub(crate) async fn differences(
 /// The DDL triggers of the application's users that [`bring_in_step`] would fire now.
 pub(crate) async fn foreign_triggers(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
     let mut step = Step::looking(session, copy);
@@ -52,12 +52,12 @@ pub(crate) async fn foreign_triggers(
 
 pub(crate) struct Step<'a> {
     pub(crate) session: &'a mut Session,
-    pub(crate) copy: &'a UserCopy<'a>,
+    pub(crate) copy: &'a SyncRequest<'a>,
     /// `true` if changes are told and not made.
-    pub(crate) only_looks: bool,
+    pub(crate) dry_run: bool,
     /// `true` if triggers are looked for although nothing is changed.
     checks_triggers: bool,
-    pub(crate) copied: Copied,
+    pub(crate) copied: SyncReport,
     /// `true` if the two are users of a contained database.
     pub(crate) is_contained: bool,
     /// The SIDs of the two users, as far as they exist.
@@ -69,13 +69,13 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(crate) fn new(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Self {
+    pub(crate) fn new(session: &'a mut Session, copy: &'a SyncRequest<'a>) -> Self {
         Self {
             session,
             copy,
-            only_looks: false,
+            dry_run: false,
             checks_triggers: true,
-            copied: Copied::default(),
+            copied: SyncReport::default(),
             is_contained: false,
             sids: Vec::new(),
             watched: BTreeMap::new(),
@@ -84,8 +84,8 @@ impl<'a> Step<'a> {
     }
 
     /// A step that reports changes and does not execute them.
-    pub(crate) fn looking(session: &'a mut Session, copy: &'a UserCopy<'a>) -> Self {
-        Self { only_looks: true, checks_triggers: false, ..Self::new(session, copy) }
+    pub(crate) fn looking(session: &'a mut Session, copy: &'a SyncRequest<'a>) -> Self {
+        Self { dry_run: true, checks_triggers: false, ..Self::new(session, copy) }
     }
 }
 
@@ -105,7 +105,7 @@ impl Step<'_> {
         remedy: &str,
     ) -> Result<(), EngineError> {
         self.will_change(scope).await?;
-        if !self.only_looks {
+        if !self.dry_run {
             let doing = format!("run {statement} in {scope}");
             self.session.run_or(&doing, &format!("{}{statement}", scope.enter()), remedy).await?;
         }
@@ -200,13 +200,13 @@ impl Step<'_> {
         )?;
         let alternate = match alternate {
             Some(alternate) => {
-                if alternate.must_change && self.copy.is_alternates_turn() && !self.only_looks {
+                if alternate.must_change && self.copy.is_alternates_turn() && !self.dry_run {
                     self.lift_must_change(&alternate).await?;
                 }
                 self.options_in_step(&base, &alternate).await?;
                 Some(alternate)
             }
-            None if self.only_looks => {
+            None if self.dry_run => {
                 self.tell_missing(Scope::Server).await?;
                 self.will_enter_databases(&base.sid, &known).await?;
                 None
@@ -222,7 +222,7 @@ impl Step<'_> {
             }
         }
         self.will_change(Scope::Server).await?;
-        if self.only_looks {
+        if self.dry_run {
             if alternate.is_some_and(|alternate| alternate.is_disabled && !base.is_disabled) {
                 self.copied.changes.push(format!("{} is disabled", self.copy.alternate));
             }
@@ -249,7 +249,7 @@ impl Step<'_> {
         let name = identifier(self.copy.alternate);
         let alternate = match alternate {
             Some(alternate) => Some(alternate),
-            None if self.only_looks => {
+            None if self.dry_run => {
                 self.tell_missing(scope).await?;
                 None
             }
@@ -272,7 +272,7 @@ impl Step<'_> {
             self.user_in_step(scope, &base, &alternate).await?;
         }
         self.will_change(scope).await?;
-        if self.only_looks { Ok(()) } else { self.password_of_contained(scope).await }
+        if self.dry_run { Ok(()) } else { self.password_of_contained(scope).await }
     }
 
     /// Checks that the accounts that the master finds by name are the ones that passwords have
@@ -348,8 +348,8 @@ impl Step<'_> {
 
     async fn options_in_step(
         &mut self,
-        base: &LoginNow,
-        alternate: &LoginNow,
+        base: &LoginState,
+        alternate: &LoginState,
     ) -> Result<(), EngineError> {
         let wanted = match self.copy.is_alternates_turn() {
             true => base.options.clone(),
@@ -368,7 +368,11 @@ impl Step<'_> {
         self.change(Scope::Server, &statement, &remedy).await
     }
 
-    async fn make_login(&mut self, base: &LoginNow, sid: &[u8]) -> Result<LoginNow, EngineError> {
+    async fn make_login(
+        &mut self,
+        base: &LoginState,
+        sid: &[u8],
+    ) -> Result<LoginState, EngineError> {
         self.will_change(Scope::Server).await?;
         let statement = format!(
             "CREATE LOGIN {} WITH PASSWORD = {}, SID = {}, {}",

@@ -11,15 +11,15 @@ use crate::alternate::Step;
 use crate::failure::{NO_SUCH_DATABASE, failure};
 use crate::quote::{binary, identifier};
 use crate::session::{column, flag, text, unexpected};
-use crate::users::{UserNow, user};
+use crate::users::{UserState, user};
 
 /// The users of the two logins in one database.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
-    pub(crate) base: Option<UserNow>,
-    pub(crate) alternate: Option<UserNow>,
+    pub(crate) base: Option<UserState>,
+    pub(crate) alternate: Option<UserState>,
     /// A user with the alternate's name that is not the alternate login's.
-    pub(crate) namesake: Option<UserNow>,
+    pub(crate) namesake: Option<UserState>,
 }
 
 /// Returns `true` if nobody but the system's own users is in a database: `model` lets only

@@ -1,6 +1,6 @@
 //! What a master cannot pass on, as far as the server shows it for certain.
 
-use rotation_database::{EngineError, UserCopy};
+use rotation_database::{EngineError, SyncRequest};
 
 use crate::alternate::Step;
 use crate::logins::Logins;
@@ -12,13 +12,13 @@ use crate::rights::Ids;
 use crate::scope::Scope;
 use crate::session::{Session, flag, unexpected};
 use crate::sid;
-use crate::users::{DBO, UserNow};
+use crate::users::{DBO, UserState};
 
 /// What [`crate::alternate::bring_in_step`] would have to make, grant or revoke in databases, and
 /// the master cannot.
 pub(crate) async fn not_grantable(
     session: &mut Session,
-    copy: &UserCopy<'_>,
+    copy: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
     let mut step = Step::looking(session, copy);
@@ -65,8 +65,8 @@ impl Step<'_> {
     async fn lacks_in(
         &mut self,
         database: &str,
-        base: &UserNow,
-        alternate: Option<&UserNow>,
+        base: &UserState,
+        alternate: Option<&UserState>,
     ) -> Result<Option<EngineError>, EngineError> {
         let scope = Scope::Database(database);
         if alternate.is_some_and(|alternate| alternate.name.eq_ignore_ascii_case(DBO)) {

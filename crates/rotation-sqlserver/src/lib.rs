@@ -26,8 +26,8 @@ use accepted::Accepted;
 use principal::OfSession;
 use rotation::settings::Source;
 use rotation_database::{
-    Changed, Copied, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask,
-    PasswordChange, PasswordReset, PasswordSet, SQLSERVER, SessionAccount, UserCopy,
+    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
+    PasswordReset, PasswordSet, SQLSERVER, SessionAccount, SyncReport, SyncRequest,
 };
 
 pub use quote::{identifier, literal};
@@ -75,15 +75,15 @@ impl Engine for SqlServer {
     async fn copy_user(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
-    ) -> Result<Copied, EngineError> {
+        copy: &SyncRequest<'_>,
+    ) -> Result<SyncReport, EngineError> {
         alternate::bring_in_step(master, copy).await
     }
 
     async fn differences(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
         alternate::differences(master, copy).await
     }
@@ -108,7 +108,7 @@ impl Engine for SqlServer {
     async fn not_grantable(
         &self,
         master: &mut Session,
-        copy: &UserCopy<'_>,
+        copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         grantable::not_grantable(master, copy).await
     }

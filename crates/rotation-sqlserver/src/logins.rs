@@ -9,7 +9,7 @@ use crate::session::{column, flag, nullable_text, text};
 
 /// A login with a password.
 #[derive(Debug, Clone)]
-pub(crate) struct LoginNow {
+pub(crate) struct LoginState {
     /// As the server spells it.
     pub(crate) name: String,
     pub(crate) id: i32,
@@ -61,8 +61,8 @@ impl Options {
 /// The two, where they are.
 #[derive(Debug, Default)]
 pub(crate) struct Logins {
-    pub(crate) base: Option<LoginNow>,
-    pub(crate) alternate: Option<LoginNow>,
+    pub(crate) base: Option<LoginState>,
+    pub(crate) alternate: Option<LoginState>,
 }
 
 impl Step<'_> {
@@ -84,8 +84,8 @@ impl Step<'_> {
     }
 }
 
-fn login(row: &Row) -> Result<LoginNow, EngineError> {
-    Ok(LoginNow {
+fn login(row: &Row) -> Result<LoginState, EngineError> {
+    Ok(LoginState {
         name: text(row, 0)?,
         id: column(row, 1)?,
         sid: column::<&[u8]>(row, 2)?.to_vec(),

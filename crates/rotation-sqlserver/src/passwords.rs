@@ -6,13 +6,13 @@ use tiberius::error::Error;
 
 use crate::alternate::Step;
 use crate::failure::{USED_BEFORE, failure};
-use crate::logins::LoginNow;
+use crate::logins::LoginState;
 use crate::own_password::password;
 use crate::principal::Kind;
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
 use crate::session::{Session, unexpected};
-use crate::users::UserNow;
+use crate::users::UserState;
 
 /// Sets the password of a login or a contained user and nothing else.
 pub(crate) async fn set_password(
@@ -63,7 +63,7 @@ pub(crate) async fn foreign_triggers(
 
 impl Step<'_> {
     /// The contained user whose password is set. What could run in its database must be visible.
-    async fn user_to_reset(&mut self, scope: Scope<'_>) -> Result<Option<UserNow>, EngineError> {
+    async fn user_to_reset(&mut self, scope: Scope<'_>) -> Result<Option<UserState>, EngineError> {
         self.must_see_in_database().await?;
         self.user_now(scope, self.copy.base).await
     }
@@ -72,7 +72,7 @@ impl Step<'_> {
     /// `CHECK_EXPIRATION` cannot be turned off (15128), and only another password ends it.
     pub(crate) async fn lift_must_change(
         &mut self,
-        alternate: &LoginNow,
+        alternate: &LoginState,
     ) -> Result<(), EngineError> {
         self.will_change(Scope::Server).await?;
         let name = identifier(&alternate.name);
@@ -99,8 +99,8 @@ impl Step<'_> {
 
     pub(crate) async fn password_of_login(
         &mut self,
-        base: &LoginNow,
-        alternate: Option<&LoginNow>,
+        base: &LoginState,
+        alternate: Option<&LoginState>,
     ) -> Result<(), EngineError> {
         let turn = if self.copy.is_alternates_turn() { alternate } else { Some(base) };
         let turn = turn.ok_or_else(|| unexpected("the login is not there"))?;

@@ -91,7 +91,7 @@ pub(crate) struct Change {
 
 impl Change {
     /// Returns `true` if it keeps the principal from logging in or from entering the database.
-    pub(crate) fn keeps_out(&self) -> bool {
+    pub(crate) fn blocks_login(&self) -> bool {
         let enters =
             ["CONNECT SQL", "CONNECT", "CONTROL SERVER"].contains(&self.right.permission.as_str());
         enters && self.right.securable.is_empty() && !self.statement.starts_with("GRANT ")

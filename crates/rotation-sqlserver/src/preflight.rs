@@ -1,7 +1,7 @@
 //! What a master lacks, read without changing anything.
 
 use rotation_database::{
-    EngineError, MastersTask, Password, PasswordReset, UserCopy, UserPair, administrator,
+    EngineError, MastersTask, Password, PasswordReset, SyncRequest, UserPair, administrator,
 };
 
 use crate::alternate;
@@ -46,7 +46,7 @@ async fn foreign_triggers(
             let UserPair { base, alternate } = pair;
             let (turn, is_known_pair, password) = (alternate, true, &password);
             let proven = Vec::new();
-            let copy = UserCopy {
+            let copy = SyncRequest {
                 master,
                 base,
                 alternate,

@@ -47,7 +47,7 @@ impl Step<'_> {
             // must not keep it out too: then nobody would be left.
             if !self.copy.is_alternates_turn() {
                 let (later, now): (Vec<_>, Vec<_>) =
-                    changes.into_iter().partition(Change::keeps_out);
+                    changes.into_iter().partition(Change::blocks_login);
                 changes = now;
                 if round == 0 {
                     for change in later {
@@ -71,7 +71,7 @@ impl Step<'_> {
                 };
                 self.change(scope, &statement, &remedy).await?;
             }
-            if self.only_looks {
+            if self.dry_run {
                 return Ok(());
             }
         }

@@ -29,9 +29,9 @@ impl Step<'_> {
             Scope::Database(name) => Some(name.to_owned()),
         };
         let known = self.watched.get(&key).copied();
-        if known.is_none() || known == Some(true) && !self.only_looks {
+        if known.is_none() || known == Some(true) && !self.dry_run {
             match self.foreign_triggers(scope, key, known).await? {
-                Some(refusal) if self.only_looks => self.refusals.push(refusal),
+                Some(refusal) if self.dry_run => self.refusals.push(refusal),
                 Some(refusal) => return Err(refusal),
                 None => {}
             }

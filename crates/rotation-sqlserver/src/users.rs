@@ -13,7 +13,7 @@ use crate::session::{column, nullable, nullable_text, text, unexpected};
 
 /// A user of a database.
 #[derive(Debug, Clone)]
-pub(crate) struct UserNow {
+pub(crate) struct UserState {
     pub(crate) name: String,
     pub(crate) id: i32,
     pub(crate) sid: Vec<u8>,
@@ -26,8 +26,8 @@ pub(crate) struct UserNow {
 
 /// Reads a user whose columns begin at `first`: name, id, identifier, schema, language, type,
 /// authentication.
-pub(crate) fn user(row: &Row, first: usize) -> Result<UserNow, EngineError> {
-    Ok(UserNow {
+pub(crate) fn user(row: &Row, first: usize) -> Result<UserState, EngineError> {
+    Ok(UserState {
         name: text(row, first)?,
         id: column(row, first + 1)?,
         sid: nullable::<&[u8]>(row, first + 2)?.unwrap_or_default().to_vec(),
@@ -58,7 +58,7 @@ impl Step<'_> {
                 return Ok(());
             }
             (Some(base), Some(alternate)) => (base, alternate),
-            (Some(_), None) if self.only_looks => {
+            (Some(_), None) if self.dry_run => {
                 return self.tell_missing(scope).await;
             }
             (Some(base), None) => {
@@ -75,8 +75,8 @@ impl Step<'_> {
     pub(crate) async fn user_in_step(
         &mut self,
         scope: Scope<'_>,
-        base: &UserNow,
-        alternate: &UserNow,
+        base: &UserState,
+        alternate: &UserState,
     ) -> Result<(), EngineError> {
         self.attributes_in_step(scope, base, alternate).await?;
         let ids = Ids { base: base.id, alternate: alternate.id };
@@ -89,8 +89,8 @@ impl Step<'_> {
     async fn attributes_in_step(
         &mut self,
         scope: Scope<'_>,
-        base: &UserNow,
-        alternate: &UserNow,
+        base: &UserState,
+        alternate: &UserState,
     ) -> Result<(), EngineError> {
         let mut clauses = Vec::new();
         if let Some(schema) = base.schema.as_deref().filter(|_| base.schema != alternate.schema) {
@@ -111,9 +111,9 @@ impl Step<'_> {
     async fn make_user(
         &mut self,
         database: &str,
-        base: &UserNow,
-        namesake: Option<UserNow>,
-    ) -> Result<UserNow, EngineError> {
+        base: &UserState,
+        namesake: Option<UserState>,
+    ) -> Result<UserState, EngineError> {
         let scope = Scope::Database(database);
         let name = identifier(self.copy.alternate);
         let statement = match namesake {
@@ -161,7 +161,7 @@ impl Step<'_> {
     async fn drop_user(
         &mut self,
         scope: Scope<'_>,
-        alternate: &UserNow,
+        alternate: &UserState,
     ) -> Result<(), EngineError> {
         let statement = format!("DROP USER {}", identifier(&alternate.name));
         if !self.copy.is_alternates_turn() {
@@ -171,7 +171,7 @@ impl Step<'_> {
         self.change_user(scope, &statement).await
     }
 
-    async fn is_orphan(&mut self, user: &UserNow) -> Result<bool, EngineError> {
+    async fn is_orphan(&mut self, user: &UserState) -> Result<bool, EngineError> {
         let query = format!(
             "SELECT l.name FROM [master].sys.server_principals l WHERE l.sid = {}",
             crate::quote::binary(&user.sid)
@@ -184,7 +184,7 @@ impl Step<'_> {
         &mut self,
         scope: Scope<'_>,
         name: &str,
-    ) -> Result<Option<UserNow>, EngineError> {
+    ) -> Result<Option<UserState>, EngineError> {
         let query = format!(
             "SELECT p.name, CAST(p.principal_id AS int), p.sid, p.default_schema_name, p.default_language_name, \
              p.type, CAST(p.authentication_type AS int) FROM {}.database_principals p WHERE p.name = @P1 AND p.type = 'S'",
@@ -200,8 +200,8 @@ impl Step<'_> {
     async fn report_ownership(
         &mut self,
         scope: Scope<'_>,
-        base: &UserNow,
-        alternate: &UserNow,
+        base: &UserState,
+        alternate: &UserState,
     ) -> Result<(), EngineError> {
         if base.name.eq_ignore_ascii_case(DBO) {
             self.copied.notes.push(format!(

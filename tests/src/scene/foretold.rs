@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rotation_local::{Function, FunctionError};
 use serde_json::{Value, json};
 
-use super::{SECRET_ARN, Scene};
+use super::{Fixture, SECRET_ARN};
 use crate::server::Server;
 
 /// Errors that preflight cannot find without changing something, and a part of the open check that
@@ -23,7 +23,7 @@ const OPEN: [(&str, &str); 5] = [
 /// What preflight has found, or the error with which it ended.
 pub(super) type Foretold = Result<Vec<Value>, FunctionError>;
 
-impl<T: Server> Scene<T> {
+impl<T: Server> Fixture<T> {
     /// Runs preflight. Its logins are not counted as those of the rotation that follows.
     pub(super) async fn foretell(&self, function: &Function) -> Result<Foretold> {
         let count = || anyhow::Ok((self.failed_logins()?, self.logins()?));

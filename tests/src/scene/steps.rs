@@ -8,12 +8,12 @@ use rotation_local::{Attempt, Function, FunctionError, Program, Rotation, rotate
 use serde_json::{Value, json};
 
 use super::foretold::must_foretell;
-use super::{SECRET_ARN, Scene};
+use super::{Fixture, SECRET_ARN};
 use crate::binary;
 use crate::machine::scaled;
 use crate::server::Server;
 
-impl<T: Server> Scene<T> {
+impl<T: Server> Fixture<T> {
     /// The function's program, for `single-user` or `master-user`.
     pub fn program(&self, strategy: &str) -> Program {
         self.program_of(T::BINARY, strategy)
@@ -134,7 +134,7 @@ impl<T: Server> Scene<T> {
         Ok(error)
     }
 
-    /// As [`Scene::expect`], without preflight before it: for a fault that happens once.
+    /// As [`Fixture::expect`], without preflight before it: for a fault that happens once.
     ///
     /// # Errors
     /// When it ends in any other way.

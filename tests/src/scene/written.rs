@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use regex_lite::Regex;
 use serde_json::Value;
 
-use super::Scene;
+use super::Fixture;
 use crate::server::Server;
 
 /// What was written, as far as a scene has it.
@@ -65,7 +65,7 @@ fn forms(text: &str) -> Vec<String> {
     forms
 }
 
-impl<T: Server> Scene<T> {
+impl<T: Server> Fixture<T> {
     /// Has a value's password searched for.
     pub(super) fn remember(&self, value: &Value) {
         if let Some(password) = value["password"].as_str() {

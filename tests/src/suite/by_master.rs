@@ -3,13 +3,13 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::scene::{Scene, new_password};
+use crate::scene::{Fixture, new_password};
 use crate::server::Server;
 use crate::suite::recovery::{BY_MASTER, MASTER, check};
 
 /// What the user is and may do stays as it is.
 pub async fn a_master_sets_the_password_of_a_single_user<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::rich(&target).await?;
+    let scene = Fixture::rich(&target).await?;
     let function = scene.function(BY_MASTER);
     let checks = scene.preflight(&function).await?;
     ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
@@ -32,7 +32,7 @@ pub async fn a_master_sets_the_password_of_a_single_user<T: Server>(target: T) -
 
 /// No version has the password that the database has: that is what the master is there for.
 pub async fn a_password_that_was_lost_is_set_by_the_master<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     target.give_password(&scene.user, &new_password()).await?;
     let function = scene.function(BY_MASTER);
     let token = scene.stage(None)?;
@@ -46,7 +46,7 @@ pub async fn a_password_that_was_lost_is_set_by_the_master<T: Server>(target: T)
 
 /// Whoever may write the secret must not get the master's own password set.
 pub async fn the_master_itself_is_refused<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function(BY_MASTER);
     scene.change(&json!({"username": scene.master, "password": new_password()}))?;
     scene.expect(&function, "NeedsDecision", "is the master").await?;
@@ -54,7 +54,7 @@ pub async fn the_master_itself_is_refused<T: Server>(target: T) -> Result<()> {
     let own = scene.secret(&scene.master, &scene.master_password()?);
     scene.log_in_with(&own).await?;
     // Nor is it one of two alternating users.
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let password = scene.master_password()?;
     scene.change(&json!({"username": scene.master, "password": password}))?;
     scene.expect(&scene.function(MASTER), "NeedsDecision", "is the master").await?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use time::Duration as Days;
 
 use crate::relay::impostor;
-use crate::scene::{MASTER_ARN, SECRET_ARN, Scene, new_password};
+use crate::scene::{Fixture, MASTER_ARN, SECRET_ARN, new_password};
 use crate::server::{NAMES, Server};
 
 /// The way to the server.
@@ -20,7 +20,7 @@ pub async fn failures_of_the_network<T: Server>(target: T) -> Result<()> {
         (json!({"host": "127.0.0.1", "port": silent.port()}), "DatabaseSilent", "hangs"),
     ];
     for (change, error_type, part) in cases {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&change)?;
         scene.expect(&scene.function("single-user"), error_type, part).await?;
     }
@@ -33,7 +33,7 @@ pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(
     target: T,
 ) -> Result<()> {
     for strategy in ["single-user", "single-user-by-master", "master-user"] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (host, port) = (target.place().0.to_owned(), target.place().1);
         let relay = scene.behind_a_relay().await?;
         let function = scene.function(strategy);
@@ -86,7 +86,7 @@ pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
         let certificates = certificates.map(|(certificates, _)| certificates);
         let Some((_server, port)) = target.another_with(certificates).await? else { return Ok(()) };
         // The users are made on the good server: no login gets as far as them.
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"port": port, "host": "localhost"}))?;
         let file = tempfile::NamedTempFile::new()?;
         let authority = authority.or(target.authority().map(str::to_owned));
@@ -100,7 +100,7 @@ pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
 
 /// Oracle's driver alone needs one.
 pub async fn where_no_file_can_be_made<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.program("single-user").env("TMPDIR", "/no-such-folder").into();
     if T::ENGINE != "oracle" {
         return scene.rotate(&function).await.map(drop);
@@ -113,7 +113,7 @@ pub async fn where_no_file_can_be_made<T: Server>(target: T) -> Result<()> {
 pub async fn a_password_that_no_version_has_is_refused_after_each_was_tried_once<T: Server>(
     target: T,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("single-user");
     scene.rotate(&function).await?;
     target.give_password(&scene.user, &new_password()).await?;
@@ -132,7 +132,7 @@ pub async fn a_previous_password_for_another_user_or_server_is_not_even_tried<T:
     target: T,
 ) -> Result<()> {
     for change in [json!({"host": "db.example.com"}), json!({"username": "somebody_else"})] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let good = scene.value("AWSCURRENT")?;
         scene.change(&change)?;
         let mut current = good.clone();
@@ -161,7 +161,7 @@ pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T
         // What one connection sets, the other could not test.
         (json!({"ssl": target.authority().is_some().then_some(true)}), "HostMismatch"),
     ] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         for strategy in ["single-user", "master-user"] {
             let function = scene.function(strategy);
             let token = scene.stage(None)?;
@@ -186,7 +186,7 @@ pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T
 
 /// Every fault of a secret at once.
 pub async fn secrets_that_do_not_follow_the_schema<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("single-user");
     let other = if T::ENGINE == "oracle" { "mysql" } else { "oracle" };
     scene.change(&json!({"engine": other, "host": null, "port": "many"}))?;
@@ -194,7 +194,7 @@ pub async fn secrets_that_do_not_follow_the_schema<T: Server>(target: T) -> Resu
     for part in [format!("\"engine\" is \"{other}\""), "\"port\"".to_owned()] {
         assert!(error.message.contains(&part), "{}", error.message);
     }
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     scene.change(&json!({"masterarn": null}))?;
     scene.expect(&scene.function("master-user"), "MasterArnMissing", "\"masterarn\"").await?;
     Ok(())
@@ -202,17 +202,17 @@ pub async fn secrets_that_do_not_follow_the_schema<T: Server>(target: T) -> Resu
 
 /// Wrong password, wrong host, no host.
 pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
-    let put = |scene: &Scene<T>, value: &Value| {
+    let put = |scene: &Fixture<T>, value: &Value| {
         let request = json!({"SecretId": "test/master", "SecretString": value.to_string()});
         scene.service.perform("PutSecretValue", &request)
     };
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("master-user");
     put(&scene, &scene.secret(&scene.master, "a-wrong-password"))?;
     let error = scene.expect(&function, "MasterCredentialsRefused", "test/master").await?;
     assert!(!error.message.contains("a-wrong-password"));
 
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut elsewhere = scene.secret(&scene.master, "x");
     elsewhere["host"] = "other.example.com".into();
     put(&scene, &elsewhere)?;
@@ -220,7 +220,7 @@ pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
 
     // No secret of another Region can be read, so nothing is created for it.
     for strategy in ["master-user", "single-user-by-master"] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"masterarn": MASTER_ARN.replace("us-east-1", "eu-west-1")}))?;
         let function = scene.function(strategy);
         let part = "--add-replica-regions Region=us-east-1";
@@ -230,7 +230,7 @@ pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
     }
 
     // Without a host, only RDS can say which server it is for: else the secret's writer would.
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     put(&scene, &json!({"username": scene.master, "password": "x"}))?;
     scene
         .expect(&scene.function("master-user"), "MasterSecretMalformed", "\"host\" is missing")
@@ -246,7 +246,7 @@ pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Re
     }
     for (strategy, users) in [("single-user", 1), ("single-user-by-master", 1), ("master-user", 2)]
     {
-        let scene = Scene::rich(&target).await?;
+        let scene = Fixture::rich(&target).await?;
         let function = scene.function(strategy);
         for _ in 0..users {
             scene.rotate(&function).await?;
@@ -283,7 +283,7 @@ pub async fn what_the_secret_once_held_for_another_user_is_not_tried<T: Server>(
     target: T,
 ) -> Result<()> {
     for strategy in ["single-user", "master-user"] {
-        let (scene, victim) = (Scene::new(&target).await?, Scene::new(&target).await?);
+        let (scene, victim) = (Fixture::new(&target).await?, Fixture::new(&target).await?);
         let own = scene.value("AWSCURRENT")?;
         let mut others = victim.value("AWSCURRENT")?;
         for value in [&others, &own] {
@@ -310,7 +310,7 @@ pub async fn an_earlier_password_is_not_sent_less_protected_than_before<T: Serve
         return Ok(());
     }
     for strategy in ["single-user", "master-user"] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function(strategy);
         scene.rotate(&function).await?;
         scene.change(&json!({"password": new_password(), "ssl": false}))?;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use rotation_local::Function;
 
 use crate::memory::copies;
-use crate::scene::Scene;
+use crate::scene::Fixture;
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, SINGLE};
 
@@ -16,7 +16,7 @@ const MOST_COPIES: usize = 12;
 /// After three rotations by one process.
 pub async fn few_copies_of_passwords_are_left_in_memory<T: Server>(target: T) -> Result<()> {
     for strategy in [SINGLE, MASTER] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function(strategy);
         let mut passwords = vec![password(&scene, "AWSCURRENT")?];
         for _ in 0..3 {
@@ -33,6 +33,6 @@ pub async fn few_copies_of_passwords_are_left_in_memory<T: Server>(target: T) ->
     Ok(())
 }
 
-fn password<T: Server>(scene: &Scene<T>, label: &str) -> Result<String> {
+fn password<T: Server>(scene: &Fixture<T>, label: &str) -> Result<String> {
     Ok(scene.value(label)?["password"].as_str().context("no password")?.to_owned())
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use crate::scene::{Scene, unique};
+use crate::scene::{Fixture, unique};
 use crate::server::Server;
 
 async fn rotate_with_user<T: Server>(target: &T, user: &str, strategies: &[&str]) -> Result<()> {
@@ -14,7 +14,7 @@ async fn rotate_with_user<T: Server>(target: &T, user: &str, strategies: &[&str]
     for name in &names {
         target.drop_user(name).await?;
     }
-    let scene = Scene::with_user(target, user, &unique()).await?;
+    let scene = Fixture::with_user(target, user, &unique()).await?;
     for strategy in strategies {
         let function = scene.function(strategy);
         for _ in 0..2 {
@@ -47,7 +47,7 @@ pub async fn a_second_user_with_too_long_a_name_is_refused_in_create_secret<T: S
     target: T,
 ) -> Result<()> {
     let user = "v".repeat(T::LONGEST_NAME + 1 - T::ALTERNATE_SUFFIX.len());
-    let scene = Scene::with_user(&target, &user, &unique()).await?;
+    let scene = Fixture::with_user(&target, &user, &unique()).await?;
     let error =
         scene.expect(&scene.function("master-user"), "UserNameTooLong", T::NAME_TOO_LONG).await?;
     assert!(error.message.contains("createSecret"), "{}", error.message);
@@ -56,7 +56,7 @@ pub async fn a_second_user_with_too_long_a_name_is_refused_in_create_secret<T: S
 
 /// Nothing but punctuation, and none of it excluded.
 pub async fn passwords_of_every_punctuation_character_work<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let length = T::LONG_PASSWORD;
     let mut seen = std::collections::BTreeSet::new();
     for strategy in ["single-user", "master-user"] {
@@ -93,7 +93,7 @@ pub async fn hosts_are_names_or_addresses_and_ports_numbers_or_digits<T: Server>
         println!("skipped: the names of that server's certificate are not known");
         return Ok(());
     }
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("single-user");
     let port = target.place().1.to_string();
     let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
@@ -110,7 +110,7 @@ pub async fn hosts_are_names_or_addresses_and_ports_numbers_or_digits<T: Server>
 
 /// What a secret holds besides is its owner's.
 pub async fn unknown_keys_keep_their_order_and_type<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut value = json!({"zeta": [1.50, null, {"k": true}], "dbInstanceIdentifier": "db-1"});
     let fields = scene.value("AWSCURRENT")?;
     for (key, field) in fields.as_object().into_iter().flatten() {

@@ -5,14 +5,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::local::until;
-use crate::scene::{SECRET_ARN, Scene, new_password};
+use crate::scene::{Fixture, SECRET_ARN, new_password};
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, STEPS, STRATEGIES, check};
 
 /// An earlier step once more, after each later one.
 pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -> Result<()> {
     for strategy in STRATEGIES {
-        let scene = Scene::rich(&target).await?;
+        let scene = Fixture::rich(&target).await?;
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
         for (at, step) in STEPS.iter().enumerate() {
@@ -45,7 +45,7 @@ pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(
             (1, &["finishSecret"]),
             (1, &["testSecret"]),
         ] {
-            let scene = Scene::rich(&target).await?;
+            let scene = Fixture::rich(&target).await?;
             let function = scene.function(strategy);
             let (token, before) = (scene.stage(None)?, scene.version("AWSCURRENT")?);
             for step in &STEPS[..done] {
@@ -69,7 +69,7 @@ pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(
 /// Each step by two processes at once; whatever becomes of one of them, a retry converges.
 pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()> {
     for strategy in STRATEGIES {
-        let scene = Scene::rich(&target).await?;
+        let scene = Fixture::rich(&target).await?;
         let (one, other) = (scene.function(strategy), scene.function(strategy));
         for _ in 0..3 {
             let token = scene.stage(None)?;
@@ -95,7 +95,7 @@ pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()>
 pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(
     target: T,
 ) -> Result<()> {
-    let scene = Scene::rich(&target).await?;
+    let scene = Fixture::rich(&target).await?;
     let function = scene.function(MASTER);
     // So that the second user is known as the secret's own.
     for _ in 0..2 {
@@ -136,7 +136,7 @@ pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(
 /// Rotation is turned on without rotating at once: Secrets Manager runs `testSecret` on a copy of
 /// `AWSCURRENT`, before any `setSecret` has synced the users.
 pub async fn test_secret_alone_reports_differences_as_notes<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::rich(&target).await?;
+    let scene = Fixture::rich(&target).await?;
     let function = scene.function(MASTER);
     scene.rotate(&function).await?;
     let parts = target.impair(&scene.alternate(), &scene.database).await?;
@@ -171,7 +171,7 @@ pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(
 ) -> Result<()> {
     let cases = STRATEGIES.into_iter().flat_map(|strategy| [(strategy, true), (strategy, false)]);
     for (strategy, while_reading) in cases {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function(strategy);
         let (token, before) = (scene.stage(None)?, scene.version("AWSCURRENT")?);
         for step in &STEPS[..3] {
@@ -217,7 +217,7 @@ pub async fn an_edit_after_test_secret_is_told_or_keeps_the_password_from_promot
     target: T,
 ) -> Result<()> {
     for strategy in STRATEGIES {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
         for step in &STEPS[..3] {
@@ -250,7 +250,7 @@ pub async fn a_database_that_is_gone_does_not_keep_a_tested_password_from_promot
     target: T,
 ) -> Result<()> {
     for strategy in STRATEGIES {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let cutter = scene.behind_a_relay().await?;
         let function = scene.function(strategy);
         let token = scene.stage(None)?;

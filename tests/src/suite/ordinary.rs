@@ -9,12 +9,12 @@ use serde_json::json;
 
 use crate::machine::scaled;
 use crate::rie::{Rie, events};
-use crate::scene::Scene;
+use crate::scene::Fixture;
 use crate::server::Server;
 
 /// One user, one password after the other.
 pub async fn single_user_changes_the_password<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("single-user");
     let first = scene.value("AWSCURRENT")?;
     for _ in 0..2 {
@@ -33,7 +33,7 @@ pub async fn single_user_changes_the_password<T: Server>(target: T) -> Result<()
 
 /// Two users; the one that is not current keeps its password until its turn.
 pub async fn alternating_users_take_turns<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("master-user");
     let clone = scene.alternate();
     for user in [&clone, &scene.user, &clone] {
@@ -53,7 +53,7 @@ pub async fn alternating_users_take_turns<T: Server>(target: T) -> Result<()> {
 /// Counts calls, how many waited for one another, and database sessions: the most of two rotations,
 /// for users take turns.
 async fn cost<T: Server>(target: &T, strategy: &str) -> Result<(usize, usize, usize)> {
-    let scene = Scene::new(target).await?;
+    let scene = Fixture::new(target).await?;
     let function = scene.function(strategy);
     // The first rotation of alternating users makes the user; the ordinary one finds it.
     scene.rotate(&function).await?;
@@ -93,7 +93,7 @@ pub async fn the_function_answers_the_events_under_aws_s_own_emulator<T: Server>
     target: T,
 ) -> Result<()> {
     for strategy in ["single-user", "master-user"] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let rie = Rie::start(&crate::binary(T::BINARY), &scene.program(strategy)).await?;
         let function = rie.function();
         let events = events()?;

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use anyhow::{Context, Result, ensure};
 use rotation_local::When;
 
-use crate::scene::Scene;
+use crate::scene::Fixture;
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, check};
 use crate::table::Row;
@@ -40,7 +40,7 @@ pub(super) enum Then {
     NewVersion,
     /// The last step too early; then each step by two processes at once, and an earlier one late
     /// after each.
-    Storm,
+    OutOfOrder,
 }
 
 impl Break {
@@ -61,7 +61,7 @@ impl Then {
         match self {
             Self::SameVersion => "the same version again",
             Self::NewVersion => "given up, another rotation",
-            Self::Storm => "out of order, twice at once, late",
+            Self::OutOfOrder => "out of order, twice at once, late",
         }
     }
 
@@ -71,14 +71,14 @@ impl Then {
             // Where the server does not tell that both are a pair, the base user's passwords do:
             // the one of AWSPREVIOUS does no longer once the step was done, and where that was
             // given up, nor does AWSPENDING.
-            Self::Storm if turn == BASE => 6,
+            Self::OutOfOrder if turn == BASE => 6,
             Self::SameVersion if turn == BASE => 1,
             Self::NewVersion if turn == BASE => 2,
             // With alternating users only the last step that came too early.
-            Self::Storm if strategy == MASTER => 1,
+            Self::OutOfOrder if strategy == MASTER => 1,
             // And a setSecret that comes late begins with a password that has changed: three that
             // came late or beside another one, each of which may also have tried the one before.
-            Self::Storm => 6,
+            Self::OutOfOrder => 6,
             // AWSCURRENT, and where a rotation was given up AWSPENDING and AWSPREVIOUS.
             Self::SameVersion if strategy == MASTER => 0,
             Self::SameVersion => 1,
@@ -189,7 +189,7 @@ impl Points {
     }
 
     /// A rotation ended before it reached the point.
-    fn missed<T: Server>(&mut self, point: usize, scene: &Scene<T>) -> Result<()> {
+    fn missed<T: Server>(&mut self, point: usize, scene: &Fixture<T>) -> Result<()> {
         match &mut self.choice {
             // The numbers of packets differ a little from rotation to rotation.
             Choice::Sample(points) => {

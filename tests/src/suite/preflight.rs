@@ -3,14 +3,14 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::scene::{Scene, new_password};
+use crate::scene::{Fixture, new_password};
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, SINGLE};
 
 /// Where a rotation works, nothing is found, and nothing is other than before.
 pub async fn preflight_finds_nothing_where_all_is_well<T: Server>(target: T) -> Result<()> {
     for strategy in [SINGLE, MASTER] {
-        let scene = Scene::rich(&target).await?;
+        let scene = Fixture::rich(&target).await?;
         let function = scene.function(strategy);
         let before = scene.value("AWSCURRENT")?;
         let checks = scene.preflight(&function).await?;
@@ -29,7 +29,7 @@ pub async fn preflight_finds_nothing_where_all_is_well<T: Server>(target: T) -> 
 
 /// Everything that can be seen at once is told at once, each with what to do.
 pub async fn preflight_names_what_is_wrong<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let (single, master) = (scene.function(SINGLE), scene.function(MASTER));
     let right = scene.value("AWSCURRENT")?;
     let token = scene.stage(None)?;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use rotation_local::{Function, Rotation, When};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, new_password};
+use crate::scene::{Fixture, new_password};
 use crate::server::Server;
 use crate::suite::points::{Break, Then, at_every_point, at_every_point_of_later_turns};
 
@@ -17,7 +17,7 @@ pub(super) const STRATEGIES: [&str; 3] = [SINGLE, BY_MASTER, MASTER];
 pub(super) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// The end that everything must come to.
-pub(super) async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()> {
+pub(super) async fn check<T: Server>(scene: &Fixture<T>, token: &str) -> Result<()> {
     ensure!(
         scene.version("AWSCURRENT")?.as_deref() == Some(token),
         "AWSCURRENT is not on the new version"
@@ -34,7 +34,7 @@ pub(super) async fn check<T: Server>(scene: &Scene<T>, token: &str) -> Result<()
 /// The service may repeat what it asks for, at any time.
 pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T) -> Result<()> {
     for strategy in STRATEGIES {
-        let scene = Scene::rich(&target).await?;
+        let scene = Fixture::rich(&target).await?;
         let function = scene.function(strategy);
         let token = scene.stage(None)?;
         for step in STEPS {
@@ -147,10 +147,10 @@ matrix! {
         ONLY_MASTER, LOST_ANSWERS, NewVersion;
     /// An answer is lost, and then the steps come out of order, twice at once, and late.
     steps_may_come_in_any_way_after_any_point_single_user:
-        NOT_MASTER, LOST_ANSWERS, Storm;
+        NOT_MASTER, LOST_ANSWERS, OutOfOrder;
     /// The same for alternating users.
     steps_may_come_in_any_way_after_any_point_alternating_users:
-        ONLY_MASTER, LOST_ANSWERS, Storm;
+        ONLY_MASTER, LOST_ANSWERS, OutOfOrder;
     /// In a later rotation of alternating users an answer is lost, and the same version goes on.
     a_later_turn_of_alternating_users_may_break_at_any_point:
         Rotations::Later, LOST_ANSWERS, SameVersion;
@@ -159,12 +159,12 @@ matrix! {
         Rotations::Later, LOST_ANSWERS, NewVersion;
     /// In a later rotation an answer is lost, and then the steps come in any way.
     steps_of_a_later_turn_may_come_in_any_way_after_any_point:
-        Rotations::Later, LOST_ANSWERS, Storm;
+        Rotations::Later, LOST_ANSWERS, OutOfOrder;
 }
 
 /// `AWSCURRENT` was moved by hand to a value that the database never had.
 pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: T) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     scene.change(&json!({"password": new_password()}))?;
     let function = scene.function(SINGLE);
     let token = scene.stage(None)?;
@@ -184,7 +184,7 @@ pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: 
 pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(
     target: T,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function(SINGLE);
     scene.rotate(&function).await?;
     let (given_up, lost) = given_up_after_set(&scene, &function).await?;
@@ -200,7 +200,7 @@ pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(
 /// A rotation whose password is in the database, and which somebody has given up: its version and
 /// its value.
 async fn given_up_after_set<T: Server>(
-    scene: &Scene<T>,
+    scene: &Fixture<T>,
     function: &Function,
 ) -> Result<(String, Value)> {
     let version = scene.stage(None)?;
@@ -213,7 +213,7 @@ async fn given_up_after_set<T: Server>(
 }
 
 /// A rotation of a new version, which must end well.
-async fn another_rotation<T: Server>(scene: &Scene<T>, function: &Function) -> Result<Rotation> {
+async fn another_rotation<T: Server>(scene: &Fixture<T>, function: &Function) -> Result<Rotation> {
     let token = scene.stage(None)?;
     let rotation = scene.attempt(function, &token, 1).await;
     ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
@@ -226,7 +226,7 @@ async fn another_rotation<T: Server>(scene: &Scene<T>, function: &Function) -> R
 pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: Server>(
     target: T,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function(MASTER);
     scene.rotate(&function).await?;
     given_up_after_set(&scene, &function).await?;
@@ -239,7 +239,7 @@ pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: S
 pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(
     target: T,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function(MASTER);
     scene.rotate(&function).await?;
     scene.change(&json!({"note": "edited"}))?;
@@ -251,7 +251,7 @@ pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(
 pub async fn alternating_users_go_on_when_the_current_password_was_edited<T: Server>(
     target: T,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function(MASTER);
     // On the turn of either.
     for _ in 0..2 {
@@ -268,7 +268,7 @@ pub async fn alternating_users_go_on_when_the_current_password_was_edited<T: Ser
 pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(
     target: T,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function(MASTER);
     let mut values = vec![scene.value("AWSCURRENT")?];
     for _ in 0..4 {
@@ -320,7 +320,7 @@ mod tests {
                 expected.insert(format!("{rotation} {what:?} {:?}", Then::SameVersion));
             }
             for what in after {
-                for then in [Then::SameVersion, Then::NewVersion, Then::Storm] {
+                for then in [Then::SameVersion, Then::NewVersion, Then::OutOfOrder] {
                     expected.insert(format!("{rotation} {what:?} {then:?}"));
                 }
             }

@@ -14,7 +14,7 @@ use rotation_tests::rie::{Rie, events};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::Scene;
+use crate::Fixture;
 
 /// Id → key and name.
 type Keys = Arc<Mutex<BTreeMap<String, (String, String)>>>;
@@ -117,7 +117,7 @@ impl KeyService {
 async fn a_key_is_issued_tested_and_the_older_revoked() -> Result<()> {
     let api = KeyService::start().await?;
     let secret = api.secret();
-    let scene = Scene::new("api_key", &secret).await?;
+    let scene = Fixture::new("api_key", &secret).await?;
     for _ in 0..3 {
         let before = scene.value("AWSCURRENT")?;
         let after = scene.rotate().await?;
@@ -139,7 +139,7 @@ async fn whatever_call_fails_a_retry_ends_with_one_key_that_works() -> Result<()
     for when in [When::Before, When::After] {
         for point in 0.. {
             let api = KeyService::start().await?;
-            let scene = Scene::new("api_key", &api.secret()).await?;
+            let scene = Fixture::new("api_key", &api.secret()).await?;
             let more = scene.fail_and_retry(point, when).await?;
             let current = scene.value("AWSCURRENT")?;
             ensure!(api.accepts(&current), "{when:?} call {point}: the current key is refused");
@@ -166,7 +166,7 @@ async fn failures_are_told_apart() -> Result<()> {
         for (name, value) in change.as_object().into_iter().flatten() {
             secret[name] = value.clone();
         }
-        let scene = Scene::new("api_key", &secret).await?;
+        let scene = Fixture::new("api_key", &secret).await?;
         let error = scene.attempt(&scene.stage()?).await.failed.context("it has succeeded")?;
         assert_eq!(error.error_type, error_type, "{}", error.message);
         ensure!(error.message.contains("What to do: "), "{}", error.message);
@@ -191,8 +191,9 @@ async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
     let token = &events[0]["ClientRequestToken"];
     let rotate = json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
     service.perform("RotateSecret", &rotate)?;
-    let rie = Rie::start(&binary("rotation-custom"), &Scene::program(&service, "rotation-custom"))
-        .await?;
+    let rie =
+        Rie::start(&binary("rotation-custom"), &Fixture::program(&service, "rotation-custom"))
+            .await?;
     for event in &events {
         let answer = rie.function().invoke(event).await;
         answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;

@@ -15,13 +15,13 @@ use rotation_tests::scene::SECRET_ARN;
 use serde_json::{Value, json};
 
 /// A secret, and the function that rotates it.
-struct Scene {
+struct Fixture {
     service: Service,
     function: Function,
     log: Arc<Mutex<String>>,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(example: &str, secret: &Value) -> Result<Self> {
         let service = Service::start(0).await?;
         service.put_secret("test/secret", SECRET_ARN, &secret.to_string())?;

@@ -6,7 +6,7 @@ use rotation_tests::redis::Redis;
 use rotation_tests::scene::new_password;
 use serde_json::{Value, json};
 
-use crate::Scene;
+use crate::Fixture;
 
 /// Redis wants the ports of many tests at once; each starts its own.
 async fn redis(password: &str, rules: &str) -> Result<(Redis, Value)> {
@@ -24,7 +24,7 @@ fn works(redis: &Redis, value: &Value) -> bool {
 async fn both_passwords_work_until_the_rotation_is_finished() -> Result<()> {
     let password = new_password();
     let (redis, secret) = redis(&password, "+@all").await?;
-    let scene = Scene::new("redis_acl", &secret).await?;
+    let scene = Fixture::new("redis_acl", &secret).await?;
     for _ in 0..2 {
         let before = scene.value("AWSCURRENT")?;
         let token = scene.stage()?;
@@ -60,7 +60,7 @@ async fn whatever_call_fails_a_retry_ends_with_one_password() -> Result<()> {
         for point in 0.. {
             let password = new_password();
             let (redis, secret) = redis(&password, "+@all").await?;
-            let scene = Scene::new("redis_acl", &secret).await?;
+            let scene = Fixture::new("redis_acl", &secret).await?;
             let more = scene.fail_and_retry(point, when).await?;
             ensure!(
                 works(&redis, &scene.value("AWSCURRENT")?) && !works(&redis, &secret),
@@ -86,7 +86,7 @@ async fn failures_are_told_apart() -> Result<()> {
     for (secret, error_type) in
         [(good, "PrivilegeMissing"), (wrong, "CredentialsRefused"), (elsewhere, "RedisFailed")]
     {
-        let scene = Scene::new("redis_acl", &secret).await?;
+        let scene = Fixture::new("redis_acl", &secret).await?;
         let error = scene.attempt(&scene.stage()?).await.failed.context("it has succeeded")?;
         println!("{}", error.message);
         assert_eq!(error.error_type, error_type, "{}", error.message);

@@ -11,7 +11,7 @@ use rotation_tests::found::use_one_tls_provider;
 use rotation_tests::local::{REGION, Serve, until};
 use rotation_tests::mysql::{self, MariaDb, MySql, Which, account};
 use rotation_tests::rie::Rie;
-use rotation_tests::scene::{Scene, new_password};
+use rotation_tests::scene::{Fixture, new_password};
 use rotation_tests::server::Server;
 use rotation_tests::{binary, postgres};
 use serde_json::{Value, json};
@@ -126,7 +126,7 @@ fn arn(function: &str) -> String {
 
 /// A database with a user and a master, and a Secrets Manager with a secret `my-app`.
 struct Estate<T: Server> {
-    scene: Scene<T>,
+    scene: Fixture<T>,
     serve: Serve,
     strategy: &'static str,
     /// The value of the base user.
@@ -136,7 +136,7 @@ struct Estate<T: Server> {
 
 impl<T: AwsFunctions> Estate<T> {
     async fn new(target: &T, strategy: &'static str) -> Result<Self> {
-        let scene = Scene::new(target).await?;
+        let scene = Fixture::new(target).await?;
         let folder = tempfile::tempdir()?;
         let authority = folder.path().join("authority.pem");
         std::fs::write(&authority, target.authority().unwrap_or_default())?;

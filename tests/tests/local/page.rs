@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use rotation_tests::binary;
 use rotation_tests::browser::Browser;
 use rotation_tests::local::{REGION, Serve, http, script, until};
-use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::postgres::{Fixture, on_each};
 
 use crate::rotate::authority;
 
@@ -57,7 +57,7 @@ async fn a_rotation_is_seen_step_by_step_and_no_value_is() {
 #[tokio::test]
 async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let folder = tempfile::tempdir()?;
         let function = format!("app-rotation={}", binary("rotation-postgres").display());
         let environment = [("TLS_CA_FILE", &*authority(&scene, folder.path())?)];

@@ -5,13 +5,13 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use rotation_tests::binary;
-use rotation_tests::postgres::{Scene, Target, on_each};
+use rotation_tests::postgres::{Fixture, Target, on_each};
 use rotation_tests::scene::MASTER_ARN;
 use rotation_tests::server::Server as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) fn authority(scene: &Scene, folder: &Path) -> Result<String> {
+pub(crate) fn authority(scene: &Fixture, folder: &Path) -> Result<String> {
     let path = folder.join("authority.pem");
     std::fs::write(&path, scene.target.authority.clone().unwrap_or_default())?;
     Ok(path.to_string_lossy().into_owned())
@@ -19,7 +19,7 @@ pub(crate) fn authority(scene: &Scene, folder: &Path) -> Result<String> {
 
 /// A secret of a person's own in `secret.json`.
 struct Own {
-    scene: Scene,
+    scene: Fixture,
     folder: TempDir,
     authority: String,
     file: PathBuf,
@@ -28,7 +28,7 @@ struct Own {
 
 impl Own {
     async fn of(target: &Target) -> Result<Self> {
-        let scene = Scene::new(target).await?;
+        let scene = Fixture::new(target).await?;
         let folder = tempfile::tempdir()?;
         let authority = authority(&scene, folder.path())?;
         let file = folder.path().join("secret.json");

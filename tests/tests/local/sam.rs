@@ -11,7 +11,7 @@ use rotation_tests::docker;
 use rotation_tests::found::use_one_tls_provider;
 use rotation_tests::local::{Serve, until, until_within};
 use rotation_tests::sam::{Project, functions, gateway};
-use rotation_tests::scene::Scene;
+use rotation_tests::scene::Fixture;
 use rotation_tests::server::Server;
 use rotation_tests::{mysql, postgres};
 use serde_json::Value;
@@ -140,7 +140,7 @@ async fn rotates<T: Server>(
     let Some(docker) = docker::engine()? else { return Ok(()) };
     let target = targets.await?.into_iter().next().context("there is no server")?;
     let documented = Documented::read()?;
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let project = Project::new(docker.clone(), target.authority().unwrap_or_default())?;
     let port = free_port()?;
     let serve = serve(&project, &documented.serve, function, port, docker.as_deref()).await?;

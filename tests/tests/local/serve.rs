@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use rotation_tests::binary;
 use rotation_tests::local::{REGION, Serve, client, http, script, until};
-use rotation_tests::postgres::{Scene, Target, on_each};
+use rotation_tests::postgres::{Fixture, Target, on_each};
 use serde_json::Value;
 
 use crate::rotate::authority;
@@ -13,8 +13,8 @@ use crate::rotate::authority;
 async fn prepared(
     target: &Target,
     arguments: &[&str],
-) -> Result<(Scene, Serve, tempfile::TempDir)> {
-    let scene = Scene::new(target).await?;
+) -> Result<(Fixture, Serve, tempfile::TempDir)> {
+    let scene = Fixture::new(target).await?;
     let folder = tempfile::tempdir()?;
     let function = format!("app-rotation={}", binary("rotation-postgres").display());
     let arguments: Vec<&str> = ["--function", &function].iter().chain(arguments).copied().collect();

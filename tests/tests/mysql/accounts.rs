@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_mysql::inspect;
-use rotation_tests::mysql::{MySql, Scene, Target, Which, account, account_at, on_each, sql};
+use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, account_at, on_each, sql};
 use rotation_tests::scene::new_password;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -19,7 +19,7 @@ const REFUSED: &str = "NeedsDecision";
 
 /// Every account of the current user that is open has the current password, by what the server
 /// stores.
-async fn every_account_has_it<W: Which>(scene: &Scene<W>, accounts: usize) -> Result<()> {
+async fn every_account_has_it<W: Which>(scene: &Fixture<W>, accounts: usize) -> Result<()> {
     let current = scene.value("AWSCURRENT")?;
     let text = |key: &str| current[key].as_str().unwrap_or_default();
     let mut admin = scene.target.admin().await?;
@@ -50,7 +50,7 @@ async fn every_account_has_it<W: Which>(scene: &Scene<W>, accounts: usize) -> Re
 async fn a_new_account_gets_the_promoted_password<W: Which>(target: Target<W>) -> Result<()> {
     let history = if W::ENGINE == "mysql" { " PASSWORD HISTORY 3" } else { "" };
     for turns in [2, 1, 3] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let user = account(&scene.user);
         if !history.is_empty() {
@@ -87,7 +87,7 @@ async fn a_retry_completes_what_the_history_refuses_in_part() {
         for (strategy, first) in
             [("single-user-by-master", 0), ("master-user", 0), ("master-user", 1)]
         {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let mut admin = target.admin().await?;
             let hosts = ["192.0.2.7", "192.0.2.8"];
             let password =
@@ -128,7 +128,7 @@ async fn a_retry_completes_what_the_history_refuses_in_part() {
 #[tokio::test]
 async fn another_account_s_password_is_not_changed() {
     on_each::<MySql, _>(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let (team, team_password, password) =
             (format!("team_{}", &scene.user[scene.user.len() - 10..]), new_password(), new_password());
@@ -171,7 +171,7 @@ async fn another_account_s_password_is_not_changed() {
 async fn a_second_password_is_discarded_without_the_setting() {
     on_each::<MySql, _>(|target| async move {
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let user = account(&scene.user);
             let grant = format!("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {user}");
             sql(&mut target.admin().await?, &grant).await?;
@@ -206,7 +206,7 @@ async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result
         else {
             return Ok(());
         };
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let anonymous = new_password();
         for host in ["localhost", "127.0.0.1", "::1"] {
@@ -242,7 +242,7 @@ async fn expired_account_still_proves_its_user<W: Which>(target: Target<W>) -> R
         // MySQL rejects the login (error 1862).
         return Ok(());
     }
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("master-user");
     scene.rotate(&function).await?;
     let current = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
@@ -257,7 +257,7 @@ async fn expired_account_still_proves_its_user<W: Which>(target: Target<W>) -> R
 async fn single_user_names_the_only_account_that_changes<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("single-user");
     let notes =
         |record: &serde_json::Value| record["notes"].as_array().cloned().unwrap_or_default();
@@ -302,7 +302,7 @@ async fn single_user_names_the_only_account_that_changes<W: Which>(
 async fn expired_users_take_their_turns<W: Which>(target: Target<W>) -> Result<()> {
     let own = rotation_tests::mysql::options()?;
     let Some((_server, target)) = target.another(own).await? else { return Ok(()) };
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let function = scene.function("master-user");
     let mut admin = target.admin().await?;
     // Without the setting, MariaDB lets the user log in, and change its password.

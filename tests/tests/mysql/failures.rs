@@ -1,7 +1,7 @@
 //! Failures of the database, told apart.
 
 use anyhow::{Context, Result, ensure};
-use rotation_tests::mysql::{Scene, Target, Which, account, account_at, sql};
+use rotation_tests::mysql::{Fixture, Target, Which, account, account_at, sql};
 use serde_json::json;
 
 crate::on_both! {
@@ -34,7 +34,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(
         ),
     ];
     for (statement, change, error_type, part) in rows {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         sql(&mut target.admin().await?, &statement.replace("{user}", &account(&scene.user)))
             .await?;
         scene.change(&change)?;
@@ -55,7 +55,7 @@ async fn an_account_that_too_many_failed_logins_have_locked<W: Which>(
         options.arguments = vec!["--max-password-errors=1".into()];
     }
     let Some((_server, strict)) = target.another(options).await? else { return Ok(()) };
-    let scene = Scene::new(&strict).await?;
+    let scene = Fixture::new(&strict).await?;
     let part = if W::ENGINE == "mariadb" {
         "FLUSH PRIVILEGES"
     } else {
@@ -91,7 +91,7 @@ async fn a_server_that_lets_nobody_in_says_why<W: Which>(target: Target<W>) -> R
     ] {
         let packet = packet(0, &[&[0xff], &number.to_le_bytes()[..], words.as_bytes()].concat());
         let (port, _) = greeter(packet, Vec::new()).await?;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"host": "127.0.0.1", "port": port}))?;
         let error = scene.expect(&scene.function("single-user"), error_type, part).await?;
         assert!(error.message.contains(words), "{}", error.message);
@@ -106,7 +106,7 @@ async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>
         options.arguments = vec!["--strict-password-validation=OFF".into()];
     }
     let Some((_server, strict)) = target.another(options).await? else { return Ok(()) };
-    let scene = Scene::new(&strict).await?;
+    let scene = Fixture::new(&strict).await?;
     let mut admin = strict.admin().await?;
     if W::ENGINE == "mariadb" {
         sql(&mut admin, "INSTALL SONAME 'simple_password_check'").await?;
@@ -147,7 +147,7 @@ async fn a_lock_that_is_not_to_be_had_is_not_waited_for_long<W: Which>(
     let Some((_server, other)) = target.another(rotation_tests::mysql::options()?).await? else {
         return Ok(());
     };
-    let scene = Scene::new(&other).await?;
+    let scene = Fixture::new(&other).await?;
     let mut backup = other.admin().await?;
     sql(&mut backup, "FLUSH TABLES WITH READ LOCK").await?;
     let function = scene.function("single-user");
@@ -163,9 +163,9 @@ async fn a_lock_that_is_not_to_be_had_is_not_waited_for_long<W: Which>(
 async fn scene_despite<W: Which>(
     admin: &mut sqlx::MySqlConnection,
     target: &Target<W>,
-) -> Result<Scene<W>> {
+) -> Result<Fixture<W>> {
     sql(admin, "SET GLOBAL strict_password_validation = OFF").await?;
-    let scene = Scene::new(target).await?;
+    let scene = Fixture::new(target).await?;
     sql(admin, "SET GLOBAL strict_password_validation = ON").await?;
     Ok(scene)
 }
@@ -179,9 +179,9 @@ async fn a_master_without_the_privilege_is_told_which<W: Which>(target: Target<W
     ];
     for (statement, part) in rows {
         let scene = if part.contains("ADMIN") {
-            Scene::rich(&target).await?
+            Fixture::rich(&target).await?
         } else {
-            Scene::new(&target).await?
+            Fixture::new(&target).await?
         };
         let role = format!("`r_{}`", &scene.user[scene.user.len().saturating_sub(20)..]);
         let statement = statement
@@ -221,7 +221,7 @@ async fn a_master_without_the_privilege_is_told_which<W: Which>(target: Target<W
 }
 
 async fn a_plugin_that_is_not_supported_is_named<W: Which>(target: Target<W>) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let user = account_at(&scene.user, "192.0.2.1");
     let (statement, plugin) = match W::ENGINE {
@@ -270,7 +270,7 @@ async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> R
             (json!(false), "require", "ReadablePasswordRefused"),
         ] {
             let (port, heard) = greeter(first.clone(), then.clone()).await?;
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             scene.change(&json!({"host": "127.0.0.1", "port": port, "ssl": ssl}))?;
             let function = scene.program("single-user").env("TLS_MODE", mode).into();
             let expected = if what.contains("protocol") { "LoginFailed" } else { expected };
@@ -334,7 +334,7 @@ async fn read_only_server_is_not_changed_even_by_a_privileged_master<W: Which>(
         return Ok(());
     };
     for strategy in ["single-user", "single-user-by-master", "master-user"] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         for user in [&scene.master, &scene.user] {
             let grant =
@@ -365,7 +365,7 @@ async fn server_of_the_other_kind_is_named<W: Which>(target: Target<W>) -> Resul
     };
     let name = other.to_ascii_lowercase();
     for strategy in ["single-user", "single-user-by-master", "master-user"] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let before = scene.value("AWSCURRENT")?;
         scene.change(&json!({"engine": name}))?;
         scene.change_master(&json!({"engine": name}))?;

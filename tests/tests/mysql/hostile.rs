@@ -2,7 +2,7 @@
 //! master's privileges, and no session depends on their settings.
 
 use anyhow::{Result, ensure};
-use rotation_tests::mysql::{Scene, Target, Which, account, options, sql};
+use rotation_tests::mysql::{Fixture, Target, Which, account, options, sql};
 use rotation_tests::scene::unique;
 use serde_json::json;
 
@@ -19,7 +19,8 @@ async fn planted_functions_and_settings_have_no_effect<W: Which>(target: Target<
     let Some((_server, target)) = target.another(options).await? else { return Ok(()) };
     for user in ["app", "it's", "b\\s", "b\\'", "qu\"ote"] {
         let unique = unique();
-        let scene = Scene::with_user(&target, &format!("{user}_{}", &unique[..6]), &unique).await?;
+        let scene =
+            Fixture::with_user(&target, &format!("{user}_{}", &unique[..6]), &unique).await?;
         let database = scene.database.clone();
         let mut admin = target.admin().await?;
         let owner = account(&scene.user);

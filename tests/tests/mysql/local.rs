@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
 use rotation_tests::binary;
-use rotation_tests::mysql::{Scene, Target, Which};
+use rotation_tests::mysql::{Fixture, Target, Which};
 use rotation_tests::scene::MASTER_ARN;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ crate::on_both! { alternating_users_take_turns_from_one_run_to_the_next }
 async fn alternating_users_take_turns_from_one_run_to_the_next<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let folder = tempfile::tempdir()?;
     let file = |name: &str| folder.path().join(name);
     let mut secret = scene.value("AWSCURRENT")?;

@@ -1,7 +1,7 @@
 //! The password never stands readable in the general log, the slow log or the binary log.
 
 use anyhow::{Result, ensure};
-use rotation_tests::mysql::{Scene, Target, Which, account, sql};
+use rotation_tests::mysql::{Fixture, Target, Which, account, sql};
 
 crate::on_both! { no_log_of_the_server_holds_a_password }
 
@@ -10,7 +10,7 @@ async fn no_log_of_the_server_holds_a_password<W: Which>(target: Target<W>) -> R
         println!("skipped: the server's logs are not at hand");
         return Ok(());
     };
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut passwords = Vec::new();
     for strategy in ["single-user", "master-user", "master-user"] {
         // Letters and digits alone, so that no log can hold it in another spelling.

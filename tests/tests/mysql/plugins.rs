@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use rotation_mysql::{ed25519_public_key, native_hash};
-use rotation_tests::mysql::{MariaDb, MySql, Scene, account, on_each, options, sql};
+use rotation_tests::mysql::{Fixture, MariaDb, MySql, account, on_each, options, sql};
 use rotation_tests::scene::new_password;
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
         let own = target.another(options()?).await?;
         let target = own.as_ref().map_or(&target, |(_, own)| own).clone();
         for plugin in ["caching_sha2_password", "sha256_password", "mysql_native_password"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let mut admin = target.admin().await?;
             let password = new_password();
             let user = account(&scene.user);
@@ -51,7 +51,7 @@ async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
 }
 
 /// A login by MariaDB's own client, since the tests' driver does not know the plugin.
-fn mariadb_s_client_logs_in(scene: &Scene<MariaDb>, value: &serde_json::Value) -> Result<bool> {
+fn mariadb_s_client_logs_in(scene: &Fixture<MariaDb>, value: &serde_json::Value) -> Result<bool> {
     let text = |key: &str| value[key].as_str().unwrap_or_default();
     let mut client = std::process::Command::new("mariadb");
     client.args(["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-e", "SELECT 1"]);
@@ -77,7 +77,7 @@ async fn ed25519_accounts_rotate() {
                 ["single-user", "single-user-by-master", "single-user", "single-user"],
             ),
         ] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let password = new_password();
             let via = via.replace("{}", &ed25519_public_key(&password));
             let statement = format!("ALTER USER {} IDENTIFIED VIA {via}", account(&scene.user));
@@ -109,7 +109,7 @@ async fn an_account_of_several_passwords_is_rejected() {
         let mut admin = target.admin().await?;
         let _ = sql(&mut admin, "INSTALL SONAME 'auth_ed25519'").await;
         for order in [["ed25519", "mysql_native_password"], ["mysql_native_password", "ed25519"]] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let current = scene.value("AWSCURRENT")?;
             let password = current["password"].as_str().unwrap_or_default().to_owned();
             // The secret's password is that of mysql_native_password, which the test's driver

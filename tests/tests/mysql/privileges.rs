@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::mysql::Kind;
 use rotation_tests::mysql::{
-    MariaDb, MySql, Scene, Target, Which, account, account_at, on_each, sql,
+    Fixture, MariaDb, MySql, Target, Which, account, account_at, on_each, sql,
 };
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
@@ -60,7 +60,7 @@ async fn shown(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Ve
 async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let (user, master, database) = (account(&scene.user), account(&scene.master), &scene.database);
     let tag = scene.user.trim_start_matches("app_").to_owned();
@@ -180,7 +180,7 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
 async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let hosts = ["10.0.%", "192.0.2.0/255.255.255.0", "db-_.example.com"];
     for host in hosts {
@@ -215,7 +215,7 @@ async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(
 /// Two users whose names look like a pair, and which are none.
 async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<()> {
     for (host, grant) in [("%", "INSERT"), ("10.0.%", "SELECT")] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let clone = account_at(&scene.alternate(), host);
         target.make_account(&mut admin, &clone, "the-password-of-somebody-else").await?;
@@ -248,7 +248,7 @@ async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(
 ) -> Result<()> {
     let base = format!("foo_{}", rotation_tests::scene::unique());
     let clone = format!("{base}_clone");
-    let scene = Scene::with_user(&target, &clone, &rotation_tests::scene::unique()).await?;
+    let scene = Fixture::with_user(&target, &clone, &rotation_tests::scene::unique()).await?;
     let function = scene.function("master-user");
     let mut admin = target.admin().await?;
     // Even with the very same privileges.
@@ -278,7 +278,7 @@ async fn password_hash(admin: &mut MySqlConnection, user: &str, host: &str) -> R
 async fn a_clone_that_another_tool_has_made_is_taken_over<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let clone = account(&scene.alternate());
     target.make_account(&mut admin, &clone, "the-password-of-the-other-tool").await?;
@@ -295,7 +295,7 @@ async fn partial_revokes_are_copied() {
         let mut options = rotation_tests::mysql::options()?;
         options.arguments = vec!["--partial-revokes=ON".into()];
         let Some((_server, partial)) = target.another(options).await? else { return Ok(()) };
-        let scene = Scene::new(&partial).await?;
+        let scene = Fixture::new(&partial).await?;
         let mut admin = partial.admin().await?;
         let (user, master) = (account(&scene.user), account(&scene.master));
         sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION"))
@@ -333,7 +333,7 @@ async fn all_privileges_are_narrowed_on_the_alternate_users_turn_mariadb() {
 }
 
 async fn narrow<W: Which>(target: Target<W>) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let (user, database) = (account(&scene.user), &scene.database);
     sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON {database}.* TO {user}")).await?;
@@ -355,7 +355,7 @@ async fn narrow<W: Which>(target: Target<W>) -> Result<()> {
 
 /// Before anything has been tried.
 async fn preflight_names_what_the_master_cannot_pass_on<W: Which>(target: Target<W>) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let (master, database) = (&scene.master, &scene.database);
     let revoke = format!("REVOKE GRANT OPTION ON {database}.* FROM {}", account(master));
     sql(&mut target.admin().await?, &revoke).await?;
@@ -376,7 +376,7 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(
     let mut admin = target.admin().await?;
     // After so many rotations it is the same user's turn again.
     for (strategy, users) in [("single-user-by-master", 1), ("master-user", 2)] {
-        let scene = Scene::rich(&target).await?;
+        let scene = Fixture::rich(&target).await?;
         let function = scene.function(strategy);
         // On both turns.
         for _ in 0..2 {
@@ -407,7 +407,7 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(
 async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::rich(&target).await?;
+    let scene = Fixture::rich(&target).await?;
     let function = scene.function("master-user");
     scene.rotate(&function).await?;
     let mut admin = target.admin().await?;
@@ -433,7 +433,7 @@ async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(
 async fn privileges_of_an_inactive_role_count_or_are_named<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let (master, role) = (account(&scene.master), format!("ops_{}", scene.database));
     for statement in [

@@ -1,7 +1,7 @@
 //! Servers with settings of their own.
 
 use anyhow::Result;
-use rotation_tests::mysql::{Scene, Target, Which, account, sql};
+use rotation_tests::mysql::{Fixture, Target, Which, account, sql};
 
 crate::on_both! {
     settings_of_the_server_do_not_stand_in_the_way
@@ -13,7 +13,7 @@ async fn settings_of_the_server_do_not_stand_in_the_way<W: Which>(target: Target
     let mut options = rotation_tests::mysql::options()?;
     options.arguments = vec!["--sql-mode=ANSI,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES".into()];
     let Some((_server, other)) = target.another(options).await? else { return Ok(()) };
-    let scene = Scene::new(&other).await?;
+    let scene = Fixture::new(&other).await?;
     let grant = format!("GRANT DELETE ON {}.* TO {}", scene.database, account(&scene.user));
     sql(&mut other.admin().await?, &grant).await?;
     for strategy in ["single-user", "master-user", "master-user"] {
@@ -34,9 +34,9 @@ async fn a_failed_login_would_lock_and_none_happens<W: Which>(target: Target<W>)
         let mut options = rotation_tests::mysql::options()?;
         options.arguments = vec!["--max-password-errors=1".into()];
         let Some((_server, strict)) = target.another(options).await? else { return Ok(()) };
-        return go_through(&Scene::new(&strict).await?).await;
+        return go_through(&Fixture::new(&strict).await?).await;
     }
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     for user in [&scene.user, &scene.master] {
         sql(
@@ -59,7 +59,7 @@ async fn shown<W: Which>(target: &Target<W>, user: &str) -> Result<String> {
     Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut target.admin().await?).await?)
 }
 
-async fn go_through<W: Which>(scene: &Scene<W>) -> Result<()> {
+async fn go_through<W: Which>(scene: &Fixture<W>) -> Result<()> {
     for strategy in ["single-user", "master-user", "master-user", "single-user"] {
         scene.rotate(&scene.function(strategy)).await?;
         scene.log_in().await?;

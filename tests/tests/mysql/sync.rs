@@ -1,7 +1,7 @@
 //! Differences of the two users that a rotation must not remove, or cannot remove.
 
 use anyhow::{Context, Result, ensure};
-use rotation_tests::mysql::{MySql, Scene, Target, Which, account, on_each, options, sql};
+use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, on_each, options, sql};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
@@ -12,7 +12,7 @@ crate::on_both! {
 }
 
 /// Runs a rotation step by step, and returns the notes of setSecret.
-async fn notes_of_set_secret<W: Which>(scene: &Scene<W>) -> Result<String> {
+async fn notes_of_set_secret<W: Which>(scene: &Fixture<W>) -> Result<String> {
     let function = scene.function("master-user");
     let token = scene.stage(None)?;
     scene.step(&function, "createSecret", &token).await?;
@@ -30,7 +30,7 @@ async fn demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user<W: Whi
         ("PASSWORD EXPIRE INTERVAL 1 DAY", "PASSWORD EXPIRE INTERVAL 1 DAY"),
         ("WITH MAX_USER_CONNECTIONS 2", "MAX_USER_CONNECTIONS 2"),
     ] {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.rotate(&scene.function("master-user")).await?;
         let in_use = scene.value("AWSCURRENT")?;
         let mut admin = target.admin().await?;
@@ -55,7 +55,7 @@ async fn demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user<W: Whi
 async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let (user, database) = (account(&scene.user), &scene.database);
     for statement in [
@@ -81,7 +81,7 @@ async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(
 async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Scene::new(&target).await?;
+    let scene = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let user = account(&scene.user);
     sql(&mut admin, &format!("GRANT CREATE ROUTINE ON `{}`.* TO {user}", scene.database)).await?;
@@ -111,7 +111,7 @@ async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
 #[tokio::test]
 async fn key_that_is_gone_from_an_attribute_goes_from_both() {
     on_each::<MySql, _>(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let function = scene.function("master-user");
         let attribute = async |user: &str| -> Result<Option<String>> {
@@ -142,7 +142,7 @@ async fn key_that_is_gone_from_an_attribute_goes_from_both() {
 async fn partial_revokes_of_the_master_are_not_revoked_twice() {
     on_each::<MySql, _>(|target| async move {
         let Some((_server, target)) = target.another(options()?).await? else { return Ok(()) };
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let (user, master) = (account(&scene.user), account(&scene.master));
         for statement in [
@@ -174,7 +174,7 @@ async fn partial_revokes_of_the_master_are_not_revoked_twice() {
 #[tokio::test]
 async fn read_only_admin_of_mariadb_is_copied_and_taken_back() {
     on_each::<rotation_tests::mysql::MariaDb, _>(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let (user, master) = (account(&scene.user), account(&scene.master));
         sql(

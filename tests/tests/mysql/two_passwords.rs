@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use rotation_local::Function;
-use rotation_tests::mysql::{MySql, Scene, Target, account, on_each, sql};
+use rotation_tests::mysql::{Fixture, MySql, Target, account, on_each, sql};
 use rotation_tests::scene::SECRET_ARN;
 use serde_json::{Value, json};
 
-async fn scene(target: &Target<MySql>) -> Result<Scene<MySql>> {
-    let scene = Scene::new(target).await?;
+async fn scene(target: &Target<MySql>) -> Result<Fixture<MySql>> {
+    let scene = Fixture::new(target).await?;
     let grant = format!("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}", account(&scene.user));
     sql(&mut target.admin().await?, &grant).await?;
     Ok(scene)
 }
 
-fn function(scene: &Scene<MySql>) -> Function {
+fn function(scene: &Fixture<MySql>) -> Function {
     scene.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into()
 }
 
@@ -165,7 +165,7 @@ async fn a_rotation_that_was_given_up_does_not_cost_the_current_password() {
 #[tokio::test]
 async fn the_privilege_for_it_is_named_when_it_is_missing() {
     on_each::<MySql, _>(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let error = scene
             .expect(&function(&scene), "PrivilegeMissing", "GRANT APPLICATION_PASSWORD_ADMIN")
             .await?;

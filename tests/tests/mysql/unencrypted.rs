@@ -2,7 +2,7 @@
 //! logged in with afterwards.
 
 use anyhow::{Result, ensure};
-use rotation_tests::mysql::{MySql, Scene, Target, Which, account, on_each, options, sql};
+use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, on_each, options, sql};
 use rotation_tests::relay::Heard;
 use rotation_tests::scene::new_password;
 use serde_json::json;
@@ -16,8 +16,8 @@ crate::on_both! {
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 
 /// A user that logs in by a plugin, and is in the server's cache.
-async fn scene_with_plugin(target: &Target<MySql>, plugin: &str) -> Result<Scene<MySql>> {
-    let scene = Scene::new(target).await?;
+async fn scene_with_plugin(target: &Target<MySql>, plugin: &str) -> Result<Fixture<MySql>> {
+    let scene = Fixture::new(target).await?;
     let password = new_password();
     let user = account(&scene.user);
     let identified = format!("ALTER USER {user} IDENTIFIED WITH {plugin} BY '{password}'");
@@ -79,7 +79,7 @@ async fn without_an_rsa_key_nothing_is_changed() {
             scene.log_in().await?;
         }
         // A user that is not in the cache cannot even log in, and its password goes nowhere.
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"ssl": false}))?;
         let function = scene.function("single-user");
         scene.expect(&function, "ReadablePasswordRefused", "RSA key").await?;
@@ -129,7 +129,7 @@ async fn without_the_offer_of_tls(host: String, port: u16) -> Result<(u16, Heard
 /// `TLS_MODE=prefer` is no permission: the protocol proves nothing about a server without TLS.
 async fn prefer_sends_nothing_to_a_server_without_tls<W: Which>(target: Target<W>) -> Result<()> {
     for strategy in STRATEGIES {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (host, port) = (target.address.host.clone(), target.address.port);
         let (relay, heard) = without_the_offer_of_tls(host, port).await?;
         let change = json!({"port": relay, "host": "localhost"});

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use rotation_local::throwaway::Certificates;
-use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, sql};
+use rotation_tests::oracle::{Fixture, Peer, SERVICE, on_each, quoted, sql};
 use rotation_tests::scene::new_password;
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn password_of_another_account_is_not_changed() {
         }
         let certificates = Certificates::for_names(&NAMES)?;
         let peer = Peer::start(Some(certificates), &["--alias", "ALIAS_USER=SHARED"]).await?;
-        let scene = Scene::with_user(&peer.target, "alias_user", "shared_schema").await?;
+        let scene = Fixture::with_user(&peer.target, "alias_user", "shared_schema").await?;
         let password =
             scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
         let mut admin = peer.target.admin().await?;
@@ -40,7 +40,7 @@ async fn password_of_another_account_is_not_changed() {
 async fn master_by_another_spelling_is_not_rotated() {
     on_each(|target| async move {
         for strategy in ["single-user-by-master", "master-user"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let own = scene.secret(&scene.master, &scene.master_password()?);
             // U+017F is a small letter of S.
             let spelled = scene.master.replacen('s', "\u{17f}", 1);

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use rotation_local::throwaway::Certificates;
-use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, sql};
+use rotation_tests::oracle::{Fixture, Peer, SERVICE, on_each, quoted, sql};
 use rotation_tests::relay::recorder;
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
                 "GRANT CREATE SESSION TO {user}",
             ),
         ] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let filled = |text: &str| text.replace("{user}", &quoted(&scene.user));
             sql(&mut target.admin().await?, &filled(statement)).await?;
             scene.expect(&scene.function("single-user"), error_type, &filled(part)).await?;
@@ -29,7 +29,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
         }
         // What would name another server in the descriptor is no name of a database.
         for database in ["NO_SUCH_SERVICE", "X)(HOST=evil.example.com"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             scene.change(&json!({"dbname": database}))?;
             scene.expect(&scene.function("single-user"), "DatabaseNotFound", "dbname").await?;
         }
@@ -42,7 +42,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
 #[tokio::test]
 async fn an_account_that_too_many_failed_logins_have_locked() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, profile) = (quoted(&scene.user), quoted(&format!("{}_profile", scene.user)));
         let mut admin = target.admin().await?;
         sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT FAILED_LOGIN_ATTEMPTS 1")).await?;
@@ -65,7 +65,7 @@ async fn a_password_that_the_profile_refuses() {
             return Ok(());
         }
         for strategy in ["single-user", "master-user"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let (user, profile) = (quoted(&scene.user), quoted(&format!("{}_profile", scene.user)));
             let mut admin = target.admin().await?;
             let limit = "PASSWORD_VERIFY_FUNCTION ora12c_strong_verify_function";
@@ -76,7 +76,7 @@ async fn a_password_that_the_profile_refuses() {
             assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
             scene.log_in().await?;
             // The rotation's own password passes, also where the second user is made.
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user))).await?;
             let long = scene.program(strategy).env("EXCLUDE_CHARACTERS", "\"").into();
             let mut attempts = 0;
@@ -113,7 +113,7 @@ async fn a_master_without_a_privilege_is_told_which() {
                 "GRANT GRANT ANY OBJECT PRIVILEGE TO {master}",
             ),
         ] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let filled = |text: &str| text.replace("{master}", &quoted(&scene.master));
             let mut admin = target.admin().await?;
             sql(&mut admin, &filled(revoked)).await?;
@@ -143,7 +143,7 @@ async fn a_server_that_demands_its_own_encryption_is_told_what_to_change() {
             return Ok(());
         }
         let peer = Peer::start(None, &["--encryption", "required"]).await?;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"port": peer.target.port, "ssl": false}))?;
         let function = scene.function("single-user");
         scene.expect(&function, "ClientRejected", "SQLNET.ENCRYPTION_SERVER=ACCEPTED").await?;
@@ -160,7 +160,7 @@ async fn a_host_that_no_certificate_can_be_for_is_named() {
             println!("skipped: TLS is not used there");
             return Ok(());
         }
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         // Resolves nowhere, or is refused: either is the host's fault, and neither a dead function.
         scene.change(&json!({"host": "db_with_underscore%lo"}))?;
         let error = scene.failure(&scene.function("single-user")).await?;
@@ -179,7 +179,7 @@ async fn a_host_that_no_certificate_can_be_for_is_named() {
 async fn a_password_that_oracle_cannot_hold_is_not_stored() {
     on_each(|target| async move {
         for (setting, value) in [("PASSWORD_LENGTH", "31"), ("EXCLUDE_CHARACTERS", "abc")] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let program = scene.program("single-user").env(setting, value);
             // Of nothing but punctuation, thirty characters hold a quote two times in three.
             let function = program
@@ -216,14 +216,14 @@ async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
         // However a listener takes a hello of TLS, it speaks in clear when it is asked in clear.
         for on_hello in ["reset", "wait"] {
             let plain = Peer::start(None, &["--on-hello", on_hello]).await?;
-            let scene = Scene::new(&plain.target).await?;
+            let scene = Fixture::new(&plain.target).await?;
             scene.change(&json!({"ssl": null}))?;
             scene
                 .expect(&scene.function("single-user"), "TlsNotOffered", "TLS_MODE=prefer")
                 .await?;
         }
         let plain = Peer::start(None, &[]).await?;
-        let scene = Scene::new(&plain.target).await?;
+        let scene = Fixture::new(&plain.target).await?;
         scene.change(&json!({"ssl": null}))?;
         scene.expect(&scene.function("single-user"), "TlsNotOffered", "TLS_MODE=prefer").await?;
         let prefer = |strategy| scene.program(strategy).env("TLS_MODE", "prefer").into();
@@ -233,7 +233,7 @@ async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
         let error = scene.expect(&prefer("master-user"), "NeedsDecision", "\"ssl\": false").await?;
         assert!(error.message.contains("readably"), "{}", error.message);
         scene.change_master(&json!({"ssl": false}))?;
-        let scene = Scene::new(&plain.target).await?;
+        let scene = Fixture::new(&plain.target).await?;
         scene.rotate(&scene.function("master-user")).await?;
         scene.log_in().await?;
         scene.search_for_passwords("")
@@ -250,7 +250,7 @@ async fn prefer_sends_no_password_of_a_single_user() {
             return Ok(());
         }
         let plain = Peer::start(None, &[]).await?;
-        let scene = Scene::new(&plain.target).await?;
+        let scene = Fixture::new(&plain.target).await?;
         let (relay, heard) = recorder("localhost".into(), plain.target.port).await?;
         scene.change(&json!({"ssl": null, "host": "localhost", "port": relay.port()}))?;
         let function = scene.program("single-user").env("TLS_MODE", "prefer").into();
@@ -279,7 +279,7 @@ async fn every_release_that_the_driver_knows() {
             println!("version {version}");
             let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", version])
                 .await?;
-            let scene = Scene::new(&peer.target).await?;
+            let scene = Fixture::new(&peer.target).await?;
             for strategy in ["single-user", "master-user"] {
                 scene.rotate(&scene.function(strategy)).await?;
                 scene.log_in().await?;
@@ -330,7 +330,7 @@ async fn a_server_that_offers_no_12c_verifier_is_told_what_to_change() {
             return Ok(());
         }
         let peer = Peer::start(None, &["--verifier", "without-pbkdf2"]).await?;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"port": peer.target.port, "ssl": false}))?;
         scene.expect(&scene.function("single-user"), "ClientRejected", "password_versions").await?;
         Ok(())

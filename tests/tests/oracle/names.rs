@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use rotation_local::throwaway::Certificates;
-use rotation_tests::oracle::{Peer, Scene, on_each, sql};
+use rotation_tests::oracle::{Fixture, Peer, on_each, sql};
 use rotation_tests::server::{NAMES, Server};
 
 /// Every view that the function reads.
@@ -24,7 +24,7 @@ const VIEWS: [&str; 14] = [
 ];
 
 /// What was read in place of the dictionary, as the fake server reports it.
-fn read_in_its_place(scene: &Scene) -> Result<Vec<String>> {
+fn read_in_its_place(scene: &Fixture) -> Result<Vec<String>> {
     let log = scene.target.log_since(0)?;
     Ok(log
         .lines()
@@ -43,7 +43,7 @@ async fn planted_objects_are_not_read_by_any_strategy() {
         }
         for plants in ["public synonyms", "the current schema"] {
             let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-            let scene = Scene::rich(&peer.target).await?;
+            let scene = Fixture::rich(&peer.target).await?;
             let mut admin = peer.target.admin().await?;
             sql(&mut admin, "CREATE USER evil IDENTIFIED BY \"no one logs in\" ACCOUNT LOCK")
                 .await?;

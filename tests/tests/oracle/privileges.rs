@@ -2,12 +2,12 @@
 
 use anyhow::{Result, ensure};
 use rotation_local::throwaway::Certificates;
-use rotation_tests::oracle::{Peer, SERVICE, Scene, on_each, quoted, rows, sql};
+use rotation_tests::oracle::{Fixture, Peer, SERVICE, on_each, quoted, rows, sql};
 use rotation_tests::server::NAMES;
 use serde_json::json;
 
 /// Everything that the dictionary says of a user, without its name.
-async fn all_of(scene: &Scene, user: &str) -> Result<Vec<String>> {
+async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     let name = quoted(user).replace('"', "");
     let mut admin = scene.target.admin().await?;
     let mut all = Vec::new();
@@ -57,7 +57,7 @@ const GRANTS: &[(&str, &str)] = &[
     ("ALTER USER {u} DEFAULT ROLE CONNECT", "ALTER USER {u} DEFAULT ROLE NONE"),
 ];
 
-async fn prepared(scene: &Scene) -> Result<()> {
+async fn prepared(scene: &Fixture) -> Result<()> {
     let mut admin = scene.target.admin().await?;
     for statement in [
         "CREATE ROLE \"some role\"",
@@ -79,7 +79,7 @@ async fn every_privilege_follows_and_goes() {
             return Ok(());
         }
         for alternate_is_current in [false, true] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             prepared(&scene).await?;
             let function = scene.function("master-user");
             if alternate_is_current {
@@ -122,7 +122,7 @@ async fn users_of_mixed_case_are_written_in_quotes() {
     on_each(|target| async move {
         let unique = rotation_tests::scene::unique();
         let user = format!("\"Mixed Case {unique}\"");
-        let scene = Scene::with_user(&target, &user, &unique).await?;
+        let scene = Fixture::with_user(&target, &user, &unique).await?;
         for strategy in ["single-user", "master-user", "master-user"] {
             scene.rotate(&scene.function(strategy)).await?;
             scene.log_in().await?;
@@ -144,7 +144,7 @@ async fn a_database_may_be_named_by_its_sid() {
             println!("skipped: the SID of that database is not known");
             return Ok(());
         }
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"dbname": "FREE"}))?;
         scene.change_master(&json!({"dbname": "FREE"}))?;
         for strategy in ["single-user", "master-user"] {
@@ -156,7 +156,7 @@ async fn a_database_may_be_named_by_its_sid() {
         assert_eq!(scene.failed_logins()?, 0);
         // Without TLS as well.
         let plain = Peer::start(None, &[]).await?;
-        let scene = Scene::new(&plain.target).await?;
+        let scene = Fixture::new(&plain.target).await?;
         scene.change(&json!({"dbname": "FREE"}))?;
         scene.rotate(&scene.function("single-user")).await?;
         Ok(())
@@ -168,7 +168,7 @@ async fn a_database_may_be_named_by_its_sid() {
 #[tokio::test]
 async fn a_gradual_rollover_is_named_in_the_record() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let profile = quoted(&format!("{}_rollover", scene.user));
         let mut admin = target.admin().await?;
         if sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT PASSWORD_ROLLOVER_TIME 2"))
@@ -197,7 +197,7 @@ async fn privileges_on_a_schema_follow_and_go() {
             false => None,
         };
         let target = newest.as_ref().map_or(target, |peer| peer.target.clone());
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, master) = (quoted(&scene.user), quoted(&scene.master));
         let schema = format!("\"{} DATA\"", scene.user.to_uppercase());
         let mut admin = target.admin().await?;
@@ -232,7 +232,7 @@ async fn privileges_on_a_schema_follow_and_go() {
 #[tokio::test]
 async fn preflight_names_what_the_master_cannot_pass_on() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, master) = (quoted(&scene.user), quoted(&scene.master));
         let table = format!("\"{} DATA\".\"PRESENT\"", scene.user.to_uppercase());
         let mut admin = target.admin().await?;
@@ -262,7 +262,7 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
 #[tokio::test]
 async fn a_password_in_its_grace_period_is_named_in_the_record() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let profile = quoted(&format!("{}_grace", scene.user));
         let mut admin = target.admin().await?;
         // In days: about a second.
@@ -289,7 +289,7 @@ async fn a_password_in_its_grace_period_is_named_in_the_record() {
 #[tokio::test]
 async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let password = rotation_tests::scene::new_password();
         let clone = quoted(&scene.alternate());
         let mut admin = target.admin().await?;

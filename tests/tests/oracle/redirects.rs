@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use anyhow::{Context, ensure};
 use rotation_local::throwaway::Certificates;
-use rotation_tests::oracle::{Peer, Scene, on_each};
+use rotation_tests::oracle::{Fixture, Peer, on_each};
 use rotation_tests::relay::{recorder, redirector};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn redirect_to_tcp_is_rejected_before_any_password() {
         let (recorder, heard) = recorder("localhost".into(), peer.target.port).await?;
         let listener = redirector(recorder, "TCP", &certificates).await?;
         // The secrets name the listener; the test itself goes straight to the database.
-        let scene = Scene::new(&peer.target).await?;
+        let scene = Fixture::new(&peer.target).await?;
         let change = json!({"port": listener.port(), "ssl": null});
         scene.change(&change)?;
         scene.change_master(&change)?;
@@ -69,7 +69,7 @@ async fn redirect_to_tcps_is_followed() {
         let peer = Peer::start(Some(certificates.clone()), &[]).await?;
         let listener =
             redirector(([127, 0, 0, 1], peer.target.port).into(), "TCPS", &certificates).await?;
-        let scene = Scene::new(&peer.target).await?;
+        let scene = Fixture::new(&peer.target).await?;
         let change = json!({"port": listener.port()});
         scene.change(&change)?;
         scene.change_master(&change)?;

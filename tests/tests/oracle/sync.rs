@@ -1,14 +1,14 @@
 //! Differences of the two users that a rotation must not remove, or cannot remove.
 
 use anyhow::{Context, Result, ensure};
-use rotation_tests::oracle::{Scene, on_each, quoted, rows, sql};
+use rotation_tests::oracle::{Fixture, on_each, quoted, rows, sql};
 use serde_json::Value;
 
 /// An owner has no grant on what is its own. What a DBA grants on it to the other user stays.
 #[tokio::test]
 async fn privileges_on_what_one_of_both_owns_stay_as_they_are() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         let (user, clone) = (quoted(&scene.user), quoted(&scene.alternate()));
@@ -45,7 +45,7 @@ async fn alternate_user_in_use_may_go_on_logging_in() {
         let profile = "CREATE PROFILE \"one day\" LIMIT PASSWORD_LIFE_TIME 1";
         // Another server may have it.
         let _ = sql(&mut admin, profile).await;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         let in_use = scene.value("AWSCURRENT")?;
@@ -66,7 +66,7 @@ async fn alternate_user_in_use_may_go_on_logging_in() {
         assert_eq!(rows(&mut admin, query, &clone).await?, [["one day"]]);
 
         // A base user that cannot log in is not taken for the secret's own, and nothing is revoked.
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         sql(&mut admin, &format!("REVOKE CREATE SESSION FROM {}", quoted(&scene.user))).await?;

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use rotation_local::Function;
 use rotation_local::throwaway::postgres::Server;
-use rotation_tests::postgres::{Scene, Target, on_each, options, sql};
+use rotation_tests::postgres::{Fixture, Target, on_each, options, sql};
 use serde_json::json;
 
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
@@ -22,7 +22,7 @@ fn server(target: &Target, encryption: &str) -> Result<Option<(Server, Target)>>
     target.another(options)
 }
 
-fn cleartext(scene: &Scene, strategy: &str) -> Function {
+fn cleartext(scene: &Fixture, strategy: &str) -> Function {
     scene.program(strategy).env(SETTING, "cleartext").into()
 }
 
@@ -31,7 +31,7 @@ async fn module_sees_the_password_itself_only_if_asked_for() {
     on_each(|target| async move {
         let Some((_server, target)) = server(&target, "scram-sha-256")? else { return Ok(()) };
         for strategy in STRATEGIES {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let letters = || {
                 let program = scene.program(strategy).env("EXCLUDE_NUMBERS", "true");
                 program.env("EXCLUDE_PUNCTUATION", "true")
@@ -54,7 +54,7 @@ async fn cleartext_passwords_rotate_and_stand_nowhere() {
             let Some((_server, target)) = server(&target, encryption)? else { return Ok(()) };
             for strategy in STRATEGIES {
                 let case = format!("{encryption}, {strategy}");
-                let scene = Scene::new(&target).await?;
+                let scene = Fixture::new(&target).await?;
                 let function = cleartext(&scene, strategy);
                 scene.preflight(&function).await.context(case.clone())?;
                 for _ in 0..3 {
@@ -75,7 +75,7 @@ async fn cleartext_is_not_sent_where_others_read_it() {
     on_each(|target| async move {
         // The test servers write every statement to their logs.
         for strategy in STRATEGIES {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let function = cleartext(&scene, strategy);
             scene.preflight_finds(&function, "NeedsDecision", "SET log_statement = 'none'").await?;
             let error =
@@ -94,7 +94,7 @@ async fn cleartext_is_not_sent_where_others_read_it() {
         }
         let Some((_server, quiet)) = server(&target, "scram-sha-256")? else { return Ok(()) };
         for strategy in STRATEGIES {
-            let scene = Scene::new(&quiet).await?;
+            let scene = Fixture::new(&quiet).await?;
             scene.change(&json!({ "ssl": false }))?;
             scene.change_master(&json!({ "ssl": false }))?;
             let function = cleartext(&scene, strategy);

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use rotation_local::Function;
 use rotation_postgres::identifier;
 use rotation_tests::machine::scaled;
-use rotation_tests::postgres::{Scene, on_each, options, sql};
+use rotation_tests::postgres::{Fixture, on_each, options, sql};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
             ),
         ];
         for (statement, change, error_type, part) in rows {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             if !statement.is_empty() {
                 let statement = statement
                     .replace("{user}", &identifier(&scene.user))
@@ -66,7 +66,7 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
             ("master-user", 2, "ALTER ROLE {alternate} CONNECTION LIMIT -1"),
         ];
         for (strategy, rotations_before, statement) in strategies {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let function = scene.function(strategy);
             for _ in 0..rotations_before {
                 scene.rotate(&function).await?;
@@ -95,7 +95,7 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
 #[tokio::test]
 async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next_one() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let functions = [scene.function("single-user"), scene.function("single-user")];
         let mut other = scene.admin().await?;
         sql(
@@ -135,7 +135,7 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
 #[tokio::test]
 async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let frozen = scene.function("single-user");
         let mut other = scene.admin().await?;
         sql(
@@ -191,7 +191,7 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
         let mut full = options()?;
         full.configuration = "max_connections = 4\nsuperuser_reserved_connections = 3\n".into();
         let Some((_full, full)) = target.another(full)? else { return Ok(()) };
-        let scene = Scene::new(&full).await?;
+        let scene = Fixture::new(&full).await?;
         // The sessions that made the scene may still be ending.
         let mut taken = scene.log_in().await;
         for _ in 0..300 {
@@ -213,7 +213,7 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
             host all +nobody_is_in_here all scram-sha-256\nhost all all all reject"
                 .into();
         let Some((_strict, strict)) = target.another(strict)? else { return Ok(()) };
-        let scene = Scene::new(&strict).await?;
+        let scene = Fixture::new(&strict).await?;
         scene.expect(&scene.function("single-user"), "ClientRejected", "pg_hba.conf").await?;
         Ok(())
     })
@@ -225,13 +225,13 @@ async fn an_expired_role_is_told_by_whoever_may_look() {
     on_each(|target| async move {
         // The server hides it from the role itself: same answer as for a wrong password, so the
         // error names it too.
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&scene.user));
         sql(&mut scene.admin().await?, &expire).await?;
         scene.expect(&scene.function("single-user"), "CredentialsRefused", "rolvaliduntil").await?;
 
         // With alternating users the master sees it.
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&scene.user));
@@ -247,7 +247,7 @@ async fn an_expired_role_is_told_by_whoever_may_look() {
 async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_promoted() {
     on_each(|target| async move {
         let version = target.version().await?;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, master) = (identifier(&scene.user), identifier(&scene.master));
         let mut admin = scene.admin().await?;
         let (take, part) = if version >= 160_000 {
@@ -291,7 +291,7 @@ async fn standby_is_reported_and_nothing_is_promoted() {
         let Some((mut server, target)) = target.another(options()?)? else { return Ok(()) };
         let mut scenes = Vec::new();
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            scenes.push((strategy, Scene::new(&target).await?));
+            scenes.push((strategy, Fixture::new(&target).await?));
         }
         server.restart_as_standby()?;
         for (strategy, scene) in scenes {

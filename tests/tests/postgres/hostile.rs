@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::identifier;
-use rotation_tests::postgres::{Scene, on_each, sql};
+use rotation_tests::postgres::{Fixture, on_each, sql};
 
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 
@@ -48,12 +48,12 @@ const FUNCTIONS: [(&str, &str, &str); 12] = [
 ];
 
 /// How planted code reports that it ran in a session of the scene's master.
-fn report_of(scene: &Scene) -> String {
+fn report_of(scene: &Fixture) -> String {
     format!("LOG:  planted code has run as {}: ", scene.master)
 }
 
 /// Lets the user of a scene own its database, and plant there what it can.
-async fn plant(scene: &Scene) -> Result<()> {
+async fn plant(scene: &Fixture) -> Result<()> {
     let (user, database) = (identifier(&scene.user), identifier(&scene.database));
     let mut admin = scene.target.admin("postgres").await?;
     sql(&mut admin, &format!("ALTER DATABASE {database} OWNER TO {user}")).await?;
@@ -122,7 +122,7 @@ async fn plant(scene: &Scene) -> Result<()> {
 async fn code_planted_by_the_database_owner_never_runs_as_master() {
     on_each(|target| async move {
         for strategy in STRATEGIES {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             plant(&scene).await.context("planting")?;
             let function = scene.function(strategy);
             let planted_is_quiet = || async {
@@ -154,7 +154,7 @@ async fn code_planted_by_the_database_owner_never_runs_as_master() {
 #[tokio::test]
 async fn planted_code_runs_in_an_unpinned_session() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         plant(&scene).await?;
         let password = scene.master_password()?;
         let mut master = target.log_in(&scene.master, &password, &scene.database).await?;
@@ -197,7 +197,7 @@ async fn first_statement_of_every_session_is_the_pin() {
             return Ok(());
         }
         for strategy in STRATEGIES {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let function = scene.function(strategy);
             for _ in 0..3 {
                 scene.preflight(&function).await?;
@@ -236,7 +236,7 @@ async fn time_limits_of_the_database_do_not_stop_a_rotation_unnamed() {
             vec!["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
         limits.extend((version >= 170_000).then_some("transaction_timeout"));
         for strategy in ["single-user", "master-user"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let database = identifier(&scene.database);
             for limit in &limits {
                 sql(

@@ -1,7 +1,7 @@
 //! Somebody in the server's place.
 
 use anyhow::{Context, Result};
-use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::postgres::{Fixture, on_each};
 use rotation_tests::relay::{impostor, recorder};
 use rotation_tests::server::SUPERUSER_PASSWORD;
 use serde_json::json;
@@ -37,7 +37,7 @@ async fn an_impostor_without_tls_gets_no_password() {
                 let (tls_asker, heard) =
                     impostor(vec![b"N".to_vec(), asks.clone(), request(0, &[])]).await?;
                 let (plain, heard_plain) = impostor(vec![asks.clone(), request(0, &[])]).await?;
-                let scene = Scene::new(&target).await?;
+                let scene = Fixture::new(&target).await?;
                 // The fall-back connects a second time: relay by connection order.
                 let port = two_faced(tls_asker.port(), plain.port()).await?;
                 scene.change(&json!({"host": "127.0.0.1", "port": port, "ssl": ssl}))?;
@@ -76,7 +76,7 @@ async fn an_impostor_without_tls_gets_no_password() {
 async fn ssl_false_goes_without_tls_and_sends_what_is_asked_for() {
     on_each(|target| async move {
         let (address, heard) = impostor(vec![request(3, &[]), request(0, &[])]).await?;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": false}))?;
         let error = scene.failure(&scene.function("single-user")).await?;
         let password =
@@ -118,7 +118,7 @@ async fn prefer_goes_on_without_tls_only_where_the_server_has_none() {
         let mut options = rotation_tests::postgres::options()?;
         options.certificates = None;
         let Some((_server, plain)) = target.another(options)? else { return Ok(()) };
-        let scene = Scene::new(&plain).await?;
+        let scene = Fixture::new(&plain).await?;
         scene.change(&json!({"ssl": null}))?;
         let error = scene.failure(&scene.function("single-user")).await?;
         assert_eq!(error.error_type, "TlsNotOffered");
@@ -147,7 +147,7 @@ async fn prefer_sends_no_password_in_any_strategy() {
         options.certificates = None;
         let Some((_server, plain)) = target.another(options)? else { return Ok(()) };
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            let scene = Scene::new(&plain).await?;
+            let scene = Fixture::new(&plain).await?;
             let (relay, heard) = recorder(plain.host.clone(), plain.port).await?;
             let change = json!({"ssl": null, "host": "localhost", "port": relay.port()});
             scene.change(&change)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use rotation_tests::local::until;
 use rotation_tests::machine::scaled;
-use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::postgres::{Fixture, on_each};
 use rotation_tests::scene::{new_password, unique};
 use rotation_tests::server::Server as _;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn names_and_passwords_that_scram_has_no_words_for() {
             [("comma,equals=", new_password()), ("plain", format!("{}\tbell\u{7}", new_password()))]
         {
             let user = format!("{user}{}", unique());
-            let scene = Scene::with_user(&target, &user, &unique()).await?;
+            let scene = Fixture::with_user(&target, &user, &unique()).await?;
             target.give_password(&user, &password).await?;
             scene.change(&json!({"password": password}))?;
             for strategy in ["single-user", "single-user", "master-user", "master-user"] {
@@ -44,7 +44,7 @@ async fn the_next_connection_is_made_while_the_versions_are_read() {
         let turns: [(&str, &[[usize; 3]]); 2] =
             [("single-user", &[[1, 1, 1]]), ("master-user", &[[2, 2, 1], [2, 1, 1]])];
         for (strategy, turns) in turns {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let cutter = scene.behind_a_relay().await?;
             let function = scene.function(strategy);
             for logins in turns {

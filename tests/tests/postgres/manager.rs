@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use rotation_local::throwaway::Certificates;
 use rotation_local::{Fault, ServiceError, When};
 use rotation_tests::machine::scaled;
-use rotation_tests::postgres::{Scene, on_each};
+use rotation_tests::postgres::{Fixture, on_each};
 use rotation_tests::relay::over_tls;
 use rotation_tests::scene::{MASTER_ARN, SECRET_ARN};
 use serde_json::json;
@@ -66,7 +66,7 @@ async fn refusals_of_secrets_manager_are_told_apart() {
             ),
         ];
         for (operation, code, words, error_type, part) in cases {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let function = scene.function("single-user");
             scene.service.set_fault(move |_, called, when| {
                 (called == operation && when == When::Before)
@@ -91,7 +91,7 @@ async fn refusals_of_secrets_manager_are_told_apart() {
 #[tokio::test]
 async fn a_service_that_cannot_be_reached_is_named() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (silent, _) = rotation_tests::relay::impostor(Vec::new()).await?;
         for endpoint in [
             "http://127.0.0.1:9".to_owned(),
@@ -122,7 +122,7 @@ async fn a_service_that_cannot_be_reached_is_named() {
 #[tokio::test]
 async fn secrets_manager_shows_who_it_is() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let certificates = Certificates::for_names(&["localhost"])?;
         let authority = tempfile::NamedTempFile::new()?;
         std::fs::write(&authority, &certificates.authority)?;
@@ -154,7 +154,7 @@ async fn secrets_manager_shows_who_it_is() {
 #[tokio::test]
 async fn the_rotation_token_is_handed_on_and_never_logged() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("single-user");
         let token = scene.stage(None)?;
         let event = json!({"Step": "createSecret", "SecretId": SECRET_ARN, "ClientRequestToken": token,
@@ -172,7 +172,7 @@ async fn the_rotation_token_is_handed_on_and_never_logged() {
 #[tokio::test]
 async fn staging_and_events_are_checked_before_anything_is_done() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("single-user");
         let unknown = "00000000-0000-0000-0000-000000000000";
         let error = scene.step(&function, "setSecret", unknown).await.unwrap_err().to_string();
@@ -197,7 +197,7 @@ async fn staging_and_events_are_checked_before_anything_is_done() {
 #[tokio::test]
 async fn a_master_secret_that_cannot_be_read_is_named() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         let other = MASTER_ARN.replace("master", "missing");
         scene.change(&json!({"masterarn": other}))?;
@@ -217,7 +217,7 @@ async fn a_setting_that_cannot_be_read_fails_every_step_by_name() {
             ("SECRETS_MANAGER_ENDPOINT", "not-a-url"),
             ("TLS_MODE", "maybe"),
         ] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let function = scene.program("single-user").env(name, value).into();
             let error = scene.failure(&function).await?;
             assert_eq!(error.error_type, "InvalidSetting");

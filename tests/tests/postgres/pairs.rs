@@ -2,14 +2,14 @@
 
 use anyhow::Context;
 use rotation_postgres::{identifier, literal};
-use rotation_tests::postgres::{Scene, on_each, sql};
+use rotation_tests::postgres::{Fixture, on_each, sql};
 use rotation_tests::scene::new_password;
 
 /// What the application makes after a rotation it can still use after the next.
 #[tokio::test]
 async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = scene.admin().await?;
         sql(&mut admin, &format!("CREATE SCHEMA own AUTHORIZATION {}", identifier(&scene.user))).await?;
         let function = scene.function("master-user");
@@ -35,7 +35,7 @@ async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
 #[tokio::test]
 async fn a_pair_from_the_reference_is_taken_over() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, master) = (identifier(&scene.user), identifier(&scene.master));
         let clone = identifier(&format!("{}_clone", scene.user));
         let mut admin = scene.admin().await?;
@@ -73,7 +73,7 @@ async fn a_pair_from_the_reference_is_taken_over() {
 async fn unrelated_roles_are_not_touched() {
     on_each(|target| async move {
         for is_clones_secret in [false, true] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let mut admin = scene.admin().await?;
             let other = format!("{}_clone", scene.user);
             let password = new_password();

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use rotation_database::Password;
 use rotation_local::throwaway::postgres::Server;
 use rotation_postgres::{Encryption, identifier, literal, verifier};
-use rotation_tests::postgres::{Scene, Target, on_each, options, sql};
+use rotation_tests::postgres::{Fixture, Target, on_each, options, sql};
 use rotation_tests::suite::recovery;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn server(target: &Target, encryption: &str, rules: &str) -> Result<Option<(Serv
 }
 
 /// The form in which the server stores the current password.
-async fn stored_form(scene: &Scene) -> Result<&'static str> {
+async fn stored_form(scene: &Fixture) -> Result<&'static str> {
     let user = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
     let mut admin = scene.target.admin("postgres").await?;
     let stored: String = sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
@@ -30,7 +30,7 @@ async fn stored_form(scene: &Scene) -> Result<&'static str> {
 }
 
 /// Stores the user's present password as MD5.
-async fn store_as_md5(scene: &Scene) -> Result<()> {
+async fn store_as_md5(scene: &Fixture) -> Result<()> {
     let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
     let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
     let hash = literal(&hash.map_err(anyhow::Error::msg)?);
@@ -40,7 +40,7 @@ async fn store_as_md5(scene: &Scene) -> Result<()> {
 
 /// No login failed, for whatever reason: the server logs nothing of a connection that only asked
 /// for the method.
-fn no_failed_login(scene: &Scene) -> Result<()> {
+fn no_failed_login(scene: &Fixture) -> Result<()> {
     ensure!(scene.failed_logins()? == 0, "{} failed logins", scene.failed_logins()?);
     let log = scene.server_log()?;
     // Other tests use the same server, and let logins fail on purpose.
@@ -72,7 +72,7 @@ async fn rule_accepts_the_stored_form(rule: &'static str) {
             };
             for strategy in STRATEGIES {
                 let case = format!("{rule}, {encryption}, {strategy}");
-                let scene = Scene::new(&target).await?;
+                let scene = Fixture::new(&target).await?;
                 let function = scene.function(strategy);
                 for _ in 0..3 {
                     scene.rotate(&function).await.context(case.clone())?;
@@ -100,7 +100,7 @@ async fn md5_password_stays_md5_where_the_server_accepts_it() {
             return Ok(());
         };
         for strategy in STRATEGIES {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             store_as_md5(&scene).await?;
             for _ in 0..3 {
                 scene.rotate(&scene.function(strategy)).await?;
@@ -120,7 +120,7 @@ async fn md5_password_stays_md5_where_the_server_accepts_it() {
 async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
     on_each(|target| async move {
         for strategy in STRATEGIES {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let (user, master) = (identifier(&scene.user), identifier(&scene.master));
             let mut admin = target.admin("postgres").await?;
             for role in [&user, &master] {
@@ -144,7 +144,7 @@ async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
 #[tokio::test]
 async fn lost_packet_in_set_secret_with_md5_setting_converges() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let statement =
             format!("ALTER ROLE {} SET password_encryption = 'md5'", identifier(&scene.user));
         sql(&mut target.admin("postgres").await?, &statement).await?;
@@ -183,7 +183,7 @@ async fn md5_is_not_stored_where_tls_is_not_offered() {
         options.access_rules = "host all all all md5".into();
         let Some((_server, plain)) = target.another(options)? else { return Ok(()) };
         for strategy in STRATEGIES {
-            let scene = Scene::new(&plain).await?;
+            let scene = Fixture::new(&plain).await?;
             let scram =
                 format!("ALTER ROLE {} SET scram_iterations = 1000", identifier(&scene.user));
             if target.version().await? >= 160_000 {
@@ -214,7 +214,7 @@ async fn form_fits_the_rule_for_the_users_own_connection() {
             let Some((_server, target)) = server(&target, "md5", &rules)? else { return Ok(()) };
             for strategy in ["single-user-by-master", "master-user", "single-user"] {
                 let case = format!("{unencrypted} without TLS, {strategy}");
-                let scene = Scene::new(&target).await?;
+                let scene = Fixture::new(&target).await?;
                 scene.change(&json!({"ssl": false}))?;
                 scene.change_master(&json!({"ssl": true}))?;
                 if unencrypted == "md5" {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rotation_database::Password;
 use rotation_local::throwaway::{Certificates, Installation, free_port};
 use rotation_postgres::{Encryption, identifier, literal, verifier};
-use rotation_tests::postgres::{Scene, on_each, options, sql};
+use rotation_tests::postgres::{Fixture, on_each, options, sql};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ impl Pooler {
     /// Starts one in front of the scene's server. The authentication type and the pool mode are
     /// pgbouncer's own words.
     async fn start(
-        scene: &Scene,
+        scene: &Fixture,
         certificates: &Certificates,
         auth_type: &str,
         pool_mode: &str,
@@ -43,7 +43,7 @@ impl Pooler {
     /// Starts one with more parameters of its connections to the server, and more lines in its file
     /// of users.
     async fn start_with(
-        scene: &Scene,
+        scene: &Fixture,
         certificates: &Certificates,
         auth_type: &str,
         pool_mode: &str,
@@ -119,7 +119,7 @@ async fn rejected_password_is_recognized(
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
             let case = format!("{auth_type}, {pool_mode}, {strategy}");
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             if rule == "md5" {
                 let password =
                     scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
@@ -184,7 +184,7 @@ async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
         let certificates = options.certificates.clone().context("no certificates")?;
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let shared = format!("user=lookup_{} password=lookup-password", scene.database);
             let before = scene.value("AWSCURRENT")?;
             let users = format!("\"{}\" {}", scene.user, before["password"]);
@@ -214,7 +214,7 @@ async fn cleartext_is_not_sent_through_a_pooler() {
         let certificates = options.certificates.clone().context("no certificates")?;
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let pooler = Pooler::start(&scene, &certificates, "scram-sha-256", "session").await?;
             scene.change(&json!({"port": pooler.port}))?;
             scene.change_master(&json!({"port": pooler.port}))?;
@@ -246,7 +246,7 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
         ] {
             for strategy in ["single-user", "single-user-by-master"] {
                 let case = format!("{auth_type}, {pool_mode}, {strategy}, {copies_verifier}");
-                let scene = Scene::new(&target).await?;
+                let scene = Fixture::new(&target).await?;
                 let mut admin = scene.admin().await?;
                 let stored = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
                 let before: String =

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::{identifier, literal};
-use rotation_tests::postgres::{Scene, on_each, sql};
+use rotation_tests::postgres::{Fixture, on_each, sql};
 use sqlx::PgConnection;
 
 use crate::kinds::{EVERYTHING, May, SINCE_15};
 
 struct Words<'a> {
-    scene: &'a Scene,
+    scene: &'a Fixture,
     tag: String,
     large_object: i64,
     round: usize,
@@ -33,7 +33,7 @@ impl Words<'_> {
     }
 }
 
-async fn prepare(scene: &Scene, admin: &mut PgConnection, tag: &str) -> Result<i64> {
+async fn prepare(scene: &Fixture, admin: &mut PgConnection, tag: &str) -> Result<i64> {
     let user = identifier(&scene.user);
     let database = identifier(&scene.database);
     sql(admin, &format!(
@@ -63,7 +63,7 @@ async fn prepare(scene: &Scene, admin: &mut PgConnection, tag: &str) -> Result<i
 }
 
 /// Logs in as the one that is current and does it, inside a transaction where that is possible.
-async fn may(scene: &Scene, words: &Words<'_>, may: &May) -> Result<()> {
+async fn may(scene: &Fixture, words: &Words<'_>, may: &May) -> Result<()> {
     let mut session = scene.log_in().await?;
     let act = words.fill(may.act);
     // What cannot be undone is done outside of a transaction, one statement at a time.
@@ -82,7 +82,7 @@ async fn may(scene: &Scene, words: &Words<'_>, may: &May) -> Result<()> {
 async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
     on_each(|target| async move {
         let version = target.version().await?;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let tag = scene.user.trim_start_matches("app_").to_owned();
         let mut admin = scene.admin().await?;
         let large_object = prepare(&scene, &mut admin, &tag).await?;

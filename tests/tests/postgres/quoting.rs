@@ -95,7 +95,7 @@ async fn password_encryption_md5_is_honoured() {
         options.configuration = "password_encryption = md5\n".into();
         options.access_rules = "host all all all md5".into();
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
-        let scene = rotation_tests::postgres::Scene::new(&target).await?;
+        let scene = rotation_tests::postgres::Fixture::new(&target).await?;
         // Its clients know no SCRAM. (A password that is stored as SCRAM stays so: see
         // password_form.rs.)
         let password =
@@ -129,7 +129,7 @@ async fn md5_is_not_used_where_the_server_would_refuse_it() {
         let mut options = rotation_tests::postgres::options()?;
         options.configuration = "password_encryption = md5\n".into();
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
-        let scene = rotation_tests::postgres::Scene::new(&target).await?;
+        let scene = rotation_tests::postgres::Fixture::new(&target).await?;
         for strategy in ["single-user", "master-user"] {
             scene.rotate(&scene.function(strategy)).await?;
             scene.log_in().await?;

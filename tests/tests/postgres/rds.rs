@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use rotation_local::Program;
 use rotation_tests::moto::Moto;
-use rotation_tests::postgres::{Scene, Target, on_each};
+use rotation_tests::postgres::{Fixture, Target, on_each};
 use rotation_tests::scene::MASTER_ARN;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ async fn instance(
 }
 
 /// Takes host and engine from the master secret, and tags it as RDS does.
-fn managed_by_rds(scene: &Scene, tag: &str, arn: &str) -> Result<()> {
+fn managed_by_rds(scene: &Fixture, tag: &str, arn: &str) -> Result<()> {
     let stored = scene.service.perform("GetSecretValue", &json!({"SecretId": MASTER_ARN}))?;
     let master: Value = serde_json::from_str(stored["SecretString"].as_str().unwrap_or_default())?;
     let bare = json!({"username": master["username"], "password": master["password"]}).to_string();
@@ -41,7 +41,7 @@ fn managed_by_rds(scene: &Scene, tag: &str, arn: &str) -> Result<()> {
     Ok(())
 }
 
-fn program(scene: &Scene, moto: &Moto) -> Program {
+fn program(scene: &Fixture, moto: &Moto) -> Program {
     scene.program("master-user").env("AWS_ENDPOINT_URL_RDS", &*moto.endpoint)
 }
 
@@ -67,7 +67,7 @@ async fn a_master_secret_of_rds_is_used_at_the_server_that_its_tag_names() {
         replica.source_db_instance_identifier("db-main").port(target.port.into()).send().await?;
         // The instance itself, another name of it, and its replica.
         for host in ["127.0.0.1", "localhost", "::1"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             scene.change(&json!({"host": host}))?;
             managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", &arn)?;
             scene.rotate(&program(&scene, &moto).into()).await.context(host)?;
@@ -97,7 +97,7 @@ async fn a_cluster_s_writer_and_reader_are_one_server() {
             made.db_cluster().and_then(|made| made.db_cluster_arn()).context("no ARN")?.to_owned();
         instance(&moto, "aurora-1", "aurora-postgresql", target.port, Some("aurora")).await?;
         for host in ["127.0.0.1", "::1"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             scene.change(&json!({"host": host}))?;
             managed_by_rds(&scene, "aws:rds:primaryDBClusterArn", &arn)?;
             scene.rotate(&program(&scene, &moto).into()).await.context(host)?;
@@ -116,7 +116,7 @@ async fn a_master_secret_with_a_host_serves_its_replicas_as_well() {
         }
         let moto = Moto::start(HOSTS.to_vec()).await?;
         instance(&moto, "db-main", "postgres", target.port, None).await?;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"host": "::1"}))?;
         scene.change_master(&json!({"host": "127.0.0.1"}))?;
         let function = program(&scene, &moto).into();
@@ -149,14 +149,14 @@ async fn another_server_than_the_tag_names_is_refused() {
             (&mysql, "MasterSecretMalformed", "RDS says that it is for mysql"),
             (&gone, "MasterSecretMalformed", "which RDS does not know"),
         ] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", arn)?;
             scene.expect(&program(&scene, &moto).into(), error_type, part).await?;
             // Nobody has seen the master.
             assert!(!scene.server_log()?.contains(&format!("user={}", scene.master)));
         }
         moto.deny();
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", &other)?;
         scene
             .expect(&program(&scene, &moto).into(), "AccessDenied", "rds:DescribeDBInstances")

@@ -2,13 +2,13 @@
 
 use anyhow::Context;
 use rotation_postgres::identifier;
-use rotation_tests::postgres::{Scene, on_each, sql};
+use rotation_tests::postgres::{Fixture, on_each, sql};
 
 /// The role's own settings must not keep it from changing its password.
 #[tokio::test]
 async fn settings_of_the_role_do_not_stand_in_the_way() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let user = identifier(&scene.user);
         let owner = identifier(&format!("owner_of_{}", scene.user));
         let mut admin = scene.admin().await?;
@@ -46,7 +46,7 @@ async fn an_acknowledged_change_survives_a_crash_of_the_server() {
         options.configuration =
             "fsync = on\nwal_writer_delay = 10s\nsynchronous_commit = off\n".into();
         let Some((mut server, lazy)) = target.another(options)? else { return Ok(()) };
-        let scene = Scene::new(&lazy).await?;
+        let scene = Fixture::new(&lazy).await?;
         sql(&mut lazy.admin("postgres").await?, "CHECKPOINT").await?;
         scene.rotate(&scene.function("single-user")).await?;
         server.crash_and_restart()?;
@@ -61,7 +61,7 @@ async fn an_acknowledged_change_survives_a_crash_of_the_server() {
 async fn preflight_and_set_secret_ignore_the_masters_role_setting() {
     on_each(|target| async move {
         for strategy in ["single-user-by-master", "master-user"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let (master, dba) =
                 (identifier(&scene.master), identifier(&format!("dba_{}", scene.master)));
             let mut admin = scene.admin().await?;

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::identifier;
-use rotation_tests::postgres::{Scene, on_each, sql};
+use rotation_tests::postgres::{Fixture, on_each, sql};
 use serde_json::Value;
 
 /// Runs a rotation step by step, and returns the notes of setSecret.
-async fn notes_of_set_secret(scene: &Scene) -> Result<String> {
+async fn notes_of_set_secret(scene: &Fixture) -> Result<String> {
     let function = scene.function("master-user");
     let token = scene.stage(None)?;
     scene.step(&function, "createSecret", &token).await?;
@@ -21,7 +21,7 @@ async fn notes_of_set_secret(scene: &Scene) -> Result<String> {
 async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
     on_each(|target| async move {
         for restriction in ["CONNECTION LIMIT 3", "VALID UNTIL '2100-01-01'"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             scene.rotate(&scene.function("master-user")).await?;
             let in_use = scene.value("AWSCURRENT")?;
             let mut admin = scene.admin().await?;
@@ -55,7 +55,7 @@ async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
 #[tokio::test]
 async fn default_privileges_and_user_mappings_of_the_alternate_role_stay() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         let clone = identifier(&scene.alternate());
@@ -89,7 +89,7 @@ async fn default_privileges_and_user_mappings_of_the_alternate_role_stay() {
 #[tokio::test]
 async fn setting_of_an_extension_is_named_and_stops_no_rotation() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let mut admin = scene.admin().await?;
         sql(&mut admin, "CREATE EXTENSION IF NOT EXISTS pg_trgm").await?;
         let mut application = scene.log_in().await?;

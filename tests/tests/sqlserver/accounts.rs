@@ -4,7 +4,7 @@ use anyhow::ensure;
 use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{Peer, Scene, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, Peer, on_each, sql, with_password};
 
 /// As behind a proxy that logs in to the server as a login of its own.
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn password_of_another_account_is_not_changed() {
         }
         let certificates = Certificates::for_names(&NAMES)?;
         let peer = Peer::start(Some(certificates), &["--alias", "alias_user=shared"]).await?;
-        let scene = Scene::with_user(&peer.target, "alias_user", "shared_login").await?;
+        let scene = Fixture::with_user(&peer.target, "alias_user", "shared_login").await?;
         let password =
             scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
         let mut admin = peer.target.admin("master").await?;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::scene::new_password;
-use rotation_tests::sqlserver::{Scene, Target, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, Target, on_each, sql, with_password};
 use serde_json::json;
 
 /// A scene whose user is a contained one, in a contained database.
-async fn contained(target: &Target) -> Result<Scene> {
-    let scene = Scene::new(target).await?;
+async fn contained(target: &Target) -> Result<Fixture> {
+    let scene = Fixture::new(target).await?;
     let password = new_password();
     let name = format!("{}_other", scene.database);
     let (database, user, master) =
@@ -168,7 +168,7 @@ async fn a_pending_version_does_not_lead_the_master_into_another_database() {
 #[tokio::test]
 async fn contained_user_does_not_prove_a_login_of_its_name() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let password = new_password();
         let name = format!("{}_other", scene.database);
         let (database, user, master) =

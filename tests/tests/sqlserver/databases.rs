@@ -4,11 +4,11 @@ use anyhow::Result;
 use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{Peer, Scene, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, Peer, on_each, sql, with_password};
 use serde_json::json;
 
 /// A scene with a second database that the master owns, and its name.
-async fn with_another(scene: &Scene) -> Result<String> {
+async fn with_another(scene: &Fixture) -> Result<String> {
     let (other, master) =
         (identifier(&format!("{}_other", scene.database)), identifier(&scene.master));
     let mut admin = scene.target.admin("master").await?;
@@ -24,7 +24,7 @@ async fn with_another(scene: &Scene) -> Result<String> {
 }
 
 /// The notes of the step that brings the two in step.
-async fn notes(scene: &Scene) -> Result<String> {
+async fn notes(scene: &Fixture) -> Result<String> {
     let rotation = scene.rotate(&scene.function("master-user")).await?;
     Ok(format!("{:?}", rotation.steps))
 }
@@ -32,7 +32,7 @@ async fn notes(scene: &Scene) -> Result<String> {
 #[tokio::test]
 async fn users_come_and_go_in_every_database() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let other = with_another(&scene).await?;
         let (user, name) = (identifier(&scene.user), format!("{}_other", scene.database));
         let mut admin = target.admin("master").await?;
@@ -63,7 +63,7 @@ async fn users_come_and_go_in_every_database() {
 #[tokio::test]
 async fn what_the_base_user_owns_is_reported_and_stays() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let other = with_another(&scene).await?;
         let (user, database) = (identifier(&scene.user), identifier(&scene.database));
         let mut admin = target.admin("master").await?;
@@ -94,7 +94,7 @@ async fn a_database_that_nobody_can_look_into_is_named() {
         }
         let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
         let target = peer.target.clone();
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let other = with_another(&scene).await?;
         let mut admin = target.admin("master").await?;
         sql(&mut admin, &format!("ALTER DATABASE {other} SET OFFLINE WITH ROLLBACK IMMEDIATE"))
@@ -117,7 +117,7 @@ async fn a_database_that_nobody_can_look_into_is_named() {
 #[tokio::test]
 async fn a_database_that_takes_no_changes_is_named() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let other = with_another(&scene).await?;
         let user = identifier(&scene.user);
         let mut admin = target.admin("master").await?;
@@ -141,7 +141,7 @@ async fn a_database_that_takes_no_changes_is_named() {
 async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
     on_each(|target| async move {
         let mut admin = target.admin("master").await?;
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (clone, database) = (identifier(&scene.alternate()), identifier(&scene.database));
         let stranger = identifier(&format!("stranger_{}", scene.user));
         let password = with_password(&rotation_tests::scene::new_password());
@@ -151,7 +151,7 @@ async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
         scene.expect(&scene.function("master-user"), "NeedsDecision", "WITH NAME").await?;
         sql(&mut admin, &format!("USE [master]; DROP LOGIN {stranger}")).await?;
         // Neither is a role one.
-        let role = Scene::new(&target).await?;
+        let role = Fixture::new(&target).await?;
         let (name, in_database) = (identifier(&role.alternate()), identifier(&role.database));
         sql(&mut admin, &format!("USE {in_database}; CREATE ROLE {name}")).await?;
         role.expect(&role.function("master-user"), "NeedsDecision", "ALTER ROLE").await?;
@@ -167,7 +167,7 @@ async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
 #[tokio::test]
 async fn what_the_second_user_owns_is_reported_and_not_dropped() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, clone) = (identifier(&scene.user), identifier(&scene.alternate()));
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
@@ -201,7 +201,7 @@ async fn a_master_that_is_in_every_database_needs_no_more() {
             return Ok(());
         }
         let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let scene = Scene::new(&peer.target).await?;
+        let scene = Fixture::new(&peer.target).await?;
         let master = identifier(&scene.master);
         let mut admin = peer.target.admin("master").await?;
         sql(&mut admin, &format!("USE [master]; REVOKE CONNECT ANY DATABASE FROM {master}"))
@@ -218,7 +218,7 @@ async fn a_master_that_is_in_every_database_needs_no_more() {
 #[tokio::test]
 async fn without_a_database_both_strategies_work() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         scene.change(&json!({"dbname": null}))?;
         scene.change_master(&json!({"dbname": null}))?;
         for strategy in ["single-user", "master-user", "master-user"] {

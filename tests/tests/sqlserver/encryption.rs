@@ -3,7 +3,7 @@
 use rotation_local::throwaway::Certificates;
 use rotation_tests::relay::impostor;
 use rotation_tests::server::NAMES;
-use rotation_tests::sqlserver::{Peer, Scene, on_each};
+use rotation_tests::sqlserver::{Fixture, Peer, on_each};
 use serde_json::{Value, json};
 
 /// The answer to PRELOGIN: a version, and a word on encryption.
@@ -37,7 +37,7 @@ async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
                 (json!(false), "require", ""),
             ] {
                 let (address, heard) = impostor(vec![prelogin(encryption)]).await?;
-                let scene = Scene::new(&target).await?;
+                let scene = Fixture::new(&target).await?;
                 scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": ssl}))?;
                 let function = scene.program("single-user").env("TLS_MODE", mode).into();
                 let error = scene.failure(&function).await?;
@@ -84,7 +84,7 @@ async fn a_server_that_stops_answering_is_not_waited_for_long() {
     on_each(|target| async move {
         for (encryption, ssl) in [(1, Value::Null), (2, json!(false))] {
             let (address, _) = impostor(vec![prelogin(encryption)]).await?;
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": ssl}))?;
             scene.expect(&scene.function("single-user"), "DatabaseSilent", "hangs").await?;
         }
@@ -111,7 +111,7 @@ async fn refusals_are_told_apart_by_their_number() {
             (50_000, "LoginFailed", "log"),
         ] {
             let (address, heard) = impostor(vec![prelogin(2), refusal(number)]).await?;
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": false}))?;
             let function = scene.function("single-user");
             // Without preflight, whose login would count as well.
@@ -162,7 +162,7 @@ async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8(
             let peer = Peer::start(Some(certificates()?), &["--mode", mode]).await?;
             if mode == "strict" {
                 // The tests themselves cannot log in there: the scene is made on the usual server.
-                let scene = Scene::new(&target).await?;
+                let scene = Fixture::new(&target).await?;
                 scene.change(&json!({"port": peer.target.port}))?;
                 let authority = tempfile::NamedTempFile::new()?;
                 std::fs::write(
@@ -177,7 +177,7 @@ async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8(
                 assert_eq!(error.error_type, "CredentialsRefused", "{}", error.message);
                 continue;
             }
-            let scene = Scene::new(&peer.target).await?;
+            let scene = Fixture::new(&peer.target).await?;
             scene.rotate(&scene.function("master-user")).await?;
             scene.change(&json!({"ssl": false}))?;
             scene
@@ -185,7 +185,7 @@ async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8(
                 .await?;
         }
         let peer = Peer::start(None, &[]).await?;
-        let scene = Scene::new(&peer.target).await?;
+        let scene = Fixture::new(&peer.target).await?;
         for strategy in ["single-user", "master-user"] {
             scene.rotate(&scene.function(strategy)).await?;
             scene.log_in().await?;

@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{Peer, Scene, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, Peer, on_each, sql, with_password};
 use serde_json::json;
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
             ("SELECT 1", json!({"dbname": "model"}), "DatabaseAccessDenied", "USE [model]; CREATE USER"),
         ];
         for (statement, change, error_type, part) in rows {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             let statement = statement.replace("{user}", &identifier(&scene.user));
             let statement = statement.replace("{password}", &with_password(&password));
@@ -45,7 +45,7 @@ async fn accounts_that_are_locked_or_whose_password_has_expired() {
         }
         let strict =
             Peer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
-        let scene = Scene::new(&strict.target).await?;
+        let scene = Fixture::new(&strict.target).await?;
         let user = identifier(&scene.user);
         sql(
             &mut strict.target.admin("master").await?,
@@ -61,7 +61,7 @@ async fn accounts_that_are_locked_or_whose_password_has_expired() {
         assert!(error.message.contains(&format!("ALTER LOGIN {user}")), "{}", error.message);
 
         let expired = Peer::start(Some(Certificates::for_names(&NAMES)?), &["--expired"]).await?;
-        let scene = Scene::new(&expired.target).await?;
+        let scene = Fixture::new(&expired.target).await?;
         let user = identifier(&scene.user);
         let statement = format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON, CHECK_EXPIRATION = ON");
         sql(&mut expired.target.admin("master").await?, &statement).await?;
@@ -88,7 +88,7 @@ async fn the_master_unlocks_the_login_whose_turn_it_is() {
         }
         let strict =
             Peer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
-        let scene = Scene::new(&strict.target).await?;
+        let scene = Fixture::new(&strict.target).await?;
         let user = identifier(&scene.user);
         sql(
             &mut strict.target.admin("master").await?,
@@ -116,7 +116,7 @@ async fn the_master_unlocks_the_login_whose_turn_it_is() {
 async fn a_password_that_the_server_s_policy_refuses() {
     on_each(|target| async move {
         for strategy in ["single-user", "master-user"] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let user = identifier(&scene.user);
             sql(
                 &mut target.admin("master").await?,
@@ -169,7 +169,7 @@ async fn a_master_without_a_privilege_is_told_which() {
             ),
         ];
         for (statement, remedy) in cases {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let (user, master) = (identifier(&scene.user), identifier(&scene.master));
             let filled = |text: &str| {
                 let text = text.replace("{user}", &user).replace("{master}", &master);
@@ -216,7 +216,7 @@ async fn a_master_without_a_privilege_is_told_which() {
 #[tokio::test]
 async fn a_half_made_login_lets_nobody_in() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let database = identifier(&scene.database);
         let master = identifier(&scene.master);
         let mut admin = target.admin("master").await?;
@@ -240,7 +240,7 @@ async fn a_half_made_login_lets_nobody_in() {
 #[tokio::test]
 async fn a_second_user_that_must_change_its_password_is_mended() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         scene.rotate(&function).await?;
@@ -269,7 +269,7 @@ async fn what_keeps_the_base_user_out_does_not_keep_its_second_one_out() {
             "USE {database}; DROP USER {user}",
             "ALTER LOGIN {user} DISABLE",
         ] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             let function = scene.function("master-user");
             scene.rotate(&function).await?;
             let statement = statement.replace("{user}", &identifier(&scene.user));

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use rotation_sqlserver::identifier;
 use rotation_tests::scene::{SECRET_ARN, new_password, unique};
 use rotation_tests::server::Server;
-use rotation_tests::sqlserver::{Scene, Target, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, Target, on_each, sql, with_password};
 use serde_json::json;
 
 async fn make_login(target: &Target, name: &str) -> Result<String> {
@@ -17,7 +17,7 @@ async fn make_login(target: &Target, name: &str) -> Result<String> {
 #[tokio::test]
 async fn a_login_that_only_looks_like_the_second_user_is_not_touched() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let clone = scene.alternate();
         let password = make_login(&target, &clone).await?;
         let function = scene.function("master-user");
@@ -39,7 +39,7 @@ async fn a_login_that_only_looks_like_the_second_user_is_not_touched() {
 #[tokio::test]
 async fn a_second_user_that_another_function_has_made_is_known_by_the_secret() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let clone = scene.alternate();
         let first = scene.value("AWSCURRENT")?;
         let mut second = first.clone();
@@ -69,7 +69,7 @@ async fn a_second_user_that_another_function_has_made_is_known_by_the_secret() {
 async fn a_secret_named_like_a_second_user_does_not_take_its_base_over() {
     on_each(|target| async move {
         let base = format!("foo_{}", unique());
-        let scene = Scene::with_user(&target, &format!("{base}_clone"), &unique()).await?;
+        let scene = Fixture::with_user(&target, &format!("{base}_clone"), &unique()).await?;
         let password = make_login(&target, &base).await?;
         scene.expect(&scene.function("master-user"), "NeedsDecision", "put-secret-value").await?;
         target.connect(&base, &password, "master").await?;
@@ -83,7 +83,7 @@ async fn a_secret_named_like_a_second_user_does_not_take_its_base_over() {
 #[tokio::test]
 async fn a_second_user_that_this_has_made_is_known_by_the_server() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         for _ in 0..2 {
             scene.rotate(&function).await?;
@@ -103,7 +103,7 @@ async fn a_second_user_that_this_has_made_is_known_by_the_server() {
 async fn a_previous_version_proves_nothing_without_its_password() {
     on_each(|target| async move {
         let base = format!("foo_{}", unique());
-        let scene = Scene::with_user(&target, &format!("{base}_clone"), &unique()).await?;
+        let scene = Fixture::with_user(&target, &format!("{base}_clone"), &unique()).await?;
         let password = make_login(&target, &base).await?;
         let current = scene.value("AWSCURRENT")?;
         let mut forged = current.clone();
@@ -122,7 +122,7 @@ async fn a_previous_version_proves_nothing_without_its_password() {
 #[tokio::test]
 async fn a_second_user_under_another_name_is_named() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         scene.rotate(&function).await?;

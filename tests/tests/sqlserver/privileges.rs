@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
-use rotation_tests::sqlserver::{Scene, on_each, sql};
+use rotation_tests::sqlserver::{Fixture, on_each, sql};
 
 /// Everything that the catalog says of a principal's roles and permissions in a database, without
 /// its name.
-async fn all_of(scene: &Scene, user: &str) -> Result<Vec<String>> {
+async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     let mut admin = scene.admin().await?;
     let mut all = Vec::new();
     for (what, query) in [
@@ -115,7 +115,7 @@ const GRANTS: &[(&str, &str)] = &[
     ),
 ];
 
-async fn prepared(scene: &Scene) -> Result<()> {
+async fn prepared(scene: &Fixture) -> Result<()> {
     let mut admin = scene.admin().await?;
     for statement in [
         "CREATE TABLE dbo.one (a int)",
@@ -138,7 +138,7 @@ async fn prepared(scene: &Scene) -> Result<()> {
 async fn every_privilege_follows_and_goes() {
     on_each(|target| async move {
         for alternate_is_current in [false, true] {
-            let scene = Scene::new(&target).await?;
+            let scene = Fixture::new(&target).await?;
             prepared(&scene).await?;
             let function = scene.function("master-user");
             if alternate_is_current {
@@ -192,7 +192,7 @@ async fn every_privilege_follows_and_goes() {
 #[tokio::test]
 async fn states_of_a_permission_become_one_another() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         prepared(&scene).await?;
         let function = scene.function("master-user");
         let (user, mut admin) = (identifier(&scene.user), scene.admin().await?);
@@ -224,7 +224,7 @@ async fn states_of_a_permission_become_one_another() {
 #[tokio::test]
 async fn a_permission_that_cannot_be_taken_away_is_reported() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         prepared(&scene).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
@@ -296,7 +296,7 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
     on_each(|target| async move {
         for alternate_is_current in [true, false] {
             for (grant, does, takes_away) in CASES {
-                let scene = Scene::new(&target).await?;
+                let scene = Fixture::new(&target).await?;
                 prepared(&scene).await?;
                 let function = scene.function("master-user");
                 for _ in 0..if alternate_is_current { 1 } else { 2 } {
@@ -337,7 +337,7 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
 #[tokio::test]
 async fn preflight_names_what_the_master_cannot_pass_on() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, master) = (identifier(&scene.user), identifier(&scene.master));
         let mut admin = scene.admin().await?;
         let function = scene.function("master-user");

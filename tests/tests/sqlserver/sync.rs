@@ -2,14 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
-use rotation_tests::sqlserver::{Scene, on_each, sql};
+use rotation_tests::sqlserver::{Fixture, on_each, sql};
 
 /// An owner has no permission on what is its own. What an administrator grants on it to the other
 /// user stays, on the schema and on what is in it.
 #[tokio::test]
 async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         let (user, clone) = (identifier(&scene.user), identifier(&scene.alternate()));
@@ -43,7 +43,7 @@ async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
 #[tokio::test]
 async fn expiration_waits_for_the_turn_of_the_alternate_login() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
         let (user, clone) = (identifier(&scene.user), scene.alternate());

@@ -6,7 +6,7 @@ use rotation_local::{Function, FunctionError};
 use rotation_sqlserver::identifier;
 use rotation_tests::scene::new_password;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{Peer, Scene, Session, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, Peer, Session, on_each, sql, with_password};
 use serde_json::json;
 
 /// The strategies of a master.
@@ -21,12 +21,12 @@ fn trigger(name: &str, on: &str, events: &str) -> String {
 }
 
 /// A session of the application's user.
-async fn application(scene: &Scene) -> Result<Session> {
+async fn application(scene: &Fixture) -> Result<Session> {
     scene.log_in().await
 }
 
 /// Returns `true` if a trigger has run with the master's privileges. (Only the fake server says.)
-fn has_run(scene: &Scene) -> Result<bool> {
+fn has_run(scene: &Fixture) -> Result<bool> {
     Ok(scene.target.log_since(0)?.contains(&format!("{}: trigger ", scene.master)))
 }
 
@@ -41,7 +41,7 @@ fn remedies(error: &FunctionError) -> Result<(String, String)> {
 }
 
 /// The function with triggers accepted.
-fn accepting(scene: &Scene, strategy: &str, value: &str) -> Function {
+fn accepting(scene: &Fixture, strategy: &str, value: &str) -> Function {
     scene.program(strategy).env("ACCEPT_DDL_TRIGGERS", value).into()
 }
 
@@ -49,7 +49,7 @@ fn accepting(scene: &Scene, strategy: &str, value: &str) -> Function {
 #[tokio::test]
 async fn trigger_of_database_owner_does_not_run_as_master() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let user = identifier(&scene.user);
         sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
         let plant = trigger("it's [evil]", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
@@ -81,7 +81,7 @@ async fn trigger_of_database_owner_does_not_run_as_master() {
 #[tokio::test]
 async fn trigger_that_no_change_fires_does_not_block() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let user = identifier(&scene.user);
         let alternating = scene.function(ALTERNATING);
         sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
@@ -102,7 +102,7 @@ async fn trigger_that_no_change_fires_does_not_block() {
 #[tokio::test]
 async fn accepted_trigger_runs_and_no_other_does() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, database) = (identifier(&scene.user), identifier(&scene.database));
         sql(&mut scene.admin().await?, &format!("ALTER ROLE db_ddladmin ADD MEMBER {user}"))
             .await?;
@@ -146,7 +146,7 @@ async fn accepted_trigger_runs_and_no_other_does() {
 #[tokio::test]
 async fn trigger_planted_between_two_changes_does_not_run() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, database) = (identifier(&scene.user), identifier(&scene.database));
         sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
         // The accepted one stands for a hostile session that waits for the first change.
@@ -172,7 +172,7 @@ async fn trigger_planted_between_two_changes_does_not_run() {
 #[tokio::test]
 async fn trigger_of_administrator_is_reported_and_does_not_block() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let plant = trigger("audit", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
         sql(&mut scene.admin().await?, &plant).await?;
         let function = scene.function(ALTERNATING);
@@ -220,7 +220,7 @@ async fn every_power_over_triggers_is_found() {
         ),
     ];
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (user, database) = (identifier(&scene.user), identifier(&scene.database));
         let mut admin = scene.admin().await?;
         sql(&mut admin, &trigger("audit", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS")).await?;
@@ -266,7 +266,7 @@ async fn trigger_of_server_blocks_users_with_power_over_it() {
             return Ok(());
         }
         let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let scene = Scene::new(&peer.target).await?;
+        let scene = Fixture::new(&peer.target).await?;
         let (user, master) = (identifier(&scene.user), identifier(&scene.master));
         let mut admin = peer.target.admin("master").await?;
         let events = "DDL_SERVER_LEVEL_EVENTS, CREATE_USER";
@@ -310,7 +310,7 @@ async fn trigger_of_server_blocks_users_with_power_over_it() {
 #[tokio::test]
 async fn trigger_of_contained_owner_does_not_run_as_master() {
     on_each(|target| async move {
-        let scene = Scene::new(&target).await?;
+        let scene = Fixture::new(&target).await?;
         let (name, password) = (format!("{}_other", scene.database), new_password());
         let (database, master) = (identifier(&name), identifier(&scene.master));
         let mut admin = target.admin("master").await?;

@@ -4,9 +4,9 @@
 use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Copied, Engine, PasswordSet, ProvenUser, SessionAccount, UserCopy};
+use crate::engine::{Engine, PasswordSet, ProvenUser, SessionAccount, SyncReport, SyncRequest};
 use crate::engine_error::EngineError;
-use crate::error::{Error, Tried, Whose};
+use crate::error::{CredentialSource, Error, LoginAttempt};
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
@@ -43,9 +43,12 @@ pub(crate) async fn set<E: Engine>(
             }
         }
         Err(cause) => {
-            return Err(
-                connect::failed(&rotator.login(&current), Whose::Version(CURRENT), cause).into()
-            );
+            return Err(connect::failed(
+                &rotator.login(&current),
+                CredentialSource::Version(CURRENT),
+                cause,
+            )
+            .into());
         }
     };
     let (opened, note) = match earlier {
@@ -78,7 +81,7 @@ pub(crate) async fn set<E: Engine>(
 
 /// What logins have shown of the two users.
 struct Origin {
-    /// As in [`UserCopy::is_known_pair`].
+    /// As in [`SyncRequest::is_known_pair`].
     is_known_pair: bool,
     proven: Vec<ProvenUser>,
 }
@@ -106,8 +109,10 @@ async fn without_current<E: Engine>(
     pending: &DatabaseSecret,
     refused: LoginError,
 ) -> Result<Without<E::Session>> {
-    let mut tried =
-        vec![Tried { label: CURRENT.into(), result: format!("{}, {refused}", current.username) }];
+    let mut tried = vec![LoginAttempt {
+        label: CURRENT.into(),
+        result: format!("{}, {refused}", current.username),
+    }];
     match rotator.prove(cx, pending, PENDING).await {
         Ok(_) => {
             let note = format!("The current password of {} is refused.", current.username);
@@ -115,15 +120,18 @@ async fn without_current<E: Engine>(
         }
         // A locked one the master can open.
         Err(cause) if cause.other_password_may_help() || cause.is_of_the_account() => {
-            tried.push(Tried {
+            tried.push(LoginAttempt {
                 label: PENDING.into(),
                 result: format!("{}, {cause}", pending.username),
             });
         }
         Err(cause) => {
-            return Err(
-                connect::failed(&rotator.login(pending), Whose::Version(PENDING), cause).into()
-            );
+            return Err(connect::failed(
+                &rotator.login(pending),
+                CredentialSource::Version(PENDING),
+                cause,
+            )
+            .into());
         }
     }
     match earlier::open(rotator, cx, current, pending, &mut tried).await? {
@@ -152,7 +160,7 @@ async fn by_master<E: Engine>(
         "bringing {} in step with {} and setting the password of {turn}",
         pair.alternate, pair.base
     ));
-    let mut copy = UserCopy {
+    let mut copy = SyncRequest {
         master: &credential.username,
         base: &pair.base,
         alternate: &pair.alternate,
@@ -172,7 +180,7 @@ async fn by_master<E: Engine>(
         copy.proven.extend(opens.account().map(|account| proven_user(pending, account)));
         copied = rotator.engine.copy_user(&mut session, &copy).await;
     }
-    if rotator.was_overtaken(cx, &copied).await {
+    if rotator.should_retry_conflict(cx, &copied).await {
         copied = rotator.engine.copy_user(&mut session, &copy).await;
     }
     rotator.engine.log_out(session).await;
@@ -207,7 +215,7 @@ pub(crate) async fn foresee<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     session: &mut E::Session,
-    copy: &mut UserCopy<'_>,
+    copy: &mut SyncRequest<'_>,
     pending: &DatabaseSecret,
 ) -> Result<Result<Vec<String>, EngineError>> {
     let is_bases_turn = pending.username == copy.base;
@@ -274,7 +282,7 @@ async fn differences<E: Engine>(
     cx.doing(format!("comparing what {} and {} may do", pair.alternate, pair.base));
     let name = &master.secret.username;
     let unencrypted = rotator.logs_in_unencrypted(pending);
-    let copy = UserCopy::to_compare(name, pair, &pending.password, unencrypted);
+    let copy = SyncRequest::to_compare(name, pair, &pending.password, unencrypted);
     let differences = rotator.engine.differences(&mut session, &copy).await;
     rotator.engine.log_out(session).await;
     Ok(differences.map_err(|cause| rotator.statement(pending, name, cause))?)
@@ -351,7 +359,8 @@ async fn opens<E: Engine>(
         Err(cause) if cause.proves_password() => Ok(Some(Opens::Expired)),
         Err(cause) if cause.is_of_the_account() => Ok(Some(Opens::No)),
         Err(cause) => {
-            Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into())
+            Err(connect::failed(&rotator.login(secret), CredentialSource::Version(label), cause)
+                .into())
         }
     }
 }
@@ -359,7 +368,7 @@ async fn opens<E: Engine>(
 /// A record has so many notes on the two users.
 const NOTES: usize = 20;
 
-fn describe(copied: &Copied, pair: &UserPair, turn: &str) -> Done {
+fn describe(copied: &SyncReport, pair: &UserPair, turn: &str) -> Done {
     let UserPair { base, alternate } = pair;
     let mut what = match (copied.created, copied.changes.is_empty()) {
         (true, _) => format!("Created {alternate} with all that {base} may do"),

@@ -4,7 +4,7 @@ use rotation::{Context, PREVIOUS, Result, VersionId};
 
 use crate::connect::{self, Proven};
 use crate::engine::Engine;
-use crate::error::{Tried, Whose};
+use crate::error::{CredentialSource, LoginAttempt};
 use crate::login_error::LoginError;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
@@ -48,17 +48,18 @@ pub(crate) async fn attempt<E: Engine>(
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     label: &'static str,
-    tried: &mut Vec<Tried>,
+    tried: &mut Vec<LoginAttempt>,
 ) -> Result<Option<Proven<E::Session>>> {
     match rotator.log_in(cx, secret, label).await {
         Ok(proven) => Ok(Some(proven)),
         Err(LoginError::Refused { said }) => {
             cx.warn(format!("the password of {label} is refused: {said}"));
-            tried.push(Tried { label: label.into(), result: said });
+            tried.push(LoginAttempt { label: label.into(), result: said });
             Ok(None)
         }
         Err(cause) => {
-            Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into())
+            Err(connect::failed(&rotator.login(secret), CredentialSource::Version(label), cause)
+                .into())
         }
     }
 }
@@ -70,7 +71,7 @@ pub(crate) async fn open<E: Engine>(
     cx: &Context<'_>,
     current: &DatabaseSecret,
     pending: &DatabaseSecret,
-    tried: &mut Vec<Tried>,
+    tried: &mut Vec<LoginAttempt>,
 ) -> Result<Option<Earlier<E::Session>>> {
     let mut known = vec![current.password.clone(), pending.password.clone()];
     if let Some(secret) = previous(rotator, cx, current, tried).await? {
@@ -84,7 +85,7 @@ pub(crate) async fn open<E: Engine>(
         Ok(credentials) => credentials,
         Err(error) => {
             let result = format!("not looked for: {error}. {}", error.remedy());
-            tried.push(Tried { label: "versions without a label".into(), result });
+            tried.push(LoginAttempt { label: "versions without a label".into(), result });
             return Ok(None);
         }
     };
@@ -109,10 +110,10 @@ pub(crate) async fn previous<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
-    told: &mut Vec<Tried>,
+    told: &mut Vec<LoginAttempt>,
 ) -> Result<Option<DatabaseSecret>> {
     let mut skip = |why: &str| {
-        told.push(Tried { label: PREVIOUS.into(), result: format!("not tried, {why}") })
+        told.push(LoginAttempt { label: PREVIOUS.into(), result: format!("not tried, {why}") })
     };
     let Some(value) = cx.previous().await? else {
         skip("there is none");

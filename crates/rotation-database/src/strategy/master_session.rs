@@ -5,7 +5,7 @@ use rotation::{Context, Result};
 use crate::connect;
 use crate::engine::{Engine, Login};
 use crate::engine_error::EngineError;
-use crate::error::{Error, Whose};
+use crate::error::{CredentialSource, Error};
 use crate::host;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
@@ -67,7 +67,9 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
             let proof = Login { host: login.host, port: login.port, ..rotator.login(opened) };
             match connect::prove(&rotator.engine, cx, &proof, *policy).await {
                 Err(cause) if !cause.proves_password() => {
-                    return Err(connect::failed(&proof, Whose::Version(label), cause).into());
+                    return Err(
+                        connect::failed(&proof, CredentialSource::Version(label), cause).into()
+                    );
                 }
                 _ => {}
             }
@@ -80,7 +82,8 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         let Self { rotator, master, login, policy } = self;
         cx.doing(format!("logging in to {} as master {}", master.place, login.user));
         let session = connect::log_in(&rotator.engine, cx, &login, policy).await;
-        let failed = |cause| connect::failed(&login, Whose::Master(master.arn.clone()), cause);
+        let failed =
+            |cause| connect::failed(&login, CredentialSource::Master(master.arn.clone()), cause);
         Ok(session.map_err(failed)?)
     }
 }

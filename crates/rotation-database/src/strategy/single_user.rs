@@ -61,7 +61,7 @@ async fn change<E: Engine>(
     let keep_old = rotator.settings.keep_previous_password;
     let change = PasswordChange { user, old: &old.password, new: &new.password, keep_old };
     let mut changed = rotator.engine.change_password(&mut session, &change).await;
-    if rotator.was_overtaken(cx, &changed).await {
+    if rotator.should_retry_conflict(cx, &changed).await {
         changed = rotator.engine.change_password(&mut session, &change).await;
     }
     rotator.engine.log_out(session).await;

@@ -5,7 +5,7 @@ use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
 use crate::engine::{Engine, PasswordReset, PasswordSet, ProvenUser, SessionAccount};
-use crate::error::Whose;
+use crate::error::CredentialSource;
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
@@ -81,7 +81,7 @@ pub(crate) async fn set<E: Engine>(
         proven,
     };
     let mut set = rotator.engine.set_password(&mut session, &reset).await;
-    if rotator.was_overtaken(cx, &set).await {
+    if rotator.should_retry_conflict(cx, &set).await {
         set = rotator.engine.set_password(&mut session, &reset).await;
     }
     rotator.engine.log_out(session).await;
@@ -118,7 +118,8 @@ async fn opens<E: Engine>(
             Ok(Err(cause))
         }
         Err(cause) => {
-            Err(connect::failed(&rotator.login(secret), Whose::Version(label), cause).into())
+            Err(connect::failed(&rotator.login(secret), CredentialSource::Version(label), cause)
+                .into())
         }
     }
 }

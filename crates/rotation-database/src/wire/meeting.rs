@@ -1,6 +1,6 @@
 //! Where a driver of this process finds its connection.
 
-pub(super) use place::{Meeting, lets_in};
+pub(super) use place::{SocketAddress, lets_in};
 
 /// A name of the kernel's, the abstract namespace: no file has to be made, which costs more than
 /// all the rest, and nothing is left behind. Anybody on the machine may knock there, so the caller
@@ -16,9 +16,9 @@ mod place {
     use tokio::net::UnixStream;
 
     #[derive(Debug)]
-    pub(in crate::wire) struct Meeting(PathBuf);
+    pub(in crate::wire) struct SocketAddress(PathBuf);
 
-    impl Meeting {
+    impl SocketAddress {
         pub(in crate::wire) fn new() -> io::Result<Self> {
             // Containers may share names and count processes alike.
             let random = RandomState::new().hash_one(std::process::id());
@@ -48,9 +48,9 @@ mod place {
     use tokio::net::UnixStream;
 
     #[derive(Debug)]
-    pub(in crate::wire) struct Meeting(TempDir);
+    pub(in crate::wire) struct SocketAddress(TempDir);
 
-    impl Meeting {
+    impl SocketAddress {
         pub(in crate::wire) fn new() -> io::Result<Self> {
             let only_this_user = Permissions::from_mode(0o700);
             tempfile::Builder::new().prefix("wire-").permissions(only_this_user).tempdir().map(Self)

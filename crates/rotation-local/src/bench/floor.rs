@@ -7,11 +7,11 @@ use anyhow::{Result, ensure};
 use reqwest::Client;
 use serde_json::json;
 
-use super::Ground;
+use super::BenchEnv;
 use super::figures::{Figures, Series};
 
 /// Measured in the same run as the function.
-pub(super) struct Floor {
+pub(super) struct Baseline {
     /// One call of Secrets Manager.
     pub(super) call: Series,
     /// One login.
@@ -20,9 +20,9 @@ pub(super) struct Floor {
     pub(super) rotation: Series,
 }
 
-impl Floor {
+impl Baseline {
     /// Repeats what the function has asked of others.
-    pub(super) async fn measure(ground: &Ground, figures: &Figures, times: u32) -> Result<Self> {
+    pub(super) async fn measure(ground: &BenchEnv, figures: &Figures, times: u32) -> Result<Self> {
         let client = Client::builder().no_proxy().build()?;
         let current = ground.stage.current(ground.secret)?;
         let text = |key: &str| current[key].as_str().unwrap_or_default().to_owned();
@@ -49,7 +49,7 @@ impl Floor {
 }
 
 /// So many calls at once.
-async fn call(ground: &Ground, client: &Client, many: usize) -> Result<Duration> {
+async fn call(ground: &BenchEnv, client: &Client, many: usize) -> Result<Duration> {
     let service = &ground.stage.service;
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/20200101/us-east-1/secretsmanager/aws4_request",

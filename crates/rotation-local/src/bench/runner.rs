@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::figures::Figures;
-use super::{Ground, process};
+use super::{BenchEnv, process};
 use crate::chain::waves;
 use crate::function::{Function, FunctionError, Program};
 use crate::progress::say;
@@ -44,7 +44,7 @@ impl Runner {
         Self { name, figures: Figures::default(), make, verbose, warm: None }
     }
 
-    fn function(&self, ground: &Ground) -> Function {
+    fn function(&self, ground: &BenchEnv) -> Function {
         let program = ground.stage.equip((self.make)(), ground.strategy);
         // As on Lambda, where nobody has named other authorities: reading them is a part of the
         // start.
@@ -57,7 +57,7 @@ impl Runner {
     }
 
     /// A process of the function that waits for its first event, and how long that took.
-    async fn started(&self, ground: &Ground) -> Result<(Function, Duration)> {
+    async fn started(&self, ground: &BenchEnv) -> Result<(Function, Duration)> {
         let function = self.function(ground);
         let program = program(&function)?;
         let start = Instant::now();
@@ -71,7 +71,7 @@ impl Runner {
     }
 
     /// Rotates once before anything is measured: the second of two users is made only once.
-    pub(super) async fn prepare(&mut self, ground: &Ground) -> Result<()> {
+    pub(super) async fn prepare(&mut self, ground: &BenchEnv) -> Result<()> {
         let (function, _) = self.started(ground).await?;
         self.rotate(ground, &function).await?;
         self.warm = Some(function);
@@ -79,7 +79,7 @@ impl Runner {
     }
 
     /// Measures everything once.
-    pub(super) async fn round(&mut self, ground: &Ground) -> Result<()> {
+    pub(super) async fn round(&mut self, ground: &BenchEnv) -> Result<()> {
         let (function, init) = self.started(ground).await?;
         let took = self.rotate(ground, &function).await?;
         let id = program(&function)?.process_id().context("the function has ended")?;
@@ -111,7 +111,7 @@ impl Runner {
     }
 
     /// Counts what a rotation asks of others.
-    pub(super) async fn count(&mut self, ground: &Ground) -> Result<()> {
+    pub(super) async fn count(&mut self, ground: &BenchEnv) -> Result<()> {
         let (service, database) = (&ground.stage.service, &ground.stage.database);
         let warm = self.warm.take().context("not prepared")?;
         let (sessions, refused) = (database.sessions()?, database.failed_logins()?);
@@ -127,7 +127,7 @@ impl Runner {
         Ok(())
     }
 
-    async fn rotate(&self, ground: &Ground, function: &Function) -> Result<[Duration; 4]> {
+    async fn rotate(&self, ground: &BenchEnv, function: &Function) -> Result<[Duration; 4]> {
         let token = ground.stage.begin(ground.secret)?;
         let mut took = [Duration::ZERO; 4];
         for (took, step) in took.iter_mut().zip(STEPS) {
@@ -138,7 +138,7 @@ impl Runner {
 
     async fn step(
         &self,
-        ground: &Ground,
+        ground: &BenchEnv,
         function: &Function,
         step: &str,
         token: &str,

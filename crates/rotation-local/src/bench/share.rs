@@ -14,11 +14,11 @@ const PERIOD: u64 = 20_000;
 const GROUPS: &str = "/sys/fs/cgroup";
 
 /// A control group, until it is dropped.
-pub(super) struct Share {
+pub(super) struct CpuQuota {
     folder: PathBuf,
 }
 
-impl Share {
+impl CpuQuota {
     /// The share of a function of so much memory, in MB.
     pub(super) fn of_memory(memory: u32) -> Result<Self> {
         Self::in_groups(Path::new(GROUPS), memory).context(
@@ -60,7 +60,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for CpuQuota {
     fn drop(&mut self) {
         // Left behind, an empty group does nothing.
         let _ = fs::remove_dir(&self.folder);
@@ -79,17 +79,18 @@ mod tests {
     #[test]
     fn a_share_is_written_in_both_versions_of_control_groups() {
         let groups = tempfile::tempdir().unwrap();
-        assert!(Share::in_groups(groups.path(), 128).is_err());
+        assert!(CpuQuota::in_groups(groups.path(), 128).is_err());
         fs::create_dir(groups.path().join("cpu")).unwrap();
-        let share = Share::in_groups(groups.path(), 128).unwrap();
+        let share = CpuQuota::in_groups(groups.path(), 128).unwrap();
         share.give(17).unwrap();
-        let read = |share: &Share, file: &str| fs::read_to_string(share.folder.join(file)).unwrap();
+        let read =
+            |share: &CpuQuota, file: &str| fs::read_to_string(share.folder.join(file)).unwrap();
         let first = ["cpu.cfs_period_us", "cpu.cfs_quota_us", "cgroup.procs"]
             .map(|file| read(&share, file));
         assert_eq!(first, ["20000", "1447", "17"]);
 
         fs::write(groups.path().join("cgroup.controllers"), "cpu io").unwrap();
-        let share = Share::in_groups(groups.path(), 1769).unwrap();
+        let share = CpuQuota::in_groups(groups.path(), 1769).unwrap();
         assert_eq!(read(&share, "cpu.max"), "20000 20000");
         assert_eq!(
             fs::read_to_string(groups.path().join("cgroup.subtree_control")).unwrap(),

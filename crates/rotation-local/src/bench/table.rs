@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::figures::{Figures, Series};
-use super::floor::Floor;
+use super::floor::Baseline;
 use super::runner::Runner;
 use crate::progress::say;
 use crate::trigger::STEPS;
@@ -45,7 +45,7 @@ const CELL: usize = 26;
 
 /// Prints the figures; with a second function also how many times the first's figure the second's
 /// is.
-pub(super) fn print(runners: &[Runner], floor: &Floor) {
+pub(super) fn print(runners: &[Runner], floor: &Baseline) {
     let mut head = format!("\n{:LABEL$}", "");
     let mut under = format!("{:LABEL$}", "");
     for runner in runners {
@@ -91,7 +91,7 @@ fn triple(series: &Series) -> String {
 }
 
 /// The same for programs.
-pub(super) fn json(runners: &[Runner], floor: &Floor) -> Value {
+pub(super) fn json(runners: &[Runner], floor: &Baseline) -> Value {
     let functions: Vec<Value> = runners
         .iter()
         .map(|runner| {

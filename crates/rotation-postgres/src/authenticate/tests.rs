@@ -43,7 +43,7 @@ async fn a_readable_password_is_sent_only_where_somebody_has_decided_so() {
             let logged_in = log_in(tls, &server).await.unwrap();
             assert_eq!(logged_in.method, method);
             assert_eq!(
-                logged_in.for_driver,
+                logged_in.startup_response,
                 [PARAMETER, &AUTHENTICATION_OK, KEY, PARAMETER, READY].concat()
             );
         }

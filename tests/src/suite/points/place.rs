@@ -7,19 +7,19 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::sample::Counted;
 use super::{Break, Then};
 use crate::relay::Cutter;
-use crate::scene::Scene;
+use crate::scene::Fixture;
 use crate::server::Server;
 use crate::suite::recovery::STEPS;
 
 /// A scene, and what breaks its connections.
 pub(super) struct Place<T: Server> {
-    pub(super) scene: Scene<T>,
+    pub(super) scene: Fixture<T>,
     cutter: Option<Cutter>,
 }
 
 impl<T: Server> Place<T> {
     pub(super) async fn new(target: &T, what: Break) -> Result<Self> {
-        let scene = Scene::rich(target).await?;
+        let scene = Fixture::rich(target).await?;
         let cutter = match what {
             Break::Packet(_) => Some(scene.behind_a_relay().await?),
             _ => None,
@@ -139,7 +139,7 @@ impl<T: Server> Place<T> {
                 scene.give_up(&token)?;
                 scene.stage(None)?
             }
-            Then::Storm => {
+            Then::OutOfOrder => {
                 self.storm(function, strategy, &token, point).await?;
                 token
             }

@@ -22,7 +22,7 @@ pub(crate) fn is_exhaustive() -> bool {
 pub(super) fn size(then: Then) -> usize {
     match then {
         // To go on takes as long as several rotations.
-        Then::Storm => 3,
+        Then::OutOfOrder => 3,
         _ => 4,
     }
 }
