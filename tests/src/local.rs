@@ -30,7 +30,7 @@ pub struct Serve {
     pub port: u16,
     /// The access key id that it has printed.
     pub key: String,
-    said: Arc<Mutex<String>>,
+    output: Arc<Mutex<String>>,
     program: Background,
 }
 
@@ -55,10 +55,10 @@ impl Serve {
         let mut program = Background::spawn(command)?;
         program.listens_on(port).await?;
         let mut lines = BufReader::new(program.child().stdout.take().context("no output")?).lines();
-        let said = Arc::new(Mutex::new(String::new()));
+        let output = Arc::new(Mutex::new(String::new()));
         let mut key = None;
         for line in lines.by_ref().map_while(Result::ok) {
-            keep(&said, &line);
+            keep(&output, &line);
             let of_event = || {
                 serde_json::from_str::<Value>(&line).ok()?["accessKeyId"]
                     .as_str()
@@ -72,9 +72,9 @@ impl Serve {
             }
         }
         let key = key.context("no key was printed")?;
-        let rest = Arc::clone(&said);
+        let rest = Arc::clone(&output);
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&rest, &line)));
-        Ok(Self { port, key, said, program })
+        Ok(Self { port, key, output, program })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -83,8 +83,8 @@ impl Serve {
     }
 
     /// All that it has written so far.
-    pub fn said(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A client with the right key.
@@ -121,10 +121,10 @@ impl Serve {
     }
 }
 
-fn keep(said: &Mutex<String>, line: &str) {
-    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-    said.push_str(line);
-    said.push('\n');
+fn keep(output: &Mutex<String>, line: &str) {
+    let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+    output.push_str(line);
+    output.push('\n');
 }
 
 /// A client of any Secrets Manager.

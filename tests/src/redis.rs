@@ -63,8 +63,8 @@ impl Redis {
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let refused = ["NOAUTH", "WRONGPASS", "NOPERM", "ERR", "AUTH failed"];
-        let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
-        anyhow::ensure!(!refused.iter().any(|word| said.contains(word)), "{said}");
+        let message = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(!refused.iter().any(|word| message.contains(word)), "{message}");
         Ok(text)
     }
 }

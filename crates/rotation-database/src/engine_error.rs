@@ -34,28 +34,28 @@ pub fn edit_of_secret(remedy: &str) -> String {
 #[non_exhaustive]
 pub enum EngineError {
     /// The session's user may not do that.
-    #[error("the database does not allow it to {doing}: {said}")]
+    #[error("the database does not allow it to {doing}: {message}")]
     PrivilegeMissing {
         /// The action that failed, as it reads after "to".
         doing: String,
         /// The server's message.
-        said: String,
+        message: String,
         /// The statement that an administrator runs.
         remedy: String,
     },
     /// The server's password policy does not take the new password.
-    #[error("the database's password policy refuses the new password: {said}")]
+    #[error("the database's password policy refuses the new password: {message}")]
     PasswordRejected {
         /// The server's message.
-        said: String,
+        message: String,
         /// Which settings to change.
         remedy: String,
     },
     /// The account has expired, found out by somebody who may look.
-    #[error("the account has expired: {said}")]
+    #[error("the account has expired: {message}")]
     AccountExpired {
         /// What was found.
-        said: String,
+        message: String,
         /// The statement that an administrator runs.
         remedy: String,
     },
@@ -88,21 +88,21 @@ pub enum EngineError {
     },
     /// Something else at the server stands in the way for now: a lock was not to be had, a
     /// statement took too long.
-    #[error("the database could not {doing} in time: {said}")]
+    #[error("the database could not {doing} in time: {message}")]
     Busy {
         /// The action that failed, as it reads after "could not".
         doing: String,
         /// The server's message.
-        said: String,
+        message: String,
     },
     /// Another session has changed the same meanwhile, most likely an earlier attempt that was
     /// still at work. The session can go on, and everything may be done once more.
-    #[error("another session was changing the same, so the database could not {doing}: {said}")]
+    #[error("another session was changing the same, so the database could not {doing}: {message}")]
     Overtaken {
         /// The action that failed, as it reads after "could not".
         doing: String,
         /// The server's message.
-        said: String,
+        message: String,
     },
     /// The connection broke; whether the statement took effect is unknown, and the next attempt
     /// finds out.
@@ -114,14 +114,14 @@ pub enum EngineError {
         cause: LoginError,
     },
     /// Anything else that the server says.
-    #[error("the database failed to {doing}: {code}: {said}")]
+    #[error("the database failed to {doing}: {code}: {message}")]
     Failed {
         /// The action that failed, as it reads after "to".
         doing: String,
         /// The server's error code.
         code: String,
         /// The server's message.
-        said: String,
+        message: String,
     },
 }
 
@@ -131,7 +131,7 @@ impl EngineError {
     pub fn lacks(doing: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {
         Self::PrivilegeMissing {
             doing: doing.into(),
-            said: format!("{who} lacks {privilege}"),
+            message: format!("{who} lacks {privilege}"),
             remedy,
         }
     }

@@ -9,59 +9,59 @@ use rustls::CertificateError;
 use crate::engine_error::EngineError;
 use crate::host::endpoint;
 
-/// One login attempt that failed. `said` is the server's or the driver's message, masked.
+/// One login attempt that failed. `message` is the server's or the driver's message, masked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoginError {
     /// User or password are wrong: the only case in which another password may help.
-    #[error("refused: {said}")]
+    #[error("refused: {message}")]
     Refused {
         /// The server's message.
-        said: String,
+        message: String,
     },
     /// The account is locked.
-    #[error("the account is locked: {said}")]
+    #[error("the account is locked: {message}")]
     Locked {
         /// The server's message.
-        said: String,
+        message: String,
         /// The remedy for an administrator.
         remedy: String,
     },
     /// The account or its password has expired.
-    #[error("the account or its password has expired: {said}")]
+    #[error("the account or its password has expired: {message}")]
     Expired {
         /// The server's message.
-        said: String,
+        message: String,
         /// The remedy for an administrator.
         remedy: String,
     },
     /// The account exists and may not log in.
-    #[error("the account may not log in: {said}")]
+    #[error("the account may not log in: {message}")]
     NotPermitted {
         /// The server's message.
-        said: String,
+        message: String,
         /// The remedy for an administrator.
         remedy: String,
     },
     /// The server's access rules reject the client's address, user or kind of connection.
-    #[error("the server's access rules reject this client: {said}")]
+    #[error("the server's access rules reject this client: {message}")]
     ClientRejected {
         /// The server's message.
-        said: String,
+        message: String,
         /// The remedy for an administrator.
         remedy: String,
     },
     /// The database in the secret does not exist.
-    #[error("the database does not exist: {said}")]
+    #[error("the database does not exist: {message}")]
     NoSuchDatabase {
         /// The server's message.
-        said: String,
+        message: String,
     },
     /// The user may not enter the database in the secret.
-    #[error("the user may not connect to the database: {said}")]
+    #[error("the user may not connect to the database: {message}")]
     DatabaseDenied {
         /// The server's message.
-        said: String,
+        message: String,
         /// The remedy for an administrator.
         remedy: String,
     },
@@ -76,28 +76,28 @@ pub enum LoginError {
         account: String,
     },
     /// The server has no connection to spare.
-    #[error("the server has too many connections: {said}")]
+    #[error("the server has too many connections: {message}")]
     TooManyConnections {
         /// The server's message.
-        said: String,
+        message: String,
     },
     /// The server is starting, stopping or recovering.
-    #[error("the server takes no logins at the moment: {said}")]
+    #[error("the server takes no logins at the moment: {message}")]
     NotReady {
         /// The server's message.
-        said: String,
+        message: String,
     },
     /// The host name does not resolve.
-    #[error("the host name does not resolve: {said}")]
+    #[error("the host name does not resolve: {message}")]
     NameNotFound {
         /// The resolver's words.
-        said: String,
+        message: String,
     },
     /// Nothing listens on the port.
-    #[error("nothing listens on that port: {said}")]
+    #[error("nothing listens on that port: {message}")]
     PortClosed {
         /// The message of the operating system.
-        said: String,
+        message: String,
     },
     /// No TCP connection came about in time.
     #[error("no answer to the attempt to connect, for {seconds} s")]
@@ -112,10 +112,10 @@ pub enum LoginError {
         seconds: u64,
     },
     /// The connection broke off, or the network refuses.
-    #[error("the connection failed: {said}")]
+    #[error("the connection failed: {message}")]
     Network {
         /// The system's or the driver's words.
-        said: String,
+        message: String,
     },
     /// The server has no TLS.
     #[error("the server offers no TLS")]
@@ -133,28 +133,28 @@ pub enum LoginError {
         protocol: String,
     },
     /// The server's certificate comes from an authority that is not trusted.
-    #[error("the server's certificate is not from a trusted authority: {said}")]
+    #[error("the server's certificate is not from a trusted authority: {message}")]
     TlsUntrusted {
         /// The TLS library's words.
-        said: String,
+        message: String,
     },
     /// The server's certificate is for another name.
-    #[error("the server's certificate is for another name: {said}")]
+    #[error("the server's certificate is for another name: {message}")]
     TlsWrongName {
         /// The TLS library's words.
-        said: String,
+        message: String,
     },
     /// The server's certificate has expired, or is not valid yet.
-    #[error("the server's certificate is out of its time: {said}")]
+    #[error("the server's certificate is out of its time: {message}")]
     TlsExpired {
         /// The TLS library's words.
-        said: String,
+        message: String,
     },
     /// Any other failure of TLS.
-    #[error("the TLS handshake failed: {said}")]
+    #[error("the TLS handshake failed: {message}")]
     Tls {
         /// The TLS library's words.
-        said: String,
+        message: String,
     },
     /// The server asked for a password that it, or whoever stands in its place, could read.
     #[error("without TLS, the server asks for {asked}")]
@@ -165,38 +165,38 @@ pub enum LoginError {
         remedy: &'static str,
     },
     /// Whoever answers has not shown that it is the server.
-    #[error("whoever answers does not show that it knows the user's password: {said}")]
+    #[error("whoever answers does not show that it knows the user's password: {message}")]
     ServerNotProven {
         /// What it did instead.
-        said: String,
+        message: String,
     },
     /// The server demands something that this side cannot do.
-    #[error("the server demands something that is not supported: {said}")]
+    #[error("the server demands something that is not supported: {message}")]
     Unsupported {
         /// What it demands.
-        said: String,
+        message: String,
     },
     /// The way to the driver is a file, and cannot be made.
-    #[error("no file can be made in {folder}: {said}")]
+    #[error("no file can be made in {folder}: {message}")]
     TemporaryFolder {
         /// Where, on the machine of the function.
         folder: String,
         /// The message of the operating system.
-        said: String,
+        message: String,
     },
     /// What the other side says is not what a server says there: it may be none.
-    #[error("protocol: {said}")]
+    #[error("protocol: {message}")]
     Protocol {
         /// What is wrong with it.
-        said: String,
+        message: String,
     },
     /// Any other error that the server tells.
-    #[error("{code}: {said}")]
+    #[error("{code}: {message}")]
     Other {
         /// The server's error code.
         code: String,
         /// The words.
-        said: String,
+        message: String,
     },
 }
 
@@ -206,42 +206,42 @@ impl LoginError {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return Self::from_tls(tls);
         }
-        let said = said(error.to_string());
+        let message = message(error.to_string());
         match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::PortClosed { said },
-            _ => Self::Network { said },
+            io::ErrorKind::ConnectionRefused => Self::PortClosed { message },
+            _ => Self::Network { message },
         }
     }
 
     /// Tells the failures of TLS apart.
     pub fn from_tls(error: &rustls::Error) -> Self {
-        let said = said(error.to_string());
+        let message = message(error.to_string());
         match error {
             rustls::Error::InvalidCertificate(certificate) => match certificate {
                 CertificateError::NotValidForName
-                | CertificateError::NotValidForNameContext { .. } => Self::TlsWrongName { said },
+                | CertificateError::NotValidForNameContext { .. } => Self::TlsWrongName { message },
                 CertificateError::Expired
                 | CertificateError::ExpiredContext { .. }
                 | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. } => Self::TlsExpired { said },
-                _ => Self::TlsUntrusted { said },
+                | CertificateError::NotValidYetContext { .. } => Self::TlsExpired { message },
+                _ => Self::TlsUntrusted { message },
             },
-            _ => Self::Tls { said },
+            _ => Self::Tls { message },
         }
     }
 
     /// Tells the failures of a certificate apart by the words of rustls's `CertificateError`, for
     /// drivers that pass on nothing else. The tests see it when those change.
     pub fn from_certificate_words(words: &str) -> Self {
-        let said = said(words.to_owned());
+        let message = message(words.to_owned());
         if words.starts_with("certificate not valid for name") || words == "NotValidForName" {
-            Self::TlsWrongName { said }
+            Self::TlsWrongName { message }
         } else if words.starts_with("certificate expired")
             || words.starts_with("certificate not valid yet")
         {
-            Self::TlsExpired { said }
+            Self::TlsExpired { message }
         } else {
-            Self::TlsUntrusted { said }
+            Self::TlsUntrusted { message }
         }
     }
 
@@ -264,9 +264,9 @@ impl LoginError {
     pub(crate) fn from_query(error: EngineError) -> Self {
         match error {
             EngineError::Disconnected { cause, .. } => cause,
-            EngineError::AccountExpired { said, remedy } => Self::Expired { said, remedy },
-            EngineError::Failed { code, said, .. } => Self::Other { code, said },
-            other => Self::Other { code: other.error_type().into(), said: other.to_string() },
+            EngineError::AccountExpired { message, remedy } => Self::Expired { message, remedy },
+            EngineError::Failed { code, message, .. } => Self::Other { code, message },
+            other => Self::Other { code: other.error_type().into(), message: other.to_string() },
         }
     }
 
@@ -274,13 +274,13 @@ impl LoginError {
     pub fn no_file(error: &io::Error) -> Self {
         Self::TemporaryFolder {
             folder: std::env::temp_dir().display().to_string(),
-            said: error.to_string(),
+            message: error.to_string(),
         }
     }
 
     /// What the server has said does not belong where it stands.
     pub fn protocol(words: impl Into<String>) -> Self {
-        Self::Protocol { said: said(words.into()) }
+        Self::Protocol { message: message(words.into()) }
     }
 
     /// Returns `true` if another password could be accepted where this one failed.
@@ -423,6 +423,6 @@ impl LoginError {
 }
 
 /// Masks words from outside.
-fn said(text: String) -> String {
+fn message(text: String) -> String {
     mask(&text).into_owned()
 }

@@ -264,8 +264,12 @@ impl<E: Engine> DatabaseRotator<E> {
         let mut pauses = TEST_AGAIN_AFTER.iter();
         loop {
             match (self.log_in(cx, pending, PENDING).await, pauses.next()) {
-                (Err(LoginError::Refused { said }), Some(pause)) if cx.remaining() > *pause * 2 => {
-                    cx.warn(format!("the new password is not accepted yet ({said}); trying again"));
+                (Err(LoginError::Refused { message }), Some(pause))
+                    if cx.remaining() > *pause * 2 =>
+                {
+                    cx.warn(format!(
+                        "the new password is not accepted yet ({message}); trying again"
+                    ));
                     tokio::time::sleep(*pause).await;
                 }
                 (result, _) => return result,
@@ -335,7 +339,7 @@ impl<E: Engine> DatabaseRotator<E> {
             Ok(proven) => self.engine.log_out(proven.session).await,
             Err(LoginError::Refused { .. }) => {
                 let cause = EngineError::PasswordRejected {
-                    said: "it was used before, and is not the one in place".into(),
+                    message: "it was used before, and is not the one in place".into(),
                     remedy: "Let the rotation make a new one.".into(),
                 };
                 return Err(self.statement(pending, &pending.username, cause));

@@ -117,7 +117,7 @@ impl Authorities {
         let failed = |error: rustls::Error| LoginError::from_tls(&error);
         let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let unusable = |error: &dyn std::error::Error| LoginError::Tls {
-            said: format!("an authority, perhaps of TLS_CA_FILE, cannot be used ({error})"),
+            message: format!("an authority, perhaps of TLS_CA_FILE, cannot be used ({error})"),
         };
         for certificate in CertificateDer::pem_slice_iter(self.pem().as_bytes()) {
             roots
@@ -149,7 +149,7 @@ pub async fn encrypt(
     authorities: &Authorities,
 ) -> Result<Encrypted, LoginError> {
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| LoginError::Tls { said: format!("the name of the host: {error}") })?;
+        .map_err(|error| LoginError::Tls { message: format!("the name of the host: {error}") })?;
     let connector = TlsConnector::from(authorities.configuration()?);
     connector.connect(name, stream).await.map_err(|error| LoginError::from_io(&error))
 }

@@ -34,15 +34,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
     let seconds = DIAL_TIMEOUT.as_secs();
     let silent = |_| LoginError::NameNotFound {
-        said: format!("no answer from the resolver for {seconds} s"),
+        message: format!("no answer from the resolver for {seconds} s"),
     };
     let until = Instant::now() + DIAL_TIMEOUT;
     let addresses = timeout_at(until, lookup_host((host, port))).await.map_err(silent)?;
-    let mut addresses: Vec<_> =
-        addresses.map_err(|error| LoginError::NameNotFound { said: error.to_string() })?.collect();
+    let mut addresses: Vec<_> = addresses
+        .map_err(|error| LoginError::NameNotFound { message: error.to_string() })?
+        .collect();
     addresses.dedup();
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    let mut failure = LoginError::NameNotFound { said: "the name has no address".to_owned() };
+    let mut failure = LoginError::NameNotFound { message: "the name has no address".to_owned() };
     for address in addresses {
         // An address that swallows packets must leave time for the next.
         let share = until.saturating_duration_since(Instant::now()) / left.max(1);
@@ -166,12 +167,13 @@ mod tests {
         let another =
             move || std::process::Command::new("python3").args(["-c", script, &name]).output();
         let output = tokio::task::spawn_blocking(another).await.unwrap().unwrap();
-        let said = [output.stdout, output.stderr]
+        let message = [output.stdout, output.stderr]
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         // It is hung up on sooner or later, and hears nothing.
         let ends = ["b''\n", "ConnectionResetError", "BrokenPipeError"];
-        let is_hung_up_on = ends.iter().any(|end| said.iter().any(|said| said.contains(end)));
-        assert!(is_hung_up_on && ["", "b''\n"].contains(&said[0].as_str()), "{said:?}");
+        let is_hung_up_on =
+            ends.iter().any(|end| message.iter().any(|message| message.contains(end)));
+        assert!(is_hung_up_on && ["", "b''\n"].contains(&message[0].as_str()), "{message:?}");
         let mut own = UnixStream::connect(path).await.unwrap();
         own.write_all(&[0, 0, 0, 4, 66]).await.unwrap();
         assert_eq!(far.read_u8().await.unwrap(), 66);

@@ -59,7 +59,7 @@ pub(crate) struct Step {
 pub(crate) struct Ended {
     pub(crate) took: Duration,
     pub(crate) well: bool,
-    pub(crate) said: String,
+    pub(crate) message: String,
 }
 
 impl Activity {
@@ -191,13 +191,13 @@ impl Observer for Recorder {
         // A function of somebody else may say anything.
         self.activity.learn(&self.service);
         let report = masked(report, &self.activity.look().mask);
-        let (well, said) = match &report.result {
+        let (well, message) = match &report.result {
             Ok(record) => (true, record["did"].as_str().unwrap_or_default().to_owned()),
             Err(error) => (false, format!("{}: {}", error.error_type, error.message)),
         };
         self.change(|run| {
             if let Some(step) = run.steps.last_mut() {
-                step.ended = Some(Ended { took: report.took, well, said });
+                step.ended = Some(Ended { took: report.took, well, message });
             }
         });
         self.progress.ended(&report);

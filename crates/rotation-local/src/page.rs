@@ -115,7 +115,7 @@ fn step(step: &Step) -> Markup {
             Some(ended) => li .(if ended.well { "well" } else { "failed" }) {
                 (if ended.well { "✓ " } else { "✗ " }) (step.name) " " small { (ended.took.as_millis()) " ms" }
                 @if step.attempt > 1 { small { ", attempt " (step.attempt) } }
-                " " (ended.said)
+                " " (ended.message)
             },
         }
     }

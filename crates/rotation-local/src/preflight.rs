@@ -93,9 +93,9 @@ fn show(check: &Value) {
     match check["found"].as_str() {
         Some("good") => say(&format!("✓ {}", text("check"))),
         Some("bad") => {
-            say(&format!("✗ {}\n    {}: {}", text("check"), text("errorType"), text("said")));
+            say(&format!("✗ {}\n    {}: {}", text("check"), text("errorType"), text("message")));
             say(&format!("    What to do: {}", text("remedy")));
         }
-        _ => say(&format!("? {}\n    {}", text("check"), text("said"))),
+        _ => say(&format!("? {}\n    {}", text("check"), text("message"))),
     }
 }

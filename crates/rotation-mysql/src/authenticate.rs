@@ -204,7 +204,7 @@ fn response(
     let text = |text: &str, packet: &mut Vec<u8>| {
         if text.contains('\0') {
             // The server would take what follows for another field.
-            return Err(LoginError::Unsupported { said: "a name with a zero byte".into() });
+            return Err(LoginError::Unsupported { message: "a name with a zero byte".into() });
         }
         packet.extend(text.as_bytes());
         packet.push(0);
@@ -230,7 +230,7 @@ fn response(
 }
 
 fn too_long() -> LoginError {
-    LoginError::Unsupported { said: "a shorter password than this one".into() }
+    LoginError::Unsupported { message: "a shorter password than this one".into() }
 }
 
 fn does_not_belong(what: &str) -> LoginError {

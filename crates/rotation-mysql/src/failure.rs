@@ -36,24 +36,24 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
         }
         other => return EngineError::Disconnected { doing, cause: LoginError::from_any(other) },
     };
-    let said = mask(error.message()).into_owned();
+    let message = mask(error.message()).into_owned();
     match error.number() {
         // Access denied to a database, a table, a column, a routine; to GRANT; to a role.
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 3530 | 3879 => {
-            let remedy = privilege_named(&said, remedy);
-            EngineError::PrivilegeMissing { doing, said, remedy }
+            let remedy = privilege_named(&message, remedy);
+            EngineError::PrivilegeMissing { doing, message, remedy }
         }
         // lock_wait_timeout; MariaDB's max_statement_time.
-        1205 | 1969 => EngineError::Busy { doing, said },
+        1205 | 1969 => EngineError::Busy { doing, message },
         1819 | number::USED_BEFORE => EngineError::PasswordRejected {
-            said,
+            message,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the \
                 server's policy (SHOW VARIABLES LIKE 'validate_password%')."
                 .into(),
         },
-        1290 if said.contains("strict-password-validation") || said.contains("strict_password_validation") => {
+        1290 if message.contains("strict-password-validation") || message.contains("strict_password_validation") => {
             EngineError::PasswordRejected {
-                said,
+                message,
                 remedy: "The server checks passwords in clear text only, and they would stand in its log: \
                     SET GLOBAL strict_password_validation = OFF."
                     .into(),
@@ -61,19 +61,19 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
         }
         // The sandbox of an expired password, where a server lets one log in.
         1820 => EngineError::AccountExpired {
-            said,
+            message,
             remedy: "As an administrator of the database: ALTER USER … PASSWORD EXPIRE NEVER, with a new password, and \
                 store that password in the secret."
                 .into(),
         },
-        1290 | 1836 | 3100 => EngineError::takes_no_changes(said),
-        number => EngineError::Failed { doing, code: format!("error {number}"), said },
+        1290 | 1836 | 3100 => EngineError::takes_no_changes(message),
+        number => EngineError::Failed { doing, code: format!("error {number}"), message },
     }
 }
 
 /// The server may ask for another privilege than the usual one: then it is that one which helps.
-fn privilege_named(said: &str, remedy: &str) -> String {
-    let named = said
+fn privilege_named(message: &str, remedy: &str) -> String {
+    let named = message
         .split_once("(at least one of) the ")
         .and_then(|(_, rest)| rest.split_once(" privilege"));
     match named {

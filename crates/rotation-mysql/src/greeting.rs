@@ -73,7 +73,7 @@ impl Greeting {
         let missing = capability::REQUIRED & !greeting.0;
         if missing != 0 {
             return Err(LoginError::Unsupported {
-                said: format!("a protocol without the capabilities {missing:#x}"),
+                message: format!("a protocol without the capabilities {missing:#x}"),
             });
         }
         let (capabilities, version, thread, nonce, plugin) = greeting;

@@ -58,7 +58,7 @@ async fn needs_key(
         Some(longest) if new.expose().len() <= longest => return Ok(()),
         Some(longest) => {
             return Err(EngineError::PasswordRejected {
-                said: format!(
+                message: format!(
                     "{account} logs in by {plugin} without TLS, where the server's RSA key protects at most {longest} \
                      bytes of a password, and the new one has {}. Nothing was changed",
                     new.expose().len()

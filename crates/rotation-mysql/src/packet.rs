@@ -87,9 +87,9 @@ pub(crate) fn framed(payload: &[u8], sequence: u8) -> Zeroizing<Vec<u8>> {
 
 fn broken(error: &std::io::Error) -> LoginError {
     match error.kind() {
-        ErrorKind::UnexpectedEof => {
-            LoginError::Network { said: "the server closes the connection during the login".into() }
-        }
+        ErrorKind::UnexpectedEof => LoginError::Network {
+            message: "the server closes the connection during the login".into(),
+        },
         _ => LoginError::from_io(error),
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn thrown_away() -> Result<Password, EngineError> {
     rand::fill(&mut bytes).map_err(|_| EngineError::Failed {
         doing: "create a random password".into(),
         code: "random".into(),
-        said: "the system has no random numbers".into(),
+        message: "the system has no random numbers".into(),
     })?;
     // Long, and with many of each kind of character that validate_password may ask for.
     Ok(Password::new(format!("{}aA1!aA1.aA1#aA1-aA1;aA1_", BASE64_STANDARD_NO_PAD.encode(bytes))))
@@ -161,7 +161,7 @@ impl Step<'_> {
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {
                 let list: Vec<_> = rest.iter().map(|named| named.account.to_string()).collect();
                 Err(EngineError::PasswordRejected {
-                    said: format!(
+                    message: format!(
                         "it was used before, and is not the one in place of {}",
                         list.join(", ")
                     ),
@@ -196,7 +196,7 @@ impl Step<'_> {
                     return Err(EngineError::Failed {
                         doing: format!("give {account} the new password"),
                         code: "comparison".into(),
-                        said: "the server stores another one".into(),
+                        message: "the server stores another one".into(),
                     });
                 }
                 None => self.copied.notes.push(format!(

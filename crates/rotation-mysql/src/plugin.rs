@@ -45,7 +45,7 @@ impl Plugin {
         let name: String = String::from_utf8_lossy(name).chars().take(64).collect();
         let names = ALL.map(Self::name).join(", ");
         Err(LoginError::Unsupported {
-            said: mask(&format!("plugin {name:?}; this function knows {names}")).into_owned(),
+            message: mask(&format!("plugin {name:?}; this function knows {names}")).into_owned(),
         })
     }
 
@@ -115,7 +115,7 @@ pub(crate) fn under_rsa_key(
     let plain = xor(&cleartext(password), &repeated);
     if plain.len() > key.max_plaintext_size(&OAEP_SHA1_MGF1SHA1) {
         return Err(LoginError::Refused {
-            said: "not sent: the password is too long for the server's RSA key".into(),
+            message: "not sent: the password is too long for the server's RSA key".into(),
         });
     }
     let mut encrypted = vec![0; key.ciphertext_size()];

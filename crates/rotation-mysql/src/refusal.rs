@@ -44,25 +44,25 @@ pub(crate) fn no_key(refusal_of_key: &Refusal, login: &Login<'_>) -> LoginError 
 ///
 /// [mysql]: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 pub(crate) fn refusal(refusal: &Refusal, login: &Login<'_>) -> LoginError {
-    let said = refusal.message.clone();
+    let message = refusal.message.clone();
     let user = Literals::BackslashEscapes.quote(login.user);
     match refusal.number {
-        1045 => LoginError::Refused { said },
+        1045 => LoginError::Refused { message },
         // The account has a plugin that takes no password (unix_socket, auth_socket).
-        1698 => LoginError::Unsupported { said },
+        1698 => LoginError::Unsupported { message },
         // require_secure_transport
         3159 => LoginError::ClientRejected {
-            said,
+            message,
             remedy:
                 "The server takes no connection without TLS: remove \"ssl\": false from the secret."
                     .into(),
         },
         3118 | 4151 => LoginError::Locked {
-            said,
+            message,
             remedy: administrator(&format!("ALTER USER {user}@'HOST' ACCOUNT UNLOCK")),
         },
         3955 | 3957 => LoginError::Locked {
-            said,
+            message,
             remedy: administrator(&format!(
                 "ALTER USER {user}@'HOST' ACCOUNT UNLOCK (too many failed logins; or wait). If those are of applications \
                  with the password of AWSCURRENT: set that one in the same statement (IDENTIFIED BY), and the next attempt goes \
@@ -70,35 +70,35 @@ pub(crate) fn refusal(refusal: &Refusal, login: &Login<'_>) -> LoginError {
             )),
         },
         4150 => LoginError::Locked {
-            said,
+            message,
             remedy: administrator(
                 "FLUSH PRIVILEGES (max_password_errors was reached), or ALTER USER with a new password",
             ),
         },
         1820 | 1862 => LoginError::Expired {
-            said,
+            message,
             remedy: administrator(&format!(
                 "ALTER USER {user}@'HOST' PASSWORD EXPIRE NEVER, with a new password"
             )),
         },
         1130 => LoginError::ClientRejected {
-            said,
+            message,
             remedy: administrator(&format!(
                 "CREATE USER {user}@'ADDRESS-OF-THE-FUNCTION', with the privileges it needs"
             )),
         },
-        1129 => LoginError::ClientRejected { said, remedy: administrator("FLUSH HOSTS") },
-        1049 => LoginError::NoSuchDatabase { said },
+        1129 => LoginError::ClientRejected { message, remedy: administrator("FLUSH HOSTS") },
+        1049 => LoginError::NoSuchDatabase { message },
         1044 => LoginError::DatabaseDenied {
-            said,
+            message,
             remedy: administrator(&format!(
                 "GRANT SELECT ON `{}`.* TO {user}@'HOST'",
                 login.database.unwrap_or("DATABASE")
             )),
         },
-        1040 | 1203 | 1226 => LoginError::TooManyConnections { said },
-        1053 | 1077 | 1080 | 1927 => LoginError::NotReady { said },
-        1251 | 1524 => LoginError::Unsupported { said },
-        number => LoginError::Other { code: format!("error {number}"), said },
+        1040 | 1203 | 1226 => LoginError::TooManyConnections { message },
+        1053 | 1077 | 1080 | 1927 => LoginError::NotReady { message },
+        1251 | 1524 => LoginError::Unsupported { message },
+        number => LoginError::Other { code: format!("error {number}"), message },
     }
 }

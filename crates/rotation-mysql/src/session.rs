@@ -114,7 +114,7 @@ impl Session {
         let account = Account::from_current_user(&value(0)).ok_or_else(|| EngineError::Failed {
             doing: DOING.into(),
             code: "protocol".into(),
-            said: "no account".into(),
+            message: "no account".into(),
         })?;
         Ok(Identity {
             account,
@@ -218,7 +218,7 @@ impl Session {
         };
         match &mut self.link {
             Link::Driver(connection) => Ok(connection),
-            _ => Err(io_error(LoginError::Network { said: "it was lost before".into() })),
+            _ => Err(io_error(LoginError::Network { message: "it was lost before".into() })),
         }
     }
 

@@ -224,8 +224,8 @@ impl Step<'_> {
             match self.session.run_or(&format!("run {statement}"), statement, &needed).await {
                 Ok(()) => self.copied.changes.push(statement.clone()),
                 // All that is missing, at once.
-                Err(EngineError::PrivilegeMissing { doing, said, remedy }) => {
-                    refusals.push((doing, said, remedy))
+                Err(EngineError::PrivilegeMissing { doing, message, remedy }) => {
+                    refusals.push((doing, message, remedy))
                 }
                 Err(other) => return Err(other),
             }
@@ -237,7 +237,7 @@ impl Step<'_> {
             let remedy = administrator(&join(|(_, _, remedy)| remedy));
             return Err(EngineError::PrivilegeMissing {
                 doing: join(|(doing, _, _)| doing),
-                said: join(|(_, said, _)| said),
+                message: join(|(_, message, _)| message),
                 remedy,
             });
         }

@@ -22,11 +22,11 @@ pub(crate) fn descriptor(login: &Login<'_>, by: By) -> Result<String, LoginError
         !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || more.contains(c))
     };
     if !is_plain(login.host, ".-_:%") {
-        return Err(LoginError::NameNotFound { said: "it is no host name".into() });
+        return Err(LoginError::NameNotFound { message: "it is no host name".into() });
     }
     if !is_plain(database, ".-_$#") {
         return Err(LoginError::NoSuchDatabase {
-            said: "it is neither a service name nor a SID".into(),
+            message: "it is neither a service name nor a SID".into(),
         });
     }
     let protocol = if login.tls == TlsUse::Verified { "tcps" } else { "tcp" };

@@ -43,13 +43,13 @@ pub(crate) fn trouble(trouble: &DriverError, login: &Login<'_>) -> LoginError {
 /// A login that failed.
 pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
     let words = error.to_string();
-    let said = mask(&words).into_owned();
+    let message = mask(&words).into_owned();
     match error.kind() {
-        ErrorKind::DbError(error) => refusal(error.code(), said, login),
+        ErrorKind::DbError(error) => refusal(error.code(), message, login),
         ErrorKind::InvalidServiceName(..) | ErrorKind::InvalidSid(..) => {
-            LoginError::NoSuchDatabase { said }
+            LoginError::NoSuchDatabase { message }
         }
-        ErrorKind::ListenerRefusedConnection(_, _, _, number) => refusal(*number, said, login),
+        ErrorKind::ListenerRefusedConnection(_, _, _, number) => refusal(*number, message, login),
         _ => broken(error),
     }
 }
@@ -69,23 +69,23 @@ fn tls(words: &str) -> Option<LoginError> {
     is_tls
         .iter()
         .any(|part| words.contains(part))
-        .then(|| LoginError::Tls { said: mask(words).into_owned() })
+        .then(|| LoginError::Tls { message: mask(words).into_owned() })
 }
 
 /// A failure of the way to the server, at any time.
 fn broken(error: &Error) -> LoginError {
     let words = error.to_string();
-    let said = mask(&words).into_owned();
+    let message = mask(&words).into_owned();
     match (tls(&words), error.kind()) {
         (Some(tls), _) => tls,
         (
             None,
             ErrorKind::DeadConnection | ErrorKind::StreamOperation | ErrorKind::NotConnected,
-        ) => LoginError::Network { said },
+        ) => LoginError::Network { message },
         (None, ErrorKind::CallTimeoutExceeded) => {
             LoginError::Silent { seconds: CALL_TIMEOUT.as_secs() }
         }
-        _ => LoginError::protocol(said),
+        _ => LoginError::protocol(message),
     }
 }
 
@@ -93,17 +93,18 @@ fn broken(error: &Error) -> LoginError {
 pub(crate) fn panicked(words: &str) -> LoginError {
     if words.contains("InvalidDnsName") {
         return LoginError::TlsWrongName {
-            said: "no certificate can be for a name like the one in \"host\"".into(),
+            message: "no certificate can be for a name like the one in \"host\"".into(),
         };
     }
     if words.contains("not yet implemented") || words.contains("not implemented") {
         LoginError::ClientRejected {
-            said: "the server demands native network encryption, or is no Oracle listener".into(),
+            message: "the server demands native network encryption, or is no Oracle listener"
+                .into(),
             remedy: ENCRYPTION.into(),
         }
     } else {
         LoginError::ClientRejected {
-            said: format!("the driver could not go on ({})", mask(words)),
+            message: format!("the driver could not go on ({})", mask(words)),
             remedy: "The server proves passwords in a way that this function does not know. Give the account a 12C verifier \
                 (SELECT username, password_versions FROM SYS.DBA_USERS; then set its password anew)."
                 .into(),
@@ -114,13 +115,13 @@ pub(crate) fn panicked(words: &str) -> LoginError {
 /// Tells refusals apart by the [error number][errors].
 ///
 /// [errors]: https://docs.oracle.com/en/error-help/db/
-fn refusal(number: usize, said: String, login: &Login<'_>) -> LoginError {
+fn refusal(number: usize, message: String, login: &Login<'_>) -> LoginError {
     let user =
         Name::written(login.user).map_or_else(|| login.user.to_owned(), |name| name.to_string());
     match number {
-        1017 | 1005 => LoginError::Refused { said },
+        1017 | 1005 => LoginError::Refused { message },
         28000 => LoginError::Locked {
-            said,
+            message,
             remedy: administrator(&format!(
                 "ALTER USER {user} ACCOUNT UNLOCK, and find out who tries wrong passwords (FAILED_LOGIN_ATTEMPTS of its \
                  profile). If those are applications with the password of AWSCURRENT: set that one in the same statement \
@@ -128,25 +129,27 @@ fn refusal(number: usize, said: String, login: &Login<'_>) -> LoginError {
             )),
         },
         28001 => LoginError::Expired {
-            said,
+            message,
             remedy: administrator(&format!(
                 "ALTER USER {user} IDENTIFIED BY a password, and store it in the secret. So that it does not come again: a profile \
                  with PASSWORD_LIFE_TIME UNLIMITED, for what is rotated need not expire"
             )),
         },
         1045 => LoginError::NotPermitted {
-            said,
+            message,
             remedy: administrator(&format!("GRANT CREATE SESSION TO {user}")),
         },
-        28009 => LoginError::NotPermitted { said, remedy: "Use a user that is not SYS.".into() },
-        12505 | 12514 => LoginError::NoSuchDatabase { said },
-        18 | 20 | 2391 | 12516 | 12518 | 12519 | 12520 => LoginError::TooManyConnections { said },
-        1033 | 1034 | 1035 | 1089 | 1090 | 1109 | 3135 | 12526 | 12527 | 12528 | 27101 => {
-            LoginError::NotReady { said }
+        28009 => LoginError::NotPermitted { message, remedy: "Use a user that is not SYS.".into() },
+        12505 | 12514 => LoginError::NoSuchDatabase { message },
+        18 | 20 | 2391 | 12516 | 12518 | 12519 | 12520 => {
+            LoginError::TooManyConnections { message }
         }
-        12660 | 12650 | 12537 => LoginError::ClientRejected { said, remedy: ENCRYPTION.into() },
-        28040 | 28041 => LoginError::Unsupported { said },
-        number => LoginError::Other { code: format!("ORA-{number:05}"), said },
+        1033 | 1034 | 1035 | 1089 | 1090 | 1109 | 3135 | 12526 | 12527 | 12528 | 27101 => {
+            LoginError::NotReady { message }
+        }
+        12660 | 12650 | 12537 => LoginError::ClientRejected { message, remedy: ENCRYPTION.into() },
+        28040 | 28041 => LoginError::Unsupported { message },
+        number => LoginError::Other { code: format!("ORA-{number:05}"), message },
     }
 }
 
@@ -159,8 +162,8 @@ pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> Eng
             return EngineError::Disconnected { doing, cause: cause.clone() };
         }
         DriverError::Panic(words) => {
-            let said = format!("the driver could not go on ({})", mask(words));
-            return EngineError::Disconnected { doing, cause: LoginError::Network { said } };
+            let message = format!("the driver could not go on ({})", mask(words));
+            return EngineError::Disconnected { doing, cause: LoginError::Network { message } };
         }
     };
     let error = match error.kind() {
@@ -168,37 +171,37 @@ pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> Eng
         ErrorKind::CallTimeoutExceeded => {
             return EngineError::Busy {
                 doing,
-                said: format!("no answer for {} s", CALL_TIMEOUT.as_secs()),
+                message: format!("no answer for {} s", CALL_TIMEOUT.as_secs()),
             };
         }
         _ => return EngineError::Disconnected { doing, cause: broken(error) },
     };
-    let said = mask(error.message()).into_owned();
+    let message = mask(error.message()).into_owned();
     match error.code() {
         // No privilege; not to be seen; no admin or grant option.
         942 | 1031 | 1720 | 1929 | 1932 | 4042 | 41900 => {
-            EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() }
+            EngineError::PrivilegeMissing { doing, message, remedy: remedy.to_owned() }
         }
         // A lock, DDL in the way.
-        54 | 60 | 4021 | 30006 => EngineError::Busy { doing, said },
+        54 | 60 | 4021 | 30006 => EngineError::Busy { doing, message },
         28003 | USED_BEFORE | 28218 | 28219 | 988 | 972 => EngineError::PasswordRejected {
-            said,
+            message,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the profile's \
                 PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * FROM SYS.DBA_PROFILES)."
                 .into(),
         },
         // REVOKE of what somebody else has granted.
         1927 => EngineError::NeedsDecision {
-            what: format!("somebody else than the master has granted it, in an attempt to {doing}: {said}"),
+            what: format!("somebody else than the master has granted it, in an attempt to {doing}: {message}"),
             remedy: "Run it as whoever has granted it (column GRANTOR of dba_tab_privs), or as the object's owner.".into(),
         },
         // A local user in the root, a common user in a pluggable database.
         65049 | 65050 | 65066 | 65094 | 65096 => EngineError::NeedsDecision {
-            what: format!("this is not the container of that user, in an attempt to {doing}: {said}"),
+            what: format!("this is not the container of that user, in an attempt to {doing}: {message}"),
             remedy: "Name the pluggable database's service in \"dbname\" (for a common user, the root's).".into(),
         },
-        16000 | 1456 => EngineError::takes_no_changes(said),
-        code => EngineError::Failed { doing, code: format!("ORA-{code:05}"), said },
+        16000 | 1456 => EngineError::takes_no_changes(message),
+        code => EngineError::Failed { doing, code: format!("ORA-{code:05}"), message },
     }
 }
 

@@ -70,7 +70,7 @@ impl Session {
         self.account.clone().ok_or_else(|| EngineError::Failed {
             doing: DOING.into(),
             code: "protocol".into(),
-            said: "no user".into(),
+            message: "no user".into(),
         })
     }
 

@@ -245,10 +245,10 @@ fn is_yes(row: &Texts, column: usize) -> Result<bool, EngineError> {
 }
 
 /// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
-pub(crate) fn unexpected(said: &str) -> EngineError {
+pub(crate) fn unexpected(message: &str) -> EngineError {
     EngineError::Failed {
         doing: "read the dictionary".into(),
         code: "protocol".into(),
-        said: said.into(),
+        message: message.into(),
     }
 }

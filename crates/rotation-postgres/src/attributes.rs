@@ -50,7 +50,7 @@ impl Attributes {
             return Ok(());
         }
         Err(EngineError::AccountExpired {
-            said: format!("VALID UNTIL of role {role} has passed"),
+            message: format!("VALID UNTIL of role {role} has passed"),
             remedy: administrator(&format!(
                 "ALTER ROLE {} VALID UNTIL 'infinity'",
                 identifier(role)

@@ -127,7 +127,7 @@ impl Method {
             MD5 => Ok(Self::Md5),
             SASL => Ok(Self::Sasl),
             other => {
-                Err(LoginError::Unsupported { said: format!("authentication of kind {other}") })
+                Err(LoginError::Unsupported { message: format!("authentication of kind {other}") })
             }
         }
     }
@@ -226,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 b'E' => {
                     let refused = Refusal::parse(&message.body);
                     return Err(match self.awaits_verdict && refused.is_of_password() {
-                        true => LoginError::Refused { said: refused.said() },
+                        true => LoginError::Refused { message: refused.message() },
                         false => refusal(&refused, self.login),
                     });
                 }
@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             let offered: String =
                 String::from_utf8_lossy(mechanisms).replace('\0', " ").chars().take(100).collect();
             return Err(LoginError::Unsupported {
-                said: mask(&format!("one of {}", offered.trim())).into(),
+                message: mask(&format!("one of {}", offered.trim())).into(),
             });
         }
         self.answer(&first_message(&client)).await?;
@@ -289,8 +289,8 @@ fn request_code(body: &[u8]) -> Result<(u32, &[u8]), LoginError> {
     Ok((u32::from_be_bytes(*code), rest))
 }
 
-fn not_proven(said: &str) -> LoginError {
-    LoginError::ServerNotProven { said: said.into() }
+fn not_proven(message: &str) -> LoginError {
+    LoginError::ServerNotProven { message: message.into() }
 }
 
 #[cfg(test)]

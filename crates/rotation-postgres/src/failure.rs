@@ -37,35 +37,35 @@ pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineErr
     let doing = doing.to_owned();
     let words = [Some(&refusal.message), refusal.detail.as_ref(), refusal.hint.as_ref()];
     let words = words.into_iter().flatten().map(String::as_str).filter(|words| !words.is_empty());
-    let said = words.collect::<Vec<_>>().join(": ");
-    let said = mask(&said).into_owned();
+    let message = words.collect::<Vec<_>>().join(": ");
+    let message = mask(&message).into_owned();
     match refusal.code.as_str() {
-        "42501" => EngineError::PrivilegeMissing { doing, said, remedy: remedy.to_owned() },
+        "42501" => EngineError::PrivilegeMissing { doing, message, remedy: remedy.to_owned() },
         // A lock_timeout, a statement_timeout.
-        "55P03" | "57014" => EngineError::Busy { doing, said },
+        "55P03" | "57014" => EngineError::Busy { doing, message },
         // Another session had the row; once it has ended, the row is another one, or has been made.
         "XX000" if refusal.message.starts_with("tuple concurrently ") => {
-            EngineError::Overtaken { doing, said }
+            EngineError::Overtaken { doing, message }
         }
-        "23505" if refusal.schema.as_deref() == Some("pg_catalog") => EngineError::Overtaken { doing, said },
-        "42710" | "40P01" => EngineError::Overtaken { doing, said },
-        "25006" => EngineError::takes_no_changes(said),
-        "0A000" if refusal.message.contains("during recovery") => EngineError::takes_no_changes(said),
+        "23505" if refusal.schema.as_deref() == Some("pg_catalog") => EngineError::Overtaken { doing, message },
+        "42710" | "40P01" => EngineError::Overtaken { doing, message },
+        "25006" => EngineError::takes_no_changes(message),
+        "0A000" if refusal.message.contains("during recovery") => EngineError::takes_no_changes(message),
         // transaction_timeout, idle_in_transaction_session_timeout, idle_session_timeout.
         "25P04" | "25P03" | "57P05" => EngineError::NeedsDecision {
-            what: format!("the server ended the session before it could {doing}: {said}"),
+            what: format!("the server ended the session before it could {doing}: {message}"),
             remedy:
                 "As an administrator of the database: see which time limit of sessions is set (SELECT * FROM \
                 pg_db_role_setting), and raise it: ALTER DATABASE … SET idle_session_timeout = '30s', or \
                 transaction_timeout."
                     .into(),
         },
-        code => EngineError::Failed { doing, code: format!("SQLSTATE {code}"), said },
+        code => EngineError::Failed { doing, code: format!("SQLSTATE {code}"), message },
     }
 }
 
-fn wants_cleartext(said: &str) -> bool {
-    let said = said.to_ascii_lowercase();
+fn wants_cleartext(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
     [
         "not a plain text",
         "plaintext password",
@@ -73,8 +73,8 @@ fn wants_cleartext(said: &str) -> bool {
         "encrypted password is not allowed",
     ]
     .iter()
-    .any(|part| said.contains(part))
-        || said.contains("encrypted password") && said.contains("allowed")
+    .any(|part| message.contains(part))
+        || message.contains("encrypted password") && message.contains("allowed")
 }
 
 /// What the failure of a statement means that sets a password: password-check modules
@@ -82,17 +82,17 @@ fn wants_cleartext(said: &str) -> bool {
 pub(crate) fn of_password(failure: EngineError) -> EngineError {
     match failure {
         // A module that must see the password itself: credcheck, Neon's.
-        EngineError::Failed { said, .. } if wants_cleartext(&said) => EngineError::PasswordRejected {
-            said,
+        EngineError::Failed { message, .. } if wants_cleartext(&message) => EngineError::PasswordRejected {
+            message,
             remedy: "The server has a module that accepts no password in hashed form, and this function sends a hash, \
                 so that no log holds the password. Let the module accept it \
                 (credcheck.encrypted_password_allowed = on), or set POSTGRES_PASSWORD_FORM=cleartext on the \
                 function, which sends the password itself over verified TLS."
                 .into(),
         },
-        EngineError::Failed { code, said, .. } if ["SQLSTATE 22023", "SQLSTATE P0001"].contains(&code.as_str()) => {
+        EngineError::Failed { code, message, .. } if ["SQLSTATE 22023", "SQLSTATE P0001"].contains(&code.as_str()) => {
             EngineError::PasswordRejected {
-                said,
+                message,
                 remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to \
                     the server's rules (a rule that must see the clear text needs POSTGRES_PASSWORD_FORM=cleartext)."
                     .into(),

@@ -184,27 +184,27 @@ const RDS_PROXY: &str = "Name the endpoint of the instance or the cluster in \"h
 /// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine
 /// that sent it.
 pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
-    let said = refused.said();
+    let message = refused.message();
     let user = identifier(login.user);
     let database = named(login.database);
     match refused.code.as_str() {
-        "28P01" => LoginError::Refused { said },
+        "28P01" => LoginError::Refused { message },
         // Of pgbouncer, whose lookup (auth_query) has found no user. Its code alone says nothing.
-        "08P01" if refused.message == "no such user" => LoginError::Refused { said },
+        "08P01" if refused.message == "no such user" => LoginError::Refused { message },
         "28000" if refused.routine.as_deref() == Some("InitializeSessionUserId") => {
             LoginError::NotPermitted {
-                said,
+                message,
                 remedy: format!("As an administrator of the database: ALTER ROLE {user} LOGIN."),
             }
         }
         // Of Amazon RDS Proxy, which logs in with passwords from secrets of its own.
         _ if refused.message.contains("RDS proxy") || refused.message.contains("RDS Proxy") => {
-            LoginError::NotPermitted { said, remedy: RDS_PROXY.into() }
+            LoginError::NotPermitted { message, remedy: RDS_PROXY.into() }
         }
         // Only the server's own rules are mended in pg_hba.conf.
         "28000" if refused.message.contains("pg_hba.conf") || refused.routine.is_some() => {
             LoginError::ClientRejected {
-                said,
+                message,
                 remedy: format!(
                     "{}Add a line to the server's pg_hba.conf that lets user {} into database {database} from the function's \
                  address, with method scram-sha-256 (hostssl for TLS). On RDS, a role with rds_iam takes no password.",
@@ -219,23 +219,23 @@ pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
             }
         }
         "28000" => LoginError::ClientRejected {
-            said,
+            message,
             remedy:
                 "Read what rejects the login: it may be a proxy or a module in front of the server's own \
                 authentication. Name the server's own endpoint in \"host\", or let that let the user in."
                     .into(),
         },
-        "3D000" => LoginError::NoSuchDatabase { said },
+        "3D000" => LoginError::NoSuchDatabase { message },
         "42501" => LoginError::DatabaseDenied {
-            said,
+            message,
             remedy: format!(
                 "As an administrator of the database: GRANT CONNECT ON DATABASE {} TO {user}.",
                 identifier(database)
             ),
         },
-        "53300" => LoginError::TooManyConnections { said },
-        "57P01" | "57P02" | "57P03" => LoginError::NotReady { said },
-        code => LoginError::Other { code: format!("SQLSTATE {code}"), said },
+        "53300" => LoginError::TooManyConnections { message },
+        "57P01" | "57P02" | "57P03" => LoginError::NotReady { message },
+        code => LoginError::Other { code: format!("SQLSTATE {code}"), message },
     }
 }
 
@@ -322,8 +322,8 @@ mod tests {
     async fn who_leaves_says_so_and_hangs_up() {
         let (stream, mut far) = tokio::io::duplex(64);
         logged_in(stream).leave().await;
-        let mut said = Vec::new();
-        far.read_to_end(&mut said).await.unwrap();
-        assert_eq!(said, b"X\0\0\0\x04");
+        let mut message = Vec::new();
+        far.read_to_end(&mut message).await.unwrap();
+        assert_eq!(message, b"X\0\0\0\x04");
     }
 }

@@ -38,7 +38,7 @@ impl Message {
             return Err(match kind {
                 // In the oldest form, words without a length: the server could not even begin.
                 b'E' if length >= FOUR_SPACES => {
-                    LoginError::Network { said: "the server cannot take the connection".into() }
+                    LoginError::Network { message: "the server cannot take the connection".into() }
                 }
                 _ => does_not_belong(),
             });
@@ -76,7 +76,7 @@ pub(crate) fn texts(row: &[u8]) -> Option<Vec<Option<String>>> {
 /// A connection that breaks.
 pub(crate) fn broken(error: io::Error) -> LoginError {
     match error.kind() {
-        ErrorKind::UnexpectedEof => LoginError::Network { said: "the server hangs up".into() },
+        ErrorKind::UnexpectedEof => LoginError::Network { message: "the server hangs up".into() },
         _ => LoginError::from_io(&error),
     }
 }
@@ -188,7 +188,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// The server's message and details, masked.
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let words = [Some(self.message.as_str()), self.detail.as_deref()];
         mask(&words.into_iter().flatten().collect::<Vec<_>>().join(": ")).into_owned()
     }
@@ -273,11 +273,11 @@ mod tests {
 
     #[test]
     fn a_server_s_version_is_read_in_all_its_forms() {
-        let said =
+        let message =
             b"R\0\0\0\x08\0\0\0\0S\0\0\0\x08a\0b\0S\0\0\0\x18server_version\x0015.4\0Z\0\0\0\x05I";
-        assert_eq!(parameter(said, b"server_version").as_deref(), Some("15.4"));
-        assert_eq!(parameter(said, b"server"), None);
-        assert_eq!(parameter(&said[..30], b"server_version"), None);
+        assert_eq!(parameter(message, b"server_version").as_deref(), Some("15.4"));
+        assert_eq!(parameter(message, b"server"), None);
+        assert_eq!(parameter(&message[..30], b"server_version"), None);
         assert_eq!(parameter(b"S\0\0\0\x03", b""), None);
         for (text, number) in [
             ("15.4 (Debian 15.4-1)", 150_004),

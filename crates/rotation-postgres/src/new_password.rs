@@ -106,14 +106,15 @@ impl NewPassword {
                 let (owned_user, owned) = (user.to_owned(), password.clone());
                 let work = move || verifier(&owned_user, &owned, encryption);
                 let computed = scram::compute(encryption.iterations(), work).await.flatten();
-                let verifier = computed.map_err(|said| not_computed(user, said))?;
+                let verifier = computed.map_err(|message| not_computed(user, message))?;
                 Ok(Self::Verifier(verifier))
             }
             PasswordForm::Cleartext => {
                 may_travel_readable(session).await?;
                 if is_stored_as_it_is(password.expose()) {
                     return Err(EngineError::PasswordRejected {
-                        said: "it looks like a hash, and the server would store it as one".into(),
+                        message: "it looks like a hash, and the server would store it as one"
+                            .into(),
                         remedy: "Let the rotation make a new one.".into(),
                     });
                 }
@@ -145,11 +146,11 @@ fn block(role: &str) -> String {
 }
 
 /// There is no verifier to send.
-pub(crate) fn not_computed(user: &str, said: &'static str) -> EngineError {
+pub(crate) fn not_computed(user: &str, message: &'static str) -> EngineError {
     EngineError::Failed {
         doing: format!("compute the verifier of {user}"),
         code: "verifier".into(),
-        said: said.into(),
+        message: message.into(),
     }
 }
 

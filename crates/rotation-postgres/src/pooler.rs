@@ -48,12 +48,12 @@ pub(crate) async fn must_look_passwords_up(
     let (salt, iterations, owned) = (old_salt.clone(), *old_iterations, password.clone());
     let old =
         scram::compute(iterations, move || scram::verifier_with(&owned, &salt, iterations)).await;
-    let old = old.map_err(|said| not_computed(user, said))?;
+    let old = old.map_err(|message| not_computed(user, message))?;
     let iterations = storage.iterations.clamp(scram::DEFAULT_ITERATIONS, scram::MOST_ITERATIONS);
     let owned = password.clone();
     let fresh =
         scram::compute(iterations, move || scram::verifier(&owned, iterations)).await.flatten();
-    let fresh = fresh.map_err(|said| not_computed(user, said))?;
+    let fresh = fresh.map_err(|message| not_computed(user, message))?;
     let stored = store(session, user, fresh.clone(), remedy).await;
     let after = match stored {
         Ok(()) => offer(session.origin(), user).await,

@@ -109,7 +109,7 @@ impl Session {
         };
         match &mut self.link {
             Link::Driver(connection) => Ok(connection),
-            _ => Err(failed(LoginError::Network { said: "it was lost before".into() })),
+            _ => Err(failed(LoginError::Network { message: "it was lost before".into() })),
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) async fn start_tls(
         b'N' => Err(LoginError::TlsNotOffered { keeps_password: true }),
         // The words that follow are nobody's yet.
         b'E' => Err(LoginError::Network {
-            said: "the server ends the connection before TLS begins".into(),
+            message: "the server ends the connection before TLS begins".into(),
         }),
         other => Err(LoginError::protocol(format!(
             "it answers the request for TLS with byte {other:#04x}, as no PostgreSQL server does"

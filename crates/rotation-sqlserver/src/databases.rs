@@ -160,7 +160,7 @@ impl Step<'_> {
         let master = identifier(self.copy.master);
         EngineError::PrivilegeMissing {
             doing: format!("look for users of {} in {}", self.copy.base, databases.join(", ")),
-            said: format!("{} may not enter", self.copy.master),
+            message: format!("{} may not enter", self.copy.master),
             remedy: administrator(&format!(
                 "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each of them: USE {}; CREATE USER {master} FOR LOGIN {master}",
                 databases.first().map(|name| identifier(name)).unwrap_or_default()

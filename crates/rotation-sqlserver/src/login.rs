@@ -85,12 +85,12 @@ fn failure(error: &Error, login: &Login<'_>, answer: Answer) -> LoginError {
         // Encrypted, although this side has said that it cannot: the server would have hung up.
         (_, Answer::Demands | Answer::Encrypts) if login.tls == TlsUse::Off => {
             LoginError::ClientRejected {
-                said: "it takes no connection without TLS".into(),
+                message: "it takes no connection without TLS".into(),
                 remedy: "Remove \"ssl\": false from the secret.".into(),
             }
         }
         (Error::Io { .. }, Answer::Nothing) => {
-            LoginError::Network { said: "the server has hung up before it said anything".into() }
+            LoginError::Network { message: "the server has hung up before it said anything".into() }
         }
         (error, _) => broken(error),
     }
@@ -102,7 +102,7 @@ pub(crate) fn broken(error: &Error) -> LoginError {
         Error::Io { kind, message } => LoginError::from_io(&io::Error::new(*kind, message.clone())),
         Error::Tls(text) => certificate(text),
         Error::Routing { host, port } => LoginError::ClientRejected {
-            said: format!("it sends its clients on to {host}:{port}"),
+            message: format!("it sends its clients on to {host}:{port}"),
             remedy: format!(
                 "Use that place in the secret: \"host\": \"{host}\", \"port\": {port}."
             ),
@@ -116,7 +116,7 @@ pub(crate) fn broken(error: &Error) -> LoginError {
 fn certificate(text: &str) -> LoginError {
     const BEFORE: &str = "certificate was rejected during the TLS handshake: ";
     let Some((_, rest)) = text.split_once(BEFORE) else {
-        return LoginError::Tls { said: mask(text).into_owned() };
+        return LoginError::Tls { message: mask(text).into_owned() };
     };
     let words = rest.split(". To connect anyway").next().unwrap_or(rest);
     let words = words.split(". The SQL Server presented").next().unwrap_or(words);
@@ -127,7 +127,7 @@ fn certificate(text: &str) -> LoginError {
 ///
 /// [errors]: https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
 fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
-    let said = mask(error.message()).into_owned();
+    let message = mask(error.message()).into_owned();
     let user = identifier(login.user);
     let new_password = || {
         administrator(&format!(
@@ -136,22 +136,22 @@ fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
         ))
     };
     match error.code() {
-        18456 => LoginError::Refused { said },
+        18456 => LoginError::Refused { message },
         18486 | 15113 => LoginError::Locked {
-            said,
+            message,
             remedy: administrator(&format!(
                 "ALTER LOGIN {user} WITH PASSWORD = 'the password of the secret' UNLOCK, and find out who tries wrong passwords \
                  (the server's error log names their addresses)"
             )),
         },
-        18487 | 18488 => LoginError::Expired { said, remedy: new_password() },
+        18487 | 18488 => LoginError::Expired { message, remedy: new_password() },
         18470 => {
-            LoginError::NotPermitted { said, remedy: administrator(&format!("ALTER LOGIN {user} ENABLE")) }
+            LoginError::NotPermitted { message, remedy: administrator(&format!("ALTER LOGIN {user} ENABLE")) }
         }
         // The server takes Windows logins only, or this is one.
-        18450 | 18452 => LoginError::Unsupported { said },
+        18450 | 18452 => LoginError::Unsupported { message },
         4060 => LoginError::DatabaseDenied {
-            said,
+            message,
             remedy: format!(
                 "The server gives the same answer for a database that does not exist, that is offline, and that the user may not \
                  enter. Correct \"dbname\" in the secret, or as an administrator of the database: USE {}; CREATE USER {user} \
@@ -160,27 +160,27 @@ fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
             ),
         },
         916 | 4064 => LoginError::DatabaseDenied {
-            said,
+            message,
             remedy: administrator(&format!(
                 "ALTER LOGIN {user} WITH DEFAULT_DATABASE = a database that it may enter. Or name one in \"dbname\""
             )),
         },
         // A logon trigger.
         17892 => LoginError::ClientRejected {
-            said,
+            message,
             remedy:
                 "Let the server's logon trigger pass this user from the function's address (program_name is \
                 secrets-rotation)."
                     .into(),
         },
         40615 => LoginError::ClientRejected {
-            said,
+            message,
             remedy: administrator("let the function's address through the server's firewall"),
         },
-        10928 | 10929 | 17809 => LoginError::TooManyConnections { said },
+        10928 | 10929 | 17809 => LoginError::TooManyConnections { message },
         // Starting, stopping, paused, upgrading, in single-user mode, failing over.
         921 | 922 | 924 | 927 | 976 | 978 | 983 | 17142 | 17147 | 17148 | 17187 | 17188 | 18401 | 18451
-        | 18461 | 40613 => LoginError::NotReady { said },
-        code => LoginError::Other { code: format!("error {code}"), said },
+        | 18461 | 40613 => LoginError::NotReady { message },
+        code => LoginError::Other { code: format!("error {code}"), message },
     }
 }

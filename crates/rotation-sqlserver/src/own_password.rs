@@ -37,7 +37,7 @@ pub(crate) async fn change(
 /// A password as a literal.
 pub(crate) fn password(password: &str) -> Result<String, EngineError> {
     literal(password).ok_or_else(|| EngineError::PasswordRejected {
-        said: "it has a backslash at the end of a line, which T-SQL cannot write".into(),
+        message: "it has a backslash at the end of a line, which T-SQL cannot write".into(),
         remedy: "Use a password without line breaks.".into(),
     })
 }

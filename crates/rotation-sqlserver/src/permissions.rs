@@ -51,8 +51,8 @@ pub(crate) struct Permissions(BTreeMap<Right, State>);
 
 impl Permissions {
     pub(crate) fn insert(&mut self, right: Right, state: State) {
-        let said = self.0.entry(right).or_insert(state);
-        *said = state.max(*said);
+        let message = self.0.entry(right).or_insert(state);
+        *message = state.max(*message);
     }
 
     /// The statements that make this `wanted`, for a principal in brackets.
@@ -68,14 +68,16 @@ impl Permissions {
             // again of the table, it wipes what was said of its columns.
             let whole = Right { column: None, ..right.clone() };
             match wanted.0.get(&whole).filter(|_| right.column.is_some()) {
-                Some(state) => add(said(&whole, self.0.get(&whole).copied(), *state, principal)),
-                None => add(taken_away(right, *state, principal)),
+                Some(state) => {
+                    add(grant_statement(&whole, self.0.get(&whole).copied(), *state, principal))
+                }
+                None => add(revoke_statement(right, *state, principal)),
             }
         }
         for (right, state) in &wanted.0 {
             let has = self.0.get(right).copied();
             if has != Some(*state) {
-                add(said(right, has, *state, principal));
+                add(grant_statement(right, has, *state, principal));
             }
         }
         changes
@@ -104,12 +106,12 @@ fn cascade(has: Option<State>) -> &'static str {
     if has == Some(State::GrantedWithOption) { " CASCADE" } else { "" }
 }
 
-fn taken_away(right: &Right, state: State, principal: &str) -> Change {
+fn revoke_statement(right: &Right, state: State, principal: &str) -> Change {
     let statement = format!("REVOKE {right} FROM {principal}{}", cascade(Some(state)));
     Change { statement, right: right.clone() }
 }
 
-fn said(right: &Right, has: Option<State>, state: State, principal: &str) -> Change {
+fn grant_statement(right: &Right, has: Option<State>, state: State, principal: &str) -> Change {
     let statement = match state {
         State::Granted if has == Some(State::GrantedWithOption) => {
             format!("REVOKE GRANT OPTION FOR {right} FROM {principal} CASCADE")

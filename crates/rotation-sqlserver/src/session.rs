@@ -148,10 +148,10 @@ pub(crate) fn flag(row: &Row, index: usize) -> Result<bool, EngineError> {
 }
 
 /// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
-pub(crate) fn unexpected(said: &str) -> EngineError {
+pub(crate) fn unexpected(message: &str) -> EngineError {
     EngineError::Failed {
         doing: "read the catalog".into(),
         code: "protocol".into(),
-        said: said.into(),
+        message: message.into(),
     }
 }

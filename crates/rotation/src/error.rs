@@ -115,32 +115,32 @@ pub enum Error {
         what: String,
     },
     /// IAM, or the secret's resource policy, refuses.
-    #[error("Secrets Manager refused {action} on {resource}: {said}")]
+    #[error("Secrets Manager refused {action} on {resource}: {message}")]
     AccessDenied {
         /// The IAM action.
         action: String,
         /// The secret's ARN.
         resource: String,
         /// The message of the service.
-        said: String,
+        message: String,
     },
     /// The KMS key refuses, is disabled or is gone.
-    #[error("the KMS key of {resource} could not be used for {action}: {said}")]
+    #[error("the KMS key of {resource} could not be used for {action}: {message}")]
     Kms {
         /// The IAM action that needed the key.
         action: String,
         /// The secret's ARN.
         resource: String,
         /// The message of the service.
-        said: String,
+        message: String,
     },
     /// Too many requests.
-    #[error("Secrets Manager throttled {action}, after retries: {said}")]
+    #[error("Secrets Manager throttled {action}, after retries: {message}")]
     Throttled {
         /// The IAM action.
         action: String,
         /// The message of the service.
-        said: String,
+        message: String,
     },
     /// No answer from the service: DNS, network, TLS or time-out.
     #[error("Secrets Manager cannot be reached at {endpoint} for {action}: {why}")]
@@ -153,22 +153,22 @@ pub enum Error {
         why: String,
     },
     /// The function's own AWS credentials are missing or refused.
-    #[error("the function's own AWS credentials do not work for {action}: {said}")]
+    #[error("the function's own AWS credentials do not work for {action}: {message}")]
     AwsCredentials {
         /// The IAM action.
         action: String,
         /// The service's or the SDK's words.
-        said: String,
+        message: String,
     },
     /// Any other refusal by the service.
-    #[error("Secrets Manager answered {action} with {code}: {said}")]
+    #[error("Secrets Manager answered {action} with {code}: {message}")]
     Service {
         /// The IAM action.
         action: String,
         /// The service's error code.
         code: String,
         /// The message of the service.
-        said: String,
+        message: String,
     },
     /// The time was up.
     #[error("the time ran out while {doing}")]
@@ -277,7 +277,7 @@ impl Error {
             Self::AwsCredentials { .. } => "In Lambda, check the function's execution role; elsewhere, set \
                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any text will do for a local service)."
                 .into(),
-            Self::Service { said, .. } if said.contains("marked for deletion") || said.contains("scheduled for deletion") => {
+            Self::Service { message, .. } if message.contains("marked for deletion") || message.contains("scheduled for deletion") => {
                 "Take the deletion back: aws secretsmanager restore-secret --secret-id SECRET.".into()
             }
             Self::Service { .. } => {

@@ -208,7 +208,7 @@ impl Manager {
             _ => Err(Error::Service {
                 action: "secretsmanager:GetRandomPassword".into(),
                 code: "an empty answer".into(),
-                said: "no password".into(),
+                message: "no password".into(),
             }),
         }
     }
@@ -274,31 +274,31 @@ where
         let credentials =
             ["credential", "CredentialsNotLoaded"].iter().any(|word| why.contains(word));
         return if matches!(error, SdkError::ConstructionFailure(_)) || credentials {
-            Error::AwsCredentials { action, said: why }
+            Error::AwsCredentials { action, message: why }
         } else {
             Error::Unreachable { endpoint: endpoint.to_owned(), action, why }
         };
     };
     let meta = context.err().meta();
-    let said = crate::mask(meta.message().unwrap_or("no further words")).into_owned();
+    let message = crate::mask(meta.message().unwrap_or("no further words")).into_owned();
     let code = meta.code().unwrap_or("an unknown error");
     match code {
-        "AccessDeniedException" if said.contains("Access to KMS is not allowed") => {
-            Error::Kms { action, resource, said }
+        "AccessDeniedException" if message.contains("Access to KMS is not allowed") => {
+            Error::Kms { action, resource, message }
         }
         "DecryptionFailure"
         | "EncryptionFailure"
         | "KMSAccessDeniedException"
         | "KMSInvalidStateException"
         | "KMSDisabledException"
-        | "KMSNotFoundException" => Error::Kms { action, resource, said },
+        | "KMSNotFoundException" => Error::Kms { action, resource, message },
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
-            Error::AccessDenied { action, resource, said }
+            Error::AccessDenied { action, resource, message }
         }
         "ThrottlingException"
         | "Throttling"
         | "TooManyRequestsException"
-        | "RequestLimitExceeded" => Error::Throttled { action, said },
+        | "RequestLimitExceeded" => Error::Throttled { action, message },
         "ResourceNotFoundException" => Error::NotFound { what: format!("secret {resource}") },
         "UnrecognizedClientException"
         | "ExpiredTokenException"
@@ -306,9 +306,9 @@ where
         | "InvalidSignatureException"
         | "InvalidClientTokenId"
         | "MissingAuthenticationTokenException" => {
-            Error::AwsCredentials { action, said: format!("{code}: {said}") }
+            Error::AwsCredentials { action, message: format!("{code}: {message}") }
         }
-        _ => Error::Service { action, code: code.to_owned(), said },
+        _ => Error::Service { action, code: code.to_owned(), message },
     }
 }
 
@@ -317,10 +317,10 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = error.to_string();
+        let message = error.to_string();
         // Some wrap their source's words in their own, and a transport may show the request.
-        if !words.contains(&said) && !said.contains("SdkBody") {
-            words.push(said);
+        if !words.contains(&message) && !message.contains("SdkBody") {
+            words.push(message);
         }
         cause = error.source();
     }

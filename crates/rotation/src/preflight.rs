@@ -35,14 +35,14 @@ pub enum Found {
         /// The identifier that the step's error would have.
         error_type: String,
         /// What is wrong.
-        said: String,
+        message: String,
         /// The next thing to do.
         remedy: String,
     },
     /// It was not looked at, or a person should know of it.
     Open {
         /// Why, or what.
-        said: String,
+        message: String,
     },
 }
 
@@ -61,15 +61,15 @@ impl Checks {
         let mask = |text: String| crate::redact::mask_line(&text).into_owned();
         let found = Found::Bad {
             error_type: error.error_type().to_owned(),
-            said: mask(error.to_string()),
+            message: mask(error.to_string()),
             remedy: mask(error.remedy()),
         };
         self.0.push(Check { check: check.into(), found });
     }
 
     /// It was not looked at, or a person should know of it.
-    pub fn open(&mut self, check: impl Into<String>, said: impl Into<String>) {
-        self.0.push(Check { check: check.into(), found: Found::Open { said: said.into() } });
+    pub fn open(&mut self, check: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Check { check: check.into(), found: Found::Open { message: message.into() } });
     }
 
     /// Takes down how something went, and gives what came of it.

@@ -113,10 +113,10 @@ mod tests {
                 let (stream, _) = listener.accept().await.unwrap();
                 if let Ok(mut stream) = acceptor.accept(stream).await {
                     let _ = stream.read(&mut [0; 4096]).await;
-                    let said = r#"{"__type": "ResourceNotFoundException"}"#;
+                    let message = r#"{"__type": "ResourceNotFoundException"}"#;
                     let answer = format!(
-                        "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{said}",
-                        said.len()
+                        "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{message}",
+                        message.len()
                     );
                     let _ = stream.write_all(answer.as_bytes()).await;
                     let _ = stream.shutdown().await;

@@ -25,10 +25,10 @@ fuzz_target!(|text: &str| {
         .filter(|password| password.chars().count() >= 8 && text.matches(password.as_str()).count() == 1);
     for rotator in &*ROTATORS {
         let Err(error) = rotator.validate(&SecretValue::new(text)) else { continue };
-        let said = format!("{error} {error:?} {}", error.remedy());
+        let message = format!("{error} {error:?} {}", error.remedy());
         assert!(!error.error_type().is_empty() && !error.remedy().is_empty());
         if let Some(password) = &password {
-            assert!(!said.contains(password.as_str()), "a password in: {said}");
+            assert!(!message.contains(password.as_str()), "a password in: {message}");
         }
     }
 });

@@ -224,17 +224,17 @@ async fn rotate_of_a_file_asks_and_reports_what_fits() -> Result<()> {
         command
     };
     let asked = rotate(&[]).output().await?;
-    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
-    ensure!(said.contains("the credential in ") && !said.contains("not given"), "{said}");
+    let message = String::from_utf8_lossy(&asked.stdout).into_owned();
+    ensure!(message.contains("the credential in ") && !message.contains("not given"), "{message}");
     let done = rotate(&["--yes", "--times", "2"]).output().await?;
-    let said = format!(
+    let message = format!(
         "{}{}",
         String::from_utf8_lossy(&done.stdout),
         String::from_utf8_lossy(&done.stderr)
     );
-    ensure!(done.status.success() && said.contains("The new secret is in "), "{said}");
+    ensure!(done.status.success() && message.contains("The new secret is in "), "{message}");
     let value: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
     ensure!(api.accepts(&value) && api.live() == 1, "{} live", api.live());
-    ensure!(!said.contains(value["key"].as_str().context("no key")?), "{said}");
+    ensure!(!message.contains(value["key"].as_str().context("no key")?), "{message}");
     Ok(())
 }

@@ -11,8 +11,8 @@ fn bench(more: &[&str]) -> Result<String> {
         .args(["bench", "--times", "2"])
         .args(more)
         .output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{message}");
     Ok(String::from_utf8(output.stdout)?)
 }
 

@@ -19,9 +19,9 @@ fn demo_shows_the_proof_on_mariadb() -> Result<()> {
 fn shows_the_proof(engine: &str) -> Result<()> {
     let mut command = Command::new(binary("rotation-local"));
     let output = command.args(["demo", "--engine", engine, "--times", "2", "--json"]).output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{said}");
-    ensure!(said.contains("All proven."), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{message}");
+    ensure!(message.contains("All proven."), "{message}");
     let report: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(report["status"], "passed", "{report:#}");
     assert_eq!(report["engine"], engine);

@@ -244,8 +244,9 @@ impl<T: AwsFunctions> Estate<T> {
     /// Waits until so many rotations and tests have ended, and checks that the last has passed.
     async fn finished(&self, count: usize) -> Result<()> {
         let event = until("the rotation ends", async || {
-            let said = self.serve.said();
-            let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let message = self.serve.output();
+            let events =
+                message.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             Ok(events.filter(|event| event["event"] == "finished").nth(count - 1))
         })
         .await?;
@@ -357,7 +358,7 @@ async fn migrates<T: AwsFunctions>(target: T, cases: &[(&'static str, State)]) -
             estate.prepare(*state).await.context("preparing")?;
             estate.migrate(*state).await
         };
-        done.await.with_context(|| format!("{strategy}, {state:?}: {}", estate.serve.said()))?;
+        done.await.with_context(|| format!("{strategy}, {state:?}: {}", estate.serve.output()))?;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ async fn a_rotation_is_seen_step_by_step_and_no_value_is() {
     sees(&browser, "given up").await.unwrap();
     let source = browser.run("return document.documentElement.outerHTML").await.unwrap();
     assert!(!source.as_str().unwrap().contains(WORD), "the password is on the page");
-    assert!(!serve.said().contains(WORD), "the password is on the terminal");
+    assert!(!serve.output().contains(WORD), "the password is on the terminal");
 }
 
 /// The picture of the README is made of this one: ROTATION_PICTURE names where it goes.

@@ -163,15 +163,15 @@ async fn rotates<T: Server>(
     std::fs::write(project.folder.path().join("secret.json"), secret.to_string())?;
     output(&project, &documented.rotate)?;
     let ended = until_within(Duration::from_secs(120), "the rotation ends", async || {
-        let said = serve.said();
-        Ok(said
+        let message = serve.output();
+        Ok(message
             .lines()
             .find(|line| line.starts_with("rotation of ") && !line.contains(", version "))
             .map(str::to_owned))
     })
     .await
-    .with_context(|| format!("{}\n{}", serve.said(), sam_log()))?;
-    ensure!(ended.ends_with(": done"), "{}\n{}", serve.said(), sam_log());
+    .with_context(|| format!("{}\n{}", serve.output(), sam_log()))?;
+    ensure!(ended.ends_with(": done"), "{}\n{}", serve.output(), sam_log());
 
     let read = ". ./rotation-local.env\naws secretsmanager get-secret-value --secret-id app --query SecretString --output text";
     let mut after: Value = serde_json::from_str(&output(&project, read)?)?;
@@ -183,7 +183,7 @@ async fn rotates<T: Server>(
     for value in [&before, &after] {
         let password = value["password"].as_str().context("no password")?;
         ensure!(
-            !serve.said().contains(password) && !sam_log().contains(password),
+            !serve.output().contains(password) && !sam_log().contains(password),
             "a password is shown"
         );
     }
@@ -192,10 +192,10 @@ async fn rotates<T: Server>(
     let wrong = documented.rotate.replace("app", "other").replace("other-rotation", "wrong");
     output(&project, &wrong)?;
     let error = until("the error is reported", async || {
-        Ok(serve.said().contains("Local.EndpointFailed").then(|| serve.said()))
+        Ok(serve.output().contains("Local.EndpointFailed").then(|| serve.output()))
     })
     .await
-    .with_context(|| serve.said())?;
+    .with_context(|| serve.output())?;
     for part in ["404", "Function not found", "--function URL#NAME"] {
         ensure!(error.contains(part), "{part} is not in {error}");
     }

@@ -44,7 +44,7 @@ async fn events_are_printed_as_json_lines() {
             let version = version.context("no version")?;
             until("the end is printed", async || {
                 let mut found = None;
-                for line in serve.said().lines() {
+                for line in serve.output().lines() {
                     let event: Value =
                         serde_json::from_str(line).with_context(|| line.to_owned())?;
                     if event["event"] == "finished" && event["version"] == version.as_str() {
@@ -72,18 +72,18 @@ async fn events_are_printed_as_json_lines() {
         assert_eq!(event["status"], "failed", "{event}");
         assert_eq!(event["errorType"], "HostNameNotFound", "{event}");
         ensure!(
-            event["message"].as_str().is_some_and(|said| said.contains("What to do:")),
+            event["message"].as_str().is_some_and(|message| message.contains("What to do:")),
             "{event}"
         );
         let events: Vec<Value> =
-            serve.said().lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+            serve.output().lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
         let kinds: Vec<_> =
             events.iter().map(|event| event["event"].as_str().unwrap_or_default()).collect();
         assert_eq!(kinds, ["ready", "started", "finished", "started", "finished"]);
         assert_eq!(events[0]["endpoint"], serve.endpoint());
         assert_eq!(events[0]["functions"], serde_json::json!(["app-rotation"]));
         let password = value["password"].as_str().unwrap_or("?");
-        ensure!(!serve.said().contains(password), "a password is printed");
+        ensure!(!serve.output().contains(password), "a password is printed");
         Ok(())
     })
     .await;
@@ -113,12 +113,12 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
         ensure!(after["password"] != before["password"], "the password is the same");
         scene.log_in_with(&after).await?;
         until("the end is told", async || {
-            Ok(serve.said().contains("rotation of arn").then_some(()))
+            Ok(serve.output().contains("rotation of arn").then_some(()))
         })
         .await?;
         for secret in [&before, &after] {
             ensure!(
-                !serve.said().contains(secret["password"].as_str().unwrap_or("?")),
+                !serve.output().contains(secret["password"].as_str().unwrap_or("?")),
                 "a password is told"
             );
         }
@@ -146,7 +146,7 @@ async fn function_may_be_a_command_line() {
             .rotation_lambda_arn(function_arn())
             .send()
             .await?;
-        until("the rotation ends", async || Ok(serve.said().contains(": done").then_some(())))
+        until("the rotation ends", async || Ok(serve.output().contains(": done").then_some(())))
             .await?;
         scene.log_in_with(&current(&serve).await?.1).await?;
         Ok(())
@@ -175,7 +175,7 @@ async fn functions_may_have_variables_of_their_own() {
     let arn = format!("arn:aws:lambda:{REGION}:123456789012:function:own");
     serve.client().rotate_secret().secret_id("s").rotation_lambda_arn(arn).send().await.unwrap();
     until("the function starts", async || {
-        Ok(serve.said().contains("STRATEGY=master-user").then_some(()))
+        Ok(serve.output().contains("STRATEGY=master-user").then_some(()))
     })
     .await
     .unwrap();
@@ -186,8 +186,8 @@ async fn functions_may_have_variables_of_their_own() {
             .args(["serve", "--port", "0", "--function", &own, "--env", wrong])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && said.contains(part), "{said}");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && message.contains(part), "{message}");
     }
 }
 
@@ -203,9 +203,10 @@ async fn a_rotation_that_is_not_begun_is_tested() {
             call.rotation_rules(rules.clone()).rotate_immediately(false).send()
         };
         configure().await?;
-        until("the test ends", async || Ok(serve.said().contains(": done").then_some(()))).await?;
-        let said = serve.said();
-        ensure!(said.contains("testSecret") && !said.contains("createSecret"), "{said}");
+        until("the test ends", async || Ok(serve.output().contains(": done").then_some(())))
+            .await?;
+        let message = serve.output();
+        ensure!(message.contains("testSecret") && !message.contains("createSecret"), "{message}");
         let described = sdk.describe_secret().secret_id("app").send().await?;
         ensure!(
             described.version_ids_to_stages.context("no versions")?.len() == 1,
@@ -217,9 +218,9 @@ async fn a_rotation_that_is_not_begun_is_tested() {
         let wrong = scene.secret(&scene.user, "a-wrong-password").to_string();
         sdk.put_secret_value().secret_id("app").secret_string(wrong).send().await?;
         configure().await?;
-        until("the test fails", async || Ok(serve.said().contains(": failed").then_some(())))
+        until("the test fails", async || Ok(serve.output().contains(": failed").then_some(())))
             .await?;
-        ensure!(serve.said().contains("CredentialsRefused"), "{}", serve.said());
+        ensure!(serve.output().contains("CredentialsRefused"), "{}", serve.output());
         Ok(())
     })
     .await;
@@ -238,18 +239,18 @@ async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_a
         sdk.put_secret_value().secret_id("app").secret_string(wrong.to_string()).send().await?;
         let staged =
             sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
-        until("it is given up", async || Ok(serve.said().contains("given up").then_some(())))
+        until("it is given up", async || Ok(serve.output().contains("given up").then_some(())))
             .await?;
-        ensure!(serve.said().matches("✗ setSecret").count() == 3, "{}", serve.said());
+        ensure!(serve.output().matches("✗ setSecret").count() == 3, "{}", serve.output());
         // Another one is refused, and this one taken up again.
         let again = sdk.rotate_secret().secret_id("app").send().await;
         let refused = again.err().context("a second rotation was begun")?.into_service_error();
         ensure!(refused.is_invalid_request_exception(), "{refused:?}");
         until("it is reattempted", async || {
-            Ok((serve.said().matches("given up").count() == 2).then_some(()))
+            Ok((serve.output().matches("given up").count() == 2).then_some(()))
         })
         .await?;
-        ensure!(serve.said().matches("✗ setSecret").count() == 6, "{}", serve.said());
+        ensure!(serve.output().matches("✗ setSecret").count() == 6, "{}", serve.output());
 
         sdk.put_secret_value().secret_id("app").secret_string(right.to_string()).send().await?;
         let token = staged.version_id.context("no version")?;
@@ -314,20 +315,20 @@ async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
     let sdk = serve.client();
     sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
     sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await.unwrap();
-    until("its last line", async || Ok(serve.said().contains("the end").then_some(())))
+    until("its last line", async || Ok(serve.output().contains("the end").then_some(())))
         .await
         .unwrap();
-    let said = serve.said();
+    let message = serve.output();
     for part in [
         "no UTF-8".to_owned(),
         format!("AWS_DEFAULT_REGION={REGION}"),
         format!("AWS_ENDPOINT_URL_SECRETS_MANAGER={}", serve.endpoint()),
         "AWS_ACCESS_KEY_ID=***".to_owned(),
     ] {
-        assert!(said.contains(&part), "{part} is not in {said}");
+        assert!(message.contains(&part), "{part} is not in {message}");
     }
     for part in ["the-passphrase-of-the-test", "the-token-of-somebody", "ap-south-1"] {
-        assert!(!said.contains(part), "{part} is in {said}");
+        assert!(!message.contains(part), "{part} is in {message}");
     }
 }
 
@@ -346,8 +347,8 @@ async fn a_cancelled_rotation_goes_no_further() {
     // The same request twice is one rotation.
     rotating().client_request_token(&token).send().await.unwrap();
     sdk.cancel_rotate_secret().secret_id("app").send().await.unwrap();
-    until("it ends", async || Ok(serve.said().contains("given up").then_some(()))).await.unwrap();
-    assert_eq!(serve.said().matches("✗ createSecret").count(), 1, "{}", serve.said());
+    until("it ends", async || Ok(serve.output().contains("given up").then_some(()))).await.unwrap();
+    assert_eq!(serve.output().matches("✗ createSecret").count(), 1, "{}", serve.output());
 }
 
 /// Pages of other sites may ask what runs on this machine; browsers say whose they are.
@@ -383,7 +384,7 @@ async fn a_schedule_is_kept() {
         let described = sdk.describe_secret().secret_id("app").send().await?;
         ensure!(described.next_rotation_date.is_none() && described.last_rotated_date.is_some());
         until("the last rotation ends", async || {
-            Ok((serve.said().matches("rotation of").count() % 2 == 0).then_some(()))
+            Ok((serve.output().matches("rotation of").count() % 2 == 0).then_some(()))
         })
         .await?;
         scene.log_in_with(&current(&serve).await?.1).await?;
@@ -408,8 +409,8 @@ async fn it_is_not_exposed_by_mistake_and_long_requests_are_refused() {
             .output();
         let output = output.unwrap();
         assert!(!output.status.success(), "{arguments:?} was taken");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(arguments.iter().any(|argument| said.contains(argument)), "{said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(arguments.iter().any(|argument| message.contains(argument)), "{message}");
     }
     let serve = Serve::start(&["--any-credentials"]).await.unwrap();
     let long = http().unwrap().post(serve.endpoint());

@@ -284,7 +284,7 @@ async fn single_user_names_the_only_account_that_changes<W: Which>(
     };
     let checks = scene.preflight(&function).await?;
     let warns = |check: &serde_json::Value| {
-        check["found"] == "open" && check["said"].as_str().is_some_and(&one_of_them)
+        check["found"] == "open" && check["message"].as_str().is_some_and(&one_of_them)
     };
     ensure!(checks.iter().any(warns), "{checks:#?}");
     let record = set("three accounts").await?;

@@ -345,7 +345,10 @@ async fn read_only_server_is_not_changed_even_by_a_privileged_master<W: Which>(
         let function = scene.function(strategy);
         let checks = scene.preflight(&function).await?;
         let bad: Vec<_> = checks.iter().filter(|check| check["found"] == "bad").collect();
-        ensure!(bad.len() == 1 && bad[0]["said"].to_string().contains("read_only"), "{checks:#?}");
+        ensure!(
+            bad.len() == 1 && bad[0]["message"].to_string().contains("read_only"),
+            "{checks:#?}"
+        );
         let error = scene.expect(&function, "NeedsDecision", "endpoint of the writer").await?;
         ensure!(error.message.contains("read_only is 1"), "{}", error.message);
         sql(&mut admin, "SET GLOBAL read_only = OFF").await?;

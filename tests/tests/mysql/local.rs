@@ -40,18 +40,18 @@ async fn alternating_users_take_turns_from_one_run_to_the_next<W: Which>(
             .env("TLS_CA_FILE", file("ca.pem"))
             .stdin(Stdio::null())
             .output()?;
-        let said = format!(
+        let message = format!(
             "{}{}",
             String::from_utf8_lossy(&done.stdout),
             String::from_utf8_lossy(&done.stderr)
         );
-        ensure!(done.status.success(), "{said}");
+        ensure!(done.status.success(), "{message}");
         ensure!(
-            said.contains(&format!(
+            message.contains(&format!(
                 "{} and of user",
                 if user == scene.user { scene.alternate() } else { scene.user.clone() }
             )),
-            "{said}"
+            "{message}"
         );
         let value: Value = serde_json::from_slice(&std::fs::read(file("secret.json"))?)?;
         assert_eq!(value["username"], user.as_str());

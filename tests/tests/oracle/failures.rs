@@ -310,12 +310,12 @@ async fn another_client_agrees_with_the_peer() {
                 peer.target.password.clone(),
             ])
             .output()?;
-        let said = format!(
+        let message = format!(
             "{}{}",
             String::from_utf8_lossy(&done.stdout),
             String::from_utf8_lossy(&done.stderr)
         );
-        ensure!(done.status.success() && said.contains("all as expected"), "{said}");
+        ensure!(done.status.success() && message.contains("all as expected"), "{message}");
         Ok(())
     })
     .await;

@@ -272,12 +272,12 @@ async fn a_password_in_its_grace_period_is_named_in_the_record() {
             sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(user))).await?;
         }
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        for (strategy, said) in [
+        for (strategy, message) in [
             ("single-user", "was about to expire"),
             ("master-user", "the master, is about to expire"),
         ] {
             let records = format!("{:?}", scene.rotate(&scene.function(strategy)).await?.steps);
-            ensure!(records.contains(said) && records.contains("ORA-28002"), "{records}");
+            ensure!(records.contains(message) && records.contains("ORA-28002"), "{records}");
             scene.log_in().await?;
         }
         Ok(())

@@ -270,7 +270,7 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
                 let function = scene.function(strategy);
                 let checks = scene.preflight(&function).await?;
                 ensure!(
-                    checks.iter().any(|check| check["said"]
+                    checks.iter().any(|check| check["message"]
                         .to_string()
                         .contains("a pooler or proxy was found")),
                     "{case}: {checks:#?}"

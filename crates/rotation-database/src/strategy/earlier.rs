@@ -52,9 +52,9 @@ pub(crate) async fn attempt<E: Engine>(
 ) -> Result<Option<Proven<E::Session>>> {
     match rotator.log_in(cx, secret, label).await {
         Ok(proven) => Ok(Some(proven)),
-        Err(LoginError::Refused { said }) => {
-            cx.warn(format!("the password of {label} is refused: {said}"));
-            tried.push(LoginAttempt { label: label.into(), result: said });
+        Err(LoginError::Refused { message }) => {
+            cx.warn(format!("the password of {label} is refused: {message}"));
+            tried.push(LoginAttempt { label: label.into(), result: message });
             Ok(None)
         }
         Err(cause) => {

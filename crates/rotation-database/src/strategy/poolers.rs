@@ -26,7 +26,7 @@ pub(crate) async fn look<E: Engine>(
     if cx.remaining() < LOOK {
         return Err(EngineError::Busy {
             doing: format!("look whether the pooler takes the password of {user} from the server"),
-            said: "too little time is left".into(),
+            message: "too little time is left".into(),
         });
     }
     cx.doing(format!(

@@ -228,14 +228,14 @@ fn cron_of(fields: &str) -> Result<Schedule, ServiceError> {
         None => hours.to_owned(),
     };
     let any = |field: &str| if field == "?" { "*".to_owned() } else { field.to_owned() };
-    let said = format!("0 {hours} {} {month} {}", any(day), any(weekday));
+    let message = format!("0 {hours} {} {month} {}", any(day), any(weekday));
     let parser = CronParser::builder()
         .seconds(Seconds::Disallowed)
         .year(Year::Disallowed)
         .alternative_weekdays(true)
         .sloppy_ranges(true)
         .build();
-    let cron = parser.parse(&said).map_err(|error| invalid(&error.to_string()))?;
+    let cron = parser.parse(&message).map_err(|error| invalid(&error.to_string()))?;
     let in_hours = hours.contains(['*', '/', ',', '-']);
     Ok(Schedule::Cron { cron: Box::new(cron), in_hours })
 }
@@ -259,9 +259,9 @@ mod tests {
 
     fn window(rules: Value) -> (String, String) {
         let window = Rules::read(&rules, NOW).unwrap().next(NOW, NOW).unwrap();
-        let said =
+        let message =
             |seconds: f64| DateTime::<Utc>::from_timestamp(seconds as i64, 0).unwrap().to_string();
-        (said(window.opens), said(window.closes))
+        (message(window.opens), message(window.closes))
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Session {
             _ => Err(EngineError::Failed {
                 doing: DOING.into(),
                 code: "protocol".into(),
-                said: "no role".into(),
+                message: "no role".into(),
             }),
         }
     }
