@@ -1,10 +1,12 @@
 //! `SHOW CREATE USER`: what an account demands and may use, apart from its password and its
 //! privileges.
 
+mod attribute;
+mod in_use;
+
 use std::collections::BTreeMap;
 
 use rotation_database::{EngineError, administrator};
-use serde_json::Value;
 
 use crate::account::Account;
 use crate::plugin::Plugin;
@@ -228,71 +230,6 @@ impl CreateUser {
         joined(&self.changes_to_become(wanted))
     }
 
-    /// The same clauses in two parts: those that an account may get while applications use it, and
-    /// those that could keep them out. `passwords_expire`: by default, as the server is set.
-    pub(crate) fn clauses_while_in_use(
-        &self,
-        wanted: &Self,
-        passwords_expire: bool,
-    ) -> (String, String) {
-        let (later, now): (Vec<_>, Vec<_>) = self
-            .changes_to_become(wanted)
-            .into_iter()
-            .partition(|(clause, _)| self.is_restricted_by(*clause, wanted, passwords_expire));
-        (joined(&now), joined(&later))
-    }
-
-    /// Returns `true` if the clause of `wanted` may keep a user out whom that of `self` lets in.
-    fn is_restricted_by(&self, clause: Clause, wanted: &Self, passwords_expire: bool) -> bool {
-        let third = wanted.clauses.get(&clause).and_then(|tokens| tokens.get(2));
-        let is_lower = |name: &str| {
-            let of = |user: &Self| user.number_behind(clause, name).unwrap_or_default();
-            let (has, wants) = (of(self), of(wanted));
-            wants > 0.0 && (has == 0.0 || wants < has)
-        };
-        match clause {
-            Clause::Require => {
-                let demand = wanted.clauses.get(&clause).and_then(|tokens| tokens.get(1));
-                demand.is_some_and(|demand| !demand.is("NONE"))
-            }
-            Clause::Limits => LIMITS.iter().chain([&STATEMENT_TIME]).any(|name| is_lower(name)),
-            Clause::Expire => match third {
-                Some(token) if token.is("NEVER") => false,
-                Some(token) if token.is("INTERVAL") => true,
-                _ => passwords_expire,
-            },
-            Clause::FailedLogins => is_lower("FAILED_LOGIN_ATTEMPTS"),
-            Clause::LockTime => {
-                wanted.clauses.contains_key(&clause) && !is_zero(wanted.clauses.get(&clause))
-            }
-            Clause::History
-            | Clause::Reuse
-            | Clause::RequireCurrent
-            | Clause::Attribute
-            | Clause::Account
-            | Clause::DefaultRole
-            | Clause::Identified => false,
-        }
-    }
-
-    /// The number behind a word of a clause.
-    fn number_behind(&self, clause: Clause, word: &str) -> Option<f64> {
-        let tokens = self.clauses.get(&clause)?;
-        let at = tokens.iter().position(|token| token.is(word))?;
-        // A number with a point is three tokens.
-        let number: String = tokens[at + 1..]
-            .iter()
-            .map_while(|token| match token {
-                Token::Word(word) if word.starts_with(|c: char| c.is_ascii_digit()) => {
-                    Some(word.clone())
-                }
-                Token::Sign('.') => Some(".".to_owned()),
-                _ => None,
-            })
-            .collect();
-        number.parse().ok()
-    }
-
     fn changes_to_become(&self, wanted: &Self) -> Vec<(Clause, String)> {
         let mut clauses = Vec::new();
         let all: std::collections::BTreeSet<_> =
@@ -304,7 +241,7 @@ impl CreateUser {
             }
             match (self.clauses.get(clause), wanted.clauses.get(clause)) {
                 (Some(has), Some(wanted)) if *clause == Clause::Attribute && has != wanted => {
-                    clauses.push((*clause, render(&attribute_to_become(has, wanted))));
+                    clauses.push((*clause, render(&attribute::to_become(has, wanted))));
                 }
                 (has, Some(wanted)) if has != Some(wanted) => {
                     clauses.push((*clause, render(wanted)))
@@ -358,41 +295,6 @@ impl CreateUser {
 
 fn joined(clauses: &[(Clause, String)]) -> String {
     clauses.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ")
-}
-
-fn is_zero(tokens: Option<&Vec<Token>>) -> bool {
-    tokens.and_then(|tokens| tokens.last()).is_some_and(|token| token.is("0"))
-}
-
-/// The clause that turns one attribute into another. The server merges an attribute into the one
-/// that it has, and removes a key only if its value is `null` ([RFC
-/// 7396](https://www.rfc-editor.org/rfc/rfc7396)).
-fn attribute_to_become(has: &[Token], wanted: &[Token]) -> Vec<Token> {
-    let json = |tokens: &[Token]| match tokens {
-        [_, Token::Text(text)] => serde_json::from_str::<Value>(text).ok(),
-        _ => None,
-    };
-    match (json(has), json(wanted)) {
-        (Some(has), Some(wanted_value))
-            if wanted.first().is_some_and(|token| token.is("ATTRIBUTE")) =>
-        {
-            let patch = patch_to_become(&has, &wanted_value).to_string();
-            vec![Token::Word("ATTRIBUTE".into()), Token::Text(patch)]
-        }
-        _ => wanted.to_vec(),
-    }
-}
-
-/// The whole of `wanted`, and `null` for every key that only `has` holds.
-fn patch_to_become(has: &Value, wanted: &Value) -> Value {
-    let (Value::Object(has), Value::Object(wanted)) = (has, wanted) else { return wanted.clone() };
-    let kept = wanted.iter().map(|(key, value)| {
-        let patch = has.get(key).map_or_else(|| value.clone(), |has| patch_to_become(has, value));
-        (key.clone(), patch)
-    });
-    let removed =
-        has.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
-    kept.chain(removed).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// What a clause is when it is not shown.
@@ -451,55 +353,6 @@ mod tests {
             r#"REQUIRE SUBJECT 'x' WITH MAX_QUERIES_PER_HOUR 100 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE INTERVAL 90 DAY PASSWORD HISTORY DEFAULT PASSWORD REUSE INTERVAL DEFAULT PASSWORD REQUIRE CURRENT DEFAULT FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ACCOUNT LOCK ATTRIBUTE '{"comment": "it''s \\"x\\""}'"#
         );
         assert_eq!(user.clauses_to_become(&user), "");
-    }
-
-    #[test]
-    fn account_in_use_gets_nothing_that_keeps_it_out() {
-        let user = |clauses: &str| parse(&format!("CREATE USER `a`@`%` {clauses}")).unwrap();
-        let none = "WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 \
-            MAX_USER_CONNECTIONS 0";
-        let limited = none.replace("CONNECTIONS 0", "CONNECTIONS 9");
-        for (has, wanted, now, later) in [
-            ("REQUIRE NONE", "REQUIRE X509", "", "REQUIRE X509"),
-            ("REQUIRE X509", "REQUIRE NONE", "REQUIRE NONE", ""),
-            ("REQUIRE SSL", "", "REQUIRE NONE", ""),
-            ("", "WITH MAX_USER_CONNECTIONS 9", "", limited.as_str()),
-            ("WITH MAX_USER_CONNECTIONS 12", "WITH MAX_USER_CONNECTIONS 9", "", &limited),
-            ("WITH MAX_USER_CONNECTIONS 3", "WITH MAX_USER_CONNECTIONS 9", &limited, ""),
-            ("WITH MAX_USER_CONNECTIONS 3", "", none, ""),
-            ("", "PASSWORD EXPIRE INTERVAL 9 DAY", "", "PASSWORD EXPIRE INTERVAL 9 DAY"),
-            (
-                "PASSWORD EXPIRE INTERVAL 9 DAY",
-                "PASSWORD EXPIRE NEVER",
-                "PASSWORD EXPIRE NEVER",
-                "",
-            ),
-            ("PASSWORD EXPIRE INTERVAL 9 DAY", "", "PASSWORD EXPIRE DEFAULT", ""),
-            ("", "FAILED_LOGIN_ATTEMPTS 4", "", "FAILED_LOGIN_ATTEMPTS 4"),
-            ("FAILED_LOGIN_ATTEMPTS 4", "", "FAILED_LOGIN_ATTEMPTS 0", ""),
-            ("", "PASSWORD HISTORY 5", "PASSWORD HISTORY 5", ""),
-        ] {
-            let parts = user(has).clauses_while_in_use(&user(wanted), false);
-            assert_eq!(parts, (now.to_owned(), later.to_owned()), "{has} to {wanted}");
-        }
-        let never = user("PASSWORD EXPIRE NEVER");
-        let default = user("PASSWORD EXPIRE DEFAULT");
-        assert_eq!(never.clauses_while_in_use(&default, true).1, "PASSWORD EXPIRE DEFAULT");
-        assert_eq!(never.clauses_while_in_use(&default, false).1, "");
-    }
-
-    #[test]
-    fn key_that_is_gone_from_an_attribute_is_removed() {
-        let user = |attribute: &str| {
-            parse(&format!("CREATE USER `a`@`%` ACCOUNT UNLOCK ATTRIBUTE '{attribute}'")).unwrap()
-        };
-        let has = user(r#"{"comment": "x", "deep": {"a": 1, "b": 2}, "team": "red"}"#);
-        let wanted = user(r#"{"deep": {"a": 1}, "team": "blue"}"#);
-        assert_eq!(
-            has.clauses_to_become(&wanted),
-            r#"ATTRIBUTE '{"deep":{"a":1,"b":null},"team":"blue","comment":null}'"#
-        );
-        assert_eq!(wanted.clauses_to_become(&wanted), "");
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! Which clauses an account may get while applications use it.
+
+use super::{Clause, CreateUser, LIMITS, STATEMENT_TIME, joined};
+use crate::tokens::Token;
+
+impl CreateUser {
+    /// The same clauses in two parts: those that an account may get while applications use it, and
+    /// those that could keep them out. `passwords_expire`: by default, as the server is set.
+    pub(crate) fn clauses_while_in_use(
+        &self,
+        wanted: &Self,
+        passwords_expire: bool,
+    ) -> (String, String) {
+        let (later, now): (Vec<_>, Vec<_>) = self
+            .changes_to_become(wanted)
+            .into_iter()
+            .partition(|(clause, _)| self.is_restricted_by(*clause, wanted, passwords_expire));
+        (joined(&now), joined(&later))
+    }
+
+    /// Returns `true` if the clause of `wanted` may keep a user out whom that of `self` lets in.
+    fn is_restricted_by(&self, clause: Clause, wanted: &Self, passwords_expire: bool) -> bool {
+        let third = wanted.clauses.get(&clause).and_then(|tokens| tokens.get(2));
+        let is_lower = |name: &str| {
+            let of = |user: &Self| user.number_behind(clause, name).unwrap_or_default();
+            let (has, wants) = (of(self), of(wanted));
+            wants > 0.0 && (has == 0.0 || wants < has)
+        };
+        match clause {
+            Clause::Require => {
+                let demand = wanted.clauses.get(&clause).and_then(|tokens| tokens.get(1));
+                demand.is_some_and(|demand| !demand.is("NONE"))
+            }
+            Clause::Limits => LIMITS.iter().chain([&STATEMENT_TIME]).any(|name| is_lower(name)),
+            Clause::Expire => match third {
+                Some(token) if token.is("NEVER") => false,
+                Some(token) if token.is("INTERVAL") => true,
+                _ => passwords_expire,
+            },
+            Clause::FailedLogins => is_lower("FAILED_LOGIN_ATTEMPTS"),
+            Clause::LockTime => {
+                wanted.clauses.contains_key(&clause) && !is_zero(wanted.clauses.get(&clause))
+            }
+            Clause::History
+            | Clause::Reuse
+            | Clause::RequireCurrent
+            | Clause::Attribute
+            | Clause::Account
+            | Clause::DefaultRole
+            | Clause::Identified => false,
+        }
+    }
+
+    /// The number behind a word of a clause.
+    fn number_behind(&self, clause: Clause, word: &str) -> Option<f64> {
+        let tokens = self.clauses.get(&clause)?;
+        let at = tokens.iter().position(|token| token.is(word))?;
+        // A number with a point is three tokens.
+        let number: String = tokens[at + 1..]
+            .iter()
+            .map_while(|token| match token {
+                Token::Word(word) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+                    Some(word.clone())
+                }
+                Token::Sign('.') => Some(".".to_owned()),
+                _ => None,
+            })
+            .collect();
+        number.parse().ok()
+    }
+}
+
+fn is_zero(tokens: Option<&Vec<Token>>) -> bool {
+    tokens.and_then(|tokens| tokens.last()).is_some_and(|token| token.is("0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+
+    #[test]
+    fn account_in_use_gets_nothing_that_keeps_it_out() {
+        let user = |clauses: &str| parse(&format!("CREATE USER `a`@`%` {clauses}")).unwrap();
+        let none = "WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 \
+            MAX_USER_CONNECTIONS 0";
+        let limited = none.replace("CONNECTIONS 0", "CONNECTIONS 9");
+        for (has, wanted, now, later) in [
+            ("REQUIRE NONE", "REQUIRE X509", "", "REQUIRE X509"),
+            ("REQUIRE X509", "REQUIRE NONE", "REQUIRE NONE", ""),
+            ("REQUIRE SSL", "", "REQUIRE NONE", ""),
+            ("", "WITH MAX_USER_CONNECTIONS 9", "", limited.as_str()),
+            ("WITH MAX_USER_CONNECTIONS 12", "WITH MAX_USER_CONNECTIONS 9", "", &limited),
+            ("WITH MAX_USER_CONNECTIONS 3", "WITH MAX_USER_CONNECTIONS 9", &limited, ""),
+            ("WITH MAX_USER_CONNECTIONS 3", "", none, ""),
+            ("", "PASSWORD EXPIRE INTERVAL 9 DAY", "", "PASSWORD EXPIRE INTERVAL 9 DAY"),
+            (
+                "PASSWORD EXPIRE INTERVAL 9 DAY",
+                "PASSWORD EXPIRE NEVER",
+                "PASSWORD EXPIRE NEVER",
+                "",
+            ),
+            ("PASSWORD EXPIRE INTERVAL 9 DAY", "", "PASSWORD EXPIRE DEFAULT", ""),
+            ("", "FAILED_LOGIN_ATTEMPTS 4", "", "FAILED_LOGIN_ATTEMPTS 4"),
+            ("FAILED_LOGIN_ATTEMPTS 4", "", "FAILED_LOGIN_ATTEMPTS 0", ""),
+            ("", "PASSWORD HISTORY 5", "PASSWORD HISTORY 5", ""),
+        ] {
+            let parts = user(has).clauses_while_in_use(&user(wanted), false);
+            assert_eq!(parts, (now.to_owned(), later.to_owned()), "{has} to {wanted}");
+        }
+        let never = user("PASSWORD EXPIRE NEVER");
+        let default = user("PASSWORD EXPIRE DEFAULT");
+        assert_eq!(never.clauses_while_in_use(&default, true).1, "PASSWORD EXPIRE DEFAULT");
+        assert_eq!(never.clauses_while_in_use(&default, false).1, "");
+    }
+}
