@@ -181,22 +181,48 @@ pub(crate) async fn may_travel_readable(session: &mut Session) -> Result<(), Eng
             "Name the server's own endpoint in \"host\".".into(),
         );
     }
-    if let Some(settings) = &identity.logs_statements {
-        let role = identifier(&identity.role);
-        let names = settings.split(", ").filter_map(|setting| setting.split(' ').next());
-        let statements: Vec<_> = names
-            .map(|name| match name {
-                "log_statement" => format!("ALTER ROLE {role} SET log_statement = 'none'"),
-                "log_transaction_sample_rate" => format!("ALTER ROLE {role} SET {name} = 0"),
-                _ => format!("ALTER ROLE {role} SET {name} = -1"),
-            })
+    let role = identifier(&identity.role);
+    let logging = logging(session).await?;
+    if !logging.is_empty() {
+        let found: Vec<_> =
+            logging.iter().map(|(setting, value)| format!("{} = {value}", setting.name)).collect();
+        let statements: Vec<_> = logging
+            .iter()
+            .map(|(Logging { name, off, .. }, _)| format!("ALTER ROLE {role} SET {name} = {off}"))
             .collect();
         return decide(
-            &format!("the server writes every statement to its log ({settings})"),
+            &format!("the server writes every statement to its log ({})", found.join(", ")),
             format!("As a superuser of the database: {}.", statements.join("; ")),
         );
     }
     Ok(())
+}
+
+/// A setting by which a server writes every statement to its log.
+struct Logging {
+    name: &'static str,
+    /// Returns `true` for the values with which it does.
+    is_on: fn(&str) -> bool,
+    /// The value that turns it off, as it stands in a statement.
+    off: &'static str,
+}
+
+const LOGGING: [Logging; 4] = [
+    Logging { name: "log_min_duration_sample", is_on: |value| value == "0", off: "-1" },
+    Logging { name: "log_min_duration_statement", is_on: |value| value == "0", off: "-1" },
+    Logging { name: "log_statement", is_on: |value| value == "all", off: "'none'" },
+    Logging { name: "log_transaction_sample_rate", is_on: |value| value != "0", off: "0" },
+];
+
+/// Returns the settings of [`LOGGING`] that are on, with their values. Older servers lack some.
+async fn logging(session: &mut Session) -> Result<Vec<(&'static Logging, String)>, EngineError> {
+    let columns =
+        LOGGING.map(|Logging { name, .. }| format!("pg_catalog.current_setting('{name}', true)"));
+    let select = format!("SELECT {}", columns.join(", "));
+    let values = session.ask("ask what the server logs", &select).await?;
+    let settings =
+        LOGGING.iter().zip(values).filter_map(|(setting, value)| Some((setting, value?)));
+    Ok(settings.filter(|(setting, value)| (setting.is_on)(value)).collect())
 }
 
 /// Returns `true` if the server takes a text for a verifier (`get_password_type` in

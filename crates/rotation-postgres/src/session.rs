@@ -62,9 +62,6 @@ pub(crate) struct Identity {
     pub is_pooled: bool,
     /// How the server stores new passwords.
     pub storage: StorageSettings,
-    /// The settings by which the server writes every statement to its log, if it does, as
-    /// `log_statement = all`, separated by commas.
-    pub logs_statements: Option<String>,
 }
 
 impl Session {

@@ -84,35 +84,32 @@ impl Session {
         Ok(self.identity.insert(identity))
     }
 
-    /// Asks in a whole transaction, sent as one message.
+    /// Asks in a whole transaction, sent as one message. Returns the texts of the row.
+    pub(crate) async fn ask(
+        &mut self,
+        doing: &str,
+        select: &str,
+    ) -> Result<Vec<Option<String>>, EngineError> {
+        let begin = Access::LookAsActing.begin();
+        self.simple(doing, &format!("{begin}; {select}; COMMIT"), "").await
+    }
+
     async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
         const DOING: &str = "ask which role has logged in";
-        let begin = Access::LookAsActing.begin();
-        let statements = format!(
-            "{begin}; SELECT session_user::pg_catalog.text, pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
-             pg_catalog.pg_backend_pid()::pg_catalog.text, \
-             pg_catalog.current_setting('password_encryption'), \
-             pg_catalog.current_setting('scram_iterations', true), \
-             (SELECT pg_catalog.string_agg(s.name || ' = ' || s.setting, ', ') FROM pg_catalog.pg_settings s \
-                 WHERE (s.name, s.setting) IN (('log_statement', 'all'), ('log_min_duration_statement', '0'), \
-                     ('log_min_duration_sample', '0')) \
-                 OR s.name = 'log_transaction_sample_rate' AND s.setting <> '0'); COMMIT"
-        );
-        match self.simple(DOING, &statements, "").await?.as_slice() {
-            [
-                Some(role),
-                Some(standby),
-                Some(process),
-                Some(encryption),
-                iterations,
-                logs_statements,
-            ] => Ok(Identity {
-                role: role.clone(),
-                is_standby: standby == "true",
-                is_pooled: self.origin.process.is_none_or(|named| process.parse() != Ok(named)),
-                storage: StorageSettings::of(encryption, iterations.as_deref()),
-                logs_statements: logs_statements.clone(),
-            }),
+        const SELECT: &str = "SELECT session_user::pg_catalog.text, \
+            pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
+            pg_catalog.pg_backend_pid()::pg_catalog.text, \
+            pg_catalog.current_setting('password_encryption'), \
+            pg_catalog.current_setting('scram_iterations', true)";
+        match self.ask(DOING, SELECT).await?.as_slice() {
+            [Some(role), Some(standby), Some(process), Some(encryption), iterations] => {
+                Ok(Identity {
+                    role: role.clone(),
+                    is_standby: standby == "true",
+                    is_pooled: self.origin.process.is_none_or(|named| process.parse() != Ok(named)),
+                    storage: StorageSettings::of(encryption, iterations.as_deref()),
+                })
+            }
             _ => Err(EngineError::Failed {
                 doing: DOING.into(),
                 code: "protocol".into(),
