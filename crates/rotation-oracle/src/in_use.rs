@@ -36,28 +36,23 @@ impl Step<'_> {
         profile: &Name,
         than: &Name,
     ) -> Result<bool, EngineError> {
-        let default = Name::known("DEFAULT".to_owned());
-        let defaults = match &default {
-            Some(name) => self.limits(name).await?,
-            None => BTreeMap::new(),
+        const LIMITS: &str = "SELECT profile, resource_name, limit FROM SYS.DBA_PROFILES \
+            WHERE profile IN (:1, :2, 'DEFAULT')";
+        let doing = format!("read the limits of the profiles {profile} and {than}");
+        let mut limits = BTreeMap::new();
+        for row in self.read_with(&doing, LIMITS, &[profile.as_str(), than.as_str()]).await? {
+            let key = (text(&row, 0)?.to_owned(), text(&row, 1)?.to_owned());
+            limits.insert(key, text(&row, 2)?.to_owned());
+        }
+        let of = |profile: &str, name: &str| limits.get(&(profile.to_owned(), name.to_owned()));
+        // What is no number is UNLIMITED.
+        let limit = |profile: &Name, name: &str| {
+            let limit = of(profile.as_str(), name).filter(|limit| *limit != "DEFAULT");
+            limit.or_else(|| of("DEFAULT", name)).and_then(|limit| limit.parse::<f64>().ok())
         };
-        let (limits, others) = (self.limits(profile).await?, self.limits(than).await?);
-        let of = |limits: &BTreeMap<String, String>, name: &str| {
-            let limit = limits.get(name).filter(|limit| *limit != "DEFAULT");
-            limit.or_else(|| defaults.get(name)).and_then(|limit| limit.parse::<f64>().ok())
-        };
-        Ok(RESTRICTING.iter().any(|name| match (of(&limits, name), of(&others, name)) {
-            (Some(limit), Some(other)) => limit < other,
-            // What is no number is UNLIMITED.
-            (limit, None) => limit.is_some(),
-            (None, Some(_)) => false,
+        Ok(RESTRICTING.iter().any(|name| {
+            let other = limit(than, name);
+            limit(profile, name).is_some_and(|limit| other.is_none_or(|other| limit < other))
         }))
-    }
-
-    async fn limits(&mut self, profile: &Name) -> Result<BTreeMap<String, String>, EngineError> {
-        const LIMITS: &str = "SELECT resource_name, limit FROM SYS.DBA_PROFILES WHERE profile = :1";
-        let rows =
-            self.read(&format!("read the limits of profile {profile}"), LIMITS, profile).await?;
-        rows.iter().map(|row| Ok((text(row, 0)?.to_owned(), text(row, 1)?.to_owned()))).collect()
     }
 }

@@ -198,14 +198,24 @@ impl Step<'_> {
         }
     }
 
-    pub(crate) async fn read(
+    async fn read(
         &mut self,
         doing: &str,
         query: &str,
         name: &Name,
     ) -> Result<Vec<Texts>, EngineError> {
+        self.read_with(doing, query, &[name.as_str()]).await
+    }
+
+    /// Reads the dictionary, with more than one parameter.
+    pub(crate) async fn read_with(
+        &mut self,
+        doing: &str,
+        query: &str,
+        parameters: &[&str],
+    ) -> Result<Vec<Texts>, EngineError> {
         let remedy = administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.master));
-        self.session.rows_or(doing, query, &[name.as_str()], &remedy).await
+        self.session.rows_or(doing, query, parameters, &remedy).await
     }
 }
 
