@@ -85,8 +85,8 @@ pub(crate) async fn prove<E: Engine>(
 async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Result<T, LoginError> {
     match timeout(LOGIN_TIMEOUT, login).await {
         Ok(result) => result,
-        // The dialling has a shorter time-out of its own: whoever is silent now has taken the
-        // connection.
+        // Connecting has a shorter timeout, so the server has accepted the connection before it
+        // became silent.
         Err(_) => Err(LoginError::Silent { seconds: LOGIN_TIMEOUT.as_secs() }),
     }
 }

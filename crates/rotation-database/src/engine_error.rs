@@ -86,8 +86,7 @@ pub enum EngineError {
         /// When it is the base user's, only the secret can say it.
         consent: Option<String>,
     },
-    /// Something else at the server stands in the way for now: a lock was not to be had, a
-    /// statement took too long.
+    /// The server is busy for now: a lock was not available, or a statement took too long.
     #[error("the database could not {doing} in time: {message}")]
     Busy {
         /// The action that failed, as it reads after "could not".
@@ -95,8 +94,8 @@ pub enum EngineError {
         /// The server's message.
         message: String,
     },
-    /// Another session has changed the same meanwhile, most likely an earlier attempt that was
-    /// still at work. The session can go on, and everything may be done once more.
+    /// Another session has changed the same objects meanwhile, most likely an earlier attempt that
+    /// was still running. The session is usable, and the change may be retried.
     #[error("another session was changing the same, so the database could not {doing}: {message}")]
     Overtaken {
         /// The action that failed, as it reads after "could not".
@@ -126,13 +125,24 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Somebody lacks a privilege, as the server tells when it is asked. `doing` is read after
-    /// "to".
+    /// Creates the error for a privilege that `who` lacks, as the server reports it. `doing` is
+    /// read after "to".
     pub fn lacks(doing: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {
         Self::PrivilegeMissing {
             doing: doing.into(),
             message: format!("{who} lacks {privilege}"),
             remedy,
+        }
+    }
+
+    /// The target of the rotation is the base user, and no version of the secret proves that it is
+    /// the secret's own.
+    pub fn unproven_base(base: impl Into<String>, alternate: impl Into<String>) -> Self {
+        Self::PerhapsUnrelated {
+            base: base.into(),
+            alternate: alternate.into(),
+            why: Some("no earlier version of the secret was of it".into()),
+            consent: None,
         }
     }
 

@@ -165,7 +165,7 @@ pub enum LoginError {
         remedy: &'static str,
     },
     /// Whoever answers has not shown that it is the server.
-    #[error("whoever answers does not show that it knows the user's password: {message}")]
+    #[error("the server did not prove that it knows the user's password: {message}")]
     ServerNotProven {
         /// What it did instead.
         message: String,

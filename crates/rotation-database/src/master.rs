@@ -26,8 +26,8 @@ pub(crate) struct Master {
 impl Master {
     /// Fetches the master secret that `current` names.
     ///
-    /// Whoever may write the secret must not get the master's password sent to a host of their
-    /// choice: so the master secret's own host counts, or what RDS says of it.
+    /// A person who can write the secret must not have the master's password sent to a host of
+    /// their choice: so the master secret's own host counts, or what RDS says of it.
     pub(crate) async fn fetch(
         cx: &Context<'_>,
         current: &DatabaseSecret,

@@ -350,8 +350,8 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(())
     }
 
-    /// Returns `true` if a change is to be made once more: another session came first, and it was
-    /// not that of a newer rotation.
+    /// Returns `true` if a change is to be retried: another session came first, and this rotation
+    /// is still the current one.
     pub(crate) async fn should_retry_conflict<T: Sync>(
         &self,
         cx: &Context<'_>,

@@ -34,7 +34,7 @@ pub struct EngineSpec {
     pub user_name_limit: NameLimit,
     /// What the second of two alternating users has behind its name.
     pub alternate_suffix: &'static str,
-    /// `true` if a user name in double quotes is what stands between them.
+    /// `true` if double quotes around a user name are not part of the name.
     pub unquotes_names: bool,
     /// Default of `PASSWORD_LENGTH`.
     pub password_length: u32,

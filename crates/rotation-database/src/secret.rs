@@ -130,12 +130,12 @@ impl DatabaseSecret {
         }
     }
 
-    /// The same secret for another user.
+    /// Returns the secret with another user name.
     pub(crate) fn with_user(&self, username: String) -> Self {
         Self { username, ..self.with_password(self.password.clone()) }
     }
 
-    /// The same secret with another password.
+    /// Returns the secret with another password.
     pub(crate) fn with_password(&self, password: Password) -> Self {
         Self {
             document: self.document.clone(),

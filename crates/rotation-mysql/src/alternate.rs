@@ -100,7 +100,7 @@ impl<'a> Step<'a> {
 impl Step<'_> {
     async fn run(&mut self) -> Result<(), EngineError> {
         if !self.copy.is_alternates_turn() && !self.copy.is_known_pair {
-            return Err(self.base_perhaps_unrelated());
+            return Err(EngineError::unproven_base(self.copy.base, self.copy.alternate));
         }
         let bases = self.bases().await?;
         next_login::is_possible(self, &bases).await?;
@@ -126,13 +126,8 @@ impl Step<'_> {
 
     /// Lets the base account use the routines that the alternate one has created.
     async fn base_in_step(&mut self, pair: &Pair<'_>) -> Result<(), EngineError> {
-        let account = &pair.base.account;
         for change in pair.base_has.changes_to_become(&pair.wanted) {
-            let doing = change.statement(&account.to_string());
-            let statement = change.statement(&account.quoted(self.literals));
-            let remedy = self.remedy_of(&change);
-            self.session.run_or(&format!("run {doing}"), &statement, &remedy).await?;
-            self.copied.changes.push(doing);
+            self.privilege(&pair.base.account, &change).await?;
         }
         Ok(())
     }
@@ -143,21 +138,21 @@ impl Step<'_> {
         let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
         let made;
         let has = if let Some(has) = &pair.has {
-            let (clauses, later) = match self.copy.is_alternates_turn() {
-                true => (has.shown.clauses_to_become(&base.shown), String::new()),
-                // Applications use it.
-                false => {
-                    has.shown.clauses_while_in_use(&base.shown, self.passwords_expire().await?)
-                }
-            };
+            let mut clauses = has.shown.clauses_to_become(&base.shown);
+            let mut later = String::new();
+            let mut ends_lifetime = has.shown.lifetime_must_end_first(&base.shown);
+            // On the base user's turn, applications use the account.
+            if !clauses.is_empty() && !self.copy.is_alternates_turn() {
+                let passwords_expire = self.passwords_expire().await?;
+                (clauses, later) = has.shown.clauses_while_in_use(&base.shown, passwords_expire);
+                ends_lifetime &= !passwords_expire;
+            }
             if !later.is_empty() {
                 self.copied.defer(&account.user, format!("ALTER USER {account} {later}"));
             }
             if !clauses.is_empty() {
                 let doing = format!("change the attributes of {account}");
-                if has.shown.lifetime_must_end_first(&base.shown)
-                    && clauses.contains("PASSWORD EXPIRE")
-                {
+                if ends_lifetime {
                     let statement = format!("ALTER USER {name} PASSWORD EXPIRE NEVER");
                     self.session.run_or(&doing, &statement, &remedy).await?;
                 }
@@ -258,7 +253,6 @@ impl Step<'_> {
         let bases = self.bases().await?;
         let alternates = self.accounts(self.copy.alternate).await?;
         let mut differences = Vec::new();
-        let masters = self.own_grants().await?;
         next_login::is_possible(self, &bases).await?;
         let pairs = self.pairs(&bases, &alternates).await?;
         if !self.copy.is_known_pair {
@@ -280,7 +274,12 @@ impl Step<'_> {
                 let is = if has.shown.locked { "locked" } else { "not locked" };
                 differences.push(format!("{account} is {is}, and {} is otherwise", base.account));
             }
-            for change in has.granted.changes_to_become(wanted) {
+            let changes = has.granted.changes_to_become(wanted);
+            let masters = match changes.as_slice() {
+                [] => Grants::default(),
+                _ => self.own_grants().await?,
+            };
+            for change in changes {
                 if !self.is_gone(&change, &masters).await? {
                     differences.push(change.statement(&account.to_string()));
                 }

@@ -163,6 +163,14 @@ impl Grants {
         Ok(())
     }
 
+    /// Returns `true` if there are privileges on a routine that `other` does not have.
+    pub(crate) fn has_other_routines(&self, other: &Self) -> bool {
+        let is_routine = |object: &str| !object.starts_with(['`', '*']);
+        self.objects.iter().any(|(object, has)| {
+            is_routine(object) && other.objects.get(object).is_none_or(|other| other != has)
+        })
+    }
+
     /// What the server gave to the creator of a routine, of what `self` has.
     pub(crate) fn of_creator(&self, routine: &str) -> Self {
         let is_given =

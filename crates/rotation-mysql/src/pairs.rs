@@ -71,7 +71,9 @@ impl Step<'_> {
                 let base_has = self.show_grants(&base.account).await?;
                 let has = if exists { Some(self.has(&account).await?) } else { None };
                 let mut wanted = base_has.clone();
-                if let Some(has) = &has {
+                if let Some(has) = &has
+                    && has.granted.has_other_routines(&base_has)
+                {
                     for routine in self.routines_of(&account).await? {
                         wanted.extend(&has.granted.of_creator(&routine));
                     }
@@ -152,12 +154,6 @@ impl Step<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The secret's user is named like an alternate one. That the base user is the secret's own as
-    /// well, only an earlier version of the secret shows.
-    pub(crate) fn base_perhaps_unrelated(&self) -> EngineError {
-        self.unrelated("no earlier version of the secret was of it".into(), None)
     }
 
     fn perhaps_unrelated(&self, account: &Account, difference: &str) -> EngineError {

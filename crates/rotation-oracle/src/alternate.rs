@@ -136,7 +136,7 @@ impl Step<'_> {
             Err(EngineError::PerhapsUnrelated { base, alternate, why: Some(why), consent })
         };
         if !self.copy.is_alternates_turn() {
-            return unrelated("no earlier version of the secret was of it".into(), None);
+            return Err(EngineError::unproven_base(base_name.to_string(), name.to_string()));
         }
         let change = alternate
             .granted

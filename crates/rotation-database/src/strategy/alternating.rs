@@ -19,8 +19,8 @@ use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another
 
 /// Shows the current credential valid, then lets the master bring the other user in step.
 ///
-/// The order is the confused-deputy rule: whoever may write a secret must not get a master to act
-/// on a server or a user that the secret's own credential does not open.
+/// The order prevents a confused deputy: a person who can write the secret must not make a master
+/// act on a server or a user that the secret's own credential does not open.
 pub(crate) async fn set<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -208,38 +208,33 @@ async fn by_master<E: Engine>(
     }
 }
 
-/// What [`set`] would change of the two users, found out without changing anything, and with the
-/// same doubts about whether they are a pair. `copy` is for the alternate user's turn, and
-/// `pending` names the user whose turn is next.
+/// Returns the changes that [`set`] would make to the two users, without making them.
+///
+/// `copy` is for the alternate user as the target, and `pending` names the next target. The origin
+/// of the pair is proven as [`set`] does it.
 pub(crate) async fn foresee<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     session: &mut E::Session,
     copy: &mut SyncRequest<'_>,
     pending: &DatabaseSecret,
-) -> Result<Result<Vec<String>, EngineError>> {
+) -> Result<Vec<String>> {
+    let master = copy.master;
+    let failed = |cause| rotator.statement(pending, master, cause).into();
     let is_bases_turn = pending.username == copy.base;
     copy.is_known_pair = is_bases_turn && !E::SPEC.marks_pairs;
-    if is_bases_turn
-        && !E::SPEC.marks_pairs
-        && was_current(rotator, cx, pending, true).await?.is_none()
-    {
-        return Ok(Err(EngineError::PerhapsUnrelated {
-            base: copy.base.to_owned(),
-            alternate: copy.alternate.to_owned(),
-            why: Some("no earlier version of the secret was of it".into()),
-            consent: None,
-        }));
+    if copy.is_known_pair && was_current(rotator, cx, pending, true).await?.is_none() {
+        return Err(failed(EngineError::unproven_base(copy.base, copy.alternate)));
     }
-    let differences = rotator.engine.differences(session, copy).await;
-    if !matches!(differences, Err(EngineError::PerhapsUnrelated { .. }))
-        || is_bases_turn
-        || was_current(rotator, cx, pending, true).await?.is_none()
+    let mut differences = rotator.engine.differences(session, copy).await;
+    if matches!(differences, Err(EngineError::PerhapsUnrelated { .. }))
+        && !is_bases_turn
+        && was_current(rotator, cx, pending, true).await?.is_some()
     {
-        return Ok(differences);
+        copy.is_known_pair = true;
+        differences = rotator.engine.differences(session, copy).await;
     }
-    copy.is_known_pair = true;
-    Ok(rotator.engine.differences(session, copy).await)
+    differences.map_err(failed)
 }
 
 /// After the login of `testSecret`: sees by the server's own answers that the alternate user may do

@@ -20,27 +20,22 @@ impl CreateUser {
 
     /// Returns `true` if the clause of `wanted` may keep a user out whom that of `self` lets in.
     fn is_restricted_by(&self, clause: Clause, wanted: &Self, passwords_expire: bool) -> bool {
-        let third = wanted.clauses.get(&clause).and_then(|tokens| tokens.get(2));
+        let token = |at: usize| wanted.clauses.get(&clause).and_then(|tokens| tokens.get(at));
         let is_lower = |name: &str| {
             let of = |user: &Self| user.number_behind(clause, name).unwrap_or_default();
             let (has, wants) = (of(self), of(wanted));
             wants > 0.0 && (has == 0.0 || wants < has)
         };
         match clause {
-            Clause::Require => {
-                let demand = wanted.clauses.get(&clause).and_then(|tokens| tokens.get(1));
-                demand.is_some_and(|demand| !demand.is("NONE"))
-            }
+            Clause::Require => token(1).is_some_and(|demand| !demand.is("NONE")),
             Clause::Limits => LIMITS.iter().chain([&STATEMENT_TIME]).any(|name| is_lower(name)),
-            Clause::Expire => match third {
+            Clause::Expire => match token(2) {
                 Some(token) if token.is("NEVER") => false,
                 Some(token) if token.is("INTERVAL") => true,
                 _ => passwords_expire,
             },
             Clause::FailedLogins => is_lower("FAILED_LOGIN_ATTEMPTS"),
-            Clause::LockTime => {
-                wanted.clauses.contains_key(&clause) && !is_zero(wanted.clauses.get(&clause))
-            }
+            Clause::LockTime => token(1).is_some_and(|days| !days.is("0")),
             Clause::History
             | Clause::Reuse
             | Clause::RequireCurrent
@@ -68,10 +63,6 @@ impl CreateUser {
             .collect();
         number.parse().ok()
     }
-}
-
-fn is_zero(tokens: Option<&Vec<Token>>) -> bool {
-    tokens.and_then(|tokens| tokens.last()).is_some_and(|token| token.is("0"))
 }
 
 #[cfg(test)]
