@@ -73,7 +73,7 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
     }
     let floor = Baseline::measure(&ground, &runners[0].figures, args.times).await?;
     if args.json {
-        print_json(&table::json(&runners, &floor), false);
+        print_json(&table::json(&runners, &floor));
     } else {
         table::print(&runners, &floor);
     }

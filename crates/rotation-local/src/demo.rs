@@ -9,27 +9,24 @@ use serde_json::{Value, json};
 
 use crate::cli::DemoArgs;
 use crate::function::Program;
-use crate::progress::{Progress, print_json, say};
+use crate::progress::{Progress, say};
+use crate::report::Report;
 use crate::stage::database::Refusal;
 use crate::stage::{ALTERNATING, SINGLE, Stage, function_path};
 use crate::trigger::{Attempt, StepReport, rotate_secret};
 
 pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
-    let mut report = json!({"status": "failed", "rotations": []});
+    let mut report = Report::new();
     let done = run(args, &mut report).await;
     if args.json {
-        if done.is_ok() {
-            report["status"] = "passed".into();
-        }
-        report["error"] = done.as_ref().err().map(|error| format!("{error:#}")).into();
-        print_json(&report, false);
+        report.print(&done);
     }
     done
 }
 
 /// Adds what it has shown to the report, as far as it comes.
-async fn run(args: &DemoArgs, report: &mut Value) -> Result<()> {
-    report["engine"] = args.engine.name().into();
+async fn run(args: &DemoArgs, report: &mut Report) -> Result<()> {
+    report.set("engine", args.engine.name());
     let function = function_path(args.function.as_deref(), args.engine)?;
     let display = args.engine.display();
     say(&format!("A throw-away {display}, rotated through the real function\n"));
@@ -38,7 +35,7 @@ async fn run(args: &DemoArgs, report: &mut Value) -> Result<()> {
     let (seconds, port) = (stage.took.as_secs_f64(), stage.database.port());
     say(&format!("  {display} with TLS is up, on port {port} of localhost ({seconds:.1} s)"));
     say("  users app, shop and master (no superuser) are made, and their secrets stored");
-    let scene = Fixture {
+    let demo = Demo {
         stage,
         function,
         args,
@@ -46,23 +43,15 @@ async fn run(args: &DemoArgs, report: &mut Value) -> Result<()> {
         passwords: Mutex::default(),
         on_purpose: AtomicUsize::new(0),
     };
-    scene.rotate("single user", "single-user", SINGLE, "app", report).await?;
-    scene.rotate("alternating users", "master-user", ALTERNATING, "shop", report).await?;
-    scene.check_logs()?;
-    report["passwordsInLogs"] = 0.into();
+    demo.rotate("single user", "single-user", SINGLE, "app", report).await?;
+    demo.rotate("alternating users", "master-user", ALTERNATING, "shop", report).await?;
+    demo.check_logs()?;
+    report.set("passwordsInLogs", 0);
     say("\nAll proven. Nothing of it is left on this machine.");
     Ok(())
 }
 
-/// Adds a rotation to the report.
-fn add(report: &mut Value, rotation: Value) {
-    report["rotations"]
-        .as_array_mut()
-        .into_iter()
-        .for_each(|rotations| rotations.push(rotation.clone()));
-}
-
-struct Fixture<'a> {
+struct Demo<'a> {
     stage: Stage,
     function: PathBuf,
     args: &'a DemoArgs,
@@ -74,14 +63,14 @@ struct Fixture<'a> {
     on_purpose: AtomicUsize,
 }
 
-impl Fixture<'_> {
+impl Demo<'_> {
     async fn rotate(
         &self,
         title: &str,
         strategy: &str,
         secret: &str,
         user: &str,
-        report: &mut Value,
+        report: &mut Report,
     ) -> Result<()> {
         say(&format!("\n{title}: user {user}, {} rotations", self.args.times));
         let function = self.program(strategy).into();
@@ -110,7 +99,7 @@ impl Fixture<'_> {
                 "secretsManagerCalls": calls,
             });
             if rotation.failed.is_some() {
-                add(report, entry);
+                report.add(entry);
                 bail!("the rotation failed; its error stands above");
             }
             let total: u128 = rotation.steps.iter().map(|step| step.took.as_millis()).sum();
@@ -131,7 +120,7 @@ impl Fixture<'_> {
             entry["newPasswordAccepted"] = true.into();
             // Of two alternating users, the previous one still works until the next rotation.
             entry["oldPasswordAccepted"] = (before["username"] != after["username"]).into();
-            add(report, entry);
+            report.add(entry);
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod journal;
 mod page;
 mod preflight;
 mod progress;
+mod report;
 mod rotate;
 mod serve;
 mod service;

@@ -50,7 +50,7 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     checks.iter().for_each(show);
     say(&format!("\n{}", record["did"].as_str().unwrap_or_default()));
     if args.json {
-        print_json(&record, false);
+        print_json(&record);
     }
     if checks.iter().any(is_bad) {
         bail!("a rotation would fail");

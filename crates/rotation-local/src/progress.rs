@@ -88,9 +88,14 @@ pub(crate) fn to_standard_error() {
     TO_STANDARD_ERROR.store(true, Ordering::Relaxed);
 }
 
-/// Prints JSON for a program on standard output, on one line if `compact`.
-pub(crate) fn print_json(value: &Value, compact: bool) {
-    let _ = if compact { writeln!(stdout(), "{value}") } else { writeln!(stdout(), "{value:#}") };
+/// Prints JSON for a program on standard output.
+pub(crate) fn print_json(value: &Value) {
+    let _ = writeln!(stdout(), "{value:#}");
+}
+
+/// Prints JSON for a program on standard output, on one line.
+pub(crate) fn print_json_line(value: &Value) {
+    let _ = writeln!(stdout(), "{value}");
 }
 
 /// Prints a line. A reader that has gone away (`| head`) must not end a rotation half-way.

@@ -17,7 +17,8 @@ use crate::cli::{DatabaseArgs, RotateArgs};
 use crate::function::{Function, Program};
 use crate::journal::{Journal, LeftOver, beside};
 use crate::preflight;
-use crate::progress::{print_json, say};
+use crate::progress::say;
+use crate::report::Report;
 use crate::serve::equip;
 use crate::service::{Change, Service};
 use crate::trigger::{Attempt, rotate_secret};
@@ -34,7 +35,7 @@ const PREVIOUS_FILE: &str = ".previous";
 
 /// Rotates a secret in a file.
 pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
-    let mut report = json!({"status": "failed", "rotations": []});
+    let mut report = Report::new();
     let journal = Journal::beside(&absolute(args.out.as_ref().unwrap_or(&args.database.secret))?);
     let done = tokio::select! {
         done = run(args, &journal, &mut report) => done,
@@ -44,12 +45,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
         }
     };
     if args.json {
-        if done.is_ok() {
-            report["status"] = "passed".into();
-        }
-        let error = done.as_ref().err().map(|error| format!("{error:#}"));
-        report["error"] = error.into();
-        print_json(&report, false);
+        report.print(&done);
     }
     done
 }
@@ -76,7 +72,7 @@ impl std::fmt::Display for Interrupted {
     }
 }
 
-async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result<()> {
+async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Result<()> {
     let secret_file = absolute(&args.database.secret)?;
     let out = absolute(args.out.as_ref().unwrap_or(&args.database.secret))?;
     let mut secret = read_json(&secret_file, "--secret")?;
@@ -196,9 +192,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Value) -> Result
         let rotation =
             rotate_secret(&service, &function, SECRET, token, Attempt::default(), &mut watch).await;
         let status = if rotation.failed.is_none() { "passed" } else { "failed" };
-        if let Some(rotations) = report["rotations"].as_array_mut() {
-            rotations.push(json!({"version": token, "status": status, "steps": watch.steps}));
-        }
+        report.add(json!({"version": token, "status": status, "steps": watch.steps}));
         if let Some(error) = rotation.failed {
             if !journal.reached() {
                 // The pending password has reached no database: nothing is left to go on from.

@@ -12,7 +12,7 @@ use crate::cli::ServeArgs;
 use crate::docker;
 use crate::function::{Function, Program};
 use crate::page;
-use crate::progress::{print_json, say};
+use crate::progress::{print_json_line, say};
 use crate::service::{PASSPHRASE, REGION, Service, StartRotation, State, Store, function_name};
 use crate::trigger::{Attempt, rotate_secret, test_secret};
 
@@ -92,7 +92,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
             "functions": functions,
             "secrets": found,
         });
-        print_json(&ready, true);
+        print_json_line(&ready);
     }
     for start in service.take_up()? {
         say(&format!("rotation of {}: goes on with what an earlier run has left", start.secret));
@@ -284,7 +284,7 @@ impl Rotations {
         if self.json {
             let mut event = json!({"event": event, "secret": secret, "version": token});
             complete(&mut event);
-            print_json(&event, true);
+            print_json_line(&event);
         }
     }
 
