@@ -42,8 +42,7 @@ pub struct Fixture<T: Server> {
     folder: TempDir,
     /// The length of the server's log when the scene began.
     log_start: AtomicU64,
-    /// The failed logins and the sessions of preflights, which are not counted.
-    of_preflight: [AtomicUsize; 2],
+    of_preflight: foretold::OfPreflight,
 }
 
 /// Whatever a test was about: no secret of it may stand anywhere in the end.

@@ -1,13 +1,13 @@
 //! What preflight says before a rotation that must fail: the cause, or that it has not looked at
 //! it.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use rotation_local::{Function, FunctionError};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Fixture, SECRET_ARN};
+use super::Fixture;
 use crate::server::Server;
 
 /// Errors that preflight cannot find without changing something, and a part of the open check that
@@ -23,16 +23,22 @@ const OPEN: [(&str, &str); 5] = [
 /// What preflight has found, or the error with which it ended.
 pub(super) type Foretold = Result<Vec<Value>, FunctionError>;
 
+/// Logins of preflights, which are not counted as those of rotations.
+#[derive(Debug, Default)]
+pub(super) struct OfPreflight {
+    pub(super) failed_logins: AtomicUsize,
+    pub(super) logins: AtomicUsize,
+}
+
 impl<T: Server> Fixture<T> {
     /// Runs preflight. Its logins are not counted as those of the rotation that follows.
     pub(super) async fn foretell(&self, function: &Function) -> Result<Foretold> {
         let count = || anyhow::Ok((self.failed_logins()?, self.logins()?));
         let before = count()?;
-        let answer = function.invoke(&json!({"Step": "preflight", "SecretId": SECRET_ARN})).await;
-        self.written.answer(&format!("{answer:?}"));
+        let answer = self.run_preflight(function).await;
         let after = count()?;
-        self.of_preflight[0].fetch_add(after.0 - before.0, Ordering::SeqCst);
-        self.of_preflight[1].fetch_add(after.1 - before.1, Ordering::SeqCst);
+        self.of_preflight.failed_logins.fetch_add(after.0 - before.0, Ordering::SeqCst);
+        self.of_preflight.logins.fetch_add(after.1 - before.1, Ordering::SeqCst);
         Ok(answer.map(|record| record["checks"].as_array().cloned().unwrap_or_default()))
     }
 }

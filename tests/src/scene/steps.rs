@@ -175,14 +175,35 @@ impl<T: Server> Fixture<T> {
         answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))
     }
 
+    /// Invokes preflight, and returns its record.
+    pub(super) async fn run_preflight(&self, function: &Function) -> Result<Value, FunctionError> {
+        let answer = function.invoke(&json!({"Step": "preflight", "SecretId": SECRET_ARN})).await;
+        self.written.answer(&format!("{answer:?}"));
+        answer
+    }
+
+    /// A rotation of alternating users, and the notes of its setSecret.
+    ///
+    /// # Errors
+    /// The function's error.
+    pub async fn notes_of_set_secret(&self) -> Result<String> {
+        let function = self.function("master-user");
+        let token = self.stage(None)?;
+        self.step(&function, "createSecret", &token).await?;
+        let record = self.step(&function, "setSecret", &token).await?;
+        let rotation = self.attempt(&function, &token, 1).await;
+        ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
+        Ok(record["notes"].to_string())
+    }
+
     /// What `preflight` has looked at.
     ///
     /// # Errors
     /// The function's error.
     pub async fn preflight(&self, function: &Function) -> Result<Vec<Value>> {
-        let answer = function.invoke(&json!({"Step": "preflight", "SecretId": SECRET_ARN})).await;
+        let record = self.run_preflight(function).await;
         let record =
-            answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
+            record.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
         self.search_for_passwords(&record.to_string())?;
         record["checks"].as_array().cloned().context("no checks")
     }

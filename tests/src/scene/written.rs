@@ -88,7 +88,8 @@ impl<T: Server> Fixture<T> {
     pub fn begin_anew(&self) -> Result<()> {
         self.search_for_passwords("")?;
         self.log_start.store(self.target.log_length()?, Ordering::SeqCst);
-        self.of_preflight.iter().for_each(|count| count.store(0, Ordering::SeqCst));
+        self.of_preflight.failed_logins.store(0, Ordering::SeqCst);
+        self.of_preflight.logins.store(0, Ordering::SeqCst);
         for log in [&self.written.function, &self.written.answers] {
             log.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
@@ -111,7 +112,7 @@ impl<T: Server> Fixture<T> {
         let log = self.server_log()?;
         let failed = |user: &str| T::count_refused(&log, user);
         let all = failed(&self.user) + failed(&self.alternate()) + failed(&self.master);
-        Ok(all - self.of_preflight[0].load(Ordering::SeqCst))
+        Ok(all - self.of_preflight.failed_logins.load(Ordering::SeqCst))
     }
 
     /// How many sessions of the scene's users the server has let in.
@@ -122,7 +123,7 @@ impl<T: Server> Fixture<T> {
         let log = self.server_log()?;
         let came = |user: &str| T::count_let_in(&log, user);
         let all = came(&self.user) + came(&self.alternate()) + came(&self.master);
-        Ok(all - self.of_preflight[1].load(Ordering::SeqCst))
+        Ok(all - self.of_preflight.logins.load(Ordering::SeqCst))
     }
 
     /// Searches everything that was written for every secret of the scene, and what the function

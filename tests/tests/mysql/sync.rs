@@ -2,24 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, on_each, options, sql};
-use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
 crate::on_both! {
     demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user
     grant_on_a_dropped_table_is_named_and_stops_no_rotation
     routine_of_the_alternate_user_stays_usable_for_both
-}
-
-/// Runs a rotation step by step, and returns the notes of setSecret.
-async fn notes_of_set_secret<W: Which>(scene: &Fixture<W>) -> Result<String> {
-    let function = scene.function("master-user");
-    let token = scene.stage(None)?;
-    scene.step(&function, "createSecret", &token).await?;
-    let record: Value = scene.step(&function, "setSecret", &token).await?;
-    let rotation = scene.attempt(&function, &token, 1).await;
-    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-    Ok(record["notes"].to_string())
 }
 
 /// While applications use the alternate user, nothing may keep them out.
@@ -69,7 +57,7 @@ async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(
         sql(&mut admin, &statement).await?;
     }
     for turn in 0..3 {
-        let notes = notes_of_set_secret(&scene).await.with_context(|| format!("turn {turn}"))?;
+        let notes = scene.notes_of_set_secret().await.with_context(|| format!("turn {turn}"))?;
         ensure!(notes.contains("gone") && notes.contains("does not exist"), "{notes}");
         let mut session = scene.log_in().await?;
         sql(&mut session, "UPDATE narrow SET a = 1").await?;

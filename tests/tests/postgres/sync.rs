@@ -3,18 +3,6 @@
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::identifier;
 use rotation_tests::postgres::{Fixture, on_each, sql};
-use serde_json::Value;
-
-/// Runs a rotation step by step, and returns the notes of setSecret.
-async fn notes_of_set_secret(scene: &Fixture) -> Result<String> {
-    let function = scene.function("master-user");
-    let token = scene.stage(None)?;
-    scene.step(&function, "createSecret", &token).await?;
-    let record: Value = scene.step(&function, "setSecret", &token).await?;
-    let rotation = scene.attempt(&function, &token, 1).await;
-    ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-    Ok(record["notes"].to_string())
-}
 
 /// While applications use the alternate role, nothing may keep them out.
 #[tokio::test]
@@ -27,7 +15,7 @@ async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
             let mut admin = scene.admin().await?;
             sql(&mut admin, &format!("ALTER ROLE {} {restriction}", identifier(&scene.user)))
                 .await?;
-            let notes = notes_of_set_secret(&scene).await.context(restriction)?;
+            let notes = scene.notes_of_set_secret().await.context(restriction)?;
             ensure!(
                 notes.contains(restriction.trim_end_matches('\''))
                     && notes.contains("Deferred until"),
@@ -102,16 +90,16 @@ async fn setting_of_an_extension_is_named_and_stops_no_rotation() {
         )
         .await?;
         for _ in 0..3 {
-            let notes = notes_of_set_secret(&scene).await?;
+            let notes = scene.notes_of_set_secret().await?;
             ensure!(notes.contains("pg_trgm.similarity_threshold"), "{notes}");
             scene.log_in().await?;
         }
         // The statement of the note, as it is written.
-        let notes = notes_of_set_secret(&scene).await?;
+        let notes = scene.notes_of_set_secret().await?;
         let (_, rest) = notes.split_once("As a superuser: ").context("no statement")?;
         let (statement, _) = rest.split_once(".\"").context("no end")?;
         sql(&mut admin, &statement.replace("\\\"", "\"")).await?;
-        let notes = notes_of_set_secret(&scene).await?;
+        let notes = scene.notes_of_set_secret().await?;
         ensure!(!notes.contains("pg_trgm"), "{notes}");
         Ok(())
     })
