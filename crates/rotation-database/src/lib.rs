@@ -22,6 +22,7 @@ mod secret;
 mod settings;
 mod shortened;
 mod strategy;
+pub mod sync;
 mod tls;
 mod versions;
 mod wire;
@@ -29,8 +30,7 @@ mod written_host;
 
 pub use document::Ssl;
 pub use engine::{
-    Changed, Engine, Login, PasswordChange, PasswordReset, PasswordSet, ProvenUser, Server,
-    SessionAccount, SyncReport, SyncRequest, TlsUse,
+    Changed, Engine, Login, PasswordChange, PasswordReset, Server, SessionAccount, TlsUse,
 };
 pub use engine_error::{EngineError, administrator, edit_of_secret};
 pub use error::{CredentialSource, Error, LoginAttempt, Place};
@@ -43,6 +43,7 @@ pub use schema::{
 pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
 pub use strategy::{MastersTask, UserPair};
+pub use sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 pub use tls::{Authorities, Encrypted, TlsMode, encrypt};
 pub use wire::{Stream, Wire, dial};
 

@@ -4,7 +4,7 @@
 use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 
 use crate::connect::{self, Proven};
-use crate::engine::{Engine, PasswordChange, PasswordReset, SyncRequest};
+use crate::engine::{Engine, PasswordChange, PasswordReset};
 use crate::error::CredentialSource;
 use crate::master::Master;
 use crate::rotator::DatabaseRotator;
@@ -14,6 +14,7 @@ use crate::shortened::shortened;
 use crate::strategy::alternating;
 use crate::strategy::master_session::{self, MasterLogin, must_be_another};
 use crate::strategy::{MastersTask, UserPair};
+use crate::sync::SyncRequest;
 
 /// Looks at what `setSecret` and `testSecret` will need.
 pub(crate) async fn look<E: Engine>(

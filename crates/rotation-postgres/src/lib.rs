@@ -1,12 +1,11 @@
 //! PostgreSQL: how it logs in, changes a password and keeps an alternate role in step.
 
+mod acts_as;
+mod administer;
 mod ahead;
-mod alternate;
-mod attributes;
 mod authenticate;
 mod failure;
 mod login;
-mod membership;
 mod messages;
 mod new_password;
 mod own_password;
@@ -14,10 +13,10 @@ mod password_form;
 mod pooler;
 mod preflight;
 mod quote;
-mod role_settings;
 mod scram;
 mod session;
 mod start_tls;
+mod sync;
 mod verifier;
 
 use rotation::settings::Source;
@@ -103,7 +102,7 @@ impl Engine for Postgres {
     }
 
     async fn stands_in(&self, session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {
-        alternate::stands_in(session, pair).await
+        acts_as::must_be_base(session, pair).await
     }
 
     async fn change_password(
@@ -119,7 +118,7 @@ impl Engine for Postgres {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<SyncReport, EngineError> {
-        alternate::bring_in_step(master, copy).await
+        sync::sync(master, copy).await
     }
 
     async fn differences(
@@ -127,7 +126,7 @@ impl Engine for Postgres {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
-        alternate::differences(master, copy).await
+        sync::differences(master, copy).await
     }
 
     async fn not_grantable(
@@ -135,7 +134,7 @@ impl Engine for Postgres {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        alternate::not_grantable(master, copy).await
+        sync::not_grantable(master, copy).await
     }
 
     async fn set_password(
@@ -143,7 +142,7 @@ impl Engine for Postgres {
         master: &mut Session,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        alternate::set_password(master, reset).await
+        sync::set_password(master, reset).await
     }
 
     async fn missing(

@@ -3,7 +3,7 @@
 use rotation_database::{EngineError, MastersTask};
 use sqlx::Row;
 
-use crate::alternate::{ADMIN_OPTION_COUNTS, administer};
+use crate::administer::{ADMIN_OPTION_COUNTS, administer};
 use crate::session::{Access, Session};
 
 /// Whether the master may administer each of the roles that is there.

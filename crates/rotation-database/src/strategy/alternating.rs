@@ -4,7 +4,7 @@
 use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Engine, PasswordSet, ProvenUser, SessionAccount, SyncReport, SyncRequest};
+use crate::engine::{Engine, SessionAccount};
 use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Error, LoginAttempt};
 use crate::login_error::LoginError;
@@ -16,6 +16,7 @@ use crate::strategy::UserPair;
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::given_up::{self, GIVEN_UP};
 use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
+use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 
 /// Shows the current credential valid, then lets the master bring the other user in step.
 ///

@@ -4,7 +4,7 @@
 use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
-use crate::engine::{Engine, PasswordReset, PasswordSet, ProvenUser, SessionAccount};
+use crate::engine::{Engine, PasswordReset, SessionAccount};
 use crate::error::CredentialSource;
 use crate::login_error::LoginError;
 use crate::master::Master;
@@ -12,6 +12,7 @@ use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
 use crate::strategy::poolers;
+use crate::sync::{PasswordSet, ProvenUser};
 
 /// Lets the master set the pending password.
 ///

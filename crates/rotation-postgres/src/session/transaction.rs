@@ -23,6 +23,7 @@
 //! and later. Event triggers, which only superusers create, do not fire for roles.
 
 use rotation_database::EngineError;
+use rotation_database::sync::Statement;
 use sqlx::postgres::PgRow;
 
 use super::{Identity, Session};
@@ -124,15 +125,16 @@ impl Transaction<'_> {
         self.session.origin.version
     }
 
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
-    /// missing.
-    pub(crate) async fn run_or(
-        &mut self,
-        doing: &str,
-        statement: &str,
-        remedy: &str,
-    ) -> Result<(), EngineError> {
-        self.session.simple(doing, statement, remedy).await.map(drop)
+    /// Executes a change. If the privilege for it is missing, the transaction stays usable, so that
+    /// the privileges for the following changes can be checked too.
+    pub(crate) async fn change(&mut self, statement: &Statement) -> Result<(), EngineError> {
+        let Statement { action, sql, remedy } = statement;
+        let message = format!("SAVEPOINT change; {sql}; RELEASE SAVEPOINT change");
+        let done = self.session.simple(action, &message, remedy).await.map(drop);
+        if matches!(done, Err(EngineError::PrivilegeMissing { .. })) {
+            self.session.simple(action, "ROLLBACK TO SAVEPOINT change", "").await?;
+        }
+        done
     }
 
     /// Reads rows. Parameters are texts.

@@ -52,8 +52,20 @@ pub(crate) fn for_alternate(base: &str, settings: &Settings) -> Settings {
 pub(crate) struct Change {
     /// The setting's name.
     pub(crate) name: String,
+    /// The database in which the setting applies; empty for all.
+    database: String,
     /// What follows `ALTER ROLE name `.
     pub(crate) clause: String,
+}
+
+impl Change {
+    /// The setting and where it applies, for messages.
+    pub(crate) fn place(&self) -> String {
+        match self.database.as_str() {
+            "" => self.name.clone(),
+            database => format!("{} in database {database}", self.name),
+        }
+    }
 }
 
 /// The changes that turn `from` into `to`.
@@ -71,13 +83,14 @@ pub(crate) fn changes(from: &Settings, to: &Settings) -> Vec<Change> {
         for name in has.keys().filter(|name| !wants.contains_key(*name)) {
             changes.push(Change {
                 name: name.clone(),
+                database: database.clone(),
                 clause: format!("{place}RESET {}", identifier(name)),
             });
         }
         for (name, value) in wants.iter().filter(|(name, value)| has.get(*name) != Some(value)) {
             let clause =
                 format!("{place}SET {} TO {}", identifier(name), value_clause(name, value));
-            changes.push(Change { name: name.clone(), clause });
+            changes.push(Change { name: name.clone(), database: database.clone(), clause });
         }
     }
     changes

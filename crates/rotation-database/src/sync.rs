@@ -1,0 +1,142 @@
+//! Sync of two alternating users: read, plan, apply, and read again.
+//!
+//! An engine reads the state of both users, plans the changes as a pure function of that state, and
+//! executes one change at a time. The rules that are the same for every engine are here: the order
+//! of reading and changing, the changes that wait because applications use the alternate user, the
+//! changes that have no effect, missing privileges, and the report.
+
+mod plan;
+mod request;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+pub use plan::{Applied, Change, Plan, Statement};
+pub use request::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
+
+use crate::engine_error::EngineError;
+
+/// The number of times that a change is executed before it counts as one without effect. A
+/// statement can take back what another one of the same round has changed.
+const TRIES: usize = 2;
+
+/// The base user and the alternate user, as the session of a master reads and changes them.
+pub trait Pair: Send {
+    /// Everything that the server reports about both users and that a plan depends on.
+    type State: Send + Sync;
+    /// What the engine executes for one change.
+    type Action: Send + Sync;
+
+    /// Reads the state of both users.
+    ///
+    /// # Errors
+    /// Also if the state cannot be read completely: an overlooked privilege would be revoked.
+    fn read(&mut self) -> impl Future<Output = Result<Self::State, EngineError>> + Send;
+
+    /// Returns the changes that bring the alternate user in line with the base user. Returns no
+    /// changes if the alternate user does not exist and is not the target.
+    ///
+    /// # Errors
+    /// [`EngineError::PerhapsUnrelated`] and [`EngineError::NeedsDecision`] if nothing of either
+    /// user may be changed.
+    fn plan(&self, state: &Self::State) -> Result<Plan<Self::Action>, EngineError>;
+
+    /// Executes one change.
+    fn apply(
+        &mut self,
+        action: &Self::Action,
+    ) -> impl Future<Output = Result<Applied, EngineError>> + Send;
+}
+
+/// Returns the differences between the two users, one phrase for each, without changing anything.
+///
+/// # Errors
+/// Those of [`Pair::read`] and [`Pair::plan`].
+pub async fn differences<P: Pair>(pair: &mut P) -> Result<Vec<String>, EngineError> {
+    let state = pair.read().await?;
+    Ok(pair.plan(&state)?.differences())
+}
+
+/// Applies changes until none is left, and returns the report and the last state.
+///
+/// The changes that are left at the end have no effect, because the server accepted them several
+/// times. They are in [`SyncReport::without_effect`] and in a note, and do not fail the rotation: a
+/// difference that its own change cannot remove would fail every attempt.
+///
+/// # Errors
+/// [`EngineError::PrivilegeMissing`] with all privileges that the master lacks; the first error of
+/// any other kind.
+pub async fn sync<P: Pair>(
+    pair: &mut P,
+    request: &SyncRequest<'_>,
+) -> Result<(SyncReport, P::State), EngineError> {
+    let mut report = SyncReport::default();
+    let mut tries = BTreeMap::<String, usize>::new();
+    let mut gone = Vec::new();
+    loop {
+        let state = Box::pin(pair.read()).await?;
+        let Plan { mut changes, notes, .. } = pair.plan(&state)?;
+        let alternate_is_active = !request.is_alternates_turn();
+        let deferred: Vec<_> = changes
+            .extract_if(.., |change| alternate_is_active && change.interrupts_active_user)
+            .collect();
+        changes.retain(|change| !gone.contains(&change.summary));
+        let (without_effect, mut changes): (Vec<_>, Vec<_>) = changes
+            .into_iter()
+            .partition(|change| tries.get(&change.summary).is_some_and(|tries| *tries >= TRIES));
+        if changes.is_empty() {
+            report.notes.extend(notes);
+            for change in deferred {
+                report.defer(request.alternate, &change.summary);
+            }
+            report.no_effect(without_effect.into_iter().map(|change| change.summary));
+            return Ok((report, state));
+        }
+        let phase = changes.iter().map(|change| change.phase).min();
+        changes.retain(|change| Some(change.phase) == phase);
+        let mut refusals = Vec::new();
+        for Change { summary, action, creates_alternate, note, .. } in changes {
+            *tries.entry(summary.clone()).or_default() += 1;
+            match Box::pin(pair.apply(&action)).await {
+                Ok(Applied::Changed) if creates_alternate => report.created = true,
+                Ok(Applied::Changed) => report.changed(summary, note),
+                Ok(Applied::ObjectGone) => {
+                    let note = format!("Not done, because the object does not exist: {summary}.");
+                    report.notes.push(note);
+                    gone.push(summary);
+                }
+                Err(EngineError::PrivilegeMissing { doing, message, remedy }) => {
+                    refusals.push((doing, message, remedy));
+                    // The other changes depend on it.
+                    if creates_alternate {
+                        break;
+                    }
+                }
+                Err(other) if refusals.is_empty() => return Err(other),
+                // It can be a consequence of a change that was refused.
+                Err(_) => break,
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(all_missing(&refusals));
+        }
+    }
+}
+
+/// Returns one error for all privileges that the master lacks.
+fn all_missing(refusals: &[(String, String, String)]) -> EngineError {
+    let join = |separator: &str, part: fn(&(String, String, String)) -> &String| {
+        let mut parts: Vec<&str> = Vec::new();
+        for text in refusals.iter().map(part) {
+            if !parts.contains(&text.as_str()) {
+                parts.push(text);
+            }
+        }
+        parts.join(separator)
+    };
+    EngineError::PrivilegeMissing {
+        doing: join("; ", |(doing, _, _)| doing),
+        message: join("; ", |(_, message, _)| message),
+        remedy: join(" ", |(_, _, remedy)| remedy),
+    }
+}

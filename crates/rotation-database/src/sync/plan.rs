@@ -1,0 +1,106 @@
+//! What a plan consists of.
+
+/// The changes that bring the alternate user in line with the base user.
+#[derive(Debug)]
+pub struct Plan<A> {
+    /// The changes, in the order in which they are executed.
+    pub changes: Vec<Change<A>>,
+    /// Differences that the statement with the new password removes, such as a lock.
+    pub removed_by_password: Vec<String>,
+    /// Notes for the operator, one sentence for each.
+    pub notes: Vec<String>,
+}
+
+/// One change of the users.
+#[derive(Debug)]
+pub struct Change<A> {
+    /// The change in a phrase, for reports: `attributes: CREATEDB`. Identifies the change.
+    pub summary: String,
+    /// What the engine executes.
+    pub action: A,
+    /// `true` if the change could keep the active user from logging in or from working.
+    pub interrupts_active_user: bool,
+    /// Changes of a later phase are executed after those of all earlier phases, and are planned
+    /// again before.
+    pub phase: u8,
+    /// `true` if the change creates the alternate user.
+    pub creates_alternate: bool,
+    /// A note for the operator if the change was made.
+    pub note: Option<String>,
+}
+
+/// The result of executing a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// The server accepted the change.
+    Changed,
+    /// The object of a grant does not exist any more.
+    ObjectGone,
+}
+
+/// A statement without a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The action, as it reads after "could not".
+    pub action: String,
+    /// The statement.
+    pub sql: String,
+    /// What an administrator does if the privilege is missing.
+    pub remedy: String,
+}
+
+impl<A> Change<A> {
+    /// Creates a change that does not interrupt anyone.
+    pub fn new(summary: impl Into<String>, action: A) -> Self {
+        Self {
+            summary: summary.into(),
+            action,
+            interrupts_active_user: false,
+            phase: 0,
+            creates_alternate: false,
+            note: None,
+        }
+    }
+
+    /// Creates a change that creates the alternate user.
+    pub fn creating(summary: impl Into<String>, action: A) -> Self {
+        Self { creates_alternate: true, ..Self::new(summary, action) }
+    }
+
+    /// Says whether the change could interrupt the active user.
+    #[must_use]
+    pub fn interrupting(self, interrupts_active_user: bool) -> Self {
+        Self { interrupts_active_user, ..self }
+    }
+
+    /// Sets the phase.
+    #[must_use]
+    pub fn in_phase(self, phase: u8) -> Self {
+        Self { phase, ..self }
+    }
+
+    /// Adds a note for the operator.
+    #[must_use]
+    pub fn noting(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
+    }
+}
+
+impl<A> Default for Plan<A> {
+    fn default() -> Self {
+        Self { changes: Vec::new(), removed_by_password: Vec::new(), notes: Vec::new() }
+    }
+}
+
+impl<A> Plan<A> {
+    /// Adds a change.
+    pub fn push(&mut self, change: Change<A>) {
+        self.changes.push(change);
+    }
+
+    /// Returns all differences, one phrase for each.
+    pub fn differences(self) -> Vec<String> {
+        let changes = self.changes.into_iter().map(|change| change.summary);
+        changes.chain(self.removed_by_password).collect()
+    }
+}

@@ -1,0 +1,121 @@
+//! What a strategy asks of a sync, and what the sync reports.
+
+use rotation::Password;
+
+use crate::strategy::UserPair;
+
+/// A user whose password has opened a session, and the account that the session belonged to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenUser {
+    /// The user name, as the secret spells it.
+    pub user: String,
+    /// The identifier of the account: [`SessionAccount::id`].
+    pub account: String,
+}
+
+/// The request to sync two alternating users.
+#[derive(Debug)]
+pub struct SyncRequest<'a> {
+    /// The master's name, for the statements that an error recommends.
+    pub master: &'a str,
+    /// The base user, which is the model.
+    pub base: &'a str,
+    /// The alternate user, which is changed.
+    pub alternate: &'a str,
+    /// The target user: the base or the alternate user.
+    pub turn: &'a str,
+    /// The new password of the target user.
+    pub password: &'a Password,
+    /// `true` if a version of the secret proves that the alternate user belongs to the secret.
+    /// Otherwise, an engine that finds an alternate user of unknown origin returns
+    /// [`EngineError::PerhapsUnrelated`].
+    pub is_known_pair: bool,
+    /// `true` if the target user logs in without TLS, because its secret has `"ssl": false`. The
+    /// session of the master user may use TLS all the same.
+    pub logs_in_unencrypted: bool,
+    /// The users that have logged in during this step. An engine that looks users up by name in the
+    /// master's session must find the same accounts, because the owner of a database can replace a
+    /// user in between.
+    pub proven: Vec<ProvenUser>,
+}
+
+impl<'a> SyncRequest<'a> {
+    /// Creates the request for [`Engine::differences`].
+    pub(crate) fn to_compare(
+        master: &'a str,
+        pair: &'a UserPair,
+        password: &'a Password,
+        logs_in_unencrypted: bool,
+    ) -> Self {
+        let UserPair { base, alternate } = pair;
+        let (turn, is_known_pair) = (alternate, true);
+        let proven = Vec::new();
+        Self { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted, proven }
+    }
+
+    /// Returns `true` if an account may belong to `user`: it is the proven account, or no account
+    /// of `user` was proven.
+    pub fn may_be_account_of(&self, user: &str, account: &str) -> bool {
+        self.proven.iter().all(|proven| proven.user != user || proven.account == account)
+    }
+
+    /// Returns `true` if the alternate user is the target.
+    pub fn is_alternates_turn(&self) -> bool {
+        self.turn == self.alternate
+    }
+}
+
+/// The effect of a master's statement that sets a password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PasswordSet {
+    /// The password was set.
+    #[default]
+    Now,
+    /// The password is in the server's history: an earlier attempt has set it, or it was used
+    /// before.
+    InHistory,
+}
+
+/// The result of a sync.
+#[derive(Debug, Default)]
+pub struct SyncReport {
+    /// The effect on the password.
+    pub password: PasswordSet,
+    /// `true` if the alternate user was created.
+    pub created: bool,
+    /// The changes that were made, one phrase for each.
+    pub changes: Vec<String>,
+    /// Notes for the operator, one sentence for each.
+    pub notes: Vec<String>,
+    /// The changes that the server accepted without effect.
+    pub without_effect: Vec<String>,
+}
+
+impl SyncReport {
+    /// Adds a note on a change that is deferred, because it could keep the alternate user from
+    /// logging in. While the base user is the target, the alternate user is active.
+    pub fn defer(&mut self, alternate: &str, change: impl std::fmt::Display) {
+        self.notes.push(format!(
+            "Deferred until {alternate} is the target user, because applications are using it: {change}."
+        ));
+    }
+
+    /// Adds a change that was made.
+    pub(super) fn changed(&mut self, summary: String, note: Option<String>) {
+        if !self.changes.contains(&summary) {
+            self.changes.push(summary);
+            self.notes.extend(note);
+        }
+    }
+
+    /// Adds the changes that the server accepted without effect.
+    pub(super) fn no_effect(&mut self, changes: impl IntoIterator<Item = String>) {
+        for change in changes {
+            self.notes.push(format!(
+                "The server accepted this change without effect, perhaps because another user granted the same: {change}."
+            ));
+            self.changes.retain(|made| *made != change);
+            self.without_effect.push(change);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The sync of the alternate role with its base role.
+//!
+//! The alternate role has nothing of its own. It is a member of the base role and acts as it from
+//! the first statement (`ALTER ROLE alternate SET role = base`). So every privilege, row policy,
+//! default privilege, user mapping and ownership of the base role applies to it, now and later, and
+//! everything that it creates belongs to the base role. Attributes and settings, which PostgreSQL
+//! looks up under the name that logged in, are copied.
+//!
+//! All changes and the password are one transaction: an interrupted rotation leaves the role as it
+//! was.
+
+mod attributes;
+mod plan;
+mod settings;
+mod state;
+
+use rotation_database::sync::{self, Applied, Pair, Plan, Statement};
+use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, SyncRequest};
+
+use crate::administer::administer;
+use crate::new_password::NewPassword;
+use crate::session::{Access, Session, Transaction};
+use attributes::Attributes;
+use state::PairState;
+
+/// Syncs the two roles and sets the password of the target.
+pub(crate) async fn sync(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+) -> Result<SyncReport, EngineError> {
+    // Computed before the transaction holds a lock.
+    let password = NewPassword::by_master(
+        session,
+        request.turn,
+        request.password,
+        request.logs_in_unencrypted,
+    )
+    .await?;
+    let mut pair = RolePair::begin(session, request, Access::Change).await?;
+    let (report, _) = sync::sync(&mut pair, request).await?;
+    pair.set_password(&password).await?;
+    Ok(report)
+}
+
+/// Returns the changes that [`sync`] would make.
+pub(crate) async fn differences(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+) -> Result<Vec<String>, EngineError> {
+    let mut pair = RolePair::begin(session, request, Access::Look).await?;
+    let differences = sync::differences(&mut pair).await?;
+    pair.transaction.commit().await?;
+    Ok(differences)
+}
+
+/// Returns the privileges that the master certainly lacks for the changes of [`differences`].
+pub(crate) async fn not_grantable(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+) -> Result<Vec<EngineError>, EngineError> {
+    let mut pair = RolePair::begin(session, request, Access::Look).await?;
+    let state = pair.read().await?;
+    let lacks = match state.alternate.as_ref().is_some_and(|alternate| alternate.owns_here()) {
+        true => pair.lacks_for_reassignment().await?,
+        false => None,
+    };
+    pair.transaction.commit().await?;
+    Ok(lacks.into_iter().collect())
+}
+
+/// Sets the password of a role, and changes nothing else.
+pub(crate) async fn set_password(
+    session: &mut Session,
+    reset: &PasswordReset<'_>,
+) -> Result<PasswordSet, EngineError> {
+    let password =
+        NewPassword::by_master(session, reset.user, reset.password, reset.logs_in_unencrypted)
+            .await?;
+    let request = reset.alone();
+    let mut pair = RolePair::begin(session, &request, Access::Change).await?;
+    pair.read_attributes().await?;
+    pair.set_password(&password).await?;
+    Ok(PasswordSet::Now)
+}
+
+/// The two roles, in a transaction of the master.
+struct RolePair<'a> {
+    transaction: Transaction<'a>,
+    request: &'a SyncRequest<'a>,
+}
+
+impl Pair for RolePair<'_> {
+    type State = PairState;
+    type Action = Statement;
+
+    async fn read(&mut self) -> Result<PairState, EngineError> {
+        self.read_state().await
+    }
+
+    fn plan(&self, state: &PairState) -> Result<Plan<Statement>, EngineError> {
+        plan::plan(state, self.request)
+    }
+
+    async fn apply(&mut self, statement: &Statement) -> Result<Applied, EngineError> {
+        self.transaction.change(statement).await?;
+        Ok(Applied::Changed)
+    }
+}
+
+impl<'a> RolePair<'a> {
+    async fn begin(
+        session: &'a mut Session,
+        request: &'a SyncRequest<'a>,
+        access: Access,
+    ) -> Result<Self, EngineError> {
+        Ok(Self { transaction: session.begin(access).await?, request })
+    }
+
+    /// Ends the transaction with the password of the target.
+    async fn set_password(self, password: &NewPassword) -> Result<(), EngineError> {
+        let Self { transaction, request } = self;
+        let remedy = administer(transaction.version(), request.master, request.turn);
+        transaction.set_password_and_commit(request.turn, password, &remedy).await
+    }
+}

@@ -1,0 +1,253 @@
+//! The changes that bring the alternate role in line with its base role.
+
+use rotation_database::sync::{Change, Plan, Statement};
+use rotation_database::{EngineError, SyncRequest, administrator};
+
+use super::attributes::Attributes;
+use super::settings;
+use super::state::{AlternateState, PairState};
+use crate::administer::{ADMIN_OPTION_COUNTS, administer};
+use crate::quote::identifier;
+
+/// Plans the changes.
+pub(super) fn plan(
+    state: &PairState,
+    request: &SyncRequest<'_>,
+) -> Result<Plan<Statement>, EngineError> {
+    let planner = Planner { state, request };
+    let mut plan = Plan::default();
+    match &state.alternate {
+        Some(alternate) => {
+            planner.must_belong_together(alternate)?;
+            planner.attributes(alternate, &mut plan);
+            planner.memberships(alternate, &mut plan);
+            planner.ownership(alternate, &mut plan)?;
+        }
+        None if request.is_alternates_turn() => planner.creation(&mut plan),
+        None => return Ok(plan),
+    }
+    planner.settings(&mut plan);
+    Ok(plan)
+}
+
+/// Returns the statement that gives everything that the alternate role owns to the base role.
+pub(super) fn reassignment(version: u32, request: &SyncRequest<'_>) -> Statement {
+    let (base, alternate) = (identifier(request.base), identifier(request.alternate));
+    let sql = format!("REASSIGN OWNED BY {alternate} TO {base}");
+    // A master that has created a role is a member of it, without its privileges.
+    let options = if version >= ADMIN_OPTION_COUNTS { " WITH INHERIT TRUE" } else { "" };
+    Statement {
+        action: format!("give what {} owns to {}", request.alternate, request.base),
+        remedy: format!(
+            "As an administrator, in the secret's database: {sql}. Or let the master do it: \
+             GRANT {alternate}, {base} TO {}{options}.",
+            identifier(request.master)
+        ),
+        sql,
+    }
+}
+
+struct Planner<'a> {
+    state: &'a PairState,
+    request: &'a SyncRequest<'a>,
+}
+
+impl Planner<'_> {
+    fn names(&self) -> (&str, &str) {
+        (self.request.base, self.request.alternate)
+    }
+
+    fn administer(&self, role: &str) -> String {
+        administer(self.state.version, self.request.master, role)
+    }
+
+    /// Rejects two roles whose names only look like a pair: nothing of either may be changed.
+    fn must_belong_together(&self, alternate: &AlternateState) -> Result<(), EngineError> {
+        let (base, name) = self.names();
+        if alternate.memberships.iter().any(|membership| membership.role == base) {
+            return Ok(());
+        }
+        Err(EngineError::NeedsDecision {
+            what: format!(
+                "there are roles {base} and {name}, and {name} is no member of {base}: they may belong to different people"
+            ),
+            remedy: format!(
+                "If {name} is meant to be the second user of {base}, confirm it as an administrator of the database: \
+                 GRANT {} TO {}. Otherwise rename one of them.",
+                identifier(base),
+                identifier(name)
+            ),
+        })
+    }
+
+    fn creation(&self, plan: &mut Plan<Statement>) {
+        let (_, alternate) = self.names();
+        let wanted = self.state.base.attributes.for_alternate();
+        let options = Attributes::of_a_new_role().options_to_become(&wanted);
+        let sql = format!("CREATE ROLE {} {}", identifier(alternate), options.join(" "));
+        let statement = Statement {
+            action: format!("create role {alternate}"),
+            remedy: self.creation_remedy(&options, &sql),
+            sql,
+        };
+        plan.push(Change::creating(format!("role {alternate} is missing"), statement));
+        self.become_member(plan);
+    }
+
+    /// Returns what lets the master create the alternate role. Some attributes can only be given by
+    /// a role that has them, and before PostgreSQL 16 only by a superuser.
+    fn creation_remedy(&self, options: &[String], statement: &str) -> String {
+        let master = identifier(self.request.master);
+        let own =
+            |option: &&String| ["CREATEDB", "REPLICATION", "BYPASSRLS"].contains(&option.as_str());
+        let by_superuser = |option: &String| match option.as_str() {
+            "SUPERUSER" => true,
+            "REPLICATION" | "BYPASSRLS" => self.state.version < ADMIN_OPTION_COUNTS,
+            _ => false,
+        };
+        if options.iter().any(by_superuser) {
+            let (base, alternate) = self.names();
+            return format!(
+                "As a superuser of the database: {statement}; GRANT {} TO {}.",
+                identifier(base),
+                identifier(alternate)
+            );
+        }
+        let list: String = options.iter().filter(own).map(|option| format!(" {option}")).collect();
+        format!("As an administrator of the database: ALTER ROLE {master} CREATEROLE{list}.")
+    }
+
+    fn attributes(&self, alternate: &AlternateState, plan: &mut Plan<Statement>) {
+        let (_, name) = self.names();
+        let has = &alternate.role.attributes;
+        let wanted = self.state.base.attributes.for_alternate();
+        let harmless = has.while_in_use(&wanted);
+        for (options, interrupts) in
+            [(has.options_to_become(&harmless), false), (harmless.options_to_become(&wanted), true)]
+        {
+            if options.is_empty() {
+                continue;
+            }
+            let options = options.join(" ");
+            let statement = Statement {
+                action: format!("change the attributes of role {name}"),
+                sql: format!("ALTER ROLE {} {options}", identifier(name)),
+                remedy: self.administer(name),
+            };
+            let summary = format!("attributes: {options}");
+            plan.push(Change::new(summary, statement).interrupting(interrupts));
+        }
+    }
+
+    /// Makes the alternate role a member of the base role, and of no role that the base role is not
+    /// a member of.
+    fn memberships(&self, alternate: &AlternateState, plan: &mut Plan<Statement>) {
+        let (base, name) = self.names();
+        let with_options = self.state.version >= ADMIN_OPTION_COUNTS;
+        for membership in &alternate.memberships {
+            let role = &membership.role;
+            if role == base || membership.shared {
+                continue;
+            }
+            let by = match &membership.grantor {
+                Some(grantor) if with_options => format!(" GRANTED BY {}", identifier(grantor)),
+                _ => String::new(),
+            };
+            let sql = format!("REVOKE {} FROM {}{by}", identifier(role), identifier(name));
+            let statement = Statement {
+                action: format!("take role {role} from {name}, which {base} does not have"),
+                remedy: administrator(&sql),
+                sql,
+            };
+            plan.push(Change::new(format!("no longer a member of {role}{by}"), statement));
+        }
+        let is_member =
+            |membership: &super::state::Membership| membership.role == base && membership.whole;
+        if !alternate.memberships.iter().any(is_member) {
+            self.become_member(plan);
+        }
+    }
+
+    fn become_member(&self, plan: &mut Plan<Statement>) {
+        let (base, alternate) = self.names();
+        let options = match self.state.version >= ADMIN_OPTION_COUNTS {
+            true => " WITH INHERIT TRUE, SET TRUE",
+            false => "",
+        };
+        let statement = Statement {
+            action: format!("grant role {base} to {alternate}"),
+            sql: format!("GRANT {} TO {}{options}", identifier(base), identifier(alternate)),
+            remedy: self.administer(base),
+        };
+        plan.push(Change::new(format!("member of {base}"), statement));
+    }
+
+    /// Gives to the base role what the alternate role owns, from the time before it acted as the
+    /// base role. Otherwise its own sessions, which act as the base role, could not use it.
+    fn ownership(
+        &self,
+        alternate: &AlternateState,
+        plan: &mut Plan<Statement>,
+    ) -> Result<(), EngineError> {
+        let (base, name) = self.names();
+        let mut elsewhere = Vec::new();
+        for dependency in &alternate.dependencies {
+            let database = dependency.database.as_deref();
+            match (dependency.owned, dependency.here) {
+                (true, true) => {}
+                (true, false) => elsewhere.push(database.unwrap_or_default()),
+                (false, _) => plan.notes.push(format!(
+                    "{name} has privileges of its own{}. They count only after SET ROLE NONE; \
+                     DROP OWNED BY {} there would take them away.",
+                    database.map_or_else(String::new, |name| format!(" in database {name}")),
+                    identifier(name)
+                )),
+            }
+        }
+        if !elsewhere.is_empty() {
+            return Err(EngineError::NeedsDecision {
+                what: format!(
+                    "{name} owns objects in {}, which {base} could not use after this rotation",
+                    elsewhere.join(", ")
+                ),
+                remedy: format!(
+                    "As an administrator, in each of these databases: REASSIGN OWNED BY {} TO {}.",
+                    identifier(name),
+                    identifier(base)
+                ),
+            });
+        }
+        if alternate.owns_here() {
+            let summary = format!("what it owned belongs to {base} now");
+            plan.push(Change::new(summary, reassignment(self.state.version, self.request)));
+        }
+        Ok(())
+    }
+
+    fn settings(&self, plan: &mut Plan<Statement>) {
+        let (base, name) = self.names();
+        let wanted = settings::for_alternate(base, &self.state.base.settings);
+        let none = settings::Settings::default();
+        let has = self.state.alternate.as_ref().map_or(&none, |role| &role.role.settings);
+        for change in settings::changes(has, &wanted) {
+            let sql = format!("ALTER ROLE {} {}", identifier(name), change.clause);
+            if self.state.not_settable.contains(&change.name) {
+                plan.notes.push(format!(
+                    "The setting {} of {base} is not copied to {name}: it belongs to an extension, and the master may \
+                     not set it. As a superuser: {sql}.",
+                    change.name
+                ));
+                continue;
+            }
+            let remedy = format!(
+                "As a superuser: GRANT SET ON PARAMETER {} TO {} (PostgreSQL 15 and later), or {sql}. {}",
+                identifier(&change.name),
+                identifier(self.request.master),
+                self.administer(name),
+            );
+            let action = format!("copy the setting {} to {name}", change.name);
+            let summary = format!("setting {}", change.place());
+            plan.push(Change::new(summary, Statement { action, sql, remedy }));
+        }
+    }
+}
