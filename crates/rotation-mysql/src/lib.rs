@@ -1,7 +1,7 @@
 //! MySQL and MariaDB: how they log in, change a password and keep an alternate user in step.
 
 mod account;
-mod alternate;
+mod administer;
 mod authenticate;
 mod create_user;
 mod ed25519;
@@ -16,7 +16,6 @@ mod native_hash;
 mod next_login;
 mod own_password;
 mod packet;
-mod pairs;
 mod passwords;
 mod plugin;
 mod preflight;
@@ -25,6 +24,7 @@ mod refusal;
 mod second_password;
 mod session;
 mod stored;
+mod sync;
 mod tokens;
 
 use std::marker::PhantomData;
@@ -134,7 +134,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<SyncReport, EngineError> {
-        alternate::bring_in_step(master, copy).await
+        sync::sync(master, copy).await
     }
 
     async fn differences(
@@ -142,7 +142,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
-        alternate::differences(master, copy).await
+        sync::differences(master, copy).await
     }
 
     async fn set_password(
@@ -150,7 +150,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         master: &mut Session,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        alternate::set_password(master, reset).await
+        sync::set_password(master, reset).await
     }
 
     async fn may_set_password(
@@ -158,7 +158,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         master: &mut Session,
         reset: &PasswordReset<'_>,
     ) -> Result<(), EngineError> {
-        alternate::may_set_password(master, reset).await
+        sync::may_set_password(master, reset).await
     }
 
     async fn missing(
@@ -175,7 +175,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        alternate::not_grantable(master, copy).await
+        sync::not_grantable(master, copy).await
     }
 
     async fn log_out(&self, session: Session) {

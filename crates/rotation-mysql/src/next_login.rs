@@ -3,13 +3,12 @@
 //! A new password empties the server's cache of `caching_sha2_password`. Then the password itself
 //! has to reach the server, and without TLS that takes an RSA key of the server's.
 
-use rotation_database::{EngineError, Password, edit_of_secret};
+use rotation_database::{EngineError, Password, SyncRequest, edit_of_secret};
 
 use crate::account::Account;
-use crate::alternate::Step;
-use crate::pairs::Base;
 use crate::plugin::{Plugin, longest_under_rsa_key};
 use crate::session::{Session, text};
+use crate::sync::Base;
 
 /// Of a user that changes its own password: by the plugin that this session was authenticated with.
 pub(crate) async fn of_session_is_possible(
@@ -26,14 +25,18 @@ pub(crate) async fn of_session_is_possible(
 }
 
 /// Of the accounts of a user whose password a master sets.
-pub(crate) async fn is_possible(step: &mut Step<'_>, bases: &[Base]) -> Result<(), EngineError> {
-    if !step.copy.logs_in_unencrypted || step.session.is_mariadb() {
+pub(crate) async fn is_possible(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+    bases: &[Base],
+) -> Result<(), EngineError> {
+    if !request.logs_in_unencrypted || session.is_mariadb() {
         return Ok(());
     }
     for plugin in [Plugin::CachingSha2.name(), Plugin::Sha256.name()] {
         if let Some(base) = bases.iter().find(|base| base.plugin == plugin) {
             // How the master has logged in shows nothing of the user's login.
-            needs_key(step.session, &base.account, plugin, step.copy.password, false).await?;
+            needs_key(session, &base.account, plugin, request.password, false).await?;
         }
     }
     Ok(())

@@ -6,17 +6,16 @@
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
-use rotation_database::{EngineError, Password, PasswordSet};
+use rotation_database::{EngineError, Password, PasswordSet, SyncReport};
 
 use crate::account::Account;
-use crate::alternate::Step;
 use crate::failure::number::USED_BEFORE;
 use crate::failure::{failure, number_of};
-use crate::pairs::Base;
 use crate::plugin::Plugin;
 use crate::second_password;
 use crate::session::text;
 use crate::stored::{by_mariadb, holds};
+use crate::sync::{Base, Users};
 
 /// A password for an account that gets another one before it is unlocked.
 pub(crate) fn thrown_away() -> Result<Password, EngineError> {
@@ -43,22 +42,26 @@ impl Base {
     }
 }
 
-impl Step<'_> {
+impl Users<'_> {
     /// Sets the password of every account of the target user, last of all; this also unlocks the
     /// alternate user.
-    pub(crate) async fn set_passwords(&mut self, bases: &[Base]) -> Result<(), EngineError> {
-        let accounts = if self.copy.is_alternates_turn() {
+    pub(crate) async fn set_passwords(
+        &mut self,
+        bases: &[Base],
+        report: &mut SyncReport,
+    ) -> Result<(), EngineError> {
+        let accounts = if self.request.is_alternates_turn() {
             self.of_alternate(bases)?
         } else {
             self.of_base(bases).await?
         };
-        let is_alternates_turn = self.copy.is_alternates_turn();
+        let is_alternates_turn = self.request.is_alternates_turn();
         if !accounts.is_empty() {
-            self.set_together(&accounts).await?;
+            report.password = self.set_together(&accounts).await?;
         }
         let names: Vec<_> = accounts.iter().map(|named| named.name.clone()).collect();
         if is_alternates_turn {
-            let doing = format!("unlock {}", self.copy.turn);
+            let doing = format!("unlock {}", self.request.turn);
             let statement = format!("ALTER USER {} ACCOUNT UNLOCK", names.join(", "));
             self.session.run_or(&doing, &statement, &self.create_user_remedy()).await?;
         }
@@ -68,7 +71,7 @@ impl Step<'_> {
             bases.iter().map(|base| base.account.clone()).collect()
         };
         if !self.session.is_mariadb() {
-            let user = self.copy.turn;
+            let user = self.request.turn;
             for account in
                 second_password::accounts_with_one(self.session, user, self.literals).await
             {
@@ -79,10 +82,10 @@ impl Step<'_> {
                 } else {
                     "could not be discarded and still works"
                 };
-                self.copied.notes.push(format!("The second password of {account} {outcome}."));
+                report.notes.push(format!("The second password of {account} {outcome}."));
             }
         }
-        self.all_hold(&every).await
+        self.all_hold(&every, report).await
     }
 
     /// An account of the base user that is locked keeps its counterpart locked.
@@ -92,7 +95,7 @@ impl Step<'_> {
             return Err(EngineError::NeedsDecision {
                 what: format!(
                     "every account of {} is locked, so {} stays locked",
-                    self.copy.base, self.copy.alternate
+                    self.request.base, self.request.alternate
                 ),
                 remedy: format!(
                     "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret.",
@@ -105,7 +108,7 @@ impl Step<'_> {
         }
         let named = |base: &Base| {
             let account = self.alternate_of(&base.account);
-            let identified = self.identified(base, self.copy.password)?;
+            let identified = self.identified(base, self.request.password)?;
             Ok(Named { name: account.quoted(self.literals), account, identified })
         };
         open.into_iter().map(named).collect()
@@ -118,7 +121,7 @@ impl Step<'_> {
         let (mixed, others): (Vec<_>, Vec<_>) =
             bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
         for base in mixed {
-            let stored = self.literals.quote(&base.stored_by_mariadb(self.copy.password)?);
+            let stored = self.literals.quote(&base.stored_by_mariadb(self.request.password)?);
             let statement =
                 format!("SET PASSWORD FOR {} = {stored}", base.account.quoted(self.literals));
             let doing = format!("set the password of {}", base.account);
@@ -126,9 +129,9 @@ impl Step<'_> {
         }
         let named = |base: &Base| {
             let identified = match is_mariadb {
-                true => self.identified(base, self.copy.password)?,
+                true => self.identified(base, self.request.password)?,
                 false => {
-                    format!("IDENTIFIED BY {}", self.literals.quote(self.copy.password.expose()))
+                    format!("IDENTIFIED BY {}", self.literals.quote(self.request.password.expose()))
                 }
             };
             let account = base.account.clone();
@@ -142,10 +145,13 @@ impl Step<'_> {
     ///
     /// Where a password history refuses it, some accounts may have the password already, from an
     /// earlier attempt: those are left out, and the rest is changed in one statement.
-    async fn set_together(&mut self, accounts: &[Named]) -> Result<(), EngineError> {
+    async fn set_together(&mut self, accounts: &[Named]) -> Result<PasswordSet, EngineError> {
         match self.alter(accounts.iter()).await {
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {}
-            done => return done.map_err(|error| self.not_set(&error)),
+            done => {
+                done.map_err(|error| self.not_set(&error))?;
+                return Ok(PasswordSet::Now);
+            }
         }
         let mut rest = Vec::new();
         for named in accounts {
@@ -154,8 +160,7 @@ impl Step<'_> {
             }
         }
         if rest.is_empty() {
-            self.copied.password = PasswordSet::InHistory;
-            return Ok(());
+            return Ok(PasswordSet::InHistory);
         }
         match self.alter(rest.iter().copied()).await {
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {
@@ -168,7 +173,10 @@ impl Step<'_> {
                     remedy: "Let the rotation make a new one.".into(),
                 })
             }
-            done => done.map_err(|error| self.not_set(&error)),
+            done => {
+                done.map_err(|error| self.not_set(&error))?;
+                Ok(PasswordSet::Now)
+            }
         }
     }
 
@@ -179,7 +187,7 @@ impl Step<'_> {
     }
 
     fn not_set(&self, error: &sqlx::Error) -> EngineError {
-        let doing = format!("set the password of {}", self.copy.turn);
+        let doing = format!("set the password of {}", self.request.turn);
         failure(error, &doing, &self.create_user_remedy())
     }
 
@@ -188,7 +196,11 @@ impl Step<'_> {
     }
 
     /// Every account has the new password, as far as what the server stores is understood.
-    async fn all_hold(&mut self, accounts: &[Account]) -> Result<(), EngineError> {
+    async fn all_hold(
+        &mut self,
+        accounts: &[Account],
+        report: &mut SyncReport,
+    ) -> Result<(), EngineError> {
         for account in accounts {
             match self.holds_new_password(account).await? {
                 Some(true) => {}
@@ -199,7 +211,7 @@ impl Step<'_> {
                         message: "the server stores another one".into(),
                     });
                 }
-                None => self.copied.notes.push(format!(
+                None => report.notes.push(format!(
                     "Whether {account} has the new password was not compared: the form in which the server stores it \
                      is not known."
                 )),
@@ -209,7 +221,7 @@ impl Step<'_> {
     }
 
     async fn holds_new_password(&mut self, account: &Account) -> Result<Option<bool>, EngineError> {
-        let password = self.copy.password.expose();
+        let password = self.request.password.expose();
         let stored = self.stored(account).await?;
         let known: Vec<_> =
             stored.iter().filter_map(|(plugin, stored)| holds(plugin, stored, password)).collect();

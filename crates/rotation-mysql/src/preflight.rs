@@ -2,7 +2,7 @@
 
 use rotation_database::{EngineError, MastersTask, administrator};
 
-use crate::alternate::or_default_role;
+use crate::administer::or_default_role;
 use crate::quote::Literals;
 use crate::session::{Session, text};
 

@@ -1,10 +1,13 @@
-//! The accounts of both users, as they are: what belongs together, and what only looks like it.
+//! The accounts of both users, as the server shows them.
+
+use std::collections::BTreeSet;
 
 use rotation_database::EngineError;
 use sqlx::mysql::MySqlRow;
 
+use super::Users;
 use crate::account::Account;
-use crate::alternate::Step;
+use crate::administer::administer;
 use crate::create_user::{self, CreateUser};
 use crate::grants::{self, Change, Grants};
 use crate::quote::{Literals, identifier};
@@ -16,70 +19,153 @@ const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql
 /// MariaDB takes the passwords of other plugins only in cleartext, and writes them into its log.
 const SUPPORTED_BY_MARIADB: [&str; 2] = ["ed25519", "mysql_native_password"];
 
-/// An account of the base user and what is known of it.
+/// The accounts of both users.
+#[derive(Debug)]
+pub(crate) struct PairState {
+    /// All accounts of the base user.
+    pub(crate) bases: Vec<Base>,
+    /// The accounts of the base user whose counterpart exists or is to be created.
+    pub(crate) pairs: Vec<AccountPair>,
+    /// The accounts of the alternate user that are not in a pair.
+    pub(crate) left_over: Vec<LeftOver>,
+    /// `true` if passwords expire by default. Read only if an attribute differs.
+    pub(crate) passwords_expire: bool,
+    /// The grants whose object does not exist any more, as statements.
+    pub(crate) gone: BTreeSet<String>,
+    pub(crate) is_mariadb: bool,
+    /// See [`administer`].
+    pub(crate) inactive_roles: Vec<String>,
+}
+
+/// An account of the base user.
+#[derive(Debug, Clone)]
 pub(crate) struct Base {
     pub(crate) account: Account,
     pub(crate) shown: CreateUser,
     pub(crate) plugin: String,
 }
 
-/// An account of the base user, and the alternate one that stands or is to stand beside it.
-pub(crate) struct Pair<'a> {
-    pub(crate) base: &'a Base,
-    /// What the base account may do.
+/// An account of the base user and its counterpart.
+#[derive(Debug)]
+pub(crate) struct AccountPair {
+    pub(crate) base: Base,
+    /// The privileges of the base account.
     pub(crate) base_has: Grants,
-    /// What both accounts are to be allowed: what the base account may do, and what the server gave
-    /// to the alternate one alone because it has created a routine.
+    /// The privileges that both accounts are to have: those of the base account, and those that
+    /// the server gave to the alternate account alone because it created a routine.
     pub(crate) wanted: Grants,
+    /// The alternate account.
     pub(crate) account: Account,
+    /// `None` if the alternate account does not exist.
     pub(crate) has: Option<AccountState>,
 }
 
-/// What an alternate account is now.
+/// The state of an alternate account.
+#[derive(Debug)]
 pub(crate) struct AccountState {
     pub(crate) shown: CreateUser,
     pub(crate) granted: Grants,
 }
 
-impl Step<'_> {
-    /// The accounts of the base user.
-    pub(crate) async fn bases(&mut self) -> Result<Vec<Base>, EngineError> {
+/// An account of the alternate user for whose host the base user has no account.
+#[derive(Debug)]
+pub(crate) struct LeftOver {
+    pub(crate) account: Account,
+    pub(crate) locked: bool,
+}
+
+impl PairState {
+    /// Returns the changes of the privileges of all alternate accounts.
+    pub(crate) fn privilege_changes(&self) -> Vec<(&Account, Change)> {
+        let none = Grants::default();
+        let of_pair = |pair| {
+            let AccountPair { wanted, account, has, .. }: &AccountPair = pair;
+            let has = has.as_ref().map_or(&none, |has| &has.granted);
+            has.changes_to_become(wanted).into_iter().map(move |change| (account, change))
+        };
+        self.pairs.iter().flat_map(of_pair).collect()
+    }
+
+    /// Returns what an administrator runs so that the master may make a change.
+    pub(crate) fn remedy_of(&self, master: &str, change: &Change) -> String {
+        let grant = format!("GRANT {} TO", change.needs);
+        administer(master, &grant, change.needs_option, &self.inactive_roles)
+    }
+}
+
+impl Users<'_> {
+    /// Reads the accounts of both users.
+    pub(crate) async fn read_state(&mut self) -> Result<PairState, EngineError> {
+        let bases = self.bases().await?;
+        let alternates = self.accounts(self.request.alternate).await?;
+        let pairs = self.pairs(&bases, &alternates).await?;
+        let mut left_over = Vec::new();
+        for account in alternates {
+            if !bases.iter().any(|base| base.account.host == account.host) {
+                let locked = self.show(&account).await?.locked;
+                left_over.push(LeftOver { account, locked });
+            }
+        }
+        let has_other_attributes = |pair: &AccountPair| {
+            let clauses = |has: &AccountState| has.shown.clauses_to_become(&pair.base.shown);
+            pair.has.as_ref().is_some_and(|has| !clauses(has).is_empty())
+        };
+        let passwords_expire =
+            pairs.iter().any(has_other_attributes) && self.passwords_expire().await?;
+        let mut state = PairState {
+            bases,
+            pairs,
+            left_over,
+            passwords_expire,
+            gone: BTreeSet::new(),
+            is_mariadb: self.session.is_mariadb(),
+            inactive_roles: self.inactive_roles.clone(),
+        };
+        if self.looks_for_objects {
+            state.gone = self.gone(&state).await?;
+        }
+        Ok(state)
+    }
+
+    /// Reads the accounts of the base user.
+    pub(crate) async fn read_bases(&mut self) -> Result<Vec<Base>, EngineError> {
         let mut bases = Vec::new();
-        for account in self.accounts(self.copy.base).await? {
+        for account in self.accounts(self.request.base).await? {
             let shown = self.show(&account).await?;
             shown.must_have_one_password(&account)?;
             let plugin = supported(&account, &shown, self.session.is_mariadb())?;
             bases.push(Base { account, shown, plugin });
         }
         if bases.is_empty() {
-            return Err(EngineError::NoSuchUser { user: self.copy.base.to_owned() });
+            return Err(EngineError::NoSuchUser { user: self.request.base.to_owned() });
         }
         Ok(bases)
     }
 
-    /// Each account of the base user with its counterpart, where that exists or is to be made.
-    pub(crate) async fn pairs<'b>(
+    /// Returns the accounts of the base user whose counterpart exists or is to be created.
+    async fn pairs(
         &mut self,
-        bases: &'b [Base],
+        bases: &[Base],
         alternates: &[Account],
-    ) -> Result<Vec<Pair<'b>>, EngineError> {
+    ) -> Result<Vec<AccountPair>, EngineError> {
         let mut pairs = Vec::new();
         for base in bases {
             let account = self.alternate_of(&base.account);
             let exists = alternates.contains(&account);
-            if exists || self.copy.is_alternates_turn() {
-                let base_has = self.show_grants(&base.account).await?;
-                let has = if exists { Some(self.has(&account).await?) } else { None };
-                let mut wanted = base_has.clone();
-                if let Some(has) = &has
-                    && has.granted.has_other_routines(&base_has)
-                {
-                    for routine in self.routines_of(&account).await? {
-                        wanted.extend(&has.granted.of_creator(&routine));
-                    }
-                }
-                pairs.push(Pair { base, base_has, wanted, account, has });
+            if !exists && !self.request.is_alternates_turn() {
+                continue;
             }
+            let base_has = self.show_grants(&base.account).await?;
+            let has = if exists { Some(self.has(&account).await?) } else { None };
+            let mut wanted = base_has.clone();
+            if let Some(has) = &has
+                && has.granted.has_other_routines(&base_has)
+            {
+                for routine in self.routines_of(&account).await? {
+                    wanted.extend(&has.granted.of_creator(&routine));
+                }
+            }
+            pairs.push(AccountPair { base: base.clone(), base_has, wanted, account, has });
         }
         Ok(pairs)
     }
@@ -99,6 +185,28 @@ impl Step<'_> {
             Some(format!("{} {}.{}", kind?, identifier(&schema?), identifier(&name?)))
         });
         names.collect::<Option<_>>().ok_or_else(|| unreadable("it is not text"))
+    }
+
+    /// Returns `true` if passwords expire by default.
+    async fn passwords_expire(&mut self) -> Result<bool, EngineError> {
+        let query = "SELECT CONVERT(@@GLOBAL.default_password_lifetime, CHAR)";
+        let rows = self.session.rows("ask how long passwords last", query).await?;
+        Ok(rows.first().and_then(|row| text(row, 0)).is_some_and(|days| days != "0"))
+    }
+
+    /// Returns the grants whose object does not exist any more.
+    async fn gone(&mut self, state: &PairState) -> Result<BTreeSet<String>, EngineError> {
+        let changes = state.privilege_changes();
+        let mut gone = BTreeSet::new();
+        if !changes.is_empty() {
+            let masters = self.own_grants().await?;
+            for (account, change) in changes {
+                if self.is_gone(&change, &masters).await? {
+                    gone.insert(change.statement(&account.to_string()));
+                }
+            }
+        }
+        Ok(gone)
     }
 
     /// Returns `true` if the object of a grant is certainly gone: a master that could pass the
@@ -128,50 +236,6 @@ impl Step<'_> {
         })
     }
 
-    /// Two users whose names happen to look like a pair are not one: nothing of either may be
-    /// touched.
-    ///
-    /// An alternate account that this made is locked or may do exactly what its base account may.
-    pub(crate) async fn belong_together(
-        &mut self,
-        pairs: &[Pair<'_>],
-        left_over: &[&Account],
-    ) -> Result<(), EngineError> {
-        for pair in pairs {
-            if let Some(has) = &pair.has
-                && !has.shown.locked
-                && let Some(change) = has.granted.changes_to_become(&pair.wanted).first()
-            {
-                let difference =
-                    format!("what differs first: {}", change.statement(&pair.account.to_string()));
-                return Err(self.perhaps_unrelated(&pair.account, &difference));
-            }
-        }
-        for account in left_over {
-            if !self.show(account).await?.locked {
-                let difference = format!("{} has no account for that host", self.copy.base);
-                return Err(self.perhaps_unrelated(account, &difference));
-            }
-        }
-        Ok(())
-    }
-
-    fn perhaps_unrelated(&self, account: &Account, difference: &str) -> EngineError {
-        let lock = format!(
-            "ALTER USER {} ACCOUNT LOCK; the next attempt brings it in step and unlocks it",
-            account.quoted(self.literals)
-        );
-        self.unrelated(
-            format!("{account} may not do just what {} may: {difference}", self.copy.base),
-            Some(lock),
-        )
-    }
-
-    fn unrelated(&self, why: String, consent: Option<String>) -> EngineError {
-        let (base, alternate) = (self.copy.base.to_owned(), self.copy.alternate.to_owned());
-        EngineError::PerhapsUnrelated { base, alternate, why: Some(why), consent }
-    }
-
     /// All accounts of a user.
     pub(crate) async fn accounts(&mut self, user: &str) -> Result<Vec<Account>, EngineError> {
         let roles = if self.session.is_mariadb() { " AND is_role = 'N'" } else { "" };
@@ -189,7 +253,7 @@ impl Step<'_> {
     }
 
     pub(crate) fn alternate_of(&self, base: &Account) -> Account {
-        Account { user: self.copy.alternate.to_owned(), host: base.host.clone() }
+        Account { user: self.request.alternate.to_owned(), host: base.host.clone() }
     }
 
     pub(crate) async fn show(&mut self, account: &Account) -> Result<CreateUser, EngineError> {

@@ -1,0 +1,34 @@
+//! What an administrator runs for a master that lacks a privilege.
+
+use rotation_database::administrator;
+
+use crate::quote::{Literals, identifier};
+
+/// Returns the remedy that grants the master a privilege. `grant` ends with `TO`, and `with` is the
+/// option that follows the account.
+///
+/// `inactive_roles`: the roles that the master has and that are not active. One of them may have
+/// the privilege.
+pub(crate) fn administer(
+    master: &str,
+    grant: &str,
+    with: &str,
+    inactive_roles: &[String],
+) -> String {
+    let master = Literals::BackslashEscapes.quote(master);
+    let or = or_default_role(inactive_roles, &master);
+    administrator(&format!("{grant} {master}@'HOST'{with}{or}"))
+}
+
+/// Returns what an administrator may do instead of granting a privilege that a role of the master
+/// has.
+pub(crate) fn or_default_role(roles: &[String], master: &str) -> String {
+    let names: Vec<_> = roles.iter().map(|role| identifier(role)).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!(
+            ". Or, if a role of the master has it, make that role active: SET DEFAULT ROLE {} FOR {master}@'HOST'",
+            names.join(" or ")
+        ),
+    }
+}

@@ -1,0 +1,221 @@
+//! The changes that bring the accounts of the alternate user in line with those of the base user.
+
+use rotation_database::sync::{Change, Plan, Statement};
+use rotation_database::{EngineError, SyncRequest};
+
+use super::state::{AccountPair, AccountState, Base, LeftOver, PairState};
+use crate::account::Account;
+use crate::administer::administer;
+use crate::grants;
+use crate::quote::Literals;
+
+/// What [`super::Users`] executes for one change.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Creates an account that is locked, with a random password.
+    Create { base: Base, account: Account },
+    /// Runs statements, one after the other.
+    Run(Vec<Statement>),
+    /// Grants or revokes. The object of the privilege may be gone.
+    ChangePrivilege(Statement),
+}
+
+/// Partial revokes come after the grants: the server can add those of the master to a grant.
+const PARTIAL_REVOKES: u8 = 1;
+/// Default roles come last: a role that is revoked is removed from them.
+const DEFAULT_ROLES: u8 = 2;
+
+/// Plans the changes.
+pub(super) fn plan(
+    state: &PairState,
+    request: &SyncRequest<'_>,
+) -> Result<Plan<Action>, EngineError> {
+    let planner = Planner { state, request };
+    if !request.is_known_pair {
+        planner.must_belong_together()?;
+    }
+    let mut plan = Plan::default();
+    for pair in &state.pairs {
+        planner.account(pair, &mut plan);
+    }
+    for account in &state.left_over {
+        planner.left_over(account, &mut plan);
+    }
+    Ok(plan)
+}
+
+struct Planner<'a> {
+    state: &'a PairState,
+    request: &'a SyncRequest<'a>,
+}
+
+impl Planner<'_> {
+    fn administrator(&self, grant: &str) -> String {
+        administer(self.request.master, grant, "", &self.state.inactive_roles)
+    }
+
+    fn quoted(&self, account: &Account) -> String {
+        account.quoted(Literals::BackslashEscapes)
+    }
+
+    fn account(&self, pair: &AccountPair, plan: &mut Plan<Action>) {
+        let AccountPair { base, base_has, wanted, account, has } = pair;
+        for change in base_has.changes_to_become(wanted) {
+            plan.push(self.privilege(&base.account, &change));
+        }
+        let Some(has) = has else {
+            let action = Action::Create { base: base.clone(), account: account.clone() };
+            plan.push(Change::creating(format!("{account} is missing"), action));
+            return;
+        };
+        self.attributes(base, account, has, plan);
+        self.lock(base, account, has, plan);
+        for change in has.granted.changes_to_become(wanted) {
+            if !self.state.gone.contains(&change.statement(&account.to_string())) {
+                plan.push(self.privilege(account, &change));
+            }
+        }
+        self.default_roles(pair, has, plan);
+    }
+
+    fn attributes(
+        &self,
+        base: &Base,
+        account: &Account,
+        has: &AccountState,
+        plan: &mut Plan<Action>,
+    ) {
+        let expire = self.state.passwords_expire;
+        let (harmless, restricting) = has.shown.clauses_while_in_use(&base.shown, expire);
+        let ends_lifetime = has.shown.lifetime_must_end_first(&base.shown);
+        for (clauses, ends_lifetime, interrupts) in [
+            (harmless, ends_lifetime && !expire, false),
+            (restricting, ends_lifetime && expire, true),
+        ] {
+            if clauses.is_empty() {
+                continue;
+            }
+            let never = ends_lifetime.then_some("PASSWORD EXPIRE NEVER");
+            let statement = |clauses: &str| Statement {
+                action: format!("change the attributes of {account}"),
+                sql: format!("ALTER USER {} {clauses}", self.quoted(account)),
+                remedy: self.administrator("GRANT CREATE USER ON *.* TO"),
+            };
+            let statements = never.into_iter().chain([clauses.as_str()]).map(statement).collect();
+            let summary = format!("attributes of {account}: {clauses}");
+            plan.push(Change::new(summary, Action::Run(statements)).interrupting(interrupts));
+        }
+    }
+
+    fn lock(&self, base: &Base, account: &Account, has: &AccountState, plan: &mut Plan<Action>) {
+        match (has.shown.locked, base.shown.locked) {
+            (true, false) => plan
+                .removed_by_password
+                .push(format!("{account} is locked, and {} is not", base.account)),
+            (false, true) => {
+                let note = format!("{account} is locked, as {} is.", base.account);
+                plan.push(self.locking(account).interrupting(true).noting(note));
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// An account of the alternate user for whose host the base user has no account must not have
+    /// more privileges than the base user.
+    fn left_over(&self, LeftOver { account, locked }: &LeftOver, plan: &mut Plan<Action>) {
+        if *locked {
+            return;
+        }
+        let (base, host) = (self.request.base, &account.host);
+        let note = format!("{account} is locked: {base} has no account for host {host} any more.");
+        plan.push(self.locking(account).interrupting(true).noting(note));
+    }
+
+    fn locking(&self, account: &Account) -> Change<Action> {
+        let statement = Statement {
+            action: format!("lock {account}"),
+            sql: format!("ALTER USER {} ACCOUNT LOCK", self.quoted(account)),
+            remedy: self.administrator("GRANT CREATE USER ON *.* TO"),
+        };
+        let summary = format!("ALTER USER {account} ACCOUNT LOCK");
+        Change::new(summary, Action::Run(vec![statement]))
+    }
+
+    fn privilege(&self, account: &Account, change: &grants::Change) -> Change<Action> {
+        let summary = change.statement(&account.to_string());
+        let statement = Statement {
+            action: format!("run {summary}"),
+            sql: change.statement(&self.quoted(account)),
+            remedy: self.state.remedy_of(self.request.master, change),
+        };
+        let action = match change.on {
+            Some(_) => Action::ChangePrivilege(statement),
+            None => Action::Run(vec![statement]),
+        };
+        let phase = if change.restricts { PARTIAL_REVOKES } else { 0 };
+        Change::new(summary, action).interrupting(change.interrupts).in_phase(phase)
+    }
+
+    fn default_roles(&self, pair: &AccountPair, has: &AccountState, plan: &mut Plan<Action>) {
+        let account = &pair.account;
+        let is_mariadb = self.state.is_mariadb;
+        let (wanted, has) = if is_mariadb {
+            (pair.wanted.default_role.as_deref(), has.granted.default_role.as_deref())
+        } else {
+            (Some(pair.base.shown.default_roles.as_str()), Some(has.shown.default_roles.as_str()))
+        };
+        if wanted == has {
+            return;
+        }
+        let roles = wanted.filter(|roles| !roles.is_empty()).unwrap_or("NONE");
+        let name = self.quoted(account);
+        let statement = Statement {
+            action: format!("set the default roles of {account}"),
+            sql: match is_mariadb {
+                true => format!("SET DEFAULT ROLE {roles} FOR {name}"),
+                false => format!("ALTER USER {name} DEFAULT ROLE {roles}"),
+            },
+            remedy: self.administrator("GRANT UPDATE ON mysql.* TO"),
+        };
+        let summary = format!("default roles of {account}");
+        plan.push(Change::new(summary, Action::Run(vec![statement])).in_phase(DEFAULT_ROLES));
+    }
+
+    /// Rejects two users whose names only look like a pair: nothing of either may be changed.
+    ///
+    /// An alternate account that a rotation created is locked or has exactly the privileges of its
+    /// base account.
+    fn must_belong_together(&self) -> Result<(), EngineError> {
+        let base = self.request.base;
+        for pair in &self.state.pairs {
+            if let Some(has) = &pair.has
+                && !has.shown.locked
+                && let Some(change) = has.granted.changes_to_become(&pair.wanted).first()
+            {
+                let difference =
+                    format!("what differs first: {}", change.statement(&pair.account.to_string()));
+                return Err(self.perhaps_unrelated(&pair.account, &difference));
+            }
+        }
+        match self.state.left_over.iter().find(|left_over| !left_over.locked) {
+            Some(LeftOver { account, .. }) => {
+                Err(self
+                    .perhaps_unrelated(account, &format!("{base} has no account for that host")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn perhaps_unrelated(&self, account: &Account, difference: &str) -> EngineError {
+        let (base, alternate) = (self.request.base, self.request.alternate);
+        EngineError::PerhapsUnrelated {
+            base: base.to_owned(),
+            alternate: alternate.to_owned(),
+            why: Some(format!("{account} may not do just what {base} may: {difference}")),
+            consent: Some(format!(
+                "ALTER USER {} ACCOUNT LOCK; the next attempt brings it in step and unlocks it",
+                self.quoted(account)
+            )),
+        }
+    }
+}
