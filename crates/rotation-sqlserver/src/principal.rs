@@ -69,18 +69,19 @@ pub(crate) async fn of_session(
         CASE WHEN SUSER_SID(@P1) = SUSER_SID() THEN 1 ELSE 0 END, \
         CASE WHEN DATABASE_PRINCIPAL_ID(@P1) = DATABASE_PRINCIPAL_ID() THEN 1 ELSE 0 END, ORIGINAL_LOGIN(), \
         SUSER_SID(), (SELECT p.sid FROM sys.database_principals p \
-        WHERE p.principal_id = DATABASE_PRINCIPAL_ID())";
+        WHERE p.principal_id = DATABASE_PRINCIPAL_ID()), \
+        CASE WHEN EXISTS (SELECT p.sid FROM sys.database_principals p \
+        WHERE p.principal_id = DATABASE_PRINCIPAL_ID()) THEN 1 ELSE 0 END";
     let rows = session.rows("ask for the session's account", QUERY, &[user]).await?;
     let row = rows.first().ok_or_else(|| unexpected("no answer"))?;
     let kind =
         if column::<i32>(row, 0)? == BY_DATABASE { Kind::ContainedUser } else { Kind::Login };
-    // A contained user that was dropped after its login has no principal in the database any more.
-    // A login of the same name is another account.
-    let in_database = nullable::<&[u8]>(row, 5)?;
-    let is_somebody = in_database.is_some();
+    // A contained user that was dropped after its login is nobody in the database any more. A login of
+    // the same name is another account.
+    let is_somebody = flag(row, 6)?;
     let (is_of_user, sid) = match kind {
         Kind::Login => (flag(row, 1)?, nullable::<&[u8]>(row, 4)?),
-        Kind::ContainedUser => (flag(row, 2)?, in_database),
+        Kind::ContainedUser => (flag(row, 2)?, nullable::<&[u8]>(row, 5)?),
     };
     let sid = sid.ok_or_else(|| unexpected("the session has no security identifier"))?.to_vec();
     let name = nullable_text(row, 3)?.unwrap_or_else(|| "(unknown)".into());
