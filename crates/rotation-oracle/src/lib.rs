@@ -1,19 +1,15 @@
 //! Oracle: how it logs in, changes a password and keeps an alternate user in step.
 
-mod alternate;
 mod descriptor;
 mod driver;
 mod failure;
-mod grantable;
-mod grants;
-mod in_use;
 mod login;
 mod name;
 mod own_password;
 mod preflight;
 mod probe;
 mod session;
-mod user;
+mod sync;
 mod wallet;
 
 use rotation_database::{
@@ -63,7 +59,7 @@ impl Engine for Oracle {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<SyncReport, EngineError> {
-        alternate::bring_in_step(master, copy).await
+        sync::sync(master, copy).await
     }
 
     async fn differences(
@@ -71,7 +67,7 @@ impl Engine for Oracle {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
-        alternate::differences(master, copy).await
+        sync::differences(master, copy).await
     }
 
     async fn set_password(
@@ -79,7 +75,7 @@ impl Engine for Oracle {
         master: &mut Session,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        alternate::set_password(master, reset).await
+        sync::set_password(master, reset).await
     }
 
     async fn missing(
@@ -96,7 +92,7 @@ impl Engine for Oracle {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        grantable::not_grantable(master, copy).await
+        sync::not_grantable(master, copy).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use rotation_database::EngineError;
 
-use crate::alternate::Step;
+use super::Users;
+use super::state::text;
 use crate::name::Name;
-use crate::user::text;
 
 /// The limits of a profile that may end the sessions of a user, or let its password or account
 /// expire. [CREATE
@@ -29,7 +29,7 @@ const RESTRICTING: [&str; 11] = [
     "SESSIONS_PER_USER",
 ];
 
-impl Step<'_> {
+impl Users<'_> {
     /// Returns `true` if a profile limits in any way more than another one.
     pub(crate) async fn restricts(
         &mut self,

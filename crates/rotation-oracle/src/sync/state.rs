@@ -1,14 +1,27 @@
-//! The two users, as the dictionary shows them.
+//! The state of both users, as the dictionary shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rotation_database::{EngineError, administrator};
 
-use crate::alternate::Step;
+use super::grants::{Grants, OnObject, Right};
+use super::{Names, Users};
 use crate::failure::{NO_SUCH_VIEW, number_of, statement};
-use crate::grants::{Grants, OnObject, Right};
 use crate::name::Name;
 use crate::session::Texts;
+
+/// The state of both users.
+#[derive(Debug)]
+pub(super) struct PairState {
+    pub(super) base: UserState,
+    /// `None` if the alternate user does not exist.
+    pub(super) alternate: Option<UserState>,
+    /// `true` if the profile of the base user has a limit that could keep the alternate user from
+    /// logging in. Read only if the profiles differ.
+    pub(super) profile_restricts: bool,
+    /// The server's warning that the master's password is about to expire.
+    pub(super) master_expires: Option<String>,
+}
 
 /// A user.
 #[derive(Debug)]
@@ -71,7 +84,23 @@ pub(crate) fn is_locked_on_purpose(status: &str) -> bool {
     status.split(" & ").any(|part| part == "LOCKED")
 }
 
-impl Step<'_> {
+impl Users<'_> {
+    /// Reads the state of both users.
+    pub(super) async fn read_state(&mut self) -> Result<PairState, EngineError> {
+        let Names { base, alternate, .. } = self.names.clone();
+        let missing = || EngineError::NoSuchUser { user: self.request.base.to_owned() };
+        let base = self.user(&base).await?.ok_or_else(missing)?;
+        let alternate = self.user(&alternate).await?;
+        let profile_restricts = match &alternate {
+            Some(alternate) if alternate.attributes.profile != base.attributes.profile => {
+                self.restricts(&base.attributes.profile, &alternate.attributes.profile).await?
+            }
+            _ => false,
+        };
+        let master_expires = self.session.warning();
+        Ok(PairState { base, alternate, profile_restricts, master_expires })
+    }
+
     /// A user, if it is there.
     pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserState>, EngineError> {
         const USER: &str = "SELECT account_status, profile, default_tablespace, temporary_tablespace, authentication_type, \
@@ -184,7 +213,7 @@ impl Step<'_> {
     }
 
     fn is_one_of_both(&self, name: &Name) -> bool {
-        *name == self.base || *name == self.alternate
+        *name == self.names.base || *name == self.names.alternate
     }
 
     /// What was granted on whole schemas; before 23ai there was no such thing, and no such view.
@@ -214,7 +243,7 @@ impl Step<'_> {
         query: &str,
         parameters: &[&str],
     ) -> Result<Vec<Texts>, EngineError> {
-        let remedy = administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.master));
+        let remedy = administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.names.master));
         self.session.rows_or(doing, query, parameters, &remedy).await
     }
 }

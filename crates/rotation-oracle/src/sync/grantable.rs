@@ -4,19 +4,18 @@ use std::collections::BTreeSet;
 
 use rotation_database::{EngineError, SyncRequest, administrator};
 
-use crate::alternate::Step;
-use crate::grants::{Grants, OnObject, Right};
+use super::grants::{Grants, OnObject, Right};
+use super::state::{known, words};
+use super::{Names, Users};
 use crate::name::Name;
 use crate::session::{Session, Texts};
-use crate::user::{known, words};
 
-/// What [`crate::alternate::bring_in_step`] would have to grant or revoke, and the master cannot.
+/// Returns the privileges that the master certainly lacks for the changes of [`super::differences`].
 pub(crate) async fn not_grantable(
     session: &mut Session,
     copy: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    session.begin().await?;
-    Step::of(session, copy)?.not_grantable().await
+    Users::begin(session, copy).await?.not_grantable().await
 }
 
 /// By what a master may grant.
@@ -66,10 +65,9 @@ impl Means {
     }
 }
 
-impl Step<'_> {
+impl Users<'_> {
     async fn not_grantable(&mut self) -> Result<Vec<EngineError>, EngineError> {
-        let (base, alternate, master) =
-            (self.base.clone(), self.alternate.clone(), self.master.clone());
+        let Names { base, alternate, master } = self.names.clone();
         let wanted = self.granted(&base).await?.grants;
         let has = self.granted(&alternate).await?.grants;
         let means = self.means(&master).await?;

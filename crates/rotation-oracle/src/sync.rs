@@ -1,0 +1,182 @@
+//! The sync of the alternate user with the base user.
+//!
+//! A new user is locked, and unlocked last of all, so that an interrupted rotation leaves a user
+//! that cannot log in. It has the rotation's own password from the start, which follows the rules
+//! of the profile.
+
+mod grantable;
+mod grants;
+mod plan;
+mod profile;
+mod state;
+
+use rotation_database::sync::{self, Applied, Pair, Plan, Statement};
+use rotation_database::{
+    EngineError, Password, PasswordReset, PasswordSet, SyncReport, SyncRequest, TlsUse,
+    administrator,
+};
+
+use crate::failure::{USED_BEFORE, number_of, statement};
+use crate::name::Name;
+use crate::session::Session;
+use plan::Action;
+use state::{PairState, is_locked};
+
+pub(crate) use grantable::not_grantable;
+
+/// Syncs the two users and sets the password of the target.
+pub(crate) async fn sync(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+) -> Result<SyncReport, EngineError> {
+    let mut users = Users::begin(session, request).await?;
+    let (mut report, state) = sync::sync(&mut users, request).await?;
+    report.password = users.set_password(&state).await?;
+    Ok(report)
+}
+
+/// Returns the changes that [`sync`] would make.
+pub(crate) async fn differences(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+) -> Result<Vec<String>, EngineError> {
+    sync::differences(&mut Users::begin(session, request).await?).await
+}
+
+/// Sets the password of a user, and changes nothing else.
+pub(crate) async fn set_password(
+    session: &mut Session,
+    reset: &PasswordReset<'_>,
+) -> Result<PasswordSet, EngineError> {
+    must_be_encrypted(session)?;
+    session.begin().await?;
+    give_password(session, reset.master, reset.user, reset.password, "").await
+}
+
+fn name(written: &str) -> Result<Name, EngineError> {
+    Name::written(written).ok_or_else(|| EngineError::NoSuchUser { user: written.to_owned() })
+}
+
+/// The two users, in a session of the master.
+struct Users<'a> {
+    session: &'a mut Session,
+    request: &'a SyncRequest<'a>,
+    names: Names,
+}
+
+/// The names of the users, as the dictionary spells them.
+#[derive(Debug, Clone)]
+struct Names {
+    base: Name,
+    alternate: Name,
+    master: Name,
+}
+
+impl Pair for Users<'_> {
+    type State = PairState;
+    type Action = Action;
+
+    async fn read(&mut self) -> Result<PairState, EngineError> {
+        self.read_state().await
+    }
+
+    fn plan(&self, state: &PairState) -> Result<Plan<Action>, EngineError> {
+        plan::plan(state, self.request, &self.names)
+    }
+
+    async fn apply(&mut self, action: &Action) -> Result<Applied, EngineError> {
+        match action {
+            Action::Run(Statement { action, sql, remedy }) => {
+                self.session.run_or(action, sql, remedy).await?;
+            }
+            Action::Create { clauses } => {
+                let Names { alternate, master, .. } = &self.names;
+                let password = self.request.password.expose();
+                let sql = format!(
+                    "CREATE USER {alternate} IDENTIFIED BY \"{password}\" {clauses} ACCOUNT LOCK"
+                );
+                let remedy = administrator(&format!("GRANT CREATE USER TO {master}"));
+                self.session.run_or(&format!("create user {alternate}"), &sql, &remedy).await?;
+            }
+        }
+        Ok(Applied::Changed)
+    }
+}
+
+impl<'a> Users<'a> {
+    async fn begin(
+        session: &'a mut Session,
+        request: &'a SyncRequest<'a>,
+    ) -> Result<Self, EngineError> {
+        let names = Names {
+            base: name(request.base)?,
+            alternate: name(request.alternate)?,
+            master: name(request.master)?,
+        };
+        must_be_encrypted(session)?;
+        session.begin().await?;
+        Ok(Self { session, request, names })
+    }
+
+    /// Sets the password of the target. The same statement unlocks the alternate user.
+    async fn set_password(&mut self, state: &PairState) -> Result<PasswordSet, EngineError> {
+        let Names { base, alternate, .. } = &self.names;
+        let is_alternates_turn = self.request.is_alternates_turn();
+        if is_alternates_turn && is_locked(&state.base.status) {
+            return Err(EngineError::NeedsDecision {
+                what: format!(
+                    "{base} is locked ({}), so {alternate} stays locked",
+                    state.base.status
+                ),
+                remedy: administrator(&format!(
+                    "ALTER USER {base} ACCOUNT UNLOCK, or stop rotating the secret"
+                )),
+            });
+        }
+        let unlock = if is_alternates_turn { " ACCOUNT UNLOCK" } else { "" };
+        let SyncRequest { master, turn, password, .. } = self.request;
+        give_password(self.session, master, turn, password, unlock).await
+    }
+}
+
+/// Sets a password, and `unlock`s with it.
+async fn give_password(
+    session: &mut Session,
+    master: &str,
+    user: &str,
+    password: &Password,
+    unlock: &str,
+) -> Result<PasswordSet, EngineError> {
+    let (user, remedy) = (name(user)?, alter_user(&name(master)?));
+    let sql = format!("ALTER USER {user} IDENTIFIED BY \"{}\"{unlock}", password.expose());
+    let doing = format!("set the password of {user}");
+    match session.try_run(&sql).await {
+        Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => {
+            if !unlock.is_empty() {
+                session.run_or(&doing, &format!("ALTER USER {user}{unlock}"), &remedy).await?;
+            }
+            Ok(PasswordSet::InHistory)
+        }
+        Err(trouble) => Err(statement(&trouble, &doing, &remedy)),
+        Ok(()) => Ok(PasswordSet::Now),
+    }
+}
+
+fn alter_user(master: &Name) -> String {
+    administrator(&format!("GRANT ALTER USER TO {master}"))
+}
+
+/// Here the password stands in the statement. Nobody on the way may read it unless the secret says
+/// so.
+fn must_be_encrypted(session: &Session) -> Result<(), EngineError> {
+    if session.tls() != TlsUse::NotOffered {
+        return Ok(());
+    }
+    Err(EngineError::NeedsDecision {
+        what: "the server has no TLS, and a master sets another user's password readably".into(),
+        remedy: "Let the server listen on TCPS (RDS: the SSL option) and name that port in the secret. If the network is \
+            trusted with the password: \"ssl\": false in the secret. Or rotate as a single user, whose password travels \
+            encrypted either way."
+            .into(),
+    })
+}

@@ -1,0 +1,159 @@
+//! The changes that bring the alternate user in line with the base user.
+
+use rotation_database::sync::{Change, Plan, Statement};
+use rotation_database::{EngineError, SyncRequest, administrator};
+
+use super::state::{PairState, UserState, is_locked, is_locked_on_purpose};
+use super::{Names, alter_user, grants};
+
+/// What [`super::Users`] executes for one change.
+#[derive(Debug)]
+pub(super) enum Action {
+    /// Creates the alternate user, locked, with the new password.
+    Create { clauses: String },
+    /// Runs a statement.
+    Run(Statement),
+}
+
+/// Default roles come after the roles: a role that is revoked is removed from them.
+const DEFAULT_ROLES: u8 = 1;
+
+/// Plans the changes.
+pub(super) fn plan(
+    state: &PairState,
+    request: &SyncRequest<'_>,
+    names: &Names,
+) -> Result<Plan<Action>, EngineError> {
+    let planner = Planner { state, request, names };
+    let mut plan = Plan::default();
+    planner.notes(&mut plan);
+    match &state.alternate {
+        Some(alternate) => {
+            planner.must_belong_together(alternate)?;
+            planner.attributes(alternate, &mut plan);
+            planner.quotas(alternate, &mut plan);
+            planner.grants(alternate, &mut plan);
+            if is_locked(&alternate.status) && !is_locked(&state.base.status) {
+                plan.removed_by_password
+                    .push(format!("{} is locked ({})", names.alternate, alternate.status));
+            }
+        }
+        None if request.is_alternates_turn() => {
+            let action = Action::Create { clauses: state.base.attributes.clauses() };
+            plan.push(Change::creating(format!("{} is missing", names.alternate), action));
+        }
+        None => {}
+    }
+    Ok(plan)
+}
+
+struct Planner<'a> {
+    state: &'a PairState,
+    request: &'a SyncRequest<'a>,
+    names: &'a Names,
+}
+
+impl Planner<'_> {
+    /// Rejects two users whose names only look like a pair: nothing of either may be changed.
+    ///
+    /// An alternate user that a rotation created is locked, or has exactly the privileges of its
+    /// base user.
+    fn must_belong_together(&self, alternate: &UserState) -> Result<(), EngineError> {
+        if self.request.is_known_pair {
+            return Ok(());
+        }
+        let (base, name) = (self.names.base.to_string(), self.names.alternate.to_string());
+        if !self.request.is_alternates_turn() {
+            return Err(EngineError::unproven_base(base, name));
+        }
+        let why = match self.changed_grants(alternate).first() {
+            // A schema belongs to someone, even if its user is locked.
+            _ if alternate.owns > 0 => format!("{name} owns {} object(s)", alternate.owns),
+            Some(change) if !is_locked_on_purpose(&alternate.status) => {
+                format!("what differs first: {}", change.statement)
+            }
+            _ => return Ok(()),
+        };
+        let consent = format!(
+            "ALTER USER {name} ACCOUNT LOCK, if it owns nothing; the next attempt brings it in step and unlocks it"
+        );
+        Err(EngineError::PerhapsUnrelated {
+            base,
+            alternate: name,
+            why: Some(why),
+            consent: Some(consent),
+        })
+    }
+
+    fn changed_grants(&self, alternate: &UserState) -> Vec<grants::Change> {
+        let wanted = &self.state.base.granted.grants;
+        alternate.granted.grants.changes_to_become(wanted, &self.names.alternate)
+    }
+
+    /// Creates a change by `ALTER USER`.
+    fn alter(&self, clauses: &str) -> Change<Action> {
+        let sql = format!("ALTER USER {} {clauses}", self.names.alternate);
+        let remedy = alter_user(&self.names.master);
+        let statement = Statement { action: format!("run {sql}"), sql: sql.clone(), remedy };
+        Change::new(sql, Action::Run(statement))
+    }
+
+    fn attributes(&self, alternate: &UserState, plan: &mut Plan<Action>) {
+        let wanted = &self.state.base.attributes;
+        if *wanted != alternate.attributes {
+            let change = self.alter(&wanted.clauses());
+            plan.push(change.interrupting(self.state.profile_restricts));
+        }
+    }
+
+    fn quotas(&self, alternate: &UserState, plan: &mut Plan<Action>) {
+        let wanted = &self.state.base.quotas;
+        for (tablespace, quota) in wanted {
+            if alternate.quotas.get(tablespace) != Some(quota) {
+                plan.push(self.alter(&format!("QUOTA {quota} ON {tablespace}")));
+            }
+        }
+        for tablespace in alternate.quotas.keys().filter(|name| !wanted.contains_key(name)) {
+            plan.push(self.alter(&format!("QUOTA 0 ON {tablespace}")));
+        }
+    }
+
+    fn grants(&self, alternate: &UserState, plan: &mut Plan<Action>) {
+        for grants::Change { statement: sql, right } in self.changed_grants(alternate) {
+            let remedy = administrator(&right.needed(&self.names.master));
+            let statement = Statement { action: format!("run {sql}"), sql: sql.clone(), remedy };
+            plan.push(Change::new(sql, Action::Run(statement)));
+        }
+        let wanted = &self.state.base.granted.default_roles;
+        if alternate.granted.default_roles != *wanted {
+            plan.push(self.alter(&wanted.clause()).in_phase(DEFAULT_ROLES));
+        }
+    }
+
+    /// Notes what the sync cannot copy.
+    fn notes(&self, plan: &mut Plan<Action>) {
+        let (base, name) = (&self.names.base, &self.names.alternate);
+        let UserState { owns, granted, .. } = &self.state.base;
+        if let Some(warning) = &self.state.master_expires {
+            plan.notes.push(format!(
+                "The password of {}, the master, is about to expire ({warning}).",
+                self.names.master
+            ));
+        }
+        if self.state.alternate.is_none() {
+            return;
+        }
+        if *owns > 0 {
+            plan.notes.push(format!(
+                "{base} owns {owns} object(s), and {name} may use them only by grants: let the application log in as a user \
+                 that owns none."
+            ));
+        }
+        if !granted.otherwise.is_empty() {
+            plan.notes.push(format!(
+                "Not carried over, for GRANT cannot: {}. Give it to {name} as it was given to {base}.",
+                granted.otherwise.join(", ")
+            ));
+        }
+    }
+}
