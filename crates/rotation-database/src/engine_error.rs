@@ -4,9 +4,30 @@ use rotation::operator::{give_up, read_pending, rotate_again, secret_file, store
 
 use crate::login_error::LoginError;
 
-/// What an administrator of the database does, as a remedy.
+const ADMINISTRATOR: &str = "As an administrator of the database: ";
+
+/// Returns a remedy: what an administrator of the database does.
 pub fn administrator(what: &str) -> String {
-    format!("As an administrator of the database: {what}.")
+    format!("{ADMINISTRATOR}{what}.")
+}
+
+/// Returns one remedy for several: the same one only once, and the statements of administrators in
+/// one list.
+pub(crate) fn join_remedies<'a>(remedies: impl IntoIterator<Item = &'a str>) -> String {
+    let mut statements: Vec<&str> = Vec::new();
+    let mut others: Vec<&str> = Vec::new();
+    for remedy in remedies {
+        let statement = remedy.strip_prefix(ADMINISTRATOR).and_then(|rest| rest.strip_suffix('.'));
+        let (list, text) = match statement {
+            Some(statement) => (&mut statements, statement),
+            None => (&mut others, remedy),
+        };
+        if !list.contains(&text) {
+            list.push(text);
+        }
+    }
+    let joined = (!statements.is_empty()).then(|| administrator(&statements.join("; ")));
+    joined.into_iter().chain(others.into_iter().map(str::to_owned)).collect::<Vec<_>>().join(" ")
 }
 
 /// A remedy that is an edit of the secret, which a pending version does not have.

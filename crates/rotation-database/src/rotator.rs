@@ -34,6 +34,17 @@ pub struct DatabaseRotator<E> {
     /// A secret, and the server of the version of it that was looked at last: most likely that of
     /// its next step.
     server: Mutex<Option<(String, Server)>>,
+    /// The changes of the last `setSecret` that the server accepted without effect. `testSecret`
+    /// finds them again and must not count them.
+    without_effect: Mutex<WithoutEffect>,
+}
+
+/// Changes that a server accepted without effect in one rotation.
+#[derive(Debug, Default)]
+struct WithoutEffect {
+    secret: String,
+    version: String,
+    changes: Vec<String>,
 }
 
 impl<E: Engine> DatabaseRotator<E> {
@@ -45,7 +56,7 @@ impl<E: Engine> DatabaseRotator<E> {
         let settings = Settings::read(source, E::SPEC)?;
         engine.configure(source)?;
         engine.start(&settings.authorities);
-        Ok(Self { engine, settings, server: Mutex::default() })
+        Ok(Self { engine, settings, server: Mutex::default(), without_effect: Mutex::default() })
     }
 
     pub(crate) fn login<'a>(&'a self, secret: &'a DatabaseSecret) -> Login<'a> {
@@ -63,6 +74,24 @@ impl<E: Engine> DatabaseRotator<E> {
     /// Returns `true` if the user of `secret` logs in without TLS because its secret says so.
     pub(crate) fn logs_in_unencrypted(&self, secret: &DatabaseSecret) -> bool {
         Policy::of(secret.ssl, self.settings.tls_mode) == Policy::Off
+    }
+
+    /// Stores the changes of this rotation that the server accepted without effect.
+    pub(crate) fn store_without_effect(&self, cx: &Context<'_>, changes: Vec<String>) {
+        *self.without_effect.lock().unwrap_or_else(PoisonError::into_inner) = WithoutEffect {
+            secret: cx.secret_id().to_owned(),
+            version: cx.version().to_string(),
+            changes,
+        };
+    }
+
+    /// Removes the changes that the server accepted without effect in the `setSecret` of this
+    /// rotation.
+    pub(crate) fn remove_without_effect(&self, cx: &Context<'_>, differences: &mut Vec<String>) {
+        let known = self.without_effect.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.secret == cx.secret_id() && known.version == cx.version().as_str() {
+            differences.retain(|difference| !known.changes.contains(difference));
+        }
     }
 
     /// For the next step. Only what is verified may begin without being asked for.

@@ -14,7 +14,7 @@ use std::future::Future;
 pub use plan::{Applied, Change, Plan, Statement};
 pub use request::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 
-use crate::engine_error::EngineError;
+use crate::engine_error::{EngineError, join_remedies};
 
 /// The number of times that a change is executed before it counts as one without effect. A
 /// statement can take back what another one of the same round has changed.
@@ -125,18 +125,21 @@ pub async fn sync<P: Pair>(
 
 /// Returns one error for all privileges that the master lacks.
 fn all_missing(refusals: &[(String, String, String)]) -> EngineError {
-    let join = |separator: &str, part: fn(&(String, String, String)) -> &String| {
+    let join = |part: fn(&(String, String, String)) -> &str| {
         let mut parts: Vec<&str> = Vec::new();
         for text in refusals.iter().map(part) {
-            if !parts.contains(&text.as_str()) {
+            if !parts.contains(&text) {
                 parts.push(text);
             }
         }
-        parts.join(separator)
+        parts.join("; ")
     };
     EngineError::PrivilegeMissing {
-        doing: join("; ", |(doing, _, _)| doing),
-        message: join("; ", |(_, message, _)| message),
-        remedy: join(" ", |(_, _, remedy)| remedy),
+        doing: join(|(doing, _, _)| doing),
+        message: join(|(_, message, _)| message),
+        remedy: join_remedies(refusals.iter().map(|(_, _, remedy)| remedy.as_str())),
     }
 }
+
+#[cfg(test)]
+mod tests;

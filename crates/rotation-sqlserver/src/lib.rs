@@ -1,26 +1,20 @@
 //! SQL Server: how it logs in, changes a password and keeps an alternate user in step.
 
 mod accepted;
-mod alternate;
-mod databases;
 mod failure;
-mod grantable;
 mod login;
 mod logins;
 mod own_password;
 mod passwords;
-mod permission_rows;
-mod permissions;
 mod preflight;
 mod prelogin;
 mod principal;
 mod quote;
-mod rights;
 mod scope;
 mod session;
 mod sid;
+mod sync;
 mod triggers;
-mod users;
 
 use accepted::Accepted;
 use principal::OfSession;
@@ -77,7 +71,7 @@ impl Engine for SqlServer {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<SyncReport, EngineError> {
-        alternate::bring_in_step(master, copy).await
+        sync::sync(master, copy).await
     }
 
     async fn differences(
@@ -85,7 +79,7 @@ impl Engine for SqlServer {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
-        alternate::differences(master, copy).await
+        sync::differences(master, copy).await
     }
 
     async fn set_password(
@@ -110,7 +104,7 @@ impl Engine for SqlServer {
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        grantable::not_grantable(master, copy).await
+        sync::not_grantable(master, copy).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -3,9 +3,9 @@
 use rotation_database::EngineError;
 use tiberius::Row;
 
-use crate::alternate::Step;
 use crate::quote::identifier;
 use crate::session::{column, flag, nullable_text, text};
+use crate::sync::Users;
 
 /// A login with a password.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub(crate) struct Logins {
     pub(crate) alternate: Option<LoginState>,
 }
 
-impl Step<'_> {
+impl Users<'_> {
     /// Looks for both; the server compares names as its collation says.
     pub(crate) async fn logins(&mut self) -> Result<Logins, EngineError> {
         const QUERY: &str = "SELECT l.name, CAST(l.principal_id AS int), l.sid, CAST(l.is_disabled AS int), \
@@ -74,7 +74,7 @@ impl Step<'_> {
             CASE WHEN l.name = @P1 THEN 1 ELSE 0 END, \
             CAST(COALESCE(LOGINPROPERTY(l.name, 'IsMustChange'), 0) AS int) \
             FROM [master].sys.sql_logins l WHERE l.name IN (@P1, @P2)";
-        let names = [self.copy.base, self.copy.alternate];
+        let names = [self.request.base, self.request.alternate];
         let mut logins = Logins::default();
         for row in self.session.rows("look for the logins", QUERY, &names).await? {
             let which = if flag(&row, 9)? { &mut logins.base } else { &mut logins.alternate };

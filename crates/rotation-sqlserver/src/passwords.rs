@@ -1,10 +1,9 @@
 //! Passwords that a master sets.
 
 use aws_lc_rs::rand;
-use rotation_database::{EngineError, PasswordReset, PasswordSet, administrator};
+use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, administrator};
 use tiberius::error::Error;
 
-use crate::alternate::Step;
 use crate::failure::{USED_BEFORE, failure};
 use crate::logins::LoginState;
 use crate::own_password::password;
@@ -12,7 +11,7 @@ use crate::principal::Kind;
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
 use crate::session::{Session, unexpected};
-use crate::users::UserState;
+use crate::sync::{UserState, Users, alter_any_login, make_owner};
 
 /// Sets the password of a login or a contained user and nothing else.
 pub(crate) async fn set_password(
@@ -21,23 +20,24 @@ pub(crate) async fn set_password(
 ) -> Result<PasswordSet, EngineError> {
     session.begin().await?;
     let copy = reset.alone();
-    let mut step = Step::new(session, &copy);
+    let mut step = Users::new(session, &copy);
+    let mut report = SyncReport::default();
     let missing = || EngineError::NoSuchUser { user: reset.user.to_owned() };
     if let Some(database) = step.contained_in().await? {
         let scope = Scope::Database(&database);
         let user = step.user_to_reset(scope).await?.ok_or_else(missing)?;
         step.must_be_proven(Kind::ContainedUser, &user.sid, None)?;
         step.sids.push(user.sid);
-        step.will_change(scope).await?;
-        step.password_of_contained(scope).await?;
+        step.before_change(scope).await?;
+        step.password_of_contained(scope, &mut report).await?;
     } else {
         let base = step.logins().await?.base.ok_or_else(missing)?;
         step.must_be_proven(Kind::Login, &base.sid, None)?;
         step.sids.push(base.sid.clone());
-        step.will_change(Scope::Server).await?;
-        step.password_of_login(&base, None).await?;
+        step.before_change(Scope::Server).await?;
+        step.password_of_login(&base, None, &mut report).await?;
     }
-    Ok(step.copied.password)
+    Ok(report.password)
 }
 
 /// The DDL triggers of the user that [`set_password`] would fire now.
@@ -47,7 +47,7 @@ pub(crate) async fn foreign_triggers(
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
     let copy = reset.alone();
-    let mut step = Step::looking(session, &copy);
+    let mut step = Users::collecting(session, &copy);
     if let Some(database) = step.contained_in().await? {
         let scope = Scope::Database(&database);
         if let Some(user) = step.user_to_reset(scope).await? {
@@ -61,50 +61,37 @@ pub(crate) async fn foreign_triggers(
     Ok(step.refusals)
 }
 
-impl Step<'_> {
+impl Users<'_> {
     /// The contained user whose password is set. What could run in its database must be visible.
     async fn user_to_reset(&mut self, scope: Scope<'_>) -> Result<Option<UserState>, EngineError> {
         self.must_see_in_database().await?;
-        self.user_now(scope, self.copy.base).await
-    }
-
-    /// An administrator has given it a password that must be changed: as long as that is so,
-    /// `CHECK_EXPIRATION` cannot be turned off (15128), and only another password ends it.
-    pub(crate) async fn lift_must_change(
-        &mut self,
-        alternate: &LoginState,
-    ) -> Result<(), EngineError> {
-        self.will_change(Scope::Server).await?;
-        let name = identifier(&alternate.name);
-        let statement =
-            format!("ALTER LOGIN {name} WITH PASSWORD = {}", password(&unknown_password()?)?);
-        let remedy = self.alter_any_login();
-        self.session
-            .run_or(&format!("give {} a password", alternate.name), &statement, &remedy)
-            .await
+        self.user_now(scope, self.request.base).await
     }
 
     pub(crate) async fn password_of_contained(
         &mut self,
         scope: Scope<'_>,
+        report: &mut SyncReport,
     ) -> Result<(), EngineError> {
         let statement = format!(
             "ALTER USER {} WITH PASSWORD = {}",
-            identifier(self.copy.turn),
-            password(self.copy.password.expose())?
+            identifier(self.request.turn),
+            password(self.request.password.expose())?
         );
-        let remedy = self.make_owner(scope);
-        self.set_password(&statement, &remedy).await
+        let remedy = make_owner(self.request.master, scope);
+        report.password = self.set_password(&statement, &remedy).await?;
+        Ok(())
     }
 
     pub(crate) async fn password_of_login(
         &mut self,
         base: &LoginState,
         alternate: Option<&LoginState>,
+        report: &mut SyncReport,
     ) -> Result<(), EngineError> {
-        let turn = if self.copy.is_alternates_turn() { alternate } else { Some(base) };
+        let turn = if self.request.is_alternates_turn() { alternate } else { Some(base) };
         let turn = turn.ok_or_else(|| unexpected("the login is not there"))?;
-        if self.copy.is_alternates_turn() && base.is_disabled {
+        if self.request.is_alternates_turn() && base.is_disabled {
             return Err(EngineError::NeedsDecision {
                 what: format!("{} is disabled, so {} gets no password", base.name, turn.name),
                 remedy: administrator(&format!(
@@ -117,11 +104,11 @@ impl Step<'_> {
         let unlock = if turn.is_locked { " UNLOCK" } else { "" };
         let statement = format!(
             "ALTER LOGIN {name} WITH PASSWORD = {}{unlock}",
-            password(self.copy.password.expose())?
+            password(self.request.password.expose())?
         );
-        let remedy = self.alter_any_login();
-        self.set_password(&statement, &remedy).await?;
-        if turn.is_locked && self.copied.password == PasswordSet::InHistory {
+        let remedy = alter_any_login(self.request.master);
+        report.password = self.set_password(&statement, &remedy).await?;
+        if turn.is_locked && report.password == PasswordSet::InHistory {
             return Err(EngineError::NeedsDecision {
                 what: format!(
                     "{} is locked, and the server's history of passwords does not let the password that would unlock it be set \
@@ -134,12 +121,12 @@ impl Step<'_> {
             });
         }
         if turn.is_locked {
-            self.copied.notes.push(format!(
+            report.notes.push(format!(
                 "{} was locked after too many wrong passwords, and is unlocked.",
                 turn.name
             ));
         }
-        if self.copy.is_alternates_turn() && turn.is_disabled {
+        if self.request.is_alternates_turn() && turn.is_disabled {
             self.session
                 .run_or(
                     &format!("enable {}", turn.name),
@@ -147,20 +134,24 @@ impl Step<'_> {
                     &remedy,
                 )
                 .await?;
-            self.copied.changes.push(format!("{} enabled", turn.name));
+            report.changes.push(format!("{} enabled", turn.name));
         }
         Ok(())
     }
 
-    async fn set_password(&mut self, statement: &str, remedy: &str) -> Result<(), EngineError> {
+    async fn set_password(
+        &mut self,
+        statement: &str,
+        remedy: &str,
+    ) -> Result<PasswordSet, EngineError> {
         match self.session.try_run(statement).await {
             Err(Error::Server(refused)) if refused.code() == USED_BEFORE => {
-                self.copied.password = PasswordSet::InHistory;
-                Ok(())
+                Ok(PasswordSet::InHistory)
             }
-            done => done.map_err(|error| {
-                failure(&error, &format!("set the password of {}", self.copy.turn), remedy)
-            }),
+            Ok(()) => Ok(PasswordSet::Now),
+            Err(error) => {
+                Err(failure(&error, &format!("set the password of {}", self.request.turn), remedy))
+            }
         }
     }
 }

@@ -4,10 +4,10 @@ use rotation_database::{
     EngineError, MastersTask, Password, PasswordReset, SyncRequest, UserPair, administrator,
 };
 
-use crate::alternate;
 use crate::passwords;
 use crate::quote::identifier;
 use crate::session::Session;
+use crate::sync;
 
 /// Whether the master may change logins and see what they may do.
 pub(crate) async fn missing(
@@ -56,7 +56,7 @@ async fn foreign_triggers(
                 logs_in_unencrypted,
                 proven,
             };
-            alternate::foreign_triggers(session, &copy).await
+            sync::foreign_triggers(session, &copy).await
         }
         MastersTask::SetPassword(user) => {
             let (password, proven) = (&password, None);

@@ -12,12 +12,12 @@ mod reach;
 use rotation_database::{EngineError, administrator};
 
 use crate::accepted::SETTING;
-use crate::alternate::Step;
 use crate::quote::identifier;
 use crate::scope::Scope;
 use crate::session::text;
+use crate::sync::Users;
 
-impl Step<'_> {
+impl Users<'_> {
     /// Stops before one of the master's changes in a scope if that change would fire a trigger of
     /// the application's users.
     ///
@@ -29,9 +29,9 @@ impl Step<'_> {
             Scope::Database(name) => Some(name.to_owned()),
         };
         let known = self.watched.get(&key).copied();
-        if known.is_none() || known == Some(true) && !self.dry_run {
+        if known.is_none() || known == Some(true) && !self.collects_refusals {
             match self.foreign_triggers(scope, key, known).await? {
-                Some(refusal) if self.dry_run => self.refusals.push(refusal),
+                Some(refusal) if self.collects_refusals => self.refusals.push(refusal),
                 Some(refusal) => return Err(refusal),
                 None => {}
             }
@@ -65,14 +65,14 @@ impl Step<'_> {
             return Ok(None);
         }
         let names: Vec<_> = triggers.iter().map(|name| identifier(name)).collect();
-        let master = self.copy.master.to_owned();
+        let master = self.request.master.to_owned();
         if !can_write {
             let note = format!(
                 "In {scope}, the DDL trigger(s) {} may run with the privileges of {master}. The \
                  application's users cannot change them.",
                 names.join(", ")
             );
-            self.copied.notes.push(note);
+            self.notes.push(note);
             return Ok(None);
         }
         let on = if scope == Scope::Server { "ALL SERVER" } else { "DATABASE" };

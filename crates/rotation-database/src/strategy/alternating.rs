@@ -187,6 +187,7 @@ async fn by_master<E: Engine>(
     rotator.engine.log_out(session).await;
     match copied {
         Ok(copied) => {
+            rotator.store_without_effect(cx, copied.without_effect.clone());
             if copied.password == PasswordSet::InHistory {
                 rotator.is_in_place(cx, pending).await?;
             }
@@ -281,7 +282,9 @@ async fn differences<E: Engine>(
     let copy = SyncRequest::to_compare(name, pair, &pending.password, unencrypted);
     let differences = rotator.engine.differences(&mut session, &copy).await;
     rotator.engine.log_out(session).await;
-    Ok(differences.map_err(|cause| rotator.statement(pending, name, cause))?)
+    let mut differences = differences.map_err(|cause| rotator.statement(pending, name, cause))?;
+    rotator.remove_without_effect(cx, &mut differences);
+    Ok(differences)
 }
 
 /// Whether an earlier version was of the user whose turn it is: not by its word alone, which

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use rotation_database::EngineError;
 use tiberius::Row;
 
-use crate::alternate::Step;
 use crate::quote::binary;
 use crate::scope::Scope;
 use crate::session::{column, unexpected};
+use crate::sync::Users;
 
 /// Permissions and fixed roles of a scope by which a principal can write a trigger there, or make
 /// itself a principal that can.
@@ -51,7 +51,7 @@ const OF_DATABASE: Powers = Powers {
     principals: 4,
 };
 
-impl Step<'_> {
+impl Users<'_> {
     /// Returns `true` if one of the users, or a principal that it can act as, can write triggers in
     /// a scope.
     pub(crate) async fn could_write_triggers(

@@ -2,27 +2,23 @@
 
 use rotation_database::{EngineError, SyncRequest};
 
-use crate::alternate::Step;
+use super::state::{Ids, UserState};
+use super::{Users, make_owner};
 use crate::logins::Logins;
-use crate::permission_rows;
-use crate::permissions::Permissions;
 use crate::principal::Kind;
 use crate::quote::identifier;
-use crate::rights::Ids;
 use crate::scope::Scope;
 use crate::session::{Session, flag, unexpected};
 use crate::sid;
-use crate::users::{DBO, UserState};
 
-/// What [`crate::alternate::bring_in_step`] would have to make, grant or revoke in databases, and
-/// the master cannot.
+/// Returns the privileges in databases that the master certainly lacks for the changes of
+/// [`super::differences`].
 pub(crate) async fn not_grantable(
     session: &mut Session,
-    copy: &SyncRequest<'_>,
+    request: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
-    let mut step = Step::looking(session, copy);
-    match step.not_grantable().await {
+    match Users::new(session, request).not_grantable().await {
         Err(lacks @ EngineError::PrivilegeMissing { .. }) => Ok(vec![lacks]),
         done => done,
     }
@@ -36,25 +32,23 @@ struct Means {
     rights: bool,
 }
 
-impl Step<'_> {
+impl Users<'_> {
     async fn not_grantable(&mut self) -> Result<Vec<EngineError>, EngineError> {
+        let mut lacks = Vec::new();
         if let Some(database) = self.contained_in().await? {
             let scope = Scope::Database(&database);
-            let base = self.user_now(scope, self.copy.base).await?;
-            let alternate = self.user_now(scope, self.copy.alternate).await?;
-            let Some(base) = base else { return Ok(Vec::new()) };
-            return Ok(self
-                .lacks_in(&database, &base, alternate.as_ref())
-                .await?
-                .into_iter()
-                .collect());
+            let base = self.user_now(scope, self.request.base).await?;
+            let alternate = self.user_now(scope, self.request.alternate).await?;
+            if let Some(base) = base {
+                lacks.extend(self.lacks_in(&database, &base, alternate.as_ref()).await?);
+            }
+            return Ok(lacks);
         }
         let Logins { base, alternate } = self.logins().await?;
-        let Some(base) = base else { return Ok(Vec::new()) };
+        let Some(base) = base else { return Ok(lacks) };
         let sid = alternate
             .map_or_else(|| sid::of_alternate(&base.sid, Kind::Login), |alternate| alternate.sid);
-        let mut lacks = Vec::new();
-        for (database, users) in self.users(&base.sid, &sid).await? {
+        for (database, users) in self.users(&base.sid, &sid, &mut Vec::new()).await? {
             if let Some(base) = users.base {
                 lacks.extend(self.lacks_in(&database, &base, users.alternate.as_ref()).await?);
             }
@@ -68,38 +62,34 @@ impl Step<'_> {
         base: &UserState,
         alternate: Option<&UserState>,
     ) -> Result<Option<EngineError>, EngineError> {
-        let scope = Scope::Database(database);
-        if alternate.is_some_and(|alternate| alternate.name.eq_ignore_ascii_case(DBO)) {
+        if alternate.is_some_and(UserState::is_dbo) {
             return Ok(None);
         }
-        // Nobody has this number.
-        let ids = Ids { base: base.id, alternate: alternate.map_or(-1, |alternate| alternate.id) };
-        let (wanted, has) = self.roles(scope, ids).await?;
-        let mut permissions =
-            permission_rows::of(self.session, scope, &[ids.base, ids.alternate]).await?;
-        let none = Permissions::default();
-        let wanted_permissions = permissions.remove(&ids.base).unwrap_or_default();
-        let has_permissions = permissions.get(&ids.alternate).unwrap_or(&none);
-        let mut changes =
-            has_permissions.changes_to_become(&wanted_permissions, "the alternate user");
-        // Every user is made with CONNECT, and nobody grants anything on itself.
-        let name = identifier(self.copy.alternate);
+        let scope = Scope::Database(database);
+        let ids = Ids { base: base.id, alternate: alternate.map(|alternate| alternate.id) };
+        let rights = self.rights(scope, ids, self.request.alternate).await?;
+        let mut changes = rights
+            .alternate_permissions
+            .changes_to_become(&rights.base_permissions, "the alternate user");
+        // Every user is created with CONNECT, and a user cannot grant permissions on itself.
+        let name = identifier(self.request.alternate);
         changes.retain(|change| change.right.permission != "CONNECT" && !change.right.is_on(&name));
+        let differs = rights.base_roles != rights.alternate_roles || !changes.is_empty();
 
         let means = self.means(database).await?;
         let mut needed = Vec::new();
         if alternate.is_none() && !means.users {
             needed.push("ALTER ANY USER");
         }
-        if (wanted != has || !changes.is_empty()) && !means.rights {
+        if differs && !means.rights {
             needed.push(
                 "to be in db_owner or db_securityadmin, or what the user has WITH GRANT OPTION",
             );
         }
-        let doing =
-            format!("give {} what {} may do in {scope}", self.copy.alternate, self.copy.base);
-        let remedy = self.make_owner(scope);
-        let lacks = || EngineError::lacks(doing, self.copy.master, &needed.join(", "), remedy);
+        let SyncRequest { master, base, alternate, .. } = self.request;
+        let doing = format!("give {alternate} what {base} may do in {scope}");
+        let remedy = make_owner(master, scope);
+        let lacks = || EngineError::lacks(doing, master, &needed.join(", "), remedy);
         Ok((!needed.is_empty()).then(lacks))
     }
 

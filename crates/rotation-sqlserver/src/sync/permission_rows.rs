@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rotation_database::EngineError;
 use tiberius::Row;
 
-use crate::permissions::{Permissions, Right, State};
+use super::permissions::{Permissions, Right, State};
 use crate::quote::identifier;
 use crate::scope::{AVAILABILITY_GROUPS, Class, OBJECTS, SCHEMAS, Scope};
 use crate::session::{Session, column, nullable_text, text, unexpected};

@@ -137,6 +137,15 @@ impl std::fmt::Display for Right {
     }
 }
 
+impl Right {
+    /// Returns `true` if it is a right on a principal of that name.
+    pub(crate) fn is_on(&self, principal: &str) -> bool {
+        ["LOGIN::", "USER::"]
+            .iter()
+            .any(|class| self.securable.strip_prefix(class) == Some(principal))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

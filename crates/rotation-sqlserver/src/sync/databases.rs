@@ -7,15 +7,15 @@ use rotation_database::{EngineError, administrator};
 use tiberius::error::Error;
 use tokio::time::sleep;
 
-use crate::alternate::Step;
+use super::Users;
+use super::state::{UserState, user};
 use crate::failure::{NO_SUCH_DATABASE, failure};
 use crate::quote::{binary, identifier};
 use crate::session::{column, flag, text, unexpected};
-use crate::users::{UserState, user};
 
 /// The users of the two logins in one database.
 #[derive(Debug, Default)]
-pub(crate) struct Users {
+pub(crate) struct DatabaseUsers {
     pub(crate) base: Option<UserState>,
     pub(crate) alternate: Option<UserState>,
     /// A user with the alternate's name that is not the alternate login's.
@@ -32,7 +32,7 @@ fn is_of_the_system(database: &str) -> bool {
 const LOOKS_AGAIN: usize = 2;
 const PAUSE: Duration = Duration::from_millis(300);
 
-impl Step<'_> {
+impl Users<'_> {
     /// Every database in which one of the two logins has a user.
     ///
     /// Where nobody can look, nobody can say what would be missing: such databases are an error,
@@ -42,10 +42,11 @@ impl Step<'_> {
         &mut self,
         base: &[u8],
         alternate: &[u8],
-    ) -> Result<BTreeMap<String, Users>, EngineError> {
+        notes: &mut Vec<String>,
+    ) -> Result<BTreeMap<String, DatabaseUsers>, EngineError> {
         // Databases come and go, also between the two questions.
         for _ in 0..LOOKS_AGAIN {
-            match self.look(base, alternate).await {
+            match self.look(base, alternate, notes).await {
                 Err(EngineError::Disconnected { doing, cause }) => {
                     return Err(EngineError::Disconnected { doing, cause });
                 }
@@ -53,22 +54,23 @@ impl Step<'_> {
                 Ok(users) => return Ok(users),
             }
         }
-        self.look(base, alternate).await
+        self.look(base, alternate, notes).await
     }
 
     async fn look(
         &mut self,
         base: &[u8],
         alternate: &[u8],
-    ) -> Result<BTreeMap<String, Users>, EngineError> {
+        notes: &mut Vec<String>,
+    ) -> Result<BTreeMap<String, DatabaseUsers>, EngineError> {
         // Whether a replica takes changes tells the primary one from others, and needs no
         // privilege.
         const DATABASES: &str = "SELECT d.name, d.state_desc, CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS int), \
             CAST(CASE WHEN d.replica_id IS NULL THEN 0 \
             WHEN DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 ELSE 1 END AS int) \
             FROM [master].sys.databases d WHERE d.source_database_id IS NULL AND d.name <> N'tempdb'";
-        let (mut open, mut offline, mut closed, mut notes) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut open, mut offline, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+        notes.clear();
         for row in self.session.rows("look for the databases", DATABASES, &[]).await? {
             let (name, state) = (text(&row, 0)?, text(&row, 1)?);
             let (may_enter, is_copy) = (flag(&row, 2)?, flag(&row, 3)?);
@@ -91,9 +93,7 @@ impl Step<'_> {
         if !offline.is_empty() {
             return Err(self.is_offline(&offline));
         }
-        let users = self.users_in(&open, base, alternate).await?;
-        self.copied.notes.append(&mut notes);
-        Ok(users)
+        self.users_in(&open, base, alternate).await
     }
 
     /// One question for all databases: a result for each, for their collations do not mix in one.
@@ -102,7 +102,7 @@ impl Step<'_> {
         databases: &[String],
         base: &[u8],
         alternate: &[u8],
-    ) -> Result<BTreeMap<String, Users>, EngineError> {
+    ) -> Result<BTreeMap<String, DatabaseUsers>, EngineError> {
         let (base, alternate) = (binary(base), binary(alternate));
         let select = |name: &String| {
             format!(
@@ -113,7 +113,7 @@ impl Step<'_> {
             )
         };
         let query = databases.iter().map(select).collect::<Vec<_>>().join("; ");
-        let parameters = [self.copy.alternate];
+        let parameters = [self.request.alternate];
         let failed = |error: &Error| failure(error, "look for the users in every database", "");
         let results = match self.session.try_results(&query, &parameters).await {
             Ok(results) => results,
@@ -140,7 +140,7 @@ impl Step<'_> {
         }
         let mut found = BTreeMap::new();
         for (database, rows) in databases.iter().zip(results) {
-            let mut users = Users::default();
+            let mut users = DatabaseUsers::default();
             for row in rows {
                 let which = match column::<i32>(&row, 0)? {
                     1 => &mut users.base,
@@ -157,10 +157,10 @@ impl Step<'_> {
     }
 
     fn cannot_enter(&self, databases: &[String]) -> EngineError {
-        let master = identifier(self.copy.master);
+        let master = identifier(self.request.master);
         EngineError::PrivilegeMissing {
-            doing: format!("look for users of {} in {}", self.copy.base, databases.join(", ")),
-            message: format!("{} may not enter", self.copy.master),
+            doing: format!("look for users of {} in {}", self.request.base, databases.join(", ")),
+            message: format!("{} may not enter", self.request.master),
             remedy: administrator(&format!(
                 "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each of them: USE {}; CREATE USER {master} FOR LOGIN {master}",
                 databases.first().map(|name| identifier(name)).unwrap_or_default()
@@ -172,9 +172,9 @@ impl Step<'_> {
         EngineError::NeedsDecision {
             what: format!(
                 "nobody can look for users of {} in {}, and what is not seen would be missing in {}",
-                self.copy.base,
+                self.request.base,
                 databases.join(", "),
-                self.copy.alternate
+                self.request.alternate
             ),
             remedy: administrator(
                 "ALTER DATABASE … SET ONLINE, or drop or detach what nobody needs",

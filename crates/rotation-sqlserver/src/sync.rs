@@ -1,0 +1,206 @@
+//! The sync of the alternate user with the base user: two logins and their users in every database,
+//! or two users of a contained database.
+//!
+//! A new account has a random password, and the password of the rotation comes last, so that an
+//! interrupted rotation leaves an account that cannot log in.
+
+mod account;
+mod databases;
+mod grantable;
+mod permission_rows;
+mod permissions;
+mod plan;
+mod state;
+
+use std::collections::BTreeMap;
+
+use rotation_database::sync::{self, Applied, Pair, Plan, Statement};
+use rotation_database::{EngineError, SyncReport, SyncRequest, administrator};
+
+use crate::own_password::password;
+use crate::passwords::unknown_password;
+use crate::quote::{binary, identifier};
+use crate::scope::Scope;
+use crate::session::Session;
+use plan::Action;
+use state::{Accounts, PairState};
+
+pub(crate) use grantable::not_grantable;
+pub(crate) use state::UserState;
+
+/// Syncs the two users and sets the password of the target.
+pub(crate) async fn sync(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+) -> Result<SyncReport, EngineError> {
+    session.begin().await?;
+    let mut users = Users::new(session, request);
+    let (mut report, state) = sync::sync(&mut users, request).await?;
+    users.before_change(state.accounts.scope()).await?;
+    match &state.accounts {
+        Accounts::Logins { base, alternate, .. } => {
+            users.password_of_login(base, alternate.as_ref(), &mut report).await?;
+        }
+        Accounts::Contained { .. } => {
+            users.password_of_contained(state.accounts.scope(), &mut report).await?;
+        }
+    }
+    report.notes.append(&mut users.notes);
+    Ok(report)
+}
+
+/// Returns the changes that [`sync`] would make.
+pub(crate) async fn differences(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+) -> Result<Vec<String>, EngineError> {
+    session.begin().await?;
+    sync::differences(&mut Users::new(session, request)).await
+}
+
+/// Returns the errors for the DDL triggers of the application's users that [`sync`] would fire now.
+pub(crate) async fn foreign_triggers(
+    session: &mut Session,
+    request: &SyncRequest<'_>,
+) -> Result<Vec<EngineError>, EngineError> {
+    session.begin().await?;
+    let mut users = Users::collecting(session, request);
+    let state = users.read().await?;
+    let plan = users.plan(&state)?;
+    for change in &plan.changes {
+        users.before_change(change.action.scope()).await?;
+    }
+    for database in state.accounts.databases_to_enter() {
+        users.before_change(Scope::Database(database)).await?;
+    }
+    users.before_change(state.accounts.scope()).await?;
+    Ok(users.refusals)
+}
+
+/// The two users, in a session of the master.
+pub(crate) struct Users<'a> {
+    pub(crate) session: &'a mut Session,
+    pub(crate) request: &'a SyncRequest<'a>,
+    /// `true` if errors about triggers are collected, because nothing is changed.
+    pub(crate) collects_refusals: bool,
+    /// The errors about triggers.
+    pub(crate) refusals: Vec<EngineError>,
+    /// Notes on triggers.
+    pub(crate) notes: Vec<String>,
+    /// `true` if the two are users of a contained database.
+    pub(crate) is_contained: bool,
+    /// The security identifiers of the two users, as far as they exist.
+    pub(crate) sids: Vec<Vec<u8>>,
+    /// Whether the two can write triggers in a scope: a database, or `None` for the server.
+    pub(crate) watched: BTreeMap<Option<String>, bool>,
+}
+
+impl Pair for Users<'_> {
+    type State = PairState;
+    type Action = Action;
+
+    async fn read(&mut self) -> Result<PairState, EngineError> {
+        self.read_state().await
+    }
+
+    fn plan(&self, state: &PairState) -> Result<Plan<Action>, EngineError> {
+        plan::plan(state, self.request)
+    }
+
+    async fn apply(&mut self, action: &Action) -> Result<Applied, EngineError> {
+        let scope = action.scope();
+        self.before_change(scope).await?;
+        let Statement { action, sql, remedy } = match action {
+            Action::CreateLogin { sid, options } => self.creation_of_login(sid, options)?,
+            Action::CreateContainedUser { sid, .. } => self.creation_of_user(scope, sid)?,
+            Action::LiftMustChange { login } => self.another_password(login)?,
+            Action::Run { statement, .. } => statement.clone(),
+        };
+        self.session.run_or(&action, &format!("{}{sql}", scope.enter()), &remedy).await?;
+        Ok(Applied::Changed)
+    }
+}
+
+impl<'a> Users<'a> {
+    pub(crate) fn new(session: &'a mut Session, request: &'a SyncRequest<'a>) -> Self {
+        Self {
+            session,
+            request,
+            collects_refusals: false,
+            refusals: Vec::new(),
+            notes: Vec::new(),
+            is_contained: false,
+            sids: Vec::new(),
+            watched: BTreeMap::new(),
+        }
+    }
+
+    /// Returns one that changes nothing, and that collects the errors about triggers.
+    pub(crate) fn collecting(session: &'a mut Session, request: &'a SyncRequest<'a>) -> Self {
+        Self { collects_refusals: true, ..Self::new(session, request) }
+    }
+
+    fn creation_of_login(&self, sid: &[u8], options: &str) -> Result<Statement, EngineError> {
+        let alternate = self.request.alternate;
+        Ok(Statement {
+            action: format!("create login {alternate}"),
+            sql: format!(
+                "CREATE LOGIN {} WITH PASSWORD = {}, SID = {}, {options}",
+                identifier(alternate),
+                password(&unknown_password()?)?,
+                binary(sid)
+            ),
+            remedy: alter_any_login(self.request.master),
+        })
+    }
+
+    fn creation_of_user(&self, scope: Scope<'_>, sid: &[u8]) -> Result<Statement, EngineError> {
+        let alternate = self.request.alternate;
+        Ok(Statement {
+            action: format!("create {alternate} in {scope}"),
+            sql: format!(
+                "CREATE USER {} WITH PASSWORD = {}, SID = {}",
+                identifier(alternate),
+                password(&unknown_password()?)?,
+                binary(sid)
+            ),
+            remedy: make_owner(self.request.master, scope),
+        })
+    }
+
+    /// An administrator gave the login a password that must be changed. Until then,
+    /// `CHECK_EXPIRATION` cannot be turned off (15128), and only another password ends it.
+    fn another_password(&self, login: &str) -> Result<Statement, EngineError> {
+        let password = password(&unknown_password()?)?;
+        Ok(Statement {
+            action: format!("give {login} a password"),
+            sql: format!("ALTER LOGIN {} WITH PASSWORD = {password}", identifier(login)),
+            remedy: alter_any_login(self.request.master),
+        })
+    }
+}
+
+/// Returns what lets the master change logins.
+pub(crate) fn alter_any_login(master: &str) -> String {
+    administrator(&format!(
+        "USE [master]; GRANT ALTER ANY LOGIN TO {} (a login in sysadmin, or with CONTROL SERVER, can be changed only by a \
+         master that is in sysadmin)",
+        identifier(master)
+    ))
+}
+
+/// Returns what lets the master change the users of a database and their permissions.
+pub(crate) fn make_owner(master: &str, scope: Scope<'_>) -> String {
+    let master = identifier(master);
+    if scope == Scope::Database("msdb") {
+        // Its owner is as good as sysadmin.
+        return administrator(&format!(
+            "USE [msdb]; CREATE USER {master} FOR LOGIN {master} (if it has none there); GRANT ALTER ANY USER, ALTER ANY \
+             ROLE TO {master}; and GRANT what the user has WITH GRANT OPTION TO {master}"
+        ));
+    }
+    administrator(&format!(
+        "{}CREATE USER {master} FOR LOGIN {master} (if it has none there); ALTER ROLE db_owner ADD MEMBER {master}",
+        scope.enter()
+    ))
+}

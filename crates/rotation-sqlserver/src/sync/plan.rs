@@ -1,0 +1,337 @@
+//! The changes that bring the alternate user in line with the base user.
+
+use rotation_database::sync::{Change, Plan, Statement};
+use rotation_database::{EngineError, SyncRequest, administrator};
+
+use super::permissions;
+use super::state::{Accounts, Both, DatabaseState, PairState, Rights, UserState};
+use super::{alter_any_login, make_owner};
+use crate::logins::LoginState;
+use crate::principal::Kind;
+use crate::quote::identifier;
+use crate::scope::Scope;
+
+/// What [`super::Users`] executes for one change.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Creates the alternate login, with a random password.
+    CreateLogin { sid: Vec<u8>, options: String },
+    /// Creates the alternate user of a contained database, with a random password.
+    CreateContainedUser { database: String, sid: Vec<u8> },
+    /// Replaces a password that must be changed by a random one.
+    LiftMustChange { login: String },
+    /// Runs a statement in a database, or on the server.
+    Run { database: Option<String>, statement: Statement },
+}
+
+impl Action {
+    /// The scope in which the action changes something.
+    pub(super) fn scope(&self) -> Scope<'_> {
+        match self {
+            Self::CreateLogin { .. } | Self::LiftMustChange { .. } => Scope::Server,
+            Self::CreateContainedUser { database, .. } => Scope::Database(database),
+            Self::Run { database, .. } => {
+                database.as_deref().map_or(Scope::Server, Scope::Database)
+            }
+        }
+    }
+}
+
+/// Plans the changes.
+pub(super) fn plan(
+    state: &PairState,
+    request: &SyncRequest<'_>,
+) -> Result<Plan<Action>, EngineError> {
+    let planner = Planner { state, request };
+    let mut plan = Plan::default();
+    plan.notes.extend(state.notes.iter().cloned());
+    match &state.accounts {
+        Accounts::Logins { base, alternate, server, databases } => {
+            planner.must_belong_together(
+                Kind::Login,
+                alternate.as_ref().map(|login| (login.sid.as_slice(), login.is_disabled)),
+            )?;
+            let Some(alternate) = alternate else {
+                planner.create_login(base, &mut plan);
+                return Ok(plan);
+            };
+            planner.options(base, alternate, &mut plan);
+            if let Some(rights) = server {
+                planner.rights(Scope::Server, rights, &mut plan);
+            }
+            for (database, state) in databases {
+                planner.database(Scope::Database(database), state, &mut plan)?;
+            }
+            if alternate.is_disabled && !base.is_disabled {
+                plan.removed_by_password.push(format!("{} is disabled", request.alternate));
+            }
+        }
+        Accounts::Contained { database, base, alternate, both } => {
+            let sid = alternate.as_ref().map(|user| (user.sid.as_slice(), false));
+            planner.must_belong_together(Kind::ContainedUser, sid)?;
+            match (alternate, both) {
+                (Some(alternate), Some(both)) => {
+                    planner.user(Scope::Database(database), base, alternate, both, &mut plan);
+                }
+                _ if request.is_alternates_turn() => {
+                    let sid = state.known_sid.clone();
+                    let action = Action::CreateContainedUser { database: database.clone(), sid };
+                    plan.push(Change::creating(planner.missing(action.scope()), action));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(plan)
+}
+
+struct Planner<'a> {
+    state: &'a PairState,
+    request: &'a SyncRequest<'a>,
+}
+
+impl Planner<'_> {
+    /// Rejects two users whose names only look like a pair: nothing of either may be changed.
+    ///
+    /// `alternate` is its security identifier, and whether it is disabled. Applications do not use
+    /// a disabled login.
+    fn must_belong_together(
+        &self,
+        kind: Kind,
+        alternate: Option<(&[u8], bool)>,
+    ) -> Result<(), EngineError> {
+        let Some((sid, is_disabled)) = alternate else { return Ok(()) };
+        if self.request.is_known_pair || is_disabled || sid == self.state.known_sid {
+            return Ok(());
+        }
+        let quoted = identifier(self.request.alternate);
+        let drop = format!("DROP {} {quoted}: it is made anew.", kind.keyword());
+        let consent = match kind {
+            Kind::Login => {
+                format!(
+                    "ALTER LOGIN {quoted} DISABLE (the next attempt brings it in step and enables it), or {drop}"
+                )
+            }
+            Kind::ContainedUser => drop,
+        };
+        Err(EngineError::PerhapsUnrelated {
+            base: self.request.base.to_owned(),
+            alternate: self.request.alternate.to_owned(),
+            why: None,
+            consent: self.request.is_alternates_turn().then_some(consent),
+        })
+    }
+
+    fn missing(&self, scope: Scope<'_>) -> String {
+        format!("{} is missing in {scope}", self.request.alternate)
+    }
+
+    fn create_login(&self, base: &LoginState, plan: &mut Plan<Action>) {
+        if self.request.is_alternates_turn() {
+            let (sid, options) = (self.state.known_sid.clone(), base.options.clauses());
+            let action = Action::CreateLogin { sid, options };
+            plan.push(Change::creating(self.missing(Scope::Server), action));
+        }
+    }
+
+    /// Creates a change by one statement.
+    fn change(&self, scope: Scope<'_>, sql: String, remedy: String) -> Change<Action> {
+        let summary = format!("{sql} in {scope}");
+        let database = match scope {
+            Scope::Server => None,
+            Scope::Database(name) => Some(name.to_owned()),
+        };
+        let statement = Statement { action: format!("run {summary}"), sql, remedy };
+        Change::new(summary, Action::Run { database, statement })
+    }
+
+    /// Creates a change of a user of a database.
+    fn change_user(&self, scope: Scope<'_>, sql: String) -> Change<Action> {
+        self.change(scope, sql, make_owner(self.request.master, scope))
+    }
+
+    fn options(&self, base: &LoginState, alternate: &LoginState, plan: &mut Plan<Action>) {
+        if alternate.must_change && self.request.is_alternates_turn() {
+            let action = Action::LiftMustChange { login: alternate.name.clone() };
+            plan.push(Change::new(format!("{} must change its password", alternate.name), action));
+        }
+        let harmless = alternate.options.while_in_use(&base.options);
+        let alter = |options: &crate::logins::Options| {
+            let sql =
+                format!("ALTER LOGIN {} WITH {}", identifier(&alternate.name), options.clauses());
+            self.change(Scope::Server, sql, alter_any_login(self.request.master))
+        };
+        if harmless != alternate.options {
+            plan.push(alter(&harmless));
+        }
+        if harmless != base.options {
+            plan.push(alter(&base.options).interrupting(true));
+        }
+    }
+
+    /// Plans the changes of the users of both logins in one database.
+    fn database(
+        &self,
+        scope: Scope<'_>,
+        state: &DatabaseState,
+        plan: &mut Plan<Action>,
+    ) -> Result<(), EngineError> {
+        match (&state.users.base, &state.users.alternate) {
+            (_, Some(alternate)) if alternate.is_dbo() => plan
+                .notes
+                .push(format!("{} owns {scope}, so it may do all there.", self.request.alternate)),
+            (Some(base), Some(alternate)) => {
+                if let Some(both) = &state.both {
+                    self.user(scope, base, alternate, both, plan);
+                }
+            }
+            (Some(base), None) => {
+                let sql = self.creation_of_user(scope, base, state)?;
+                let Change { action, .. } = self.change_user(scope, sql);
+                plan.push(Change::new(self.missing(scope), action));
+            }
+            (None, Some(alternate)) => {
+                let sql = format!("DROP USER {}", identifier(&alternate.name));
+                plan.push(self.change_user(scope, sql).interrupting(true));
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    fn creation_of_user(
+        &self,
+        scope: Scope<'_>,
+        base: &UserState,
+        state: &DatabaseState,
+    ) -> Result<String, EngineError> {
+        let name = identifier(self.request.alternate);
+        match &state.users.namesake {
+            // Its login does not exist, as after a database was restored on another server.
+            Some(_) if state.is_orphaned => Ok(format!("ALTER USER {name} WITH LOGIN = {name}")),
+            Some(namesake) => Err(EngineError::NeedsDecision {
+                what: format!(
+                    "in {scope} there is a user or role {} that is not of that login",
+                    namesake.name
+                ),
+                remedy: administrator(&format!(
+                    "{}ALTER USER {name} WITH NAME = another name (a role: ALTER ROLE {name} WITH NAME), or drop it",
+                    scope.enter()
+                )),
+            }),
+            None => {
+                let schema = base.schema.as_deref();
+                let schema = schema
+                    .map(|schema| format!(" WITH DEFAULT_SCHEMA = {}", identifier(schema)))
+                    .unwrap_or_default();
+                Ok(format!("CREATE USER {name} FOR LOGIN {name}{schema}"))
+            }
+        }
+    }
+
+    /// Plans the changes of one user of a database.
+    fn user(
+        &self,
+        scope: Scope<'_>,
+        base: &UserState,
+        alternate: &UserState,
+        both: &Both,
+        plan: &mut Plan<Action>,
+    ) {
+        let mut clauses = Vec::new();
+        if let Some(schema) = base.schema.as_deref().filter(|_| base.schema != alternate.schema) {
+            clauses.push(format!("DEFAULT_SCHEMA = {}", identifier(schema)));
+        }
+        if base.language != alternate.language {
+            let language = base.language.as_deref().map_or_else(|| "NONE".to_owned(), identifier);
+            clauses.push(format!("DEFAULT_LANGUAGE = {language}"));
+        }
+        if !clauses.is_empty() {
+            let name = identifier(&alternate.name);
+            let sql = format!("ALTER USER {name} WITH {}", clauses.join(", "));
+            plan.push(self.change_user(scope, sql));
+        }
+        self.rights(scope, &both.rights, plan);
+        self.note_ownership(scope, base, alternate, both, plan);
+    }
+
+    fn rights(&self, scope: Scope<'_>, rights: &Rights, plan: &mut Plan<Action>) {
+        let (wanted, has) = (&rights.base_roles, &rights.alternate_roles);
+        let dropped = has.difference(wanted).map(|role| (role, "DROP"));
+        for (role, verb) in dropped.chain(wanted.difference(has).map(|role| (role, "ADD"))) {
+            plan.push(self.membership(scope, role, verb, &rights.alternate));
+        }
+        let principal = identifier(&rights.alternate);
+        let changes =
+            rights.alternate_permissions.changes_to_become(&rights.base_permissions, &principal);
+        // A principal cannot grant permissions on itself, so those of the base user on its
+        // alternate user are not copied.
+        for change in changes.into_iter().filter(|change| !change.right.is_on(&principal)) {
+            let interrupts = change.blocks_login();
+            let permissions::Change { statement, right } = change;
+            let remedy = match scope {
+                Scope::Server => administrator(&format!(
+                    "USE [master]; GRANT {right} TO {} WITH GRANT OPTION",
+                    identifier(self.request.master)
+                )),
+                Scope::Database(_) => make_owner(self.request.master, scope),
+            };
+            plan.push(self.change(scope, statement, remedy).interrupting(interrupts));
+        }
+    }
+
+    fn membership(
+        &self,
+        scope: Scope<'_>,
+        (role, is_fixed): &(String, bool),
+        verb: &str,
+        member: &str,
+    ) -> Change<Action> {
+        let (role, master) = (identifier(role), identifier(self.request.master));
+        let sql = format!("ALTER {} {role} {verb} MEMBER {}", scope.role(), identifier(member));
+        let remedy = match scope {
+            // A member of a fixed server role can add others.
+            Scope::Server if *is_fixed => {
+                administrator(&format!("ALTER SERVER ROLE {role} ADD MEMBER {master}"))
+            }
+            Scope::Server => administrator(&format!(
+                "USE [master]; GRANT ALTER ON SERVER ROLE::{role} TO {master}"
+            )),
+            Scope::Database(_) => make_owner(self.request.master, scope),
+        };
+        self.change(scope, sql, remedy)
+    }
+
+    /// Notes what one of the two users owns: the other one does not share it.
+    fn note_ownership(
+        &self,
+        scope: Scope<'_>,
+        base: &UserState,
+        alternate: &UserState,
+        both: &Both,
+        plan: &mut Plan<Action>,
+    ) {
+        if base.is_dbo() {
+            plan.notes.push(format!(
+                "{} owns {scope}; {} is in db_owner there.",
+                self.request.base, self.request.alternate
+            ));
+        } else if !both.owned_by_base.is_empty() {
+            plan.notes.push(format!(
+                "In {scope}, {} owns {}: {} does not, and has only what was granted.",
+                base.name,
+                both.owned_by_base.join(", "),
+                alternate.name
+            ));
+        }
+        if !both.owned_by_alternate.is_empty() {
+            plan.notes.push(format!(
+                "In {scope}, {} owns {}: {} does not (ALTER AUTHORIZATION ON SCHEMA::… TO {} changes that).",
+                alternate.name,
+                both.owned_by_alternate.join(", "),
+                base.name,
+                identifier(&base.name)
+            ));
+        }
+    }
+}
