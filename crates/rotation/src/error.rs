@@ -228,7 +228,8 @@ impl Error {
         match self {
             Self::MalformedEvent { .. } => "Start the rotation with aws secretsmanager \
                 rotate-secret --secret-id SECRET, or invoke the function with an event such as \
-                {\"Step\":\"createSecret\",\"SecretId\":\"ARN\",\"ClientRequestToken\":\"VERSION\"}."
+                {\"Step\":\"createSecret\",\"SecretId\":\"ARN\",\
+                \"ClientRequestToken\":\"VERSION\"}."
                 .into(),
             Self::Setting { name, .. } => {
                 format!("Correct or remove the environment variable {name} of the function.")
@@ -237,11 +238,13 @@ impl Error {
                 --secret-id SECRET --rotation-lambda-arn FUNCTION --rotation-rules \
                 AutomaticallyAfterDays=30."
                 .into(),
-            Self::VersionUnknown { .. } => format!(
-                "Start a rotation: {}. The rotation of this version was cancelled, or the event \
-                 was written by hand.",
-                rotate_again()
-            ),
+            Self::VersionUnknown { .. } => {
+                format!(
+                    "Start a rotation: {}. The rotation of this version was cancelled, or the \
+                     event was written by hand.",
+                    rotate_again()
+                )
+            }
             Self::VersionNotPending { .. } => format!(
                 "Start a new rotation: {}. If Secrets Manager rejects it because a previous \
                  rotation is not complete, cancel that rotation: {}.",
@@ -258,12 +261,8 @@ impl Error {
             Self::NoPendingValue { .. } => {
                 format!("Repeat the rotation from its first step: {}.", rotate_again())
             }
-            Self::NotText { .. } => {
-                "Store the secret as a SecretString that contains JSON text.".into()
-            }
-            Self::NotFound { .. } => {
-                "Check the ARN of the secret and the Region of the function.".into()
-            }
+            Self::NotText { .. } => "Store the secret as a SecretString (JSON text).".into(),
+            Self::NotFound { .. } => "Check the secret's ARN and the function's Region.".into(),
             Self::AccessDenied { action, resource, .. } => format!(
                 "Allow {action} on {resource} in the role of the function, and in the secret's \
                  resource policy if it has one. The role in this project's template allows it only \
@@ -274,9 +273,11 @@ impl Error {
             Self::Kms { .. } => "Allow kms:Decrypt and kms:GenerateDataKey on the secret's key in \
                 the role of the function and in the key policy, and check that the key is enabled."
                 .into(),
-            Self::Throttled { .. } => "Wait: Secrets Manager retries the rotation. If the error \
-                persists, distribute the rotation schedules over a longer time."
-                .into(),
+            Self::Throttled { .. } => {
+                "Wait: Secrets Manager retries the rotation. If the error persists, distribute \
+                 the rotation schedules over a longer time."
+                    .into()
+            }
             Self::Unreachable { why, .. } if why.contains("certificate") => "The endpoint's \
                 certificate is not trusted, or it is for another host name. If you use a \
                 TLS-inspecting proxy, set SSL_CERT_FILE to a PEM file with its CA certificate \
@@ -287,25 +288,38 @@ impl Error {
                  a security group that allows inbound port 443) or a NAT gateway. Check {} if it \
                  is set.",
                 action.split(':').next().unwrap_or("the service"),
-                if action.starts_with("rds:") { "AWS_ENDPOINT_URL_RDS" } else { "SECRETS_MANAGER_ENDPOINT" },
+                if action.starts_with("rds:") {
+                    "AWS_ENDPOINT_URL_RDS"
+                } else {
+                    "SECRETS_MANAGER_ENDPOINT"
+                },
             ),
             Self::AwsCredentials { .. } => "In Lambda, check the function's execution role. \
-                Elsewhere, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a local service accepts \
-                any value)."
+                Elsewhere, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a local service \
+                accepts any value)."
                 .into(),
-            Self::Service { message, .. } if message.contains("marked for deletion") || message.contains("scheduled for deletion") => {
+            Self::Service { message, .. }
+                if message.contains("marked for deletion")
+                    || message.contains("scheduled for deletion") =>
+            {
                 "Cancel the deletion: aws secretsmanager restore-secret --secret-id SECRET.".into()
             }
-            Self::Service { .. } => "If the error is temporary, wait: Secrets Manager retries the \
-                rotation. Otherwise follow the service's message."
-                .into(),
-            Self::DeadlineExceeded { .. } => "Find out why this takes so long (network path, locks \
-                in the database), or raise the function's timeout. Secrets Manager retries the \
-                rotation, which resumes where it stopped."
-                .into(),
-            Self::Panicked { .. } => "Report this bug. Secrets Manager retries the rotation, which \
+            Self::Service { .. } => {
+                "If the error is temporary, wait: Secrets Manager retries the rotation. Otherwise \
+                 follow the service's message."
+                    .into()
+            }
+            Self::DeadlineExceeded { .. } => {
+                "Find out why this takes so long (network path, locks in the database), or raise \
+                 the function's timeout. Secrets Manager retries the rotation, which resumes where \
+                 it stopped."
+                    .into()
+            }
+            Self::Panicked { .. } => {
+                "Report this bug. Secrets Manager retries the rotation, which \
                 resumes where it stopped."
-                .into(),
+                    .into()
+            }
             Self::Rotator(cause) => cause.remedy(),
         }
     }
