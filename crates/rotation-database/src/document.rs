@@ -1,5 +1,5 @@
 //! The JSON document of a secret. It is read key by key. Error messages list all problems and never
-//! contain a value.
+//! contain a password.
 
 use std::collections::BTreeSet;
 

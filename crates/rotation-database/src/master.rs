@@ -112,7 +112,7 @@ async fn place_by_rds(
     };
     cx.doing(format!("asking RDS for the host of {server_arn}"));
     let Some(server) = rds.server(&server_arn).await? else {
-        return Err(unusable(format!("it is for {server_arn}, which RDS did not find")).into());
+        return Err(unusable(format!("it is for {server_arn}, which RDS does not know")).into());
     };
     if !spec.is_named(&server.engine) {
         let fault = format!(
