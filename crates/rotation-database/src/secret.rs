@@ -222,7 +222,7 @@ mod tests {
         let text = r#"{"engine":"hunter2-engine","Host":"x","username":7,"password":"","port":"http","dbname":[]}"#;
         let faults = parse(text).unwrap_err().join("; ");
         for part in [
-            "\"engine\" is no engine",
+            "\"engine\" is not a known engine",
             "letter case",
             "\"username\" is not a string",
             "\"password\" is empty",
@@ -389,7 +389,7 @@ mod tests {
             ),
             (
                 good.replace("\"app\"", "\"app \""),
-                ["\"username\" begins or ends", "\"username\": \"app\""],
+                ["\"username\" starts or ends", "\"username\": \"app\""],
             ),
             (
                 good.replace("username", "user"),
@@ -399,10 +399,10 @@ mod tests {
                 good.replace("\"host\"", "\"hostname\""),
                 ["\"host\" is missing", "rename it to \"host\""],
             ),
-            (format!(r#"{{"db":{good}}}"#), ["inside of \"db\"", "\"password\" is missing"]),
+            (format!(r#"{{"db":{good}}}"#), ["inside \"db\"", "\"password\" is missing"]),
             (
                 serde_json::json!({"SecretString": good}).to_string(),
-                ["inside of \"SecretString\"", "missing"],
+                ["inside \"SecretString\"", "missing"],
             ),
             (serde_json::json!(good).to_string(), ["JSON string", "store the object itself"]),
             (utf16, ["UTF-16", "UTF-8"]),
