@@ -401,8 +401,8 @@ impl LoginError {
             ),
             Self::Silent { .. } => format!(
                 "Check what listens on {place} and whether it is healthy. Possible causes are a \
-                 proxy that cannot reach its server, a server for another protocol, and a server \
-                 that is out of resources."
+                 proxy that hangs because it cannot reach its server, a server for another \
+                 protocol, and a server that is out of resources."
             ),
             Self::Network { .. } => {
                 format!("Check the network path to {place}, and the server's log.")

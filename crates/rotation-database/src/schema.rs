@@ -44,8 +44,7 @@ pub struct EngineSpec {
     pub password_forbidden: &'static [char],
     /// The maximum length of a password, in bytes.
     pub password_max_bytes: usize,
-    /// The other causes of a rejected password on this engine, as a sentence. It is empty if there
-    /// are none.
+    /// The other causes of a rejected password on this engine, as a sentence, or an empty string.
     pub refused_also_means: &'static str,
 }
 

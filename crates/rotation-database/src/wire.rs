@@ -1,7 +1,7 @@
 //! The connection to a server. This module opens it and passes it to the driver through a Unix
 //! socket inside this process.
 //!
-//! If a driver connected by itself, there would be three disadvantages:
+//! If the driver opened the connection, there would be three disadvantages:
 //!
 //! - Its errors do not distinguish a failed name lookup, a closed port and a server that does not
 //!   respond.
