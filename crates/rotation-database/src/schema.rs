@@ -222,7 +222,7 @@ impl NameLimit {
                 (name.chars().count(), *limit, "characters")
             }
         };
-        (length > limit).then(|| format!("{length} {unit} long, and the limit is {limit}"))
+        (length > limit).then(|| format!("{length} {unit}, and the limit is {limit}"))
     }
 }
 
