@@ -1,4 +1,4 @@
-//! Logging in, under a time-out and the TLS policy.
+//! Logins with a timeout and the TLS policy.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::host;
 use crate::login_error::LoginError;
 use crate::tls::Policy;
 
-/// How long one login may take, from the first packet (or a connection that was made before) to the
-/// server's consent.
+/// The timeout of one login. It starts with the first packet, or with the use of a preconnect, and
+/// ends when the server accepts the login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Logs in as the policy says.
+/// Logs in according to the TLS policy.
 ///
-/// Under [`Policy::VerifiedUnlessNotOffered`] a second attempt without TLS follows only on the
-/// server's own word that it has none: never after a refused password, a bad certificate or a
-/// time-out.
+/// With [`Policy::VerifiedUnlessNotOffered`], an attempt without TLS follows only if the server
+/// reports that it does not support TLS. It never follows after a rejected password, an invalid
+/// certificate or a timeout.
 pub(crate) async fn log_in<E: Engine>(
     engine: &E,
     cx: &Context<'_>,
@@ -32,8 +32,8 @@ pub(crate) async fn log_in<E: Engine>(
             if policy == Policy::VerifiedUnlessNotOffered =>
         {
             cx.warn(format!(
-                "{} offers no TLS; going on without, because TLS_MODE=prefer. Everything but the password travels \
-                 readable.",
+                "{} does not offer TLS. Because of TLS_MODE=prefer, the connection is unencrypted; \
+                 only the password is protected.",
                 host::endpoint(login.host, login.port)
             ));
             in_time(engine.log_in(&Login { tls: TlsUse::NotOffered, ..*login })).await
@@ -42,16 +42,16 @@ pub(crate) async fn log_in<E: Engine>(
     }
 }
 
-/// A session that belongs to the user that has logged in, and to no other account.
+/// A session that the server runs as the user that has logged in, not as another account.
 pub(crate) struct Proven<S> {
     pub(crate) session: S,
     pub(crate) account: SessionAccount,
 }
 
-/// Logs in as the policy says, and checks that the server runs the session as the user's own
+/// Logs in according to the policy and checks that the server runs the session as the user's own
 /// account.
 ///
-/// Nothing else counts as a proof that a password is the user's.
+/// Only this proves that the password belongs to the user.
 pub(crate) async fn log_in_as_itself<E: Engine>(
     engine: &E,
     cx: &Context<'_>,
@@ -70,7 +70,7 @@ pub(crate) async fn log_in_as_itself<E: Engine>(
     Err(LoginError::OtherAccount { user: login.user.to_owned(), account: account?.name })
 }
 
-/// Logs in as [`log_in_as_itself`] does, and out again.
+/// Logs in like [`log_in_as_itself`] and then closes the session.
 pub(crate) async fn prove<E: Engine>(
     engine: &E,
     cx: &Context<'_>,
@@ -85,13 +85,13 @@ pub(crate) async fn prove<E: Engine>(
 async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Result<T, LoginError> {
     match timeout(LOGIN_TIMEOUT, login).await {
         Ok(result) => result,
-        // Connecting has a shorter timeout, so the server has accepted the connection before it
-        // became silent.
+        // The timeout for connecting is shorter, so the server has accepted the connection and then
+        // stopped responding.
         Err(_) => Err(LoginError::Silent { seconds: LOGIN_TIMEOUT.as_secs() }),
     }
 }
 
-/// A login that failed for a reason that no other password mends.
+/// Creates the error for a login that failed for a reason that another password does not solve.
 pub(crate) fn failed(login: &Login<'_>, whose: CredentialSource, cause: LoginError) -> Error {
     Error::Login {
         place: Place { host: login.host.to_owned(), port: login.port },

@@ -1,5 +1,5 @@
-//! The JSON of a secret: read field by field, with every fault, and without a word of what it
-//! holds.
+//! The JSON document of a secret. It is read key by key. Error messages list all problems and never
+//! contain a password.
 
 use std::collections::BTreeSet;
 
@@ -15,34 +15,37 @@ use crate::written_host;
 /// The key `ssl` of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ssl {
-    /// `true`: verified TLS or an error.
+    /// `true`: The connection uses verified TLS, or the login fails.
     Required,
-    /// `false`: no TLS.
+    /// `false`: The connection does not use TLS.
     Off,
-    /// Absent or unreadable: `TLS_MODE` decides.
+    /// The key is absent or not a boolean: `TLS_MODE` decides.
     Unsaid,
 }
 
-/// The JSON object of a secret, its keys in order. Its texts are zeroed when it is dropped.
+/// The JSON object of a secret. The keys keep their order, and the strings are zeroed on drop.
 #[derive(Clone)]
 pub(crate) struct Document(pub(crate) Map<String, Value>);
 
 impl Document {
     pub(crate) fn parse(value: &SecretValue) -> Result<Self, Vec<String>> {
-        // Editors write a byte order mark at the beginning of a file.
+        // Some editors write a byte order mark at the start of a file.
         let text = value.expose().trim_start_matches('\u{feff}');
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => {
                 let document = Self(fields);
                 let mut twice = twice(text);
-                // Others have no effect on a rotation.
+                // Other duplicate keys do not affect a rotation.
                 twice.retain(|key| KEYS.contains(&key.as_str()));
                 match twice {
                     twice if twice.is_empty() => Ok(document),
                     twice => Err(twice
                         .iter()
                         .map(|key| {
-                            format!("\"{key}\" is there twice, and programs differ in which one they read; keep one")
+                            format!(
+                                "\"{key}\" is there twice, and programs differ in which one they \
+                                 read; keep one"
+                            )
                         })
                         .collect()),
                 }
@@ -51,18 +54,21 @@ impl Document {
                 let is_object = inner.trim_start().starts_with('{');
                 inner.zeroize();
                 Err(vec![match is_object {
-                    true => "it is a JSON string that holds an object (it was converted to JSON twice); store the \
-                        object itself"
-                        .to_owned(),
+                    true => {
+                        "it is a JSON string that contains an object (it was converted to JSON \
+                        twice); store the object itself"
+                            .to_owned()
+                    }
                     false => "it is JSON, but not an object of keys and values".to_owned(),
                 }])
             }
             Ok(_) => Err(vec!["it is JSON, but not an object of keys and values".to_owned()]),
             Err(_) if text.contains('\0') => Err(vec![
-                "it is not JSON but text in UTF-16, as PowerShell writes files; save the file as UTF-8"
+                "it is not JSON but text in UTF-16, as PowerShell writes files; save the file as \
+                 UTF-8"
                     .to_owned(),
             ]),
-            // serde_json tells the place of a syntax error, and nothing of the text.
+            // The message of serde_json contains the position of a syntax error but no text.
             Err(error) => Err(vec![format!("it is not JSON ({error})")]),
         }
     }
@@ -72,7 +78,7 @@ impl Document {
 const KEYS: [&str; 8] =
     ["engine", "host", "port", "username", "password", "dbname", "ssl", "masterarn"];
 
-/// The keys that an object has twice.
+/// Returns the keys that an object contains twice.
 fn twice(text: &str) -> BTreeSet<String> {
     struct Keys;
     impl<'de> Visitor<'de> for Keys {
@@ -111,7 +117,7 @@ impl Drop for Document {
     }
 }
 
-/// What stands under a key that should hold text.
+/// The value of a key that must be a string.
 pub(crate) enum Field {
     Is(String),
     Missing,
@@ -144,7 +150,7 @@ impl Field {
     }
 }
 
-/// Reads a document, and notes every fault.
+/// Reads a document and collects all its problems.
 pub(crate) struct Fields<'a> {
     pub(crate) document: &'a Document,
 }
@@ -154,10 +160,10 @@ impl Fields<'_> {
         match self.document.0.get(key) {
             None | Some(Value::Null) => Field::Missing,
             Some(Value::String(text)) if text.is_empty() => Field::Empty,
-            // A NUL ends a string in every wire protocol: what follows it would be read as
-            // something else.
+            // A NUL ends a string in every wire protocol, so the server would interpret the rest as
+            // another field.
             Some(Value::String(text)) if text.contains('\0') => {
-                Field::Unfit("holds a NUL character")
+                Field::Unfit("contains a NUL character")
             }
             Some(Value::String(text)) => Field::Is(text.clone()),
             Some(_) => Field::Unfit("is not a string"),
@@ -174,7 +180,8 @@ impl Fields<'_> {
         }
     }
 
-    /// A number, or a string of digits. Tools that know one kind of number alone write 5432.0.
+    /// Reads the port: a number, or a string of digits. Tools that have only floating-point numbers
+    /// write 5432.0.
     pub(crate) fn port(&self, spec: &EngineSpec, faults: &mut Vec<String>) -> Option<u16> {
         let usual = spec.default_port;
         let port = match self.document.0.get("port") {
@@ -189,14 +196,14 @@ impl Fields<'_> {
         };
         if port.is_none() {
             faults.push(format!(
-                "\"port\" is neither a number from 1 to 65535 nor a string of its digits; write \"port\": {usual}, \
-                 or the server's own"
+                "\"port\" is neither a number from 1 to 65535 nor a string of its digits; write \
+                 \"port\": {usual}, or the port of your server"
             ));
         }
         port
     }
 
-    /// The server: `host` may hold a port as well.
+    /// Returns the host and port of the server. `host` can also contain the port.
     pub(crate) fn place(
         &self,
         host: &str,
@@ -215,23 +222,26 @@ impl Fields<'_> {
             && port != other
         {
             faults.push(format!(
-                "\"host\" ends with port {other}, and \"port\" is {port}; keep the right one in \"port\" alone"
+                "\"host\" ends with port {other}, but \"port\" is {port}; keep the correct one in \
+                 \"port\", and no port in \"host\""
             ));
         }
         (written.host, port.or(written.port).unwrap_or(spec.default_port))
     }
 
-    /// A name that begins or ends with a blank is another name for the server, and looks right.
+    /// Checks for white space at the start and end of a name. The name looks correct with it, but
+    /// for the server it is a different name.
     pub(crate) fn must_be_trimmed(&self, key: &str, text: &str, faults: &mut Vec<String>) {
         if text.trim() != text {
             faults.push(format!(
-                "\"{key}\" begins or ends with a blank; write \"{key}\": {:?}",
+                "\"{key}\" starts or ends with white space; write \"{key}\": {:?}",
                 text.trim()
             ));
         }
     }
 
-    /// Where the keys are, if they are a level deeper.
+    /// Returns a message that names the key with the nested object, if the keys of the secret are
+    /// in a nested object.
     pub(crate) fn nested(&self) -> Option<String> {
         let holds_keys = |value: &&Value| match value {
             Value::Object(fields) => fields.contains_key("password"),
@@ -244,7 +254,7 @@ impl Fields<'_> {
         };
         let (key, _) = self.document.0.iter().find(|(_, value)| holds_keys(value))?;
         Some(format!(
-            "the keys are inside of \"{key}\"; store what that holds as the secret's value"
+            "the keys are inside \"{key}\"; store the value of that key as the secret's value"
         ))
     }
 
@@ -283,10 +293,10 @@ fn is_another_name(key: &str, other: &str) -> bool {
     names.contains(&other.trim().to_ascii_lowercase().as_str())
 }
 
-/// What is wrong with the engine's name.
+/// Returns the message for an engine that this function does not rotate.
 pub(crate) fn wrong_engine(engine: &str, spec: &EngineSpec) -> String {
-    // Only a known name is repeated: anything else may be a misplaced secret.
+    // The message contains only known names. Any other value may be a misplaced password.
     let known = SCHEMAS.iter().any(|spec| spec.is_named(engine));
-    let found = if known { format!("\"{engine}\"") } else { "no engine known here".to_owned() };
-    format!("\"engine\" is {found}, and this function rotates {}", spec.names())
+    let found = if known { format!("\"{engine}\"") } else { "not a known engine".to_owned() };
+    format!("\"engine\" is {found}, but this function rotates {}", spec.names())
 }

@@ -1,4 +1,4 @@
-//! Why a database rotation failed.
+//! The errors of a database rotation.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::host;
 use crate::login_error::LoginError;
 use crate::shortened::shortened;
 
-/// A server, as a secret names it.
+/// The host and port of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Host, as the secret spells it.
+    /// The host, as the secret spells it.
     pub host: String,
-    /// Port.
+    /// The port.
     pub port: u16,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where a credential comes from.
+/// The source of a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialSource {
     /// A version of the secret, by its staging label.
@@ -43,12 +43,12 @@ impl fmt::Display for CredentialSource {
     }
 }
 
-/// A password that was tried, or why it was not.
+/// A login attempt with one password, or the reason why the password was not tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginAttempt {
-    /// The staging label of the version, or its id.
+    /// The staging label or id of the version with the password.
     pub label: String,
-    /// What came of it.
+    /// The result, in words.
     pub result: String,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for LoginAttempt {
     }
 }
 
-/// Why a database rotation failed.
+/// The reason why a database rotation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -67,18 +67,18 @@ pub enum Error {
     Schema {
         /// The staging label.
         label: &'static str,
-        /// The engine, for people.
+        /// The display name of the engine.
         engine: &'static str,
-        /// Every fault.
+        /// All problems of the secret.
         faults: Vec<String>,
     },
-    /// A secret whose strategy needs a master does not say where its master secret is.
+    /// The strategy needs a master user, but the secret does not name a master secret.
     #[error(
-        "the secret has no \"masterarn\", and the strategy needs the master that it names{}",
+        "the secret has no \"masterarn\", and the rotation strategy needs a master user{}",
         also(others)
     )]
     MasterArnMissing {
-        /// The other faults of the secret.
+        /// The other problems of the secret.
         others: Vec<String>,
     },
     /// The master secret does not follow the schema.
@@ -86,11 +86,11 @@ pub enum Error {
     MasterSchema {
         /// The master secret.
         arn: String,
-        /// Every fault.
+        /// All problems of the master secret.
         faults: Vec<String>,
     },
     /// The master secret is for another server.
-    #[error("the master secret {arn} is for {master}, and the secret is for {secret}")]
+    #[error("the master secret {arn} is for {master}, but the secret is for {secret}")]
     MasterHostMismatch {
         /// The master secret.
         arn: String,
@@ -100,7 +100,7 @@ pub enum Error {
         secret: String,
     },
     /// The master secret is in another Region, where the function cannot read it.
-    #[error("the master secret {arn} is in {master}, and the secret is in {secret}")]
+    #[error("the master secret {arn} is in Region {master}, but the secret is in {secret}")]
     MasterRegionMismatch {
         /// The master secret.
         arn: String,
@@ -109,9 +109,10 @@ pub enum Error {
         /// The secret's Region.
         secret: String,
     },
-    /// The pending version is for another user than this strategy makes.
+    /// The pending version is for another user than this strategy rotates to.
     #[error(
-        "the pending version is for user {pending}, and {expected} was expected beside the current {current}"
+        "the pending version is for user {pending}, but with the current user {current} it must be \
+         for {expected}"
     )]
     UserMismatch {
         /// The user of `AWSCURRENT`.
@@ -122,16 +123,16 @@ pub enum Error {
         expected: String,
     },
     /// The pending version is for another server.
-    #[error("the pending version is for {pending}, and the current one for {current}")]
+    #[error("the pending version is for {pending}, but the current version is for {current}")]
     HostMismatch {
         /// The server of `AWSCURRENT`.
         current: String,
         /// The server of `AWSPENDING`.
         pending: String,
     },
-    /// The alternate user may not do what the base user may, or more.
+    /// The alternate user's privileges or settings differ from those of the base user.
     #[error(
-        "{place}: {alternate} would have to be changed to do just what {base} may: {}",
+        "{place}: user {alternate} is not in sync with {base}; changes to apply: {}",
         shortened(differences, "; ")
     )]
     UsersDiffer {
@@ -141,34 +142,34 @@ pub enum Error {
         base: String,
         /// The alternate user.
         alternate: String,
-        /// What would be changed, one phrase each.
+        /// The changes that a sync would apply.
         differences: Vec<String>,
     },
     /// The alternate user's name is too long.
-    #[error("the second user would be {name}: {length}")]
+    #[error("the name of the alternate user, {name}, is too long: {length}")]
     UserNameTooLong {
         /// The alternate user's name.
         name: String,
-        /// How long, and how long it may be.
+        /// The length of the name and the limit, in words.
         length: String,
-        /// `true` if `USERNAME_CHARACTER_LIMIT` can raise it.
+        /// `true` if `USERNAME_CHARACTER_LIMIT` can raise the limit.
         can_be_raised: bool,
     },
-    /// The password that was made cannot be used with this engine.
-    #[error("the new password cannot be used: {why}")]
+    /// The generated password cannot be used with this engine.
+    #[error("could not use the new password: {why}")]
     PasswordUnusable {
-        /// Why, without the password.
+        /// The reason, without the password.
         why: String,
     },
     /// The new value is too large.
-    #[error("the new value cannot be stored: {why}")]
+    #[error("could not store the new value: {why}")]
     ValueUnusable {
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// The server refused every password there is.
+    /// The server rejected every known password.
     #[error(
-        "{place} refuses user {user} with every password there is ({}){}",
+        "{place} rejected every known password of user {user} ({}){}",
         list(tried),
         hint(also_means)
     )]
@@ -177,21 +178,21 @@ pub enum Error {
         place: Place,
         /// The user.
         user: String,
-        /// What was tried.
+        /// The login attempts.
         tried: Vec<LoginAttempt>,
-        /// What else the answer can mean on this engine.
+        /// Other causes of a rejected password on this engine.
         also_means: &'static str,
     },
-    /// A login failed for a reason that no other password mends.
-    #[error("logging in to {place} as {user} ({whose}) failed: {cause}")]
+    /// A login failed for a reason that another password does not solve.
+    #[error("could not log in to {place} as {user} ({whose}): {cause}")]
     Login {
         /// The server.
         place: Place,
         /// The user.
         user: String,
-        /// Whose credential.
+        /// The source of the credential.
         whose: CredentialSource,
-        /// Why.
+        /// The reason.
         cause: Box<LoginError>,
     },
     /// A statement failed.
@@ -199,9 +200,9 @@ pub enum Error {
     Statement {
         /// The server.
         place: Place,
-        /// Who ran it.
+        /// The user that ran the statement.
         user: String,
-        /// Why.
+        /// The reason.
         cause: Box<EngineError>,
     },
 }
@@ -246,47 +247,64 @@ impl Cause for Error {
     fn remedy(&self) -> String {
         match self {
             Self::Schema { .. } => format!("Correct the secret's JSON: {}.", store()),
-            Self::MasterArnMissing { .. } => "Add to the secret's JSON \"masterarn\": the ARN of the secret that holds the master \
-                user. (RotationSchedule's MasterSecretArn in CloudFormation only grants permission.) Or set \
-                ROTATION_STRATEGY=single-user."
+            Self::MasterArnMissing { .. } => "Add \"masterarn\" to the secret's JSON: the ARN of \
+                the secret of the master user. (MasterSecretArn of RotationSchedule in \
+                CloudFormation only grants permission.) Or set ROTATION_STRATEGY=single-user."
                 .into(),
-            Self::MasterSchema { .. } => "Correct the master secret's JSON, or \"masterarn\" in the secret.".into(),
-            Self::MasterHostMismatch { .. } => "Point \"masterarn\" at the master secret of the same server. (Another name of it is fine when it resolves to \
-                the same address, and so is a read replica or reader endpoint that RDS knows as one.)".into(),
+            Self::MasterSchema { .. } => {
+                "Correct the master secret's JSON, or \"masterarn\" in the secret.".into()
+            }
+            Self::MasterHostMismatch { .. } => "Set \"masterarn\" to the ARN of the master secret \
+                for the same server. (Another host name is allowed if it resolves to the same \
+                address, or if RDS lists it as a read replica or reader endpoint of the server.)"
+                .into(),
             Self::MasterRegionMismatch { arn, master, secret } => format!(
-                "Point \"masterarn\" at a master secret in {secret}. A secret of {master} can be replicated: aws \
-                 secretsmanager replicate-secret-to-regions --region {master} --secret-id {arn} \
-                 --add-replica-regions Region={secret}. The replica has the same ARN, with {secret} in it."
+                "Set \"masterarn\" to the ARN of a master secret in {secret}. You can replicate \
+                 the master secret from {master}: aws secretsmanager replicate-secret-to-regions \
+                 --region {master} --secret-id {arn} --add-replica-regions Region={secret}. The \
+                 replica has the same ARN, except for the Region {secret}."
             ),
-            Self::UserMismatch { .. } | Self::HostMismatch { .. } if secret_file().is_some() => format!(
-                "The secret's file was changed in the middle of a rotation, or its strategy was. Change it back and run the \
-                 same command again, which finishes the rotation. Or give the rotation up: {}.",
-                give_up("VERSION")
-            ),
-            Self::UserMismatch { .. } | Self::HostMismatch { .. } => format!("The secret was changed in the middle of a rotation, \
-                or its strategy was. Change it back, and the rotation goes on by itself. If the change is to stay: the database may have \
-                the password of the pending version already, so keep that one first (aws secretsmanager get-secret-value \
-                --secret-id SECRET --version-stage AWSPENDING), put the password that logs in into the secret (aws \
-                secretsmanager put-secret-value), then give this rotation up ({}) and start another (aws secretsmanager \
-                rotate-secret).",
+            Self::UserMismatch { .. } | Self::HostMismatch { .. } if secret_file().is_some() => {
+                format!(
+                    "The secret's file or the strategy was changed during a rotation. Undo the \
+                     change and run the same command again, which completes the rotation. Or \
+                     cancel the rotation: {}.",
+                    give_up("VERSION")
+                )
+            }
+            Self::UserMismatch { .. } | Self::HostMismatch { .. } => format!(
+                "The secret or the strategy was changed during a rotation. To complete the \
+                 rotation, undo the change: Secrets Manager retries the rotation. To keep the \
+                 change, first save the pending password, because the database may already have \
+                 it (aws secretsmanager get-secret-value --secret-id SECRET --version-stage \
+                 AWSPENDING). Store the password that logs in to the database (aws secretsmanager \
+                 put-secret-value), cancel this rotation ({}), and start another one (aws \
+                 secretsmanager rotate-secret).",
                 give_up("VERSION")
             ),
             Self::UsersDiffer { alternate, .. } => format!(
-                "Nothing, if somebody has just changed one of the two: the rotation is repeated, and setSecret brings {alternate} \
-                 in step. Otherwise see who takes it back, and let an administrator of the database run what is said."
+                "If an administrator has just changed one of the two users, wait: Secrets Manager \
+                 retries the rotation, and setSecret syncs {alternate}. Otherwise find out which \
+                 program or administrator undoes the sync, and apply these changes as an \
+                 administrator of the database."
             ),
-            Self::UserNameTooLong { can_be_raised: true, .. } => "Use a shorter user name, or raise USERNAME_CHARACTER_LIMIT on the \
-                function if the server takes longer ones."
+            Self::UserNameTooLong { can_be_raised: true, .. } => "Use a shorter user name, or \
+                raise USERNAME_CHARACTER_LIMIT on the function if the server supports longer names."
                 .into(),
             Self::UserNameTooLong { .. } => "Use a user with a shorter name.".into(),
-            Self::PasswordUnusable { .. } => "Correct EXCLUDE_CHARACTERS or PASSWORD_LENGTH on the function.".into(),
+            Self::PasswordUnusable { .. } => {
+                "Correct EXCLUDE_CHARACTERS or PASSWORD_LENGTH on the function.".into()
+            }
             Self::ValueUnusable { .. } => "Make the secret smaller.".into(),
             Self::CredentialsRefused { user, .. } => format!(
-                "Give {user} a password you know, as an administrator of the database, and store it: {}. Then rotate again.",
+                "As an administrator of the database, set a new password for {user}, and store it: \
+                 {}. Then rotate again.",
                 store()
             ),
-            Self::Login { whose: CredentialSource::Master(id), cause, .. } if cause.other_password_may_help() => {
-                format!("Store the master user's right password in {}.", master_secret(id))
+            Self::Login { whose: CredentialSource::Master(id), cause, .. }
+                if cause.other_password_may_help() =>
+            {
+                format!("Store the master user's current password in {}.", master_secret(id))
             }
             Self::Login { place, cause, whose: CredentialSource::Version(_), .. }
                 if cause.is_remedied_in_the_secret() =>

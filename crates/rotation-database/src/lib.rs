@@ -1,9 +1,18 @@
-//! What every database shares in a rotation.
+//! The parts of a database rotation that are the same for every database engine.
 //!
-//! The schemas of database secrets, the two strategies (*single user* and *alternating users*,
-//! which AWS's templates call "multi user" or "master user"), the TLS policy, and master secrets.
-//! How a certain server logs in, quotes and changes a password is the business of an [`Engine`].
-//! Nothing here knows SQL.
+//! Use this crate to write a Lambda function that rotates the users of a database engine. Implement
+//! the trait [`Engine`], which logs in to a server, quotes names and changes passwords, and pass it
+//! to [`run`] in `main`. This crate is built on the crate `rotation` and provides:
+//!
+//! - the schemas of database secrets, with checks of every key
+//! - the strategies *single user* and *alternating users* (AWS's templates call the latter "multi
+//!   user" or "master user")
+//! - the master secrets, including those that RDS manages
+//! - the TLS policy and the connections
+//! - the preflight checks
+//!
+//! This crate contains no SQL. The crates `rotation-postgres`, `rotation-mysql`,
+//! `rotation-sqlserver` and `rotation-oracle` use it.
 
 mod connect;
 mod document;
@@ -47,10 +56,10 @@ pub use sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 pub use tls::{Authorities, Encrypted, TlsMode, encrypt};
 pub use wire::{Stream, Wire, dial};
 
-/// By what name a session shows itself to the server, so that an administrator knows who is there.
+/// The application name of every session, so that an administrator of the database recognizes it.
 pub const APPLICATION: &str = "secrets-rotation";
 
-/// Runs an engine as a Lambda function: the whole of a `main`.
+/// Runs an engine as a Lambda function. A `main` needs only this call.
 pub fn run<E: Engine>(engine: E) -> std::process::ExitCode {
     rotation::run(move |environment| DatabaseRotator::new(engine, environment))
 }

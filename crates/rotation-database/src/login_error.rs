@@ -1,4 +1,4 @@
-//! Why a login failed: the heart of a strategy's decisions.
+//! The errors of a login, on which the decisions of the strategies depend.
 
 use std::io;
 
@@ -9,12 +9,13 @@ use rustls::CertificateError;
 use crate::engine_error::EngineError;
 use crate::host::endpoint;
 
-/// One login attempt that failed. `message` is the server's or the driver's message, masked.
+/// The reason why a login attempt failed. `message` is the server's or the driver's message,
+/// redacted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoginError {
-    /// User or password are wrong: the only case in which another password may help.
-    #[error("refused: {message}")]
+    /// The server rejects the user or the password. Only in this case may another password help.
+    #[error("user or password rejected: {message}")]
     Refused {
         /// The server's message.
         message: String,
@@ -35,8 +36,8 @@ pub enum LoginError {
         /// The remedy for an administrator.
         remedy: String,
     },
-    /// The account exists and may not log in.
-    #[error("the account may not log in: {message}")]
+    /// The account exists but is not allowed to log in.
+    #[error("the account is not allowed to log in: {message}")]
     NotPermitted {
         /// The server's message.
         message: String,
@@ -57,8 +58,8 @@ pub enum LoginError {
         /// The server's message.
         message: String,
     },
-    /// The user may not enter the database in the secret.
-    #[error("the user may not connect to the database: {message}")]
+    /// The user is not allowed to connect to the database in the secret.
+    #[error("the user is not allowed to connect to the database: {message}")]
     DatabaseDenied {
         /// The server's message.
         message: String,
@@ -67,7 +68,8 @@ pub enum LoginError {
     },
     /// The server runs the session as another account than that of the user.
     #[error(
-        "the server runs the session of {user} as the account {account}, whose password is not the secret's"
+        "the server runs the session of {user} as the account {account}, which does not use the \
+         secret's password"
     )]
     OtherAccount {
         /// The user that has logged in.
@@ -75,14 +77,14 @@ pub enum LoginError {
         /// The account, as the server names it.
         account: String,
     },
-    /// The server has no connection to spare.
+    /// The connection limit of the server or the user is reached.
     #[error("the server has too many connections: {message}")]
     TooManyConnections {
         /// The server's message.
         message: String,
     },
     /// The server is starting, stopping or recovering.
-    #[error("the server takes no logins at the moment: {message}")]
+    #[error("the server does not accept logins at the moment: {message}")]
     NotReady {
         /// The server's message.
         message: String,
@@ -90,118 +92,119 @@ pub enum LoginError {
     /// The host name does not resolve.
     #[error("the host name does not resolve: {message}")]
     NameNotFound {
-        /// The resolver's words.
+        /// The message of the resolver.
         message: String,
     },
     /// Nothing listens on the port.
-    #[error("nothing listens on that port: {message}")]
+    #[error("no server listens on the port: {message}")]
     PortClosed {
         /// The message of the operating system.
         message: String,
     },
-    /// No TCP connection came about in time.
-    #[error("no answer to the attempt to connect, for {seconds} s")]
+    /// The TCP connection could not be opened in time.
+    #[error("could not connect within {seconds} s: the server did not respond")]
     ConnectTimeout {
-        /// How long it was tried, in seconds.
+        /// The timeout, in seconds.
         seconds: u64,
     },
-    /// The server accepts connections and then says nothing.
-    #[error("the server accepts the connection and then does not answer, for {seconds} s")]
+    /// The server accepts the connection but does not respond.
+    #[error("the server accepted the connection but did not respond within {seconds} s")]
     Silent {
-        /// How long it was waited for, in seconds.
+        /// The timeout, in seconds.
         seconds: u64,
     },
-    /// The connection broke off, or the network refuses.
+    /// The connection was closed, or the network reported an error.
     #[error("the connection failed: {message}")]
     Network {
-        /// The system's or the driver's words.
+        /// The message of the operating system or the driver.
         message: String,
     },
-    /// The server has no TLS.
-    #[error("the server offers no TLS")]
+    /// The server does not offer TLS.
+    #[error("the server does not offer TLS")]
     TlsNotOffered {
-        /// `true` if the engine's protocol keeps a password secret without TLS. Where it does not,
-        /// `TLS_MODE=prefer` changes nothing.
+        /// `true` if the engine's protocol does not send the password in cleartext without TLS. If
+        /// it does, `TLS_MODE=prefer` has no effect.
         keeps_password: bool,
     },
     /// The server's listener has redirected a verified connection to an address without TLS.
     #[error(
-        "the connection is not encrypted: the server's listener redirected it, and the session uses {protocol}"
+        "the connection is not encrypted: the server's listener redirected it, and the session \
+         uses {protocol}"
     )]
     TlsLost {
         /// The protocol that the server reports.
         protocol: String,
     },
-    /// The server's certificate comes from an authority that is not trusted.
-    #[error("the server's certificate is not from a trusted authority: {message}")]
+    /// The server's certificate was not issued by a trusted CA.
+    #[error("the server's certificate is not trusted: {message}")]
     TlsUntrusted {
-        /// The TLS library's words.
+        /// The message of the TLS library.
         message: String,
     },
     /// The server's certificate is for another name.
-    #[error("the server's certificate is for another name: {message}")]
+    #[error("the server's certificate is for another host name: {message}")]
     TlsWrongName {
-        /// The TLS library's words.
+        /// The message of the TLS library.
         message: String,
     },
     /// The server's certificate has expired, or is not valid yet.
-    #[error("the server's certificate is out of its time: {message}")]
+    #[error("the server's certificate has expired or is not valid yet: {message}")]
     TlsExpired {
-        /// The TLS library's words.
+        /// The message of the TLS library.
         message: String,
     },
-    /// Any other failure of TLS.
+    /// Any other TLS error.
     #[error("the TLS handshake failed: {message}")]
     Tls {
-        /// The TLS library's words.
+        /// The message of the TLS library.
         message: String,
     },
-    /// The server asked for a password that it, or whoever stands in its place, could read.
+    /// The server requests a password that it, or an attacker in its place, could read.
     #[error("without TLS, the server asks for {asked}")]
     ReadablePassword {
-        /// What it asked for.
+        /// The form of the password that the server requests.
         asked: &'static str,
-        /// What to do about it.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// Whoever answers has not shown that it is the server.
+    /// The server has not authenticated itself, so it may be an attacker.
     #[error("the server did not prove that it knows the user's password: {message}")]
     ServerNotProven {
-        /// What it did instead.
+        /// The response that the server sent instead.
         message: String,
     },
-    /// The server demands something that this side cannot do.
-    #[error("the server demands something that is not supported: {message}")]
+    /// The server requires an authentication method that is not supported.
+    #[error("the server requires something that is not supported: {message}")]
     Unsupported {
-        /// What it demands.
+        /// The requirement.
         message: String,
     },
-    /// The way to the driver is a file, and cannot be made.
-    #[error("no file can be made in {folder}: {message}")]
+    /// The driver needs a temporary file or socket, which could not be created.
+    #[error("could not create a file in {folder}: {message}")]
     TemporaryFolder {
-        /// Where, on the machine of the function.
+        /// The directory on the machine of the function.
         folder: String,
         /// The message of the operating system.
         message: String,
     },
-    /// What the other side says is not what a server says there: it may be none.
-    #[error("protocol: {message}")]
+    /// The response violates the protocol, so the other side may not be a server of this engine.
+    #[error("protocol error: {message}")]
     Protocol {
-        /// What is wrong with it.
+        /// The violation.
         message: String,
     },
-    /// Any other error that the server tells.
+    /// Any other error that the server reports.
     #[error("{code}: {message}")]
     Other {
         /// The server's error code.
         code: String,
-        /// The words.
+        /// The server's message.
         message: String,
     },
 }
 
 impl LoginError {
-    /// Tells the failures of a connection apart, down to what TLS found.
+    /// Classifies a connection error, including a TLS error inside it.
     pub fn from_io(error: &io::Error) -> Self {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return Self::from_tls(tls);
@@ -213,7 +216,7 @@ impl LoginError {
         }
     }
 
-    /// Tells the failures of TLS apart.
+    /// Classifies a TLS error.
     pub fn from_tls(error: &rustls::Error) -> Self {
         let message = message(error.to_string());
         match error {
@@ -230,8 +233,8 @@ impl LoginError {
         }
     }
 
-    /// Tells the failures of a certificate apart by the words of rustls's `CertificateError`, for
-    /// drivers that pass on nothing else. The tests see it when those change.
+    /// Classifies a certificate error by the message of rustls's `CertificateError`, for drivers
+    /// that return only the message. The tests fail if rustls changes these messages.
     pub fn from_certificate_words(words: &str) -> Self {
         let message = message(words.to_owned());
         if words.starts_with("certificate not valid for name") || words == "NotValidForName" {
@@ -245,7 +248,7 @@ impl LoginError {
         }
     }
 
-    /// Looks for a failure of TLS or of the connection among an error's causes.
+    /// Classifies an error by the first TLS or I/O error among its causes.
     pub fn from_any(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -260,7 +263,7 @@ impl LoginError {
         Self::protocol(error.to_string())
     }
 
-    /// A query that belongs to the login failed.
+    /// Converts the error of a query that is part of the login.
     pub(crate) fn from_query(error: EngineError) -> Self {
         match error {
             EngineError::Disconnected { cause, .. } => cause,
@@ -270,7 +273,7 @@ impl LoginError {
         }
     }
 
-    /// A file that the login needs cannot be made.
+    /// Creates the error for a temporary file that could not be created.
     pub fn no_file(error: &io::Error) -> Self {
         Self::TemporaryFolder {
             folder: std::env::temp_dir().display().to_string(),
@@ -278,29 +281,30 @@ impl LoginError {
         }
     }
 
-    /// What the server has said does not belong where it stands.
+    /// Creates the error for a response that violates the protocol.
     pub fn protocol(words: impl Into<String>) -> Self {
         Self::Protocol { message: message(words.into()) }
     }
 
-    /// Returns `true` if another password could be accepted where this one failed.
+    /// Returns `true` if the server might accept another password.
     pub(crate) fn other_password_may_help(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
 
-    /// Returns `true` if a new password for the account ends it: the password is wrong or has
-    /// expired.
+    /// Returns `true` if setting a new password for the account solves the problem: the password is
+    /// wrong or has expired.
     pub(crate) fn new_password_helps(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Expired { .. })
     }
 
-    /// Returns `true` if the server has accepted the password: it tells no one else that it has
-    /// expired.
+    /// Returns `true` if the error proves that the password is correct: a server reports an expired
+    /// password only to a client that knows the password.
     pub(crate) fn proves_password(&self) -> bool {
         matches!(self, Self::Expired { .. })
     }
 
-    /// Returns `true` if it is about this account and no other: locked, expired, not let in.
+    /// Returns `true` if the error concerns only the state of this account: it is locked, has
+    /// expired or is not allowed to log in.
     pub(crate) fn is_of_the_account(&self) -> bool {
         matches!(
             self,
@@ -311,7 +315,7 @@ impl LoginError {
         )
     }
 
-    /// Returns `true` if the remedy may be an edit of the secret.
+    /// Returns `true` if the remedy can be a change of the secret.
     pub(crate) fn is_remedied_in_the_secret(&self) -> bool {
         matches!(
             self,
@@ -359,7 +363,9 @@ impl LoginError {
     pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
         let place = endpoint(host, port);
         match self {
-            Self::Refused { .. } => format!("Store the password that the database accepts: {}.", store()),
+            Self::Refused { .. } => {
+                format!("Store the password that the database accepts: {}.", store())
+            }
             Self::Locked { remedy, .. }
             | Self::Expired { remedy, .. }
             | Self::NotPermitted { remedy, .. }
@@ -367,62 +373,93 @@ impl LoginError {
             | Self::DatabaseDenied { remedy, .. } => remedy.clone(),
             Self::NoSuchDatabase { .. } => "Correct \"dbname\" in the secret.".into(),
             Self::OtherAccount { user, .. } => format!(
-                "Find out what maps the login of {user} to another account (an anonymous account or a proxy user of \
-                 MySQL, where SELECT USER(), CURRENT_USER() shows both; a directory service; a pooler or a proxy in \
-                 front of the server), and name in \"username\" a user that logs in as itself."
+                "Find out what maps the login of {user} to another account: an anonymous account \
+                 or a proxy user of MySQL (SELECT USER(), CURRENT_USER() shows both), a directory \
+                 service, or a pooler or a proxy in front of the server. Then set \"username\" in \
+                 the secret to a user that logs in as itself."
             ),
             Self::TooManyConnections { .. } => {
-                "Nothing, if it passes: the rotation is repeated. Otherwise raise the server's or the user's connection limit.".into()
+                "If the error is temporary, wait: Secrets Manager retries the rotation. Otherwise \
+                 raise the connection limit of the server or the user."
+                    .into()
             }
-            Self::NotReady { .. } => "Nothing, if it passes: the rotation is repeated.".into(),
+            Self::NotReady { .. } => {
+                "Wait until the server is available: Secrets Manager retries the rotation.".into()
+            }
             Self::NameNotFound { .. } => format!(
-                "Correct \"host\" in the secret ({host}), or let the function's VPC resolve it (private hosted zone, DNS settings)."
+                "Correct \"host\" in the secret ({host}), or configure the function's VPC to \
+                 resolve it (private hosted zone, DNS settings)."
             ),
-            Self::PortClosed { .. } => format!("Correct \"host\" and \"port\" in the secret ({place}), and see that the server is running."),
+            Self::PortClosed { .. } => format!(
+                "Correct \"host\" and \"port\" in the secret ({place}), and check that the server \
+                 is running."
+            ),
             Self::ConnectTimeout { .. } => format!(
-                "Let the function reach {place}: its subnets, its security group's outbound rule, the database's inbound rule."
+                "Allow the function to connect to {place}: check the routes of its subnets, the \
+                 outbound rules of its security group, and the inbound rules of the database's \
+                 security group."
             ),
             Self::Silent { .. } => format!(
-                "See what listens on {place} and whether it is healthy: something takes the connection and then hangs \
-                 (a proxy without its server, another protocol, a server out of resources)."
+                "Check what listens on {place} and whether it is healthy. Possible causes are a \
+                 proxy that hangs because it cannot reach its server, a server for another \
+                 protocol, and a server that is out of resources."
             ),
-            Self::Network { .. } => format!("Check the network path to {place} and the server's own log."),
-            Self::TlsNotOffered { keeps_password: false } => "Turn TLS on at the server. Or, if the network is trusted with the \
-                password itself: \"ssl\": false in the secret. (TLS_MODE=prefer does not help: the password would be readable.)"
+            Self::Network { .. } => {
+                format!("Check the network path to {place}, and the server's log.")
+            }
+            Self::TlsNotOffered { keeps_password: false } => "Turn TLS on at the server. Or, if \
+                you trust the network with the cleartext password, set \"ssl\": false in the \
+                secret. (TLS_MODE=prefer does not help, because the password would be sent in \
+                cleartext.)"
                 .into(),
-            Self::TlsNotOffered { keeps_password: true } => "Turn TLS on at the server. Or accept a connection without: \"ssl\": false in the secret \
-                (never TLS), or TLS_MODE=prefer on the function (TLS where offered)."
+            Self::TlsNotOffered { keeps_password: true } => "Turn TLS on at the server. Or allow \
+                an unencrypted connection: set \"ssl\": false in the secret (never use TLS), or \
+                TLS_MODE=prefer on the function (use TLS if the server offers it)."
                 .into(),
-            Self::TlsLost { .. } => "Let the listener redirect to TCPS addresses only: give every node of the database a \
-                TCPS endpoint (LOCAL_LISTENER, LISTENER_NETWORKS), and name the listener's TCPS port in the secret. Or, if \
-                the network is trusted: \"ssl\": false and a port without TLS in the secret."
+            Self::TlsLost { .. } => "Configure the listener to redirect only to TCPS addresses: \
+                give every node of the database a TCPS endpoint (LOCAL_LISTENER, \
+                LISTENER_NETWORKS), and set \"port\" in the secret to the listener's TCPS port. \
+                Or, if you trust the network, set \"ssl\": false and a port without TLS in the \
+                secret."
                 .into(),
-            Self::TlsUntrusted { .. } => "If the authority is your own, give its certificate to the function in TLS_CA_FILE (PEM). \
-                Otherwise somebody may stand between the function and the server."
+            Self::TlsUntrusted { .. } => "If the server uses your own CA, set TLS_CA_FILE on the \
+                function to a PEM file with its CA certificate. Otherwise check for an attacker \
+                between the function and the server."
                 .into(),
             Self::TlsWrongName { .. } => format!(
-                "Use in \"host\" a name that the server's certificate holds (for RDS its own endpoint, not a CNAME): now it is {host}."
+                "Set \"host\" in the secret to a name in the server's certificate (for RDS, the \
+                 instance's or cluster's own endpoint, not a CNAME). It is now {host}."
             ),
-            Self::TlsExpired { .. } => "Renew the server's certificate (RDS: apply the new CA in the instance's settings).".into(),
-            Self::Tls { .. } => "Compare the TLS versions and ciphers that the server allows (TLS 1.2 or 1.3 is needed).".into(),
+            Self::TlsExpired { .. } => "Renew the server's certificate (for RDS, apply the new CA \
+                in the instance's settings)."
+                .into(),
+            Self::Tls { .. } => "Check the TLS versions and cipher suites that the server allows. \
+                The function needs TLS 1.2 or 1.3."
+                .into(),
             Self::ReadablePassword { remedy, .. } => (*remedy).into(),
             Self::ServerNotProven { .. } => format!(
-                "Find out what answers on {place} before anything else: somebody may stand between the function and the \
-                 server. Without TLS, a server that lets everybody in (pg_hba.conf: trust) looks the same: turn TLS on."
+                "First find out what answers on {place}: an attacker may be between the function \
+                 and the server. Without TLS, a server that accepts logins without a password \
+                 (trust in pg_hba.conf) causes the same error; turn TLS on."
             ),
-            Self::Unsupported { .. } => "Let the server ask for a password in a supported way.".into(),
+            Self::Unsupported { .. } => {
+                "Configure the server or the account to use a supported authentication method."
+                    .into()
+            }
             Self::TemporaryFolder { folder, .. } => format!(
-                "Make room in {folder}, or let the function write there (TMPDIR names another folder)."
+                "Free space in {folder}, or allow the function to write there. TMPDIR can name \
+                 another directory."
             ),
             Self::Protocol { .. } => format!(
-                "See what listens on {place}: it may be no such server, or something in between that does not pass everything on."
+                "Check what listens on {place}: it may be another kind of server, or a proxy that \
+                 does not forward all data."
             ),
-            Self::Other { .. } => "Read the server's message, and its log.".into(),
+            Self::Other { .. } => "See the server's message above, and the server's log.".into(),
         }
     }
 }
 
-/// Masks words from outside.
+/// Redacts a message of a server or a library.
 fn message(text: String) -> String {
     mask(&text).into_owned()
 }

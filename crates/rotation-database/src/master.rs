@@ -1,4 +1,4 @@
-//! The master credential: fetched only after the current credential has been shown valid.
+//! The master credential. It is read only after the current credential has been verified.
 
 use std::collections::HashMap;
 
@@ -11,23 +11,25 @@ use crate::rds::{self, Rds};
 use crate::schema::EngineSpec;
 use crate::secret::DatabaseSecret;
 
-/// The tags by which RDS says which server a master secret of its own is for, in lower case.
+/// The tags with the ARN of the server, on a master secret that RDS manages. They are in lower
+/// case.
 const SERVER_TAGS: [&str; 2] = ["aws:rds:primarydbclusterarn", "aws:rds:primarydbinstancearn"];
 
-/// A master credential that is known to be for the secret's server.
+/// A master credential that is verified to be for the secret's server.
 #[derive(Debug)]
 pub(crate) struct Master {
     pub(crate) arn: String,
     pub(crate) secret: MasterSecret,
-    /// Where the master logs in: the writer, when the secret names a replica.
+    /// The server to which the master user logs in. If the secret names a replica, this is the
+    /// writer.
     pub(crate) place: Place,
 }
 
 impl Master {
-    /// Fetches the master secret that `current` names.
+    /// Reads the master secret that `current` names.
     ///
-    /// A person who can write the secret must not have the master's password sent to a host of
-    /// their choice: so the master secret's own host counts, or what RDS says of it.
+    /// An attacker who can write the secret must not be able to send the master password to a host
+    /// of their choice. The master secret's own host or the host in RDS is therefore used.
     pub(crate) async fn fetch(
         cx: &Context<'_>,
         current: &DatabaseSecret,
@@ -49,9 +51,9 @@ impl Master {
     }
 }
 
-/// Checks that a master secret is in the Region of the secret. Secrets Manager reads no secret of
-/// another Region; whether there is one is not what it says. A name, or a part of an ARN, says
-/// nothing of a Region.
+/// Checks that a master secret is in the Region of the secret. Secrets Manager cannot read a secret
+/// of another Region, and its error does not show whether the secret exists there. A name or a
+/// partial ARN has no Region, so it passes this check.
 pub(crate) fn must_be_in_same_region(arn: &str, secret: &str) -> Result<(), Error> {
     match (region_of(arn), region_of(secret)) {
         (Some(master), Some(own)) if master != own => Err(Error::MasterRegionMismatch {
@@ -67,7 +69,8 @@ fn region_of(arn: &str) -> Option<&str> {
     arn.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
 }
 
-/// The host in the master secret, when the secret's host is the same server or reads from it.
+/// Returns the server in the master secret, if the secret's host is the same server or a reader of
+/// it.
 async fn own_place(
     cx: &Context<'_>,
     arn: &str,
@@ -82,7 +85,7 @@ async fn own_place(
     if place.port != current.port || !rds::may_know(&place.host) {
         return Err(mismatch().into());
     }
-    cx.doing(format!("asking RDS whether {} reads from {}", current.host, place.host));
+    cx.doing(format!("asking RDS whether {} is a reader of {}", current.host, place.host));
     let Some(rds) = Rds::of(cx) else { return Err(mismatch().into()) };
     match rds.written_at(&place.host).await? {
         Some(server) if server.has(&current.host).await => Ok(place),
@@ -90,9 +93,9 @@ async fn own_place(
     }
 }
 
-/// A master secret that RDS manages names no host; its tags name the server. Without either,
-/// nothing but the secret itself would say where to send the master's password, and that is for
-/// others to write.
+/// Returns the server of a master secret without a host. A master secret that RDS manages has no
+/// host, but its tags name the server. Without host and tags, only the secret itself would name the
+/// server for the master password, and other principals can write the secret.
 async fn place_by_rds(
     cx: &Context<'_>,
     arn: &str,
@@ -103,7 +106,7 @@ async fn place_by_rds(
     let unusable = |fault: String| Error::MasterSchema { arn: arn.to_owned(), faults: vec![fault] };
     let (Some(server_arn), Some(rds)) = (server_tag(&tags), Rds::of(cx)) else {
         return Err(unusable(
-            "\"host\" is missing, and no tag of RDS says which server it is for".into(),
+            "\"host\" is missing, and it has no tag of RDS that names its server".into(),
         )
         .into());
     };
@@ -113,7 +116,7 @@ async fn place_by_rds(
     };
     if !spec.is_named(&server.engine) {
         let fault = format!(
-            "RDS says that it is for {}, and this function rotates {}",
+            "according to RDS, it is for {}, but this function rotates {}",
             server.engine, spec.display
         );
         return Err(unusable(fault).into());

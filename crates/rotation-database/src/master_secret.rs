@@ -5,7 +5,8 @@ use rotation::{Password, SecretValue};
 use crate::document::{Document, Field, Fields, Ssl, wrong_engine};
 use crate::schema::EngineSpec;
 
-/// A master secret: like a database secret, but RDS's own hold only `username` and `password`.
+/// A master secret. It is like a database secret, but the master secrets that RDS manages contain
+/// only `username` and `password`.
 #[derive(Debug)]
 pub(crate) struct MasterSecret {
     pub(crate) username: String,

@@ -1,7 +1,7 @@
-//! What the RDS API says of a server: where it is written to, and from where it is read.
+//! Lookups in the RDS API: the writer endpoint of a server and its reader endpoints.
 //!
-//! Identifiers come from the API, never from the first label of a host name: anybody may call a
-//! host `db-1`.
+//! Identifiers come from the API, never from the first label of a host name, because any host can
+//! have a name such as `db-1`.
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
@@ -10,23 +10,25 @@ use rotation::{Context, Error, Result, refused};
 
 use crate::host;
 
-/// With at most 100 on a page, more servers than an account has by default.
+/// The maximum number of pages. With up to 100 servers on a page, it covers more servers than the
+/// default quota of an account allows.
 const MOST_PAGES: usize = 20;
 
 /// A server that RDS runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RdsServer {
-    /// The host to write to.
+    /// The host of the writer.
     pub(crate) writer: String,
     pub(crate) port: Option<u16>,
-    /// In the API's words, such as `aurora-mysql` or `sqlserver-ee`.
+    /// The engine name of the API, such as `aurora-mysql` or `sqlserver-ee`.
     pub(crate) engine: String,
-    /// Hosts that show the same data: reader endpoints, custom endpoints, instances, read replicas.
+    /// The other hosts with the same data: reader endpoints, custom endpoints, instances and read
+    /// replicas.
     pub(crate) readers: Vec<String>,
 }
 
 impl RdsServer {
-    /// Returns `true` if a host is one of the server's.
+    /// Returns `true` if a host belongs to the server.
     pub(crate) async fn has(&self, host: &str) -> bool {
         for own in std::iter::once(&self.writer).chain(&self.readers) {
             if host::is_same_machine(own, host).await {
@@ -37,8 +39,8 @@ impl RdsServer {
     }
 }
 
-/// Returns `true` if RDS may know a host. Where the environment names an RDS endpoint of its own,
-/// it may know any.
+/// Returns `true` if RDS can have a server with this host name. If the environment sets another RDS
+/// endpoint, every host is possible.
 pub(crate) fn may_know(host: &str) -> bool {
     let host = host::bare(host).to_ascii_lowercase();
     host.ends_with(".rds.amazonaws.com")
@@ -46,14 +48,15 @@ pub(crate) fn may_know(host: &str) -> bool {
         || std::env::var_os("AWS_ENDPOINT_URL_RDS").is_some()
 }
 
-/// The RDS API.
+/// A client of the RDS API.
 pub(crate) struct Rds {
     client: Client,
     endpoint: String,
 }
 
 impl Rds {
-    /// A client with the function's own role. `None` where the rotation runs without AWS.
+    /// Creates a client with the function's own role. Returns `None` if the rotation runs without
+    /// AWS.
     pub(crate) fn of(cx: &Context<'_>) -> Option<Self> {
         let config = cx.aws()?;
         let region = config.region().map_or("REGION", |region| region.as_ref());
@@ -63,7 +66,8 @@ impl Rds {
         })
     }
 
-    /// The server with this ARN: an instance's (`…:db:…`) or a cluster's (`…:cluster:…`).
+    /// Returns the server with this ARN, which is the ARN of an instance (`…:db:…`) or a cluster
+    /// (`…:cluster:…`).
     pub(crate) async fn server(&self, arn: &str) -> Result<Option<RdsServer>> {
         if arn.contains(":cluster:") {
             return match self.clusters(Some(arn)).await?.first() {
@@ -77,7 +81,7 @@ impl Rds {
         }
     }
 
-    /// The server that is written to under this host, if RDS runs it.
+    /// Returns the server whose writer endpoint is this host, if RDS runs it.
     pub(crate) async fn written_at(&self, writer: &str) -> Result<Option<RdsServer>> {
         for cluster in self.clusters(None).await? {
             if cluster.endpoint().is_some_and(|endpoint| host::same(endpoint, writer)) {
@@ -94,7 +98,8 @@ impl Rds {
 
     async fn of_instance(&self, instance: &DbInstance) -> Result<RdsServer> {
         let mut readers = Vec::new();
-        // A replica in another region is named by its ARN, and this region's API does not know it.
+        // RDS lists a replica in another Region by its ARN. The API of this Region cannot describe
+        // it.
         let here = instance
             .read_replica_db_instance_identifiers()
             .iter()

@@ -4,71 +4,71 @@
 //!
 //! [doc]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
 
-/// What is particular to an engine's secrets.
+/// The properties of an engine and its secrets.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EngineSpec {
     /// The engine's name in a secret, in metrics and in function names.
     pub name: &'static str,
-    /// Other names that a secret may use.
+    /// Other names that a secret can use.
     pub also: &'static [&'static str],
-    /// The names of the RDS API (`DescribeDBInstances`, `Engine`), which tools copy into secrets.
+    /// The names in the RDS API (`Engine` in `DescribeDBInstances`), which tools copy into secrets.
     pub rds: &'static [&'static str],
-    /// The engine's name for people.
+    /// The display name of the engine.
     pub display: &'static str,
-    /// The port when the secret has none.
+    /// The port if the secret has none.
     pub default_port: u16,
-    /// The key `dbname`.
+    /// Whether the key `dbname` is required.
     pub database: DatabaseKey,
-    /// `true` if a master logs in to the secret's database, where the users' objects are, or to its
-    /// own.
+    /// `true` if a master user logs in to a database: to the secret's database, which contains the
+    /// objects of the users, or to the database in the master secret.
     pub master_enters_database: bool,
-    /// `true` if a user may have two passwords at a time (`KEEP_PREVIOUS_PASSWORD`).
+    /// `true` if a user can have two passwords at the same time (`KEEP_PREVIOUS_PASSWORD`).
     pub keeps_previous_password: bool,
-    /// `true` if the server itself shows that two users are a pair. Where not, the secret's
-    /// versions must.
+    /// `true` if the server itself stores which two users are a pair. Otherwise, the versions of
+    /// the secret must prove it.
     pub marks_pairs: bool,
-    /// `true` if a user may have several accounts, one for each host that it connects from, each
+    /// `true` if a user can have several accounts: one for each host from which it connects, each
     /// with its own password.
     pub has_accounts_by_host: bool,
-    /// How long a user name may be.
+    /// The maximum length of a user name.
     pub user_name_limit: NameLimit,
-    /// What the second of two alternating users has behind its name.
+    /// The suffix of the alternate user's name.
     pub alternate_suffix: &'static str,
     /// `true` if double quotes around a user name are not part of the name.
     pub unquotes_names: bool,
-    /// Default of `PASSWORD_LENGTH`.
+    /// The default of `PASSWORD_LENGTH`.
     pub password_length: u32,
-    /// Default of `EXCLUDE_CHARACTERS`.
+    /// The default of `EXCLUDE_CHARACTERS`.
     pub password_excluded: &'static str,
-    /// Characters that a password of this engine cannot hold.
+    /// The characters that a password of this engine cannot contain.
     pub password_forbidden: &'static [char],
-    /// The longest password that the engine takes, in bytes.
+    /// The maximum length of a password, in bytes.
     pub password_max_bytes: usize,
-    /// What else a refused password can mean on this engine; empty when nothing.
+    /// The other causes of a rejected password on this engine, as a sentence, or an empty string.
     pub refused_also_means: &'static str,
 }
 
 /// Whether a secret must name a database.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DatabaseKey {
-    /// Optional; this one is used when absent, if any.
+    /// The key is optional. The value is the default database, if the engine has one.
     Optional(Option<&'static str>),
-    /// Required.
+    /// The key is required.
     Required,
 }
 
 /// The limit of a user name.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NameLimit {
-    /// In bytes of UTF-8.
+    /// A limit in bytes of UTF-8.
     Bytes(usize),
-    /// In characters.
+    /// A limit in characters.
     Characters(usize),
-    /// In characters, and `USERNAME_CHARACTER_LIMIT` sets another.
+    /// A limit in characters, which `USERNAME_CHARACTER_LIMIT` can override.
     CharactersUnlessSet(usize),
 }
 
-/// The default of AWS's own functions, for all engines but PostgreSQL.
+/// The default of AWS's own functions for all engines except PostgreSQL.
 const EXCLUDED: &str = "/@\"'\\";
 
 /// PostgreSQL and Aurora PostgreSQL.
@@ -90,8 +90,9 @@ pub const POSTGRES: EngineSpec = EngineSpec {
     password_excluded: ":/@\"'\\",
     password_forbidden: &[],
     password_max_bytes: 1000,
-    refused_also_means: "PostgreSQL gives the same answer when the role does not exist, has no password, or its \
-        password has expired (SELECT rolvaliduntil FROM pg_roles tells)",
+    refused_also_means: "PostgreSQL returns the same error if the role does not exist, if it has \
+        no password, or if its password has expired (see SELECT rolname, rolvaliduntil FROM \
+        pg_roles)",
 };
 
 /// MySQL and Aurora MySQL.
@@ -113,8 +114,9 @@ pub const MYSQL: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 256,
-    refused_also_means: "MySQL gives the same answer when no account matches the user and the function's address, or \
-        when the account demands TLS in a way that this login does not have (REQUIRE SSL, REQUIRE X509)",
+    refused_also_means: "MySQL returns the same error if no account matches the user and the \
+        function's address, or if the account requires a form of TLS that this login does not use \
+        (REQUIRE SSL, REQUIRE X509)",
 };
 
 /// MariaDB.
@@ -136,8 +138,9 @@ pub const MARIADB: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 256,
-    refused_also_means: "MariaDB gives the same answer when no account matches the user and the function's address, or \
-        when the account demands TLS in a way that this login does not have (REQUIRE SSL, REQUIRE X509)",
+    refused_also_means: "MariaDB returns the same error if no account matches the user and the \
+        function's address, or if the account requires a form of TLS that this login does not use \
+        (REQUIRE SSL, REQUIRE X509)",
 };
 
 /// Microsoft SQL Server.
@@ -159,8 +162,8 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 128,
-    refused_also_means: "SQL Server gives the same answer when the login does not exist, and when the server takes Windows \
-        logins only (its error log tells: state 5, 58)",
+    refused_also_means: "SQL Server returns the same error if the login does not exist, or if the \
+        server accepts only Windows logins (its error log shows state 5 or 58)",
 };
 
 /// Oracle Database.
@@ -182,22 +185,23 @@ pub const ORACLE: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &['"'],
     password_max_bytes: 30,
-    refused_also_means: "Oracle gives the same answer when the user does not exist, and when the account has no 12C verifier \
-        (SELECT username, password_versions FROM dba_users; setting the password anew makes one)",
+    refused_also_means: "Oracle returns the same error if the user does not exist, or if the \
+        account has no 12C verifier (see SELECT username, password_versions FROM dba_users; \
+        setting the password again creates one)",
 };
 
 /// All engines.
 pub const SCHEMAS: [&EngineSpec; 5] = [&MYSQL, &MARIADB, &POSTGRES, &SQLSERVER, &ORACLE];
 
 impl EngineSpec {
-    /// Returns `true` if a secret's `engine` means this engine, in any letter case.
+    /// Returns `true` if a secret's `engine` is a name of this engine, in any letter case.
     pub fn is_named(&self, engine: &str) -> bool {
         let engine = engine.trim().to_ascii_lowercase();
         let engine = engine.strip_prefix("custom-").unwrap_or(&engine);
         self.name == engine || self.also.contains(&engine) || self.rds.contains(&engine)
     }
 
-    /// The names that a secret's `engine` may have, for people.
+    /// Returns the names that a secret's `engine` can have, for a message.
     pub(crate) fn names(&self) -> String {
         let mut names = format!("\"{}\"", self.name);
         self.also.iter().for_each(|name| names.push_str(&format!(" or \"{name}\"")));
@@ -206,7 +210,8 @@ impl EngineSpec {
 }
 
 impl NameLimit {
-    /// The length of `name` and the limit it breaks, or `None` when it fits.
+    /// Returns a text with the length of `name` and the limit if the name is too long, or `None`.
+    /// `set` is the value of `USERNAME_CHARACTER_LIMIT`.
     pub(crate) fn broken_by(&self, name: &str, set: Option<u32>) -> Option<String> {
         let (length, limit, unit) = match (self, set) {
             (Self::Bytes(limit), _) => (name.len(), *limit, "bytes"),
@@ -217,7 +222,7 @@ impl NameLimit {
                 (name.chars().count(), *limit, "characters")
             }
         };
-        (length > limit).then(|| format!("{length} {unit} long, and the limit is {limit}"))
+        (length > limit).then(|| format!("{length} {unit}, and the limit is {limit}"))
     }
 }
 

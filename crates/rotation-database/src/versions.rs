@@ -1,4 +1,5 @@
-//! What the versions of a secret must be, alone and to each other.
+//! The checks of a secret's versions: of each version, and of the current and pending version
+//! together.
 
 use rotation::{CURRENT, PENDING, Result, SecretValue, Versions};
 
@@ -26,7 +27,7 @@ impl<E: Engine> DatabaseRotator<E> {
             let Some(at) = of_master else {
                 return Error::Schema { label, engine: E::SPEC.display, faults };
             };
-            // That it is missing is said already; that it is spelt otherwise is not.
+            // The error already states that the key is missing. A similar key is worth a message.
             if faults[at].ends_with(" is missing") {
                 faults.remove(at);
             }
@@ -34,12 +35,13 @@ impl<E: Engine> DatabaseRotator<E> {
         })
     }
 
-    /// The version that the next rotation would make, with the password of the current one.
+    /// Returns the version that the next rotation would create, but with the password of the
+    /// current version.
     pub(crate) fn next_version(&self, current: &DatabaseSecret) -> DatabaseSecret {
         current.with_user(self.next_user(current))
     }
 
-    /// The two versions of a rotation, known to belong together.
+    /// Parses the two versions of a rotation and checks that they match.
     pub(crate) fn parse_both(
         &self,
         versions: &Versions,
@@ -47,15 +49,17 @@ impl<E: Engine> DatabaseRotator<E> {
         let current = self.parse(&versions.current, CURRENT)?;
         let pending = self.parse(&versions.pending, PENDING)?;
         self.belong_together(&current, &pending)?;
-        // A password that the current one's connection sets and the pending one's cannot test would
-        // be neither promoted nor taken back.
+        // If setSecret set the password through the connection of the current version, but
+        // testSecret could not connect with the pending version, the new password would be in the
+        // database without ever being promoted.
         if current.database != pending.database || current.ssl != pending.ssl {
             return Err(other_host(&current, &pending));
         }
         Ok((current, pending))
     }
 
-    /// For the same server, and of the user that the strategy makes.
+    /// Checks that the pending version is for the same server, and for the user to which the
+    /// strategy rotates.
     fn belong_together(
         &self,
         current: &DatabaseSecret,
@@ -75,7 +79,8 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(())
     }
 
-    /// Returns `true` if two versions are of the users that this strategy keeps in one secret.
+    /// Returns `true` if two versions are for the same user or, with alternating users, for the
+    /// same pair of users.
     pub(crate) fn is_of_same_users(&self, one: &DatabaseSecret, other: &DatabaseSecret) -> bool {
         match self.settings.strategy {
             StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => {
@@ -87,14 +92,15 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// Returns `true` if the password of an earlier version travelled better protected than it
-    /// would now: whoever may write the secret must not get it sent readably.
+    /// Returns `true` if the TLS policy of an earlier version is stricter than that of the current
+    /// one. The earlier password must then not be sent: an attacker who can write the secret must
+    /// not be able to weaken its protection.
     pub(crate) fn was_safer(&self, earlier: &DatabaseSecret, now: &DatabaseSecret) -> bool {
         let mode = self.settings.tls_mode;
         Policy::of(earlier.ssl, mode) > Policy::of(now.ssl, mode)
     }
 
-    /// The user of the new version.
+    /// Returns the user of the new version.
     fn next_user(&self, current: &DatabaseSecret) -> String {
         let user = &current.username;
         match self.settings.strategy {
@@ -103,7 +109,8 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// The same, where its server takes a name as long as that of the second user.
+    /// Returns the user of the new version, after a check that the alternate user's name is not too
+    /// long for the server.
     pub(crate) fn new_user(&self, current: &DatabaseSecret) -> Result<String, Error> {
         if self.settings.strategy == StrategyKind::MasterUser {
             let name = UserPair::of(&current.username, E::SPEC).alternate;
@@ -116,8 +123,10 @@ impl<E: Engine> DatabaseRotator<E> {
         Ok(self.next_user(current))
     }
 
-    /// What was edited in `AWSCURRENT` since the pending version was made from it: another server
-    /// or user is no matter for a note.
+    /// Returns notes about changes of `AWSCURRENT` since the pending version was created from it.
+    ///
+    /// # Errors
+    /// Returns an error if the server or the user was changed.
     pub(crate) fn edited_since(
         &self,
         current: Option<&SecretValue>,
@@ -125,15 +134,17 @@ impl<E: Engine> DatabaseRotator<E> {
     ) -> Result<Vec<String>, Error> {
         let current = match current.map(|current| self.parse(current, CURRENT)) {
             None => return Ok(Vec::new()),
-            // The worse of the two.
+            // The unusable AWSCURRENT is worse than the promotion of the pending version.
             Some(Err(_)) => {
                 return Ok(vec![
-                    "AWSCURRENT was edited during the rotation and could not be used any more; it is AWSPREVIOUS now.".into(),
+                    "AWSCURRENT was edited during the rotation and became unusable. The edited \
+                     version is now AWSPREVIOUS."
+                        .into(),
                 ]);
             }
             Some(Ok(current)) => current,
         };
-        // Another process has just promoted it.
+        // Another process has just promoted the pending version.
         if current.username == pending.username && current.password == pending.password {
             return Ok(Vec::new());
         }
@@ -143,7 +154,8 @@ impl<E: Engine> DatabaseRotator<E> {
             return Ok(Vec::new());
         }
         Ok(vec![format!(
-            "AWSCURRENT was edited during the rotation: {} is again as it was when the rotation began, and as edited in AWSPREVIOUS.",
+            "AWSCURRENT was edited during the rotation. {} has its value from before the edit \
+             again; the edited value is in AWSPREVIOUS.",
             edited.join(", ")
         )])
     }

@@ -1,11 +1,15 @@
-//! The connection to a server, dialled here and handed to the driver through a Unix socket of this
-//! process.
+//! The connection to a server. This module opens it and passes it to the driver through a Unix
+//! socket inside this process.
 //!
-//! Drivers connect by themselves, and then three things are lost. What failed: the name, the port,
-//! the silence after. Time: they leave Nagle's algorithm on, which costs 40 ms twice in each login.
-//! And the choice of what is sent: they answer whatever a server asks for, also for the password in
-//! cleartext. So [`crate::encrypt`] and the login are part of this side as well, and the socket
-//! carries a session that is authenticated, without TLS.
+//! If the driver opened the connection, there would be three disadvantages:
+//!
+//! - Its errors do not distinguish a failed name lookup, a closed port and a server that does not
+//!   respond.
+//! - It leaves Nagle's algorithm on, which costs 40 ms twice in each login.
+//! - It sends anything that the server asks for, including the password in cleartext.
+//!
+//! Therefore TLS ([`crate::encrypt`]) and the login are also on this side, and the socket carries
+//! an authenticated session without TLS.
 
 mod meeting;
 
@@ -20,7 +24,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::login_error::LoginError;
 use meeting::SocketAddress;
 
-/// How long the look-up and the TCP connection may take; a login as a whole has a little more.
+/// The timeout for the name lookup and the TCP connection. The timeout of the whole login is a
+/// little longer.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(4500);
 
 /// A connection to a server, encrypted or not.
@@ -30,11 +35,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// Connects to a server.
 ///
 /// # Errors
-/// Which of the steps failed: the name, the port, the way.
+/// Returns an error that distinguishes a failed name lookup, a closed port and a timeout.
 pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
     let seconds = DIAL_TIMEOUT.as_secs();
     let silent = |_| LoginError::NameNotFound {
-        message: format!("no answer from the resolver for {seconds} s"),
+        message: format!("the resolver did not respond within {seconds} s"),
     };
     let until = Instant::now() + DIAL_TIMEOUT;
     let addresses = timeout_at(until, lookup_host((host, port))).await.map_err(silent)?;
@@ -45,7 +50,7 @@ pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut failure = LoginError::NameNotFound { message: "the name has no address".to_owned() };
     for address in addresses {
-        // An address that swallows packets must leave time for the next.
+        // If an address drops packets, some time must remain for the next address.
         let share = until.saturating_duration_since(Instant::now()) / left.max(1);
         left = left.saturating_sub(1);
         failure = match timeout(share, TcpStream::connect(address)).await {
@@ -60,20 +65,21 @@ pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
     Err(failure)
 }
 
-/// A connection that waits for its driver, where nobody else is let in.
+/// A socket with a connection to a server. It accepts only the driver of this process.
 #[derive(Debug)]
 pub struct Wire {
     meeting: SocketAddress,
 }
 
 impl Wire {
-    /// Offers a session that is authenticated, under a file name; [`Wire::folder`] is its folder.
+    /// Creates a socket with this file name in the directory [`Wire::folder`], and relays the
+    /// driver's data to an authenticated session.
     ///
-    /// The driver does not know that the login is over. `welcome` answers it in the server's place,
-    /// until it may send its first statement.
+    /// The driver does not know that the login is already complete. `welcome` responds to it in
+    /// place of the server until it is ready to send its first statement.
     ///
     /// # Errors
-    /// When the socket cannot be made.
+    /// Returns an error if the socket cannot be created.
     pub fn offer<S, W, F>(stream: S, file_name: &str, welcome: W) -> Result<Self, LoginError>
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
@@ -88,11 +94,11 @@ impl Wire {
         Ok(wire)
     }
 
-    /// As [`Wire::offer`], for a driver whose first message begins with its length in four bytes
-    /// and gets `answer`.
+    /// Does the same as [`Wire::offer`], for a driver whose first message starts with its length in
+    /// four bytes. The response to that message is `answer`.
     ///
     /// # Errors
-    /// When the socket cannot be made.
+    /// Returns an error if the socket cannot be created.
     pub fn offer_logged_in<S>(
         stream: S,
         file_name: &str,
@@ -117,16 +123,16 @@ impl Wire {
         Ok((Self { meeting }, listener))
     }
 
-    /// Where the socket is, to be followed by its file name.
+    /// Returns the directory of the socket, to which the driver appends the file name.
     pub fn folder(&self) -> &Path {
         self.meeting.folder()
     }
 }
 
-/// For how long a server may still talk after the driver has left.
+/// The time that the server has to close the connection after the driver has closed it.
 const HANG_UP: Duration = Duration::from_secs(2);
 
-/// One driver is all that is let in.
+/// Accepts one connection, of the driver of this process.
 async fn accept(listener: UnixListener) -> io::Result<UnixStream> {
     loop {
         let (stream, _) = listener.accept().await?;
@@ -143,8 +149,8 @@ async fn relay(driver: UnixStream, server: impl AsyncRead + AsyncWrite) -> io::R
         tokio::io::copy(&mut from_driver, &mut to_server).await?;
         to_server.shutdown().await
     };
-    // Whichever side ends, the other has nothing left to say. A server that does not even hang up
-    // is not waited for.
+    // When one side closes its connection, the relay ends. It does not wait longer than HANG_UP for
+    // the server to close.
     tokio::select! {
         done = tokio::io::copy(&mut from_server, &mut to_driver) => done.map(drop),
         done = async { upward.await?; tokio::time::sleep(HANG_UP).await; Ok(()) } => done,
@@ -169,7 +175,7 @@ mod tests {
         let output = tokio::task::spawn_blocking(another).await.unwrap().unwrap();
         let message = [output.stdout, output.stderr]
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        // It is hung up on sooner or later, and hears nothing.
+        // The connection of the other process is closed at some point, without a response.
         let ends = ["b''\n", "ConnectionResetError", "BrokenPipeError"];
         let is_hung_up_on =
             ends.iter().any(|end| message.iter().any(|message| message.contains(end)));

@@ -1,27 +1,28 @@
-//! The key `host`, as people and tools write it.
+//! The parser for the key `host`, as operators and tools write it.
 //!
-//! A host name or an address is taken, and an address with a port as `aws_db_instance.endpoint` of
-//! Terraform has it. Whatever else is meant is rejected with the corrected keys: a URL may hold a
-//! password, so nothing of it is repeated but the host, the port and the database.
+//! It accepts a host name or an address, with or without a port (Terraform's
+//! `aws_db_instance.endpoint` contains the port). It rejects any other form with a message that
+//! shows the corrected keys. A URL can contain a password, so the message repeats only the host,
+//! the port and the database.
 
-/// What `host` holds.
+/// The host and port in the key `host`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WrittenHost {
     /// The host name or address.
     pub(crate) host: String,
-    /// The port behind it, if there is one.
+    /// The port after the host, if there is one.
     pub(crate) port: Option<u16>,
 }
 
-/// Reads the key `host`.
+/// Parses the key `host`.
 ///
 /// # Errors
-/// A sentence that names the key, says what is wrong and shows the corrected keys.
+/// Returns a message that names the key and the problem, and shows the corrected keys.
 pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
     if text.starts_with('/') {
-        // Drivers take a path for a Unix socket.
+        // Drivers interpret a path as a Unix socket.
         return Err("\"host\" is a path, not a host name or address".into());
     }
     if lower.contains("://") || lower.starts_with("jdbc:") {
@@ -30,7 +31,7 @@ pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     if let Some(rest) = lower.strip_prefix("tcp:").map(|rest| &text[text.len() - rest.len()..]) {
         let (host, port) = rest.split_once(',').unwrap_or((rest, ""));
         return Err(format!(
-            "\"host\" begins with the prefix tcp:; {}",
+            "\"host\" starts with the prefix tcp:; {}",
             corrected(host, port.trim().parse().ok(), None)
         ));
     }
@@ -38,7 +39,7 @@ pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
         return Err(match rest.trim().parse::<u16>() {
             Ok(port) => {
                 format!(
-                    "\"host\" holds a port after a comma; {}",
+                    "\"host\" contains a port after a comma; {}",
                     corrected(host, Some(port), None)
                 )
             }
@@ -52,8 +53,9 @@ pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     }
     if let Some((host, _)) = text.split_once('\\') {
         return Err(format!(
-            "\"host\" holds the name of an instance, which only its port leads to (SELECT local_tcp_port FROM \
-             sys.dm_exec_connections WHERE session_id = @@SPID shows it); {} and that port in \"port\"",
+            "\"host\" contains the name of an instance, which can only be reached by its port \
+             (SELECT local_tcp_port FROM sys.dm_exec_connections WHERE session_id = @@SPID shows \
+             it); {} and that port in \"port\"",
             corrected(host, None, None)
         ));
     }
@@ -70,7 +72,7 @@ pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     Err("\"host\" is not a host name or address, such as db.example.com or 10.0.0.7".into())
 }
 
-/// Takes a port off: `db:5432`, `[::1]:5432`. An IPv6 address without brackets has none.
+/// Splits off a port: `db:5432`, `[::1]:5432`. An IPv6 address without brackets has no port.
 fn with_port(text: &str) -> Result<WrittenHost, String> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, port),
@@ -78,9 +80,10 @@ fn with_port(text: &str) -> Result<WrittenHost, String> {
     };
     match port.parse::<u16>() {
         Ok(port) if port > 0 => Ok(WrittenHost { host: host.trim().to_owned(), port: Some(port) }),
-        _ => {
-            Err(format!("\"host\" ends with a colon and no port; {}", corrected(host, None, None)))
-        }
+        _ => Err(format!(
+            "\"host\" has a colon without a port number; {}",
+            corrected(host, None, None)
+        )),
     }
 }
 
@@ -90,20 +93,22 @@ fn is_host(host: &str) -> bool {
     !host.is_empty() && !host.chars().any(is_unfit)
 }
 
-/// `jdbc:postgresql://user:password@db:5432/app?…`, `jdbc:oracle:thin:@//db:1521/ORCL`,
-/// `jdbc:oracle:thin:@db:1521:ORCL`, `jdbc:sqlserver://db:1433;databaseName=app`.
+/// Returns the message for a URL, such as `jdbc:postgresql://user:password@db:5432/app?…`,
+/// `jdbc:oracle:thin:@//db:1521/ORCL`, `jdbc:oracle:thin:@db:1521:ORCL` or
+/// `jdbc:sqlserver://db:1433;databaseName=app`.
 fn url(text: &str) -> String {
     let unclear = format!("\"host\" is a URL; {}", corrected("", None, None));
-    // Oracle's form has a user and a password in front of the @; only without them is it clear.
+    // Oracle's form can have a user and a password before the @. It is unambiguous only without
+    // them.
     let is_oracle = text.to_ascii_lowercase().starts_with("jdbc:oracle:");
     let after = match (is_oracle, text.split_once(":@")) {
         (true, Some((scheme, after))) if scheme.len() == "jdbc:oracle:thin".len() => after,
         (true, _) => return unclear,
         (false, _) => text.find("://").map_or(text, |at| &text[at + 3..]),
     };
-    // A password may be in front of the @, or in the properties, and may hold any of these
-    // characters. Where it ends is certain only if there is one @, and none of the others in front
-    // of it.
+    // A password can be before the @ or in the properties, and it can contain any of these
+    // characters. Its end is certain only if there is exactly one @, and none of the other
+    // characters before it.
     let after = match after.split_once('@') {
         Some((user, rest)) if user.contains(['/', ';', '?']) || rest.contains('@') => {
             return unclear;
@@ -134,11 +139,11 @@ fn url(text: &str) -> String {
     format!("\"host\" is a URL; {}", corrected(&host, port, database))
 }
 
-/// The keys as they should be, where every part of them is plain.
+/// Returns the corrected keys as text. It leaves out any part that contains special characters.
 fn corrected(host: &str, port: Option<u16>, database: Option<&str>) -> String {
     let host = host.trim();
     if !is_host(host) {
-        return "write the name or address of the server alone".into();
+        return "write only the name or address of the server".into();
     }
     let is_plain =
         |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.$".contains(c));
@@ -199,21 +204,21 @@ mod tests {
                 "postgres://app:s3cret@db.example.com/shop",
                 "\"host\": \"db.example.com\", \"dbname\": \"shop\"",
             ),
-            ("postgres://app:s3c@ret@db:1/shop", "write the name or address of the server alone"),
-            ("postgres://app:s3c@ret/x@db:1/shop", "write the name or address of the server alone"),
-            ("postgres://app:s3c/ret@db:1/shop", "write the name or address of the server alone"),
+            ("postgres://app:s3c@ret@db:1/shop", "write only the name or address of the server"),
+            ("postgres://app:s3c@ret/x@db:1/shop", "write only the name or address of the server"),
+            ("postgres://app:s3c/ret@db:1/shop", "write only the name or address of the server"),
             (
                 "jdbc:oracle:thin:app/s3cret@db:1521/ORCL",
-                "write the name or address of the server alone",
+                "write only the name or address of the server",
             ),
-            ("jdbc:oracle:thin:app/s3cret", "write the name or address of the server alone"),
+            ("jdbc:oracle:thin:app/s3cret", "write only the name or address of the server"),
             (
                 "jdbc:sqlserver://db:1433;user=sa;password=P@s3cret;databaseName=app",
-                "write the name or address of the server alone",
+                "write only the name or address of the server",
             ),
             (
                 "jdbc:postgresql://db:5432/shop?user=app&password=h@s3cret",
-                "write the name or address of the server alone",
+                "write only the name or address of the server",
             ),
             (
                 "jdbc:postgresql://db:5432/shop?user=app&password=s3cret",

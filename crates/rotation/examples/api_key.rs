@@ -1,9 +1,10 @@
-//! Rotates the key of an HTTP service that lets an account have two live keys.
+//! Rotates the key of an HTTP service that allows two valid keys for an account.
 //!
-//! The secret is `{"url": "https://api.example.com/v1", "key_id": "…", "key": "…"}`. The service,
-//! as most are: `GET /keys` lists, `POST /keys` issues one and shows it this once,
-//! `DELETE /keys/ID` revokes, `GET /account` needs a valid key. Adapt these four calls.
-//! `docs/custom-rotation.md` walks through this file.
+//! The secret is `{"url": "https://api.example.com/v1", "key_id": "…", "key": "…"}`. The example
+//! makes four calls, which most services have in some form: `GET /keys` lists the keys,
+//! `POST /keys` issues a key and returns it only once, `DELETE /keys/ID` revokes a key, and
+//! `GET /account` requires a valid key. Adapt these calls to your service.
+//! `docs/custom-rotation.md` explains this file.
 
 use std::time::Duration;
 
@@ -18,10 +19,11 @@ fn main() -> std::process::ExitCode {
 
 struct ApiKey;
 
-/// What the names of our keys begin with: an account may have others.
+/// The prefix of the names of the function's keys. The account can also have other keys.
 const NAME: &str = "rotation ";
 
-/// The secret, and the service called with its key. What else it holds is kept as it is.
+/// The secret, and the client that calls the service with its key. All other keys of the JSON
+/// document stay unchanged.
 #[derive(Serialize, Deserialize)]
 struct Secret {
     url: String,
@@ -33,12 +35,12 @@ struct Secret {
 
 impl Secret {
     fn parse(value: &SecretValue) -> Result<Self> {
-        // Not the error's own words: they can quote the secret.
+        // The message of the JSON error is not used, because it can quote the secret.
         let wrong = |e: serde_json::Error| {
-            failure("SecretMalformed", format!("line {} is wrong", e.line()))
+            failure("SecretMalformed", format!("the secret is invalid in line {}", e.line()))
         };
         let secret: Self = serde_json::from_str(value.expose()).map_err(wrong)?;
-        // From here on no log line and no error can show the key.
+        // `Password::new` registers the key for redaction in all log lines and errors.
         Password::new(secret.key.as_str());
         Ok(secret)
     }
@@ -55,7 +57,9 @@ impl Secret {
         let key = self.call(Method::POST, "keys", Some(json!({"name": name}))).await?;
         match (key["id"].as_str(), key["key"].as_str()) {
             (Some(id), Some(key)) => Ok((id.to_owned(), Password::new(key).expose().to_owned())),
-            _ => Err(failure("ServiceRefused", "the service has answered without a key").into()),
+            _ => {
+                Err(failure("ServiceRefused", "the response of the service contains no key").into())
+            }
         }
     }
 
@@ -76,13 +80,13 @@ impl Secret {
         match answer.status() {
             status if status.is_success() => Ok(answer.json().await.unwrap_or(Value::Null)),
             StatusCode::UNAUTHORIZED => {
-                Err(failure("KeyRefused", format!("the service refuses key {}", self.key_id))
+                Err(failure("KeyRefused", format!("the service rejects key {}", self.key_id))
                     .into())
             }
-            // An earlier attempt has revoked it.
+            // An earlier attempt has already revoked the key.
             StatusCode::NOT_FOUND if method == Method::DELETE => Ok(Value::Null),
             status => {
-                Err(failure("ServiceRefused", format!("the service answers {status}")).into())
+                Err(failure("ServiceRefused", format!("the service returned {status}")).into())
             }
         }
     }
@@ -97,8 +101,8 @@ impl Rotator for ApiKey {
         Secret::parse(current).map(drop)
     }
 
-    /// Issues the new key. What an attempt that died here, or a rotation that was given up, has
-    /// issued goes first.
+    /// Issues the new key. First it revokes the keys of interrupted attempts and of cancelled
+    /// rotations.
     async fn create(
         &self,
         cx: &Context<'_>,
@@ -107,7 +111,7 @@ impl Rotator for ApiKey {
     ) -> Result<SecretValue> {
         let mut secret = Secret::parse(current)?;
         cx.doing(format!("issuing a key at {}", secret.url));
-        // A concurrent attempt may have stored its key in the meantime; that one is kept.
+        // If a concurrent attempt has stored its key in the meantime, that key stays.
         if let Some(stored) = cx.value_of(cx.version()).await? {
             return Ok(stored);
         }
@@ -120,9 +124,9 @@ impl Rotator for ApiKey {
         Ok(SecretValue::new(text))
     }
 
-    /// The service has accepted the new key since it was issued.
+    /// Does nothing, because the service accepts the new key as soon as it is issued.
     async fn set(&self, _: &Context<'_>, _: &Versions) -> Result<Done> {
-        Ok(Done::before("The service accepts a key from the moment it is issued."))
+        Ok(Done::before("The service accepts a key as soon as it is issued."))
     }
 
     async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
@@ -132,11 +136,11 @@ impl Rotator for ApiKey {
         Ok(Done::now(format!("{} accepts key {}.", secret.url, secret.key_id)))
     }
 
-    /// Revokes the key that nobody needs any more. To give applications time until the next
-    /// rotation, leave this out: `create` revokes it then.
+    /// Revokes the old key. If applications need it until the next rotation, remove this method;
+    /// `create` then revokes the key.
     async fn finished(&self, cx: &Context<'_>) -> Result<()> {
-        // Not AWSCURRENT: the label has moved a moment ago, and a stale answer would be the old
-        // key.
+        // This reads the version by its id, not by AWSCURRENT: the label has just moved, and a
+        // stale response would contain the old key.
         let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
         let current = Secret::parse(&current)?;
         match cx.previous().await?.map(|previous| Secret::parse(&previous)).transpose()? {
@@ -148,17 +152,17 @@ impl Rotator for ApiKey {
     }
 }
 
-/// Each with a stable `errorType` to alarm on, and the next thing to do.
+/// Creates an error with a stable `errorType` for alarms, and a remedy.
 fn failure(error_type: &'static str, what: impl Into<String>) -> Failure {
     let remedy = match error_type {
         "SecretMalformed" => {
-            "Give it \"url\", \"key_id\" and \"key\": aws secretsmanager put-secret-value."
+            "Store \"url\", \"key_id\" and \"key\" with aws secretsmanager put-secret-value."
         }
-        "ServiceUnreachable" => "See that the function may reach it (NAT, security group).",
+        "ServiceUnreachable" => "Allow the function to connect to it (NAT, security group).",
         "KeyRefused" => {
-            "If it is the pending key, start another rotation; else issue one by hand and store it."
+            "If it is the pending key, rotate again. Otherwise issue a key by hand and store it."
         }
-        _ => "Read the service's own log.",
+        _ => "See the log of the service.",
     };
     Failure::new(error_type, what, remedy)
 }

@@ -1,9 +1,10 @@
 //! Rotates the password of a Redis (or Valkey) ACL user without an outage: the user has both
 //! passwords until `finishSecret`.
 //!
-//! The secret is `{"host": "…", "port": 6379, "username": "…", "password": "…"}`, with
-//! `"tls": false` where the server has none. The user may run `ACL SETUSER` and `ACL SAVE` (or
-//! `CONFIG REWRITE`). Redis does not replicate users: rotate on each node.
+//! The secret is `{"host": "…", "port": 6379, "username": "…", "password": "…"}`. Add
+//! `"tls": false` if the server does not support TLS. The user must be allowed to run
+//! `ACL SETUSER` and `ACL SAVE` (or `CONFIG REWRITE`). Redis does not replicate users, so rotate on
+//! each node.
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -26,7 +27,7 @@ struct RedisAcl {
     password: PasswordSettings,
 }
 
-/// What else the secret holds is kept.
+/// The secret. All other keys of the JSON document stay unchanged.
 #[derive(Serialize, Deserialize)]
 struct Secret {
     host: String,
@@ -41,7 +42,7 @@ impl Secret {
     fn parse(value: &SecretValue) -> Result<Self> {
         let secret: Self =
             serde_json::from_str(value.expose()).map_err(|error| malformed(&error))?;
-        // From here on no log line and no error can show the password.
+        // `Password::new` registers the password for redaction in all log lines and errors.
         let _ = Password::new(secret.password.as_str());
         Ok(secret)
     }
@@ -67,8 +68,8 @@ impl Secret {
         Ok(client.get_multiplexed_async_connection_with_config(&limits).await.map_err(failed)?)
     }
 
-    /// Changes the user's own passwords. By their hashes: `MONITOR` and the slow log show
-    /// statements.
+    /// Changes the user's passwords. The statement contains only hashes, because `MONITOR` and the
+    /// slow log show statements.
     async fn set_passwords(
         &self,
         redis: &mut MultiplexedConnection,
@@ -77,8 +78,8 @@ impl Secret {
         let set = cmd("ACL").arg("SETUSER").arg(&self.username).arg(rules).exec_async(redis).await;
         set.map_err(failed)?;
         match cmd("ACL").arg("SAVE").exec_async(redis).await {
-            // Without an ACL file, users are in redis.conf; with neither, a restart would bring the
-            // old password back.
+            // Without an ACL file, the users are in redis.conf. If neither were saved, a restart
+            // would restore the old password.
             Err(error) if error.to_string().contains("ACL file") => {
                 Ok(cmd("CONFIG").arg("REWRITE").exec_async(redis).await.map_err(failed)?)
             }
@@ -118,13 +119,16 @@ impl Rotator for RedisAcl {
         Ok(SecretValue::new(text))
     }
 
-    /// Adds the new password; said twice, it changes nothing.
+    /// Adds the new password. Adding it again changes nothing.
     async fn set(&self, cx: &Context<'_>, versions: &Versions) -> Result<Done> {
         let (current, pending) =
             (Secret::parse(&versions.current)?, Secret::parse(&versions.pending)?);
         let mut redis = current.log_in(cx).await?;
         current.set_passwords(&mut redis, &[pending.hash()]).await?;
-        Ok(Done::now(format!("{} has the new password beside the current one.", current.username)))
+        Ok(Done::now(format!(
+            "{} has the new password in addition to the current one.",
+            current.username
+        )))
     }
 
     async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
@@ -133,10 +137,10 @@ impl Rotator for RedisAcl {
         Ok(Done::now(format!("{} accepts the new password.", pending.host)))
     }
 
-    /// Takes every other password away: the old one, and those of rotations that were given up.
+    /// Removes all other passwords: the old password, and those of cancelled rotations.
     async fn finished(&self, cx: &Context<'_>) -> Result<()> {
-        // Not AWSCURRENT: the label has moved a moment ago, and a stale answer would bring the old
-        // password back.
+        // This reads the version by its id, not by AWSCURRENT: the label has just moved, and a
+        // stale response would restore the old password.
         let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
         let current = Secret::parse(&current)?;
         let mut redis = current.log_in(cx).await?;
@@ -145,8 +149,9 @@ impl Rotator for RedisAcl {
 }
 
 fn malformed(error: &serde_json::Error) -> Failure {
-    // Not the error's own words: they can quote the secret.
-    let what = format!("the secret lacks host, port, username or password (line {})", error.line());
+    // The message of the JSON error is not used, because it can quote the secret.
+    let what =
+        format!("the secret needs valid host, port, username and password (line {})", error.line());
     Failure::new(
         "SecretMalformed",
         what,
@@ -159,10 +164,11 @@ fn failed(error: RedisError) -> Failure {
         ErrorKind::AuthenticationFailed => {
             ("CredentialsRefused", "Store the password that Redis accepts in the secret.")
         }
-        ErrorKind::Server(ServerErrorKind::NoPerm) => {
-            ("PrivilegeMissing", "As an administrator: ACL SETUSER USER +acl|setuser +acl|save.")
-        }
-        _ => ("RedisFailed", "See that the server runs and that the function may reach it."),
+        ErrorKind::Server(ServerErrorKind::NoPerm) => (
+            "PrivilegeMissing",
+            "As an administrator, run ACL SETUSER USER +acl|setuser +acl|save.",
+        ),
+        _ => ("RedisFailed", "Check that the server is running and reachable for the function."),
     };
     Failure::new(error_type, format!("Redis: {error}"), remedy)
 }

@@ -1,4 +1,4 @@
-//! What a rotator may ask of the rotation it is part of.
+//! The interface between a rotator and the rotation that calls it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::manager::Manager;
 use crate::secret::SecretValue;
 use crate::staging::{CURRENT, PREVIOUS, Staging};
 
-/// One invocation, seen by a [`crate::Rotator`].
+/// One invocation, as a [`crate::Rotator`] sees it.
 #[derive(Debug)]
 pub struct Context<'a> {
     pub(crate) event: &'a Event,
@@ -21,41 +21,42 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The step.
+    /// Returns the step.
     pub fn step(&self) -> Step {
         self.event.step
     }
 
-    /// The ARN (or name) of the secret.
+    /// Returns the ARN (or name) of the secret.
     pub fn secret_id(&self) -> &str {
         &self.event.secret_id
     }
 
-    /// The version being rotated to.
+    /// Returns the version that is being rotated to.
     pub fn version(&self) -> &VersionId {
         &self.event.version
     }
 
-    /// The time that is left for the whole step.
+    /// Returns the time that is left for the whole step.
     pub fn remaining(&self) -> Duration {
         self.deadline.remaining()
     }
 
-    /// Says what is about to be done: a line in the log, and the answer to "what was it waiting
-    /// for?" when the time runs out. No secrets.
+    /// Logs the current activity, such as "logging in to db:5432", and stores it for the error
+    /// [`crate::Error::DeadlineExceeded`]. The text must not contain a secret.
     pub fn doing(&self, what: impl AsRef<str>) {
         self.deadline.doing(what.as_ref());
         tracing::info!("{}", what.as_ref());
     }
 
-    /// Adds a warning to the log. No secrets.
+    /// Logs a warning. The text must not contain a secret.
     pub fn warn(&self, what: impl AsRef<str>) {
         tracing::warn!("{}", what.as_ref());
     }
 
-    /// Returns `true` if the version is still the one to rotate to, asked anew: before anything is
-    /// done a second time, for the rotation may have been given up meanwhile, and another one
-    /// begun.
+    /// Returns `true` if the version is still the pending one. Each call asks Secrets Manager.
+    ///
+    /// Check this before you retry a change: in the meantime, the rotation may have been cancelled,
+    /// and another one may have started.
     pub async fn is_still_pending(&self) -> bool {
         let description = self.manager.describe(&self.event.secret_id).await;
         let staging =
@@ -63,57 +64,61 @@ impl Context<'_> {
         matches!(staging, Ok(Staging::Pending { .. }))
     }
 
-    /// The `AWSCURRENT` value of the secret, if there is one. `setSecret` has it already.
+    /// Returns the `AWSCURRENT` value of the secret, if there is one. In `setSecret`, the rotator
+    /// already has it in its arguments.
     ///
     /// # Errors
-    /// What Secrets Manager refuses.
+    /// Returns an error if the call to Secrets Manager fails.
     pub async fn current(&self) -> Result<Option<SecretValue>> {
         self.manager.value(&self.event.secret_id, CURRENT).await
     }
 
-    /// The `AWSPREVIOUS` value of the secret, if there is one. Read when asked for: most rotations
-    /// do not need it.
+    /// Returns the `AWSPREVIOUS` value of the secret, if there is one. It is read only on request,
+    /// because most rotations do not need it.
     ///
     /// # Errors
-    /// What Secrets Manager refuses.
+    /// Returns an error if the call to Secrets Manager fails.
     pub async fn previous(&self) -> Result<Option<SecretValue>> {
         self.manager.value(&self.event.secret_id, PREVIOUS).await
     }
 
-    /// The versions of the secret before `AWSCURRENT` and `AWSPENDING`, newest first: the previous
-    /// one, and those that have no label any more, as after rotations that were given up.
+    /// Returns the versions of the secret without `AWSCURRENT` and `AWSPENDING`, newest first: the
+    /// previous version, and the deprecated versions (which have no staging labels), for example
+    /// those of cancelled rotations.
     ///
     /// # Errors
-    /// What Secrets Manager refuses.
+    /// Returns an error if the call to Secrets Manager fails.
     pub async fn earlier(&self) -> Result<Vec<VersionId>> {
         self.manager.earlier(&self.event.secret_id).await
     }
 
-    /// The value of a version of the secret; `None` when it has none.
+    /// Returns the value of a version of the secret, or `None` if the version has no value.
     ///
     /// # Errors
-    /// What Secrets Manager refuses.
+    /// Returns an error if the call to Secrets Manager fails.
     pub async fn value_of(&self, version: &VersionId) -> Result<Option<SecretValue>> {
         self.manager.value_of(&self.event.secret_id, version).await
     }
 
-    /// The tags of another secret.
+    /// Returns the tags of another secret.
     ///
     /// # Errors
-    /// What Secrets Manager refuses.
+    /// Returns an error if the call to Secrets Manager fails.
     pub async fn tags_of(&self, id: &str) -> Result<HashMap<String, String>> {
         self.manager.tags(id).await
     }
 
-    /// What other AWS clients are made from: credentials, region, time-outs.
+    /// Returns the configuration (credentials, Region, timeouts) for clients of other AWS services.
+    /// It is `None` if the caller of [`crate::perform`] provided the Secrets Manager client.
     pub fn aws(&self) -> Option<&SdkConfig> {
         self.manager.config()
     }
 
-    /// The `AWSCURRENT` value of another secret.
+    /// Returns the `AWSCURRENT` value of another secret.
     ///
     /// # Errors
-    /// What Secrets Manager refuses, or [`crate::Error::NotFound`].
+    /// Returns an error if the call to Secrets Manager fails, or [`crate::Error::NotFound`] if the
+    /// secret has no `AWSCURRENT` value.
     pub async fn other_secret(&self, id: &str) -> Result<SecretValue> {
         self.manager.current_value_of(id).await
     }

@@ -1,4 +1,4 @@
-//! The time that is left, and what is being done with it.
+//! The deadline of an invocation, and the current activity for its error message.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 
-/// Kept back for the answer: a function that Lambda kills cannot say what it was waiting for.
+/// The time that is reserved for the response. A function that Lambda stops cannot report what it
+/// was waiting for.
 const MARGIN: Duration = Duration::from_millis(800);
 
-/// The template's time-out, where nobody tells a deadline.
+/// The timeout in this project's template, for invocations without a deadline.
 const USUAL: Duration = Duration::from_secs(30);
 
-/// When this invocation must be over, and what it is doing.
+/// The time at which this invocation must be complete, and its current activity.
 #[derive(Debug)]
 pub(crate) struct Deadline {
     at: Instant,
@@ -22,11 +23,12 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Lambda gives a wall-clock deadline; the margin is at most a fifth of what is left.
+    /// Creates a deadline from Lambda's deadline, which is a wall-clock time. The margin is at most
+    /// a fifth of the remaining time.
     pub(crate) fn at(deadline: SystemTime) -> Self {
         let now = SystemTime::now();
-        // `cargo lambda watch` tells a time near 1970: that is no deadline, where Lambda's would be
-        // seconds away.
+        // `cargo lambda watch` sends a time near 1970, which is not a deadline. Lambda's deadlines
+        // are at most minutes away.
         let is_none =
             now.duration_since(deadline).is_ok_and(|ago| ago > Duration::from_secs(86400));
         let left = if is_none { USUAL } else { deadline.duration_since(now).unwrap_or_default() };
@@ -44,7 +46,7 @@ impl Deadline {
         *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = what.to_owned();
     }
 
-    /// Runs `work`, and answers with what was being done when the time is up before it ends.
+    /// Runs `work`. If the deadline passes first, returns an error with the current activity.
     pub(crate) async fn keep<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match tokio::time::timeout_at(self.at, work).await {
             Ok(result) => result,

@@ -1,25 +1,24 @@
-//! Why a step failed: one variant per cause, each with a stable `errorType` and the next thing to
-//! do.
+//! The errors of a step. Each cause has its own variant, a stable `errorType` and a remedy.
 
 use crate::operator::{give_up, rotate_again, store};
 use std::fmt;
 
 use crate::event::Step;
 
-/// The result of anything in a rotation.
+/// The result of an operation of a rotation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A reason for failure that a [`crate::Rotator`] brings along.
+/// An error that a [`crate::Rotator`] defines.
 ///
-/// `Display` says what happened; it must hold no secret.
+/// `Display` describes the failure. It must not contain a secret.
 pub trait Cause: fmt::Display + fmt::Debug + Send + Sync + 'static {
-    /// A stable identifier that a person can alarm on, in CamelCase.
+    /// Returns a stable identifier in CamelCase, on which an operator can set an alarm.
     fn error_type(&self) -> &'static str;
-    /// The next thing to do.
+    /// Returns the next action for the operator.
     fn remedy(&self) -> String;
 }
 
-/// A ready-made [`Cause`], for a rotator with few of them.
+/// A general-purpose [`Cause`], for a rotator that has only a few kinds of error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct Failure {
@@ -29,8 +28,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// `error_type` is a stable identifier to alarm on, `what` says what happened (it must hold no
-    /// secret), `remedy` the next thing to do.
+    /// Creates an error.
+    ///
+    /// `error_type` is a stable identifier for alarms. `what` describes the failure and must not
+    /// contain a secret. `remedy` is the next action for the operator.
     pub fn new(
         error_type: &'static str,
         what: impl Into<String>,
@@ -50,25 +51,25 @@ impl Cause for Failure {
     }
 }
 
-/// Why a step failed.
+/// The reason why a step failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The event is not one of Secrets Manager's. The invoker's fault.
+    /// The event does not have the form of a rotation event. The invoker must correct it.
     #[error("the event is malformed: {}", faults.join("; "))]
     MalformedEvent {
-        /// Every fault found.
+        /// All problems of the event.
         faults: Vec<String>,
     },
-    /// A setting in the environment cannot be read. The deployer's fault.
-    #[error("the setting {name} cannot be used: {fault}")]
+    /// A setting in the environment is invalid. The operator must correct it.
+    #[error("could not use the setting {name}: {fault}")]
     Setting {
         /// The environment variable.
         name: &'static str,
-        /// What is wrong with it.
+        /// The problem with its value.
         fault: String,
     },
-    /// `DescribeSecret` says `RotationEnabled: false`.
+    /// `DescribeSecret` returns `RotationEnabled: false`.
     #[error("rotation is not enabled for the secret")]
     RotationNotEnabled,
     /// The version in the event does not exist, or has no staging label.
@@ -82,16 +83,16 @@ pub enum Error {
     VersionNotPending {
         /// The version in the event.
         version: String,
-        /// The labels that it has.
+        /// The staging labels of the version.
         labels: Vec<String>,
     },
-    /// `AWSPENDING` is on a version that is not current: the service refuses another rotation.
-    #[error("version {version} is still labelled AWSPENDING: an earlier rotation has not ended")]
+    /// `AWSPENDING` is on a version that is not current, so the service rejects another rotation.
+    #[error("a previous rotation is not complete: version {version} is still labelled AWSPENDING")]
     RotationUnfinished {
         /// The pending version.
         version: String,
     },
-    /// No version holds `AWSCURRENT`: the secret never had a value.
+    /// No version has the label `AWSCURRENT`: the secret never had a value.
     #[error("no version of the secret is labelled AWSCURRENT")]
     NoCurrentVersion,
     /// The pending version has no value: `createSecret` has not run.
@@ -100,22 +101,22 @@ pub enum Error {
         /// The pending version.
         version: String,
     },
-    /// The secret holds `SecretBinary`.
-    #[error("the {label} version of {secret} holds no SecretString (a SecretBinary?)")]
+    /// The version has no `SecretString`; usually it has a `SecretBinary`.
+    #[error("the {label} version of {secret} has no SecretString (it may have a SecretBinary)")]
     NotText {
         /// The secret.
         secret: String,
         /// The staging label or version.
         label: String,
     },
-    /// The secret does not exist, or not in this region.
-    #[error("Secrets Manager finds no {what}")]
+    /// The secret does not exist, or it does not exist in this Region.
+    #[error("could not find {what} in Secrets Manager")]
     NotFound {
-        /// What was asked for.
+        /// A description of the requested resource.
         what: String,
     },
-    /// IAM, or the secret's resource policy, refuses.
-    #[error("Secrets Manager refused {action} on {resource}: {message}")]
+    /// IAM or the secret's resource policy denies the action.
+    #[error("access denied: could not call {action} on {resource}: {message}")]
     AccessDenied {
         /// The IAM action.
         action: String,
@@ -124,8 +125,8 @@ pub enum Error {
         /// The message of the service.
         message: String,
     },
-    /// The KMS key refuses, is disabled or is gone.
-    #[error("the KMS key of {resource} could not be used for {action}: {message}")]
+    /// KMS denies the use of the key, or the key is disabled or deleted.
+    #[error("could not use the KMS key of {resource} for {action}: {message}")]
     Kms {
         /// The IAM action that needed the key.
         action: String,
@@ -134,34 +135,36 @@ pub enum Error {
         /// The message of the service.
         message: String,
     },
-    /// Too many requests.
-    #[error("Secrets Manager throttled {action}, after retries: {message}")]
+    /// AWS throttles the requests of the account.
+    #[error("could not call {action}: AWS throttled the request and its retries: {message}")]
     Throttled {
         /// The IAM action.
         action: String,
         /// The message of the service.
         message: String,
     },
-    /// No answer from the service: DNS, network, TLS or time-out.
-    #[error("Secrets Manager cannot be reached at {endpoint} for {action}: {why}")]
+    /// The service does not answer, because of DNS, the network, TLS or a timeout.
+    #[error("could not reach {endpoint} for {action}: {why}")]
     Unreachable {
         /// The endpoint in use.
         endpoint: String,
         /// The IAM action.
         action: String,
-        /// The transport's words.
+        /// The message of the transport.
         why: String,
     },
-    /// The function's own AWS credentials are missing or refused.
-    #[error("the function's own AWS credentials do not work for {action}: {message}")]
+    /// The function's own AWS credentials are missing, or AWS rejects them.
+    #[error(
+        "could not call {action}: the function's AWS credentials are missing or rejected: {message}"
+    )]
     AwsCredentials {
         /// The IAM action.
         action: String,
-        /// The service's or the SDK's words.
+        /// The message of the service or the SDK.
         message: String,
     },
-    /// Any other refusal by the service.
-    #[error("Secrets Manager answered {action} with {code}: {message}")]
+    /// The service returns any other error.
+    #[error("could not call {action}: {code}: {message}")]
     Service {
         /// The IAM action.
         action: String,
@@ -170,19 +173,19 @@ pub enum Error {
         /// The message of the service.
         message: String,
     },
-    /// The time was up.
-    #[error("the time ran out while {doing}")]
+    /// The deadline passed before the step was complete.
+    #[error("could not finish before the function's timeout: the time ran out while {doing}")]
     DeadlineExceeded {
-        /// What was being done.
+        /// The activity at that time.
         doing: String,
     },
-    /// A panic inside the step: a defect of ours or of a driver.
+    /// The step panicked, because of a bug in this project or in a driver.
     #[error("the function panicked: {message}")]
     Panicked {
-        /// The panic's message, masked.
+        /// The panic's message, redacted.
         message: String,
     },
-    /// A cause of the rotator's own.
+    /// An error that the rotator defines.
     #[error("{0}")]
     Rotator(Box<dyn Cause>),
 }
@@ -194,7 +197,7 @@ impl<C: Cause> From<C> for Error {
 }
 
 impl Error {
-    /// The stable identifier that Lambda reports as `errorType`.
+    /// Returns the stable identifier that Lambda reports as `errorType`.
     pub fn error_type(&self) -> &'static str {
         match self {
             Self::MalformedEvent { .. } => "MalformedEvent",
@@ -220,80 +223,108 @@ impl Error {
         }
     }
 
-    /// The next thing to do.
+    /// Returns the next action for the operator.
     pub fn remedy(&self) -> String {
         match self {
-            Self::MalformedEvent { .. } => "Let Secrets Manager invoke the function (aws secretsmanager rotate-secret), \
-                or send an event like {\"Step\":\"createSecret\",\"SecretId\":\"ARN\",\"ClientRequestToken\":\"VERSION\"}."
+            Self::MalformedEvent { .. } => "Start the rotation with aws secretsmanager \
+                rotate-secret --secret-id SECRET, or invoke the function with an event such as \
+                {\"Step\":\"createSecret\",\"SecretId\":\"ARN\",\
+                \"ClientRequestToken\":\"VERSION\"}."
                 .into(),
             Self::Setting { name, .. } => {
                 format!("Correct or remove the environment variable {name} of the function.")
             }
-            Self::RotationNotEnabled => "Turn it on: aws secretsmanager rotate-secret --secret-id SECRET \
-                --rotation-lambda-arn FUNCTION --rotation-rules AutomaticallyAfterDays=30."
+            Self::RotationNotEnabled => "Turn rotation on: aws secretsmanager rotate-secret \
+                --secret-id SECRET --rotation-lambda-arn FUNCTION --rotation-rules \
+                AutomaticallyAfterDays=30."
                 .into(),
             Self::VersionUnknown { .. } => {
-                format!("This rotation was abandoned, or the event was made by hand. Start one: {}.", rotate_again())
+                format!(
+                    "Start a rotation: {}. The rotation of this version was cancelled, or the \
+                     event was written by hand.",
+                    rotate_again()
+                )
             }
             Self::VersionNotPending { .. } => format!(
-                "Start a new rotation: {}. If it is refused because an earlier one \
-                 is incomplete, give that up: {}.",
+                "Start a new rotation: {}. If Secrets Manager rejects it because a previous \
+                 rotation is not complete, cancel that rotation: {}.",
                 rotate_again(),
                 give_up("ITS-VERSION")
             ),
             Self::RotationUnfinished { version } => format!(
-                "Mend what has stopped it and let it go on: aws secretsmanager rotate-secret --secret-id SECRET \
-                 --client-request-token {version}. Or give it up: {}.",
+                "Correct the cause of its failure, then resume it: aws secretsmanager \
+                 rotate-secret --secret-id SECRET --client-request-token {version}. Or cancel it: \
+                 {}.",
                 give_up(version)
             ),
             Self::NoCurrentVersion => format!("Store a first value: {}.", store()),
             Self::NoPendingValue { .. } => {
                 format!("Repeat the rotation from its first step: {}.", rotate_again())
             }
-            Self::NotText { .. } => "Store the secret as SecretString (JSON text).".into(),
-            Self::NotFound { .. } => "Check the ARN and the region of the function.".into(),
+            Self::NotText { .. } => "Store the secret as a SecretString (JSON text).".into(),
+            Self::NotFound { .. } => "Check the secret's ARN and the function's Region.".into(),
             Self::AccessDenied { action, resource, .. } => format!(
-                "Allow {action} on {resource} in the role of the function, and in the secret's resource policy if it has \
-                 one. The role of this project's template allows it for secrets whose rotation names this function: before \
-                 a preflight, turn rotation on with aws secretsmanager rotate-secret --rotation-lambda-arn FUNCTION-ARN \
-                 --no-rotate-immediately."
+                "Allow {action} on {resource} in the role of the function, and in the secret's \
+                 resource policy if it has one. The role in this project's template allows it only \
+                 for secrets whose rotation uses this function. Before a preflight, therefore turn \
+                 rotation on with aws secretsmanager rotate-secret --rotation-lambda-arn \
+                 FUNCTION-ARN --no-rotate-immediately."
             ),
-            Self::Kms { .. } => "Allow kms:Decrypt and kms:GenerateDataKey on the secret's key in the role of the function \
-                and in the key's policy, and see that the key is enabled."
+            Self::Kms { .. } => "Allow kms:Decrypt and kms:GenerateDataKey on the secret's key in \
+                the role of the function and in the key policy, and check that the key is enabled."
                 .into(),
             Self::Throttled { .. } => {
-                "Nothing: Secrets Manager repeats the rotation. If it goes on, spread the rotation schedules.".into()
-            }
-            Self::Unreachable { why, .. } if why.contains("certificate") => "Somebody stands in between (a proxy that reads along), \
-                or the endpoint's name is not the certificate's. If that is meant to be, SSL_CERT_FILE names a PEM file with \
-                its authority: TLS_CA_FILE is for databases."
-                .into(),
-            Self::Unreachable { action, .. } => format!(
-                "A function inside a VPC needs an interface endpoint for {} (with private DNS and a security group that \
-                 lets port 443 in) or a NAT gateway; check {} if it is set.",
-                action.split(':').next().unwrap_or("the service"),
-                if action.starts_with("rds:") { "AWS_ENDPOINT_URL_RDS" } else { "SECRETS_MANAGER_ENDPOINT" },
-            ),
-            Self::AwsCredentials { .. } => "In Lambda, check the function's execution role; elsewhere, set \
-                AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any text will do for a local service)."
-                .into(),
-            Self::Service { message, .. } if message.contains("marked for deletion") || message.contains("scheduled for deletion") => {
-                "Take the deletion back: aws secretsmanager restore-secret --secret-id SECRET.".into()
-            }
-            Self::Service { .. } => {
-                "Nothing, if it passes: Secrets Manager repeats the rotation. Otherwise read the service's message.".into()
-            }
-            Self::DeadlineExceeded { .. } => {
-                "Find out why that takes so long (network path, locks in the database), or raise the function's time-out; \
-                 the rotation will be repeated and goes on from where it stands."
+                "Wait: Secrets Manager retries the rotation. If the error persists, distribute \
+                 the rotation schedules over a longer time."
                     .into()
             }
-            Self::Panicked { .. } => "Please report this; the rotation will be repeated and goes on from where it stands.".into(),
+            Self::Unreachable { why, .. } if why.contains("certificate") => "The endpoint's \
+                certificate is not trusted, or it is for another host name. If you use a \
+                TLS-inspecting proxy, set SSL_CERT_FILE to a PEM file with its CA certificate \
+                (TLS_CA_FILE is only for databases)."
+                .into(),
+            Self::Unreachable { action, .. } => format!(
+                "A function inside a VPC needs an interface endpoint for {} (with private DNS, and \
+                 a security group that allows inbound port 443) or a NAT gateway. Check {} if it \
+                 is set.",
+                action.split(':').next().unwrap_or("the service"),
+                if action.starts_with("rds:") {
+                    "AWS_ENDPOINT_URL_RDS"
+                } else {
+                    "SECRETS_MANAGER_ENDPOINT"
+                },
+            ),
+            Self::AwsCredentials { .. } => "In Lambda, check the function's execution role. \
+                Elsewhere, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a local service \
+                accepts any value)."
+                .into(),
+            Self::Service { message, .. }
+                if message.contains("marked for deletion")
+                    || message.contains("scheduled for deletion") =>
+            {
+                "Cancel the deletion: aws secretsmanager restore-secret --secret-id SECRET.".into()
+            }
+            Self::Service { .. } => {
+                "If the error is temporary, wait: Secrets Manager retries the rotation. Otherwise \
+                 follow the service's message."
+                    .into()
+            }
+            Self::DeadlineExceeded { .. } => {
+                "Find out why this takes so long (network path, locks in the database), or raise \
+                 the function's timeout. Secrets Manager retries the rotation, which resumes where \
+                 it stopped."
+                    .into()
+            }
+            Self::Panicked { .. } => {
+                "Report this bug. Secrets Manager retries the rotation, which \
+                resumes where it stopped."
+                    .into()
+            }
             Self::Rotator(cause) => cause.remedy(),
         }
     }
 
-    /// The whole message: which step of which secret failed, why, and what to do.
+    /// Returns the whole message: the step and the secret, the error, and the remedy.
     pub fn explain(&self, step: Option<Step>, secret: Option<&str>) -> String {
         let at = match (step, secret) {
             (Some(step), Some(secret)) => format!("{step} of {secret} failed: "),

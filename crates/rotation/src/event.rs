@@ -1,4 +1,4 @@
-//! The event that Secrets Manager sends, parsed once at the door.
+//! The event that Secrets Manager sends.
 //!
 //! Fields: [Lambda rotation function][doc], "Secrets Manager invokes the function with…".
 //!
@@ -15,7 +15,7 @@ use crate::redact;
 /// One of the four steps of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Make a new value and store it as `AWSPENDING`.
+    /// Create a new value and store it as `AWSPENDING`.
     Create,
     /// Make the service accept the pending credential.
     Set,
@@ -23,12 +23,13 @@ pub enum Step {
     Test,
     /// Move `AWSCURRENT` to the pending version.
     Finish,
-    /// None of the service's: look at everything that a rotation needs, for a person.
+    /// Check everything that a rotation needs, for an operator. Secrets Manager does not send this
+    /// step.
     Preflight,
 }
 
 impl Step {
-    /// The step's name as Secrets Manager sends it.
+    /// Returns the step's name as Secrets Manager sends it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "createSecret",
@@ -39,8 +40,8 @@ impl Step {
         }
     }
 
-    /// Both spellings are accepted: AWS's own pages use `createSecret` and, on one,
-    /// `create_secret`.
+    /// Parses the name of a step. AWS's documentation uses `createSecret` and, on one page,
+    /// `create_secret`, so both spellings are accepted.
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "createSecret" | "create_secret" => Self::Create,
@@ -64,12 +65,12 @@ impl fmt::Display for Step {
 pub struct VersionId(String);
 
 impl VersionId {
-    /// Wraps an id that came from Secrets Manager.
+    /// Wraps an id from Secrets Manager.
     pub fn new(id: impl Into<String>) -> Self {
         Self(id.into())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -81,15 +82,15 @@ impl fmt::Display for VersionId {
     }
 }
 
-/// Proof that this function was invoked for a rotation; only present under an assumed role or
-/// across accounts.
+/// A token that proves that Secrets Manager invoked this function for a rotation. Events contain it
+/// only if a role was assumed or if the rotation crosses accounts.
 ///
-/// It is handed on to `PutSecretValue` and is never logged.
+/// The function passes it to `PutSecretValue` and never logs it.
 #[derive(Clone)]
 pub struct RotationToken(Zeroizing<String>);
 
 impl RotationToken {
-    /// Takes a token, and remembers it for redaction: a service can quote the request.
+    /// Wraps a token and registers it for redaction, because a service can quote the request.
     fn new(token: &str) -> Self {
         redact::remember(token);
         Self(Zeroizing::new(token.to_owned()))
@@ -106,24 +107,24 @@ impl fmt::Debug for RotationToken {
     }
 }
 
-/// What one invocation is to do.
+/// The input of one invocation.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// The step.
     pub step: Step,
     /// The ARN (or name) of the secret.
     pub secret_id: String,
-    /// The version being rotated to.
+    /// The version that is being rotated to.
     pub version: VersionId,
-    /// The rotation token, when the service sent one.
+    /// The rotation token, if the service sent one.
     pub rotation_token: Option<RotationToken>,
 }
 
 impl Event {
-    /// Reads an event.
+    /// Parses an event.
     ///
     /// # Errors
-    /// [`Error::MalformedEvent`] with every fault at once.
+    /// Returns [`Error::MalformedEvent`] with all problems of the event.
     pub fn parse(event: &Value) -> Result<Self> {
         let Some(fields) = event.as_object() else {
             return Err(Error::MalformedEvent {
@@ -149,14 +150,15 @@ impl Event {
         let step_name = required("Step");
         let secret_id = required("SecretId");
         let step = Step::parse(&step_name);
-        // A person who asks has no version.
+        // An operator who starts a preflight has no version.
         let version = match step {
             Some(Step::Preflight) => VersionId::new("none"),
             _ => VersionId(required("ClientRequestToken")),
         };
         if step.is_none() && !step_name.is_empty() {
             faults.push(format!(
-                "`Step` is {step_name:?}, not one of createSecret, setSecret, testSecret, finishSecret, preflight"
+                "`Step` is {step_name:?}, not one of createSecret, setSecret, testSecret, \
+                 finishSecret, preflight"
             ));
         }
         let rotation_token = match fields.get("RotationToken") {
@@ -176,7 +178,7 @@ impl Event {
     }
 }
 
-/// The JSON type of a value, with its article; never the value.
+/// Returns the JSON type of a value with its article, without the value itself.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,12 +1,23 @@
-//! The four steps of an [AWS Secrets Manager rotation], for any credential.
+//! A framework for Lambda functions that rotate secrets of [AWS Secrets Manager].
 //!
-//! Secrets Manager invokes a rotation function once per step: `createSecret`, `setSecret`,
-//! `testSecret`, `finishSecret`. This crate reads the event, checks the staging labels, reads and
-//! writes the versions of the secret, moves `AWSCURRENT`, keeps the deadline, and tells what
-//! happened. What the credential *is* (a database password, an API key, a device's PIN) is the
-//! business of a [`Rotator`]; hand one to [`run()`] and the result is a Lambda function.
+//! Use this crate to write a rotation function for any credential: a database password, an API key
+//! or the PIN of a device. Implement the trait [`Rotator`] for your credential and pass it to
+//! [`run()`] in `main`; the result is a Lambda function.
 //!
-//! [AWS Secrets Manager rotation]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
+//! Secrets Manager invokes a rotation function once for each step: `createSecret`, `setSecret`,
+//! `testSecret` and `finishSecret`. This crate does everything that does not depend on the
+//! credential:
+//!
+//! - It parses the event and checks the staging labels of the secret.
+//! - It reads and stores the versions of the secret, and moves `AWSCURRENT`.
+//! - It ends each step before Lambda's deadline and reports what the step was doing.
+//! - It redacts secrets in everything that the function writes.
+//! - It writes log lines and metrics, and reports errors with an `errorType` and a remedy.
+//!
+//! The directory `examples` has two rotators: for API keys and for users of Redis. For databases,
+//! see the crate `rotation-database`.
+//!
+//! [AWS Secrets Manager]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
 
 mod context;
 mod deadline;

@@ -1,5 +1,5 @@
-//! Log lines on stdout, JSON when Lambda's logging setting asks for it, with every known password
-//! masked.
+//! The log on stdout: JSON if Lambda's logging configuration asks for it. All known secrets are
+//! redacted.
 
 use std::io::{self, Write};
 
@@ -10,16 +10,16 @@ use tracing_subscriber::prelude::*;
 use crate::redact::mask_line;
 use crate::settings::Source;
 
-/// Starts logging, as `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` say ([advanced logging
-/// controls][doc]).
+/// Starts logging with the format of `AWS_LAMBDA_LOG_FORMAT` and the level of
+/// `AWS_LAMBDA_LOG_LEVEL` ([advanced logging controls][doc]).
 ///
 /// [doc]: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
 pub(crate) fn start(source: Source<'_>) {
     let level = source("AWS_LAMBDA_LOG_LEVEL")
         .and_then(|level| level.parse().ok())
         .unwrap_or(LevelFilter::INFO);
-    // Drivers and the runtime log statements and raw events at their finer levels: those stay off
-    // at any setting, and the runtime's own line for a handler's error would only repeat ours.
+    // At debug and trace level, drivers and the runtime log statements and raw events. These stay
+    // off at any setting. The runtime's own line for a failed invocation would repeat ours.
     let filter = Targets::new()
         .with_default(LevelFilter::WARN.min(level))
         .with_target("rotation", level)
@@ -32,7 +32,7 @@ pub(crate) fn start(source: Source<'_>) {
         .with_target(false)
         .with_ansi(false);
     let registry = tracing_subscriber::registry().with(filter);
-    // A second call finds a subscriber in place, which is fine: the first one goes on.
+    // If a subscriber is installed already, it stays in use.
     let _ = if json {
         registry
             .with(
@@ -52,14 +52,14 @@ pub(crate) fn start(source: Source<'_>) {
     }));
 }
 
-/// The text of a panic, when it has one.
+/// Returns the message of a panic, or "no message".
 pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
 }
 
-/// Writes one line to stdout, masked.
+/// Writes one line to stdout, redacted.
 pub(crate) fn write_line(line: &str) {
     let mut stdout = MaskedStdout::new();
     // A closed stdout must not fail a rotation.
@@ -69,7 +69,7 @@ pub(crate) fn write_line(line: &str) {
         .and_then(|()| stdout.flush());
 }
 
-/// Stdout behind the mask. The subscriber writes a whole line at a time.
+/// A writer to stdout that redacts secrets. The subscriber writes a whole line at a time.
 struct MaskedStdout(io::Stdout);
 
 impl MaskedStdout {

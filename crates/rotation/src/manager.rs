@@ -1,4 +1,4 @@
-//! Secrets Manager, with its refusals told apart.
+//! The client of Secrets Manager, and the classification of AWS errors.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::settings::Source;
 use crate::staging::{CURRENT, Description, PENDING, Replicas};
 use crate::trust;
 
-/// Of versions, at 100 a page.
+/// The maximum number of pages of a version list, at 100 versions a page.
 const MOST_PAGES: usize = 10;
 
-/// A client of Secrets Manager for one function.
+/// The client of Secrets Manager for one function.
 #[derive(Debug, Clone)]
 pub struct Manager {
     client: Client,
@@ -31,14 +31,14 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Connects as the environment says: Lambda's own variables, and `SECRETS_MANAGER_ENDPOINT` if
-    /// set.
+    /// Creates a client from the environment: from Lambda's own variables, and from
+    /// `SECRETS_MANAGER_ENDPOINT` if it is set.
     ///
     /// # Errors
-    /// [`Error::Setting`] for an endpoint that is none, or when no region is known.
+    /// Returns [`Error::Setting`] for an invalid endpoint or if no Region is known.
     pub async fn from_environment(source: Source<'_>) -> Result<Self> {
-        // Short enough that an unreachable service is told within 6 s, long enough for a cold KMS
-        // key.
+        // Short enough to report an unreachable service within 6 s, and long enough for the first
+        // use of a KMS key.
         let connect_timeout = Duration::from_millis(1500);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(connect_timeout)
@@ -47,8 +47,8 @@ impl Manager {
             .build();
         let mut loader =
             aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
-        // Lambda gives both. Looking anywhere else begins with clients and certificates of its own:
-        // half of a cold start.
+        // Lambda sets both. The SDK's default credential chain would create more HTTP clients and
+        // load their certificates, which takes half of a cold start.
         if source("AWS_ACCESS_KEY_ID").is_some() && source("AWS_SECRET_ACCESS_KEY").is_some() {
             loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
         }
@@ -65,7 +65,7 @@ impl Manager {
         let own = source("SECRETS_MANAGER_ENDPOINT");
         if let Some(endpoint) = own.as_ref().filter(|endpoint| !is_endpoint(endpoint)) {
             let fault = format!(
-                "{endpoint:?} is no URL such as https://secretsmanager.eu-west-1.amazonaws.com"
+                "{endpoint:?} is not a URL such as https://secretsmanager.eu-west-1.amazonaws.com"
             );
             return Err(Error::Setting { name: "SECRETS_MANAGER_ENDPOINT", fault });
         }
@@ -80,12 +80,12 @@ impl Manager {
         Ok(Self { client: Client::from_conf(builder.build()), endpoint, config: Some(config) })
     }
 
-    /// Wraps a client that somebody else made.
+    /// Wraps an existing client.
     pub fn new(client: Client, endpoint: impl Into<String>) -> Self {
         Self { client, endpoint: endpoint.into(), config: None }
     }
 
-    /// What other AWS clients are made from; absent with a client that somebody else made.
+    /// Returns the configuration for other AWS clients, or `None` for a client from [`Self::new`].
     pub(crate) fn config(&self) -> Option<&SdkConfig> {
         self.config.as_ref()
     }
@@ -109,13 +109,13 @@ impl Manager {
         })
     }
 
-    /// The value that a label points at; `None` when the label is on no version or the version has
-    /// no value.
+    /// Returns the value of the version with a staging label, or `None` if no version has the label
+    /// or the version has no value.
     pub(crate) async fn value(&self, id: &str, label: &str) -> Result<Option<SecretValue>> {
         self.get(id, label, self.client.get_secret_value().secret_id(id).version_stage(label)).await
     }
 
-    /// The value of the pending version; `None` until `createSecret` has put one.
+    /// Returns the value of the pending version, or `None` if `createSecret` has not stored one.
     pub(crate) async fn pending_value(&self, event: &Event) -> Result<Option<SecretValue>> {
         let request = self
             .client
@@ -126,8 +126,8 @@ impl Manager {
         self.get(&event.secret_id, PENDING, request).await
     }
 
-    /// The versions before the current one, newest first: the previous one, and those without a
-    /// label, which the service keeps for some time.
+    /// Returns the versions that are neither current nor pending, newest first: the previous
+    /// version and the deprecated versions, which the service keeps for some time.
     pub(crate) async fn earlier(&self, id: &str) -> Result<Vec<VersionId>> {
         let mut versions = Vec::new();
         let mut next = None;
@@ -150,7 +150,7 @@ impl Manager {
         Ok(versions.iter().filter_map(|version| version.version_id()).map(VersionId::new).collect())
     }
 
-    /// The value of one version; `None` when it has none.
+    /// Returns the value of one version, or `None` if it has no value.
     pub(crate) async fn value_of(
         &self,
         id: &str,
@@ -160,7 +160,7 @@ impl Manager {
         self.get(id, version.as_str(), request).await
     }
 
-    /// The current value of another secret, which must exist.
+    /// Returns the current value of another secret, which must exist.
     pub(crate) async fn current_value_of(&self, id: &str) -> Result<SecretValue> {
         let value = self.value(id, CURRENT).await?;
         value.ok_or_else(|| Error::NotFound {
@@ -207,17 +207,18 @@ impl Manager {
             Some(password) if !password.is_empty() => Ok(Password::new(password)),
             _ => Err(Error::Service {
                 action: "secretsmanager:GetRandomPassword".into(),
-                code: "an empty answer".into(),
-                message: "no password".into(),
+                code: "empty response".into(),
+                message: "the response contains no password".into(),
             }),
         }
     }
 
-    /// Stores the pending value. `false` when a concurrent attempt has stored another one first.
+    /// Stores the pending value. Returns `false` if a concurrent attempt has already stored another
+    /// value.
     ///
-    /// Always with `VersionStages`: without, the call would move `AWSCURRENT`.
+    /// The call always has `VersionStages`, because a call without it would move `AWSCURRENT`.
     pub(crate) async fn put_pending(&self, event: &Event, value: &SecretValue) -> Result<bool> {
-        // The service can quote what it does not accept.
+        // The service can quote a request that it rejects.
         redact::remember_document(value.expose());
         let answer = self
             .client
@@ -238,8 +239,8 @@ impl Manager {
         }
     }
 
-    /// Moves `AWSCURRENT`. The service moves `AWSPREVIOUS` by itself, and `AWSPENDING` is left
-    /// alone.
+    /// Moves `AWSCURRENT` to the pending version. The service moves `AWSPREVIOUS` by itself. This
+    /// call does not change `AWSPENDING`.
     pub(crate) async fn promote(&self, event: &Event, from: Option<&str>) -> Result<()> {
         let answer = self
             .client
@@ -263,7 +264,8 @@ impl Manager {
     }
 }
 
-/// Tells apart what an AWS service refuses. `action` is the IAM action, `resource` what it was for.
+/// Converts an SDK error into an [`Error`], by the error code of the service. `action` is the IAM
+/// action, and `resource` is its resource.
 pub fn refused<E>(error: &SdkError<E>, action: &str, resource: &str, endpoint: &str) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -280,8 +282,8 @@ where
         };
     };
     let meta = context.err().meta();
-    let message = crate::mask(meta.message().unwrap_or("no further words")).into_owned();
-    let code = meta.code().unwrap_or("an unknown error");
+    let message = crate::mask(meta.message().unwrap_or("no message")).into_owned();
+    let code = meta.code().unwrap_or("unknown error");
     match code {
         "AccessDeniedException" if message.contains("Access to KMS is not allowed") => {
             Error::Kms { action, resource, message }
@@ -312,13 +314,15 @@ where
     }
 }
 
-/// The words of an error and its causes. Never their `Debug`: that of a request holds its body.
+/// Returns the messages of an error and its causes. It does not use their `Debug` output, because
+/// that of a request contains the body.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
         let message = error.to_string();
-        // Some wrap their source's words in their own, and a transport may show the request.
+        // Some errors repeat the message of their source, and a transport error can show the
+        // request.
         if !words.contains(&message) && !message.contains("SdkBody") {
             words.push(message);
         }
@@ -334,7 +338,7 @@ fn replicas(status: &[ReplicationStatusType]) -> Replicas {
         match one.status() {
             Some(StatusType::InSync) => {}
             Some(StatusType::Failed) => {
-                let why = one.status_message().unwrap_or("no reason is given");
+                let why = one.status_message().unwrap_or("no reason given");
                 replicas.failed.push(format!("{region} ({why})"));
             }
             _ => replicas.behind.push(region),
@@ -347,7 +351,7 @@ fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
     error.as_service_error().and_then(|error| error.meta().code())
 }
 
-/// `http://` or `https://`, and a host.
+/// Returns `true` for `http://` or `https://` with a host.
 fn is_endpoint(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| {
@@ -355,7 +359,7 @@ fn is_endpoint(text: &str) -> bool {
     })
 }
 
-/// The SDK's own variables for another endpoint, so that an error names the one that was used.
+/// Returns the endpoint from the SDK's own variables, so that an error names the endpoint in use.
 fn configured_endpoint(config: &SdkConfig, source: Source<'_>) -> Option<String> {
     source("AWS_ENDPOINT_URL_SECRETS_MANAGER")
         .or_else(|| source("AWS_ENDPOINT_URL"))

@@ -1,6 +1,6 @@
-//! One line of CloudWatch [embedded metrics] per step.
+//! Metrics: one line in CloudWatch's [embedded metric format] for each step.
 //!
-//! [embedded metrics]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+//! [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::rotator::Labels;
 
 const NAMESPACE: &str = "SecretsRotation";
 
-/// The line for a step that ended; `error_type` is `None` when it went well.
+/// Returns the line for a step. `error_type` is `None` if the step succeeded.
 pub(crate) fn line(
     labels: &Labels,
     step: Step,

@@ -1,15 +1,15 @@
-//! How a new password is made: `GetRandomPassword` and its settings.
+//! The settings for `GetRandomPassword`, which generates the new passwords.
 
 use std::ops::RangeInclusive;
 
 use crate::error::Result;
 use crate::settings::{Source, boolean, number};
 
-/// Bounds that make sense to ask of `GetRandomPassword` (the API takes 1 to 4096).
+/// The range of useful password lengths (the API accepts 1 to 4096).
 const LENGTHS: RangeInclusive<u32> = 8..=256;
 
-/// The options of [GetRandomPassword][doc], under the environment's names that AWS's own functions
-/// use.
+/// The options of [GetRandomPassword][doc]. The environment variables have the same names as those
+/// of AWS's own rotation functions.
 ///
 /// [doc]: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +31,10 @@ pub struct PasswordSettings {
 }
 
 impl PasswordSettings {
-    /// Reads the settings, with the defaults that depend on what the password is for.
+    /// Reads the settings. The defaults depend on the kind of credential.
     ///
     /// # Errors
-    /// [`crate::Error::Setting`] for a value that cannot be read.
+    /// Returns [`crate::Error::Setting`] for an invalid value.
     pub fn read(source: Source<'_>, default_length: u32, default_excluded: &str) -> Result<Self> {
         Ok(Self {
             length: number(source, "PASSWORD_LENGTH", default_length, LENGTHS)?,

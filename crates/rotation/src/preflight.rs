@@ -1,8 +1,8 @@
-//! `preflight`: looks at everything that a rotation will need, from where the function runs, and
-//! changes nothing.
+//! The `preflight` step: it checks everything that a rotation needs from inside the function's
+//! network, and changes nothing.
 //!
-//! A person invokes it (`aws lambda invoke`, `events/preflight.json`), best before rotation is
-//! turned on.
+//! An operator starts it with `aws lambda invoke` and `events/preflight.json`, preferably before
+//! rotation is turned on.
 
 use serde::Serialize;
 
@@ -13,50 +13,50 @@ use crate::record::Done;
 use crate::rotator::Rotator;
 use crate::staging::CURRENT;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What: a phrase that says how it should be.
+    /// The condition that the check expects, such as "no rotation is in progress".
     pub check: String,
-    /// How it is.
+    /// The result.
     #[serde(flatten)]
     pub found: Found,
 }
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "found", rename_all = "snake_case")]
 pub enum Found {
-    /// It is as it should be.
+    /// The condition is met.
     Good,
-    /// A rotation would fail.
+    /// The condition is not met, so a rotation would fail.
     #[serde(rename_all = "camelCase")]
     Bad {
         /// The identifier that the step's error would have.
         error_type: String,
-        /// What is wrong.
+        /// The error message.
         message: String,
-        /// The next thing to do.
+        /// The next action for the operator.
         remedy: String,
     },
-    /// It was not looked at, or a person should know of it.
+    /// The check was skipped, or it found something that the operator should know.
     Open {
-        /// Why, or what.
+        /// The reason, or the information.
         message: String,
     },
 }
 
-/// All that was looked at so far.
+/// The results of all checks so far.
 #[derive(Debug, Default)]
 pub struct Checks(Vec<Check>);
 
 impl Checks {
-    /// It is as it should be.
+    /// Records that a condition is met.
     pub fn good(&mut self, check: impl Into<String>) {
         self.0.push(Check { check: check.into(), found: Found::Good });
     }
 
-    /// A rotation would fail of it.
+    /// Records the error with which a rotation would fail.
     pub fn bad(&mut self, check: impl Into<String>, error: &Error) {
         let mask = |text: String| crate::redact::mask_line(&text).into_owned();
         let found = Found::Bad {
@@ -67,12 +67,12 @@ impl Checks {
         self.0.push(Check { check: check.into(), found });
     }
 
-    /// It was not looked at, or a person should know of it.
+    /// Records a skipped check, or information for the operator.
     pub fn open(&mut self, check: impl Into<String>, message: impl Into<String>) {
         self.0.push(Check { check: check.into(), found: Found::Open { message: message.into() } });
     }
 
-    /// Takes down how something went, and gives what came of it.
+    /// Records the result of an operation. Returns its value if it succeeded.
     pub fn of<T>(&mut self, check: impl Into<String>, result: Result<T>) -> Option<T> {
         match result {
             Ok(value) => {
@@ -91,7 +91,7 @@ impl Checks {
     }
 }
 
-/// Looks at Secrets Manager, and lets the rotator look at the rest.
+/// Checks the calls to Secrets Manager, then calls [`Rotator::preflight`] for everything else.
 pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let mut checks = Checks::default();
     let (manager, id) = (cx.manager, cx.secret_id());
@@ -104,32 +104,33 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
     let (description, current, random) =
         tokio::join!(manager.describe(id), manager.value(id, CURRENT), random);
     let described =
-        checks.of("Secrets Manager answers, and DescribeSecret is allowed", description);
+        checks.of("Secrets Manager is reachable, and DescribeSecret is allowed", description);
     if let Some(description) = described {
         if description.rotation_enabled != Some(true) && secret_file().is_none() {
             checks.open(
                 "rotation is turned on",
-                "not yet: rotate-secret with --rotation-lambda-arn turns it on",
+                "rotation is off; turn it on with rotate-secret --rotation-lambda-arn",
             );
         }
         let is_free = match description.unfinished() {
             Some(version) => Err(Error::RotationUnfinished { version: version.to_owned() }),
             None => Ok(()),
         };
-        checks.of("no rotation is under way", is_free);
+        checks.of("no rotation is in progress", is_free);
     }
     let current = current.and_then(|value| value.ok_or(Error::NoCurrentVersion));
     let current = checks.of("the secret's AWSCURRENT value can be read and decrypted", current);
     let random = match random {
         Some(random) => {
-            checks.of("GetRandomPassword is allowed and takes the password settings", random)
+            checks.of("GetRandomPassword is allowed and accepts the password settings", random)
         }
         None => None,
     };
     if secret_file().is_none() {
         checks.open(
             "PutSecretValue and UpdateSecretVersionStage are allowed",
-            "not tried, for they would change something: see that the function's role has both",
+            "not checked, because these calls change the secret; check that the function's role \
+             allows both",
         );
     }
     if let Some(current) = &current
@@ -139,9 +140,9 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
     }
     let (all, bad) = (checks.0.len(), checks.count_bad());
     let did = match bad {
-        0 => format!("Looked at {all} things and changed nothing: a rotation can begin."),
+        0 => format!("Ran {all} checks and changed nothing. The secret can be rotated."),
         _ => {
-            format!("Looked at {all} things and changed nothing: {bad} would make a rotation fail.")
+            format!("Ran {all} checks and changed nothing. {bad} failed: a rotation would fail.")
         }
     };
     Ok(Done { checks: checks.0, ..Done::now(did) })

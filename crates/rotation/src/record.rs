@@ -1,40 +1,41 @@
-//! What a step did: returned to whoever invoked the function, and logged. Holds no secrets.
+//! The result of a step. The function logs it and returns it to its invoker, so it must not contain
+//! a secret.
 
 use serde::Serialize;
 
 use crate::event::Event;
 use crate::preflight::Check;
 
-/// How a step that did not fail ended.
+/// The outcome of a successful step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The step did its work.
     Done,
-    /// An earlier attempt had done it already.
+    /// An earlier attempt had already done the work.
     AlreadyDone,
 }
 
-/// What a [`crate::Rotator`] did in a step.
+/// The work that a [`crate::Rotator`] did in a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
-    /// Whether there was anything left to do.
+    /// Whether this step or an earlier attempt did the work.
     pub outcome: Outcome,
-    /// One sentence for a person. No secrets.
+    /// A summary in one sentence, without secrets.
     pub what: String,
-    /// Things a person should know of, one sentence each. No secrets.
+    /// Notes for the operator, one sentence each, without secrets.
     pub notes: Vec<String>,
-    /// What `preflight` has looked at.
+    /// The checks of `preflight`.
     pub(crate) checks: Vec<Check>,
 }
 
 impl Done {
-    /// The work was done.
+    /// Creates the result of a step that did its work.
     pub fn now(what: impl Into<String>) -> Self {
         Self { outcome: Outcome::Done, what: what.into(), notes: Vec::new(), checks: Vec::new() }
     }
 
-    /// The work had been done before.
+    /// Creates the result of a step whose work an earlier attempt had done.
     pub fn before(what: impl Into<String>) -> Self {
         Self {
             outcome: Outcome::AlreadyDone,
@@ -44,14 +45,14 @@ impl Done {
         }
     }
 
-    /// Adds something a person should know of.
+    /// Adds a note for the operator.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
-    /// Adds what a person should know of, if there is anything.
+    /// Adds notes for the operator.
     #[must_use]
     pub fn notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
@@ -59,23 +60,24 @@ impl Done {
     }
 }
 
-/// The function's answer. Secrets Manager ignores it; a person who invokes by hand sees it.
+/// The function's response. Secrets Manager ignores it. An operator who invokes the function sees
+/// it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
     /// The step's name.
     pub step: &'static str,
-    /// The secret.
+    /// The ARN (or name) of the secret.
     pub secret: String,
-    /// The version being rotated to.
+    /// The version that is being rotated to.
     pub version: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What was done, in one sentence.
+    /// A summary in one sentence.
     pub did: String,
-    /// Things a person should know of.
+    /// Notes for the operator.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What `preflight` has looked at.
+    /// The checks of `preflight`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
 }

@@ -1,20 +1,22 @@
 //! Redaction of secrets in everything that the function writes.
 //!
-//! The types in [`crate::secret`] keep secrets out of our own messages. A driver, a server, Secrets
-//! Manager or a panic can still quote one: a server quotes the statement that it could not parse,
-//! Secrets Manager quotes the request that it could not validate. So the secrets of the invocation
-//! are remembered here, and replaced in text from outside and in every line of the log.
+//! The types in [`crate::secret`] keep secrets out of the function's own messages. A driver, a
+//! server, Secrets Manager or a panic can still quote one: a server quotes a statement that it
+//! could not parse, and Secrets Manager quotes a request that it could not validate. This module
+//! therefore registers the secrets of the invocation, and replaces them in messages from outside
+//! and in every line of the log.
 //!
-//! A quotation is often escaped, and more than once. The search therefore does not look for known
-//! spellings of a secret: it reads each escape of the text in every way that it can be read
-//! (`readings`), and decodes what looks like base64 or hexadecimal digits (`runs`).
+//! A quotation is often escaped, sometimes more than once. The search therefore does not look for
+//! known spellings of a secret: it reads each escape of the text in every possible way
+//! (`readings`), and decodes text that looks like base64 or hexadecimal digits (`runs`).
 //!
-//! A quotation can also be cut off. A part of a secret is redacted where a quotation begins or ends
-//! (the start or end of the text, a quotation mark, an ellipsis, U+FFFD): 8 bytes of it, or half of
-//! a secret of 8 to 15 bytes but at least 6. A part that consists of letters only needs 12, because
-//! a shorter one may be a word of the message. Shorter parts remain: they cannot be told from other
-//! text, and what they reveal of a password leaves the rest to be guessed. A part that is also a
-//! part of the host, the user or another name of the document is not redacted.
+//! A quotation can also be truncated. A part of a secret is redacted where a quotation starts or
+//! ends (at the start or end of the text, a quotation mark, an ellipsis or U+FFFD). The part must
+//! have 8 bytes; for a secret of 8 to 15 bytes, half of the secret but at least 6 bytes. A part
+//! that consists only of letters must have 12 bytes, because a shorter one may be a word of the
+//! message. Shorter parts remain, because they cannot be distinguished from other text; the rest of
+//! the password remains unknown. A part that is also a part of the host, the user or another name
+//! in the document is not redacted.
 
 mod json;
 mod readings;
@@ -31,25 +33,27 @@ use zeroize::Zeroizing;
 use crate::settings::Source;
 use search::Search;
 
-/// What a secret is replaced with.
+/// The replacement for a secret.
 const MASK: &str = "****";
 
-/// Shorter secrets are redacted in messages, but not in log lines, where they would hide field
-/// names.
+/// The minimum length of a secret that is redacted in log lines. Shorter secrets are redacted only
+/// in messages, because in log lines they would hide other fields.
 const SHORTEST_IN_A_LINE: usize = 6;
 
-/// Shorter values under other keys than those of passwords are too common to be secrets.
+/// The minimum length of a value that counts as secret although its key does not say so. Shorter
+/// values are too common.
 const SHORTEST_VALUE: usize = 8;
 
-/// Shorter credentials are placeholders for local services ("test", "local").
+/// The minimum length of an AWS credential. Shorter ones are placeholders for local services, such
+/// as "test" or "local".
 const SHORTEST_CREDENTIAL: usize = 16;
 
 /// The environment variables that hold the function's own credentials.
 const CREDENTIALS: [&str; 3] =
     ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
 
-/// The keys of a database secret that messages must be able to name. Keys that this list lacks
-/// count as secret.
+/// The keys of a database secret whose values messages must be able to show. The values of all
+/// other keys count as secret.
 const NOT_SECRET: [&str; 22] = [
     "engine",
     "host",
@@ -75,7 +79,7 @@ const NOT_SECRET: [&str; 22] = [
     "name",
 ];
 
-/// Words that this function writes itself, into metrics that alarms depend on.
+/// Words that the function itself writes into metrics, on which alarms depend.
 const OWN_WORDS: [&str; 18] = [
     "single-user",
     "single-user-by-master",
@@ -105,37 +109,38 @@ struct Known {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    /// Secret during this invocation.
+    /// A secret until the end of this invocation.
     Secret,
-    /// Secret as long as the process lives.
+    /// A secret until the end of the process.
     Credential,
     /// A name in a secret document, which messages must be able to show.
     Open,
 }
 
-/// A search works on a copy of the list: a panic during it must not find the list locked.
+/// The registered secrets. A search works on a copy of the list, because the panic hook also
+/// redacts and must not find the list locked.
 static KNOWN: LazyLock<Mutex<Arc<Vec<Known>>>> = LazyLock::new(Mutex::default);
 
 fn known() -> MutexGuard<'static, Arc<Vec<Known>>> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Remembers a secret until the invocation ends.
+/// Registers a secret for redaction until the end of the invocation.
 pub(crate) fn remember(secret: &str) {
     add(secret, Kind::Secret);
 }
 
-/// Remembers a text that is as good as a password until the invocation ends: a verifier or a hash
-/// that the function computes, and that a statement or a message holds.
+/// Registers a text that is equivalent to a password for redaction until the end of the invocation:
+/// a verifier or a hash that the function computes and that a statement or a message contains.
 ///
-/// Leave out prefixes that are not secret, such as the name of the algorithm: they would be
+/// Do not include prefixes that are not secret, such as the name of the algorithm. They would be
 /// redacted as a part of the secret.
 pub fn remember_derived(secret: &str) {
     add(secret, Kind::Secret);
 }
 
-/// Remembers the function's own AWS credentials for as long as the process lives: a service quotes
-/// the session token in the canonical request of a signature that it rejects.
+/// Registers the function's own AWS credentials for redaction until the end of the process. If a
+/// service rejects a signature, its error quotes the canonical request with the session token.
 pub(crate) fn remember_credentials(source: Source<'_>) {
     let credentials = CREDENTIALS.into_iter().filter_map(source);
     for credential in credentials.map(Zeroizing::new) {
@@ -145,7 +150,8 @@ pub(crate) fn remember_credentials(source: Source<'_>) {
     }
 }
 
-/// Remembers the values of a secret document, or the whole text when it is not a document.
+/// Registers the values of a secret document for redaction, or the whole text if it is not a JSON
+/// document.
 pub(crate) fn remember_document(text: &str) {
     match serde_json::from_str(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => {
@@ -154,7 +160,7 @@ pub(crate) fn remember_document(text: &str) {
             collect("", value, &mut values, &mut open);
             open.iter().for_each(|name| add(name, Kind::Open));
             for (is_password, value) in values {
-                // A value that repeats a name is none, unless its key says so.
+                // A value that is part of a name is not a secret, unless its key says so.
                 let repeats = || {
                     let own = OWN_WORDS.iter().any(|word| *word == value.as_str());
                     own || open.iter().any(|name| name.contains(value.as_str()))
@@ -169,7 +175,8 @@ pub(crate) fn remember_document(text: &str) {
     }
 }
 
-/// Takes the values out of a document: those that may be secret, and the names.
+/// Collects the values of a document: `values` receives those that may be secret, and `open` the
+/// names.
 fn collect(
     key: &str,
     value: Value,
@@ -181,7 +188,7 @@ fn collect(
             open.push(text);
         }
         Value::String(text) => values.push((is_password(key, &text), Zeroizing::new(text))),
-        // The port.
+        // This includes the port, which is too short to be registered.
         Value::Number(number) => values.push((false, Zeroizing::new(number.to_string()))),
         Value::Array(items) => items.into_iter().for_each(|one| collect(key, one, values, open)),
         Value::Object(fields) => {
@@ -191,8 +198,8 @@ fn collect(
     }
 }
 
-/// Returns `true` if the name of a key says that its value is a secret. A value such as "no" under
-/// a key like "password_rotated" is none.
+/// Returns `true` if the name of a key shows that its value is a secret. A short value such as "no"
+/// under a key such as "password_rotated" is not a secret.
 fn is_password(key: &str, value: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let says_so =
@@ -209,12 +216,12 @@ fn add(text: &str, kind: Kind) {
     Arc::make_mut(&mut list).push(Known { text: Zeroizing::new(text.to_owned()), kind });
 }
 
-/// Forgets the secrets of an invocation that is over.
+/// Removes the secrets of the invocation that has ended.
 pub(crate) fn forget() {
     Arc::make_mut(&mut known()).retain(|known| known.kind == Kind::Credential);
 }
 
-/// Redacts the secrets of this invocation in a text from outside: a driver's or server's message.
+/// Redacts the secrets of this invocation in the message of a driver, a server or a service.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let known = Arc::clone(&known());
     let secrets = of_length(&known, 1);
@@ -225,7 +232,7 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     replace(text, Search::new(&secrets, text.len()).beside(&open).ranges(text.as_bytes()))
 }
 
-/// Redacts the secrets of this invocation in a whole line of output. JSON remains JSON.
+/// Redacts the secrets of this invocation in a whole line of output. A JSON line stays valid JSON.
 pub(crate) fn mask_line(line: &str) -> Cow<'_, str> {
     let known = Arc::clone(&known());
     redact_line(line, &of_length(&known, SHORTEST_IN_A_LINE), &names(&known))
@@ -278,7 +285,7 @@ fn names(known: &[Known]) -> Vec<&[u8]> {
     open.map(|known| known.text.as_bytes()).collect()
 }
 
-/// Replaces ranges, which may overlap.
+/// Replaces ranges of the text. The ranges can overlap.
 fn replace(text: &str, mut ranges: Vec<Range<usize>>) -> Cow<'_, str> {
     if ranges.is_empty() {
         return Cow::Borrowed(text);

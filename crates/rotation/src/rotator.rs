@@ -1,4 +1,4 @@
-//! The one thing that differs between rotations: what the credential is.
+//! The trait for a kind of credential.
 
 use std::future::Future;
 
@@ -10,12 +10,12 @@ use crate::preflight::Checks;
 use crate::record::Done;
 use crate::secret::{Password, SecretValue};
 
-/// The names under which a rotator's metrics are filed.
+/// The metric dimensions of a rotator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
-    /// What is rotated: `postgres`, `api-key`, …
+    /// The kind of credential: `postgres`, `api-key`, …
     pub engine: String,
-    /// How: `single-user`, `master-user`, …
+    /// The strategy: `single-user`, `master-user`, …
     pub strategy: String,
 }
 
@@ -24,45 +24,47 @@ pub struct Labels {
 pub struct Versions {
     /// The `AWSCURRENT` value.
     pub current: SecretValue,
-    /// The `AWSPENDING` value, made by `createSecret`.
+    /// The `AWSPENDING` value, which `createSecret` has stored.
     pub pending: SecretValue,
 }
 
-/// A kind of credential that can be rotated. Implement this for anything: an API key, a database, a
-/// device.
+/// A kind of credential that can be rotated, such as an API key, a database user or a device.
 ///
-/// The service may die between any two effects of a step and then repeats the whole rotation, with
-/// the same version. So every method must converge from whatever an earlier attempt left: look
-/// first, then act. What a method returns or logs must hold no secret.
+/// The function can stop between any two effects of a step. Secrets Manager then retries the whole
+/// rotation with the same version. Every method must therefore converge from any state that an
+/// earlier attempt has left: check first, then act. Results and log lines of a method must not
+/// contain a secret.
 pub trait Rotator: Send + Sync + 'static {
-    /// The names for metrics.
+    /// Returns the dimensions of the metrics.
     fn labels(&self) -> Labels;
 
-    /// A step has begun, and what it needs of Secrets Manager is being read: whatever needs none of
-    /// it may begin as well.
+    /// Called at the start of a step, before the secret is read from Secrets Manager. Start work
+    /// here that does not need the secret, such as a connection.
     fn begin(&self, _step: Step, _secret_id: &str) {}
 
-    /// The step is over, however it went: what has begun and was not used ends.
+    /// Called at the end of a step, also after an error or a panic. Stop unused work of
+    /// [`Rotator::begin`] here.
     fn end(&self) {}
 
-    /// Asks for a random password to be fetched (`GetRandomPassword`) while the versions are read.
+    /// Returns the settings of a random password that `createSecret` needs, or `None`. The crate
+    /// generates it with `GetRandomPassword` while it reads the versions.
     fn password(&self) -> Option<&PasswordSettings> {
         None
     }
 
-    /// Checks the current value in `createSecret`, before anything else; also when the new value
-    /// exists already.
+    /// Checks the current value at the start of `createSecret`, even if the new value already
+    /// exists.
     ///
     /// # Errors
-    /// Every fault of the value at once.
+    /// Returns one error with all problems of the value.
     fn validate(&self, _current: &SecretValue) -> Result<()> {
         Ok(())
     }
 
-    /// `createSecret`: makes the new value from the current one. Not called when the pending
+    /// `createSecret`: creates the new value from the current one. It is not called if the pending
     /// version has a value.
     ///
-    /// `random` is the password that [`Rotator::password`] asked for.
+    /// `random` is the password for the settings of [`Rotator::password`].
     fn create(
         &self,
         cx: &Context<'_>,
@@ -77,20 +79,21 @@ pub trait Rotator: Send + Sync + 'static {
         versions: &Versions,
     ) -> impl Future<Output = Result<Done>> + Send;
 
-    /// `testSecret`: proves that the pending credential works.
+    /// `testSecret`: verifies that the pending credential works.
     fn test(
         &self,
         cx: &Context<'_>,
         pending: &SecretValue,
     ) -> impl Future<Output = Result<Done>> + Send;
 
-    /// Before `finishSecret` moves `AWSCURRENT`: whether the pending credential still works, and
-    /// still belongs to the current one, which somebody may have edited since. Gives what a person
-    /// should know, one sentence each.
+    /// The last check before `finishSecret` moves `AWSCURRENT`: verifies that the pending
+    /// credential still works and still matches the current value, which an operator may have
+    /// edited in the meantime. Returns notes for the operator, one sentence each.
     ///
     /// # Errors
-    /// When the credential is refused. Not when nobody can be asked: `testSecret` has proved it,
-    /// and applications must not wait for a credential that may be the only one that works.
+    /// Return an error if the service rejects the credential. Do not return an error if the service
+    /// cannot be reached: `testSecret` has verified the credential, and applications must not wait
+    /// for a credential that may be the only one that works.
     fn confirm(
         &self,
         _cx: &Context<'_>,
@@ -100,8 +103,8 @@ pub trait Rotator: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// `preflight`: looks at everything that the steps will need, and changes nothing. Called with
-    /// a value that [`Rotator::validate`] has passed, and the password that was made for the look.
+    /// `preflight`: checks everything that the steps need, and changes nothing. `_current` has
+    /// passed [`Rotator::validate`], and `_random` is a password that was generated for this check.
     fn preflight(
         &self,
         _cx: &Context<'_>,
@@ -112,11 +115,11 @@ pub trait Rotator: Send + Sync + 'static {
         async {}
     }
 
-    /// After `finishSecret` has moved `AWSCURRENT`, for instance to revoke what is no longer
-    /// needed.
+    /// Called after `finishSecret` has moved `AWSCURRENT`, for example to revoke the old
+    /// credential.
     ///
-    /// An error here fails the step; the service repeats it, and it is called again although the
-    /// label has moved.
+    /// If it returns an error, the step fails. Secrets Manager retries the step, and this method is
+    /// called again, although the label has already moved.
     fn finished(&self, _cx: &Context<'_>) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }

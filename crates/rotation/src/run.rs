@@ -1,4 +1,4 @@
-//! A rotator as a Lambda function.
+//! The entry point: it runs a rotator as a Lambda function.
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -18,10 +18,12 @@ use crate::rotator::{Labels, Rotator};
 use crate::settings::{Source, environment};
 use crate::{log, metrics, redact, steps};
 
-/// Runs a rotator as a Lambda function until the environment shuts down: the whole of a `main`.
+/// Runs a rotator as a Lambda function until Lambda shuts down the environment. A `main` needs only
+/// this call.
 ///
-/// `make` reads the settings. When it fails, the function still answers: each invocation reports
-/// the fault, where a function that dies at start would only be "exited before completing request".
+/// `make` reads the settings and creates the rotator. If it fails, the function still runs, and
+/// every invocation returns the error. For a function that exits at startup, Lambda would only
+/// report "exited before completing request".
 pub fn run<R: Rotator>(make: impl FnOnce(Source<'_>) -> Result<R>) -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         eprintln!("{}", by_hand());
@@ -29,17 +31,18 @@ pub fn run<R: Rotator>(make: impl FnOnce(Source<'_>) -> Result<R>) -> ExitCode {
     }
     redact::remember_credentials(&environment);
     log::start(&environment);
-    // One TLS provider for the SDK and the drivers; with none installed, some drivers panic.
+    // The SDK and the drivers share this TLS provider. Without it, some drivers panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            log::write_line(&format!("cannot start: {error}"));
+            log::write_line(&format!("could not start the async runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let rotator = make(&environment);
-    // A task of its own: whatever wakes the outermost future of a runtime costs a system call.
+    // The function runs as a separate task, because each wake-up of the runtime's outermost future
+    // costs a system call.
     let served = runtime.block_on(async { tokio::spawn(serve(rotator)).await });
     served.unwrap_or(ExitCode::FAILURE)
 }
@@ -65,7 +68,7 @@ async fn serve<R: Rotator>(rotator: Result<R>) -> ExitCode {
     match lambda_runtime::run(handler).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::write_line(&format!("the Lambda runtime ended: {error}"));
+            log::write_line(&format!("the Lambda runtime stopped: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -116,7 +119,8 @@ impl<R: Rotator> Function<R> {
     }
 }
 
-/// A function that has not got as far as having a rotator fails each step, in its metrics as well.
+/// Returns the error of a function whose configuration is invalid, and writes the metrics of the
+/// failed step.
 fn misconfigured(error: &Error, event: Option<&Event>) -> Diagnostic {
     if let Some(event) = event {
         let labels = Labels { engine: "unknown".into(), strategy: "unknown".into() };
@@ -127,7 +131,7 @@ fn misconfigured(error: &Error, event: Option<&Event>) -> Diagnostic {
     report(error, event)
 }
 
-/// Logs an error and makes it Lambda's answer.
+/// Logs an error and converts it into Lambda's response.
 fn report(error: &Error, event: Option<&Event>) -> Diagnostic {
     let diagnostic = Diagnostic {
         error_type: error.error_type().to_owned(),
@@ -137,11 +141,11 @@ fn report(error: &Error, event: Option<&Event>) -> Diagnostic {
     diagnostic
 }
 
-/// What a person reads who starts the function like a command.
+/// Returns the usage message for an operator who starts the function as a command.
 fn by_hand() -> String {
     let program = std::env::args().next().unwrap_or_else(|| "this program".to_owned());
     format!(
-        "{program} is an AWS Lambda function ({} {}): Secrets Manager starts it.\n\
+        "{program} is an AWS Lambda function ({} {}). Secrets Manager invokes it.\n\
          To run it on this machine against your own database:\n  \
          rotation-local rotate --function {program} --secret secret.json",
         env!("CARGO_PKG_NAME"),

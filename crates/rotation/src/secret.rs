@@ -1,4 +1,4 @@
-//! Secret text in memory: zeroed when dropped, and without a `Debug` that shows it.
+//! Types for secret text. They zero their memory when dropped, and `Debug` does not show the text.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use crate::redact;
 pub struct SecretValue(String);
 
 impl SecretValue {
-    /// Takes the text of a secret.
+    /// Wraps the text of a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text. Whoever calls this sees the secret.
+    /// Returns the secret text.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -30,20 +30,20 @@ impl fmt::Debug for SecretValue {
 
 /// A password, or any other text that must not be shown.
 ///
-/// Every password that is made is remembered, for as long as the invocation lasts, by the mask that
-/// all output of the function passes through (see [`crate::mask`]).
+/// Until the end of the invocation, the function redacts every `Password` in all its output (see
+/// [`crate::mask`]).
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Password(String);
 
 impl Password {
-    /// Takes the text of a password.
+    /// Wraps the text of a password and registers it for redaction.
     pub fn new(text: impl Into<String>) -> Self {
         let password = Self(text.into());
         redact::remember(&password.0);
         password
     }
 
-    /// The text. Whoever calls this sees the password.
+    /// Returns the password.
     pub fn expose(&self) -> &str {
         &self.0
     }

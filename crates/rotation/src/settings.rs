@@ -1,21 +1,21 @@
-//! Settings from the environment. One that cannot be read is an error that names it, never a silent
-//! default.
+//! The settings from the environment. An invalid setting is an error that names the variable; it
+//! never silently becomes a default.
 
 use crate::error::{Error, Result};
 
-/// Where settings are read from: the environment, or a closure in tests.
+/// The source of settings: the environment, or a closure in tests.
 pub type Source<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// The process's environment. An empty variable counts as absent: SAM parameters are empty when not
-/// given.
+/// Reads a variable from the process's environment. An empty variable counts as absent, because SAM
+/// parameters without a value are empty.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A boolean: `true`, `1`, `y`, `yes`, or `false`, `0`, `n`, `no`, in any case.
+/// Reads a boolean: `true`, `1`, `y`, `yes`, or `false`, `0`, `n`, `no`, in any letter case.
 ///
 /// # Errors
-/// [`Error::Setting`] for anything else.
+/// Returns [`Error::Setting`] for any other value.
 pub fn boolean(source: Source<'_>, name: &'static str, default: bool) -> Result<bool> {
     let Some(value) = source(name) else { return Ok(default) };
     match value.trim().to_ascii_lowercase().as_str() {
@@ -25,10 +25,10 @@ pub fn boolean(source: Source<'_>, name: &'static str, default: bool) -> Result<
     }
 }
 
-/// A whole number inside a range.
+/// Reads a whole number within a range.
 ///
 /// # Errors
-/// [`Error::Setting`] for anything else.
+/// Returns [`Error::Setting`] for any other value.
 pub fn number(
     source: Source<'_>,
     name: &'static str,
@@ -49,10 +49,10 @@ pub fn number(
     }
 }
 
-/// One of a few words, in any case.
+/// Reads one of the given words, in any letter case.
 ///
 /// # Errors
-/// [`Error::Setting`] for anything else.
+/// Returns [`Error::Setting`] for any other value.
 pub fn choice<T: Copy>(
     source: Source<'_>,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! The checks that precede every step, on the staging labels of the secret.
+//! The checks of the secret's staging labels before every step.
 
 use std::collections::HashMap;
 
@@ -12,37 +12,39 @@ pub const PENDING: &str = "AWSPENDING";
 /// The staging label of the version that was current before.
 pub const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// What `DescribeSecret` tells of a secret, as far as a rotation needs it.
+/// The result of `DescribeSecret`, as far as a rotation needs it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Description {
-    /// Absent is not false: the service leaves the field out while rotation is being set up.
+    /// `RotationEnabled`. An absent field does not mean `false`: the service omits it while
+    /// rotation is being set up.
     pub(crate) rotation_enabled: Option<bool>,
     /// `VersionIdsToStages`.
     pub(crate) stages: HashMap<String, Vec<String>>,
-    /// `ReplicationStatus`: what is not in step, a phrase for each region.
+    /// `ReplicationStatus`: the replicas that are not in sync.
     pub(crate) replicas: Replicas,
 }
 
-/// How the replicas in other regions stand.
+/// The replicas in other Regions that are not in sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Replicas {
-    /// Regions that are being brought in step.
+    /// The Regions whose replication is in progress.
     pub(crate) behind: Vec<String>,
-    /// Regions that cannot be, and why.
+    /// The Regions whose replication has failed, each with the reason.
     pub(crate) failed: Vec<String>,
 }
 
-/// Where the version of the event stands.
+/// The stage of the version in the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Staging {
-    /// It is `AWSCURRENT` already: nothing is left to do.
+    /// The version is already `AWSCURRENT`, so the rotation is complete.
     AlreadyCurrent,
-    /// It is `AWSPENDING`. The version that is `AWSCURRENT` stands beside.
+    /// The version is `AWSPENDING`. `current` is the version that is `AWSCURRENT`.
     Pending { current: Option<VersionId> },
 }
 
 impl Description {
-    /// The version of a rotation that has begun and not ended: the service refuses another one.
+    /// Returns the version of a rotation that is not complete. The service rejects another rotation
+    /// until then.
     pub(crate) fn unfinished(&self) -> Option<&str> {
         let has = |labels: &[String], label: &str| labels.iter().any(|one| one == label);
         let pending =

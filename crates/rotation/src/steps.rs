@@ -1,4 +1,4 @@
-//! The four steps, as far as they are the same for every credential.
+//! The parts of the four steps that are the same for every credential.
 
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -16,7 +16,7 @@ use crate::staging::{CURRENT, Replicas, Staging};
 /// Performs one step before the deadline.
 ///
 /// # Errors
-/// The cause, when the step is to be repeated by Secrets Manager.
+/// Returns the reason why the step failed. Secrets Manager then retries the rotation.
 pub async fn perform<R: Rotator>(
     rotator: &R,
     manager: &Manager,
@@ -26,8 +26,8 @@ pub async fn perform<R: Rotator>(
     let deadline = Deadline::at(deadline);
     deadline.doing("reading the secret from Secrets Manager");
     let cx = Context { event, manager, deadline: &deadline };
-    // Boxed: the futures of a driver inside a strategy inside a step are too deep for the compiler
-    // otherwise.
+    // The future is boxed, because the nested futures of a step, a strategy and a driver are too
+    // deep for the compiler.
     let step: Pin<Box<dyn Future<Output = Result<Done>> + Send>> = Box::pin(async {
         match event.step {
             Step::Create => create(rotator, &cx).await,
@@ -43,7 +43,7 @@ pub async fn perform<R: Rotator>(
     Ok(Record::of(event, done))
 }
 
-/// However a step ends, also by a panic.
+/// A guard that calls [`Rotator::end`] when a step ends, also after a panic.
 struct End<'a, R: Rotator>(&'a R);
 
 impl<R: Rotator> Drop for End<'_, R> {
@@ -52,8 +52,9 @@ impl<R: Rotator> Drop for End<'_, R> {
     }
 }
 
-// In each step, whatever does not depend on an earlier answer goes out together with it. The
-// staging check comes first in what it can fail: reads that were not allowed to happen are dropped.
+// Each step sends requests that do not depend on each other at the same time. It evaluates the
+// staging labels first: if they do not allow the step, it ignores the results of the other
+// requests.
 
 async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let (manager, event) = (cx.manager, cx.event);
@@ -75,16 +76,16 @@ async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let current = current?.ok_or(Error::NoCurrentVersion)?;
     rotator.validate(&current)?;
     if pending?.is_some() {
-        return Ok(Done::before("The pending version has a value already; it is kept."));
+        return Ok(Done::before("The pending version already has a value, which stays."));
     }
     let value = rotator.create(cx, &current, random?).await?;
     cx.doing("storing the new value as AWSPENDING");
     if manager.put_pending(event, &value).await? {
-        return Ok(Done::now("Made a new value and stored it as AWSPENDING."));
+        return Ok(Done::now("Created a new value and stored it as AWSPENDING."));
     }
     match manager.pending_value(event).await? {
         Some(_) => {
-            Ok(Done::before("Another attempt stored the pending value first; that one is kept."))
+            Ok(Done::before("Another attempt stored the pending value first; that value stays."))
         }
         None => Err(Error::NoPendingValue { version: event.version.to_string() }),
     }
@@ -131,9 +132,9 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         Staging::Pending { current: old } => {
             let pending = pending?
                 .ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
-            // Without it nothing is missing but the comparison.
+            // The current value is needed only for the comparison.
             let current = current.unwrap_or_else(|error| {
-                cx.warn(format!("AWSCURRENT is not compared with the new version: {error}"));
+                cx.warn(format!("could not compare AWSCURRENT with the new version: {error}"));
                 None
             });
             let mut notes = Box::pin(rotator.confirm(cx, &pending, current.as_ref())).await?;
@@ -152,7 +153,7 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     Ok(done)
 }
 
-/// Pauses before looking again whether the replicas have the pending value.
+/// The pauses between the checks of the replicas.
 const LOOK_AGAIN_AFTER: [Duration; 5] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
@@ -161,11 +162,11 @@ const LOOK_AGAIN_AFTER: [Duration; 5] = [
     Duration::from_secs(2),
 ];
 
-/// Waits until the replicas in other regions are in step: applications there must find the new
-/// value when its label comes.
+/// Waits until the replicas in other Regions are in sync, so that they have the new value before
+/// its label moves. Returns a note about replicas that are not in sync.
 ///
-/// Bounded: the database has the new password already, and the primary region must not wait for
-/// another one's trouble.
+/// The wait is limited: the database already has the new password, and the primary Region must not
+/// wait for problems of another Region.
 async fn replicas_in_step(cx: &Context<'_>, mut replicas: Replicas) -> Option<String> {
     for pause in LOOK_AGAIN_AFTER {
         if replicas.behind.is_empty() || cx.remaining() < pause * 3 {
@@ -173,7 +174,7 @@ async fn replicas_in_step(cx: &Context<'_>, mut replicas: Replicas) -> Option<St
         }
         cx.doing(format!("waiting for the replicas in {}", replicas.behind.join(", ")));
         tokio::time::sleep(pause).await;
-        // Who cannot be asked now is told as it was.
+        // If this call fails, the last known status stays.
         if let Ok(description) = cx.manager.describe(cx.secret_id()).await {
             replicas = description.replicas;
         }
@@ -182,15 +183,15 @@ async fn replicas_in_step(cx: &Context<'_>, mut replicas: Replicas) -> Option<St
     match (behind.is_empty(), failed.is_empty()) {
         (true, true) => None,
         (false, _) => Some(format!(
-            "Not yet in step: the replicas in {}.",
+            "The replicas in {} are not in sync yet.",
             [behind, failed].concat().join(", ")
         )),
-        (true, false) => Some(format!("Not in step: the replicas in {}.", failed.join(", "))),
+        (true, false) => Some(format!("The replicas in {} are not in sync.", failed.join(", "))),
     }
 }
 
 fn already_current() -> Done {
-    Done::before("This version is AWSCURRENT already; nothing is left to do.")
+    Done::before("This version is already AWSCURRENT; the rotation is complete.")
 }
 
 #[cfg(test)]
@@ -214,7 +215,7 @@ mod tests {
     use crate::rotator::Labels;
     use crate::secret::{Password, SecretValue};
 
-    /// A credential that is a number, counted up.
+    /// A credential that is a number. Each rotation adds 1.
     struct Counter;
 
     impl Rotator for Counter {
@@ -371,7 +372,8 @@ mod tests {
         assert_eq!(record.outcome, crate::Outcome::AlreadyDone);
     }
 
-    /// A secret whose replica is first so, and then so.
+    /// Runs `finishSecret` for a secret whose replica has the status `first`, then `then`. Returns
+    /// the record and the number of further `DescribeSecret` calls.
     async fn finish_with_replica(first: StatusType, then: StatusType) -> (Record, usize) {
         let described = |status: StatusType| {
             mock!(Client::describe_secret).then_output(move || {

@@ -1,8 +1,8 @@
-//! Whom the SDK trusts: the machine's authorities, read from one file.
+//! The SDK's HTTP client with the machine's CA certificates, which are read from one file.
 //!
-//! The SDK's own client reads that file, and then each certificate of it once more from the folders
-//! beside it: some 300 files on Debian, half of the time that a function took to start. (On Amazon
-//! Linux the folders hold that file again.)
+//! The SDK's default client reads this file and then reads each certificate again from the
+//! directories next to it: about 300 files on Debian, which took half of a function's startup time.
+//! (On Amazon Linux, the directories contain the same file again.)
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,14 +20,17 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::settings::Source;
 
-/// All authorities in one file: Amazon Linux and its like, Debian and its like.
+/// The files with all CA certificates on Amazon Linux and similar systems, and on Debian and
+/// similar systems.
 const BUNDLES: [&str; 2] =
     ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
-/// Where [`rustls-native-certs`](https://docs.rs/rustls-native-certs) is told of other authorities.
+/// The variables that name another trust store for
+/// [`rustls-native-certs`](https://docs.rs/rustls-native-certs).
 const ELSEWHERE: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// The SDK's client, but for where it looks for authorities; `None` where it has to look by itself.
+/// Creates an HTTP client like the SDK's, which trusts the CA certificates in one file. Returns
+/// `None` if the SDK must search for the CA certificates itself.
 pub(crate) fn http_client(
     source: Source<'_>,
     connect_timeout: Duration,
@@ -39,8 +42,8 @@ pub(crate) fn http_client(
     Some(trusting(context, connect_timeout))
 }
 
-/// As the SDK makes its own, and once for all clients: what the file holds is read at the start,
-/// where there is time.
+/// Creates an HTTP client in the same way as the SDK. All AWS clients share it, so the file is read
+/// only once, at startup.
 fn trusting(context: TlsContext, connect_timeout: Duration) -> SharedHttpClient {
     let settings = HttpConnectorSettings::builder().connect_timeout(connect_timeout).build();
     let connector = Connector::builder()
@@ -53,7 +56,8 @@ fn trusting(context: TlsContext, connect_timeout: Duration) -> SharedHttpClient 
     http_client_fn(move |_, _| connector.clone())
 }
 
-/// Trust in what a file holds. `None` unless all of it can be used: the SDK panics at what cannot.
+/// Returns a TLS context that trusts the certificates in a file. Returns `None` if any part of the
+/// file is unusable, because the SDK would panic.
 fn context(bundle: &Path) -> Option<TlsContext> {
     let pem = std::fs::read(bundle).ok()?;
     let mut roots = RootCertStore::empty();
@@ -93,7 +97,8 @@ mod tests {
         file
     }
 
-    /// A service that answers everybody who accepts its certificate with an error that is its own.
+    /// Starts a service that sends a `ResourceNotFoundException` to every client that accepts its
+    /// certificate. Returns its port.
     async fn service(issuer: &CertifiedIssuer<'_, KeyPair>) -> u16 {
         let key = KeyPair::generate().unwrap();
         let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -146,7 +151,7 @@ mod tests {
     async fn those_of_the_file_are_trusted_and_nobody_else() {
         let (one, other) = (authority(), authority());
         let port = service(&one).await;
-        let both = file(&format!("# Two of them.\n{}\n{}", other.pem(), one.pem()));
+        let both = file(&format!("# Two certificates.\n{}\n{}", other.pem(), one.pem()));
         assert!(is_trusted(port, context(both.path()).unwrap()).await);
         assert!(!is_trusted(port, context(file(&other.pem()).path()).unwrap()).await);
     }

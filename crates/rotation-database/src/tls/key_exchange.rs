@@ -1,9 +1,9 @@
-//! What is remembered of a server between two logins: the key exchange that it has agreed to, and
-//! nothing else.
+//! A cache of the key exchange group of each server, for the next login. It stores nothing else.
 //!
-//! A client that guesses another one is asked to begin anew. PostgreSQL before 18 takes none but
-//! P-256, which is nobody's first guess. No session is ever resumed: every login shows anew who the
-//! server is.
+//! If a client offers a key share for another group, the server requests a second ClientHello,
+//! which costs a round trip. PostgreSQL before 18 accepts only P-256, which is not the first choice
+//! of any TLS library. TLS sessions are never resumed: every login verifies the server's
+//! certificate.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,10 +12,11 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// More servers than one function meets.
+/// The maximum number of servers in the cache. One function uses fewer.
 const MOST_SERVERS: usize = 100;
 
-/// By the server's name, once it has shown that the name is its own.
+/// The key exchange groups by server name. An entry is added only after the server's name has been
+/// verified.
 #[derive(Debug, Default)]
 pub(super) struct KeyExchanges(Mutex<HashMap<ServerName<'static>, NamedGroup>>);
 
@@ -67,7 +68,8 @@ mod tests {
 
     use crate::tls::{Authorities, encrypt};
 
-    /// A server that knows one key exchange, hands out tickets, and hangs up.
+    /// Starts a server that supports one key exchange group, sends session tickets and closes the
+    /// connection. Returns its port and its certificate.
     async fn server() -> (u16, String) {
         let key = KeyPair::generate().unwrap();
         let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -105,7 +107,7 @@ mod tests {
             let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
             let mut stream = encrypt(stream, "localhost", &authorities).await.unwrap();
             kinds.push(stream.get_ref().1.handshake_kind().unwrap());
-            // The tickets.
+            // This reads the session tickets.
             let _ = stream.read(&mut [0]).await;
         }
         assert_eq!(kinds, [HandshakeKind::FullWithHelloRetryRequest, HandshakeKind::Full]);

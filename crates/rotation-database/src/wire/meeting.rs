@@ -1,10 +1,10 @@
-//! Where a driver of this process finds its connection.
+//! The address of the socket through which a driver of this process gets its connection.
 
 pub(super) use place::{SocketAddress, lets_in};
 
-/// A name of the kernel's, the abstract namespace: no file has to be made, which costs more than
-/// all the rest, and nothing is left behind. Anybody on the machine may knock there, so the caller
-/// must be this process ([unix(7)][doc]).
+/// A name in the kernel's abstract namespace ([unix(7)][doc]). It needs no file: creating a file
+/// would take longer than all other work of this module, and nothing remains after the process
+/// ends. Any process on the machine can connect, so the other side must be this process.
 ///
 /// [doc]: https://man7.org/linux/man-pages/man7/unix.7.html
 #[cfg(target_os = "linux")]
@@ -20,7 +20,7 @@ mod place {
 
     impl SocketAddress {
         pub(in crate::wire) fn new() -> io::Result<Self> {
-            // Containers may share names and count processes alike.
+            // Containers can share the namespace and can have equal process ids.
             let random = RandomState::new().hash_one(std::process::id());
             Ok(Self(format!("\0rotation-{random:016x}").into()))
         }
@@ -36,7 +36,7 @@ mod place {
     }
 }
 
-/// A file in a folder that only this user can enter.
+/// A file in a directory that only this user can access.
 #[cfg(not(target_os = "linux"))]
 mod place {
     use std::fs::Permissions;

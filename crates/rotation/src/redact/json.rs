@@ -1,18 +1,18 @@
-//! Log lines in JSON, which must be JSON again after redaction.
+//! Log lines in JSON, which must still be valid JSON after redaction.
 
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-/// A string's content, or a number.
+/// A value of a JSON line: a string or a number.
 pub(super) enum Part {
-    /// What is between the quotes.
+    /// The range between the quotation marks.
     Text(Range<usize>),
-    /// The digits.
+    /// The range of the number.
     Number(Range<usize>),
 }
 
-/// The values of a line that is a JSON object; `None` for any other line.
+/// Returns the values of a line that is a JSON object, or `None` for any other line.
 pub(super) fn parts(line: &str) -> Option<Vec<Part>> {
     if !line.trim_start().starts_with('{') || serde_json::from_str::<IgnoredAny>(line).is_err() {
         return None;
@@ -30,7 +30,7 @@ pub(super) fn parts(line: &str) -> Option<Vec<Part>> {
                 }
                 let content = start + 1..at;
                 at += 1;
-                // The keys are this function's own.
+                // Keys are not redacted, because the function itself defines them.
                 let is_key =
                     bytes.get(at..).unwrap_or_default().trim_ascii_start().first() == Some(&b':');
                 if !is_key {
@@ -48,7 +48,7 @@ pub(super) fn parts(line: &str) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-/// Widens ranges of a string's content so that none divides an escape sequence.
+/// Widens ranges of a string's content so that no range ends inside an escape sequence.
 pub(super) fn widen(content: &str, ranges: &mut [Range<usize>]) {
     let bytes = content.as_bytes();
     let mut escapes = Vec::new();

@@ -1,4 +1,4 @@
-//! A random secret in a random nest of encodings never survives.
+//! Property tests: a random secret in random nested encodings is always redacted.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::search::Search;
 use super::{json, replace};
 
-/// The encodings that a quotation can have.
+/// The encodings of a quotation.
 #[derive(Debug, Clone, Copy)]
 enum Encoding {
     Json,
@@ -36,7 +36,7 @@ enum Encoding {
 
 use Encoding::*;
 
-/// In a debug build, each case takes a few milliseconds.
+/// The number of cases. In a debug build, each case takes a few milliseconds.
 const CASES: u32 = 400;
 
 const ALL: [Encoding; 20] = [
@@ -104,7 +104,7 @@ impl Encoding {
         }
     }
 
-    /// Takes one encoding off, as far as the text allows.
+    /// Undoes the encoding, if the text is valid in it.
     fn decode(self, text: &str) -> Option<String> {
         match self {
             Json | JsonAscii => serde_json::from_str(&format!("\"{text}\"")).ok(),
@@ -120,7 +120,7 @@ impl Encoding {
     }
 }
 
-/// Hexadecimal digits in groups of so many bytes.
+/// Returns hexadecimal digits in groups of `group` bytes.
 fn hex(bytes: &[u8], group: usize, before: &str, between: &str) -> String {
     let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let groups: Vec<_> =
@@ -210,7 +210,7 @@ proptest! {
         }
         let encoded = levels.last().unwrap();
         let redacted = redact(&secret, &format!("{before}{encoded}{after}"));
-        // A part that the surroundings hold by chance is not the secret.
+        // The surrounding text can contain a part of the secret by chance.
         for level in &levels {
             prop_assert!(!redacted.contains(level.as_str()), "{nest:?} {level:?} in {redacted:?}");
         }
@@ -222,7 +222,7 @@ proptest! {
                 prop_assert!(!rest.contains(levels[depth].as_str()), "{nest:?} in {redacted:?}");
             }
         }
-        // Nothing of it is left to a second search either.
+        // A second search finds nothing more.
         prop_assert_eq!(redact(&secret, &redacted), redacted);
     }
 
@@ -258,7 +258,7 @@ proptest! {
 
     #[test]
     fn no_text_or_secret_makes_it_panic(text in "\\PC{0,200}", secret in "\\PC{1,12}", at in 0..99_usize) {
-        // What replaces a secret can make up another one with the text beside it.
+        // The replacement can form another secret together with the text next to it.
         prop_assume!(!secret.contains('*'));
         let inside: String = text.chars().take(at).chain(secret.chars()).chain(text.chars()).collect();
         prop_assert!(!redact(&secret, &inside).contains(&secret));
@@ -271,7 +271,7 @@ proptest! {
     }
 }
 
-/// Found by the property test: a digit in front of the first group belongs to a word.
+/// A case that the property test found: the digit before the first group belongs to a word.
 #[test]
 fn groups_of_digits_begin_after_a_digit_of_a_word() {
     let secret = "'A!AaaAa";

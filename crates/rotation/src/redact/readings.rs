@@ -1,23 +1,24 @@
-//! The ways to read an escaped text.
+//! All possible readings of an escaped text.
 //!
-//! A service or a driver quotes a secret in an escaped spelling, often one inside another: a JSON
-//! document in a JSON string, an SQL literal in JSON, an URL in an error message. Which one it is
-//! cannot be known. So this module lists, for each position of a text, what every escape that
-//! starts there can stand for, at any depth: `%255C%22` is `%`, `\` and `"`. The search then
-//! follows whichever reading continues the secret.
+//! A service or a driver quotes a secret with escapes, which are often nested: a JSON document in a
+//! JSON string, an SQL literal in JSON, or a URL in an error message. The kind of escaping is not
+//! known. For each position of a text, this module therefore lists all characters that an escape at
+//! this position can represent, at any depth: `%255C%22` is `%`, `\` and `"`. The search then
+//! follows any reading that continues the secret.
 
 use zeroize::{Zeroize, Zeroizing};
 
-/// Most readings of one position. More occur only in a text that was written to exhaust the search.
+/// The maximum number of readings of one position. Only a text that is written to exhaust the
+/// search has more.
 const MOST: usize = 32;
 
-/// What the text from a position to `end` stands for: the UTF-8 bytes of one character, or a byte.
+/// One reading of the text from a position to `end`: the UTF-8 bytes of one character, or a byte.
 #[derive(Clone, Copy, PartialEq, Eq, Zeroize)]
 pub(super) struct Reading {
     bytes: [u8; 4],
     length: u8,
     pub(super) end: usize,
-    /// One more than the index of the next reading of the same position; 0 after the last.
+    /// The index of the next reading of the same position plus 1, or 0 for the last reading.
     next: usize,
 }
 
@@ -36,16 +37,18 @@ impl Reading {
         &self.bytes[..usize::from(self.length)]
     }
 
-    /// The byte, when the reading is a single one.
+    /// Returns the byte, if the reading is a single byte.
     pub(super) fn single(&self) -> Option<u8> {
         (self.length == 1).then_some(self.bytes[0])
     }
 }
 
-/// A text with the readings of its escapes. They are zeroed when dropped: they spell secrets.
+/// A text with the readings of its escapes. The readings contain secrets, so they are zeroed on
+/// drop.
 pub(super) struct Readings<'t> {
     pub(super) text: &'t [u8],
-    /// For each position, one more than the index of its first reading; empty without escapes.
+    /// For each position, the index of its first reading plus 1, or 0. It is empty if the text has
+    /// no escapes.
     heads: Vec<usize>,
     all: Zeroizing<Vec<Reading>>,
 }
@@ -53,7 +56,8 @@ pub(super) struct Readings<'t> {
 impl<'t> Readings<'t> {
     pub(super) fn of(text: &'t [u8]) -> Self {
         let mut readings = Self { text, heads: Vec::new(), all: Zeroizing::default() };
-        // From the end: the rest of an escape has its readings before its first character has.
+        // The loop starts at the end, because the reading of an escape needs the readings of the
+        // text after its first character.
         let mut position = text.len();
         let mut found = Zeroizing::new(Vec::with_capacity(MOST));
         let mut heads = Zeroizing::new(Vec::with_capacity(MOST + 1));
@@ -64,7 +68,7 @@ impl<'t> Readings<'t> {
         readings
     }
 
-    /// The escapes at a position, the raw byte excluded.
+    /// Returns the readings of the escapes at a position, without the raw byte.
     pub(super) fn at(&self, position: usize) -> impl Iterator<Item = &Reading> {
         let mut next = self.heads.get(position).copied().unwrap_or(0);
         std::iter::from_fn(move || {
@@ -78,7 +82,7 @@ impl<'t> Readings<'t> {
         self.heads.get(position).is_some_and(|head| *head != 0)
     }
 
-    /// The byte at a position, raw or escaped, that a condition holds for.
+    /// Returns the first byte at a position, raw or escaped, that meets a condition, and its end.
     pub(super) fn find(&self, at: usize, is: impl Fn(u8) -> bool) -> Option<(u8, usize)> {
         let raw = self.text.get(at).copied()?;
         if is(raw) {
@@ -90,10 +94,10 @@ impl<'t> Readings<'t> {
         })
     }
 
-    /// Finds every reading of one position, also those that begin with another one of them.
+    /// Finds all readings of one position, including those that start with another reading.
     fn read(&mut self, position: usize, found: &mut Vec<Reading>, heads: &mut Vec<Reading>) {
         let raw = self.text[position];
-        // Most quotes are not doubled: nothing is to be found there.
+        // Most quotation marks are not doubled and have no other reading.
         if matches!(raw, b'\'' | b'"' | b'`')
             && self.text.get(position + 1) != Some(&raw)
             && !self.has_any(position + 1)
@@ -126,7 +130,7 @@ impl<'t> Readings<'t> {
                 }
                 b'+' => add(Reading::byte(b' ', head.end)),
                 quote => {
-                    // A doubled quote.
+                    // SQL and CSV escape a quotation mark by doubling it.
                     if self.text.get(head.end) == Some(&quote) {
                         add(Reading::byte(quote, head.end + 1));
                     }
@@ -142,7 +146,7 @@ impl<'t> Readings<'t> {
             }
             reading.next = self.heads[position];
             if self.all.len() == self.all.capacity() {
-                // A buffer that grows by itself leaves a copy behind.
+                // A buffer that reallocates by itself leaves a copy of the secret in memory.
                 let room = self.all.capacity().max(32) * 2;
                 let mut larger = Zeroizing::new(Vec::with_capacity(room));
                 larger.extend_from_slice(&self.all);
@@ -153,14 +157,15 @@ impl<'t> Readings<'t> {
         }
     }
 
-    /// After a raw backslash. In a run of them, each level of escaping has doubled the number.
+    /// Adds the readings of an escape that starts with a raw backslash. In a sequence of
+    /// backslashes, each level of escaping doubles their number.
     fn after_backslash(&self, position: usize, add: &mut impl FnMut(Reading)) {
         let next = position + 1;
         let run = self.text[position..].iter().take(65).take_while(|byte| **byte == b'\\').count();
         if run > 1 {
             let doubled = (1..=6).map(|level| 1 << level).filter(|length| *length <= run);
             doubled.for_each(|length| add(Reading::byte(b'\\', position + length)));
-            // Any number of backslashes before another character is an escape of it.
+            // Any number of backslashes before another character can be an escape of it.
             let rest = self.at(next).filter(|reading| reading.single() != Some(b'\\'));
             rest.for_each(|reading| add(Reading { next: 0, ..*reading }));
             return;
@@ -168,7 +173,7 @@ impl<'t> Readings<'t> {
         self.after_escaped_backslash(next, add);
     }
 
-    /// After a backslash, escaped or raw, that ends at `at`.
+    /// Adds the readings of an escape whose backslash, escaped or raw, ends at `at`.
     fn after_escaped_backslash(&self, at: usize, add: &mut impl FnMut(Reading)) {
         if let Some(raw) = self.text.get(at) {
             self.escaped(*raw, at, at + 1, add);
@@ -181,7 +186,7 @@ impl<'t> Readings<'t> {
         }
     }
 
-    /// A backslash and a byte, which starts at `at` and ends at `end`.
+    /// Adds the readings of a backslash and a byte, which starts at `at` and ends at `end`.
     fn escaped(&self, byte: u8, at: usize, end: usize, add: &mut impl FnMut(Reading)) {
         let control = match byte {
             b'n' => Some(b'\n'),
@@ -211,7 +216,7 @@ impl<'t> Readings<'t> {
                 }
             }
             b'0'..=b'3' => {
-                // Three octal digits, as in PostgreSQL's bytea and in C.
+                // PostgreSQL's bytea and C have escapes with three octal digits.
                 let digits = self.text.get(at..at + 3).filter(|_| end == at + 1);
                 let is_octal = |digits: &&[u8]| digits.iter().all(|d| (b'0'..=b'7').contains(d));
                 if let Some(digits) = digits.filter(is_octal) {
@@ -226,7 +231,7 @@ impl<'t> Readings<'t> {
         }
     }
 
-    /// The character after `\u`: four digits, a surrogate pair, or digits in braces.
+    /// Reads the character after `\u`: four digits, a surrogate pair, or digits in braces.
     fn unicode(&self, at: usize) -> Option<Reading> {
         if let Some((_, mut end)) = self.find(at, |byte| byte == b'{') {
             let mut code = 0;
@@ -254,7 +259,7 @@ impl<'t> Readings<'t> {
         })
     }
 
-    /// The character after `&`: a name or a number, and a semicolon.
+    /// Reads the character after `&`: a name or a number, and a semicolon.
     fn entity(&self, at: usize) -> Option<Reading> {
         let mut name = Vec::with_capacity(10);
         let mut at = at;
@@ -289,7 +294,7 @@ impl<'t> Readings<'t> {
         Some(Reading::char(char, at))
     }
 
-    /// The value of so many hexadecimal digits, and where they end.
+    /// Reads this number of hexadecimal digits. Returns their value and their end.
     fn hex(&self, at: usize, digits: usize) -> Option<(u32, usize)> {
         (0..digits).try_fold((0, at), |(value, at), _| {
             let (digit, end) = self.find(at, |byte| byte.is_ascii_hexdigit())?;
@@ -298,7 +303,7 @@ impl<'t> Readings<'t> {
     }
 }
 
-/// Returns `true` if an escape can begin with a byte.
+/// Returns `true` if an escape can start with this byte.
 pub(super) fn is_special(byte: u8) -> bool {
     matches!(byte, b'\\' | b'%' | b'&' | b'+' | b'\'' | b'"' | b'`')
 }

@@ -1,8 +1,8 @@
-//! Encodings that hide every character: base64, hexadecimal digits, and lists of numbers.
+//! Encodings that change every character: base64, hexadecimal digits, and lists of numbers.
 //!
-//! They are decoded, and what comes out is searched like a text. Where such a run begins is not
-//! known, because letters may stand in front of it, so it is decoded from each place that its first
-//! group can have. A run that holds a secret is redacted as a whole.
+//! They are decoded, and the result is searched like a text. The start of such a run is not known,
+//! because other letters can precede it, so it is decoded from each possible start of its first
+//! group. A run that contains a secret is redacted as a whole.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::readings::Readings;
 use super::search::Search;
 
-/// The runs that hold a secret.
+/// Returns the runs that contain a secret.
 pub(super) fn encoded(
     search: &mut Search<'_>,
     readings: &Readings<'_>,
@@ -48,13 +48,13 @@ pub(super) fn encoded(
     found
 }
 
-/// Finds the next list of bytes at or after a position.
+/// A function that finds the next list of bytes at or after a position.
 type List = fn(&Readings<'_>, &mut usize, &mut Zeroizing<Vec<u8>>) -> Option<Range<usize>>;
 
-/// The value of a digit at a position, and where it ends.
+/// A function that returns the value of the digit at a position, and its end.
 type Digit = fn(&Readings<'_>, usize) -> Option<(u8, usize)>;
 
-/// Both alphabets, and the digits in escapes: `%2B`, `\/`.
+/// Reads a base64 digit of either alphabet, raw or in an escape such as `%2B` or `\/`.
 fn base64(readings: &Readings<'_>, at: usize) -> Option<(u8, usize)> {
     let (byte, end) = readings.find(at, |byte| sextet(byte).is_some())?;
     Some((sextet(byte)?, end))
@@ -76,7 +76,7 @@ fn hexadecimal(readings: &Readings<'_>, at: usize) -> Option<(u8, usize)> {
     Some((digit.to_le_bytes()[0], at + 1))
 }
 
-/// The next run of digits, of any length. A line break inside does not end it.
+/// Finds the next run of digits, of any length. A line break does not end the run.
 fn next_run(
     readings: &Readings<'_>,
     position: &mut usize,
@@ -107,7 +107,7 @@ fn next_run(
     None
 }
 
-/// Adds a byte. A buffer that grows leaves no copy behind.
+/// Adds a byte to a buffer. If the buffer grows, no copy of its content remains in memory.
 fn push(buffer: &mut Zeroizing<Vec<u8>>, byte: u8) {
     if buffer.len() == buffer.capacity() {
         let mut larger = Zeroizing::new(Vec::with_capacity(buffer.capacity().max(32) * 2));
@@ -117,7 +117,7 @@ fn push(buffer: &mut Zeroizing<Vec<u8>>, byte: u8) {
     buffer.push(byte);
 }
 
-/// Puts digits of so many bits together to bytes.
+/// Packs digits of `bits` bits each into bytes.
 fn pack(digits: &[u8], bits: usize, decoded: &mut Zeroizing<Vec<u8>>) {
     decoded.clear();
     if decoded.capacity() < digits.len() {
@@ -134,7 +134,7 @@ fn pack(digits: &[u8], bits: usize, decoded: &mut Zeroizing<Vec<u8>>) {
     }
 }
 
-/// The next list of numbers below 256, as Rust's `{:?}` writes bytes: `112, 119, 45`.
+/// Finds the next list of numbers below 256, as Rust's `{:?}` formats bytes: `112, 119, 45`.
 fn next_list(
     readings: &Readings<'_>,
     position: &mut usize,
@@ -165,7 +165,7 @@ fn next_list(
     None
 }
 
-/// A number below 256, and where it ends.
+/// Reads a number below 256. Returns its value and its end.
 fn number(readings: &Readings<'_>, at: usize) -> Option<(u8, usize)> {
     let (mut value, mut end) = (0_u32, at);
     while let Some((digit, after)) = readings.find(end, |byte| byte.is_ascii_digit()) {
@@ -177,7 +177,7 @@ fn number(readings: &Readings<'_>, at: usize) -> Option<(u8, usize)> {
     (end > at).then_some((value.to_le_bytes()[0], end))
 }
 
-/// The next list of groups of hexadecimal digits, as dumps write bytes: `70:77`, `70 77`,
+/// Finds the next list of groups of hexadecimal digits, as dumps format bytes: `70:77`, `70 77`,
 /// `0x70, 0x77`, `7077 2d31`.
 fn next_groups(
     readings: &Readings<'_>,
@@ -188,7 +188,7 @@ fn next_groups(
     while *position < text.len() {
         let mut start = *position;
         bytes.clear();
-        // A digit in front that belongs to a word: the first group begins after it.
+        // If the first digit belongs to a preceding word, the first group starts after it.
         if let Some(end) = group(readings, start, bytes)
             && hexadecimal(readings, end).is_some()
         {
@@ -216,7 +216,8 @@ fn next_groups(
     None
 }
 
-/// One or more bytes in hexadecimal digits, with or without `0x` in front. Returns where they end.
+/// Reads one or more bytes in hexadecimal digits, with or without the prefix `0x`. Returns their
+/// end.
 fn group(readings: &Readings<'_>, at: usize, bytes: &mut Zeroizing<Vec<u8>>) -> Option<usize> {
     let text = readings.text;
     let mut end = at;

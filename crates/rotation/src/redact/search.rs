@@ -7,45 +7,48 @@ use zeroize::Zeroizing;
 
 use super::readings::{Readings, is_special};
 
-/// Shorter secrets are not looked for in decoded bytes, where they would occur by chance.
+/// The minimum length of a secret that is searched for in decoded bytes. Shorter secrets would
+/// occur there by chance.
 pub(super) const SHORTEST_ENCODED: usize = 6;
-/// How many encodings that hide every character (base64, hexadecimal) are undone, one in another.
+/// The maximum number of nested encodings that change every character (base64, hexadecimal).
 const DEEPEST: usize = 5;
-/// Secrets from this length on are also recognized by a part of them.
+/// The minimum length of a secret that is also recognized by a part of it.
 const SHORTEST_CUT: usize = 8;
-/// A part of letters only is a word that may occur by chance, unless it is this long.
+/// The minimum length of a part that consists only of letters. A shorter one may be a word that
+/// occurs by chance.
 const LONGEST_WORD: usize = 12;
 /// U+FFFD in UTF-8.
 const LOST: &[u8] = "\u{fffd}".as_bytes();
 
-/// A search. It does a bounded amount of work for each byte of the text.
+/// A search, which does a limited amount of work for each byte of the text.
 pub(super) struct Search<'s> {
     secrets: &'s [&'s [u8]],
-    /// Texts that are not secret, although a secret may hold a part of one.
+    /// Texts that are not secret, although a secret can contain a part of them.
     open: &'s [&'s [u8]],
-    /// By byte: whether a secret begins with it, and whether one holds it.
+    /// For each byte, `true` if a secret starts with it.
     first: [bool; 256],
+    /// For each byte, `true` if a secret contains it.
     holds: [bool; 256],
-    /// By two bytes: whether a secret holds them, one after the other. A bit each.
+    /// One bit for each pair of bytes, set if a secret contains the pair.
     pairs: Vec<u64>,
     work: usize,
 }
 
-/// How far the text continues a secret.
+/// The result of following a secret through the text.
 #[derive(Default)]
 struct Followed {
-    /// Where the secret's last character ends.
+    /// The end of the secret in the text, if the text contains the whole secret.
     whole: Option<usize>,
-    /// The longest part that the text breaks off after: its length, and where it ends.
+    /// The length and the end of the longest part after which the quotation ends.
     cut: Option<(usize, usize)>,
 }
 
 impl<'s> Search<'s> {
-    /// A search for these secrets in texts of so many bytes altogether.
+    /// Creates a search for these secrets in texts of `bytes` bytes in total.
     pub(super) fn new(secrets: &'s [&'s [u8]], bytes: usize) -> Self {
         let mut first = [false; 256];
         secrets.iter().for_each(|secret| first[usize::from(secret[0])] = true);
-        // A secret may begin with a character that was lost.
+        // The text can contain a replacement character instead of the secret's first character.
         if secrets.iter().any(|secret| secret[0] >= 0xc0) {
             first[usize::from(LOST[0])] = true;
             first[usize::from(b'?')] = true;
@@ -63,7 +66,8 @@ impl<'s> Search<'s> {
         Self { secrets, open: &[], first, holds, pairs, work }
     }
 
-    /// Names that a part of a secret may be, such as the host in a connection string.
+    /// Sets the names of which a secret can contain a part, such as the host in a connection
+    /// string.
     pub(super) fn beside(self, open: &'s [&'s [u8]]) -> Self {
         Self { open, ..self }
     }
@@ -74,7 +78,8 @@ impl<'s> Search<'s> {
         is_word(part) || self.open.iter().any(is_in)
     }
 
-    /// Returns `true` if a part of a secret can start at a position, by the first two bytes.
+    /// Returns `true` if a part of a secret can start at a position, according to the first two
+    /// bytes.
     fn can_begin(&self, readings: &Readings<'_>, at: usize) -> bool {
         let text = readings.text;
         let (Some(byte), Some(next)) = (text.get(at), text.get(at + 1)) else { return false };
@@ -85,29 +90,30 @@ impl<'s> Search<'s> {
             || (self.holds[usize::from(*byte)] && (readings.has_any(at + 1) || is_lost(next)))
     }
 
-    /// Where the secrets are. Everything, when a text takes more work than an honest one.
+    /// Returns the ranges of the secrets. If a text needs more work than usual text, it returns the
+    /// range of the whole text.
     pub(super) fn ranges(&mut self, text: &[u8]) -> Vec<Range<usize>> {
         let found = self.find(text, 0);
-        // One that took more could hide a secret behind what exhausts the search.
+        // Such a text could contain a secret after the part that exhausts the search.
         if self.work == 0 && !text.is_empty() {
             return std::iter::once(0..text.len()).collect();
         }
         found
     }
 
-    /// Returns `true` if decoded bytes hold a secret.
+    /// Returns `true` if decoded bytes contain a secret.
     pub(super) fn is_in(&mut self, decoded: &[u8], depth: usize) -> bool {
         if !self.find(decoded, depth).is_empty() {
             return true;
         }
-        // UTF-16, as in SQL Server's binary literals. Every character of a text has a zero byte
-        // there, or the secret has characters that do not.
+        // The bytes can be UTF-16, as in SQL Server's binary literals. In UTF-16, every ASCII
+        // character has a zero byte, so text without zero bytes cannot contain an ASCII secret.
         if !decoded.contains(&0) && self.secrets.iter().all(|secret| secret.is_ascii()) {
             return false;
         }
         let orders: [fn([u8; 2]) -> u16; 2] = [u16::from_le_bytes, u16::from_be_bytes];
         orders.iter().any(|order| {
-            // What stands in front may have any length.
+            // The preceding bytes can have an odd length.
             (0..2.min(decoded.len())).any(|from| {
                 let text = utf16(&decoded[from..], *order);
                 !self.find(text.as_bytes(), depth).is_empty()
@@ -115,11 +121,11 @@ impl<'s> Search<'s> {
         })
     }
 
-    /// The length of the shortest secret that is looked for in encodings.
+    /// Returns the length of the shortest secret that is searched for in encodings.
     pub(super) fn shortest_encoded(&self) -> Option<usize> {
         let lengths = self.secrets.iter().map(|secret| secret.len());
         lengths.filter(|length| *length >= SHORTEST_ENCODED).min().map(|length| {
-            // A part of a longer one also counts.
+            // A part of a longer secret also counts.
             if length < SHORTEST_CUT { length } else { least_part(length) }
         })
     }
@@ -152,7 +158,7 @@ impl<'s> Search<'s> {
         found
     }
 
-    /// The end of the longest secret, or part of one, that starts at a position.
+    /// Returns the end of the longest secret, or part of a secret, that starts at a position.
     fn find_at(&mut self, readings: &Readings<'_>, at: usize, shortest: usize) -> Option<usize> {
         let text = readings.text;
         let is_escape = readings.has_any(at);
@@ -186,7 +192,7 @@ impl<'s> Search<'s> {
         longest
     }
 
-    /// Follows a secret, from one of its bytes, through the text.
+    /// Follows a secret through the text, starting with one of its bytes.
     fn follow(
         &mut self,
         readings: &Readings<'_>,
@@ -239,10 +245,11 @@ impl<'s> Search<'s> {
     }
 }
 
-/// Reads UTF-16. What is none becomes NUL, which is no part of a text beside it.
+/// Decodes UTF-16. Invalid units become NUL, which separates them from the text next to them.
 fn utf16(bytes: &[u8], order: fn([u8; 2]) -> u16) -> Zeroizing<String> {
     let units = bytes.chunks_exact(2).map(|pair| order([pair[0], pair[1]]));
-    // A unit takes three bytes at most, so that no copy is left behind by a buffer that grows.
+    // A unit needs at most three bytes in UTF-8. With this capacity, the buffer never reallocates,
+    // which would leave a copy of the secret in memory.
     let mut text = Zeroizing::new(String::with_capacity(bytes.len() / 2 * 3));
     text.extend(char::decode_utf16(units).map(|read| read.unwrap_or('\0')));
     text
@@ -253,7 +260,8 @@ fn bit_of(first: u8, second: u8) -> (usize, u64) {
     (pair / 64, 1 << (pair % 64))
 }
 
-/// A character that the text could not hold: `?`, or U+FFFD for some or all of its bytes.
+/// Matches the replacement for a character that the text could not represent: `?`, or U+FFFD for
+/// some or all of its bytes.
 fn lost(
     secret: &[u8],
     index: usize,
@@ -276,7 +284,7 @@ fn lost(
     }
 }
 
-/// Returns `true` if a byte of the secret can be the one of the text.
+/// Returns `true` if a byte of the secret can be the byte at this position of the text.
 fn is_continued(secret: &[u8], index: usize, text: &[u8], at: usize) -> bool {
     match (secret.get(index), text.get(at)) {
         (Some(own), Some(byte)) => {
@@ -286,7 +294,8 @@ fn is_continued(secret: &[u8], index: usize, text: &[u8], at: usize) -> bool {
     }
 }
 
-/// The shortest part of a secret that counts when a text breaks off: half, but 6 to 8 bytes.
+/// Returns the minimum length of a part of a truncated secret: half of the secret, limited to 6 to
+/// 8 bytes.
 fn least_part(length: usize) -> usize {
     length.div_ceil(2).clamp(6, 8)
 }
@@ -295,8 +304,8 @@ fn is_word(part: &[u8]) -> bool {
     part.len() < LONGEST_WORD && part.iter().all(u8::is_ascii_alphabetic)
 }
 
-/// Returns `true` if a quotation may begin here: a server shows the text from the place of an error
-/// on.
+/// Returns `true` if a quotation can start here. A server quotes the text from the position of an
+/// error.
 fn begins(text: &[u8], at: usize) -> bool {
     let before = &text[..at];
     before.last().is_none_or(|byte| is_special(*byte) || *byte < b' ')
@@ -305,7 +314,7 @@ fn begins(text: &[u8], at: usize) -> bool {
         || before.ends_with(LOST)
 }
 
-/// Returns `true` if a quotation may break off here.
+/// Returns `true` if a quotation can end here.
 fn ends(text: &[u8], at: usize) -> bool {
     let after = &text[at.min(text.len())..];
     after.first().is_none_or(|byte| is_special(*byte) || *byte < b' ')

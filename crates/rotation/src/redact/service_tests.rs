@@ -1,4 +1,5 @@
-//! A service that quotes the request in its error, as Secrets Manager does (`ValidationException`).
+//! Tests with a service that quotes the request in its error, as Secrets Manager does
+//! (`ValidationException`).
 
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +28,7 @@ const PASSWORD: &str = "Zq\"Xk\\Jv'\u{1f511}Gy\u{1}Wp";
 const API_KEY: &str = "Bm\"Fz\\Cx-Dj";
 const TOKEN: &str = "Kt\"Pe\"Vw-token";
 
-/// Replaces the key `password` of a document.
+/// A rotator that replaces the key `password` of a document.
 struct Documents(PasswordSettings);
 
 impl Rotator for Documents {
@@ -59,7 +60,8 @@ impl Rotator for Documents {
     }
 }
 
-/// The message of a failed `createSecret` whose `PutSecretValue` request is quoted `times` over.
+/// Returns the message of a failed `createSecret`. The service quotes the `PutSecretValue` request,
+/// and the quotation is nested `times` more times.
 async fn quoted_request(password: &'static str, times: usize) -> String {
     let described = mock!(Client::describe_secret).then_output(|| {
         DescribeSecretOutput::builder()
@@ -83,7 +85,7 @@ async fn quoted_request(password: &'static str, times: usize) -> String {
     let random = mock!(Client::get_random_password)
         .then_output(move || GetRandomPasswordOutput::builder().random_password(password).build());
     let put = mock!(Client::put_secret_value).then_error(move || {
-        // The document as the SDK puts it into the request: JSON in JSON, and quoted again.
+        // The SDK puts the document into the request as JSON in JSON, which is then quoted again.
         let document = json!({"username": "app-user", "password": password,
             "apiKey": API_KEY, "deep": {"list": ["Hn-Lr-Uo-Ys"]}});
         let mut quoted = json!({"SecretId": "s", "SecretString": document.to_string(),
@@ -107,7 +109,7 @@ async fn quoted_request(password: &'static str, times: usize) -> String {
     failed.unwrap_err().explain(Some(event.step), Some("s"))
 }
 
-/// None of the texts occurs in a known name or in the words of a message.
+/// Parts of the secrets. None of them occurs in a name or a word of the messages.
 const PARTS: [&str; 16] = [
     "Zq", "Xk", "Jv", "Gy", "Wp", "Bm", "Fz", "Cx", "Dj", "Hn", "Lr", "Uo", "Ys", "Kt", "Pe", "Vw",
 ];

@@ -1,8 +1,8 @@
-//! Single cases of redaction.
+//! Tests of single cases of redaction.
 
 use super::*;
 
-/// Redacts without the list that all tests of this process share.
+/// Redacts without the list of secrets that all tests of this process share.
 fn redact(secrets: &[&str], text: &str) -> String {
     let secrets: Vec<_> = secrets.iter().map(|secret| secret.as_bytes()).collect();
     replace(text, Search::new(&secrets, text.len()).ranges(text.as_bytes())).into_owned()
@@ -74,7 +74,8 @@ fn cut_quotations_are_redacted_and_words_are_not() {
         let redacted = redact(&[secret], text);
         assert!(redacted.contains(MASK) && !redacted.contains("xW9"), "{redacted}");
     }
-    // A word that a password begins with, a part that no quotation ends at, a short part.
+    // These stay visible: a word with which a password starts, a part that is not at the end of a
+    // quotation, and a short part.
     for text in ["role 'postgres' is", "K3-qV7.xx and", "'K3-qV7'"] {
         assert_eq!(redact(&["postgres-1234567", secret], text), text);
     }
@@ -116,7 +117,7 @@ fn values_of_a_document_are_remembered_but_names_are_not() {
         assert!(!holds(open), "{open}");
     }
     assert!(holds("pg://db.docs.example:5432/"));
-    // The host is a part of the value, and no secret.
+    // The host is part of the value but not secret.
     let text = "could not connect to 'db.docs.example' as 'docs-user'";
     assert_eq!(mask_line(text), text);
     Arc::make_mut(&mut known()).retain(|known| known.text.as_str() != "pw7");
