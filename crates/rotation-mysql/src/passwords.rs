@@ -1,7 +1,7 @@
-//! Passwords that a master sets, of all accounts of a user.
+//! Sets the password of all accounts of a user as the master user.
 //!
-//! `AWSCURRENT` is promoted only when every account has the new password, so the last thing is to
-//! compare what the server stores.
+//! `AWSCURRENT` may move only if every account has the new password, so the last step compares the
+//! stored hashes with it.
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
@@ -18,19 +18,20 @@ use crate::second_password;
 use crate::session::text;
 use crate::stored::{by_mariadb, holds};
 
-/// A password for an account that gets another one before it is unlocked.
+/// Generates a temporary password for a locked account, which gets another password before it is
+/// unlocked.
 pub(crate) fn thrown_away() -> Result<Password, EngineError> {
     let mut bytes = [0; 96];
     rand::fill(&mut bytes).map_err(|_| EngineError::Failed {
         doing: "create a random password".into(),
         code: "random".into(),
-        message: "the system has no random numbers".into(),
+        message: "could not generate random numbers".into(),
     })?;
-    // Long, and with many of each kind of character that validate_password may ask for.
+    // It is long, and has many of each kind of character that validate_password may require.
     Ok(Password::new(format!("{}aA1!aA1.aA1#aA1-aA1;aA1_", BASE64_STANDARD_NO_PAD.encode(bytes))))
 }
 
-/// How a statement names an account, and gives it its password.
+/// An account, its name in a statement, and the clause that sets its password.
 struct Named {
     account: Account,
     name: String,
@@ -44,8 +45,8 @@ impl Base {
 }
 
 impl Step<'_> {
-    /// Sets the password of every account of the target user, last of all; this also unlocks the
-    /// alternate user.
+    /// Sets the password of every account of the target user, as the last step of a sync. This also
+    /// unlocks the alternate user.
     pub(crate) async fn set_passwords(&mut self, bases: &[Base]) -> Result<(), EngineError> {
         let accounts = if self.copy.is_alternates_turn() {
             self.of_alternate(bases)?
@@ -79,13 +80,14 @@ impl Step<'_> {
                 } else {
                     "could not be discarded and still works"
                 };
-                self.copied.notes.push(format!("The second password of {account} {outcome}."));
+                self.copied.notes.push(format!("The secondary password of {account} {outcome}."));
             }
         }
         self.all_hold(&every).await
     }
 
-    /// An account of the base user that is locked keeps its counterpart locked.
+    /// Returns the accounts of the alternate user that get the password. Leaves out an account
+    /// whose counterpart of the base user is locked, so that it stays locked.
     fn of_alternate(&self, bases: &[Base]) -> Result<Vec<Named>, EngineError> {
         let open: Vec<_> = bases.iter().filter(|base| !base.shown.locked).collect();
         if open.is_empty() {
@@ -95,7 +97,8 @@ impl Step<'_> {
                     self.copy.base, self.copy.alternate
                 ),
                 remedy: format!(
-                    "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret.",
+                    "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop \
+                     rotating the secret.",
                     bases
                         .first()
                         .map(|base| base.account.quoted(self.literals))
@@ -111,10 +114,13 @@ impl Step<'_> {
         open.into_iter().map(named).collect()
     }
 
-    /// The base user's accounts, without a change to how they log in.
+    /// Returns the accounts of the base user that get the password, without a change of their
+    /// plugins. On MariaDB, accounts with several plugins are not among them: this function sets
+    /// their passwords itself.
     async fn of_base(&mut self, bases: &[Base]) -> Result<Vec<Named>, EngineError> {
         let is_mariadb = self.session.is_mariadb();
-        // Of an account with several plugins, MariaDB would keep the named one only.
+        // If an account has several plugins, `ALTER USER` in MariaDB would remove all but the named
+        // one.
         let (mixed, others): (Vec<_>, Vec<_>) =
             bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
         for base in mixed {
@@ -137,11 +143,12 @@ impl Step<'_> {
         others.into_iter().map(named).collect()
     }
 
-    /// In one statement. MySQL changes all of them or none. MariaDB changes one after the other, so
-    /// a server that fails in between leaves some changed, and the retry changes all.
+    /// Sets the passwords in one statement. MySQL changes all accounts or none. MariaDB changes one
+    /// account after the other. If it fails in between, some are changed, and the retry changes
+    /// all.
     ///
-    /// Where a password history refuses it, some accounts may have the password already, from an
-    /// earlier attempt: those are left out, and the rest is changed in one statement.
+    /// If a password history rejects the password, some accounts may already have it from an
+    /// earlier attempt. These are left out, and one statement changes the others.
     async fn set_together(&mut self, accounts: &[Named]) -> Result<(), EngineError> {
         match self.alter(accounts.iter()).await {
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {}
@@ -162,10 +169,10 @@ impl Step<'_> {
                 let list: Vec<_> = rest.iter().map(|named| named.account.to_string()).collect();
                 Err(EngineError::PasswordRejected {
                     message: format!(
-                        "it was used before, and is not the one in place of {}",
+                        "it was used before, and is not the current password of {}",
                         list.join(", ")
                     ),
-                    remedy: "Let the rotation make a new one.".into(),
+                    remedy: "Let the rotation generate another password.".into(),
                 })
             }
             done => done.map_err(|error| self.not_set(&error)),
@@ -187,7 +194,8 @@ impl Step<'_> {
         self.administrator("GRANT CREATE USER ON *.* TO", "")
     }
 
-    /// Every account has the new password, as far as what the server stores is understood.
+    /// Checks that every account has the new password. Adds a note for an account whose stored hash
+    /// has an unknown format.
     async fn all_hold(&mut self, accounts: &[Account]) -> Result<(), EngineError> {
         for account in accounts {
             match self.holds_new_password(account).await? {
@@ -200,8 +208,8 @@ impl Step<'_> {
                     });
                 }
                 None => self.copied.notes.push(format!(
-                    "Whether {account} has the new password was not compared: the form in which the server stores it \
-                     is not known."
+                    "It was not checked that {account} has the new password, because the format \
+                     in which the server stores it is unknown."
                 )),
             }
         }
@@ -216,7 +224,7 @@ impl Step<'_> {
         Ok(if known.is_empty() { None } else { Some(!known.contains(&false)) })
     }
 
-    /// What the server stores of an account's passwords, by plugin.
+    /// Returns the plugins of an account, each with the hash that the server stores.
     async fn stored(&mut self, account: &Account) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
         if self.session.is_mariadb() {
             let shown = self.show(account).await?.stored;
@@ -225,9 +233,10 @@ impl Step<'_> {
                 .map(|(plugin, text)| (plugin, text.into_bytes()))
                 .collect());
         }
-        let doing = format!("read what is stored of {account}");
+        let doing = format!("read the stored password hash of {account}");
         let query = format!(
-            "SELECT plugin, HEX(authentication_string) FROM mysql.user WHERE User = {} AND Host = {}",
+            "SELECT plugin, HEX(authentication_string) FROM mysql.user \
+             WHERE User = {} AND Host = {}",
             self.literals.quote(&account.user),
             self.literals.quote(&account.host)
         );
@@ -237,7 +246,8 @@ impl Step<'_> {
         Ok(rows.iter().filter_map(pair).collect())
     }
 
-    /// `IDENTIFIED …` with a password, in the form that the server does not log in cleartext.
+    /// Returns the clause `IDENTIFIED …` with a password, in a form that the server does not log in
+    /// cleartext.
     pub(crate) fn identified(
         &self,
         base: &Base,
