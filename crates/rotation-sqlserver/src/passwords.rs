@@ -1,4 +1,4 @@
-//! Passwords that a master sets.
+//! Sets passwords of other users as the master user.
 
 use aws_lc_rs::rand;
 use rotation_database::{EngineError, PasswordReset, PasswordSet, administrator};
@@ -14,7 +14,7 @@ use crate::scope::Scope;
 use crate::session::{Session, unexpected};
 use crate::users::UserState;
 
-/// Sets the password of a login or a contained user and nothing else.
+/// Sets the password of a login or a contained user, and changes nothing else.
 pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
@@ -40,7 +40,8 @@ pub(crate) async fn set_password(
     Ok(step.copied.password)
 }
 
-/// The DDL triggers of the user that [`set_password`] would fire now.
+/// Returns the errors with which [`set_password`] would fail now, because it would fire DDL
+/// triggers of the application's users.
 pub(crate) async fn foreign_triggers(
     session: &mut Session,
     reset: &PasswordReset<'_>,
@@ -62,14 +63,16 @@ pub(crate) async fn foreign_triggers(
 }
 
 impl Step<'_> {
-    /// The contained user whose password is set. What could run in its database must be visible.
+    /// Returns the contained user whose password is set. Fails if the master user cannot see the
+    /// triggers that could run in the user's database.
     async fn user_to_reset(&mut self, scope: Scope<'_>) -> Result<Option<UserState>, EngineError> {
         self.must_see_in_database().await?;
         self.user_now(scope, self.copy.base).await
     }
 
-    /// An administrator has given it a password that must be changed: as long as that is so,
-    /// `CHECK_EXPIRATION` cannot be turned off (15128), and only another password ends it.
+    /// Gives the alternate login another password, because its current one must be changed at the
+    /// next login (`MUST_CHANGE`). Until that has happened, `CHECK_EXPIRATION` cannot be turned off
+    /// (error 15128).
     pub(crate) async fn lift_must_change(
         &mut self,
         alternate: &LoginState,
@@ -124,12 +127,13 @@ impl Step<'_> {
         if turn.is_locked && self.copied.password == PasswordSet::InHistory {
             return Err(EngineError::NeedsDecision {
                 what: format!(
-                    "{} is locked, and the server's history of passwords does not let the password that would unlock it be set \
-                     once more",
+                    "{} is locked, and the server's password history does not allow to set its \
+                     password again, which would unlock it",
                     turn.name
                 ),
                 remedy: administrator(&format!(
-                    "ALTER LOGIN {name} WITH CHECK_POLICY = OFF; ALTER LOGIN {name} WITH CHECK_POLICY = ON, which unlocks it"
+                    "ALTER LOGIN {name} WITH CHECK_POLICY = OFF; ALTER LOGIN {name} WITH \
+                     CHECK_POLICY = ON, which unlocks it"
                 )),
             });
         }
@@ -165,9 +169,10 @@ impl Step<'_> {
     }
 }
 
-/// A password that nobody will ever know, of every kind of character that a policy asks for.
+/// Generates a random password that is stored nowhere. It has every kind of character that a policy
+/// may require.
 pub(crate) fn unknown_password() -> Result<String, EngineError> {
     let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| unexpected("the system gives no random numbers"))?;
+    rand::fill(&mut bytes).map_err(|_| unexpected("could not generate random numbers"))?;
     Ok(format!("aA1!{}", binary(&bytes)))
 }
