@@ -137,10 +137,12 @@ fn block(role: &str) -> String {
     format!(
         "DECLARE detail text; hint text; \
          BEGIN \
-         EXECUTE pg_catalog.format('ALTER ROLE %s PASSWORD %L', {}, pg_catalog.current_setting('{AHEAD}')); \
+         EXECUTE pg_catalog.format('ALTER ROLE %s PASSWORD %L', {}, \
+         pg_catalog.current_setting('{AHEAD}')); \
          EXCEPTION WHEN query_canceled OR OTHERS THEN \
          GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT; \
-         RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM, DETAIL = detail, HINT = hint; \
+         RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM, DETAIL = detail, \
+         HINT = hint; \
          END",
         literal(role)
     )

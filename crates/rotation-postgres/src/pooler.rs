@@ -35,8 +35,8 @@ pub(crate) async fn must_look_passwords_up(
         // An MD5 hash has no random salt, so this check is not possible.
         return Ok(());
     }
-    // For a pooler that asks for MD5, the check is not possible. On a server that is set to store
-    // MD5 hashes, it must not replace the hash with a SCRAM verifier.
+    // For a pooler that asks for MD5, the check is not possible. On a server that stores MD5
+    // hashes, the check must not replace the hash with a SCRAM verifier.
     let (Offer::Scram { salt: old_salt, iterations: old_iterations }, false) =
         (&before, storage.md5)
     else {
