@@ -1,24 +1,24 @@
-//! An account is a user *and* a host.
+//! Accounts: an account is a user *and* a host.
 
 use crate::quote::Literals;
 
-/// `'user'@'host'`.
+/// An account, which MySQL writes as `'user'@'host'`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Account {
-    /// The user's name.
+    /// The name of the user.
     pub user: String,
-    /// The host part, which may hold `%` and `_`.
+    /// The host part, which may contain the wildcards `%` and `_`.
     pub host: String,
 }
 
 impl Account {
-    /// From what `CURRENT_USER()` gives: a user name may hold `@`, a host part does not.
+    /// Parses the result of `CURRENT_USER()`. A user name may contain `@`, a host part may not.
     pub fn from_current_user(text: &str) -> Option<Self> {
         let (user, host) = text.rsplit_once('@')?;
         Some(Self { user: user.to_owned(), host: host.to_owned() })
     }
 
-    /// Quoted for a statement.
+    /// Returns the account, quoted for a statement.
     pub fn quoted(&self, literals: Literals) -> String {
         format!("{}@{}", literals.quote(&self.user), literals.quote(&self.host))
     }

@@ -1,10 +1,11 @@
-//! Shows a server who logs in, up to the point where it waits for a statement.
+//! Authenticates a user at a server, up to the point where the server waits for a statement.
 //!
-//! The driver never holds the password: it would answer whatever a server asks. What is not
-//! understood here ends the connection.
+//! The driver never gets the password, because it would answer every request of the server. A
+//! packet that this module does not understand ends the connection.
 //!
-//! [Connection
-//! phase](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html).
+//! MySQL's documentation describes the [connection phase] of the protocol.
+//!
+//! [connection phase]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
 
 use rotation_database::{Login, LoginError, TlsUse};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,21 +16,22 @@ use crate::packet::{ERROR, Fields, Packets};
 use crate::plugin::{NONCE_BYTES, Plugin, cleartext, under_rsa_key};
 use crate::refusal::{Refusal, no_key, refusal};
 
-/// utf8mb4, which both servers have under this number.
+/// The number of the character set utf8mb4, which is the same in both servers.
 pub(crate) const CHARACTER_SET: u8 = 45;
-/// The longest packet that this side sends.
+/// The maximum packet size that the client announces, in bytes.
 const MAX_PACKET: u32 = 16 * 1024 * 1024;
 
-/// How a user has shown that it knows its password.
+/// The way in which a user has proven that it knows its password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Method {
     pub(crate) plugin: Plugin,
-    /// The server saw the password itself, over TLS or under its RSA key, and not only a proof by
-    /// what it has in its cache.
+    /// `true` if the login did not depend on the server's cache. With `caching_sha2_password` and
+    /// `sha256_password`, the server then got the password itself, over TLS or encrypted with its
+    /// RSA key. The other plugins have no cache, so it is always `true` for them.
     pub(crate) in_full: bool,
 }
 
-/// Asks for TLS in place of the whole answer to a greeting.
+/// Returns the request for TLS, which the client sends before the full answer to a greeting.
 pub(crate) fn ssl_request(capabilities: u32) -> Vec<u8> {
     let mut request = (capabilities | capability::SSL).to_le_bytes().to_vec();
     request.extend(MAX_PACKET.to_le_bytes());
@@ -38,7 +40,7 @@ pub(crate) fn ssl_request(capabilities: u32) -> Vec<u8> {
     request
 }
 
-/// Logs in after the greeting, and after the handshake of TLS where there is one.
+/// Logs a user in, after the greeting and the TLS handshake, if there is one.
 pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     packets: &mut Packets<S>,
     greeting: &Greeting,
@@ -48,7 +50,7 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     let plugin = Plugin::named(&greeting.plugin)?;
     let (mut exchange, first) = Exchange::begin(plugin, &greeting.nonce, login)?;
     packets.send(&response(capabilities, login, plugin, &first)?).await?;
-    // The plugin of the greeting does not count: the server chose it before it knew the user.
+    // The plugin of the greeting is not counted: the server chose it before it knew the user.
     let mut used = Vec::new();
     loop {
         let packet = packets.receive().await?;
@@ -57,12 +59,12 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
             (ERROR, _) => return Err(refusal(&Refusal::parse(&packet), login)),
             (OK, Awaits::Verdict) if is_whole_ok(&packet) => return Ok(exchange.method),
             (OK, _) => {
-                return Err(does_not_belong("it lets the user in before it knows who it is"));
+                return Err(does_not_belong("unexpected or malformed OK packet"));
             }
             (SWITCH, Awaits::Verdict | Awaits::FastOrFull) if !exchange.has_gone_on => {
                 let (plugin, nonce) = switch(&packet)?;
                 if used.contains(&plugin) {
-                    return Err(does_not_belong("it asks by the same plugin twice"));
+                    return Err(does_not_belong("the server requests the same plugin twice"));
                 }
                 used.push(plugin);
                 let (next, answer) = Exchange::begin(plugin, nonce, login)?;
@@ -70,7 +72,7 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
                 Some(answer)
             }
             (MORE, _) => exchange.go_on(&packet[1..])?,
-            _ => return Err(does_not_belong("it sends a packet that does not belong to a login")),
+            _ => return Err(does_not_belong("unexpected packet during the login")),
         };
         if let Some(answer) = answer {
             packets.send(&answer).await?;
@@ -82,44 +84,45 @@ const OK: u8 = 0x00;
 const MORE: u8 = 0x01;
 const SWITCH: u8 = 0xfe;
 
-/// What `caching_sha2_password` says in one byte.
+/// The results of the cache lookup that `caching_sha2_password` sends.
 const FAST: u8 = 3;
 const FULL: u8 = 4;
-/// What asks `caching_sha2_password` and `sha256_password` for the server's RSA key.
+/// The requests for the server's RSA key with `caching_sha2_password` and `sha256_password`.
 const KEY_OF_CACHING_SHA2: u8 = 2;
 const KEY_OF_SHA256: u8 = 1;
 
+/// The answer of the server that the client waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Awaits {
-    /// Whether the server accepts what it was shown.
+    /// The result of the authentication.
     Verdict,
-    /// Whether the server has the user in its cache.
+    /// The result of the cache lookup: [`FAST`] if the user is in the cache, otherwise [`FULL`].
     FastOrFull,
     /// The server's RSA key.
     Key,
 }
 
-/// One plugin's exchange with the server.
+/// The exchange of one plugin with the server.
 struct Exchange<'a> {
     login: &'a Login<'a>,
     nonce: Vec<u8>,
     method: Method,
     awaits: Awaits,
-    /// The server has sent something that belongs to this plugin.
+    /// `true` if the server has sent data for this plugin.
     has_gone_on: bool,
 }
 
 type Answer = Zeroizing<Vec<u8>>;
 
 impl<'a> Exchange<'a> {
-    /// The exchange, and what the server gets first.
+    /// Begins an exchange. Returns it and the first data for the server.
     fn begin(
         plugin: Plugin,
         nonce: &[u8],
         login: &'a Login<'a>,
     ) -> Result<(Self, Answer), LoginError> {
         let is_encrypted = login.tls == TlsUse::Verified;
-        let bad_nonce = || does_not_belong("its nonce is not one of the plugin's");
+        let bad_nonce = || does_not_belong("the nonce has the wrong length for the plugin");
         let (awaits, answer) = match plugin {
             Plugin::Sha256 if nonce.len() != NONCE_BYTES => return Err(bad_nonce()),
             Plugin::Sha256 if is_encrypted => (Awaits::Verdict, cleartext(login.password)),
@@ -138,7 +141,7 @@ impl<'a> Exchange<'a> {
         Ok((exchange, answer))
     }
 
-    /// Goes on after more data from the server. Gives what it gets for it, if anything.
+    /// Processes more data from the server. Returns the answer to it, if there is one.
     fn go_on(&mut self, data: &[u8]) -> Result<Option<Answer>, LoginError> {
         self.has_gone_on = true;
         let is_encrypted = self.login.tls == TlsUse::Verified;
@@ -156,38 +159,43 @@ impl<'a> Exchange<'a> {
                 self.awaits = Awaits::Key;
                 Ok(Some(Zeroizing::new(vec![KEY_OF_CACHING_SHA2])))
             }
-            // Only where the secret itself says that the network is trusted.
+            // Only `"ssl": false` in the secret, which means that the network is trusted, allows
+            // this.
             (Awaits::Key, key) if self.login.tls == TlsUse::Off => {
                 self.awaits = Awaits::Verdict;
                 self.method.in_full = true;
                 under_rsa_key(self.login.password, &self.nonce, key).map(Zeroizing::new).map(Some)
             }
-            _ => Err(does_not_belong("it sends data that does not belong to its plugin")),
+            _ => Err(does_not_belong("unexpected data for the authentication plugin")),
         }
     }
 }
 
-/// A request to begin again with another plugin: its name, and its nonce.
+/// Parses a request to start again with another plugin. Returns the plugin and the nonce.
 fn switch(packet: &[u8]) -> Result<(Plugin, &[u8]), LoginError> {
     let mut fields = Fields(&packet[1..]);
-    // Nothing but the first byte: the password's form of before MySQL 4.1.
+    // A packet with only the first byte requests the method from before MySQL 4.1.
     let name = fields.until_zero().unwrap_or(b"mysql_old_password");
     let plugin = Plugin::named(name)?;
     let nonce = match (plugin, fields.0) {
         (Plugin::Ed25519, nonce) => nonce,
         (_, [nonce @ .., 0]) => nonce,
-        _ => return Err(does_not_belong("its nonce does not end as it must")),
+        _ => return Err(does_not_belong("the nonce does not end with a zero byte")),
     };
     Ok((plugin, nonce))
 }
 
-/// [`OK_Packet`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html):
-/// two counts, which a login leaves at 0, then status and warnings.
+/// Returns `true` if a packet has the length of an [`OK_Packet`]: two counts, which are 0 after a
+/// login, then status and warnings.
+///
+/// [`OK_Packet`]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html
 fn is_whole_ok(packet: &[u8]) -> bool {
     packet.len() >= 7
 }
 
-/// [`HandshakeResponse41`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html).
+/// Returns the [`HandshakeResponse41`], which answers a greeting.
+///
+/// [`HandshakeResponse41`]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html
 fn response(
     capabilities: u32,
     login: &Login<'_>,
@@ -195,7 +203,7 @@ fn response(
     answer: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, LoginError> {
     let used = capabilities | if login.tls == TlsUse::Verified { capability::SSL } else { 0 };
-    // Room for all of it: a vector that grows leaves copies behind.
+    // Allocate the full length: a vector that grows leaves copies in freed memory.
     let mut packet = Zeroizing::new(Vec::with_capacity(1024 + answer.len()));
     packet.extend(used.to_le_bytes());
     packet.extend(MAX_PACKET.to_le_bytes());
@@ -203,7 +211,7 @@ fn response(
     packet.extend([0; 23]);
     let text = |text: &str, packet: &mut Vec<u8>| {
         if text.contains('\0') {
-            // The server would take what follows for another field.
+            // The server would read the rest of the name as another field.
             return Err(LoginError::Unsupported { message: "a name with a zero byte".into() });
         }
         packet.extend(text.as_bytes());

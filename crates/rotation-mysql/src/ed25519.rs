@@ -1,7 +1,8 @@
-//! MariaDB's [ed25519] plugin: the signature of a login, and the public key that the server stores.
+//! Computes the login signature of MariaDB's [ed25519] plugin, and the public key that the server
+//! stores.
 //!
-//! It is Ed25519 ([RFC 8032], section 5.1.5) with SHA-512 of the *password* in place of SHA-512 of
-//! a 32-byte seed, so libraries that take seeds do not fit.
+//! The plugin uses Ed25519 ([RFC 8032], section 5.1.5) with SHA-512 of the *password* instead of
+//! SHA-512 of a 32-byte seed, so libraries that take a seed cannot be used.
 //!
 //! [ed25519]: https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519
 //! [RFC 8032]: https://www.rfc-editor.org/rfc/rfc8032
@@ -13,7 +14,7 @@ use curve25519_dalek::{EdwardsPoint, Scalar};
 use sha2::{Digest as _, Sha512};
 use zeroize::Zeroizing;
 
-/// The length of the server's nonce.
+/// The length of the server's nonce in bytes.
 pub(crate) const NONCE_BYTES: usize = 32;
 
 struct Key {
@@ -34,7 +35,7 @@ impl Key {
     }
 }
 
-/// The answer to a server's nonce.
+/// Returns the signature that answers a server's nonce.
 pub(crate) fn signature(password: &[u8], nonce: &[u8; NONCE_BYTES]) -> Zeroizing<Vec<u8>> {
     let key = Key::of(password);
     let hash = |parts: [&[u8]; 3]| {
@@ -47,7 +48,8 @@ pub(crate) fn signature(password: &[u8], nonce: &[u8; NONCE_BYTES]) -> Zeroizing
     Zeroizing::new([point, s.to_bytes()].concat())
 }
 
-/// What `PASSWORD()` gives for this plugin, and the server stores: 43 characters.
+/// Returns the public key of a password, which the server stores and which `PASSWORD()` returns for
+/// this plugin. It has 43 characters.
 pub fn public_key(password: &str) -> String {
     BASE64_STANDARD_NO_PAD.encode(Key::of(password.as_bytes()).public)
 }

@@ -1,30 +1,30 @@
-//! Statements that failed.
+//! Maps the errors of failed statements to [`EngineError`].
 
 use rotation_database::{EngineError, LoginError, mask};
 use sqlx::mysql::MySqlDatabaseError;
 
-/// Numbers that decide what is done next. [Reference][errors].
+/// The [error numbers][errors] that decide how the function continues.
 ///
 /// [errors]: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 pub(crate) mod number {
-    /// `ER_PARSE_ERROR`.
+    /// The server does not know the syntax (`ER_PARSE_ERROR`).
     pub(crate) const NOT_UNDERSTOOD: u16 = 1064;
-    /// `ER_BAD_FIELD_ERROR`, `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`: what a grant is on is
-    /// gone. Servers keep grants on tables that were dropped.
+    /// The object of a grant does not exist any more (`ER_BAD_FIELD_ERROR`, `ER_NO_SUCH_TABLE`,
+    /// `ER_SP_DOES_NOT_EXIST`). Servers keep the grants on dropped tables.
     pub(crate) const OBJECT_IS_GONE: [u16; 3] = [1054, 1146, 1305];
-    /// `ER_CREDENTIALS_CONTRADICT_TO_HISTORY`.
+    /// The password history rejects the password (`ER_CREDENTIALS_CONTRADICT_TO_HISTORY`).
     pub(crate) const USED_BEFORE: u16 = 3638;
-    /// `ER_INCORRECT_CURRENT_PASSWORD`: what `REPLACE` names is not the primary password.
+    /// The password after `REPLACE` is not the primary password (`ER_INCORRECT_CURRENT_PASSWORD`).
     pub(crate) const NOT_THE_PRIMARY: u16 = 3891;
-    /// `ER_MISSING_CURRENT_PASSWORD`: the account demands its old password for a change
-    /// (`PASSWORD REQUIRE CURRENT`).
+    /// The account requires its current password for a change (`PASSWORD REQUIRE CURRENT`), and the
+    /// statement does not have it (`ER_MISSING_CURRENT_PASSWORD`).
     pub(crate) const CURRENT_PASSWORD_WANTED: u16 = 3892;
 }
 
-/// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege
-/// is missing.
+/// Maps an error of the driver. `remedy` is the statement that a DBA runs if a privilege is
+/// missing.
 ///
-/// The server's words pass through the mask: error 1064 quotes the statement.
+/// The server's message is redacted, because error 1064 quotes the statement.
 pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
     let doing = doing.to_owned();
     let error = match error {
@@ -38,40 +38,44 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
     };
     let message = mask(error.message()).into_owned();
     match error.number() {
-        // Access denied to a database, a table, a column, a routine; to GRANT; to a role.
+        // Access denied to a database, table, column, routine, GRANT or role.
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 3530 | 3879 => {
             let remedy = privilege_named(&message, remedy);
             EngineError::PrivilegeMissing { doing, message, remedy }
         }
-        // lock_wait_timeout; MariaDB's max_statement_time.
+        // lock_wait_timeout, and MariaDB's max_statement_time.
         1205 | 1969 => EngineError::Busy { doing, message },
         1819 | number::USED_BEFORE => EngineError::PasswordRejected {
             message,
-            remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the \
-                server's policy (SHOW VARIABLES LIKE 'validate_password%')."
+            remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of \
+                the function to the server's policy (SHOW VARIABLES LIKE 'validate_password%')."
                 .into(),
         },
-        1290 if message.contains("strict-password-validation") || message.contains("strict_password_validation") => {
+        1290 if message.contains("strict-password-validation")
+            || message.contains("strict_password_validation") =>
+        {
             EngineError::PasswordRejected {
                 message,
-                remedy: "The server checks passwords in clear text only, and they would stand in its log: \
-                    SET GLOBAL strict_password_validation = OFF."
+                remedy: "The server accepts only cleartext passwords, which it would write to its \
+                    log: SET GLOBAL strict_password_validation = OFF."
                     .into(),
             }
         }
-        // The sandbox of an expired password, where a server lets one log in.
+        // The password has expired, and the server accepts the login in sandbox mode only.
         1820 => EngineError::AccountExpired {
             message,
-            remedy: "As an administrator of the database: ALTER USER … PASSWORD EXPIRE NEVER, with a new password, and \
-                store that password in the secret."
-                .into(),
+            remedy:
+                "As an administrator of the database: ALTER USER … PASSWORD EXPIRE NEVER, with \
+                a new password, and store that password in the secret."
+                    .into(),
         },
         1290 | 1836 | 3100 => EngineError::takes_no_changes(message),
         number => EngineError::Failed { doing, code: format!("error {number}"), message },
     }
 }
 
-/// The server may ask for another privilege than the usual one: then it is that one which helps.
+/// Returns `remedy`, or another remedy if the server's message names a privilege that `remedy` does
+/// not have.
 fn privilege_named(message: &str, remedy: &str) -> String {
     let named = message
         .split_once("(at least one of) the ")
@@ -84,14 +88,15 @@ fn privilege_named(message: &str, remedy: &str) -> String {
                 .any(|name| remedy.contains(name)) =>
         {
             format!(
-                "As an administrator of the database: give the user of this session the privilege {named}."
+                "As an administrator of the database: grant the privilege {named} to the user of \
+                 this session."
             )
         }
         _ => remedy.to_owned(),
     }
 }
 
-/// The server's error number, when the server has answered.
+/// Returns the server's error number, or `None` if the error is not from the server.
 pub(crate) fn number_of(error: &sqlx::Error) -> Option<u16> {
     match error {
         sqlx::Error::Database(error) => {

@@ -1,20 +1,20 @@
-//! Which of the two servers.
+//! The two kinds of servers: MySQL and MariaDB.
 
 use rotation_database::{EngineSpec, MARIADB, MYSQL};
 
-/// Which of the two servers a function is for.
+/// The kind of server that a function is for.
 pub trait Flavor: Send + Sync + 'static {
-    /// The schema of its secrets.
+    /// The schema of the secrets.
     const SPEC: &'static EngineSpec;
-    /// Where the two differ in their SQL.
+    /// `true` for MariaDB. The SQL of the two servers differs.
     const IS_MARIADB: bool;
 }
 
-/// MySQL.
+/// The flavor of MySQL.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IsMySql;
 
-/// MariaDB.
+/// The flavor of MariaDB.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IsMariaDb;
 

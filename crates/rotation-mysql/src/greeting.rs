@@ -1,17 +1,19 @@
-//! The server's first packet, read strictly.
+//! A strict parser of the greeting, which is the server's first packet.
 //!
-//! [Protocol::HandshakeV10](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html);
-//! [MariaDB's form of
-//! it](https://mariadb.com/docs/server/reference/clientserver-protocol/1-connecting/connection#initial-handshake-packet)
-//! differs in bytes that are reserved here.
+//! MySQL calls it [Protocol::HandshakeV10]. [MariaDB's initial handshake packet] differs in bytes
+//! that are reserved in MySQL.
+//!
+//! [Protocol::HandshakeV10]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
+//! [MariaDB's initial handshake packet]: https://mariadb.com/docs/server/reference/clientserver-protocol/1-connecting/connection#initial-handshake-packet
 
 use rotation_database::LoginError;
 
 use crate::packet::Fields;
 use crate::plugin::{NONCE_BYTES, Plugin};
 
-/// [Capabilities](https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html)
-/// that this side uses.
+/// The [capabilities] that the client uses.
+///
+/// [capabilities]: https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html
 pub(crate) mod capability {
     pub(crate) const LONG_PASSWORD: u32 = 1;
     pub(crate) const FOUND_ROWS: u32 = 1 << 1;
@@ -28,10 +30,10 @@ pub(crate) mod capability {
     pub(crate) const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
     pub(crate) const DEPRECATE_EOF: u32 = 1 << 24;
 
-    /// Without these there is no login that this side accepts.
+    /// The capabilities without which the client does not log in.
     pub(crate) const REQUIRED: u32 =
         PROTOCOL_41 | SECURE_CONNECTION | MULTI_STATEMENTS | MULTI_RESULTS | PLUGIN_AUTH;
-    /// What the driver uses where the server has it.
+    /// The capabilities that the driver uses if the server has them.
     pub(crate) const WANTED: u32 = REQUIRED
         | FOUND_ROWS
         | IGNORE_SPACE
@@ -43,10 +45,10 @@ pub(crate) mod capability {
 
 /// The only protocol version since MySQL 3.21.
 const PROTOCOL_VERSION: u8 = 10;
-/// The nonce and a zero byte.
+/// The length of the nonce and a zero byte.
 const AUTH_DATA_BYTES: u8 = 21;
 
-/// What a server says of itself before it knows who connects.
+/// The greeting, which the server sends before it knows the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Greeting {
     pub(crate) version: Vec<u8>,
@@ -58,13 +60,13 @@ pub(crate) struct Greeting {
 }
 
 impl Greeting {
-    /// Reads the payload of the first packet that is not an error.
+    /// Parses the payload of the first packet, if that is not an error.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, LoginError> {
         match payload.first() {
             Some(&PROTOCOL_VERSION) => {}
             Some(other) => {
                 return Err(LoginError::protocol(format!(
-                    "its greeting has protocol version {other} instead of {PROTOCOL_VERSION}"
+                    "the greeting has protocol version {other} instead of {PROTOCOL_VERSION}"
                 )));
             }
             None => return Err(malformed()),
@@ -80,7 +82,7 @@ impl Greeting {
         Ok(Self { version, thread, capabilities, plugin: plugin.to_vec(), nonce })
     }
 
-    #[allow(clippy::type_complexity)] // Read once, right above.
+    #[allow(clippy::type_complexity)] // Only the function above calls it.
     fn fields(payload: &[u8]) -> Option<(u32, Vec<u8>, [u8; 4], [u8; NONCE_BYTES], &[u8])> {
         let mut fields = Fields(payload);
         let version = fields.until_zero()?.to_vec();
@@ -92,7 +94,7 @@ impl Greeting {
         fields.bytes(3)?;
         let [high_0, high_1] = fields.array()?;
         let [AUTH_DATA_BYTES] = fields.array()? else { return None };
-        // Reserved; MariaDB's own capabilities are in the last four.
+        // These bytes are reserved. The last four have MariaDB's own capabilities.
         fields.bytes(10)?;
         let second: [u8; NONCE_BYTES - 8] = fields.array()?;
         let [0] = fields.array()? else { return None };
@@ -107,15 +109,17 @@ impl Greeting {
         Some((capabilities, version, thread, nonce, plugin))
     }
 
-    /// What both sides use in this session; `has_database`: the login names one.
+    /// Returns the capabilities that both sides use in this session. `has_database` is `true` if
+    /// the login names a database.
     pub(crate) fn agreed(&self, has_database: bool) -> u32 {
         let database = if has_database { capability::CONNECT_WITH_DB } else { 0 };
         (capability::WANTED | database) & self.capabilities
     }
 
-    /// As a server without TLS would send it, with another nonce and these capabilities.
+    /// Returns a greeting for the driver. It is that of a server without TLS, with another nonce
+    /// and these capabilities.
     pub(crate) fn startup_response(&self, capabilities: u32) -> Vec<u8> {
-        // LONG_PASSWORD tells the driver that the bytes which MariaDB uses are reserved.
+        // With LONG_PASSWORD, the driver ignores the bytes that MariaDB uses.
         let [low_0, low_1, high_0, high_1] =
             (capabilities | capability::LONG_PASSWORD).to_le_bytes();
         let nonce = [b'x'; NONCE_BYTES];
@@ -125,7 +129,7 @@ impl Greeting {
             &[0],
             &self.thread,
             &nonce[..8],
-            // utf8mb4, and autocommit.
+            // The character set is utf8mb4, and the status is autocommit.
             &[0, low_0, low_1, 45, 2, 0, high_0, high_1, AUTH_DATA_BYTES],
             &[0; 10],
             &nonce[8..],
@@ -138,14 +142,14 @@ impl Greeting {
 }
 
 fn malformed() -> LoginError {
-    LoginError::protocol("its greeting is malformed")
+    LoginError::protocol("the greeting is malformed")
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    /// Of MySQL 8.0.18 and of MariaDB 10.4.7, as the tests of sqlx have them.
+    /// Greetings of MySQL 8.0.18 and of MariaDB 10.4.7, from the tests of sqlx.
     pub(crate) const MYSQL: &[u8] = b"\n8.0.18\x00\x19\x00\x00\x00\x114aB0c\x06g\x00\xff\xff\xff\x02\x00\xff\xc7\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00tL\x03s\x0f[4\rl4. \x00caching_sha2_password\x00";
     pub(crate) const MARIADB: &[u8] = b"\n5.5.5-10.4.7-MariaDB-1:10.4.7+maria~bionic\x00\x0b\x00\x00\x00t6L\\j\"dS\x00\xfe\xf7\x08\x02\x00\xff\x81\x15\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00U14Oph9\"<H5n\x00mysql_native_password\x00";
 

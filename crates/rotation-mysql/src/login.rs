@@ -1,4 +1,4 @@
-//! Logging in.
+//! Connects to a server and logs in.
 
 use rotation_database::{Encrypted, Login, LoginError, Stream, TlsUse, Wire, dial, encrypt};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
@@ -11,28 +11,28 @@ use crate::greeting::{Greeting, capability};
 use crate::packet::{ERROR, Packets, framed};
 use crate::refusal::{Refusal, refusal};
 
-/// A user that the server has accepted.
+/// An authenticated session that is not handed to the driver yet.
 pub(crate) struct LoggedIn {
     stream: Box<dyn Stream>,
     greeting: Greeting,
-    /// What both sides use in this session.
+    /// The capabilities that both sides use in this session.
     capabilities: u32,
     pub(crate) method: Method,
     pub(crate) is_encrypted: bool,
 }
 
 impl LoggedIn {
-    /// The number of the connection, as the greeting has it.
+    /// Returns the connection ID from the greeting.
     pub(crate) fn connection(&self) -> u32 {
         u32::from_le_bytes(self.greeting.thread)
     }
 
-    /// The server's version, as its greeting has it; empty if it is not text.
+    /// Returns the server's version from the greeting, or an empty text if it is not UTF-8.
     pub(crate) fn version(&self) -> &str {
         std::str::from_utf8(&self.greeting.version).unwrap_or_default()
     }
 
-    /// Makes one attempt.
+    /// Connects to the server and logs in once.
     pub(crate) async fn over_new_connection(login: &Login<'_>) -> Result<Self, LoginError> {
         let mut packets = Packets::new(dial(login.host, login.port).await?);
         let greeting = greet(&mut packets, login).await?;
@@ -42,7 +42,7 @@ impl LoggedIn {
                 Self::after_greeting(packets, greeting, login).await
             }
             TlsUse::Off => Self::after_greeting(packets, greeting, login).await,
-            // Without TLS these plugins prove nothing about a server.
+            // Without TLS, these plugins do not prove the server's identity.
             TlsUse::NotOffered => Err(NO_TLS),
         }
     }
@@ -63,7 +63,8 @@ impl LoggedIn {
         })
     }
 
-    /// Hands the session to the driver, which is greeted by this process in the server's place.
+    /// Hands the session to the driver. This process sends the driver a greeting in place of the
+    /// server.
     pub(crate) async fn driver(self) -> Result<MySqlConnection, LoginError> {
         let Self { stream, greeting, capabilities, .. } = self;
         let database =
@@ -71,14 +72,15 @@ impl LoggedIn {
         let welcome = move |driver| welcome(driver, greeting, capabilities);
         let wire = Wire::offer(stream, SOCKET, welcome)?;
         let mut options = MySqlConnectOptions::new()
-            // No statement of the driver's own at the start: Session sets what it needs.
+            // The driver must not run statements of its own at the start: `Session` sets what it
+            // needs.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .set_names(false)
             .timezone(None)
             .statement_cache_capacity(0)
             .disable_statement_logging()
-            // What it gets is encrypted already where it has to be.
+            // Where TLS is required, the stream behind the socket is already encrypted.
             .ssl_mode(MySqlSslMode::Disabled)
             .socket(wire.folder().join(SOCKET));
         if let Some(database) = database {
@@ -90,11 +92,10 @@ impl LoggedIn {
         })
     }
 
-    /// Ends the session as
-    /// [`COM_QUIT`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quit.html)
-    /// does.
+    /// Ends the session with
+    /// [`COM_QUIT`](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quit.html).
     pub(crate) async fn close(mut self) {
-        // The work is done; a connection that breaks now breaks nothing.
+        // All work is done, so a connection that fails now does no harm.
         if self.stream.write_all(&framed(&[1], 0)).await.is_ok() {
             let _ = self.stream.shutdown().await;
         }
@@ -128,10 +129,10 @@ async fn start_tls(
     Ok(packets.over(encrypt(stream, login.host, login.authorities).await?))
 }
 
-/// Greets the driver, reads its answer, and accepts it.
+/// Sends the driver a greeting, reads its answer and accepts the login.
 ///
-/// The driver must want just what the server has agreed to: the packets of the session depend on
-/// it.
+/// The driver must use exactly the capabilities that the server has agreed to, because the format
+/// of the session's packets depends on them.
 async fn welcome(
     mut driver: UnixStream,
     greeting: Greeting,
@@ -149,7 +150,7 @@ async fn welcome(
             format!("the driver uses capabilities {wanted:#x} instead of {capabilities:#x}");
         return Err(std::io::Error::other(error));
     }
-    // OK: no rows, no id, autocommit, no warnings.
+    // An OK packet: no rows, no ID, autocommit, no warnings.
     driver.write_all(&framed(&[0, 0, 0, 2, 0, 0, 0], 2)).await?;
     Ok(driver)
 }

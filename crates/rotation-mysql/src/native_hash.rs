@@ -1,11 +1,14 @@
-//! The form in which MariaDB stores a password: its log then never holds the password.
+//! Computes the form in which MariaDB stores a password. If a statement contains this form, the
+//! server's log never contains the password.
 //!
-//! [PASSWORD()](https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/encryption-hashing-and-compression-functions/password):
-//! an asterisk and `SHA1(SHA1(password))` in upper-case hexadecimal digits.
+//! The form is that of [PASSWORD()]: an asterisk and `SHA1(SHA1(password))` in upper-case
+//! hexadecimal digits.
+//!
+//! [PASSWORD()]: https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/encryption-hashing-and-compression-functions/password
 
 use sha1::{Digest, Sha1};
 
-/// The hash of `mysql_native_password`.
+/// Returns the hash of a password for `mysql_native_password`.
 pub fn native_hash(password: &str) -> String {
     let twice = Sha1::digest(Sha1::digest(password));
     twice.iter().fold("*".to_owned(), |text, byte| format!("{text}{byte:02X}"))

@@ -1,4 +1,4 @@
-//! A user changes its own password.
+//! Changes the password of the session's own user.
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
@@ -15,11 +15,14 @@ use crate::session::{Session, text};
 use crate::stored;
 use crate::tokens::unreadable;
 
-const REMEDY: &str = "Let the account change its own password, or rotate with alternating users.";
+const REMEDY: &str =
+    "Allow the account to change its own password, or rotate with alternating users.";
 
-/// Changes the session's own password, after it is certain that the next login can prove it.
+/// Changes the password of the session's own user, after a check that the next login can prove the
+/// new one.
 ///
-/// MySQL rewrites `ALTER USER` before it logs it. MariaDB does not, so it gets what it would store.
+/// MySQL rewrites `ALTER USER` without the password before it logs the statement. MariaDB does not,
+/// so the statement for MariaDB has the hash that it stores.
 pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,
@@ -48,12 +51,12 @@ pub(crate) async fn change(
         }
         done => done.map(|()| Changed::Now).map_err(|error| own.failure(&error))?,
     };
-    // One that KEEP_PREVIOUS_PASSWORD has left would work for ever.
+    // Otherwise, a secondary password from KEEP_PREVIOUS_PASSWORD would work forever.
     second_password::discard(session, &account, literals).await;
     Ok(changed)
 }
 
-/// Checks what can be read before [`change`] changes anything.
+/// Checks that [`change`] is possible, as far as that can be read. Changes nothing.
 pub(crate) async fn may_change(
     session: &mut Session,
     change: &PasswordChange<'_>,
@@ -68,7 +71,7 @@ pub(crate) async fn may_change(
     }
     let rows = session.rows("read the account's own privileges", "SHOW GRANTS").await?;
     let grants = rows.iter().filter_map(|row| text(row, 0)).collect::<Vec<_>>().join("\n");
-    // A global privilege, which stands nowhere else.
+    // The privilege is a global one, which is shown only here.
     let enough = ["APPLICATION_PASSWORD_ADMIN", "CREATE USER", "ALL PRIVILEGES ON *.*"];
     if enough.iter().any(|privilege| grants.contains(privilege)) {
         return Ok(());
@@ -84,13 +87,14 @@ pub(crate) async fn may_change(
 
 fn remedy_to_keep(account: &Account) -> String {
     format!(
-        "As an administrator of the database: GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}. Or remove \
-         KEEP_PREVIOUS_PASSWORD from the function's settings.",
+        "As an administrator of the database: GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}. Or \
+         remove KEEP_PREVIOUS_PASSWORD from the function's settings.",
         account.quoted(Literals::BackslashEscapes)
     )
 }
 
-/// MariaDB changes the first of several passwords, and the others go on working.
+/// Checks that the session's account has only one password. If it had several, MariaDB would change
+/// the first one, and the others would still work.
 async fn must_have_one_password(
     session: &mut Session,
     account: &Account,
@@ -131,8 +135,8 @@ impl OwnPassword<'_> {
 
     fn remedy_of_unknown_primary(&self) -> String {
         format!(
-            "As an administrator of the database: ALTER USER {} IDENTIFIED BY 'THE PASSWORD OF AWSCURRENT'. Then let \
-             the rotation be repeated.",
+            "As an administrator of the database: ALTER USER {} IDENTIFIED BY 'THE PASSWORD OF \
+             AWSCURRENT'. Then wait until Secrets Manager retries the rotation.",
             self.account.quoted(self.literals)
         )
     }
@@ -141,8 +145,9 @@ impl OwnPassword<'_> {
         if number_of(error) == Some(NOT_THE_PRIMARY) {
             return EngineError::NeedsDecision {
                 what: format!(
-                    "{} has logged in with its second password, and must name the primary one to change it \
-                     (PASSWORD REQUIRE CURRENT); a cancelled rotation with KEEP_PREVIOUS_PASSWORD may have set that",
+                    "{} has logged in with its secondary password, but a change requires the \
+                     primary password (PASSWORD REQUIRE CURRENT), which a cancelled rotation with \
+                     KEEP_PREVIOUS_PASSWORD may have set",
                     self.account
                 ),
                 remedy: self.remedy_of_unknown_primary(),
@@ -151,11 +156,11 @@ impl OwnPassword<'_> {
         failure(error, &format!("change the password of {}", self.account), REMEDY)
     }
 
-    /// Leaves the old password working beside the new one: [dual passwords].
+    /// Changes the password and keeps the old one as the secondary password: [dual passwords].
     ///
-    /// `RETAIN CURRENT PASSWORD` moves the *primary* password into the second place. Said twice, it
-    /// would push the old password out while applications still use it: so `REPLACE`, by which the
-    /// server itself says whether the password of this session is the primary one.
+    /// `RETAIN CURRENT PASSWORD` makes the *primary* password the secondary one. A second execution
+    /// would discard the old password while applications still use it. So the statement has
+    /// `REPLACE`, which makes the server check that the session's password is the primary one.
     ///
     /// [dual passwords]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
     async fn keep(&self, session: &mut Session, old: &str) -> Result<Changed, EngineError> {
@@ -164,11 +169,11 @@ impl OwnPassword<'_> {
             format!("{} {} RETAIN CURRENT PASSWORD", self.alter(new), self.replace(old));
         match session.try_run(&statement).await {
             Ok(()) => return Ok(Changed::Now),
-            // The history, where there is one, is asked before `REPLACE` is.
+            // The server checks the password history, if there is one, before it checks `REPLACE`.
             Err(error) if matches!(number_of(&error), Some(NOT_THE_PRIMARY | USED_BEFORE)) => {}
             Err(error) => return Err(self.cannot_keep(&error)),
         }
-        // Is the new one the primary already? Then this changes nothing.
+        // If the new password is already the primary one, this changes nothing.
         let same = format!("{} {}", self.alter(new), self.replace(new));
         match session.try_run(&same).await {
             Ok(()) => return Ok(Changed::Before),
@@ -176,14 +181,16 @@ impl OwnPassword<'_> {
             Err(error) if number_of(&error) == Some(NOT_THE_PRIMARY) => {}
             Err(error) => return Err(self.cannot_keep(&error)),
         }
-        // The primary is that of a rotation that was given up: the old one takes its place first.
+        // The primary password is from a cancelled rotation: make the old password the primary one
+        // again first.
         match session.try_run(&self.alter(old)).await {
             Ok(()) => self.run(session, &statement).await,
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {
                 self.run(session, &format!("{} RETAIN CURRENT PASSWORD", self.alter(new))).await?;
                 Ok(Changed::NowBut(format!(
-                    "The password that {} had before works no longer: the one of a rotation that was given up was \
-                     in its place, and PASSWORD HISTORY did not let it return.",
+                    "The previous password of {} no longer works: a cancelled rotation had \
+                     replaced it as the primary password, and PASSWORD HISTORY did not allow \
+                     setting it again.",
                     self.account
                 )))
             }
@@ -195,14 +202,19 @@ impl OwnPassword<'_> {
         let doing = format!("change the password of {} and keep the old one", self.account);
         match number_of(error) {
             Some(NOT_UNDERSTOOD) => EngineError::NeedsDecision {
-                what: "this server does not know RETAIN CURRENT PASSWORD: MySQL has it since 8.0.14".into(),
-                remedy: "Remove KEEP_PREVIOUS_PASSWORD from the function's settings, or upgrade the server."
+                what:
+                    "this server does not support RETAIN CURRENT PASSWORD, which MySQL has since \
+                    8.0.14"
+                        .into(),
+                remedy: "Remove KEEP_PREVIOUS_PASSWORD from the function's settings, or upgrade \
+                    the server."
                     .into(),
             },
             Some(CURRENT_PASSWORD_WANTED) => EngineError::NeedsDecision {
                 what: format!(
-                    "the primary password of {} is neither that of AWSCURRENT nor that of AWSPENDING (it is of a \
-                     cancelled rotation, or was set by hand), and the account must name it to change it",
+                    "the primary password of {} is neither that of AWSCURRENT nor that of \
+                     AWSPENDING (a cancelled rotation or an operator has set it), and a change \
+                     requires it",
                     self.account
                 ),
                 remedy: self.remedy_of_unknown_primary(),

@@ -1,12 +1,12 @@
-//! Packets of a login, one at a time.
+//! Sends and receives the packets of a login, one at a time.
 //!
-//! [MySQL
-//! packets](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html): a
-//! payload after its length in three bytes and a sequence number.
+//! A [MySQL packet] has a length of three bytes, a sequence number and a payload.
 //!
-//! The code is ours because a login must reject whatever it does not understand. The codec of the
-//! crate `mysql_common` (0.38) parses leniently, and its greeting parser overflows on a hostile
-//! length.
+//! This crate does not use the codec of the crate `mysql_common` (0.38), because a login must
+//! reject everything that it does not understand. That codec parses leniently, and its greeting
+//! parser overflows on a hostile length.
+//!
+//! [MySQL packet]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
 
 use std::io::ErrorKind;
 
@@ -14,7 +14,7 @@ use rotation_database::LoginError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-/// No packet of a login is longer: the longest holds a public key.
+/// The maximum length of a packet's payload during a login. The longest one contains a public key.
 pub(crate) const LONGEST: usize = 16 * 1024;
 const HEADER: usize = 4;
 
@@ -29,33 +29,33 @@ impl<S> Packets<S> {
         Self { stream, sequence: 0 }
     }
 
-    /// Takes the stream out, to put another one on top of it.
+    /// Takes the stream out, so that another one can wrap it.
     pub(crate) fn take(self) -> (S, Packets<()>) {
         (self.stream, Packets { stream: (), sequence: self.sequence })
     }
 
-    /// Goes on with the same numbers over another stream.
+    /// Continues the sequence numbers over another stream.
     pub(crate) fn over<T>(self, stream: T) -> Packets<T> {
         Packets { stream, sequence: self.sequence }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
-    /// Receives the next packet's payload, and not one byte more.
+    /// Receives the payload of the next packet. Reads no byte beyond its end.
     pub(crate) async fn receive(&mut self) -> Result<Vec<u8>, LoginError> {
         let mut header = [0; HEADER];
         self.stream.read_exact(&mut header).await.map_err(|error| broken(&error))?;
         let [a, b, c, sequence] = header;
         let length = u32::from_le_bytes([a, b, c, 0]) as usize;
         if length == 0 || length > LONGEST {
-            return Err(LoginError::protocol(format!("it sends {length} bytes during the login")));
+            return Err(LoginError::protocol(format!("packet of {length} bytes during the login")));
         }
         let mut payload = vec![0; length];
         self.stream.read_exact(&mut payload).await.map_err(|error| broken(&error))?;
-        // Proxies number their errors in their own way; an error ends the login anyhow.
+        // Proxies number error packets in other ways. An error ends the login in any case.
         if sequence != self.sequence && payload[0] != ERROR {
             return Err(LoginError::protocol(format!(
-                "its packet has number {sequence} instead of {}",
+                "packet with sequence number {sequence} instead of {}",
                 self.sequence
             )));
         }
@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
         Ok(payload)
     }
 
-    /// Sends a payload.
+    /// Sends a packet with this payload.
     pub(crate) async fn send(&mut self, payload: &[u8]) -> Result<(), LoginError> {
         let packet = framed(payload, self.sequence);
         self.sequence = self.sequence.wrapping_add(1);
@@ -72,12 +72,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
     }
 }
 
-/// The first byte of an error.
+/// The first byte of an error packet.
 pub(crate) const ERROR: u8 = 0xff;
 
-/// A payload with its header.
+/// Returns a packet: the payload after its header.
 pub(crate) fn framed(payload: &[u8], sequence: u8) -> Zeroizing<Vec<u8>> {
-    // The payload is shorter than LONGEST: it is of this crate.
+    // This crate creates all payloads, and they are shorter than LONGEST.
     let [a, b, c, _] = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
     let mut packet = Zeroizing::new(Vec::with_capacity(HEADER + payload.len()));
     packet.extend([a, b, c, sequence]);
@@ -88,13 +88,13 @@ pub(crate) fn framed(payload: &[u8], sequence: u8) -> Zeroizing<Vec<u8>> {
 fn broken(error: &std::io::Error) -> LoginError {
     match error.kind() {
         ErrorKind::UnexpectedEof => LoginError::Network {
-            message: "the server closes the connection during the login".into(),
+            message: "the server closed the connection during the login".into(),
         },
         _ => LoginError::from_io(error),
     }
 }
 
-/// Reads the fields of a payload from its start.
+/// A parser of a payload's fields, which reads from the start.
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
         self.bytes(N)?.try_into().ok()
     }
 
-    /// A field that ends with a zero byte, without it.
+    /// Returns the field up to the next zero byte, without that byte.
     pub(crate) fn until_zero(&mut self) -> Option<&'a [u8]> {
         let end = self.0.iter().position(|byte| *byte == 0)?;
         let bytes = self.bytes(end)?;
@@ -132,17 +132,17 @@ mod tests {
     async fn only_whole_packets_in_order_are_received() {
         assert_eq!(received(b"\x02\0\0\0ab").await, Ok(b"ab".to_vec()));
         for (bytes, reason) in [
-            (&b"\x02\0\0\x01ab"[..], "its packet has number 1 instead of 0"),
-            (b"\0\0\0\0", "it sends 0 bytes"),
-            (b"\x01\x40\0\0", "it sends 16385 bytes"),
-            (b"\xff\xff\xff\0", "it sends 16777215 bytes"),
-            (b"\x02\0\0\0a", "closes the connection"),
-            (b"\x02\0", "closes the connection"),
+            (&b"\x02\0\0\x01ab"[..], "packet with sequence number 1 instead of 0"),
+            (b"\0\0\0\0", "packet of 0 bytes"),
+            (b"\x01\x40\0\0", "packet of 16385 bytes"),
+            (b"\xff\xff\xff\0", "packet of 16777215 bytes"),
+            (b"\x02\0\0\0a", "closed the connection"),
+            (b"\x02\0", "closed the connection"),
         ] {
             let error = received(bytes).await.unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
-        // An error may have any number.
+        // An error packet may have any sequence number.
         assert!(received(b"\x01\0\0\x07\xff").await.is_ok());
     }
 }

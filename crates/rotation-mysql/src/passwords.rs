@@ -1,7 +1,7 @@
-//! Passwords that a master sets, of all accounts of a user.
+//! Sets the password of all accounts of a user as the master user.
 //!
-//! `AWSCURRENT` is promoted only when every account has the new password, so the last thing is to
-//! compare what the server stores.
+//! `AWSCURRENT` may move only if every account has the new password, so the last step compares the
+//! stored hashes with it.
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
@@ -17,19 +17,20 @@ use crate::session::text;
 use crate::stored::{by_mariadb, holds};
 use crate::sync::{Base, Users};
 
-/// A password for an account that gets another one before it is unlocked.
+/// Generates a temporary password for a locked account, which gets another password before it is
+/// unlocked.
 pub(crate) fn thrown_away() -> Result<Password, EngineError> {
     let mut bytes = [0; 96];
     rand::fill(&mut bytes).map_err(|_| EngineError::Failed {
         doing: "create a random password".into(),
         code: "random".into(),
-        message: "the system has no random numbers".into(),
+        message: "could not generate random numbers".into(),
     })?;
-    // Long, and with many of each kind of character that validate_password may ask for.
+    // It is long, and has many of each kind of character that validate_password may require.
     Ok(Password::new(format!("{}aA1!aA1.aA1#aA1-aA1;aA1_", BASE64_STANDARD_NO_PAD.encode(bytes))))
 }
 
-/// How a statement names an account, and gives it its password.
+/// An account, its name in a statement, and the clause that sets its password.
 struct Named {
     account: Account,
     name: String,
@@ -43,8 +44,8 @@ impl Base {
 }
 
 impl Users<'_> {
-    /// Sets the password of every account of the target user, last of all; this also unlocks the
-    /// alternate user.
+    /// Sets the password of every account of the target user, as the last step of a sync. This also
+    /// unlocks the alternate user.
     pub(crate) async fn set_passwords(
         &mut self,
         bases: &[Base],
@@ -82,13 +83,14 @@ impl Users<'_> {
                 } else {
                     "could not be discarded and still works"
                 };
-                report.notes.push(format!("The second password of {account} {outcome}."));
+                report.notes.push(format!("The secondary password of {account} {outcome}."));
             }
         }
         self.all_hold(&every, report).await
     }
 
-    /// An account of the base user that is locked keeps its counterpart locked.
+    /// Returns the accounts of the alternate user that get the password. Leaves out an account
+    /// whose counterpart of the base user is locked, so that it stays locked.
     fn of_alternate(&self, bases: &[Base]) -> Result<Vec<Named>, EngineError> {
         let open: Vec<_> = bases.iter().filter(|base| !base.shown.locked).collect();
         if open.is_empty() {
@@ -98,7 +100,8 @@ impl Users<'_> {
                     self.request.base, self.request.alternate
                 ),
                 remedy: format!(
-                    "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop rotating the secret.",
+                    "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop \
+                     rotating the secret.",
                     bases
                         .first()
                         .map(|base| base.account.quoted(self.literals))
@@ -114,10 +117,13 @@ impl Users<'_> {
         open.into_iter().map(named).collect()
     }
 
-    /// The base user's accounts, without a change to how they log in.
+    /// Returns the accounts of the base user that get the password, without a change of their
+    /// plugins. On MariaDB, accounts with several plugins are not among them: this function sets
+    /// their passwords itself.
     async fn of_base(&mut self, bases: &[Base]) -> Result<Vec<Named>, EngineError> {
         let is_mariadb = self.session.is_mariadb();
-        // Of an account with several plugins, MariaDB would keep the named one only.
+        // If an account has several plugins, `ALTER USER` in MariaDB would remove all but the named
+        // one.
         let (mixed, others): (Vec<_>, Vec<_>) =
             bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
         for base in mixed {
@@ -140,11 +146,12 @@ impl Users<'_> {
         others.into_iter().map(named).collect()
     }
 
-    /// In one statement. MySQL changes all of them or none. MariaDB changes one after the other, so
-    /// a server that fails in between leaves some changed, and the retry changes all.
+    /// Sets the passwords in one statement. MySQL changes all accounts or none. MariaDB changes one
+    /// account after the other. If it fails in between, some are changed, and the retry changes
+    /// all.
     ///
-    /// Where a password history refuses it, some accounts may have the password already, from an
-    /// earlier attempt: those are left out, and the rest is changed in one statement.
+    /// If a password history rejects the password, some accounts may already have it from an
+    /// earlier attempt. These are left out, and one statement changes the others.
     async fn set_together(&mut self, accounts: &[Named]) -> Result<PasswordSet, EngineError> {
         match self.alter(accounts.iter()).await {
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {}
@@ -167,10 +174,10 @@ impl Users<'_> {
                 let list: Vec<_> = rest.iter().map(|named| named.account.to_string()).collect();
                 Err(EngineError::PasswordRejected {
                     message: format!(
-                        "it was used before, and is not the one in place of {}",
+                        "it was used before, and is not the current password of {}",
                         list.join(", ")
                     ),
-                    remedy: "Let the rotation make a new one.".into(),
+                    remedy: "Let the rotation generate another password.".into(),
                 })
             }
             done => {
@@ -195,7 +202,8 @@ impl Users<'_> {
         self.administrator("GRANT CREATE USER ON *.* TO", "")
     }
 
-    /// Every account has the new password, as far as what the server stores is understood.
+    /// Checks that every account has the new password. Adds a note for an account whose stored hash
+    /// has an unknown format.
     async fn all_hold(
         &mut self,
         accounts: &[Account],
@@ -212,8 +220,8 @@ impl Users<'_> {
                     });
                 }
                 None => report.notes.push(format!(
-                    "Whether {account} has the new password was not compared: the form in which the server stores it \
-                     is not known."
+                    "It was not checked that {account} has the new password, because the format \
+                     in which the server stores it is unknown."
                 )),
             }
         }
@@ -228,7 +236,7 @@ impl Users<'_> {
         Ok(if known.is_empty() { None } else { Some(!known.contains(&false)) })
     }
 
-    /// What the server stores of an account's passwords, by plugin.
+    /// Returns the plugins of an account, each with the hash that the server stores.
     async fn stored(&mut self, account: &Account) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
         if self.session.is_mariadb() {
             let shown = self.show(account).await?.stored;
@@ -237,9 +245,10 @@ impl Users<'_> {
                 .map(|(plugin, text)| (plugin, text.into_bytes()))
                 .collect());
         }
-        let doing = format!("read what is stored of {account}");
+        let doing = format!("read the stored password hash of {account}");
         let query = format!(
-            "SELECT plugin, HEX(authentication_string) FROM mysql.user WHERE User = {} AND Host = {}",
+            "SELECT plugin, HEX(authentication_string) FROM mysql.user \
+             WHERE User = {} AND Host = {}",
             self.literals.quote(&account.user),
             self.literals.quote(&account.host)
         );
@@ -249,7 +258,8 @@ impl Users<'_> {
         Ok(rows.iter().filter_map(pair).collect())
     }
 
-    /// `IDENTIFIED …` with a password, in the form that the server does not log in cleartext.
+    /// Returns the clause `IDENTIFIED …` with a password, in a form that the server does not log in
+    /// cleartext.
     pub(crate) fn identified(
         &self,
         base: &Base,

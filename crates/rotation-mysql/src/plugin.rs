@@ -1,4 +1,4 @@
-//! The authentication plugins that this function logs in with, and what each shows a server.
+//! The authentication plugins that this function supports, and their proofs of a password.
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use rotation_database::{LoginError, Password, mask};
@@ -10,51 +10,52 @@ use zeroize::Zeroizing;
 
 use crate::ed25519;
 
-/// The length of a nonce, except of ed25519.
+/// The length of a nonce in bytes. Only ed25519 uses another length.
 pub(crate) const NONCE_BYTES: usize = 20;
 
-/// An authentication plugin.
+/// An authentication plugin that this function supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plugin {
-    /// [`mysql_native_password`](https://dev.mysql.com/doc/refman/8.4/en/native-pluggable-authentication.html)
+    /// The plugin [`mysql_native_password`](https://dev.mysql.com/doc/refman/8.4/en/native-pluggable-authentication.html)
     Native,
-    /// [`caching_sha2_password`](https://dev.mysql.com/doc/refman/8.4/en/caching-sha2-pluggable-authentication.html)
+    /// The plugin [`caching_sha2_password`](https://dev.mysql.com/doc/refman/8.4/en/caching-sha2-pluggable-authentication.html)
     CachingSha2,
-    /// [`sha256_password`](https://dev.mysql.com/doc/refman/8.4/en/sha256-pluggable-authentication.html)
+    /// The plugin [`sha256_password`](https://dev.mysql.com/doc/refman/8.4/en/sha256-pluggable-authentication.html)
     Sha256,
-    /// MariaDB's
-    /// [`ed25519`](https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519)
+    /// MariaDB's plugin [`ed25519`](https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519)
     Ed25519,
 }
 
 const ALL: [Plugin; 4] = [Plugin::Native, Plugin::CachingSha2, Plugin::Sha256, Plugin::Ed25519];
 
 impl Plugin {
-    /// The plugin that a server names to a client.
+    /// Returns the plugin with the name that a server sends to a client.
     pub(crate) fn named(name: &[u8]) -> Result<Self, LoginError> {
         if let Some(plugin) = ALL.into_iter().find(|plugin| plugin.name().as_bytes() == name) {
             return Ok(plugin);
         }
         if name == b"mysql_clear_password" {
             return Err(LoginError::ReadablePassword {
-                asked: "the password in cleartext (mysql_clear_password)",
-                remedy: "Find out what answers on this port: no account that can be rotated logs in by this \
-                    plugin, and a server that asks for it may be an attacker's.",
+                asked: "the cleartext password (mysql_clear_password)",
+                remedy: "Find out which server answers on this port: no account that can be \
+                    rotated uses this plugin, and a server that asks for it may belong to an \
+                    attacker.",
             });
         }
         let name: String = String::from_utf8_lossy(name).chars().take(64).collect();
         let names = ALL.map(Self::name).join(", ");
         Err(LoginError::Unsupported {
-            message: mask(&format!("plugin {name:?}; this function knows {names}")).into_owned(),
+            message: mask(&format!("plugin {name:?} (this function supports {names})"))
+                .into_owned(),
         })
     }
 
-    /// The plugin of an account, as the server calls it.
+    /// Returns the plugin with the name that the server uses for accounts.
     pub(crate) fn of_account(name: &str) -> Option<Self> {
         ALL.into_iter().find(|plugin| plugin.name().trim_start_matches("client_") == name)
     }
 
-    /// Its name for a client.
+    /// Returns the name that the server sends to a client.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Native => "mysql_native_password",
@@ -64,10 +65,10 @@ impl Plugin {
         }
     }
 
-    /// What shows a server that this side knows the password, where that does not show the
-    /// password.
+    /// Returns a proof that the client knows the password, which does not reveal the password.
     ///
-    /// `None` when the nonce is not one of this plugin.
+    /// Returns `None` if the nonce has the wrong length for this plugin, and for `sha256_password`,
+    /// which has no such proof.
     pub(crate) fn proof(self, password: &Password, nonce: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let password = password.expose().as_bytes();
         if self == Self::Ed25519 {
@@ -92,23 +93,23 @@ impl Plugin {
     }
 }
 
-/// The password as a packet of an encrypted connection holds it.
+/// Returns the cleartext password in the form that is sent over an encrypted connection.
 pub(crate) fn cleartext(password: &Password) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([password.expose().as_bytes(), &[0]].concat())
 }
 
-/// The password under a server's RSA key.
+/// Encrypts a password with a server's RSA key.
 ///
-/// `pem` is the key as the server sends it. Nothing proves that it is the server's own: this is for
-/// secrets with `"ssl": false`, whose network is trusted.
+/// `pem` is the key that the server has sent. Nothing proves that it belongs to the server, so this
+/// is only for secrets with `"ssl": false`, whose network is trusted.
 ///
-/// A password that is too long for the key counts as rejected: it cannot be the one that logs in.
+/// A password that is too long for the key counts as rejected, because no user can log in with it.
 pub(crate) fn under_rsa_key(
     password: &Password,
     nonce: &[u8],
     pem: &[u8],
 ) -> Result<Vec<u8>, LoginError> {
-    let unusable = || LoginError::protocol("its RSA key cannot be used");
+    let unusable = || LoginError::protocol("the server's RSA key is not usable");
     let key = rsa_key(pem).ok_or_else(unusable)?;
     let repeated: Vec<u8> =
         nonce.iter().copied().cycle().take(password.expose().len() + 1).collect();
@@ -128,7 +129,7 @@ fn rsa_key(pem: &[u8]) -> Option<OaepPublicEncryptingKey> {
     OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(&der).ok()?).ok()
 }
 
-/// The length in bytes of the longest password that a server's RSA key encrypts.
+/// Returns the length in bytes of the longest password that a server's RSA key can encrypt.
 pub(crate) fn longest_under_rsa_key(pem: &[u8]) -> Option<usize> {
     // A zero byte ends the password.
     rsa_key(pem)?.max_plaintext_size(&OAEP_SHA1_MGF1SHA1).checked_sub(1)

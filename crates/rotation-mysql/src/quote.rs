@@ -3,22 +3,22 @@
 //! [String literals](https://dev.mysql.com/doc/refman/8.4/en/string-literals.html),
 //! [identifiers](https://dev.mysql.com/doc/refman/8.4/en/identifiers.html).
 
-/// An identifier in backticks, which no SQL mode changes.
+/// Returns an identifier in backticks, which mean the same in every SQL mode.
 pub fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// How the session reads string literals.
+/// The meaning of a backslash in the session's string literals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Literals {
-    /// A backslash escapes: the default.
+    /// A backslash is the escape character, which is the default.
     BackslashEscapes,
-    /// `sql_mode` has `NO_BACKSLASH_ESCAPES`: a backslash is a backslash.
+    /// A backslash is an ordinary character, because `sql_mode` has `NO_BACKSLASH_ESCAPES`.
     NoBackslashEscapes,
 }
 
 impl Literals {
-    /// Reads a session's `sql_mode`.
+    /// Parses the `sql_mode` of a session.
     pub fn of(sql_mode: &str) -> Self {
         if sql_mode.split(',').any(|mode| mode.eq_ignore_ascii_case("NO_BACKSLASH_ESCAPES")) {
             Self::NoBackslashEscapes
@@ -27,7 +27,7 @@ impl Literals {
         }
     }
 
-    /// A string literal.
+    /// Returns a string literal.
     pub fn quote(self, text: &str) -> String {
         let text = text.replace('\'', "''");
         match self {

@@ -1,4 +1,5 @@
-//! The second password of an account ([dual passwords]), which `KEEP_PREVIOUS_PASSWORD` leaves.
+//! Finds and discards the secondary password of an account ([dual passwords]), which
+//! `KEEP_PREVIOUS_PASSWORD` creates.
 //!
 //! [dual passwords]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
 
@@ -6,9 +7,10 @@ use crate::account::Account;
 use crate::quote::Literals;
 use crate::session::{Session, text};
 
-/// The accounts of a user that have a second password, as a master sees them.
+/// Returns the accounts of a user that have a secondary password, as far as the master user can
+/// read them.
 ///
-/// Servers before MySQL 8.0.14 know none, and have no column for it.
+/// Servers before MySQL 8.0.14 do not support secondary passwords and have no column for them.
 pub(crate) async fn accounts_with_one(
     session: &mut Session,
     user: &str,
@@ -19,16 +21,17 @@ pub(crate) async fn accounts_with_one(
          AND JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password')",
         literals.quote(user)
     );
-    let rows = session.rows("look for second passwords", &query).await.unwrap_or_default();
+    let rows = session.rows("look for secondary passwords", &query).await.unwrap_or_default();
     let hosts = rows.iter().filter_map(|row| text(row, 0));
     hosts.map(|host| Account { user: user.to_owned(), host }).collect()
 }
 
-/// Discards the second password of an account, if it has one, after its password was changed.
+/// Discards the secondary password of an account, if it has one, after its password was changed.
+/// Returns `true` if the statement succeeded.
 ///
-/// It needs a privilege that the users of [`accounts_with_one`] and of `KEEP_PREVIOUS_PASSWORD`
-/// have: where it is missing, there is nothing to discard. The password was changed, so a failure
-/// here is not one of the rotation. Returns whether it was discarded.
+/// The statement needs a privilege that the users of [`accounts_with_one`] and of
+/// `KEEP_PREVIOUS_PASSWORD` have. If the privilege is missing, there is nothing to discard. A
+/// failure does not fail the rotation, because the password has already been changed.
 pub(crate) async fn discard(session: &mut Session, account: &Account, literals: Literals) -> bool {
     let statement = format!("ALTER USER {} DISCARD OLD PASSWORD", account.quoted(literals));
     session.try_run(&statement).await.is_ok()

@@ -1,8 +1,9 @@
-//! What a server stores of a password, and whether that is a certain password's.
+//! Computes the hash that a server stores for a password, and compares a stored hash with a
+//! password.
 //!
-//! A password history refuses a password both where it is in place and where it was long ago. A
-//! login tells the two apart for one account; for accounts of other hosts, only what the server
-//! stores does.
+//! A password history rejects a password both if the account has it now and if it had it before. A
+//! login distinguishes the two cases for one account. For the accounts of other hosts, only the
+//! stored hash does.
 
 use rotation_database::{EngineError, Password, remember_derived};
 use sha2::{Digest, Sha256};
@@ -13,10 +14,11 @@ use crate::ed25519;
 use crate::native_hash::native_hash;
 use crate::plugin::Plugin;
 
-/// What MariaDB stores of a password, for a statement: so its log never holds the password.
+/// Returns the hash that MariaDB stores for a password. With the hash in a statement, the server's
+/// log never contains the password.
 ///
 /// # Errors
-/// When the plugin takes passwords in cleartext only.
+/// If MariaDB accepts only cleartext passwords for the plugin.
 pub(crate) fn by_mariadb(
     plugin: Option<Plugin>,
     account: &Account,
@@ -28,8 +30,8 @@ pub(crate) fn by_mariadb(
         Some(Plugin::CachingSha2 | Plugin::Sha256) | None => {
             return Err(EngineError::NeedsDecision {
                 what: format!(
-                    "{account} logs in by a plugin whose passwords MariaDB takes only in cleartext, and writes into \
-                     its log"
+                    "{account} uses a plugin for which MariaDB accepts only cleartext passwords, \
+                     which it writes to its log"
                 ),
                 remedy: "Change the account to ed25519 or mysql_native_password.".into(),
             });
@@ -39,14 +41,15 @@ pub(crate) fn by_mariadb(
     Ok(stored)
 }
 
-/// Whether an account with what is stored has this password. `None` if the form is not known.
+/// Returns whether a stored hash belongs to this password, or `None` if its format is unknown.
 pub(crate) fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool> {
     match plugin {
         "mysql_native_password" => {
             Some(stored.eq_ignore_ascii_case(native_hash(password).as_bytes()))
         }
         "ed25519" => Some(stored == ed25519::public_key(password).as_bytes()),
-        // $A$005$, the salt, the digest: the rounds are in thousands, in hexadecimal digits.
+        // $A$005$, then the salt and the digest. 005 are the rounds in thousands, in hexadecimal
+        // digits.
         "caching_sha2_password" => {
             let rest = stored.strip_prefix(b"$A$")?;
             let (thousands, rest) = rest.split_at_checked(3)?;
@@ -59,7 +62,7 @@ pub(crate) fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool>
                         .as_bytes(),
             )
         }
-        // $5$, the salt, $, the digest.
+        // $5$, the salt, $ and the digest.
         "sha256_password" => {
             let (salt, digest) = stored.strip_prefix(b"$5$")?.split_at_checked(SALT_BYTES)?;
             let digest = digest.strip_prefix(b"$")?;
@@ -75,8 +78,9 @@ pub(crate) fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool>
 const SALT_BYTES: usize = 20;
 const DEFAULT_ROUNDS: u32 = 5000;
 
-/// [SHA-crypt](https://www.akkadia.org/drepper/SHA-crypt.txt), as `my_crypt_genhash` of MySQL
-/// computes it. The crate `sha-crypt` does not fit: it cuts the salt to the standard's 16 bytes.
+/// Computes [SHA-crypt](https://www.akkadia.org/drepper/SHA-crypt.txt) as MySQL's
+/// `my_crypt_genhash` does. The crate `sha-crypt` cannot be used, because it cuts the salt to 16
+/// bytes, as the standard demands.
 fn sha256_crypt(password: &[u8], salt: &[u8], rounds: u32) -> Zeroizing<[u8; 32]> {
     let hash = |parts: &[&[u8]]| {
         let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part));
@@ -126,7 +130,7 @@ fn sha256_crypt(password: &[u8], salt: &[u8], rounds: u32) -> Zeroizing<[u8; 32]
     a
 }
 
-/// A digest in the alphabet and the order of crypt(3).
+/// Encodes a digest with the alphabet and the byte order of crypt(3).
 fn encoded(digest: &[u8; 32]) -> String {
     const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     const GROUPS: [[usize; 3]; 10] = [
@@ -159,8 +163,8 @@ fn encoded(digest: &[u8; 32]) -> String {
 mod tests {
     use super::*;
 
-    /// As glibc's crypt(3) computes them, with its shorter salts; a real server's are in the tests
-    /// of the whole.
+    /// The expected digests are from glibc's crypt(3), which has shorter salts. The end-to-end
+    /// tests compare with the digests of a real server.
     #[test]
     fn digests_are_those_of_crypt() {
         for (salt, rounds, password, expected) in [

@@ -1,33 +1,33 @@
-//! The server's own words, cut into tokens: names in backticks, strings in quotes, words, and
-//! signs.
+//! A lexer for statements that the server shows. Its tokens are names in backticks, strings in
+//! quotes, words and signs.
 
 use rotation_database::EngineError;
 
-/// One token of a statement that the server shows.
+/// A token of a statement that the server shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Token {
-    /// A name in backticks, without them.
+    /// A name in backticks, without the backticks.
     Name(String),
-    /// A string in quotes, as its value.
+    /// The value of a string in quotes.
     Text(String),
     /// A keyword or number, in upper case.
     Word(String),
-    /// `,` `.` `(` `)` `@` `*`
+    /// One of `,` `.` `(` `)` `@` `*`.
     Sign(char),
 }
 
 impl Token {
-    /// Returns `true` if it is this keyword.
+    /// Returns `true` if the token is this keyword.
     pub(crate) fn is(&self, word: &str) -> bool {
         matches!(self, Self::Word(own) if own == word)
     }
 }
 
-/// Cuts a statement of `SHOW CREATE USER` or `SHOW GRANTS`.
+/// Splits a statement from `SHOW CREATE USER` or `SHOW GRANTS` into tokens.
 ///
 /// # Errors
-/// When it is none: MySQL, for one, shows an issuer with an apostrophe without escaping it. Better
-/// no copy than a wrong one.
+/// If the statement is not valid SQL. For example, MySQL shows an issuer with an apostrophe without
+/// escaping it. It is better to copy nothing than to copy something wrong.
 pub(crate) fn tokens(statement: &str) -> Result<Vec<Token>, EngineError> {
     let mut tokens = Vec::new();
     let mut characters = statement.chars().peekable();
@@ -50,10 +50,12 @@ pub(crate) fn tokens(statement: &str) -> Result<Vec<Token>, EngineError> {
                             Some('t') => value.push('\t'),
                             Some('0') => value.push('\0'),
                             Some(c) => value.push(c),
-                            None => return Err(unreadable("a string does not end")),
+                            None => return Err(unreadable("a string is not terminated")),
                         },
                         Some(c) => value.push(c),
-                        None => return Err(unreadable("a quoted part does not end")),
+                        None => {
+                            return Err(unreadable("a quoted name or string is not terminated"));
+                        }
                     }
                 }
                 tokens.push(if character == '`' { Token::Name(value) } else { Token::Text(value) });
@@ -66,18 +68,18 @@ pub(crate) fn tokens(statement: &str) -> Result<Vec<Token>, EngineError> {
                 }
                 tokens.push(Token::Word(word));
             }
-            other => return Err(unreadable(&format!("there is an unexpected {other:?}"))),
+            other => return Err(unreadable(&format!("unexpected character {other:?}"))),
         }
     }
     Ok(tokens)
 }
 
-/// What the server shows cannot be read.
+/// Returns the error for a statement from the server that cannot be parsed.
 pub(crate) fn unreadable(why: &str) -> EngineError {
     EngineError::NeedsDecision {
-        what: format!("what the server shows of the user cannot be read for certain: {why}"),
-        remedy: "Look at SHOW CREATE USER and SHOW GRANTS of the base user for an unusual name or issuer, and rename it; \
-            or rotate with a single user."
+        what: format!("could not parse the server's SHOW CREATE USER or SHOW GRANTS: {why}"),
+        remedy: "Look for an unusual name or issuer in SHOW CREATE USER and SHOW GRANTS of the \
+            base user, and rename it. Or rotate with a single user."
             .into(),
     }
 }
@@ -120,7 +122,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_name_of_any_characters_comes_back(name in "\\PC{0,40}") {
-            prop_assert_eq!(tokens(&crate::quote::identifier(&name)).unwrap(), vec![Token::Name(name)]);
+            prop_assert_eq!(
+                tokens(&crate::quote::identifier(&name)).unwrap(),
+                vec![Token::Name(name)]
+            );
         }
 
         #[test]

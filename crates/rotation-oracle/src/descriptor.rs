@@ -1,28 +1,28 @@
-//! The connect descriptor, in which whoever writes the secret must not be able to name another
-//! server.
+//! Builds the connect descriptor. A value in the secret must not be able to add another server to
+//! it.
 
 use rotation_database::{Login, LoginError, TlsUse};
 
-/// How the database is named to the listener.
+/// The kind of name by which the listener finds the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
-    /// A service name: what today's databases have.
+    /// A service name, which current databases have.
     Service,
-    /// A SID.
+    /// A system identifier (SID).
     Sid,
 }
 
-/// `(DESCRIPTION=(ADDRESS=…)(CONNECT_DATA=…))`.
+/// Returns a connect descriptor, `(DESCRIPTION=(ADDRESS=…)(CONNECT_DATA=…))`.
 ///
 /// # Errors
-/// When host or database hold what would be read as more of the descriptor.
+/// If the host or the database contains a character that could change the rest of the descriptor.
 pub(crate) fn descriptor(login: &Login<'_>, by: By) -> Result<String, LoginError> {
     let database = login.database.unwrap_or_default();
     let is_plain = |text: &str, more: &str| {
         !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || more.contains(c))
     };
     if !is_plain(login.host, ".-_:%") {
-        return Err(LoginError::NameNotFound { message: "it is no host name".into() });
+        return Err(LoginError::NameNotFound { message: "it is not a host name".into() });
     }
     if !is_plain(database, ".-_$#") {
         return Err(LoginError::NoSuchDatabase {
@@ -35,7 +35,8 @@ pub(crate) fn descriptor(login: &Login<'_>, by: By) -> Result<String, LoginError
         By::Sid => "SID",
     };
     Ok(format!(
-        "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))(CONNECT_DATA=({key}={database})))",
+        "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))\
+         (CONNECT_DATA=({key}={database})))",
         login.host, login.port
     ))
 }

@@ -1,22 +1,23 @@
-//! The driver blocks and may panic: it works on a thread of its own, and a panic becomes an error.
+//! Runs calls of the driver on a separate thread, because they block, and returns their panics as
+//! errors.
 
 use std::any::Any;
 
 use oracledb::Error;
 use rotation_database::LoginError;
 
-/// What became of a call of the driver.
+/// The failure of a driver call.
 #[derive(Debug)]
 pub(crate) enum DriverError {
-    /// It was not called at all.
+    /// An error before the driver was called.
     Refused(LoginError),
-    /// An error.
+    /// An error of the driver.
     Error(Error),
-    /// A panic, with its words.
+    /// The message of a panic.
     Panic(String),
 }
 
-/// Runs a call. Nobody need wait for its end: the thread goes on alone.
+/// Runs a call. If the caller stops waiting, the thread still completes the call.
 pub(crate) async fn run<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, DriverError> {
@@ -31,5 +32,5 @@ pub(crate) async fn run<T: Send + 'static>(
 
 fn words(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words").to_owned()
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
 }

@@ -1,4 +1,4 @@
-//! Failures, told apart.
+//! Maps the errors of the driver to [`LoginError`] and [`EngineError`].
 
 use oracledb::{Error, ErrorKind};
 use rotation_database::{EngineError, Login, LoginError, administrator, mask};
@@ -7,17 +7,18 @@ use crate::driver::DriverError;
 use crate::name::Name;
 use crate::session::CALL_TIMEOUT;
 
-/// ORA-28007: the password is in the history.
+/// ORA-28007: the password is in the password history.
 pub(crate) const USED_BEFORE: usize = 28007;
 
-/// A table or view that is not there, or that the user may not see.
+/// ORA-00942: a table or view does not exist, or the user may not see it.
 pub(crate) const NO_SUCH_VIEW: usize = 942;
 
-const ENCRYPTION: &str = "The server demands native network encryption, which this function does not have: set \
-    SQLNET.ENCRYPTION_SERVER=ACCEPTED (and SQLNET.CRYPTO_CHECKSUM_SERVER=ACCEPTED) in its sqlnet.ora, or let it listen on TCPS and \
-    name that port in the secret.";
+const ENCRYPTION: &str = "The server demands native network encryption, which this function does \
+    not support. Set SQLNET.ENCRYPTION_SERVER=ACCEPTED (and \
+    SQLNET.CRYPTO_CHECKSUM_SERVER=ACCEPTED) in the server's sqlnet.ora, or configure the server to \
+    listen on TCPS and set \"port\" in the secret to that port.";
 
-/// Returns `true` if the listener knows neither service nor SID of that name.
+/// Returns `true` if the listener knows no service or SID with this name.
 pub(crate) fn is_unknown_service(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::InvalidServiceName(..) | ErrorKind::InvalidSid(..) => true,
@@ -26,12 +27,12 @@ pub(crate) fn is_unknown_service(error: &Error) -> bool {
     }
 }
 
-/// Returns `true` if the connection failed, rather than what was said over it.
+/// Returns `true` if the connection itself failed, and not TLS or a message over the connection.
 pub(crate) fn is_of_the_network(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::StreamOperation) && tls(&error.to_string()).is_none()
 }
 
-/// A call during a login that failed.
+/// Maps the failure of a driver call during a login.
 pub(crate) fn trouble(trouble: &DriverError, login: &Login<'_>) -> LoginError {
     match trouble {
         DriverError::Refused(cause) => cause.clone(),
@@ -40,7 +41,7 @@ pub(crate) fn trouble(trouble: &DriverError, login: &Login<'_>) -> LoginError {
     }
 }
 
-/// A login that failed.
+/// Maps an error of the driver during a login.
 pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
     let words = error.to_string();
     let message = mask(&words).into_owned();
@@ -54,7 +55,8 @@ pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
     }
 }
 
-/// The driver passes on nothing but the words of rustls.
+/// Returns the TLS error in an error message. The driver reports a TLS error only as the text of
+/// rustls.
 fn tls(words: &str) -> Option<LoginError> {
     if let Some((_, certificate)) = words.split_once("invalid peer certificate: ") {
         return Some(LoginError::from_certificate_words(certificate));
@@ -72,7 +74,7 @@ fn tls(words: &str) -> Option<LoginError> {
         .then(|| LoginError::Tls { message: mask(words).into_owned() })
 }
 
-/// A failure of the way to the server, at any time.
+/// Maps a failure of the connection, during the login or later.
 fn broken(error: &Error) -> LoginError {
     let words = error.to_string();
     let message = mask(&words).into_owned();
@@ -89,30 +91,33 @@ fn broken(error: &Error) -> LoginError {
     }
 }
 
-/// A login in which the driver has panicked: it knows no better answer to some servers.
+/// Maps a panic of the driver during a login. The driver panics if a server demands something that
+/// it does not support.
 pub(crate) fn panicked(words: &str) -> LoginError {
     if words.contains("InvalidDnsName") {
         return LoginError::TlsWrongName {
-            message: "no certificate can be for a name like the one in \"host\"".into(),
+            message: "no certificate can have a name like the one in \"host\"".into(),
         };
     }
     if words.contains("not yet implemented") || words.contains("not implemented") {
         LoginError::ClientRejected {
-            message: "the server demands native network encryption, or is no Oracle listener"
+            message: "the server demands native network encryption, or is not an Oracle listener"
                 .into(),
             remedy: ENCRYPTION.into(),
         }
     } else {
         LoginError::ClientRejected {
-            message: format!("the driver could not go on ({})", mask(words)),
-            remedy: "The server proves passwords in a way that this function does not know. Give the account a 12C verifier \
-                (SELECT username, password_versions FROM SYS.DBA_USERS; then set its password anew)."
-                .into(),
+            message: format!("the driver panicked: {}", mask(words)),
+            remedy:
+                "The server uses a password verifier that this function does not support. Give \
+                the account a 12C verifier (SELECT username, password_versions FROM \
+                SYS.DBA_USERS; then set its password again)."
+                    .into(),
         }
     }
 }
 
-/// Tells refusals apart by the [error number][errors].
+/// Maps an error of the server or the listener during a login by its [error number][errors].
 ///
 /// [errors]: https://docs.oracle.com/en/error-help/db/
 fn refusal(number: usize, message: String, login: &Login<'_>) -> LoginError {
@@ -123,16 +128,18 @@ fn refusal(number: usize, message: String, login: &Login<'_>) -> LoginError {
         28000 => LoginError::Locked {
             message,
             remedy: administrator(&format!(
-                "ALTER USER {user} ACCOUNT UNLOCK, and find out who tries wrong passwords (FAILED_LOGIN_ATTEMPTS of its \
-                 profile). If those are applications with the password of AWSCURRENT: set that one in the same statement \
-                 (IDENTIFIED BY), and the next attempt goes on from it"
+                "ALTER USER {user} ACCOUNT UNLOCK, and find out which client uses a wrong password \
+                 (FAILED_LOGIN_ATTEMPTS of the user's profile). If applications cannot log in with \
+                 the password of AWSCURRENT, set that password in the same statement (IDENTIFIED \
+                 BY), and the next attempt continues from there"
             )),
         },
         28001 => LoginError::Expired {
             message,
             remedy: administrator(&format!(
-                "ALTER USER {user} IDENTIFIED BY a password, and store it in the secret. So that it does not come again: a profile \
-                 with PASSWORD_LIFE_TIME UNLIMITED, for what is rotated need not expire"
+                "ALTER USER {user} IDENTIFIED BY a password, and store that password in the \
+                 secret. To prevent this, give the user a profile with PASSWORD_LIFE_TIME \
+                 UNLIMITED: a rotated password does not need to expire"
             )),
         },
         1045 => LoginError::NotPermitted {
@@ -153,7 +160,7 @@ fn refusal(number: usize, message: String, login: &Login<'_>) -> LoginError {
     }
 }
 
-/// A statement that failed. `remedy` is what an administrator does when a privilege is missing.
+/// Maps the failure of a statement. `remedy` is for the DBA, if a privilege is missing.
 pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> EngineError {
     let doing = doing.to_owned();
     let error = match trouble {
@@ -162,7 +169,7 @@ pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> Eng
             return EngineError::Disconnected { doing, cause: cause.clone() };
         }
         DriverError::Panic(words) => {
-            let message = format!("the driver could not go on ({})", mask(words));
+            let message = format!("the driver panicked: {}", mask(words));
             return EngineError::Disconnected { doing, cause: LoginError::Network { message } };
         }
     };
@@ -178,34 +185,43 @@ pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> Eng
     };
     let message = mask(error.message()).into_owned();
     match error.code() {
-        // No privilege; not to be seen; no admin or grant option.
+        // No privilege, an object that the user may not see, or no admin or grant option.
         942 | 1031 | 1720 | 1929 | 1932 | 4042 | 41900 => {
             EngineError::PrivilegeMissing { doing, message, remedy: remedy.to_owned() }
         }
-        // A lock, DDL in the way.
+        // A lock, or concurrent DDL.
         54 | 60 | 4021 | 30006 => EngineError::Busy { doing, message },
         28003 | USED_BEFORE | 28218 | 28219 | 988 | 972 => EngineError::PasswordRejected {
             message,
-            remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to the profile's \
-                PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * FROM SYS.DBA_PROFILES)."
+            remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of \
+                the function to the profile's PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * \
+                FROM SYS.DBA_PROFILES)."
                 .into(),
         },
-        // REVOKE of what somebody else has granted.
+        // The statement revokes a privilege that another user has granted.
         1927 => EngineError::NeedsDecision {
-            what: format!("somebody else than the master has granted it, in an attempt to {doing}: {message}"),
-            remedy: "Run it as whoever has granted it (column GRANTOR of dba_tab_privs), or as the object's owner.".into(),
+            what: format!(
+                "could not {doing}, because another user than the master user granted it: {message}"
+            ),
+            remedy: "Run the statement as the user that granted the privilege (column GRANTOR of \
+                dba_tab_privs), or as the object's owner."
+                .into(),
         },
-        // A local user in the root, a common user in a pluggable database.
+        // A local user in the root, or a common user in a pluggable database.
         65049 | 65050 | 65066 | 65094 | 65096 => EngineError::NeedsDecision {
-            what: format!("this is not the container of that user, in an attempt to {doing}: {message}"),
-            remedy: "Name the pluggable database's service in \"dbname\" (for a common user, the root's).".into(),
+            what: format!(
+                "could not {doing}, because this is not the container of the user: {message}"
+            ),
+            remedy: "Set \"dbname\" to the service of the pluggable database (for a common user, \
+                to the service of the root)."
+                .into(),
         },
         16000 | 1456 => EngineError::takes_no_changes(message),
         code => EngineError::Failed { doing, code: format!("ORA-{code:05}"), message },
     }
 }
 
-/// The number of a refusal.
+/// Returns the number of the server's error, or `None` if the error is not from the server.
 pub(crate) fn number_of(trouble: &DriverError) -> Option<usize> {
     match trouble {
         DriverError::Error(error) => match error.kind() {
@@ -220,17 +236,19 @@ pub(crate) fn number_of(trouble: &DriverError) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// As the driver's own panics read.
+    /// The texts are those of the driver's panics.
     #[test]
     fn panics_of_the_driver_are_told_apart() {
         let demanded = panicked("not yet implemented");
-        assert!(
-            matches!(&demanded, LoginError::ClientRejected { remedy, .. } if remedy.contains("ENCRYPTION_SERVER"))
-        );
+        assert!(matches!(
+            &demanded,
+            LoginError::ClientRejected { remedy, .. } if remedy.contains("ENCRYPTION_SERVER")
+        ));
         let verifier = panicked("called `Option::unwrap()` on a `None` value");
-        assert!(
-            matches!(&verifier, LoginError::ClientRejected { remedy, .. } if remedy.contains("12C verifier"))
-        );
+        assert!(matches!(
+            &verifier,
+            LoginError::ClientRejected { remedy, .. } if remedy.contains("12C verifier")
+        ));
         let name = panicked("called `Result::unwrap()` on an `Err` value: InvalidDnsNameError");
         assert!(matches!(name, LoginError::TlsWrongName { .. }));
     }

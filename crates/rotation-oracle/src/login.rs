@@ -1,4 +1,4 @@
-//! Logging in.
+//! Connects to a server and logs in.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::probe;
 use crate::session::Session;
 use crate::wallet;
 
-/// One attempt. The listener is asked for a service first and then for a SID: no password is sent
-/// before it knows one.
+/// Logs in once. Asks the listener for a service first, and then for a SID. No password is sent
+/// before the listener knows one of them.
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     if login.tls != TlsUse::Verified {
         return attempt(login).await;
@@ -34,7 +34,7 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     }
 }
 
-/// A session that the server, too, reports as one over TLS.
+/// Logs in over TLS. Returns the session only if the server also reports that it uses TLS.
 async fn verified(login: &Login<'_>) -> Result<Session, LoginError> {
     let mut session = attempt(login).await?;
     let protocol = match session.ask_what_it_is().await {
@@ -48,10 +48,10 @@ async fn verified(login: &Login<'_>) -> Result<Session, LoginError> {
     Err(LoginError::TlsLost { protocol })
 }
 
-/// How long a login over TLS may take; a listener without TLS may wait for ever.
+/// The timeout of a login over TLS. A listener without TLS may wait forever.
 const TLS_LOGIN: Duration = Duration::from_secs(4);
 
-/// Returns `true` if a listener without TLS may be what has answered, or has not.
+/// Returns `true` if the cause of an error may be that the listener does not use TLS.
 fn is_unclear(cause: &LoginError) -> bool {
     use LoginError::{Network, Other, Protocol, Tls};
     matches!(cause, Network { .. } | Tls { .. } | Protocol { .. } | Other { .. })
@@ -78,8 +78,8 @@ async fn finish(
     match result {
         Ok(session) => Ok(session),
         Err(DriverError::Error(error)) if failure::is_of_the_network(&error) => {
-            // The driver dials by itself; what is wrong with the way is found out by going it
-            // again.
+            // The driver opens its own connection, and its error has no details. Connect again to
+            // find out the cause.
             match dial(login.host, login.port).await {
                 Err(cause) => Err(cause),
                 Ok(_) => Err(failure::login(&error, login)),
@@ -89,8 +89,8 @@ async fn finish(
     }
 }
 
-/// The server folds a name that it gets without quotes; one that is no simple name it gets in
-/// quotes.
+/// Returns a user name for the driver. The server folds a name without quotes to upper case, so a
+/// name that is not a simple identifier gets quotes.
 fn user_name(written: &str) -> String {
     let is_simple = written.chars().all(|c| c.is_ascii_alphanumeric() || "_$#".contains(c));
     match Name::written(written) {
@@ -109,7 +109,8 @@ async fn connect(login: &Login<'_>, by: By) -> Result<Session, DriverError> {
     let config = configure(login, by, authorities.as_ref().map(TempDir::path))?;
     let connect = move || {
         let connected = oracledb::connect(config);
-        // Not before: it reads them, and goes on alone when nobody waits any more.
+        // Delete the certificates only now: the driver reads them, and this thread continues if the
+        // caller stops waiting.
         drop(authorities);
         connected
     };

@@ -1,19 +1,20 @@
-//! Names of users and of what they may use.
+//! The names of users and of the objects that they may use.
 //!
-//! [Database object
-//! names](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/Database-Object-Names-and-Qualifiers.html).
+//! The rules are in [Database Object Names and Qualifiers][rules].
+//!
+//! [rules]: https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/Database-Object-Names-and-Qualifiers.html
 
 use std::fmt;
 
-/// A name as the dictionary has it.
+/// A name in the form that the data dictionary has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
 
 impl Name {
-    /// A user name as somebody has written it: without quotes it is folded to upper case, as the
-    /// server does.
+    /// Returns the name for a user name in a secret. A name without quotes is folded to upper case,
+    /// as the server does.
     ///
-    /// `None` when it has a quote inside, which no name can have.
+    /// Returns `None` if the name contains a quote, which no name can contain.
     pub fn written(text: &str) -> Option<Self> {
         let quoted = text
             .strip_prefix('"')
@@ -25,18 +26,19 @@ impl Name {
         })
     }
 
-    /// A name that the dictionary has shown.
+    /// Returns the name for a name from the data dictionary, or `None` if no statement can contain
+    /// it.
     pub(crate) fn known(name: String) -> Option<Self> {
         (!name.contains(['"', '\0'])).then_some(Self(name))
     }
 
-    /// As the dictionary has it.
+    /// Returns the name in the form that the data dictionary has.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// One character for one: the server knows no other way of folding.
+/// Folds a character to upper case. The server only replaces one character with one character.
 fn upper(character: char) -> char {
     let mut upper = character.to_uppercase();
     match (upper.next(), upper.next()) {
@@ -45,7 +47,7 @@ fn upper(character: char) -> char {
     }
 }
 
-/// In quotes, as it stands in a statement.
+/// Writes the name in quotes, for a statement.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0)

@@ -1,12 +1,14 @@
-//! A user changes its own password.
+//! Changes the password of the session's own user.
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
 use crate::failure::{USED_BEFORE, number_of, statement};
 use crate::session::Session;
 
-/// Changes the session's own password, by the protocol's own call: encrypted under the session's
-/// key, never in a statement. It carries the old password along, which profiles may demand.
+/// Changes the password of the session's own user.
+///
+/// It uses a call of the protocol, which encrypts the password with the session's key, so that no
+/// statement contains it. The call also sends the old password, which a profile may require.
 pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,
@@ -14,38 +16,44 @@ pub(crate) async fn change(
     let (old, new) = (change.old.clone(), change.new.clone());
     let was_rolling = is_rolling_over(session).await;
     let grace = session.warning().map(|warning| {
-        format!("The password was about to expire ({warning}): rotate more often than PASSWORD_LIFE_TIME of the user's profile.")
+        format!(
+            "The password was about to expire ({warning}): rotate more often than \
+             PASSWORD_LIFE_TIME of the user's profile."
+        )
     });
     let changed = session
         .call(move |connection| connection.change_password(old.expose(), new.expose()))
         .await;
     match changed {
-        // An earlier attempt may have set it, which a gradual rollover lets the old one outlive.
+        // An earlier attempt may have set the new password, while a gradual rollover still allows a
+        // login with the old one.
         Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => return Ok(Changed::Before),
         Err(trouble) => {
             let doing = format!("change the password of {}", change.user);
             return Err(statement(
                 &trouble,
                 &doing,
-                "Let the user change its own password, or rotate with alternating users.",
+                "Allow the user to change its own password, or rotate with alternating users.",
             ));
         }
         Ok(()) => {}
     }
     let rollover = rollover(session).await.map(|limit| match was_rolling {
-        true => "A gradual rollover was under way already: the password before this one works no longer, only the one from before \
-             the rollover. Rotate less often than PASSWORD_ROLLOVER_TIME."
+        true => "A gradual rollover was already in progress: the previous password no longer \
+             works, only the new one and the one from before the rollover. Rotate less often than \
+             PASSWORD_ROLLOVER_TIME."
             .to_owned(),
         false => format!(
-            "The old password goes on working for {limit} day(s): PASSWORD_ROLLOVER_TIME of the user's profile."
+            "The old password still works for {limit} day(s): PASSWORD_ROLLOVER_TIME of the user's \
+             profile."
         ),
     });
     let notes: Vec<String> = grace.into_iter().chain(rollover).collect();
     Ok(if notes.is_empty() { Changed::Now } else { Changed::NowBut(notes.join(" ")) })
 }
 
-/// For how many days the profile lets an old password outlive its change; servers before 19.12 do
-/// not know it.
+/// Returns for how many days an old password still works after a change, if the profile sets
+/// `PASSWORD_ROLLOVER_TIME`. Servers before 19.12 do not support it.
 async fn rollover(session: &mut Session) -> Option<String> {
     const QUERY: &str =
         "SELECT limit FROM SYS.USER_PASSWORD_LIMITS WHERE resource_name = 'PASSWORD_ROLLOVER_TIME'";
@@ -54,7 +62,7 @@ async fn rollover(session: &mut Session) -> Option<String> {
     limit.parse::<f64>().is_ok_and(|days| days > 0.0).then_some(limit)
 }
 
-/// Returns `true` if an earlier change of the password is still being rolled over.
+/// Returns `true` if the gradual rollover of an earlier password change is still in progress.
 async fn is_rolling_over(session: &mut Session) -> bool {
     let rows = session
         .rows("read the account's status", "SELECT account_status FROM SYS.USER_USERS", &[])

@@ -1,15 +1,17 @@
-//! The authorities to trust, in the file that the driver reads them from.
+//! Writes the trusted CA certificates to the file from which the driver reads them.
 
 use std::{fs, io};
 
 use rotation_database::LoginError;
 use tempfile::TempDir;
 
-/// A folder with these authorities in `ewallet.pem`, for one login: a process may be killed at any
-/// time, and what it keeps for longer stays behind. They are no secret.
+/// Creates a temporary directory with these CA certificates in `ewallet.pem`.
+///
+/// The directory is for one login only, because a process that is killed leaves it behind. The
+/// certificates are not secret.
 ///
 /// # Errors
-/// When the temporary folder cannot be written.
+/// If the directory or the file cannot be written.
 pub(crate) fn folder(authorities: &str) -> Result<TempDir, LoginError> {
     let write = || -> io::Result<TempDir> {
         let folder = tempfile::Builder::new().prefix("authorities-").tempdir()?;

@@ -1,14 +1,16 @@
-//! An encrypted connection that is made while the versions are still being read.
+//! A TLS connection that is opened while the secret's versions are still being read.
 //!
-//! The server is that of the step before. What the name, the connection and the handshake take
-//! would be added to each step otherwise, and between `setSecret` and `finishSecret` applications
-//! may be locked out. No credential is needed for it, and no message of PostgreSQL's own has been
-//! sent: a server logs at most that a handshake was broken off.
+//! It goes to the server of the previous login. Without it, the time for the name lookup, the
+//! TCP connection and the TLS handshake would be added to each step, and applications may be locked
+//! out between `setSecret` and `finishSecret`. It needs no credential, and no message of the
+//! PostgreSQL protocol is sent after TLS begins. If it is not used, the server logs at most an
+//! aborted handshake.
 //!
-//! Who wants in is not told ahead, although that would save a millisecond more: a server looks the
-//! user's password up at once (`get_role_password`), and would let in, or refuse, by what was in
-//! force before the versions were read. Nor does the connection take one of its `max_connections`
-//! until then.
+//! The startup message, which names the user, is not sent ahead of time, although that would save
+//! another millisecond: the server looks up the user's password as soon as it gets this message
+//! (`get_role_password`). It would then accept or reject the login by the password that was valid
+//! before the versions were read. Until then, the connection does not count towards
+//! `max_connections` either.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,10 +19,11 @@ use tokio::task::JoinHandle;
 
 use crate::start_tls::start_tls;
 
-/// At most one such connection.
+/// Holds at most one preconnected connection.
 #[derive(Debug, Default)]
 pub(crate) struct Preconnect(Mutex<Option<PendingConnection>>);
 
+/// A connection that is being opened. Dropping it aborts the attempt.
 #[derive(Debug)]
 struct PendingConnection {
     host: String,
@@ -43,14 +46,15 @@ impl Preconnect {
         self.replace(None);
     }
 
-    /// For the first login to that server. What has failed is told as that login's own failure.
+    /// Returns the connection to the first login over verified TLS to the same server. If the
+    /// connection failed, returns its error as the error of that login.
     pub(crate) async fn take(&self, login: &Login<'_>) -> Result<Option<Encrypted>, LoginError> {
         let is_for_it = |begun: &mut PendingConnection| {
             login.tls == TlsUse::Verified && begun.host == login.host && begun.port == login.port
         };
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(is_for_it);
         let Some(mut begun) = begun else { return Ok(None) };
-        // It ends with whoever waits for it.
+        // `begun` stays alive during the await: dropping the caller's future aborts the connection.
         (&mut begun.connection).await.ok().transpose()
     }
 
@@ -118,7 +122,7 @@ mod tests {
             ahead.begin(&server);
             let (mut stream, _) = listener.accept().await.unwrap();
             over(&ahead);
-            // The request for TLS, perhaps, and the end.
+            // The client sends at most the TLS request before it closes the connection.
             assert!(stream.read_to_end(&mut Vec::new()).await.is_ok_and(|count| count <= 8));
         }
         ahead.end();

@@ -1,6 +1,7 @@
-//! Shows a server who logs in, up to the point where it waits for a statement.
+//! Authenticates a user at a server, up to the point where the server waits for a statement.
 //!
-//! The driver never holds the password: it would answer whatever it is asked, and keep copies.
+//! The driver never gets the password, because it would answer every authentication request of the
+//! server, including one for the cleartext password, and would keep copies of the password.
 
 use std::num::NonZeroU32;
 use std::str;
@@ -20,26 +21,29 @@ const MECHANISM: &str = "SCRAM-SHA-256";
 /// the form in which it stores the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// None: the rule is `trust`, or the server has other means.
+    /// The server demands no proof: the rule is `trust`, or the server identifies the user in
+    /// another way.
     Nothing,
-    /// The password itself: the rule is `password`, or another service checks it.
+    /// The server demands the cleartext password: the rule is `password`, or another service checks
+    /// the password.
     CleartextPassword,
-    /// A hash of the stored MD5 hash: the rule is `md5`, and the password is stored as MD5.
+    /// The server demands a hash of the stored MD5 hash: the rule is `md5`, and the password is
+    /// stored as MD5.
     Md5,
-    /// A SCRAM exchange: the rule is `scram-sha-256`, or it is `md5` and the password is not stored
-    /// as MD5.
+    /// The server demands a SCRAM exchange: the rule is `scram-sha-256`, or it is `md5` and the
+    /// password is not stored as MD5.
     Sasl,
 }
 
 /// The result of a login.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
-    /// The messages of the server that the driver needs.
+    /// The server's messages that the driver needs.
     pub startup_response: Vec<u8>,
     pub method: Method,
 }
 
-/// Logs in.
+/// Logs a user in.
 pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     login: &Login<'_>,
@@ -49,7 +53,7 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     authenticate_with(Client::new().map_err(LoginError::protocol)?, stream, login).await
 }
 
-/// Finds out which proof a server demands of a user, and gives none.
+/// Returns which proof the server demands of a user. Sends no proof, so the user does not log in.
 ///
 /// PostgreSQL neither logs nor counts a client that ends the connection at this point (`STATUS_EOF`
 /// in `src/backend/libpq/auth.c`).
@@ -63,14 +67,14 @@ pub(crate) async fn demanded_method<S: AsyncRead + AsyncWrite + Unpin>(
         let message = Message::receive(stream).await?;
         match message.kind {
             b'R' => return Method::of(request_code(&message.body)?.0),
-            // A notice, or the protocol versions that the server supports.
+            // NoticeResponse and NegotiateProtocolVersion.
             b'N' | b'v' => {}
             _ => return Err(does_not_belong()),
         }
     }
 }
 
-/// What a server or a pooler offers a user that has not proven anything.
+/// The authentication that a server or a pooler offers before the user has proven anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Offer {
     /// SCRAM, with the salt and the iterations of the stored verifier.
@@ -79,11 +83,12 @@ pub(crate) enum Offer {
         iterations: NonZeroU32,
     },
     Md5,
-    /// Another method, which shows nothing of what is stored.
+    /// Another method, which shows nothing about the stored password.
     Other,
 }
 
-/// Finds out what a server offers a user, as [`demanded_method`] does.
+/// Returns which authentication the server offers a user. As with [`demanded_method`], the user
+/// does not log in.
 pub(crate) async fn offer<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     user: &str,
@@ -112,7 +117,7 @@ pub(crate) async fn offer<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The mechanism, and the client's first message of SCRAM.
+/// Returns the body of `SASLInitialResponse`: the mechanism and the client's first SCRAM message.
 fn first_message(client: &Client) -> Vec<u8> {
     let first = client.first();
     let length = u32::try_from(first.len()).unwrap_or_default().to_be_bytes();
@@ -127,7 +132,7 @@ impl Method {
             MD5 => Ok(Self::Md5),
             SASL => Ok(Self::Sasl),
             other => {
-                Err(LoginError::Unsupported { message: format!("authentication of kind {other}") })
+                Err(LoginError::Unsupported { message: format!("authentication method {other}") })
             }
         }
     }
@@ -143,18 +148,18 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     let (code, rest) = exchange.request().await?;
     let method = Method::of(code)?;
     match method {
-        // Nobody has shown anything, and statements with a verifier would follow.
+        // The server has not proven its identity, and later statements would send it a verifier.
         Method::Nothing if login.tls == TlsUse::NotOffered => {
-            return Err(not_proven("it lets everybody in without a password"));
+            return Err(not_proven("it accepts the user without a password"));
         }
         Method::Nothing => {}
         Method::CleartextPassword => {
-            exchange.must_be_allowed("the password in clear text")?;
+            exchange.must_be_allowed("the cleartext password")?;
             exchange.answer_with_password(login.password.expose()).await?;
         }
         Method::Md5 => {
-            // A recorded MD5 answer is tried out against word lists, and replayed to a server of
-            // the same salt.
+            // An attacker who records an MD5 answer can try a word list on it, and can replay it to
+            // a server that sends the same salt.
             exchange.must_be_allowed("an MD5 password")?;
             exchange.answer_with_password(&md5_answer(login.user, login.password, &rest)).await?;
         }
@@ -168,7 +173,7 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Authenticated { startup_response: exchange.startup_response, method })
 }
 
-// What an authentication request asks for.
+// The codes of authentication requests.
 const OK: u32 = 0;
 const CLEAR_TEXT: u32 = 3;
 const MD5: u32 = 5;
@@ -181,7 +186,7 @@ struct Exchange<'a, S> {
     stream: &'a mut S,
     login: &'a Login<'a>,
     startup_response: Vec<u8>,
-    /// The password or a proof of it has been sent, and the server has not judged it yet.
+    /// `true` if the password, or a proof of it, has been sent and the server has not answered yet.
     awaits_verdict: bool,
 }
 
@@ -195,23 +200,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         self.answer(&Zeroizing::new([text.as_bytes(), &[0]].concat())).await
     }
 
-    /// The server's next request: its code, and what comes with it.
+    /// Waits for the server's next authentication request. Returns its code and its data.
     async fn request(&mut self) -> Result<(u32, Vec<u8>), LoginError> {
         let message = self.next(b'R', b"S").await?;
         let (code, rest) = request_code(&message.body)?;
-        // Whatever fails from here on is not the password.
+        // The server has answered the proof: a later error is not about the password.
         self.awaits_verdict = false;
         Ok((code, rest.to_vec()))
     }
 
-    /// The user is known now; whether the database lets it in follows.
+    /// Waits until the server is ready for a statement. The user is authenticated now, but the
+    /// database may still reject it.
     async fn until_ready(&mut self) -> Result<(), LoginError> {
         let ready = self.next(b'Z', b"SK").await?;
         self.startup_response.extend(ready.bytes());
         Ok(())
     }
 
-    /// The next message of a kind. On the way to it come some that are for the driver.
+    /// Waits for the next message of a kind. Keeps earlier messages of the kinds
+    /// `startup_response` for the driver.
     async fn next(&mut self, kind: u8, startup_response: &[u8]) -> Result<Message, LoginError> {
         loop {
             let message = Message::receive(self.stream).await?;
@@ -230,7 +237,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                         false => refusal(&refused, self.login),
                     });
                 }
-                // Notices, and which versions of the protocol it knows: the first is enough.
+                // NoticeResponse, NotificationResponse and NegotiateProtocolVersion: protocol 3.0,
+                // the first version, is enough.
                 b'N' | b'A' | b'v' => {}
                 _ => return Err(does_not_belong()),
             }
@@ -249,8 +257,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             TlsUse::Verified | TlsUse::Off => Ok(()),
             TlsUse::NotOffered => Err(LoginError::ReadablePassword {
                 asked,
-                remedy: "Turn TLS on at the server, or let it ask for SCRAM-SHA-256. If the network is trusted: \
-                    \"ssl\": false in the secret.",
+                remedy: "Turn TLS on at the server, or configure it to use SCRAM-SHA-256. If you \
+                    trust the network, set \"ssl\": false in the secret.",
             }),
         }
     }
@@ -260,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             let offered: String =
                 String::from_utf8_lossy(mechanisms).replace('\0', " ").chars().take(100).collect();
             return Err(LoginError::Unsupported {
-                message: mask(&format!("one of {}", offered.trim())).into(),
+                message: mask(&format!("one of the SASL mechanisms {}", offered.trim())).into(),
             });
         }
         self.answer(&first_message(&client)).await?;
@@ -268,8 +276,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         let server_first = str::from_utf8(&server_first).map_err(|_| does_not_belong())?;
         let challenge = client.challenge(server_first).map_err(LoginError::protocol)?;
         if challenge.iterations < DEFAULT_ITERATIONS {
-            // Quickly tried out, by whoever recorded it or asked for it.
-            self.must_be_allowed("a proof of the password in fewer than 4096 iterations")?;
+            // An attacker who recorded or requested this proof could guess the password quickly.
+            self.must_be_allowed("a proof of the password with fewer than 4096 iterations")?;
         }
         let password = self.login.password.clone();
         let proof = scram::compute(challenge.iterations, move || challenge.prove(&password)).await;
@@ -278,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         self.answer(message.as_bytes()).await?;
         let server_final = self.next_must_be(SASL_FINAL).await?;
         if !str::from_utf8(&server_final).is_ok_and(|text| proven.is_answered_by(text)) {
-            return Err(not_proven("the end of SCRAM is not signed with it"));
+            return Err(not_proven("the signature in its final SCRAM message is wrong"));
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
-//! Statements that failed.
+//! Maps the errors of failed statements to [`EngineError`].
 
 use rotation_database::{EngineError, LoginError, mask};
 use sqlx::postgres::PgDatabaseError;
 
 use crate::messages::Refusal;
 
-/// Tells the failures of a statement apart. `remedy` is what an administrator runs when a privilege
-/// is missing.
+/// Maps an error of the driver. `remedy` is the statement that a DBA runs if a privilege is
+/// missing.
 pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
     let broken = |cause| EngineError::Disconnected { doing: doing.to_owned(), cause };
     match error {
@@ -32,7 +32,7 @@ impl From<&PgDatabaseError> for Refusal {
     }
 }
 
-/// The same without a driver.
+/// Maps an error of the server, as [`failure`] does for errors of the driver.
 pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineError {
     let doing = doing.to_owned();
     let words = [Some(&refusal.message), refusal.detail.as_ref(), refusal.hint.as_ref()];
@@ -41,24 +41,28 @@ pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineErr
     let message = mask(&message).into_owned();
     match refusal.code.as_str() {
         "42501" => EngineError::PrivilegeMissing { doing, message, remedy: remedy.to_owned() },
-        // A lock_timeout, a statement_timeout.
+        // lock_timeout and statement_timeout.
         "55P03" | "57014" => EngineError::Busy { doing, message },
-        // Another session had the row; once it has ended, the row is another one, or has been made.
+        // Another session changed or created the same catalog row and has now ended its
+        // transaction.
         "XX000" if refusal.message.starts_with("tuple concurrently ") => {
             EngineError::Overtaken { doing, message }
         }
-        "23505" if refusal.schema.as_deref() == Some("pg_catalog") => EngineError::Overtaken { doing, message },
+        "23505" if refusal.schema.as_deref() == Some("pg_catalog") => {
+            EngineError::Overtaken { doing, message }
+        }
         "42710" | "40P01" => EngineError::Overtaken { doing, message },
         "25006" => EngineError::takes_no_changes(message),
-        "0A000" if refusal.message.contains("during recovery") => EngineError::takes_no_changes(message),
-        // transaction_timeout, idle_in_transaction_session_timeout, idle_session_timeout.
+        "0A000" if refusal.message.contains("during recovery") => {
+            EngineError::takes_no_changes(message)
+        }
+        // transaction_timeout, idle_in_transaction_session_timeout and idle_session_timeout.
         "25P04" | "25P03" | "57P05" => EngineError::NeedsDecision {
             what: format!("the server ended the session before it could {doing}: {message}"),
-            remedy:
-                "As an administrator of the database: see which time limit of sessions is set (SELECT * FROM \
-                pg_db_role_setting), and raise it: ALTER DATABASE … SET idle_session_timeout = '30s', or \
-                transaction_timeout."
-                    .into(),
+            remedy: "As an administrator of the database: find the timeout that ended the session \
+                (SELECT * FROM pg_db_role_setting), and raise it: ALTER DATABASE … SET \
+                idle_session_timeout = '30s', or transaction_timeout."
+                .into(),
         },
         code => EngineError::Failed { doing, code: format!("SQLSTATE {code}"), message },
     }
@@ -77,25 +81,32 @@ fn wants_cleartext(message: &str) -> bool {
         || message.contains("encrypted password") && message.contains("allowed")
 }
 
-/// What the failure of a statement means that sets a password: password-check modules
-/// (passwordcheck, credcheck) may refuse it.
+/// Maps the error of a statement that sets a password: a password check module (passwordcheck,
+/// credcheck) may have rejected the password.
 pub(crate) fn of_password(failure: EngineError) -> EngineError {
     match failure {
-        // A module that must see the password itself: credcheck, Neon's.
-        EngineError::Failed { message, .. } if wants_cleartext(&message) => EngineError::PasswordRejected {
-            message,
-            remedy: "The server has a module that accepts no password in hashed form, and this function sends a hash, \
-                so that no log holds the password. Let the module accept it \
-                (credcheck.encrypted_password_allowed = on), or set POSTGRES_PASSWORD_FORM=cleartext on the \
-                function, which sends the password itself over verified TLS."
-                .into(),
-        },
-        EngineError::Failed { code, message, .. } if ["SQLSTATE 22023", "SQLSTATE P0001"].contains(&code.as_str()) => {
+        // The module must see the cleartext password, such as credcheck or Neon's module.
+        EngineError::Failed { message, .. } if wants_cleartext(&message) => {
             EngineError::PasswordRejected {
                 message,
-                remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of the function to \
-                    the server's rules (a rule that must see the clear text needs POSTGRES_PASSWORD_FORM=cleartext)."
+                remedy: "The server has a module that rejects hashed passwords, and this function \
+                sends a hash so that no log contains the password. Configure the module to accept \
+                hashed passwords (credcheck.encrypted_password_allowed = on), or set \
+                POSTGRES_PASSWORD_FORM=cleartext on the function, which sends the cleartext \
+                password over verified TLS."
                     .into(),
+            }
+        }
+        EngineError::Failed { code, message, .. }
+            if ["SQLSTATE 22023", "SQLSTATE P0001"].contains(&code.as_str()) =>
+        {
+            EngineError::PasswordRejected {
+                message,
+                remedy:
+                    "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings \
+                    of the function to the server's rules (a rule that must see the cleartext \
+                    password needs POSTGRES_PASSWORD_FORM=cleartext)."
+                        .into(),
             }
         }
         other => other,

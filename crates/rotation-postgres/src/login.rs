@@ -1,4 +1,4 @@
-//! Logging in.
+//! Connects to a server and logs in.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use crate::quote::identifier;
 use crate::session::Origin;
 use crate::start_tls::start_tls;
 
-/// A user that the server has let in.
+/// An authenticated session that is not handed to the driver yet.
 pub(crate) struct LoggedIn {
     stream: Box<dyn Stream>,
     startup_response: Vec<u8>,
     method: Method,
 }
 
-/// Connects to a server, with TLS as asked.
+/// Connects to a server, with TLS if `tls` is [`TlsUse::Verified`].
 async fn connect(
     host: &str,
     port: u16,
@@ -40,7 +40,8 @@ async fn connect(
     })
 }
 
-/// Which proof the server demands of a user. The user does not log in.
+/// Connects to a session's server and returns which proof it demands of a user. The user does not
+/// log in.
 pub(crate) async fn method_of(
     user: &str,
     tls: TlsUse,
@@ -48,12 +49,13 @@ pub(crate) async fn method_of(
 ) -> Result<Method, LoginError> {
     let mut stream = connect(host, *port, tls, authorities).await?;
     let method = demanded_method(&mut stream, user, named(database.as_deref())).await;
-    // A server that sees the connection reset would log that.
+    // The server would log a connection that is reset.
     let _ = stream.shutdown().await;
     method
 }
 
-/// What a server or a pooler offers a user, who does not log in.
+/// Connects to a session's server or pooler and returns which authentication it offers a user. The
+/// user does not log in.
 pub(crate) async fn offer_of(
     user: &str,
     Origin { host, port, database, tls, authorities, .. }: &Origin,
@@ -68,17 +70,17 @@ pub(crate) async fn offer_of(
     tokio::time::timeout(OFFER_TIMEOUT, asked).await.unwrap_or(Err(LoginError::Silent { seconds }))
 }
 
-/// Asking is a login without its second half.
+/// The timeout of [`offer_of`], which takes about half as long as a login.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl LoggedIn {
-    /// The process that the server named as the session's, for cancel requests. A pooler names one
-    /// of its own.
+    /// Returns the process ID that the server reports for cancel requests (`BackendKeyData`). A
+    /// pooler reports an ID that it chose itself.
     pub(crate) fn process(&self) -> Option<u32> {
         backend_process(&self.startup_response)
     }
 
-    /// One attempt, over a connection that is there already if there is one.
+    /// Logs in once. Uses the connection `encrypted` if there is one, and connects otherwise.
     pub(crate) async fn over(
         encrypted: Option<Encrypted>,
         login: &Login<'_>,
@@ -92,19 +94,19 @@ impl LoggedIn {
         Ok(Self { stream, startup_response, method })
     }
 
-    /// Which proof of the password the server demanded.
+    /// Returns which proof of the password the server demanded.
     pub(crate) fn method(&self) -> Method {
         self.method
     }
 
-    /// As in [`Origin::version`].
+    /// Returns the server's version in the form of [`Origin::version`].
     pub(crate) fn version(&self) -> u32 {
         parameter(&self.startup_response, b"server_version").map_or(0, |text| version_number(&text))
     }
 
     /// Runs statements without a driver, by a [simple
     /// query](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY).
-    /// Gives the texts of the last row.
+    /// Returns the last row as texts.
     pub(crate) async fn query(
         &mut self,
         doing: &str,
@@ -118,17 +120,18 @@ impl LoggedIn {
         loop {
             match Message::receive(&mut self.stream).await {
                 Ok(Message { kind: b'Z', .. }) => return done,
-                // What follows the first, such as that the server shuts down, is not why.
+                // The first error is the cause. A later one, such as a shutdown of the server, is
+                // not.
                 Ok(Message { kind: b'E', body }) if done.is_ok() => {
                     done = Err(refused(&Refusal::parse(&body), doing, remedy));
                 }
                 Ok(Message { kind: b'D', body }) => {
-                    let row =
-                        texts(&body).ok_or_else(|| broken(LoginError::protocol("half a row")))?;
+                    let row = texts(&body)
+                        .ok_or_else(|| broken(LoginError::protocol("incomplete row")))?;
                     done = done.map(|_| row);
                 }
                 Ok(_) => {}
-                // Some errors are a session's last word.
+                // After some errors the server closes the connection: report that error.
                 Err(cause) => return done.and(Err(broken(cause))),
             }
         }
@@ -151,9 +154,9 @@ impl LoggedIn {
             .application_name(APPLICATION)
             .extra_float_digits(None)
             .statement_cache_capacity(0)
-            // Statements here carry verifiers.
+            // The statements contain verifiers.
             .disable_statement_logging()
-            // What it gets is encrypted already where it has to be.
+            // Where TLS is required, the stream behind the socket is already encrypted.
             .ssl_mode(PgSslMode::Disable);
         options.connect().await.map_err(|error| match error {
             sqlx::Error::Io(error) => LoginError::from_io(&error),
@@ -164,32 +167,34 @@ impl LoggedIn {
     /// [Ends](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-TERMINATION)
     /// the session.
     pub(crate) async fn leave(mut self) {
-        // The server has said what was asked; a connection that breaks now breaks nothing.
+        // All statements have been answered, so a connection that fails now does no harm.
         if self.stream.write_all(&framed(b'X', &[])).await.is_ok() {
             let _ = self.stream.shutdown().await;
         }
     }
 }
 
-/// The database of a login that names none.
+/// Returns the database of a login, which is `postgres` if the secret does not name one.
 fn named(database: Option<&str>) -> &str {
     database.unwrap_or("postgres")
 }
 
-/// What helps behind Amazon RDS Proxy.
-const RDS_PROXY: &str = "Name the endpoint of the instance or the cluster in \"host\", not the proxy's, in this secret and in \
-    the master's: the proxy logs in with passwords of its own. It takes them from the secrets that are attached to it, so \
-    attach this secret to the proxy, and with alternating users a secret for each of the two.";
+/// The remedy for a login through Amazon RDS Proxy.
+const RDS_PROXY: &str = "Set \"host\" to the endpoint of the instance or the cluster, not of the \
+    proxy, in this secret and in the master secret: the proxy logs in with its own copies of \
+    passwords. It takes them from the secrets that are attached to it, so attach this secret to \
+    the proxy. With alternating users, attach a secret for each of the two users.";
 
-/// Tells refusals apart by SQLSTATE, and where one code stands for several, by the server routine
-/// that sent it.
+/// Maps an error of the server during login by its SQLSTATE. If one code has several causes, the
+/// server routine that sent the error decides.
 pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
     let message = refused.message();
     let user = identifier(login.user);
     let database = named(login.database);
     match refused.code.as_str() {
         "28P01" => LoginError::Refused { message },
-        // Of pgbouncer, whose lookup (auth_query) has found no user. Its code alone says nothing.
+        // pgbouncer reports this if its lookup (auth_query) finds no user. It uses the same code
+        // for other errors.
         "08P01" if refused.message == "no such user" => LoginError::Refused { message },
         "28000" if refused.routine.as_deref() == Some("InitializeSessionUserId") => {
             LoginError::NotPermitted {
@@ -197,22 +202,23 @@ pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
                 remedy: format!("As an administrator of the database: ALTER ROLE {user} LOGIN."),
             }
         }
-        // Of Amazon RDS Proxy, which logs in with passwords from secrets of its own.
+        // Amazon RDS Proxy, which logs in with passwords from the secrets attached to it.
         _ if refused.message.contains("RDS proxy") || refused.message.contains("RDS Proxy") => {
             LoginError::NotPermitted { message, remedy: RDS_PROXY.into() }
         }
-        // Only the server's own rules are mended in pg_hba.conf.
+        // Errors of PostgreSQL itself. A change of pg_hba.conf does not help against others.
         "28000" if refused.message.contains("pg_hba.conf") || refused.routine.is_some() => {
             LoginError::ClientRejected {
                 message,
                 remedy: format!(
-                    "{}Add a line to the server's pg_hba.conf that lets user {} into database {database} from the function's \
-                 address, with method scram-sha-256 (hostssl for TLS). On RDS, a role with rds_iam takes no password.",
+                    "{}Add a line to the server's pg_hba.conf that allows user {} to connect to \
+                     database {database} from the function's address, with method scram-sha-256 \
+                     (hostssl for TLS). On RDS, a role with rds_iam cannot log in with a password.",
                     if login.tls == TlsUse::Verified {
                         ""
                     } else {
-                        "This connection is not encrypted: let it be, by removing \"ssl\": false from the secret (or \
-                     TLS_MODE=prefer from the function). Otherwise: "
+                        "This connection is not encrypted. To encrypt it, remove \"ssl\": false \
+                         from the secret (or TLS_MODE=prefer from the function). Otherwise: "
                     },
                     login.user
                 ),
@@ -221,8 +227,9 @@ pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
         "28000" => LoginError::ClientRejected {
             message,
             remedy:
-                "Read what rejects the login: it may be a proxy or a module in front of the server's own \
-                authentication. Name the server's own endpoint in \"host\", or let that let the user in."
+                "The message shows what rejects the login: it may be a proxy or a module in front \
+                of the server's own authentication. Set \"host\" to the server's own endpoint, or \
+                configure the proxy or module to accept the user."
                     .into(),
         },
         "3D000" => LoginError::NoSuchDatabase { message },
@@ -275,10 +282,11 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let proxy = "This RDS proxy has no credentials for the role app_clone. Check the credentials for this role and \
-            try again.";
+        let proxy = "This RDS proxy has no credentials for the role app_clone. Check the \
+            credentials for this role and try again.";
         assert!(remedy("28000", proxy, None).contains("endpoint of the instance"));
-        let rule = "no pg_hba.conf entry for host \"10.0.0.1\", user \"app_clone\", database \"d\", SSL encryption";
+        let rule = "no pg_hba.conf entry for host \"10.0.0.1\", user \"app_clone\", \
+            database \"d\", SSL encryption";
         assert!(remedy("28000", rule, Some("ClientAuthentication")).contains("pg_hba.conf"));
         let other = remedy("28000", "tenant is suspended", None);
         assert!(!other.contains("pg_hba.conf") && other.contains("\"host\""), "{other}");
@@ -293,7 +301,7 @@ mod tests {
             ([&notice[..], row, ready].concat(), Ok(["1"].as_slice())),
             ([&notice[..], ready].concat(), Ok([].as_slice())),
             ([&refused[..], ready].concat(), Err("SQLSTATE 53200")),
-            // The last word of a session.
+            // The server closes the connection after the error.
             (refused.to_vec(), Err("SQLSTATE 53200")),
             (row.to_vec(), Err("broken")),
             (b"Z\xff\0\0\0".to_vec(), Err("broken")),

@@ -1,11 +1,11 @@
 //! The [messages](https://www.postgresql.org/docs/current/protocol-message-formats.html) of a login
 //! and of simple statements.
 //!
-//! The framing is our own, although the crate `postgres-protocol` has one. That one parses a
-//! growing buffer, which may hold bytes that belong to the driver; it bounds no length; it returns
-//! parsed messages, of which the driver needs the bytes; and it writes passwords into buffers that
-//! are not overwritten. [`Message::receive`] and [`framed`], which it would replace, are shorter
-//! than the code around it would be.
+//! This module has its own framing, although the crate `postgres-protocol` has one. That crate
+//! parses a growing buffer, which may hold bytes that belong to the driver. It does not limit the
+//! length of a message. It returns parsed messages, but the driver needs their bytes. It writes
+//! passwords into buffers that are not zeroized. [`Message::receive`] and [`framed`], which it
+//! would replace, are shorter than the code that would be needed around it.
 
 use std::io::{self, ErrorKind};
 
@@ -13,22 +13,22 @@ use rotation_database::{APPLICATION, LoginError, mask};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-/// No message that is waited for is longer.
+/// The maximum length of a message's body. All messages that a login waits for are shorter.
 pub(crate) const LONGEST: usize = 64 * 1024;
 const PROTOCOL_3_0: u32 = 3 << 16;
-/// What is no less may be words.
+/// The smallest length that can be four printable characters.
 const FOUR_SPACES: usize = 0x2020_2020;
 
-/// What a server has sent.
+/// A message from the server.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// Its first byte.
+    /// The first byte, which is the type of the message.
     pub kind: u8,
     pub body: Vec<u8>,
 }
 
 impl Message {
-    /// Waits for the next one and takes no byte more.
+    /// Waits for the next message. Reads no byte beyond its end, because the driver needs the rest.
     pub(crate) async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, LoginError> {
         let mut head = [0; 5];
         stream.read_exact(&mut head).await.map_err(broken)?;
@@ -36,10 +36,11 @@ impl Message {
         let length = u32::from_be_bytes(length) as usize;
         let Some(rest) = length.checked_sub(4).filter(|rest| *rest <= LONGEST) else {
             return Err(match kind {
-                // In the oldest form, words without a length: the server could not even begin.
-                b'E' if length >= FOUR_SPACES => {
-                    LoginError::Network { message: "the server cannot take the connection".into() }
-                }
+                // The error format of protocol 2, a text without a length. The server uses it if it
+                // cannot start a process for the connection.
+                b'E' if length >= FOUR_SPACES => LoginError::Network {
+                    message: "the server cannot accept the connection".into(),
+                },
                 _ => does_not_belong(),
             });
         };
@@ -48,19 +49,19 @@ impl Message {
         Ok(Self { kind, body })
     }
 
-    /// As it was sent.
+    /// Returns the message as it was sent.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         framed(self.kind, &self.body).to_vec()
     }
 }
 
-/// The fields of a row, as texts.
+/// Returns the fields of a row as texts, or `None` if the row is incomplete.
 pub(crate) fn texts(row: &[u8]) -> Option<Vec<Option<String>>> {
     let (count, mut rest) = row.split_first_chunk()?;
     let mut texts = Vec::new();
     for _ in 0..u16::from_be_bytes(*count) {
         let (length, behind) = rest.split_first_chunk()?;
-        // Less than nothing is NULL.
+        // A negative length means NULL.
         let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
             rest = behind;
             texts.push(None);
@@ -73,20 +74,22 @@ pub(crate) fn texts(row: &[u8]) -> Option<Vec<Option<String>>> {
     Some(texts)
 }
 
-/// A connection that breaks.
+/// Maps an I/O error of the connection.
 pub(crate) fn broken(error: io::Error) -> LoginError {
     match error.kind() {
-        ErrorKind::UnexpectedEof => LoginError::Network { message: "the server hangs up".into() },
+        ErrorKind::UnexpectedEof => {
+            LoginError::Network { message: "the server closed the connection".into() }
+        }
         _ => LoginError::from_io(&error),
     }
 }
 
 pub(crate) fn does_not_belong() -> LoginError {
-    LoginError::protocol("it says something that does not belong there")
+    LoginError::protocol("unexpected message from the server")
 }
 
-/// Reads messages as they were sent, each with its kind and its body, up to the first incomplete
-/// one.
+/// Iterates over messages as they were sent, up to the first incomplete one. Each item is the kind
+/// and the body of a message.
 fn complete(mut messages: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     std::iter::from_fn(move || {
         let ([kind, length @ ..], rest) = messages.split_first_chunk::<5>()?;
@@ -97,8 +100,8 @@ fn complete(mut messages: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     })
 }
 
-/// The value of a parameter that the server reports (`ParameterStatus`), in messages as they were
-/// sent.
+/// Returns the value of a parameter that the server reports (`ParameterStatus`) in messages as they
+/// were sent.
 pub(crate) fn parameter(messages: &[u8], name: &[u8]) -> Option<String> {
     for (kind, body) in complete(messages) {
         let mut texts = body.split(|byte| *byte == 0);
@@ -109,13 +112,13 @@ pub(crate) fn parameter(messages: &[u8], name: &[u8]) -> Option<String> {
     None
 }
 
-/// The process of `BackendKeyData`, in messages as they were sent.
+/// Returns the process ID of `BackendKeyData` in messages as they were sent.
 pub(crate) fn backend_process(messages: &[u8]) -> Option<u32> {
     let (_, body) = complete(messages).find(|(kind, _)| *kind == b'K')?;
     body.first_chunk().map(|process| u32::from_be_bytes(*process))
 }
 
-/// `server_version_num` of a `server_version`: 15.4, 18beta1, 9.6.24.
+/// Returns the `server_version_num` of a `server_version` such as 15.4, 18beta1 or 9.6.24.
 pub(crate) fn version_number(text: &str) -> u32 {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let mut numbers = text[..end].split('.').map(|number| number.parse().unwrap_or(0u32).min(999));
@@ -134,7 +137,7 @@ pub(crate) async fn send(
     stream.flush().await.map_err(broken)
 }
 
-/// A message of this side.
+/// Returns a message in the format of the protocol: the kind, the length and the body.
 pub(crate) fn framed(kind: u8, body: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut bytes = Vec::with_capacity(5 + body.len());
     bytes.push(kind);
@@ -143,8 +146,8 @@ pub(crate) fn framed(kind: u8, body: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(bytes)
 }
 
-/// The message that begins a session. Poolers refuse parameters that they do not know: these are
-/// the usual ones.
+/// Returns the startup message, which begins a session. It has only common parameters, because
+/// poolers reject parameters that they do not know.
 pub(crate) fn startup(user: &str, database: &str) -> Vec<u8> {
     let mut body = PROTOCOL_3_0.to_be_bytes().to_vec();
     for text in [
@@ -172,34 +175,34 @@ fn length(bytes: usize) -> [u8; 4] {
     u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes()
 }
 
-/// Why a server refuses.
+/// An error from the server (`ErrorResponse`).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// [SQLSTATE](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+    /// The [SQLSTATE](https://www.postgresql.org/docs/current/errcodes-appendix.html).
     pub code: String,
     pub message: String,
     pub detail: Option<String>,
     pub hint: Option<String>,
-    /// The schema of what it is about.
+    /// The schema of the object that the error is about.
     pub schema: Option<String>,
-    /// The routine of the server that says so: unlike the words, its name is never translated.
+    /// The server routine that reports the error. Unlike the message, it is never translated.
     pub routine: Option<String>,
 }
 
 impl Refusal {
-    /// The server's message and details, masked.
+    /// Returns the server's message and detail, redacted.
     pub(crate) fn message(&self) -> String {
         let words = [Some(self.message.as_str()), self.detail.as_deref()];
         mask(&words.into_iter().flatten().collect::<Vec<_>>().join(": ")).into_owned()
     }
 
-    /// Returns `true` if an error that answers a password, or a proof of it, means that it is
-    /// wrong.
+    /// Returns `true` if this error, as the answer to a password or a proof of it, means that the
+    /// password is wrong.
     ///
-    /// PostgreSQL reports that as 28P01. Poolers do not: pgbouncer reports 08P01 (protocol
-    /// violation) for all that it does not like, with the server's own refusals among them, so only
-    /// its texts for a wrong password count; others report 28000. An error with a routine is
-    /// PostgreSQL's, whose codes are exact.
+    /// PostgreSQL reports 28P01. Poolers do not: pgbouncer reports 08P01 (protocol violation) for
+    /// all its errors, including errors of the server, so only its messages for a wrong password
+    /// count. Other poolers report 28000. An error with a routine comes from PostgreSQL itself,
+    /// whose codes are exact.
     pub(crate) fn is_of_password(&self) -> bool {
         const OF_PGBOUNCER: [&str; 3] =
             ["password authentication failed", "SASL authentication failed", "auth failed"];
@@ -210,7 +213,7 @@ impl Refusal {
         }
     }
 
-    /// Reads an
+    /// Parses the body of an
     /// [ErrorResponse](https://www.postgresql.org/docs/current/protocol-error-fields.html).
     pub(crate) fn parse(body: &[u8]) -> Self {
         let mut refusal = Self::default();

@@ -1,14 +1,14 @@
-//! A new password, as a statement carries it to the server.
+//! The statements that set a new password.
 //!
-//! By default it travels as a verifier, which the function computes, so that neither the wire nor
-//! the server's log ever holds the password. Servers with a module that must see the password
-//! itself (credcheck, Neon) reject verifiers. For them there is `POSTGRES_PASSWORD_FORM=cleartext`.
-//! It is accepted only over verified TLS that ends at the server itself, and only while the server
-//! does not write every statement to its log.
+//! By default, a statement contains a verifier, which the function computes, so that the password
+//! is neither sent over the network nor written to the server's log. Servers with a module that
+//! must see the cleartext password (credcheck, Neon) reject verifiers. For them, there is
+//! `POSTGRES_PASSWORD_FORM=cleartext`. It is accepted only over verified TLS that ends at the
+//! server itself, and only if the server does not write every statement to its log.
 //!
-//! A server logs a statement that fails, with the password in it. So the password goes ahead, in a
-//! setting of the transaction, and the statement that a module may reject reads the setting. That
-//! statement is inside of a block, which catches the error before the server logs it.
+//! A server logs a statement that fails, including the password in it. So an earlier statement puts
+//! the password into a setting of the transaction, and the statement that a module may reject reads
+//! this setting. That statement is in a block, which catches the error before the server logs it.
 
 use rotation::settings::{Source, choice};
 use rotation_database::{EngineError, Password, TlsUse};
@@ -19,21 +19,21 @@ use crate::scram;
 use crate::session::Session;
 use crate::verifier::{Encryption, verifier};
 
-/// The environment variable.
+/// The environment variable that selects a [`PasswordForm`].
 pub(crate) const SETTING: &str = "POSTGRES_PASSWORD_FORM";
 
-/// How a new password is sent to the server.
+/// The form in which the function sends a new password to the server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum PasswordForm {
-    /// As a verifier: the default.
+    /// A verifier, which is the default.
     #[default]
     Hashed,
-    /// As it is.
+    /// The cleartext password.
     Cleartext,
 }
 
 impl PasswordForm {
-    /// Reads the setting.
+    /// Reads the form from the environment variable [`SETTING`].
     pub(crate) fn read(source: Source<'_>) -> rotation::Result<Self> {
         let forms = [("hashed", Self::Hashed), ("cleartext", Self::Cleartext)];
         Ok(choice(source, SETTING, &forms)?.unwrap_or_default())
@@ -42,14 +42,14 @@ impl PasswordForm {
 
 /// A new password in the form in which the server gets it.
 pub(crate) enum NewPassword {
-    /// What the server stores.
+    /// The verifier, which the server stores unchanged.
     Verifier(Zeroizing<String>),
-    /// The password itself, and the statement that tells the server how to store it.
+    /// The cleartext password, and the statement that sets the form in which the server stores it.
     Cleartext { storage: &'static str, password: Password },
 }
 
 impl NewPassword {
-    /// Prepares the session's own new password. Nothing has changed when this fails.
+    /// Prepares a new password of the session's own user. If this fails, nothing has changed.
     pub(crate) async fn of_session(
         session: &mut Session,
         user: &str,
@@ -60,7 +60,8 @@ impl NewPassword {
         Self::prepare(session, user, password, encryption).await
     }
 
-    /// Prepares a password that a master sets for `user`. Nothing has changed when this fails.
+    /// Prepares a password that the master user sets for `user`. If this fails, nothing has
+    /// changed.
     pub(crate) async fn by_master(
         session: &mut Session,
         user: &str,
@@ -115,7 +116,7 @@ impl NewPassword {
                     return Err(EngineError::PasswordRejected {
                         message: "it looks like a hash, and the server would store it as one"
                             .into(),
-                        remedy: "Let the rotation make a new one.".into(),
+                        remedy: "Let the rotation generate another password.".into(),
                     });
                 }
                 let storage = encryption.as_setting(session.origin().version);
@@ -125,27 +126,29 @@ impl NewPassword {
     }
 }
 
-/// The setting of the transaction that holds a password.
+/// The setting of the transaction that contains a password.
 const AHEAD: &str = "rotation.password";
 
-/// A block of PL/pgSQL that sets the password of a role, whose name is quoted.
+/// Returns a PL/pgSQL block that sets the password of a role. `role` is a quoted identifier.
 ///
-/// An error that a block catches is not logged. Raised again, it has no context, which would quote
-/// the statement.
+/// The server does not log an error that a block catches. The error that the block raises instead
+/// has no context, which would quote the statement.
 fn block(role: &str) -> String {
     format!(
         "DECLARE detail text; hint text; \
          BEGIN \
-         EXECUTE pg_catalog.format('ALTER ROLE %s PASSWORD %L', {}, pg_catalog.current_setting('{AHEAD}')); \
+         EXECUTE pg_catalog.format('ALTER ROLE %s PASSWORD %L', {}, \
+         pg_catalog.current_setting('{AHEAD}')); \
          EXCEPTION WHEN query_canceled OR OTHERS THEN \
          GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT; \
-         RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM, DETAIL = detail, HINT = hint; \
+         RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM, DETAIL = detail, \
+         HINT = hint; \
          END",
         literal(role)
     )
 }
 
-/// There is no verifier to send.
+/// Returns the error for a verifier that could not be computed.
 pub(crate) fn not_computed(user: &str, message: &'static str) -> EngineError {
     EngineError::Failed {
         doing: format!("compute the verifier of {user}"),
@@ -154,15 +157,15 @@ pub(crate) fn not_computed(user: &str, message: &'static str) -> EngineError {
     }
 }
 
-/// Checks that no one but the server reads a password that the session sends as it is. With
-/// [`PasswordForm::Hashed`] there is nothing to check.
+/// Checks that only the server can read a cleartext password that the session sends. With
+/// [`PasswordForm::Hashed`], there is nothing to check.
 pub(crate) async fn may_travel_readable(session: &mut Session) -> Result<(), EngineError> {
     if session.password_form() == PasswordForm::Hashed {
         return Ok(());
     }
     let decide = |what: &str, remedy: String| {
         Err(EngineError::NeedsDecision {
-            what: format!("{SETTING}=cleartext sends the new password itself, and {what}"),
+            what: format!("{SETTING}=cleartext sends the cleartext password, and {what}"),
             remedy: format!(
                 "{remedy} Or remove {SETTING} from the function: it then sends a verifier."
             ),
@@ -171,14 +174,16 @@ pub(crate) async fn may_travel_readable(session: &mut Session) -> Result<(), Eng
     if session.origin().tls != TlsUse::Verified {
         return decide(
             "this connection has no verified TLS",
-            "Turn TLS on at the server, and remove \"ssl\": false from the secret and the master's.".into(),
+            "Turn TLS on at the server, and remove \"ssl\": false from the secret and from the \
+             master secret."
+                .into(),
         );
     }
     let identity = session.identity().await?;
     if identity.is_pooled {
         return decide(
-            "a pooler or proxy stands between the function and the server",
-            "Name the server's own endpoint in \"host\".".into(),
+            "the function connects through a pooler or proxy",
+            "Set \"host\" to the server's own endpoint.".into(),
         );
     }
     let role = identifier(&identity.role);
@@ -198,12 +203,12 @@ pub(crate) async fn may_travel_readable(session: &mut Session) -> Result<(), Eng
     Ok(())
 }
 
-/// A setting by which a server writes every statement to its log.
+/// A server setting that can write every statement to the log.
 struct Logging {
     name: &'static str,
-    /// Returns `true` for the values with which it does.
+    /// Returns `true` for a value with which the server logs every statement, or a sample.
     is_on: fn(&str) -> bool,
-    /// The value that turns it off, as it stands in a statement.
+    /// The value that turns it off, as SQL.
     off: &'static str,
 }
 
@@ -214,7 +219,8 @@ const LOGGING: [Logging; 4] = [
     Logging { name: "log_transaction_sample_rate", is_on: |value| value != "0", off: "0" },
 ];
 
-/// Returns the settings of [`LOGGING`] that are on, with their values. Older servers lack some.
+/// Returns the settings of [`LOGGING`] that are on, with their values. Older servers do not have
+/// all of them.
 async fn logging(session: &mut Session) -> Result<Vec<(&'static Logging, String)>, EngineError> {
     let columns =
         LOGGING.map(|Logging { name, .. }| format!("pg_catalog.current_setting('{name}', true)"));
@@ -225,8 +231,8 @@ async fn logging(session: &mut Session) -> Result<Vec<(&'static Logging, String)
     Ok(settings.filter(|(setting, value)| (setting.is_on)(value)).collect())
 }
 
-/// Returns `true` if the server takes a text for a verifier (`get_password_type` in
-/// `src/backend/libpq/crypt.c`).
+/// Returns `true` if the server stores this text unchanged, because it looks like a verifier
+/// (`get_password_type` in `src/backend/libpq/crypt.c`).
 fn is_stored_as_it_is(text: &str) -> bool {
     let is_md5 = text.strip_prefix("md5").is_some_and(|hash| hash.len() == 32);
     is_md5 || text.starts_with("SCRAM-SHA-256$")

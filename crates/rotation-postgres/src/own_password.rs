@@ -1,4 +1,4 @@
-//! A role's own password.
+//! Changes the password of the session's own role.
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
@@ -11,17 +11,17 @@ pub(crate) async fn change(
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     let remedy = remedy(change.user);
-    // Before the transaction: a verifier with many iterations takes its time.
+    // Compute the verifier before the transaction begins, because many iterations take long.
     let password = NewPassword::of_session(session, change.user, change.new).await?;
     let transaction = session.begin(Access::Change).await?;
     transaction.set_password_and_commit(change.user, &password, &remedy).await?;
     Ok(Changed::Now)
 }
 
-/// What lets a role change its own password.
+/// Returns the remedy for a role that may not change its own password.
 pub(crate) fn remedy(user: &str) -> String {
     format!(
-        "Let the role change its own password (on RDS with rds.restrict_password_commands: \
+        "Allow the role to change its own password (on RDS with rds.restrict_password_commands: \
          GRANT rds_password TO {}), or rotate with alternating users.",
         identifier(user)
     )

@@ -1,10 +1,10 @@
-//! In which form the server stores a new password: SCRAM-SHA-256 or MD5.
+//! Chooses the form in which the server stores a new password: SCRAM-SHA-256 or MD5.
 //!
-//! The form is decided before anything changes. A SCRAM verifier works with every rule of
-//! `pg_hba.conf` since PostgreSQL 10: with the rule `md5`, the server asks for SCRAM if the
-//! password is stored so. An MD5 hash does not work with the rule `scram-sha-256`. So MD5 is stored
-//! only if `password_encryption` says so, for clients that do not know SCRAM, and if the server has
-//! shown that it accepts MD5 from this user.
+//! The form is chosen before anything changes. Since PostgreSQL 10, a SCRAM verifier works with
+//! every rule of `pg_hba.conf`: with the rule `md5`, the server asks for SCRAM if it stores a SCRAM
+//! verifier. An MD5 hash does not work with the rule `scram-sha-256`. So MD5 is stored only if
+//! `password_encryption` is MD5, which supports clients without SCRAM, and if the server has shown
+//! that it accepts MD5 from this user.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -17,41 +17,41 @@ use crate::scram::{DEFAULT_ITERATIONS, MOST_ITERATIONS};
 use crate::session::Origin;
 use crate::verifier::Encryption;
 
-/// The server's settings for new passwords, as they are in a session.
+/// The server's settings for new passwords, as a session reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StorageSettings {
-    /// `password_encryption` is MD5.
+    /// `true` if `password_encryption` is MD5.
     pub(crate) md5: bool,
-    /// `scram_iterations`, or its default.
+    /// The value of `scram_iterations`, or its default.
     pub(crate) iterations: NonZeroU32,
 }
 
-/// The first version that knows SCRAM.
+/// The first server version that supports SCRAM.
 pub(crate) const KNOWS_SCRAM: u32 = 100_000;
 
-/// Asking for the method is a login without its second half.
+/// The timeout for asking the server for the method, which takes about half as long as a login.
 const ASKING_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl StorageSettings {
-    /// Reads `password_encryption` and `scram_iterations`.
+    /// Parses `password_encryption` and `scram_iterations`.
     pub(crate) fn of(encryption: &str, iterations: Option<&str>) -> Self {
         let iterations =
             iterations.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_ITERATIONS);
         Self { md5: matches!(encryption, "md5" | "on" | "off"), iterations }
     }
 
-    /// The form for the session's own new password.
+    /// Returns the form for a new password of the session's own user.
     pub(crate) fn own_form(self, session: &Origin) -> Encryption {
         match session.method {
             Method::Md5 => self.preferred(session),
-            // Other rules, such as the one that an application meets, may demand SCRAM, and none of
-            // them rejects it.
+            // Other rules, such as the one for the application's address, may demand SCRAM, and no
+            // rule rejects it.
             _ if knows_scram(session) => self.scram(session),
             _ => self.preferred(session),
         }
     }
 
-    /// The form for a password that a master sets for `user`.
+    /// Returns the form for a password that the master user sets for `user`.
     pub(crate) async fn form_for(
         self,
         session: &Origin,
@@ -65,24 +65,24 @@ impl StorageSettings {
         let asked = login::method_of(user, tls, session);
         match tokio::time::timeout(ASKING_TIMEOUT, asked).await {
             Ok(Ok(Method::Md5)) => self.preferred(session),
-            // The server demands SCRAM, or it is not known what the user's logins meet.
+            // The server demands SCRAM, or it is unknown what it demands of the user.
             Ok(Ok(_) | Err(_)) | Err(_) => self.scram(session),
         }
     }
 
-    /// The form that the settings ask for.
+    /// Returns the form that the settings ask for, unless MD5 is not safe on this connection.
     fn preferred(self, session: &Origin) -> Encryption {
-        // An MD5 hash is as good as the password: it never crosses a network that an attacker may
-        // have stripped of TLS.
+        // An attacker can log in with an MD5 hash as with the password. So it is never sent without
+        // TLS if an attacker may have removed the server's offer of TLS.
         let may_be_md5 = session.tls != TlsUse::NotOffered || !knows_scram(session);
         if self.md5 && may_be_md5 { Encryption::Md5 } else { self.scram(session) }
     }
 
     fn scram(self, session: &Origin) -> Encryption {
-        // The next login must not take longer than a login may.
+        // The next login rejects more iterations than this.
         let mut iterations = self.iterations.min(MOST_ITERATIONS);
         if session.tls == TlsUse::NotOffered {
-            // The next login rejects fewer.
+            // Without TLS, the next login rejects fewer iterations than this.
             iterations = iterations.max(DEFAULT_ITERATIONS);
         }
         Encryption::ScramSha256(iterations)
@@ -90,7 +90,7 @@ impl StorageSettings {
 }
 
 fn knows_scram(session: &Origin) -> bool {
-    // 0: the server does not report its version.
+    // 0 means that the server does not report its version.
     session.version == 0 || session.version >= KNOWS_SCRAM
 }
 
@@ -131,7 +131,7 @@ mod tests {
             (Method::CleartextPassword, 150_000, scram),
             (Method::Nothing, 150_000, scram),
             (Method::Nothing, 0, scram),
-            // They know nothing else.
+            // Servers before PostgreSQL 10 support only MD5.
             (Method::CleartextPassword, 90_624, Encryption::Md5),
         ] {
             assert_eq!(

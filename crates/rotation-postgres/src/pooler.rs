@@ -1,13 +1,14 @@
-//! Poolers and proxies between the function and the server.
+//! Checks poolers and proxies between the function and the server.
 //!
-//! A pooler that looks passwords up in the server (`auth_query` of pgbouncer) accepts a new
-//! password at once. One with a copy of its own (`auth_file`, Amazon RDS Proxy) goes on with the
-//! old password, which the server then rejects: every client of it would be locked out.
+//! A pooler that looks up passwords in the server (`auth_query` of pgbouncer) accepts a new
+//! password at once. A pooler with its own copy (`auth_file`, Amazon RDS Proxy) keeps using the old
+//! password, which the server then rejects, so that all clients of the pooler would be locked out.
 //!
-//! Which of the two it is shows before the password changes. SCRAM offers a client the salt of the
-//! stored verifier. So the *same* password is stored with a new salt, and if the pooler then offers
-//! that salt, it has looked at the server. If not, the old salt is stored again: a pooler with a
-//! copy of the verifier needs the same one.
+//! This check finds out which kind it is before the password changes. SCRAM sends a client the salt
+//! of the stored verifier. So the function stores the *same* password with a new salt. If the
+//! pooler then offers the new salt, it reads the verifier from the server. If it does not, the
+//! function stores the verifier with the old salt again, because a pooler with a copy of the
+//! verifier needs the server to have the same one.
 
 use rotation_database::{EngineError, LoginError, Password};
 use zeroize::Zeroizing;
@@ -18,9 +19,9 @@ use crate::new_password::{self, NewPassword, not_computed};
 use crate::scram;
 use crate::session::{Access, Origin, Session};
 
-/// Checks that the pooler of a session takes the password of `user` from the server.
+/// Checks that the session's pooler looks up the password of `user` in the server.
 ///
-/// `remedy` is what an administrator does when the privilege to set the password is missing.
+/// `remedy` is for the DBA, if the privilege to set the password is missing.
 pub(crate) async fn must_look_passwords_up(
     session: &mut Session,
     user: &str,
@@ -31,17 +32,17 @@ pub(crate) async fn must_look_passwords_up(
     let before = offer(session.origin(), user).await?;
     let storage = session.identity().await?.storage;
     if before == Offer::Md5 && storage.md5 {
-        // An MD5 hash has no salt that could show anything.
+        // An MD5 hash has no random salt, so this check is not possible.
         return Ok(());
     }
-    // What a pooler that asks for MD5 has cannot be found out, and a server that stores MD5 hashes
-    // must not get a SCRAM verifier instead.
+    // For a pooler that asks for MD5, the check is not possible. On a server that stores MD5
+    // hashes, the check must not replace the hash with a SCRAM verifier.
     let (Offer::Scram { salt: old_salt, iterations: old_iterations }, false) =
         (&before, storage.md5)
     else {
         return Err(own_copy(user));
     };
-    // One that makes a salt up for each client has none of the server's.
+    // A pooler that generates a new salt for each client does not offer the server's salt.
     if offer(session.origin(), user).await? != before {
         return Err(own_copy(user));
     }
@@ -64,7 +65,8 @@ pub(crate) async fn must_look_passwords_up(
     {
         return Ok(());
     }
-    // Whatever failed: a pooler with a copy of the verifier needs the same one.
+    // Restore the old verifier after any failure: a pooler with a copy of the verifier needs the
+    // server to have the same one.
     let restored = store(session, user, old, remedy).await;
     after?;
     restored?;
@@ -74,18 +76,22 @@ pub(crate) async fn must_look_passwords_up(
 fn own_copy(user: &str) -> EngineError {
     EngineError::NeedsDecision {
         what: format!(
-            "a pooler or proxy stands between the function and the server, and has its own copy of the password of {user}: \
-             after a rotation, no client could log in through it. The password is unchanged"
+            "the function connects through a pooler or proxy that has its own copy of the password \
+             of {user}: after a rotation, no client could log in through it. The password is \
+             unchanged"
         ),
-        remedy: "Name the server's own endpoint in \"host\", and give the pooler the new password after each rotation; or \
-            let the pooler look passwords up in the server (pgbouncer: auth_query). If it does so and asks for MD5: store \
-            the password as SCRAM once (ALTER ROLE with password_encryption = 'scram-sha-256'). For Amazon RDS Proxy: \
-            name the instance's or the cluster's endpoint, and attach this secret to the proxy."
+        remedy: "Set \"host\" to the server's own endpoint, and update the password in the pooler \
+            after each rotation. Or configure the pooler to look up passwords in the server \
+            (pgbouncer: auth_query). If it already does so and asks for MD5, store the password as \
+            SCRAM once (ALTER ROLE with password_encryption = 'scram-sha-256'). For Amazon RDS \
+            Proxy, set \"host\" to the endpoint of the instance or the cluster, and attach this \
+            secret to the proxy."
             .into(),
     }
 }
 
-/// What the pooler offers a client before it has proven anything.
+/// Returns the authentication that the pooler offers a client before the client has proven
+/// anything.
 async fn offer(origin: &Origin, user: &str) -> Result<Offer, EngineError> {
     let failed = |cause: LoginError| EngineError::Disconnected {
         doing: format!("ask the pooler how {user} logs in"),

@@ -3,12 +3,13 @@
 //! [Lexical structure](https://www.postgresql.org/docs/current/sql-syntax-lexical.html), sections
 //! 4.1.1 and 4.1.2.
 
-/// A quoted identifier: always quoted, so that no name can be a keyword or fold its case.
+/// Returns a quoted identifier. It is always quoted, so that the server does not read a name as a
+/// keyword and does not fold its case.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A string literal, for a session with `standard_conforming_strings = on` (which
+/// Returns a string literal for a session with `standard_conforming_strings = on` (which
 /// [`crate::Session`] sets).
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

@@ -1,6 +1,6 @@
 //! SCRAM-SHA-256 ([RFC 5802](https://www.rfc-editor.org/rfc/rfc5802), [RFC
-//! 7677](https://www.rfc-editor.org/rfc/rfc7677)): what a server stores of a password, and how a
-//! client shows that it knows it.
+//! 7677](https://www.rfc-editor.org/rfc/rfc7677)): the verifier that a server stores, and the
+//! client's side of the exchange.
 
 use std::num::NonZeroU32;
 
@@ -10,17 +10,18 @@ use base64::prelude::BASE64_STANDARD;
 use rotation_database::{Password, remember_derived};
 use zeroize::{Zeroize, Zeroizing};
 
-/// `scram_iterations` of servers that do not say (before 16).
+/// The iterations of servers that do not have the setting `scram_iterations` (before 16).
 pub(crate) const DEFAULT_ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 const SALT_BYTES: usize = 16;
 const NONCE_BYTES: usize = 18;
-/// Of a login, on the word of whoever answers, and of a verifier: more than anybody recommends, and
-/// a second or two on the smallest function.
+/// The maximum number of iterations of a verifier, and of a login, where the other side chooses the
+/// number. It is more than is commonly recommended, and takes one or two seconds on the smallest
+/// function.
 pub(crate) const MOST_ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
-/// No channel binding, in base64 (`n,,`).
+/// The GS2 header without channel binding (`n,,`), in base64.
 const NO_BINDING: &str = "biws";
 
-/// The keys that a password gives with a salt.
+/// The keys that are derived from a password and a salt.
 struct Keys {
     client: hmac::Tag,
     stored: digest::Digest,
@@ -45,17 +46,19 @@ impl Keys {
     }
 }
 
-/// SASLprep; a password that it does not take is used as it is, as the server does (`pg_saslprep`).
+/// Normalizes a password with SASLprep. A password that SASLprep rejects is used unchanged, as in
+/// the server (`pg_saslprep`).
 fn normalize(password: &Password) -> Zeroizing<String> {
     let text = password.expose();
     let prepared = stringprep::saslprep(text).ok().filter(|prepared| !prepared.is_empty());
     Zeroizing::new(prepared.map_or_else(|| text.to_owned(), |prepared| prepared.into_owned()))
 }
 
-/// The form of `scram_build_secret` (`src/common/scram-common.c`), with a new salt.
+/// Returns the verifier of a password with a new salt, in the format of `scram_build_secret`
+/// (`src/common/scram-common.c`).
 ///
 /// # Errors
-/// When the system gives no random numbers.
+/// If no random numbers can be generated.
 pub(crate) fn verifier(
     password: &Password,
     iterations: NonZeroU32,
@@ -65,13 +68,13 @@ pub(crate) fn verifier(
     Ok(verifier_with(password, &salt, iterations))
 }
 
-/// The salt of a verifier.
+/// Returns the salt of a verifier.
 pub(crate) fn salt_of(verifier: &str) -> Option<Vec<u8>> {
     let (_, salt) = verifier.split('$').nth(1)?.split_once(':')?;
     BASE64_STANDARD.decode(salt).ok()
 }
 
-/// The same form with a known salt.
+/// Returns the verifier of a password with a given salt.
 pub(crate) fn verifier_with(
     password: &Password,
     salt: &[u8],
@@ -84,19 +87,19 @@ pub(crate) fn verifier_with(
         BASE64_STANDARD.encode(keys.stored.as_ref()),
         BASE64_STANDARD.encode(keys.server.as_ref()),
     ));
-    // A server can quote the statement that holds the two keys.
+    // A server can quote the statement that contains the two keys.
     verifier.rsplit('$').take(1).flat_map(|keys| keys.split(':')).for_each(remember_derived);
     verifier
 }
 
-/// More iterations than this are computed beside the connection, so that time-outs go on counting.
+/// The maximum number of iterations that are computed on the runtime's thread. More are computed on
+/// another thread, so that timeouts still fire.
 const QUICK_ITERATIONS: u32 = 20_000;
 
-/// Runs a computation of so many iterations, without keeping the runtime's only thread from other
-/// work for long.
+/// Runs a computation of this many iterations without blocking the runtime's only thread for long.
 ///
 /// # Errors
-/// When the computation was stopped.
+/// If the computation was aborted.
 pub(crate) async fn compute<T: Send + 'static>(
     iterations: NonZeroU32,
     work: impl FnOnce() -> T + Send + 'static,
@@ -104,19 +107,19 @@ pub(crate) async fn compute<T: Send + 'static>(
     if iterations.get() <= QUICK_ITERATIONS {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_| "the computation was stopped")
+    tokio::task::spawn_blocking(work).await.map_err(|_| "the computation was aborted")
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), &'static str> {
-    rand::fill(bytes).map_err(|_| "the system gives no random numbers")
+    rand::fill(bytes).map_err(|_| "could not generate random numbers")
 }
 
-/// A client that has said hello.
+/// A client that is ready to send its first message.
 pub(crate) struct Client {
     nonce: String,
 }
 
-/// What a server wants to see proven.
+/// The server's first message, which asks the client for a proof.
 pub(crate) struct Challenge {
     client_first: String,
     server_first: String,
@@ -125,22 +128,25 @@ pub(crate) struct Challenge {
     pub iterations: NonZeroU32,
 }
 
-/// A client that has shown what it knows, and waits for the server to do so.
+/// A client that has computed its proof, and waits for the server's signature.
 pub(crate) struct Proven {
     server_key: hmac::Key,
     signed: String,
 }
 
 impl Client {
+    /// Creates a client with a new nonce.
+    ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// If no random numbers can be generated.
     pub(crate) fn new() -> Result<Self, &'static str> {
         let mut bytes = [0; NONCE_BYTES];
         random(&mut bytes)?;
         Ok(Self { nonce: BASE64_STANDARD.encode(bytes) })
     }
 
-    /// The client's first message. The server knows the user from the session's start.
+    /// Returns the client's first message. Its user is empty, because the server knows the user
+    /// from the startup message.
     pub(crate) fn first(&self) -> String {
         format!("n,,{}", self.bare())
     }
@@ -149,23 +155,23 @@ impl Client {
         format!("n=,r={}", self.nonce)
     }
 
-    /// Reads the server's first message.
+    /// Parses the server's first message.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If the message is malformed, has another nonce or demands too many iterations.
     pub(crate) fn challenge(self, server_first: &str) -> Result<Challenge, &'static str> {
         let mut fields = server_first.split(',');
         let mut field = |name| fields.next().and_then(|field| field.strip_prefix(name));
         let (nonce, salt, iterations) = (field("r="), field("s="), field("i="));
         let nonce =
             nonce.filter(|nonce| nonce.len() > self.nonce.len() && nonce.starts_with(&self.nonce));
-        let nonce = nonce.ok_or("the answer is to somebody else (SCRAM nonce)")?;
+        let nonce = nonce.ok_or("the SCRAM nonce is not an extension of the client's nonce")?;
         let salt =
-            salt.and_then(|salt| BASE64_STANDARD.decode(salt).ok()).ok_or("no SCRAM salt")?;
+            salt.and_then(|salt| BASE64_STANDARD.decode(salt).ok()).ok_or("no valid SCRAM salt")?;
         let iterations = iterations.and_then(|count| count.parse::<NonZeroU32>().ok());
-        let iterations = iterations.ok_or("no number of SCRAM iterations")?;
+        let iterations = iterations.ok_or("no valid SCRAM iteration count")?;
         if iterations > MOST_ITERATIONS {
-            return Err("more SCRAM iterations than are reasonable (600000)");
+            return Err("the SCRAM iteration count is more than 600000");
         }
         Ok(Challenge {
             client_first: self.bare(),
@@ -178,7 +184,7 @@ impl Client {
 }
 
 impl Challenge {
-    /// The client's final message.
+    /// Returns the client's final message, and the state that verifies the server's answer.
     pub(crate) fn prove(&self, password: &Password) -> (Proven, String) {
         let keys = Keys::of(password, &self.salt, self.iterations);
         let without_proof = format!("c={NO_BINDING},r={}", self.nonce);
@@ -200,7 +206,8 @@ impl Challenge {
 }
 
 impl Proven {
-    /// Returns `true` if the server's final message shows that it knows the password as well.
+    /// Returns `true` if the server's final message proves that the server has the password's
+    /// verifier.
     pub(crate) fn is_answered_by(&self, server_final: &str) -> bool {
         let signature = server_final.split(',').next().and_then(|field| field.strip_prefix("v="));
         let signature =
@@ -213,7 +220,8 @@ impl Proven {
 pub(crate) mod tests {
     use super::*;
 
-    /// The example of RFC 7677, section 3, without the user: PostgreSQL knows it already.
+    /// The nonce of the example in RFC 7677, section 3. The user of the example is left out,
+    /// because PostgreSQL knows it from the startup message.
     pub(crate) const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
     pub(crate) const SERVER_FIRST: &str =
         "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
@@ -222,7 +230,7 @@ pub(crate) mod tests {
         Client { nonce: NONCE.into() }
     }
 
-    /// The final message of a server that knows the password.
+    /// Returns the final message of a server that knows the password.
     pub(crate) fn server_final(password: &Password) -> String {
         let (proven, _) = client().challenge(SERVER_FIRST).unwrap().prove(password);
         let signature = hmac::sign(&proven.server_key, proven.signed.as_bytes());
@@ -233,13 +241,14 @@ pub(crate) mod tests {
         Password::new("pencil")
     }
 
-    /// The verifier is what a server checks a client's proof by, and signs its answer with.
+    /// A server uses the verifier to check a client's proof and to sign its own answer.
     #[test]
     fn a_client_and_a_verifier_of_the_same_password_agree() {
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let verifier = verifier_with(&pencil(), &salt, DEFAULT_ITERATIONS);
-        // From Python's hashlib, of the same password and salt.
-        let expected = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:\
+        // Computed with Python's hashlib from the same password and salt.
+        let expected = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+            WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:\
             wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
         assert_eq!(*verifier, expected);
 
@@ -260,8 +269,7 @@ pub(crate) mod tests {
         assert!(!proven.is_answered_by(""));
     }
 
-    /// The example of RFC 7677, section 3, with its user: what the verifier proves is that
-    /// exchange.
+    /// Checks the keys against the example of RFC 7677, section 3, with its user.
     #[test]
     fn the_verifier_fits_the_example_of_rfc_7677() {
         let decode = |text: &str| BASE64_STANDARD.decode(text).unwrap();
@@ -283,7 +291,7 @@ pub(crate) mod tests {
         for garbage in [
             "",
             "r=another,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
-            // The client's own nonce and nothing of the server's.
+            // The client's own nonce without the server's part.
             "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
             "r=rOprNGfwEbeRWgbNEkqOx,s=%,i=4096",
             "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0",

@@ -1,4 +1,5 @@
-//! TLS before the driver begins, so that one configuration serves every login.
+//! Negotiates TLS before the driver gets the connection, so that every login uses the same TLS
+//! configuration.
 
 use rotation_database::{Authorities, Encrypted, LoginError, encrypt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,8 +7,9 @@ use tokio::net::TcpStream;
 
 use crate::messages::broken;
 
-/// [SSLRequest](https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST):
-/// its length, and a number that is no protocol version.
+/// An [SSLRequest]: its length, and a number that no protocol version uses.
+///
+/// [SSLRequest]: https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Asks the server for TLS and encrypts the connection.
@@ -17,17 +19,17 @@ pub(crate) async fn start_tls(
     authorities: &Authorities,
 ) -> Result<Encrypted, LoginError> {
     stream.write_all(&SSL_REQUEST).await.map_err(broken)?;
-    // One byte and no more: what somebody sends after it in clear text becomes an error of the
-    // handshake.
+    // Read exactly one byte: unencrypted bytes that an attacker injects after it make the handshake
+    // fail.
     match stream.read_u8().await.map_err(broken)? {
         b'S' => encrypt(stream, host, authorities).await,
         b'N' => Err(LoginError::TlsNotOffered { keeps_password: true }),
-        // The words that follow are nobody's yet.
+        // The error message that follows is not reported, because it is not authenticated.
         b'E' => Err(LoginError::Network {
-            message: "the server ends the connection before TLS begins".into(),
+            message: "the server closed the connection before the TLS handshake".into(),
         }),
         other => Err(LoginError::protocol(format!(
-            "it answers the request for TLS with byte {other:#04x}, as no PostgreSQL server does"
+            "byte {other:#04x} in answer to the TLS request, which no PostgreSQL server sends"
         ))),
     }
 }

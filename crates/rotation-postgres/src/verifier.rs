@@ -1,8 +1,8 @@
-//! The form in which PostgreSQL stores a password, computed here, so that the password never
-//! travels in a statement.
+//! Computes the form in which PostgreSQL stores a password, so that no statement contains the
+//! password itself.
 //!
-//! A server stores what it is given when it looks like a verifier (`get_password_type` in
-//! `src/backend/libpq/crypt.c`).
+//! If the password in a statement looks like a verifier, the server stores it unchanged
+//! (`get_password_type` in `src/backend/libpq/crypt.c`).
 
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
@@ -14,17 +14,17 @@ use zeroize::Zeroizing;
 use crate::password_form::KNOWS_SCRAM;
 use crate::scram;
 
-/// What the server's `password_encryption` asks for.
+/// The form in which the server stores a password (`password_encryption`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
-    /// `scram-sha-256`, with this many iterations.
+    /// A SCRAM verifier with this many iterations (`scram-sha-256`).
     ScramSha256(NonZeroU32),
-    /// `md5`, or `on` on old servers.
+    /// An MD5 hash (`md5`, or `on` on old servers).
     Md5,
 }
 
 impl Encryption {
-    /// How many iterations the computation of a verifier takes.
+    /// Returns the number of iterations that it takes to compute a verifier.
     pub(crate) fn iterations(self) -> NonZeroU32 {
         match self {
             Self::ScramSha256(iterations) => iterations,
@@ -32,7 +32,8 @@ impl Encryption {
         }
     }
 
-    /// The statement after which a server of this version stores a readable password so.
+    /// Returns the statement that makes a server of this version store a cleartext password in this
+    /// form.
     pub(crate) fn as_setting(self, version: u32) -> &'static str {
         match self {
             Self::ScramSha256(_) => "SET LOCAL password_encryption = 'scram-sha-256'; ",
@@ -42,10 +43,10 @@ impl Encryption {
     }
 }
 
-/// The verifier of a user's password.
+/// Returns the verifier of a user's password.
 ///
 /// # Errors
-/// When no random salt is to be had.
+/// If no random salt can be generated.
 pub fn verifier(
     user: &str,
     password: &Password,
@@ -57,7 +58,7 @@ pub fn verifier(
     }
 }
 
-/// The answer to a server that asks for an MD5 password with this salt.
+/// Returns the answer to a server that asks for an MD5 password with this salt.
 pub(crate) fn md5_answer(user: &str, password: &Password, salt: &[u8]) -> Zeroizing<String> {
     let stored = in_md5(&[password.expose().as_bytes(), user.as_bytes()]);
     in_md5(&[stored.trim_start_matches(MD5).as_bytes(), salt])
@@ -65,17 +66,17 @@ pub(crate) fn md5_answer(user: &str, password: &Password, salt: &[u8]) -> Zeroiz
 
 const MD5: &str = "md5";
 
-/// `md5` and the hash in hexadecimal digits.
+/// Returns `md5` followed by the hash in hexadecimal digits.
 fn in_md5(parts: &[&[u8]]) -> Zeroizing<String> {
     let mut hash = Md5::new();
     parts.iter().for_each(|part| hash.update(part));
-    // Room for all of it: what grows leaves copies behind.
+    // Allocate the full length: a string that grows leaves copies in freed memory.
     let mut text = Zeroizing::new(String::with_capacity(35));
     text.push_str(MD5);
     for byte in hash.finalize() {
         let _ = write!(text, "{byte:02x}");
     }
-    // A server can quote the statement that holds it.
+    // A server can quote the statement that contains the hash.
     remember_derived(&text);
     text
 }

@@ -1,27 +1,28 @@
-//! `ACCEPT_DDL_TRIGGERS`: the DDL triggers that may run with the master's privileges.
+//! The setting `ACCEPT_DDL_TRIGGERS`: the DDL triggers that may run with the master user's
+//! privileges.
 
 use rotation::settings::{Source, boolean};
 use rotation::{Error, Result};
 
 use crate::scope::Scope;
 
-/// The environment variable.
+/// The environment variable that lists the accepted triggers.
 pub(crate) const SETTING: &str = "ACCEPT_DDL_TRIGGERS";
 
-/// The triggers that an administrator accepts.
+/// The DDL triggers that the operator accepts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Accepted {
-    /// None: the default.
+    /// No trigger, which is the default.
     #[default]
     None,
-    /// Every trigger, wherever it is.
+    /// Every trigger of the server and of its databases.
     All,
-    /// These: a database and a name, or a name alone for a trigger of the server.
+    /// These triggers: a database and a name, or only a name for a trigger of the server.
     These(Vec<(Option<String>, String)>),
 }
 
 impl Accepted {
-    /// Reads the setting: a Boolean, or names separated by commas, as
+    /// Reads the setting: a Boolean, or names separated by commas, such as
     /// `[shop].[audit],server_audit`.
     pub(crate) fn read(source: Source<'_>) -> Result<Self> {
         let Some(value) = source(SETTING) else { return Ok(Self::None) };
@@ -35,15 +36,15 @@ impl Accepted {
             .ok_or_else(|| Error::Setting {
                 name: SETTING,
                 fault: format!(
-                    "{value:?} is neither true nor a list of triggers: write [database].[trigger], or \
-                     [trigger] for one of the server, separated by commas"
+                    "{value:?} is neither true nor a list of triggers: write [database].[trigger], \
+                     or [trigger] for one of the server, separated by commas"
                 ),
             })?;
         Ok(Self::These(names))
     }
 
-    /// Returns `true` if a trigger of a scope is accepted. Names must be spelled as the server
-    /// spells them, because a server may tell `audit` and `Audit` apart.
+    /// Returns `true` if a trigger of a scope is accepted. Names must be spelled exactly as on the
+    /// server, because a server may distinguish `audit` and `Audit`.
     pub(crate) fn holds(&self, scope: Scope<'_>, name: &str) -> bool {
         match self {
             Self::None => false,
@@ -69,7 +70,7 @@ fn trigger(item: String) -> Option<(Option<String>, String)> {
     }
 }
 
-/// An identifier, in brackets or without.
+/// Parses an identifier, with or without brackets.
 fn name(part: String) -> Option<String> {
     let part = part.trim();
     let name = match part.strip_prefix('[') {
@@ -79,12 +80,13 @@ fn name(part: String) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Splits at a separator that is not inside brackets. `None` when a bracket does not end.
+/// Splits a text at each separator that is not inside brackets. Returns `None` if a closing bracket
+/// is missing.
 fn split(text: &str, separator: char) -> Option<Vec<String>> {
     let (mut parts, mut is_inside) = (vec![String::new()], false);
     for character in text.chars() {
         match character {
-            // A doubled bracket closes and opens again.
+            // A doubled bracket closes the identifier and opens it again.
             '[' if !is_inside => is_inside = true,
             ']' => is_inside = !is_inside,
             _ => {}

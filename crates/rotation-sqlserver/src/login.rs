@@ -1,4 +1,4 @@
-//! Logging in.
+//! Connects to a server and logs in.
 
 use std::io;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::prelogin::{Answer, Listening};
 use crate::quote::identifier;
 use crate::session::Session;
 
-/// How long one answer may take; the strategies have their own time-outs for logins.
+/// The timeout of one answer. The strategies limit the time of a whole login.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One attempt.
+/// Logs in once.
 ///
-/// A server may be set to take nothing but [TDS 8.0] (TLS before everything else) and hangs up on a
-/// client that begins in the older way. It has not been sent a password then, so the newer way
-/// follows within the same attempt.
+/// A server can be configured to accept only [TDS 8.0], in which TLS comes first. It closes the
+/// connection of a client that starts with an older version of TDS. No password has been sent then,
+/// so the client connects again with TDS 8.0.
 ///
 /// [TDS 8.0]: https://learn.microsoft.com/sql/relational-databases/security/networking/tds-8
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
@@ -36,13 +36,15 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     attempt.map_err(|failed| failed.error)
 }
 
-/// TDS does not encrypt a password by itself, it only scrambles it.
+/// The error for a server without TLS. TDS itself does not encrypt a password, but only obfuscates
+/// it.
 const NO_TLS: LoginError = LoginError::TlsNotOffered { keeps_password: false };
 
-/// Why an attempt has failed.
+/// The failure of a login attempt.
 struct Failed {
     error: LoginError,
-    /// The server has said nothing before it hung up: no password has been sent.
+    /// `true` if the server closed the connection without an answer. No password has been sent
+    /// then.
     hung_up_at_once: bool,
 }
 
@@ -82,37 +84,38 @@ fn failure(error: &Error, login: &Login<'_>, answer: Answer) -> LoginError {
     match (error, answer) {
         (Error::Server(error), _) => refusal(error, login),
         (_, Answer::None) if login.tls == TlsUse::Verified => NO_TLS,
-        // Encrypted, although this side has said that it cannot: the server would have hung up.
+        // The client has declared that it does not support encryption, but the server requires it.
         (_, Answer::Demands | Answer::Encrypts) if login.tls == TlsUse::Off => {
             LoginError::ClientRejected {
-                message: "it takes no connection without TLS".into(),
+                message: "it requires TLS".into(),
                 remedy: "Remove \"ssl\": false from the secret.".into(),
             }
         }
-        (Error::Io { .. }, Answer::Nothing) => {
-            LoginError::Network { message: "the server has hung up before it said anything".into() }
-        }
+        (Error::Io { .. }, Answer::Nothing) => LoginError::Network {
+            message: "the server closed the connection without an answer".into(),
+        },
         (error, _) => broken(error),
     }
 }
 
-/// A failure of the way to the server, at any time.
+/// Maps a failure of the connection, during the login or later.
 pub(crate) fn broken(error: &Error) -> LoginError {
     match error {
         Error::Io { kind, message } => LoginError::from_io(&io::Error::new(*kind, message.clone())),
         Error::Tls(text) => certificate(text),
         Error::Routing { host, port } => LoginError::ClientRejected {
-            message: format!("it sends its clients on to {host}:{port}"),
+            message: format!("it redirects its clients to {host}:{port}"),
             remedy: format!(
-                "Use that place in the secret: \"host\": \"{host}\", \"port\": {port}."
+                "Use that endpoint in the secret: \"host\": \"{host}\", \"port\": {port}."
             ),
         },
         other => LoginError::protocol(other.to_string()),
     }
 }
 
-/// Tells the failures of TLS apart. The driver has only words for them, and surrounds those of the
-/// TLS library with advice of its own, which would switch the verification off.
+/// Maps a TLS error of the driver. The driver reports it only as text, and adds advice to the text
+/// of the TLS library. That advice would turn off the verification of certificates, so it is
+/// removed.
 fn certificate(text: &str) -> LoginError {
     const BEFORE: &str = "certificate was rejected during the TLS handshake: ";
     let Some((_, rest)) = text.split_once(BEFORE) else {
@@ -123,7 +126,7 @@ fn certificate(text: &str) -> LoginError {
     LoginError::from_certificate_words(words)
 }
 
-/// Tells refusals apart by the server's [error number][errors].
+/// Maps an error of the server during login by its [error number][errors].
 ///
 /// [errors]: https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
 fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
@@ -131,8 +134,9 @@ fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
     let user = identifier(login.user);
     let new_password = || {
         administrator(&format!(
-            "ALTER LOGIN {user} WITH PASSWORD = 'a password you know' (this function cannot change it, for it cannot log in), and store it in \
-             the secret. So that it does not come again: CHECK_EXPIRATION = OFF, for what is rotated need not expire"
+            "ALTER LOGIN {user} WITH PASSWORD = 'a password you know' (this function cannot change \
+             it, because it cannot log in), and store it in the secret. To prevent this, set \
+             CHECK_EXPIRATION = OFF: a rotated password does not need to expire"
         ))
     };
     match error.code() {
@@ -140,47 +144,49 @@ fn refusal(error: &TokenError, login: &Login<'_>) -> LoginError {
         18486 | 15113 => LoginError::Locked {
             message,
             remedy: administrator(&format!(
-                "ALTER LOGIN {user} WITH PASSWORD = 'the password of the secret' UNLOCK, and find out who tries wrong passwords \
-                 (the server's error log names their addresses)"
+                "ALTER LOGIN {user} WITH PASSWORD = 'the password of the secret' UNLOCK, and find \
+                 out which client uses a wrong password (the server's error log has its address)"
             )),
         },
         18487 | 18488 => LoginError::Expired { message, remedy: new_password() },
-        18470 => {
-            LoginError::NotPermitted { message, remedy: administrator(&format!("ALTER LOGIN {user} ENABLE")) }
-        }
-        // The server takes Windows logins only, or this is one.
+        18470 => LoginError::NotPermitted {
+            message,
+            remedy: administrator(&format!("ALTER LOGIN {user} ENABLE")),
+        },
+        // The server accepts only Windows logins, or this is a Windows login.
         18450 | 18452 => LoginError::Unsupported { message },
         4060 => LoginError::DatabaseDenied {
             message,
             remedy: format!(
-                "The server gives the same answer for a database that does not exist, that is offline, and that the user may not \
-                 enter. Correct \"dbname\" in the secret, or as an administrator of the database: USE {}; CREATE USER {user} \
-                 FOR LOGIN {user}.",
+                "The server gives the same answer for a database that does not exist, that is \
+                 offline, and that the user may not enter. Correct \"dbname\" in the secret, or as \
+                 an administrator of the database: USE {}; CREATE USER {user} FOR LOGIN {user}.",
                 identifier(login.database.unwrap_or("DATABASE"))
             ),
         },
         916 | 4064 => LoginError::DatabaseDenied {
             message,
             remedy: administrator(&format!(
-                "ALTER LOGIN {user} WITH DEFAULT_DATABASE = a database that it may enter. Or name one in \"dbname\""
+                "ALTER LOGIN {user} WITH DEFAULT_DATABASE = a database that it may enter. Or set \
+                 \"dbname\" in the secret to one"
             )),
         },
         // A logon trigger.
         17892 => LoginError::ClientRejected {
             message,
-            remedy:
-                "Let the server's logon trigger pass this user from the function's address (program_name is \
-                secrets-rotation)."
-                    .into(),
+            remedy: "Change the server's logon trigger so that it accepts this user from the \
+                function's address (program_name is secrets-rotation)."
+                .into(),
         },
         40615 => LoginError::ClientRejected {
             message,
-            remedy: administrator("let the function's address through the server's firewall"),
+            remedy: administrator("allow the function's address in the server's firewall"),
         },
         10928 | 10929 | 17809 => LoginError::TooManyConnections { message },
-        // Starting, stopping, paused, upgrading, in single-user mode, failing over.
-        921 | 922 | 924 | 927 | 976 | 978 | 983 | 17142 | 17147 | 17148 | 17187 | 17188 | 18401 | 18451
-        | 18461 | 40613 => LoginError::NotReady { message },
+        // The server or the database is starting, stopping, paused, upgrading, in single-user mode
+        // or failing over.
+        921 | 922 | 924 | 927 | 976 | 978 | 983 | 17142 | 17147 | 17148 | 17187 | 17188 | 18401
+        | 18451 | 18461 | 40613 => LoginError::NotReady { message },
         code => LoginError::Other { code: format!("error {code}"), message },
     }
 }

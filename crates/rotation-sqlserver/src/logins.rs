@@ -1,4 +1,4 @@
-//! The two logins, as they are.
+//! Reads the state of the base login and of the alternate login.
 
 use rotation_database::EngineError;
 use tiberius::Row;
@@ -7,21 +7,21 @@ use crate::quote::identifier;
 use crate::session::{column, flag, nullable_text, text};
 use crate::sync::Users;
 
-/// A login with a password.
+/// The state of a login with a password.
 #[derive(Debug, Clone)]
 pub(crate) struct LoginState {
-    /// As the server spells it.
+    /// The name as the server spells it.
     pub(crate) name: String,
     pub(crate) id: i32,
     pub(crate) sid: Vec<u8>,
     pub(crate) is_disabled: bool,
     pub(crate) is_locked: bool,
-    /// Its password must be changed at the next login.
+    /// `true` if the password must be changed at the next login.
     pub(crate) must_change: bool,
     pub(crate) options: Options,
 }
 
-/// What `CREATE LOGIN` takes.
+/// The options of `CREATE LOGIN`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     database: Option<String>,
@@ -31,8 +31,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What a login gets now that is wanted to have other options, but is in use: its password must
-    /// not expire, and wrong ones must not lock it. The rest of `wanted` waits.
+    /// Returns the options that a login gets now, if it should get `wanted` but is in use. Checks
+    /// of the policy and the expiration are not turned on yet: its password must not expire, and
+    /// wrong passwords must not lock it.
     pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
         Self {
             checks_policy: wanted.checks_policy && self.checks_policy,
@@ -41,7 +42,7 @@ impl Options {
         }
     }
 
-    /// For `CREATE LOGIN` and `ALTER LOGIN`.
+    /// Returns the clauses for `CREATE LOGIN` and `ALTER LOGIN`.
     pub(crate) fn clauses(&self) -> String {
         let on = |on: bool| if on { "ON" } else { "OFF" };
         let named = |option: &str, name: &Option<String>| match name {
@@ -58,7 +59,7 @@ impl Options {
     }
 }
 
-/// The two, where they are.
+/// The base login and the alternate login, if they exist.
 #[derive(Debug, Default)]
 pub(crate) struct Logins {
     pub(crate) base: Option<LoginState>,
@@ -66,11 +67,13 @@ pub(crate) struct Logins {
 }
 
 impl Users<'_> {
-    /// Looks for both; the server compares names as its collation says.
+    /// Reads both logins. The server compares names by its collation.
     pub(crate) async fn logins(&mut self) -> Result<Logins, EngineError> {
-        const QUERY: &str = "SELECT l.name, CAST(l.principal_id AS int), l.sid, CAST(l.is_disabled AS int), \
+        const QUERY: &str = "SELECT l.name, CAST(l.principal_id AS int), l.sid, \
+            CAST(l.is_disabled AS int), \
             CAST(COALESCE(LOGINPROPERTY(l.name, 'IsLocked'), 0) AS int), l.default_database_name, \
-            l.default_language_name, CAST(l.is_policy_checked AS int), CAST(l.is_expiration_checked AS int), \
+            l.default_language_name, CAST(l.is_policy_checked AS int), \
+            CAST(l.is_expiration_checked AS int), \
             CASE WHEN l.name = @P1 THEN 1 ELSE 0 END, \
             CAST(COALESCE(LOGINPROPERTY(l.name, 'IsMustChange'), 0) AS int) \
             FROM [master].sys.sql_logins l WHERE l.name IN (@P1, @P2)";

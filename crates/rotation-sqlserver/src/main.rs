@@ -1,7 +1,7 @@
 //! The Lambda function that rotates SQL Server passwords.
 
-// Lower than the compiler's own limit of 128: futures that are nested too deep are found here, and
-// not only in a build with other settings.
+// Lower than the compiler's default of 128, so that this build fails if futures are nested too
+// deeply, and not only a build with other settings.
 #![recursion_limit = "112"]
 
 fn main() -> std::process::ExitCode {

@@ -1,4 +1,4 @@
-//! A user changes its own password.
+//! Changes the password of the session's own user.
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
@@ -6,11 +6,11 @@ use crate::principal::of_session;
 use crate::quote::{identifier, literal};
 use crate::session::Session;
 
-/// Changes the session's own password.
+/// Changes the password of the session's own user.
 ///
-/// Neither statement takes parameters. What they say of passwords is blanked by the server before
-/// it is traced or audited. `OLD_PASSWORD` is the one that has really logged in, not the one that
-/// AWSCURRENT names.
+/// `ALTER LOGIN` and `ALTER USER` take no parameters. The server removes the passwords from them
+/// before it traces or audits them. `OLD_PASSWORD` is the password with which the session has
+/// logged in, which may be another one than that of `AWSCURRENT`.
 pub(crate) async fn change(
     session: &mut Session,
     change: &PasswordChange<'_>,
@@ -28,16 +28,17 @@ pub(crate) async fn change(
         password(change.old.expose())?
     );
     let doing = format!("change the password of {}", change.user);
-    let remedy = "Any user may change its own password unless that was denied (DENY ALTER on itself). Or rotate with \
-        alternating users.";
+    let remedy = "Any user may change its own password unless that was denied: revoke a DENY ALTER \
+        on the user itself. Or rotate with alternating users.";
     session.run_or(&doing, &statement, remedy).await?;
     Ok(Changed::Now)
 }
 
-/// A password as a literal.
+/// Returns a password as a literal.
 pub(crate) fn password(password: &str) -> Result<String, EngineError> {
     literal(password).ok_or_else(|| EngineError::PasswordRejected {
-        message: "it has a backslash at the end of a line, which T-SQL cannot write".into(),
+        message: "it has a backslash at the end of a line, which no T-SQL literal can contain"
+            .into(),
         remedy: "Use a password without line breaks.".into(),
     })
 }

@@ -1,4 +1,4 @@
-//! Passwords that a master sets.
+//! Sets passwords of other users as the master user.
 
 use aws_lc_rs::rand;
 use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, administrator};
@@ -13,7 +13,7 @@ use crate::scope::Scope;
 use crate::session::{Session, unexpected};
 use crate::sync::{UserState, Users, alter_any_login, make_owner};
 
-/// Sets the password of a login or a contained user and nothing else.
+/// Sets the password of a login or a contained user, and changes nothing else.
 pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
@@ -40,7 +40,8 @@ pub(crate) async fn set_password(
     Ok(report.password)
 }
 
-/// The DDL triggers of the user that [`set_password`] would fire now.
+/// Returns the errors with which [`set_password`] would fail now, because it would fire DDL
+/// triggers of the application's users.
 pub(crate) async fn foreign_triggers(
     session: &mut Session,
     reset: &PasswordReset<'_>,
@@ -62,7 +63,8 @@ pub(crate) async fn foreign_triggers(
 }
 
 impl Users<'_> {
-    /// The contained user whose password is set. What could run in its database must be visible.
+    /// Returns the contained user whose password is set. Fails if the master user cannot see the
+    /// triggers that could run in the user's database.
     async fn user_to_reset(&mut self, scope: Scope<'_>) -> Result<Option<UserState>, EngineError> {
         self.must_see_in_database().await?;
         self.user_now(scope, self.request.base).await
@@ -111,12 +113,13 @@ impl Users<'_> {
         if turn.is_locked && report.password == PasswordSet::InHistory {
             return Err(EngineError::NeedsDecision {
                 what: format!(
-                    "{} is locked, and the server's history of passwords does not let the password that would unlock it be set \
-                     once more",
+                    "{} is locked, and the server's password history does not allow to set its \
+                     password again, which would unlock it",
                     turn.name
                 ),
                 remedy: administrator(&format!(
-                    "ALTER LOGIN {name} WITH CHECK_POLICY = OFF; ALTER LOGIN {name} WITH CHECK_POLICY = ON, which unlocks it"
+                    "ALTER LOGIN {name} WITH CHECK_POLICY = OFF; ALTER LOGIN {name} WITH \
+                     CHECK_POLICY = ON, which unlocks it"
                 )),
             });
         }
@@ -156,9 +159,10 @@ impl Users<'_> {
     }
 }
 
-/// A password that nobody will ever know, of every kind of character that a policy asks for.
+/// Generates a random password that is stored nowhere. It has every kind of character that a policy
+/// may require.
 pub(crate) fn unknown_password() -> Result<String, EngineError> {
     let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| unexpected("the system gives no random numbers"))?;
+    rand::fill(&mut bytes).map_err(|_| unexpected("could not generate random numbers"))?;
     Ok(format!("aA1!{}", binary(&bytes)))
 }

@@ -1,7 +1,8 @@
-//! What a server says of encryption in its answer to PRELOGIN, the first packet of a login.
+//! Reads the encryption option in a server's answer to PRELOGIN, the first packet of a login.
 //!
-//! [MS-TDS
-//! 2.2.6.5](https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/60f56408-0188-4cd5-8b90-25c6f2423868).
+//! The format is in [MS-TDS 2.2.6.5].
+//!
+//! [MS-TDS 2.2.6.5]: https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/60f56408-0188-4cd5-8b90-25c6f2423868
 
 use std::io;
 use std::pin::Pin;
@@ -12,24 +13,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The header of a TDS packet, in bytes.
 const HEADER: usize = 8;
-/// More than any server's answer.
+/// The maximum number of bytes that are kept, which is more than any server's answer.
 const MOST: usize = 1024;
-/// The option that holds the answer, and the end of the list of options.
+/// The option that contains the answer, and the end of the list of options.
 const ENCRYPTION: u8 = 0x01;
 const END: u8 = 0xff;
 
-/// What the server answers about encryption.
+/// The server's answer about encryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// It has said nothing at all.
+    /// The server has sent nothing.
     Nothing,
-    /// It has, or wants, none: `ENCRYPT_NOT_SUP`, `ENCRYPT_OFF`.
+    /// The server does not support encryption (`ENCRYPT_NOT_SUP`), or has turned it off
+    /// (`ENCRYPT_OFF`).
     None,
-    /// It encrypts: `ENCRYPT_ON`.
+    /// The server encrypts (`ENCRYPT_ON`).
     Encrypts,
-    /// It takes no connection without: `ENCRYPT_REQ`.
+    /// The server requires encryption (`ENCRYPT_REQ`).
     Demands,
-    /// Something else.
+    /// The server has sent data that has no valid encryption option.
     Unclear,
 }
 
@@ -57,7 +59,7 @@ fn read(packet: &[u8]) -> Option<Answer> {
     })
 }
 
-/// A connection whose first bytes are kept.
+/// A connection that keeps the first bytes that it receives.
 #[derive(Debug)]
 pub(crate) struct Listening<S> {
     stream: S,
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn the_answer_is_found_wherever_it_stands() {
         let packet = |encryption: u8| {
-            // VERSION at 11, ENCRYPTION at 17.
+            // VERSION is at offset 11 and ENCRYPTION at 17.
             let options = [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, END, 17, 0, 3, 232, 0, 0, encryption];
             [&[4, 1, 0, 26, 0, 0, 1, 0][..], &options].concat()
         };

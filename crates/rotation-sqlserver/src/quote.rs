@@ -1,23 +1,27 @@
 //! Quoting for statements that take no parameters.
 //!
-//! [Identifiers](https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers),
-//! [constants](https://learn.microsoft.com/sql/t-sql/data-types/constants-transact-sql).
+//! The rules are those for [identifiers] and [constants].
+//!
+//! [identifiers]: https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers
+//! [constants]: https://learn.microsoft.com/sql/t-sql/data-types/constants-transact-sql
 
-/// An identifier in brackets, as `QUOTENAME` writes it.
+/// Returns an identifier in brackets, as `QUOTENAME` does.
 pub fn identifier(name: &str) -> String {
     format!("[{}]", name.replace(']', "]]"))
 }
 
-/// A Unicode string literal. `None` for the one text that no literal holds: a backslash at the end
-/// of a line
-/// [continues](https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash)
-/// the literal on the next and is dropped.
+/// Returns a Unicode string literal, or `None` for a text that no literal can contain.
+///
+/// That is a text with a backslash at the end of a line: the backslash [continues][backslash] the
+/// literal on the next line, and the server drops it.
+///
+/// [backslash]: https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash
 pub fn literal(text: &str) -> Option<String> {
     let continued = text.contains("\\\n") || text.contains("\\\r\n");
     (!continued).then(|| format!("N'{}'", text.replace('\'', "''")))
 }
 
-/// A binary literal.
+/// Returns a binary literal.
 pub(crate) fn binary(bytes: &[u8]) -> String {
     bytes.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02X}"))
 }
@@ -43,9 +47,15 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_quoted_is_read_back_and_nothing_is_left_over(text in "(?s).{0,40}") {
-            prop_assert_eq!(read(&identifier(&text), "[", ']'), Some((text.clone(), String::new())));
+            prop_assert_eq!(
+                read(&identifier(&text), "[", ']'),
+                Some((text.clone(), String::new()))
+            );
             match literal(&text) {
-                Some(literal) => prop_assert_eq!(read(&literal, "N'", '\''), Some((text, String::new()))),
+                Some(literal) => prop_assert_eq!(
+                    read(&literal, "N'", '\''),
+                    Some((text, String::new()))
+                ),
                 None => prop_assert!(text.contains("\\\n") || text.contains("\\\r\n")),
             }
         }

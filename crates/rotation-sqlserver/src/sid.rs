@@ -1,21 +1,22 @@
-//! The security identifier of an alternate user, by which the server itself shows whose alternate
-//! it is.
+//! The security identifier (SID) of an alternate user, by which the server shows to which base user
+//! it belongs.
 //!
-//! Made from the base user's, so that it is the same on every replica of an availability group:
-//! there its users in the databases find their login again. Whoever may make logins could make one
-//! with this mark; but who may do that may also set the base user's password.
+//! It is derived from the base user's SID, so that it is the same on every replica of an
+//! availability group. There, it connects the users in the databases with their login. A principal
+//! that may create logins could create one with this SID, but it could also set the base user's
+//! password.
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::principal::Kind;
 
-/// In front of the 16 bytes of a contained user's identifier: S-1-9-3, as in the example of [CREATE
+/// The bytes before the 16 bytes of a contained user's SID: S-1-9-3, as in the example of [CREATE
 /// USER][doc].
 ///
 /// [doc]: https://learn.microsoft.com/sql/t-sql/statements/create-user-transact-sql
 const CONTAINED: [u8; 12] = [1, 5, 0, 0, 0, 0, 0, 9, 3, 0, 0, 0];
 
-/// The identifier of the alternate of a base user.
+/// Returns the SID of the alternate user of a base user.
 pub(crate) fn of_alternate(base: &[u8], kind: Kind) -> Vec<u8> {
     let source = [b"secrets-rotation: the alternate user of ", base].concat();
     let digest = digest(&SHA256, &source);

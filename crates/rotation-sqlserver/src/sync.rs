@@ -168,8 +168,9 @@ impl<'a> Users<'a> {
         })
     }
 
-    /// An administrator gave the login a password that must be changed. Until then,
-    /// `CHECK_EXPIRATION` cannot be turned off (15128), and only another password ends it.
+    /// Gives the alternate login another password, because its current one must be changed at the
+    /// next login (`MUST_CHANGE`). Until then, `CHECK_EXPIRATION` cannot be turned off (error
+    /// 15128).
     fn another_password(&self, login: &str) -> Result<Statement, EngineError> {
         let password = password(&unknown_password()?)?;
         Ok(Statement {

@@ -1,11 +1,14 @@
-//! DDL triggers, which run with the privileges of the login whose statement fires them.
+//! Checks DDL triggers, which run with the privileges of the login whose statement fires them.
 //!
-//! The owner of a database can create one that fires when the master changes the database's users.
-//! Before the master's first change in a scope, the enabled triggers are read there, and the
-//! rotation stops if the application's users could have written one of them.
+//! The owner of a database can create a trigger that fires when the master user changes the
+//! database's users. So the function reads the enabled triggers of a scope before the master user's
+//! first change there. The rotation stops if the application's users could have written one of
+//! them.
 //!
-//! [CREATE TRIGGER](https://learn.microsoft.com/sql/t-sql/statements/create-trigger-transact-sql),
-//! [permissions](https://learn.microsoft.com/sql/relational-databases/security/permissions-database-engine).
+//! See [CREATE TRIGGER] and [permissions].
+//!
+//! [CREATE TRIGGER]: https://learn.microsoft.com/sql/t-sql/statements/create-trigger-transact-sql
+//! [permissions]: https://learn.microsoft.com/sql/relational-databases/security/permissions-database-engine
 
 mod reach;
 
@@ -18,11 +21,11 @@ use crate::session::text;
 use crate::sync::Users;
 
 impl Users<'_> {
-    /// Stops before one of the master's changes in a scope if that change would fire a trigger of
-    /// the application's users.
+    /// Checks, before a change of the master user in a scope, that the change does not fire a
+    /// trigger of the application's users.
     ///
-    /// Where they can write triggers, every change is preceded by a look: the first change would
-    /// show a hostile user that now is the time to create one.
+    /// If these users can write triggers, the check runs before every change: the first change
+    /// would show a hostile user when to create a trigger.
     pub(crate) async fn before_change(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
         let key = match scope {
             Scope::Server => None,
@@ -36,8 +39,8 @@ impl Users<'_> {
                 None => {}
             }
         }
-        // A trigger of the server can fire for changes in every database. A contained user is not
-        // known to the server and has no power there.
+        // A trigger of the server can fire for changes in every database. A contained user does not
+        // exist at the server level and has no permissions there.
         if scope == Scope::Server || self.is_contained {
             return Ok(());
         }
@@ -55,9 +58,9 @@ impl Users<'_> {
             None => self.could_write_triggers(scope).await?,
         };
         self.watched.insert(key, can_write);
-        // A master without VIEW ANY DEFINITION does not see the server's triggers. It does not need
-        // to: the server rejects its changes of logins that have CONTROL SERVER, and only these can
-        // create one.
+        // A master user without VIEW ANY DEFINITION does not see the server's triggers. It does not
+        // need to: only logins with CONTROL SERVER can create one, and the server rejects the
+        // master user's changes of such logins.
         let mut triggers = self.triggers(scope).await?;
         let accepted = self.session.accepted();
         triggers.retain(|name| !accepted.holds(scope, name));
@@ -79,13 +82,13 @@ impl Users<'_> {
         let value: Vec<_> = triggers.iter().map(|name| qualified(scope, name)).collect();
         Ok(Some(EngineError::NeedsDecision {
             what: format!(
-                "in {scope}, the DDL trigger(s) {} would run with the privileges of {master}, and the \
-                 application's users may have written them",
+                "in {scope}, the DDL trigger(s) {} would run with the privileges of {master}, and \
+                 the application's users may have written them",
                 names.join(", ")
             ),
             remedy: format!(
-                "{} Or, if you trust everyone who can alter them with the privileges of {master}, set \
-                 {SETTING}={} on the function.",
+                "{} Or, if you trust everyone who can alter them with the privileges of {master}, \
+                 set {SETTING}={} on the function.",
                 administrator(&format!(
                     "{}DISABLE TRIGGER {} ON {on}",
                     scope.enter(),
@@ -96,10 +99,11 @@ impl Users<'_> {
         }))
     }
 
-    /// The enabled triggers of a scope.
+    /// Returns the enabled triggers of a scope.
     ///
-    /// Replication and change data capture bring their own, which fire for tables. A trigger that
-    /// calls itself Microsoft's and fires for users, roles or permissions counts like any other.
+    /// Replication and change data capture create triggers of their own (`is_ms_shipped`), which
+    /// fire for tables and are left out. If such a trigger fires for users, roles or permissions,
+    /// it counts like any other.
     async fn triggers(&mut self, scope: Scope<'_>) -> Result<Vec<String>, EngineError> {
         let (view, events) = match scope {
             Scope::Server => ("server_triggers", "server_trigger_events"),
@@ -107,10 +111,12 @@ impl Users<'_> {
         };
         let (sys, class) = (scope.sys(), scope.own_class());
         let query = format!(
-            "SELECT t.name FROM {sys}.{view} t WHERE t.parent_class = {class} AND t.is_disabled = 0 \
-             AND (t.is_ms_shipped = 0 OR EXISTS (SELECT e.object_id FROM {sys}.{events} e \
-             WHERE e.object_id = t.object_id AND (e.type_desc LIKE N'%USER%' OR e.type_desc LIKE N'%ROLE%' \
-             OR e.type_desc LIKE N'%LOGIN%' OR e.type_desc LIKE N'GRANT%' OR e.type_desc LIKE N'DENY%' \
+            "SELECT t.name FROM {sys}.{view} t WHERE t.parent_class = {class} \
+             AND t.is_disabled = 0 AND (t.is_ms_shipped = 0 OR EXISTS (\
+             SELECT e.object_id FROM {sys}.{events} e \
+             WHERE e.object_id = t.object_id AND (e.type_desc LIKE N'%USER%' \
+             OR e.type_desc LIKE N'%ROLE%' OR e.type_desc LIKE N'%LOGIN%' \
+             OR e.type_desc LIKE N'GRANT%' OR e.type_desc LIKE N'DENY%' \
              OR e.type_desc LIKE N'REVOKE%'))) ORDER BY t.name"
         );
         let doing = format!("look for DDL triggers in {scope}");
@@ -119,7 +125,7 @@ impl Users<'_> {
     }
 }
 
-/// A trigger as the setting names it.
+/// Returns the name of a trigger in the form of the setting.
 fn qualified(scope: Scope<'_>, name: &str) -> String {
     match scope {
         Scope::Server => identifier(name),

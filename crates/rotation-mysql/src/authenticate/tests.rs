@@ -1,4 +1,4 @@
-//! Servers that do not keep to the protocol get nothing that lets anybody log in.
+//! Tests that a server which violates the protocol gets nothing with which an attacker can log in.
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
@@ -45,7 +45,7 @@ fn greeting(version: u8, capabilities: u32, plugin: &str) -> Vec<u8> {
     .concat()
 }
 
-/// What a server may send after its greeting.
+/// A packet that a server may send after its greeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Says {
     Ok,
@@ -103,13 +103,13 @@ impl Says {
         }
     }
 
-    /// Returns `true` if the client answers it, where it belongs.
+    /// Returns `true` if the client answers this packet at its regular place.
     fn is_answered(self) -> bool {
         matches!(self, Self::Full | Self::Key | Self::SwitchTo(_))
     }
 }
 
-/// A server's packets with the numbers that belong to them.
+/// Returns the packets of a server with their regular sequence numbers.
 fn server(greeting: &[u8], says: &[Says]) -> Vec<u8> {
     let mut bytes = framed(greeting, 0).to_vec();
     let mut number = 2;
@@ -120,7 +120,7 @@ fn server(greeting: &[u8], says: &[Says]) -> Vec<u8> {
     bytes
 }
 
-/// What comes of a login, and what the server has heard.
+/// Runs a login. Returns its result and the bytes that the server received.
 fn log_in(tls: TlsUse, server: &[u8]) -> (Result<Method, LoginError>, Vec<u8>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
@@ -155,14 +155,14 @@ fn contains(heard: &[u8], secret: &[u8]) -> bool {
     heard.windows(secret.len()).any(|part| part == secret)
 }
 
-/// Returns `true` if a server that is not encrypted heard what lets it log in later.
+/// Returns `true` if an unencrypted server received data that lets it log in later.
 fn hears_a_secret(heard: &[u8]) -> bool {
     contains(heard, PASSWORD.as_bytes())
         || contains(heard, &Sha1::digest(PASSWORD))
         || contains(heard, &Sha256::digest(PASSWORD))
 }
 
-/// The exchanges that end well: all others are errors.
+/// Returns `true` if an exchange is a successful login. All other exchanges must be errors.
 fn is_login(plugin: Plugin, says: &[Says], tls: TlsUse, used: &mut Vec<Plugin>) -> bool {
     let is_encrypted = tls == TlsUse::Verified;
     let whole: &[&[Says]] = match (plugin, is_encrypted) {
@@ -173,7 +173,7 @@ fn is_login(plugin: Plugin, says: &[Says], tls: TlsUse, used: &mut Vec<Plugin>) 
         }
         (Plugin::Sha256, false) => &[&[Says::Key, Says::Ok]],
     };
-    // The login ends with the first whole exchange; what follows is not read.
+    // The login ends with the first complete exchange, and the client does not read the rest.
     if whole.iter().any(|whole| says.starts_with(whole)) {
         return true;
     }
@@ -218,14 +218,14 @@ fn the_rsa_key_is_used_only_without_tls_by_the_secret_s_word() {
     let whole = server(&caching, &[Says::Full, Says::Key, Says::Ok]);
     let (done, heard) = log_in(TlsUse::Off, &whole);
     assert_eq!(done, Ok(Method { plugin: Plugin::CachingSha2, in_full: true }));
-    // The last 256 bytes are what the key decrypts, under the nonce.
+    // The last 256 bytes are the encrypted password, which is XORed with the nonce.
     let key = OaepPrivateDecryptingKey::new(RSA.clone()).unwrap();
     let mut plain = vec![0; 256];
     let plain =
         key.decrypt(&OAEP_SHA1_MGF1SHA1, &heard[heard.len() - 256..], &mut plain, None).unwrap();
     let plain: Vec<u8> = plain.iter().zip(NONCE.iter().cycle()).map(|(a, b)| a ^ b).collect();
     assert_eq!(plain, [PASSWORD.as_bytes(), &[0]].concat());
-    // Over TLS the password goes as it is, and no key is taken.
+    // Over TLS, the client sends the cleartext password, and accepts no key.
     let (done, heard) = log_in(TlsUse::Verified, &server(&caching, &[Says::Full, Says::Ok]));
     assert_eq!(done, Ok(Method { plugin: Plugin::CachingSha2, in_full: true }));
     assert!(contains(&heard, PASSWORD.as_bytes()));
@@ -242,7 +242,7 @@ fn greetings_that_are_not_understood_get_nothing() {
     let without = |capability: u32| !capability;
     let clear = "mysql_clear_password";
     for (greeting, kind) in [
-        // An attacker's: the driver once answered it with the password.
+        // The greeting of an attack: the driver once answered it with the password.
         (greeting(11, without(capability::SSL), clear), "Protocol"),
         (greeting(9, u32::MAX, "mysql_native_password"), "Protocol"),
         (greeting(10, u32::MAX, clear), "ReadablePassword"),
@@ -263,7 +263,7 @@ fn greetings_that_are_not_understood_get_nothing() {
         assert!(format!("{error:?}").starts_with(kind), "{error:?}");
         assert!(heard.is_empty(), "{error:?}: {heard:?}");
     }
-    // Data before the greeting is complete, and a packet of the greatest length.
+    // An incomplete greeting, packets of the maximum length, and no data.
     let whole = greeting(10, u32::MAX, "mysql_native_password");
     let cut = framed(&whole[..20], 0).to_vec();
     let longest = [&b"\xff\xff\xff\0"[..], &whole].concat();
@@ -271,7 +271,7 @@ fn greetings_that_are_not_understood_get_nothing() {
         let (done, heard) = log_in(TlsUse::Off, &server);
         assert!(done.is_err() && heard.is_empty(), "{done:?}");
     }
-    // A packet of the greatest length after the answer.
+    // A packet of the maximum length after the client's answer.
     let server = [framed(&whole, 0).to_vec(), b"\xff\xff\xff\x02".to_vec()].concat();
     let (done, heard) = log_in(TlsUse::Off, &server);
     assert!(matches!(done, Err(LoginError::Protocol { .. })), "{done:?}");
@@ -298,7 +298,7 @@ fn a_name_cannot_smuggle_in_another_field() {
     assert!(!login("app\0other"));
 }
 
-/// Servers of real logins, to be changed at random.
+/// Generates the packets of servers in real logins, which the test changes at random.
 fn real() -> impl Strategy<Value = Vec<u8>> {
     let of = |plugin: &str, says: &[Says]| server(&greeting(10, u32::MAX, plugin), says);
     prop_oneof![
@@ -315,7 +315,10 @@ proptest! {
     #[test]
     fn changed_logins_give_no_secret_away(
         server in real(),
-        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..6),
+        changes in proptest::collection::vec(
+            (any::<prop::sample::Index>(), any::<u8>(), 0..3),
+            1..6,
+        ),
     ) {
         let mut server = server;
         for (at, byte, kind) in changes {

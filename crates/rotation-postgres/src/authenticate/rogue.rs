@@ -1,8 +1,8 @@
-//! Servers that try to get the password, at every point of a login.
+//! Tests with rogue servers that try to get the password at every point of a login.
 //!
-//! Whatever a server sends: without TLS that the secret has asked for, the client sends neither the
-//! password, nor an MD5 answer, nor a proof in fewer than 4096 iterations; and with any TLS policy,
-//! it sends each of these only where the server has asked for exactly that.
+//! If the server does not offer the TLS that the policy prefers, the client never sends the
+//! password, an MD5 answer or a proof with fewer than 4096 iterations. With every TLS policy, it
+//! sends each of these only if the server has asked for exactly that.
 
 use std::str;
 use std::sync::OnceLock;
@@ -21,7 +21,7 @@ use crate::scram::tests::{NONCE, SERVER_FIRST, client, server_final};
 const PASSWORD: &str = "the-password";
 const POLICIES: [TlsUse; 3] = [TlsUse::NotOffered, TlsUse::Off, TlsUse::Verified];
 
-/// The messages of a server in a login by SCRAM, as PostgreSQL sends them.
+/// Returns the messages that a PostgreSQL server sends during a SCRAM login.
 fn real_login() -> Vec<Vec<u8>> {
     let last = server_final(&Password::new(PASSWORD));
     vec![
@@ -40,7 +40,8 @@ fn authorities() -> &'static Authorities {
     READ.get_or_init(|| Authorities::read(&|_| None).unwrap())
 }
 
-/// Lets a client log in to a server that sends just this, and checks what the client sent.
+/// Runs a client's login against a server that sends exactly `server`, and checks what the client
+/// sent.
 async fn meet(tls: TlsUse, server: &[u8]) -> Result<Authenticated, LoginError> {
     let (mut stream, mut far) = tokio::io::duplex(4 * 1024 * 1024);
     far.write_all(server).await.unwrap();
@@ -63,7 +64,7 @@ async fn meet(tls: TlsUse, server: &[u8]) -> Result<Authenticated, LoginError> {
     done
 }
 
-/// The bodies of whole messages, and their kinds.
+/// Returns the kinds and bodies of complete messages.
 fn messages(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut messages = Vec::new();
     while let Some(([kind, length @ ..], rest)) = bytes.split_first_chunk::<5>() {
@@ -77,7 +78,7 @@ fn messages(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     messages
 }
 
-/// The bodies of the authentication requests of a kind. A client reads no others before them.
+/// Returns the bodies of the authentication requests with a code.
 fn requests(server: &[u8], code: u32) -> impl Iterator<Item = &[u8]> {
     let all = messages(server).into_iter().filter(|(kind, _)| *kind == b'R');
     all.filter_map(move |(_, body)| body.strip_prefix(&code.to_be_bytes()))
@@ -118,7 +119,7 @@ fn check(tls: TlsUse, server: &[u8], heard: &[u8], done: Option<&Authenticated>)
     }
     assert_eq!(length, heard.len(), "half a message: {}", context());
     if let Some(Authenticated { method, .. }) = done {
-        // Who is let in without TLS has seen that the server knows the password.
+        // A login without TLS succeeds only if the server has proven that it knows the password.
         let shows_it = proven.is_some_and(|proven| {
             let last =
                 requests(server, SASL_FINAL).next().and_then(|last| str::from_utf8(last).ok());
@@ -129,10 +130,11 @@ fn check(tls: TlsUse, server: &[u8], heard: &[u8], done: Option<&Authenticated>)
     }
 }
 
-/// Everything that a server may send where it should not.
+/// Returns messages that a rogue server may send at a wrong point.
 fn rogue_messages() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    // Every kind of request that there is (the last ones are none), with bodies of several lengths.
+    // Every authentication request code (and three codes that do not exist), with bodies of several
+    // lengths.
     for code in (0..=13).chain([255, 1 << 16, u32::MAX]) {
         for body in [&[][..], &[0], &[1, 2, 3, 4], b"SCRAM-SHA-256\0\0", &[b'r'; 60_000]] {
             all.push(request(code, body));
@@ -168,7 +170,7 @@ fn rogue_messages() -> Vec<Vec<u8>> {
         all.push(framed(kind, &[]).to_vec());
         all.push(framed(kind, b"C08P01\0\0").to_vec());
     }
-    // Lengths that are none, or too long, or longer than what follows.
+    // Lengths that are invalid, too long, or longer than the data that follows.
     for kind in [b'R', b'S', b'N', b'E'] {
         for length in [0, 3, 5, 8, 0x0001_0005, 0x2020_2020, 0x7fff_ffff, u32::MAX] {
             all.push([&[kind][..], &length.to_be_bytes()].concat());
@@ -186,8 +188,8 @@ async fn rogue_message_at_any_point_gets_no_password() {
         for at in 0..=real.len() {
             for rogue in rogue_messages() {
                 let (before, after) = (real[..at].concat(), &real[at..]);
-                // In front of the message that belongs there, and in its place; after the proof,
-                // which takes time to compute, only the former.
+                // The rogue message comes before the real message, or replaces it. After the
+                // client's proof, which takes time to compute, it only comes before.
                 let in_its_place = after.get(1..).filter(|_| at <= 2);
                 for rest in [after].into_iter().chain(in_its_place) {
                     let _ = meet(tls, &[&before[..], &rogue, &rest.concat()].concat()).await;
@@ -199,7 +201,7 @@ async fn rogue_message_at_any_point_gets_no_password() {
     assert!(met > 4000, "{met}");
 }
 
-/// One request after the other, each of which a client might take for the first.
+/// Two requests follow each other, and a client might mistake the second for the first.
 #[tokio::test]
 async fn second_request_is_never_answered() {
     for tls in POLICIES {
@@ -282,7 +284,7 @@ proptest! {
     }
 }
 
-/// Before TLS, a server gets the request for it and nothing else, whatever it answers.
+/// Before TLS, the server gets only the TLS request, with every possible answer of the server.
 #[tokio::test]
 async fn server_without_tls_hears_only_the_request_for_it() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

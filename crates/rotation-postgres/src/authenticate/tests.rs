@@ -1,4 +1,4 @@
-//! Logins by the book, and servers that do not keep to it.
+//! Tests of regular logins, and of servers that violate the protocol.
 
 use super::*;
 use proptest::prelude::*;
@@ -54,12 +54,12 @@ pub(super) const PARAMETER: &[u8] = b"S\0\0\0\x08a\0b\0";
 pub(super) const KEY: &[u8] = b"K\0\0\0\x0c\0\0\0\x01\0\0\0\x02";
 pub(super) const READY: &[u8] = b"Z\0\0\0\x05I";
 
-/// What a server says once it knows who it is.
+/// Returns the messages of a server after it has authenticated the user.
 fn let_in() -> Vec<u8> {
     [&request(OK, &[]), KEY, PARAMETER, b"N\0\0\0\x05\0", READY].concat()
 }
 
-/// What a server says in a login by SCRAM.
+/// Returns the messages of a server in a SCRAM login.
 fn scram(server_first: &str, server_final: &str) -> Vec<u8> {
     let offer = request(SASL, b"SCRAM-SHA-256\0\0");
     let (first, last) = (server_first.as_bytes(), server_final.as_bytes());
@@ -78,7 +78,7 @@ async fn a_server_shows_that_it_knows_the_password_or_is_left() {
             assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
         }
     }
-    // By `trust`, which a certificate vouches for.
+    // With the rule `trust`, only the certificate proves the server's identity.
     let logged_in = log_in(TlsUse::Verified, &let_in()).await.unwrap();
     assert_eq!(logged_in.method, Method::Nothing);
     let refused = log_in(TlsUse::NotOffered, &let_in()).await;
@@ -90,7 +90,7 @@ async fn few_iterations_are_as_good_as_a_readable_password() {
     let few = SERVER_FIRST.replace("i=4096", "i=4095");
     let refused = log_in(TlsUse::NotOffered, &scram(&few, "")).await;
     assert!(matches!(refused, Err(LoginError::ReadablePassword { .. })), "{refused:?}");
-    // Beside the connection, and the same.
+    // A proof that is computed on another thread gives the same result.
     let many = SERVER_FIRST.replace("i=4096", "i=20001");
     let refused = log_in(TlsUse::NotOffered, &scram(&many, "v=AAAA")).await;
     assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
@@ -127,7 +127,7 @@ async fn what_does_not_belong_ends_it() {
     }
 }
 
-/// As poolers answer: pgbouncer reports everything as 08P01.
+/// Poolers report a rejected password in their own ways: pgbouncer reports every error as 08P01.
 #[tokio::test]
 async fn error_that_answers_the_proof_is_a_rejected_password() {
     let error = |fields: &[&str]| {
@@ -161,7 +161,7 @@ async fn error_that_answers_the_proof_is_a_rejected_password() {
         }
     }
     for (fields, expected) in [
-        // PostgreSQL itself distinguishes: another service rejects the password, by PAM or LDAP.
+        // PostgreSQL itself has an exact code: PAM or LDAP rejects the login.
         (&["C28000", "Rauth_failed"][..], "ClientRejected"),
         (&["C53300"], "TooManyConnections"),
         (&["C57P03"], "NotReady"),
@@ -170,7 +170,7 @@ async fn error_that_answers_the_proof_is_a_rejected_password() {
         let failed = format!("{:?}", log_in(TlsUse::Verified, &server).await.unwrap_err());
         assert!(failed.starts_with(expected), "{failed}");
     }
-    // The lookup of pgbouncer (auth_query) finds no user, before it asks for a password.
+    // pgbouncer's lookup (auth_query) finds no user, and reports it before it asks for a password.
     let refused = log_in(TlsUse::Verified, &error(&["C08P01", "Mno such user"])).await;
     assert!(matches!(refused, Err(LoginError::Refused { .. })), "{refused:?}");
 }

@@ -1,7 +1,8 @@
-//! Whether the application's users could have created or altered a DDL trigger.
+//! Checks whether the application's users could have created or altered a DDL trigger.
 //!
-//! The catalog does not say who wrote a trigger, so what counts is who can. A user can act as every
-//! role that it is in or owns, and as every principal that it may alter or impersonate.
+//! The catalog does not record who wrote a trigger, so the check is about who can write one. A user
+//! can act as every role that it is in or owns, and as every principal that it may alter or
+//! impersonate.
 
 use std::collections::BTreeSet;
 
@@ -13,38 +14,41 @@ use crate::scope::Scope;
 use crate::session::{column, unexpected};
 use crate::sync::Users;
 
-/// Permissions and fixed roles of a scope by which a principal can write a trigger there, or make
-/// itself a principal that can.
+/// The permissions and fixed roles of a scope with which a principal can write a trigger there, or
+/// can become a principal that can.
 struct Powers {
     permissions: &'static str,
     roles: &'static str,
-    /// `public`, which everyone is in.
+    /// The ID of `public`, of which every principal is a member.
     public: i32,
-    /// `sa`, or `dbo`: they can do everything.
+    /// The ID of `sa` or `dbo`, which have every permission.
     owner: i32,
-    /// The class of permissions on principals.
+    /// The class number of permissions on principals.
     principals: i32,
 }
 
 const OF_SERVER: Powers = Powers {
-    permissions: "N'CONTROL SERVER', N'ALTER ANY LOGIN', N'ALTER ANY SERVER ROLE', N'IMPERSONATE ANY LOGIN'",
+    permissions: "N'CONTROL SERVER', N'ALTER ANY LOGIN', N'ALTER ANY SERVER ROLE', \
+        N'IMPERSONATE ANY LOGIN'",
     roles: "N'sysadmin', N'securityadmin', N'##MS_LoginManager##'",
     public: 2,
     owner: 1,
     principals: 101,
 };
 
-/// Of the server's, by which a login gets what it wants in every database.
+/// The permissions and roles of the server with which a login can get any permission in every
+/// database.
 const OVER_DATABASES: Powers = Powers {
     permissions: "N'CONTROL SERVER', N'ALTER ANY LOGIN', N'ALTER ANY SERVER ROLE', \
         N'IMPERSONATE ANY LOGIN', N'ALTER ANY DATABASE'",
-    roles: "N'sysadmin', N'securityadmin', N'dbcreator', N'##MS_LoginManager##', N'##MS_DatabaseManager##'",
+    roles: "N'sysadmin', N'securityadmin', N'dbcreator', N'##MS_LoginManager##', \
+        N'##MS_DatabaseManager##'",
     ..OF_SERVER
 };
 
 const OF_DATABASE: Powers = Powers {
-    permissions: "N'CONTROL', N'ALTER', N'TAKE OWNERSHIP', N'ALTER ANY DATABASE DDL TRIGGER', N'ALTER ANY ROLE', \
-        N'ALTER ANY USER', N'ALTER ANY APPLICATION ROLE'",
+    permissions: "N'CONTROL', N'ALTER', N'TAKE OWNERSHIP', N'ALTER ANY DATABASE DDL TRIGGER', \
+        N'ALTER ANY ROLE', N'ALTER ANY USER', N'ALTER ANY APPLICATION ROLE'",
     roles: "N'db_owner', N'db_ddladmin', N'db_securityadmin', N'db_accessadmin'",
     public: 0,
     owner: 1,
@@ -73,8 +77,9 @@ impl Users<'_> {
         let (members, granted) = (scope.role_members(), scope.permissions());
         let query = format!(
             "SELECT CAST(p.principal_id AS int) FROM {sys}.{principals} p WHERE p.sid IN ({sids}); \
-             SELECT CAST(m.member_principal_id AS int), CAST(m.role_principal_id AS int) FROM {sys}.{members} m \
-             UNION ALL SELECT CAST(r.owning_principal_id AS int), CAST(r.principal_id AS int) \
+             SELECT CAST(m.member_principal_id AS int), CAST(m.role_principal_id AS int) \
+             FROM {sys}.{members} m UNION ALL \
+             SELECT CAST(r.owning_principal_id AS int), CAST(r.principal_id AS int) \
              FROM {sys}.{principals} r WHERE r.owning_principal_id IS NOT NULL \
              UNION ALL SELECT CAST(g.grantee_principal_id AS int), CAST(g.major_id AS int) \
              FROM {sys}.{granted} g WHERE g.class = {class} AND g.state IN ('G', 'W') \
@@ -82,12 +87,13 @@ impl Users<'_> {
              SELECT CAST(f.principal_id AS int) FROM {sys}.{principals} f \
              WHERE f.is_fixed_role = 1 AND f.name IN ({roles}) \
              UNION ALL SELECT CAST(a.grantee_principal_id AS int) FROM {sys}.{granted} a \
-             WHERE a.class = {own_class} AND a.state IN ('G', 'W') AND a.permission_name IN ({permissions})"
+             WHERE a.class = {own_class} AND a.state IN ('G', 'W') \
+             AND a.permission_name IN ({permissions})"
         );
         let doing = format!("read who can write DDL triggers in {scope}");
         let results = self.session.results(&doing, &query, &[]).await?;
         let [users, edges, powerful] = results.as_slice() else {
-            return Err(unexpected("not every question about triggers was answered"));
+            return Err(unexpected("the queries about DDL triggers did not return three results"));
         };
         let ids =
             |rows: &[Row]| rows.iter().map(|row| column(row, 0)).collect::<Result<Vec<i32>, _>>();
