@@ -49,7 +49,7 @@ impl Command {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// Program of the function [default: the engine's function in the folder of this program]
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     pub(crate) function: Option<PathBuf>,
     /// Command line of a function to compare with, such as 'python3 -m awslambdaric
     /// lambda_function.lambda_handler'
@@ -92,7 +92,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_enum, default_value = "postgres")]
     pub(crate) engine: Engine,
     /// Program of the function [default: the engine's function in the folder of this program]
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     pub(crate) function: Option<PathBuf>,
     /// Number of rotations of each secret
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -109,7 +109,7 @@ pub(crate) struct DemoArgs {
 #[derive(Debug, Args)]
 pub(crate) struct MasterArgs {
     /// File with the master secret's JSON, for alternating users
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     pub(crate) master: Option<PathBuf>,
     /// Let the master user change the password of a single user, instead of alternating users
     #[arg(long, requires = "master")]
@@ -141,7 +141,7 @@ impl MasterArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
     /// File with the secret's JSON (engine, host, port, username, password, dbname)
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     pub(crate) secret: PathBuf,
     #[command(flatten)]
     pub(crate) master: MasterArgs,
@@ -166,7 +166,7 @@ pub(crate) struct RotateArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) times: u32,
     /// File for the new secret [default: the file of --secret]
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
     /// Rotate without confirmation
     #[arg(long)]
@@ -206,7 +206,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value_t = 4680)]
     pub(crate) port: u16,
     /// Address to listen on (an address that other machines can reach also needs --expose)
-    #[arg(long, default_value = "127.0.0.1")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) listen: IpAddr,
     /// Allow connections from other machines, which can read every secret with the printed
     /// credentials, over HTTP without TLS
