@@ -181,7 +181,7 @@ pub(crate) struct RotateArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Port of the local Secrets Manager, for a function at a URL, which needs the endpoint
-    /// [0: any free port]
+    /// (0 for any free port)
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
 }
@@ -220,10 +220,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATH", default_value = "rotation-local.env", requires = "docker")]
     pub(crate) env_file: PathBuf,
     /// Name of a function, and its program, its command line or the URL of a Lambda Invoke endpoint
-    /// (URL#NAME sets the function's name at the endpoint) [repeatable]
+    /// (URL#NAME sets the function's name at the endpoint) (repeatable)
     #[arg(long = "function", value_name = "NAME=COMMAND|URL")]
     pub(crate) functions: Vec<String>,
-    /// Environment variable of a function that is a program or command line [repeatable]
+    /// Environment variable of a function that is a program or command line (repeatable)
     #[arg(long = "env", value_name = "NAME:VARIABLE=VALUE")]
     pub(crate) environment: Vec<String>,
     /// Encrypted file that keeps the secrets [default: in memory until serve ends]

@@ -60,7 +60,7 @@ struct Demo<'a> {
     log: Arc<Mutex<String>>,
     /// The new password of every rotation.
     passwords: Mutex<Vec<String>>,
-    /// The number of logins with an old password, which the demo itself makes to fail.
+    /// The number of failed logins with an old password, which the demo causes intentionally.
     on_purpose: AtomicUsize,
 }
 

@@ -60,7 +60,7 @@ pub(super) struct Figures {
     pub(super) warm_cpu: Series,
     /// The peak resident memory of a cold rotation.
     pub(super) peak: Series,
-    /// The numbers of concurrent Secrets Manager calls, in order.
+    /// The size of each group of concurrent Secrets Manager calls, in order.
     pub(super) waves: Vec<usize>,
     /// The number of database sessions in a rotation.
     pub(super) sessions: usize,

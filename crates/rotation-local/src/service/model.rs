@@ -45,7 +45,7 @@ pub(crate) struct Member {
 pub(crate) fn check(members: &[Member], body: &Value) -> Result<(), ServiceError> {
     let token = body.get("ClientRequestToken").and_then(Value::as_str);
     if token.is_some_and(|token| !(32..=64).contains(&token.chars().count())) {
-        // AWS checks this limit in the service itself, so the error differs from that of the rest.
+        // AWS checks this limit in the service itself, so its error differs from the others.
         return Err(ServiceError::parameter("ClientRequestToken must be 32-64 characters long."));
     }
     let mut faults = Vec::new();
