@@ -1,5 +1,5 @@
-//! What is going on: rotations step by step, and what the functions write. No secret value gets in
-//! here.
+//! The event log of `serve`: the rotations with their steps, and the functions' log lines. Secret
+//! values are redacted.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,11 +13,12 @@ use crate::progress::Progress;
 use crate::service::{SecretValue, Service};
 use crate::trigger::{Observer, StepReport};
 
-/// How many rotations and how many lines are remembered.
+/// The maximum number of rotations in the log.
 const MOST_ROTATIONS: usize = 50;
+/// The maximum number of log lines.
 const MOST_LINES: usize = 500;
 
-/// Clones share everything.
+/// The event log. Clones share their state.
 #[derive(Clone, Default)]
 pub(crate) struct Activity {
     inside: Arc<Mutex<Inside>>,
@@ -25,16 +26,16 @@ pub(crate) struct Activity {
 
 #[derive(Default)]
 pub(crate) struct Inside {
-    /// The newest last.
+    /// The rotations, newest last.
     pub(crate) rotations: VecDeque<Run>,
-    /// Function and line, the newest last.
+    /// The functions' names and log lines, newest last.
     lines: VecDeque<(String, String)>,
-    /// What must not be seen; it stays so after a secret has gone.
+    /// The values to redact. They stay here after their secret was deleted.
     mask: Mask,
     count: u64,
 }
 
-/// A rotation.
+/// A rotation with its steps.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     number: u64,
@@ -45,16 +46,16 @@ pub(crate) struct Run {
     pub(crate) end: Option<&'static str>,
 }
 
-/// One step of one attempt.
+/// A step of an attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) attempt: u32,
-    /// `None` while it runs.
+    /// The result. `None` while the step runs.
     pub(crate) ended: Option<Ended>,
 }
 
-/// How a step has ended.
+/// The result of a step.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
     pub(crate) took: Duration,
@@ -67,7 +68,7 @@ impl Activity {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A line that a function has written, masked.
+    /// Adds a function's log line, and returns it redacted.
     pub(crate) fn line(&self, service: &Service, function: &str, line: &str) -> String {
         self.learn(service);
         let mut inside = self.look();
@@ -78,20 +79,21 @@ impl Activity {
         line
     }
 
-    /// Adds what the secrets that are being rotated hide now, and the passwords that were made up.
+    /// Adds the values of the secrets that are being rotated, and the generated passwords, to the
+    /// values to redact.
     fn learn(&self, service: &Service) {
         let mut secrets = service.made_passwords();
         values_of(service, &self.running(), &mut secrets);
         self.look().mask.add(secrets);
     }
 
-    /// Hides something for good.
+    /// Redacts a value from now on.
     pub(crate) fn hide(&self, secret: &str) {
         self.look().mask.add(vec![secret.to_owned()]);
     }
 
-    /// The lines, masked by what is known now: a password may have been written before any secret
-    /// had it.
+    /// Returns the log lines. They are redacted again with the values that are known now, because a
+    /// function can log a password before it is stored in a secret.
     pub(crate) fn lines(&self) -> Vec<(String, String)> {
         let inside = self.look();
         inside
@@ -106,7 +108,7 @@ impl Activity {
         self.running().iter().any(|running| running == secret)
     }
 
-    /// The secrets that are being rotated.
+    /// Returns the secrets that are being rotated.
     pub(crate) fn running(&self) -> Vec<String> {
         let inside = self.look();
         inside
@@ -117,7 +119,8 @@ impl Activity {
             .collect()
     }
 
-    /// A rotation begins; `None` when it is under way already, for the same request may come twice.
+    /// Adds a rotation that starts. Returns `None` if it is already running, because a client can
+    /// repeat a request.
     pub(crate) fn begin(
         &self,
         secret: &str,
@@ -140,7 +143,7 @@ impl Activity {
             steps: Vec::new(),
             end: None,
         });
-        // Only what has ended is forgotten.
+        // Only rotations that have ended are removed.
         while inside.rotations.len() > MOST_ROTATIONS
             && let Some(oldest) = inside.rotations.iter().position(|run| run.end.is_some())
         {
@@ -153,7 +156,7 @@ impl Activity {
     }
 }
 
-/// Remembers a rotation's steps, and shows them on the terminal.
+/// The observer that records a rotation's steps and shows them on the terminal.
 pub(crate) struct Recorder {
     activity: Activity,
     number: u64,
@@ -170,12 +173,12 @@ impl Recorder {
         }
     }
 
-    /// Returns the error of the last step if it failed, without what is secret in it.
+    /// Returns the redacted error of the last step if it failed.
     pub(crate) fn failure(&self) -> Option<&FunctionError> {
         self.failure.as_ref()
     }
 
-    /// The rotation has ended.
+    /// Records that the rotation has ended, and how.
     pub(crate) fn end(&self, how: &'static str) {
         self.change(|run| run.end = Some(how));
     }
@@ -188,7 +191,7 @@ impl Observer for Recorder {
     }
 
     fn ended(&mut self, report: &StepReport) {
-        // A function of somebody else may say anything.
+        // A third-party function can return secret values.
         self.activity.learn(&self.service);
         let report = masked(report, &self.activity.look().mask);
         let (well, message) = match &report.result {
@@ -221,7 +224,7 @@ fn masked(report: &StepReport, mask: &Mask) -> StepReport {
     report
 }
 
-/// Hides what is secret in a text.
+/// The secret values that are redacted in texts, longest first.
 #[derive(Default)]
 pub(crate) struct Mask(Vec<String>);
 
@@ -229,7 +232,8 @@ impl Mask {
     fn add(&mut self, secrets: Vec<String>) {
         for secret in secrets {
             if !self.0.contains(&secret) {
-                // The longest first: a part of one must not spoil it.
+                // Longer values are replaced first. Otherwise the replacement of a part would leave
+                // the rest of a longer value visible.
                 let at = self.0.partition_point(|known| known.len() >= secret.len());
                 self.0.insert(at, secret);
             }
@@ -250,11 +254,11 @@ impl Mask {
     }
 }
 
-/// What is no secret in a secret.
+/// The keys of a secret whose values are not redacted.
 const OPEN: [&str; 8] =
     ["engine", "host", "port", "username", "dbname", "masterarn", "ssl", "dbInstanceIdentifier"];
 
-/// All that secrets hide, and the masters that they name.
+/// Adds the confidential values of secrets, and of the master secrets that they name.
 fn values_of(service: &Service, of: &[String], secrets: &mut Vec<String>) {
     service.with_store(|store| {
         let mut wanted = of.to_vec();
@@ -282,7 +286,7 @@ fn values_of(service: &Service, of: &[String], secrets: &mut Vec<String>) {
     });
 }
 
-/// Adds every text in a value, however deep.
+/// Adds every text and number in a value at any depth, except those under the keys in [`OPEN`].
 fn collect(value: &Value, secrets: &mut Vec<String>) {
     match value {
         Value::String(text) => hide(text, secrets),
@@ -296,11 +300,12 @@ fn collect(value: &Value, secrets: &mut Vec<String>) {
     }
 }
 
-/// As it is, as JSON writes it, and line by line: functions write lines.
+/// Adds the forms in which a function can log a text: unchanged, escaped as in JSON, and each line
+/// on its own.
 fn hide(text: &str, secrets: &mut Vec<String>) {
     let json = Value::from(text).to_string();
     let forms = [text, &json[1..json.len() - 1]].into_iter().chain(text.lines());
-    // Shorter ones stand everywhere.
+    // Shorter texts would also occur in unrelated output.
     secrets.extend(forms.map(str::trim).filter(|form| form.len() >= 5).map(str::to_owned));
 }
 
@@ -313,8 +318,12 @@ mod tests {
     async fn what_secrets_and_their_masters_hide_is_masked_now_and_later() {
         let service = Service::start(0).await.unwrap();
         let master = "arn:aws:secretsmanager:us-east-1:123456789012:secret:m-AbCdEf";
-        let value = json!({"username": "the-user", "password": "pass\"word", "masterarn": &master[..master.len() - 7],
-            "deep": {"apikey": "k-123", "pem": "-----BEGIN\nabcdefgh\n-----END"}});
+        let value = json!({
+            "username": "the-user",
+            "password": "pass\"word",
+            "masterarn": &master[..master.len() - 7],
+            "deep": {"apikey": "k-123", "pem": "-----BEGIN\nabcdefgh\n-----END"}
+        });
         service.put_secret("m", master, &json!({"password": "of-the-master"}).to_string()).unwrap();
         let made = service
             .perform("CreateSecret", &json!({"Name": "s", "SecretString": value.to_string()}))
@@ -336,11 +345,11 @@ mod tests {
         ] {
             assert_eq!(activity.line(&service, "f", line), masked);
         }
-        // A password that was made up, and is in no secret yet.
+        // A generated password is redacted before it is stored in a secret.
         let made = service.perform("GetRandomPassword", &json!({})).unwrap();
         let password = made["RandomPassword"].as_str().unwrap();
         assert_eq!(activity.line(&service, "f", password), "***");
-        // And when all of it is over.
+        // The values stay redacted after the rotation has ended and the secret was deleted.
         recorder.end("done");
         service
             .perform("DeleteSecret", &json!({"SecretId": "s", "ForceDeleteWithoutRecovery": true}))

@@ -1,5 +1,5 @@
-//! `rotation-local bench`: how fast a function is, how much it uses, and how near that is to what
-//! is possible.
+//! The command `bench`, which measures the times and resources of a function and compares them with
+//! a baseline.
 
 mod figures;
 mod floor;
@@ -20,8 +20,8 @@ use floor::Baseline;
 use runner::Runner;
 use share::CpuQuota;
 
-/// What is rotated, how slow Secrets Manager is, and how much of the CPU functions have once they
-/// have started.
+/// The environment of a measurement: the sandbox, the secret, the API latency and the CPU quota
+/// that functions have after their start.
 struct BenchEnv {
     stage: Stage,
     secret: &'static str,
@@ -41,17 +41,16 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
         share,
     };
     say(&format!(
-        "{} on this machine, {}, {}Secrets Manager answers after {} ms, {} times each; times in ms",
+        "{} on this machine, {}, {}API latency {} ms, {} measurements each; times in ms",
         args.engine.display(),
         ground.strategy,
-        args.memory.map_or(String::new(), |memory| format!("the CPU of {memory} MB after init, ")),
+        args.memory
+            .map_or(String::new(), |memory| format!("CPU quota of {memory} MB after init, ")),
         args.api_latency,
         args.times
     ));
     if function.components().any(|part| part.as_os_str() == "debug") {
-        say(
-            "This function is a debug build: cargo build --release makes the one that is deployed.",
-        );
+        say("This function is a debug build. Measure the deployed build: cargo build --release.");
     }
 
     let mut runners = vec![Runner::of_program(&function, args.verbose)?];
@@ -62,7 +61,7 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
         runner.prepare(&ground).await?;
     }
     ground.stage.service.set_latency(ground.latency);
-    // In turn: whatever else the machine does, it does to all.
+    // The functions take turns, so that other load on the machine affects all of them.
     for _ in 0..args.times {
         for runner in &mut runners {
             runner.round(&ground).await?;

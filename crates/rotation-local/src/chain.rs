@@ -1,11 +1,11 @@
-//! How many calls waited for one another.
+//! The number of calls that waited for an earlier call.
 
 use std::time::{Duration, Instant};
 
-/// The longest chain of intervals that did not overlap: with a constant delay added to each call,
-/// that many of them waited for an earlier one.
+/// Returns the length of the longest chain of intervals that do not overlap. If every call takes
+/// the same time, this is the number of sequential calls.
 pub fn longest_chain(intervals: &[(Instant, Instant)]) -> usize {
-    // Answers that leave together are noted one after the other.
+    // Responses that are sent at the same time have slightly different end times.
     const SLACK: Duration = Duration::from_millis(10);
     let mut by_end: Vec<_> = intervals.to_vec();
     by_end.sort_by_key(|(_, until)| *until);
@@ -22,7 +22,7 @@ pub fn longest_chain(intervals: &[(Instant, Instant)]) -> usize {
     count
 }
 
-/// How many intervals were under way at the same time, for each of [`longest_chain`].
+/// Returns the number of concurrent intervals for each link of the chain in [`longest_chain`].
 pub(crate) fn waves(intervals: &[(Instant, Instant)]) -> Vec<usize> {
     let mut by_start: Vec<_> = intervals.to_vec();
     by_start.sort_by_key(|(from, _)| *from);

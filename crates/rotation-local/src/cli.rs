@@ -1,4 +1,4 @@
-//! The commands.
+//! The command line.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,8 +10,7 @@ use serde_json::{Map, Value};
 use crate::stage::database::Engine;
 use crate::{bench, demo, preflight, progress, rotate, serve};
 
-/// AWS Secrets Manager on loopback, and the trigger that drives a rotation function through its
-/// four steps.
+/// A local AWS Secrets Manager that runs rotation functions
 #[derive(Debug, Parser)]
 #[command(name = "rotation-local", version, about)]
 struct Cli {
@@ -21,20 +20,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure a function, alone or against another one, on a throw-away database server
+    /// Measure a function on a temporary database server, and compare it with another one
     Bench(BenchArgs),
-    /// Rotate secrets of a throw-away database server, and show the proof
+    /// Rotate secrets of a temporary database server, and print the evidence
     Demo(DemoArgs),
-    /// See what would go wrong in a rotation of your own database, and change nothing
+    /// Check whether a rotation of your own database would succeed, without changing anything
     Preflight(PreflightArgs),
-    /// Rotate the secret of your own database
+    /// Rotate a secret in a file
     Rotate(RotateArgs),
-    /// Serve Secrets Manager for the AWS CLI and SDKs, and run rotations when asked
+    /// Serve Secrets Manager for the AWS CLI and SDKs, and run rotations
     Serve(ServeArgs),
 }
 
 impl Command {
-    /// Returns `true` if standard output is for programs.
+    /// Returns `true` if the command prints JSON on standard output.
     fn prints_json(&self) -> bool {
         match self {
             Self::Bench(args) => args.json,
@@ -46,34 +45,39 @@ impl Command {
     }
 }
 
-/// Options of `bench`.
+/// The options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// The function [default: the engine's, beside this program]
-    #[arg(long)]
+    /// Program of the function [default: the engine's function in the folder of this program]
+    #[arg(long, value_name = "PATH")]
     pub(crate) function: Option<PathBuf>,
-    /// The command of another function to compare with, such as 'python3 -m awslambdaric
+    /// Command line of a function to compare with, such as 'python3 -m awslambdaric
     /// lambda_function.lambda_handler'
     #[arg(long, value_name = "COMMAND")]
     pub(crate) against: Option<String>,
-    /// How often each thing is measured
+    /// Number of measurements
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) times: u32,
-    /// How many milliseconds Secrets Manager takes for each answer
-    #[arg(long, default_value_t = 10, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=1000))]
+    /// Time in milliseconds that Secrets Manager takes for each response
+    #[arg(
+        long,
+        default_value_t = 10,
+        value_name = "MILLISECONDS",
+        value_parser = clap::value_parser!(u64).range(0..=1000)
+    )]
     pub(crate) api_latency: u64,
-    /// The database server to measure on
+    /// Database engine to measure with
     #[arg(long, value_enum, default_value = "postgres")]
     pub(crate) engine: Engine,
-    /// Alternating users instead of a single one (a function that is not ours must be told so by
-    /// its own settings)
+    /// Measure alternating users instead of a single user (configure a third-party function for
+    /// them with its own settings)
     #[arg(long)]
     pub(crate) alternating: bool,
-    /// Give the functions, once they have started, no more of the CPU than Lambda gives to so much
-    /// memory (Linux, as root)
+    /// Limit the CPU of the functions after their start to that of a Lambda function with this much
+    /// memory (needs Linux and root)
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10240))]
     pub(crate) memory: Option<u32>,
-    /// Print the figures as JSON, times in milliseconds
+    /// Print the measurements as JSON, with times in milliseconds
     #[arg(long)]
     pub(crate) json: bool,
     /// Show the functions' log lines
@@ -81,19 +85,19 @@ pub(crate) struct BenchArgs {
     pub(crate) verbose: bool,
 }
 
-/// Options of `demo`.
+/// The options of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The database server to show it on
+    /// Database engine to use
     #[arg(long, value_enum, default_value = "postgres")]
     pub(crate) engine: Engine,
-    /// The function to drive [default: the engine's, beside this program]
-    #[arg(long)]
+    /// Program of the function [default: the engine's function in the folder of this program]
+    #[arg(long, value_name = "PATH")]
     pub(crate) function: Option<PathBuf>,
-    /// How often each secret is rotated
+    /// Number of rotations of each secret
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) times: u32,
-    /// Print the result as JSON; progress goes to standard error
+    /// Print the result as JSON, and the progress on standard error
     #[arg(long)]
     pub(crate) json: bool,
     /// Show the function's log lines
@@ -101,24 +105,24 @@ pub(crate) struct DemoArgs {
     pub(crate) verbose: bool,
 }
 
-/// Who changes passwords.
+/// The options that select the rotation strategy.
 #[derive(Debug, Args)]
 pub(crate) struct MasterArgs {
-    /// A file with the master secret's JSON: for alternating users
-    #[arg(long)]
+    /// File with the master secret's JSON, for alternating users
+    #[arg(long, value_name = "PATH")]
     pub(crate) master: Option<PathBuf>,
-    /// The master sets the password of one user, instead of keeping two that alternate
+    /// Let the master user change the password of a single user, instead of alternating users
     #[arg(long, requires = "master")]
     pub(crate) by_master: bool,
 }
 
 impl MasterArgs {
-    /// Returns `true` if two users take turns.
+    /// Returns `true` if the strategy is alternating users.
     pub(crate) fn alternates(&self) -> bool {
         self.master.is_some() && !self.by_master
     }
 
-    /// The function's `ROTATION_STRATEGY`.
+    /// Returns the function's `ROTATION_STRATEGY`.
     pub(crate) fn strategy(&self) -> &'static str {
         match (&self.master, self.by_master) {
             (None, _) => "single-user",
@@ -127,21 +131,21 @@ impl MasterArgs {
         }
     }
 
-    /// The master secret.
+    /// Reads the master secret.
     pub(crate) fn read(&self) -> anyhow::Result<Option<Map<String, Value>>> {
         self.master.as_deref().map(|path| rotate::read_json(path, "--master")).transpose()
     }
 }
 
-/// A person's own database, and how the function works on it.
+/// The options that describe the user's database.
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
-    /// A file with the secret's JSON: engine, host, port, username, password, dbname
-    #[arg(long)]
+    /// File with the secret's JSON (engine, host, port, username, password, dbname)
+    #[arg(long, value_name = "PATH")]
     pub(crate) secret: PathBuf,
     #[command(flatten)]
     pub(crate) master: MasterArgs,
-    /// CA certificate of the database server, a PEM file [default: the variable TLS_CA_FILE]
+    /// PEM file with the CA certificate of the database server [default: the variable TLS_CA_FILE]
     #[arg(long, value_name = "PATH")]
     pub(crate) ca: Option<PathBuf>,
     /// Show the function's log lines
@@ -149,101 +153,102 @@ pub(crate) struct DatabaseArgs {
     pub(crate) verbose: bool,
 }
 
-/// Options of `rotate`.
+/// The options of `rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
-    /// The function: a program, a command line, or the URL of a Lambda Invoke endpoint, URL#NAME to
-    /// name the function there
-    #[arg(long, value_name = "COMMAND-or-URL")]
+    /// Program or command line of the function, or the URL of a Lambda Invoke endpoint (URL#NAME
+    /// sets the function's name at the endpoint)
+    #[arg(long, value_name = "COMMAND|URL")]
     pub(crate) function: String,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// How often
+    /// Number of rotations
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) times: u32,
-    /// Where the new secret goes [default: back into the file of --secret]
-    #[arg(long)]
+    /// File for the new secret [default: the file of --secret]
+    #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
-    /// Do not ask before changing anything
+    /// Rotate without confirmation
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Discard an unfinished rotation, if the database does not have its password
+    /// Discard an unfinished rotation if the database does not have its password
     #[arg(long)]
     pub(crate) abandon: bool,
-    /// Print the new secret with its password
+    /// Print the new secret, including its password
     #[arg(long)]
     pub(crate) show_passwords: bool,
-    /// Print the result as JSON; progress goes to standard error
+    /// Print the result as JSON, and the progress on standard error
     #[arg(long)]
     pub(crate) json: bool,
-    /// Port of the local Secrets Manager (for a function behind a URL, which must be told the
-    /// endpoint)
+    /// Port of the local Secrets Manager, for a function at a URL, which needs the endpoint
+    /// (0 for any free port)
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
 }
 
-/// Options of `preflight`.
+/// The options of `preflight`.
 #[derive(Debug, Args)]
 pub(crate) struct PreflightArgs {
-    /// The function: a program or a command line
+    /// Program or command line of the function
     #[arg(long, value_name = "COMMAND")]
     pub(crate) function: String,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// Print the checks as JSON; progress goes to standard error
+    /// Print the checks as JSON, and the progress on standard error
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Options of `serve`.
+/// The options of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Port
+    /// Port to listen on
     #[arg(long, default_value_t = 4680)]
     pub(crate) port: u16,
-    /// Address to listen on; one that other machines reach needs --expose as well
-    #[arg(long, default_value = "127.0.0.1")]
+    /// Address to listen on (an address that other machines can reach also needs --expose)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) listen: IpAddr,
-    /// Let other machines in: whoever has the credentials reads every secret, over HTTP without TLS
+    /// Allow connections from other machines, which can read every secret with the printed
+    /// credentials, over HTTP without TLS
     #[arg(long)]
     pub(crate) expose: bool,
-    /// Let Docker containers in, as SAM uses them, and write an environment file for SAM and the
-    /// AWS CLI
+    /// Allow connections from Docker containers, which SAM uses, and write an environment file for
+    /// SAM and the AWS CLI
     #[arg(long, conflicts_with = "any_credentials")]
     pub(crate) docker: bool,
-    /// The environment file of --docker
+    /// Environment file of --docker
     #[arg(long, value_name = "PATH", default_value = "rotation-local.env", requires = "docker")]
     pub(crate) env_file: PathBuf,
-    /// A function: its name, and a program, a command line or the URL of a Lambda Invoke endpoint,
-    /// URL#NAME to name the function there (may be given several times)
-    #[arg(long = "function", value_name = "NAME=COMMAND-or-URL")]
+    /// Name of a function, and its program, its command line or the URL of a Lambda Invoke endpoint
+    /// (URL#NAME sets the function's name at the endpoint) (repeatable)
+    #[arg(long = "function", value_name = "NAME=COMMAND|URL")]
     pub(crate) functions: Vec<String>,
-    /// An environment variable of a function that is a program (may be given several times)
+    /// Environment variable of a function that is a program or command line (repeatable)
     #[arg(long = "env", value_name = "NAME:VARIABLE=VALUE")]
     pub(crate) environment: Vec<String>,
-    /// Keep the secrets in a file, encrypted [default: in memory, gone at the end]
-    #[arg(long, value_name = "FILE")]
+    /// Encrypted file that keeps the secrets [default: in memory until serve ends]
+    #[arg(long, value_name = "PATH")]
     pub(crate) state: Option<PathBuf>,
-    /// A file with the passphrase of --state [default: the variable ROTATION_LOCAL_PASSPHRASE]
-    #[arg(long, value_name = "FILE")]
+    /// File with the passphrase of --state [default: the variable ROTATION_LOCAL_PASSPHRASE]
+    #[arg(long, value_name = "PATH")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// The account of every ARN
+    /// Account id in ARNs
     #[arg(long, default_value = crate::service::ACCOUNT, value_parser = account)]
     pub(crate) account: String,
-    /// How often a rotation is tried in all, from the first step on
+    /// Maximum number of attempts of a rotation, including the first
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) attempts: u32,
-    /// The pause before the second attempt, in seconds; it doubles after each
+    /// Pause before the second attempt in seconds (it doubles after each attempt)
     #[arg(long, default_value_t = 0.5, value_name = "SECONDS", value_parser = positive)]
     pub(crate) pause: f64,
-    /// How many seconds go by in one: lets rotation schedules come sooner
+    /// Run the service clock FACTOR times faster, to test schedules
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = positive)]
     pub(crate) time_scale: f64,
-    /// Let in anybody on this machine, whatever the credentials
+    /// Accept any credentials from any user of this machine
     #[arg(long)]
     pub(crate) any_credentials: bool,
-    /// Print one JSON object per line: that the service is ready, and each rotation as it begins
-    /// and ends; everything else goes to standard error
+    /// Print one JSON object per line when the service is ready and when a rotation starts and
+    /// ends, and everything else on standard error
     #[arg(long)]
     pub(crate) json: bool,
     /// Show the functions' log lines
@@ -253,20 +258,20 @@ pub(crate) struct ServeArgs {
 
 fn account(text: &str) -> Result<String, String> {
     let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_account { Ok(text.to_owned()) } else { Err("an account has twelve digits".to_owned()) }
+    if is_account { Ok(text.to_owned()) } else { Err("an account id has twelve digits".to_owned()) }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.001..=1_000_000.0).contains(&number) => Ok(number),
-        _ => Err("it must be a number from 0.001 to 1000000".to_owned()),
+        _ => Err("the value must be a number from 0.001 to 1000000".to_owned()),
     }
 }
 
-/// Runs the command of the command line.
+/// Parses the command line and runs the command.
 pub async fn main() -> ExitCode {
-    // The driver of the demonstration and the certificates need one TLS provider; a second call
-    // changes nothing.
+    // The database driver of the demo and the certificates need a TLS provider. If one is installed
+    // already, this call has no effect.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let command = Cli::parse().command;
     if command.prints_json() {

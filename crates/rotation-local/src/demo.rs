@@ -1,4 +1,5 @@
-//! `rotation-local demo`: everything once, on a server that is thrown away.
+//! The command `demo`, which rotates the secrets of a temporary database server and prints the
+//! evidence.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,17 +25,17 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
     done
 }
 
-/// Adds what it has shown to the report, as far as it comes.
+/// Runs the demo. If it fails, the report has the rotations up to the failure.
 async fn run(args: &DemoArgs, report: &mut Report) -> Result<()> {
     report.set("engine", args.engine.name());
     let function = function_path(args.function.as_deref(), args.engine)?;
     let display = args.engine.display();
-    say(&format!("A throw-away {display}, rotated through the real function\n"));
+    say(&format!("Rotating secrets of a temporary {display} server with the real function\n"));
 
     let stage = Stage::set_up(args.engine).await?;
     let (seconds, port) = (stage.took.as_secs_f64(), stage.database.port());
-    say(&format!("  {display} with TLS is up, on port {port} of localhost ({seconds:.1} s)"));
-    say("  users app, shop and master (no superuser) are made, and their secrets stored");
+    say(&format!("  {display} with TLS is running on localhost, port {port} ({seconds:.1} s)"));
+    say("  the users app, shop and master (not a superuser) and their secrets are created");
     let demo = Demo {
         stage,
         function,
@@ -47,7 +48,7 @@ async fn run(args: &DemoArgs, report: &mut Report) -> Result<()> {
     demo.rotate("alternating users", "master-user", ALTERNATING, "shop", report).await?;
     demo.check_logs()?;
     report.set("passwordsInLogs", 0);
-    say("\nAll proven. Nothing of it is left on this machine.");
+    say("\nAll checks passed. The server and its files are deleted now.");
     Ok(())
 }
 
@@ -55,11 +56,11 @@ struct Demo<'a> {
     stage: Stage,
     function: PathBuf,
     args: &'a DemoArgs,
-    /// What the function has written.
+    /// The log lines of the function.
     log: Arc<Mutex<String>>,
-    /// Every password that a rotation has made.
+    /// The new password of every rotation.
     passwords: Mutex<Vec<String>>,
-    /// Logins that the proof itself let fail.
+    /// The number of failed logins with an old password, which the demo causes intentionally.
     on_purpose: AtomicUsize,
 }
 
@@ -100,10 +101,10 @@ impl Demo<'_> {
             });
             if rotation.failed.is_some() {
                 report.add(entry);
-                bail!("the rotation failed; its error stands above");
+                bail!("the rotation failed; see its error above");
             }
             let total: u128 = rotation.steps.iter().map(|step| step.took.as_millis()).sum();
-            say(&format!("    {total} ms in all, {calls} Secrets Manager calls"));
+            say(&format!("    {total} ms in total, {calls} Secrets Manager calls"));
             say(&format!(
                 "    labels before  {labels_before}\n    labels after   {}",
                 self.labels(secret)?
@@ -125,7 +126,8 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// The proof, by logging in.
+    /// Proves by logging in that the new password works, and that the old one does not if its user
+    /// is the same. Also proves that the rotation caused no failed login.
     async fn prove(&self, before: &Value, after: &Value) -> Result<()> {
         let text = |secret: &Value, key: &str| secret[key].as_str().unwrap_or_default().to_owned();
         let (old_user, user) = (text(before, "username"), text(after, "username"));
@@ -136,8 +138,8 @@ impl Demo<'_> {
             bail!("the rotation caused failed logins");
         }
         let session = self.stage.database.log_in(&user, &text(after, "password")).await;
-        let session =
-            session.map_err(|refusal| refusal.into_error("the new password is refused"))?;
+        let session = session
+            .map_err(|refusal| refusal.into_error("could not log in with the new password"))?;
         say(&format!(
             "    the new password of {user} is accepted (logs in as {}, acts as {})",
             session.login, session.acts_as
@@ -147,15 +149,15 @@ impl Demo<'_> {
             old_user == user,
         ) {
             (Err(Refusal::Password), true) => {
-                // The one failed login of this rotation, made on purpose.
+                // This failed login is intended, and does not count as one of the rotation.
                 self.on_purpose.fetch_add(1, Ordering::Relaxed);
-                say(&format!("    the old password of {old_user} is refused"));
+                say(&format!("    the old password of {old_user} is rejected"));
             }
             (Ok(_), true) => bail!("the old password of {old_user} is still accepted"),
             (Ok(_), false) => say(&format!(
                 "    the previous user {old_user} still works until the next rotation"
             )),
-            (Err(refusal), _) => return Err(refusal.into_error("logging in as the previous user")),
+            (Err(refusal), _) => return Err(refusal.into_error("the previous user's login failed")),
         }
         Ok(())
     }
@@ -173,7 +175,7 @@ impl Demo<'_> {
         })
     }
 
-    /// Labels with the first characters of the version that holds them.
+    /// Returns the staging labels with the first characters of their versions.
     fn labels(&self, secret: &str) -> Result<String> {
         let answer = self.stage.service.perform("DescribeSecret", &json!({"SecretId": secret}))?;
         let mut labels = Vec::new();
@@ -192,16 +194,17 @@ impl Demo<'_> {
         Ok(labels.join(", "))
     }
 
-    /// No password stands in any log.
+    /// Checks that no log contains a password.
     fn check_logs(&self) -> Result<()> {
         let server = self.stage.database.log()?;
         let function = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
         if passwords.is_empty() || function.is_empty() || !server.contains("shop_clone") {
-            bail!("the logs hold nothing that could be searched");
+            bail!("the logs are empty, so they prove nothing");
         }
         say(&format!(
-            "\n  the server's log ({} lines, every statement logged) and the function's ({} lines) hold none of the {} passwords",
+            "\n  the server's log ({} lines, with every statement) and the function's log \
+             ({} lines) contain none of the {} passwords",
             server.lines().count(),
             function.lines().count(),
             passwords.len()
@@ -209,7 +212,7 @@ impl Demo<'_> {
         if passwords.iter().any(|password| {
             server.contains(password.as_str()) || function.contains(password.as_str())
         }) {
-            bail!("a password stands in a log");
+            bail!("a log contains a password");
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! `serve --docker`: lets functions in Docker containers, such as SAM's, reach the service.
+//! The option `serve --docker`, with which functions in Docker containers, such as SAM's, can reach
+//! the service.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -23,14 +24,17 @@ const HOST: &str = "host.docker.internal";
 /// Desktop, whose gateway is inside a virtual machine, forwards them to the loopback address.
 ///
 /// # Errors
-/// When Docker does not answer, or another program uses the port.
+/// Returns an error if Docker does not respond or another program uses the port.
 pub(crate) async fn listen(port: u16) -> Result<Option<TcpListener>> {
     let gateway = gateway().await?;
     match TcpListener::bind((gateway, port)).await {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if error.kind() == ErrorKind::AddrNotAvailable => Ok(None),
         Err(error) => Err(error).with_context(|| {
-            format!("--docker: could not listen on Docker's bridge at {gateway}:{port}; try another --port")
+            format!(
+                "--docker: could not listen on Docker's bridge at {gateway}:{port}; try another \
+                 --port"
+            )
         }),
     }
 }
@@ -47,31 +51,31 @@ async fn gateway() -> Result<IpAddr> {
         ])
         .output()
         .await
-        .context("--docker: could not run docker; install Docker, or leave --docker out")?;
+        .context("--docker: could not run docker; install Docker, or omit --docker")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // A network may have an IPv6 gateway as well.
+    // The network can also have an IPv6 gateway. The first gateway is used.
     if let Some(gateway) = text.split_whitespace().find_map(|word| word.parse::<IpAddr>().ok()) {
         return Ok(gateway);
     }
     let message = String::from_utf8_lossy(&output.stderr);
     bail!(
-        "--docker: Docker does not answer: {}. Start Docker (docker info shows whether it runs)",
+        "--docker: Docker does not respond: {}. Start Docker (docker info shows whether it runs)",
         message.trim().lines().next_back().unwrap_or("no message")
     )
 }
 
-/// How an environment file begins.
+/// The beginning of every environment file that this program has written.
 const WRITTEN_BY: &str = "# Written by rotation-local";
 
-/// The endpoint of the service as a container reaches it.
+/// Returns the URL of the service for containers.
 pub(crate) fn endpoint(port: u16) -> String {
     format!("http://{HOST}:{port}")
 }
 
-/// Writes the file that a shell loads before it runs SAM or the AWS CLI, readable by its owner
-/// alone.
+/// Writes the file that a shell loads before it runs SAM or the AWS CLI. Only its owner can read
+/// it.
 ///
-/// SAM hands its own credentials to a function, and the variables of its environment that the
+/// SAM passes its own credentials to a function, and those variables of its environment that the
 /// template declares.
 pub(crate) fn write_environment(path: &Path, variables: &[(&str, &str)], port: u16) -> Result<()> {
     let mut text = format!(
@@ -83,30 +87,35 @@ pub(crate) fn write_environment(path: &Path, variables: &[(&str, &str)], port: u
         text.push_str(&format!("export {name}={value}\n"));
     }
     text.push_str(&format!(
-        "# Where functions in containers find Secrets Manager.\nexport SECRETS_MANAGER_ENDPOINT={}\n",
+        "# The endpoint of Secrets Manager for functions in containers.\n\
+         export SECRETS_MANAGER_ENDPOINT={}\n",
         endpoint(port)
     ));
     match std::fs::read_to_string(path) {
-        // It may be readable by others, and write_whole keeps the mode.
+        // The old file may be readable by others, and write_whole would keep its mode.
         Ok(old) if old.starts_with(WRITTEN_BY) => std::fs::remove_file(path)?,
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        _ => bail!("--env-file {}: there is another file by this name", path.display()),
+        _ => bail!(
+            "--env-file {}: rotation-local did not write this file; choose another name",
+            path.display()
+        ),
     }
     write_whole(path, text.as_bytes())
 }
 
-/// The commands that run the functions of the template in containers.
+/// Returns the shell commands that run the template's functions in containers.
 pub(crate) fn commands(environment: &Path) -> String {
     // The template's own default is Lambda's cheaper processor, which this machine may not have.
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let with = format!("--parameter-overrides architecture={architecture}");
     format!(
-        "  . {}\n  sam build {with}\n  sam local start-lambda --add-host {HOST}:host-gateway {with}",
+        "  . {}\n  sam build {with}\n  \
+         sam local start-lambda --add-host {HOST}:host-gateway {with}",
         shell_path(environment)
     )
 }
 
-/// A path for the shell's `.`, which looks for a bare name in `PATH`.
+/// Returns a path for the shell's `.`, which searches `PATH` for a name without a slash.
 fn shell_path(path: &Path) -> String {
     let text = path.display().to_string();
     if text.contains('/') { text } else { format!("./{text}") }
@@ -122,7 +131,7 @@ mod tests {
     fn environment_file_is_loaded_by_a_shell_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rotation-local.env");
-        std::fs::write(&path, "somebody's own").unwrap();
+        std::fs::write(&path, "another program's file").unwrap();
         assert!(write_environment(&path, &[], 4680).is_err());
         std::fs::write(&path, format!("{WRITTEN_BY} before")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -134,7 +143,7 @@ mod tests {
         );
         let output = std::process::Command::new("sh")
             .args(["-c", &script])
-            .env("AWS_PROFILE", "somebody-elses")
+            .env("AWS_PROFILE", "another-profile")
             .output()
             .unwrap();
         assert_eq!(

@@ -1,5 +1,5 @@
-//! A rotation function: a program under a Runtime API of our own, or somebody else's Invoke
-//! endpoint.
+//! A rotation function: a program that this process runs with its own Runtime API, or the Invoke
+//! endpoint of another server.
 
 mod process;
 mod runtime_api;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub use process::Program;
 
-/// Why an invocation failed, as Lambda reports it.
+/// The error of a failed invocation, as Lambda reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionError {
     /// Lambda's `errorType`.
@@ -31,20 +31,20 @@ impl FunctionError {
     }
 }
 
-/// Lambda's default time-out for these functions.
+/// The default timeout of an invocation.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Something that can be invoked.
+/// A function that can be invoked.
 #[derive(Debug)]
 pub enum Function {
-    /// A program, started when first invoked.
+    /// A program, which starts when it is first invoked.
     Program(Box<Program>),
     /// The base URL of a Lambda Invoke endpoint (`sam local start-lambda`, `cargo lambda watch`,
-    /// the Runtime Interface Emulator) and the function's name there.
+    /// the Runtime Interface Emulator), and the function's name at the endpoint.
     Url {
-        /// Such as `http://127.0.0.1:3001`.
+        /// The base URL, such as `http://127.0.0.1:3001`.
         base: String,
-        /// Such as `PostgreSQLSingleUser`; the emulator takes `function`.
+        /// The function's name, such as `PostgreSQLSingleUser`. The emulator accepts `function`.
         name: String,
     },
 }
@@ -56,14 +56,14 @@ impl From<Program> for Function {
 }
 
 impl Function {
-    /// Reads a path, a command line as a shell reads it, or a URL with an optional `#NAME`.
+    /// Parses a path, a command line for a shell, or a URL with an optional `#NAME`.
     ///
     /// # Errors
-    /// When the program does not exist: a sentence for the person who gave `text`.
+    /// Returns a message for the user if the program does not exist.
     pub fn parse(text: &str, name: &str) -> Result<Self, String> {
         if text.starts_with("http://") || text.starts_with("https://") {
             let (base, own_name) = text.split_once('#').unwrap_or((text, name));
-            // A whole Invoke URL is taken as well.
+            // A complete Invoke URL is also accepted.
             let base = base.split("/2015-03-31/").next().unwrap_or(base).trim_end_matches('/');
             return Ok(Self::Url { base: base.to_owned(), name: own_name.to_owned() });
         }
@@ -72,22 +72,23 @@ impl Function {
         {
             return Ok(Program::new(path).into());
         }
-        // A path with a blank is a command line whose first word is not a program.
+        // If the first word is not a program, the text is probably the path of a missing file,
+        // which can contain spaces.
         match text.split_whitespace().next() {
             Some(first) if text.trim() != first && is_program(first) => {
                 Ok(Program::command(text).into())
             }
             _ => Err(format!(
-                "there is no file {text}, and its first word is not a program; build the function first \
-                 (cargo build --release)"
+                "there is no file {text}, and its first word is not a program; build the function \
+                 first (cargo build --release)"
             )),
         }
     }
 
-    /// Invokes the function with an event and waits for its answer.
+    /// Invokes the function with an event and waits for its response.
     ///
     /// # Errors
-    /// The function's error, or that it could not be reached.
+    /// Returns the function's error, or an error if the function could not be reached.
     pub async fn invoke(&self, event: &Value) -> Result<Value, FunctionError> {
         match self {
             Self::Program(program) => program.invoke(event).await,
@@ -96,9 +97,9 @@ impl Function {
     }
 }
 
-/// Returns whether a shell finds a program by this name.
+/// Returns `true` if a shell finds a program by this name, or might find one.
 fn is_program(word: &str) -> bool {
-    // The shell resolves a quoted word or an assignment by its own rules.
+    // Only the shell can resolve a quoted word, a variable or an assignment.
     if word.contains(['"', '\'', '\\', '$', '=']) {
         return true;
     }
@@ -109,17 +110,17 @@ fn is_program(word: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(word).is_file())
 }
 
-/// [Invoke](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html), as the emulators serve
-/// it.
+/// Calls the [Invoke](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html) operation of
+/// an emulator.
 async fn invoke_url(base: &str, name: &str, event: &Value) -> Result<Value, FunctionError> {
     let url = format!("{base}/2015-03-31/functions/{name}/invocations");
     let unreachable = |error: reqwest::Error| {
         FunctionError::new(
             "Local.FunctionUnreachable",
-            format!("{url}: {error}. Is the function's server running?"),
+            format!("could not reach {url}: {error}. Check that the function's server is running."),
         )
     };
-    // Where another crate has turned reqwest's TLS on, a client is not made without.
+    // If another crate enables reqwest's TLS feature, creating a client requires a TLS provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().map_err(unreachable)?;
     let answer =
@@ -135,20 +136,21 @@ async fn invoke_url(base: &str, name: &str, event: &Value) -> Result<Value, Func
         Some(body) if status.is_success() => Ok(body),
         _ if status.is_success() => Err(FunctionError::new(
             "Local.NotJson",
-            format!("{url} answered {status} with something else than JSON: {}", shortened(&text)),
+            format!("{url} answered {status} with a body that is not JSON: {}", shortened(&text)),
         )),
-        // The endpoint failed, and not the function: SAM answers 404 with the names that it has.
+        // The endpoint failed, not the function. SAM answers 404 with the names of its functions.
         _ => Err(FunctionError::new(
             "Local.EndpointFailed",
             format!(
-                "{url} answered {status}: {}. The name of the function there follows a # in --function URL#NAME.",
+                "{url} answered {status}: {}. Set the function's name at this endpoint with \
+                 --function URL#NAME.",
                 shortened(&text)
             ),
         )),
     }
 }
 
-/// The first part of an answer, on one line.
+/// Returns the beginning of a response on one line.
 fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(600) {

@@ -1,4 +1,4 @@
-//! A rotation of a person's own database, on disk: should this program die, no password is lost.
+//! The recovery file of a rotation, so that no password is lost if this program is interrupted.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -13,22 +13,23 @@ use serde_json::Value;
 
 use crate::service::Secret;
 
-/// The state of a rotation beside the secret's file, readable by its owner alone.
+/// The recovery file next to the secret's file, which holds the state of a rotation. Only its owner
+/// can read it.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     path: PathBuf,
-    /// `true` if the database may have the pending password. Clones share it.
+    /// `true` if the database may have the pending password. Clones share the value.
     reached: Arc<AtomicBool>,
 }
 
 /// An unfinished rotation.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct LeftOver {
-    /// The secret's file as it was read: one that differs now has been corrected since.
+    /// The secret's file as it was read. If it differs now, the user has corrected it.
     pub(crate) file: Value,
     /// The secret with all its versions.
     pub(crate) secret: Secret,
-    /// How the rotation was begun: `ROTATION_STRATEGY`. Journals of earlier releases have none.
+    /// The `ROTATION_STRATEGY` of the rotation. It is empty in files of earlier releases.
     #[serde(default)]
     pub(crate) strategy: String,
     /// `true` if the database may have the pending password.
@@ -41,7 +42,7 @@ fn yes() -> bool {
 }
 
 impl Journal {
-    /// The journal of a secret's file: `secret.json.rotation`.
+    /// Returns the recovery file of a secret's file, such as `secret.json.rotation`.
     pub(crate) fn beside(secret: &Path) -> Self {
         Self { path: beside(secret, ".rotation"), reached: Arc::default() }
     }
@@ -50,23 +51,24 @@ impl Journal {
         &self.path
     }
 
-    /// What an earlier run has left.
+    /// Reads the unfinished rotation of an earlier run.
     pub(crate) fn read(&self) -> Result<Option<LeftOver>> {
         match fs::read(&self.path) {
             Ok(bytes) => {
                 let left_over: serde_json::Result<LeftOver> = serde_json::from_slice(&bytes);
                 Ok(Some(left_over.with_context(|| {
                     format!(
-                        "{0}, the journal of an unfinished rotation, is damaged. It may hold the only copy of the \
-                         password that the database has: look into it for a version labelled AWSPENDING, and try its \
-                         password. If it logs in, write it into the secret's file. Then move {0} away. The cause",
+                        "{0}, the recovery file of an unfinished rotation, is damaged. It may hold \
+                         the only copy of the password that the database has. Open it, find the \
+                         version labelled AWSPENDING, and try its password. If it logs in, write \
+                         it to the secret's file. Then move {0} away. The cause",
                         self.path.display()
                     )
                 })?))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => {
-                Err(error).with_context(|| format!("{} could not be read", self.path.display()))
+                Err(error).with_context(|| format!("could not read {}", self.path.display()))
             }
         }
     }
@@ -80,7 +82,8 @@ impl Journal {
         self.reached.load(Ordering::SeqCst)
     }
 
-    /// Notes whether the database may have the pending password, also in a journal that is there.
+    /// Records whether the database may have the pending password, and updates the recovery file if
+    /// it exists.
     pub(crate) fn set_reached(&self, reached: bool) -> Result<()> {
         self.reached.store(reached, Ordering::SeqCst);
         match self.read()? {
@@ -94,21 +97,21 @@ impl Journal {
 
     pub(crate) fn remove(&self) -> Result<()> {
         fs::remove_file(&self.path)
-            .with_context(|| format!("{} cannot be removed", self.path.display()))
+            .with_context(|| format!("could not delete {}", self.path.display()))
     }
 }
 
-/// A file beside another, whose name goes on where that ends.
+/// Returns the path of another file with a suffix appended to its name.
 pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(end);
     path.into()
 }
 
-/// Writes a file as a whole or not at all; it keeps its mode and owner, and a new one is for its
-/// owner alone.
+/// Writes a file atomically. An existing file keeps its mode and owner. A new file can be read only
+/// by its owner.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    // A link stays a link.
+    // If the path is a symbolic link, its target is replaced, not the link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let old = fs::metadata(path).ok();
     let mode = old.as_ref().map_or(0o600, |meta| meta.permissions().mode() & 0o777);
@@ -116,7 +119,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     name.push(".new");
     let new = PathBuf::from(name);
     let write = || -> std::io::Result<()> {
-        // One that is left over may have any mode.
+        // A temporary file that an earlier run has left can have any mode.
         let _ = fs::remove_file(&new);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         if let Some(old) = &old {
@@ -129,13 +132,13 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&new, path)?;
-        // The name must be on disk as well before anything is changed in the database.
+        // The file's new name must also be on disk before anything changes in the database.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     write()
         .inspect_err(|_| drop(fs::remove_file(&new)))
-        .with_context(|| format!("cannot write {}", path.display()))
+        .with_context(|| format!("could not write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -155,7 +158,7 @@ mod tests {
         assert!(!journal.read().unwrap().unwrap().reached);
         journal.set_reached(true).unwrap();
         assert!(journal.read().unwrap().unwrap().reached);
-        // A journal of an earlier release does not say, so the database may have the password.
+        // A file of an earlier release has no such key, so the database may have the password.
         let text = fs::read_to_string(journal.path()).unwrap();
         fs::write(journal.path(), text.replace("\"reached\": true", "\"other\": true")).unwrap();
         assert!(journal.read().unwrap().unwrap().reached);

@@ -1,9 +1,8 @@
-//! AWS Secrets Manager on loopback, and the trigger that drives a rotation function as the service
-//! does.
+//! A local AWS Secrets Manager, and a driver that runs a rotation function as the service does.
 //!
-//! A function is any program that speaks the [Lambda Runtime API][runtime], or the URL of a Lambda
-//! Invoke endpoint. Nothing here depends on the rotation crates: any rotation function can be
-//! driven.
+//! A function is any program that uses the [Lambda Runtime API][runtime], or the URL of a Lambda
+//! Invoke endpoint. This crate does not depend on the rotation crates, so it can run any rotation
+//! function.
 //!
 //! [runtime]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 

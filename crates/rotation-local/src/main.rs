@@ -1,5 +1,4 @@
-//! `rotation-local`: AWS Secrets Manager on loopback, and the trigger that drives a rotation
-//! function.
+//! The program `rotation-local`: a local AWS Secrets Manager that runs rotation functions.
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {

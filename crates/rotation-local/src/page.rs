@@ -1,5 +1,5 @@
-//! The page of `rotation-local serve`: secrets, versions and labels, rotations as they happen, and
-//! what functions write. Values are not on it.
+//! The web page of `serve`, which shows secrets with their versions and staging labels, rotations
+//! as they run, and the functions' logs. It does not show values.
 
 use axum::Router;
 use axum::extract::State;
@@ -13,17 +13,17 @@ use time::macros::format_description;
 use crate::activity::{Activity, Run, Step};
 use crate::service::{Secret, Service};
 
-/// How many secrets the page shows.
+/// The maximum number of secrets on the page.
 const MOST_SECRETS: usize = 200;
 
-/// What the page is made of.
+/// The data that the page shows.
 #[derive(Clone)]
 struct Shown {
     service: Service,
     activity: Activity,
 }
 
-/// The page at `/`, and its changing part at `/now`.
+/// Returns the routes of the page: the whole page is at `/`, and the part that changes at `/now`.
 pub(crate) fn pages(service: Service, activity: Activity) -> Router {
     Router::new()
         .route("/", get(whole))
@@ -52,9 +52,9 @@ async fn whole(State(shown): State<Shown>, headers: HeaderMap) -> Response {
             }
         }
     };
-    // Nothing from elsewhere, and nothing that a secret's name or a function's words could smuggle
-    // in.
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+    // The page loads nothing from other sites, even if a secret's name or a log line contains HTML.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                  connect-src 'self'";
     (
         [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")],
         Html(page.into_string()),
@@ -69,7 +69,10 @@ async fn part(State(shown): State<Shown>, headers: HeaderMap) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Html(now(&shown).into_string())).into_response()
 }
 
-/// A page from elsewhere can have its own name point here; its requests carry that name.
+/// Returns `true` if the request names this machine by `localhost` or an IP address.
+///
+/// With DNS rebinding, a page of another site can make its own host name resolve to this machine.
+/// Its requests have that name in the `Host` header.
 fn is_local(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -77,7 +80,7 @@ fn is_local(headers: &HeaderMap) -> bool {
 }
 
 fn foreign() -> Response {
-    (StatusCode::FORBIDDEN, "Open this page by the machine's address: http://127.0.0.1:PORT/\n")
+    (StatusCode::FORBIDDEN, "Open this page with an IP address, as in http://127.0.0.1:PORT/\n")
         .into_response()
 }
 
@@ -87,12 +90,15 @@ fn now(shown: &Shown) -> Markup {
     html! {
         h2 { "Rotations" }
         @if runs.is_empty() {
-            p { "None yet: " code { "aws secretsmanager rotate-secret --secret-id NAME --rotation-lambda-arn …" } }
+            p {
+                "No rotations yet. To start one: "
+                code { "aws secretsmanager rotate-secret --secret-id NAME --rotation-lambda-arn …" }
+            }
         }
         @for run in runs.iter().rev() { (rotation(run)) }
         h2 { "Secrets" }
         (secrets(&shown.service))
-        h2 { "What the functions write" }
+        h2 { "Function logs" }
         pre #log { @for (function, line) in &lines { b { (function) } " " (line) "\n" } }
     }
 }
@@ -101,7 +107,10 @@ fn rotation(run: &Run) -> Markup {
     html! {
         section .run {
             h3 { (run.secret) " by " (run.function) " " small { "version " (run.token) } " "
-                @match run.end { Some(end) => b .(end.replace(' ', "-")) { (end) }, None => b .running { "running" } }
+                @match run.end {
+                    Some(end) => b .(end.replace(' ', "-")) { (end) },
+                    None => b .running { "running" }
+                }
             }
             ol { @for one in &run.steps { (step(one)) } }
         }
@@ -113,7 +122,8 @@ fn step(step: &Step) -> Markup {
         @match &step.ended {
             None => li .running { (step.name) " …" },
             Some(ended) => li .(if ended.well { "well" } else { "failed" }) {
-                (if ended.well { "✓ " } else { "✗ " }) (step.name) " " small { (ended.took.as_millis()) " ms" }
+                (if ended.well { "✓ " } else { "✗ " }) (step.name) " "
+                small { (ended.took.as_millis()) " ms" }
                 @if step.attempt > 1 { small { ", attempt " (step.attempt) } }
                 " " (ended.message)
             },
@@ -125,8 +135,15 @@ fn secrets(service: &Service) -> Markup {
     service.with_store(|store| {
         let count = store.all().count();
         html! {
-            @if count == 0 { p { "None yet: " code { "aws secretsmanager create-secret --name NAME --secret-string …" } } }
-            @if count > MOST_SECRETS { p { (count) " secrets; the first " (MOST_SECRETS) " are here." } }
+            @if count == 0 {
+                p {
+                    "No secrets yet. To create one: "
+                    code { "aws secretsmanager create-secret --name NAME --secret-string …" }
+                }
+            }
+            @if count > MOST_SECRETS {
+                p { (count) " secrets, of which this page shows the first " (MOST_SECRETS) "." }
+            }
             @for secret in store.all().take(MOST_SECRETS) { (one_secret(secret)) }
         }
     })
@@ -144,8 +161,10 @@ fn one_secret(secret: &Secret) -> Markup {
                     @if let Some(next) = rotation.next { ", next by " (date(next.closes)) } }
             }
             table {
-                tr { th { "version" } th { "labels" } th { "made" } th { "value" } }
-                @for version in secret.versions.iter().rev().filter(|version| !version.is_deprecated()) {
+                tr { th { "version" } th { "labels" } th { "created" } th { "value" } }
+                @for version in
+                    secret.versions.iter().rev().filter(|version| !version.is_deprecated())
+                {
                     tr {
                         td { code { (version.id) } }
                         td { @for label in &version.labels { span .label { (label) } " " } }
@@ -154,7 +173,8 @@ fn one_secret(secret: &Secret) -> Markup {
                     }
                 }
             }
-            @let deprecated = secret.versions.iter().filter(|version| version.is_deprecated()).count();
+            @let deprecated =
+                secret.versions.iter().filter(|version| version.is_deprecated()).count();
             @if deprecated > 0 { p { small { "and " (deprecated) " deprecated" } } }
         }
     }
@@ -181,18 +201,32 @@ setInterval(async () => {
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c62828; --busy: #9a6700; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem 1.5rem; max-width: 70rem; }
+body {
+  font: 15px/1.5 system-ui, sans-serif;
+  margin: 0 auto; padding: 1rem 1.5rem; max-width: 70rem;
+}
 body.gone { opacity: .4; }
 h1 { font-size: 1.3rem; } h1 small { font-weight: normal; margin-left: .7rem; opacity: .7; }
 h2 { font-size: 1.05rem; border-bottom: 1px solid var(--line); margin-top: 2rem; }
-h3 { font-size: .95rem; margin: .4rem 0; overflow-wrap: anywhere; } h3 small { font-weight: normal; opacity: .7; }
-section { border: 1px solid var(--line); border-radius: .5rem; padding: .3rem 1rem; margin: .6rem 0; }
+h3 { font-size: .95rem; margin: .4rem 0; overflow-wrap: anywhere; }
+h3 small { font-weight: normal; opacity: .7; }
+section {
+  border: 1px solid var(--line); border-radius: .5rem;
+  padding: .3rem 1rem; margin: .6rem 0;
+}
 ol { list-style: none; margin: .2rem 0; padding: 0; } li { overflow-wrap: anywhere; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .2rem .6rem .2rem 0; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .2rem .6rem .2rem 0; }
 th { font-weight: normal; opacity: .7; } code, pre { font: 13px/1.5 ui-monospace, monospace; }
-pre { max-height: 24rem; overflow: auto; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre {
+  max-height: 24rem; overflow: auto;
+  border: 1px solid var(--line); border-radius: .5rem; padding: .6rem;
+  white-space: pre-wrap; overflow-wrap: anywhere;
+}
 .label { border: 1px solid currentColor; border-radius: 1rem; padding: 0 .5rem; font-size: .8rem; }
-.well, .done { color: var(--good); } .failed, .given-up { color: var(--bad); } .running { color: var(--busy); }
+.well, .done { color: var(--good); }
+.failed, .given-up { color: var(--bad); }
+.running { color: var(--busy); }
 ";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `rotation-local preflight`: the function looks at a person's own database, and changes nothing.
+//! The command `preflight`, with which a function checks the user's database without changing it.
 
 use std::path::absolute;
 
@@ -12,7 +12,7 @@ use crate::progress::{print_json, say};
 use crate::rotate::{SECRET, own_program, put_master, read_json, warn_if_open};
 use crate::service::Service;
 
-/// Runs all checks and shows them.
+/// Runs all checks and prints their results.
 pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     let mut secret = read_json(&args.database.secret, "--secret")?;
     let master = args.database.master.read()?;
@@ -23,14 +23,15 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     }
     let program = match Function::parse(&args.function, "function") {
         Ok(Function::Program(program)) => *program,
-        Ok(Function::Url { .. }) => bail!("--function: preflight needs a program, and not a URL"),
+        Ok(Function::Url { .. }) => bail!("--function: preflight needs a program, not a URL"),
         Err(message) => bail!("--function: {message}"),
     };
     let journal = Journal::beside(&absolute(&args.database.secret)?);
     if journal.read()?.is_some_and(|left_over| left_over.reached) {
         bail!(
-            "an unfinished rotation is in {}, and the database may have its password already, not the one in {}. Finish it \
-             first: rotation-local rotate, with the options of that run",
+            "an unfinished rotation is in {}, and the database may have its password instead of \
+             the one in {}. Finish it first: run rotation-local rotate with the options of that \
+             rotation",
             journal.path().display(),
             args.database.secret.display()
         );
@@ -62,11 +63,11 @@ async fn ask(function: &Function, secret: &str) -> Result<Value, FunctionError> 
     function.invoke(&json!({"Step": "preflight", "SecretId": secret})).await
 }
 
-/// Stops before a rotation that would fail. A function that has no preflight passes.
+/// Returns an error if a rotation would fail. A function without preflight passes.
 pub(crate) async fn must_pass(function: &Function, secret: &str) -> Result<()> {
     let record = match ask(function, secret).await {
         Ok(record) => record,
-        // A setting that the function cannot use, or a program that does not start.
+        // The function rejects a setting, or the program does not start.
         Err(error)
             if ["InvalidSetting", "Runtime.ExitError"].contains(&error.error_type.as_str()) =>
         {

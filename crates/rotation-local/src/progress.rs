@@ -1,4 +1,4 @@
-//! What a person sees while a rotation runs.
+//! The progress output of the commands.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,18 +10,19 @@ use serde_json::Value;
 use crate::function::FunctionError;
 use crate::trigger::{Observer, StepReport};
 
-/// Shows each step as it runs: a spinner on a terminal, and one line when it has ended.
+/// The progress display of a rotation. It shows a spinner on a terminal while a step runs, and a
+/// line when the step has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     spinner: Option<ProgressBar>,
-    /// The secret, where several may be rotated at once.
+    /// The secret's name, if several secrets can rotate at the same time.
     name: Option<String>,
-    /// The last error: a repeated one is not told at length again.
+    /// The last error. If the same error occurs again, only its type is shown.
     last: Option<FunctionError>,
 }
 
 impl Progress {
-    /// Says with each line which secret it is about.
+    /// Creates a display whose lines begin with the name of the secret.
     pub(crate) fn of(name: &str) -> Self {
         Self { name: Some(name.to_owned()), ..Self::default() }
     }
@@ -74,31 +75,32 @@ impl Observer for Progress {
 
     fn repeats(&mut self, after: Duration) {
         self.say(&format!(
-            "the whole rotation is repeated in {:.1} s, as the service does",
+            "retrying the whole rotation in {:.1} s, as Secrets Manager does",
             after.as_secs_f64()
         ));
     }
 }
 
-/// Whether standard output is for JSON.
+/// `true` if progress goes to standard error because standard output is for JSON.
 static TO_STANDARD_ERROR: AtomicBool = AtomicBool::new(false);
 
-/// Leaves standard output to JSON.
+/// Sends progress to standard error, so that standard output has only JSON.
 pub(crate) fn to_standard_error() {
     TO_STANDARD_ERROR.store(true, Ordering::Relaxed);
 }
 
-/// Prints JSON for a program on standard output.
+/// Prints indented JSON on standard output.
 pub(crate) fn print_json(value: &Value) {
     let _ = writeln!(stdout(), "{value:#}");
 }
 
-/// Prints JSON for a program on standard output, on one line.
+/// Prints JSON in one line on standard output.
 pub(crate) fn print_json_line(value: &Value) {
     let _ = writeln!(stdout(), "{value}");
 }
 
-/// Prints a line. A reader that has gone away (`| head`) must not end a rotation half-way.
+/// Prints a line. Ignores write errors, because a closed pipe (`| head`) must not interrupt a
+/// rotation.
 pub(crate) fn say(line: &str) {
     if TO_STANDARD_ERROR.load(Ordering::Relaxed) {
         let _ = writeln!(stderr(), "{line}");

@@ -1,16 +1,16 @@
-//! The result of a command that rotates, for `--json`.
+//! The JSON report of a command that rotates.
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::progress::print_json;
 
-/// One JSON object, which grows while the command runs.
+/// A JSON object that grows while the command runs.
 #[derive(Debug)]
 pub(crate) struct Report(Value);
 
 impl Report {
-    /// Begins a report without rotations.
+    /// Creates a report without rotations.
     pub(crate) fn new() -> Self {
         Self(json!({"status": "failed", "rotations": []}))
     }
@@ -27,7 +27,7 @@ impl Report {
         }
     }
 
-    /// Prints the report, with the result of the command.
+    /// Adds the result of the command to the report and prints it.
     pub(crate) fn print(mut self, done: &Result<()>) {
         if done.is_ok() {
             self.set("status", "passed");

@@ -1,4 +1,4 @@
-//! `rotation-local rotate`: a person's own database.
+//! The command `rotate`, which rotates a secret in a file.
 
 mod abandon;
 mod attempt;
@@ -30,7 +30,7 @@ use output::Output;
 pub(crate) const SECRET: &str =
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
 const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
-/// Behind the name of the secret's file: the previous version, whose user goes on working.
+/// The suffix of the file with the previous version of the secret, whose user still works.
 const PREVIOUS_FILE: &str = ".previous";
 
 /// Rotates a secret in a file.
@@ -50,7 +50,7 @@ pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     done
 }
 
-/// Ctrl-C.
+/// The error when the user presses Ctrl-C.
 #[derive(Debug)]
 pub(crate) struct Interrupted {
     journal: PathBuf,
@@ -64,11 +64,11 @@ impl std::fmt::Display for Interrupted {
             let journal = self.journal.display();
             return write!(
                 f,
-                "interrupted in a rotation. Its state, with its passwords, is in {journal} (readable by you alone); run \
-                 the same command again to finish it"
+                "interrupted during a rotation. Its state and passwords are in {journal}, which \
+                 only you can read. Run the same command again to finish the rotation"
             );
         }
-        f.write_str("interrupted between two rotations: nothing is left unfinished")
+        f.write_str("interrupted outside of a rotation; no rotation is unfinished")
     }
 }
 
@@ -84,7 +84,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
         Ok(function) => function,
         Err(message) => bail!("--function: {message}"),
     };
-    // Held until the end: two runs on one file would each lose the other's password.
+    // The lock is held until the end. Two concurrent runs on one file would lose a password.
     let lock = fs::File::open(&secret_file)?;
     if lock.try_lock().is_err() {
         bail!("another rotation of {} is running", secret_file.display());
@@ -114,8 +114,8 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
         Function::Program(program) => own_program(*program, &service, &key, &args.database).into(),
         url => {
             say(&format!(
-                "The function must have SECRETS_MANAGER_ENDPOINT={} (see --port), AWS_ACCESS_KEY_ID={key} and any \
-                 AWS_SECRET_ACCESS_KEY.",
+                "Set these variables for the function: SECRETS_MANAGER_ENDPOINT={} (see --port), \
+                 AWS_ACCESS_KEY_ID={key}, and AWS_SECRET_ACCESS_KEY to any value.",
                 service.endpoint()
             ));
             url
@@ -132,7 +132,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
                 return abandon::abandon(&service, &function, &begun, journal).await;
             }
             if corrected {
-                say("  the file has been changed since; it is the current version now");
+                say("  the secret's file has changed; its value is the current version now");
                 service.perform(
                     "PutSecretValue",
                     &json!({"SecretId": SECRET, "SecretString": value}),
@@ -140,8 +140,8 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
             }
         }
         None => {
-            // The secret's history, as far as it is known: a function does not change a user on the
-            // word of a name.
+            // The previous version is stored first, because a function does not rely on a user's
+            // name alone: the secret's history shows which users belong to the secret.
             let previous_file = beside(&secret_file, PREVIOUS_FILE);
             if args.database.master.alternates() && previous_file.exists() {
                 let mut previous = read_json(&previous_file, "the previous secret")?;
@@ -166,7 +166,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
     for time in 1..=args.times {
         say(&format!("  rotation {time} of {}", args.times));
         journal.set_reached(true)?;
-        // From here on, every change of the versions is on disk before the service acknowledges it.
+        // From now on, every change of the versions is on disk before the service acknowledges it.
         let (own_journal, own_strategy, own_file) =
             (journal.clone(), strategy.to_owned(), file.clone());
         service.set_persist(move |change| match change {
@@ -178,12 +178,12 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
                     reached: own_journal.reached(),
                 })
             }
-            // The master's password stays in its own file.
+            // The master's password is only in its own file.
             _ => Ok(()),
         });
         let mut request = json!({"SecretId": SECRET, "RotationLambdaARN": "local"});
         if let Some(token) = service.unfinished(SECRET) {
-            say("    going on with the version that an earlier run has left");
+            say("    resuming with the version of an earlier run");
             request["ClientRequestToken"] = token.into();
         }
         let staged = service.perform("RotateSecret", &request)?;
@@ -195,12 +195,12 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
         report.add(json!({"version": token, "status": status, "steps": watch.steps}));
         if let Some(error) = rotation.failed {
             if !journal.reached() {
-                // The pending password has reached no database: nothing is left to go on from.
+                // The pending password has reached no database, so there is nothing to resume.
                 journal.remove()?;
                 let before = match time {
                     1 => "Nothing was changed.".to_owned(),
                     time => format!(
-                        "It changed nothing; the result of the {} before is in {}.",
+                        "It changed nothing. The result of the previous {} is in {}.",
                         time - 1,
                         out.display()
                     ),
@@ -208,15 +208,15 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
                 bail!("the rotation failed: {}. {before}", error.error_type);
             }
             bail!(
-                "the rotation failed: {}.\nNothing is lost: the versions, with their passwords, are in {} (readable by \
-                 you alone).\nWhen the cause is corrected, the same command finishes the rotation. To give it up: the \
-                 same command with --abandon.",
+                "the rotation failed: {}.\nThe versions and their passwords are in {}, which only \
+                 you can read.\nCorrect the cause, then run the same command again to finish the \
+                 rotation. To cancel it, add --abandon.",
                 error.error_type,
                 journal.path().display()
             );
         }
         let written = output.write(&service)?;
-        // A resumed rotation compares this with the file of --secret.
+        // When a run resumes a rotation, it compares this with the file of --secret.
         if args.out.is_none() {
             file = written;
         }
@@ -226,7 +226,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
     output.announce(&service)
 }
 
-/// Stores a master's secret, and names it in the secret unless that names one.
+/// Stores a master secret, and adds its ARN to the secret unless the secret names one.
 pub(crate) fn put_master(
     service: &Service,
     secret: &mut Map<String, Value>,
@@ -237,7 +237,7 @@ pub(crate) fn put_master(
     Ok(service.put_secret("local/master", &arn, &Value::Object(master.clone()).to_string())?)
 }
 
-/// A function that is to work on a person's own database.
+/// Sets the variables of a function that works on the user's database.
 pub(crate) fn own_program(
     program: Program,
     service: &Service,
@@ -246,7 +246,7 @@ pub(crate) fn own_program(
 ) -> Program {
     let program = equip(program, &service.endpoint(), key)
         .env("ROTATION_STRATEGY", database.master.strategy())
-        // For remedies, which name commands of AWS otherwise.
+        // With these variables, remedies name rotation-local's commands instead of AWS's.
         .env("ROTATION_LOCAL_SECRET", database.secret.display().to_string());
     let program = match &database.master.master {
         Some(file) => program.env("ROTATION_LOCAL_MASTER", file.display().to_string()),
@@ -259,7 +259,7 @@ pub(crate) fn own_program(
     if database.verbose { program.log(|line| say(&format!("      {line}"))) } else { program }
 }
 
-/// The base user, when this is the second of two that alternate.
+/// Returns the base user if this is the name of an alternate user.
 fn base_of(user: &str) -> Option<&str> {
     user.strip_suffix("_clone")
         .or_else(|| user.strip_suffix("_CLONE"))
@@ -275,10 +275,10 @@ fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Res
     let what = match text("username") {
         Some(user) if args.database.master.alternates() => {
             let other = base_of(&user).map_or_else(|| format!("{user}_clone"), str::to_owned);
-            format!("the password of user {user} and of user {other}, in turn,")
+            format!("the passwords of the alternating users {user} and {other}")
         }
         Some(user) => format!("the password of user {user}"),
-        // A credential of the person's own.
+        // A custom credential has no user name.
         None => format!("the credential in {}", args.database.secret.display()),
     };
     let at = match (text("engine"), text("host"), text("port")) {
@@ -289,15 +289,15 @@ fn confirm(args: &RotateArgs, secret: &Map<String, Value>, resumes: bool) -> Res
     let times = if args.times == 1 { String::new() } else { format!(", {} times", args.times) };
     say(&format!("This changes {what}{at}{times}."));
     if resumes {
-        say("It goes on with a rotation that an earlier run has left.");
+        say("It resumes a rotation of an earlier run.");
     }
     if args.yes {
         return Ok(());
     }
     if !stdin().is_terminal() {
-        bail!("nothing was changed: add --yes to go ahead without being asked");
+        bail!("nothing was changed; add --yes to rotate without confirmation");
     }
-    let _ = write!(stdout(), "Go ahead? [y/N] ");
+    let _ = write!(stdout(), "Continue? [y/N] ");
     let _ = stdout().flush();
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;

@@ -1,4 +1,4 @@
-//! `rotation-local serve`.
+//! The command `serve`, which serves Secrets Manager and runs rotations.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,20 +19,21 @@ use crate::trigger::{Attempt, rotate_secret, test_secret};
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if !args.listen.is_loopback() && !args.expose {
         bail!(
-            "--listen {}: other machines could reach it, and read every secret without TLS. If that is meant, say so twice: add \
-             --expose",
+            "--listen {}: other machines could connect and read every secret without TLS. To \
+             allow this, add --expose",
             args.listen
         );
     }
     if args.expose && args.any_credentials {
         bail!(
-            "--expose and --any-credentials: anybody who reaches this machine would read every secret"
+            "--expose and --any-credentials cannot be combined: every machine that can connect \
+             could read every secret"
         );
     }
     let mut given = BTreeMap::new();
     for function in &args.functions {
         let (name, function) = function.split_once('=').with_context(|| {
-            format!("--function {function}: give it as NAME=COMMAND or NAME=URL")
+            format!("--function {function}: the value must be NAME=COMMAND or NAME=URL")
         })?;
         if let Err(message) = Function::parse(function, name) {
             bail!("--function {name}={function}: {message}");
@@ -42,7 +43,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     let environment = environment(&args.environment, &given)?;
     let (service, listener) = Service::bind(args.listen, args.port).await?;
     let bridge = match args.docker {
-        // Then the bridge is one of its addresses.
+        // An unspecified address includes the address of Docker's bridge.
         true if args.listen.is_unspecified() => None,
         true => docker::listen(service.port()).await?,
         false => None,
@@ -75,10 +76,10 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     };
     let (asked, scheduled) = (rotations.clone(), rotations.clone());
     service.set_on_rotate(move |start| drop(tokio::spawn(asked.clone().run(start))));
-    // All is set up: only now is anybody answered.
+    // The setup is complete, so the service can answer requests now.
     let pages = page::pages(service.clone(), activity);
     if let Some(bridge) = bridge {
-        // Containers have no use for the page, which asks for no key.
+        // Containers do not get the page, because it does not require the access key id.
         service.open(bridge, axum::Router::new());
     }
     service.open(listener, pages);
@@ -95,30 +96,30 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         print_json_line(&ready);
     }
     for start in service.take_up()? {
-        say(&format!("rotation of {}: goes on with what an earlier run has left", start.secret));
+        say(&format!("rotation of {}: resumed from an earlier run", start.secret));
         tokio::spawn(rotations.clone().run(start));
     }
     tokio::spawn(async move { scheduled.keep_the_schedule().await });
-    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
+    tokio::signal::ctrl_c().await.context("could not wait for Ctrl-C")
 }
 
 fn open_state(args: &ServeArgs) -> Result<State> {
     let passphrase = match &args.passphrase_file {
         Some(file) => std::fs::read_to_string(file)
-            .with_context(|| format!("--passphrase-file {}: cannot be read", file.display()))?,
+            .with_context(|| format!("could not read --passphrase-file {}", file.display()))?,
         None => std::env::var(PASSPHRASE).unwrap_or_default(),
     };
     let passphrase = passphrase.trim_end_matches(['\r', '\n']);
     if passphrase.is_empty() {
         bail!(
-            "--state: the file holds passwords, so it is encrypted, and needs a passphrase: set {PASSPHRASE}, or give \
-             --passphrase-file FILE"
+            "--state: the file is encrypted and needs a passphrase; set {PASSPHRASE}, or use \
+             --passphrase-file PATH"
         );
     }
     State::open(args.state.as_deref().unwrap_or(std::path::Path::new("")), passphrase)
 }
 
-/// Puts the service on what was kept, and says how many secrets that are.
+/// Initializes the service with the stored secrets, and returns their number.
 fn begin(service: &Service, mut store: Store, state: Option<State>, args: &ServeArgs) -> usize {
     store.set_account(&args.account);
     let found = store.all().count();
@@ -139,7 +140,7 @@ fn greet<'a>(
     let endpoint = service.endpoint();
     let variables = [
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint.as_str()),
-        // The CLI's first version knows the second of these alone.
+        // Version 1 of the AWS CLI reads only AWS_DEFAULT_REGION.
         ("AWS_REGION", REGION),
         ("AWS_DEFAULT_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", key),
@@ -148,31 +149,33 @@ fn greet<'a>(
     if args.docker {
         docker::write_environment(&args.env_file, &variables, service.port())?;
     }
-    say(&format!("Secrets Manager is at {endpoint}; open that in a browser to look on"));
+    say(&format!("Secrets Manager is at {endpoint}. Open this URL in a browser to see its state."));
     say("\nFor the AWS CLI and SDKs:");
     for (name, value) in variables {
         say(&format!("  export {name}={value}"));
     }
     if args.docker {
         say(&format!(
-            "\nFor functions that SAM runs in containers, which reach this service at {}:\n{}",
+            "\nTo run the functions in containers with SAM (they reach this service at {}):\n{}",
             docker::endpoint(service.port()),
             docker::commands(&args.env_file)
         ));
     }
     for name in functions {
         say(&format!(
-            "\nRotate a secret with {name}:\n  aws secretsmanager rotate-secret --secret-id NAME \\\n    --rotation-lambda-arn arn:aws:lambda:{REGION}:{}:function:{name}",
+            "\nTo rotate a secret with {name}:\n  \
+             aws secretsmanager rotate-secret --secret-id NAME \\\n    \
+             --rotation-lambda-arn arn:aws:lambda:{REGION}:{}:function:{name}",
             args.account
         ));
     }
     match &args.state {
         Some(file) => say(&format!(
-            "\nSecrets are kept in {}; there are {found}. Ctrl-C ends it.",
+            "\nSecrets are stored in {} (currently {found}). Press Ctrl-C to stop.",
             file.display()
         )),
         None => say(
-            "\nSecrets are kept in memory, and gone when this ends (Ctrl-C); --state FILE keeps them.",
+            "\nSecrets are in memory only; to store them, use --state PATH. Press Ctrl-C to stop.",
         ),
     }
     Ok(())
@@ -188,7 +191,8 @@ fn environment(given: &[String], functions: &BTreeMap<String, String>) -> Result
             text.split_once(':').and_then(|(name, rest)| Some((name, rest.split_once('=')?)));
         let Some((name, (variable, value))) = parts else {
             bail!(
-                "--env: give it as NAME:VARIABLE=VALUE, such as app-rotation:ROTATION_STRATEGY=master-user"
+                "--env: the value must be NAME:VARIABLE=VALUE, such as \
+                 app-rotation:ROTATION_STRATEGY=master-user"
             );
         };
         match functions.get(name) {
@@ -200,7 +204,8 @@ fn environment(given: &[String], functions: &BTreeMap<String, String>) -> Result
             }
             Some(_) => {
                 bail!(
-                    "--env {name}:{variable}=…: {name} is a URL; set the variable where that function runs"
+                    "--env {name}:{variable}=…: {name} is a URL; set the variable where that \
+                     function runs"
                 )
             }
             None => bail!("--env {name}:{variable}=…: there is no --function {name}=…"),
@@ -209,10 +214,10 @@ fn environment(given: &[String], functions: &BTreeMap<String, String>) -> Result
     Ok(environment)
 }
 
-/// Functions by name and region: each is told its region once.
+/// The functions by name and region. Each has its own process, which gets its region at the start.
 type Started = BTreeMap<(String, String), Arc<Function>>;
 
-/// Runs rotations. Clones share everything.
+/// The runner of rotations. Clones share their state.
 #[derive(Clone)]
 struct Rotations {
     service: Service,
@@ -238,7 +243,7 @@ impl Rotations {
             });
             return;
         };
-        // The same request twice, as when an answer was lost.
+        // The rotation is already running if a client repeats a request whose response was lost.
         let Some(mut recorder) = self.activity.begin(&secret, &name, &token, self.service.clone())
         else {
             return;
@@ -249,7 +254,7 @@ impl Rotations {
         let failed = if only_test {
             let failed = test_secret(&function, &secret, &token, &mut recorder).await;
             if let Err(error) = self.service.forget_version(&secret, &token) {
-                say(&format!("  the version of the test stays: {error}"));
+                say(&format!("  could not delete the version of the test: {error}"));
             }
             failed
         } else {
@@ -279,7 +284,7 @@ impl Rotations {
         say(&format!("{what} of {secret}: {end}"));
     }
 
-    /// Prints an event for the option `--json`.
+    /// Prints an event if the option `--json` is set.
     fn print(&self, event: &str, secret: &str, token: &str, complete: impl FnOnce(&mut Value)) {
         if self.json {
             let mut event = json!({"event": event, "secret": secret, "version": token});
@@ -288,7 +293,7 @@ impl Rotations {
         }
     }
 
-    /// The function, which is started when it is first invoked.
+    /// Returns a function by name and region. It starts when it is first invoked.
     fn function(&self, name: &str, region: &str) -> Option<Arc<Function>> {
         let given = self.given.get(name)?;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
@@ -296,7 +301,7 @@ impl Rotations {
             Arc::new(match Function::parse(given, name) {
                 Ok(Function::Program(program)) => self.equip(name, *program, region).into(),
                 Ok(url) => url,
-                // It existed when this began; invoking it says that it is gone.
+                // It existed when serve started. If it does not exist now, invoking it fails.
                 Err(_) => Program::new(given).into(),
             })
         });
@@ -312,7 +317,7 @@ impl Rotations {
             program = program.env(variable, value.as_str());
         }
         program.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region).log(move |line| {
-            // It may be anybody's function.
+            // The line is redacted, because a third-party function can log secret values.
             let line = activity.line(&service, &name, line);
             if verbose {
                 say(&format!("      {line}"));
@@ -320,10 +325,12 @@ impl Rotations {
         })
     }
 
-    /// Begins the rotations whose window has opened, and deletes what is to go.
+    /// Starts the rotations whose window has opened, and deletes the secrets whose recovery window
+    /// has ended.
     async fn keep_the_schedule(self) {
         loop {
-            // A minute of the service's clock; windows open at full hours.
+            // One check per minute of the service's clock is enough, because windows open at full
+            // hours.
             let pause = self
                 .service
                 .real_time(60.0)
@@ -332,7 +339,7 @@ impl Rotations {
             let due = match self.service.due() {
                 Ok(due) => due,
                 Err(error) => {
-                    say(&format!("the schedule: {error}"));
+                    say(&format!("could not check the rotation schedules: {error}"));
                     continue;
                 }
             };
@@ -342,18 +349,18 @@ impl Rotations {
                     request["ClientRequestToken"] = token.into();
                 }
                 if let Err(error) = self.service.perform_in(&region, "RotateSecret", &request) {
-                    say(&format!("rotation of {arn} by its schedule: {error}"));
+                    say(&format!("scheduled rotation of {arn}: {error}"));
                 }
             }
         }
     }
 }
 
-/// Lets a function find a Secrets Manager.
+/// Sets the variables with which a function finds the local Secrets Manager.
 pub(crate) fn equip(program: Program, endpoint: &str, key: &str) -> Program {
     program
         .env("SECRETS_MANAGER_ENDPOINT", endpoint)
-        // For functions that are not ours: the SDKs' own variables.
+        // Third-party functions use the SDKs' own variables.
         .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)
         .env("AWS_REGION", REGION)
         .env("AWS_DEFAULT_REGION", REGION)

@@ -1,4 +1,4 @@
-//! Secrets Manager on loopback: AWS JSON 1.1 over HTTP.
+//! A local AWS Secrets Manager that speaks AWS JSON 1.1 over HTTP.
 
 mod clock;
 mod error;
@@ -44,57 +44,58 @@ pub(crate) use store::{ACCOUNT, Change};
 use clock::Clock;
 use request::Request;
 
-/// Holds the passphrase of the state file.
+/// The environment variable that holds the passphrase of the state file.
 pub(crate) const PASSPHRASE: &str = "ROTATION_LOCAL_PASSPHRASE";
 
-/// The region when a request names none.
+/// The region of a request that does not name one.
 pub(crate) const REGION: &str = "us-east-1";
 
-/// The longest request, in bytes: a value of 65,536 bytes, each of which JSON writes in six.
+/// The maximum size of a request in bytes. It has room for a value of 65,536 bytes, each of which
+/// JSON can escape to six.
 const LONGEST_REQUEST: usize = 512 * 1024;
 
-/// How many made passwords are remembered, to be masked.
+/// The number of generated passwords that the service remembers so that output can be redacted.
 const MOST_MADE: usize = 1000;
 
-/// One request that was answered.
+/// A request that was answered.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The operation.
+    /// The operation's name.
     pub operation: String,
-    /// The `VersionStage` or `VersionId` it asked for, if any.
+    /// The `VersionStage`, or else the `VersionId`, in the request.
     pub about: Option<String>,
-    /// The length of the rotation token it had, if any: the token itself is nobody's business.
+    /// The length of the `RotationToken` in the request. The token itself is not recorded.
     pub rotation_token: Option<usize>,
-    /// When it came.
+    /// The time at which the request arrived.
     pub from: Instant,
-    /// When it was answered.
+    /// The time at which it was answered.
     pub until: Instant,
 }
 
-/// Whether a fault hits before or after the operation has taken effect.
+/// The moment of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// Nothing has happened.
+    /// The fault occurs before the operation takes effect.
     Before,
-    /// It has happened, and the answer is lost.
+    /// The operation takes effect, and then its response is lost.
     After,
 }
 
-/// Something that goes wrong, for tests.
+/// A fault that a test injects.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The service refuses.
+    /// The service returns this error.
     Refuse(ServiceError),
-    /// The connection is never answered.
+    /// The service never responds.
     Hang,
 }
 
-/// Decides on a fault for the n-th call (from 0) of this service, seeing its operation.
+/// Decides whether a call fails, given its number (from 0) and its operation.
 type FaultRule = Box<dyn FnMut(usize, &str, When) -> Option<Fault> + Send>;
-/// Is told to start a rotation.
+/// Starts a rotation.
 type OnRotate = Box<dyn Fn(StartRotation) + Send>;
 
-/// The service. Clones share everything.
+/// The service. Clones share their state.
 #[derive(Clone)]
 pub struct Service {
     inner: Arc<Inner>,
@@ -103,8 +104,9 @@ pub struct Service {
 struct Inner {
     address: SocketAddr,
     state: Mutex<Inside>,
-    /// Whether calls are held back, and how many are.
+    /// `true` while the service holds calls back.
     hold: watch::Sender<bool>,
+    /// The number of calls that are held back.
     held: AtomicUsize,
 }
 
@@ -114,12 +116,12 @@ struct Inside {
     clock: Clock,
     calls: Vec<Call>,
     keeps_calls: bool,
-    /// The passwords that `GetRandomPassword` has given out, the newest last.
+    /// The passwords that `GetRandomPassword` has returned, newest last.
     made: VecDeque<String>,
     count: usize,
     latency: Duration,
     fault: Option<FaultRule>,
-    /// The only access key id that is let in; any, when there is none.
+    /// The access key id that every request must have. `None` accepts any.
     key: Option<String>,
     on_rotate: Option<OnRotate>,
 }
@@ -130,16 +132,16 @@ impl std::fmt::Debug for Service {
     }
 }
 
-/// Makes an access key id that nobody can guess.
+/// Generates an access key id that cannot be guessed.
 pub(crate) fn new_key() -> String {
     format!("LOCAL{}", uuid::Uuid::new_v4().simple()).to_uppercase()
 }
 
 impl Service {
-    /// Starts the service on 127.0.0.1, and remembers every call; port 0 picks a free one.
+    /// Starts the service on 127.0.0.1 and records every call. Port 0 picks a free port.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// Returns an error if the port is in use.
     pub async fn start(port: u16) -> anyhow::Result<Self> {
         let (service, listener) = Self::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port).await?;
         service.inside().keeps_calls = true;
@@ -147,10 +149,13 @@ impl Service {
         Ok(service)
     }
 
-    /// A service that has its address, and answers nobody yet.
+    /// Binds the service to an address. It does not answer requests until [`Service::open`].
     pub(crate) async fn bind(address: IpAddr, port: u16) -> anyhow::Result<(Self, TcpListener)> {
         let listener = TcpListener::bind((address, port)).await.with_context(|| {
-            format!("cannot listen on {address}:{port}; is another one running? Try another --port")
+            format!(
+                "could not listen on {address}:{port}; if another process uses the port, choose \
+                 another one with --port"
+            )
         })?;
         let address = listener.local_addr()?;
         Ok((
@@ -166,7 +171,7 @@ impl Service {
         ))
     }
 
-    /// Answers requests from now on, beside other pages.
+    /// Starts to answer requests, and serves `pages` on the same port.
     pub(crate) fn open(&self, listener: TcpListener, pages: Router) {
         let api = Router::new()
             .fallback(http::answer)
@@ -176,12 +181,12 @@ impl Service {
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// Returns the URL of the service, such as `http://127.0.0.1:4680`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.inner.address)
     }
 
-    /// The port that it listens on.
+    /// Returns the port that the service listens on.
     pub(crate) fn port(&self) -> u16 {
         self.inner.address.port()
     }
@@ -190,22 +195,23 @@ impl Service {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at, or changes, what is stored.
+    /// Calls a function with the store, which it can read and change.
     pub(crate) fn with_store<T>(&self, look: impl FnOnce(&mut Store) -> T) -> T {
         look(&mut self.inside().store)
     }
 
-    /// Begins with what is stored elsewhere, on a clock on which so many seconds go by in a second.
+    /// Replaces the store, and starts a clock that runs `time_scale` times as fast as the system
+    /// clock.
     pub(crate) fn begin_with(&self, store: Store, time_scale: f64) {
         let mut inside = self.inside();
         inside.store = store;
         inside.clock = Clock::scaled(time_scale);
     }
 
-    /// Performs an operation without going through HTTP, in the region `us-east-1`.
+    /// Performs an operation without HTTP, in the region `us-east-1`.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the error that the service would answer with.
     pub fn perform(&self, operation: &str, body: &Value) -> Result<Value, ServiceError> {
         self.perform_in(REGION, operation, body)
     }
@@ -231,10 +237,11 @@ impl Service {
         done.refused.map_or(Ok(done.answer), Err)
     }
 
-    /// Stores a secret under a given ARN, in `us-east-1` whatever that says.
+    /// Stores a secret under a given ARN. The secret is in `us-east-1`, even if the ARN names
+    /// another region.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the error that the service would answer with.
     pub fn put_secret(&self, name: &str, arn: &str, value: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();
         let now = inside.clock.now();
@@ -245,10 +252,10 @@ impl Service {
         inside.store.save(secret)
     }
 
-    /// Tags a secret as only AWS's own services may: their keys begin with `aws:`.
+    /// Adds a tag whose key begins with `aws:`, which only AWS's own services can do.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the error that the service would answer with.
     pub fn tag_as_a_service_of_aws(
         &self,
         id: &str,
@@ -261,59 +268,60 @@ impl Service {
         })
     }
 
-    /// The passwords that were made up of late: they are secrets before any secret has them.
+    /// Returns the passwords that were generated recently. They must be redacted even before they
+    /// are stored in a secret.
     pub(crate) fn made_passwords(&self) -> Vec<String> {
         self.inside().made.iter().cloned().collect()
     }
 
-    /// How long a time of the service's clock takes.
+    /// Returns the real time that the service's clock takes to advance by `seconds`.
     pub(crate) fn real_time(&self, seconds: f64) -> Duration {
         self.inside().clock.real(seconds)
     }
 
-    /// Knows these functions and no others.
+    /// Sets the names of the functions that exist.
     pub(crate) fn set_functions(&self, names: BTreeSet<String>) {
         self.inside().store.functions = Some(names);
     }
 
-    /// Lets in only who knows an access key id, made for this run: on a machine with other users,
-    /// the port alone is no protection.
+    /// Requires an access key id that is generated for this run, and returns it. On a machine with
+    /// other users, the port alone does not protect the secrets.
     pub fn require_key(&self) -> String {
         self.require(new_key())
     }
 
-    /// From here on, only requests with this access key id are answered.
+    /// Requires this access key id of every request, and returns it.
     pub(crate) fn require(&self, key: String) -> String {
         self.inside().key = Some(key.clone());
         key
     }
 
-    /// Every call so far.
+    /// Returns the recorded calls.
     pub fn calls(&self) -> Vec<Call> {
         self.inside().calls.clone()
     }
 
-    /// Forgets the calls so far.
+    /// Deletes the recorded calls.
     pub fn forget_calls(&self) {
         self.inside().calls.clear();
     }
 
-    /// Adds a delay to every answer.
+    /// Adds a delay to every response.
     pub fn set_latency(&self, latency: Duration) {
         self.inside().latency = latency;
     }
 
-    /// Holds every call back, before it takes effect, until [`Service::release_calls`].
+    /// Holds every call back, before it takes effect, until [`Service::release_calls`] is called.
     pub fn hold_calls(&self) {
         self.inner.hold.send_replace(true);
     }
 
-    /// Lets the calls go on that were held back.
+    /// Resumes the calls that were held back.
     pub fn release_calls(&self) {
         self.inner.hold.send_replace(false);
     }
 
-    /// How many calls are being held back.
+    /// Returns the number of calls that are held back.
     pub fn held_calls(&self) -> usize {
         self.inner.held.load(Ordering::SeqCst)
     }
@@ -323,26 +331,26 @@ impl Service {
         let mut hold = self.inner.hold.subscribe();
         if *hold.borrow() {
             self.inner.held.fetch_add(1, Ordering::SeqCst);
-            // The sender lives as long as this service.
+            // This cannot fail: the sender lives as long as the service.
             let _ = hold.wait_for(|hold| !hold).await;
             self.inner.held.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
-    /// Makes calls fail; the rule is asked before and after each, with the number of calls since it
-    /// was set.
+    /// Makes calls fail as the rule decides. It is evaluated before and after each call, with the
+    /// number of calls since it was set.
     pub fn set_fault(&self, rule: impl FnMut(usize, &str, When) -> Option<Fault> + Send + 'static) {
         let mut inside = self.inside();
         inside.fault = Some(Box::new(rule));
         inside.count = 0;
     }
 
-    /// Ends the faults.
+    /// Removes the fault rule.
     pub fn clear_fault(&self) {
         self.inside().fault = None;
     }
 
-    /// Writes every change away before it is acknowledged.
+    /// Sets the function that persists every change before it is acknowledged.
     pub(crate) fn set_persist(
         &self,
         persist: impl Fn(&Change<'_>) -> anyhow::Result<()> + Send + 'static,
@@ -350,12 +358,12 @@ impl Service {
         self.inside().store.set_persist(Box::new(persist));
     }
 
-    /// Called when `RotateSecret` has staged a version.
+    /// Sets the function that is called when `RotateSecret` has staged a version.
     pub(crate) fn set_on_rotate(&self, on_rotate: impl Fn(StartRotation) + Send + 'static) {
         self.inside().on_rotate = Some(Box::new(on_rotate));
     }
 
-    /// The requests that are understood, with their limits and errors, as JSON in the words of
+    /// Returns the operations with their members, limits and errors as JSON, in the terms of
     /// botocore's model.
     pub fn request_model() -> Value {
         model::as_json()

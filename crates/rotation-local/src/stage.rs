@@ -1,4 +1,5 @@
-//! A throw-away server with users, their secrets, and a Secrets Manager that has them.
+//! The sandbox of `demo` and `bench`: a temporary database server with users, and a local Secrets
+//! Manager with their secrets.
 
 pub(crate) mod database;
 
@@ -15,28 +16,29 @@ use crate::serve::equip;
 use crate::service::Service;
 use database::{Database, Engine};
 
-/// The secret of a single user, `app`.
+/// The secret of the single user `app`.
 pub(crate) const SINGLE: &str = "demo/single-user";
-/// The secret of two alternating users, `shop` first.
+/// The secret of two alternating users. The base user is `shop`.
 pub(crate) const ALTERNATING: &str = "demo/master-user";
 const MASTER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/master-AbCdEf";
 
-/// All that a function needs; it ends when dropped.
+/// The servers and secrets that a function needs. Dropping it stops the database server and deletes
+/// its files.
 pub(crate) struct Stage {
     pub(crate) engine: Engine,
     pub(crate) database: Database,
     pub(crate) service: Service,
-    /// How long the server took to start.
+    /// The time that the database server took to start.
     pub(crate) took: Duration,
-    /// Opens the service.
+    /// The access key id that the service requires.
     pub(crate) key: String,
     authority: PathBuf,
     _folder: TempDir,
 }
 
 impl Stage {
-    /// Starts a server with TLS and makes two applications' users and a master that is no
-    /// superuser, each with its secret.
+    /// Starts a database server with TLS. Creates the users of two applications and a master user
+    /// that is not a superuser, and a secret for each of them.
     pub(crate) async fn set_up(engine: Engine) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let start = Instant::now();
@@ -70,33 +72,34 @@ impl Stage {
         )?)
     }
 
-    /// Lets a function find the service and trust the server.
+    /// Sets the variables with which a function finds the service and trusts the database server.
     pub(crate) fn equip(&self, program: Program, strategy: &str) -> Program {
         equip(program, &self.service.endpoint(), &self.key)
             .env("ROTATION_STRATEGY", strategy)
             .env("TLS_CA_FILE", self.authority.to_string_lossy())
     }
 
-    /// Begins a rotation, and gives its version.
+    /// Starts a rotation, and returns the id of its version.
     pub(crate) fn begin(&self, secret: &str) -> Result<String> {
         let request = json!({"SecretId": secret, "RotationLambdaARN": "demo"});
         let staged = self.service.perform("RotateSecret", &request)?;
         Ok(staged["VersionId"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// The ARN of a secret.
+    /// Returns the ARN of a secret.
     pub(crate) fn arn(&self, secret: &str) -> String {
         format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{secret}-AbCdEf")
     }
 
-    /// The current value of a secret.
+    /// Returns the current value of a secret.
     pub(crate) fn current(&self, secret: &str) -> Result<Value> {
         let answer = self.service.perform("GetSecretValue", &json!({"SecretId": secret}))?;
         Ok(serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?)
     }
 }
 
-/// The function: as given, or beside this program.
+/// Returns the path of the function: the given one, or the engine's function in the folder of this
+/// program.
 pub(crate) fn function_path(given: Option<&Path>, engine: Engine) -> Result<PathBuf> {
     let path = match given {
         Some(path) => std::path::absolute(path)?,
@@ -104,7 +107,7 @@ pub(crate) fn function_path(given: Option<&Path>, engine: Engine) -> Result<Path
     };
     if !path.exists() {
         bail!(
-            "there is no function {}: build it first (cargo build), or name one with --function",
+            "there is no function {}; build it with cargo build, or name one with --function",
             path.display()
         );
     }

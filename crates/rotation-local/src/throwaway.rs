@@ -1,4 +1,5 @@
-//! Database servers that live in a temporary folder, for the demonstration and the tests.
+//! Temporary database servers for the demo, the benchmark and the tests. Their data is in a
+//! temporary folder.
 
 mod certificates;
 pub mod mysql;

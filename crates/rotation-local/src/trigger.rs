@@ -1,4 +1,5 @@
-//! The trigger: drives a rotation as the service does.
+//! The rotation driver, which invokes a function for the steps of a rotation as Secrets Manager
+//! does.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +8,11 @@ use serde_json::{Value, json};
 use crate::function::{Function, FunctionError};
 use crate::service::{CURRENT, PENDING, Service};
 
-/// The four steps, in order.
+/// The four steps of a rotation in order.
 pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
-/// Errors that no repetition cures: a person has to correct something first, and each attempt with
-/// a rejected password counts towards a lockout.
+/// The errors that a retry cannot fix. The operator has to correct something first, and each
+/// attempt with a rejected password counts towards a lockout.
 const INCURABLE: [&str; 14] = [
     "CredentialsRefused",
     "HostMismatch",
@@ -29,13 +30,12 @@ const INCURABLE: [&str; 14] = [
     "UserNameTooLong",
 ];
 
-/// How often and how fast the whole rotation is repeated. The service's own numbers are not
-/// documented.
+/// The retry policy of a rotation. AWS does not document the values of Secrets Manager.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
-    /// Attempts in all.
+    /// The maximum number of attempts, including the first.
     pub most: u32,
-    /// The pause before the second attempt; it doubles after each.
+    /// The pause before the second attempt. It doubles after each attempt.
     pub pause: Duration,
 }
 
@@ -45,21 +45,21 @@ impl Default for Attempt {
     }
 }
 
-/// A step that has been run.
+/// The report of a step that has run.
 #[derive(Debug, Clone)]
 pub struct StepReport {
-    /// The step.
+    /// The name of the step.
     pub step: &'static str,
-    /// Which attempt of the whole rotation, from 1.
+    /// The number of the attempt, counted from 1.
     pub attempt: u32,
-    /// How long the invocation took.
+    /// The duration of the invocation.
     pub took: Duration,
-    /// The function's answer or error.
+    /// The function's response or error.
     pub result: Result<Value, FunctionError>,
 }
 
 impl StepReport {
-    /// Returns the report as the option `--json` of the commands shows it.
+    /// Returns the report as JSON for the option `--json`.
     pub(crate) fn to_json(&self) -> Value {
         let mut step = json!({
             "step": self.step,
@@ -82,30 +82,30 @@ impl StepReport {
     }
 }
 
-/// A rotation that has ended.
+/// The result of a rotation that has ended.
 #[derive(Debug)]
 pub struct Rotation {
-    /// The version rotated to.
+    /// The id of the pending version, which is the rotation's token.
     pub token: String,
-    /// Every step that was run.
+    /// The steps that have run.
     pub steps: Vec<StepReport>,
-    /// The last error, when it was given up.
+    /// The last error, if the rotation failed.
     pub failed: Option<FunctionError>,
 }
 
-/// Is told of each step as it begins and ends.
+/// An observer that is notified when steps start and end.
 pub trait Observer: Send {
-    /// A step begins.
+    /// Called when a step starts.
     fn begins(&mut self, _step: &'static str, _attempt: u32) {}
-    /// A step has ended.
+    /// Called when a step has ended.
     fn ended(&mut self, _report: &StepReport) {}
-    /// The whole rotation will be repeated after a pause.
+    /// Called before the pause that precedes a retry of the whole rotation.
     fn repeats(&mut self, _after: Duration) {}
 }
 
 impl Observer for () {}
 
-/// Runs `testSecret` alone, as the service does when rotation is configured and not begun.
+/// Runs only `testSecret`, as Secrets Manager does when rotation is configured but not started.
 pub(crate) async fn test_secret(
     function: &Function,
     secret: &str,
@@ -132,7 +132,7 @@ async fn run_step(
     report
 }
 
-/// Rotates a secret whose version `token` has been staged (by `RotateSecret`).
+/// Rotates a secret whose version `token` was staged by `RotateSecret`.
 pub async fn rotate_secret(
     service: &Service,
     function: &Function,
@@ -151,7 +151,8 @@ pub async fn rotate_secret(
         }
         rotation.failed = None;
         for step in STEPS {
-            // The function says itself what is wrong with a rotation that was never right.
+            // Before the first step this is not checked, because the function itself reports an
+            // error if the version is not staged correctly.
             let is_first = rotation.steps.is_empty();
             if let Some(why) = service.ended(secret, token).filter(|_| !is_first) {
                 rotation.failed = Some(FunctionError::new("Local.Ended", why));
@@ -176,8 +177,8 @@ pub async fn rotate_secret(
     rotation
 }
 
-/// A rotation has succeeded when `AWSCURRENT` is on the new version, and `AWSPENDING` there or
-/// nowhere.
+/// Returns an error if the rotation is not complete. It is complete if the new version has
+/// `AWSCURRENT`, and no other version has `AWSPENDING`.
 fn unpromoted(service: &Service, secret: &str, token: &str) -> Option<FunctionError> {
     service.with_store(|store| match store.anywhere(secret) {
         Some(secret) if !secret.is_labelled(CURRENT, token) => Some(FunctionError::new(
@@ -188,6 +189,9 @@ fn unpromoted(service: &Service, secret: &str, token: &str) -> Option<FunctionEr
             Some(FunctionError::new("Local.PendingMoved", "AWSPENDING is on another version"))
         }
         Some(_) => None,
-        None => Some(FunctionError::new("Local.SecretGone", "the secret was deleted meanwhile")),
+        None => Some(FunctionError::new(
+            "Local.SecretGone",
+            "the secret was deleted during the rotation",
+        )),
     })
 }

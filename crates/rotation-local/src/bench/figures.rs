@@ -1,25 +1,25 @@
-//! What was measured of one function.
+//! The measurements of one function.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Measured many times.
+/// The samples of one quantity.
 #[derive(Debug, Default)]
 pub(super) struct Series(Vec<f64>);
 
 impl Series {
-    /// Adds a time, in milliseconds from now on.
+    /// Adds a time, which is stored in milliseconds.
     pub(super) fn time(&mut self, took: Duration) {
         self.0.push(took.as_secs_f64() * 1000.0);
     }
 
-    /// Adds a number of bytes, in megabytes (10⁶) from now on.
+    /// Adds a number of bytes, which is stored in megabytes (10⁶ bytes).
     pub(super) fn bytes(&mut self, bytes: u64) {
         self.0.push(bytes as f64 / 1e6);
     }
 
-    /// Least, median and the 90th percentile.
+    /// Returns the minimum, the median and the 90th percentile.
     pub(super) fn summary(&self) -> [f64; 3] {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -30,7 +30,7 @@ impl Series {
         [at(0.0), at(0.5), at(0.9)]
     }
 
-    /// The median.
+    /// Returns the median.
     pub(super) fn median(&self) -> f64 {
         self.summary()[1]
     }
@@ -41,37 +41,37 @@ impl Series {
     }
 }
 
-/// Of one function.
+/// The measurements of one function.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
-    /// From the start of the process to its first question for an event.
+    /// The time from the start of the process to its first request for an event.
     pub(super) init: Series,
-    /// Each step as the first event of a process, without the start.
+    /// The time of each step as the first event of a process, without the start.
     pub(super) cold_steps: [Series; 4],
-    /// Each step of a process that has rotated before.
+    /// The time of each step in a process that has rotated before.
     pub(super) warm_steps: [Series; 4],
-    /// A whole rotation, from the start of the process.
+    /// The time of a rotation from the start of the process.
     pub(super) cold: Series,
-    /// A whole rotation by a process that has rotated before.
+    /// The time of a rotation in a process that has rotated before.
     pub(super) warm: Series,
-    /// CPU time of a cold rotation, with the start.
+    /// The CPU time of a cold rotation with the start of the process.
     pub(super) cold_cpu: Series,
-    /// CPU time of a warm rotation.
+    /// The CPU time of a warm rotation.
     pub(super) warm_cpu: Series,
-    /// The most resident memory in a cold rotation.
+    /// The peak resident memory of a cold rotation.
     pub(super) peak: Series,
-    /// Calls of Secrets Manager, in groups that were under way at the same time.
+    /// The size of each group of concurrent Secrets Manager calls, in order.
     pub(super) waves: Vec<usize>,
-    /// Sessions that the server has let in.
+    /// The number of database sessions in a rotation.
     pub(super) sessions: usize,
-    /// Logins that the server has refused.
+    /// The number of logins that the server rejected in a rotation.
     pub(super) refused: usize,
-    /// Size of the program, where it is one.
+    /// The size of the program in bytes. `None` if the function is a command line.
     pub(super) binary: Option<u64>,
 }
 
 impl Figures {
-    /// Calls of Secrets Manager in a rotation.
+    /// Returns the number of Secrets Manager calls in a rotation.
     pub(super) fn calls(&self) -> usize {
         self.waves.iter().sum()
     }

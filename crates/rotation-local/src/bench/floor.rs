@@ -1,5 +1,5 @@
-//! The least that a rotation can take: the same calls, as far as possible at once, and the same
-//! number of bare logins, by clients that do nothing else.
+//! The baseline, which is the minimum time that a rotation can take. Minimal clients make the same
+//! calls with the same concurrency, and the same number of logins.
 
 use std::time::{Duration, Instant};
 
@@ -10,18 +10,18 @@ use serde_json::json;
 use super::BenchEnv;
 use super::figures::{Figures, Series};
 
-/// Measured in the same run as the function.
+/// The baseline, measured in the same run as the function.
 pub(super) struct Baseline {
-    /// One call of Secrets Manager.
+    /// The time of a group of concurrent Secrets Manager calls.
     pub(super) call: Series,
-    /// One login.
+    /// The time of one login.
     pub(super) login: Series,
-    /// All calls and logins of a rotation.
+    /// The time of all calls and logins of a rotation.
     pub(super) rotation: Series,
 }
 
 impl Baseline {
-    /// Repeats what the function has asked of others.
+    /// Repeats the calls and logins of the function.
     pub(super) async fn measure(ground: &BenchEnv, figures: &Figures, times: u32) -> Result<Self> {
         let client = Client::builder().no_proxy().build()?;
         let current = ground.stage.current(ground.secret)?;
@@ -29,7 +29,7 @@ impl Baseline {
         let (user, password) = (text("username"), text("password"));
         let mut floor =
             Self { call: Series::default(), login: Series::default(), rotation: Series::default() };
-        // Connections that stay open, as those of a warm function do.
+        // These calls open the connections, which stay open as those of a warm function do.
         call(ground, &client, figures.waves.iter().copied().max().unwrap_or(1)).await?;
         for _ in 0..times {
             let start = Instant::now();
@@ -48,7 +48,7 @@ impl Baseline {
     }
 }
 
-/// So many calls at once.
+/// Makes `many` concurrent calls, and returns the time until the last response.
 async fn call(ground: &BenchEnv, client: &Client, many: usize) -> Result<Duration> {
     let service = &ground.stage.service;
     let authorization = format!(
@@ -72,7 +72,7 @@ async fn call(ground: &BenchEnv, client: &Client, many: usize) -> Result<Duratio
         });
     }
     while let Some(answered) = calls.join_next().await {
-        ensure!(answered??, "the local service has refused a call of the floor");
+        ensure!(answered??, "the local Secrets Manager rejected a call of the baseline");
     }
     Ok(start.elapsed())
 }

@@ -1,4 +1,4 @@
-//! A function under measurement.
+//! A function that is measured.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use crate::function::{Function, FunctionError, Program};
 use crate::progress::say;
 use crate::trigger::STEPS;
 
-/// While calls are counted: long enough that those which wait for one another are told from those
-/// that do not.
+/// The API latency while calls are counted. It is long enough to distinguish sequential calls from
+/// concurrent ones.
 const COUNTING: Duration = Duration::from_millis(60);
 
-/// A function, and what was measured of it.
+/// A function and its measurements.
 pub(super) struct Runner {
     pub(super) name: String,
     pub(super) figures: Figures,
@@ -27,7 +27,7 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// A function that is a program.
+    /// Creates a runner for a program.
     pub(super) fn of_program(path: &Path, verbose: bool) -> Result<Self> {
         let figures = Figures { binary: Some(path.metadata()?.len()), ..Figures::default() };
         let name =
@@ -36,7 +36,7 @@ impl Runner {
         Ok(Self { name, figures, make: Box::new(move || Program::new(&path)), verbose, warm: None })
     }
 
-    /// A function that a command starts.
+    /// Creates a runner for a function that a command line starts.
     pub(super) fn of_command(line: &str, verbose: bool) -> Self {
         let name = line.split_whitespace().next().unwrap_or(line).to_owned();
         let line = line.to_owned();
@@ -46,8 +46,8 @@ impl Runner {
 
     fn function(&self, ground: &BenchEnv) -> Function {
         let program = ground.stage.equip((self.make)(), ground.strategy);
-        // As on Lambda, where nobody has named other authorities: reading them is a part of the
-        // start.
+        // Lambda does not set these variables. Reading their CA certificates would count as part of
+        // the start.
         let program = program.without("SSL_CERT_FILE").without("SSL_CERT_DIR");
         if self.verbose {
             program.log(|line| say(&format!("    {line}"))).into()
@@ -56,21 +56,22 @@ impl Runner {
         }
     }
 
-    /// A process of the function that waits for its first event, and how long that took.
+    /// Starts a process of the function. Returns it and the time until its first request for an
+    /// event.
     async fn started(&self, ground: &BenchEnv) -> Result<(Function, Duration)> {
         let function = self.function(ground);
         let program = program(&function)?;
         let start = Instant::now();
-        program.start_ahead().await.map_err(|error| self.failed("its start", &error))?;
+        program.start_ahead().await.map_err(|error| self.failed("startup", &error))?;
         let took = start.elapsed();
-        // Lambda gives a whole CPU to the start.
+        // The quota applies after the start, because Lambda starts functions with a whole CPU.
         if let Some(share) = &ground.share {
-            share.give(program.process_id().context("the function has ended")?)?;
+            share.give(program.process_id().context("the function ended unexpectedly")?)?;
         }
         Ok((function, took))
     }
 
-    /// Rotates once before anything is measured: the second of two users is made only once.
+    /// Rotates once before anything is measured, because the alternate user is created only once.
     pub(super) async fn prepare(&mut self, ground: &BenchEnv) -> Result<()> {
         let (function, _) = self.started(ground).await?;
         self.rotate(ground, &function).await?;
@@ -78,11 +79,11 @@ impl Runner {
         Ok(())
     }
 
-    /// Measures everything once.
+    /// Takes one sample of every quantity.
     pub(super) async fn round(&mut self, ground: &BenchEnv) -> Result<()> {
         let (function, init) = self.started(ground).await?;
         let took = self.rotate(ground, &function).await?;
-        let id = program(&function)?.process_id().context("the function has ended")?;
+        let id = program(&function)?.process_id().context("the function ended unexpectedly")?;
         let figures = &mut self.figures;
         figures.init.time(init);
         figures.cold.time(init + took.iter().sum::<Duration>());
@@ -97,8 +98,8 @@ impl Runner {
             self.figures.cold_steps[at].time(took);
         }
 
-        let warm = self.warm.take().context("not prepared")?;
-        let id = program(&warm)?.process_id().context("the function has ended")?;
+        let warm = self.warm.take().context("prepare was not called")?;
+        let id = program(&warm)?.process_id().context("the function ended unexpectedly")?;
         let before = process::cpu(id)?;
         let took = self.rotate(ground, &warm).await?;
         self.figures.warm_cpu.time(process::cpu(id)?.saturating_sub(before));
@@ -110,10 +111,10 @@ impl Runner {
         Ok(())
     }
 
-    /// Counts what a rotation asks of others.
+    /// Counts the calls, sessions and rejected logins of a rotation.
     pub(super) async fn count(&mut self, ground: &BenchEnv) -> Result<()> {
         let (service, database) = (&ground.stage.service, &ground.stage.database);
-        let warm = self.warm.take().context("not prepared")?;
+        let warm = self.warm.take().context("prepare was not called")?;
         let (sessions, refused) = (database.sessions()?, database.failed_logins()?);
         service.set_latency(COUNTING);
         service.forget_calls();
@@ -153,7 +154,7 @@ impl Runner {
 
     fn failed(&self, at: &str, error: &FunctionError) -> anyhow::Error {
         anyhow::anyhow!(
-            "{} failed in {at}: {}: {}\nWith --verbose you see what it writes.",
+            "{} failed during {at}: {}: {}\nTo see its log lines, add --verbose.",
             self.name,
             error.error_type,
             error.message
@@ -164,6 +165,6 @@ impl Runner {
 fn program(function: &Function) -> Result<&Program> {
     match function {
         Function::Program(program) => Ok(program),
-        Function::Url { .. } => bail!("only a program of this machine can be measured"),
+        Function::Url { .. } => bail!("bench cannot measure a function at a URL"),
     }
 }

@@ -1,29 +1,29 @@
-//! As much of the CPU as Lambda gives to a function, by a control group of Linux.
+//! A CPU quota like that of Lambda, which a Linux control group enforces.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Of this much memory a function has one whole CPU ([Configure Lambda function
+/// The memory in MB with which a function gets one whole CPU ([Configure Lambda function
 /// memory](https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)).
 const WHOLE_CPU_MB: u64 = 1769;
-/// In µs: how often a share is given out.
+/// The period of the quota in µs.
 const PERIOD: u64 = 20_000;
 
 const GROUPS: &str = "/sys/fs/cgroup";
 
-/// A control group, until it is dropped.
+/// A control group with a CPU quota. Dropping it removes the group.
 pub(super) struct CpuQuota {
     folder: PathBuf,
 }
 
 impl CpuQuota {
-    /// The share of a function of so much memory, in MB.
+    /// Creates a control group with the quota of a function with this much memory (in MB).
     pub(super) fn of_memory(memory: u32) -> Result<Self> {
         Self::in_groups(Path::new(GROUPS), memory).context(
-            "--memory needs the control groups of Linux and the right to make one: run it as root, and in a container \
-             with --privileged",
+            "--memory needs Linux control groups and the permission to create one; run \
+             rotation-local as root, and a container with --privileged",
         )
     }
 
@@ -32,7 +32,7 @@ impl CpuQuota {
         let name = format!("rotation-bench-{}", std::process::id());
         let is_second_version = groups.join("cgroup.controllers").exists();
         if is_second_version {
-            // It may be handed down already, by whoever may do so.
+            // This may fail without permission, but the controller can already be enabled.
             let _ = fs::write(groups.join("cgroup.subtree_control"), "+cpu");
         }
         let folder =
@@ -48,8 +48,8 @@ impl CpuQuota {
         Ok(share)
     }
 
-    /// From now on, a process with all its threads has no more than that, together with those that
-    /// were given it before.
+    /// Adds a process with all its threads to the group. All processes in the group share the
+    /// quota.
     pub(super) fn give(&self, process: u32) -> Result<()> {
         self.write("cgroup.procs", &process.to_string())
     }
@@ -62,12 +62,12 @@ impl CpuQuota {
 
 impl Drop for CpuQuota {
     fn drop(&mut self) {
-        // Left behind, an empty group does nothing.
+        // If this fails, an empty group remains, which has no effect.
         let _ = fs::remove_dir(&self.folder);
     }
 }
 
-/// Of a period, in µs.
+/// Returns the CPU time per period in µs of a function with this much memory (in MB).
 fn quota(memory: u32) -> u64 {
     PERIOD * u64::from(memory) / WHOLE_CPU_MB
 }

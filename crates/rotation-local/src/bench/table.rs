@@ -1,4 +1,4 @@
-//! The figures, side by side.
+//! The report: the measurements of the functions side by side.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,8 @@ use crate::trigger::STEPS;
 
 type Rows<'a> = Vec<(String, &'a Series)>;
 
-/// Everything that was measured many times, in the order in which it is shown.
+/// Returns the quantities with several samples, in the order of the report. The labels are also the
+/// keys in the JSON report.
 fn rows(figures: &Figures) -> Rows<'_> {
     let mut rows = vec![("init".to_owned(), &figures.init)];
     let steps = |kind: &str, series: &'_ [Series; 4]| -> Vec<String> {
@@ -26,11 +27,11 @@ fn rows(figures: &Figures) -> Rows<'_> {
     rows
 }
 
-/// Counted once: what, and how much.
+/// Returns the labels and values of the quantities that were determined once.
 fn counts(figures: &Figures) -> [(&'static str, String); 5] {
     [
         ("Secrets Manager calls", figures.calls().to_string()),
-        ("of which one after the other", figures.waves.len().to_string()),
+        ("of which sequential", figures.waves.len().to_string()),
         ("database sessions", figures.sessions.to_string()),
         ("failed logins", figures.refused.to_string()),
         (
@@ -43,8 +44,8 @@ fn counts(figures: &Figures) -> [(&'static str, String); 5] {
 const LABEL: usize = 28;
 const CELL: usize = 26;
 
-/// Prints the figures; with a second function also how many times the first's figure the second's
-/// is.
+/// Prints the report. If there is a second function, it also prints the ratio of its medians to
+/// those of the first function.
 pub(super) fn print(runners: &[Runner], floor: &Baseline) {
     let mut head = format!("\n{:LABEL$}", "");
     let mut under = format!("{:LABEL$}", "");
@@ -74,8 +75,9 @@ pub(super) fn print(runners: &[Runner], floor: &Baseline) {
     }
     let own = &runners[0].figures;
     say(&format!(
-        "\nThe floor: {} calls in turn and {} bare logins take a minimal client {:.1} ms (median; a login {:.1} ms).\n\
-         A warm rotation by {} takes {:.2} times that.",
+        "\nThe baseline: {} sequential calls and {} logins take a minimal client {:.1} ms \
+         (median; a login takes {:.1} ms).\n\
+         A warm rotation by {} takes {:.2} times as long.",
         own.waves.len(),
         own.sessions,
         floor.rotation.median(),
@@ -90,7 +92,7 @@ fn triple(series: &Series) -> String {
     format!("{min:.1} {median:>7.1} {p90:>7.1}")
 }
 
-/// The same for programs.
+/// Returns the report as JSON.
 pub(super) fn json(runners: &[Runner], floor: &Baseline) -> Value {
     let functions: Vec<Value> = runners
         .iter()
@@ -112,6 +114,13 @@ pub(super) fn json(runners: &[Runner], floor: &Baseline) -> Value {
         .collect();
     let ratio =
         runners.first().map(|runner| runner.figures.warm.median() / floor.rotation.median());
-    json!({"functions": functions, "floor": {"rotation": floor.rotation.json(), "login": floor.login.json(),
-        "call": floor.call.json(), "warmRotationToFloor": ratio}})
+    json!({
+        "functions": functions,
+        "floor": {
+            "rotation": floor.rotation.json(),
+            "login": floor.login.json(),
+            "call": floor.call.json(),
+            "warmRotationToFloor": ratio
+        }
+    })
 }

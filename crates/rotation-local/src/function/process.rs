@@ -1,4 +1,4 @@
-//! A function as a process of its own.
+//! A function that runs as a child process.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::runtime_api::RuntimeApi;
 use super::{FunctionError, TIMEOUT};
 use crate::service::PASSPHRASE;
 
-/// Takes the lines that a function writes.
+/// Receives the lines that a function writes.
 type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A program that speaks the Lambda Runtime API.
@@ -25,8 +25,8 @@ pub struct Program {
     unset: Vec<&'static str>,
     timeout: Duration,
     log: LogSink,
-    /// Instances that wait for an event; as many are started as there are events at once, as Lambda
-    /// does it.
+    /// The instances that wait for an event. As on Lambda, there are as many instances as events at
+    /// the same time.
     idle: Mutex<Vec<Running>>,
     process_id: Mutex<Option<u32>>,
 }
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Program {
 }
 
 impl Program {
-    /// A program that is started when it is first invoked.
+    /// Creates a program that starts when it is first invoked.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
@@ -57,11 +57,11 @@ impl Program {
         }
     }
 
-    /// A command as a shell reads it.
+    /// Creates a program from a command line for a shell.
     pub(crate) fn command(line: &str) -> Self {
         let mut program = Self::new("/bin/sh");
-        // The shell gives its place to the function, which is then the process that is measured and
-        // killed.
+        // With exec, the function replaces the shell, so that it is the process that is measured
+        // and killed.
         program.arguments = vec!["-c".to_owned(), format!("exec {line}")];
         program
     }
@@ -73,33 +73,33 @@ impl Program {
         self
     }
 
-    /// Does not hand on an environment variable of this process.
+    /// Removes an environment variable that the program would inherit.
     #[must_use]
     pub fn without(mut self, name: &'static str) -> Self {
         self.unset.push(name);
         self
     }
 
-    /// Sets the time-out of an invocation.
+    /// Sets the timeout of an invocation.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Hands every line that the function writes to `log`.
+    /// Sets the function that receives every line that the program writes.
     #[must_use]
     pub fn log(mut self, log: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.log = Arc::new(log);
         self
     }
 
-    /// What has been set with [`Program::env`].
+    /// Returns the variables that were set with [`Program::env`].
     pub fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment
     }
 
-    /// The process, while it runs.
+    /// Returns the id of the process that was started last, while it runs.
     pub fn process_id(&self) -> Option<u32> {
         *self.process_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +112,8 @@ impl Program {
         };
         let answer = running.api.offer(event.clone(), self.timeout);
         let result = tokio::select! {
-            answer = answer => answer.unwrap_or_else(|_| Err(FunctionError::new("Runtime.Unknown", "no answer"))),
+            answer = answer => answer.unwrap_or_else(|_|
+                Err(FunctionError::new("Runtime.Unknown", "the function did not respond"))),
             status = running.child.wait() => {
                 self.note(None);
                 return Err(running.api.init_error().unwrap_or_else(|| exited(status)));
@@ -131,10 +132,10 @@ impl Program {
         result
     }
 
-    /// Starts an instance, and waits until it asks for its first event.
+    /// Starts an instance, and waits until it requests its first event.
     ///
     /// # Errors
-    /// When it ends before.
+    /// Returns an error if the instance ends or times out before that.
     pub(crate) async fn start_ahead(&self) -> Result<(), FunctionError> {
         let mut running = self.start().await?;
         tokio::select! {
@@ -144,7 +145,10 @@ impl Program {
                 return Err(running.api.init_error().unwrap_or_else(|| exited(status)));
             }
             () = tokio::time::sleep(self.timeout) => {
-                return Err(FunctionError::new("Sandbox.Timedout", "it never asked for an event"));
+                return Err(FunctionError::new(
+                    "Sandbox.Timedout",
+                    "the function did not request an event",
+                ));
             }
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(running);
@@ -161,8 +165,8 @@ impl Program {
         };
         let api = RuntimeApi::start().await.map_err(cannot)?;
         let mut command = Command::new(&self.path);
-        // What this process was told of AWS is for it alone, and so is its passphrase; how to log
-        // is for both.
+        // The function must not inherit this process's AWS settings and passphrase. It inherits the
+        // variables AWS_LAMBDA_LOG_*, which configure its logging.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let is_of_aws = text.starts_with("AWS_") && !text.starts_with("AWS_LAMBDA_LOG_");
@@ -201,10 +205,11 @@ impl Program {
     }
 }
 
-/// The longest line that is passed on whole, in bytes.
+/// The maximum length of a log line in bytes. Longer lines are split.
 const LONGEST_LINE: u64 = 64 * 1024;
 
-/// Whatever bytes a function writes: a reader that ends would break it.
+/// Passes on the lines of a stream. It accepts bytes that are not UTF-8, because the function would
+/// fail to write if the reader stopped.
 async fn pass_on(stream: impl AsyncRead + Unpin, log: LogSink) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
@@ -216,5 +221,8 @@ async fn pass_on(stream: impl AsyncRead + Unpin, log: LogSink) {
 
 fn exited(status: std::io::Result<ExitStatus>) -> FunctionError {
     let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-    FunctionError::new("Runtime.ExitError", format!("the function ended without an answer ({how})"))
+    FunctionError::new(
+        "Runtime.ExitError",
+        format!("the function ended without a response ({how})"),
+    )
 }

@@ -1,4 +1,4 @@
-//! The [Lambda Runtime API][doc], for one function at a time.
+//! The server side of the [Lambda Runtime API][doc] for one instance of a function.
 //!
 //! [doc]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
@@ -22,7 +22,7 @@ use super::FunctionError;
 
 type Answer = Result<Value, FunctionError>;
 
-/// A Runtime API that is up.
+/// A running Runtime API.
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
     pub(crate) address: SocketAddr,
@@ -30,7 +30,7 @@ pub(crate) struct RuntimeApi {
     server: AbortHandle,
 }
 
-/// Ends with the function that it is for.
+/// Stops the server when the function ends.
 impl Drop for RuntimeApi {
     fn drop(&mut self) {
         self.server.abort();
@@ -41,7 +41,7 @@ impl Drop for RuntimeApi {
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Notify,
-    /// The function has asked for its first event.
+    /// Notified when the function requests an event.
     ready: Notify,
 }
 
@@ -67,7 +67,7 @@ impl RuntimeApi {
         Ok(Self { address, state, server })
     }
 
-    /// Hands over an event; the answer comes through the receiver.
+    /// Offers an event to the function. The receiver gets the response.
     pub(crate) fn offer(&self, event: Value, timeout: Duration) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
         let id = uuid::Uuid::new_v4().to_string();
@@ -79,17 +79,17 @@ impl RuntimeApi {
         receiver
     }
 
-    /// Withdraws an event that was not taken.
+    /// Withdraws an event that the function has not requested.
     pub(crate) fn withdraw(&self) {
         self.state.lock().next = None;
     }
 
-    /// Waits until the function asks for its first event.
+    /// Waits until the function requests its first event.
     pub(crate) async fn ready(&self) {
         self.state.ready.notified().await;
     }
 
-    /// What the function said when it could not start.
+    /// Returns the error that the function reported because it could not start.
     pub(crate) fn init_error(&self) -> Option<FunctionError> {
         self.state.lock().init_error.take()
     }
@@ -103,7 +103,7 @@ impl Shared {
     fn answer(&self, id: &str, answer: Answer) -> Response {
         match self.lock().waiting.remove(id) {
             Some(waiting) => {
-                // Nobody waits any more after a time-out.
+                // After a timeout, the receiver does not exist anymore.
                 let _ = waiting.send(answer);
                 (StatusCode::ACCEPTED, json!({"status": "OK"}).to_string()).into_response()
             }
@@ -151,7 +151,7 @@ async fn response(
     body: Bytes,
 ) -> Response {
     let answer = serde_json::from_slice(&body)
-        .map_err(|_| FunctionError::new("Local.NotJson", "the function's answer is not JSON"));
+        .map_err(|_| FunctionError::new("Local.NotJson", "the function's response is not JSON"));
     shared.answer(&id, answer)
 }
 

@@ -1,4 +1,4 @@
-//! `rotate --abandon`: gives an unfinished rotation up, if that loses no password.
+//! The option `rotate --abandon`, which cancels an unfinished rotation if that loses no password.
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::journal::Journal;
 use crate::progress::say;
 use crate::service::{PENDING, Service};
 
-/// Discards the journal, unless the database has the pending password or may have it.
+/// Deletes the recovery file, unless the database has or may have the pending password.
 pub(super) async fn abandon(
     service: &Service,
     function: &Function,
@@ -20,7 +20,7 @@ pub(super) async fn abandon(
     let Some(token) =
         service.unfinished(SECRET).filter(|_| service.perform("GetSecretValue", &pending).is_ok())
     else {
-        return discard(journal, "it had not created a new password");
+        return discard(journal, "it has not created a new password");
     };
     if !journal.reached() {
         return discard(
@@ -30,26 +30,28 @@ pub(super) async fn abandon(
     }
     if strategy == "single-user-by-master" {
         bail!(
-            "the master may have given some accounts of the user the new password already, those of other hosts for \
-             instance, so the rotation must not be discarded. Run the same command without --abandon to finish it."
+            "the master may have set the new password for some accounts of the user, for instance \
+             those of other hosts, so the rotation must not be discarded. Run the same command \
+             without --abandon to finish it."
         );
     }
-    // The version's credential logs in if, and only if, the database has its password.
+    // The version's credential logs in if and only if the database has its password.
     let event = json!({"Step": "testSecret", "SecretId": SECRET, "ClientRequestToken": token});
     match function.invoke(&event).await {
         Err(error) if error.error_type == "CredentialsRefused" => {
             discard(journal, &format!("the database rejects the password of version {token}"))
         }
         Err(error) if error.error_type != "UsersDiffer" => bail!(
-            "whether the database has the password of the unfinished rotation could not be found out: {}: {}\nNothing was \
-             discarded. Run this again when the database answers. {} holds the password.",
+            "could not check whether the database has the password of the unfinished rotation: \
+             {}: {}\nNothing was discarded. Run this command again when the database responds. \
+             The password is in {}.",
             error.error_type,
             error.message,
             journal.path().display()
         ),
         _ => bail!(
-            "the database has the password of the unfinished rotation, so it must not be discarded. Run the same command \
-             without --abandon to finish it."
+            "the database has the password of the unfinished rotation, so it must not be \
+             discarded. Run the same command without --abandon to finish it."
         ),
     }
 }

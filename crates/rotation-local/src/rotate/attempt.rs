@@ -1,4 +1,5 @@
-//! What is known of a rotation while it runs: shown, kept in the journal, and reported as JSON.
+//! The observer of a rotation. It shows the progress, keeps the recovery file up to date, and
+//! collects the steps for the JSON report.
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::trigger::{Observer, StepReport};
 
-/// Errors of `setSecret` that come before anything is changed in the database: with any of them,
-/// the pending password has reached no server.
+/// The errors of `setSecret` that occur before it changes anything in the database. After such an
+/// error, the pending password has reached no server.
 const BEFORE_ANY_CHANGE: [&str; 23] = [
     "AccountExpired",
     "AccountLocked",
@@ -37,15 +38,15 @@ const BEFORE_ANY_CHANGE: [&str; 23] = [
     "UserMismatch",
 ];
 
-/// Watches a rotation.
+/// The observer of a rotation.
 pub(super) struct Watch<'a> {
     progress: Progress,
     journal: &'a Journal,
-    /// The steps, for `--json`.
+    /// The finished steps for `--json`.
     pub(super) steps: Vec<Value>,
-    /// `true` if an attempt before may have given the database the pending password. The journal
-    /// says so from the beginning, and the opposite only when it is certain: a write that fails
-    /// loses nothing.
+    /// `true` if an earlier attempt may have set the pending password in the database. The recovery
+    /// file assumes this from the beginning and records the opposite only when it is certain, so
+    /// that a failed write loses nothing.
     reached_before: bool,
 }
 
@@ -57,7 +58,7 @@ impl<'a> Watch<'a> {
 
 impl Observer for Watch<'_> {
     fn begins(&mut self, step: &'static str, attempt: u32) {
-        // A retry: what the attempt before has shown does not hold for this one.
+        // On a retry, the result of the previous attempt does not apply to this attempt.
         if step == "setSecret" && !self.journal.reached() {
             let _ = self.journal.set_reached(true);
         }

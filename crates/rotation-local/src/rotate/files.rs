@@ -1,4 +1,4 @@
-//! The files of a person's own secrets.
+//! The files that hold secrets.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,14 +9,16 @@ use serde_json::{Map, Value};
 
 use crate::progress::say;
 
-/// Reads a secret's file: a JSON object, in UTF-8 or as PowerShell writes it (UTF-16, byte order
-/// marks).
+/// Reads a secret's file, which is a JSON object in UTF-8, or in UTF-16 or with a byte order mark
+/// as PowerShell writes it.
 pub(crate) fn read_json(path: &Path, option: &str) -> Result<Map<String, Value>> {
     let bytes = fs::read(path).with_context(|| {
         format!(
-            "{option} {}: could not be read. The file holds what the secret holds, for instance\n  {}\nThe cause",
+            "{option} {}: could not read the file. It must contain the value of the secret, for \
+             example\n  {}\nThe cause",
             path.display(),
-            r#"{"engine":"postgres","host":"localhost","port":5432,"username":"app","password":"…","dbname":"app"}"#
+            "{\"engine\":\"postgres\",\"host\":\"localhost\",\"port\":5432,\"username\":\"app\",\
+             \"password\":\"…\",\"dbname\":\"app\"}"
         )
     })?;
     let Some(text) = decode(&bytes) else {
@@ -25,9 +27,9 @@ pub(crate) fn read_json(path: &Path, option: &str) -> Result<Map<String, Value>>
     match serde_json::from_str(&text) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => {
-            bail!("{option} {}: it is JSON, but not an object of keys and values", path.display())
+            bail!("{option} {}: the file is JSON, but not an object", path.display())
         }
-        Err(error) => bail!("{option} {}: it is not JSON ({error})", path.display()),
+        Err(error) => bail!("{option} {}: the file is not JSON: {error}", path.display()),
     }
 }
 
@@ -44,12 +46,13 @@ fn decode(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Warns of a file with a password that other users of this machine can read.
+/// Warns if other users of this machine can read a file with a password.
 pub(crate) fn warn_if_open(path: &Path) {
     let Ok(meta) = fs::metadata(path) else { return };
     if meta.permissions().mode() & 0o077 != 0 {
         say(&format!(
-            "Note: other users of this machine can read {0}, which holds a password: chmod 600 {0}",
+            "Note: {0} contains a password, and other users of this machine can read it. Run \
+             chmod 600 {0}",
             path.display()
         ));
     }

@@ -17,10 +17,11 @@ fn is_same(text: Option<&str>, file: &Value) -> bool {
     value == *file
 }
 
-/// Returns the unfinished rotation if it continues with the file as it is now; `None` if a new one
-/// starts.
+/// Returns the unfinished rotation if this run can resume it with the file as it is now, or `None`
+/// if a new rotation starts.
 ///
-/// A rotation whose password has reached no database has nothing to go on from.
+/// If the file or the strategy has changed, a rotation whose password has reached no database is
+/// discarded. Otherwise the function returns an error.
 pub(super) fn still_good(
     left_over: LeftOver,
     now: &Value,
@@ -30,7 +31,7 @@ pub(super) fn still_good(
     let is_written =
         left_over.secret.labelled(CURRENT).is_some_and(|version| is_same(version.text(), now));
     if left_over.secret.unfinished().is_none() && is_written {
-        // The run ended after it had written the result.
+        // The earlier run ended after it had written the result.
         journal.remove()?;
         return Ok(None);
     }
@@ -44,18 +45,20 @@ pub(super) fn still_good(
         return Ok(Some(left_over));
     }
     if !left_over.reached {
-        say("An earlier run changed nothing in the database, and is discarded.");
+        say("The unfinished rotation of an earlier run is discarded, because it changed nothing \
+             in the database.");
         journal.remove()?;
         return Ok(None);
     }
     let what = match changed.first() {
-        Some(key) => format!("\"{key}\" in the secret's file has changed since"),
-        None => format!("it was begun with the strategy {begun}, and this is {strategy}"),
+        Some(key) => format!("\"{key}\" in the secret's file has changed since it started"),
+        None => format!("it started with the strategy {begun}, but this run has {strategy}"),
     };
     bail!(
-        "an unfinished rotation is in {}, and {what}. The database may have its password. Change it back and run the \
-         command again to finish it. Or give it up: the same command as then, with --abandon, looks whether the database \
-         has the password, and discards it if not.",
+        "an unfinished rotation is in {}, and {what}. The database may have its password. Undo \
+         this change and run the command again to finish the rotation. To cancel it instead, run \
+         the command of that rotation with --abandon: it checks whether the database has the \
+         password, and discards the rotation if not",
         journal.path().display()
     )
 }

@@ -1,4 +1,5 @@
-//! The files that a finished rotation leaves: the new secret, and the previous one of a pair.
+//! The files that a finished rotation writes: the new secret and, with alternating users, the
+//! previous one.
 
 use std::path::Path;
 
@@ -11,11 +12,11 @@ use crate::journal::{beside, write_whole};
 use crate::progress::say;
 use crate::service::{CURRENT, PREVIOUS, Service};
 
-/// Where the result goes.
+/// The destination of the result.
 pub(super) struct Output<'a> {
     pub(super) out: &'a Path,
     pub(super) args: &'a RotateArgs,
-    /// `true` if `masterarn` was in the file.
+    /// `true` to keep `masterarn` in the result.
     pub(super) keeps_master: bool,
 }
 
@@ -31,8 +32,8 @@ impl Output<'_> {
         Ok(value)
     }
 
-    /// Writes the current version, and with alternating users the previous one, whose user goes on
-    /// working.
+    /// Writes the current version and, with alternating users, the previous version, whose user
+    /// still works.
     pub(super) fn write(&self, service: &Service) -> Result<Value> {
         let text = |value: &Map<String, Value>| {
             Ok::<_, anyhow::Error>(serde_json::to_string_pretty(value)? + "\n")
@@ -54,7 +55,7 @@ impl Output<'_> {
         if self.args.database.master.alternates() {
             let previous = self.value(service, PREVIOUS)?;
             say(&format!(
-                "\nUser {} keeps its password until the next rotation: it is in {}.",
+                "\nUser {} keeps its password until the next rotation. Its secret is in {}.",
                 user(&previous).unwrap_or_default(),
                 beside(self.out, PREVIOUS_FILE).display()
             ));
@@ -62,7 +63,7 @@ impl Output<'_> {
         let of_user = user(&current).map(|user| format!(" (user {user})")).unwrap_or_default();
         say(&format!("\nThe new secret is in {}{of_user}.", self.out.display()));
         if self.args.out.is_some() {
-            say(&format!("{} still holds the old one.", self.args.database.secret.display()));
+            say(&format!("The old secret is still in {}.", self.args.database.secret.display()));
         }
         if self.args.show_passwords {
             say(&serde_json::to_string_pretty(&current)?);

@@ -1,20 +1,20 @@
-//! The service's refusals, under the names that SDKs know.
+//! The errors of the service, with the exception names that the SDKs know.
 
 use serde_json::json;
 
-/// An error answer of the service.
+/// An error response of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceError {
     /// The exception's name, such as `ResourceNotFoundException`.
     pub code: String,
-    /// The message of the service.
+    /// The text for the user.
     pub message: String,
-    /// HTTP status.
+    /// The HTTP status code.
     pub status: u16,
 }
 
 impl ServiceError {
-    /// An exception with HTTP status 400, like nearly all.
+    /// Creates an exception with HTTP status 400, which nearly all exceptions have.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), status: 400 }
     }

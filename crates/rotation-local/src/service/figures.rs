@@ -1,5 +1,5 @@
-//! How fast many secrets are: `cargo test --release -p rotation-local figures -- --nocapture`
-//! prints it.
+//! A speed test with many secrets. `cargo test --release -p rotation-local figures -- --nocapture`
+//! prints the measured times.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ fn filled() -> Store {
 fn ten_thousand_secrets_of_a_hundred_versions_stay_fast() {
     let start = Instant::now();
     let mut store = filled();
-    println!("{SECRETS} secrets of {VERSIONS} versions, made in {:?}", start.elapsed());
+    println!("{SECRETS} secrets of {VERSIONS} versions, created in {:?}", start.elapsed());
     let name =
         |round: usize| format!("team-{}/secret-{}", (round * 37) % 100, (round * 37) % 100 + 5000);
     let asked: [(&str, &dyn Fn(usize) -> Value); 7] = [
@@ -68,7 +68,7 @@ fn ten_thousand_secrets_of_a_hundred_versions_stay_fast() {
             .collect();
         took.sort();
         println!("{operation} {}: median {:?}, slowest {:?}", body(0), took[25], took[50]);
-        // Of a build that is not optimized, on a busy machine.
+        // The limit leaves room for a build without optimization on a busy machine.
         assert!(took[25] < Duration::from_millis(500), "{operation} takes {:?}", took[25]);
     }
 }

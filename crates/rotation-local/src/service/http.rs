@@ -1,4 +1,4 @@
-//! What stands between the wire and an operation.
+//! The HTTP side of the service: it authenticates and parses requests, and injects faults.
 
 use std::time::Instant;
 
@@ -18,18 +18,18 @@ pub(super) async fn answer(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    // A browser says so; the CLI and the SDKs do not. With any credentials let in, a page from
-    // elsewhere could ask.
+    // Browsers send this header; the CLI and the SDKs do not. Without this check, a page from
+    // another site could call a service that accepts any credentials.
     if headers.contains_key(header::ORIGIN) {
         return refuse(&ServiceError::new(
             "AccessDeniedException",
-            "Requests of web pages are not answered: use the AWS CLI or an SDK.",
+            "Requests from web pages are not allowed. Use the AWS CLI or an SDK.",
         ));
     }
     let Ok(body) = body else {
         return refuse(&ServiceError {
             code: "RequestEntityTooLargeException".into(),
-            message: format!("A request can be {LONGEST_REQUEST} bytes long."),
+            message: format!("A request can have at most {LONGEST_REQUEST} bytes."),
             status: 413,
         });
     };
@@ -42,8 +42,8 @@ pub(super) async fn answer(
         (inside.count - 1, inside.latency)
     };
     if !latency.is_zero() {
-        // The kernel's timer: that of the runtime counts in milliseconds, and one more. A thread
-        // for each call that is being measured is not many.
+        // Tokio's timer rounds up to whole milliseconds and adds up to one more, so a thread sleeps
+        // instead. The calls of a measurement need few threads.
         let _ = tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await;
     }
     service.pass().await;
@@ -64,7 +64,8 @@ pub(super) async fn answer(
     if service.inside().key.as_ref().is_some_and(|only| only != key) {
         return refuse(&ServiceError::new(
             "UnrecognizedClientException",
-            "The security token included in the request is invalid: use the AWS_ACCESS_KEY_ID that was printed.",
+            "The security token included in the request is invalid: use the AWS_ACCESS_KEY_ID that \
+             rotation-local printed.",
         ));
     }
 
@@ -122,7 +123,7 @@ fn reply(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
 }
 
-/// Key id and region of a request's signature:
+/// Returns the access key id and the region of a request's signature, which has the form
 /// `Credential=KEY/DATE/REGION/secretsmanager/aws4_request`.
 fn credential_of(authorization: &str) -> Option<(&str, &str)> {
     let mut parts = authorization.split_once("Credential=")?.1.split('/');

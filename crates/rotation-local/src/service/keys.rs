@@ -1,4 +1,5 @@
-//! KMS keys: only whether one is disabled, which decides what can still be read.
+//! KMS keys. The service stores only which keys are disabled, because that decides which values it
+//! can read and write.
 
 use std::collections::BTreeSet;
 
@@ -6,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ServiceError;
 
-/// The key of an account that nobody has chosen.
+/// The AWS managed key, which encrypts secrets that do not name a key.
 pub(crate) const DEFAULT_KEY: &str = "alias/aws/secretsmanager";
 
-/// The keys that are disabled; every other one is there.
+/// The disabled keys. Every other key exists and is enabled.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Keys {
     pub(crate) disabled: BTreeSet<String>,
 }
 
-/// What stands behind `key/` in an ARN, an alias, or the id itself.
+/// Returns the part of a key's ARN after `key/`, the alias in an alias ARN, or else `key` itself.
 pub(crate) fn id_of(key: &str) -> &str {
     match key.split(':').next_back() {
         Some(resource) if key.starts_with("arn:") => {
@@ -26,7 +27,7 @@ pub(crate) fn id_of(key: &str) -> &str {
 }
 
 impl Keys {
-    /// Returns `true` if a value is, or can be, encrypted with a key. `None` is the default key.
+    /// Returns `true` if a key can encrypt and decrypt. `None` is the default key.
     pub(crate) fn are_usable(&self, key: Option<&str>) -> bool {
         key.is_none_or(|key| !self.disabled.contains(id_of(key)))
     }
@@ -37,8 +38,8 @@ impl Keys {
         }
         Err(ServiceError::new(
             "EncryptionFailure",
-            "Secrets Manager can't encrypt the protected secret text using the provided KMS key. Check that the KMS key is \
-             available, enabled, and not in an invalid state.",
+            "Secrets Manager can't encrypt the protected secret text using the provided KMS key. \
+             Check that the KMS key is available, enabled, and not in an invalid state.",
         ))
     }
 

@@ -1,5 +1,5 @@
-//! As much of KMS as shows what becomes of secrets whose key is disabled: `aws kms disable-key`,
-//! `enable-key`, `describe-key`. Every key that is named is there.
+//! The part of KMS that shows how secrets behave when their key is disabled: `aws kms disable-key`,
+//! `enable-key` and `describe-key`. Every key that a request names exists.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,8 @@ pub(super) fn perform(
     let key = body["KeyId"].as_str().unwrap_or_default();
     if key.is_empty() {
         return Err(ServiceError::validation(
-            "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null",
+            "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: \
+             Member must not be null",
         ));
     }
     let id = id_of(key);
@@ -26,7 +27,8 @@ pub(super) fn perform(
         "DisableKey" if id == DEFAULT_KEY => {
             return Err(ServiceError::new(
                 "AccessDeniedException",
-                "AWS's own key of Secrets Manager can't be disabled. Give the secret one of yours: update-secret --kms-key-id.",
+                "The AWS managed key of Secrets Manager can't be disabled. Set a customer managed \
+                 key with aws secretsmanager update-secret --kms-key-id.",
             ));
         }
         "DisableKey" => drop(keys.disabled.insert(id.to_owned())),
@@ -45,7 +47,8 @@ pub(super) fn perform(
             return Err(ServiceError::new(
                 "UnknownOperationException",
                 format!(
-                    "Of KMS there are DisableKey, EnableKey and DescribeKey here, not {other}."
+                    "{other} is not supported here. The supported operations of KMS are \
+                     DisableKey, EnableKey and DescribeKey."
                 ),
             ));
         }

@@ -1,4 +1,4 @@
-//! Filters, orders and pages of lists.
+//! Filtering, sorting and pagination of lists.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,14 +7,15 @@ use serde_json::Value;
 use super::error::ServiceError;
 use super::secret::Secret;
 
-/// A page of a list, and the token of the next one.
+/// A page of a list, and the token of the next page.
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     pub(crate) next: Option<String>,
 }
 
-/// Cuts a page out of a list that is in the order of its places. The token of the next page is the
-/// last item's place, so that items may come and go between two pages.
+/// Returns a page of a list that is sorted by the sort keys that `place` returns. The token of the
+/// next page holds the last item's sort key, so that items can be added and removed between two
+/// pages.
 pub(crate) fn page<T>(
     items: impl Iterator<Item = T>,
     place: impl Fn(&T) -> String,
@@ -45,10 +46,10 @@ pub(crate) fn page<T>(
     Ok(Page { items: page, next })
 }
 
-/// Every token begins so.
+/// The prefix of every token.
 const TOKEN: &str = "after:";
 
-/// A date as text that sorts as dates do.
+/// Formats a date so that the texts sort in the order of the dates.
 pub(crate) fn sortable(date: f64) -> String {
     format!("{date:020.3}")
 }
@@ -63,14 +64,15 @@ fn invalid_token() -> ServiceError {
     ServiceError::new("InvalidNextTokenException", "The NextToken value is invalid.")
 }
 
-/// Returns `true` if a secret passes all filters; one of a filter's values is enough.
+/// Returns `true` if a secret matches all filters. A secret matches a filter if it matches one of
+/// its values. See
 /// [Filter](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html).
 pub(crate) fn passes(secret: &Secret, filters: &[Value]) -> bool {
     filters.iter().all(|filter| {
         let key = filter["Key"].as_str().unwrap_or("all");
         let mut values =
             filter["Values"].as_array().into_iter().flatten().filter_map(Value::as_str).peekable();
-        // A value with an exclamation mark is for what has not got it.
+        // A value that begins with an exclamation mark matches the secrets without it.
         values.peek().is_none()
             || values.any(|value| match value.strip_prefix('!') {
                 Some(value) => !matches(secret, key, value),
@@ -87,7 +89,7 @@ fn matches(secret: &Secret, key: &str, value: &str) -> bool {
         "tag-key" => secret.tags.keys().any(|tag| tag.starts_with(value)),
         "tag-value" => secret.tags.values().any(|tag| tag.starts_with(value)),
         "primary-region" | "owning-service" => value.is_empty(),
-        // Broken into words, each of which is looked for everywhere.
+        // The value is split into words, and each word is searched for in all fields.
         _ => value.split_whitespace().all(|word| {
             let tags = secret.tags.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
             let mut all = tags.chain([secret.name.as_str(), description, secret.arn.as_str()]);
@@ -100,7 +102,7 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
     text.to_lowercase().starts_with(&start.to_lowercase())
 }
 
-/// Where a secret stands in the order of `SortBy`: by creation, unless told otherwise.
+/// Returns the sort key of a secret for `SortBy`, which is the creation date by default.
 pub(crate) fn place_of(secret: &Secret, by: Option<&str>) -> String {
     let date = match by {
         Some("name") => return secret.name.clone(),
@@ -130,7 +132,7 @@ mod tests {
                 let items = left.clone().into_iter();
                 let page = page(items, u32::to_string, token.as_deref(), Some(10), 100, descending)
                     .unwrap();
-                // Whoever deletes what he has seen.
+                // A client deletes the items of each page before it reads the next one.
                 left.retain(|item| !page.items.contains(item));
                 seen.extend(page.items);
                 token = page.next;

@@ -1,7 +1,6 @@
-//! What a request may hold: the limits of AWS's own model of the service, and the answer to what
-//! breaks them.
+//! Validation of requests against the limits in AWS's own model of the service.
 //!
-//! The model is `secretsmanager/2017-10-17/service-2.json` in botocore; a test compares all of it
+//! The model is `secretsmanager/2017-10-17/service-2.json` in botocore. A test compares all of it
 //! with [`table`].
 
 pub(crate) mod table;
@@ -10,43 +9,43 @@ use serde_json::{Map, Value, json};
 
 use super::error::ServiceError;
 
-/// What a member of a request may be.
+/// The type and limits of a member of a request.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    /// A text: its length in characters, a pattern, the texts that it may be.
+    /// A string, with limits of its length in characters, a pattern, and the allowed values.
     Text {
         min: usize,
         max: Option<usize>,
         pattern: Option<&'static str>,
         one_of: &'static [&'static str],
     },
-    /// Bytes, in Base64: their number.
+    /// Bytes in Base64, with limits of their number.
     Blob { min: usize, max: usize },
-    /// A whole number.
+    /// An integer.
     Whole { min: Option<i64>, max: Option<i64> },
     /// `true` or `false`.
     Flag,
-    /// A list: its length, and what it is of.
+    /// A list, with limits of its length and the shape of its items.
     List { min: usize, max: Option<usize>, of: &'static Shape },
     /// An object.
     Structure(&'static [Member]),
 }
 
-/// A member of a request or of an object in it.
+/// A member of a request, or of an object in a request.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: &'static str,
     pub(crate) required: bool,
-    /// Its value stands in no message.
+    /// `true` if error messages must not contain its value.
     pub(crate) sensitive: bool,
     pub(crate) shape: Shape,
 }
 
-/// Refuses what breaks a limit, all of it at once, in the words that AWS's services have for it.
+/// Validates a request. One error reports all violations, with the texts that AWS's services use.
 pub(crate) fn check(members: &[Member], body: &Value) -> Result<(), ServiceError> {
     let token = body.get("ClientRequestToken").and_then(Value::as_str);
     if token.is_some_and(|token| !(32..=64).contains(&token.chars().count())) {
-        // The one limit that the service itself looks at.
+        // AWS checks this limit in the service itself, so its error differs from the others.
         return Err(ServiceError::parameter("ClientRequestToken must be 32-64 characters long."));
     }
     let mut faults = Vec::new();
@@ -125,7 +124,7 @@ fn one(
         }
         Shape::Whole { min, max } => {
             let Some(number) = value.as_i64() else {
-                return Err(wrong_type(path, "a whole number"));
+                return Err(wrong_type(path, "an integer"));
             };
             if let Some(min) = min.filter(|min| number < *min) {
                 fault(format!("Member must have value greater than or equal to {min}"));
@@ -148,14 +147,14 @@ fn one(
     Ok(())
 }
 
-/// The bytes of a blob.
+/// Returns the bytes of a Base64 value.
 pub(crate) fn blob(value: &Value) -> Option<Vec<u8>> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(value.as_str()?).ok()
 }
 
 fn matches_whole(pattern: &str, text: &str) -> bool {
-    // The patterns are those of the table, which a test reads.
+    // Every pattern is valid: they all come from the table, which a test checks.
     regex_lite::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
 }
 
@@ -164,7 +163,8 @@ fn wrong_type(path: &str, wanted: &str) -> ServiceError {
     ServiceError::new("SerializationException", format!("{what} must be {wanted}"))
 }
 
-/// `SecretId` is `secretId` in messages, and `KMSKey` would be `kMSKey`.
+/// Returns a member's name as AWS's messages write it: `SecretId` as `secretId`, and `KMSKey` as
+/// `kMSKey`.
 fn camel(name: &str) -> String {
     let mut letters = name.chars();
     letters
@@ -173,7 +173,7 @@ fn camel(name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// The requests as JSON, in botocore's words.
+/// Returns the operations as JSON, in botocore's terms.
 pub(crate) fn as_json() -> Value {
     let operations = table::OPERATIONS.iter().map(|operation| {
         let described = json!({
@@ -226,13 +226,18 @@ mod tests {
     fn all_faults_are_told_at_once_and_no_secret_value_is() {
         let error = refused(
             "PutSecretValue",
-            json!({"SecretString": "x".repeat(65537), "RotationToken": "the-token!", "VersionStages": ["", "a"]}),
+            json!({
+                "SecretString": "x".repeat(65537),
+                "RotationToken": "the-token!",
+                "VersionStages": ["", "a"]
+            }),
         );
         assert_eq!(error.code, "ValidationException");
         for part in [
             "5 validation errors detected",
             "Value null at 'secretId'",
-            "Value at 'secretString' failed to satisfy constraint: Member must have length less than or equal to 65536",
+            "Value at 'secretString' failed to satisfy constraint: Member must have length \
+             less than or equal to 65536",
             "Value '' at 'versionStages.1.member'",
             "Value at 'rotationToken'",
         ] {

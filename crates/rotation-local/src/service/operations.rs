@@ -1,4 +1,4 @@
-//! The operations, from JSON to JSON. [API reference][doc].
+//! The operations of Secrets Manager, from request to response JSON (see the [API reference][doc]).
 //!
 //! [doc]: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html
 
@@ -18,12 +18,12 @@ use super::request::Request;
 use super::secret::Secret;
 use super::store::Store;
 
-/// An answer, and what is to be done after it has been given.
+/// The response of an operation, and the rotation to start after it.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) answer: Value,
     pub(crate) start: Option<StartRotation>,
-    /// Refused, although something is to be done.
+    /// The error to return instead of the response. A rotation can still start.
     pub(crate) refused: Option<ServiceError>,
 }
 
@@ -33,7 +33,7 @@ impl From<Value> for Done {
     }
 }
 
-/// A rotation that has been asked for.
+/// A rotation that was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StartRotation {
     pub(crate) region: String,
@@ -42,11 +42,11 @@ pub(crate) struct StartRotation {
     /// The function's ARN.
     pub(crate) function: String,
     pub(crate) token: String,
-    /// Runs `testSecret` alone, on a version that goes again.
+    /// `true` to run only `testSecret`, on a version that is deleted afterwards.
     pub(crate) only_test: bool,
 }
 
-/// Performs one operation.
+/// Validates a request and performs its operation.
 pub(crate) fn perform(
     operation: &str,
     store: &mut Store,
@@ -56,7 +56,7 @@ pub(crate) fn perform(
     let Some(known) = known else {
         return Err(ServiceError::new(
             "UnknownOperationException",
-            format!("Secrets Manager has no operation {operation}."),
+            format!("Secrets Manager does not have an operation {operation}."),
         ));
     };
     model::check(known.input, request.body)?;
@@ -72,7 +72,7 @@ fn named(secret: &Secret) -> Value {
     json!({"ARN": secret.arn, "Name": secret.name})
 }
 
-/// Sets what is there.
+/// Sets a field of the response if there is a value.
 fn set<T: Into<Value>>(answer: &mut Value, name: &str, value: Option<T>) {
     if let Some(value) = value {
         answer[name] = value.into();

@@ -1,15 +1,15 @@
-//! Resource policies: whether one is a policy at all, and whether it lets in everybody.
+//! Validation of resource policies: their syntax, and whether they grant public access.
 
 use serde_json::Value;
 
-/// A fault of a policy, as `ValidateResourcePolicy` lists them.
+/// A problem of a policy, as `ValidateResourcePolicy` returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) check: &'static str,
     pub(crate) message: String,
 }
 
-/// What is wrong with a policy.
+/// Returns the syntax problems of a policy.
 pub(crate) fn faults(policy: &str) -> Vec<Fault> {
     let syntax =
         |message: &str| vec![Fault { check: "POLICY_SYNTAX", message: message.to_owned() }];
@@ -43,7 +43,7 @@ pub(crate) fn faults(policy: &str) -> Vec<Fault> {
     Vec::new()
 }
 
-/// Returns `true` if a policy that has no faults lets in everybody.
+/// Returns `true` if a valid policy grants public access.
 pub(crate) fn is_public(policy: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else { return false };
     let statements = match &policy["Statement"] {
@@ -67,7 +67,8 @@ mod tests {
     use super::*;
 
     const GOOD: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
-        "Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}]}"#;
+        "Principal":{"AWS":"arn:aws:iam::123456789012:root"},
+        "Action":"secretsmanager:GetSecretValue","Resource":"*"}]}"#;
 
     #[test]
     fn policies_are_told_from_what_is_none() {

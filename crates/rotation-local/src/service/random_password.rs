@@ -1,4 +1,4 @@
-//! `GetRandomPassword`.
+//! The operation `GetRandomPassword`.
 
 use rand::seq::{IndexedRandom, SliceRandom};
 use serde_json::Value;
@@ -8,10 +8,10 @@ use super::error::ServiceError;
 const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const DIGITS: &str = "0123456789";
-/// The list of the API reference.
+/// The punctuation characters that the API reference lists.
 const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
-/// Makes a password as the request's options say.
+/// Generates a password according to the options of the request.
 pub(crate) fn random_password(request: &Value) -> Result<String, ServiceError> {
     let flag =
         |name: &str, default: bool| request.get(name).and_then(Value::as_bool).unwrap_or(default);

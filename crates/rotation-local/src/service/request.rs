@@ -1,4 +1,4 @@
-//! A request whose members are known to be within their limits.
+//! A request whose members have been validated.
 
 use serde_json::Value;
 
@@ -6,13 +6,13 @@ use super::error::ServiceError;
 use super::model;
 use super::secret::SecretValue;
 
-/// The longest value, in bytes.
+/// The maximum length of a value in bytes.
 const LONGEST_VALUE: usize = 65536;
 
-/// A request, its members read as they are asked for.
+/// A validated request.
 pub(crate) struct Request<'a> {
     pub(crate) region: &'a str,
-    /// When it came, in seconds since 1970.
+    /// The time at which it arrived, in seconds since 1970.
     pub(crate) now: f64,
     pub(crate) body: &'a Value,
 }
@@ -39,7 +39,7 @@ impl<'a> Request<'a> {
         Some(texts.map(str::to_owned).collect())
     }
 
-    /// A name or an ARN; the limits have seen to it that it is there.
+    /// Returns `SecretId`, which is a name or an ARN. Validation has ensured that it is present.
     pub(crate) fn secret_id(&self) -> Result<&'a str, ServiceError> {
         let id = self.text("SecretId").unwrap_or_default();
         if !id.starts_with("arn:") {
@@ -48,24 +48,26 @@ impl<'a> Request<'a> {
         Ok(id)
     }
 
-    /// `ClientRequestToken`, or a new one.
+    /// Returns `ClientRequestToken`, or generates one.
     pub(crate) fn token(&self) -> String {
         self.text("ClientRequestToken")
             .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
     }
 
-    /// `SecretString` or `SecretBinary`.
+    /// Returns `SecretString` or `SecretBinary`.
     pub(crate) fn value(&self) -> Result<Option<SecretValue>, ServiceError> {
         let binary = self.body.get("SecretBinary").and_then(model::blob);
         match (self.text("SecretString"), binary) {
             (Some(_), Some(_)) => Err(ServiceError::parameter(
-                "You can't specify both a binary secret value and a string secret value in the same secret.",
+                "You can't specify both a binary secret value and a string secret value in the \
+                 same secret.",
             )),
-            // A character may be several bytes.
+            // Validation counts characters, each of which can have several bytes.
             (Some(text), None) if text.len() > LONGEST_VALUE => {
                 Err(ServiceError::validation(format!(
-                    "1 validation error detected: Value at 'secretString' failed to satisfy constraint: Member must have length \
-                 less than or equal to {LONGEST_VALUE} (it is {} bytes)",
+                    "1 validation error detected: Value at 'secretString' failed to satisfy \
+                     constraint: Member must have length less than or equal to {LONGEST_VALUE} \
+                     (it is {} bytes)",
                     text.len()
                 )))
             }
@@ -75,18 +77,19 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// `KmsKeyId`; empty is the default key, as none is.
+    /// Returns `KmsKeyId`, or `None` for the default key. An empty id is the default key, too.
     pub(crate) fn key(&self) -> Option<&'a str> {
         self.text("KmsKeyId").filter(|key| !key.is_empty() && *key != super::keys::DEFAULT_KEY)
     }
 }
 
-/// Refuses what no secret can be named.
+/// Rejects characters that the name of a secret cannot have.
 pub(crate) fn must_be_name(name: &str) -> Result<(), ServiceError> {
     if name.chars().all(|c| c.is_ascii_alphanumeric() || "-/_+=.@!".contains(c)) {
         return Ok(());
     }
     Err(ServiceError::validation(
-        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the \
+         following: -/_+=.@!",
     ))
 }

@@ -1,4 +1,5 @@
-//! What the service does of its own accord: which rotations are due, left over, or over.
+//! The background work of the service: it finds rotations that are due, unfinished or cancelled,
+//! and deletes secrets whose recovery window has ended.
 
 use super::Service;
 use super::error::ServiceError;
@@ -6,7 +7,7 @@ use super::operations::StartRotation;
 use super::secret::{CURRENT, PENDING, Secret};
 
 impl Service {
-    /// Takes away the version that `testSecret` alone has been run on.
+    /// Deletes the copy that a rotation with only `testSecret` ran on.
     pub(crate) fn forget_version(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();
         let known = inside
@@ -20,7 +21,8 @@ impl Service {
         })
     }
 
-    /// The rotations whose window has opened. Secrets whose time has come are deleted.
+    /// Returns the regions and ARNs of the secrets whose rotation window has opened, and schedules
+    /// their next windows. Deletes the secrets whose recovery window has ended.
     pub(crate) fn due(&self) -> Result<Vec<(String, String)>, ServiceError> {
         let mut inside = self.inside();
         let now = inside.clock.now();
@@ -51,13 +53,13 @@ impl Service {
         Ok(due)
     }
 
-    /// The version of a rotation that has begun and not ended.
+    /// Returns the id of the pending version of a rotation that has not finished.
     pub(crate) fn unfinished(&self, secret: &str) -> Option<String> {
         self.inside().store.anywhere(secret)?.unfinished().map(|pending| pending.id.clone())
     }
 
-    /// What an earlier process has left: copies of its tests go, and its rotations are given back
-    /// to be gone on with.
+    /// Cleans up after an earlier process: deletes the copies of its `testSecret` runs, and returns
+    /// its unfinished rotations so that the caller can resume them.
     pub(crate) fn take_up(&self) -> Result<Vec<StartRotation>, ServiceError> {
         let mut inside = self.inside();
         let has_copy = |secret: &Secret| secret.versions.iter().any(|version| version.of_test);
@@ -82,7 +84,7 @@ impl Service {
         Ok(inside.store.all().filter_map(start).collect())
     }
 
-    /// Why a rotation must not go on, if it must not.
+    /// Returns the reason why a rotation must stop, or `None` if it can continue.
     pub(crate) fn ended(&self, secret: &str, token: &str) -> Option<&'static str> {
         let inside = self.inside();
         let Some(secret) = inside.store.anywhere(secret) else {

@@ -1,4 +1,4 @@
-//! When a secret is rotated: [schedule expressions][doc] and their windows, all in UTC.
+//! Rotation rules: [schedule expressions][doc] and rotation windows, all in UTC.
 //!
 //! [doc]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::clock::{DAY, HOUR};
 use super::error::ServiceError;
 
-/// `RotationRules`, as they were given.
+/// The `RotationRules` of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rules {
     automatically_after_days: Option<u32>,
@@ -19,11 +19,11 @@ pub(crate) struct Rules {
     expression: Option<String>,
 }
 
-/// When a rotation may run, in seconds since 1970.
+/// A rotation window, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) opens: f64,
-    /// `NextRotationDate`.
+    /// The end of the window, which the API returns as `NextRotationDate`.
     pub(crate) closes: f64,
 }
 
@@ -34,7 +34,7 @@ enum Schedule {
 }
 
 impl Rules {
-    /// Reads what a request has.
+    /// Reads and validates the rules of a request.
     pub(crate) fn read(rules: &Value, now: f64) -> Result<Self, ServiceError> {
         let number = |name: &str| {
             rules.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
@@ -49,7 +49,8 @@ impl Rules {
         match (&rules.automatically_after_days, &rules.expression) {
             (Some(_), Some(_)) => {
                 return Err(ServiceError::parameter(
-                    "You can't specify both AutomaticallyAfterDays and ScheduleExpression in RotationRules.",
+                    "You can't specify both AutomaticallyAfterDays and ScheduleExpression in \
+                     RotationRules.",
                 ));
             }
             (None, None) => {
@@ -63,8 +64,9 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Refuses rules of which any window would reach into the next one or the next day: whether
-    /// they are taken must not depend on the hour at which they are set.
+    /// Rejects rules if any window would extend into the next window or the next day. It checks
+    /// more than the first window, so that the result does not depend on the hour at which the
+    /// rules are set.
     fn must_fit(&self, now: f64) -> Result<(), ServiceError> {
         let duration = f64::from(self.duration_hours.unwrap_or(1)) * HOUR;
         let schedule = self.schedule()?;
@@ -80,7 +82,8 @@ impl Rules {
             if self.duration_hours.is_some() {
                 let reaches = |end: f64, what: &str| {
                     Err(ServiceError::parameter(format!(
-                        "Duration: the rotation window must not extend into the next {what} ({end:.0} s too long)."
+                        "Duration: the rotation window must not extend into the next {what} (it is \
+                         {end:.0} s too long)."
                     )))
                 };
                 let end = window.opens + duration;
@@ -102,7 +105,8 @@ impl Rules {
             let next = next_of(cron, before)?;
             if next - before < 4.0 * HOUR {
                 return Err(ServiceError::parameter(format!(
-                    "Invalid ScheduleExpression {}: a secret is rotated every four hours at most.",
+                    "Invalid ScheduleExpression {}: a secret can be rotated every four hours at \
+                     most.",
                     self.expression.as_deref().unwrap_or_default()
                 )));
             }
@@ -111,7 +115,7 @@ impl Rules {
         Ok(())
     }
 
-    /// As `DescribeSecret` shows them.
+    /// Returns the rules as `DescribeSecret` returns them.
     pub(crate) fn as_json(&self) -> Value {
         let mut shown = json!({});
         if let Some(days) = self.automatically_after_days {
@@ -129,7 +133,7 @@ impl Rules {
         shown
     }
 
-    /// The first window after `last`, the last rotation, that has not opened yet.
+    /// Returns the first window after the last rotation (`last`) that has not opened yet.
     pub(crate) fn next(&self, last: f64, now: f64) -> Result<Window, ServiceError> {
         self.window(&self.schedule()?, last, now)
     }
@@ -142,7 +146,8 @@ impl Rules {
                 if first > now { first } else { (now / DAY).floor() * DAY + DAY }
             }
             Schedule::Hours(hours) => {
-                // Windows begin at midnight, and are so many hours apart.
+                // The first window opens at midnight of the day of the last rotation, and the
+                // others follow every `hours` hours.
                 let step = f64::from(*hours) * HOUR;
                 let midnight = (last / DAY).floor() * DAY;
                 let after = last.max(now);
@@ -172,17 +177,18 @@ impl Rules {
         match inside("cron(") {
             Some(fields) => cron_of(fields),
             None => Err(ServiceError::parameter(format!(
-                "Invalid ScheduleExpression {expression}: it must be rate(… days), rate(… hours) or cron(…)."
+                "Invalid ScheduleExpression {expression}: it must be rate(… days), rate(… hours) \
+                 or cron(…)."
             ))),
         }
     }
 }
 
-/// How many windows are looked at before rules are taken: of some months, and of a leap year's
-/// hours.
+/// The number of windows that are checked before rules are accepted. It covers a leap year of daily
+/// windows, and two months of windows that open every four hours.
 const MOST_WINDOWS: usize = 400;
 
-/// The last second of a time's day.
+/// Returns the last second of the day of a time.
 fn end_of_day(time: f64) -> f64 {
     (time / DAY).floor() * DAY + DAY - 1.0
 }
@@ -193,18 +199,20 @@ fn rate_of(rate: &str) -> Result<Schedule, ServiceError> {
     };
     let (number, unit) =
         rate.trim().split_once(' ').ok_or_else(|| invalid("it needs a number and a unit"))?;
-    let number: u32 = number.parse().map_err(|_| invalid("that is no number"))?;
+    let number: u32 =
+        number.parse().map_err(|_| invalid("the rate must begin with a whole number"))?;
     match unit.trim() {
         "day" | "days" if (1..=999).contains(&number) => Ok(Schedule::Days(number)),
         "hour" | "hours" if (4..=999).contains(&number) => Ok(Schedule::Hours(number)),
         "day" | "days" | "hour" | "hours" => {
-            Err(invalid("a secret is rotated every four hours at most"))
+            Err(invalid("a secret can be rotated every four hours at most"))
         }
         _ => Err(invalid("the unit must be hours or days")),
     }
 }
 
-/// `Minutes Hours Day-of-month Month Day-of-week Year`: the minutes are 0, the year is any.
+/// Parses `Minutes Hours Day-of-month Month Day-of-week Year`. The minutes must be `0`, and the
+/// year must be `*`.
 fn cron_of(fields: &str) -> Result<Schedule, ServiceError> {
     let invalid = |why: &str| {
         ServiceError::parameter(format!("Invalid ScheduleExpression cron({fields}): {why}."))
@@ -222,7 +230,7 @@ fn cron_of(fields: &str) -> Result<Schedule, ServiceError> {
     if (day == "?") == (weekday == "?") {
         return Err(invalid("one of day-of-month and day-of-week must be ?"));
     }
-    // Elsewhere 0/8 is said */8, and what is not asked for is any.
+    // In the parser's syntax, AWS's 0/8 is */8, and AWS's ? (no specific value) is *.
     let hours = match hours.strip_prefix("0/") {
         Some(step) => format!("*/{step}"),
         None => hours.to_owned(),
@@ -241,7 +249,7 @@ fn cron_of(fields: &str) -> Result<Schedule, ServiceError> {
 }
 
 fn next_of(cron: &Cron, after: f64) -> Result<f64, ServiceError> {
-    let never = || ServiceError::parameter("The ScheduleExpression never comes.");
+    let never = || ServiceError::parameter("The ScheduleExpression never matches a date.");
     #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
     let after = DateTime::<Utc>::from_timestamp(after as i64, 0).ok_or_else(never)?;
     let next = cron.find_next_occurrence(&after, false).map_err(|_| never())?;
@@ -254,7 +262,7 @@ fn next_of(cron: &Cron, after: f64) -> Result<f64, ServiceError> {
 mod tests {
     use super::*;
 
-    /// Sunday, 22 November 2026, 09:54:30.
+    /// Sunday, 22 November 2026, 09:54:30 UTC.
     const NOW: f64 = 1_795_341_270.0;
 
     fn window(rules: Value) -> (String, String) {
@@ -282,7 +290,7 @@ mod tests {
                 "2026-11-22 12:00:00 UTC",
                 "2026-11-22 13:00:00 UTC",
             ),
-            // The examples of the page.
+            // These are the examples of AWS's page.
             (
                 json!({"ScheduleExpression": "cron(0 8 * * ? *)"}),
                 "2026-11-23 08:00:00 UTC",

@@ -1,4 +1,4 @@
-//! A secret, its versions and their staging labels, as [the service keeps them][doc].
+//! A secret with its versions and their staging labels, as [the service stores them][doc].
 //!
 //! [doc]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
 
@@ -15,7 +15,7 @@ pub(crate) const CURRENT: &str = "AWSCURRENT";
 pub(crate) const PREVIOUS: &str = "AWSPREVIOUS";
 pub(crate) const PENDING: &str = "AWSPENDING";
 
-/// A secret.
+/// A secret with its versions.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Secret {
     pub(crate) region: String,
@@ -33,11 +33,11 @@ pub(crate) struct Secret {
     pub(crate) deletion: Option<Deletion>,
     pub(crate) rotation: Option<Rotation>,
     pub(crate) rotated: Option<f64>,
-    /// In the order in which they were made.
+    /// The versions in the order in which they were created.
     pub(crate) versions: Vec<Version>,
 }
 
-/// How a secret is rotated; absent until that is configured for the first time.
+/// The rotation configuration of a secret. A secret has none until it is configured for rotation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Rotation {
     pub(crate) enabled: bool,
@@ -46,30 +46,31 @@ pub(crate) struct Rotation {
     pub(crate) next: Option<Window>,
 }
 
-/// A secret that will go.
+/// The scheduled deletion of a secret.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Deletion {
     pub(crate) asked: f64,
     pub(crate) due: f64,
 }
 
-/// A version. One that `RotateSecret` has made has no value until the function puts one.
+/// A version of a secret. A version that `RotateSecret` creates has no value until the function
+/// stores one.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Version {
     pub(crate) id: String,
     pub(crate) value: Option<SecretValue>,
-    /// The key that its value is encrypted with; `None` is the default one.
+    /// The KMS key that encrypts the value. `None` is the default key.
     pub(crate) key: Option<String>,
     pub(crate) created: f64,
     pub(crate) accessed: Option<f64>,
-    /// In the order in which they were attached.
+    /// The staging labels in the order in which they were attached.
     pub(crate) labels: Vec<String>,
-    /// A copy for `testSecret` alone, which goes again.
+    /// `true` if the version is a copy that exists only while `testSecret` runs on it.
     #[serde(default)]
     pub(crate) of_test: bool,
 }
 
-/// What a version holds.
+/// The value of a version.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SecretValue {
     Text(String),
@@ -77,7 +78,7 @@ pub(crate) enum SecretValue {
 }
 
 impl Version {
-    /// Its value, if that is a text.
+    /// Returns the value if it is a string.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Some(SecretValue::Text(text)) => Some(text),
@@ -115,7 +116,7 @@ impl Version {
 }
 
 impl Secret {
-    /// A secret without a version.
+    /// Creates a secret without versions.
     pub(crate) fn new(region: &str, name: &str, arn: String, now: f64) -> Self {
         Self {
             region: region.to_owned(),
@@ -140,17 +141,17 @@ impl Secret {
         self.versions.iter().find(|version| version.id == id)
     }
 
-    /// The version that holds a label.
+    /// Returns the version that has a staging label.
     pub(crate) fn labelled(&self, label: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.has(label))
     }
 
-    /// The version of a rotation that has begun and not ended.
+    /// Returns the pending version of a rotation that has not finished.
     pub(crate) fn unfinished(&self) -> Option<&Version> {
         self.labelled(PENDING).filter(|pending| !pending.has(CURRENT) && !pending.of_test)
     }
 
-    /// Returns `true` if a label is on this version.
+    /// Returns `true` if a staging label is attached to this version.
     pub(crate) fn is_labelled(&self, label: &str, id: &str) -> bool {
         self.labelled(label).is_some_and(|version| version.id == id)
     }

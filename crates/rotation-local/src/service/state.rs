@@ -1,8 +1,10 @@
-//! What is kept over restarts: a redb database whose values are encrypted under a passphrase.
+//! The state file, which keeps secrets across restarts: a redb database whose values are encrypted
+//! with a passphrase.
 //!
-//! An acknowledged write is on disk: redb commits with `fsync`, and reopens after any death with
-//! the last commit. Each secret is one record, AES-256-GCM under a key that PBKDF2 makes of the
-//! passphrase; its name is in it, and the record's own key is a keyed hash of the name.
+//! An acknowledged write is on disk: redb commits with `fsync`, and after a crash it reopens the
+//! file with the last commit. Each secret is one record, which AES-256-GCM encrypts with a key that
+//! PBKDF2 derives from the passphrase. The secret's name is inside the encrypted record. The key
+//! under which redb stores the record is a keyed hash of the region and name.
 
 use std::fs::{OpenOptions, Permissions};
 use std::num::NonZeroU32;
@@ -21,11 +23,12 @@ use super::store::{Change, Store};
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 
-/// What [OWASP](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html)
-/// has for PBKDF2-HMAC-SHA256.
+/// The number of PBKDF2-HMAC-SHA256 iterations that
+/// [OWASP](https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html)
+/// recommends.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 
-/// The file, open. Another process cannot open it meanwhile.
+/// An open state file. Another process cannot open it at the same time.
 pub(crate) struct State {
     database: Database,
     seal: Seal,
@@ -36,31 +39,40 @@ struct Seal {
     names: hmac::Key,
 }
 
-/// The record of the keys; those of secrets are longer.
+/// The redb key of the record with the KMS keys. The redb keys of secrets are longer (32 bytes).
 const KEYS: &[u8] = b"keys";
 
 impl State {
-    /// Opens the file, or makes it, readable by its owner alone.
+    /// Opens the file, or creates it so that only its owner can read it.
     pub(crate) fn open(path: &Path, passphrase: &str) -> Result<Self> {
         let file = path.display();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let opened =
-            options.open(path).with_context(|| format!("--state {file}: cannot be opened"))?;
+        let opened = options
+            .open(path)
+            .with_context(|| format!("--state {file}: could not open the file"))?;
         if opened.metadata()?.len() == 0 {
             opened.set_permissions(Permissions::from_mode(0o600))?;
         }
         let database = Database::builder().create(path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => {
-                anyhow!("--state {file}: another process has it open; is another rotation-local running?")
+                anyhow!(
+                    "--state {file}: another process has the file open; stop the other \
+                     rotation-local first"
+                )
             }
-            other => anyhow!("--state {file}: {other}; is it a file of rotation-local?"),
+            other => anyhow!(
+                "--state {file}: could not open the database; check that rotation-local created \
+                 the file: {other}"
+            ),
         })?;
         let (salt, check) = about(&database).with_context(|| format!("--state {file}"))?;
         let seal = Seal::new(passphrase, &salt)?;
         match check {
             Some(check) if seal.open(b"check", &check).is_err() => {
-                bail!("--state {file}: the passphrase is not the one that it was made with")
+                bail!(
+                    "--state {file}: the passphrase is not the one that the file was created with"
+                )
             }
             Some(_) => {}
             None => {
@@ -72,7 +84,7 @@ impl State {
         Ok(Self { database, seal })
     }
 
-    /// All that is in it.
+    /// Reads all secrets and KMS keys.
     pub(crate) fn load(&self) -> Result<Store> {
         let mut store = Store::default();
         let read = self.database.begin_read()?;
@@ -89,8 +101,8 @@ impl State {
         Ok(store)
     }
 
-    /// The access key id that belongs to the file, so that clients need not be set up anew at each
-    /// start.
+    /// Returns the access key id that is stored in the file, and generates one if there is none.
+    /// Clients can keep their configuration over restarts because the id stays the same.
     pub(crate) fn access_key(&self) -> Result<String> {
         const NAME: &str = "access key";
         let write = self.database.begin_write()?;
@@ -109,7 +121,7 @@ impl State {
         Ok(key)
     }
 
-    /// Writes a change, which is on disk when this returns.
+    /// Writes a change. It is on disk when this function returns.
     pub(crate) fn write(&self, change: &Change<'_>) -> Result<()> {
         let write = self.database.begin_write()?;
         {
@@ -133,7 +145,8 @@ impl State {
     }
 }
 
-/// The salt, made when there is none, and the record that shows whether a passphrase is right.
+/// Returns the salt, which it generates if there is none, and the record that proves whether a
+/// passphrase is correct.
 fn about(database: &Database) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
     let write = database.begin_write()?;
     let (salt, check) = {
@@ -143,7 +156,7 @@ fn about(database: &Database) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
             Some(salt) => salt,
             None => {
                 let mut salt = vec![0; 16];
-                rand::fill(&mut salt).map_err(|_| anyhow!("no randomness"))?;
+                rand::fill(&mut salt).map_err(|_| anyhow!("could not generate a salt"))?;
                 about.insert("salt", &*salt)?;
                 salt
             }
@@ -165,8 +178,8 @@ impl Seal {
             passphrase.as_bytes(),
             &mut keys,
         );
-        let records =
-            RandomizedNonceKey::new(&AES_256_GCM, &keys[..32]).map_err(|_| anyhow!("no key"))?;
+        let records = RandomizedNonceKey::new(&AES_256_GCM, &keys[..32])
+            .map_err(|_| anyhow!("could not create the encryption key"))?;
         Ok(Self { records, names: hmac::Key::new(hmac::HMAC_SHA256, &keys[32..]) })
     }
 
@@ -174,18 +187,19 @@ impl Seal {
         hmac::sign(&self.names, format!("{region}/{name}").as_bytes()).as_ref().to_vec()
     }
 
-    /// The nonce, and behind it what it was used on. A record is good in its own place only.
+    /// Returns the nonce followed by the encrypted bytes. They can be decrypted only with the same
+    /// `place`, so a record that is copied to another key is rejected.
     fn close(&self, place: &[u8], bytes: &[u8]) -> Result<Vec<u8>> {
         let mut sealed = bytes.to_vec();
         let nonce = self
             .records
             .seal_in_place_append_tag(Aad::from(place), &mut sealed)
-            .map_err(|_| anyhow!("a record cannot be encrypted"))?;
+            .map_err(|_| anyhow!("could not encrypt a record"))?;
         Ok([nonce.as_ref().as_slice(), &sealed].concat())
     }
 
     fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
-        let broken = || anyhow!("a record is broken");
+        let broken = || anyhow!("could not decrypt a record");
         let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
         let mut bytes = sealed.to_vec();

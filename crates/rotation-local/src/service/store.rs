@@ -1,4 +1,4 @@
-//! All secrets of the account.
+//! The store of all secrets of the account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,21 +9,21 @@ use super::error::ServiceError;
 use super::keys::Keys;
 use super::secret::Secret;
 
-/// The account of every ARN, unless told otherwise.
+/// The default account id in ARNs.
 pub(crate) const ACCOUNT: &str = "123456789012";
 
-/// What has changed, and must be written away before it is acknowledged.
+/// A change, which must be persisted before it is acknowledged.
 #[derive(Debug)]
 pub(crate) enum Change<'a> {
-    /// A secret is new or other than it was.
+    /// A secret was created or changed.
     Secret(&'a Secret),
-    /// A secret is gone.
+    /// A secret was deleted.
     Gone { region: &'a str, name: &'a str },
-    /// Which keys are disabled.
+    /// The set of disabled KMS keys changed.
     Keys(&'a Keys),
 }
 
-/// Writes changes away.
+/// Persists a change.
 pub(crate) type Persist = Box<dyn Fn(&Change<'_>) -> anyhow::Result<()> + Send>;
 
 /// All secrets of the one account, by region and name.
@@ -32,7 +32,7 @@ pub struct Store {
     account: String,
     regions: BTreeMap<String, BTreeMap<String, Secret>>,
     keys: Keys,
-    /// The names of the functions that there are; any, when there is none.
+    /// The names of the functions that exist. `None` accepts any name.
     #[serde(skip)]
     pub(crate) functions: Option<BTreeSet<String>>,
     #[serde(skip)]
@@ -68,12 +68,13 @@ impl Store {
         &self.account
     }
 
-    /// Has every change written away from now on.
+    /// Sets the function that persists every change from now on.
     pub(crate) fn set_persist(&mut self, persist: Persist) {
         self.persist = Some(persist);
     }
 
-    /// An ARN for a new secret: the service adds a dash and six random characters to the name.
+    /// Creates the ARN of a new secret: the service adds a hyphen and six random characters to the
+    /// name.
     pub(crate) fn new_arn(&self, region: &str, name: &str) -> String {
         let suffix: String = Uuid::new_v4().simple().to_string().chars().take(6).collect();
         format!("arn:aws:secretsmanager:{region}:{}:secret:{name}-{suffix}", self.account)
@@ -90,30 +91,31 @@ impl Store {
             .and_then(|name| secrets.get(name))
             .filter(|secret| secret.arn == id)
             .or_else(|| secrets.get(resource).filter(|secret| is_partial(&secret.arn, id)))
-            // Stored under an ARN of its own.
+            // `Service::put_secret` stores secrets under any ARN.
             .or_else(|| secrets.values().find(|secret| secret.arn == id));
         found.ok_or_else(ServiceError::not_found)
     }
 
-    /// The regions and names of the secrets that are so.
+    /// Returns the regions and names of the secrets for which `is_so` returns `true`.
     pub(crate) fn places(&self, is_so: impl Fn(&Secret) -> bool) -> Vec<(String, String)> {
         let such = self.all().filter(|secret| is_so(secret));
         such.map(|secret| (secret.region.clone(), secret.name.clone())).collect()
     }
 
-    /// Finds a secret by its ARN, whole or without suffix, or its name, in any region.
+    /// Finds a secret in any region by its name, ARN, or ARN without its random suffix.
     pub(crate) fn anywhere(&self, id: &str) -> Option<&Secret> {
         self.all()
             .find(|secret| secret.arn == id || secret.name == id || is_partial(&secret.arn, id))
     }
 
-    /// A secret that is not marked for deletion.
+    /// Finds a secret that is not marked for deletion.
     pub(crate) fn alive(&self, region: &str, id: &str) -> Result<&Secret> {
         let secret = self.find(region, id)?;
         secret.must_be_alive().map(|()| secret)
     }
 
-    /// Changes a secret that is not marked for deletion, wholly or not at all.
+    /// Changes a secret that is not marked for deletion. If `edit` or persisting fails, nothing
+    /// changes.
     pub(crate) fn edit_alive<T>(
         &mut self,
         region: &str,
@@ -126,7 +128,7 @@ impl Store {
         })
     }
 
-    /// Changes a secret, wholly or not at all.
+    /// Changes a secret. If `edit` or persisting fails, nothing changes.
     pub(crate) fn edit<T>(
         &mut self,
         region: &str,
@@ -139,7 +141,7 @@ impl Store {
         Ok(done)
     }
 
-    /// Stores a secret, in the place of one with the same name.
+    /// Stores a secret, and replaces the one with the same region and name.
     pub(crate) fn save(&mut self, secret: Secret) -> Result<()> {
         self.write_away(&Change::Secret(&secret))?;
         let secrets = self.regions.entry(secret.region.clone()).or_default();
@@ -155,12 +157,12 @@ impl Store {
         Ok(())
     }
 
-    /// The secrets of a region, by name.
+    /// Returns the secrets of a region, sorted by name.
     pub(crate) fn secrets(&self, region: &str) -> impl Iterator<Item = &Secret> {
         self.regions.get(region).into_iter().flat_map(BTreeMap::values)
     }
 
-    /// All secrets.
+    /// Returns all secrets.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Secret> {
         self.regions.values().flat_map(BTreeMap::values)
     }
@@ -178,12 +180,12 @@ impl Store {
     fn write_away(&self, change: &Change<'_>) -> Result<()> {
         let Some(persist) = &self.persist else { return Ok(()) };
         persist(change).map_err(|error| {
-            ServiceError::internal(format!("the change could not be written away: {error:#}"))
+            ServiceError::internal(format!("could not save the change: {error:#}"))
         })
     }
 }
 
-/// What stands behind `secret:` in an ARN.
+/// Returns the part of a secret's ARN after `secret:`.
 fn arn_resource(id: &str) -> Option<&str> {
     id.strip_prefix("arn:")?.splitn(6, ':').nth(5)
 }

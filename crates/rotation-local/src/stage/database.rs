@@ -1,11 +1,11 @@
-//! A throw-away server, of whichever engine.
+//! A temporary database server of any supported engine.
 
 use anyhow::{Context, Result, anyhow};
 use sqlx::AssertSqlSafe;
 
 use crate::throwaway::{Certificates, mysql, postgres};
 
-/// The engines that can be shown.
+/// The engines that `demo` and `bench` support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Engine {
     /// PostgreSQL
@@ -17,7 +17,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// The name in a secret, and in the name of the function.
+    /// Returns the engine's name in a secret and in the file name of the function.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -26,7 +26,7 @@ impl Engine {
         }
     }
 
-    /// The name for people.
+    /// Returns the product name.
     pub(crate) fn display(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",
@@ -36,32 +36,32 @@ impl Engine {
     }
 }
 
-/// A server that is up.
+/// A running server.
 pub(crate) enum Database {
     Postgres(postgres::Server),
     MySql(mysql::Server),
 }
 
-/// A login that worked.
+/// A successful login.
 pub(crate) struct LoggedIn {
-    /// Who logged in.
+    /// The user that logged in.
     pub(crate) login: String,
-    /// As whom the session acts.
+    /// The user or account whose privileges the session has.
     pub(crate) acts_as: String,
 }
 
-/// Why one did not.
+/// The reason why a login failed.
 pub(crate) enum Refusal {
-    /// User or password are wrong.
+    /// The server rejected the user name or the password.
     Password,
-    /// Anything else.
+    /// The login failed for another reason.
     Other(anyhow::Error),
 }
 
 impl Refusal {
     pub(crate) fn into_error(self, context: &'static str) -> anyhow::Error {
         match self {
-            Self::Password => anyhow!("user or password are wrong").context(context),
+            Self::Password => anyhow!("the user name or the password is wrong").context(context),
             Self::Other(error) => error.context(context),
         }
     }
@@ -73,7 +73,8 @@ impl Database {
         let password = password.to_owned();
         let missing = || {
             anyhow!(
-                "no {} server is installed (make demo installs PostgreSQL, make test the others)",
+                "could not find an installed {} server; run make demo to install PostgreSQL, or \
+                 make test to install the others",
                 engine.display()
             )
         };
@@ -102,7 +103,7 @@ impl Database {
         }
     }
 
-    /// The authority of the server's certificate.
+    /// Returns the CA certificate of the server in PEM.
     pub(crate) fn authority(&self) -> &str {
         let certificates = match self {
             Self::Postgres(server) => &server.options.certificates,
@@ -111,7 +112,8 @@ impl Database {
         certificates.as_ref().map_or("", |certificates| &certificates.authority)
     }
 
-    /// Makes the database `shop`, the users `app` and `shop`, and a `master` that is no superuser.
+    /// Creates the database `shop`, the users `app` and `shop`, and the user `master`, which is not
+    /// a superuser.
     pub(crate) async fn make_users(&self, app: &str, shop: &str, master: &str) -> Result<()> {
         match self {
             Self::Postgres(server) => {
@@ -150,7 +152,7 @@ impl Database {
         Ok(())
     }
 
-    /// Logs in and asks who is there.
+    /// Logs in and reads the session's user.
     pub(crate) async fn log_in(&self, user: &str, password: &str) -> Result<LoggedIn, Refusal> {
         let refused = |error: sqlx::Error| match &error {
             sqlx::Error::Database(database)
@@ -178,7 +180,7 @@ impl Database {
         Ok(LoggedIn { login, acts_as })
     }
 
-    /// How many logins the server has refused so far.
+    /// Returns the number of logins that the server has rejected so far.
     pub(crate) fn failed_logins(&self) -> Result<usize> {
         match self {
             Self::Postgres(server) => server.failed_logins(),
@@ -186,7 +188,7 @@ impl Database {
         }
     }
 
-    /// How many sessions the server has let in so far.
+    /// Returns the number of sessions that the server has logged so far.
     pub(crate) fn sessions(&self) -> Result<usize> {
         let mark = match self {
             Self::Postgres(_) => "connection authorized: user=",
@@ -195,7 +197,7 @@ impl Database {
         Ok(self.log()?.matches(mark).count())
     }
 
-    /// Logs in over TLS and leaves: the least that a client can do.
+    /// Logs in over TLS and closes the connection, which is the minimum that a client can do.
     pub(crate) async fn greet(&self, user: &str, password: &str) -> sqlx::Result<()> {
         match self {
             Self::Postgres(server) => server.greet(user, password, "shop").await,
@@ -203,12 +205,13 @@ impl Database {
         }
     }
 
-    /// Everything that the server has logged.
+    /// Returns everything that the server has logged.
     pub(crate) fn log(&self) -> Result<String> {
         match self {
             Self::Postgres(server) => server.log(),
             Self::MySql(server) => {
-                let log = std::fs::read(server.general_log()).context("reading the general log")?;
+                let log = std::fs::read(server.general_log())
+                    .context("could not read the general log")?;
                 Ok(String::from_utf8_lossy(&log).into_owned())
             }
         }

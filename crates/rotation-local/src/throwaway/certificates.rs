@@ -1,13 +1,13 @@
-//! Certificates that no one else trusts.
+//! Certificates of a private CA.
 
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use time::{Duration, OffsetDateTime};
 
-/// An authority, and a server certificate from it. All PEM.
+/// A CA certificate, and a server certificate that this CA has issued. All fields are PEM.
 #[derive(Debug, Clone)]
 pub struct Certificates {
-    /// The authority's certificate.
+    /// The CA certificate.
     pub authority: String,
     /// The server's certificate.
     pub certificate: String,
@@ -16,24 +16,25 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// For a server under these names and addresses.
+    /// Creates certificates for a server with these DNS names and IP addresses.
     ///
     /// # Errors
-    /// When a name is none.
+    /// Returns an error if a name is not valid in a certificate.
     pub fn for_names(names: &[&str]) -> Result<Self> {
         Self::valid(names, -Duration::days(1), Duration::days(30))
     }
 
-    /// The same, valid between two moments relative to now.
+    /// Creates certificates for a server with these DNS names and IP addresses. The server
+    /// certificate is valid between two times, which are relative to now.
     ///
     /// # Errors
-    /// When a name is none.
+    /// Returns an error if a name is not valid in a certificate.
     pub fn valid(names: &[&str], from: Duration, until: Duration) -> Result<Self> {
         let now = OffsetDateTime::now_utc();
         let mut authority = CertificateParams::new(Vec::new())?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        authority.distinguished_name.push(rcgen::DnType::CommonName, "Throw-away authority");
+        authority.distinguished_name.push(rcgen::DnType::CommonName, "Temporary CA");
         authority.not_before = now - Duration::days(365);
         authority.not_after = now + Duration::days(365);
         let authority_key = KeyPair::generate()?;
@@ -42,7 +43,7 @@ impl Certificates {
         let mut server = CertificateParams::new(
             names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
         )?;
-        server.distinguished_name.push(rcgen::DnType::CommonName, "Throw-away server");
+        server.distinguished_name.push(rcgen::DnType::CommonName, "Temporary server");
         server.not_before = now + from;
         server.not_after = now + until;
         let key = KeyPair::generate()?;

@@ -1,4 +1,4 @@
-//! A throw-away MySQL or MariaDB server.
+//! A temporary MySQL or MariaDB server.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use tempfile::TempDir;
 use super::server::{end, run, wait_until};
 use super::{Certificates, Installation, Shortcut, free_port, sid_root};
 
-/// The superuser of a throw-away server.
+/// The name of the superuser.
 pub const SUPERUSER: &str = "root";
 
-/// Which of the two servers.
+/// The server product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// MySQL.
+    /// Oracle's MySQL.
     MySql,
-    /// MariaDB.
+    /// The MariaDB server.
     MariaDb,
 }
 
@@ -32,7 +32,7 @@ impl Kind {
         }
     }
 
-    /// The name for people.
+    /// Returns the product name.
     pub fn display(self) -> &'static str {
         match self {
             Self::MySql => "MySQL",
@@ -41,36 +41,36 @@ impl Kind {
     }
 }
 
-/// How a server is to be.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// TLS certificates; `None` turns TLS off.
+    /// The TLS certificates. `None` turns TLS off.
     pub certificates: Option<Certificates>,
-    /// More arguments for the server.
+    /// Additional arguments of the server.
     pub arguments: Vec<String>,
-    /// The superuser's password.
+    /// The password of the superuser.
     pub password: String,
 }
 
-/// A running server; it ends when dropped.
+/// A running server. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Server {
-    /// On localhost.
+    /// The port on localhost.
     pub port: u16,
-    /// How it was started.
+    /// The options that it was started with.
     pub options: Options,
-    /// Which of the two.
+    /// The server product.
     pub kind: Kind,
     folder: TempDir,
     child: Child,
 }
 
-/// Looks for an installed server in Debian's folder, on the `PATH`, and in the sid root.
+/// Finds an installed server in Debian's folder, on the `PATH`, or in the sid root.
 pub fn find(kind: Kind) -> Option<Installation> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places =
         std::iter::once(PathBuf::from("/usr/sbin")).chain(std::env::split_paths(&path));
-    // MariaDB brings a `mysqld` along, which is itself.
+    // MariaDB also installs a program `mysqld`, which is MariaDB.
     let is_mysql = |bin: &Path| kind == Kind::MariaDb || !bin.join("mariadbd").exists();
     let here = places
         .find(|bin| bin.join(kind.daemon()).exists() && is_mysql(bin))
@@ -83,10 +83,10 @@ pub fn find(kind: Kind) -> Option<Installation> {
 }
 
 impl Server {
-    /// Makes a data folder and starts the server.
+    /// Creates a data folder and starts the server.
     ///
     /// # Errors
-    /// With the server's own words.
+    /// Returns an error with the server's output if the server does not start.
     pub fn start(installation: &Installation, kind: Kind, options: Options) -> Result<Self> {
         let (folder, seen) = installation.folder()?;
         let data = seen.join("data");
@@ -109,10 +109,11 @@ impl Server {
         };
         make.arg(format!("--datadir={}", data.display()));
         if let Some(folder) = data.parent() {
-            // Two servers that are created at once must not share the names of temporary tables.
+            // Two servers that are created at the same time must not share temporary tables' names.
             make.arg(format!("--tmpdir={}", folder.display()));
         }
-        run(make).with_context(|| format!("making a data folder of {}", kind.display()))?;
+        run(make)
+            .with_context(|| format!("could not create a data folder of {}", kind.display()))?;
 
         let port = free_port()?;
         let log = folder.path().join("log");
@@ -126,7 +127,7 @@ impl Server {
             .arg(format!("--socket={}", seen.join("socket").display()));
         daemon.arg(format!("--pid-file={}", seen.join("pid").display()));
         daemon.arg(format!("--bind-address=127.0.0.1{}", if has_ipv6 { ",::1" } else { "" }));
-        // Everything that a server can log, in one folder.
+        // The server logs everything that it can, so that tests can search all logs.
         daemon.args([
             "--general-log=ON",
             "--slow-query-log=ON",
@@ -169,7 +170,8 @@ impl Server {
             .args(&options.arguments)
             .stdout(Stdio::from(file.try_clone()?))
             .stderr(Stdio::from(file));
-        let child = daemon.spawn().with_context(|| format!("starting {}", kind.display()))?;
+        let child =
+            daemon.spawn().with_context(|| format!("could not start {}", kind.display()))?;
         let mut server = Self { port, options, kind, folder, child };
         wait_until(&format!("starting {}", kind.display()), || {
             let log = String::from_utf8_lossy(&fs::read(server.error_log())?).into_owned();
@@ -181,13 +183,15 @@ impl Server {
         Ok(server)
     }
 
-    /// Gives the superuser its password and lets it in by TCP.
+    /// Sets the password of the superuser, who has none after the installation.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns an error if the login or the statement fails.
     pub async fn secure(&self) -> Result<()> {
-        let mut root =
-            self.connect(SUPERUSER, "", None).await.context("logging in for the first time")?;
+        let mut root = self
+            .connect(SUPERUSER, "", None)
+            .await
+            .context("could not log in for the first time")?;
         let statement = match self.kind {
             Kind::MySql => {
                 format!("ALTER USER root@localhost IDENTIFIED BY '{}'", self.options.password)
@@ -204,29 +208,29 @@ impl Server {
         self.folder.path().join("log")
     }
 
-    /// The file of the general log: every statement and login.
+    /// Returns the path of the general log, which has every statement and login.
     pub fn general_log(&self) -> PathBuf {
         self.folder.path().join("data/general.log")
     }
 
-    /// The folder with the general, the slow and the binary log.
+    /// Returns the folder with the general log, the slow query log and the binary log.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// How many logins the server has refused for a wrong password so far.
+    /// Returns the number of logins that the server has rejected so far.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// Returns an error if the log cannot be read.
     pub fn failed_logins(&self) -> Result<usize> {
         let log = fs::read(self.general_log())?;
         Ok(String::from_utf8_lossy(&log).matches("Access denied for user").count())
     }
 
-    /// Connects as somebody, over verified TLS if the server has it.
+    /// Logs in as a user. Verifies the server's certificate if the server has TLS.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns an error if the login fails.
     pub async fn connect(
         &self,
         user: &str,
@@ -238,10 +242,11 @@ impl Server {
         connect("localhost", self.port, authority, user, password, database).await
     }
 
-    /// Connects as somebody over TLS, and looks at no certificate: the least that a client can do.
+    /// Logs in over TLS without verifying the certificate, and closes the connection. This is the
+    /// minimum that a client can do.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns an error if the login fails.
     pub(crate) async fn greet(
         &self,
         user: &str,
@@ -256,10 +261,10 @@ impl Server {
     }
 }
 
-/// Connects as somebody, over verified TLS if there is an authority.
+/// Logs in as a user, over TLS if there is a CA certificate to verify the server with.
 ///
 /// # Errors
-/// The server's refusal.
+/// Returns an error if the login fails.
 pub async fn connect(
     host: &str,
     port: u16,
@@ -279,7 +284,7 @@ pub async fn connect(
     MySqlConnection::connect_with(&options.socket(shortcut.folder().join(SOCKET))).await
 }
 
-/// The name of a [`Shortcut`].
+/// The name of the socket of a [`Shortcut`].
 const SOCKET: &str = "mysqld.sock";
 
 fn login(
@@ -295,7 +300,7 @@ fn login(
         .username(user)
         .statement_cache_capacity(0)
         .disable_statement_logging();
-    // An empty password is none; the driver would send a hash of it.
+    // An empty password means that the user has none. The driver would send the hash of it.
     if !password.is_empty() {
         options = options.password(password);
     }
@@ -307,7 +312,7 @@ fn login(
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing in it is to be kept.
+        // The server does not need a clean shutdown, because its data is deleted.
         end(&mut self.child, "KILL");
     }
 }

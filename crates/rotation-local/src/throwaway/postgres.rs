@@ -1,4 +1,4 @@
-//! A throw-away PostgreSQL server.
+//! A temporary PostgreSQL server.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,38 +13,39 @@ use tempfile::TempDir;
 use super::server::{end, run, wait_until};
 use super::{Certificates, Installation, Shortcut, free_port};
 
-/// The superuser of a throw-away server.
+/// The name of the superuser.
 pub const SUPERUSER: &str = "postgres";
 
-/// How a server is to be.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// TLS certificates; `None` turns TLS off.
+    /// The TLS certificates. `None` turns TLS off.
     pub certificates: Option<Certificates>,
-    /// Lines for `postgresql.conf`.
+    /// Additional lines of the configuration, with the syntax of `postgresql.conf`.
     pub configuration: String,
-    /// Lines for `pg_hba.conf`, before those that let everybody in with a password.
+    /// Additional lines of `pg_hba.conf`. They precede the lines that allow every user to log in
+    /// with a password.
     pub access_rules: String,
-    /// The superuser's password.
+    /// The password of the superuser.
     pub password: String,
 }
 
-/// A running server; it ends when dropped.
+/// A running server. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Server {
-    /// On localhost.
+    /// The port on localhost.
     pub port: u16,
-    /// How it was started.
+    /// The options that it was started with.
     pub options: Options,
     folder: TempDir,
     child: Child,
     installation: Installation,
-    /// The folder as the server sees it.
+    /// The path of the folder as the server sees it.
     seen: PathBuf,
 }
 
-/// Looks for an installed server: `POSTGRES_BIN`, else Debian's folders, the newest version first,
-/// else the `PATH`.
+/// Finds an installed server: first in the folder that the variable `POSTGRES_BIN` names, then in
+/// Debian's folders from the newest version to the oldest, then on the `PATH`.
 pub fn find() -> Option<Installation> {
     let named = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -67,14 +68,14 @@ fn spawn(installation: &Installation, folder: &TempDir, seen: &Path) -> Result<C
         .arg(seen.join("data"))
         .stdout(Stdio::from(log.try_clone()?))
         .stderr(Stdio::from(log));
-    postgres.spawn().context("starting PostgreSQL")
+    postgres.spawn().context("could not start PostgreSQL")
 }
 
 impl Server {
-    /// Makes a cluster in a temporary folder and starts it.
+    /// Creates a database cluster in a temporary folder and starts the server.
     ///
     /// # Errors
-    /// With the server's own words.
+    /// Returns an error with the server's output if the server does not start.
     pub fn start(installation: &Installation, options: Options) -> Result<Self> {
         let (folder, seen) = installation.folder()?;
         let write = |name: &str, text: &str| -> Result<()> {
@@ -94,14 +95,15 @@ impl Server {
             SUPERUSER,
         ]);
         initdb.arg("--pgdata").arg(seen.join("data")).arg("--pwfile").arg(seen.join("password"));
-        run(initdb).context("making a PostgreSQL cluster")?;
+        run(initdb).context("could not create a PostgreSQL cluster")?;
 
         let port = free_port()?;
         let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
         let addresses = if has_ipv6 { "127.0.0.1, ::1" } else { "127.0.0.1" };
         let mut configuration = format!(
-            "listen_addresses = '{addresses}'\nport = {port}\nunix_socket_directories = '{}'\nfsync = off\n\
-             full_page_writes = off\nmax_wal_size = 64MB\nmin_wal_size = 32MB\nshared_buffers = 16MB\n\
+            "listen_addresses = '{addresses}'\nport = {port}\n\
+             unix_socket_directories = '{}'\nfsync = off\nfull_page_writes = off\n\
+             max_wal_size = 64MB\nmin_wal_size = 32MB\nshared_buffers = 16MB\n\
              max_connections = 60\nlog_line_prefix = '%m [%p] '\nlog_connections = on\n\
              log_statement = all\nlog_min_duration_statement = 0\nlc_messages = 'C'\n",
             seen.display()
@@ -127,12 +129,12 @@ impl Server {
         Ok(server)
     }
 
-    /// Waits until the server has said so many times that it is ready.
+    /// Waits until the server has logged `times` times that it is ready.
     fn wait(&mut self, times: usize) -> Result<()> {
         self.wait_for("database system is ready to accept connections", times)
     }
 
-    /// Waits until the log has a text so many times.
+    /// Waits until the log contains a text `times` times.
     fn wait_for(&mut self, text: &str, times: usize) -> Result<()> {
         wait_until("starting PostgreSQL", || {
             if let Some(status) = self.child.try_wait()? {
@@ -142,10 +144,10 @@ impl Server {
         })
     }
 
-    /// Starts the server again as a standby, which takes no changes.
+    /// Restarts the server as a standby, which is read-only.
     ///
     /// # Errors
-    /// When it does not start again.
+    /// Returns an error if the server does not start again.
     pub fn restart_as_standby(&mut self) -> Result<()> {
         let signal = self.folder.path().join("data/standby.signal");
         fs::write(&signal, "")?;
@@ -157,45 +159,45 @@ impl Server {
         self.wait_for("database system is ready to accept read", 1)
     }
 
-    /// Kills the server, so that only what is on disk remains, and starts it again.
+    /// Kills the server, so that only the data on disk remains, and starts it again.
     ///
     /// # Errors
-    /// When it does not start again.
+    /// Returns an error if the server does not start again.
     pub fn crash_and_restart(&mut self) -> Result<()> {
         let ready = self.log()?.matches("database system is ready to accept connections").count();
         self.child.kill()?;
         self.child.wait()?;
-        // The processes of the sessions end by themselves when they find the first one gone.
+        // The processes of the sessions exit when they notice that the postmaster has ended.
         std::thread::sleep(std::time::Duration::from_secs(1));
         self.child = spawn(&self.installation, &self.folder, &self.seen)?;
         self.wait(ready + 1)
     }
 
-    /// Everything that the server has logged.
+    /// Returns everything that the server has logged.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// Returns an error if the log cannot be read.
     pub fn log(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&fs::read(self.log_file())?).into_owned())
     }
 
-    /// The file of the log.
+    /// Returns the path of the log.
     pub fn log_file(&self) -> PathBuf {
         self.folder.path().join("log")
     }
 
-    /// How many logins the server has refused for a wrong password so far.
+    /// Returns the number of logins that the server has rejected for a wrong password so far.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// Returns an error if the log cannot be read.
     pub fn failed_logins(&self) -> Result<usize> {
         Ok(self.log()?.matches("password authentication failed for user").count())
     }
 
-    /// Connects as somebody, over verified TLS if the server has it.
+    /// Logs in as a user. Verifies the server's certificate if the server has TLS.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns an error if the login fails.
     pub async fn connect(
         &self,
         user: &str,
@@ -212,10 +214,11 @@ impl Server {
         self.by_shortcut(options).await
     }
 
-    /// Connects as somebody over TLS, and looks at no certificate: the least that a client can do.
+    /// Logs in over TLS without verifying the certificate, and closes the connection. This is the
+    /// minimum that a client can do.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns an error if the login fails.
     pub(crate) async fn greet(
         &self,
         user: &str,
@@ -242,10 +245,10 @@ impl Server {
             .disable_statement_logging()
     }
 
-    /// Connects as the superuser.
+    /// Logs in as the superuser.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns an error if the login fails.
     pub async fn superuser(&self, database: &str) -> sqlx::Result<PgConnection> {
         self.connect(SUPERUSER, &self.options.password, database).await
     }
@@ -253,7 +256,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Immediate shutdown: nothing in it is to be kept.
+        // QUIT is an immediate shutdown, which is enough because the data is deleted.
         end(&mut self.child, "QUIT");
     }
 }

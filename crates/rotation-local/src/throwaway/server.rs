@@ -1,5 +1,5 @@
-//! What throw-away servers of every engine share: where their programs are, whom they run as, how
-//! they end.
+//! The parts that the temporary servers of all engines share: the installation, the user that they
+//! run as, and how they stop.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,28 +13,28 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-/// `nobody`: servers refuse to run as root.
+/// The id of the user and group `nobody`. Database servers refuse to run as root.
 const NOBODY: u32 = 65534;
 
-/// Where a server's programs are installed.
+/// The place where a server's programs are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installation {
-    /// The folder of the programs, as seen from `root`.
+    /// The folder of the programs, relative to `root`.
     pub bin: PathBuf,
-    /// The root of another system to run them in (`chroot`), if they are not of this one.
+    /// The root folder of another system, in which the programs run (`chroot`). `None` if they
+    /// belong to this system.
     pub root: Option<PathBuf>,
 }
 
-/// A port that was free a moment ago, and that this process has not handed out before.
+/// Returns a port that is free now, and that this process has not returned before.
 ///
 /// # Errors
-/// When none can be had.
+/// Returns an error if no port is free.
 pub fn free_port() -> Result<u16> {
-    // Below the ephemeral range, so that no outgoing connection takes the port before the server
-    // does.
+    // The range is below the ephemeral ports, so that no outgoing connection takes the port before
+    // the server does.
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Processes that start one after the other begin far apart, or they would find the same port
-    // free.
+    // Processes with consecutive ids start far apart. Otherwise they would find the same port free.
     let start = u16::try_from(std::process::id().wrapping_mul(7919) % 12_000).unwrap_or(0);
     for _ in 0..2000 {
         let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
@@ -42,10 +42,11 @@ pub fn free_port() -> Result<u16> {
             return Ok(port);
         }
     }
-    bail!("no free port between 20000 and 32000")
+    bail!("could not find a free port between 20000 and 32000")
 }
 
-/// The Debian sid root of `tests/setup.sh`, with servers that this system's release does not have.
+/// Returns the root folder of the Debian sid system that `tests/setup.sh` installs. It has servers
+/// that this system's release does not have.
 pub fn sid_root() -> Option<PathBuf> {
     let named = std::env::var_os("ROTATION_SERVERS").map(PathBuf::from);
     let cache = || {
@@ -57,28 +58,28 @@ pub fn sid_root() -> Option<PathBuf> {
     root.join(".complete").exists().then_some(root)
 }
 
-/// Returns `true` if this process is root, which servers must not be.
+/// Returns `true` if this process runs as root, which database servers must not.
 pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
 }
 
 impl Installation {
-    /// The programs of this system in a folder.
+    /// Creates an installation whose programs are in a folder of this system.
     pub fn here(bin: impl Into<PathBuf>) -> Self {
         Self { bin: bin.into(), root: None }
     }
 
-    /// The programs of another system, whose root is in a folder of this one.
+    /// Creates an installation in another system, whose root is a folder of this one.
     pub fn in_root(root: impl Into<PathBuf>, bin: impl Into<PathBuf>) -> Self {
         Self { bin: bin.into(), root: Some(root.into()) }
     }
 
-    /// A temporary folder that the server can use: its path here, and its path as the server sees
-    /// it.
+    /// Creates a temporary folder that the server can use. Returns it with its path as the server
+    /// sees it.
     ///
     /// # Errors
     ///
-    /// The folder cannot be made.
+    /// Returns an error if the folder cannot be created.
     pub fn folder(&self) -> Result<(TempDir, PathBuf)> {
         let place = self.root.as_deref().map_or_else(std::env::temp_dir, |root| root.join("tmp"));
         let folder = tempfile::Builder::new().prefix("rotation-").tempdir_in(&place)?;
@@ -91,20 +92,20 @@ impl Installation {
         Ok((folder, seen))
     }
 
-    /// Gives a file to the user that the server runs as.
+    /// Changes the owner of a file to the user that the server runs as.
     ///
     /// # Errors
     ///
-    /// The owner of the file cannot be changed.
+    /// Returns an error if the owner cannot be changed.
     pub fn hand_over(&self, path: &Path) -> Result<()> {
         if is_root() {
             chown(path, Some(NOBODY), Some(NOBODY))
-                .with_context(|| format!("chown {}", path.display()))?;
+                .with_context(|| format!("could not change the owner of {}", path.display()))?;
         }
         Ok(())
     }
 
-    /// One of the programs, ready to run as a user that is not root.
+    /// Returns the command for one of the programs. It does not run as root.
     pub fn command(&self, program: &str) -> Command {
         let path = self.bin.join(program);
         let nobody = NOBODY.to_string();
@@ -115,7 +116,7 @@ impl Installation {
                 command.arg(format!("--userspec={nobody}:{nobody}")).arg(root).arg(path);
                 command
             }
-            // Without root, a user namespace gives the right to change the root folder.
+            // A process without root can change its root folder only in a user namespace.
             (Some(root), false) => {
                 let mut command = Command::new("unshare");
                 command.args(["--user", "--keep-caps", "--wd=/"]);
@@ -135,10 +136,10 @@ impl Installation {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command and waits for its end.
 pub(super) fn run(mut command: Command) -> Result<()> {
     let output =
-        command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
+        command.output().with_context(|| format!("could not run {:?}", command.get_program()))?;
     if !output.status.success() {
         bail!(
             "{:?} failed ({}):\n{}{}",
@@ -151,7 +152,7 @@ pub(super) fn run(mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// Waits until something holds, up to two minutes: a busy machine starts a server slowly.
+/// Waits for a condition for up to two minutes, because a server starts slowly on a busy machine.
 pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(120) {
@@ -160,10 +161,10 @@ pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) ->
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    bail!("{what}: nothing for 120 s")
+    bail!("{what}: timed out after 120 s")
 }
 
-/// Ends a process with a signal, and waits for it.
+/// Sends a signal to a process and waits for its end. Kills it after five seconds.
 pub(super) fn end(child: &mut std::process::Child, signal: &str) {
     let _ = Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status();
     let start = Instant::now();

@@ -1,5 +1,5 @@
-//! A way around the driver's TCP: sqlx leaves Nagle's algorithm on, and each login would wait some
-//! 90 ms for acknowledgements.
+//! A proxy that connects to a server with `TCP_NODELAY`. The driver sqlx leaves Nagle's algorithm
+//! on, so each login over its own TCP connection would wait about 90 ms for acknowledgements.
 
 use std::io;
 use std::path::Path;
@@ -8,17 +8,17 @@ use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpStream, UnixListener};
 
-/// A socket in a folder of its own that leads to a server, for one connection.
+/// A Unix socket that forwards one connection to a server. It has its own folder.
 #[derive(Debug)]
 pub struct Shortcut {
     folder: TempDir,
 }
 
 impl Shortcut {
-    /// Connects to a server; the driver is to take the socket of that name.
+    /// Connects to a server, and creates a socket with this name for the driver.
     ///
     /// # Errors
-    /// When the server cannot be reached.
+    /// Returns an error if the connection fails.
     pub async fn to(host: &str, port: u16, name: &str) -> io::Result<Self> {
         let mut server = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
         server.set_nodelay(true)?;
@@ -32,7 +32,7 @@ impl Shortcut {
         Ok(Self { folder })
     }
 
-    /// Where the socket is, until this is dropped.
+    /// Returns the folder of the socket. It exists until this value is dropped.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

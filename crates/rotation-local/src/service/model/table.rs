@@ -1,4 +1,5 @@
-//! Every operation: its members, its errors, and what performs it.
+//! The table of all operations, with their members, their errors and the functions that perform
+//! them.
 
 use super::{Member, Shape};
 use crate::service::error::ServiceError;
@@ -8,17 +9,17 @@ use crate::service::operations::{
 use crate::service::request::Request;
 use crate::service::store::Store;
 
-/// An operation.
+/// An operation of the API.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
     pub(crate) input: &'static [Member],
-    /// The errors that the model names; what is wrong with a request as such comes on top.
+    /// The errors that the model lists. Validation errors can occur in addition.
     pub(crate) errors: &'static [&'static str],
-    /// `None` when it is known, and not supported here.
+    /// The function that performs it. `None` if this service does not support the operation.
     pub(crate) run: Option<Run>,
 }
 
-/// Performs an operation.
+/// The type of the functions that perform operations.
 pub(crate) type Run = fn(&mut Store, &Request<'_>) -> Result<Done, ServiceError>;
 
 const fn text(min: usize, max: usize) -> Shape {
@@ -104,7 +105,7 @@ const NEXT: &str = "InvalidNextTokenException";
 const POLICY_DOCUMENT: &str = "MalformedPolicyDocumentException";
 const PRECONDITION: &str = "PreconditionNotMetException";
 const PUBLIC: &str = "PublicPolicyException";
-/// Of what makes a secret, or changes anything of it.
+/// The errors of operations that create a secret or change any part of it.
 const OF_WHOLE_SECRETS: &[&str] = &[
     PARAMETER,
     REQUEST,
@@ -132,7 +133,7 @@ const fn not_here(name: &'static str, input: &'static [Member]) -> Operation {
     Operation { name, input, errors: USUAL, run: None }
 }
 
-/// All of them, in the order of the API reference.
+/// All operations, in the order of the API reference.
 pub(crate) static OPERATIONS: &[Operation] = &[
     operation(
         "BatchGetSecretValue",

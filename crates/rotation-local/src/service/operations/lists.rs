@@ -1,4 +1,4 @@
-//! Many secrets at once.
+//! The operations on several secrets: `ListSecrets` and `BatchGetSecretValue`.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Resource policies: kept and looked at, not enforced, for there is nobody to be kept out.
+//! The operations on resource policies. The service validates and stores policies, but does not
+//! enforce them, because it has no IAM principals to deny access to.
 
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
     if request.flag("BlockPublicPolicy", false) && is_public(policy) {
         return Err(ServiceError::new(
             "PublicPolicyException",
-            "The resource policy grants access to everybody, and BlockPublicPolicy is set.",
+            "The resource policy grants public access, and BlockPublicPolicy is set.",
         ));
     }
     let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
@@ -56,9 +57,10 @@ pub(crate) fn validate(store: &mut Store, request: &Request<'_>) -> Answer {
         .map(|fault| json!({"CheckName": fault.check, "ErrorMessage": fault.message}))
         .collect();
     if errors.is_empty() && is_public(policy) {
-        errors.push(
-            json!({"CheckName": "PUBLIC_ACCESS", "ErrorMessage": "The policy lets in everybody."}),
-        );
+        errors.push(json!({
+            "CheckName": "PUBLIC_ACCESS",
+            "ErrorMessage": "The policy grants public access."
+        }));
     }
     Ok(json!({"PolicyValidationPassed": errors.is_empty(), "ValidationErrors": errors}).into())
 }

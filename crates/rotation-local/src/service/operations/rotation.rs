@@ -1,4 +1,4 @@
-//! Rotation: configured, begun, cancelled.
+//! The operations `RotateSecret` and `CancelRotateSecret`.
 
 use serde_json::Value;
 
@@ -44,10 +44,11 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
         token: token.to_owned(),
         only_test,
     };
-    // What is refused now is what is reattempted.
+    // If another rotation is unfinished, the service rejects this request and retries that
+    // rotation.
     let resume = secret.unfinished().filter(|pending| pending.id != token);
     let resume = resume.map(|pending| start(&pending.id, false));
-    // The same token once more, after its rotation has ended: nothing is left to do.
+    // If the request repeats the token of a finished rotation, there is nothing left to do.
     let is_over = immediately && secret.is_labelled(CURRENT, &token);
     let start = Some(start(&token, !immediately)).filter(|_| !is_over);
     let staged = store.edit(request.region, id, |secret, _| {
@@ -80,18 +81,19 @@ fn must_be_there(store: &Store, function: &str) -> Result<(), ServiceError> {
         none if none.is_empty() => "none".to_owned(),
         names => names,
     };
-    // The service says so when it has no permission, and when there is no such function.
+    // AWS returns this error both without permission and for a function that does not exist.
     Err(ServiceError::new(
         "AccessDeniedException",
         format!(
-            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the \
-             principal secretsmanager.amazonaws.com. (Here: start rotation-local serve with --function {name}=PATH; there is: \
+            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function \
+             policy grants access to the principal secretsmanager.amazonaws.com. (Here: start \
+             rotation-local serve with --function {name}=PATH. The configured functions are: \
              {known}.)"
         ),
     ))
 }
 
-/// The name in a function's ARN, which may have a version or an alias behind it.
+/// Returns the name in a function's ARN, without the version or alias that can follow it.
 pub(crate) fn function_name(arn: &str) -> &str {
     match arn.split_once(":function:") {
         Some((_, name)) => name.split(':').next().unwrap_or(name),
@@ -113,17 +115,16 @@ fn configure(
     Ok(())
 }
 
-/// For `testSecret` alone: a pending version with the current value, which goes again.
+/// Stages a pending version with the current value, for a rotation that runs only `testSecret`. It
+/// is deleted afterwards.
 fn stage_copy(secret: &mut Secret, token: &str, now: f64) -> Result<(), ServiceError> {
     if secret.version(token).is_some() {
         return Err(ServiceError::parameter(format!(
-            "ClientRequestToken: the secret has a version {token} already."
+            "ClientRequestToken: the secret already has a version {token}."
         )));
     }
     let Some(current) = secret.labelled(CURRENT).cloned() else {
-        return Err(ServiceError::request(
-            "The secret has no current version that could be tested.",
-        ));
+        return Err(ServiceError::request("The secret has no current version to test."));
     };
     secret.stage_pending(token, now)?;
     for version in secret.versions.iter_mut().filter(|version| version.id == token) {
@@ -147,11 +148,11 @@ pub(crate) fn cancel(store: &mut Store, request: &Request<'_>) -> Answer {
     Ok(answer.into())
 }
 
-/// The value is new: the next rotation is counted from now.
+/// Schedules the next rotation from now on, because the secret has a new value.
 pub(super) fn counts_as_rotation(secret: &mut Secret, now: f64) {
     let Some(rotation) = &mut secret.rotation else { return };
     if let Some(rules) = rotation.rules.as_ref().filter(|_| rotation.enabled) {
-        // They were read once before, so they can be read again.
+        // The rules were valid when they were set, so this does not fail.
         rotation.next = rules.next(now, now).ok();
     }
 }

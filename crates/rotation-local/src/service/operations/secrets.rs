@@ -1,4 +1,4 @@
-//! Secrets as such: made, described, changed, deleted and restored.
+//! The operations that create, describe, change, delete and restore a secret.
 
 use serde_json::{Map, Value, json};
 
@@ -38,11 +38,13 @@ pub(crate) fn create(store: &mut Store, request: &Request<'_>) -> Answer {
     Ok(answer.into())
 }
 
-/// The same request once more is no change; anything else is a secret too many.
+/// Answers `CreateSecret` for a name that exists. A repeated request succeeds without a change, any
+/// other fails.
 fn again(there: &Secret, request: &Request<'_>, token: &str) -> Answer {
     if there.deletion.is_some() {
         return Err(ServiceError::request(
-            "You can't create this secret because a secret with this name is already scheduled for deletion.",
+            "You can't create this secret because a secret with this name is already scheduled for \
+             deletion.",
         ));
     }
     let same = there.version(token).is_some_and(|version| {
@@ -63,12 +65,13 @@ pub(crate) fn describe(store: &mut Store, request: &Request<'_>) -> Answer {
     let secret = store.find(request.region, request.secret_id()?)?;
     let mut answer = described(secret);
     answer["VersionIdsToStages"] = stages(secret);
-    // The date for which it is scheduled; ListSecrets has the date on which that was asked for.
+    // This is the date for which the deletion is scheduled. In ListSecrets it is the date on which
+    // DeleteSecret was called.
     set(&mut answer, "DeletedDate", secret.deletion.map(|deletion| deletion.due));
     Ok(answer.into())
 }
 
-/// The labels of every version that has any.
+/// Returns the staging labels of every version that has any.
 pub(crate) fn stages(secret: &Secret) -> Value {
     let labelled = secret.versions.iter().filter(|version| !version.is_deprecated());
     let stages: Map<String, Value> =
@@ -76,7 +79,7 @@ pub(crate) fn stages(secret: &Secret) -> Value {
     stages.into()
 }
 
-/// What `DescribeSecret` and `ListSecrets` both say.
+/// Returns the fields that `DescribeSecret` and `ListSecrets` share.
 pub(crate) fn described(secret: &Secret) -> Value {
     let mut answer = named(secret);
     set(&mut answer, "Type", secret.kind.clone());
@@ -110,7 +113,8 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
             secret.kind = Some(kind.to_owned());
         }
         if request.text("KmsKeyId").is_some() {
-            // For values from now on: what is there stays under the key that it was written with.
+            // The key applies to new values only. Existing versions keep the key that they were
+            // encrypted with.
             secret.kms_key_id = request.key().map(str::to_owned);
         }
         secret.changed = request.now;
@@ -125,7 +129,7 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
     Ok(answer.into())
 }
 
-/// The shortest, usual and longest recovery window, in days.
+/// The minimum, default and maximum recovery window in days.
 const RECOVERY: (i64, i64, i64) = (7, 30, 30);
 
 pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
@@ -157,7 +161,8 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
     Ok(answer.into())
 }
 
-/// Gone at once. What is not there is deleted already, says the API reference.
+/// Deletes a secret immediately. It also succeeds for a secret that does not exist, as the API
+/// reference specifies.
 fn force(store: &mut Store, request: &Request<'_>, id: &str) -> Answer {
     let mut answer = match store.find(request.region, id) {
         Ok(secret) => named(secret),

@@ -1,4 +1,4 @@
-//! Tags. A key that is there gets the new value; keys are case-sensitive.
+//! The operations on tags. An existing key gets the new value. Keys are case-sensitive.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::service::store::Store;
 
 type Answer = Result<Done, ServiceError>;
 
-/// The most tags of a secret.
+/// The maximum number of tags of a secret.
 const MOST: usize = 50;
 
 pub(crate) fn tag(store: &mut Store, request: &Request<'_>) -> Answer {

@@ -1,4 +1,4 @@
-//! Values: read, put, made up.
+//! The operations that read, store and generate values.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,7 @@ pub(crate) fn get(store: &mut Store, request: &Request<'_>) -> Answer {
     Ok(answer.into())
 }
 
-/// Notes the day on which a version was read.
+/// Records the day on which a version was read.
 pub(super) fn was_read(
     store: &mut Store,
     request: &Request<'_>,
@@ -72,7 +72,7 @@ fn wanted<'a>(
     Ok(version)
 }
 
-/// A version with its value, as `GetSecretValue` answers it.
+/// Returns the response of `GetSecretValue` for a version.
 pub(super) fn shown(
     secret: &Secret,
     version: &Version,

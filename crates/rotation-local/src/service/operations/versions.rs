@@ -1,4 +1,4 @@
-//! Versions and their staging labels.
+//! The operations on versions and their staging labels.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
         secret.move_label(label, from, to, request.now)?;
         let current = secret.labelled(CURRENT);
         let has_moved = current.map(|version| &version.id) != was.as_ref();
-        // A rotation ends so: its version, still labelled as pending, becomes the current one.
+        // This is how a rotation ends: its version becomes current while it still has AWSPENDING.
         if has_moved && current.is_some_and(|version| version.has(PENDING)) {
             secret.rotated = Some(request.now);
             super::rotation::counts_as_rotation(secret, request.now);

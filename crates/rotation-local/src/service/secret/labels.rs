@@ -1,21 +1,21 @@
-//! Staging labels: which version is current, which was before, which is to come.
+//! Staging labels, which mark the current, the previous and the pending version.
 //!
-//! A label is on one version at a time. A version without labels is deprecated.
+//! A label is attached to one version at a time. A version without labels is deprecated.
 
 use super::{CURRENT, PENDING, PREVIOUS, Secret, SecretValue, Version};
 use crate::service::clock::DAY;
 use crate::service::error::ServiceError;
 
-/// The most labels on a version.
+/// The maximum number of labels on a version.
 const MOST_LABELS: usize = 20;
-/// How many deprecated versions are kept; those of the last day are, too.
+/// The number of deprecated versions that are kept. Versions of the last day are always kept.
 const MOST_DEPRECATED: usize = 100;
 
 type Result<T> = std::result::Result<T, ServiceError>;
 
 impl Secret {
-    /// `PutSecretValue`: without labels it moves `AWSCURRENT`; a known token with the same value is
-    /// no change.
+    /// Stores a value (`PutSecretValue`). Without labels it moves `AWSCURRENT` to the new version.
+    /// If a version with the same id and value exists, nothing changes.
     pub(crate) fn put(
         &mut self,
         id: String,
@@ -27,7 +27,7 @@ impl Secret {
         if self.versions.iter().all(|version| version.value.is_none())
             && self.labelled(CURRENT).is_none()
         {
-            // The first value of a secret is its current one, whatever was asked for.
+            // The first value of a secret becomes current, whatever labels the request has.
             labels.push(CURRENT.to_owned());
         }
         let key = self.kms_key_id.clone();
@@ -60,8 +60,8 @@ impl Secret {
         Ok(id)
     }
 
-    /// `RotateSecret`: a new version with `AWSPENDING` and no value, or the one that an unfinished
-    /// rotation has.
+    /// Stages the version of a rotation (`RotateSecret`): creates a version with `AWSPENDING` and
+    /// no value, or keeps the one of an unfinished rotation with the same token.
     pub(crate) fn stage_pending(&mut self, token: &str, now: f64) -> Result<()> {
         let in_the_way = |pending: &Version| pending.id != token && !pending.has(CURRENT);
         if self.labelled(PENDING).is_some_and(in_the_way) {
@@ -70,11 +70,12 @@ impl Secret {
             ));
         }
         match self.version(token) {
-            // It has ended, or goes on.
+            // The rotation with this token has finished, or is still running.
             Some(version) if version.has(CURRENT) || version.has(PENDING) => return Ok(()),
             Some(version) if version.value.is_some() => {
                 return Err(ServiceError::parameter(format!(
-                    "ClientRequestToken: the secret has a version {token} already, which is not being rotated to."
+                    "ClientRequestToken: the secret already has a version {token}, which is not \
+                     the pending version of a rotation."
                 )));
             }
             Some(_) => {}
@@ -92,7 +93,7 @@ impl Secret {
         Ok(())
     }
 
-    /// `UpdateSecretVersionStage`.
+    /// Moves, attaches or removes a label (`UpdateSecretVersionStage`).
     pub(crate) fn move_label(
         &mut self,
         label: &str,
@@ -117,13 +118,15 @@ impl Secret {
         match (&holder, from) {
             (Some(holder), Some(from)) if holder != from => {
                 return Err(ServiceError::parameter(format!(
-                    "The parameter RemoveFromVersionId can't be {from}: the label {label} is attached to {holder}."
+                    "The parameter RemoveFromVersionId can't be {from}: the label {label} is \
+                     attached to {holder}."
                 )));
             }
             (Some(holder), None) if to.is_some_and(|to| to != holder) => {
                 return Err(ServiceError::parameter(format!(
-                    "The parameter RemoveFromVersionId can't be empty. Staging label {label} is currently attached \
-                     to version {holder}, so you must explicitly reference that version in RemoveFromVersionId."
+                    "The parameter RemoveFromVersionId can't be empty. Staging label {label} is \
+                     currently attached to version {holder}, so you must explicitly reference that \
+                     version in RemoveFromVersionId."
                 )));
             }
             (None, Some(from)) => {
@@ -149,8 +152,8 @@ impl Secret {
         Ok(())
     }
 
-    /// Attaches a label, which is on one version at a time. `AWSPREVIOUS` follows `AWSCURRENT`, and
-    /// an `AWSPENDING` that a finished rotation has left beside `AWSCURRENT` goes.
+    /// Moves a label to a version. If the label is `AWSCURRENT`, the version that had it gets
+    /// `AWSPREVIOUS`, and loses an `AWSPENDING` that a finished rotation has left on it.
     fn give(&mut self, label: &str, id: &str) {
         if self.is_labelled(label, id) {
             return;
@@ -244,8 +247,8 @@ mod tests {
         assert_eq!(labels(&secret, "v2"), ["AWSCURRENT"]);
     }
 
-    /// Else a value that a person has put after a rotation would make the service refuse the next
-    /// rotation.
+    /// Otherwise a value that the operator stores after a rotation would make the service reject
+    /// the next rotation.
     #[test]
     fn a_pending_label_that_a_finished_rotation_has_left_goes_with_the_next_value() {
         let mut secret = secret();
