@@ -1,4 +1,5 @@
-//! Identifiers and literals, against the own parsers of MySQL and MariaDB, in both of their modes.
+//! Fuzzes the quoting of identifiers and literals against the parsers of MySQL and MariaDB, with
+//! and without `NO_BACKSLASH_ESCAPES`.
 #![no_main]
 
 mod server;
@@ -25,7 +26,8 @@ async fn sessions() -> Vec<MySqlConnection> {
 }
 
 fuzz_target!(|text: &str| {
-    // What no name can hold, and what an alias loses at its beginning.
+    // Excludes texts that cannot be a name, and those whose first characters the server removes
+    // from an alias.
     let is_name = !text.is_empty()
         && text.chars().count() <= 64
         && text.chars().all(|c| c != '\0' && c <= '\u{ffff}')

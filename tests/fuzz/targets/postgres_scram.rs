@@ -1,5 +1,5 @@
-//! A password as the verifier that we compute: PostgreSQL must let its owner in, by the login that
-//! we do.
+//! Fuzzes passwords. PostgreSQL must accept the verifier that the function computes, and then the
+//! function's own login with the password.
 #![no_main]
 
 mod server;
@@ -33,7 +33,7 @@ async fn sessions() -> Vec<(Target, PgConnection, Authorities)> {
 }
 
 fuzz_target!(|password: &str| {
-    // What the protocol or our own rules do not take.
+    // Excludes passwords that the protocol or the function's own rules reject.
     if password.is_empty() || password.len() > 256 || password.contains('\0') {
         return;
     }
