@@ -1,14 +1,13 @@
-//! One of each kind of privilege that a user may have.
+//! The matrix of PostgreSQL's privileges: one case for each kind of privilege that a user can have.
 
-/// Something that a user may do, by one kind of privilege. `{u}` is the base user, `{t}` a tag of
-/// this test.
+/// A kind of privilege. `{u}` is the base user, `{t}` a tag that is unique to the test.
 pub(crate) struct May {
     pub(crate) what: &'static str,
-    /// Run by a superuser to allow it.
+    /// The statement with which a superuser grants the privilege.
     pub(crate) allow: &'static str,
-    /// Run by a superuser to take it away; empty where that makes no sense.
+    /// The statement with which a superuser revokes the privilege.
     pub(crate) revoke: &'static str,
-    /// Run by the user; fails when it may not.
+    /// The statement that needs the privilege. It fails without it.
     pub(crate) act: &'static str,
 }
 
@@ -213,7 +212,7 @@ pub(crate) const EVERYTHING: &[May] = &[
     },
 ];
 
-/// Only on servers that know them.
+/// The cases for PostgreSQL 15 and later.
 pub(crate) const SINCE_15: &[May] = &[
     May {
         what: "a setting of the application's own",

@@ -1,11 +1,12 @@
-//! The two users as a pair: what belongs to which, and which are none.
+//! Tests of pair ownership: what the alternate user owns, pairs that AWS's function has created,
+//! and users that are not a pair.
 
 use anyhow::Context;
 use rotation_postgres::{identifier, literal};
 use rotation_tests::postgres::{Fixture, on_each, sql};
 use rotation_tests::scene::new_password;
 
-/// What the application makes after a rotation it can still use after the next.
+/// The application can still use after the next rotation what it has created after this one.
 #[tokio::test]
 async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
     on_each(|target| async move {
@@ -30,8 +31,8 @@ async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
     .await;
 }
 
-/// A pair of users from AWS's own function: the alternate is only a member, and owns what it has
-/// made.
+/// In a pair of users from AWS's own function, the alternate user is only a member of the base
+/// user, and owns what it has created.
 #[tokio::test]
 async fn a_pair_from_the_reference_is_taken_over() {
     on_each(|target| async move {
@@ -49,8 +50,8 @@ async fn a_pair_from_the_reference_is_taken_over() {
             sql(&mut admin, &format!("GRANT {clone} TO {master} WITH ADMIN OPTION")).await?;
             sql(&mut admin, &format!("GRANT stray_{} TO {master} WITH ADMIN OPTION", scene.database)).await?;
         }
-        // The master may not give away what it is no member of: the error says what would help, and
-        // that does.
+        // The master user cannot reassign what belongs to a role that it is not a member of. The
+        // error names statements that help, and after them the rotation succeeds.
         let error = scene.failure(&function).await?;
         assert!(["PrivilegeMissing"].contains(&error.error_type.as_str()), "{}", error.message);
         sql(&mut admin, &format!("GRANT {clone}, {user} TO {master}")).await?;
@@ -68,7 +69,7 @@ async fn a_pair_from_the_reference_is_taken_over() {
     .await;
 }
 
-/// Two roles whose names look like a pair, and which are none.
+/// The names of the two roles look like a pair, but the roles are unrelated.
 #[tokio::test]
 async fn unrelated_roles_are_not_touched() {
     on_each(|target| async move {

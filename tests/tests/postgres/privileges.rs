@@ -1,4 +1,4 @@
-//! Whatever the base user may do, the alternate user may do, and nothing more.
+//! Tests that the alternate user has every privilege of the base user, and no other.
 
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::{identifier, literal};
@@ -62,11 +62,11 @@ async fn prepare(scene: &Fixture, admin: &mut PgConnection, tag: &str) -> Result
     Ok(sqlx::query_scalar("SELECT lo_from_bytea(0, 'x')::int8").fetch_one(admin).await?)
 }
 
-/// Logs in as the one that is current and does it, inside a transaction where that is possible.
+/// Logs in as the current user and uses a privilege, inside a transaction if possible.
 async fn may(scene: &Fixture, words: &Words<'_>, may: &May) -> Result<()> {
     let mut session = scene.log_in().await?;
     let act = words.fill(may.act);
-    // What cannot be undone is done outside of a transaction, one statement at a time.
+    // Statements that cannot run in a transaction run one at a time.
     if act.contains("DATABASE") {
         for statement in act.split("; ") {
             sql(&mut session, statement).await?;
@@ -91,16 +91,17 @@ async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
             EVERYTHING.iter().chain(if version >= 150_000 { SINCE_15 } else { &[] }).collect();
         let function = scene.function("master-user");
 
-        // Before anything is granted, nothing may be done: otherwise the rest would show nothing.
+        // Before any privilege is granted, every action must fail. Otherwise, the later checks
+        // would show nothing.
         for may_do in &all {
             ensure!(
                 may(&scene, &words, may_do).await.is_err(),
-                "{} needs no privilege",
+                "{} does not need the privilege",
                 may_do.what
             );
         }
-        // Each round: grant, rotate, do; revoke, rotate, fail. It ends on base and alternate in
-        // turn.
+        // Each round grants the privileges, rotates and acts, then revokes them, rotates and fails.
+        // Both users are checked.
         for round in 1..=2 {
             words.round = round;
             for may_do in &all {
@@ -122,14 +123,14 @@ async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
                     sql(&mut admin, statement).await.context(may_do.what)?;
                 }
             }
-            // An odd number, so that the second round begins on the other user.
+            // The number of rotations is odd, so that the second round begins with the other user.
             for _ in 0..3 {
                 scene.rotate(&function).await?;
                 let user = scene.value("AWSCURRENT")?["username"].clone();
                 for may_do in &all {
                     ensure!(
                         may(&scene, &words, may_do).await.is_err(),
-                        "{} as {user}, though revoked",
+                        "{user} still has the revoked privilege: {}",
                         may_do.what
                     );
                 }
