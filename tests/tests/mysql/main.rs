@@ -1,6 +1,6 @@
-//! MySQL and MariaDB, end to end: the real functions, real servers, TLS.
+//! End-to-end tests of MySQL and MariaDB: the real functions on real servers over TLS.
 
-/// Makes one test for each of the two servers out of a function over a target.
+/// Defines a test for MySQL and one for MariaDB from a function that takes a target.
 macro_rules! on_both {
     ($($test:ident)*) => {$(
         mod $test {
