@@ -1,11 +1,12 @@
-//! What the base user may do, the alternate user may do after the next rotation, and no more.
+//! Tests of the sync of privileges: after the next rotation, the alternate user has the permissions
+//! of the base user, and no other.
 
 use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::sqlserver::{Fixture, on_each, sql};
 
-/// Everything that the catalog says of a principal's roles and permissions in a database, without
-/// its name.
+/// Returns everything that the catalog shows about a principal's roles, permissions and options,
+/// without its name.
 async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     let mut admin = scene.admin().await?;
     let mut all = Vec::new();
@@ -53,8 +54,8 @@ async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Statements as `sa`, each with what takes it back. `{u}` is the user, `{m}` the master, `{d}` the
-/// database.
+/// Statements that `sa` runs, each with the statement that reverts it. `{u}` is the user, `{m}` the
+/// master user, `{d}` the database.
 const GRANTS: &[(&str, &str)] = &[
     ("GRANT SELECT ON dbo.one TO {u}", "REVOKE SELECT ON dbo.one FROM {u}"),
     (
@@ -133,7 +134,7 @@ async fn prepared(scene: &Fixture) -> Result<()> {
     Ok(())
 }
 
-/// Whichever user is current when something is granted or revoked.
+/// Either user can be the current one when permissions are granted or revoked.
 #[tokio::test]
 async fn every_privilege_follows_and_goes() {
     on_each(|target| async move {
@@ -161,8 +162,8 @@ async fn every_privilege_follows_and_goes() {
             assert!(wanted.len() > GRANTS.len(), "{wanted:#?}");
             let mut copied = all_of(&scene, &alternate).await?;
             if alternate_is_current {
-                // That a password may expire waits while the login is in use, and is checked by
-                // sync::expiration_waits_for_the_turn_of_the_alternate_login.
+                // CHECK_EXPIRATION is deferred while the login is active.
+                // sync::expiration_waits_for_the_turn_of_the_alternate_login checks that.
                 for line in copied.iter_mut().filter(|line| line.starts_with("login ")) {
                     ensure!(line.ends_with(" 0 0"), "{line}");
                     *line = line.replace(" 0 0", " 1 1");
@@ -176,7 +177,7 @@ async fn every_privilege_follows_and_goes() {
             let less = all_of(&scene, &user).await?;
             assert!(less.len() + 15 < wanted.len(), "{less:#?}");
             assert_eq!(all_of(&scene, &alternate).await?, less);
-            // And when nothing has changed, nothing is done.
+            // If nothing has changed, the rotation changes nothing.
             let rotation = scene.rotate(&function).await?;
             let records = format!("{:?}", rotation.steps);
             assert!(records.contains("was in step with"), "{records}");
@@ -188,7 +189,8 @@ async fn every_privilege_follows_and_goes() {
     .await;
 }
 
-/// Every state of a permission becomes every other, also on a column of what is granted as a whole.
+/// Every state of a permission changes into every other, including permissions on a column of an
+/// object that is granted as a whole.
 #[tokio::test]
 async fn states_of_a_permission_become_one_another() {
     on_each(|target| async move {
@@ -220,7 +222,8 @@ async fn states_of_a_permission_become_one_another() {
     .await;
 }
 
-/// What somebody else has granted stays when the master revokes it, without a word of the server's.
+/// A permission that another principal has granted stays when the master user revokes it, and the
+/// server reports nothing.
 #[tokio::test]
 async fn a_permission_that_cannot_be_taken_away_is_reported() {
     on_each(|target| async move {
@@ -230,7 +233,7 @@ async fn a_permission_that_cannot_be_taken_away_is_reported() {
         scene.rotate(&function).await?;
         let mut admin = scene.admin().await?;
         let clone = identifier(&scene.alternate());
-        // Granted by somebody who was given the option.
+        // The permission is granted by a principal that has the grant option.
         let password = rotation_tests::scene::new_password();
         let giver = format!("giver_{}", scene.user);
         let (login, with) =
@@ -258,7 +261,8 @@ async fn a_permission_that_cannot_be_taken_away_is_reported() {
     .await;
 }
 
-/// What is in the catalog is also so: denied before, allowed after, denied when it is gone.
+/// The catalog matches what sessions can do: an action fails before the grant, succeeds after it,
+/// and fails after the permission is removed or denied.
 #[tokio::test]
 async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
     const CASES: &[(&str, &str, &str)] = &[
@@ -311,7 +315,7 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
                     [("SELECT 1", false), (*grant, true), (*takes_away, false)]
                 {
                     sql(&mut admin, &statement.replace("{u}", &user)).await?;
-                    // Its password is its own as long as it is not its turn.
+                    // While the alternate user is not the target, it keeps its password.
                     let to_base = scene.rotate(&function).await?;
                     let current = scene.value("AWSCURRENT")?;
                     let of_clone = if current["username"] == clone["username"] {
@@ -333,7 +337,7 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
     .await;
 }
 
-/// Before anything has been tried; and what is said helps.
+/// Preflight reports what is missing before any rotation, and its remedy helps.
 #[tokio::test]
 async fn preflight_names_what_the_master_cannot_pass_on() {
     on_each(|target| async move {
@@ -360,7 +364,7 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
             ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
             scene.rotate(&function).await?;
         }
-        // What is granted later is seen as well.
+        // Preflight also detects a role that is granted later.
         sql(
             &mut admin,
             &format!("ALTER ROLE db_owner DROP MEMBER {master}; ALTER ROLE db_datareader ADD MEMBER {user}"),
