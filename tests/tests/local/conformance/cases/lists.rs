@@ -1,11 +1,12 @@
-//! Lists, and what stands beside a secret.
+//! Conformance cases of lists, and of what a secret has besides its value.
 
 use super::*;
 
 cases! {
     async fn secrets_are_filtered(client) {
         let (one, other) = (unique("filter-one"), unique("filter-other"));
-        // Of digits only: what a word is, is documented nowhere else.
+        // The mark consists of digits, because AWS does not document how other texts are split into
+        // words.
         let mark = uuid::Uuid::new_v4().as_u128().to_string();
         let described = format!("Words about {mark}");
         for (name, team) in [(&one, "Red"), (&other, "Blue")] {
@@ -42,7 +43,7 @@ cases! {
         let first = list().sort_order(SortOrderType::Desc).send().await?;
         let names: Vec<_> = first.secret_list().iter().filter_map(|secret| secret.name.clone()).collect();
         ensure!(names == [format!("{mark}-2"), format!("{mark}-1")], "{names:?}");
-        let next = first.next_token.context("no next page")?;
+        let next = first.next_token.context("there is no next page")?;
         let second = list().sort_order(SortOrderType::Desc).next_token(next).send().await?;
         ensure!(second.secret_list().len() == 1 && second.next_token.is_none());
         refused_as!(list().next_token("nonsense!").send().await, "InvalidNextTokenException");
@@ -70,7 +71,7 @@ cases! {
                 break;
             }
         }
-        ensure!(seen == 5, "{seen} seen");
+        ensure!(seen == 5, "saw {seen} secrets instead of 5");
         Ok(())
     }
 
@@ -79,11 +80,11 @@ cases! {
         made(&client, &one, "x").await?;
         let got = client.batch_get_secret_value().secret_id_list(&one).secret_id_list(&absent).send().await?;
         ensure!(got.secret_values().len() == 1 && got.secret_values()[0].secret_string.as_deref() == Some("x"));
-        let error = got.errors().first().context("no error for what is absent")?;
+        let error = got.errors().first().context("no error for the absent secret")?;
         ensure!(error.error_code.as_deref() == Some("ResourceNotFoundException"), "{error:?}");
         let mine = || Filter::builder().key(FilterNameStringType::Name).values(&one).build();
         let got = client.batch_get_secret_value().filters(mine()).send().await?;
-        ensure!(got.secret_values().len() == 1, "by a filter");
+        ensure!(got.secret_values().len() == 1, "the filter did not find one value");
         let both = client.batch_get_secret_value().filters(mine()).secret_id_list(&one).send().await;
         refused_as!(both, "InvalidParameterException");
         refused_as!(client.batch_get_secret_value().send().await, "InvalidParameterException");

@@ -1,4 +1,4 @@
-//! Rotation, as far as it goes without a function.
+//! Conformance cases of rotation that need no working function.
 
 use super::*;
 
@@ -14,12 +14,12 @@ cases! {
         let name = unique("rotated");
         made(&client, &name, "x").await?;
         let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION).send().await?;
-        let token = rotating.version_id.context("no version")?;
+        let token = rotating.version_id.context("the service returned no version id")?;
         ensure!(labels(&client, &name, &token).await? == ["AWSPENDING"]);
         let pending = client.get_secret_value().secret_id(&name).version_stage("AWSPENDING").send().await;
         refused_as!(pending, "ResourceNotFoundException");
         ensure!(value(&client, &name, "AWSCURRENT").await? == "x");
-        // What createSecret does.
+        // This is what `createSecret` does.
         let put = client.put_secret_value().secret_id(&name).client_request_token(&token).secret_string("y");
         put.version_stages("AWSPENDING").send().await?;
         ensure!(value(&client, &name, "AWSPENDING").await? == "y");
@@ -30,7 +30,7 @@ cases! {
         let name = unique("rotated");
         made(&client, &name, "x").await?;
         let rotating = || client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
-        let token = rotating().send().await?.version_id.context("no version")?;
+        let token = rotating().send().await?.version_id.context("the service returned no version id")?;
         refused_as!(rotating().send().await, "InvalidRequestException");
         rotating().client_request_token(&token).send().await?;
         gone(&client, &name).await
@@ -68,7 +68,7 @@ cases! {
         refused_as!(rotating(none.build()).await, "ValidationException");
         rotating(RotationRulesType::builder().schedule_expression("rate(10 days)").duration("2h").build()).await?;
         let described = client.describe_secret().secret_id(&name).send().await?;
-        let rules = described.rotation_rules.context("no rules")?;
+        let rules = described.rotation_rules.context("the secret has no rules")?;
         ensure!(rules.schedule_expression.as_deref() == Some("rate(10 days)"));
         ensure!(described.next_rotation_date.is_some() && described.rotation_enabled == Some(true));
         gone(&client, &name).await
@@ -78,7 +78,7 @@ cases! {
         let name = unique("cancelled");
         made(&client, &name, "x").await?;
         let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
-        let token = rotating.send().await?.version_id.context("no version")?;
+        let token = rotating.send().await?.version_id.context("the service returned no version id")?;
         let cancelled = client.cancel_rotate_secret().secret_id(&name).send().await?;
         ensure!(cancelled.version_id.as_ref() == Some(&token), "{:?}", cancelled.version_id);
         let described = client.describe_secret().secret_id(&name).send().await?;

@@ -1,4 +1,4 @@
-//! Values, tags and deletion.
+//! Conformance cases of values, tags and deletion.
 
 use super::*;
 
@@ -34,11 +34,11 @@ cases! {
         client.create_secret().name(&name).secret_string("x").tags(tag("Team", "a")).send().await?;
         let tagging = client.tag_resource().secret_id(&name).tags(tag("Team", "b")).tags(tag("team", "c"));
         tagging.send().await?;
-        let mut tags = client.describe_secret().secret_id(&name).send().await?.tags.context("no tags")?;
+        let mut tags = client.describe_secret().secret_id(&name).send().await?.tags.context("the secret has no tags")?;
         tags.sort_by(|one, other| one.key.cmp(&other.key));
         ensure!(tags == [tag("Team", "b"), tag("team", "c")], "{tags:?}");
         client.untag_resource().secret_id(&name).tag_keys("Team").tag_keys("absent").send().await?;
-        let tags = client.describe_secret().secret_id(&name).send().await?.tags.context("no tags")?;
+        let tags = client.describe_secret().secret_id(&name).send().await?.tags.context("the secret has no tags")?;
         ensure!(tags == [tag("team", "c")], "{tags:?}");
         gone(&client, &name).await
     }
@@ -69,9 +69,9 @@ cases! {
         refused_as!(again, "InvalidRequestException");
         let filter = || Filter::builder().key(FilterNameStringType::Name).values(&name).build();
         let listed = client.list_secrets().filters(filter()).send().await?;
-        ensure!(listed.secret_list().is_empty(), "it is listed");
+        ensure!(listed.secret_list().is_empty(), "the deleted secret is listed");
         let planned = client.list_secrets().filters(filter()).include_planned_deletion(true).send().await?;
-        ensure!(planned.secret_list().len() == 1, "it is not listed");
+        ensure!(planned.secret_list().len() == 1, "the deleted secret is not listed");
         client.restore_secret().secret_id(&name).send().await?;
         ensure!(value(&client, &name, "AWSCURRENT").await? == "x");
         ensure!(client.describe_secret().secret_id(&name).send().await?.deleted_date.is_none());

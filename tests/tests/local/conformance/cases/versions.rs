@@ -1,4 +1,4 @@
-//! Secrets, their versions, and where the labels are.
+//! Conformance cases of secrets, their versions, and the staging labels.
 
 use super::*;
 
@@ -6,7 +6,7 @@ cases! {
     async fn a_secret_is_found_by_name_arn_and_arn_without_suffix(client) {
         let name = unique("found");
         let made = client.create_secret().name(&name).secret_string("x").send().await?;
-        let arn = made.arn.context("no ARN")?;
+        let arn = made.arn.context("the secret has no ARN")?;
         ensure!(arn.contains(&format!(":secret:{name}-")) && made.name.as_deref() == Some(&name), "{arn}");
         for id in [&name, &arn, &arn[..arn.len() - 7]] {
             let got = client.get_secret_value().secret_id(id).send().await?;
@@ -22,7 +22,7 @@ cases! {
             client.create_secret().name(&name).secret_string(value).client_request_token(&token).send()
         };
         let first = make("x").await?;
-        ensure!(make("x").await?.arn == first.arn, "another secret");
+        ensure!(make("x").await?.arn == first.arn, "the call created another secret");
         refused_as!(make("y").await, "ResourceExistsException");
         let other = client.create_secret().name(&name).secret_string("x").send().await;
         refused_as!(other, "ResourceExistsException");
@@ -75,12 +75,12 @@ cases! {
         let name = unique("update");
         let one = made(&client, &name, "one").await?;
         let updated = client.update_secret().secret_id(&name).secret_string("two").send().await?;
-        let two = updated.version_id.context("no version")?;
+        let two = updated.version_id.context("the service returned no version id")?;
         ensure!(labels(&client, &name, &one).await? == ["AWSPREVIOUS"]);
         ensure!(labels(&client, &name, &two).await? == ["AWSCURRENT"]);
         ensure!(value(&client, &name, "AWSPREVIOUS").await? == "one");
         let described = client.update_secret().secret_id(&name).description("words").send().await?;
-        ensure!(described.version_id.is_none(), "a description made a version");
+        ensure!(described.version_id.is_none(), "a new description created a version");
         let described = client.describe_secret().secret_id(&name).send().await?;
         ensure!(described.description.as_deref() == Some("words"));
         gone(&client, &name).await
@@ -129,7 +129,7 @@ cases! {
         put().await?;
         let three = client.put_secret_value().secret_id(&name).secret_string("three").send().await?;
         put().await?;
-        ensure!(labels(&client, &name, &three.version_id.context("no version")?).await? == ["AWSCURRENT"]);
+        ensure!(labels(&client, &name, &three.version_id.context("the service returned no version id")?).await? == ["AWSCURRENT"]);
         gone(&client, &name).await
     }
 
@@ -229,7 +229,7 @@ cases! {
         let all = client.list_secret_version_ids().secret_id(&name).include_deprecated(true).send().await?;
         ensure!(all.versions().len() == 3);
         let deprecated = all.versions().iter().find(|version| version.version_id.as_ref() == Some(&one));
-        ensure!(deprecated.context("it is not there")?.version_stages().is_empty());
+        ensure!(deprecated.context("the deprecated version is not listed")?.version_stages().is_empty());
         let got = client.get_secret_value().secret_id(&name).version_id(&one).send().await?;
         ensure!(got.secret_string.as_deref() == Some("one"), "a deprecated version is still readable");
         gone(&client, &name).await
@@ -244,7 +244,7 @@ cases! {
         let page = || client.list_secret_version_ids().secret_id(&name).max_results(3);
         let first = page().send().await?;
         ensure!(first.versions().len() == 3, "{}", first.versions().len());
-        let next = first.next_token.context("no next page")?;
+        let next = first.next_token.context("there is no next page")?;
         let second = page().next_token(next).send().await?;
         ensure!(second.versions().len() == 2 && second.next_token.is_none());
         refused_as!(page().next_token("nonsense!").send().await, "InvalidNextTokenException");
