@@ -48,7 +48,7 @@ def arguments():
     parser.add_argument("--alias", action="append", default=[], metavar="NAME=USER",
                         help="run the sessions of NAME as USER, as with users of a directory service")
     parser.add_argument("--on-hello", choices=["refuse", "reset", "wait"], default="refuse",
-                        help="reaction to a TLS handshake without a certificate")
+                        help="reaction of a server without TLS to a TLS handshake")
     return parser.parse_args()
 
 
