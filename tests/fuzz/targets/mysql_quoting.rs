@@ -38,13 +38,15 @@ fuzz_target!(|text: &str| {
         all.each(sessions(), |session| {
             let (text, alias) = (text.to_owned(), alias.clone());
             Box::pin(async move {
-                for (mode, literals) in
-                    [("", Literals::BackslashEscapes), ("NO_BACKSLASH_ESCAPES", Literals::NoBackslashEscapes)]
-                {
+                for (mode, literals) in [
+                    ("", Literals::BackslashEscapes),
+                    ("NO_BACKSLASH_ESCAPES", Literals::NoBackslashEscapes),
+                ] {
                     let set = format!("SET SESSION sql_mode = '{mode}'");
                     sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *session).await.unwrap();
                     let query = format!("SELECT {} AS {alias}", literals.quote(&text));
-                    let row = sqlx::raw_sql(AssertSqlSafe(query)).fetch_one(&mut *session).await.unwrap();
+                    let row =
+                        sqlx::raw_sql(AssertSqlSafe(query)).fetch_one(&mut *session).await.unwrap();
                     if is_name {
                         assert_eq!(row.columns()[0].name(), text);
                     }

@@ -44,7 +44,8 @@ async fn serve(mut stream: TcpStream, data: &[u8]) -> Vec<u8> {
                 _ => break,
             }
         }
-        let nonce = find(&heard, b"n,,n=,r=").map(|at| heard[at + 8..].to_vec()).unwrap_or_default();
+        let nonce =
+            find(&heard, b"n,,n=,r=").map(|at| heard[at + 8..].to_vec()).unwrap_or_default();
         let _ = stream.write_all(&[&nonce, after].concat()).await;
     }
     let _ = stream.shutdown().await;
@@ -85,8 +86,9 @@ fuzz_target!(|data: &[u8]| {
             // Without the password, no server can produce the last message of a SCRAM login.
             assert!(!is_in);
             assert!(find(&heard, PASSWORD.as_bytes()).is_none(), "the password");
-            let is_hash =
-                |part: &[u8]| part.starts_with(b"md5") && part[3..].iter().all(u8::is_ascii_hexdigit);
+            let is_hash = |part: &[u8]| {
+                part.starts_with(b"md5") && part[3..].iter().all(u8::is_ascii_hexdigit)
+            };
             assert!(!heard.windows(35).any(is_hash), "an MD5 answer");
             assert!(find(&heard, b",p=").is_none() || asks_for_enough(data), "few iterations");
         }

@@ -21,11 +21,15 @@ async fn sessions() -> Vec<(Target, PgConnection, Authorities)> {
     let mut sessions = Vec::new();
     for target in targets().await.unwrap() {
         let mut admin = target.admin("postgres").await.unwrap();
-        sql(&mut admin, &format!("DROP ROLE IF EXISTS {ROLE}; CREATE ROLE {ROLE} LOGIN")).await.unwrap();
-        let file = std::env::temp_dir().join(format!("authority-of-fuzz-{}.pem", std::process::id()));
+        sql(&mut admin, &format!("DROP ROLE IF EXISTS {ROLE}; CREATE ROLE {ROLE} LOGIN"))
+            .await
+            .unwrap();
+        let file =
+            std::env::temp_dir().join(format!("authority-of-fuzz-{}.pem", std::process::id()));
         std::fs::write(&file, target.authority.as_deref().unwrap_or_default()).unwrap();
         let path = file.to_string_lossy().into_owned();
-        let authorities = Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
+        let authorities =
+            Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
         std::fs::remove_file(&file).unwrap();
         sessions.push((target, admin, authorities));
     }
@@ -37,9 +41,11 @@ fuzz_target!(|password: &str| {
     if password.is_empty() || password.len() > 256 || password.contains('\0') {
         return;
     }
-    let Ok(verifier) =
-        verifier(ROLE, &Password::new(password), Encryption::ScramSha256(NonZeroU32::new(16).unwrap()))
-    else {
+    let Ok(verifier) = verifier(
+        ROLE,
+        &Password::new(password),
+        Encryption::ScramSha256(NonZeroU32::new(16).unwrap()),
+    ) else {
         return;
     };
     SESSIONS.with(|all| {

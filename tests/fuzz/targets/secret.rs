@@ -23,13 +23,18 @@ fuzz_target!(|text: &str| {
         .and_then(|value| value["password"].as_str().map(str::to_owned))
         // A password that also occurs elsewhere in the secret may be part of the message for that
         // reason.
-        .filter(|password| password.chars().count() >= 8 && text.matches(password.as_str()).count() == 1);
+        .filter(|password| {
+            password.chars().count() >= 8 && text.matches(password.as_str()).count() == 1
+        });
     for rotator in &*ROTATORS {
         let Err(error) = rotator.validate(&SecretValue::new(text)) else { continue };
         let message = format!("{error} {error:?} {}", error.remedy());
         assert!(!error.error_type().is_empty() && !error.remedy().is_empty());
         if let Some(password) = &password {
-            assert!(!message.contains(password.as_str()), "the message contains the password: {message}");
+            assert!(
+                !message.contains(password.as_str()),
+                "the message contains the password: {message}"
+            );
         }
     }
 });

@@ -7,10 +7,16 @@ cases! {
         let name = unique("found");
         let made = client.create_secret().name(&name).secret_string("x").send().await?;
         let arn = made.arn.context("the secret has no ARN")?;
-        ensure!(arn.contains(&format!(":secret:{name}-")) && made.name.as_deref() == Some(&name), "{arn}");
+        ensure!(
+            arn.contains(&format!(":secret:{name}-")) && made.name.as_deref() == Some(&name),
+            "{arn}"
+        );
         for id in [&name, &arn, &arn[..arn.len() - 7]] {
             let got = client.get_secret_value().secret_id(id).send().await?;
-            ensure!(got.arn.as_deref() == Some(&arn) && got.secret_string.as_deref() == Some("x"), "{id}");
+            ensure!(
+                got.arn.as_deref() == Some(&arn) && got.secret_string.as_deref() == Some("x"),
+                "{id}"
+            );
             ensure!(got.version_stages() == ["AWSCURRENT"]);
         }
         gone(&client, &name).await
@@ -19,7 +25,12 @@ cases! {
     async fn making_it_again_is_no_change_with_the_same_token_and_value(client) {
         let (name, token) = (unique("again"), token());
         let make = |value: &str| {
-            client.create_secret().name(&name).secret_string(value).client_request_token(&token).send()
+            client
+                .create_secret()
+                .name(&name)
+                .secret_string(value)
+                .client_request_token(&token)
+                .send()
         };
         let first = make("x").await?;
         ensure!(make("x").await?.arn == first.arn, "the call created another secret");
@@ -32,7 +43,10 @@ cases! {
     async fn a_secret_without_a_value_has_no_version(client) {
         let name = unique("empty");
         ensure!(client.create_secret().name(&name).send().await?.version_id.is_none());
-        refused_as!(client.get_secret_value().secret_id(&name).send().await, "ResourceNotFoundException");
+        refused_as!(
+            client.get_secret_value().secret_id(&name).send().await,
+            "ResourceNotFoundException"
+        );
         let described = client.describe_secret().secret_id(&name).send().await?;
         ensure!(described.version_ids_to_stages.unwrap_or_default().is_empty());
         ensure!(described.description.is_none() && described.rotation_enabled.is_none());
@@ -48,23 +62,39 @@ cases! {
     }
 
     async fn names_are_checked(client) {
-        refused_as!(client.create_secret().name("no spaces").secret_string("x").send().await, "ValidationException");
-        refused_as!(client.get_secret_value().secret_id("no?marks").send().await, "ValidationException");
+        refused_as!(
+            client.create_secret().name("no spaces").secret_string("x").send().await,
+            "ValidationException"
+        );
+        refused_as!(
+            client.get_secret_value().secret_id("no?marks").send().await,
+            "ValidationException"
+        );
         let long = "n".repeat(513);
-        refused_as!(client.create_secret().name(long).secret_string("x").send().await, "ValidationException");
+        refused_as!(
+            client.create_secret().name(long).secret_string("x").send().await,
+            "ValidationException"
+        );
         Ok(())
     }
 
     async fn what_is_not_there_is_not_found(client) {
         let name = unique("absent");
-        refused_as!(client.describe_secret().secret_id(&name).send().await, "ResourceNotFoundException");
-        refused_as!(client.get_secret_value().secret_id(&name).send().await, "ResourceNotFoundException");
+        refused_as!(
+            client.describe_secret().secret_id(&name).send().await,
+            "ResourceNotFoundException"
+        );
+        refused_as!(
+            client.get_secret_value().secret_id(&name).send().await,
+            "ResourceNotFoundException"
+        );
         refused_as!(
             client.put_secret_value().secret_id(&name).secret_string("x").send().await,
             "ResourceNotFoundException"
         );
         made(&client, &name, "x").await?;
-        let got = client.get_secret_value().secret_id(&name).version_stage("AWSPENDING").send().await;
+        let got =
+            client.get_secret_value().secret_id(&name).version_stage("AWSPENDING").send().await;
         refused_as!(got, "ResourceNotFoundException");
         let got = client.get_secret_value().secret_id(&name).version_id(token()).send().await;
         refused_as!(got, "ResourceNotFoundException");
@@ -111,7 +141,12 @@ cases! {
         let (name, token) = (unique("token"), token());
         made(&client, &name, "one").await?;
         let put = |value: &str| {
-            client.put_secret_value().secret_id(&name).secret_string(value).client_request_token(&token).send()
+            client
+                .put_secret_value()
+                .secret_id(&name)
+                .secret_string(value)
+                .client_request_token(&token)
+                .send()
         };
         put("two").await?;
         put("two").await?;
@@ -124,18 +159,38 @@ cases! {
         let (name, token) = (unique("token"), token());
         made(&client, &name, "one").await?;
         let put = || {
-            client.put_secret_value().secret_id(&name).secret_string("two").client_request_token(&token).send()
+            client
+                .put_secret_value()
+                .secret_id(&name)
+                .secret_string("two")
+                .client_request_token(&token)
+                .send()
         };
         put().await?;
-        let three = client.put_secret_value().secret_id(&name).secret_string("three").send().await?;
+        let three =
+            client.put_secret_value().secret_id(&name).secret_string("three").send().await?;
         put().await?;
-        ensure!(labels(&client, &name, &three.version_id.context("the service returned no version id")?).await? == ["AWSCURRENT"]);
+        ensure!(
+            labels(
+                &client,
+                &name,
+                &three.version_id.context("the service returned no version id")?
+            )
+            .await?
+                == ["AWSCURRENT"]
+        );
         gone(&client, &name).await
     }
 
     async fn a_token_has_its_length(client) {
         let name = unique("length");
-        let short = client.create_secret().name(&name).secret_string("x").client_request_token("short").send().await;
+        let short = client
+            .create_secret()
+            .name(&name)
+            .secret_string("x")
+            .client_request_token("short")
+            .send()
+            .await;
         refused_as!(short, "InvalidParameterException");
         Ok(())
     }
@@ -144,7 +199,8 @@ cases! {
         let name = unique("move");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
-        let moving = || client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
+        let moving =
+            || client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
         let unnamed = moving().move_to_version_id(&two).send().await;
         refused_as!(unnamed, "InvalidParameterException");
         let wrong = moving().move_to_version_id(&two).remove_from_version_id(&two).send().await;
@@ -170,7 +226,8 @@ cases! {
         let name = unique("moved");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
-        let moving = client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
+        let moving =
+            client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
         moving.move_to_version_id(&two).remove_from_version_id(&one).send().await?;
         let got = client.get_secret_value().secret_id(&name).send().await?;
         ensure!(got.secret_string.as_deref() == Some("two"), "{:?}", got.version_id);
@@ -182,7 +239,8 @@ cases! {
         let name = unique("left");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
-        let moving = client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
+        let moving =
+            client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
         moving.move_to_version_id(&two).remove_from_version_id(&one).send().await?;
         put(&client, &name, "three", &[]).await?;
         ensure!(labels(&client, &name, &two).await? == ["AWSPREVIOUS"]);
@@ -226,12 +284,23 @@ cases! {
         }
         let listed = client.list_secret_version_ids().secret_id(&name).send().await?;
         ensure!(listed.versions().len() == 2, "{}", listed.versions().len());
-        let all = client.list_secret_version_ids().secret_id(&name).include_deprecated(true).send().await?;
+        let all = client
+            .list_secret_version_ids()
+            .secret_id(&name)
+            .include_deprecated(true)
+            .send()
+            .await?;
         ensure!(all.versions().len() == 3);
-        let deprecated = all.versions().iter().find(|version| version.version_id.as_ref() == Some(&one));
-        ensure!(deprecated.context("the deprecated version is not listed")?.version_stages().is_empty());
+        let deprecated =
+            all.versions().iter().find(|version| version.version_id.as_ref() == Some(&one));
+        ensure!(
+            deprecated.context("the deprecated version is not listed")?.version_stages().is_empty()
+        );
         let got = client.get_secret_value().secret_id(&name).version_id(&one).send().await?;
-        ensure!(got.secret_string.as_deref() == Some("one"), "a deprecated version is still readable");
+        ensure!(
+            got.secret_string.as_deref() == Some("one"),
+            "a deprecated version is still readable"
+        );
         gone(&client, &name).await
     }
 
@@ -255,9 +324,14 @@ cases! {
         let name = unique("both");
         let one = made(&client, &name, "one").await?;
         put(&client, &name, "two", &[]).await?;
-        let asked = client.get_secret_value().secret_id(&name).version_id(&one).version_stage("AWSCURRENT");
+        let asked =
+            client.get_secret_value().secret_id(&name).version_id(&one).version_stage("AWSCURRENT");
         refused_as!(asked.send().await, "InvalidRequestException");
-        let asked = client.get_secret_value().secret_id(&name).version_id(&one).version_stage("AWSPREVIOUS");
+        let asked = client
+            .get_secret_value()
+            .secret_id(&name)
+            .version_id(&one)
+            .version_stage("AWSPREVIOUS");
         ensure!(asked.send().await?.secret_string.as_deref() == Some("one"));
         gone(&client, &name).await
     }
