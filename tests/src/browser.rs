@@ -35,9 +35,9 @@ impl Browser {
         let folder = format!("--user-data-dir={}", profile.path().display());
         let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": [
             // Chromium cannot use its own sandbox when it runs as root.
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-            "--window-size=1100,900", folder,
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--disable-quic", "--window-size=1100,900", folder,
         ]}}}});
         let (http, base) = (http()?, format!("http://127.0.0.1:{port}/session"));
         let answer: Value = http.post(&base).json(&capabilities).send().await?.json().await?;

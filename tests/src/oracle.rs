@@ -121,7 +121,8 @@ impl Target {
     pub async fn log_in(&self, user: &str, password: &str, service: &str) -> Result<Session> {
         let protocol = if self.authority.is_some() { "tcps" } else { "tcp" };
         let descriptor = format!(
-            "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))(CONNECT_DATA=(SERVICE_NAME={service})))",
+            "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))\
+             (CONNECT_DATA=(SERVICE_NAME={service})))",
             self.host, self.port
         );
         let (user, password, authority) =

@@ -181,7 +181,11 @@ impl<T: Server> Fixture<T> {
         if let Some(pending) = self.version("AWSPENDING")?
             && self.version("AWSCURRENT")?.as_ref() == Some(&pending)
         {
-            let request = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": pending});
+            let request = json!({
+                "SecretId": SECRET_ARN,
+                "VersionStage": "AWSPENDING",
+                "RemoveFromVersionId": pending,
+            });
             self.service.perform("UpdateSecretVersionStage", &request)?;
         }
         // Two versions that were created in the same millisecond would have no order.

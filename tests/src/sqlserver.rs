@@ -195,17 +195,20 @@ impl AnyServer for Target {
         for batch in [
             format!("ALTER LOGIN {user} WITH DEFAULT_DATABASE = {database}, CHECK_POLICY = ON"),
             format!(
-                "GRANT VIEW SERVER STATE TO {user}; GRANT VIEW SERVER STATE TO {master} WITH GRANT OPTION"
+                "GRANT VIEW SERVER STATE TO {user}; GRANT VIEW SERVER STATE TO {master} WITH \
+                 GRANT OPTION"
             ),
             format!("CREATE DATABASE {other}"),
             format!("USE {other}; CREATE USER another_name FOR LOGIN {user}"),
             format!(
-                "USE {other}; CREATE USER {master} FOR LOGIN {master}; ALTER ROLE db_owner ADD MEMBER {master}"
+                "USE {other}; CREATE USER {master} FOR LOGIN {master}; ALTER ROLE db_owner ADD \
+                 MEMBER {master}"
             ),
             format!("USE {other}; ALTER ROLE db_datareader ADD MEMBER another_name"),
             format!("USE {database}; CREATE ROLE readers; ALTER ROLE readers ADD MEMBER {user}"),
             format!(
-                "USE {database}; CREATE TABLE partly (seen int, hidden int); GRANT SELECT ON partly TO {user}"
+                "USE {database}; CREATE TABLE partly (seen int, hidden int); GRANT SELECT ON \
+                 partly TO {user}"
             ),
             format!("USE {database}; DENY SELECT ON partly (hidden) TO {user}"),
         ] {

@@ -42,7 +42,8 @@ impl Row<'_> {
     pub fn tell(&self) -> Result<()> {
         let Row { engine, strategy, what, then, points, refused } = self;
         println!(
-            "{engine}, {strategy}, {what}, {then}: {points} points, at most {refused} passwords rejected"
+            "{engine}, {strategy}, {what}, {then}: {points} points, at most {refused} passwords \
+             rejected"
         );
         let Some(folder) = folder() else { return Ok(()) };
         fs::create_dir_all(&folder)?;

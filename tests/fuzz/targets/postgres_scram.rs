@@ -15,7 +15,9 @@ use sqlx::PgConnection;
 
 const ROLE: &str = "fuzzed";
 
-thread_local!(static SESSIONS: Sessions<(Target, PgConnection, Authorities)> = const { Sessions::none() });
+thread_local!(
+    static SESSIONS: Sessions<(Target, PgConnection, Authorities)> = const { Sessions::none() }
+);
 
 async fn sessions() -> Vec<(Target, PgConnection, Authorities)> {
     let mut sessions = Vec::new();

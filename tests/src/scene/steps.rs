@@ -102,7 +102,11 @@ impl<T: Server> Fixture<T> {
     /// Returns the service's error.
     pub fn give_up(&self, token: &str) -> Result<()> {
         self.service.perform("CancelRotateSecret", &json!({"SecretId": SECRET_ARN}))?;
-        let remove = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+        let remove = json!({
+            "SecretId": SECRET_ARN,
+            "VersionStage": "AWSPENDING",
+            "RemoveFromVersionId": token,
+        });
         self.service.perform("UpdateSecretVersionStage", &remove)?;
         Ok(())
     }

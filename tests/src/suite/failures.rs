@@ -268,7 +268,8 @@ pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Re
         let token = scene.stage(None)?;
         scene.service.perform(
             "PutSecretValue",
-            &json!({"SecretId": SECRET_ARN, "ClientRequestToken": token, "VersionStages": ["AWSPENDING"],
+            &json!({"SecretId": SECRET_ARN, "ClientRequestToken": token,
+                "VersionStages": ["AWSPENDING"],
                 "SecretString": used.to_string()}),
         )?;
         scene.step(&function, "createSecret", &token).await?;

@@ -105,7 +105,11 @@ pub async fn the_function_answers_the_events_under_aws_s_own_emulator<T: Server>
         let (id, token) = (id.unwrap_or_default(), token.unwrap_or_default());
         let before = scene.value("AWSCURRENT")?;
         scene.service.put_secret("example/app", id, &before.to_string())?;
-        let rotate = json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
+        let rotate = json!({
+            "SecretId": id,
+            "ClientRequestToken": token,
+            "RotationLambdaARN": "arn:aws:lambda:test",
+        });
         scene.service.perform("RotateSecret", &rotate)?;
         for event in &events {
             let record = function

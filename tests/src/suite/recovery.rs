@@ -129,10 +129,12 @@ matrix! {
     /// The connection to the database is cut at a packet, before the packet reaches the server or
     /// with the server's answer lost.
     the_connection_may_break_at_every_packet_single_user:
-        Rotations::Of(&[SINGLE]), &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
+        Rotations::Of(&[SINGLE]),
+        &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
     /// The connection is cut while the master user sets the password.
     the_connection_may_break_at_every_packet_single_user_by_master:
-        Rotations::Of(&[BY_MASTER]), &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
+        Rotations::Of(&[BY_MASTER]),
+        &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
     /// With alternating users, a packet does not reach the server.
     the_connection_may_break_before_every_packet_alternating_users:
         ONLY_MASTER, &[Break::Packet(When::Before)], SameVersion;

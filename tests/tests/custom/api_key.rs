@@ -192,7 +192,11 @@ async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
     let id = events[0]["SecretId"].as_str().unwrap_or_default();
     service.put_secret("example/app", id, &api.secret().to_string())?;
     let token = &events[0]["ClientRequestToken"];
-    let rotate = json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
+    let rotate = json!({
+        "SecretId": id,
+        "ClientRequestToken": token,
+        "RotationLambdaARN": "arn:aws:lambda:test",
+    });
     service.perform("RotateSecret", &rotate)?;
     let rie =
         Rie::start(&binary("rotation-custom"), &Fixture::program(&service, "rotation-custom"))

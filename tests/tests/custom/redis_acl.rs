@@ -12,7 +12,13 @@ use crate::Fixture;
 async fn redis(password: &str, rules: &str) -> Result<(Redis, Value)> {
     let users = format!("user default off\nuser app on >{password} ~* &* {rules}\n");
     let redis = Redis::start(&users).await?;
-    let secret = json!({"host": "127.0.0.1", "port": redis.port, "username": "app", "password": password, "tls": false});
+    let secret = json!({
+        "host": "127.0.0.1",
+        "port": redis.port,
+        "username": "app",
+        "password": password,
+        "tls": false,
+    });
     Ok((redis, secret))
 }
 

@@ -90,7 +90,8 @@ async fn moto() -> Result<(Background, String)> {
     config.body(r#"{"lambda": {"use_docker": false}}"#).send().await?.error_for_status()?;
     let folder = tempfile::tempdir()?;
     let zip = folder.path().join("function.zip");
-    let script = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('f.py', 'def f(event, context): pass')";
+    let script = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('f.py', 'def \
+        f(event, context): pass')";
     ensure!(Command::new(tool("python")).args(["-c", script]).arg(&zip).status()?.success());
     let zip = format!("fileb://{}", zip.display());
     let role = ["iam", "create-role", "--role-name", "r", "--assume-role-policy-document", "{}"];

@@ -33,8 +33,8 @@ fn shape(model: &Value, name: &str) -> Value {
     let least = || shape.get("min").cloned().unwrap_or(json!(0));
     match shape["type"].as_str().unwrap_or_default() {
         "string" => {
-            json!({"type": "string", "min": least(), "max": limit("max"), "pattern": limit("pattern"),
-            "enum": shape.get("enum").cloned().unwrap_or(json!([]))})
+            json!({"type": "string", "min": least(), "max": limit("max"),
+            "pattern": limit("pattern"), "enum": shape.get("enum").cloned().unwrap_or(json!([]))})
         }
         "blob" => json!({"type": "blob", "min": least(), "max": limit("max")}),
         "integer" | "long" => json!({"type": "number", "min": limit("min"), "max": limit("max")}),

@@ -30,9 +30,12 @@ fn op() -> impl Strategy<Value = Op> {
     let value = || prop::sample::select(&["one", "two", "three"][..]);
     let labels = prop::option::of(prop::sample::subsequence(&LABELS[..], 1..=3).prop_shuffle());
     prop_oneof![
-        2 => (token(), prop::option::of(value())).prop_map(|(token, value)| Op::Create { token, value }),
-        6 => (token(), value(), labels).prop_map(|(token, value, labels)| Op::Put { token, value, labels }),
-        3 => (token(), prop::option::of(value())).prop_map(|(token, value)| Op::Update { token, value }),
+        2 => (token(), prop::option::of(value()))
+            .prop_map(|(token, value)| Op::Create { token, value }),
+        6 => (token(), value(), labels)
+            .prop_map(|(token, value, labels)| Op::Put { token, value, labels }),
+        3 => (token(), prop::option::of(value()))
+            .prop_map(|(token, value)| Op::Update { token, value }),
         6 => (label(), prop::option::of(token()), prop::option::of(token()))
             .prop_map(|(label, from, to)| Op::Move { label, from, to }),
         3 => token().prop_map(|token| Op::Rotate { token }),
@@ -40,7 +43,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Delete),
         1 => Just(Op::Restore),
         1 => Just(Op::Force),
-        1 => (prop::sample::select(&["k", "K"][..]), value()).prop_map(|(key, value)| Op::Tag { key, value }),
+        1 => (prop::sample::select(&["k", "K"][..]), value())
+            .prop_map(|(key, value)| Op::Tag { key, value }),
         1 => Just(Op::Untag { key: "k" }),
     ]
 }

@@ -175,7 +175,8 @@ async fn rotates<T: Server>(
     .with_context(|| format!("{}\n{}", serve.output(), sam_log()))?;
     ensure!(ended.ends_with(": done"), "{}\n{}", serve.output(), sam_log());
 
-    let read = ". ./rotation-local.env\naws secretsmanager get-secret-value --secret-id app --query SecretString --output text";
+    let read = ". ./rotation-local.env\naws secretsmanager get-secret-value --secret-id app \
+        --query SecretString --output text";
     let mut after: Value = serde_json::from_str(&output(&project, read)?)?;
     ensure!(after["password"] != secret["password"], "the password is the same");
     for key in ["host", "port"] {

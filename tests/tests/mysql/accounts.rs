@@ -131,8 +131,11 @@ async fn another_account_s_password_is_not_changed() {
     on_each::<MySql, _>(|target| async move {
         let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
-        let (team, team_password, password) =
-            (format!("team_{}", &scene.user[scene.user.len() - 10..]), new_password(), new_password());
+        let (team, team_password, password) = (
+            format!("team_{}", &scene.user[scene.user.len() - 10..]),
+            new_password(),
+            new_password(),
+        );
         let (person, team) = (account(&scene.user), account(&team));
         for statement in [
             format!("CREATE USER {team} IDENTIFIED BY '{team_password}'"),
@@ -145,7 +148,8 @@ async fn another_account_s_password_is_not_changed() {
         ] {
             sql(&mut admin, &statement).await?;
         }
-        let stored = "SELECT HEX(authentication_string) FROM mysql.user WHERE User LIKE 'team!_%' ESCAPE '!' \
+        let stored = "SELECT HEX(authentication_string) FROM mysql.user WHERE User LIKE 'team!_%' \
+            ESCAPE '!' \
             AND CONCAT(QUOTE(User), '@', QUOTE(Host)) = ?";
         let before: String = sqlx::query_scalar(stored).bind(&team).fetch_one(&mut admin).await?;
         scene.change(&json!({"password": password}))?;

@@ -132,7 +132,11 @@ async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>
             scene.expect(&scene.function(strategy), "PasswordRejected", "PASSWORD_LENGTH").await?;
         assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
         let token = scene.version("AWSPENDING")?.context("no pending version")?;
-        let remove = json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+        let remove = json!({
+            "SecretId": "test/secret",
+            "VersionStage": "AWSPENDING",
+            "RemoveFromVersionId": token,
+        });
         scene.service.perform("UpdateSecretVersionStage", &remove)?;
         scene.log_in().await?;
     }

@@ -30,7 +30,8 @@ async fn planted_functions_and_settings_have_no_effect<W: Which>(target: Target<
         let mut session = scene.log_in().await?;
         sql(&mut session, "SET SESSION sql_mode = ''").await?;
         for name in NATIVE {
-            let body = "SQL SECURITY INVOKER BEGIN INSERT INTO witness VALUES (CURRENT_USER()); RETURN ''; END";
+            let body = "SQL SECURITY INVOKER BEGIN INSERT INTO witness VALUES (CURRENT_USER()); \
+                RETURN ''; END";
             let create = format!("CREATE FUNCTION `{name}` (x text) RETURNS text {body}");
             sql(&mut session, &create).await?;
         }

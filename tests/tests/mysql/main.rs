@@ -6,12 +6,14 @@ macro_rules! on_both {
         mod $test {
             #[tokio::test]
             async fn mysql() {
-                rotation_tests::mysql::on_each::<rotation_tests::mysql::MySql, _>(super::$test).await;
+                rotation_tests::mysql::on_each::<rotation_tests::mysql::MySql, _>(super::$test)
+                    .await;
             }
 
             #[tokio::test]
             async fn mariadb() {
-                rotation_tests::mysql::on_each::<rotation_tests::mysql::MariaDb, _>(super::$test).await;
+                rotation_tests::mysql::on_each::<rotation_tests::mysql::MariaDb, _>(super::$test)
+                    .await;
             }
         }
     )*};

@@ -89,7 +89,8 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         ),
         (
             format!(
-                "GRANT SELECT (a), UPDATE (a, `b``c`) ON {database}.`t TO x` TO {user} WITH GRANT OPTION"
+                "GRANT SELECT (a), UPDATE (a, `b``c`) ON {database}.`t TO x` TO {user} WITH GRANT \
+                 OPTION"
             ),
             format!("REVOKE UPDATE (a) ON {database}.`t TO x` FROM {user}"),
         ),
@@ -106,7 +107,8 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         (format!("GRANT r2_{tag} TO {user} WITH ADMIN OPTION"), String::new()),
         (
             format!(
-                "ALTER USER {user} REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 MAX_QUERIES_PER_HOUR 5000"
+                "ALTER USER {user} REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 MAX_QUERIES_PER_HOUR \
+                 5000"
             ),
             format!("ALTER USER {user} REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0"),
         ),
@@ -123,13 +125,34 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
     ];
     if W::KIND == Kind::MySql {
         rows.extend([
-            (format!("GRANT BACKUP_ADMIN ON *.* TO {user}"), format!("REVOKE BACKUP_ADMIN ON *.* FROM {user}")),
+            (
+                format!("GRANT BACKUP_ADMIN ON *.* TO {user}"),
+                format!(
+                    "REVOKE BACKUP_ADMIN ON *.* \
+                FROM {user}"
+                ),
+            ),
             // The grant option belongs to this privilege alone, not to the other privileges on *.*.
-            (format!("GRANT ROLE_ADMIN ON *.* TO {user} WITH GRANT OPTION"), format!("REVOKE ROLE_ADMIN ON *.* FROM {user}")),
-            (format!("ALTER USER {user} DEFAULT ROLE r1_{tag}, r2_{tag}"), format!("ALTER USER {user} DEFAULT ROLE r2_{tag}")),
+            (
+                format!("GRANT ROLE_ADMIN ON *.* TO {user} WITH GRANT OPTION"),
+                format!(
+                    "REVOKE \
+                ROLE_ADMIN ON *.* FROM {user}"
+                ),
+            ),
+            (
+                format!("ALTER USER {user} DEFAULT ROLE r1_{tag}, r2_{tag}"),
+                format!(
+                    "ALTER USER \
+                {user} DEFAULT ROLE r2_{tag}"
+                ),
+            ),
             (format!("ALTER USER {user} COMMENT 'it''s \"theirs\" \\\\ o'"), String::new()),
             (
-                format!("ALTER USER {user} FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME 2 PASSWORD HISTORY 0 PASSWORD REQUIRE CURRENT OPTIONAL"),
+                format!(
+                    "ALTER USER {user} FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME 2 PASSWORD \
+                    HISTORY 0 PASSWORD REQUIRE CURRENT OPTIONAL"
+                ),
                 format!("ALTER USER {user} FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"),
             ),
         ]);
@@ -275,7 +298,8 @@ async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(
 }
 
 async fn password_hash(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Vec<u8>> {
-    let query = "SELECT CONVERT(authentication_string USING binary) FROM mysql.user WHERE User = ? AND Host = ?";
+    let query = "SELECT CONVERT(authentication_string USING binary) FROM mysql.user WHERE User = \
+        ? AND Host = ?";
     Ok(sqlx::query_scalar(query).bind(user).bind(host).fetch_one(admin).await?)
 }
 

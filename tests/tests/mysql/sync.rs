@@ -104,7 +104,8 @@ async fn key_that_is_gone_from_an_attribute_goes_from_both() {
         let function = scene.function("master-user");
         let attribute = async |user: &str| -> Result<Option<String>> {
             let query =
-                "SELECT CONVERT(ATTRIBUTE, CHAR) FROM information_schema.USER_ATTRIBUTES WHERE USER = ?";
+                "SELECT CONVERT(ATTRIBUTE, CHAR) FROM information_schema.USER_ATTRIBUTES WHERE \
+                 USER = ?";
             Ok(sqlx::query_scalar(query).bind(user).fetch_one(&mut target.admin().await?).await?)
         };
         for text in [
@@ -118,7 +119,11 @@ async fn key_that_is_gone_from_an_attribute_goes_from_both() {
             for _ in 0..2 {
                 scene.rotate(&function).await.context(text)?;
             }
-            assert_eq!(attribute(&scene.alternate()).await?, attribute(&scene.user).await?, "{text}");
+            assert_eq!(
+                attribute(&scene.alternate()).await?,
+                attribute(&scene.user).await?,
+                "{text}"
+            );
         }
         Ok(())
     })

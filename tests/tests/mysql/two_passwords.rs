@@ -148,8 +148,11 @@ async fn a_rotation_that_was_given_up_does_not_cost_the_current_password() {
                 scene.step(&function, step, &given_up).await?;
             }
             scene.value("AWSPENDING")?;
-            let request =
-                json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": given_up});
+            let request = json!({
+                "SecretId": SECRET_ARN,
+                "VersionStage": "AWSPENDING",
+                "RemoveFromVersionId": given_up,
+            });
             scene.service.perform("UpdateSecretVersionStage", &request)?;
 
             let rotation = scene.rotate(&function).await?;

@@ -73,20 +73,29 @@ async fn a_password_that_the_profile_refuses() {
             sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT {limit}")).await?;
             sql(&mut admin, &format!("ALTER USER {user} PROFILE {profile}")).await?;
             let function = scene.program(strategy).env("PASSWORD_LENGTH", "8").into();
-            let error = scene.expect(&function, "PasswordRejected", "PASSWORD_VERIFY_FUNCTION").await?;
+            let error =
+                scene.expect(&function, "PasswordRejected", "PASSWORD_VERIFY_FUNCTION").await?;
             assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
             scene.log_in().await?;
             // A password of the usual length passes, also when the alternate user is created.
             let scene = Fixture::new(&target).await?;
-            sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user))).await?;
+            sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user)))
+                .await?;
             let long = scene.program(strategy).env("EXCLUDE_CHARACTERS", "\"").into();
             let mut attempts = 0;
             // The function requires two characters of each kind. They are likely, but not certain.
             while let Err(error) = scene.rotate(&long).await {
                 attempts += 1;
-                ensure!(attempts < 5 && error.to_string().starts_with("PasswordRejected"), "{error}");
+                ensure!(
+                    attempts < 5 && error.to_string().starts_with("PasswordRejected"),
+                    "{error}"
+                );
                 let token = scene.version("AWSPENDING")?.unwrap_or_default();
-                let remove = json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+                let remove = json!({
+                    "SecretId": "test/secret",
+                    "VersionStage": "AWSPENDING",
+                    "RemoveFromVersionId": token,
+                });
                 scene.service.perform("UpdateSecretVersionStage", &remove)?;
             }
             scene.log_in().await?;

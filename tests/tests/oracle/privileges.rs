@@ -13,13 +13,18 @@ async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     let mut admin = scene.target.admin().await?;
     let mut all = Vec::new();
     for query in [
-        "SELECT 'user', profile, default_tablespace, temporary_tablespace, authentication_type FROM dba_users \
+        "SELECT 'user', profile, default_tablespace, temporary_tablespace, authentication_type \
+         FROM dba_users \
             WHERE username = :1",
         "SELECT 'system', privilege, admin_option, 'x', 'x' FROM dba_sys_privs WHERE grantee = :1",
-        "SELECT 'role', granted_role, admin_option, default_role, 'x' FROM dba_role_privs WHERE grantee = :1",
-        "SELECT owner, table_name, privilege, grantable, hierarchy FROM dba_tab_privs WHERE grantee = :1",
-        "SELECT owner, table_name, column_name, privilege, grantable FROM dba_col_privs WHERE grantee = :1",
-        "SELECT 'quota', tablespace_name, TO_CHAR(max_bytes), 'x', 'x' FROM dba_ts_quotas WHERE username = :1",
+        "SELECT 'role', granted_role, admin_option, default_role, 'x' FROM dba_role_privs WHERE \
+         grantee = :1",
+        "SELECT owner, table_name, privilege, grantable, hierarchy FROM dba_tab_privs WHERE \
+         grantee = :1",
+        "SELECT owner, table_name, column_name, privilege, grantable FROM dba_col_privs WHERE \
+         grantee = :1",
+        "SELECT 'quota', tablespace_name, TO_CHAR(max_bytes), 'x', 'x' FROM dba_ts_quotas WHERE \
+         username = :1",
     ] {
         all.extend(rows(&mut admin, query, &name).await?.into_iter().map(|row| row.join(" ")));
     }
@@ -195,7 +200,9 @@ async fn a_gradual_rollover_is_named_in_the_record() {
 async fn privileges_on_a_schema_follow_and_go() {
     on_each(|target| async move {
         let newest = match target.log.is_some() {
-            true => Some(Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", "23ai"]).await?),
+            true => Some(
+                Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", "23ai"]).await?,
+            ),
             false => None,
         };
         let target = newest.as_ref().map_or(target, |peer| peer.target.clone());
@@ -208,16 +215,19 @@ async fn privileges_on_a_schema_follow_and_go() {
             println!("skipped: the server does not support privileges on schemas");
             return Ok(());
         }
-        sql(&mut admin, &format!("GRANT INSERT ANY TABLE ON SCHEMA {schema} TO {user} WITH ADMIN OPTION"))
+        sql(&mut admin, &format!("GRANT INSERT ANY TABLE ON SCHEMA {schema} TO {user} WITH ADMIN \
+            OPTION"))
             .await?;
         let function = scene.function("master-user");
-        let remedy = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {master} WITH ADMIN OPTION");
+        let remedy = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {master} WITH ADMIN \
+            OPTION");
         scene.expect(&function, "PrivilegeMissing", &remedy).await?;
         sql(&mut admin, &format!("GRANT GRANT ANY SCHEMA PRIVILEGE TO {master}")).await?;
         assert_eq!(scene.again(&function).await?.failed, None);
 
         let query =
-            "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1 ORDER BY 1";
+            "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1 \
+             ORDER BY 1";
         let alternate = quoted(&scene.alternate()).replace('"', "");
         let wanted = rows(&mut admin, query, &user.replace('"', "")).await?;
         assert_eq!(wanted.len(), 2);

@@ -16,7 +16,8 @@ const SETTING: &str = "POSTGRES_PASSWORD_FORM";
 fn server(target: &Target, encryption: &str) -> Result<Option<(Server, Target)>> {
     let mut options = options()?;
     options.configuration = format!(
-        "log_statement = ddl\nlog_min_duration_statement = 1s\npassword_encryption = '{encryption}'\n\
+        "log_statement = ddl\nlog_min_duration_statement = 1s\npassword_encryption = \
+         '{encryption}'\n\
          shared_preload_libraries = 'passwordcheck'\n"
     );
     options.access_rules = "host all all all scram-sha-256".into();

@@ -61,7 +61,12 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
         let strategies = [
             ("single-user", 0, CHANGE),
             ("single-user-by-master", 0, CHANGE),
-            ("master-user", 0, "CREATE ROLE {alternate}; GRANT {user} TO {alternate}; GRANT {alternate} TO {master} WITH ADMIN OPTION"),
+            (
+                "master-user",
+                0,
+                "CREATE ROLE {alternate}; GRANT {user} TO {alternate}; GRANT \
+                {alternate} TO {master} WITH ADMIN OPTION",
+            ),
             ("master-user", 1, CHANGE),
             ("master-user", 2, "ALTER ROLE {alternate} CONNECTION LIMIT -1"),
         ];
@@ -177,9 +182,11 @@ async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
 
 /// Waits until `many` sessions wait for this one, directly or indirectly.
 async fn waited_for(session: &mut sqlx::PgConnection, many: i64) -> anyhow::Result<()> {
-    const QUERY: &str = "WITH RECURSIVE waits AS (SELECT DISTINCT pid, pg_blocking_pids(pid) AS behind FROM pg_locks WHERE NOT granted), \
+    const QUERY: &str = "WITH RECURSIVE waits AS (SELECT DISTINCT pid, pg_blocking_pids(pid) AS \
+        behind FROM pg_locks WHERE NOT granted), \
         queue AS (SELECT pid FROM waits WHERE pg_backend_pid() = ANY (behind) \
-        UNION SELECT w.pid FROM waits w JOIN queue q ON q.pid = ANY (w.behind)) SELECT count(*) FROM queue";
+        UNION SELECT w.pid FROM waits w JOIN queue q ON q.pid = ANY (w.behind)) SELECT count(*) \
+        FROM queue";
     for _ in 0..3000 {
         if sqlx::query_scalar::<_, i64>(QUERY).fetch_one(&mut *session).await? >= many {
             return Ok(());

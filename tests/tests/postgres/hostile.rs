@@ -70,10 +70,13 @@ async fn plant(scene: &Fixture) -> Result<()> {
             let returns = if operator == "||" { "text" } else { "bool" };
             let name = format!("{}_{planted}", if operator == "=" { "eq" } else { "op" });
             let statements = format!(
-                "CREATE FUNCTION evil.{name}(a {left}, b {right}) RETURNS pg_catalog.{returns} LANGUAGE plpgsql \
-                 SET search_path = pg_catalog AS $$ BEGIN PERFORM evil.spring('operator {operator}'); \
+                "CREATE FUNCTION evil.{name}(a {left}, b {right}) RETURNS pg_catalog.{returns} \
+                 LANGUAGE plpgsql \
+                 SET search_path = pg_catalog AS $$ BEGIN PERFORM evil.spring('operator \
+                 {operator}'); \
                  RETURN a::pg_catalog.text {body} b::pg_catalog.text; END $$; \
-                 CREATE OPERATOR evil.{operator} (FUNCTION = evil.{name}, LEFTARG = {left}, RIGHTARG = {right})"
+                 CREATE OPERATOR evil.{operator} (FUNCTION = evil.{name}, LEFTARG = {left}, \
+                 RIGHTARG = {right})"
             );
             sql(&mut owner, &statements).await?;
             planted += 1;
@@ -82,7 +85,8 @@ async fn plant(scene: &Fixture) -> Result<()> {
     for (signature, returns, body) in FUNCTIONS {
         let query = if returns.starts_with("setof") { "RETURN QUERY SELECT" } else { "RETURN" };
         let statement = format!(
-            "CREATE FUNCTION evil.{signature} RETURNS {returns} LANGUAGE plpgsql SET search_path = pg_catalog \
+            "CREATE FUNCTION evil.{signature} RETURNS {returns} LANGUAGE plpgsql SET search_path \
+             = pg_catalog \
              AS $$ BEGIN PERFORM evil.spring('function {}'); {query} {body}; END $$",
             signature.replace('\'', "")
         );

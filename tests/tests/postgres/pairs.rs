@@ -12,19 +12,27 @@ async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
     on_each(|target| async move {
         let scene = Fixture::new(&target).await?;
         let mut admin = scene.admin().await?;
-        sql(&mut admin, &format!("CREATE SCHEMA own AUTHORIZATION {}", identifier(&scene.user))).await?;
+        sql(&mut admin, &format!("CREATE SCHEMA own AUTHORIZATION {}", identifier(&scene.user)))
+            .await?;
         let function = scene.function("master-user");
         for round in 0..4 {
             scene.rotate(&function).await?;
             let mut session = scene.log_in().await?;
             sql(&mut session, &format!("CREATE TABLE own.t{round} (a int)")).await?;
             for earlier in 0..=round {
-                let change = format!("INSERT INTO own.t{earlier} VALUES (1); ALTER TABLE own.t{earlier} ADD COLUMN c{round} int");
+                let change = format!(
+                    "INSERT INTO own.t{earlier} VALUES (1); ALTER TABLE \
+                    own.t{earlier} ADD COLUMN c{round} int"
+                );
                 sql(&mut session, &change).await?;
             }
         }
-        let owners: Vec<String> =
-            sqlx::query_scalar("SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname = 'own'").fetch_all(&mut admin).await?;
+        let owners: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname \
+                = 'own'",
+        )
+        .fetch_all(&mut admin)
+        .await?;
         assert_eq!(owners, std::slice::from_ref(&scene.user));
         Ok(())
     })
@@ -41,14 +49,19 @@ async fn a_pair_from_the_reference_is_taken_over() {
         let clone = identifier(&format!("{}_clone", scene.user));
         let mut admin = scene.admin().await?;
         sql(&mut admin, &format!(
-            "CREATE ROLE {clone} LOGIN; GRANT {user} TO {clone}; CREATE SCHEMA own AUTHORIZATION {user}; \
+            "CREATE ROLE {clone} LOGIN; GRANT {user} TO {clone}; CREATE SCHEMA own AUTHORIZATION \
+             {user}; \
              CREATE TABLE own.by_clone (a int); ALTER TABLE own.by_clone OWNER TO {clone}; \
              CREATE ROLE stray_{0}; GRANT stray_{0} TO {clone}", scene.database
         )).await?;
         let function = scene.function("master-user");
         if target.version().await? >= 160_000 {
             sql(&mut admin, &format!("GRANT {clone} TO {master} WITH ADMIN OPTION")).await?;
-            sql(&mut admin, &format!("GRANT stray_{} TO {master} WITH ADMIN OPTION", scene.database)).await?;
+            sql(
+                &mut admin,
+                &format!("GRANT stray_{} TO {master} WITH ADMIN OPTION", scene.database),
+            )
+            .await?;
         }
         // The master user cannot reassign what belongs to a role that it is not a member of. The
         // error names statements that help, and after them the rotation succeeds.
@@ -61,7 +74,12 @@ async fn a_pair_from_the_reference_is_taken_over() {
         assert_eq!(rotation.failed, None);
         for _ in 0..2 {
             let mut session = scene.log_in().await?;
-            sql(&mut session, "INSERT INTO own.by_clone VALUES (1); ALTER TABLE own.by_clone ADD COLUMN x int; ALTER TABLE own.by_clone DROP COLUMN x").await?;
+            sql(
+                &mut session,
+                "INSERT INTO own.by_clone VALUES (1); ALTER TABLE own.by_clone ADD \
+                COLUMN x int; ALTER TABLE own.by_clone DROP COLUMN x",
+            )
+            .await?;
             scene.rotate(&function).await?;
         }
         Ok(())

@@ -67,7 +67,8 @@ impl Pooler {
         let at = folder.path().display();
         let configuration = format!(
             "[databases]\n* = host=127.0.0.1 port={port_there} {server}\n[pgbouncer]\n\
-             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\npool_mode = {pool_mode}\n\
+             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\npool_mode = \
+             {pool_mode}\n\
              auth_type = {auth_type}\nauth_file = {at}/users\n\
              auth_query = SELECT u, p FROM public.lookup($1)\nclient_tls_sslmode = require\n\
              client_tls_key_file = {at}/key\nclient_tls_cert_file = {at}/certificate\n",

@@ -36,29 +36,46 @@ impl Words<'_> {
 async fn prepare(scene: &Fixture, admin: &mut PgConnection, tag: &str) -> Result<i64> {
     let user = identifier(&scene.user);
     let database = identifier(&scene.database);
-    sql(admin, &format!(
-        "CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO PUBLIC; CREATE SCHEMA s2; GRANT USAGE ON SCHEMA s2 TO PUBLIC; \
+    sql(
+        admin,
+        &format!(
+            "CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO PUBLIC; CREATE SCHEMA s2; GRANT USAGE ON \
+         SCHEMA s2 TO PUBLIC; \
          CREATE SCHEMA own AUTHORIZATION {user}; \
-         CREATE TABLE s.t (a int); CREATE TABLE s.t_ins (a int); CREATE TABLE s.t_col (a int, b int); CREATE TABLE s.t_del (a int); \
-         CREATE TABLE s.t_ref (a int PRIMARY KEY); CREATE TABLE s.t_opt (a int); CREATE TABLE s.owned (a int); CREATE SEQUENCE s.q; \
-         CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION s.f() FROM PUBLIC; \
-         CREATE PROCEDURE s.p() LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON PROCEDURE s.p() FROM PUBLIC; \
-         CREATE TYPE s.ty AS ENUM ('x'); REVOKE ALL ON TYPE s.ty FROM PUBLIC; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC; \
+         CREATE TABLE s.t (a int); CREATE TABLE s.t_ins (a int); CREATE TABLE s.t_col (a int, b \
+         int); CREATE TABLE s.t_del (a int); \
+         CREATE TABLE s.t_ref (a int PRIMARY KEY); CREATE TABLE s.t_opt (a int); CREATE TABLE \
+         s.owned (a int); CREATE SEQUENCE s.q; \
+         CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION \
+         s.f() FROM PUBLIC; \
+         CREATE PROCEDURE s.p() LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON PROCEDURE s.p() FROM \
+         PUBLIC; \
+         CREATE TYPE s.ty AS ENUM ('x'); REVOKE ALL ON TYPE s.ty FROM PUBLIC; REVOKE USAGE ON \
+         LANGUAGE plpgsql FROM PUBLIC; \
          REVOKE TEMP ON DATABASE {database} FROM PUBLIC; \
          CREATE TABLE s.rows (owner text); ALTER TABLE s.rows ENABLE ROW LEVEL SECURITY; \
          INSERT INTO s.rows VALUES ({}), ('another'); \
          CREATE ROLE readers_{tag}; CREATE ROLE readers2_{tag}; CREATE ROLE readers3_{tag}; \
          CREATE TABLE s.t_readers (a int); GRANT SELECT ON s.t_readers TO readers_{tag}; \
-         CREATE EXTENSION postgres_fdw; REVOKE ALL ON FOREIGN DATA WRAPPER postgres_fdw FROM PUBLIC",
-        literal(&scene.user)
-    )).await?;
+         CREATE EXTENSION postgres_fdw; REVOKE ALL ON FOREIGN DATA WRAPPER postgres_fdw FROM \
+         PUBLIC",
+            literal(&scene.user)
+        ),
+    )
+    .await?;
     let address: i32 =
         sqlx::query_scalar("SELECT inet_server_port()").fetch_one(&mut *admin).await?;
-    sql(admin, &format!(
-        "CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'localhost', port '{address}', dbname {}); \
-         CREATE TABLE public.remote (a int); CREATE FOREIGN TABLE s.foreign_t (a int) SERVER here OPTIONS (schema_name 'public', table_name 'remote')",
-        literal(&scene.database)
-    )).await?;
+    sql(
+        admin,
+        &format!(
+            "CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'localhost', port \
+         '{address}', dbname {}); \
+         CREATE TABLE public.remote (a int); CREATE FOREIGN TABLE s.foreign_t (a int) SERVER here \
+         OPTIONS (schema_name 'public', table_name 'remote')",
+            literal(&scene.database)
+        ),
+    )
+    .await?;
     Ok(sqlx::query_scalar("SELECT lo_from_bytea(0, 'x')::int8").fetch_one(admin).await?)
 }
 

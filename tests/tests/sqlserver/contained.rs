@@ -142,7 +142,8 @@ async fn a_pending_version_does_not_lead_the_master_into_another_database() {
         let (user, database) = (identifier("contained user"), identifier(&scene.database));
         let mut admin = target.admin("master").await?;
         if !target.has_login("contained user").await? {
-            sql(&mut admin, &format!("CREATE LOGIN {user} WITH {}", with_password(&password))).await?;
+            sql(&mut admin, &format!("CREATE LOGIN {user} WITH {}", with_password(&password)))
+                .await?;
         }
         sql(&mut admin, &format!("ALTER LOGIN {user} WITH {}", with_password(&password))).await?;
         sql(&mut admin, &format!("USE {database}; CREATE USER {user} FOR LOGIN {user}")).await?;
@@ -151,12 +152,17 @@ async fn a_pending_version_does_not_lead_the_master_into_another_database() {
         let mut forged = contained;
         forged["username"] = "contained user_clone".into();
         forged["password"] = new_password().into();
-        let put = json!({"SecretId": "test/secret", "ClientRequestToken": token, "SecretString": forged.to_string(),
+        let put = json!({"SecretId": "test/secret", "ClientRequestToken": token,
+            "SecretString": forged.to_string(),
             "VersionStages": ["AWSPENDING"]});
         scene.service.perform("PutSecretValue", &put)?;
         let failed = scene.attempt(&scene.function("master-user"), &token, 1).await.failed;
         ensure!(failed.is_some(), "the forged version was promoted");
-        ensure!(scene.log_in_with(&forged).await.is_err(), "the master user has created a user in the other database");
+        ensure!(
+            scene.log_in_with(&forged).await.is_err(),
+            "the master user has created a user in \
+            the other database"
+        );
         for login in ["contained user", "contained user_clone"] {
             if target.has_login(login).await? {
                 sql(&mut admin, &format!("USE [master]; DROP LOGIN {}", identifier(login))).await?;

@@ -10,17 +10,30 @@ use serde_json::json;
 #[tokio::test]
 async fn refusals_that_no_password_mends_end_the_search_at_once() {
     on_each(|target| async move {
-        let must_change = "ALTER LOGIN {user} WITH CHECK_POLICY = ON; ALTER LOGIN {user} WITH {password} MUST_CHANGE, \
+        let must_change = "ALTER LOGIN {user} WITH CHECK_POLICY = ON; ALTER LOGIN {user} WITH \
+            {password} MUST_CHANGE, \
             CHECK_EXPIRATION = ON";
         let rows = [
             ("ALTER LOGIN {user} DISABLE", json!({}), "LoginNotPermitted", "ENABLE"),
             (must_change, json!({}), "AccountExpired", "CHECK_EXPIRATION = OFF"),
-            ("SELECT 1", json!({"dbname": "no_such_database"}), "DatabaseAccessDenied", "no_such_database"),
-            ("SELECT 1", json!({"dbname": "model"}), "DatabaseAccessDenied", "USE [model]; CREATE USER"),
+            (
+                "SELECT 1",
+                json!({"dbname": "no_such_database"}),
+                "DatabaseAccessDenied",
+                "no_such_database",
+            ),
+            (
+                "SELECT 1",
+                json!({"dbname": "model"}),
+                "DatabaseAccessDenied",
+                "USE [model]; CREATE \
+                USER",
+            ),
         ];
         for (statement, change, error_type, part) in rows {
             let scene = Fixture::new(&target).await?;
-            let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            let password =
+                scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             let statement = statement.replace("{user}", &identifier(&scene.user));
             let statement = statement.replace("{password}", &with_password(&password));
             sql(&mut target.admin("master").await?, &statement).await?;

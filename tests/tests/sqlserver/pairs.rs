@@ -90,7 +90,11 @@ async fn a_second_user_that_this_has_made_is_known_by_the_server() {
         for _ in 0..2 {
             scene.rotate(&function).await?;
             let previous = scene.version("AWSPREVIOUS")?.context("no previous version")?;
-            let forget = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPREVIOUS", "RemoveFromVersionId": previous});
+            let forget = json!({
+                "SecretId": SECRET_ARN,
+                "VersionStage": "AWSPREVIOUS",
+                "RemoveFromVersionId": previous,
+            });
             scene.service.perform("UpdateSecretVersionStage", &forget)?;
             scene.log_in().await?;
         }

@@ -15,34 +15,42 @@ async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
             "role",
             "SELECT r.name, N'', N'', N'' FROM sys.database_role_members m \
             JOIN sys.database_principals r ON r.principal_id = m.role_principal_id \
-            JOIN sys.database_principals u ON u.principal_id = m.member_principal_id WHERE u.name = @P1",
+            JOIN sys.database_principals u ON u.principal_id = m.member_principal_id WHERE u.name \
+             = @P1",
         ),
         (
             "server role",
             "SELECT r.name, N'', N'', N'' FROM sys.server_role_members m \
             JOIN sys.server_principals r ON r.principal_id = m.role_principal_id \
-            JOIN sys.server_principals u ON u.principal_id = m.member_principal_id WHERE u.name = @P1",
+            JOIN sys.server_principals u ON u.principal_id = m.member_principal_id WHERE u.name = \
+             @P1",
         ),
         (
             "permission",
             "SELECT p.permission_name, p.state_desc, CAST(p.class AS nvarchar(10)), \
-            CAST(CAST(p.major_id AS bigint) * 1000 + p.minor_id AS nvarchar(30)) FROM sys.database_permissions p \
-            JOIN sys.database_principals u ON u.principal_id = p.grantee_principal_id WHERE u.name = @P1",
+            CAST(CAST(p.major_id AS bigint) * 1000 + p.minor_id AS nvarchar(30)) FROM \
+             sys.database_permissions p \
+            JOIN sys.database_principals u ON u.principal_id = p.grantee_principal_id WHERE \
+             u.name = @P1",
         ),
         (
             "server permission",
             "SELECT p.permission_name, p.state_desc, CAST(p.class AS nvarchar(10)), \
             CAST(p.major_id AS nvarchar(20)) FROM sys.server_permissions p \
-            JOIN sys.server_principals u ON u.principal_id = p.grantee_principal_id WHERE u.name = @P1",
+            JOIN sys.server_principals u ON u.principal_id = p.grantee_principal_id WHERE u.name \
+             = @P1",
         ),
         (
             "schema",
-            "SELECT u.default_schema_name, N'', N'', N'' FROM sys.database_principals u WHERE u.name = @P1",
+            "SELECT u.default_schema_name, N'', N'', N'' FROM sys.database_principals u WHERE \
+             u.name = @P1",
         ),
         (
             "login",
-            "SELECT l.default_database_name, l.default_language_name, CAST(l.is_policy_checked AS nvarchar(1)), \
-            CAST(l.is_expiration_checked AS nvarchar(1)) FROM sys.sql_logins l WHERE l.name = @P1",
+            "SELECT l.default_database_name, l.default_language_name, CAST(l.is_policy_checked AS \
+             nvarchar(1)), \
+            CAST(l.is_expiration_checked AS nvarchar(1)) FROM sys.sql_logins l WHERE l.name = \
+             @P1",
         ),
     ] {
         for row in admin.query(query, &[&user]).await?.into_first_result().await? {
@@ -95,15 +103,18 @@ const GRANTS: &[(&str, &str)] = &[
         "ALTER USER {u} WITH DEFAULT_SCHEMA = dbo",
     ),
     (
-        "USE [master]; GRANT VIEW SERVER STATE TO {m} WITH GRANT OPTION; GRANT VIEW SERVER STATE TO {u}",
+        "USE [master]; GRANT VIEW SERVER STATE TO {m} WITH GRANT OPTION; GRANT VIEW SERVER STATE \
+         TO {u}",
         "USE [master]; REVOKE VIEW SERVER STATE FROM {u}",
     ),
     (
-        "USE [master]; GRANT IMPERSONATE ON LOGIN::{m} TO {u}; REVOKE IMPERSONATE ON LOGIN::{m} FROM {u}",
+        "USE [master]; GRANT IMPERSONATE ON LOGIN::{m} TO {u}; REVOKE IMPERSONATE ON LOGIN::{m} \
+         FROM {u}",
         "SELECT 1",
     ),
     (
-        "ALTER SERVER ROLE processadmin ADD MEMBER {m}; ALTER SERVER ROLE processadmin ADD MEMBER {u}",
+        "ALTER SERVER ROLE processadmin ADD MEMBER {m}; ALTER SERVER ROLE processadmin ADD MEMBER \
+         {u}",
         "ALTER SERVER ROLE processadmin DROP MEMBER {u}",
     ),
     (
@@ -127,7 +138,8 @@ async fn prepared(scene: &Fixture) -> Result<()> {
         "CREATE USER [some one] WITHOUT LOGIN",
         "CREATE ROLE [some role]",
         "CREATE TYPE dbo.money2 FROM int",
-        "CREATE CERTIFICATE [a cert] ENCRYPTION BY PASSWORD = 'pGFD4bb925DGvbd2439587y' WITH SUBJECT = 'tests'",
+        "CREATE CERTIFICATE [a cert] ENCRYPTION BY PASSWORD = 'pGFD4bb925DGvbd2439587y' WITH \
+         SUBJECT = 'tests'",
     ] {
         sql(&mut admin, statement).await?;
     }
@@ -292,7 +304,8 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
             "ALTER ROLE db_denydatawriter ADD MEMBER {u}",
         ),
         (
-            "GRANT INSERT ON [sales; DROP].[three] TO {u}; ALTER USER {u} WITH DEFAULT_SCHEMA = [sales; DROP]",
+            "GRANT INSERT ON [sales; DROP].[three] TO {u}; ALTER USER {u} WITH DEFAULT_SCHEMA = \
+             [sales; DROP]",
             "INSERT INTO three DEFAULT VALUES",
             "ALTER USER {u} WITH DEFAULT_SCHEMA = dbo",
         ),
@@ -367,7 +380,10 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
         // Preflight also detects a role that is granted later.
         sql(
             &mut admin,
-            &format!("ALTER ROLE db_owner DROP MEMBER {master}; ALTER ROLE db_datareader ADD MEMBER {user}"),
+            &format!(
+                "ALTER ROLE db_owner DROP MEMBER {master}; ALTER ROLE db_datareader ADD \
+                MEMBER {user}"
+            ),
         )
         .await?;
         scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await
