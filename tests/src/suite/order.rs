@@ -134,8 +134,8 @@ pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(
     Ok(())
 }
 
-/// Rotation is turned on without rotating at once: Secrets Manager runs `testSecret` on a copy of
-/// `AWSCURRENT`, before any `setSecret` has synced the users.
+/// If rotation is turned on without rotating immediately, Secrets Manager runs `testSecret` on a
+/// copy of `AWSCURRENT`, before any `setSecret` has synced the users.
 pub async fn test_secret_alone_reports_differences_as_notes<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::rich(&target).await?;
     let function = scene.function(MASTER);

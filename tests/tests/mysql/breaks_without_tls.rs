@@ -1,5 +1,7 @@
-//! The fault-injection matrix for secrets with `"ssl": false`. The server's password cache is empty
-//! after each change, so the client sends the password encrypted with the server's RSA key.
+//! Tests of the fault-injection matrix for secrets with `"ssl": false`.
+//!
+//! The server's password cache is empty after each change, so the client sends the password
+//! encrypted with the server's RSA key.
 //!
 //! The users have several accounts, and on MySQL a password history.
 

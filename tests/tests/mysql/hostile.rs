@@ -1,5 +1,7 @@
-//! Tests of a database owner and a server that change the meaning of statements. No planted code
-//! runs with a master user's privileges, and no session depends on the server's settings.
+//! Tests of a database owner and a server that change the meaning of statements.
+//!
+//! No planted code runs with a master user's privileges, and no session depends on the server's
+//! settings.
 
 use anyhow::{Result, ensure};
 use rotation_tests::mysql::{Fixture, Target, Which, account, options, sql};

@@ -1,6 +1,8 @@
 //! Tests of `POSTGRES_PASSWORD_FORM=cleartext`, for servers with a module that must see the
-//! cleartext password. The module of these tests is PostgreSQL's own `passwordcheck`, which rejects
-//! passwords without a digit or punctuation character.
+//! cleartext password.
+//!
+//! The module of these tests is PostgreSQL's own `passwordcheck`, which rejects passwords without a
+//! digit or punctuation character.
 
 use anyhow::{Context, Result};
 use rotation_local::Function;

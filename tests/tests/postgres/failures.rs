@@ -1,5 +1,6 @@
-//! Tests of failures that only PostgreSQL reports. Each must have its own error type and a remedy,
-//! be reported in time, and leak no password.
+//! Tests of failures that only PostgreSQL reports.
+//!
+//! Each must have its own error type and a remedy, be reported in time, and leak no password.
 
 use std::time::{Duration, Instant};
 

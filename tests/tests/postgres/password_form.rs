@@ -1,4 +1,6 @@
-//! Tests of the form in which a new password is stored. Every later login must accept it.
+//! Tests of the form in which a new password is stored.
+//!
+//! Every later login must accept it.
 
 use anyhow::{Context, Result, ensure};
 use rotation_database::Password;

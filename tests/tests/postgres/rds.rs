@@ -1,5 +1,6 @@
-//! Tests of master secrets that RDS manages, and of secrets for a replica. RDS reports which server
-//! a master secret is for.
+//! Tests of master secrets that RDS manages, and of secrets for a replica.
+//!
+//! RDS reports which server a master secret is for.
 
 use anyhow::{Context, Result};
 use rotation_local::Program;

@@ -1,4 +1,4 @@
-//! The conformance cases. Each checks one statement of AWS's documentation.
+//! The conformance cases: each checks one statement of AWS's documentation.
 
 use std::future::Future;
 use std::pin::Pin;
