@@ -95,7 +95,7 @@ impl<E: Engine> Peer<E> {
         writeln!(program.child().stdin.as_mut().context("no pipe")?, "{SUPERUSER_PASSWORD}")?;
         program.listens_on(port).await?;
         let place = Place {
-            label: format!("fake {} server", E::NAME),
+            label: format!("the fake server for {}", E::NAME),
             host: "localhost".into(),
             port,
             superuser: E::SUPERUSER.into(),
