@@ -1,4 +1,5 @@
-//! What a rotation computes by itself: `make bench` says when one of them has become slower.
+//! Benchmarks of what a rotation computes by itself. `make bench` shows whether one of them has
+//! become slower.
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -19,7 +20,7 @@ fn main() -> Result<()> {
     let password = Password::new("K3-qV7.xW9_tZ2~mB5!nC8*rD4(fG6)h");
     let [usual, once] =
         [4096, 1].map(|iterations| NonZeroU32::new(iterations).map(Encryption::ScramSha256));
-    let (usual, once) = usual.zip(once).context("no iterations")?;
+    let (usual, once) = usual.zip(once).context("the iteration count is zero")?;
     criterion.bench_function("SCRAM verifier, 4096 iterations", |bencher| {
         bencher.iter(|| verifier("app", black_box(&password), usual));
     });
@@ -29,18 +30,18 @@ fn main() -> Result<()> {
     criterion.bench_function("MD5 verifier", |bencher| {
         bencher.iter(|| verifier("app", black_box(&password), Encryption::Md5));
     });
-    criterion.bench_function("hash of MariaDB", |bencher| {
+    criterion.bench_function("MariaDB password hash", |bencher| {
         bencher.iter(|| native_hash(black_box(password.expose())));
     });
-    criterion.bench_function("SHOW GRANTS, read", |bencher| {
+    criterion.bench_function("SHOW GRANTS, parsed", |bencher| {
         bencher.iter(|| rotation_mysql::inspect::shown(black_box(GRANTS)));
     });
-    criterion.bench_function("SHOW CREATE USER, read", |bencher| {
+    criterion.bench_function("SHOW CREATE USER, parsed", |bencher| {
         bencher.iter(|| rotation_mysql::inspect::shown(black_box(USER)));
     });
     let rotator = DatabaseRotator::new(Postgres::default(), &|_| None)?;
     let secret = SecretValue::new(SECRET);
-    criterion.bench_function("a secret, read and checked", |bencher| {
+    criterion.bench_function("secret, parsed and validated", |bencher| {
         bencher.iter(|| rotator.validate(black_box(&secret)));
     });
     criterion.final_summary();

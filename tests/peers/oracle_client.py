@@ -1,4 +1,4 @@
-"""Runs logins and statements against an Oracle database by Oracle's own client for Python, and sees what comes back.
+"""Checks logins and statements on an Oracle server with Oracle's own client for Python.
 
     python tests/peers/oracle_client.py HOST:PORT/SERVICE PASSWORD-OF-SYSTEM
 """
@@ -21,7 +21,7 @@ def refused(number: int, call) -> None:
     except oracledb.DatabaseError as error:
         assert error.args[0].code == number, f"{error} instead of ORA-{number:05d}"
         return
-    raise AssertionError(f"no ORA-{number:05d}")
+    raise AssertionError(f"ORA-{number:05d} was not raised")
 
 
 with connect("system", password) as admin:
@@ -36,7 +36,7 @@ with connect("system", password) as admin:
     refused(1920, lambda: cursor.execute('CREATE USER "A Client" IDENTIFIED BY "x"'))
     refused(1917, lambda: cursor.execute('GRANT CREATE SESSION TO nobody_at_all'))
     cursor.execute("SELECT privilege, grantable FROM dba_tab_privs WHERE grantee = :1", ["A Client"])
-    assert cursor.fetchall() == [("SELECT", "YES")], "the dictionary says something else"
+    assert cursor.fetchall() == [("SELECT", "YES")], "the dictionary shows another grant"
 
 refused(1017, lambda: connect('"A Client"', "wrong"))
 refused(1017, lambda: connect("nobody_at_all", "wrong"))
@@ -53,7 +53,7 @@ with connect("system", password) as admin:
     admin.cursor().execute('ALTER USER "A Client" PROFILE brief')
 time.sleep(0.5)
 with connect('"A Client"', "second-Password-2") as session:
-    assert "ORA-28002" in str(session.warning), "no word of the password's end"
+    assert "ORA-28002" in str(session.warning), "no warning that the password expires"
     session.cursor().execute("SELECT a FROM system.things")
 with connect("system", password) as admin:
     admin.cursor().execute('ALTER USER "A Client" ACCOUNT LOCK')

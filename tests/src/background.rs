@@ -1,4 +1,4 @@
-//! A program that runs beside a test.
+//! Child processes that run during a test.
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -7,25 +7,25 @@ use anyhow::{Context, Result, bail};
 
 use crate::machine::scaled;
 
-/// Ends when it is dropped.
+/// A child process. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Background(Child);
 
 impl Background {
-    /// Starts a program, and waits until it listens on a port of this machine.
+    /// Starts a program and waits until it listens on a port of this machine.
     ///
     /// # Errors
-    /// When it is not installed, ends, or does not listen within a minute.
+    /// Returns an error if the program is not installed, exits, or does not listen within a minute.
     pub async fn start(command: Command, port: u16) -> Result<Self> {
         let mut started = Self::spawn(command)?;
         started.listens_on(port).await?;
         Ok(started)
     }
 
-    /// Starts a program.
+    /// Starts a program without waiting for it.
     ///
     /// # Errors
-    /// When it is not installed.
+    /// Returns an error if the program is not installed.
     pub fn spawn(mut command: Command) -> Result<Self> {
         let child = command.spawn();
         let program =
@@ -33,10 +33,10 @@ impl Background {
         Ok(Self(child.with_context(program)?))
     }
 
-    /// Waits until it listens on a port of this machine.
+    /// Waits until the program listens on a port of this machine.
     ///
     /// # Errors
-    /// When it ends, or does not listen within a minute.
+    /// Returns an error if the program exits, or does not listen within a minute.
     pub async fn listens_on(&mut self, port: u16) -> Result<()> {
         let until = Instant::now() + scaled(Duration::from_secs(60));
         while Instant::now() < until {
@@ -44,14 +44,14 @@ impl Background {
                 return Ok(());
             }
             if let Some(status) = self.0.try_wait()? {
-                bail!("what should listen on port {port} has ended: {status}");
+                bail!("the program ended before it listened on port {port}: {status}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         bail!("nothing listens on port {port}")
     }
 
-    /// The program.
+    /// Returns the child process.
     pub fn child(&mut self) -> &mut Child {
         &mut self.0
     }

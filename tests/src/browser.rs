@@ -1,5 +1,5 @@
-//! A real browser: Debian's Chromium, headless, driven by its own driver.
-//! <https://www.w3.org/TR/webdriver2/>
+//! A real browser for tests: Debian's headless Chromium, driven through ChromeDriver by the
+//! WebDriver protocol. <https://www.w3.org/TR/webdriver2/>
 
 use std::process::{Command, Stdio};
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::background::Background;
 use crate::local::http;
 
-/// A browser with one window; it ends when dropped.
+/// A browser with one window. Dropping it ends the browser.
 #[derive(Debug)]
 pub struct Browser {
     session: String,
@@ -22,10 +22,10 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one.
+    /// Starts a browser.
     ///
     /// # Errors
-    /// When it is not installed or does not start.
+    /// Returns an error if Chromium is not installed or does not start.
     pub async fn start() -> Result<Self> {
         let port = free_port()?;
         let mut command = Command::new("chromedriver");
@@ -34,10 +34,10 @@ impl Browser {
         let profile = tempfile::tempdir()?;
         let folder = format!("--user-data-dir={}", profile.path().display());
         let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": [
-            // A browser that runs as root cannot have a sandbox of its own.
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-            "--window-size=1100,900", folder,
+            // Chromium cannot use its own sandbox when it runs as root.
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--disable-quic", "--window-size=1100,900", folder,
         ]}}}});
         let (http, base) = (http()?, format!("http://127.0.0.1:{port}/session"));
         let answer: Value = http.post(&base).json(&capabilities).send().await?.json().await?;
@@ -50,23 +50,23 @@ impl Browser {
     /// Opens a page.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// Returns an error if the page cannot be opened.
     pub async fn open(&self, url: &str) -> Result<()> {
         self.ask("url", &json!({"url": url})).await.map(drop)
     }
 
-    /// What a script gives back.
+    /// Runs a script in the page and returns its result.
     ///
     /// # Errors
-    /// When it fails.
+    /// Returns an error if the script fails.
     pub async fn run(&self, script: &str) -> Result<Value> {
         self.ask("execute/sync", &json!({"script": script, "args": []})).await
     }
 
-    /// The text that a person sees.
+    /// Returns the visible text of the page.
     ///
     /// # Errors
-    /// When there is no page.
+    /// Returns an error if no page is open.
     pub async fn text(&self) -> Result<String> {
         Ok(self
             .run("return document.body.innerText")
@@ -76,14 +76,14 @@ impl Browser {
             .to_owned())
     }
 
-    /// A picture of the window, in PNG.
+    /// Takes a screenshot of the window, in PNG.
     ///
     /// # Errors
-    /// When none can be made.
+    /// Returns an error if the browser returns no screenshot.
     pub async fn picture(&self) -> Result<Vec<u8>> {
         let answer: Value =
             self.http.get(format!("{}/screenshot", self.session)).send().await?.json().await?;
-        let picture = answer["value"].as_str().context("no picture")?;
+        let picture = answer["value"].as_str().context("the browser returned no screenshot")?;
         Ok(base64::engine::general_purpose::STANDARD.decode(picture)?)
     }
 

@@ -1,7 +1,8 @@
-//! A Docker engine for the tests of SAM: the machine's own, or one that the test run starts.
+//! The Docker engine for the SAM tests: the machine's own, or one that the test run starts.
 //!
-//! SAM runs a function in Lambda's base image. The tests use a stand-in for it, with what the
-//! functions of this machine's build need to run: no registry is asked for an image.
+//! SAM runs a function in Lambda's base image. The tests use a stand-in for that image. It contains
+//! what this machine's build of the functions needs to run, so that no image is pulled from a
+//! registry.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,28 +17,28 @@ use tempfile::TempDir;
 use crate::background::Background;
 use crate::machine::scaled;
 
-/// Reports to the tests which engine there is.
+/// The environment variable in which `with-servers` passes the Docker engine to the tests.
 pub const VARIABLE: &str = "ROTATION_TEST_DOCKER";
 
 /// The stand-in for Lambda's base image.
 pub const IMAGE: &str = "rotation-tests/lambda-base:local";
 
-/// Whether the tests of SAM can run.
+/// The result of the search for a Docker engine. Without an engine, the SAM tests cannot run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Docker {
-    /// An engine answers.
+    /// A Docker engine answers.
     At {
         /// `DOCKER_HOST`; `None` for the engine that the `docker` command finds by itself.
         host: Option<String>,
     },
-    /// No engine answers.
+    /// No Docker engine answers.
     Missing {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// An engine that this process has started. It ends when this is dropped.
+/// A Docker engine that this process has started. Dropping it ends the engine.
 #[derive(Debug)]
 pub struct Started {
     daemon: Background,
@@ -45,7 +46,7 @@ pub struct Started {
 }
 
 impl Drop for Started {
-    /// It ends its own programs and network first, for which it is asked before it is killed.
+    /// Sends SIGTERM before the engine is killed, so that it can end its programs and its network.
     fn drop(&mut self) {
         let id = self.daemon.child().id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
@@ -56,10 +57,10 @@ impl Drop for Started {
     }
 }
 
-/// Finds an engine, or starts one if this is root, and gives it the image of the tests.
+/// Finds an engine, or starts one if this process runs as root, and imports the image of the tests.
 ///
 /// # Errors
-/// When the image cannot be made.
+/// Returns an error if the image cannot be created.
 pub fn start() -> Result<(Docker, Option<Started>)> {
     let (docker, started) = match answers(None) {
         Ok(()) => (Docker::At { host: None }, None),
@@ -74,11 +75,11 @@ pub fn start() -> Result<(Docker, Option<Started>)> {
     Ok((docker, started))
 }
 
-/// Returns the engine of this run, or `None` where the tests of SAM are skipped: on a machine
-/// without Docker that is no CI machine.
+/// Returns the engine of this run. Returns `None` if the SAM tests are skipped, which is only
+/// allowed on a machine without Docker that is not a CI machine.
 ///
 /// # Errors
-/// When there is no engine on a CI machine.
+/// Returns an error if there is no engine on a CI machine.
 pub fn engine() -> Result<Option<Option<String>>> {
     let Ok(json) = std::env::var(VARIABLE) else {
         println!("skipped: this run was not asked to use Docker (TEST_ENGINES=docker)");
@@ -113,9 +114,9 @@ fn answers(host: Option<&str>) -> Result<(), String> {
     Err(message.lines().next_back().unwrap_or("docker info: no answer").to_owned())
 }
 
-/// Starts an engine that changes nothing outside of its folder but the bridge of its network.
+/// Starts an engine. Outside of its own folder, it changes only its network bridge.
 fn start_own() -> Result<(String, Started)> {
-    ensure!(is_root(), "only root can start one (sudo make test)");
+    ensure!(is_root(), "only root can start a Docker engine (sudo make test)");
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name).display().to_string();
     let host = format!("unix://{}", at("socket"));
@@ -140,8 +141,8 @@ fn start_own() -> Result<(String, Started)> {
     Ok((host, Started { daemon, _folder: folder }))
 }
 
-/// Makes the image from files of this machine: the C library, a shell with what SAM's own build
-/// step needs, and what starts a function.
+/// Creates the image from files of this machine: the C library, a shell with the programs that
+/// SAM's own build step needs, and the script that starts a function.
 fn make_image(host: Option<&str>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
@@ -197,11 +198,11 @@ fn executable(path: &Path, text: &str) -> Result<()> {
     Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
 }
 
-/// The shared libraries of programs, and the loader.
+/// Returns the shared libraries of programs, and the dynamic loader.
 fn libraries(programs: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd").args(programs).output()?;
     let text = String::from_utf8(output.stdout)?;
-    // "  libc.so.6 => /lib/…/libc.so.6 (0x…)", "  /lib64/ld-linux-x86-64.so.2 (0x…)"
+    // Examples: " libc.so.6 => /lib/…/libc.so.6 (0x…)", " /lib64/ld-linux-x86-64.so.2 (0x…)".
     let paths = text.lines().filter_map(|line| {
         let line = line.strip_prefix('\t')?;
         let path = line.split_once("=> ").map_or(line, |(_, path)| path).split(" (").next()?;

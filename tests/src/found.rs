@@ -1,4 +1,4 @@
-//! Which servers a test run has.
+//! Discovery of the database servers of a test run.
 
 use std::future::Future;
 use std::ops::Deref;
@@ -8,30 +8,30 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Where a server is, and how its superuser logs in.
+/// The address of a server, and the credentials of its superuser.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Place {
-    /// For messages.
+    /// The name of the server in messages.
     pub label: String,
-    /// Host.
+    /// The host.
     pub host: String,
-    /// Port.
+    /// The port.
     pub port: u16,
-    /// A superuser.
+    /// The name of a superuser.
     pub superuser: String,
-    /// Its password.
+    /// The superuser's password.
     pub password: String,
-    /// The authority of the server's certificate, in PEM; `None` when TLS is not used.
+    /// The CA certificate of the server, in PEM; `None` if the connection does not use TLS.
     pub authority: Option<String>,
 }
 
 impl Place {
-    /// The server that a variable of the environment names, if it is set:
-    /// `SCHEME://SUPERUSER:PASSWORD@HOST:PORT/?KEY=FILE`, where the file holds the authority of its
-    /// certificate; without it, TLS is not used.
+    /// Returns the server that an environment variable names, if the variable is set. The format is
+    /// `SCHEME://SUPERUSER:PASSWORD@HOST:PORT/?KEY=FILE`, where the file holds the CA certificate
+    /// of the server. Without the file, the connection does not use TLS.
     ///
     /// # Errors
-    /// When it is no such URL, or the file cannot be read.
+    /// Returns an error if the variable holds no such URL, or the file cannot be read.
     pub fn by_url(variable: &str, default_port: u16, key: &str) -> Result<Option<Self>> {
         let Ok(url) = std::env::var(variable) else { return Ok(None) };
         let url = url::Url::parse(&url).with_context(|| variable.to_owned())?;
@@ -48,11 +48,11 @@ impl Place {
     }
 }
 
-/// The servers that `with-servers` has started, which it tells in a variable, or some of this
-/// process's own.
+/// Returns the servers that `with-servers` has started and passed in an environment variable. If
+/// the variable is not set, starts servers of this process and returns them.
 ///
 /// # Errors
-/// When they cannot be read, or do not start.
+/// Returns an error if the variable cannot be parsed, or a server does not start.
 pub async fn started<A: DeserializeOwned, S>(
     variable: &str,
     own: &OnceLock<Vec<S>>,
@@ -68,7 +68,8 @@ pub async fn started<A: DeserializeOwned, S>(
     Ok(own.get().into_iter().flatten().map(address).collect())
 }
 
-/// Two crates of a build may ask for a provider of cryptography, and neither for the other's.
+/// Installs aws-lc-rs as the process's TLS provider. Two crates of a build may each enable a
+/// different provider, and then rustls panics unless one is installed.
 pub fn use_one_tls_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
@@ -76,7 +77,7 @@ pub fn use_one_tls_provider() {
 /// Runs a test on every server.
 ///
 /// # Panics
-/// When it fails on one, or there is none.
+/// Panics if the test fails on a server, or if there is no server.
 pub async fn run_on_each<T: Deref<Target = Place>, F: Future<Output = Result<()>>>(
     engine: &str,
     targets: Result<Vec<T>>,

@@ -1,5 +1,5 @@
-//! What the end-to-end tests stand on: servers, a scene with users and secrets, and things that go
-//! wrong.
+//! The building blocks of the end-to-end tests: servers, fixtures with users and secrets, and fault
+//! injection.
 
 pub mod background;
 pub mod browser;
@@ -25,10 +25,11 @@ pub mod table;
 
 use std::path::PathBuf;
 
-/// A binary of this workspace, which must have been built (`make test` does).
+/// Returns the path of a binary of this workspace, which must have been built (`make test` builds
+/// it).
 ///
 /// # Panics
-/// When it has not been built.
+/// Panics if the binary has not been built.
 pub fn binary(name: &str) -> PathBuf {
     // A test is target/debug/deps/TEST, and with-servers is target/debug/with-servers.
     let exe = std::env::current_exe().unwrap_or_default();
@@ -40,8 +41,8 @@ pub fn binary(name: &str) -> PathBuf {
     }
 }
 
-/// A program that `tests/setup.sh` has installed for this checkout; or, without a name, where they
-/// are.
+/// Returns the path of a program that `tests/setup.sh` has installed for this checkout. An empty
+/// name gives the folder of these programs.
 pub fn tool(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/bin")).join(name)
 }
@@ -50,7 +51,8 @@ pub fn tool(name: &str) -> PathBuf {
 mod tests {
     use std::path::Path;
 
-    /// The page of errors is what people search for: it must name every one, and no other.
+    /// Operators search `docs/errors.md` for an error type, so the page must list every one and no
+    /// other.
     #[test]
     fn the_page_of_errors_names_every_error_type() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -66,7 +68,7 @@ mod tests {
             let (_, body) = source.rsplit_once("fn error_type(&self) -> &'static str {").unwrap();
             let body = body.split("\n    }\n").next().unwrap();
             for name in body.split('"').skip(1).step_by(2) {
-                // What an arm asks before it answers.
+                // This string is the condition of a match arm, not its error type.
                 if name.contains(':') {
                     continue;
                 }
@@ -77,14 +79,14 @@ mod tests {
                 names.insert(name.to_owned());
             }
         }
-        assert!(names.len() > 45, "only {} found", names.len());
+        assert!(names.len() > 45, "found only {} error types", names.len());
         for row in page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
             assert!(
                 names.contains(row),
-                "docs/errors.md has a row for {row}, which no function answers"
+                "docs/errors.md has a row for {row}, which no function returns"
             );
         }
-        // The local tool decides by these names; a renamed error must not drop out of its lists.
+        // The local tool decides by these names, so a renamed error must not drop out of its lists.
         for (file, list) in
             [("trigger.rs", "INCURABLE"), ("rotate/attempt.rs", "BEFORE_ANY_CHANGE")]
         {
@@ -94,7 +96,7 @@ mod tests {
             let (body, _) = body.split_once("];").unwrap();
             let mut listed =
                 body.split('"').skip(1).step_by(2).filter(|name| !name.starts_with("Local."));
-            assert!(listed.clone().count() > 10, "{list} is not read");
+            assert!(listed.clone().count() > 10, "could not parse {list}");
             assert_eq!(listed.find(|name| !names.contains(*name)), None, "{list} of {file}");
         }
     }

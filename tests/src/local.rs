@@ -1,4 +1,4 @@
-//! `rotation-local serve`, as a person starts it.
+//! `rotation-local serve` as a child process, started as a user starts it.
 
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
@@ -20,33 +20,33 @@ use crate::found::use_one_tls_provider;
 use crate::machine::scaled;
 use crate::{binary, tool};
 
-/// The region of the tests' requests.
+/// The AWS region of the tests' requests.
 pub const REGION: &str = "eu-west-3";
 
-/// A service that runs; it ends when dropped.
+/// A running local service. Dropping it ends the service.
 #[derive(Debug)]
 pub struct Serve {
-    /// Where it is.
+    /// The port of the service.
     pub port: u16,
-    /// The access key id that it has printed.
+    /// The access key id that the service has printed.
     pub key: String,
     output: Arc<Mutex<String>>,
     program: Background,
 }
 
 impl Serve {
-    /// Starts it with more arguments.
+    /// Starts the service with additional arguments.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error if the service does not start.
     pub async fn start(arguments: &[&str]) -> Result<Self> {
         Self::start_with(arguments, &[]).await
     }
 
-    /// The same with variables of its environment.
+    /// Starts the service with additional arguments and environment variables.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error if the service does not start.
     pub async fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
         let port = free_port()?;
         let mut command = Command::new(binary("rotation-local"));
@@ -71,32 +71,32 @@ impl Serve {
                 break;
             }
         }
-        let key = key.context("no key was printed")?;
+        let key = key.context("the service printed no access key id")?;
         let rest = Arc::clone(&output);
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&rest, &line)));
         Ok(Self { port, key, output, program })
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// Returns `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// All that it has written so far.
+    /// Returns everything that the service has written so far.
     pub fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A client with the right key.
+    /// Returns a client that uses the access key id of the service.
     pub fn client(&self) -> Client {
         client(&self.endpoint(), &self.key, REGION)
     }
 
-    /// Types a command into a shell that finds the AWS CLI and this service, with more variables of
-    /// the environment. Returns what it has printed.
+    /// Runs a command in a shell that finds the AWS CLI and this service, with additional
+    /// environment variables. Returns the standard output.
     ///
     /// # Errors
-    /// When the command fails, with what it says.
+    /// Returns an error with the command's error output if the command fails.
     pub fn type_in(&self, command: &str, environment: &[(&str, &str)]) -> Result<String> {
         let tools = tool("").canonicalize()?;
         let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
@@ -110,10 +110,10 @@ impl Serve {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Kills it, without a chance to finish anything.
+    /// Kills the service with SIGKILL, so that it cannot finish anything.
     ///
     /// # Errors
-    /// When it is gone already.
+    /// Returns an error if the service has already ended.
     pub fn kill(mut self) -> Result<()> {
         self.program.child().kill()?;
         self.program.child().wait()?;
@@ -127,7 +127,7 @@ fn keep(output: &Mutex<String>, line: &str) {
     output.push('\n');
 }
 
-/// A client of any Secrets Manager.
+/// Returns a client of any Secrets Manager endpoint.
 pub fn client(endpoint: &str, key: &str, region: &str) -> Client {
     let config = aws_sdk_secretsmanager::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -138,7 +138,7 @@ pub fn client(endpoint: &str, key: &str, region: &str) -> Client {
     Client::from_conf(config)
 }
 
-/// The AWS CLI, which finds a service and nothing else.
+/// Returns an AWS CLI command that reaches only the given service.
 pub fn aws(endpoint: &str, key: &str) -> Command {
     let mut aws = Command::new(tool("aws"));
     aws.env("AWS_ENDPOINT_URL", endpoint).env("AWS_DEFAULT_REGION", REGION).env("AWS_PAGER", "");
@@ -147,10 +147,10 @@ pub fn aws(endpoint: &str, key: &str) -> Command {
     aws
 }
 
-/// A function in the shell: its name and its file, for `--function`.
+/// Writes a shell script as a function and returns the value for `--function`, `NAME=FILE`.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn script(folder: &Path, name: &str, lines: &str) -> Result<String> {
     let path = folder.join(name);
     std::fs::write(&path, format!("#!/bin/sh\n{lines}\n"))?;
@@ -158,28 +158,29 @@ pub fn script(folder: &Path, name: &str, lines: &str) -> Result<String> {
     Ok(format!("{name}={}", path.display()))
 }
 
-/// A plain HTTP client.
+/// Returns an HTTP client without a proxy.
 ///
 /// # Errors
-/// When it cannot be made.
+/// Returns an error if the client cannot be created.
 pub fn http() -> Result<reqwest::Client> {
-    // Another crate has turned reqwest's TLS on, and without this a client is not made.
+    // Another crate enables TLS in reqwest, and without an installed provider no client can be
+    // built.
     use_one_tls_provider();
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 
-/// Asks again and again until something is so: for ten seconds, or longer on a slow machine.
+/// Polls until `look` returns a value, for ten seconds or longer on a slow machine.
 ///
 /// # Errors
-/// When it is not so by then.
+/// Returns an error if the time is over.
 pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     until_within(Duration::from_secs(10), what, look).await
 }
 
-/// Asks again and again until something is so, for so long, or longer on a slow machine.
+/// Polls until `look` returns a value, for `limit` or longer on a slow machine.
 ///
 /// # Errors
-/// When it is not so by then.
+/// Returns an error if the time is over.
 pub async fn until_within<T>(
     limit: Duration,
     what: &str,
@@ -193,5 +194,5 @@ pub async fn until_within<T>(
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    bail!("{what}: not within {limit:?}")
+    bail!("not within {limit:?}: {what}")
 }

@@ -1,20 +1,20 @@
-//! How fast this machine is. The time limits of the tests scale with it.
+//! The speed of this machine. The time limits of the tests scale with it.
 
 use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Reports to the tests what `with-servers` has measured.
+/// The environment variable in which `with-servers` passes its measurement to the tests.
 pub const VARIABLE: &str = "ROTATION_TEST_SLOWNESS";
 
-/// How long [`work`] takes on the machine that the limits are written for: an idle one with two
-/// cores, which runs `make test` in less than 12 minutes.
+/// The time that [`work`] takes on the machine that the limits are written for: an idle machine
+/// with two cores, which runs `make test` in less than 12 minutes.
 const REFERENCE: Duration = Duration::from_millis(750);
 
 /// Returns how many times slower this machine is than the reference machine; at least 1.
 ///
-/// A machine that is busy with other work counts as a slow one. Without `with-servers`, the test
-/// itself measures it, once.
+/// A machine that is busy with other work counts as a slow one. Without `with-servers`, each test
+/// process measures the machine once.
 pub fn slowness() -> f64 {
     static SLOWNESS: OnceLock<f64> = OnceLock::new();
     *SLOWNESS.get_or_init(|| {
@@ -23,12 +23,12 @@ pub fn slowness() -> f64 {
     })
 }
 
-/// Multiplies a time that suits the reference machine.
+/// Multiplies a time that suits the reference machine by the slowness of this machine.
 pub fn scaled(time: Duration) -> Duration {
     time.mul_f64(slowness())
 }
 
-/// Measures the machine: a fixed amount of work on every core at the same time.
+/// Measures the machine by doing a fixed amount of work on every core at the same time.
 pub fn measure() -> f64 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let start = Instant::now();

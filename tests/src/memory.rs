@@ -1,14 +1,14 @@
-//! What is left in a process's memory.
+//! Searches of a process's memory.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 
 use anyhow::{Context, Result};
 
-/// How often each text stands in the memory of a process that this one has started.
+/// Counts how often each text occurs in the writable memory of a child process.
 ///
 /// # Errors
-/// When it cannot be read.
+/// Returns an error if the memory cannot be read.
 pub fn copies(process: u32, texts: &[&str]) -> Result<Vec<usize>> {
     let maps =
         fs::read_to_string(format!("/proc/{process}/maps")).context("the process is gone")?;
@@ -17,14 +17,14 @@ pub fn copies(process: u32, texts: &[&str]) -> Result<Vec<usize>> {
     for line in maps.lines() {
         let mut words = line.split_whitespace();
         let (Some(range), Some(rights)) = (words.next(), words.next()) else { continue };
-        // What can be written can hold what was read at run time.
+        // Only writable memory can hold what was read at run time.
         if !rights.starts_with("rw") {
             continue;
         }
         let Some((from, to)) = range.split_once('-') else { continue };
         let (from, to) = (u64::from_str_radix(from, 16)?, u64::from_str_radix(to, 16)?);
         let mut bytes = vec![0; usize::try_from(to - from)?];
-        // The kernel keeps some to itself.
+        // Some regions cannot be read, because the kernel keeps them to itself.
         if memory.read_exact_at(&mut bytes, from).is_err() {
             continue;
         }

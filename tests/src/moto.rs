@@ -1,5 +1,5 @@
-//! An RDS API: [moto](https://docs.getmoto.org)'s server, whose servers are told to be at this
-//! machine's addresses.
+//! An RDS API for tests: the server of [moto](https://docs.getmoto.org), with a proxy that replaces
+//! the addresses of its database servers with addresses of this machine.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use rotation_local::throwaway::free_port;
 use crate::background::Background;
 use crate::tool;
 
-/// Ends when it is dropped.
+/// A running moto server with its proxy. Dropping it ends the server.
 #[derive(Debug)]
 pub struct Moto {
-    /// Where functions find it.
+    /// The endpoint that functions use.
     pub endpoint: String,
-    /// A client of it.
+    /// A client of moto.
     pub client: Client,
     forward: Forward,
     _server: Background,
@@ -32,16 +32,16 @@ pub struct Moto {
 #[derive(Debug, Clone)]
 struct Forward {
     moto: String,
-    /// Identifiers, and the hosts that their addresses are replaced with.
+    /// The identifiers of servers, and the hosts that replace their addresses.
     hosts: Arc<Vec<(&'static str, &'static str)>>,
     denies: Arc<AtomicBool>,
 }
 
 impl Moto {
-    /// Starts moto, and in front of it what replaces the host of a server by its identifier.
+    /// Starts moto, and a proxy that replaces a server's address according to its identifier.
     ///
     /// # Errors
-    /// When it is not installed or does not start.
+    /// Returns an error if moto is not installed or does not start.
     pub async fn start(hosts: Vec<(&'static str, &'static str)>) -> Result<Self> {
         let (server, moto) = server().await?;
         let forward = Forward { moto, hosts: Arc::new(hosts), denies: Arc::default() };
@@ -58,16 +58,16 @@ impl Moto {
         Ok(Self { endpoint, client: Client::new(&config), forward, _server: server })
     }
 
-    /// Denies every call from now on.
+    /// Denies every call after this one.
     pub fn deny(&self) {
         self.forward.denies.store(true, Ordering::SeqCst);
     }
 }
 
-/// moto's server as it is, and where.
+/// Starts moto's server without the proxy, and returns it with its endpoint.
 ///
 /// # Errors
-/// When it is not installed or does not start.
+/// Returns an error if moto is not installed or does not start.
 pub async fn server() -> Result<(Background, String)> {
     let port = free_port()?;
     let mut command = Command::new(tool("moto_server"));
@@ -99,8 +99,8 @@ async fn relay(
     let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut text = answer.text().await.map_err(failed)?;
     for (identifier, host) in forward.hosts.iter() {
-        // <Address>IDENTIFIER.….rds.amazonaws.com</Address>, and the like for the endpoints of a
-        // cluster.
+        // The address is `<Address>IDENTIFIER.….rds.amazonaws.com</Address>`. The endpoints of a
+        // cluster look alike.
         let start = format!(">{identifier}.");
         while let Some(at) = text.find(&start) {
             let Some(length) = text[at + 1..].find('<') else { break };

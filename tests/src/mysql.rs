@@ -16,18 +16,18 @@ use crate::found::{self, Place, run_on_each};
 use crate::scene;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
-/// Tells the tests which servers have been started for them.
+/// The environment variable in which `with-servers` passes the servers to the tests.
 pub const VARIABLE: &str = "ROTATION_TEST_MYSQL";
 
-/// Which of the two servers; for [`Target`]'s parameter.
+/// MySQL or MariaDB, as the parameter of [`Target`].
 pub trait Which: Clone + Copy + Default + Send + Sync + std::fmt::Debug + 'static {
-    /// Which.
+    /// The kind of server.
     const KIND: Kind;
-    /// In a secret.
+    /// The value of `engine` in a secret.
     const ENGINE: &'static str;
-    /// The function.
+    /// The function's binary.
     const BINARY: &'static str;
-    /// Of a user name, in characters.
+    /// The longest user name that the server accepts, in characters.
     const LONGEST_NAME: usize;
 }
 
@@ -52,19 +52,19 @@ impl Which for MariaDb {
     const LONGEST_NAME: usize = 80;
 }
 
-/// A scene on one of the two.
+/// A fixture on MySQL or MariaDB.
 pub type Fixture<W> = scene::Fixture<Target<W>>;
 
-/// Where a server is.
+/// The address of a server of this run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Address {
-    /// Where it is.
+    /// The host, the port and the superuser.
     pub place: Place,
-    /// MariaDB, not MySQL.
+    /// `true` if the server is MariaDB, not MySQL.
     pub is_mariadb: bool,
-    /// The folder with the server's logs, when it is at hand.
+    /// The folder with the server's logs, if this machine has it.
     pub logs: Option<PathBuf>,
-    /// Where the server's programs are, for more servers like it.
+    /// The server's programs, with which a test starts more servers of the same version.
     pub installation: Option<Installation>,
 }
 
@@ -79,7 +79,7 @@ impl Deref for Address {
 /// A server to test against.
 #[derive(Debug, Clone)]
 pub struct Target<W> {
-    /// Where it is.
+    /// The address of the server.
     pub address: Address,
     general_log: Option<PathBuf>,
     is_unencrypted: bool,
@@ -97,15 +97,15 @@ impl<W> Deref for Target<W> {
 /// A server that this process has started.
 #[derive(Debug)]
 pub struct Started {
-    /// Where it is.
+    /// The address of the server.
     pub address: Address,
     _server: Server,
 }
 
-/// Usual options of a throw-away server.
+/// Returns the usual options of a temporary server.
 ///
 /// # Errors
-/// When no certificate can be made.
+/// Returns an error if no certificate can be created.
 pub fn options() -> Result<Options> {
     Ok(Options {
         certificates: Some(Certificates::for_names(&NAMES)?),
@@ -114,10 +114,10 @@ pub fn options() -> Result<Options> {
     })
 }
 
-/// Starts the servers that are wanted, installed, and not named by a URL.
+/// Starts the servers that are wanted and installed, unless a URL names a server instead.
 ///
 /// # Errors
-/// When one does not start.
+/// Returns an error if a server does not start.
 pub async fn start_all(mysql: bool, mariadb: bool) -> Result<Vec<Started>> {
     let mut started = Vec::new();
     for (kind, wanted, url, installation) in [
@@ -134,10 +134,10 @@ pub async fn start_all(mysql: bool, mariadb: bool) -> Result<Vec<Started>> {
     Ok(started)
 }
 
-/// Starts one.
+/// Starts a server.
 ///
 /// # Errors
-/// When it does not start.
+/// Returns an error if the server does not start.
 pub async fn start(installation: &Installation, kind: Kind, options: Options) -> Result<Started> {
     let server = Server::start(installation, kind, options)?;
     server.secure().await?;
@@ -163,7 +163,7 @@ pub async fn start(installation: &Installation, kind: Kind, options: Options) ->
     Ok(Started { address, _server: server })
 }
 
-/// The servers of this run, of both kinds.
+/// Returns the servers of this run, of both kinds.
 async fn addresses() -> Result<Vec<Address>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
     let own = start_all(true, true);
@@ -177,10 +177,10 @@ async fn addresses() -> Result<Vec<Address>> {
     Ok(addresses)
 }
 
-/// The servers of a kind.
+/// Returns the servers of one kind.
 ///
 /// # Errors
-/// When they do not start.
+/// Returns an error if the servers do not start.
 pub async fn targets<W: Which>() -> Result<Vec<Target<W>>> {
     let is_mariadb = W::KIND == Kind::MariaDb;
     let of_kind = addresses().await?.into_iter().filter(|address| address.is_mariadb == is_mariadb);
@@ -190,48 +190,48 @@ pub async fn targets<W: Which>() -> Result<Vec<Target<W>>> {
 /// Runs a test on every server of a kind.
 ///
 /// # Panics
-/// When it fails on one, or there is none.
+/// Panics if the test fails on a server, or if there is no server.
 pub async fn on_each<W: Which, F: Future<Output = Result<()>>>(test: impl Fn(Target<W>) -> F) {
     run_on_each(W::KIND.display(), targets().await, test).await;
 }
 
-/// Runs statements, one at a time.
+/// Runs one statement.
 ///
 /// # Errors
-/// The server's refusal.
+/// Returns the server's error.
 pub async fn sql(connection: &mut MySqlConnection, statement: &str) -> Result<()> {
     let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(connection).await;
     done.map(drop).with_context(|| statement.to_owned())
 }
 
-/// An account in a statement.
+/// Returns the account `user@%` as a statement writes it.
 pub fn account(user: &str) -> String {
     account_at(user, "%")
 }
 
-/// An account with a host in a statement.
+/// Returns an account with a host as a statement writes it.
 pub fn account_at(user: &str, host: &str) -> String {
     let literals = Literals::BackslashEscapes;
     format!("{}@{}", literals.quote(user), literals.quote(host))
 }
 
-/// A password in the form that the server does not log readably.
+/// Returns the clause that sets a password without the cleartext getting into the server's log.
 fn identified<W: Which>(password: &str) -> String {
     match W::KIND {
-        // MySQL rewrites it before it logs it.
+        // MySQL replaces the password before it logs the statement.
         Kind::MySql => format!("IDENTIFIED BY '{password}'"),
         Kind::MariaDb => format!("IDENTIFIED BY PASSWORD '{}'", native_hash(password)),
     }
 }
 
 impl<W: Which> Target<W> {
-    /// A server that is there.
+    /// Returns a target for a running server.
     pub fn at(address: Address) -> Self {
         let general_log = address.logs.as_ref().map(|logs| logs.join("general.log"));
         Self { address, general_log, is_unencrypted: false, _which: W::default() }
     }
 
-    /// The same server, for secrets with `"ssl": false`.
+    /// Returns the same server, for secrets with `"ssl": false`.
     #[must_use]
     pub fn unencrypted(self) -> Self {
         Self { is_unencrypted: true, ..self }
@@ -240,21 +240,21 @@ impl<W: Which> Target<W> {
     /// Logs in as the superuser.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn admin(&self) -> Result<MySqlConnection> {
         let at = &self.address;
         Ok(connect(&at.host, at.port, at.authority.as_deref(), &at.superuser, &at.password, None)
             .await?)
     }
 
-    /// Another server of the same version with other options. `None` when the programs are not at
-    /// hand.
+    /// Starts another server of the same version with other options. Returns `None` if the server's
+    /// programs are not on this machine.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error if the server does not start.
     pub async fn another(&self, options: Options) -> Result<Option<(Started, Self)>> {
         let Some(installation) = &self.address.installation else {
-            println!("skipped: the server's programs are not at hand");
+            println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         };
         let started = start(installation, W::KIND, options).await?;
@@ -262,10 +262,10 @@ impl<W: Which> Target<W> {
         Ok(Some((started, target)))
     }
 
-    /// Makes an account whose password does not get into the server's log.
+    /// Creates an account without the cleartext password getting into the server's log.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn make_account(
         &self,
         admin: &mut MySqlConnection,
@@ -336,7 +336,8 @@ impl<W: Which> AnyServer for Target<W> {
         .await
     }
 
-    /// Two more accounts, one of them locked; a role by default; on MySQL a password history.
+    /// Creates two more accounts (one of them locked), a default role, and on MySQL a password
+    /// history.
     async fn enrich(&self, made: &Made<'_>) -> Result<()> {
         let (user, master, database) =
             (account(made.user), account(made.master), identifier(made.database));

@@ -1,5 +1,5 @@
-//! The Oracle databases of a test run: the peer in `tests/peers/oracle`, or a real one by
-//! `ORACLE_TEST_URL`.
+//! The Oracle servers of a test run: the fake server in `tests/peers/oracle`, or a real server that
+//! `ORACLE_TEST_URL` names.
 
 use std::future::Future;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::peer;
 use crate::scene;
 use crate::server::{Made, Server as AnyServer};
 
-/// Oracle, as what has a peer.
+/// Oracle, as an engine with a fake server.
 #[derive(Debug, Clone, Copy)]
 pub struct Oracle;
 
@@ -35,19 +35,19 @@ impl peer::Engine for Oracle {
 /// A database to test against.
 pub type Target = peer::Target<Oracle>;
 
-/// A peer that this process has started.
+/// A fake Oracle server that this process has started.
 pub type Peer = peer::Peer<Oracle>;
 
-/// The service of the peer, and of Oracle's free edition.
+/// The service name of the fake server, and of Oracle's free edition.
 pub const SERVICE: &str = "FREEPDB1";
 
-/// A scene on Oracle.
+/// A fixture on Oracle.
 pub type Fixture = scene::Fixture<Target>;
 
 /// Runs a test on every server of this run.
 ///
 /// # Panics
-/// When it fails on one, or there is none.
+/// Panics if the test fails on a server, or if there is no server.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
     peer::on_each(test).await;
 }
@@ -55,7 +55,7 @@ pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F)
 /// Runs a statement.
 ///
 /// # Errors
-/// The server's refusal.
+/// Returns the server's error.
 pub async fn sql(session: &mut Session, statement: &str) -> Result<()> {
     let (connection, text) =
         (session.0.take().context("the session has ended")?, statement.to_owned());
@@ -71,10 +71,10 @@ pub async fn sql(session: &mut Session, statement: &str) -> Result<()> {
     done.map_err(|error| anyhow::anyhow!("{error}")).with_context(|| statement.to_owned())
 }
 
-/// Reads rows of texts.
+/// Returns the rows of a query, with every column as text.
 ///
 /// # Errors
-/// The server's refusal.
+/// Returns the server's error.
 pub async fn rows(session: &mut Session, query: &str, parameter: &str) -> Result<Vec<Vec<String>>> {
     let connection = session.0.take().context("the session has ended")?;
     let (query, parameter) = (query.to_owned(), parameter.to_owned());
@@ -98,15 +98,15 @@ pub async fn rows(session: &mut Session, query: &str, parameter: &str) -> Result
     rows.map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-/// A session.
+/// A session. The connection is absent while a statement uses it on another thread.
 pub struct Session(Option<Connection>);
 
-/// A user's name as it stands in a statement.
+/// Returns a user's name as a statement writes it.
 pub fn quoted(user: &str) -> String {
     Name::written(user).map_or_else(|| user.to_owned(), |name| name.to_string())
 }
 
-/// The schema with the tables of a scene's user.
+/// Returns the schema that owns the tables of a fixture's user.
 fn owner(user: &str) -> String {
     let name = Name::written(user).map(|name| name.as_str().to_owned()).unwrap_or_default();
     let start: String = name.chars().take(40).collect();
@@ -114,14 +114,15 @@ fn owner(user: &str) -> String {
 }
 
 impl Target {
-    /// Logs in.
+    /// Opens a session.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn log_in(&self, user: &str, password: &str, service: &str) -> Result<Session> {
         let protocol = if self.authority.is_some() { "tcps" } else { "tcp" };
         let descriptor = format!(
-            "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))(CONNECT_DATA=(SERVICE_NAME={service})))",
+            "(DESCRIPTION=(ADDRESS=(PROTOCOL={protocol})(HOST={})(PORT={}))\
+             (CONNECT_DATA=(SERVICE_NAME={service})))",
             self.host, self.port
         );
         let (user, password, authority) =
@@ -140,10 +141,10 @@ impl Target {
         Ok(Session(Some(connection.await??)))
     }
 
-    /// Logs in as a DBA.
+    /// Opens a session as a DBA.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn admin(&self) -> Result<Session> {
         self.log_in(&self.superuser, &self.password, SERVICE).await
     }
@@ -206,7 +207,8 @@ impl AnyServer for Target {
         Ok(())
     }
 
-    /// A profile, quotas, roles that are not all on, a column, something to pass on.
+    /// Gives the base user a profile, a quota, roles of which only some are on by default, a
+    /// privilege on a column, and privileges with the admin or grant option.
     async fn enrich(&self, made: &Made<'_>) -> Result<()> {
         let (user, owner) = (quoted(made.user), owner(made.user));
         let role = quoted(&format!("{}_role", made.user));
@@ -241,7 +243,7 @@ impl AnyServer for Target {
         certificates: Option<Certificates>,
     ) -> Result<Option<(Peer, u16)>> {
         if self.log.is_none() {
-            println!("skipped: the server's programs are not at hand");
+            println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
         let peer = Peer::start(certificates, &[]).await?;
@@ -290,7 +292,7 @@ impl AnyServer for Target {
                 format!("DROP USER {} CASCADE", owner(user)),
                 format!("DROP ROLE {role}"),
             ] {
-                // Not every scene has created each of them.
+                // A fixture does not create all of these.
                 let _ = sql(&mut admin, &statement).await;
             }
         }

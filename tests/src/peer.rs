@@ -1,5 +1,5 @@
-//! Servers of our own, in `tests/peers`, for engines that cannot be installed here; or real ones by
-//! a URL.
+//! Fake servers in `tests/peers`, for engines that cannot be installed here, or real servers that a
+//! URL names.
 
 use std::future::Future;
 use std::io::Write;
@@ -19,30 +19,30 @@ use crate::found::{self, Place, run_on_each};
 use crate::server::{NAMES, SUPERUSER_PASSWORD};
 use crate::tool;
 
-/// An engine that has a peer.
+/// An engine that has a fake server.
 pub trait Engine: Clone + Copy + std::fmt::Debug + Send + Sync + 'static {
-    /// For messages.
+    /// The name of the engine in messages.
     const NAME: &'static str;
-    /// The peer's folder in `tests/peers`.
+    /// The folder of the fake server in `tests/peers`.
     const FOLDER: &'static str;
-    /// Who may do everything.
+    /// The user who has every privilege.
     const SUPERUSER: &'static str;
-    /// Tells the tests which servers have been started for them.
+    /// The environment variable in which `with-servers` passes the servers to the tests.
     const VARIABLE: &'static str;
-    /// Names a real server.
+    /// The environment variable that names a real server.
     const URL: &'static str;
-    /// Its port, unless the URL has one.
+    /// The port of a real server, unless the URL has one.
     const DEFAULT_PORT: u16;
-    /// The servers that this process has started.
+    /// Returns the servers that this process has started.
     fn own() -> &'static OnceLock<Vec<Peer<Self>>>;
 }
 
 /// A server to test against.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target<E> {
-    /// Where it is.
+    /// The address of the server.
     pub place: Place,
-    /// The log, of a peer only.
+    /// The server's log, which only a fake server has.
     pub log: Option<PathBuf>,
     engine: PhantomData<E>,
 }
@@ -55,27 +55,27 @@ impl<E> Deref for Target<E> {
     }
 }
 
-/// A peer that this process has started; it ends when dropped.
+/// A fake server that this process has started. Dropping it ends the server.
 #[derive(Debug)]
 pub struct Peer<E> {
-    /// Where it is.
+    /// The address of the server.
     pub target: Target<E>,
     _folder: TempDir,
     _program: Background,
 }
 
 impl<E: Engine> Peer<E> {
-    /// Starts one, with more arguments.
+    /// Starts a fake server with additional arguments.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error if the server does not start.
     pub async fn start(certificates: Option<Certificates>, arguments: &[&str]) -> Result<Self> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let log = folder.path().join("log");
         let mut command = Command::new(tool("python"));
-        // Python's own switch: nothing compiled is left in the project.
+        // With `-B`, Python leaves no compiled files in the project.
         command
             .arg("-B")
             .arg(project.join("tests/peers").join(E::FOLDER))
@@ -90,11 +90,12 @@ impl<E: Engine> Peer<E> {
         }
         command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::null());
         let mut program = Background::spawn(command)?;
-        // Its password; the open pipe is the sign that whoever has started it lives.
+        // The first line is the superuser's password. The pipe stays open: the fake server ends
+        // when its parent process has ended and the pipe closes.
         writeln!(program.child().stdin.as_mut().context("no pipe")?, "{SUPERUSER_PASSWORD}")?;
         program.listens_on(port).await?;
         let place = Place {
-            label: format!("the peer for {}", E::NAME),
+            label: format!("the fake server for {}", E::NAME),
             host: "localhost".into(),
             port,
             superuser: E::SUPERUSER.into(),
@@ -106,10 +107,10 @@ impl<E: Engine> Peer<E> {
     }
 }
 
-/// Starts this many equal fake servers, unless a real server is named.
+/// Starts `many` equal fake servers, unless a URL names a real server.
 ///
 /// # Errors
-/// When one does not start.
+/// Returns an error if a server does not start.
 pub async fn start_all<E: Engine>(many: usize) -> Result<Vec<Peer<E>>> {
     if std::env::var_os(E::URL).is_some() {
         return Ok(Vec::new());
@@ -122,9 +123,10 @@ pub async fn start_all<E: Engine>(many: usize) -> Result<Vec<Peer<E>>> {
     Ok(peers)
 }
 
-/// Which of several equal fake servers this process uses.
+/// Returns the index of the fake server that this process uses.
 ///
-/// nextest runs each test in a process, and gives the tests that run at once different slots.
+/// nextest runs each test in its own process, and gives tests that run at the same time different
+/// slots.
 fn pick(many: usize) -> usize {
     let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok());
     slot.unwrap_or(std::process::id() as usize) % many
@@ -146,7 +148,7 @@ async fn targets<E: Engine>() -> Result<Vec<Target<E>>> {
 /// Runs a test on every server of this run.
 ///
 /// # Panics
-/// When it fails on one, or there is none.
+/// Panics if the test fails on a server, or if there is no server.
 pub async fn on_each<E: Engine, F: Future<Output = Result<()>>>(test: impl Fn(Target<E>) -> F) {
     run_on_each(E::NAME, targets().await, test).await;
 }

@@ -19,20 +19,20 @@ use crate::scene;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 use crate::suite;
 
-/// Tells the tests which servers have been started for them.
+/// The environment variable in which `with-servers` passes the servers to the tests.
 pub const VARIABLE: &str = "ROTATION_TEST_POSTGRES";
 
-/// A scene on PostgreSQL.
+/// A fixture on PostgreSQL.
 pub type Fixture = scene::Fixture<Target>;
 
 /// A server to test against.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target {
-    /// Where it is.
+    /// The address of the server.
     pub place: Place,
-    /// The server's log, when it is at hand.
+    /// The server's log, if this machine has it.
     pub log: Option<PathBuf>,
-    /// Where the server's programs are, for more servers like it.
+    /// The server's programs, with which a test starts more servers of the same version.
     pub installation: Option<Installation>,
 }
 
@@ -44,18 +44,18 @@ impl Deref for Target {
     }
 }
 
-/// A target that this process has started.
+/// A server that this process has started.
 #[derive(Debug)]
 pub struct Started {
-    /// Where it is.
+    /// The address of the server.
     pub target: Target,
     _server: Server,
 }
 
-/// Usual options of a throw-away server.
+/// Returns the usual options of a temporary server.
 ///
 /// # Errors
-/// When no certificate can be made.
+/// Returns an error if no certificate can be created.
 pub fn options() -> Result<Options> {
     Ok(Options {
         certificates: Some(Certificates::for_names(&NAMES)?),
@@ -65,10 +65,10 @@ pub fn options() -> Result<Options> {
     })
 }
 
-/// Starts one server of each version that is installed.
+/// Starts one server of each installed version, unless a URL names a server instead.
 ///
 /// # Errors
-/// When one does not start.
+/// Returns an error if a server does not start.
 pub fn start_all() -> Result<Vec<Started>> {
     if std::env::var_os("POSTGRES_TEST_URL").is_some() {
         return Ok(Vec::new());
@@ -83,7 +83,7 @@ pub fn start_all() -> Result<Vec<Started>> {
     Ok(started)
 }
 
-/// This system's server, and the one in the sid root.
+/// Returns this system's installation, and the one in the root folder of Debian sid.
 fn installations() -> Vec<(String, Installation)> {
     let here = find().map(|installation| ("PostgreSQL of this system".to_owned(), installation));
     let sid = sid_root().and_then(|root| {
@@ -98,10 +98,10 @@ fn installations() -> Vec<(String, Installation)> {
     here.into_iter().chain(sid).collect()
 }
 
-/// The servers of this run.
+/// Returns the servers of this run.
 ///
 /// # Errors
-/// When they do not start.
+/// Returns an error if the servers do not start.
 pub async fn targets() -> Result<Vec<Target>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
     let own = async { start_all() };
@@ -115,7 +115,7 @@ pub async fn targets() -> Result<Vec<Target>> {
 /// Runs a test on every server.
 ///
 /// # Panics
-/// When it fails on one, or there is none.
+/// Panics if the test fails on a server, or if there is no server.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
     run_on_each("PostgreSQL", targets().await, test).await;
 }
@@ -123,12 +123,13 @@ pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F)
 /// Runs a test on the newest server, or with `FAULT_POINTS=all` on every server.
 ///
 /// # Panics
-/// When it fails on one, or there is none.
+/// Panics if the test fails on a server, or if there is no server.
 pub async fn on_newest<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
     let targets = async {
         let mut targets = targets().await?;
         if !suite::is_exhaustive() {
-            // The newest comes last; a server that is named by a URL comes after it.
+            // The newest installed server comes last in the list; a server that a URL names comes
+            // after it.
             let newest = targets.iter().rposition(|target| target.installation.is_some());
             targets = targets.split_off(newest.unwrap_or_default());
         }
@@ -138,7 +139,7 @@ pub async fn on_newest<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> 
 }
 
 impl Target {
-    /// A server that was started here.
+    /// Returns a target for a server that this process has started.
     pub fn of(
         server: &Server,
         label: impl Into<String>,
@@ -159,10 +160,10 @@ impl Target {
         Self { place, log: Some(server.log_file()), installation }
     }
 
-    /// Logs in as somebody.
+    /// Logs in as a user.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn log_in(
         &self,
         user: &str,
@@ -191,26 +192,27 @@ impl Target {
     /// Logs in as the superuser.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn admin(&self, database: &str) -> Result<PgConnection> {
         Ok(self.log_in(&self.superuser, &self.password, database).await?)
     }
 
-    /// 150004, 180001, …
+    /// Returns the server's version number, such as 150004 or 180001.
     ///
     /// # Errors
-    /// When the server does not answer.
+    /// Returns an error if the server does not answer.
     pub async fn version(&self) -> Result<u32> {
         Ok(self.admin("postgres").await?.server_version_num().unwrap_or(0))
     }
 
-    /// Another server of the same version with other options.
+    /// Starts another server of the same version with other options. Returns `None` if the server's
+    /// programs are not on this machine.
     ///
     /// # Errors
-    /// When it does not start. `None` when the programs are not at hand.
+    /// Returns an error if the server does not start.
     pub fn another(&self, options: Options) -> Result<Option<(Server, Self)>> {
         let Some(installation) = &self.installation else {
-            println!("skipped: the server's programs are not at hand");
+            println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         };
         let server = Server::start(installation, options)?;
@@ -220,7 +222,8 @@ impl Target {
     }
 }
 
-/// A password in the form that may stand in a log, as a literal.
+/// Returns a password's SCRAM verifier as a literal, so that the cleartext does not get into the
+/// log.
 fn verifier(user: &str, password: &str) -> Result<String> {
     let iterations = std::num::NonZeroU32::new(4096).context("not zero")?;
     let encryption = rotation_postgres::Encryption::ScramSha256(iterations);
@@ -229,20 +232,20 @@ fn verifier(user: &str, password: &str) -> Result<String> {
     Ok(literal(&verifier.map_err(anyhow::Error::msg)?))
 }
 
-/// Runs statements.
+/// Runs one or more statements.
 ///
 /// # Errors
-/// The server's refusal.
+/// Returns the server's error.
 pub async fn sql(connection: &mut PgConnection, statements: &str) -> Result<()> {
     let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(connection).await;
     done.map(drop).with_context(|| statements.to_owned())
 }
 
 impl Fixture {
-    /// A superuser in the scene's database.
+    /// Logs in as the superuser to the fixture's database.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn admin(&self) -> Result<PgConnection> {
         self.target.admin(&self.database).await
     }
@@ -280,7 +283,7 @@ impl AnyServer for Target {
         self.log.as_deref()
     }
 
-    /// With verifiers, so that the passwords never stand in the server's log.
+    /// Sets the passwords as verifiers, so that the cleartext never appears in the server's log.
     async fn make(&self, made: &Made<'_>) -> Result<()> {
         let (user, master) = (identifier(made.user), identifier(made.master));
         let mut admin = self.admin("postgres").await?;
@@ -323,7 +326,7 @@ impl AnyServer for Target {
         Ok(another.map(|(server, target)| (server, target.port)))
     }
 
-    /// Whatever the alternate role logs in as, it acts as the base role.
+    /// Checks that a session of the alternate role acts as the base role.
     async fn is_whole(&self, session: &mut PgConnection, user: &str) -> Result<()> {
         let acts_as: String =
             sqlx::query_scalar("SELECT current_user::text").fetch_one(session).await?;
@@ -350,7 +353,8 @@ impl AnyServer for Target {
         sql(&mut self.admin("postgres").await?, &statement).await
     }
 
-    /// Each is a copy of eight megabytes, and there is one for each point of a rotation.
+    /// Drops the database. Each is a copy of eight megabytes, and fault injection creates one for
+    /// each fault point.
     async fn drop_databases(&self, database: &str) -> Result<()> {
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(database));
         sql(&mut self.admin("postgres").await?, &statement).await

@@ -1,4 +1,4 @@
-//! A Redis server of a test, with TLS off: the test is about its users.
+//! A temporary Redis server without TLS, for tests of its users.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,20 +8,20 @@ use rotation_local::throwaway::free_port;
 
 use crate::background::Background;
 
-/// Ends when it is dropped.
+/// A running Redis server. Dropping it ends the server.
 #[derive(Debug)]
 pub struct Redis {
-    /// Where it listens.
+    /// The port of the server.
     pub port: u16,
     folder: tempfile::TempDir,
     _server: Background,
 }
 
 impl Redis {
-    /// Starts Debian's `redis-server` with these users, each as a line of an ACL file.
+    /// Starts Debian's `redis-server` with the given users, each as a line of an ACL file.
     ///
     /// # Errors
-    /// When it is not installed or does not start.
+    /// Returns an error if Redis is not installed or does not start.
     pub async fn start(users: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
@@ -39,7 +39,7 @@ impl Redis {
         Ok(Self { port, folder, _server: Background::start(command, port).await? })
     }
 
-    /// The file with the users.
+    /// Returns the path of the file with the users.
     pub fn acl_file(&self) -> PathBuf {
         self.folder.path().join("users.acl")
     }
@@ -47,7 +47,7 @@ impl Redis {
     /// Runs a command as a user.
     ///
     /// # Errors
-    /// Redis's refusal.
+    /// Returns the error that Redis reports.
     pub fn run(&self, user: &str, password: &str, words: &[&str]) -> Result<String> {
         let output = Command::new("redis-cli")
             .args([

@@ -1,4 +1,5 @@
-//! Servers that misbehave on the network: silent ones, impostors, and a relay that cuts the wire.
+//! Servers that misbehave on the network: silent servers, rogue servers, and a proxy that cuts
+//! connections.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,14 +18,14 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::machine::scaled;
 
-/// What a client has sent to a server that is none.
+/// The bytes that clients have sent to a rogue server or through a recording proxy.
 pub type Heard = Arc<Mutex<Vec<u8>>>;
 
-/// A listener that sends each of its answers in turn after the client has said something, and then
-/// says no more.
+/// Starts a rogue server. It sends one of its answers after each packet that the client sends, and
+/// is silent after the last answer.
 ///
 /// # Errors
-/// When no port can be had.
+/// Returns an error if no port is available.
 pub async fn impostor(answers: Vec<Vec<u8>>) -> Result<(SocketAddr, Heard)> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
@@ -51,10 +52,10 @@ pub async fn impostor(answers: Vec<Vec<u8>>) -> Result<(SocketAddr, Heard)> {
     Ok((address, heard))
 }
 
-/// A relay to a server that has no TLS, which speaks it to clients.
+/// Starts a proxy that offers TLS to clients and connects to a server without TLS.
 ///
 /// # Errors
-/// When no port can be had, or a certificate cannot be used.
+/// Returns an error if no port is available, or the certificate cannot be used.
 pub async fn over_tls(to: SocketAddr, certificates: &Certificates) -> Result<SocketAddr> {
     let certificate = CertificateDer::from_pem_slice(certificates.certificate.as_bytes())?;
     let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes())?;
@@ -78,10 +79,11 @@ pub async fn over_tls(to: SocketAddr, certificates: &Certificates) -> Result<Soc
     Ok(address)
 }
 
-/// A relay to a server that cuts the connection, on either side of the n-th packet from the client.
+/// A proxy in front of a server. It cuts the connection before or after the n-th packet from the
+/// client.
 #[derive(Debug, Clone)]
 pub struct Cutter {
-    /// Where it listens.
+    /// The address of the proxy.
     pub address: SocketAddr,
     packets: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
@@ -92,10 +94,10 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// A relay that cuts nothing yet.
+    /// Starts a proxy that does not cut anything yet.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// Returns an error if no port is available.
     pub async fn start(host: String, port: u16) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let cutter = Self {
@@ -121,7 +123,7 @@ impl Cutter {
         Ok(cutter)
     }
 
-    /// Lets in nobody any more: whoever connects is refused.
+    /// Stops listening, so that new connections are refused.
     pub fn close(&self) {
         if let Some(listening) =
             self.listening.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -130,8 +132,8 @@ impl Cutter {
         }
     }
 
-    /// Cuts at the n-th packet from now (from 0): before it reaches the server, or after, so that
-    /// the answer is lost.
+    /// Cuts the connection at the n-th packet from now on, counted from 0: before the packet
+    /// reaches the server, or after it, so that the server's answer is lost.
     pub fn cut(&self, at: usize, after: bool) {
         self.packets.store(0, Ordering::SeqCst);
         self.connections.store(0, Ordering::SeqCst);
@@ -140,18 +142,18 @@ impl Cutter {
         self.cut_at.store(at, Ordering::SeqCst);
     }
 
-    /// Cuts no more, and says whether it has.
+    /// Stops cutting connections. Returns `true` if a connection has been cut.
     pub fn heal(&self) -> bool {
         self.cut_at.store(usize::MAX, Ordering::SeqCst);
         self.has_cut.load(Ordering::SeqCst)
     }
 
-    /// How many packets clients have sent since [`Cutter::cut`].
+    /// Returns the number of packets that clients have sent since [`Cutter::cut`].
     pub fn packets(&self) -> usize {
         self.packets.load(Ordering::SeqCst)
     }
 
-    /// How many connections clients have made since [`Cutter::cut`].
+    /// Returns the number of connections that clients have opened since [`Cutter::cut`].
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -178,23 +180,23 @@ impl Cutter {
                 break;
             }
             if cut {
-                // The server must have read it before the connection breaks.
+                // The server must read the packet before the connection breaks.
                 tokio::time::sleep(scaled(Duration::from_millis(150))).await;
                 break;
             }
         }
         let _ = to_server.shutdown().await;
-        // A client that has gone says so to the server; the answer may still come.
+        // If the client has closed the connection by itself, the server's answer may still arrive.
         if !self.has_cut.load(Ordering::SeqCst) {
             let _ = downward.await;
         }
     }
 }
 
-/// A relay that keeps everything that clients send.
+/// Starts a proxy that records everything that clients send.
 ///
 /// # Errors
-/// When no port can be had.
+/// Returns an error if no port is available.
 pub async fn recorder(host: String, port: u16) -> Result<(SocketAddr, Heard)> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
@@ -223,11 +225,11 @@ pub async fn recorder(host: String, port: u16) -> Result<(SocketAddr, Heard)> {
     Ok((address, heard))
 }
 
-/// An Oracle listener over TLS that redirects every client to another address, as one of a cluster
-/// does.
+/// Starts an Oracle listener over TLS that redirects every client to another address, as the
+/// listener of a cluster does.
 ///
 /// # Errors
-/// When no port can be had, or a certificate cannot be used.
+/// Returns an error if no port is available, or the certificate cannot be used.
 pub async fn redirector(
     to: SocketAddr,
     protocol: &str,
@@ -244,7 +246,8 @@ pub async fn redirector(
     over_tls(plain, certificates).await
 }
 
-/// Answers CONNECT with REDIRECT: an address, and the connect data that the client repeats there.
+/// Answers CONNECT with REDIRECT: an address, and the connect data that the client repeats at that
+/// address.
 async fn redirect(mut client: TcpStream, address: String) -> Result<()> {
     const REDIRECT: u8 = 5;
     const DATA: u8 = 6;
@@ -259,7 +262,7 @@ async fn redirect(mut client: TcpStream, address: String) -> Result<()> {
         [&[length[0], length[1], 0, 0, kind, 0, 0, 0], payload].concat()
     };
     client.write_all(&packet(REDIRECT, &u16::try_from(text.len())?.to_be_bytes())).await?;
-    // Two bytes of flags stand before the data.
+    // Two bytes of flags precede the data.
     client.write_all(&packet(DATA, &[&[0, 0], text.as_bytes()].concat())).await?;
     // The client closes the connection when it has read the address.
     while client.read(&mut buffer).await? > 0 {}

@@ -1,4 +1,4 @@
-//! Writes what the recovery tests have counted into `docs/reliability.md`: `make reliability`.
+//! Writes the results of the recovery tests into `docs/reliability.md` (`make reliability`).
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! AWS's own [Runtime Interface Emulator][rie] in front of a function: the program that is inside
-//! of Lambda's images.
+//! AWS's own [Runtime Interface Emulator][rie] in front of a function. It is the program that
+//! Lambda's base images contain.
 //!
 //! [rie]: https://github.com/aws/aws-lambda-runtime-interface-emulator
 
@@ -13,23 +13,23 @@ use serde_json::Value;
 
 use crate::background::Background;
 
-/// A function under the emulator; both end when this is dropped.
+/// A function under the emulator. Dropping it ends both.
 #[derive(Debug)]
 pub struct Rie {
     port: u16,
     _emulator: Background,
 }
 
-/// The project's folder.
+/// Returns the folder of the project.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 impl Rie {
-    /// Starts a function's binary with the environment that `program` has.
+    /// Starts a function's binary under the emulator, with the environment of `program`.
     ///
     /// # Errors
-    /// When the emulator is not installed or does not start.
+    /// Returns an error if the emulator is not installed or does not start.
     pub async fn start(binary: &Path, program: &Program) -> Result<Self> {
         let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
         let emulator = root()
@@ -48,22 +48,22 @@ impl Rie {
         Ok(Self { port, _emulator: Background::start(command, port).await? })
     }
 
-    /// The function behind it.
+    /// Returns the function that runs under the emulator.
     pub fn function(&self) -> Function {
         Function::Url { base: self.endpoint(), name: "function".to_owned() }
     }
 
-    /// The URL of the emulator, which answers as the Lambda service does for a function named
+    /// Returns the URL of the emulator. It answers as the Lambda service does for a function named
     /// `function`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 }
 
-/// The events of `events/`, in the order of the steps.
+/// Returns the events of the folder `events/`, in the order of the steps.
 ///
 /// # Errors
-/// When one cannot be read.
+/// Returns an error if an event cannot be read.
 pub fn events() -> Result<Vec<Value>> {
     let read = |step: &str| -> Result<Value> {
         let path = root().join(format!("events/{step}.json"));

@@ -1,4 +1,5 @@
-//! The template as SAM runs it: with the functions of this build in the place of `sam build`'s.
+//! SAM projects from `template.yaml`, with the functions of this build instead of the output of
+//! `sam build`.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -13,16 +14,16 @@ use crate::{binary, tool};
 /// A function of the template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
-    /// Its logical ID.
+    /// The logical ID of the function.
     pub id: String,
-    /// The program of this workspace.
+    /// The name of its binary in this workspace.
     pub binary: String,
 }
 
-/// A folder with the template, the events and the functions, as `sam build` leaves it.
+/// A folder with the template, the events and the functions, laid out as `sam build` does.
 #[derive(Debug)]
 pub struct Project {
-    /// The folder.
+    /// The project's folder.
     pub folder: TempDir,
     docker_host: Option<String>,
 }
@@ -35,15 +36,15 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The logical ID of the resource (or of the parameter or output) that begins on a line.
+/// Returns the logical ID of the resource, parameter or output that begins on a line.
 fn resource(line: &str) -> Option<&str> {
     line.strip_prefix("  ")?.strip_suffix(':').filter(|name| !name.starts_with(' '))
 }
 
-/// The functions of the template.
+/// Returns the functions of the template.
 ///
 /// # Errors
-/// When it cannot be read.
+/// Returns an error if the template cannot be read.
 pub fn functions() -> Result<Vec<Function>> {
     let template = template()?;
     let mut functions = Vec::new();
@@ -58,7 +59,7 @@ pub fn functions() -> Result<Vec<Function>> {
     Ok(functions)
 }
 
-/// The template as `sam build` writes it: each function names the folder with its program.
+/// Returns the template as `sam build` writes it: each function names the folder with its program.
 fn built(template: &str) -> Result<String> {
     let common = "    CodeUri: .\n";
     let (before, after) =
@@ -80,13 +81,12 @@ fn built(template: &str) -> Result<String> {
 }
 
 impl Project {
-    /// Puts a project together. `authority` is the certificate that its functions find in
-    /// `/var/task/ca.pem`.
+    /// Creates a project. Its functions find `authority`, a CA certificate, in `/var/task/ca.pem`.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// Returns an error if a file cannot be written.
     pub fn new(docker_host: Option<String>, authority: &str) -> Result<Self> {
-        // Beside the programs, so that they can be linked and need not be copied.
+        // The folder is on the same file system as the programs, so that they can be hard-linked.
         let folder =
             tempfile::tempdir_in(binary("rotation-postgres").parent().context("no folder")?)?;
         let build = folder.path().join(".aws-sam/build");
@@ -108,11 +108,11 @@ impl Project {
         Ok(Self { folder, docker_host })
     }
 
-    /// A shell in the project's folder that runs commands of the documentation, in which
-    /// `sam local` gets the tests' image.
+    /// Returns a shell that runs commands of the documentation in the project's folder. Commands
+    /// that start with `sam local` use the tests' image.
     ///
     /// # Errors
-    /// When the tools are not installed.
+    /// Returns an error if the tools are not installed.
     pub fn shell(&self, command: &str) -> Result<Command> {
         let more = format!("--skip-pull-image --invoke-image {IMAGE}");
         let command: Vec<_> = command
@@ -131,10 +131,11 @@ impl Project {
         let path =
             format!("{programs}:{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
-        // The shell gives its place to the last command, which is then what a test ends.
+        // A test ends this process, so the documented last command starts with `exec` and replaces
+        // the shell.
         shell.args(["-c", &command.join("\n")]).current_dir(self.folder.path()).env("PATH", path);
         shell.envs(self.docker_host.iter().map(|host| ("DOCKER_HOST", host))).stdin(Stdio::null());
-        // SAM asks AWS for the account, and retries for a long time where no network is.
+        // SAM asks AWS for the account id, and without a network it retries for a long time.
         shell
             .env("SAM_CLI_TELEMETRY", "0")
             .env("AWS_MAX_ATTEMPTS", "1")
@@ -144,10 +145,10 @@ impl Project {
     }
 }
 
-/// The address by which containers reach this machine.
+/// Returns the address at which containers reach this machine.
 ///
 /// # Errors
-/// When Docker does not answer.
+/// Returns an error if Docker does not answer.
 pub fn gateway(docker_host: Option<&str>) -> Result<IpAddr> {
     let mut docker = Command::new("docker");
     docker.envs(docker_host.map(|host| ("DOCKER_HOST", host)));

@@ -1,4 +1,4 @@
-//! Users, secrets and a function, for one test on one server.
+//! Fixtures: the users, the secrets and the function for one test on one server.
 
 mod foretold;
 mod steps;
@@ -17,39 +17,40 @@ use crate::relay::Cutter;
 use crate::server::{Made, Server};
 use written::Written;
 
-/// The ARN of the master secret of a scene.
+/// The ARN of a fixture's master secret.
 pub const MASTER_ARN: &str =
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/master-AbCdEf";
-/// The ARN of the secret of a scene.
+/// The ARN of a fixture's secret.
 pub const SECRET_ARN: &str =
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:test/secret-AbCdEf";
 
-/// One test's own corner of a server, and its own Secrets Manager.
+/// The users and the database of one test on a server, and a Secrets Manager for that test alone.
 pub struct Fixture<T: Server> {
     /// The server.
     pub target: T,
-    /// Secrets Manager.
+    /// The local Secrets Manager.
     pub service: Service,
-    /// A user name that no other test has.
+    /// The base user, with a name that no other test uses.
     pub user: String,
-    /// A master that is no superuser.
+    /// The master user, which is not a superuser.
     pub master: String,
-    /// The user's own database.
+    /// The database of the base user.
     pub database: String,
     written: Arc<Written>,
-    /// The function's own credentials.
+    /// The AWS secret access key and session token of the function.
     credentials: [String; 2],
     folder: TempDir,
-    /// The length of the server's log when the scene began.
+    /// The length of the server's log when the fixture was created.
     log_start: AtomicU64,
     of_preflight: foretold::OfPreflight,
 }
 
-/// Whatever a test was about: no secret of it may stand anywhere in the end.
+/// Checks that no password or credential of the test has been logged, and drops its users.
 impl<T: Server> Drop for Fixture<T> {
     fn drop(&mut self) {
         let searched = self.search(&self.function_log(), "");
-        // On a thread of its own: a test may end in the middle of anything.
+        // The cleanup runs on a separate thread with its own runtime, because a test may end inside
+        // an async function.
         let (target, database) = (self.target.clone(), self.database.clone());
         let users = [self.alternate(), self.user.clone(), self.master.clone()];
         let dropped = std::thread::spawn(move || -> Result<()> {
@@ -61,7 +62,7 @@ impl<T: Server> Drop for Fixture<T> {
             })
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
-            eprintln!("database {} was not dropped", self.database);
+            eprintln!("could not drop database {}", self.database);
         }
         if let Err(error) = searched
             && !std::thread::panicking()
@@ -71,12 +72,12 @@ impl<T: Server> Drop for Fixture<T> {
     }
 }
 
-/// Passwords that nothing else in a log looks like.
+/// Generates a password that cannot be confused with any other text in a log.
 pub fn new_password() -> String {
     format!("pw-{}", Uuid::new_v4().simple())
 }
 
-/// A part of names that no other scene has.
+/// Returns a part of a name that no other fixture uses.
 pub fn unique() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -84,19 +85,19 @@ pub fn unique() -> String {
 }
 
 impl<T: Server> Fixture<T> {
-    /// Makes a user, its database, a master that may administer it, and both secrets.
+    /// Creates a user, its database, a master user that may administer it, and both secrets.
     ///
     /// # Errors
-    /// When anything cannot be made.
+    /// Returns an error if anything cannot be created.
     pub async fn new(target: &T) -> Result<Self> {
         let unique = unique();
         Self::with_user(target, &format!("app_{unique}"), &unique).await
     }
 
-    /// The same with a certain user name.
+    /// Creates a fixture whose base user has the given name.
     ///
     /// # Errors
-    /// When anything cannot be made.
+    /// Returns an error if anything cannot be created.
     pub async fn with_user(target: &T, user: &str, unique: &str) -> Result<Self> {
         let (password, masters_password) = (new_password(), new_password());
         let master = format!("master_{unique}");
@@ -138,15 +139,15 @@ impl<T: Server> Fixture<T> {
         Ok(scene)
     }
 
-    /// The second of two alternating users.
+    /// Returns the name of the alternate user.
     pub fn alternate(&self) -> String {
         format!("{}{}", self.user, T::ALTERNATE_SUFFIX)
     }
 
-    /// A scene with a user that is hard to copy.
+    /// Creates a fixture whose base user has many kinds of privileges and attributes.
     ///
     /// # Errors
-    /// When anything cannot be made.
+    /// Returns an error if anything cannot be created.
     pub async fn rich(target: &T) -> Result<Self> {
         let scene = Self::new(target).await?;
         let (user, master, database) = (&scene.user, &scene.master, &scene.database);
@@ -158,7 +159,7 @@ impl<T: Server> Fixture<T> {
         Ok(scene)
     }
 
-    /// A secret for this server.
+    /// Returns a secret for this server.
     pub fn secret(&self, user: &str, password: &str) -> Value {
         let (host, port) = self.target.place();
         let mut secret = json!({"engine": T::ENGINE, "host": host, "port": port,
@@ -169,21 +170,25 @@ impl<T: Server> Fixture<T> {
         secret
     }
 
-    /// Stores another value as `AWSCURRENT`.
+    /// Stores a value as `AWSCURRENT`.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the service's error.
     pub fn store(&self, value: &Value) -> Result<()> {
         self.remember(value);
-        // AWSPENDING left on a version that is no longer current would make the service refuse a
-        // rotation.
+        // The service rejects a rotation if `AWSPENDING` stays on a version that is no longer
+        // current.
         if let Some(pending) = self.version("AWSPENDING")?
             && self.version("AWSCURRENT")?.as_ref() == Some(&pending)
         {
-            let request = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": pending});
+            let request = json!({
+                "SecretId": SECRET_ARN,
+                "VersionStage": "AWSPENDING",
+                "RemoveFromVersionId": pending,
+            });
             self.service.perform("UpdateSecretVersionStage", &request)?;
         }
-        // Versions of one millisecond would have no order.
+        // Two versions that were created in the same millisecond would have no order.
         std::thread::sleep(std::time::Duration::from_millis(2));
         self.service.perform(
             "PutSecretValue",
@@ -192,10 +197,10 @@ impl<T: Server> Fixture<T> {
         Ok(())
     }
 
-    /// The version that holds a label.
+    /// Returns the id of the version that holds a staging label.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the service's error.
     pub fn version(&self, label: &str) -> Result<Option<String>> {
         let described = self.service.perform("DescribeSecret", &json!({"SecretId": SECRET_ARN}))?;
         let mut versions = described["VersionIdsToStages"].as_object().into_iter().flatten();
@@ -204,17 +209,17 @@ impl<T: Server> Fixture<T> {
         Ok(versions.find(|(_, labels)| holds(labels)).map(|(id, _)| id.clone()))
     }
 
-    /// Changes keys of the current secret; `null` removes one.
+    /// Changes keys of the current secret. The value `null` removes a key.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the service's error.
     pub fn change(&self, keys: &Value) -> Result<()> {
         let mut value = self.value("AWSCURRENT")?;
         for (key, new) in keys.as_object().into_iter().flatten() {
             match (new, value.as_object_mut()) {
                 (Value::Null, Some(fields)) => drop(fields.remove(key)),
                 (new, Some(fields)) => drop(fields.insert(key.clone(), new.clone())),
-                _ => bail!("the secret is no object"),
+                _ => bail!("the secret is not a JSON object"),
             }
         }
         self.store(&value)
@@ -225,10 +230,10 @@ impl<T: Server> Fixture<T> {
         Ok(serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?)
     }
 
-    /// The master's password.
+    /// Returns the master user's password.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the service's error.
     pub fn master_password(&self) -> Result<String> {
         Ok(self.master_value()?["password"].as_str().unwrap_or_default().to_owned())
     }
@@ -236,7 +241,7 @@ impl<T: Server> Fixture<T> {
     /// Changes keys of the master secret.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the service's error.
     pub fn change_master(&self, keys: &Value) -> Result<()> {
         let mut value = self.master_value()?;
         for (key, new) in keys.as_object().into_iter().flatten() {
@@ -247,10 +252,10 @@ impl<T: Server> Fixture<T> {
         Ok(())
     }
 
-    /// The value that a label points at.
+    /// Returns the value of the version that holds a staging label.
     ///
     /// # Errors
-    /// When there is none.
+    /// Returns an error if no version holds it.
     pub fn value(&self, label: &str) -> Result<Value> {
         let answer = self
             .service
@@ -260,10 +265,10 @@ impl<T: Server> Fixture<T> {
         Ok(value)
     }
 
-    /// Lets both secrets name a relay in front of the server.
+    /// Starts a proxy in front of the server and changes both secrets so that they name it.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// Returns an error if no port is available.
     pub async fn behind_a_relay(&self) -> Result<Cutter> {
         let (host, port) = self.target.place();
         let cutter = Cutter::start(host.to_owned(), port).await?;
@@ -273,18 +278,18 @@ impl<T: Server> Fixture<T> {
         Ok(cutter)
     }
 
-    /// Logs in with the current value.
+    /// Logs in with the current secret value.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn log_in(&self) -> Result<T::Session> {
         self.log_in_with(&self.value("AWSCURRENT")?).await
     }
 
-    /// Logs in with a value.
+    /// Logs in with a secret value.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn log_in_with(&self, value: &Value) -> Result<T::Session> {
         let text = |key: &str| value[key].as_str().unwrap_or_default();
         let user = text("username");

@@ -1,4 +1,4 @@
-//! What a scene needs of a server, whatever its engine.
+//! The operations that a fixture needs from a server of any engine.
 
 use std::fs::File;
 use std::future::Future;
@@ -8,116 +8,119 @@ use std::path::Path;
 use anyhow::Result;
 use rotation_local::throwaway::Certificates;
 
-/// A superuser password for throw-away servers.
+/// The superuser's password on temporary servers.
 pub const SUPERUSER_PASSWORD: &str = "superuser-of-the-tests";
 
-/// The names that the throw-away servers' certificates hold.
+/// The names in the certificates of temporary servers.
 pub const NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "host.docker.internal"];
 
 /// A server to test against, of one engine.
 pub trait Server: Clone + Send + Sync + 'static {
-    /// A session of a user.
+    /// A user's session.
     type Session: Send;
-    /// A server that ends when it is dropped.
+    /// A running server. Dropping it ends the server.
     type Running: Send;
     /// The engine's name in a secret.
     const ENGINE: &'static str;
     /// The function's binary.
     const BINARY: &'static str;
-    /// User names that are unusual, and that the server takes.
+    /// Unusual user names that the server accepts.
     const USER_NAMES: &'static [&'static str];
     /// The length of the longest user name.
     const LONGEST_NAME: usize;
-    /// What the error about a longer one says.
+    /// A part of the error about a longer name.
     const NAME_TOO_LONG: &'static str;
-    /// What the second of two alternating users has behind its name.
+    /// The suffix of the alternate user's name.
     const ALTERNATE_SUFFIX: &'static str = "_clone";
     /// The length of a long password.
     const LONG_PASSWORD: usize;
-    /// Whether the passwords of a rich scene's users may not return for a while.
+    /// `true` if the users of [`Server::enrich`] cannot reuse a recent password.
     const HAS_PASSWORD_HISTORY: bool = false;
-    /// Punctuation that a password cannot hold; a space when it may hold all.
+    /// The punctuation characters that a password cannot contain; a space if there are none.
     const PASSWORD_FORBIDS: &'static str = " ";
 
-    /// Where the server is.
+    /// Returns the host and the port of the server.
     fn place(&self) -> (&str, u16);
-    /// The authority of its certificate, in PEM; `None` when it has no TLS.
+    /// Returns the server's CA certificate, in PEM; `None` if the server has no TLS.
     fn authority(&self) -> Option<&str>;
-    /// Returns `true` if the secrets of a scene have `"ssl": false`.
+    /// Returns `true` if the secrets of a fixture have `"ssl": false`.
     fn is_unencrypted(&self) -> bool {
         self.authority().is_none()
     }
-    /// How this target differs from the engine's ordinary one, for the table of the fault points.
+    /// Returns the difference between this target and the engine's usual one, for the table of the
+    /// fault points.
     fn variant(&self) -> &'static str {
         ""
     }
-    /// The log, when it is at hand.
+    /// Returns the path of the server's log, if this machine has it.
     fn log(&self) -> Option<&Path>;
-    /// The database in the secrets of a scene.
+    /// Returns the name of the database in a fixture's secrets.
     fn database(&self, unique: &str) -> String {
         format!("db_{unique}")
     }
-    /// Makes a user, its database, and a master that may administer it; their passwords must not
-    /// get into the log.
+    /// Creates a user, its database, and a master user that may administer it. The passwords must
+    /// not get into the log.
     fn make(&self, made: &Made<'_>) -> impl Future<Output = Result<()>> + Send;
-    /// Gives a user what makes it hard to copy: policies, roles, more accounts.
+    /// Gives a user what a sync must copy: policies, roles, and on some engines more accounts.
     fn enrich(&self, made: &Made<'_>) -> impl Future<Output = Result<()>> + Send;
-    /// Logs in.
+    /// Logs in as a user.
     fn connect(
         &self,
         user: &str,
         password: &str,
         database: &str,
     ) -> impl Future<Output = Result<Self::Session>> + Send;
-    /// Another server of the same version with this certificate or without TLS, and its port.
-    /// `None` when the programs are not at hand.
+    /// Starts another server of the same version, with the given certificate or without TLS, and
+    /// returns it with its port. Returns `None` if the server's programs are not on this machine.
     fn another_with(
         &self,
         certificates: Option<Certificates>,
     ) -> impl Future<Output = Result<Option<(Self::Running, u16)>>> + Send;
-    /// Sees that a session may do what the base user of a scene may.
+    /// Checks that a session has the privileges of a fixture's base user.
     fn is_whole(
         &self,
         session: &mut Self::Session,
         user: &str,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Gives a user another password, as an administrator.
+    /// Changes a user's password as an administrator.
     fn give_password(&self, user: &str, password: &str) -> impl Future<Output = Result<()>> + Send;
-    /// Changes what a second user is and may do, as an administrator, and gives parts of what an
-    /// error must say of it.
+    /// Changes attributes and privileges of an alternate user as an administrator. Returns parts of
+    /// the error that must report the differences.
     fn impair(
         &self,
         alternate: &str,
         database: &str,
     ) -> impl Future<Output = Result<&'static [&'static str]>> + Send;
-    /// Drops a user, if it is there.
+    /// Drops a user if it exists.
     fn drop_user(&self, user: &str) -> impl Future<Output = Result<()>> + Send;
-    /// Drops what would burden later scenes: on servers where each database costs time or disk.
+    /// Drops the databases of a fixture that has ended, on servers where each database costs time
+    /// or disk space.
     fn drop_databases(&self, _database: &str) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
-    /// Drops the users of a scene that has ended, on servers that answer more slowly the more users
-    /// they have.
+    /// Drops the users of a fixture that has ended, on servers that answer more slowly the more
+    /// users they have.
     fn drop_users(&self, _users: &[String]) -> impl Future<Output = ()> + Send {
         async {}
     }
-    /// How often a log tells that a user's password was refused.
+    /// Returns how often a log reports that a user's password was rejected.
     fn count_refused(log: &str, user: &str) -> usize;
-    /// How often a log tells that a user was let in.
+    /// Returns how often a log reports that a user has logged in.
     fn count_let_in(log: &str, user: &str) -> usize;
 
-    /// The length of the log so far, in bytes; 0 when it is not at hand.
+    /// Returns the length of the log in bytes; 0 if this machine does not have the log.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error if the log cannot be read.
     fn log_length(&self) -> Result<u64> {
         Ok(self.log().map(std::fs::metadata).transpose()?.map_or(0, |meta| meta.len()))
     }
 
-    /// The log since it had that length; empty when it is not at hand.
+    /// Returns the part of the log after the given length; empty if this machine does not have the
+    /// log.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error if the log cannot be read.
     fn log_since(&self, length: u64) -> Result<String> {
         let Some(path) = self.log() else { return Ok(String::new()) };
         let mut file = File::open(path)?;
@@ -128,17 +131,17 @@ pub trait Server: Clone + Send + Sync + 'static {
     }
 }
 
-/// What [`Server::make`] makes.
+/// The users and the database that [`Server::make`] creates.
 #[derive(Debug)]
 pub struct Made<'a> {
-    /// The user.
+    /// The base user.
     pub user: &'a str,
-    /// Its password.
+    /// The base user's password.
     pub password: &'a str,
-    /// Its database.
+    /// The base user's database.
     pub database: &'a str,
-    /// The master.
+    /// The master user.
     pub master: &'a str,
-    /// The master's password.
+    /// The master user's password.
     pub masters_password: &'a str,
 }

@@ -1,5 +1,5 @@
-//! The SQL Servers of a test run: the peer in `tests/peers/sqlserver`, or a real one by
-//! `MSSQL_TEST_URL`.
+//! The SQL Server instances of a test run: the fake server in `tests/peers/sqlserver`, or a real
+//! server that `MSSQL_TEST_URL` names.
 
 use std::future::Future;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::peer;
 use crate::scene;
 use crate::server::{Made, Server as AnyServer};
 
-/// SQL Server, as what has a peer.
+/// SQL Server, as an engine with a fake server.
 #[derive(Debug, Clone, Copy)]
 pub struct SqlServer;
 
@@ -37,10 +37,10 @@ impl peer::Engine for SqlServer {
 /// A server to test against.
 pub type Target = peer::Target<SqlServer>;
 
-/// A peer that this process has started.
+/// A fake SQL Server that this process has started.
 pub type Peer = peer::Peer<SqlServer>;
 
-/// A scene on SQL Server.
+/// A fixture on SQL Server.
 pub type Fixture = scene::Fixture<Target>;
 
 /// A session.
@@ -49,7 +49,7 @@ pub type Session = Client<Compat<TcpStream>>;
 /// Runs a test on every server of this run.
 ///
 /// # Panics
-/// When it fails on one, or there is none.
+/// Panics if the test fails on a server, or if there is no server.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
     peer::on_each(test).await;
 }
@@ -57,22 +57,22 @@ pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F)
 /// Runs a batch.
 ///
 /// # Errors
-/// The server's refusal.
+/// Returns the server's error.
 pub async fn sql(session: &mut Session, batch: &str) -> Result<()> {
     let done = async { session.simple_query(batch).await?.into_results().await };
     done.await.map(drop).with_context(|| batch.to_owned())
 }
 
-/// `PASSWORD = …` in a statement.
+/// Returns the clause `PASSWORD = …` of a statement.
 pub fn with_password(password: &str) -> String {
     format!("PASSWORD = {}", literal(password).unwrap_or_default())
 }
 
 impl Target {
-    /// Logs in.
+    /// Logs in as a user.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn log_in(&self, user: &str, password: &str, database: &str) -> Result<Session> {
         let mut config = Config::new();
         config.host(&self.host);
@@ -94,15 +94,15 @@ impl Target {
     /// Logs in as a member of sysadmin.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn admin(&self, database: &str) -> Result<Session> {
         self.log_in(&self.superuser, &self.password, database).await
     }
 
-    /// Returns `true` if a login is there.
+    /// Returns `true` if a login exists.
     ///
     /// # Errors
-    /// When the server does not answer.
+    /// Returns an error if the server does not answer.
     pub async fn has_login(&self, name: &str) -> Result<bool> {
         let mut admin = self.admin("master").await?;
         let query = "SELECT p.name FROM sys.server_principals p WHERE p.name = @P1";
@@ -111,16 +111,16 @@ impl Target {
 }
 
 impl Fixture {
-    /// A member of sysadmin in the scene's database.
+    /// Logs in to the fixture's database as a member of sysadmin.
     ///
     /// # Errors
-    /// The server's refusal.
+    /// Returns the server's error.
     pub async fn admin(&self) -> Result<Session> {
         self.target.admin(&self.database).await
     }
 }
 
-/// What a master that is no sysadmin needs on the server.
+/// Grants the permissions that a master user needs on the server if it is not a sysadmin.
 pub async fn make_master(admin: &mut Session, master: &str) -> Result<()> {
     let master = identifier(master);
     for permission in ["ALTER ANY LOGIN", "VIEW ANY DEFINITION", "CONNECT ANY DATABASE"] {
@@ -166,7 +166,7 @@ impl AnyServer for Target {
             (identifier(made.user), identifier(made.master), identifier(made.database));
         let mut admin = self.admin("master").await?;
         let password = with_password(made.password);
-        // Passwords of nothing but punctuation are in the suite.
+        // Policy checks are off, because the suite has passwords that consist of punctuation only.
         sql(&mut admin, &format!("CREATE LOGIN {user} WITH {password}, CHECK_POLICY = OFF"))
             .await?;
         let password = with_password(made.masters_password);
@@ -185,8 +185,8 @@ impl AnyServer for Target {
         Ok(())
     }
 
-    /// Another database, a role, a column that is denied, something on the server, options of the
-    /// login.
+    /// Gives the base user a second database, a role, a denied column, a server permission, and
+    /// options of the login.
     async fn enrich(&self, made: &Made<'_>) -> Result<()> {
         let (user, master) = (identifier(made.user), identifier(made.master));
         let (database, other) =
@@ -195,17 +195,20 @@ impl AnyServer for Target {
         for batch in [
             format!("ALTER LOGIN {user} WITH DEFAULT_DATABASE = {database}, CHECK_POLICY = ON"),
             format!(
-                "GRANT VIEW SERVER STATE TO {user}; GRANT VIEW SERVER STATE TO {master} WITH GRANT OPTION"
+                "GRANT VIEW SERVER STATE TO {user}; GRANT VIEW SERVER STATE TO {master} WITH \
+                 GRANT OPTION"
             ),
             format!("CREATE DATABASE {other}"),
             format!("USE {other}; CREATE USER another_name FOR LOGIN {user}"),
             format!(
-                "USE {other}; CREATE USER {master} FOR LOGIN {master}; ALTER ROLE db_owner ADD MEMBER {master}"
+                "USE {other}; CREATE USER {master} FOR LOGIN {master}; ALTER ROLE db_owner ADD \
+                 MEMBER {master}"
             ),
             format!("USE {other}; ALTER ROLE db_datareader ADD MEMBER another_name"),
             format!("USE {database}; CREATE ROLE readers; ALTER ROLE readers ADD MEMBER {user}"),
             format!(
-                "USE {database}; CREATE TABLE partly (seen int, hidden int); GRANT SELECT ON partly TO {user}"
+                "USE {database}; CREATE TABLE partly (seen int, hidden int); GRANT SELECT ON \
+                 partly TO {user}"
             ),
             format!("USE {database}; DENY SELECT ON partly (hidden) TO {user}"),
         ] {
@@ -223,7 +226,7 @@ impl AnyServer for Target {
         certificates: Option<Certificates>,
     ) -> Result<Option<(Peer, u16)>> {
         if self.log.is_none() {
-            println!("skipped: the server's programs are not at hand");
+            println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
         let peer = Peer::start(certificates, &[]).await?;
@@ -261,13 +264,14 @@ impl AnyServer for Target {
             {
                 return Ok(());
             }
-            // A session that has just been let go is still there for a moment.
+            // A session that the client has just closed exists on the server for a moment longer.
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
         sql(&mut self.admin("master").await?, &statement).await
     }
 
-    /// Every rotation looks into every database.
+    /// Drops the fixture's databases, because every rotation looks into every database of the
+    /// server.
     async fn drop_databases(&self, database: &str) -> Result<()> {
         let mut admin = self.admin("master").await?;
         for name in [database.to_owned(), format!("{database}_other")] {
@@ -288,7 +292,7 @@ impl AnyServer for Target {
     async fn drop_users(&self, users: &[String]) {
         let Ok(mut admin) = self.admin("master").await else { return };
         for user in users {
-            // Not every scene has created each of them.
+            // A fixture does not create all of these.
             let _ = sql(&mut admin, &format!("DROP LOGIN {}", identifier(user))).await;
         }
     }

@@ -1,5 +1,5 @@
-//! What every engine must do alike, on every server: one list of tests, which [`crate::suite!`]
-//! makes out of it.
+//! The tests that every engine must pass on every server. [`crate::suite!`] defines them for an
+//! engine.
 
 pub mod by_master;
 pub mod failures;
@@ -12,8 +12,8 @@ pub(crate) use points::is_exhaustive;
 pub mod preflight;
 pub mod recovery;
 
-/// The tests of the suite, each run by a function that calls it with the servers of an engine. The
-/// second function runs the tests of `recovery`, which take longest.
+/// Defines the tests of the suite. The first argument is a function that runs a test on the servers
+/// of an engine. The second one runs the tests of `recovery`, which take longest.
 #[macro_export]
 macro_rules! suite {
     ($on_each:expr) => {

@@ -1,4 +1,4 @@
-//! The table of `docs/reliability.md`, which the recovery tests fill.
+//! The table in `docs/reliability.md`, which the recovery tests fill.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,41 +8,42 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// How one kind of break went, on one server.
+/// The result of one kind of fault on one server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row<'a> {
     /// The engine.
     pub engine: &'a str,
     /// The strategy.
     pub strategy: &'a str,
-    /// What broke.
+    /// The fault.
     pub what: &'a str,
-    /// How it went on.
+    /// The recovery.
     pub then: &'a str,
-    /// At how many points.
+    /// The number of points that were tried.
     pub points: usize,
-    /// How many passwords were refused after one break, at most.
+    /// The maximum number of passwords that were rejected after one fault.
     pub refused: usize,
 }
 
-/// Between these, in the page.
+/// The markers in the page before and after the table.
 const BEGIN: &str = "<!-- make reliability -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// Where the rows of a run are, if it wants them.
+/// Returns the folder for the rows of a run, if the run collects them.
 fn folder() -> Option<PathBuf> {
     std::env::var_os("RELIABILITY_ROWS").map(PathBuf::from)
 }
 
 impl Row<'_> {
-    /// Prints the row, and keeps it when the run makes the table.
+    /// Prints the row, and writes it to a file if the run collects the rows.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn tell(&self) -> Result<()> {
         let Row { engine, strategy, what, then, points, refused } = self;
         println!(
-            "{engine}, {strategy}, {what}, {then}: {points} points, at most {refused} refused"
+            "{engine}, {strategy}, {what}, {then}: {points} points, at most {refused} passwords \
+             rejected"
         );
         let Some(folder) = folder() else { return Ok(()) };
         fs::create_dir_all(&folder)?;
@@ -51,29 +52,32 @@ impl Row<'_> {
     }
 }
 
-/// Writes the rows of a run into a page.
+/// Writes the rows of a run into the page as a table.
 ///
 /// # Errors
-/// When there are none, or the page has no place for them.
+/// Returns an error if there are no rows, or the page has no markers for the table.
 pub fn write(folder: &Path, page: &Path) -> Result<()> {
     let mut texts = Vec::new();
-    for entry in fs::read_dir(folder).context("no rows")? {
+    for entry in fs::read_dir(folder).context("could not read the rows")? {
         texts.push(fs::read_to_string(entry?.path())?);
     }
     let rows =
         texts.iter().map(|text| serde_json::from_str(text)).collect::<Result<Vec<Row<'_>>, _>>()?;
     let old = fs::read_to_string(page)?;
-    let (before, rest) = old.split_once(BEGIN).context("the page has no place for the table")?;
-    let (_, after) = rest.split_once(END).context("the table in the page has no end")?;
+    let (before, rest) =
+        old.split_once(BEGIN).context("the page has no marker before the table")?;
+    let (_, after) = rest.split_once(END).context("the page has no marker after the table")?;
     Ok(fs::write(page, format!("{before}{BEGIN}\n{}\n{END}{after}", table(&rows)))?)
 }
 
-/// One line for what breaks, how it goes on and the strategy; one column for each engine.
+/// Returns the table. It has one line for each fault, recovery and strategy, and one column for
+/// each engine.
 fn table(rows: &[Row<'_>]) -> String {
     let mut engines: Vec<&str> = rows.iter().map(|row| row.engine).collect();
     engines.sort_unstable();
     engines.dedup();
-    // Of several servers of an engine: points and refused, the least and the most.
+    // If an engine has several servers, a cell shows the range of points and the maximum of
+    // rejected passwords.
     let mut cells: BTreeMap<_, BTreeMap<&str, Vec<&Row<'_>>>> = BTreeMap::new();
     for row in rows {
         let line = cells.entry((row.what, row.then, row.strategy)).or_default();

@@ -1,5 +1,6 @@
-//! `with-servers COMMAND…`: starts the database servers of a test run once, runs the command, and
-//! ends them. It measures the machine first, so that the time limits of the tests scale with it.
+//! Starts the database servers of a test run once, runs a command, and ends the servers
+//! (`with-servers COMMAND…`). It measures the machine first, so that the time limits of the tests
+//! scale with it.
 
 use std::ops::Deref;
 use std::process::{Command, ExitCode};
@@ -17,14 +18,14 @@ async fn main() -> anyhow::Result<ExitCode> {
     use_one_tls_provider();
     let mut words = std::env::args_os().skip(1);
     let Some(program) = words.next() else {
-        eprintln!("with-servers COMMAND…");
+        eprintln!("usage: with-servers COMMAND…");
         return Ok(ExitCode::from(2));
     };
     let mut command = Command::new(program);
     command.args(words);
 
     let slowness = machine::measure();
-    println!("this machine is {slowness:.1} times slower than the reference: so are the limits");
+    println!("time limits are multiplied by {slowness:.1}, the slowness of this machine");
     command.env(machine::VARIABLE, slowness.to_string());
     if let Some(file) = std::env::var_os("NEXTEST_LIMITS") {
         std::fs::write(file, limits(slowness))?;
@@ -34,7 +35,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let wanted = |engine: &str| engines.split_whitespace().any(|wanted| wanted == engine);
     let postgres = if wanted("postgres") { postgres::start_all()? } else { Vec::new() };
     let mysql = mysql::start_all(wanted("mysql"), wanted("mariadb")).await?;
-    // A fake server computes on one core: several of them serve the tests that run at once.
+    // A fake server uses one core, so several of them serve the tests that run at the same time.
     let many = std::thread::available_parallelism().map_or(1, usize::from);
     let sqlserver =
         if wanted("sqlserver") { peer::start_all::<SqlServer>(many).await? } else { Vec::new() };
@@ -52,8 +53,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         command.env(docker::VARIABLE, serde_json::to_string(docker)?);
         match docker {
             Docker::At { host: Some(host) } => println!("Docker at {host}"),
-            Docker::At { host: None } => println!("Docker of this system"),
-            Docker::Missing { reason } => println!("no Docker: {reason}"),
+            Docker::At { host: None } => println!("Docker on this system"),
+            Docker::Missing { reason } => println!("Docker is not available: {reason}"),
         }
     }
     let mut places: Vec<&Place> = postgres_targets.into_iter().map(Deref::deref).collect();
@@ -64,15 +65,15 @@ async fn main() -> anyhow::Result<ExitCode> {
         println!("{} on port {}", place.label, place.port);
     }
     let status = command.status()?;
-    // The servers end here, not before.
+    // The servers must not end before the command does.
     drop((postgres, mysql, sqlserver, oracle, docker));
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Returns a configuration file for nextest, which cannot compute a limit.
+/// Returns a configuration file for nextest, which cannot compute a limit by itself.
 ///
-/// A test of `make test` takes less than a minute on the reference machine. With every fault point,
-/// the longest take most of an hour.
+/// Each test of `make test` takes less than a minute on the reference machine. With every fault
+/// point, the longest tests take most of an hour.
 fn limits(slowness: f64) -> String {
     let minutes = if std::env::var_os("FAULT_POINTS").is_some() { 120.0 } else { 8.0 };
     let limit = (minutes * 60.0 * slowness / 4.0).ceil();

@@ -1,4 +1,5 @@
-//! Whatever somebody invokes the function with.
+//! Fuzzes the event of an invocation. Any event that is not valid must give the error
+//! `MalformedEvent` with a remedy.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A server of any bytes takes part in a login to MySQL without TLS: it hears no password.
+//! Fuzzes the server's side of a MySQL login without TLS. The client must never send the password.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

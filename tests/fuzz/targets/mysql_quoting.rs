@@ -1,4 +1,5 @@
-//! Identifiers and literals, against the own parsers of MySQL and MariaDB, in both of their modes.
+//! Fuzzes the quoting of identifiers and literals against the parsers of MySQL and MariaDB, with
+//! and without `NO_BACKSLASH_ESCAPES`.
 #![no_main]
 
 mod server;
@@ -25,7 +26,8 @@ async fn sessions() -> Vec<MySqlConnection> {
 }
 
 fuzz_target!(|text: &str| {
-    // What no name can hold, and what an alias loses at its beginning.
+    // Excludes texts that cannot be a name, and those whose first characters the server removes
+    // from an alias.
     let is_name = !text.is_empty()
         && text.chars().count() <= 64
         && text.chars().all(|c| c != '\0' && c <= '\u{ffff}')
@@ -36,13 +38,15 @@ fuzz_target!(|text: &str| {
         all.each(sessions(), |session| {
             let (text, alias) = (text.to_owned(), alias.clone());
             Box::pin(async move {
-                for (mode, literals) in
-                    [("", Literals::BackslashEscapes), ("NO_BACKSLASH_ESCAPES", Literals::NoBackslashEscapes)]
-                {
+                for (mode, literals) in [
+                    ("", Literals::BackslashEscapes),
+                    ("NO_BACKSLASH_ESCAPES", Literals::NoBackslashEscapes),
+                ] {
                     let set = format!("SET SESSION sql_mode = '{mode}'");
                     sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *session).await.unwrap();
                     let query = format!("SELECT {} AS {alias}", literals.quote(&text));
-                    let row = sqlx::raw_sql(AssertSqlSafe(query)).fetch_one(&mut *session).await.unwrap();
+                    let row =
+                        sqlx::raw_sql(AssertSqlSafe(query)).fetch_one(&mut *session).await.unwrap();
                     if is_name {
                         assert_eq!(row.columns()[0].name(), text);
                     }

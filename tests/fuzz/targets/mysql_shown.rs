@@ -1,4 +1,5 @@
-//! Whatever a server of MySQL or MariaDB shows of a user: it is read for certain, or refused.
+//! Fuzzes the statements with which MySQL and MariaDB show a user. Each is either parsed exactly or
+//! rejected.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,9 @@
-//! A server's side of a login, made up: the password, or what is as good, must not leave without
-//! TLS.
+//! Fuzzes the server's side of a PostgreSQL login. The client must not send the password, or
+//! anything that replaces it, without TLS.
 //!
-//! The first byte chooses the TLS policy, the rest is what the server sends. The first `{nonce}` in
-//! it becomes the nonce that the client has sent, as in the answer of a real server.
+//! The first byte chooses the TLS policy. The other bytes are what the server sends. The first
+//! `{nonce}` in them is replaced by the nonce that the client has sent, as in the answer of a real
+//! server.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -27,7 +28,7 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len()).position(|window| window == part)
 }
 
-/// Sends what the fuzzer has made up, and returns what the client has sent.
+/// Sends the bytes of the fuzzer, and returns what the client has sent.
 async fn serve(mut stream: TcpStream, data: &[u8]) -> Vec<u8> {
     let mut heard = Vec::new();
     let (before, after) = match find(data, PLACEHOLDER) {
@@ -36,14 +37,15 @@ async fn serve(mut stream: TcpStream, data: &[u8]) -> Vec<u8> {
     };
     let _ = stream.write_all(before).await;
     if let Some(after) = after {
-        // The client sends none if it waits for more.
+        // The client sends no nonce if it waits for more bytes.
         while find(&heard, b"n,,n=,r=").is_none() {
             match timeout(Duration::from_millis(5), stream.read_buf(&mut heard)).await {
                 Ok(Ok(1..)) => {}
                 _ => break,
             }
         }
-        let nonce = find(&heard, b"n,,n=,r=").map(|at| heard[at + 8..].to_vec()).unwrap_or_default();
+        let nonce =
+            find(&heard, b"n,,n=,r=").map(|at| heard[at + 8..].to_vec()).unwrap_or_default();
         let _ = stream.write_all(&[&nonce, after].concat()).await;
     }
     let _ = stream.shutdown().await;
@@ -51,7 +53,7 @@ async fn serve(mut stream: TcpStream, data: &[u8]) -> Vec<u8> {
     heard
 }
 
-/// Returns `true` if a server's first message of SCRAM asks for enough iterations.
+/// Returns `true` if a first SCRAM message of the server requests enough iterations.
 fn asks_for_enough(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     let counts = text.split("i=").skip(1).map(|rest| {
@@ -81,11 +83,12 @@ fuzz_target!(|data: &[u8]| {
         let server = async { serve(listener.accept().await.unwrap().0, data).await };
         let (is_in, heard) = tokio::join!(client, server);
         if tls == TlsUse::NotOffered {
-            // The end of a SCRAM login cannot be made up without the password.
+            // Without the password, no server can produce the last message of a SCRAM login.
             assert!(!is_in);
             assert!(find(&heard, PASSWORD.as_bytes()).is_none(), "the password");
-            let is_hash =
-                |part: &[u8]| part.starts_with(b"md5") && part[3..].iter().all(u8::is_ascii_hexdigit);
+            let is_hash = |part: &[u8]| {
+                part.starts_with(b"md5") && part[3..].iter().all(u8::is_ascii_hexdigit)
+            };
             assert!(!heard.windows(35).any(is_hash), "an MD5 answer");
             assert!(find(&heard, b",p=").is_none() || asks_for_enough(data), "few iterations");
         }

@@ -1,4 +1,4 @@
-//! Identifiers and literals, against PostgreSQL's own parser.
+//! Fuzzes the quoting of identifiers and literals against PostgreSQL's own parser.
 #![no_main]
 
 mod server;
@@ -20,7 +20,7 @@ async fn sessions() -> Vec<PgConnection> {
 }
 
 fuzz_target!(|text: &str| {
-    // What no name and no text of PostgreSQL can hold; a longer name is cut.
+    // Excludes texts that PostgreSQL cannot store. It truncates longer names.
     if text.contains('\0') || text.is_empty() || text.len() > 63 {
         return;
     }

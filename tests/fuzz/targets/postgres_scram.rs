@@ -1,5 +1,5 @@
-//! A password as the verifier that we compute: PostgreSQL must let its owner in, by the login that
-//! we do.
+//! Fuzzes passwords. PostgreSQL must accept the verifier that the function computes, and then the
+//! function's own login with the password.
 #![no_main]
 
 mod server;
@@ -15,17 +15,23 @@ use sqlx::PgConnection;
 
 const ROLE: &str = "fuzzed";
 
-thread_local!(static SESSIONS: Sessions<(Target, PgConnection, Authorities)> = const { Sessions::none() });
+thread_local!(
+    static SESSIONS: Sessions<(Target, PgConnection, Authorities)> = const { Sessions::none() }
+);
 
 async fn sessions() -> Vec<(Target, PgConnection, Authorities)> {
     let mut sessions = Vec::new();
     for target in targets().await.unwrap() {
         let mut admin = target.admin("postgres").await.unwrap();
-        sql(&mut admin, &format!("DROP ROLE IF EXISTS {ROLE}; CREATE ROLE {ROLE} LOGIN")).await.unwrap();
-        let file = std::env::temp_dir().join(format!("authority-of-fuzz-{}.pem", std::process::id()));
+        sql(&mut admin, &format!("DROP ROLE IF EXISTS {ROLE}; CREATE ROLE {ROLE} LOGIN"))
+            .await
+            .unwrap();
+        let file =
+            std::env::temp_dir().join(format!("authority-of-fuzz-{}.pem", std::process::id()));
         std::fs::write(&file, target.authority.as_deref().unwrap_or_default()).unwrap();
         let path = file.to_string_lossy().into_owned();
-        let authorities = Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
+        let authorities =
+            Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
         std::fs::remove_file(&file).unwrap();
         sessions.push((target, admin, authorities));
     }
@@ -33,13 +39,15 @@ async fn sessions() -> Vec<(Target, PgConnection, Authorities)> {
 }
 
 fuzz_target!(|password: &str| {
-    // What the protocol or our own rules do not take.
+    // Excludes passwords that the protocol or the function's own rules reject.
     if password.is_empty() || password.len() > 256 || password.contains('\0') {
         return;
     }
-    let Ok(verifier) =
-        verifier(ROLE, &Password::new(password), Encryption::ScramSha256(NonZeroU32::new(16).unwrap()))
-    else {
+    let Ok(verifier) = verifier(
+        ROLE,
+        &Password::new(password),
+        Encryption::ScramSha256(NonZeroU32::new(16).unwrap()),
+    ) else {
         return;
     };
     SESSIONS.with(|all| {

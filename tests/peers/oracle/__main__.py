@@ -1,8 +1,10 @@
-"""An Oracle database for tests where none can be installed: it really checks passwords, privileges and profiles.
+"""A fake Oracle server, for tests where no real one can be installed.
+
+It checks passwords, privileges and profiles as a real server does.
 
     python tests/peers/oracle PORT LOG [--certificate FILE --key FILE] …
 
-The protocol is that of the package seerdb, whose server is an implementation of its own.
+The protocol implementation is the server of the package seerdb.
 """
 
 import argparse
@@ -33,7 +35,7 @@ FIELD_VERSIONS = {"12.2": 8, "19c": 12, "21c": 16, "23ai": 24}
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
-    parser.add_argument("log", help="file for logins and for all statements")
+    parser.add_argument("log", help="file for the log of logins and statements")
     parser.add_argument("--certificate")
     parser.add_argument("--key")
     parser.add_argument("--service", default="FREEPDB1")
@@ -42,24 +44,25 @@ def arguments():
     parser.add_argument("--encryption", choices=["accepted", "required"], default="accepted",
                         help="native network encryption")
     parser.add_argument("--verifier", choices=["12c", "without-pbkdf2"], default="12c",
-                        help="whether the challenge has the fields that the 12C verifier needs")
+                        help="whether the challenge has the PBKDF2 fields that the 12C verifier needs")
     parser.add_argument("--alias", action="append", default=[], metavar="NAME=USER",
-                        help="whose session a login gets, as with users of a directory service")
+                        help="run the sessions of NAME as USER, as with users of a directory service")
     parser.add_argument("--on-hello", choices=["refuse", "reset", "wait"], default="refuse",
-                        help="what it does with a client that begins with TLS where there is none")
+                        help="reaction of a server without TLS to a TLS handshake")
     return parser.parse_args()
 
 
-# Whether the login that a thread is about to answer is of a password that expires soon.
+# `user` is true if the login that this thread is about to answer has a password in its grace
+# period.
 IN_GRACE = threading.local()
 
 
 class Refused(Exception):
-    """The listener's refusal, with its number."""
+    """The listener rejects the connection with this error number."""
 
 
 class Backend:
-    """One client's session."""
+    """The session of one client."""
 
     capabilities = frozenset({Capability.TRANSACTIONS})
 
@@ -76,7 +79,7 @@ class Backend:
         return self.user.password if self.user else None
 
     def open_session(self, *_attributes, **_more) -> None:
-        """The password was right: is it also let in?"""
+        """Called after the password was correct. Checks whether the user may log in."""
         if self.user.is_expired:
             self.refuse(28001, "the account has expired")
         if not self.model.has(self.user.name, "CREATE SESSION"):
@@ -92,7 +95,7 @@ class Backend:
 
     def execute(self, sql: str, binds=()):
         with LOCK:
-            # As the audit trail has it.
+            # The log has the statements as the audit trail has them, without passwords.
             self.log(f"{self.user.name}: " + re.sub(r'(?i)(IDENTIFIED\s+BY|REPLACE)\s+("[^"]*"|\S+)', r"\1 *", sql))
             self.schema = names.alter_session(sql) or self.schema
             for view in names.planted(self.model, self.schema, sql) if sql.startswith("SELECT") else []:
@@ -113,7 +116,7 @@ class Backend:
 
 
 def warn_of_expiry() -> None:
-    """ORA-28002 comes with the answer to a login, as a message of its own: TTC's warning, 15."""
+    """Sends ORA-28002 with the answer to a login, as a separate message: TTC's warning, 15."""
     encode = session.encode_result
 
     def warned(*positional, **more) -> bytes:
@@ -127,7 +130,7 @@ def warn_of_expiry() -> None:
 
 
 def use_twelve_c_verifier(has_fields: bool) -> None:
-    """The driver takes no other verifier than the 12C one, which this server offers to other clients."""
+    """Makes the server offer the 12C verifier, the only one that the tested driver accepts."""
     make = session.make_challenge
     session.make_challenge = lambda password, **more: make(password, **{**more, "verifier_type": VFR_12C_SHA2})
 
@@ -148,7 +151,7 @@ def use_twelve_c_verifier(has_fields: bool) -> None:
 
 
 def count_failures(model: Model, log) -> None:
-    """FAILED_LOGIN_ATTEMPTS is a matter of profiles here, and of users."""
+    """Applies FAILED_LOGIN_ATTEMPTS of the users' profiles."""
     def user(written: str) -> User | None:
         return model.users.get(written[1:-1] if written.startswith('"') else written.upper())
 
@@ -191,24 +194,25 @@ def check_service(services: set[str]) -> None:
 
 
 def demand_native_encryption() -> None:
-    """SQLNET.ENCRYPTION_SERVER=REQUIRED, as the ACCEPT says it: NSI_NA_REQUIRED among its flags."""
+    """Sets NSI_NA_REQUIRED in the ACCEPT packet, as SQLNET.ENCRYPTION_SERVER=REQUIRED does."""
     encode = session.encode_accept
 
     def demanding(request, **more) -> bytes:
         packet = bytearray(encode(request, **more))
-        # Behind the header and 14 bytes.
+        # The flags follow the header and 14 bytes.
         packet[8 + 14] |= 0x10
         return bytes(packet)
 
     session.encode_accept = demanding
 
 
-# Two tests at once may knock more often than it is answered, and who is not heard knocks again after seconds only.
+# With a short backlog, two tests at once can open more connections than the server accepts. A
+# client whose connection is not accepted tries again only after seconds.
 service._BACKLOG = 128
 
 
 class Database(Server):
-    """Refuses as a listener does: unknown services, and clients that begin with TLS where there is none."""
+    """Rejects unknown services, and TLS handshakes without a certificate, as a listener does."""
 
     def _serve(self, client: socket.socket, addr) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -217,7 +221,8 @@ class Database(Server):
             if self._ssl_context is not None:
                 client = self._ssl_context.wrap_socket(client, server_side=True)
             elif client.recv(1, socket.MSG_PEEK) == b"\x16":
-                # A hello of TLS: some answer, some hang up, some wait for the rest of what they take for a long packet.
+                # Real listeners without TLS differ here: some answer, some close the connection,
+                # and some wait for the rest of what they take for a long packet.
                 if self.on_hello == "wait":
                     while client.recv(1_000_000):
                         pass
@@ -264,7 +269,8 @@ def main() -> None:
     server = Database("", chosen.port, backend_factory=lambda: Backend(model, log), ssl_context=context,
                       field_version=FIELD_VERSIONS[chosen.version])
     server.log, server.on_hello = log, chosen.on_hello
-    # Whoever has started it holds its standard input: when that is gone, so is this.
+    # The process that has started this one holds its standard input open. When it closes, this
+    # process ends.
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     server.serve_forever()
 

@@ -1,6 +1,6 @@
-"""Answers queries on the dictionary views, by a small SQLite database of what the session may see.
+"""Answers queries on the dictionary views, from a SQLite database of what the session may see.
 
-sqlglot, which somebody else wrote, reads Oracle's SQL and says it in SQLite's words.
+The library sqlglot translates Oracle's SQL into SQLite's.
 """
 
 import functools
@@ -62,7 +62,10 @@ def understood(sql: str):
 
 
 def enquote_name(text: str) -> str:
-    """https://docs.oracle.com/en/database/oracle/oracle-database/23/arpls/DBMS_ASSERT.html; folds, as it does by default."""
+    """Follows DBMS_ASSERT.ENQUOTE_NAME, and converts to upper case as it does by default.
+
+    https://docs.oracle.com/en/database/oracle/oracle-database/23/arpls/DBMS_ASSERT.html
+    """
     inner = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text.upper()
     if '"' in inner.replace('""', ""):
         raise ValueError("ORA-06502")
@@ -76,9 +79,9 @@ def simple_sql_name(text: str) -> str:
 
 
 class Tables:
-    """The views as tables of one SQLite database, which is kept: a table is filled again when what it shows may have changed.
+    """The views as tables of one SQLite database. A table is filled again if its rows may differ.
 
-    What DBA_ views show is the same for every session, until the model changes. The others are small.
+    The DBA_ views show the same to every session until the model changes. The others are small.
     """
 
     def __init__(self) -> None:
@@ -105,12 +108,12 @@ class Tables:
             self.revisions[view] = model.revision
 
 
-# A process has one model.
+# There is one model in a process.
 TABLES = Tables()
 
 
 def query(model: Model, me: str, sql: str, binds: list) -> Result:
-    """Runs a query; the caller holds the lock."""
+    """Runs a query. The caller must hold the lock."""
     sqlite, views = understood(sql)
     for view in views:
         if view not in VIEWS or view == "DBA_SCHEMA_PRIVS" and model.version != "23ai" or view.startswith("DBA_") and not may_look(model, me):
@@ -143,7 +146,7 @@ def rows(model: Model, me: str, view: str):
     elif view == "DBA_OBJECTS":
         yield from model.objects
     elif view == "SESSION_PRIVS":
-        # Of the user, and of the roles that are on.
+        # The privileges of the user and of the active roles.
         groups = model.groups(me)
         held = {one.privilege for one in model.grants if one.kind == "system" and one.grantee in groups}
         yield from ((privilege,) for privilege in sorted(held))

@@ -1,6 +1,6 @@
-"""What a database holds: users, roles, profiles and grants.
+"""The model of a database: users, roles, profiles and grants.
 
-Views and their columns: https://docs.oracle.com/en/database/oracle/oracle-database/23/refrn/.
+The views and their columns: https://docs.oracle.com/en/database/oracle/oracle-database/23/refrn/.
 """
 
 import threading
@@ -11,7 +11,7 @@ from seerdb.server import BackendError
 
 LOCK = threading.RLock()
 
-# Privileges of users out of the box, as far as the tests need them.
+# The predefined privileges, as far as the tests need them.
 DBA = "DBA"
 CATALOG = ("SELECT_CATALOG_ROLE", DBA)
 DEFAULT_LIMITS = {
@@ -39,9 +39,9 @@ class User:
     failures: int = 0
     history: list[str] = field(default_factory=list)
     changed: float = field(default_factory=time.time)
-    # The password before, while a gradual rollover lasts.
+    # The previous password, during a gradual rollover.
     rolled: str | None = None
-    # None: all of them.
+    # None if all roles are active by default.
     default_roles: set[str] | None = None
 
     @property
@@ -54,7 +54,7 @@ class User:
 
 @dataclass
 class Grant:
-    """Of a system privilege, a role, or a privilege on an object or a column of it."""
+    """A grant of a system privilege, a role, or a privilege on an object, a column or a schema."""
 
     grantee: str
     kind: str
@@ -69,7 +69,8 @@ class Grant:
 class Model:
     def __init__(self, password: str, services: set[str], version: str) -> None:
         self.services, self.version = services, version
-        # Counts the changes of what the dictionary shows: what is derived from the model is valid for one revision.
+        # The number of changes of what the dictionary shows. Data derived from the model is valid
+        # for one revision.
         self.revision = 0
         self._groups: dict[str, frozenset[str]] = {}
         self._groups_of = 0
@@ -77,12 +78,12 @@ class Model:
         self.roles = {"CONNECT", "RESOURCE", *CATALOG}
         self.profiles = {"DEFAULT": dict(DEFAULT_LIMITS)}
         self.objects: dict[tuple[str, str], tuple[str, list[str]]] = {}
-        # Owner (or PUBLIC) and name, and what it stands for.
+        # The object behind each synonym, by its owner (or PUBLIC) and name.
         self.synonyms: dict[tuple[str, str], tuple[str, str]] = {}
-        # The current schema that a logon trigger sets, and what SYS_CONTEXT says of connections.
+        # The current schema that a logon trigger sets, and the protocol that SYS_CONTEXT shows.
         self.logon_schema: str | None = None
         self.protocol = "tcp"
-        # Whose session a user's login gets.
+        # The user as whom another user's sessions run.
         self.aliases: dict[str, str] = {}
         self.grants = [
             Grant("SYSTEM", "role", DBA, option=True), Grant("CONNECT", "system", "CREATE SESSION"),
@@ -99,12 +100,15 @@ class Model:
         return self.profiles["DEFAULT"][name] if value == "DEFAULT" else value
 
     def is_in_grace(self, user: User) -> bool:
-        """Older than PASSWORD_LIFE_TIME, in days; a real server finds it out at the next login, too."""
+        """Returns True if the password is older than PASSWORD_LIFE_TIME, in days.
+
+        A real server also detects this at the next login.
+        """
         life = self.limit(user, "PASSWORD_LIFE_TIME")
         return life != "UNLIMITED" and time.time() - user.changed > float(life) * 86400
 
     def groups(self, name: str) -> frozenset[str]:
-        """Somebody, the roles it has, and theirs."""
+        """Returns a user or role, its roles, and their roles."""
         with LOCK:
             if self._groups_of != self.revision:
                 self._groups, self._groups_of = {}, self.revision
@@ -127,7 +131,7 @@ class Model:
         if kind == "schema" and owner == name:
             return True
         if kind == "object" and owner == "SYS":
-            # Whatever it may do with others' objects.
+            # For objects of SYS, GRANT ANY OBJECT PRIVILEGE has no effect.
             return any(one.option and one.grantee in groups and (one.kind, one.privilege, one.owner, one.object) == (kind, privilege, owner, object) for one in self.grants)
         anything = {"system": "GRANT ANY PRIVILEGE", "role": "GRANT ANY ROLE", "object": "GRANT ANY OBJECT PRIVILEGE", "schema": "GRANT ANY SCHEMA PRIVILEGE"}[kind]
         if self.has(name, anything):
@@ -147,13 +151,13 @@ class Model:
         )
 
     def set_password(self, user: User, password: str) -> None:
-        """A profile's verify function and reuse limits: ORA-28003, ORA-28007."""
+        """Applies the profile's verify function and reuse limit: ORA-28003, ORA-28007."""
         self.revision += 1
         if len(password.encode()) > 1024 or '"' in password:
             raise fault(988, "missing or invalid password(s)")
         function = self.limit(user, "PASSWORD_VERIFY_FUNCTION")
         if function != "NULL":
-            # As ora12c_strong_verify_function: two of each kind.
+            # Like ora12c_strong_verify_function, it requires two characters of each kind.
             kinds = [str.isupper, str.islower, str.isdigit, lambda one: not one.isalnum()]
             if len(password) < 9 or any(sum(kind(one) for one in password) < 2 for kind in kinds):
                 raise fault(28003, "password verification for the specified password failed: ORA-20001: password must contain 2 or more of each kind")

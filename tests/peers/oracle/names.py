@@ -1,8 +1,9 @@
-"""What a name without an owner means: the current schema, private and public synonyms.
+"""Resolves names without an owner: the current schema, private synonyms and public synonyms.
 
-https://docs.oracle.com/en/database/oracle/oracle-database/23/admin/managing-schema-objects.html, "Name Resolution in
-SQL Statements", and CREATE SYNONYM, CREATE VIEW, CREATE TRIGGER, ALTER SESSION in the SQL Language Reference. Of views
-only the name is kept, and of triggers one form: `AFTER LOGON ON DATABASE`, which sets CURRENT_SCHEMA.
+https://docs.oracle.com/en/database/oracle/oracle-database/23/admin/managing-schema-objects.html,
+"Name Resolution in SQL Statements", and CREATE SYNONYM, CREATE VIEW, CREATE TRIGGER, ALTER SESSION
+in the SQL Language Reference. The server stores only the names of views, and supports one form of
+trigger: `AFTER LOGON ON DATABASE`, which sets CURRENT_SCHEMA.
 """
 
 import functools
@@ -19,14 +20,14 @@ SET_SCHEMA = re.compile(r'ALTER\s+SESSION\s+SET\s+CURRENT_SCHEMA\s*=\s*("[^"]+"|
 
 @functools.cache
 def tables(sql: str) -> tuple[tuple[str, str], ...]:
-    """The tables of a query: owner (empty when it is not named) and name."""
+    """Returns the tables of a query: the owner (empty if the query names none) and the name."""
     tree = sqlglot.parse_one(re.sub(r":(\d+)", r":p\1", sql), read="oracle")
     found = tree.find_all(exp.Table)
     return tuple((one.db, one.name) if one.this.args.get("quoted") else (one.db.upper(), one.name.upper()) for one in found)
 
 
 def planted(model: Model, schema: str, sql: str) -> list[str]:
-    """The objects of users that a query reads in place of the dictionary's."""
+    """Returns the users' objects that a query reads instead of the dictionary's."""
     found = []
     for owner, name in tables(sql):
         place = (owner, name) if owner else resolve(model, schema, name)
@@ -45,7 +46,7 @@ def resolve(model: Model, schema: str, name: str) -> tuple[str, str] | None:
 
 
 def alter_session(sql: str) -> str | None:
-    """The new current schema, if the statement sets one."""
+    """Returns the new current schema, if the statement sets one."""
     match = SET_SCHEMA.search(sql)
     return match and (match.group(1)[1:-1] if match.group(1)[0] == '"' else match.group(1).upper())
 
@@ -95,5 +96,5 @@ HANDLERS = {
 
 
 def back(tokens: Tokens, words: int = 1) -> None:
-    """Reads the last words again."""
+    """Moves back by a number of words."""
     tokens.at -= words

@@ -1,6 +1,7 @@
-"""Runs statements on users, roles, profiles and grants, and those on tables that only test privileges.
+"""Runs statements on users, roles, profiles and grants, and on tables to test privileges.
 
-Each follows its page under https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/; numbers are those of
+Each statement follows its page under
+https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/; error numbers are those of
 https://docs.oracle.com/en/error-help/db/.
 """
 
@@ -24,7 +25,7 @@ def run(model: Model, me: str, sql: str, binds: list) -> Result:
             try:
                 handler(model, me, tokens)
             finally:
-                # Also a statement that fails may have changed something.
+                # A statement that fails may also have changed something.
                 model.revision += 1
             if not tokens.ends():
                 raise fault(933, f"SQL command not properly ended near {tokens.peek()[1]!r}")
@@ -46,7 +47,7 @@ def need(model: Model, me: str, privilege: str) -> None:
 
 
 def clauses(model: Model, user: User, tokens: Tokens) -> bool:
-    """What CREATE USER and ALTER USER have in common; whether a password was set."""
+    """Applies the clauses of CREATE USER and ALTER USER. Returns True if they set a password."""
     has_password = False
     while not tokens.ends():
         if tokens.accept("IDENTIFIED", "BY"):
@@ -188,7 +189,7 @@ def create_directory(model: Model, me: str, tokens: Tokens) -> None:
 
 
 def select(model: Model, me: str, tokens: Tokens) -> Result:
-    """`SELECT … FROM table`: only whether it is permitted."""
+    """Runs `SELECT … FROM table`: checks only whether the session may."""
     while not tokens.accept("FROM"):
         tokens.at += 1
     check(model, me, "SELECT", *qualified(me, tokens))
@@ -246,7 +247,7 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
         if (owner, name) not in model.objects:
             raise fault(942, "table or view does not exist")
         if not model.may_grant(me, kind, what, owner, name):
-            # Who may not even see it is not told that it is there.
+            # A session that cannot see the object must not learn that it exists.
             sees = any(model.may_use(me, one, owner, name) for one in ("SELECT", "INSERT", "UPDATE", "DELETE", "READ"))
             raise fault(1031, "insufficient privileges") if sees else fault(942, "table or view does not exist")
     elif kind == "role" and what not in model.roles:

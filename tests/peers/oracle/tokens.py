@@ -1,4 +1,4 @@
-"""Reads Oracle's SQL word by word.
+"""Splits Oracle's SQL into tokens.
 
 https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/Basic-Elements-of-Oracle-SQL.html
 """
@@ -20,12 +20,12 @@ TOKEN = re.compile(
 
 @functools.lru_cache(1000)
 def split(sql: str) -> tuple:
-    """The tokens of a statement: kind and text."""
+    """Returns the kind and the text of each token of a statement."""
     return tuple((match.lastgroup, match.group()) for match in TOKEN.finditer(sql) if match.lastgroup)
 
 
 class Tokens:
-    """The tokens of a statement, and a place among them."""
+    """The tokens of a statement, and the current position."""
 
     def __init__(self, sql: str) -> None:
         self.all = split(sql)
@@ -49,7 +49,7 @@ class Tokens:
             raise fault(922, f"missing or invalid option near {self.peek()[1]!r}")
 
     def name(self) -> str:
-        """An identifier: quoted as it is, or folded to upper case."""
+        """Reads an identifier: quoted, or converted to upper case."""
         kind, text = self.peek()
         if kind == "name":
             text = text[1:-1]
@@ -63,7 +63,7 @@ class Tokens:
         return text
 
     def quoted(self) -> str:
-        """A password: what stands in double quotes."""
+        """Reads a password: the text in double quotes."""
         kind, text = self.peek()
         if kind not in ("name", "word"):
             raise fault(988, "missing or invalid password(s)")

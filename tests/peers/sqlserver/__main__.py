@@ -1,4 +1,6 @@
-"""A SQL Server for tests where none can be installed: it really checks passwords, permissions and lock-outs.
+"""A fake SQL Server, for tests where no real one can be installed.
+
+It checks passwords, permissions and lockouts as a real server does.
 
     python tests/peers/sqlserver PORT LOG [--certificate FILE --key FILE] [--mode MODE] …
 """
@@ -22,14 +24,14 @@ from model import Server
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
-    parser.add_argument("log", help="file for what a real server writes into its error log, and for all statements")
+    parser.add_argument("log", help="file for the log of logins and statements")
     parser.add_argument("--certificate")
     parser.add_argument("--key")
     parser.add_argument("--mode", choices=["tls", "none", "require", "strict"],
-                        help="tls: for who asks for it; none: has none; require: for all; strict: TDS 8.0 only")
-    parser.add_argument("--lockout", type=int, default=5, help="wrong passwords until a login is locked; 0: never")
+                        help="tls: TLS for clients that request it; none: no TLS; require: TLS for all clients; strict: TDS 8.0 only")
+    parser.add_argument("--lockout", type=int, default=5, help="number of wrong passwords that lock a login; 0: never")
     parser.add_argument("--alias", action="append", default=[], metavar="NAME=LOGIN",
-                        help="whose session a login gets, as behind a proxy that logs in by itself")
+                        help="run the sessions of NAME as LOGIN, as behind a proxy with its own login")
     parser.add_argument("--expired", action="store_true", help="every password that can expire has expired")
     return parser.parse_args()
 
@@ -87,7 +89,8 @@ def main() -> None:
     sockets.mode, sockets.log = chosen.mode, write
     sockets.model = Server(password, chosen.lockout, chosen.expired)
     sockets.model.aliases = dict(pair.split("=") for pair in chosen.alias)
-    # Whoever has started it holds its standard input: when that is gone, so is this.
+    # The process that has started this one holds its standard input open. When it closes, this
+    # process ends.
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     sockets.serve_forever()
 

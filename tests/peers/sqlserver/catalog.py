@@ -1,7 +1,7 @@
-"""Answers queries on the catalog views.
+"""Answers queries on the catalog views, from a SQLite database of what the session may see.
 
-The views are tables of a small SQLite database of what the session may see; sqlglot, which
-somebody else wrote, reads the T-SQL and says it in SQLite's words. What neither T-SQL nor this peer knows is refused.
+The library sqlglot translates T-SQL into SQLite's SQL. Queries that T-SQL or this fake server does
+not support are rejected.
 
 Columns: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/catalog-views-transact-sql;
 what a session sees: https://learn.microsoft.com/sql/relational-databases/security/metadata-visibility-configuration.
@@ -63,7 +63,7 @@ DATABASE_VIEWS = {
 
 @functools.cache
 def understood(sql: str):
-    """The query in SQLite's words, and the views it reads: (database or None, view)."""
+    """Returns the query for SQLite, and the views that it reads: (database or None, view)."""
     try:
         tree = sqlglot.parse_one(sql, read="tsql")
     except sqlglot.errors.ParseError as error:
@@ -83,11 +83,11 @@ def understood(sql: str):
         table.set("db", None)
         table.set("catalog", None)
     for dot in list(tree.find_all(exp.Dot)):
-        # sys.fn_…()
+        # Functions such as sys.fn_…().
         if isinstance(dot.expression, exp.Func):
             dot.replace(dot.expression)
     for parameter in list(tree.find_all(exp.Parameter)):
-        # @@SPID
+        # Variables such as @@SPID.
         if isinstance(parameter.this, exp.Parameter):
             parameter.replace(exp.Anonymous(this=f"AT_AT_{parameter.this.name}"))
     for text in list(tree.find_all(exp.National)):
@@ -96,7 +96,7 @@ def understood(sql: str):
 
 
 def query(session: Session, sql: str, parameters: dict) -> QueryResult:
-    """Runs a query; the caller holds the lock."""
+    """Runs a query. The caller must hold the lock."""
     values, names = {name.lstrip("@"): value for name, value in parameters.items()}, []
 
     def binary(match) -> str:
@@ -107,7 +107,8 @@ def query(session: Session, sql: str, parameters: dict) -> QueryResult:
         names.append(match.group(1).replace("]]", "]"))
         return f"[{len(names) - 1}].sys."
 
-    # What differs from scene to scene is taken out: to understand a query takes longer than to answer it.
+    # Values that differ between fixtures become parameters, because translating a query takes
+    # longer than running it.
     general = re.sub(r"\[((?:[^\]]|\]\])+)\]\.sys\.", database, re.sub(r"\b0x([0-9A-Fa-f]+)", binary, sql))
     sqlite, views = understood(general)
     for at, view in views:
@@ -118,7 +119,7 @@ def query(session: Session, sql: str, parameters: dict) -> QueryResult:
         rows = [list(row) for row in cursor.fetchall()]
     except sqlite3.Error as error:
         raise QueryError(f"Invalid column name or expression: {error}", number=207) from None
-    # An expression has no name.
+    # A column of an expression has no name.
     names = [one[0] if one[0].isidentifier() else "" for one in cursor.description]
     return QueryResult(columns=[Column(name, kind([row[at] for row in rows])) for at, name in enumerate(names)], rows=rows)
 
@@ -129,13 +130,13 @@ def kind(values: list):
 
 
 class Tables:
-    """The views as tables of one SQLite database, which is kept: a table is filled again when it may show something else."""
+    """The views as tables of one SQLite database. A table is filled again if its rows may differ."""
 
     def __init__(self) -> None:
         self.lite = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000)
-        # Whose query it is.
+        # The session that runs the current query.
         self.session: Session | None = None
-        # What each table shows: of which revision, for whom, of which database.
+        # What each table shows: the revision, the principal, and the databases.
         self.shown: dict[str, tuple] = {}
         functions(self)
 
@@ -164,7 +165,7 @@ class Tables:
 
 
 def entered(session: Session, name: str | None) -> Database:
-    """A database, when the session may read in it: errors 911, 942, 916."""
+    """Returns a database that the session can access. Raises the errors 911, 942 and 916."""
     if name is None:
         return session.database
     database = session.server.database(name)
@@ -205,12 +206,12 @@ def server_rows(session: Session, view: str):
     elif view == "configurations":
         yield "contained database authentication", int(server.contained_authentication)
     elif view == "dm_exec_sessions":
-        # For logins the page says 0, and servers say 1, the id of master.
+        # For logins, the documentation says 0, but real servers return 1, the id of master.
         yield session.id, session.name, session.database.id if session.contained else 1
 
 
 def triggers(scope, all: bool, view: str):
-    """The number of an event's type is not modelled: nothing reads it."""
+    """The numeric type of an event is not modelled, because nothing reads it."""
     for one in scope.triggers if all else []:
         if view.endswith("events"):
             yield from ((one.id, None, event) for event in one.events)
@@ -275,7 +276,8 @@ def functions(tables: Tables) -> None:
 
     def sid(name=None):
         if name is None and tables.session.contained:
-            # What the session was authenticated as, whoever has the name now.
+            # The SID with which the session was authenticated, even if another principal has the
+            # name now.
             return tables.session.contained.sid
         login = tables.session.server.find(name or tables.session.name, "S")
         return login and login.sid
@@ -285,7 +287,7 @@ def functions(tables: Tables) -> None:
         return user and user.id
 
     def unquoted(name):
-        """One part of a name: quoted, or of usual characters."""
+        """Returns one part of a name, without its quotes. Unquoted names are Python identifiers."""
         if name.startswith("["):
             return name[1:-1].replace("]]", "]")
         return name if name.isidentifier() else ""
@@ -310,5 +312,5 @@ def functions(tables: Tables) -> None:
     lite.create_function("AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a peer of the tests)")
 
 
-# A process has one model.
+# There is one model in a process.
 TABLES = Tables()

@@ -1,6 +1,7 @@
-"""One client: PRELOGIN, TLS, LOGIN7 and its answers, by pysqlbridge's TDS.
+"""One client's connection: PRELOGIN, TLS, LOGIN7 and the answers, with pysqlbridge's TDS.
 
-Answers to logins: https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error
+Answers to logins:
+https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error
 and https://learn.microsoft.com/sql/connect/oledb/features/changing-passwords-programmatically.
 """
 
@@ -20,14 +21,14 @@ import triggers
 from model import LOCK, Principal, Server
 from rights import Session
 
-# One context for all: a new one for each client would read the certificate again each time.
+# All clients share one context. A new context for each client would read the certificate each time.
 connection.server_context = functools.cache(certificate.server_context)
 
 NAME = "PEER"
 
 
 class NoTunnel:
-    """For a login without TLS, or inside of it."""
+    """Replaces the TLS tunnel of pysqlbridge for a login without TLS, or already inside of TLS."""
 
     @staticmethod
     def wrap(data: bytes) -> bytes:
@@ -44,7 +45,7 @@ class Client(Connection):
     def answer(self, query):
         text = query.sql
         if re.search("password", text, re.IGNORECASE):
-            # As the server does before it traces or audits a statement:
+            # The server also does this before it traces or audits a statement:
             # https://learn.microsoft.com/sql/relational-databases/event-classes/sql-batchstarting-event-class
             text = "-- 'password' was found in the text of this event. The text has been replaced with this comment for security reasons."
         self.log(f"{self.session.name}: {text}")
@@ -88,10 +89,10 @@ class Client(Connection):
         return True
 
     def log_in(self, user: str, password: str, wanted: str) -> list[tuple[int, str]] | None:
-        """Makes the session, or gives the errors."""
+        """Creates the session, or returns the errors."""
         failed = (18456, f"Login failed for user '{user}'.")
         database = self.server.database(wanted) if wanted else None
-        # A contained database is asked first, and only it when it has such a user.
+        # If the contained database has a user of this name, only that user is checked.
         if database and database.contained and self.server.contained_authentication and (contained := database.find(user, "S")) and contained.authentication == 2:
             if contained.password != password:
                 return [failed]
@@ -118,11 +119,12 @@ class Client(Connection):
             return 18486, start + "The account is currently locked out. The system administrator can unlock it."
         if login.password != password:
             login.failures += 1
-            # CHECK_POLICY: the lock-out of the Windows policy.
+            # CHECK_POLICY applies the lockout of the Windows policy.
             login.is_locked = login.policy and 0 < self.server.lockout <= login.failures
             return 18456, start.strip()
         login.failures = 0
-        # https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error, state 12
+        # This is state 12 of the error:
+        # https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error
         if 3 not in self.server.groups(login.id) and self.server.says(login.id, "CONNECT SQL", [(100, 0, 0)]) != "GRANT":
             return 18456, start.strip()
         if login.is_disabled:

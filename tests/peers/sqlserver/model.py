@@ -1,6 +1,6 @@
-"""What a server holds: principals, roles and permissions, on the server and in each database.
+"""The model of a server: principals, roles and permissions, on the server and in each database.
 
-Names and numbers of fixed principals as in
+The names and numbers of fixed principals are those of
 https://learn.microsoft.com/sql/relational-databases/security/authentication-access/server-level-roles and
 https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-database-principals-transact-sql.
 """
@@ -20,7 +20,7 @@ DATABASE_ROLES = {
     "db_denydatareader": 16392, "db_denydatawriter": 16393,
 }
 SA_SID = b"\x01"
-# In front of the unique bytes of a contained user's SID:
+# This prefix precedes the unique bytes of a contained user's SID:
 # https://learn.microsoft.com/sql/t-sql/statements/create-user-transact-sql
 CONTAINED_SID = bytes.fromhex("010500000000000903000000")
 
@@ -34,7 +34,7 @@ class Principal:
     owner: int | None = None
     is_fixed: bool = False
     password: str | None = None
-    # Of logins.
+    # The attributes of logins.
     is_disabled: bool = False
     policy: bool = True
     expiration: bool = False
@@ -43,7 +43,7 @@ class Principal:
     is_locked: bool = False
     database: str = "master"
     language: str | None = "us_english"
-    # Of users.
+    # The attributes of database users.
     schema: str | None = None
     authentication: int = 0
 
@@ -83,7 +83,7 @@ class Scope:
         self.triggers: list[Trigger] = []
 
     def find(self, name: str, types: str = "SR") -> Principal | None:
-        """Names compare without case, as under the usual collations."""
+        """Finds a principal. Names are case-insensitive, as under the usual collations."""
         same = (one for one in self.principals.values() if one.name.casefold() == name.casefold() and one.type in types)
         return next(same, None)
 
@@ -102,7 +102,7 @@ class Scope:
         ]
 
     def groups(self, principal: int) -> set[int]:
-        """The principal, its roles, their roles, and public."""
+        """Returns the principal, its roles, their roles, and public."""
         groups = {principal, self.public}
         while True:
             more = {role for role, member in self.members if member in groups} - groups
@@ -111,7 +111,7 @@ class Scope:
             groups |= more
 
     def says(self, principal: int, permission: str, securables: list[tuple[int, int, int]]) -> str:
-        """GRANT, DENY or nothing, over all roles and from the column up to the scope."""
+        """Returns GRANT, DENY or an empty text, over all roles and from column up to scope."""
         groups = self.groups(principal)
         said = [
             one.state for one in self.permissions
@@ -123,7 +123,7 @@ class Scope:
 
 @dataclass
 class Thing:
-    """A schema, a table, …: class, id, name, schema, owner, columns."""
+    """A securable such as a schema or a table: class, id, name, schema, owner, columns."""
 
     cls: int
     id: int
@@ -139,7 +139,7 @@ class Database(Scope):
         super().__init__()
         self.id, self.name, self.contained, self.owner = id, name, contained, owner
         self.state, self.read_only = "ONLINE", False
-        # Of an availability group: primary, secondary.
+        # The role in an availability group: primary or secondary.
         self.replica = ""
         self.things: list[Thing] = []
         for id, fixed in enumerate(["public", "dbo", "guest", "INFORMATION_SCHEMA", "sys"]):
@@ -181,16 +181,17 @@ class Server(Scope):
     def __init__(self, password: str, lockout: int, expired: bool) -> None:
         super().__init__()
         self.lockout, self.expired, self.contained_authentication = lockout, expired, False
-        # Counts the changes of what the catalog shows: what is derived from the model is valid for one revision.
+        # The number of changes of what the catalog shows. Data derived from the model is valid for
+        # one revision.
         self.revision = 0
-        # Whose session a login gets.
+        # The login as whom another login's sessions run.
         self.aliases: dict[str, str] = {}
         self.principals[1] = Principal(1, "sa", sid=SA_SID, password=password, policy=False)
         self.principals[2] = Principal(2, "public", "R", is_fixed=True)
         for id, role in enumerate(SERVER_ROLES, 3):
             self.principals[id] = Principal(id, role, "R", is_fixed=True, owner=1)
         self.members.add((3, 1))
-        # What public has out of the box.
+        # The predefined permission of public.
         self.permissions.append(Permission(100, 0, 0, 2, 1, "VIEW ANY DATABASE", "G"))
         self.databases: dict[str, Database] = {}
         for name in ["master", "tempdb", "model", "msdb"]:

@@ -1,6 +1,6 @@
-"""GRANT, DENY and REVOKE.
+"""The statements GRANT, DENY and REVOKE.
 
-https://learn.microsoft.com/sql/t-sql/statements/grant-transact-sql and its sisters.
+https://learn.microsoft.com/sql/t-sql/statements/grant-transact-sql and the pages of the other two.
 """
 
 from pysqlbridge.tds import QueryError
@@ -19,7 +19,7 @@ ON_SERVER = ("SERVER", "ENDPOINT", "LINKED", "TRACE", "BULK", "RESOURCES", "AUTH
 
 
 def run(session: Session, verb: str, tokens: Tokens) -> Scope:
-    """Runs one of the three, and gives the scope that it has changed."""
+    """Runs one of the three statements, and returns the scope that it has changed."""
     only_option = verb == "REVOKE" and tokens.accept("GRANT", "OPTION", "FOR")
     words = []
     while not (tokens.is_word("ON") or tokens.is_word("TO") or tokens.is_word("FROM") or tokens.is_word("(")):
@@ -70,7 +70,7 @@ def column_list(tokens: Tokens) -> list[str]:
 
 
 def securable(session: Session, tokens: Tokens):
-    """What stands behind ON: scope, class, id, thing."""
+    """Reads the securable after ON. Returns the scope, the class, the id and the object."""
     words, at = [], tokens.at
     while tokens.peek()[0] == "word" and not tokens.is_word("TO"):
         words.append(tokens.name().upper())
@@ -101,7 +101,10 @@ def securable(session: Session, tokens: Tokens):
 
 
 def implied_grantor(session: Session, scope: Scope, me: Principal, permission: str, cls: int, major: int, thing) -> int:
-    """As whom the session grants: an administrator as the owner, others as themselves. Error 4613 when it may not."""
+    """Returns the grantor: the owner for an administrator, otherwise the session's principal.
+
+    Raises the error 4613 if the session may not grant the permission.
+    """
     if scope is session.server:
         if session.in_server_role("securityadmin"):
             return 1
@@ -128,7 +131,7 @@ def change(scope: Scope, verb: str, new: Permission, with_option: bool, only_opt
         if old and old.state == "W":
             old.state = "G"
         return
-    # A statement on the whole wipes what was said of its columns.
+    # A statement on a whole object removes the permissions on its columns.
     wiped = [one for one in scope.permissions if same(one, any_minor=new.minor == 0)]
     scope.permissions = [one for one in scope.permissions if one not in wiped]
     if verb == "REVOKE":

@@ -1,7 +1,7 @@
-"""CREATE, ALTER and DROP of logins, users and roles.
+"""The statements CREATE, ALTER and DROP for logins, users and roles.
 
-https://learn.microsoft.com/sql/t-sql/statements/create-login-transact-sql, alter-login, create-user, alter-user,
-alter-role, alter-server-role.
+https://learn.microsoft.com/sql/t-sql/statements/create-login-transact-sql, and the pages of
+alter-login, create-user, alter-user, alter-role and alter-server-role.
 """
 
 from pysqlbridge.tds import QueryError
@@ -14,8 +14,11 @@ POLICY = "Password validation failed. The password does not meet"
 
 
 def check_policy(password: str, policy: bool) -> None:
-    """As Windows' password policy with its defaults; not kept on Linux but for length and complexity:
-    https://learn.microsoft.com/sql/relational-databases/security/password-policy"""
+    """Applies Windows' password policy with its defaults.
+
+    On Linux, a server applies only its length and complexity:
+    https://learn.microsoft.com/sql/relational-databases/security/password-policy
+    """
     if len(password) > 128:
         raise QueryError(f"{POLICY} the operating system policy requirements because it is too long.", number=15117)
     if not policy:
@@ -35,14 +38,14 @@ def on_or_off(tokens: Tokens) -> bool:
 
 
 def options(tokens: Tokens) -> dict:
-    """`OPTION = value, …`, with what may stand behind a password."""
+    """Reads `OPTION = value, …`, with the words that may follow a password."""
     found = {}
     while True:
         name = tokens.name().upper()
         tokens.expect("=")
         if name in ("PASSWORD", "OLD_PASSWORD"):
             found[name] = tokens.literal()
-            # OLD_PASSWORD stands behind PASSWORD without a comma, in place of MUST_CHANGE and UNLOCK.
+            # OLD_PASSWORD follows PASSWORD without a comma, instead of MUST_CHANGE and UNLOCK.
             if name == "PASSWORD" and tokens.is_word("OLD_PASSWORD"):
                 continue
             while name == "PASSWORD" and (tokens.is_word("MUST_CHANGE") or tokens.is_word("UNLOCK")):
@@ -101,7 +104,7 @@ def alter_login(session: Session, tokens: Tokens) -> None:
     is_self, may_alter = login and login is session.login, session.has_server("ALTER ANY LOGIN")
     if login and login.id != 1 and not may_alter:
         may_alter = session.server.says(session.login.id, "ALTER", [(101, login.id, 0)]) == "GRANT" if session.login else False
-    # Who is in sysadmin, or may control the server, is altered by such as these only.
+    # Only members of sysadmin can alter a member of sysadmin.
     if login and 3 in session.server.groups(login.id) and not session.in_server_role():
         may_alter = False
     if login is None or not (may_alter or is_self):
@@ -114,7 +117,7 @@ def alter_login(session: Session, tokens: Tokens) -> None:
     tokens.expect("WITH")
     found = options(tokens)
     if "PASSWORD" in found:
-        # The own password: with the old one, and with nothing else.
+        # A login can change its own password with the old one, and without any other option.
         if "OLD_PASSWORD" in found and found["OLD_PASSWORD"] != login.password or "OLD_PASSWORD" not in found and not may_alter:
             raise not_found("alter", "login", name)
         check_policy(found["PASSWORD"], found.get("CHECK_POLICY", login.policy))

@@ -1,4 +1,4 @@
-"""Who may do what.
+"""The permissions of sessions.
 
 The permissions that each statement needs are those of its page under
 https://learn.microsoft.com/sql/t-sql/statements/, section "Permissions".
@@ -10,19 +10,20 @@ from model import DATABASE_ROLES, Database, Principal, Server, Thing
 
 
 class Session:
-    """Somebody who has logged in: by a login, or as a user of a contained database."""
+    """A session of a login, or of a user of a contained database."""
 
     def __init__(self, server: Server, login: Principal | None, contained: Principal | None, database: Database) -> None:
         self.server, self.login, self.contained, self.database = server, login, contained, database
         self.id = 0
-        # For triggers: the server's log, what runs a batch, and whether one runs already.
+        # The attributes for triggers: the server's log, the function that runs a batch, and whether
+        # a trigger is running.
         self.log, self.run, self.in_trigger = lambda _line: None, lambda _sql: None, False
 
     @property
     def name(self) -> str:
         return (self.login or self.contained).name
 
-    # The server.
+    # Permissions on the server.
 
     def in_server_role(self, *roles: str) -> bool:
         if not self.login:
@@ -41,10 +42,10 @@ class Session:
     def sees_all_of_server(self) -> bool:
         return self.has_server("VIEW ANY DEFINITION") or self.has_server("ALTER ANY LOGIN")
 
-    # Databases.
+    # Permissions in databases.
 
     def user(self, database: Database) -> Principal | None:
-        """Who the session is in a database; nobody when it may not enter."""
+        """Returns the session's user in a database, or None if it has no access."""
         if self.contained:
             return self.contained if database is self.database else None
         if self.in_server_role():
@@ -76,7 +77,7 @@ class Session:
         return self.has(database, "VIEW DEFINITION", ("db_securityadmin",)) or self.has(database, "ALTER ANY USER", ("db_accessadmin",))
 
     def check_access(self, permission: str, table: Thing, column: str | None = None) -> None:
-        """Error 229 or 230, as a statement on a table answers them."""
+        """Raises the error 229 or 230 if the session may not access a table or column."""
         database, user = self.database, self.user(self.database)
         if user.id == 1:
             return
@@ -104,5 +105,5 @@ def refused(what: str = "perform this action") -> QueryError:
 
 
 def not_found(verb: str, kind: str, name: str) -> QueryError:
-    """The same answer for what is not there and for what one may not touch."""
+    """The same error for a securable that does not exist and one without permission."""
     return QueryError(f"Cannot {verb} the {kind} '{name}', because it does not exist or you do not have permission.", number=15151)

@@ -1,7 +1,8 @@
-"""Runs batches: statements on principals, roles and permissions, and those on tables that only test permissions.
+"""Runs batches: statements on principals, roles and permissions, and on tables to test permissions.
 
-Each follows its page under https://learn.microsoft.com/sql/t-sql/statements/; numbers and texts of errors are those of
-sys.messages (https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors).
+Each statement follows its page under https://learn.microsoft.com/sql/t-sql/statements/; the numbers
+and texts of errors are those of sys.messages
+(https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors).
 """
 
 from pysqlbridge.tds import QueryError, QueryResult
@@ -36,7 +37,7 @@ def run(session: Session, sql: str, parameters: dict) -> QueryResult:
 def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | None:
     if tokens.is_word("SELECT"):
         return select(session, tokens, parameters)
-    # Also a statement that fails may have changed something.
+    # A statement that fails may also have changed something.
     session.server.revision += 1
     for verb in triggers.VERBS:
         if tokens.accept(verb):
@@ -52,7 +53,7 @@ def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult
 
 
 def select(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | None:
-    """On the catalog, whose views are all in the schema sys, or on a table."""
+    """Runs SELECT on the catalog, whose views are all in the schema sys, or on a table."""
     source = tokens.after("FROM")
     if source and "sys" not in (source[0], source[2]):
         return select_from_table(session, tokens)
@@ -60,7 +61,7 @@ def select(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | 
 
 
 def select_from_table(session: Session, tokens: Tokens) -> None:
-    """`SELECT * | column, … FROM table`: only whether it is permitted."""
+    """Runs `SELECT * | column, … FROM table`: checks only whether the session may."""
     tokens.expect("SELECT")
     columns = []
     if not tokens.accept("*"):
@@ -85,19 +86,22 @@ def named_table(session: Session, tokens: Tokens) -> Thing:
 
 
 def delete(session: Session, tokens: Tokens) -> None:
-    """`DELETE FROM table`: only whether it is permitted."""
+    """Runs `DELETE FROM table`: checks only whether the session may."""
     session.check_access("DELETE", named_table(session, tokens))
 
 
 def insert(session: Session, tokens: Tokens) -> None:
-    """`INSERT INTO table DEFAULT VALUES`: only whether it is permitted."""
+    """Runs `INSERT INTO table DEFAULT VALUES`: checks only whether the session may."""
     table = named_table(session, tokens)
     tokens.expect("DEFAULT", "VALUES")
     session.check_access("INSERT", table)
 
 
 def execute(session: Session, tokens: Tokens) -> None:
-    """`EXEC (N'batch')`; `EXEC procedure`: only whether it is permitted; `EXEC sp_configure …` does nothing."""
+    """Runs `EXEC (N'batch')`, `EXEC sp_configure …` and `EXEC procedure`.
+
+    For a procedure, it checks only whether the session may execute it.
+    """
     if tokens.accept("("):
         batch = tokens.literal()
         tokens.expect(")")
@@ -148,7 +152,7 @@ def drop_database(session: Session, tokens: Tokens) -> None:
 
 
 def alter_authorization(session: Session, tokens: Tokens) -> None:
-    """`ALTER AUTHORIZATION ON DATABASE::d TO login`, `… ON SCHEMA::s TO user`."""
+    """Runs `ALTER AUTHORIZATION ON DATABASE::d TO login` and `… ON SCHEMA::s TO user`."""
     tokens.expect("ON")
     of_database = tokens.accept("DATABASE")
     if not of_database:
@@ -200,7 +204,7 @@ def create_thing(cls: int, type: str):
 
 
 def create_type(session: Session, tokens: Tokens) -> None:
-    """`CREATE TYPE [s].[t] FROM int`"""
+    """Runs `CREATE TYPE [s].[t] FROM int`."""
     names = [tokens.name()]
     while tokens.accept("."):
         names.append(tokens.name())

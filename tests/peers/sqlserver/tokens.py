@@ -1,6 +1,6 @@
-"""Reads T-SQL word by word.
+"""Splits T-SQL into tokens.
 
-Constants and identifiers as in
+Constants and identifiers follow
 https://learn.microsoft.com/sql/t-sql/data-types/constants-transact-sql and
 https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers.
 """
@@ -23,13 +23,13 @@ TOKEN = re.compile(
 
 @functools.lru_cache(1000)
 def split(sql: str) -> tuple:
-    """The tokens of a batch: kind, text, start and end."""
+    """Returns the kind, the text, the start and the end of each token of a batch."""
     matches = TOKEN.finditer(sql)
     return tuple((match.lastgroup, match.group(), match.start(), match.end()) for match in matches if match.lastgroup)
 
 
 class Tokens:
-    """The tokens of a batch, and a place among them."""
+    """The tokens of a batch, and the current position."""
 
     def __init__(self, sql: str) -> None:
         self.sql, self.all = sql, split(sql)
@@ -40,14 +40,14 @@ class Tokens:
         return self.all[at][:2] if at < len(self.all) else ("end", "")
 
     def is_word(self, *words: str) -> bool:
-        """Whether these words come next."""
+        """Returns True if these words come next."""
         return all(
             self.peek(offset)[0] in ("word", "sign") and self.peek(offset)[1].upper() == word
             for offset, word in enumerate(words)
         )
 
     def after(self, word: str) -> list[str]:
-        """Three tokens that come after the next such word in the statement; nothing when there is none."""
+        """Returns the three tokens after the next occurrence of a word, if the statement has one."""
         at = self.at
         while at < len(self.all) and self.all[at][1] != ";":
             if self.all[at][1].upper() == word:
@@ -66,11 +66,11 @@ class Tokens:
             raise self.wrong()
 
     def wrong(self) -> QueryError:
-        """Error 102, near what comes next."""
+        """Returns the error 102, near the next token."""
         return QueryError(f"Incorrect syntax near '{self.peek()[1]}'.", number=102, severity=15)
 
     def name(self) -> str:
-        """An identifier, quoted or not."""
+        """Reads an identifier, quoted or not."""
         kind, text = self.peek()
         if kind == "name":
             close = "]" if text[0] == "[" else '"'
@@ -83,8 +83,9 @@ class Tokens:
         return text
 
     def literal(self) -> str:
-        """A string constant. A backslash at the end of a line continues it on the next:
-        https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash"""
+        """Reads a string constant. A backslash at the end of a line continues it on the next line:
+        https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash
+        """
         kind, text = self.peek()
         if kind != "text":
             raise self.wrong()
@@ -100,12 +101,12 @@ class Tokens:
         return bytes.fromhex(text[2:].zfill(len(text[2:]) + len(text[2:]) % 2))
 
     def rest_of_statement(self) -> str:
-        """The text up to the next semicolon."""
+        """Returns the text up to the next semicolon."""
         start = self.all[self.at][2]
         while self.at < len(self.all) and self.peek() != ("sign", ";"):
             self.at += 1
         return self.sql[start : self.all[self.at - 1][3]]
 
     def ends(self) -> bool:
-        """Whether a statement ends here."""
+        """Returns True if a statement ends here."""
         return self.peek()[0] == "end" or self.peek() == ("sign", ";")

@@ -1,9 +1,9 @@
 """DDL triggers and logon triggers, which run with the privileges of the session that fires them.
 
 https://learn.microsoft.com/sql/t-sql/statements/create-trigger-transact-sql and
-https://learn.microsoft.com/sql/relational-databases/triggers/ddl-event-groups. The body of a
-trigger is run as it stands. A failure in it is written into the log and does not end the
-statement, as if the body began with TRY.
+https://learn.microsoft.com/sql/relational-databases/triggers/ddl-event-groups. The server runs the
+body of a trigger unchanged. A failure in it is logged and does not end the statement, as if the
+body began with TRY.
 """
 
 from pysqlbridge.tds import QueryError
@@ -12,7 +12,7 @@ from model import Database, Scope, Trigger
 from rights import Session, not_found, refused
 from tokens import Tokens
 
-# Statements and their events; those of logins and server roles are events of the server only.
+# The statements and their events. Those of logins and server roles are events of the server only.
 OF_SERVER = {
     "CREATE LOGIN": "CREATE_LOGIN", "ALTER LOGIN": "ALTER_LOGIN", "DROP LOGIN": "DROP_LOGIN",
     "CREATE SERVER ROLE": "CREATE_SERVER_ROLE", "ALTER SERVER ROLE": "ADD_SERVER_ROLE_MEMBER",
@@ -39,7 +39,7 @@ GROUPS = {
 
 
 def scope_of(session: Session, tokens: Tokens) -> Scope:
-    """`ON DATABASE` or `ON ALL SERVER`, and whether the session may do that."""
+    """Reads `ON DATABASE` or `ON ALL SERVER`, and checks the session's permission for it."""
     tokens.expect("ON")
     if tokens.accept("ALL", "SERVER"):
         if not session.has_server("CONTROL SERVER"):

@@ -1,5 +1,5 @@
-//! What preflight says before a rotation that must fail: the cause, or that it has not looked at
-//! it.
+//! Checks of preflight before a rotation that must fail: preflight must find the cause, or report
+//! that it cannot check it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::Fixture;
 use crate::server::Server;
 
-/// Errors that preflight cannot find without changing something, and a part of the open check that
-/// says so.
+/// Errors that preflight cannot find without changing something, each with a part of the skipped
+/// check that says so.
 const OPEN: [(&str, &str); 5] = [
     ("DatabaseBusy", "may change its own password"),
     ("NeedsDecision", "a pooler or proxy was found"),
@@ -20,10 +20,10 @@ const OPEN: [(&str, &str); 5] = [
     ("PrivilegeMissing", "not tried, for it would change something"),
 ];
 
-/// What preflight has found, or the error with which it ended.
+/// The checks of preflight, or the error with which it ended.
 pub(super) type Foretold = Result<Vec<Value>, FunctionError>;
 
-/// Logins of preflights, which are not counted as those of rotations.
+/// The logins of preflights, which do not count as logins of rotations.
 #[derive(Debug, Default)]
 pub(super) struct OfPreflight {
     pub(super) failed_logins: AtomicUsize,
@@ -31,7 +31,7 @@ pub(super) struct OfPreflight {
 }
 
 impl<T: Server> Fixture<T> {
-    /// Runs preflight. Its logins are not counted as those of the rotation that follows.
+    /// Runs preflight. Its logins do not count as logins of the rotation that follows.
     pub(super) async fn foretell(&self, function: &Function) -> Result<Foretold> {
         let count = || anyhow::Ok((self.failed_logins()?, self.logins()?));
         let before = count()?;
@@ -43,14 +43,17 @@ impl<T: Server> Fixture<T> {
     }
 }
 
-/// Checks that preflight has found the error with which a rotation has failed, or that it said that
-/// it does not look for it.
+/// Checks that preflight has found the error with which a rotation has failed, or has reported that
+/// it does not look for that error.
 pub(super) fn must_foretell(foretold: &Foretold, error: &FunctionError) -> Result<()> {
     let error_type = &error.error_type;
     let checks = match foretold {
         Ok(checks) => checks,
         Err(found) => {
-            ensure!(found.error_type == *error_type, "preflight: {found:?}, then: {error_type}");
+            ensure!(
+                found.error_type == *error_type,
+                "preflight ended with {found:?}, the rotation with {error_type}"
+            );
             return Ok(());
         }
     };
@@ -62,7 +65,7 @@ pub(super) fn must_foretell(foretold: &Foretold, error: &FunctionError) -> Resul
     });
     ensure!(
         is_open || checks.iter().any(|check| is_found(&check)),
-        "preflight did not foretell {error_type} ({}): {checks:#?}",
+        "preflight did not find {error_type} ({}): {checks:#?}",
         error.message
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! A scene's rotations: whole, step by step, and those that must fail.
+//! Rotations of a fixture: whole rotations, single steps, and rotations that must fail.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ use crate::machine::scaled;
 use crate::server::Server;
 
 impl<T: Server> Fixture<T> {
-    /// The function's program, for `single-user` or `master-user`.
+    /// Returns the function's program for a strategy such as `single-user` or `master-user`.
     pub fn program(&self, strategy: &str) -> Program {
         self.program_of(T::BINARY, strategy)
     }
 
-    /// Another function's program, set up for this server.
+    /// Returns the program of another function, configured for this server.
     pub fn program_of(&self, function: &str, strategy: &str) -> Program {
         let written = Arc::clone(&self.written);
         let [key, token] = &self.credentials;
@@ -32,7 +32,7 @@ impl<T: Server> Fixture<T> {
             .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
             .env("RUST_BACKTRACE", "1")
             .env("ROTATION_STRATEGY", strategy)
-            // As on Lambda, where nobody has named other authorities.
+            // On Lambda, these variables are not set and the trust store is the default one.
             .without("SSL_CERT_FILE")
             .without("SSL_CERT_DIR")
             .log(move |line| written.log(line));
@@ -43,15 +43,16 @@ impl<T: Server> Fixture<T> {
         }
     }
 
-    /// The function as it is deployed.
+    /// Returns the function, started as on Lambda.
     pub fn function(&self, strategy: &str) -> Function {
         self.program(strategy).into()
     }
 
-    /// Stages a new version, or the same one again, and gives its token.
+    /// Starts a rotation without invoking the function. Uses the given version or creates a new
+    /// one, and returns its token.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the service's error.
     pub fn stage(&self, token: Option<&str>) -> Result<String> {
         let mut request =
             json!({"SecretId": SECRET_ARN, "RotationLambdaARN": "arn:aws:lambda:test"});
@@ -59,13 +60,13 @@ impl<T: Server> Fixture<T> {
             request["ClientRequestToken"] = token.into();
         }
         let staged = self.service.perform("RotateSecret", &request)?;
-        Ok(staged["VersionId"].as_str().context("no version")?.to_owned())
+        Ok(staged["VersionId"].as_str().context("RotateSecret returned no version id")?.to_owned())
     }
 
-    /// A whole rotation, each step once.
+    /// Runs a whole rotation with one attempt.
     ///
     /// # Errors
-    /// The function's error.
+    /// Returns the function's error.
     pub async fn rotate(&self, function: &Function) -> Result<Rotation> {
         let token = self.stage(None)?;
         let rotation = self.attempt(function, &token, 1).await;
@@ -75,53 +76,58 @@ impl<T: Server> Fixture<T> {
         }
     }
 
-    /// A rotation of a version that is staged, with as many attempts.
+    /// Runs a rotation of a version that is already pending, with at most `most` attempts.
     pub async fn attempt(&self, function: &Function, token: &str, most: u32) -> Rotation {
         let attempts = Attempt { most, pause: Duration::from_millis(20) };
         let rotation =
             rotate_secret(&self.service, function, SECRET_ARN, token, attempts, &mut ()).await;
         rotation.steps.iter().for_each(|step| self.written.answer(&format!("{:?}", step.result)));
-        // So that its password is searched for in the logs.
+        // Reading the value adds its password to those that the logs are searched for.
         let _ = self.value("AWSPENDING");
         rotation
     }
 
-    /// The rotation that has failed once more, as the service would.
+    /// Retries a failed rotation once, as the service does.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the service's error.
     pub async fn again(&self, function: &Function) -> Result<Rotation> {
         let token = self.stage(self.version("AWSPENDING")?.as_deref())?;
         Ok(self.attempt(function, &token, 1).await)
     }
 
-    /// Gives a rotation up: `CancelRotateSecret`, and `AWSPENDING` removed.
+    /// Cancels a rotation with `CancelRotateSecret` and removes `AWSPENDING`.
     ///
     /// # Errors
-    /// The service's refusal.
+    /// Returns the service's error.
     pub fn give_up(&self, token: &str) -> Result<()> {
         self.service.perform("CancelRotateSecret", &json!({"SecretId": SECRET_ARN}))?;
-        let remove = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+        let remove = json!({
+            "SecretId": SECRET_ARN,
+            "VersionStage": "AWSPENDING",
+            "RemoveFromVersionId": token,
+        });
         self.service.perform("UpdateSecretVersionStage", &remove)?;
         Ok(())
     }
 
-    /// A rotation that must fail, and its error.
+    /// Runs a rotation that must fail, and returns its error.
     ///
     /// # Errors
-    /// When it succeeds.
+    /// Returns an error if the rotation succeeds.
     pub async fn failure(&self, function: &Function) -> Result<FunctionError> {
         let token = self.stage(None)?;
         let rotation = self.attempt(function, &token, 1).await;
-        rotation.failed.context("the rotation has succeeded")
+        rotation.failed.context("the rotation succeeded")
     }
 
-    /// A rotation that must fail: with this type of error, a message with this part and a next
-    /// step, without a leak, and if the server is silent, within the function's own time limit.
-    /// Preflight must have foretold it.
+    /// Runs preflight and then a rotation that must fail. The error must have the given type, a
+    /// message that contains `part`, and a remedy. No password may leak, and a silent server must
+    /// not take longer than the function's own time limit. Preflight must have found the error,
+    /// too.
     ///
     /// # Errors
-    /// When it ends in any other way.
+    /// Returns an error if the rotation ends in any other way.
     pub async fn expect(
         &self,
         function: &Function,
@@ -134,10 +140,11 @@ impl<T: Server> Fixture<T> {
         Ok(error)
     }
 
-    /// As [`Fixture::expect`], without preflight before it: for a fault that happens once.
+    /// Does the same as [`Fixture::expect`] without running preflight first, for faults that happen
+    /// only once.
     ///
     /// # Errors
-    /// When it ends in any other way.
+    /// Returns an error if the rotation ends in any other way.
     pub async fn expect_unforetold(
         &self,
         function: &Function,
@@ -155,19 +162,19 @@ impl<T: Server> Fixture<T> {
             error.message
         );
         ensure!(error.message.contains(part), "{part:?} is not in: {}", error.message);
-        ensure!(error.message.contains("What to do: "), "no next step: {}", error.message);
-        // One login that is never answered takes 5 s. A second one must not follow, which is seen
-        // on a machine that is not much slower than the reference.
+        ensure!(error.message.contains("What to do: "), "no remedy: {}", error.message);
+        // One login that is never answered takes 5 s. A second one must not follow. The limit shows
+        // this only on a machine that is not much slower than the reference.
         let limit = Duration::from_secs(5) + scaled(Duration::from_secs(4));
         ensure!(error_type != "DatabaseSilent" || took < limit, "{error_type} took {took:?}");
         self.search_for_passwords(&error.message)?;
         Ok(error)
     }
 
-    /// One step.
+    /// Runs one step.
     ///
     /// # Errors
-    /// The function's error.
+    /// Returns the function's error.
     pub async fn step(&self, function: &Function, step: &str, token: &str) -> Result<Value> {
         let event = json!({"Step": step, "SecretId": SECRET_ARN, "ClientRequestToken": token});
         let answer = function.invoke(&event).await;
@@ -182,10 +189,10 @@ impl<T: Server> Fixture<T> {
         answer
     }
 
-    /// A rotation of alternating users, and the notes of its setSecret.
+    /// Runs a rotation with alternating users and returns the notes of its `setSecret` step.
     ///
     /// # Errors
-    /// The function's error.
+    /// Returns the function's error.
     pub async fn notes_of_set_secret(&self) -> Result<String> {
         let function = self.function("master-user");
         let token = self.stage(None)?;
@@ -196,22 +203,22 @@ impl<T: Server> Fixture<T> {
         Ok(record["notes"].to_string())
     }
 
-    /// What `preflight` has looked at.
+    /// Runs preflight and returns its checks.
     ///
     /// # Errors
-    /// The function's error.
+    /// Returns the function's error.
     pub async fn preflight(&self, function: &Function) -> Result<Vec<Value>> {
         let record = self.run_preflight(function).await;
         let record =
             record.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
         self.search_for_passwords(&record.to_string())?;
-        record["checks"].as_array().cloned().context("no checks")
+        record["checks"].as_array().cloned().context("preflight returned no checks")
     }
 
-    /// `preflight` finds an error of this type, and says this part of a remedy.
+    /// Checks that preflight finds an error of the given type, with a remedy that contains `part`.
     ///
     /// # Errors
-    /// When it does not.
+    /// Returns an error if it does not.
     pub async fn preflight_finds(
         &self,
         function: &Function,

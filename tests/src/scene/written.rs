@@ -1,5 +1,4 @@
-//! Everything that a function, its answers and a server have written, and whether a secret stands
-//! in it.
+//! The leak scan: searches everything that a function and a server have written for secrets.
 
 use std::sync::atomic::Ordering;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -12,14 +11,14 @@ use serde_json::Value;
 use super::Fixture;
 use crate::server::Server;
 
-/// What was written, as far as a scene has it.
+/// The output that a fixture has collected.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    /// By the function: log lines, panics, metrics.
+    /// The function's own output: log lines, panics, metrics.
     pub(super) function: Mutex<String>,
-    /// Answers and errors of the function.
+    /// The answers and errors of the function.
     pub(super) answers: Mutex<String>,
-    /// What must not stand in any of it: passwords, and the credentials of the function itself.
+    /// The secrets to search for: passwords, and the credentials of the function itself.
     pub(super) secrets: Mutex<Vec<String>>,
 }
 
@@ -30,19 +29,19 @@ impl Written {
         log.push('\n');
     }
 
-    /// A line of the function's log.
+    /// Adds a line of the function's log.
     pub(super) fn log(&self, line: &str) {
         Self::add(&self.function, line);
     }
 
-    /// An answer or error of the function.
+    /// Adds an answer or error of the function.
     pub(super) fn answer(&self, answer: &str) {
         Self::add(&self.answers, answer);
     }
 }
 
-/// What servers keep in a password's place, as it stands in statements: of PostgreSQL, of MySQL and
-/// MariaDB.
+/// The verifiers that PostgreSQL, MySQL and MariaDB store instead of a password, as statements
+/// contain them.
 static VERIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]|\*[0-9A-F]{40}|md5[0-9a-f]{32}|\$A\$[0-9]{3}\$",
@@ -50,8 +49,8 @@ static VERIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// A text as it may stand in a log: as it is, in JSON, in SQL's quotes, in quotes where a backslash
-/// escapes.
+/// Returns the forms that a text can have in a log: unchanged, in JSON, in an SQL literal, and in
+/// an SQL literal with backslash escapes.
 fn forms(text: &str) -> Vec<String> {
     let json = Value::from(text).to_string();
     let quoted = text.replace('\'', "''");
@@ -66,7 +65,7 @@ fn forms(text: &str) -> Vec<String> {
 }
 
 impl<T: Server> Fixture<T> {
-    /// Has a value's password searched for.
+    /// Adds the password of a secret value to those that are searched for.
     pub(super) fn remember(&self, value: &Value) {
         if let Some(password) = value["password"].as_str() {
             let mut secrets = self.written.secrets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,15 +75,15 @@ impl<T: Server> Fixture<T> {
         }
     }
 
-    /// What the function has written.
+    /// Returns what the function has written.
     pub fn function_log(&self) -> String {
         self.written.function.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Searches what was written so far, and begins with nothing written.
+    /// Searches what has been written so far, and then forgets it.
     ///
     /// # Errors
-    /// When a secret is found.
+    /// Returns an error if a secret is found.
     pub fn begin_anew(&self) -> Result<()> {
         self.search_for_passwords("")?;
         self.log_start.store(self.target.log_length()?, Ordering::SeqCst);
@@ -96,18 +95,18 @@ impl<T: Server> Fixture<T> {
         Ok(())
     }
 
-    /// What the server has logged since the scene began.
+    /// Returns what the server has logged since the fixture was created.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error if the log cannot be read.
     pub fn server_log(&self) -> Result<String> {
         self.target.log_since(self.log_start.load(Ordering::SeqCst))
     }
 
-    /// How often the server has refused a password of the scene's users.
+    /// Returns how often the server has rejected a password of the fixture's users.
     ///
     /// # Errors
-    /// When its log cannot be read.
+    /// Returns an error if the server's log cannot be read.
     pub fn failed_logins(&self) -> Result<usize> {
         let log = self.server_log()?;
         let failed = |user: &str| T::count_refused(&log, user);
@@ -115,10 +114,10 @@ impl<T: Server> Fixture<T> {
         Ok(all - self.of_preflight.failed_logins.load(Ordering::SeqCst))
     }
 
-    /// How many sessions of the scene's users the server has let in.
+    /// Returns how many successful logins of the fixture's users the server has logged.
     ///
     /// # Errors
-    /// When its log cannot be read.
+    /// Returns an error if the server's log cannot be read.
     pub fn logins(&self) -> Result<usize> {
         let log = self.server_log()?;
         let came = |user: &str| T::count_let_in(&log, user);
@@ -126,14 +125,15 @@ impl<T: Server> Fixture<T> {
         Ok(all - self.of_preflight.logins.load(Ordering::SeqCst))
     }
 
-    /// Searches everything that was written for every secret of the scene, and what the function
-    /// has written for verifiers as well: a server must log the statement that sets one.
+    /// Searches everything that has been written for every secret of the fixture. Searches the
+    /// function's output for verifiers as well. The server's log may contain verifiers, because it
+    /// has the statements that set them.
     ///
     /// # Errors
-    /// When one is found.
+    /// Returns an error if a secret or verifier is found.
     pub fn search_for_passwords(&self, more: &str) -> Result<()> {
         let function = self.function_log();
-        ensure!(!function.is_empty(), "the function has written nothing that could be searched");
+        ensure!(!function.is_empty(), "the function has written nothing to search");
         self.search(&function, more)
     }
 
@@ -146,14 +146,11 @@ impl<T: Server> Fixture<T> {
         let server = self.server_log()?;
         let own = [("function's log", function), ("answers", &*answers), ("answers", more)];
         for (place, text) in own.iter().chain(&[("server's log", &*server)]) {
-            ensure!(
-                search.find(*text).is_none(),
-                "a password or a credential stands in the {place}"
-            );
+            ensure!(search.find(*text).is_none(), "found a password or credential in the {place}");
         }
         for (place, text) in own {
             let verifier = VERIFIER.as_ref().and_then(|verifier| verifier.find(text));
-            ensure!(verifier.is_none(), "a verifier stands in the {place}");
+            ensure!(verifier.is_none(), "found a verifier in the {place}");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A single user whose password a master sets.
+//! Tests of a single user whose password a master user sets.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::scene::{Fixture, new_password};
 use crate::server::Server;
 use crate::suite::recovery::{BY_MASTER, MASTER, check};
 
-/// What the user is and may do stays as it is.
+/// The user's attributes and privileges stay as they are.
 pub async fn a_master_sets_the_password_of_a_single_user<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::rich(&target).await?;
     let function = scene.function(BY_MASTER);
@@ -30,7 +30,7 @@ pub async fn a_master_sets_the_password_of_a_single_user<T: Server>(target: T) -
     Ok(())
 }
 
-/// No version has the password that the database has: that is what the master is there for.
+/// No version has the password that the database has, so only the master user can set one.
 pub async fn a_password_that_was_lost_is_set_by_the_master<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     target.give_password(&scene.user, &new_password()).await?;
@@ -44,16 +44,16 @@ pub async fn a_password_that_was_lost_is_set_by_the_master<T: Server>(target: T)
     check(&scene, &token).await
 }
 
-/// Whoever may write the secret must not get the master's own password set.
+/// An attacker who can write the secret must not get the master user's own password changed.
 pub async fn the_master_itself_is_refused<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let function = scene.function(BY_MASTER);
     scene.change(&json!({"username": scene.master, "password": new_password()}))?;
     scene.expect(&function, "NeedsDecision", "is the master").await?;
-    // It still has the password of its own secret.
+    // The master user still has the password of its own secret.
     let own = scene.secret(&scene.master, &scene.master_password()?);
     scene.log_in_with(&own).await?;
-    // Nor is it one of two alternating users.
+    // The master user cannot be one of two alternating users, either.
     let scene = Fixture::new(&target).await?;
     let password = scene.master_password()?;
     scene.change(&json!({"username": scene.master, "password": password}))?;

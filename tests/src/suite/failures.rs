@@ -1,5 +1,5 @@
-//! Failures of the database, told apart: each with its own type, the next thing to do, in time, and
-//! without a leak.
+//! Tests of failures that the function must tell apart. Each must have its own error type and a
+//! remedy, be reported in time, and leak no password.
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::{Certificates, free_port};
@@ -10,7 +10,7 @@ use crate::relay::impostor;
 use crate::scene::{Fixture, MASTER_ARN, SECRET_ARN, new_password};
 use crate::server::{NAMES, Server};
 
-/// The way to the server.
+/// The server cannot be reached: its name does not resolve, its port is closed, or it is silent.
 pub async fn failures_of_the_network<T: Server>(target: T) -> Result<()> {
     let (silent, _) = impostor(Vec::new()).await?;
     let closed = free_port()?;
@@ -27,8 +27,8 @@ pub async fn failures_of_the_network<T: Server>(target: T) -> Result<()> {
     Ok(())
 }
 
-/// The server moves after setSecret. The operator does what the message says, and the next rotation
-/// succeeds, although the database has the password of the cancelled version.
+/// The server moves after `setSecret`. The operator follows the remedy in the message, and the next
+/// rotation succeeds, although the database has the password of the cancelled version.
 pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -46,13 +46,13 @@ pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(
             .step(&function, "testSecret", &token)
             .await
             .err()
-            .context("no error")?
+            .context("testSecret passed")?
             .to_string();
         for part in ["ConnectionRefused", "--version-stage AWSPENDING", "cancel-rotate-secret"] {
             ensure!(error.contains(part), "{strategy}: {part} is not in {error}");
         }
-        // The password that logs in goes into the edited secret: with alternating users, the
-        // current one does; otherwise the pending one.
+        // The operator stores the password that works in the edited secret. With alternating users,
+        // it is the current one, otherwise the pending one.
         let mut edited = json!({"host": host, "port": port});
         if strategy != "master-user" {
             edited["password"] = scene.value("AWSPENDING")?["password"].clone();
@@ -66,7 +66,7 @@ pub async fn the_remedy_of_a_server_that_moved_leads_to_a_rotation<T: Server>(
     Ok(())
 }
 
-/// Certificates, and none.
+/// The server has an unusable certificate, or does not offer TLS.
 pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
     let other = Certificates::for_names(&["localhost"])?;
     let wrong_name = Certificates::for_names(&["db.example.com"])?;
@@ -85,7 +85,8 @@ pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
         let authority = certificates.as_ref().map(|(_, authority)| authority.clone());
         let certificates = certificates.map(|(certificates, _)| certificates);
         let Some((_server, port)) = target.another_with(certificates).await? else { return Ok(()) };
-        // The users are made on the good server: no login gets as far as them.
+        // The users are created on the good server. No login on the other server gets far enough to
+        // need them.
         let scene = Fixture::new(&target).await?;
         scene.change(&json!({"port": port, "host": "localhost"}))?;
         let file = tempfile::NamedTempFile::new()?;
@@ -98,7 +99,8 @@ pub async fn failures_of_tls<T: Server>(target: T) -> Result<()> {
     Ok(())
 }
 
-/// Oracle's driver alone needs one.
+/// Only the engine for Oracle needs a temporary folder, because its driver reads the CA
+/// certificates from a wallet.
 pub async fn where_no_file_can_be_made<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let function = scene.program("single-user").env("TMPDIR", "/no-such-folder").into();
@@ -109,7 +111,7 @@ pub async fn where_no_file_can_be_made<T: Server>(target: T) -> Result<()> {
     Ok(())
 }
 
-/// Three versions, three attempts, and their names in the error.
+/// Three versions have a staging label. Each password is tried once, and the error names all three.
 pub async fn a_password_that_no_version_has_is_refused_after_each_was_tried_once<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -127,7 +129,7 @@ pub async fn a_password_that_no_version_has_is_refused_after_each_was_tried_once
     Ok(())
 }
 
-/// A password is sent only to whom it belongs.
+/// A password is sent only to the user and the server that it belongs to.
 pub async fn a_previous_password_for_another_user_or_server_is_not_even_tried<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -138,7 +140,8 @@ pub async fn a_previous_password_for_another_user_or_server_is_not_even_tried<T:
         let mut current = good.clone();
         current["password"] = new_password().into();
         scene.store(&current)?;
-        // The version before is for this user and server; but the search has ended.
+        // The version before that one is for this user and server, but the search ends at the first
+        // version that is not.
         let error =
             scene.expect(&scene.function("single-user"), "CredentialsRefused", "not tried").await?;
         assert!(error.message.contains("another user or server"), "{}", error.message);
@@ -149,7 +152,7 @@ pub async fn a_previous_password_for_another_user_or_server_is_not_even_tried<T:
     Ok(())
 }
 
-/// Somebody has changed the secret between the steps.
+/// The secret is edited between the steps.
 pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -158,7 +161,7 @@ pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T
         (json!({"host": "db.example.com"}), "HostMismatch"),
         (json!({"port": 1}), "HostMismatch"),
         (json!({"dbname": "another_database"}), "HostMismatch"),
-        // What one connection sets, the other could not test.
+        // A password that is set over one kind of connection could not be tested over the other.
         (json!({"ssl": target.authority().is_some().then_some(true)}), "HostMismatch"),
     ] {
         let scene = Fixture::new(&target).await?;
@@ -168,8 +171,11 @@ pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T
             scene.step(&function, "createSecret", &token).await?;
             let good = scene.value("AWSCURRENT")?;
             scene.change(&change)?;
-            let error =
-                scene.step(&function, "setSecret", &token).await.err().context("it has passed")?;
+            let error = scene
+                .step(&function, "setSecret", &token)
+                .await
+                .err()
+                .context("setSecret passed")?;
             assert!(error.to_string().starts_with(error_type), "{strategy}: {error}");
             scene.store(&good)?;
             scene.service.perform(
@@ -178,13 +184,13 @@ pub async fn versions_that_do_not_belong_together_are_refused_before_any_login<T
                 "VersionStage": "AWSPENDING", "RemoveFromVersionId": token}),
             )?;
         }
-        // Vacuous where the server's log is not at hand.
+        // This check has no effect if this machine does not have the server's log.
         assert_eq!(scene.logins()?, 0);
     }
     Ok(())
 }
 
-/// Every fault of a secret at once.
+/// The error reports every problem of a secret at once.
 pub async fn secrets_that_do_not_follow_the_schema<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let function = scene.function("single-user");
@@ -200,7 +206,7 @@ pub async fn secrets_that_do_not_follow_the_schema<T: Server>(target: T) -> Resu
     Ok(())
 }
 
-/// Wrong password, wrong host, no host.
+/// The master secret has a wrong password, a wrong host, the ARN of another Region, or no host.
 pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
     let put = |scene: &Fixture<T>, value: &Value| {
         let request = json!({"SecretId": "test/master", "SecretString": value.to_string()});
@@ -218,7 +224,8 @@ pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
     put(&scene, &elsewhere)?;
     scene.expect(&scene.function("master-user"), "MasterHostMismatch", "other.example.com").await?;
 
-    // No secret of another Region can be read, so nothing is created for it.
+    // A secret of another Region cannot be read, so `createSecret` fails before it creates
+    // anything.
     for strategy in ["master-user", "single-user-by-master"] {
         let scene = Fixture::new(&target).await?;
         scene.change(&json!({"masterarn": MASTER_ARN.replace("us-east-1", "eu-west-1")}))?;
@@ -229,7 +236,8 @@ pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
         ensure!(error.message.starts_with("createSecret"), "{}", error.message);
     }
 
-    // Without a host, only RDS can say which server it is for: else the secret's writer would.
+    // A master secret without a host is valid only if RDS reports which server it is for.
+    // Otherwise, an attacker who can write the secret would choose the server.
     let scene = Fixture::new(&target).await?;
     put(&scene, &json!({"username": scene.master, "password": "x"}))?;
     scene
@@ -239,7 +247,8 @@ pub async fn a_master_that_cannot_be_used<T: Server>(target: T) -> Result<()> {
     Ok(())
 }
 
-/// A person has stored one: it is not taken for what an earlier attempt has set.
+/// A used password that the operator stores as `AWSPENDING` is not mistaken for one that an earlier
+/// attempt has set.
 pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Result<()> {
     if !T::HAS_PASSWORD_HISTORY {
         return Ok(());
@@ -252,19 +261,20 @@ pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Re
             scene.rotate(&function).await?;
         }
         let used = scene.value("AWSCURRENT")?;
-        // Once more each, and it is the turn of the same user.
+        // After these rotations, the same user is the target again.
         for _ in 0..2 * users - 1 {
             scene.rotate(&function).await?;
         }
         let token = scene.stage(None)?;
         scene.service.perform(
             "PutSecretValue",
-            &json!({"SecretId": SECRET_ARN, "ClientRequestToken": token, "VersionStages": ["AWSPENDING"],
+            &json!({"SecretId": SECRET_ARN, "ClientRequestToken": token,
+                "VersionStages": ["AWSPENDING"],
                 "SecretString": used.to_string()}),
         )?;
         scene.step(&function, "createSecret", &token).await?;
         let refused =
-            scene.step(&function, "setSecret", &token).await.err().context("it has passed")?;
+            scene.step(&function, "setSecret", &token).await.err().context("setSecret passed")?;
         let refused = format!("{refused:#}");
         ensure!(refused.starts_with("PasswordRejected"), "{strategy}: {refused}");
         ensure!(refused.contains("remove-from-version-id"), "{strategy}: {refused}");
@@ -277,8 +287,8 @@ pub async fn a_pending_password_that_was_used_before<T: Server>(target: T) -> Re
     Ok(())
 }
 
-/// Whoever may write the secret, and not read what it held once, names the user that it was for
-/// then.
+/// An attacker who can write the secret, but cannot read its earlier versions, stores the name of a
+/// user that an earlier version was for.
 pub async fn what_the_secret_once_held_for_another_user_is_not_tried<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -301,8 +311,8 @@ pub async fn what_the_secret_once_held_for_another_user_is_not_tried<T: Server>(
     Ok(())
 }
 
-/// Whoever may only write the secret turns encryption off, with a password that is refused: none
-/// that it had is sent then.
+/// An attacker who can only write the secret turns encryption off and stores a wrong password. No
+/// earlier password of the secret is sent then.
 pub async fn an_earlier_password_is_not_sent_less_protected_than_before<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -316,7 +326,7 @@ pub async fn an_earlier_password_is_not_sent_less_protected_than_before<T: Serve
         scene.change(&json!({"password": new_password(), "ssl": false}))?;
         let error = scene.failure(&function).await?;
         println!("{strategy}: {}", error.message);
-        // Some take no connection that is not encrypted.
+        // Some servers reject unencrypted connections.
         let expected =
             ["CredentialsRefused", "ReadablePasswordRefused", "ClientRejected", "ConnectionFailed"];
         ensure!(expected.contains(&error.error_type.as_str()), "{strategy}: {error:?}");

@@ -1,4 +1,4 @@
-//! Where a password is not to be found.
+//! Tests of how many copies of a password are left in memory.
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::Function;
@@ -8,12 +8,12 @@ use crate::scene::Fixture;
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, SINGLE};
 
-/// How many copies of each password may be left in a function that waits for its next event. What
-/// this project's own code holds is overwritten; what is left stands in buffers of the HTTP client,
-/// the JSON reader and the database's driver, which free without overwriting.
+/// The maximum number of copies of each password in a function that waits for its next event. This
+/// project's own code overwrites what it holds. The remaining copies are in buffers of the HTTP
+/// client, the JSON reader and the database driver, which free memory without overwriting it.
 const MOST_COPIES: usize = 12;
 
-/// After three rotations by one process.
+/// Counts the copies after three rotations by one process.
 pub async fn few_copies_of_passwords_are_left_in_memory<T: Server>(target: T) -> Result<()> {
     for strategy in [SINGLE, MASTER] {
         let scene = Fixture::new(&target).await?;
@@ -24,7 +24,7 @@ pub async fn few_copies_of_passwords_are_left_in_memory<T: Server>(target: T) ->
             passwords.push(password(&scene, "AWSCURRENT")?);
         }
         let Function::Program(program) = &function else { return Ok(()) };
-        let process = program.process_id().context("no process")?;
+        let process = program.process_id().context("the function has no process")?;
         let texts: Vec<&str> = passwords.iter().map(String::as_str).collect();
         let counts = copies(process, &texts)?;
         println!("{} {strategy}: copies of each password, the oldest first: {counts:?}", T::ENGINE);
@@ -34,5 +34,5 @@ pub async fn few_copies_of_passwords_are_left_in_memory<T: Server>(target: T) ->
 }
 
 fn password<T: Server>(scene: &Fixture<T>, label: &str) -> Result<String> {
-    Ok(scene.value(label)?["password"].as_str().context("no password")?.to_owned())
+    Ok(scene.value(label)?["password"].as_str().context("the secret has no password")?.to_owned())
 }

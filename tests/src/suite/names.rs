@@ -1,4 +1,4 @@
-//! Names, passwords, hosts and keys of every kind.
+//! Tests of unusual user names, passwords, hosts and keys.
 
 use anyhow::Result;
 use serde_json::json;
@@ -10,7 +10,7 @@ async fn rotate_with_user<T: Server>(target: &T, user: &str, strategies: &[&str]
     println!("user {user:?}");
     let mut names = vec![format!("{user}{}", T::ALTERNATE_SUFFIX), user.to_owned()];
     names.retain(|name| strategies.contains(&"master-user") || name == user);
-    // An earlier run that failed has left them.
+    // A failed earlier run may have left these users.
     for name in &names {
         target.drop_user(name).await?;
     }
@@ -30,7 +30,7 @@ async fn rotate_with_user<T: Server>(target: &T, user: &str, strategies: &[&str]
     Ok(())
 }
 
-/// Both strategies with each name, and with the longest.
+/// Rotates with both strategies for each unusual name and for the longest one.
 pub async fn user_names_may_hold_anything_that_the_server_takes<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -42,7 +42,7 @@ pub async fn user_names_may_hold_anything_that_the_server_takes<T: Server>(
     rotate_with_user(&target, &"u".repeat(T::LONGEST_NAME - suffix), &["master-user"]).await
 }
 
-/// A password for a user that can never be is not made.
+/// No password is generated for a user that cannot exist.
 pub async fn a_second_user_with_too_long_a_name_is_refused_in_create_secret<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -54,7 +54,7 @@ pub async fn a_second_user_with_too_long_a_name_is_refused_in_create_secret<T: S
     target.drop_user(&user).await
 }
 
-/// Nothing but punctuation, and none of it excluded.
+/// The passwords consist of punctuation only, and no supported character is excluded.
 pub async fn passwords_of_every_punctuation_character_work<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let length = T::LONG_PASSWORD;
@@ -68,7 +68,8 @@ pub async fn passwords_of_every_punctuation_character_work<T: Server>(target: T)
             .env("EXCLUDE_NUMBERS", "true")
             .env("PASSWORD_LENGTH", length.to_string())
             .into();
-        // 1200 draws from 32: that one is missing happens once in 10^15 runs.
+        // 600 characters for each strategy are drawn from 32. A character is missing by chance once
+        // in 10^15 runs.
         for _ in 0..600_usize.div_ceil(length) {
             scene.rotate(&function).await?;
             let value = scene.value("AWSCURRENT")?;
@@ -85,7 +86,7 @@ pub async fn passwords_of_every_punctuation_character_work<T: Server>(target: T)
     scene.search_for_passwords("")
 }
 
-/// As a person may write them.
+/// The host and the port have the spellings that an operator may use.
 pub async fn hosts_are_names_or_addresses_and_ports_numbers_or_digits<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -108,7 +109,7 @@ pub async fn hosts_are_names_or_addresses_and_ports_numbers_or_digits<T: Server>
     Ok(())
 }
 
-/// What a secret holds besides is its owner's.
+/// Keys of the secret that the function does not use stay as they are.
 pub async fn unknown_keys_keep_their_order_and_type<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let mut value = json!({"zeta": [1.50, null, {"k": true}], "dbInstanceIdentifier": "db-1"});

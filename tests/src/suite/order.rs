@@ -1,5 +1,5 @@
-//! Steps that come twice, late, or in the wrong order, and the last look before a password is
-//! promoted.
+//! Tests of steps that come twice, late or in the wrong order, and of the last check before
+//! promotion.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::scene::{Fixture, SECRET_ARN, new_password};
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, STEPS, STRATEGIES, check};
 
-/// An earlier step once more, after each later one.
+/// Repeats each earlier step after each later one.
 pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -> Result<()> {
     for strategy in STRATEGIES {
         let scene = Fixture::rich(&target).await?;
@@ -25,23 +25,23 @@ pub async fn late_duplicates_of_earlier_steps_do_no_harm<T: Server>(target: T) -
             }
         }
         check(&scene, &token).await?;
-        // A single user's setSecret begins with the current password, which its first run has
-        // ended: once after itself, once after testSecret.
+        // With a single user, a repeated `setSecret` first tries the current password, which its
+        // first run has replaced. This happens twice: after `setSecret` and after `testSecret`.
         let most = if strategy == MASTER { 0 } else { 2 };
         ensure!(scene.failed_logins()? <= most, "{} failed logins", scene.failed_logins()?);
     }
     Ok(())
 }
 
-/// A step before those that it stands on is refused, changes nothing, and the rotation goes on.
+/// A step that comes before its predecessors fails and changes nothing. The rotation then succeeds.
 pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(
     target: T,
 ) -> Result<()> {
     for strategy in STRATEGIES {
         for (done, too_early) in [
             (0, ["setSecret", "testSecret", "finishSecret"].as_slice()),
-            // Nothing has given the database that password yet: promoted, it would lock everybody
-            // out.
+            // The database does not have the pending password yet. If it were promoted, every
+            // application would be locked out.
             (1, &["finishSecret"]),
             (1, &["testSecret"]),
         ] {
@@ -66,7 +66,7 @@ pub async fn steps_out_of_order_are_refused_and_the_rotation_goes_on<T: Server>(
     Ok(())
 }
 
-/// Each step by two processes at once; whatever becomes of one of them, a retry converges.
+/// Two processes run each step at the same time. If one of them fails, a retry converges.
 pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()> {
     for strategy in STRATEGIES {
         let scene = Fixture::rich(&target).await?;
@@ -91,13 +91,13 @@ pub async fn each_step_may_run_twice_at_once<T: Server>(target: T) -> Result<()>
     Ok(())
 }
 
-/// Between `setSecret` and `testSecret`, somebody changes what the second user may do.
+/// The privileges of the alternate user change between `setSecret` and `testSecret`.
 pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(
     target: T,
 ) -> Result<()> {
     let scene = Fixture::rich(&target).await?;
     let function = scene.function(MASTER);
-    // So that the second user is known as the secret's own.
+    // After two rotations, versions of the secret prove that the alternate user belongs to it.
     for _ in 0..2 {
         scene.rotate(&function).await?;
     }
@@ -106,7 +106,7 @@ pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(
     scene.step(&function, STEPS[1], &token).await?;
     for part in target.impair(&scene.alternate(), &scene.database).await? {
         let refused = scene.step(&function, "testSecret", &token).await;
-        let refused = format!("{:#}", refused.err().context("no difference was found")?);
+        let refused = format!("{:#}", refused.err().context("testSecret found no difference")?);
         ensure!(
             refused.starts_with("UsersDiffer") && refused.contains(part),
             "{part:?} is not in: {refused}"
@@ -117,7 +117,8 @@ pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(
     ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
     check(&scene, &token).await?;
 
-    // On the turn of the base user there is nothing to compare, and without the master only a note.
+    // If the base user is the target user, there is nothing to compare. If the master user cannot
+    // log in, the step reports only a note.
     let token = scene.stage(None)?;
     scene.step(&function, STEPS[0], &token).await?;
     scene.step(&function, STEPS[1], &token).await?;
@@ -133,8 +134,8 @@ pub async fn what_the_alternate_user_lacks_is_named_by_test_secret<T: Server>(
     Ok(())
 }
 
-/// Rotation is turned on without rotating at once: Secrets Manager runs `testSecret` on a copy of
-/// `AWSCURRENT`, before any `setSecret` has synced the users.
+/// If rotation is turned on without rotating immediately, Secrets Manager runs `testSecret` on a
+/// copy of `AWSCURRENT`, before any `setSecret` has synced the users.
 pub async fn test_secret_alone_reports_differences_as_notes<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::rich(&target).await?;
     let function = scene.function(MASTER);
@@ -155,7 +156,7 @@ pub async fn test_secret_alone_reports_differences_as_notes<T: Server>(target: T
     }
     ensure!(notes.contains("The next rotation changes this"), "{record}");
     scene.search_for_passwords(&record.to_string())?;
-    // The next rotation does.
+    // The next rotation syncs the alternate user.
     scene.give_up(&token)?;
     for _ in 0..2 {
         scene.rotate(&function).await?;
@@ -164,8 +165,8 @@ pub async fn test_secret_alone_reports_differences_as_notes<T: Server>(target: T
     Ok(())
 }
 
-/// After `testSecret`, somebody gives the user another password, also while `finishSecret` reads
-/// the versions: the tested one is not promoted.
+/// An administrator changes the user's password after `testSecret`, in one case while
+/// `finishSecret` reads the versions. The tested password is not promoted.
 pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -186,7 +187,7 @@ pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(
             scene.service.hold_calls();
             let change = async {
                 let held = async || Ok((scene.service.held_calls() > 0).then_some(()));
-                until("finishSecret asks Secrets Manager", held).await?;
+                until("finishSecret calls Secrets Manager", held).await?;
                 let changed = change.await;
                 scene.service.release_calls();
                 changed
@@ -211,8 +212,8 @@ pub async fn a_password_that_the_database_refuses_is_not_promoted<T: Server>(
     Ok(())
 }
 
-/// After `testSecret`, somebody edits `AWSCURRENT`: what promotion takes back is told, and another
-/// server is not taken back.
+/// `AWSCURRENT` is edited after `testSecret`. A note reports the keys that promotion reverts. If
+/// the edit names another server, promotion is rejected.
 pub async fn an_edit_after_test_secret_is_told_or_keeps_the_password_from_promotion<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -232,8 +233,8 @@ pub async fn an_edit_after_test_secret_is_told_or_keeps_the_password_from_promot
         ensure!(scene.version("AWSCURRENT")? == edited, "AWSCURRENT has moved");
 
         scene.store(&before)?;
-        // The password of this version has ended: what else was edited must not keep the tested one
-        // from promotion.
+        // The password of the edited version no longer works, so the other edited keys must not
+        // block the promotion of the tested password.
         let ssl = target.authority().is_some().then_some(true);
         scene.change(&json!({"note": "of somebody", "ssl": ssl}))?;
         let record = scene.step(&function, "finishSecret", &token).await?;
@@ -244,8 +245,8 @@ pub async fn an_edit_after_test_secret_is_told_or_keeps_the_password_from_promot
     Ok(())
 }
 
-/// After `testSecret`, the database is gone: the tested password may be the only one that works,
-/// and is promoted.
+/// The database cannot be reached after `testSecret`. The tested password is promoted, because it
+/// may be the only one that works.
 pub async fn a_database_that_is_gone_does_not_keep_a_tested_password_from_promotion<T: Server>(
     target: T,
 ) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What an ordinary rotation does, and what it costs.
+//! Tests of ordinary rotations and of their cost.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::rie::{Rie, events};
 use crate::scene::Fixture;
 use crate::server::Server;
 
-/// One user, one password after the other.
+/// A single user gets one password after the other.
 pub async fn single_user_changes_the_password<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let function = scene.function("single-user");
@@ -31,7 +31,7 @@ pub async fn single_user_changes_the_password<T: Server>(target: T) -> Result<()
     scene.search_for_passwords("")
 }
 
-/// Two users; the one that is not current keeps its password until its turn.
+/// Two users alternate. The previous user keeps its password until it is the target user again.
 pub async fn alternating_users_take_turns<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let function = scene.function("master-user");
@@ -43,21 +43,23 @@ pub async fn alternating_users_take_turns<T: Server>(target: T) -> Result<()> {
         assert_eq!(after["username"], **user);
         let mut session = scene.log_in().await?;
         target.is_whole(&mut session, &scene.user).await?;
-        // The application may go on with the previous user until the next rotation.
+        // The application may use the previous user until the next rotation.
         scene.log_in_with(&before).await?;
     }
     assert_eq!(scene.failed_logins()?, 0);
     scene.search_for_passwords("")
 }
 
-/// Counts calls, how many waited for one another, and database sessions: the most of two rotations,
-/// for users take turns.
+/// Counts the calls of Secrets Manager, the longest chain of calls that waited for one another, and
+/// the database sessions. Returns the maximum of two rotations, because alternating users have
+/// different targets in them.
 async fn cost<T: Server>(target: &T, strategy: &str) -> Result<(usize, usize, usize)> {
     let scene = Fixture::new(target).await?;
     let function = scene.function(strategy);
-    // The first rotation of alternating users makes the user; the ordinary one finds it.
+    // With alternating users, the first rotation creates the alternate user. The later ones find
+    // it.
     scene.rotate(&function).await?;
-    // Calls at the same time overlap, also on a slow machine.
+    // With this latency, concurrent calls overlap even on a slow machine.
     scene.service.set_latency(scaled(Duration::from_millis(60)));
     let mut most = (0, 0, 0);
     for _ in 0..2 {
@@ -73,7 +75,7 @@ async fn cost<T: Server>(target: &T, strategy: &str) -> Result<(usize, usize, us
     Ok(most)
 }
 
-/// Within the budget of calls and sessions.
+/// Checks that a rotation stays within its budget of calls and sessions.
 pub async fn an_ordinary_rotation_is_cheap<T: Server>(target: T) -> Result<()> {
     for (strategy, most_calls, most_in_a_row, most_sessions) in
         [("single-user", 14, 7, 3), ("single-user-by-master", 15, 7, 4), ("master-user", 17, 8, 6)]
@@ -83,12 +85,13 @@ pub async fn an_ordinary_rotation_is_cheap<T: Server>(target: T) -> Result<()> {
         ensure!(calls <= most_calls, "{calls} calls");
         ensure!((4..=most_in_a_row).contains(&in_a_row), "{in_a_row} calls in a row");
         ensure!(sessions <= most_sessions, "{sessions} sessions");
-        ensure!(target.log().is_none() || sessions >= 2, "the sessions are not counted");
+        ensure!(target.log().is_none() || sessions >= 2, "found no sessions in the server's log");
     }
     Ok(())
 }
 
-/// As `sam local invoke` does it: the Runtime Interface Emulator, and the events of `events/`.
+/// Runs the steps as `sam local invoke` does, with the Runtime Interface Emulator and the events of
+/// `events/`.
 pub async fn the_function_answers_the_events_under_aws_s_own_emulator<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -102,7 +105,11 @@ pub async fn the_function_answers_the_events_under_aws_s_own_emulator<T: Server>
         let (id, token) = (id.unwrap_or_default(), token.unwrap_or_default());
         let before = scene.value("AWSCURRENT")?;
         scene.service.put_secret("example/app", id, &before.to_string())?;
-        let rotate = json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
+        let rotate = json!({
+            "SecretId": id,
+            "ClientRequestToken": token,
+            "RotationLambdaARN": "arn:aws:lambda:test",
+        });
         scene.service.perform("RotateSecret", &rotate)?;
         for event in &events {
             let record = function
@@ -119,7 +126,7 @@ pub async fn the_function_answers_the_events_under_aws_s_own_emulator<T: Server>
         assert_eq!(current["VersionId"], token);
         let value = serde_json::from_str(current["SecretString"].as_str().unwrap_or_default())?;
         scene.log_in_with(&value).await?;
-        // And an error arrives as one.
+        // An error of the function arrives as an error.
         let error = function.invoke(&json!({"Step": "createSecret"})).await.err();
         ensure!(error.is_some_and(|error| error.error_type == "MalformedEvent"));
     }

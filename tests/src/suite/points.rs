@@ -1,8 +1,9 @@
-//! The points between two effects of a rotation, what breaks there, and how the rotation goes on.
+//! Fault injection: the fault points between two effects of a rotation, the fault at each of them,
+//! and the recovery.
 //!
-//! No list of the points is kept: they are counted while the function works. `make reliability`
-//! breaks a rotation at every point, until a rotation ends without a break. `make test` breaks
-//! rotations at a sample of the points.
+//! There is no fixed list of the fault points: they are counted while the function works.
+//! `make reliability` injects a fault at every point, until a rotation ends before it reaches the
+//! point. `make test` uses a sample of the points.
 
 mod place;
 mod sample;
@@ -19,27 +20,28 @@ use crate::table::Row;
 use place::Place;
 pub(crate) use sample::is_exhaustive;
 
-/// What happens at a point.
+/// The kind of fault that is injected at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Break {
-    /// A call of Secrets Manager is refused, before its effect or after.
+    /// A call of Secrets Manager fails, before or after its effect.
     Call(When),
-    /// The process dies (SIGKILL) while it waits for such a call.
+    /// The process is killed with SIGKILL while it waits for such a call.
     Kill(When),
-    /// The wire to the database is cut at a packet, before that reaches the server, or with its
-    /// answer lost.
+    /// The connection to the database is cut at a packet: before the packet reaches the server, or
+    /// after it, so that the server's answer is lost.
     Packet(When),
 }
 
-/// How a rotation goes on that has failed.
+/// The way in which a failed rotation continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
-    /// As the service goes on: the same version again.
+    /// The same version is retried, as the service does.
     SameVersion,
-    /// As a person may: `CancelRotateSecret`, `AWSPENDING` removed, another rotation.
+    /// The operator cancels the rotation with `CancelRotateSecret`, removes `AWSPENDING`, and
+    /// starts another rotation.
     NewVersion,
-    /// The last step too early; then each step by two processes at once, and an earlier one late
-    /// after each.
+    /// `finishSecret` comes too early. Then two processes run each step at the same time, and an
+    /// earlier step comes late after each.
     OutOfOrder,
 }
 
@@ -65,21 +67,23 @@ impl Then {
         }
     }
 
-    /// How many passwords may be refused on the way.
+    /// Returns how many passwords the server may reject during the recovery.
     fn most_refused(self, strategy: &str, turn: &str) -> usize {
         match self {
-            // Where the server does not tell that both are a pair, the base user's passwords do:
-            // the one of AWSPREVIOUS does no longer once the step was done, and where that was
-            // given up, nor does AWSPENDING.
+            // Some servers do not show that two users are a pair. Then the function proves it with
+            // passwords of the base user. After `setSecret` has run, that of AWSPREVIOUS is
+            // rejected; after a cancelled rotation, that of AWSPENDING is rejected, too.
             Self::OutOfOrder if turn == BASE => 6,
             Self::SameVersion if turn == BASE => 1,
             Self::NewVersion if turn == BASE => 2,
-            // With alternating users only the last step that came too early.
+            // With alternating users, only the `finishSecret` that came too early tries a password
+            // that is rejected.
             Self::OutOfOrder if strategy == MASTER => 1,
-            // And a setSecret that comes late begins with a password that has changed: three that
-            // came late or beside another one, each of which may also have tried the one before.
+            // A late `setSecret` first tries a password that has changed meanwhile. Three runs come
+            // late or beside another one, and each of them may also try the previous password.
             Self::OutOfOrder => 6,
-            // AWSCURRENT, and where a rotation was given up AWSPENDING and AWSPREVIOUS.
+            // The password of AWSCURRENT is rejected, and after a cancelled rotation also those of
+            // AWSPENDING and AWSPREVIOUS.
             Self::SameVersion if strategy == MASTER => 0,
             Self::SameVersion => 1,
             Self::NewVersion if strategy == MASTER => 0,
@@ -88,16 +92,16 @@ impl Then {
     }
 }
 
-/// The turns of alternating users: the first, which makes the second user; then that of the base
-/// user; then the second one's again.
+/// The rotations of alternating users: the first one, which creates the alternate user; then that
+/// of the base user; then those of the alternate user.
 const FIRST: &str = ", first turn";
 const BASE: &str = ", base user's turn";
 const LATER: &str = ", later turn";
 
-/// The points of one kind of rotation: those that are tried, and the results.
+/// The fault points of one kind of rotation: which points are tried, and the results.
 struct Points {
     strategy: &'static str,
-    /// Stands next to the strategy in the table.
+    /// The text after the strategy in the table.
     turn: &'static str,
     what: Break,
     then: Then,
@@ -107,17 +111,18 @@ struct Points {
     are_done: bool,
 }
 
-/// Which points are tried next.
+/// The choice of the points that are tried next.
 enum Choice {
-    /// Every point, from this one until a rotation ends without a break.
+    /// Every point from this one on, until a rotation ends without a fault.
     Every(usize),
-    /// A sample, once the points of a rotation without a break have been counted.
+    /// A sample. The points of a rotation without a fault have not been counted yet.
     Uncounted,
-    /// These points.
+    /// The points of the sample that are left.
     Sample(VecDeque<usize>),
 }
 
-/// How many points a rotation has at least. Fewer mean that they were not counted.
+/// The least number of points of a rotation. A smaller number means that the points were not
+/// counted.
 const LEAST: usize = 8;
 
 impl Points {
@@ -126,12 +131,12 @@ impl Points {
         Self { strategy, turn, what, then, choice, tried: 0, most_refused: 0, are_done: false }
     }
 
-    /// Makes one rotation: counts its points, or breaks it at the next one, continues it, and
-    /// checks its end.
+    /// Runs one rotation. Counts its points; or injects a fault at the next point, recovers, and
+    /// checks the result.
     async fn try_next<T: Server>(&mut self, place: &Place<T>) -> Result<()> {
         let point = match &mut self.choice {
             Choice::Every(next) => *next,
-            Choice::Sample(points) => points.pop_front().context("no point is left")?,
+            Choice::Sample(points) => points.pop_front().context("no fault point is left")?,
             Choice::Uncounted => return self.count(place).await,
         };
         let (strategy, turn, scene) = (self.strategy, self.turn, &place.scene);
@@ -153,7 +158,7 @@ impl Points {
         let refused = scene.failed_logins()?;
         ensure!(
             refused <= self.then.most_refused(strategy, turn),
-            "{case}: {refused} refused passwords"
+            "{case}: {refused} rejected passwords"
         );
         scene.begin_anew()?;
         self.tried += 1;
@@ -166,7 +171,7 @@ impl Points {
         Ok(())
     }
 
-    /// Counts the points of a rotation without a break, and chooses the sample.
+    /// Counts the points of a rotation without a fault, and chooses the sample.
     async fn count<T: Server>(&mut self, place: &Place<T>) -> Result<()> {
         let Self { strategy, turn, what, then, .. } = *self;
         let case = || format!("{strategy}{turn}, {}, counted", what.words());
@@ -183,15 +188,15 @@ impl Points {
         let points = sample::points(counted, sample::size(then), sample::shift(&kind));
         println!("{kind}: {points:?} of {} points", counted.all);
         self.choice = Choice::Sample(points.into());
-        // So that its password is searched for, too.
+        // Reading the value adds its password to those that the logs are searched for.
         place.scene.value("AWSCURRENT")?;
         place.scene.begin_anew()
     }
 
-    /// A rotation ended before it reached the point.
+    /// Handles a rotation that ended before it reached the point.
     fn missed<T: Server>(&mut self, point: usize, scene: &Fixture<T>) -> Result<()> {
         match &mut self.choice {
-            // The numbers of packets differ a little from rotation to rotation.
+            // The number of packets differs slightly between rotations.
             Choice::Sample(points) => {
                 ensure!(point > LEAST, "the rotation has only {point} points");
                 points.push_front(point - 1);
@@ -225,8 +230,8 @@ impl Points {
     }
 }
 
-/// Breaks a rotation at one point after another. With alternating users it is the first rotation,
-/// which creates the alternate user.
+/// Injects a fault at one point after another. With alternating users, each rotation is the first
+/// one, which creates the alternate user.
 pub(super) async fn at_every_point<T: Server>(
     target: &T,
     strategy: &'static str,
@@ -236,8 +241,8 @@ pub(super) async fn at_every_point<T: Server>(
     let mut points = Points::of(strategy, if strategy == MASTER { FIRST } else { "" }, what, then);
     let mut kept = None;
     while !points.are_done {
-        // A single user is as before once it is well; a second user is made in a first rotation
-        // only.
+        // A single user is in its initial state again after a successful recovery. An alternate
+        // user is created only by the first rotation, so each point needs a new fixture.
         let place = match kept.take() {
             Some(place) if strategy != MASTER => place,
             _ => Place::new(target, what).await?,
@@ -248,8 +253,8 @@ pub(super) async fn at_every_point<T: Server>(
     Ok(())
 }
 
-/// The same for the later rotations of alternating users, whose target is the base user and the
-/// alternate user in turn.
+/// Injects faults into the later rotations of alternating users, whose target is the base user and
+/// the alternate user in turn.
 pub(super) async fn at_every_point_of_later_turns<T: Server>(
     target: &T,
     what: Break,

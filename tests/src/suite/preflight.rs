@@ -1,4 +1,4 @@
-//! `preflight`, which a person asks for: it says what would go wrong, and changes nothing.
+//! Tests of `preflight`, which reports what would fail and changes nothing.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::scene::{Fixture, new_password};
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, SINGLE};
 
-/// Where a rotation works, nothing is found, and nothing is other than before.
+/// If a rotation works, preflight reports no problem and changes nothing.
 pub async fn preflight_finds_nothing_where_all_is_well<T: Server>(target: T) -> Result<()> {
     for strategy in [SINGLE, MASTER] {
         let scene = Fixture::rich(&target).await?;
@@ -20,14 +20,15 @@ pub async fn preflight_finds_nothing_where_all_is_well<T: Server>(target: T) -> 
         assert_eq!(scene.failed_logins()?, 0);
         scene.rotate(&function).await?;
         scene.log_in().await?;
-        // And once there are two users.
+        // Preflight also passes after the first rotation, which with alternating users has created
+        // the second one.
         let checks = scene.preflight(&function).await?;
         ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
     }
     Ok(())
 }
 
-/// Everything that can be seen at once is told at once, each with what to do.
+/// Preflight reports every problem that it can find at once, each with a remedy.
 pub async fn preflight_names_what_is_wrong<T: Server>(target: T) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let (single, master) = (scene.function(SINGLE), scene.function(MASTER));

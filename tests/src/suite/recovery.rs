@@ -1,4 +1,4 @@
-//! Whatever dies, and whenever, a retry converges.
+//! Tests of recovery: a retry converges after any fault at any point.
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::{Function, Rotation, When};
@@ -13,10 +13,11 @@ pub(super) const BY_MASTER: &str = "single-user-by-master";
 pub(super) const MASTER: &str = "master-user";
 pub(super) const STRATEGIES: [&str; 3] = [SINGLE, BY_MASTER, MASTER];
 
-/// The steps, in their order.
+/// The steps in their order.
 pub(super) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
-/// The end that everything must come to.
+/// Checks the result of a successful rotation: the new version is current, it logs in with all
+/// privileges, and no password has leaked.
 pub(super) async fn check<T: Server>(scene: &Fixture<T>, token: &str) -> Result<()> {
     ensure!(
         scene.version("AWSCURRENT")?.as_deref() == Some(token),
@@ -27,11 +28,11 @@ pub(super) async fn check<T: Server>(scene: &Fixture<T>, token: &str) -> Result<
         .target
         .is_whole(&mut session, &scene.user)
         .await
-        .context("the privileges are not whole")?;
+        .context("the user does not have all privileges")?;
     scene.search_for_passwords("")
 }
 
-/// The service may repeat what it asks for, at any time.
+/// The service may repeat a step or a rotation at any time.
 pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T) -> Result<()> {
     for strategy in STRATEGIES {
         let scene = Fixture::rich(&target).await?;
@@ -51,16 +52,16 @@ pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T)
 
 /// One test of the fault-injection matrix.
 pub(super) struct Cell {
-    /// The test's name.
+    /// The name of the test.
     #[cfg(test)]
     name: &'static str,
-    /// The rotations that are broken.
+    /// The rotations into which faults are injected.
     rotations: Rotations,
     breaks: &'static [Break],
     then: Then,
 }
 
-/// The rotations that a test breaks.
+/// The rotations into which a test injects faults.
 pub(super) enum Rotations {
     /// A rotation with each of these strategies. With alternating users, it is the first one, which
     /// creates the alternate user.
@@ -128,10 +129,12 @@ matrix! {
     /// The connection to the database is cut at a packet, before the packet reaches the server or
     /// with the server's answer lost.
     the_connection_may_break_at_every_packet_single_user:
-        Rotations::Of(&[SINGLE]), &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
-    /// The same when the master user sets the password.
+        Rotations::Of(&[SINGLE]),
+        &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
+    /// The connection is cut while the master user sets the password.
     the_connection_may_break_at_every_packet_single_user_by_master:
-        Rotations::Of(&[BY_MASTER]), &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
+        Rotations::Of(&[BY_MASTER]),
+        &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
     /// With alternating users, a packet does not reach the server.
     the_connection_may_break_before_every_packet_alternating_users:
         ONLY_MASTER, &[Break::Packet(When::Before)], SameVersion;
@@ -142,22 +145,26 @@ matrix! {
     /// database may have a password that no staging label leads to.
     a_rotation_given_up_at_any_point_is_followed_by_another_single_user:
         NOT_MASTER, LOST_ANSWERS, NewVersion;
-    /// The same for alternating users.
+    /// An answer is lost with alternating users, and then the operator cancels the rotation and
+    /// starts another one.
     a_rotation_given_up_at_any_point_is_followed_by_another_alternating_users:
         ONLY_MASTER, LOST_ANSWERS, NewVersion;
     /// An answer is lost, and then the steps come out of order, twice at once, and late.
     steps_may_come_in_any_way_after_any_point_single_user:
         NOT_MASTER, LOST_ANSWERS, OutOfOrder;
-    /// The same for alternating users.
+    /// An answer is lost with alternating users, and then the steps come out of order, twice at
+    /// once, and late.
     steps_may_come_in_any_way_after_any_point_alternating_users:
         ONLY_MASTER, LOST_ANSWERS, OutOfOrder;
-    /// In a later rotation of alternating users an answer is lost, and the same version goes on.
+    /// In a later rotation of alternating users, an answer is lost, and the same version is
+    /// retried.
     a_later_turn_of_alternating_users_may_break_at_any_point:
         Rotations::Later, LOST_ANSWERS, SameVersion;
-    /// In a later rotation an answer is lost, and another rotation follows.
+    /// In a later rotation of alternating users, an answer is lost, and another rotation follows.
     a_later_turn_of_alternating_users_may_be_given_up_at_any_point:
         Rotations::Later, LOST_ANSWERS, NewVersion;
-    /// In a later rotation an answer is lost, and then the steps come in any way.
+    /// In a later rotation of alternating users, an answer is lost, and then the steps come out of
+    /// order, twice at once, and late.
     steps_of_a_later_turn_may_come_in_any_way_after_any_point:
         Rotations::Later, LOST_ANSWERS, OutOfOrder;
 }
@@ -173,14 +180,14 @@ pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: 
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(set.contains("AWSPREVIOUS"), "{set}");
     if target.log().is_some() {
-        // One attempt with each password that was refused.
+        // Two passwords are rejected, each once.
         assert_eq!(scene.failed_logins()?, 2);
     }
     check(&scene, &token).await
 }
 
-/// The dead end of AWS's own functions: the password was changed, and then `AWSPENDING` removed.
-/// Nothing with a label logs in any more.
+/// AWS's own functions cannot recover from this state: the password was changed, and then
+/// `AWSPENDING` was removed. No labelled version can log in.
 pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -197,8 +204,7 @@ pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(
     Ok(())
 }
 
-/// A rotation whose password is in the database, and which somebody has given up: its version and
-/// its value.
+/// Cancels a rotation after its password is in the database. Returns its version and its value.
 async fn given_up_after_set<T: Server>(
     scene: &Fixture<T>,
     function: &Function,
@@ -212,7 +218,7 @@ async fn given_up_after_set<T: Server>(
     Ok((version, value))
 }
 
-/// A rotation of a new version, which must end well.
+/// Runs a rotation of a new version, which must succeed.
 async fn another_rotation<T: Server>(scene: &Fixture<T>, function: &Function) -> Result<Rotation> {
     let token = scene.stage(None)?;
     let rotation = scene.attempt(function, &token, 1).await;
@@ -221,8 +227,8 @@ async fn another_rotation<T: Server>(scene: &Fixture<T>, function: &Function) ->
     Ok(rotation)
 }
 
-/// On the base user's turn its origin must be known: only the version without a label has the
-/// password that it now has.
+/// The target is the base user, which must be proven to belong to the secret. Only a deprecated
+/// version has its password.
 pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -230,12 +236,12 @@ pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: S
     let function = scene.function(MASTER);
     scene.rotate(&function).await?;
     given_up_after_set(&scene, &function).await?;
-    scene.log_in().await.context("the other user's password is as it was")?;
+    scene.log_in().await.context("logging in as the alternate user")?;
     another_rotation(&scene, &function).await?;
     Ok(())
 }
 
-/// Then `AWSPREVIOUS` is of the same user as `AWSCURRENT`.
+/// After the edit, `AWSPREVIOUS` is of the same user as `AWSCURRENT`.
 pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -247,13 +253,13 @@ pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(
     Ok(())
 }
 
-/// `AWSCURRENT` has a password that the database never had; the one before is of the same user.
+/// `AWSCURRENT` has a password that the database never had. `AWSPREVIOUS` is of the same user.
 pub async fn alternating_users_go_on_when_the_current_password_was_edited<T: Server>(
     target: T,
 ) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let function = scene.function(MASTER);
-    // On the turn of either.
+    // The target is the alternate user in one pass and the base user in the other.
     for _ in 0..2 {
         scene.rotate(&function).await?;
         scene.change(&json!({"password": new_password()}))?;
@@ -264,7 +270,7 @@ pub async fn alternating_users_go_on_when_the_current_password_was_edited<T: Ser
     Ok(())
 }
 
-/// Both users have a password from before: only versions without a label know them.
+/// Both users have an earlier password, which only deprecated versions have.
 pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(
     target: T,
 ) -> Result<()> {
@@ -275,9 +281,9 @@ pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(
         scene.rotate(&function).await?;
         values.push(scene.value("AWSCURRENT")?);
     }
-    // On the turn of either.
+    // The target is a different user in each pass.
     for _ in 0..2 {
-        // The versions of two rotations ago are the newest of both users without a label.
+        // The versions of two rotations ago are the newest deprecated versions of both users.
         for value in &values[values.len() - 4..values.len() - 2] {
             let text = |key: &str| value[key].as_str().unwrap_or_default();
             target.give_password(text("username"), text("password")).await?;
@@ -287,7 +293,7 @@ pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(
         let rotation = another_rotation(&scene, &function).await?;
         let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
         ensure!(set.contains("before the database was restored"), "{set}");
-        // AWSCURRENT of the one; AWSPENDING and AWSPREVIOUS of the other.
+        // One user rejects AWSCURRENT, the other one AWSPENDING and AWSPREVIOUS.
         ensure!(scene.failed_logins()? <= 3, "{} failed logins", scene.failed_logins()?);
         values.push(scene.value("AWSCURRENT")?);
         scene.rotate(&function).await?;
@@ -305,8 +311,8 @@ mod tests {
 
     use super::*;
 
-    /// Whatever can break, in every kind of rotation, and every way to go on: `make test` samples
-    /// the points of each, and leaves out none.
+    /// The matrix covers every fault, every kind of rotation and every recovery. `make test`
+    /// samples the points of each combination and leaves out none.
     #[test]
     fn matrix_has_every_break_strategy_and_way_to_go_on() {
         let mut expected = BTreeSet::new();
@@ -314,7 +320,8 @@ mod tests {
             [Break::Call(When::Before), Break::Kill(When::Before), Break::Packet(When::Before)];
         let after = [Break::Call(When::After), Break::Packet(When::After)];
         for rotation in [SINGLE, BY_MASTER, MASTER, "later"] {
-            // What did not happen leaves nothing that another version could find.
+            // A call without an effect leaves nothing for another version to find, so one recovery
+            // is enough.
             let only_first = before.into_iter().chain([Break::Kill(When::After)]);
             for what in only_first.filter(|_| rotation != "later") {
                 expected.insert(format!("{rotation} {what:?} {:?}", Then::SameVersion));

@@ -1,4 +1,4 @@
-//! The key of an HTTP service with two live keys.
+//! Tests of the example that rotates the key of an HTTP service with two live keys.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,12 +16,13 @@ use uuid::Uuid;
 
 use crate::Fixture;
 
-/// Id → key and name.
+/// The key and the name for each key id.
 type Keys = Arc<Mutex<BTreeMap<String, (String, String)>>>;
 
 const SOMEBODY_ELSES: &str = "another application";
 
-/// The service of the example: two live keys an account, each shown once.
+/// The HTTP service of the example. An account has up to two live keys, and each is shown only
+/// once.
 struct KeyService {
     url: String,
     keys: Keys,
@@ -89,7 +90,7 @@ impl KeyService {
         Ok(Self { url, keys })
     }
 
-    /// A secret with a key of its own.
+    /// Returns a secret with a new key.
     fn secret(&self) -> Value {
         let key = format!("key-{}", Uuid::new_v4().simple());
         self.keys
@@ -105,10 +106,11 @@ impl KeyService {
             == value["key"].as_str()
     }
 
-    /// Our keys; the other one must be there.
+    /// Returns the number of live keys of the tests. Panics if the key of the other application is
+    /// missing.
     fn live(&self) -> usize {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(keys.contains_key("other"), "somebody else's key was revoked");
+        assert!(keys.contains_key("other"), "the key of the other application was revoked");
         keys.len() - 1
     }
 }
@@ -128,7 +130,7 @@ async fn a_key_is_issued_tested_and_the_older_revoked() -> Result<()> {
         );
         assert_eq!(after["owner"], "the tests");
         for value in [&before, &after] {
-            scene.search(value["key"].as_str().context("no key")?)?;
+            scene.search(value["key"].as_str().context("the secret has no key")?)?;
         }
     }
     Ok(())
@@ -142,7 +144,7 @@ async fn whatever_call_fails_a_retry_ends_with_one_key_that_works() -> Result<()
             let scene = Fixture::new("api_key", &api.secret()).await?;
             let more = scene.fail_and_retry(point, when).await?;
             let current = scene.value("AWSCURRENT")?;
-            ensure!(api.accepts(&current), "{when:?} call {point}: the current key is refused");
+            ensure!(api.accepts(&current), "{when:?} call {point}: the current key is rejected");
             ensure!(api.live() == 1, "{when:?} call {point}: {} live keys", api.live());
             if !more {
                 ensure!(point >= 10, "only {point} calls");
@@ -167,7 +169,8 @@ async fn failures_are_told_apart() -> Result<()> {
             secret[name] = value.clone();
         }
         let scene = Fixture::new("api_key", &secret).await?;
-        let error = scene.attempt(&scene.stage()?).await.failed.context("it has succeeded")?;
+        let error =
+            scene.attempt(&scene.stage()?).await.failed.context("the rotation succeeded")?;
         assert_eq!(error.error_type, error_type, "{}", error.message);
         ensure!(error.message.contains("What to do: "), "{}", error.message);
         ensure!(
@@ -180,7 +183,7 @@ async fn failures_are_told_apart() -> Result<()> {
     Ok(())
 }
 
-/// The template's custom function is this example.
+/// The custom function of the template is this example.
 #[tokio::test]
 async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
     let api = KeyService::start().await?;
@@ -189,7 +192,11 @@ async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
     let id = events[0]["SecretId"].as_str().unwrap_or_default();
     service.put_secret("example/app", id, &api.secret().to_string())?;
     let token = &events[0]["ClientRequestToken"];
-    let rotate = json!({"SecretId": id, "ClientRequestToken": token, "RotationLambdaARN": "arn:aws:lambda:test"});
+    let rotate = json!({
+        "SecretId": id,
+        "ClientRequestToken": token,
+        "RotationLambdaARN": "arn:aws:lambda:test",
+    });
     service.perform("RotateSecret", &rotate)?;
     let rie =
         Rie::start(&binary("rotation-custom"), &Fixture::program(&service, "rotation-custom"))
@@ -206,7 +213,7 @@ async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
     Ok(())
 }
 
-/// `rotation-local rotate` with a secret that has no user, host or engine.
+/// Runs `rotation-local rotate` with a secret that has no user, host or engine.
 #[tokio::test]
 async fn rotate_of_a_file_asks_and_reports_what_fits() -> Result<()> {
     let api = KeyService::start().await?;
@@ -235,6 +242,9 @@ async fn rotate_of_a_file_asks_and_reports_what_fits() -> Result<()> {
     ensure!(done.status.success() && message.contains("The new secret is in "), "{message}");
     let value: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
     ensure!(api.accepts(&value) && api.live() == 1, "{} live", api.live());
-    ensure!(!message.contains(value["key"].as_str().context("no key")?), "{message}");
+    ensure!(
+        !message.contains(value["key"].as_str().context("the secret has no key")?),
+        "{message}"
+    );
     Ok(())
 }

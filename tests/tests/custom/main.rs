@@ -1,4 +1,4 @@
-//! The examples of `crates/rotation/examples`, as functions, against what they rotate.
+//! Tests of the examples in `crates/rotation/examples`, run as functions on real services.
 
 mod api_key;
 mod redis_acl;
@@ -47,7 +47,7 @@ impl Fixture {
     fn stage(&self) -> Result<String> {
         let request = json!({"SecretId": SECRET_ARN, "RotationLambdaARN": "arn:aws:lambda:test"});
         let staged = self.service.perform("RotateSecret", &request)?;
-        Ok(staged["VersionId"].as_str().context("no version")?.to_owned())
+        Ok(staged["VersionId"].as_str().context("RotateSecret returned no version id")?.to_owned())
     }
 
     async fn attempt(&self, token: &str) -> Rotation {
@@ -67,8 +67,8 @@ impl Fixture {
         Ok(serde_json::from_str(answer["SecretString"].as_str().unwrap_or_default())?)
     }
 
-    /// Fails the n-th call of Secrets Manager, before or after its effect; then a retry. `false`
-    /// when there is none.
+    /// Makes the n-th call of Secrets Manager fail before or after its effect, and then retries.
+    /// Returns `false` if there are fewer calls.
     async fn fail_and_retry(&self, point: usize, when: When) -> Result<bool> {
         let token = self.stage()?;
         self.service.forget_calls();
@@ -87,11 +87,11 @@ impl Fixture {
         Ok(true)
     }
 
-    /// Searches what the function has written.
+    /// Checks that the function's log does not contain a secret.
     fn search(&self, secret: &str) -> Result<()> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         ensure!(log.contains("createSecret"), "nothing was logged: {log}");
-        ensure!(!log.contains(secret), "a secret stands in the log");
+        ensure!(!log.contains(secret), "found a secret in the log");
         Ok(())
     }
 }

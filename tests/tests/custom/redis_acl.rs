@@ -1,4 +1,4 @@
-//! The password of a Redis user.
+//! Tests of the example that rotates the password of a Redis user.
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::When;
@@ -8,11 +8,17 @@ use serde_json::{Value, json};
 
 use crate::Fixture;
 
-/// Redis wants the ports of many tests at once; each starts its own.
+/// Starts a Redis server for one test, and returns it with a secret for its user.
 async fn redis(password: &str, rules: &str) -> Result<(Redis, Value)> {
     let users = format!("user default off\nuser app on >{password} ~* &* {rules}\n");
     let redis = Redis::start(&users).await?;
-    let secret = json!({"host": "127.0.0.1", "port": redis.port, "username": "app", "password": password, "tls": false});
+    let secret = json!({
+        "host": "127.0.0.1",
+        "port": redis.port,
+        "username": "app",
+        "password": password,
+        "tls": false,
+    });
     Ok((redis, secret))
 }
 
@@ -39,13 +45,13 @@ async fn both_passwords_work_until_the_rotation_is_finished() -> Result<()> {
         }
         let after = scene.value("AWSCURRENT")?;
         ensure!(works(&redis, &after) && !works(&redis, &before));
-        let current = after["password"].as_str().context("no password")?;
-        // Neither in what the server keeps nor in what it shows.
+        let current = after["password"].as_str().context("the secret has no password")?;
+        // Neither the slow log nor the ACL file contains the password.
         let slow_log = redis.run("app", current, &["SLOWLOG", "GET", "1000"])?;
         ensure!(slow_log.to_lowercase().contains("setuser"), "{slow_log}");
         let acl = std::fs::read_to_string(redis.acl_file())?;
         for value in [&before, &after] {
-            let password = value["password"].as_str().context("no password")?;
+            let password = value["password"].as_str().context("the secret has no password")?;
             ensure!(!slow_log.contains(password) && !acl.contains(password));
             scene.search(password)?;
         }
@@ -87,7 +93,8 @@ async fn failures_are_told_apart() -> Result<()> {
         [(good, "PrivilegeMissing"), (wrong, "CredentialsRefused"), (elsewhere, "RedisFailed")]
     {
         let scene = Fixture::new("redis_acl", &secret).await?;
-        let error = scene.attempt(&scene.stage()?).await.failed.context("it has succeeded")?;
+        let error =
+            scene.attempt(&scene.stage()?).await.failed.context("the rotation succeeded")?;
         println!("{}", error.message);
         assert_eq!(error.error_type, error_type, "{}", error.message);
         ensure!(error.message.contains("What to do: ") && !error.message.contains(&password));

@@ -1,4 +1,4 @@
-//! `rotation-local bench`: its figures are of what has happened.
+//! Tests of `rotation-local bench`: its figures match what the functions have done.
 
 use std::process::Command;
 
@@ -22,10 +22,10 @@ fn two_functions_are_measured_side_by_side() -> Result<()> {
     let other = function.to_string_lossy();
     let text = bench(&["--json", "--api-latency", "20", "--against", &other])?;
     let figures: Value = serde_json::from_str(&text)?;
-    let functions = figures["functions"].as_array().context("no functions")?;
+    let functions = figures["functions"].as_array().context("the report has no functions")?;
     ensure!(functions.len() == 2, "{text}");
     for function in functions {
-        // What the tests of cost count as well.
+        // These are the counts that the tests of the cost find, too.
         for (name, expected) in
             [("calls", 14), ("callsInTurn", 6), ("sessions", 3), ("failedLogins", 0)]
         {
@@ -35,7 +35,7 @@ fn two_functions_are_measured_side_by_side() -> Result<()> {
             function[name]["median"].as_f64().with_context(|| format!("no {name}: {text}"))
         };
         let (init, warm) = (median("init")?, median("rotation, warm")?);
-        // Six calls in turn, each of which takes 20 ms.
+        // There are six calls in a row, each of which takes 20 ms.
         ensure!(warm > 120.0 && warm < 10_000.0, "{text}");
         ensure!(init > 0.1 && median("rotation, cold, with init")? > init, "{text}");
         ensure!(median("CPU time, cold")? > 1.0 && median("peak memory, MB")? > 1.0, "{text}");
@@ -52,12 +52,12 @@ fn the_table_is_for_people_and_a_function_that_fails_is_named() -> Result<()> {
         ensure!(table.contains(part), "{part} is not in {table}");
     }
     let failed =
-        bench(&["--against", "false"]).err().context("a command that fails was measured")?;
+        bench(&["--against", "false"]).err().context("bench measured a failing command")?;
     ensure!(failed.to_string().contains("false failed in its start"), "{failed}");
     Ok(())
 }
 
-/// Where control groups can be made; elsewhere it says what it needs.
+/// The test needs control groups. If they cannot be created, the command must report that.
 #[test]
 fn a_function_has_no_more_of_the_cpu_than_its_memory_is_worth() -> Result<()> {
     match bench(&["--json", "--api-latency", "0", "--memory", "128"]) {
@@ -68,12 +68,14 @@ fn a_function_has_no_more_of_the_cpu_than_its_memory_is_worth() -> Result<()> {
                     .as_f64()
                     .with_context(|| format!("no {name}: {text}"))
             };
-            // A fourteenth, but for what is done while it waits.
+            // With 128 MB, the function has a fourteenth of a CPU, so a rotation takes many times
+            // its CPU time. The factor is below 14, because the function can also compute while it
+            // waits.
             let times = median("rotation, warm")? / median("CPU time, warm")?;
             ensure!(times > 5.0, "{times} times its CPU time: {text}");
         }
         Err(refused) => {
-            println!("not measured here: {refused}");
+            println!("skipped: {refused}");
             ensure!(refused.to_string().contains("control groups"), "{refused}");
         }
     }

@@ -1,9 +1,9 @@
-//! One suite in plain SDK calls: what AWS documents of Secrets Manager, on `rotation-local`, on
-//! moto, on a real account.
+//! Conformance tests in plain SDK calls: they check what AWS documents about Secrets Manager, on
+//! `rotation-local`, on moto and on a real account.
 //!
-//! `SECRETS_MANAGER_CONFORMANCE=aws` runs it in the account of the usual AWS variables as well; it
-//! makes secrets whose names begin with `conformance/` there, and deletes them at once when it has
-//! done.
+//! `SECRETS_MANAGER_CONFORMANCE=aws` also runs them in the account of the usual AWS variables. They
+//! create secrets there whose names begin with `conformance/`, and delete each of them without a
+//! recovery window when its case ends.
 
 mod cases;
 
@@ -17,8 +17,8 @@ use rotation_tests::background::Background;
 use rotation_tests::local::{REGION, Serve, aws, client, http};
 use rotation_tests::tool;
 
-/// Where moto 5.2.5 does otherwise than AWS documents. A case that is not here must pass there, and
-/// one that is must not.
+/// The cases in which moto 5.2.5 differs from AWS's documentation. Every other case must pass on
+/// moto, and these must fail.
 const MOTO_DIFFERS: &[(&str, &str)] = &[
     ("names_are_checked", "any name is taken"),
     (
@@ -59,7 +59,7 @@ const MOTO_DIFFERS: &[(&str, &str)] = &[
     ("rotation_rules_are_checked_and_shown", "any rules are taken"),
 ];
 
-/// Which cases fail.
+/// Runs the cases and returns those that fail, with their errors.
 async fn failures(client: &Client, with_rotation: bool) -> Vec<(&'static str, String)> {
     let mut failures = Vec::new();
     for (name, run) in cases::all() {
@@ -76,21 +76,22 @@ async fn failures(client: &Client, with_rotation: bool) -> Vec<(&'static str, St
 
 #[tokio::test]
 async fn the_local_service_does_as_aws_documents() {
-    // The function ends at once: what it would do is no matter here.
+    // The function fails immediately, because the cases do not depend on what it does.
     let arguments = ["--function", "some-rotation=/bin/false", "--attempts", "1"];
     let serve = Serve::start(&arguments).await.unwrap();
     let failures = failures(&serve.client(), true).await;
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// moto's own server, with a function that does nothing.
+/// Starts moto's own server, with a rotation function that does nothing.
 async fn moto() -> Result<(Background, String)> {
     let (server, endpoint) = rotation_tests::moto::server().await?;
     let config = http()?.post(format!("{endpoint}/moto-api/config"));
     config.body(r#"{"lambda": {"use_docker": false}}"#).send().await?.error_for_status()?;
     let folder = tempfile::tempdir()?;
     let zip = folder.path().join("function.zip");
-    let script = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('f.py', 'def f(event, context): pass')";
+    let script = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('f.py', 'def \
+        f(event, context): pass')";
     ensure!(Command::new(tool("python")).args(["-c", script]).arg(&zip).status()?.success());
     let zip = format!("fileb://{}", zip.display());
     let role = ["iam", "create-role", "--role-name", "r", "--assume-role-policy-document", "{}"];

@@ -1,4 +1,4 @@
-//! `rotation-local demo`: it runs on every engine, and shows what it promises.
+//! Tests of `rotation-local demo`: it runs on every engine and prints correct evidence.
 
 use std::process::Command;
 

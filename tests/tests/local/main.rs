@@ -1,4 +1,4 @@
-//! `rotation-local` as a person uses it.
+//! Tests of `rotation-local` as a user runs it.
 
 mod bench;
 mod conformance;

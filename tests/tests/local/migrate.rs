@@ -1,7 +1,9 @@
-//! `docs/migrate.md`, followed word for word from each state that AWS's functions leave behind.
+//! Tests of `docs/migrate.md`: they follow the page literally from each state that AWS's functions
+//! leave behind.
 //!
-//! The states are made by the statements of `set_secret` in the functions `…RotationSingleUser` and
-//! `…RotationMultiUser` of [aws-secrets-manager-rotation-lambdas], as the master that these use.
+//! The states are created with the statements of `set_secret` in the functions
+//! `…RotationSingleUser` and `…RotationMultiUser` of [aws-secrets-manager-rotation-lambdas], run as
+//! the master user that these functions use.
 //!
 //! [aws-secrets-manager-rotation-lambdas]: https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas
 
@@ -18,18 +20,18 @@ use serde_json::{Value, json};
 use sqlx::{MySqlConnection, PgConnection};
 use tempfile::TempDir;
 
-/// What AWS's functions do to a user, in the session of the master.
+/// The statements that AWS's functions run in the session of the master user.
 trait AwsFunctions: Server {
-    /// The statements that create the clone and give it the privileges of the base user.
+    /// Creates the alternate user and gives it the privileges of the base user.
     async fn create_clone(
         master: &mut Self::Session,
         base: &str,
         password: &str,
         database: &str,
     ) -> Result<()>;
-    /// The statement that sets a password.
+    /// Sets a user's password.
     async fn set_password(master: &mut Self::Session, user: &str, password: &str) -> Result<()>;
-    /// What an application does as the clone while that is the current user.
+    /// Does what an application does as the alternate user while that is the current user.
     async fn work_as_clone(clone: &mut Self::Session) -> Result<()>;
     /// Runs a statement as an administrator of the database.
     async fn administer(&self, database: &str, statement: &str) -> Result<()>;
@@ -89,25 +91,25 @@ impl<W: Which> AwsFunctions for mysql::Target<W> {
     }
 }
 
-/// What the last rotation of AWS's function has done.
+/// The progress of the last rotation of AWS's function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// All of it. With alternating users, the base user is current.
+    /// The rotation is complete. With alternating users, the base user is current.
     Whole,
-    /// All of it, and the clone is current and has been used.
+    /// The rotation is complete. The alternate user is current and has been used.
     CloneIsCurrent,
-    /// `createSecret`. With alternating users, there is no clone yet.
+    /// `createSecret` has run. With alternating users, the alternate user does not exist yet.
     Created,
-    /// `createSecret` and `setSecret`, which changed the password.
+    /// `createSecret` has run, and `setSecret` has changed the password.
     Set,
 }
 
-/// The shell blocks of the page, without the indentation of its list.
+/// Returns the shell blocks of the page, without the indentation of its list.
 fn documented() -> Result<[String; 5]> {
     let page = include_str!("../../../docs/migrate.md");
     let mut blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let mut next = |part: &str| -> Result<String> {
-        let block = blocks.next().with_context(|| format!("no block with {part}"))?;
+        let block = blocks.next().with_context(|| format!("the page has no block with {part}"))?;
         ensure!(block.contains(part), "{block:?} instead of {part}");
         Ok(block.lines().map(str::trim_start).collect::<Vec<_>>().join("\n"))
     };
@@ -124,12 +126,12 @@ fn arn(function: &str) -> String {
     format!("arn:aws:lambda:{REGION}:123456789012:function:{function}")
 }
 
-/// A database with a user and a master, and a Secrets Manager with a secret `my-app`.
+/// A database with a base user and a master user, and a Secrets Manager with the secret `my-app`.
 struct Estate<T: Server> {
     scene: Fixture<T>,
     serve: Serve,
     strategy: &'static str,
-    /// The value of the base user.
+    /// The secret value of the base user.
     base: Value,
     folder: TempDir,
 }
@@ -163,7 +165,7 @@ impl<T: AwsFunctions> Estate<T> {
         let master = scene.secret(&scene.master, &scene.master_password()?).to_string();
         let master =
             serve.client().create_secret().name("master").secret_string(master).send().await?;
-        base["masterarn"] = master.arn.context("no ARN")?.into();
+        base["masterarn"] = master.arn.context("the master secret has no ARN")?.into();
         Ok(Self { scene, serve, strategy, base, folder })
     }
 
@@ -189,14 +191,14 @@ impl<T: AwsFunctions> Estate<T> {
         self.scene.target.connect(&self.scene.master, &password, &self.scene.database).await
     }
 
-    /// Stores a value as AWSCURRENT, or as AWSPENDING alone.
+    /// Stores a value with the staging label `AWSCURRENT` or `AWSPENDING`.
     async fn put(&self, value: &Value, label: &str) -> Result<()> {
         let put = self.serve.client().put_secret_value().secret_id("my-app");
         put.secret_string(value.to_string()).version_stages(label).send().await?;
         Ok(())
     }
 
-    /// Leaves the database and the secret as AWS's function does.
+    /// Leaves the database and the secret in the state in which AWS's function leaves them.
     async fn prepare(&self, state: State) -> Result<()> {
         let (serve, base) = (&self.serve, &self.base);
         let user = &self.scene.user;
@@ -241,7 +243,8 @@ impl<T: AwsFunctions> Estate<T> {
         Ok(())
     }
 
-    /// Waits until so many rotations and tests have ended, and checks that the last has passed.
+    /// Waits until the given number of rotations and tests have ended, and checks that the last one
+    /// has passed.
     async fn finished(&self, count: usize) -> Result<()> {
         let event = until("the rotation ends", async || {
             let message = self.serve.output();
@@ -259,8 +262,8 @@ impl<T: AwsFunctions> Estate<T> {
         Ok(serde_json::from_str(read.send().await?.secret_string().unwrap_or_default())?)
     }
 
-    /// The command with the payload of preflight, with a Lambda service that answers it. Returns
-    /// the remedies.
+    /// Runs the command of the page that invokes preflight, on the Runtime Interface Emulator
+    /// instead of the Lambda service. Returns the remedies.
     async fn preflight(&self, command: &str) -> Result<Vec<String>> {
         let program = Program::new(binary(T::BINARY))
             .env("SECRETS_MANAGER_ENDPOINT", self.serve.endpoint())
@@ -271,26 +274,27 @@ impl<T: AwsFunctions> Estate<T> {
             .env("TLS_CA_FILE", self.folder.path().join("authority.pem").to_string_lossy());
         let rie = Rie::start(&binary(T::BINARY), &program).await?;
         let secret = self.serve.client().describe_secret().secret_id("my-app").send().await?;
-        // The emulator has one function, of this name.
+        // The emulator has one function, with this name.
         let command = command
             .replace("NEW-FUNCTION", "function")
             .replace("ARN-OF-THE-SECRET", secret.arn().unwrap_or_default());
-        // The option is of version 2 of the AWS CLI; version 1, which is tested here, needs none.
+        // The option belongs to version 2 of the AWS CLI. The tests use version 1, which does not
+        // need it.
         let command = command.replace("--cli-binary-format raw-in-base64-out", "");
         let text = self.serve.type_in(&command, &[("AWS_ENDPOINT_URL_LAMBDA", &rie.endpoint())])?;
         let record = serde_json::Deserializer::from_str(&text).into_iter::<Value>().next();
-        let record = record.context("no answer")??;
+        let record = record.context("preflight returned nothing")??;
         let checks = record["checks"].as_array().with_context(|| text.clone())?;
         ensure!(checks.len() > 5, "{record:#}");
         let bad = checks.iter().filter(|check| check["found"] == "bad");
         Ok(bad.filter_map(|check| check["remedy"].as_str().map(str::to_owned)).collect())
     }
 
-    /// Follows the page, and rotates twice.
+    /// Follows the page, and then rotates twice.
     async fn migrate(&self, state: State) -> Result<()> {
         let [look, point, unfinished, preflight, back] = documented()?;
         let labels: Value = serde_json::from_str(&self.serve.type_in(&look, &[])?)?;
-        let versions = labels.as_object().context("no versions")?;
+        let versions = labels.as_object().context("the secret has no versions")?;
         let pending = versions.iter().find(|(_, labels)| {
             let has = |label: &str| {
                 labels.as_array().is_some_and(|labels| labels.contains(&json!(label)))
@@ -306,9 +310,13 @@ impl<T: AwsFunctions> Estate<T> {
         self.serve.type_in(&commands.replace("NEW-FUNCTION", &arn("new")), &[])?;
         self.finished(2).await?;
         let is_same = self.value("AWSCURRENT").await? == before;
-        ensure!(is_same == pending.is_none(), "AWSCURRENT has changed, or has not");
+        ensure!(
+            is_same == pending.is_none(),
+            "AWSCURRENT must change only if a rotation was unfinished"
+        );
         for remedy in self.preflight(&preflight).await? {
-            // "Run the statement as an administrator of the database, and ask again."
+            // The page says: "Run the statement as an administrator of the database, and ask
+            // again."
             let (_, statement) =
                 remedy.rsplit_once("let the master do it: ").context(remedy.clone())?;
             self.scene
@@ -328,7 +336,7 @@ impl<T: AwsFunctions> Estate<T> {
         }
         self.serve.type_in(&back.replace("OLD-FUNCTION", &arn("old")), &[])?;
         self.finished(5).await?;
-        // What AWS's function does next.
+        // This is what AWS's function does next.
         let (current, password) = (self.value("AWSCURRENT").await?, new_password());
         let next = match (self.strategy, current["username"] == self.base["username"]) {
             ("master-user", true) => self.clone(&password),
@@ -345,7 +353,7 @@ impl<T: AwsFunctions> Estate<T> {
     }
 }
 
-/// The strategies, and the states that their functions leave behind.
+/// The strategies, with the states in which their functions can leave a secret.
 const CURRENT_CLONE: [(&str, State); 1] = [("master-user", State::CloneIsCurrent)];
 const WHOLE: [(&str, State); 2] = [("master-user", State::Whole), ("single-user", State::Whole)];
 const UNFINISHED: [(&str, State); 3] =
@@ -363,8 +371,8 @@ async fn migrates<T: AwsFunctions>(target: T, cases: &[(&'static str, State)]) -
     Ok(())
 }
 
-/// The AWS CLI takes its time, so each kind of state is a test of its own, and only the newest
-/// version of PostgreSQL goes through all of them.
+/// The AWS CLI is slow. Therefore each kind of state has its own test, and only the newest version
+/// of PostgreSQL runs all of them.
 async fn newest_postgres_migrates(cases: &[(&'static str, State)]) -> Result<()> {
     use_one_tls_provider();
     let target = postgres::targets().await?.pop().context("there is no server")?;

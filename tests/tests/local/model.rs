@@ -1,4 +1,4 @@
-//! The requests that the local service understands, against AWS's own model of them.
+//! Tests that compare the requests that the local service accepts with AWS's own model.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,32 +9,32 @@ use rotation_local::Service;
 use rotation_tests::tool;
 use serde_json::{Map, Value, json};
 
-/// Operations that are known and not supported: replicas need another region.
+/// Operations that the service knows but does not support, because replicas need another Region.
 const NOT_SUPPORTED: [&str; 3] =
     ["RemoveRegionsFromReplication", "ReplicateSecretToRegions", "StopReplicationToReplica"];
 
-/// botocore's model, as the CLI of a certain version brings it along: a newer one would be another
-/// test.
+/// Returns botocore's model from the AWS CLI that is installed for the tests. Its version is fixed,
+/// so the test does not change with new releases.
 fn model() -> Result<Value> {
     let script = "import awscli.botocore.session as s, json; \
         print(json.dumps(s.get_session().get_service_model('secretsmanager')._service_description))";
     let output = Command::new(tool("python"))
         .args(["-c", script])
         .output()
-        .context("sh tests/setup.sh test")?;
+        .context("Python is not installed: sh tests/setup.sh test")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// A shape of the model in the words of ours.
+/// Returns a shape of AWS's model in the form of the service's own model.
 fn shape(model: &Value, name: &str) -> Value {
     let shape = &model["shapes"][name];
     let limit = |limit: &str| shape.get(limit).cloned().unwrap_or(Value::Null);
     let least = || shape.get("min").cloned().unwrap_or(json!(0));
     match shape["type"].as_str().unwrap_or_default() {
         "string" => {
-            json!({"type": "string", "min": least(), "max": limit("max"), "pattern": limit("pattern"),
-            "enum": shape.get("enum").cloned().unwrap_or(json!([]))})
+            json!({"type": "string", "min": least(), "max": limit("max"),
+            "pattern": limit("pattern"), "enum": shape.get("enum").cloned().unwrap_or(json!([]))})
         }
         "blob" => json!({"type": "blob", "min": least(), "max": limit("max")}),
         "integer" | "long" => json!({"type": "number", "min": limit("min"), "max": limit("max")}),
@@ -42,7 +42,7 @@ fn shape(model: &Value, name: &str) -> Value {
         "list" => json!({"type": "list", "min": least(), "max": limit("max"),
             "of": self::shape(model, shape["member"]["shape"].as_str().unwrap_or_default())}),
         "structure" => json!({"type": "structure", "members": members(model, name)}),
-        other => panic!("{name} is a {other}, which no request had before"),
+        other => panic!("{name} has the type {other}, which this test does not support"),
     }
 }
 
@@ -88,7 +88,8 @@ fn every_operation_parameter_limit_and_error_is_that_of_the_model() {
     }
 }
 
-/// Every error of ours has the name and the HTTP code of the model, or is of every AWS service.
+/// Every error in the source has a name of the model, or is one of the errors that every AWS
+/// service has.
 #[test]
 fn every_error_that_the_source_names_is_one_of_the_service() {
     const OF_EVERY_SERVICE: [&str; 6] = [
@@ -126,5 +127,5 @@ fn every_error_that_the_source_names_is_one_of_the_service() {
             }
         }
     }
-    assert!(seen > 20, "only {seen} found");
+    assert!(seen > 20, "found only {seen} errors");
 }

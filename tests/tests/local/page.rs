@@ -1,4 +1,4 @@
-//! The page of `rotation-local serve` in a real browser.
+//! Tests of the web page of `rotation-local serve`, in a real browser.
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::binary;
@@ -12,7 +12,7 @@ async fn sees(browser: &Browser, text: &str) -> Result<()> {
     until(text, async || Ok(browser.text().await?.contains(text).then_some(()))).await
 }
 
-/// A function of somebody who tells everything, takes its time, and fails.
+/// A function that prints a secret, takes some time, and fails.
 const TALKATIVE: &str = "echo \"it is $SECRET_WORD, really\"\nsleep 2\nexit 1";
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_rotation_is_seen_step_by_step_and_no_value_is() {
     let description = "<b>not bold</b><script>document.title = 'taken over'</script>";
     let making = sdk.create_secret().name(&name).secret_string(value).description(description);
     making.send().await.unwrap();
-    // Without anybody loading it anew.
+    // The page updates without being reloaded.
     sees(&browser, &name).await.unwrap();
     sees(&browser, "AWSCURRENT").await.unwrap();
     sees(&browser, "<b>not bold</b>").await.unwrap();
@@ -53,7 +53,8 @@ async fn a_rotation_is_seen_step_by_step_and_no_value_is() {
     assert!(!serve.output().contains(WORD), "the password is on the terminal");
 }
 
-/// The picture of the README is made of this one: ROTATION_PICTURE names where it goes.
+/// The screenshot in the documentation comes from this test: it is written to the path in
+/// ROTATION_PICTURE.
 #[tokio::test]
 async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
     on_each(|target| async move {
@@ -84,7 +85,10 @@ async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
             sees(&browser, text).await?;
         }
         let picture = browser.picture().await?;
-        ensure!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "no picture");
+        ensure!(
+            picture.starts_with(b"\x89PNG") && picture.len() > 10_000,
+            "the browser returned no screenshot"
+        );
         if let Some(path) = std::env::var_os("ROTATION_PICTURE") {
             std::fs::write(path, picture)?;
         }
@@ -94,9 +98,10 @@ async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
                 .get_secret_value()
                 .secret_id("production/MyAwesomeAppSecret")
                 .version_stage(label);
-            let value: serde_json::Value =
-                serde_json::from_str(&got.send().await?.secret_string.context("no value")?)?;
-            let password = value["password"].as_str().context("no password")?;
+            let value: serde_json::Value = serde_json::from_str(
+                &got.send().await?.secret_string.context("the secret has no value")?,
+            )?;
+            let password = value["password"].as_str().context("the secret has no password")?;
             ensure!(
                 !source.as_str().unwrap_or_default().contains(password),
                 "a password is on the page"
@@ -107,7 +112,7 @@ async fn a_rotation_of_a_real_database_is_seen_to_its_end() {
     .await;
 }
 
-/// A page elsewhere whose name is made to point here.
+/// The request comes from a page of another site whose name an attacker points to this machine.
 #[tokio::test]
 async fn another_site_s_page_is_not_answered() {
     let serve = Serve::start(&[]).await.unwrap();

@@ -1,4 +1,5 @@
-//! What the roles of `template.yaml` allow, evaluated as IAM does, for every call of the functions.
+//! Tests of the roles in `template.yaml`: they evaluate the policies as IAM does, for every call of
+//! the functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +16,8 @@ const MASTER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:maste
 const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555";
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbCdEf";
 
-/// Reads YAML with CloudFormation's short forms: `!Ref x` becomes `{"Ref": "x"}`.
+/// A Python program that reads YAML with CloudFormation's short forms: `!Ref x` becomes
+/// `{"Ref": "x"}`.
 const TO_JSON: &str = r#"
 import json, sys, yaml
 class Loader(yaml.SafeLoader): pass
@@ -54,7 +56,7 @@ impl Template {
         Ok(Self { document, parameters })
     }
 
-    /// A value without intrinsic functions; `None` is `AWS::NoValue`.
+    /// Returns a value without intrinsic functions. Returns `None` for `AWS::NoValue`.
     fn resolved(&self, value: &Value) -> Option<Value> {
         match value {
             Value::Array(items) => {
@@ -100,7 +102,7 @@ impl Template {
         Value::Object(resolved.collect())
     }
 
-    /// A parameter, or the name of a resource.
+    /// Returns the value of a parameter, or the name of a resource.
     fn reference(&self, name: &str) -> Value {
         self.parameters.get(name).cloned().unwrap_or_else(|| name.into())
     }
@@ -128,21 +130,21 @@ impl Template {
             .is_some_and(|all| all.iter().all(|one| self.holds(one)))
     }
 
-    /// The statements of a function's role.
+    /// Returns the statements of a function's role.
     fn statements(&self, function: &str) -> Result<Vec<Value>> {
         let resources = &self.document["Resources"];
         let role = self
             .resolved(&resources[format!("{function}Role")]["Properties"])
-            .context("no role")?;
+            .context("the function has no role")?;
         let mut documents = Vec::new();
         for name in
             role["ManagedPolicyArns"].as_array().into_iter().flatten().filter_map(Value::as_str)
         {
-            // AWS's own policies write logs.
+            // AWS's managed policies only allow writing logs.
             if !name.starts_with("arn:") {
                 documents.push(
                     self.resolved(&resources[name]["Properties"]["PolicyDocument"])
-                        .context("no policy")?,
+                        .context("the role's policy is not in the template")?,
                 );
             }
         }
@@ -160,7 +162,7 @@ impl Template {
     }
 }
 
-/// Returns `true` if a pattern of IAM, with `*`, matches.
+/// Returns `true` if an IAM pattern with `*` matches a text.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
@@ -177,8 +179,8 @@ fn matches(pattern: &str, text: &str) -> bool {
     rest.is_empty()
 }
 
-/// Returns `true` if statements allow an action on a resource, with the keys that the service puts
-/// into the request's context.
+/// Returns `true` if the statements allow an action on a resource. `context` has the condition keys
+/// of the request's context.
 fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
     let texts = |value: &Value| -> Vec<String> {
         match value {
@@ -200,7 +202,7 @@ fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &
                 found.is_some_and(|found| match operator.as_str() {
                     "StringEquals" => texts(wanted).iter().any(|wanted| wanted == found),
                     "StringLike" => texts(wanted).iter().any(|wanted| matches(wanted, found)),
-                    other => panic!("the condition {other} is not known here"),
+                    other => panic!("the test does not support the condition {other}"),
                 })
             })
         });
@@ -211,7 +213,7 @@ fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &
     })
 }
 
-/// The operations that the shared crate calls.
+/// Returns the operations that the shared crate calls.
 fn operations() -> Result<BTreeSet<String>> {
     let source = std::fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/rotation/src/manager.rs"),
@@ -230,8 +232,8 @@ fn operations() -> Result<BTreeSet<String>> {
         .collect())
 }
 
-/// Before rotation names the function, its role may read nothing: so the documented order is to
-/// turn rotation on first, and then to ask for a preflight.
+/// The role can read nothing until rotation names the function. Therefore the documentation turns
+/// rotation on first and then invokes preflight.
 #[test]
 fn roles_allow_every_call_of_the_functions_and_no_other() -> Result<()> {
     let own = [
@@ -292,7 +294,10 @@ fn roles_allow_every_call_of_the_functions_and_no_other() -> Result<()> {
         let of_secret = [("kms:EncryptionContext:SecretARN", SECRET)];
         for action in ["kms:Decrypt", "kms:GenerateDataKey"] {
             assert!(allow(&statements, action, KEY, &of_secret), "{id} {action}");
-            assert!(!allow(&statements, action, KEY, &[]), "{id} {action} of anything");
+            assert!(
+                !allow(&statements, action, KEY, &[]),
+                "{id} {action} without an encryption context"
+            );
         }
     }
     Ok(())

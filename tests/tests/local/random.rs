@@ -1,4 +1,5 @@
-//! Any sequence of operations leaves what a plain model of the documentation says.
+//! Model-based tests: after any sequence of operations, the service shows what a simple model of
+//! the documentation predicts.
 
 mod plain;
 
@@ -13,7 +14,8 @@ use rotation_tests::local::Serve;
 use plain::{Op, Plain};
 
 const FUNCTION: &str = "arn:aws:lambda:eu-west-3:123456789012:function:some-rotation";
-/// The versions of all sequences: few, so that they meet.
+/// The version ids in all sequences. There are few of them, so that operations hit existing
+/// versions.
 const TOKENS: [&str; 4] = [
     "00000000-0000-0000-0000-000000000000",
     "11111111-1111-1111-1111-111111111111",
@@ -28,9 +30,12 @@ fn op() -> impl Strategy<Value = Op> {
     let value = || prop::sample::select(&["one", "two", "three"][..]);
     let labels = prop::option::of(prop::sample::subsequence(&LABELS[..], 1..=3).prop_shuffle());
     prop_oneof![
-        2 => (token(), prop::option::of(value())).prop_map(|(token, value)| Op::Create { token, value }),
-        6 => (token(), value(), labels).prop_map(|(token, value, labels)| Op::Put { token, value, labels }),
-        3 => (token(), prop::option::of(value())).prop_map(|(token, value)| Op::Update { token, value }),
+        2 => (token(), prop::option::of(value()))
+            .prop_map(|(token, value)| Op::Create { token, value }),
+        6 => (token(), value(), labels)
+            .prop_map(|(token, value, labels)| Op::Put { token, value, labels }),
+        3 => (token(), prop::option::of(value()))
+            .prop_map(|(token, value)| Op::Update { token, value }),
         6 => (label(), prop::option::of(token()), prop::option::of(token()))
             .prop_map(|(label, from, to)| Op::Move { label, from, to }),
         3 => token().prop_map(|token| Op::Rotate { token }),
@@ -38,16 +43,17 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Delete),
         1 => Just(Op::Restore),
         1 => Just(Op::Force),
-        1 => (prop::sample::select(&["k", "K"][..]), value()).prop_map(|(key, value)| Op::Tag { key, value }),
+        1 => (prop::sample::select(&["k", "K"][..]), value())
+            .prop_map(|(key, value)| Op::Tag { key, value }),
         1 => Just(Op::Untag { key: "k" }),
     ]
 }
 
-/// The error's name, if there is one.
+/// Returns the code of the error, or `None` if the call succeeded.
 fn named<T, E: ProvideErrorMetadata, R>(
     done: std::result::Result<T, SdkError<E, R>>,
 ) -> Option<String> {
-    done.err().map(|error| error.code().unwrap_or("without a name").to_owned())
+    done.err().map(|error| error.code().unwrap_or("an error without a code").to_owned())
 }
 
 async fn perform(client: &Client, name: &str, op: &Op) -> Option<String> {
@@ -96,7 +102,7 @@ async fn perform(client: &Client, name: &str, op: &Op) -> Option<String> {
     }
 }
 
-/// What the service shows of a secret, as the model has it.
+/// Returns what the service shows of a secret, in the form of the model.
 async fn shown(client: &Client, name: &str) -> Result<Plain> {
     let Ok(described) = client.describe_secret().secret_id(name).send().await else {
         return Ok(Plain::default());
@@ -113,7 +119,7 @@ async fn shown(client: &Client, name: &str) -> Result<Plain> {
     let listed =
         client.list_secret_version_ids().secret_id(name).include_deprecated(true).send().await?;
     for version in listed.versions() {
-        let id = version.version_id.clone().context("no id")?;
+        let id = version.version_id.clone().context("the version has no id")?;
         let labels = version.version_stages().iter().cloned().collect();
         let got = client.get_secret_value().secret_id(name).version_id(&id).send().await;
         let value = got.ok().and_then(|got| got.secret_string);
@@ -121,10 +127,7 @@ async fn shown(client: &Client, name: &str) -> Result<Plain> {
     }
     let stages = described.version_ids_to_stages.unwrap_or_default();
     let labelled = plain.versions.iter().filter(|(_, _, labels)| !labels.is_empty()).count();
-    ensure!(
-        stages.len() == labelled,
-        "DescribeSecret and ListSecretVersionIds say different things"
-    );
+    ensure!(stages.len() == labelled, "DescribeSecret and ListSecretVersionIds disagree");
     Ok(plain)
 }
 
@@ -136,7 +139,7 @@ async fn follow(client: &Client, name: &str, ops: &[Op]) -> Result<()> {
         ensure!(answered.as_deref() == expected, "{op:?}: {answered:?} instead of {expected:?}");
         let mut wanted = model.clone();
         if wanted.is_deleted {
-            // Its values cannot be read.
+            // The values of a deleted secret cannot be read.
             wanted.versions.iter_mut().for_each(|(_, value, _)| *value = None);
         }
         let shown = shown(client, name).await?;

@@ -1,4 +1,4 @@
-//! `rotation-local rotate`: a person's own database.
+//! Tests of `rotation-local rotate` and `preflight` with a secret in a file.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -17,7 +17,7 @@ pub(crate) fn authority(scene: &Fixture, folder: &Path) -> Result<String> {
     Ok(path.to_string_lossy().into_owned())
 }
 
-/// A secret of a person's own in `secret.json`.
+/// A fixture whose secret is in the file `secret.json`.
 struct Own {
     scene: Fixture,
     folder: TempDir,
@@ -33,7 +33,7 @@ impl Own {
         let authority = authority(&scene, folder.path())?;
         let file = folder.path().join("secret.json");
         let mut secret = scene.value("AWSCURRENT")?;
-        secret.as_object_mut().context("no object")?.remove("masterarn");
+        secret.as_object_mut().context("the secret is not a JSON object")?.remove("masterarn");
         std::fs::write(&file, secret.to_string())?;
         Ok(Self { scene, folder, authority, file, secret })
     }
@@ -93,9 +93,9 @@ async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself
                 text(&done)
             );
         }
-        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
+        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "unexpected files are left");
 
-        // With a master: another file for the result.
+        // With a master user, the result goes into another file.
         let master = scene
             .service
             .perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
@@ -120,7 +120,8 @@ async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself
     .await;
 }
 
-/// Kills `rotate` when the database has the new password, and nothing else has it but the journal.
+/// Kills `rotate` when the database has the new password, and otherwise only the recovery file has
+/// it.
 async fn kill_when_set(own: &Own, more: &[&str]) -> Result<()> {
     let Own { scene, folder, authority, .. } = own;
     let query = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
@@ -160,7 +161,7 @@ async fn killed_rotation_goes_on_with_the_same_command() {
         scene.log_in_with(&read(file)?).await.err().context("the old password still logs in")?;
         let journal = std::fs::read_to_string(folder.path().join("secret.json.rotation"))?;
 
-        // Neither does preflight report the password, nor can the rotation be discarded.
+        // Preflight does not report the password, and the rotation cannot be discarded.
         let looked = preflight(folder.path(), authority)?;
         assert!(
             !looked.status.success() && text(&looked).contains("unfinished rotation"),
@@ -186,16 +187,16 @@ async fn killed_rotation_goes_on_with_the_same_command() {
             after["password"].as_str().unwrap_or("?").replace('\\', "\\\\").replace('"', "\\\"");
         assert!(
             journal.contains(&password.replace('\\', "\\\\")) || journal.contains(&password),
-            "another password was made"
+            "another password was generated"
         );
         scene.log_in_with(&after).await?;
-        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
+        assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "unexpected files are left");
         Ok(())
     })
     .await;
 }
 
-/// What preflight finds leaves nothing behind, and costs one failed login at most.
+/// An error that preflight finds leaves no files and costs at most one failed login.
 #[tokio::test]
 async fn rotation_that_would_fail_is_not_begun() {
     on_each(|target| async move {
@@ -216,7 +217,7 @@ async fn rotation_that_would_fail_is_not_begun() {
             assert!(text(&failed).contains(part), "{part} is not in {}", text(&failed));
         }
         assert_eq!(scene.failed_logins()?, 1);
-        // Whatever is corrected, the same command starts anew.
+        // After a correction, the same command starts a new rotation.
         for (key, value) in [
             ("host", "no-such-host.invalid".into()),
             ("port", 1.into()),
@@ -227,16 +228,17 @@ async fn rotation_that_would_fail_is_not_begun() {
             std::fs::write(&file, wrong.to_string())?;
             let failed = rotate(folder.path(), Some(&authority), &["--yes"])?;
             assert!(text(&failed).contains("Nothing was changed"), "{}", text(&failed));
-            // What cannot be run on a laptop is no remedy.
+            // A remedy must not name a command that cannot be run on a developer's machine.
             assert!(!text(&failed).contains("aws secretsmanager"), "{}", text(&failed));
-            assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "something is left over");
+            assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "unexpected files are left");
         }
         std::fs::write(&file, right.to_string())?;
         let done = rotate(folder.path(), None, &["--yes", "--ca", &authority, "--json"])?;
         assert!(done.status.success(), "{}", text(&done));
         let report: Value = serde_json::from_slice(&done.stdout)?;
         assert_eq!(report["status"], "passed", "{report:#}");
-        let steps = report["rotations"][0]["steps"].as_array().context("no steps")?;
+        let steps =
+            report["rotations"][0]["steps"].as_array().context("the report has no steps")?;
         let names: Vec<_> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
         assert_eq!(names, ["createSecret", "setSecret", "testSecret", "finishSecret"]);
         scene.log_in_with(&read(&file)?).await?;
@@ -248,7 +250,7 @@ async fn rotation_that_would_fail_is_not_begun() {
     .await;
 }
 
-/// A rotation that was begun and has reached no database is discarded when it is corrected, and on
+/// An unfinished rotation that has not reached the database is discarded after a correction, or on
 /// request.
 #[tokio::test]
 async fn rotation_that_reached_no_database_is_discarded() {
@@ -258,7 +260,8 @@ async fn rotation_that_reached_no_database_is_discarded() {
         let Own { scene, folder, authority, file, secret } = &own;
         let journal = folder.path().join("secret.json.rotation");
         let kept = std::fs::read_to_string(&journal)?;
-        // As if it had ended before setSecret: the database has the old password again.
+        // This is the state of a rotation that ended before `setSecret`: the database has the old
+        // password.
         scene
             .target
             .give_password(&scene.user, secret["password"].as_str().unwrap_or_default())
@@ -374,7 +377,7 @@ async fn misuse_names_the_next_thing_to_type() {
         text(&output)
     );
     assert_eq!(text(&output).matches("\"password\" is missing").count(), 1, "{}", text(&output));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something is left over");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "unexpected files are left");
 
     let output = Command::new(binary("rotation-postgres")).output().unwrap();
     assert!(

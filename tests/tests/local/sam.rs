@@ -1,4 +1,4 @@
-//! The functions under SAM, in Docker, by the commands of `docs/local.md`.
+//! Tests of the functions under SAM in Docker, with the commands of `docs/local.md`.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -17,7 +17,7 @@ use rotation_tests::{mysql, postgres};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
-/// The shell blocks of the section on SAM, in order.
+/// The shell blocks of the section on SAM, in their order.
 struct Documented {
     serve: String,
     start: String,
@@ -28,17 +28,19 @@ struct Documented {
 impl Documented {
     fn read() -> Result<Self> {
         let page = include_str!("../../../docs/local.md");
-        let (_, section) =
-            page.split_once("## With SAM, in Docker\n").context("no section on SAM")?;
+        let (_, section) = page
+            .split_once("## With SAM, in Docker\n")
+            .context("the page has no section on SAM")?;
         let section = section.split("\n## ").next().unwrap_or_default();
         let mut blocks =
             section.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
         let mut next = |part: &str| -> Result<String> {
-            let block = blocks.next().with_context(|| format!("no block with {part}"))?;
+            let block =
+                blocks.next().with_context(|| format!("the section has no block with {part}"))?;
             ensure!(block.contains(part), "{block:?} instead of {part}");
             Ok(block.to_owned())
         };
-        // What it builds is put together from this build's programs.
+        // The test creates the output of this command from the programs of this build.
         next("sam build")?;
         let documented = Self {
             serve: next("rotation-local serve --docker")?,
@@ -52,7 +54,7 @@ impl Documented {
     }
 }
 
-/// A service that containers reach, started as documented, except for the ports and the function.
+/// Starts a service that containers can reach, as documented except for the ports and the function.
 async fn serve(
     project: &Project,
     documented: &str,
@@ -60,7 +62,7 @@ async fn serve(
     port: u16,
     docker: Option<&str>,
 ) -> Result<Serve> {
-    let (_, arguments) = documented.split_once("serve ").context("no arguments")?;
+    let (_, arguments) = documented.split_once("serve ").context("the command has no arguments")?;
     let arguments =
         arguments.replace("PostgreSQLSingleUser", function).replace(":3001", &format!(":{port}"));
     let file = project.folder.path().join("rotation-local.env").display().to_string();
@@ -71,7 +73,7 @@ async fn serve(
     Serve::start_with(&arguments, &environment).await
 }
 
-/// Lets containers reach a server that listens on the loopback address.
+/// Starts a proxy through which containers reach a server that listens on the loopback address.
 async fn beside(server: (String, u16), docker: Option<&str>) -> Result<SocketAddr> {
     let listener = TcpListener::bind((gateway(docker)?, 0)).await?;
     let address = listener.local_addr()?;
@@ -98,7 +100,7 @@ fn output(project: &Project, commands: &str) -> Result<String> {
     Ok(text)
 }
 
-/// Every function starts in Lambda's place, finds Secrets Manager, and is let in there.
+/// Every function starts in Lambda's image, finds Secrets Manager, and is authorized there.
 #[tokio::test]
 async fn every_function_runs_under_sam_local_invoke() -> Result<()> {
     let Some(docker) = docker::engine()? else { return Ok(()) };
@@ -131,7 +133,7 @@ async fn every_function_runs_under_sam_local_invoke() -> Result<()> {
     })
 }
 
-/// The whole rotation of a real database, as documented.
+/// Rotates a secret of a real database completely, as documented.
 async fn rotates<T: Server>(
     targets: impl Future<Output = Result<Vec<T>>>,
     function: &str,
@@ -173,7 +175,8 @@ async fn rotates<T: Server>(
     .with_context(|| format!("{}\n{}", serve.output(), sam_log()))?;
     ensure!(ended.ends_with(": done"), "{}\n{}", serve.output(), sam_log());
 
-    let read = ". ./rotation-local.env\naws secretsmanager get-secret-value --secret-id app --query SecretString --output text";
+    let read = ". ./rotation-local.env\naws secretsmanager get-secret-value --secret-id app \
+        --query SecretString --output text";
     let mut after: Value = serde_json::from_str(&output(&project, read)?)?;
     ensure!(after["password"] != secret["password"], "the password is the same");
     for key in ["host", "port"] {
@@ -181,14 +184,14 @@ async fn rotates<T: Server>(
     }
     scene.log_in_with(&after).await?;
     for value in [&before, &after] {
-        let password = value["password"].as_str().context("no password")?;
+        let password = value["password"].as_str().context("the secret has no password")?;
         ensure!(
             !serve.output().contains(password) && !sam_log().contains(password),
-            "a password is shown"
+            "a password was printed"
         );
     }
 
-    // A wrong name of a function is explained by SAM's own answer.
+    // SAM's own answer is part of the error about a wrong function name.
     let wrong = documented.rotate.replace("app", "other").replace("other-rotation", "wrong");
     output(&project, &wrong)?;
     let error = until("the error is reported", async || {

@@ -1,4 +1,4 @@
-//! The AWS CLI, typing what AWS's own pages say.
+//! Tests that run the commands of AWS's own pages with the AWS CLI.
 
 use anyhow::Result;
 use rotation_tests::local::Serve;
@@ -65,8 +65,8 @@ async fn every_command_of_the_page_answers_as_it_is_documented() {
     assert_eq!(other["Tags"], serde_json::json!([{"Key": "costcenter", "Value": "12345"}]));
 }
 
-/// "If you disable or delete the first CMK before this update, the key cannot be decrypted and you
-/// lose the contents of the secret unless you can re-enable the CMK."
+/// AWS's documentation says: "If you disable or delete the first CMK before this update, the key
+/// cannot be decrypted and you lose the contents of the secret unless you can re-enable the CMK."
 #[tokio::test]
 async fn a_value_written_under_a_key_is_readable_while_that_key_is_enabled() {
     let serve = Serve::start(&[]).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_value_written_under_a_key_is_readable_while_that_key_is_enabled() {
     aws("kms disable-key --key-id alias/old").unwrap();
     assert!(aws(read).unwrap_err().to_string().contains("DecryptionFailure"));
     aws("kms enable-key --key-id alias/old").unwrap();
-    // The value anew, under the new key; then the old one may go.
+    // The value is stored again under the new key. After that, the old key can be disabled.
     aws("secretsmanager update-secret --secret-id s --secret-string one").unwrap();
     aws("kms disable-key --key-id alias/old").unwrap();
     assert_eq!(aws(read).unwrap(), "one\n");

@@ -1,4 +1,5 @@
-//! `rotation-local serve`: the whole way of a person who develops a rotation, with the SDK.
+//! Tests of `rotation-local serve` with the SDK: the complete workflow of a developer of a rotation
+//! function.
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_secretsmanager::types::RotationRulesType;
@@ -9,7 +10,8 @@ use serde_json::Value;
 
 use crate::rotate::authority;
 
-/// A service with the function `app-rotation`, and a secret `app` that it can rotate.
+/// Starts a service with the function `app-rotation`, and creates the secret `app` that it can
+/// rotate.
 async fn prepared(
     target: &Target,
     arguments: &[&str],
@@ -32,16 +34,16 @@ fn function_arn() -> String {
 async fn current(serve: &Serve) -> Result<(String, Value)> {
     let current = serve.client().get_secret_value().secret_id("app").send().await?;
     let value = serde_json::from_str(current.secret_string.as_deref().unwrap_or_default())?;
-    Ok((current.version_id.context("no version")?, value))
+    Ok((current.version_id.context("the secret has no current version")?, value))
 }
 
-/// `--json`: every line of standard output is an object.
+/// With `--json`, every line of standard output is an object.
 #[tokio::test]
 async fn events_are_printed_as_json_lines() {
     on_each(|target| async move {
         let (_scene, serve, _folder) = prepared(&target, &["--json", "--attempts", "1"]).await?;
         let finished = async |version: Option<String>| {
-            let version = version.context("no version")?;
+            let version = version.context("RotateSecret returned no version id")?;
             until("the end is printed", async || {
                 let mut found = None;
                 for line in serve.output().lines() {
@@ -83,7 +85,7 @@ async fn events_are_printed_as_json_lines() {
         assert_eq!(events[0]["endpoint"], serve.endpoint());
         assert_eq!(events[0]["functions"], serde_json::json!(["app-rotation"]));
         let password = value["password"].as_str().unwrap_or("?");
-        ensure!(!serve.output().contains(password), "a password is printed");
+        ensure!(!serve.output().contains(password), "a password was printed");
         Ok(())
     })
     .await;
@@ -94,9 +96,15 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
     on_each(|target| async move {
         let (scene, serve, _folder) = prepared(&target, &["--verbose"]).await?;
         let stranger = client(&serve.endpoint(), "stranger", REGION);
-        ensure!(stranger.list_secrets().send().await.is_err(), "a stranger was let in");
+        ensure!(stranger.list_secrets().send().await.is_err(), "a wrong access key was accepted");
         let sdk = serve.client();
-        let arn = sdk.describe_secret().secret_id("app").send().await?.arn.context("no ARN")?;
+        let arn = sdk
+            .describe_secret()
+            .secret_id("app")
+            .send()
+            .await?
+            .arn
+            .context("the secret has no ARN")?;
         ensure!(
             arn.starts_with("arn:aws:secretsmanager:eu-west-3:123456789012:secret:app-"),
             "{arn}"
@@ -104,7 +112,7 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
         let before = current(&serve).await?.1;
         let staged =
             sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
-        let token = staged.version_id.context("no version")?;
+        let token = staged.version_id.context("RotateSecret returned no version id")?;
         let after = until("AWSCURRENT moves", async || {
             let (version, value) = current(&serve).await?;
             Ok((version == token).then_some(value))
@@ -112,14 +120,14 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
         .await?;
         ensure!(after["password"] != before["password"], "the password is the same");
         scene.log_in_with(&after).await?;
-        until("the end is told", async || {
+        until("the end of the rotation is printed", async || {
             Ok(serve.output().contains("rotation of arn").then_some(()))
         })
         .await?;
         for secret in [&before, &after] {
             ensure!(
                 !serve.output().contains(secret["password"].as_str().unwrap_or("?")),
-                "a password is told"
+                "a password was printed"
             );
         }
         Ok(())
@@ -127,7 +135,8 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
     .await;
 }
 
-/// As functions in other languages are started: `python3 -m awslambdaric lambda_function.handler`.
+/// Functions in other languages are started by command lines such as
+/// `python3 -m awslambdaric lambda_function.handler`.
 #[tokio::test]
 async fn function_may_be_a_command_line() {
     on_each(|target| async move {
@@ -154,7 +163,8 @@ async fn function_may_be_a_command_line() {
     .await;
 }
 
-/// Two functions of one program, of which one alternates users; and what is given wrong.
+/// Two functions can use the same program with different variables, such as the strategy. Malformed
+/// values are rejected.
 #[tokio::test]
 async fn functions_may_have_variables_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -191,7 +201,7 @@ async fn functions_may_have_variables_of_their_own() {
     }
 }
 
-/// `RotateImmediately=false`: `testSecret` alone, on a version that goes again.
+/// With `RotateImmediately=false`, only `testSecret` runs, on a version that is deleted afterwards.
 #[tokio::test]
 async fn a_rotation_that_is_not_begun_is_tested() {
     on_each(|target| async move {
@@ -209,8 +219,8 @@ async fn a_rotation_that_is_not_begun_is_tested() {
         ensure!(message.contains("testSecret") && !message.contains("createSecret"), "{message}");
         let described = sdk.describe_secret().secret_id("app").send().await?;
         ensure!(
-            described.version_ids_to_stages.context("no versions")?.len() == 1,
-            "a version has stayed"
+            described.version_ids_to_stages.context("the secret has no versions")?.len() == 1,
+            "the version of the test still exists"
         );
         ensure!(described.rotation_enabled == Some(true) && described.next_rotation_date.is_some());
         ensure!(described.last_rotated_date.is_none(), "nothing was rotated");
@@ -226,7 +236,7 @@ async fn a_rotation_that_is_not_begun_is_tested() {
     .await;
 }
 
-/// The whole rotation again, same token, as often as it was said.
+/// The whole rotation is retried with the same token, up to the number of `--attempts`.
 #[tokio::test]
 async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_again() {
     on_each(|target| async move {
@@ -239,12 +249,12 @@ async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_a
         sdk.put_secret_value().secret_id("app").secret_string(wrong.to_string()).send().await?;
         let staged =
             sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
-        until("it is given up", async || Ok(serve.output().contains("given up").then_some(())))
+        until("it has failed", async || Ok(serve.output().contains("given up").then_some(())))
             .await?;
         ensure!(serve.output().matches("✗ setSecret").count() == 3, "{}", serve.output());
-        // Another one is refused, and this one taken up again.
+        // Another rotation is rejected, and the pending one is attempted again.
         let again = sdk.rotate_secret().secret_id("app").send().await;
-        let refused = again.err().context("a second rotation was begun")?.into_service_error();
+        let refused = again.err().context("a second rotation was started")?.into_service_error();
         ensure!(refused.is_invalid_request_exception(), "{refused:?}");
         until("it is reattempted", async || {
             Ok((serve.output().matches("given up").count() == 2).then_some(()))
@@ -253,7 +263,7 @@ async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_a
         ensure!(serve.output().matches("✗ setSecret").count() == 6, "{}", serve.output());
 
         sdk.put_secret_value().secret_id("app").secret_string(right.to_string()).send().await?;
-        let token = staged.version_id.context("no version")?;
+        let token = staged.version_id.context("RotateSecret returned no version id")?;
         sdk.cancel_rotate_secret().secret_id("app").send().await?;
         let remove = sdk.update_secret_version_stage().secret_id("app").version_stage("AWSPENDING");
         remove.remove_from_version_id(token).send().await?;
@@ -285,8 +295,8 @@ async fn a_function_that_is_not_there_changes_nothing() {
     assert_eq!(described.version_ids_to_stages.unwrap().len(), 1);
 }
 
-/// What this process was told of AWS, and the passphrase, are not the function's business; bytes of
-/// any kind may come of it.
+/// The function does not get the AWS variables of this process or the passphrase. It may print any
+/// bytes.
 #[tokio::test]
 async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
     let folder = tempfile::tempdir().unwrap();
@@ -332,7 +342,7 @@ async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
     }
 }
 
-/// `CancelRotateSecret` while a step runs: no other follows.
+/// After `CancelRotateSecret` during a step, no other step runs.
 #[tokio::test]
 async fn a_cancelled_rotation_goes_no_further() {
     let folder = tempfile::tempdir().unwrap();
@@ -344,14 +354,14 @@ async fn a_cancelled_rotation_goes_no_further() {
     sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
     let rotating = || sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn());
     let token = rotating().send().await.unwrap().version_id.unwrap();
-    // The same request twice is one rotation.
+    // The same request twice starts one rotation.
     rotating().client_request_token(&token).send().await.unwrap();
     sdk.cancel_rotate_secret().secret_id("app").send().await.unwrap();
     until("it ends", async || Ok(serve.output().contains("given up").then_some(()))).await.unwrap();
     assert_eq!(serve.output().matches("✗ createSecret").count(), 1, "{}", serve.output());
 }
 
-/// Pages of other sites may ask what runs on this machine; browsers say whose they are.
+/// Pages of other sites can send requests to this machine. The browser sends their origin.
 #[tokio::test]
 async fn a_web_page_s_request_is_refused() {
     let serve = Serve::start(&["--any-credentials"]).await.unwrap();
@@ -362,7 +372,7 @@ async fn a_web_page_s_request_is_refused() {
     assert!(asked.text().await.unwrap().contains("AccessDenied"));
 }
 
-/// Four hours go by in a second.
+/// Four hours of the service's clock take one second.
 #[tokio::test]
 async fn a_schedule_is_kept() {
     on_each(|target| async move {
@@ -372,11 +382,11 @@ async fn a_schedule_is_kept() {
         let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn());
         call.rotation_rules(rules).rotate_immediately(false).send().await?;
         let first = current(&serve).await?.0;
-        let second = until("a first rotation", async || {
+        let second = until("the first rotation starts", async || {
             Ok(Some(current(&serve).await?.0).filter(|now| *now != first))
         })
         .await?;
-        until("a second rotation", async || {
+        until("the second rotation starts", async || {
             Ok(Some(current(&serve).await?.0).filter(|now| *now != second && *now != first))
         })
         .await?;
@@ -408,7 +418,7 @@ async fn it_is_not_exposed_by_mistake_and_long_requests_are_refused() {
             .args(arguments)
             .output();
         let output = output.unwrap();
-        assert!(!output.status.success(), "{arguments:?} was taken");
+        assert!(!output.status.success(), "{arguments:?} was accepted");
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(arguments.iter().any(|argument| message.contains(argument)), "{message}");
     }

@@ -1,4 +1,4 @@
-//! What `--state` keeps, whenever the process dies.
+//! Tests of `--state`: what the service keeps if the process is killed at any time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +23,7 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
         let written = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&written);
         let writing = tokio::spawn(async move {
-            // Ends when the service is killed.
+            // This loop ends when the service is killed.
             for number in acknowledged + 1.. {
                 let put = sdk.put_secret_value().secret_id("s").secret_string(number.to_string());
                 if put.send().await.is_err() {
@@ -33,7 +33,7 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
             }
             0
         });
-        // In the middle of any write, but not before the fifth.
+        // The kill comes at any time during a write, but not before the fifth one.
         until("five writes", async || Ok((written.load(Ordering::SeqCst) >= 5).then_some(())))
             .await
             .unwrap();
@@ -45,7 +45,7 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
         let got = serve.client().get_secret_value().secret_id("s").send().await.unwrap();
         let kept: u32 = got.secret_string.unwrap().parse().unwrap();
         println!("round {round}: {acknowledged} acknowledged, {kept} kept");
-        // A write whose answer was lost may be there.
+        // A write whose answer was lost may have been saved.
         assert!(
             kept == acknowledged || kept == acknowledged + 1,
             "{kept} instead of {acknowledged}"
@@ -58,7 +58,7 @@ async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
     assert!(acknowledged > 20, "only {acknowledged} writes");
 }
 
-/// Clients need not be set up anew at each start.
+/// Clients keep their configuration when the service restarts.
 #[tokio::test]
 async fn access_key_is_kept_with_the_secrets() {
     let folder = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ async fn access_key_is_kept_with_the_secrets() {
     let bytes = std::fs::read(&file).unwrap();
     assert!(
         !bytes.windows(key.len()).any(|part| part == key.as_bytes()),
-        "the key is readable in the file"
+        "the access key is in the file unencrypted"
     );
     let other = folder.path().join("other");
     let third =
@@ -111,12 +111,13 @@ async fn nobody_else_can_read_it_and_two_cannot_have_it() {
     for text in ["the-name", "the-password-in-it"] {
         assert!(
             !bytes.windows(text.len()).any(|window| window == text.as_bytes()),
-            "{text} is readable"
+            "{text} is in the file unencrypted"
         );
     }
 }
 
-/// A rotation that was under way goes on, and the copy of a test that was does not stay.
+/// A rotation that was running continues, and the temporary version of a test that was running is
+/// deleted.
 #[tokio::test]
 async fn what_was_under_way_is_taken_up_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -134,7 +135,7 @@ async fn what_was_under_way_is_taken_up_again() {
     serve.kill().unwrap();
 
     let serve = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
-    until("it goes on", async || Ok(serve.output().contains("goes on with").then_some(())))
+    until("it continues", async || Ok(serve.output().contains("goes on with").then_some(())))
         .await
         .unwrap();
     assert_eq!(serve.output().matches("goes on with").count(), 1, "{}", serve.output());

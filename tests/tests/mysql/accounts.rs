@@ -1,4 +1,4 @@
-//! Users with several accounts, and sessions that run as another account.
+//! Tests of users with several accounts, and of sessions that run as another account.
 
 use anyhow::{Context, Result, ensure};
 use rotation_mysql::inspect;
@@ -17,15 +17,15 @@ crate::on_both! {
 
 const REFUSED: &str = "NeedsDecision";
 
-/// Every account of the current user that is open has the current password, by what the server
-/// stores.
+/// Checks in the server's account table that every unlocked account of the current user has the
+/// current password.
 async fn every_account_has_it<W: Which>(scene: &Fixture<W>, accounts: usize) -> Result<()> {
     let current = scene.value("AWSCURRENT")?;
     let text = |key: &str| current[key].as_str().unwrap_or_default();
     let mut admin = scene.target.admin().await?;
     let locked = match W::ENGINE {
         "mysql" => "account_locked",
-        // The view does not show it.
+        // MariaDB's view does not show whether an account is locked.
         _ => "'N'",
     };
     let query = format!(
@@ -46,7 +46,8 @@ async fn every_account_has_it<W: Which>(scene: &Fixture<W>, accounts: usize) -> 
     Ok(())
 }
 
-/// An account that the base user got later, with a history that forbids what others already have.
+/// The base user gets another account later, and its password history forbids the password that the
+/// other accounts already have.
 async fn a_new_account_gets_the_promoted_password<W: Which>(target: Target<W>) -> Result<()> {
     let history = if W::ENGINE == "mysql" { " PASSWORD HISTORY 3" } else { "" };
     for turns in [2, 1, 3] {
@@ -60,9 +61,10 @@ async fn a_new_account_gets_the_promoted_password<W: Which>(target: Target<W>) -
         for _ in 0..turns {
             scene.rotate(&function).await?;
         }
-        // The server's loopback is one of these two.
+        // A connection over the server's loopback interface comes from one of these two addresses.
         let hosts = ["127.0.0.1", "::1"];
-        // On the base user's turn, AWSPREVIOUS shows that the base user is the secret's own.
+        // If the target is the base user, AWSPREVIOUS shows that the base user belongs to the
+        // secret.
         let label = if turns % 2 == 0 { "AWSCURRENT" } else { "AWSPREVIOUS" };
         let password = scene.value(label)?["password"].as_str().unwrap_or_default().to_owned();
         for host in hosts {
@@ -80,7 +82,7 @@ async fn a_new_account_gets_the_promoted_password<W: Which>(target: Target<W>) -
     Ok(())
 }
 
-/// The history of one account refuses what another one has already.
+/// The password history of one account rejects a password that another account already has.
 #[tokio::test]
 async fn a_retry_completes_what_the_history_refuses_in_part() {
     on_each::<MySql, _>(|target| async move {
@@ -108,7 +110,7 @@ async fn a_retry_completes_what_the_history_refuses_in_part() {
             scene.step(&function, "setSecret", &token).await?;
             let pending = scene.value("AWSPENDING")?;
             let user = pending["username"].as_str().unwrap_or_default();
-            // One account has another password meanwhile.
+            // One account has got another password meanwhile.
             let other = account_at(user, hosts[1]);
             sql(&mut admin, &format!("DROP USER {other}")).await?;
             sql(&mut admin, &format!("CREATE USER {other} IDENTIFIED BY '{}'", new_password()))
@@ -123,15 +125,17 @@ async fn a_retry_completes_what_the_history_refuses_in_part() {
     .await;
 }
 
-/// A proxy user's session runs as the account that it stands for, whose password is not the
-/// secret's.
+/// The session of a proxy user runs as the proxied account, whose password is not the secret's.
 #[tokio::test]
 async fn another_account_s_password_is_not_changed() {
     on_each::<MySql, _>(|target| async move {
         let scene = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
-        let (team, team_password, password) =
-            (format!("team_{}", &scene.user[scene.user.len() - 10..]), new_password(), new_password());
+        let (team, team_password, password) = (
+            format!("team_{}", &scene.user[scene.user.len() - 10..]),
+            new_password(),
+            new_password(),
+        );
         let (person, team) = (account(&scene.user), account(&team));
         for statement in [
             format!("CREATE USER {team} IDENTIFIED BY '{team_password}'"),
@@ -144,7 +148,8 @@ async fn another_account_s_password_is_not_changed() {
         ] {
             sql(&mut admin, &statement).await?;
         }
-        let stored = "SELECT HEX(authentication_string) FROM mysql.user WHERE User LIKE 'team!_%' ESCAPE '!' \
+        let stored = "SELECT HEX(authentication_string) FROM mysql.user WHERE User LIKE 'team!_%' \
+            ESCAPE '!' \
             AND CONCAT(QUOTE(User), '@', QUOTE(Host)) = ?";
         let before: String = sqlx::query_scalar(stored).bind(&team).fetch_one(&mut admin).await?;
         scene.change(&json!({"password": password}))?;
@@ -160,13 +165,14 @@ async fn another_account_s_password_is_not_changed() {
         refused?;
         refused_again?;
         let after: String = sqlx::query_scalar(stored).bind(&team).fetch_one(&mut admin).await?;
-        assert_eq!(before, after, "the password of {team} was changed");
+        assert_eq!(before, after, "the password of {team} has changed");
         Ok(())
     })
     .await;
 }
 
-/// What `KEEP_PREVIOUS_PASSWORD` has left does not stay for ever when it is off again.
+/// A second password that `KEEP_PREVIOUS_PASSWORD` has retained is discarded after the setting is
+/// turned off.
 #[tokio::test]
 async fn a_second_password_is_discarded_without_the_setting() {
     on_each::<MySql, _>(|target| async move {
@@ -197,11 +203,12 @@ async fn a_second_password_is_discarded_without_the_setting() {
     .await;
 }
 
-/// The server runs the session of any user as an anonymous account whose host fits better. That is
-/// no proof: a master would pass on the privileges of a user whose password nobody has shown.
+/// The server runs any user's session as an anonymous account if that account's host is more
+/// specific. Such a session proves nothing. Otherwise, the master user would copy the privileges of
+/// a user whose password has not been proven.
 async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result<()> {
     for strategy in ["single-user", "single-user-by-master", "master-user"] {
-        // An own server: an anonymous account stands in the way of every other test.
+        // This test has its own server, because an anonymous account would affect every other test.
         let Some((_server, target)) = target.another(rotation_tests::mysql::options()?).await?
         else {
             return Ok(());
@@ -211,7 +218,8 @@ async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result
         let anonymous = new_password();
         for host in ["localhost", "127.0.0.1", "::1"] {
             target.make_account(&mut admin, &account_at("", host), &anonymous).await?;
-            // Of the same host, the server prefers the account with a name.
+            // The master user gets accounts for the same hosts, because the server prefers an
+            // account with a name if the hosts are equal.
             let master = account_at(&scene.master, host);
             target.make_account(&mut admin, &master, &scene.master_password()?).await?;
             sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION"))
@@ -236,7 +244,7 @@ async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result
     Ok(())
 }
 
-/// MariaDB lets it log in and change its password, and run nothing else.
+/// MariaDB lets an expired account log in and change its password, but not run anything else.
 async fn expired_account_still_proves_its_user<W: Which>(target: Target<W>) -> Result<()> {
     if W::ENGINE != "mariadb" {
         // MySQL rejects the login (error 1862).
@@ -253,7 +261,7 @@ async fn expired_account_still_proves_its_user<W: Which>(target: Target<W>) -> R
     Ok(())
 }
 
-/// The server decides by the client's address which account of the user it is.
+/// The server chooses the user's account according to the client's address.
 async fn single_user_names_the_only_account_that_changes<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -298,14 +306,15 @@ async fn single_user_names_the_only_account_that_changes<W: Which>(
     Ok(())
 }
 
-/// A server tells that a password has expired only to who knows it. The master then sets a new one.
+/// A server reports an expired password only to a client that knows it. The master user then sets a
+/// new one.
 async fn expired_users_take_their_turns<W: Which>(target: Target<W>) -> Result<()> {
     let own = rotation_tests::mysql::options()?;
     let Some((_server, target)) = target.another(own).await? else { return Ok(()) };
     let scene = Fixture::new(&target).await?;
     let function = scene.function("master-user");
     let mut admin = target.admin().await?;
-    // Without the setting, MariaDB lets the user log in, and change its password.
+    // Without this setting, MariaDB lets an expired user log in and change its password.
     if W::ENGINE == "mariadb" {
         sql(&mut admin, "SET GLOBAL disconnect_on_expired_password = ON").await?;
     }

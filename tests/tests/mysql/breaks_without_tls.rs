@@ -1,9 +1,11 @@
-//! The fault-injection matrix for secrets with `"ssl": false`: the server's cache of passwords is
-//! empty after each change, and the password reaches it under its RSA key.
+//! Tests of the fault-injection matrix for secrets with `"ssl": false`.
+//!
+//! The server's password cache is empty after each change, so the client sends the password
+//! encrypted with the server's RSA key.
 //!
 //! The users have several accounts, and on MySQL a password history.
 
-/// Makes the tests of one engine.
+/// Defines the tests of one engine.
 macro_rules! of {
     ($module:ident, $which:ty: $($test:ident)*) => {
         mod $module {$(

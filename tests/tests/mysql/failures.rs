@@ -1,4 +1,4 @@
-//! Failures of the database, told apart.
+//! Tests of failures that only MySQL and MariaDB report, which the function must tell apart.
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::mysql::{Fixture, Target, Which, account, account_at, sql};
@@ -46,7 +46,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once<W: Which>(
     Ok(())
 }
 
-/// `FAILED_LOGIN_ATTEMPTS` and `max_password_errors`.
+/// `FAILED_LOGIN_ATTEMPTS` (MySQL) or `max_password_errors` (MariaDB) locks the account.
 async fn an_account_that_too_many_failed_logins_have_locked<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -71,7 +71,7 @@ async fn an_account_that_too_many_failed_logins_have_locked<W: Which>(
     Ok(())
 }
 
-/// What a server says instead of a greeting: an error packet, without an SQL state.
+/// Instead of a greeting, the server sends an error packet without an SQLSTATE.
 async fn a_server_that_lets_nobody_in_says_why<W: Which>(target: Target<W>) -> Result<()> {
     for (number, words, error_type, part) in [
         (1040_u16, "Too many connections", "TooManyConnections", "connection limit"),
@@ -99,7 +99,8 @@ async fn a_server_that_lets_nobody_in_says_why<W: Which>(target: Target<W>) -> R
     Ok(())
 }
 
-/// A policy that looks at passwords; one that wants to see what we do not show is told so as well.
+/// A password policy of the server rejects the password. The error also reports a policy that needs
+/// the cleartext, which MariaDB does not get.
 async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>) -> Result<()> {
     let mut options = rotation_tests::mysql::options()?;
     if W::ENGINE == "mariadb" {
@@ -110,7 +111,7 @@ async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>
     let mut admin = strict.admin().await?;
     if W::ENGINE == "mariadb" {
         sql(&mut admin, "INSTALL SONAME 'simple_password_check'").await?;
-        // A hash cannot be looked into: it passes, unless the server insists.
+        // The server cannot check a hash. It accepts one unless strict_password_validation is on.
         scene.rotate(&scene.function("single-user")).await?;
         sql(&mut admin, "SET GLOBAL strict_password_validation = ON").await?;
         for strategy in ["single-user", "master-user"] {
@@ -131,7 +132,11 @@ async fn a_password_that_the_server_s_policy_refuses<W: Which>(target: Target<W>
             scene.expect(&scene.function(strategy), "PasswordRejected", "PASSWORD_LENGTH").await?;
         assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
         let token = scene.version("AWSPENDING")?.context("no pending version")?;
-        let remove = json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+        let remove = json!({
+            "SecretId": "test/secret",
+            "VersionStage": "AWSPENDING",
+            "RemoveFromVersionId": token,
+        });
         scene.service.perform("UpdateSecretVersionStage", &remove)?;
         scene.log_in().await?;
     }
@@ -159,7 +164,7 @@ async fn a_lock_that_is_not_to_be_had_is_not_waited_for_long<W: Which>(
     Ok(())
 }
 
-/// A scene on a server that takes no hashes, made while it does.
+/// Creates a fixture on a server that rejects hashes, by turning the check off meanwhile.
 async fn scene_despite<W: Which>(
     admin: &mut sqlx::MySqlConnection,
     target: &Target<W>,
@@ -189,7 +194,7 @@ async fn a_master_without_the_privilege_is_told_which<W: Which>(target: Target<W
             .replace("{database}", &scene.database)
             .replace("{role}", &role);
         sql(&mut target.admin().await?, &statement).await?;
-        // A master needs no database of its own.
+        // A master user needs no database of its own.
         scene.change_master(&json!({"dbname": null}))?;
         let before = scene.value("AWSCURRENT")?;
         let seen_before = match part {
@@ -202,7 +207,7 @@ async fn a_master_without_the_privilege_is_told_which<W: Which>(target: Target<W
         }
         scene.expect(&scene.function("master-user"), "PrivilegeMissing", part).await?;
         assert_eq!(scene.value("AWSCURRENT")?, before);
-        // What was left over half-way cannot log in, not even where it needs no privilege.
+        // The half-created alternate user cannot log in, even without a database.
         let pending = scene.value("AWSPENDING")?;
         let (user, password) = (pending["username"].as_str(), pending["password"].as_str());
         let at = &target.address;
@@ -240,9 +245,11 @@ async fn a_plugin_that_is_not_supported_is_named<W: Which>(target: Target<W>) ->
     Ok(())
 }
 
-/// Greets without TLS, and asks for the password in clear text: at once, or by a switch.
+/// The rogue server greets without TLS and requests the cleartext password, in the greeting or by
+/// an authentication switch.
 async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> Result<()> {
-    // Protocol 10, no CLIENT_SSL (0x0800), CLIENT_PLUGIN_AUTH (0x0008 of the upper half).
+    // The greeting has protocol version 10, no CLIENT_SSL (0x0800), and CLIENT_PLUGIN_AUTH (0x0008
+    // of the upper half).
     let greeting = |version: u8, plugin: &[u8]| {
         let body = [
             &[version],
@@ -266,7 +273,8 @@ async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> R
             (json!(null), "require", "TlsNotOffered"),
             (json!(true), "prefer", "TlsNotOffered"),
             (json!(null), "prefer", "TlsNotOffered"),
-            // No account that can be rotated logs in that way, so not even then.
+            // Even then, the function does not send it: no account that can be rotated needs a
+            // cleartext password.
             (json!(false), "require", "ReadablePasswordRefused"),
         ] {
             let (port, heard) = greeter(first.clone(), then.clone()).await?;
@@ -294,13 +302,14 @@ async fn an_impostor_gets_no_readable_password<W: Which>(target: Target<W>) -> R
     Ok(())
 }
 
-/// A packet of the protocol.
+/// Returns a packet of the MySQL protocol.
 fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap_or(0).to_le_bytes();
     [&length[..3], &[sequence], payload].concat()
 }
 
-/// A server speaks first: it greets, and answers once.
+/// Starts a rogue server. It sends the greeting first, and then the same answer to every packet of
+/// the client.
 async fn greeter(greeting: Vec<u8>, then: Vec<u8>) -> Result<(u16, rotation_tests::relay::Heard)> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -325,8 +334,8 @@ async fn greeter(greeting: Vec<u8>, then: Vec<u8>) -> Result<(u16, rotation_test
     Ok((port, heard))
 }
 
-/// A master with SUPER or CONNECTION_ADMIN may change a read-only server, and its primary would
-/// never know the new password.
+/// A master user with SUPER or CONNECTION_ADMIN can change a read-only server, but its primary
+/// would never get the new password.
 async fn read_only_server_is_not_changed_even_by_a_privileged_master<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -360,7 +369,7 @@ async fn read_only_server_is_not_changed_even_by_a_privileged_master<W: Which>(
     Ok(())
 }
 
-/// The function for MySQL with a MariaDB server, and the reverse.
+/// The MySQL function meets a MariaDB server, and the MariaDB function a MySQL server.
 async fn server_of_the_other_kind_is_named<W: Which>(target: Target<W>) -> Result<()> {
     let (own, other, function) = match W::ENGINE {
         "mysql" => ("MySQL", "MariaDB", "rotation-mariadb"),

@@ -1,5 +1,7 @@
-//! A server and a database owner that change what statements mean: nothing of theirs runs with a
-//! master's privileges, and no session depends on their settings.
+//! Tests of a database owner and a server that change the meaning of statements.
+//!
+//! No planted code runs with a master user's privileges, and no session depends on the server's
+//! settings.
 
 use anyhow::{Result, ensure};
 use rotation_tests::mysql::{Fixture, Target, Which, account, options, sql};
@@ -10,7 +12,7 @@ crate::on_both! {
     planted_functions_and_settings_have_no_effect
 }
 
-/// Names that other native functions have, and that this side's statements use.
+/// The names of native functions that the rotation's statements use.
 const NATIVE: [&str; 3] = ["HEX", "CURRENT_ROLE", "QUOTE"];
 
 async fn planted_functions_and_settings_have_no_effect<W: Which>(target: Target<W>) -> Result<()> {
@@ -26,25 +28,27 @@ async fn planted_functions_and_settings_have_no_effect<W: Which>(target: Target<
         let owner = account(&scene.user);
         sql(&mut admin, &format!("GRANT ALL ON `{database}`.* TO {owner}")).await?;
         sql(&mut admin, &format!("CREATE TABLE `{database}`.witness (who text)")).await?;
-        // As the database's owner: whatever calls them, runs them with its own privileges.
+        // The database's owner plants the functions. They run with the privileges of their caller.
         let mut session = scene.log_in().await?;
         sql(&mut session, "SET SESSION sql_mode = ''").await?;
         for name in NATIVE {
-            let body = "SQL SECURITY INVOKER BEGIN INSERT INTO witness VALUES (CURRENT_USER()); RETURN ''; END";
+            let body = "SQL SECURITY INVOKER BEGIN INSERT INTO witness VALUES (CURRENT_USER()); \
+                RETURN ''; END";
             let create = format!("CREATE FUNCTION `{name}` (x text) RETURNS text {body}");
             sql(&mut session, &create).await?;
         }
         for table in ["user", "global_priv", "dual"] {
             sql(&mut session, &format!("CREATE TABLE `{table}` (Host text, User text)")).await?;
         }
-        // For the sessions of users that are no administrators, and such are masters here.
+        // These settings apply to the sessions of users without administrator privileges, such as
+        // the master users of the tests.
         for setting in [
             "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'",
             "init_connect = \"SET NAMES gbk, sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'\"",
         ] {
             sql(&mut admin, &format!("SET GLOBAL {setting}")).await?;
         }
-        // The master has the owner's database as its own.
+        // The master secret names the owner's database.
         scene.change_master(&json!({"dbname": database}))?;
         for strategy in ["single-user", "single-user-by-master", "master-user", "master-user"] {
             let function = scene.function(strategy);

@@ -1,4 +1,4 @@
-//! `rotation-local rotate` with a file, run after run.
+//! Tests of `rotation-local rotate` with a secret in a file, one run after another.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,5 @@
-//! The password never stands readable in the general log, the slow log or the binary log.
+//! Tests that the general log, the slow log and the binary log never contain the cleartext
+//! password.
 
 use anyhow::{Result, ensure};
 use rotation_tests::mysql::{Fixture, Target, Which, account, sql};
@@ -7,20 +8,20 @@ crate::on_both! { no_log_of_the_server_holds_a_password }
 
 async fn no_log_of_the_server_holds_a_password<W: Which>(target: Target<W>) -> Result<()> {
     let Some(folder) = &target.address.logs else {
-        println!("skipped: the server's logs are not at hand");
+        println!("skipped: the server's logs are not on this machine");
         return Ok(());
     };
     let scene = Fixture::new(&target).await?;
     let mut passwords = Vec::new();
     for strategy in ["single-user", "master-user", "master-user"] {
-        // Letters and digits alone, so that no log can hold it in another spelling.
+        // The passwords consist of letters and digits, so that no log can write them in another
+        // spelling.
         let function = scene.program(strategy).env("EXCLUDE_PUNCTUATION", "true").into();
         scene.rotate(&function).await?;
         passwords
             .push(scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned());
     }
-    // A statement that the server does not understand, and one that is logged as it is: the search
-    // must find it.
+    // The server logs the text of this statement unchanged, so the search must find it.
     let mut admin = target.admin().await?;
     let probe = "a-text-that-must-be-found";
     sql(
@@ -40,12 +41,12 @@ async fn no_log_of_the_server_holds_a_password<W: Which>(target: Target<W>) -> R
         let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         found[kind] += usize::from(has(probe));
         for password in &passwords {
-            ensure!(!has(password), "a password stands in {name}");
+            ensure!(!has(password), "found a password in {name}");
         }
     }
     ensure!(found.iter().all(|count| *count > 0), "a log was not searched: {found:?}");
-    // And none of it was silenced: the changes are there.
+    // Logging was not turned off: the log contains the user.
     let general = String::from_utf8_lossy(&std::fs::read(folder.join("general.log"))?).into_owned();
-    ensure!(general.contains(&account(&scene.user)), "the general log does not tell of the user");
+    ensure!(general.contains(&account(&scene.user)), "the general log does not contain the user");
     scene.search_for_passwords("")
 }

@@ -1,17 +1,19 @@
-//! MySQL and MariaDB, end to end: the real functions, real servers, TLS.
+//! End-to-end tests of MySQL and MariaDB: the real functions on real servers over TLS.
 
-/// Makes one test for each of the two servers out of a function over a target.
+/// Defines a test for MySQL and one for MariaDB from a function that takes a target.
 macro_rules! on_both {
     ($($test:ident)*) => {$(
         mod $test {
             #[tokio::test]
             async fn mysql() {
-                rotation_tests::mysql::on_each::<rotation_tests::mysql::MySql, _>(super::$test).await;
+                rotation_tests::mysql::on_each::<rotation_tests::mysql::MySql, _>(super::$test)
+                    .await;
             }
 
             #[tokio::test]
             async fn mariadb() {
-                rotation_tests::mysql::on_each::<rotation_tests::mysql::MariaDb, _>(super::$test).await;
+                rotation_tests::mysql::on_each::<rotation_tests::mysql::MariaDb, _>(super::$test)
+                    .await;
             }
         }
     )*};

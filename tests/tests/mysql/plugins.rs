@@ -1,4 +1,5 @@
-//! How accounts log in: what works, and what is refused by its name.
+//! Tests of authentication plugins: accounts with supported plugins rotate, and errors name the
+//! unsupported ones.
 
 use std::process::Stdio;
 
@@ -8,13 +9,13 @@ use rotation_tests::mysql::{Fixture, MariaDb, MySql, account, on_each, options, 
 use rotation_tests::scene::new_password;
 use serde_json::json;
 
-/// Over TLS a password is sent as it is when the server has nothing in its cache.
+/// Over TLS, the client sends the cleartext password if the server has none in its cache.
 #[tokio::test]
 async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
     on_each::<MySql, _>(|target| async move {
-        // FLUSH PRIVILEGES empties the cache, and changes what the server shows of accounts that
-        // other tests have just altered (MySQL 9.7 shows an expiry that PASSWORD EXPIRE DEFAULT has
-        // ended until then).
+        // FLUSH PRIVILEGES empties the cache. It also changes what the server shows of accounts
+        // that other tests have just altered, so this test has its own server. (MySQL 9.7 shows an
+        // expiry that PASSWORD EXPIRE DEFAULT has removed, until FLUSH PRIVILEGES.)
         let own = target.another(options()?).await?;
         let target = own.as_ref().map_or(&target, |(_, own)| own).clone();
         for plugin in ["caching_sha2_password", "sha256_password", "mysql_native_password"] {
@@ -24,7 +25,7 @@ async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
             let user = account(&scene.user);
             let identified = format!("ALTER USER {user} IDENTIFIED WITH {plugin} BY '{password}'");
             if let Err(error) = sql(&mut admin, &identified).await {
-                // Gone in MySQL 9: mysql_native_password.
+                // MySQL 9 has no mysql_native_password.
                 println!("skipped: {plugin}: {error:#}");
                 continue;
             }
@@ -50,7 +51,7 @@ async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
     .await;
 }
 
-/// A login by MariaDB's own client, since the tests' driver does not know the plugin.
+/// Returns `true` if MariaDB's own client logs in. The tests' driver does not support the plugin.
 fn mariadb_s_client_logs_in(scene: &Fixture<MariaDb>, value: &serde_json::Value) -> Result<bool> {
     let text = |key: &str| value[key].as_str().unwrap_or_default();
     let mut client = std::process::Command::new("mariadb");
@@ -61,7 +62,7 @@ fn mariadb_s_client_logs_in(scene: &Fixture<MariaDb>, value: &serde_json::Value)
     Ok(client.env("MYSQL_PWD", text("password")).stdout(Stdio::null()).status()?.success())
 }
 
-/// MariaDB stores a public key, which this side computes: its log holds no password.
+/// MariaDB stores a public key that the function computes, so its log contains no password.
 #[tokio::test]
 async fn ed25519_accounts_rotate() {
     on_each::<MariaDb, _>(|target| async move {
@@ -102,7 +103,7 @@ async fn ed25519_accounts_rotate() {
     .await;
 }
 
-/// MariaDB would change one of the passwords, and the other would work for ever.
+/// MariaDB would change only one of the passwords, and the other one would always remain valid.
 #[tokio::test]
 async fn an_account_of_several_passwords_is_rejected() {
     on_each::<MariaDb, _>(|target| async move {
@@ -112,8 +113,8 @@ async fn an_account_of_several_passwords_is_rejected() {
             let scene = Fixture::new(&target).await?;
             let current = scene.value("AWSCURRENT")?;
             let password = current["password"].as_str().unwrap_or_default().to_owned();
-            // The secret's password is that of mysql_native_password, which the test's driver
-            // knows.
+            // The secret has the password of mysql_native_password, which the tests' driver
+            // supports.
             let via = order.map(|plugin| match plugin {
                 "ed25519" => format!("ed25519 USING '{}'", ed25519_public_key("another")),
                 plugin => format!("{plugin} USING '{}'", native_hash(&password)),

@@ -1,4 +1,5 @@
-//! The alternate user follows the base user: every account of it, with all that it may and must.
+//! Tests of the sync of privileges: the alternate user gets an account for each account of the base
+//! user, with the same privileges and requirements.
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::mysql::Kind;
@@ -19,7 +20,7 @@ crate::on_both! {
     privileges_of_an_inactive_role_count_or_are_named
 }
 
-/// What the server shows of a user, with the user's name taken out.
+/// Returns what the server shows of a user, without the user's name and password.
 async fn shown(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Vec<String>> {
     let at = account_at(user, host);
     let create: String = sqlx::query_scalar(AssertSqlSafe(format!("SHOW CREATE USER {at}")))
@@ -33,7 +34,7 @@ async fn shown(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Ve
             line.find("IDENTIFIED BY PASSWORD "),
         ];
         let Some(start) = at.into_iter().flatten().next() else { return line.to_owned() };
-        // The hash may hold anything, but no later keyword.
+        // The hash can contain any character, but none of the keywords that follow it.
         let end = ["DEFAULT ROLE", "REQUIRE", " WITH MAX", "PASSWORD EXPIRE"]
             .iter()
             .filter_map(|word| line[start + 30..].find(word).map(|at| at + start + 30))
@@ -45,7 +46,7 @@ async fn shown(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Ve
         std::iter::once(create).chain(grants).map(|line| without_password(&line)).collect();
     for line in &mut lines {
         *line = line.replace(&format!("`{user}`"), "`USER`");
-        // A limit of 0 is no limit, shown or not.
+        // A limit of 0 means that there is no limit, whether the server shows it or not.
         for limit in
             ["QUERIES_PER_HOUR", "UPDATES_PER_HOUR", "CONNECTIONS_PER_HOUR", "USER_CONNECTIONS"]
         {
@@ -75,7 +76,8 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
     for role in ["r1", "r2"] {
         sql(&mut admin, &format!("GRANT {role}_{tag} TO {master} WITH ADMIN OPTION")).await?;
     }
-    // Each row: what allows, and what takes it away.
+    // Each row has a statement that grants a privilege or sets an attribute, and one that reverts
+    // it.
     let mut rows = vec![
         (
             format!("GRANT INSERT, UPDATE ON {database}.* TO {user}"),
@@ -87,7 +89,8 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         ),
         (
             format!(
-                "GRANT SELECT (a), UPDATE (a, `b``c`) ON {database}.`t TO x` TO {user} WITH GRANT OPTION"
+                "GRANT SELECT (a), UPDATE (a, `b``c`) ON {database}.`t TO x` TO {user} WITH GRANT \
+                 OPTION"
             ),
             format!("REVOKE UPDATE (a) ON {database}.`t TO x` FROM {user}"),
         ),
@@ -104,12 +107,13 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         (format!("GRANT r2_{tag} TO {user} WITH ADMIN OPTION"), String::new()),
         (
             format!(
-                "ALTER USER {user} REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 MAX_QUERIES_PER_HOUR 5000"
+                "ALTER USER {user} REQUIRE SSL WITH MAX_USER_CONNECTIONS 9 MAX_QUERIES_PER_HOUR \
+                 5000"
             ),
             format!("ALTER USER {user} REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0"),
         ),
-        // MySQL shows an interval until it loads the privileges again, unless NEVER comes before
-        // DEFAULT. Any failed statement on users loads them.
+        // MySQL shows an interval until it reloads the privileges, unless NEVER comes before
+        // DEFAULT. Any failed statement about users reloads them.
         (
             format!("ALTER USER {user} PASSWORD EXPIRE INTERVAL 90 DAY"),
             format!("ALTER USER {user} PASSWORD EXPIRE NEVER"),
@@ -121,13 +125,34 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
     ];
     if W::KIND == Kind::MySql {
         rows.extend([
-            (format!("GRANT BACKUP_ADMIN ON *.* TO {user}"), format!("REVOKE BACKUP_ADMIN ON *.* FROM {user}")),
-            // The option is this privilege's own, and not that of the others on *.*.
-            (format!("GRANT ROLE_ADMIN ON *.* TO {user} WITH GRANT OPTION"), format!("REVOKE ROLE_ADMIN ON *.* FROM {user}")),
-            (format!("ALTER USER {user} DEFAULT ROLE r1_{tag}, r2_{tag}"), format!("ALTER USER {user} DEFAULT ROLE r2_{tag}")),
+            (
+                format!("GRANT BACKUP_ADMIN ON *.* TO {user}"),
+                format!(
+                    "REVOKE BACKUP_ADMIN ON *.* \
+                FROM {user}"
+                ),
+            ),
+            // The grant option belongs to this privilege alone, not to the other privileges on *.*.
+            (
+                format!("GRANT ROLE_ADMIN ON *.* TO {user} WITH GRANT OPTION"),
+                format!(
+                    "REVOKE \
+                ROLE_ADMIN ON *.* FROM {user}"
+                ),
+            ),
+            (
+                format!("ALTER USER {user} DEFAULT ROLE r1_{tag}, r2_{tag}"),
+                format!(
+                    "ALTER USER \
+                {user} DEFAULT ROLE r2_{tag}"
+                ),
+            ),
             (format!("ALTER USER {user} COMMENT 'it''s \"theirs\" \\\\ o'"), String::new()),
             (
-                format!("ALTER USER {user} FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME 2 PASSWORD HISTORY 0 PASSWORD REQUIRE CURRENT OPTIONAL"),
+                format!(
+                    "ALTER USER {user} FAILED_LOGIN_ATTEMPTS 4 PASSWORD_LOCK_TIME 2 PASSWORD \
+                    HISTORY 0 PASSWORD REQUIRE CURRENT OPTIONAL"
+                ),
                 format!("ALTER USER {user} FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"),
             ),
         ]);
@@ -150,7 +175,8 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         }
         let checks = scene.preflight(&function).await?;
         ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
-        // On the base user's turn as well as on its own.
+        // The target is the base user in some of these rotations and the alternate user in the
+        // others.
         for _ in 0..=round {
             scene.rotate(&function).await?;
         }
@@ -170,7 +196,7 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
         ensure!(base.iter().any(|line| line.contains("`t TO x`")), "{base:?}");
         assert_eq!(theirs, base, "revoked, round {round}");
     }
-    // And what the clone got by another hand goes.
+    // A privilege that the alternate user got from another source is revoked.
     sql(&mut admin, &format!("GRANT CREATE ON {database}.* TO {}", account(&clone))).await?;
     scene.rotate(&function).await?;
     assert_eq!(shown(&mut admin, &clone, "%").await?, shown(&mut admin, &scene.user, "%").await?);
@@ -204,7 +230,7 @@ async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(
             );
         }
     }
-    // An account that goes takes its counterpart's login along.
+    // If an account of the base user is dropped, its counterpart is locked.
     sql(&mut admin, &format!("DROP USER {}", account_at(&scene.user, "10.0.%"))).await?;
     let rotation = scene.rotate(&function).await?;
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -212,7 +238,7 @@ async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(
     Ok(())
 }
 
-/// Two users whose names look like a pair, and which are none.
+/// The names of the two users look like a pair, but the users are unrelated.
 async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<()> {
     for (host, grant) in [("%", "INSERT"), ("10.0.%", "SELECT")] {
         let scene = Fixture::new(&target).await?;
@@ -230,7 +256,7 @@ async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<
         assert_eq!(password_hash(&mut admin, &scene.alternate(), host).await?, hash);
         scene.log_in().await?;
 
-        // What the message says is enough.
+        // The remedy in the message is sufficient.
         sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
         let token = scene.version("AWSPENDING")?.context("no pending version")?;
         assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
@@ -242,7 +268,7 @@ async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<
     Ok(())
 }
 
-/// The other way round: the secret's own user ends in `_clone`.
+/// The reverse case: the name of the secret's own user ends in `_clone`.
 async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -251,7 +277,7 @@ async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(
     let scene = Fixture::with_user(&target, &clone, &rotation_tests::scene::unique()).await?;
     let function = scene.function("master-user");
     let mut admin = target.admin().await?;
-    // Even with the very same privileges.
+    // The users are unrelated even if they have exactly the same privileges.
     target.make_account(&mut admin, &account(&base), "the-password-of-somebody-else").await?;
     sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {}", scene.database, account(&base))).await?;
     let hash = password_hash(&mut admin, &base, "%").await?;
@@ -261,7 +287,8 @@ async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(
 
     sql(&mut admin, &format!("DROP USER {}", account(&base))).await?;
     let token = scene.version("AWSPENDING")?.context("no pending version")?;
-    let failed = scene.attempt(&function, &token, 1).await.failed.context("it has passed")?;
+    let failed =
+        scene.attempt(&function, &token, 1).await.failed.context("the rotation succeeded")?;
     ensure!(
         failed.error_type == "NeedsDecision" && failed.message.contains("single user"),
         "{}",
@@ -271,7 +298,8 @@ async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(
 }
 
 async fn password_hash(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Vec<u8>> {
-    let query = "SELECT CONVERT(authentication_string USING binary) FROM mysql.user WHERE User = ? AND Host = ?";
+    let query = "SELECT CONVERT(authentication_string USING binary) FROM mysql.user WHERE User = \
+        ? AND Host = ?";
     Ok(sqlx::query_scalar(query).bind(user).bind(host).fetch_one(admin).await?)
 }
 
@@ -288,7 +316,7 @@ async fn a_clone_that_another_tool_has_made_is_taken_over<W: Which>(
     Ok(())
 }
 
-/// What was taken away in one database stays taken away for the alternate user.
+/// A privilege that is revoked for one database is also revoked for the alternate user.
 #[tokio::test]
 async fn partial_revokes_are_copied() {
     on_each::<MySql, _>(|target| async move {
@@ -320,8 +348,8 @@ async fn partial_revokes_are_copied() {
     .await;
 }
 
-/// A base user that had everything in its database and keeps some of it: not while the alternate
-/// user is in use.
+/// The base user had all privileges on its database and keeps some of them. The alternate user does
+/// not lose any while applications are using it.
 #[tokio::test]
 async fn all_privileges_are_narrowed_on_the_alternate_users_turn() {
     on_each::<MySql, _>(narrow).await;
@@ -353,7 +381,7 @@ async fn narrow<W: Which>(target: Target<W>) -> Result<()> {
     Ok(())
 }
 
-/// Before anything has been tried.
+/// Preflight reports the missing grant option before any rotation.
 async fn preflight_names_what_the_master_cannot_pass_on<W: Which>(target: Target<W>) -> Result<()> {
     let scene = Fixture::new(&target).await?;
     let (master, database) = (&scene.master, &scene.database);
@@ -368,17 +396,17 @@ async fn hashes(admin: &mut MySqlConnection, user: &str) -> Result<[Vec<u8>; 2]>
     Ok([password_hash(admin, user, "%").await?, password_hash(admin, user, "192.0.2.1").await?])
 }
 
-/// A process that dies between two accounts would leave one with a password that nobody looks at
-/// again.
+/// If the process died between two statements, one account would keep a password that no later
+/// rotation checks.
 async fn every_account_gets_the_password_in_one_statement<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
     let mut admin = target.admin().await?;
-    // After so many rotations it is the same user's turn again.
+    // After `users` rotations, the same user is the target again.
     for (strategy, users) in [("single-user-by-master", 1), ("master-user", 2)] {
         let scene = Fixture::rich(&target).await?;
         let function = scene.function(strategy);
-        // On both turns.
+        // Each user is the target once.
         for _ in 0..2 {
             scene.rotate(&function).await?;
             let turn =
@@ -389,7 +417,10 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(
                 scene.rotate(&function).await?;
             }
             let after = hashes(&mut admin, &turn).await?;
-            ensure!(before[0] != after[0] && before[1] != after[1], "{strategy}: one is as it was");
+            ensure!(
+                before[0] != after[0] && before[1] != after[1],
+                "{strategy}: one account still has its password"
+            );
             let both = [account(&turn), account_at(&turn, "192.0.2.1")];
             let log = scene.server_log()?;
             let mut sets = log.lines().filter(|line| line.contains("IDENTIFIED"));
@@ -402,8 +433,8 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(
     Ok(())
 }
 
-/// An account of the base user that was locked or dropped: its counterpart goes on working while it
-/// is the current one.
+/// An account of the base user is locked, and an account exists for the alternate user alone. Both
+/// accounts of the alternate user work until it is the target user again.
 async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -429,7 +460,7 @@ async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(
     Ok(())
 }
 
-/// A master that has its privileges from a role which is granted and not active by default.
+/// The master user has its privileges from a role that is granted but not active by default.
 async fn privileges_of_an_inactive_role_count_or_are_named<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -446,11 +477,12 @@ async fn privileges_of_an_inactive_role_count_or_are_named<W: Which>(
     ] {
         sql(&mut admin, &statement).await?;
     }
-    // Without its role, the master may not enter the database.
+    // Without its role, the master user cannot access the database.
     scene.change_master(&serde_json::json!({"dbname": null}))?;
     let function = scene.function("master-user");
     if W::KIND == Kind::MariaDb {
-        // One role at a time, and nothing says which: the remedy names it.
+        // In MariaDB, one role at a time is active, and nothing shows which one to choose. The
+        // remedy names it.
         let part = format!("SET DEFAULT ROLE `{role}`");
         scene.preflight_finds(&function, "PrivilegeMissing", &part).await?;
         scene.expect(&function, "PrivilegeMissing", &part).await?;

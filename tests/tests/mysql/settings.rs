@@ -1,4 +1,4 @@
-//! Servers with settings of their own.
+//! Tests of servers whose settings affect the function's statements and logins.
 
 use anyhow::Result;
 use rotation_tests::mysql::{Fixture, Target, Which, account, sql};
@@ -8,7 +8,7 @@ crate::on_both! {
     a_failed_login_would_lock_and_none_happens
 }
 
-/// How a server reads literals is its own affair.
+/// The rotation does not depend on how the server's `sql_mode` reads literals.
 async fn settings_of_the_server_do_not_stand_in_the_way<W: Which>(target: Target<W>) -> Result<()> {
     let mut options = rotation_tests::mysql::options()?;
     options.arguments = vec!["--sql-mode=ANSI,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES".into()];
@@ -28,7 +28,8 @@ async fn settings_of_the_server_do_not_stand_in_the_way<W: Which>(target: Target
     scene.search_for_passwords("")
 }
 
-/// `FAILED_LOGIN_ATTEMPTS 1` (MySQL): one refused password, and the account is locked.
+/// With `FAILED_LOGIN_ATTEMPTS 1` (MySQL) or `max_password_errors=1` (MariaDB), one rejected
+/// password locks the account.
 async fn a_failed_login_would_lock_and_none_happens<W: Which>(target: Target<W>) -> Result<()> {
     if W::ENGINE == "mariadb" {
         let mut options = rotation_tests::mysql::options()?;

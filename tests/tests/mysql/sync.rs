@@ -1,4 +1,4 @@
-//! Differences of the two users that a rotation must not remove, or cannot remove.
+//! Tests of differences between the two users that a rotation must not remove, or cannot remove.
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, on_each, options, sql};
@@ -10,7 +10,7 @@ crate::on_both! {
     routine_of_the_alternate_user_stays_usable_for_both
 }
 
-/// While applications use the alternate user, nothing may keep them out.
+/// While applications use the alternate user, no new requirement may lock them out.
 async fn demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -39,7 +39,7 @@ async fn demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user<W: Whi
     Ok(())
 }
 
-/// Servers keep the grants on a table that was dropped, and accept no new ones.
+/// Servers keep the grants on a dropped table, and reject new ones.
 async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -65,7 +65,7 @@ async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(
     Ok(())
 }
 
-/// The server lets only its creator call a routine, and that is whoever was the current user then.
+/// Only its creator can call a routine, and that is the user who was current at that time.
 async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
@@ -83,7 +83,7 @@ async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
                 .await
                 .with_context(|| format!("turn {turn}"))?;
         }
-        // And the user that was current before.
+        // The previous user can call the earlier procedures, too.
         let previous = scene.value("AWSPREVIOUS")?;
         let mut session = scene.log_in_with(&previous).await?;
         for earlier in 0..turn {
@@ -95,7 +95,7 @@ async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
     Ok(())
 }
 
-/// `ALTER USER … ATTRIBUTE` merges: a key goes only when it is set to null.
+/// `ALTER USER … ATTRIBUTE` merges JSON objects. It removes a key only if its value is set to null.
 #[tokio::test]
 async fn key_that_is_gone_from_an_attribute_goes_from_both() {
     on_each::<MySql, _>(|target| async move {
@@ -104,7 +104,8 @@ async fn key_that_is_gone_from_an_attribute_goes_from_both() {
         let function = scene.function("master-user");
         let attribute = async |user: &str| -> Result<Option<String>> {
             let query =
-                "SELECT CONVERT(ATTRIBUTE, CHAR) FROM information_schema.USER_ATTRIBUTES WHERE USER = ?";
+                "SELECT CONVERT(ATTRIBUTE, CHAR) FROM information_schema.USER_ATTRIBUTES WHERE \
+                 USER = ?";
             Ok(sqlx::query_scalar(query).bind(user).fetch_one(&mut target.admin().await?).await?)
         };
         for text in [
@@ -118,14 +119,18 @@ async fn key_that_is_gone_from_an_attribute_goes_from_both() {
             for _ in 0..2 {
                 scene.rotate(&function).await.context(text)?;
             }
-            assert_eq!(attribute(&scene.alternate()).await?, attribute(&scene.user).await?, "{text}");
+            assert_eq!(
+                attribute(&scene.alternate()).await?,
+                attribute(&scene.user).await?,
+                "{text}"
+            );
         }
         Ok(())
     })
     .await;
 }
 
-/// MySQL adds the partial revokes of the master to what the master grants.
+/// MySQL adds the master user's partial revokes to the privileges that the master user grants.
 #[tokio::test]
 async fn partial_revokes_of_the_master_are_not_revoked_twice() {
     on_each::<MySql, _>(|target| async move {
@@ -158,7 +163,8 @@ async fn partial_revokes_of_the_master_are_not_revoked_twice() {
     .await;
 }
 
-/// `READ_ONLY ADMIN` has an underscore, as MySQL's dynamic privileges have, and is none.
+/// `READ_ONLY ADMIN` has an underscore as MySQL's dynamic privileges do, but it is not a dynamic
+/// privilege.
 #[tokio::test]
 async fn read_only_admin_of_mariadb_is_copied_and_taken_back() {
     on_each::<rotation_tests::mysql::MariaDb, _>(|target| async move {

@@ -1,4 +1,5 @@
-//! `KEEP_PREVIOUS_PASSWORD` on MySQL: a client that holds the old password never fails.
+//! Tests of `KEEP_PREVIOUS_PASSWORD` on MySQL: no login of a client that has the old password
+//! fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -48,7 +49,7 @@ async fn a_client_with_the_old_password_logs_in_all_through_a_rotation() {
         ensure!(logins >= 3, "only {logins} logins");
         scene.log_in_with(&old).await?;
         assert_eq!(scene.failed_logins()?, 0);
-        // Until the next one.
+        // The old password works until the next rotation.
         scene.rotate(&function).await?;
         scene.log_in().await?;
         scene.log_in_with(&scene.value("AWSPREVIOUS")?).await?;
@@ -61,7 +62,7 @@ async fn a_client_with_the_old_password_logs_in_all_through_a_rotation() {
     .await;
 }
 
-/// `RETAIN CURRENT PASSWORD` once more would push the old password out.
+/// A second `RETAIN CURRENT PASSWORD` would discard the old password.
 #[tokio::test]
 async fn set_secret_twice_keeps_the_old_password() {
     on_each::<MySql, _>(|target| async move {
@@ -126,7 +127,8 @@ async fn wherever_the_connection_breaks_the_old_password_works() {
     .await;
 }
 
-/// Its password has become the primary one, and no version of the secret holds it any more.
+/// The password of the cancelled rotation has become the primary one, and no labelled version has
+/// it.
 #[tokio::test]
 async fn a_rotation_that_was_given_up_does_not_cost_the_current_password() {
     on_each::<MySql, _>(|target| async move {
@@ -137,7 +139,7 @@ async fn a_rotation_that_was_given_up_does_not_cost_the_current_password() {
             if !old_works {
                 let statement = format!("ALTER USER {} PASSWORD HISTORY 5", account(&scene.user));
                 sql(&mut target.admin().await?, &statement).await?;
-                // So that the server remembers the current one as well.
+                // After this rotation, the server's history also contains the current password.
                 scene.rotate(&function).await?;
             }
             let old = if old_works { old } else { scene.value("AWSCURRENT")? };
@@ -146,8 +148,11 @@ async fn a_rotation_that_was_given_up_does_not_cost_the_current_password() {
                 scene.step(&function, step, &given_up).await?;
             }
             scene.value("AWSPENDING")?;
-            let request =
-                json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": given_up});
+            let request = json!({
+                "SecretId": SECRET_ARN,
+                "VersionStage": "AWSPENDING",
+                "RemoveFromVersionId": given_up,
+            });
             scene.service.perform("UpdateSecretVersionStage", &request)?;
 
             let rotation = scene.rotate(&function).await?;

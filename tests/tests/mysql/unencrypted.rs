@@ -1,5 +1,5 @@
-//! Rotations without TLS: what reaches the network, and that nothing is changed which could not be
-//! logged in with afterwards.
+//! Tests of rotations without TLS: what the function sends over the network, and that it changes
+//! nothing if a later login could not work.
 
 use anyhow::{Result, ensure};
 use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, on_each, options, sql};
@@ -15,7 +15,7 @@ crate::on_both! {
 
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 
-/// A user that logs in by a plugin, and is in the server's cache.
+/// Creates a fixture whose user logs in with the given plugin and is in the server's cache.
 async fn scene_with_plugin(target: &Target<MySql>, plugin: &str) -> Result<Fixture<MySql>> {
     let scene = Fixture::new(target).await?;
     let password = new_password();
@@ -27,7 +27,8 @@ async fn scene_with_plugin(target: &Target<MySql>, plugin: &str) -> Result<Fixtu
     Ok(scene)
 }
 
-/// A new password empties the cache, and then only the server's RSA key protects it.
+/// A new password empties the cache. Then the client sends the password encrypted with the server's
+/// RSA key.
 #[tokio::test]
 async fn sha2_passwords_rotate_under_the_rsa_key() {
     on_each::<MySql, _>(|target| async move {
@@ -48,7 +49,7 @@ async fn sha2_passwords_rotate_under_the_rsa_key() {
     .await;
 }
 
-/// The server's cache has the user, so the login works; the next one would not.
+/// The server's cache has the user, so this login works. The login after a change would fail.
 #[tokio::test]
 async fn without_an_rsa_key_nothing_is_changed() {
     on_each::<MySql, _>(|target| async move {
@@ -71,14 +72,14 @@ async fn without_an_rsa_key_nothing_is_changed() {
             ensure!(error.message.contains("cancel-rotate-secret"), "{}", error.message);
             scene.log_in_with(&before).await?;
             assert_eq!(scene.failed_logins()?, 0);
-            // As the remedy says.
+            // The operator follows the remedy.
             scene.change(&json!({"ssl": null}))?;
             let token = scene.version("AWSPENDING")?.unwrap_or_default();
             scene.give_up(&token)?;
             scene.rotate(&function).await?;
             scene.log_in().await?;
         }
-        // A user that is not in the cache cannot even log in, and its password goes nowhere.
+        // A user that is not in the cache cannot log in at all, and its password is not sent.
         let scene = Fixture::new(&target).await?;
         scene.change(&json!({"ssl": false}))?;
         let function = scene.function("single-user");
@@ -89,7 +90,7 @@ async fn without_an_rsa_key_nothing_is_changed() {
     .await;
 }
 
-/// A relay that takes the offer of TLS out of each greeting, and remembers what clients send.
+/// Starts a proxy that removes the TLS flag from each greeting and records what clients send.
 async fn without_the_offer_of_tls(host: String, port: u16) -> Result<(u16, Heard)> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let relay = listener.local_addr()?.port();
@@ -104,8 +105,8 @@ async fn without_the_offer_of_tls(host: String, port: u16) -> Result<(u16, Heard
                     TcpStream::connect((host, port)).await?.into_split();
                 let mut greeting = vec![0; 4096];
                 let count = from_server.read(&mut greeting).await?;
-                // The version ends with a zero byte; then come the thread, half of the nonce and a
-                // zero byte.
+                // The version ends with a zero byte. After it come the connection id, the first
+                // part of the nonce and a zero byte.
                 let version = greeting[5..].iter().position(|byte| *byte == 0).unwrap_or_default();
                 greeting[5 + version + 15] &= !0x08;
                 to_client.write_all(&greeting[..count]).await?;
@@ -126,7 +127,8 @@ async fn without_the_offer_of_tls(host: String, port: u16) -> Result<(u16, Heard
     Ok((relay, heard))
 }
 
-/// `TLS_MODE=prefer` is no permission: the protocol proves nothing about a server without TLS.
+/// `TLS_MODE=prefer` does not permit an unencrypted login to MySQL, because the protocol proves
+/// nothing about a server without TLS.
 async fn prefer_sends_nothing_to_a_server_without_tls<W: Which>(target: Target<W>) -> Result<()> {
     for strategy in STRATEGIES {
         let scene = Fixture::new(&target).await?;
@@ -141,13 +143,13 @@ async fn prefer_sends_nothing_to_a_server_without_tls<W: Which>(target: Target<W
         let sent = heard.lock().map(|heard| heard.len()).unwrap_or_default();
         assert_eq!(sent, 0, "{strategy}: something was sent");
         assert_eq!(scene.failed_logins()?, 0);
-        // As the remedy says: the network is trusted.
+        // The operator follows the remedy, because the network is trusted.
         scene.give_up(&scene.version("AWSPENDING")?.unwrap_or_default())?;
         scene.change(&json!({"ssl": false}))?;
         scene.change_master(&json!({"ssl": false}))?;
         let first = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
         scene.rotate(&scene.function(strategy)).await?;
-        // The statement holds the new password; no login shows the old one or the master's.
+        // The statement contains the new password. No login sends the old one or the master user's.
         let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
         let heard = String::from_utf8_lossy(&heard);
         ensure!(!heard.is_empty(), "nothing was recorded");
@@ -160,8 +162,8 @@ async fn prefer_sends_nothing_to_a_server_without_tls<W: Which>(target: Target<W
     Ok(())
 }
 
-/// A password that the key cannot protect would lock its user out: it is rejected before anything
-/// changes, and the setting in the remedy leads to a rotation.
+/// A password that is too long for the RSA key would lock the user out. The function rejects it
+/// before it changes anything, and a rotation with the setting in the remedy succeeds.
 #[tokio::test]
 async fn password_too_long_for_the_rsa_key_is_rejected() {
     on_each::<MySql, _>(|target| async move {
@@ -174,7 +176,8 @@ async fn password_too_long_for_the_rsa_key_is_rejected() {
                 let error = scene.expect(&long, "PasswordRejected", "PASSWORD_LENGTH").await?;
                 ensure!(error.message.contains("at most 213 bytes"), "{}", error.message);
                 scene.log_in_with(&before).await?;
-                // As the remedy says: the version is given up, and the password shorter.
+                // The operator follows the remedy: cancels the rotation and makes the password
+                // shorter.
                 let token = scene.version("AWSPENDING")?.unwrap_or_default();
                 scene.give_up(&token)?;
                 let longest = scene.program(strategy).env("PASSWORD_LENGTH", "213").into();
@@ -190,7 +193,8 @@ async fn password_too_long_for_the_rsa_key_is_rejected() {
     .await;
 }
 
-/// Such a version may be left over: it cannot be what the database has, so the search goes on.
+/// A deprecated version may have such a password. The database cannot have it, so the search
+/// continues.
 #[tokio::test]
 async fn search_skips_passwords_too_long_for_the_rsa_key() {
     on_each::<MySql, _>(|target| async move {
@@ -198,7 +202,7 @@ async fn search_skips_passwords_too_long_for_the_rsa_key() {
         scene.change(&json!({"ssl": false}))?;
         let function = scene.function("single-user");
         scene.rotate(&function).await?;
-        // Set, and cancelled; the next version is never set.
+        // The first version is set and then cancelled. The next one is never set.
         let token = scene.stage(None)?;
         for step in ["createSecret", "setSecret"] {
             scene.step(&function, step, &token).await?;

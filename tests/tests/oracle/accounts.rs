@@ -1,4 +1,5 @@
-//! Logins that give the session of another account.
+//! Tests of logins whose session runs as another account, and of the master user under another
+//! spelling.
 
 use anyhow::ensure;
 use rotation_local::throwaway::Certificates;
@@ -7,12 +8,12 @@ use rotation_tests::scene::new_password;
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 
-/// As with users of a directory service, who share a schema of the database.
+/// Users of a directory service can share a schema of the database in this way.
 #[tokio::test]
 async fn password_of_another_account_is_not_changed() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it takes a directory service");
+            println!("skipped: the test needs a directory service");
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
@@ -27,7 +28,7 @@ async fn password_of_another_account_is_not_changed() {
         let error = scene.expect(&function, "NeedsDecision", "\"username\"").await?;
         let expected = "runs the session of alias_user as the account SHARED";
         ensure!(error.message.contains(expected), "{}", error.message);
-        // Nothing has changed.
+        // Neither password has changed.
         peer.target.connect("shared", &password, SERVICE).await?;
         scene.log_in().await?;
         Ok(())
@@ -35,14 +36,14 @@ async fn password_of_another_account_is_not_changed() {
     .await;
 }
 
-/// The server folds both names to the same user, although neither is the other in small letters.
+/// The server converts both names to the same user, although they differ even in lower case.
 #[tokio::test]
 async fn master_by_another_spelling_is_not_rotated() {
     on_each(|target| async move {
         for strategy in ["single-user-by-master", "master-user"] {
             let scene = Fixture::new(&target).await?;
             let own = scene.secret(&scene.master, &scene.master_password()?);
-            // U+017F is a small letter of S.
+            // The upper case of U+017F is S.
             let spelled = scene.master.replacen('s', "\u{17f}", 1);
             ensure!(spelled != scene.master);
             let password = match strategy {

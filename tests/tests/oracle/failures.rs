@@ -1,4 +1,4 @@
-//! Failures of the database, told apart.
+//! Tests of failures that only Oracle reports, which the function must tell apart.
 
 use anyhow::ensure;
 use rotation_local::throwaway::Certificates;
@@ -27,7 +27,8 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
                 assert_eq!(scene.failed_logins()?, 1, "more than one password was tried");
             }
         }
-        // What would name another server in the descriptor is no name of a database.
+        // A text that would name another server in the connect descriptor is rejected as a database
+        // name.
         for database in ["NO_SUCH_SERVICE", "X)(HOST=evil.example.com"] {
             let scene = Fixture::new(&target).await?;
             scene.change(&json!({"dbname": database}))?;
@@ -38,7 +39,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
     .await;
 }
 
-/// FAILED_LOGIN_ATTEMPTS of the user's profile.
+/// FAILED_LOGIN_ATTEMPTS of the user's profile locks the account.
 #[tokio::test]
 async fn an_account_that_too_many_failed_logins_have_locked() {
     on_each(|target| async move {
@@ -56,12 +57,12 @@ async fn an_account_that_too_many_failed_logins_have_locked() {
     .await;
 }
 
-/// The profile's verify function.
+/// The verify function of the user's profile rejects the password.
 #[tokio::test]
 async fn a_password_that_the_profile_refuses() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it takes a verify function that is known");
+            println!("skipped: the test needs a known verify function");
             return Ok(());
         }
         for strategy in ["single-user", "master-user"] {
@@ -72,20 +73,29 @@ async fn a_password_that_the_profile_refuses() {
             sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT {limit}")).await?;
             sql(&mut admin, &format!("ALTER USER {user} PROFILE {profile}")).await?;
             let function = scene.program(strategy).env("PASSWORD_LENGTH", "8").into();
-            let error = scene.expect(&function, "PasswordRejected", "PASSWORD_VERIFY_FUNCTION").await?;
+            let error =
+                scene.expect(&function, "PasswordRejected", "PASSWORD_VERIFY_FUNCTION").await?;
             assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
             scene.log_in().await?;
-            // The rotation's own password passes, also where the second user is made.
+            // A password of the usual length passes, also when the alternate user is created.
             let scene = Fixture::new(&target).await?;
-            sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user))).await?;
+            sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user)))
+                .await?;
             let long = scene.program(strategy).env("EXCLUDE_CHARACTERS", "\"").into();
             let mut attempts = 0;
-            // Two of each kind are likely, not certain.
+            // The function requires two characters of each kind. They are likely, but not certain.
             while let Err(error) = scene.rotate(&long).await {
                 attempts += 1;
-                ensure!(attempts < 5 && error.to_string().starts_with("PasswordRejected"), "{error}");
+                ensure!(
+                    attempts < 5 && error.to_string().starts_with("PasswordRejected"),
+                    "{error}"
+                );
                 let token = scene.version("AWSPENDING")?.unwrap_or_default();
-                let remove = json!({"SecretId": "test/secret", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token});
+                let remove = json!({
+                    "SecretId": "test/secret",
+                    "VersionStage": "AWSPENDING",
+                    "RemoveFromVersionId": token,
+                });
                 scene.service.perform("UpdateSecretVersionStage", &remove)?;
             }
             scene.log_in().await?;
@@ -95,8 +105,8 @@ async fn a_password_that_the_profile_refuses() {
     .await;
 }
 
-/// Each privilege that a master can lack, and the statement that gives it: which then is run, and
-/// helps.
+/// For each privilege that the master user can lack, the error names the statement that grants it.
+/// The test runs this statement, and the rotation succeeds.
 #[tokio::test]
 async fn a_master_without_a_privilege_is_told_which() {
     on_each(|target| async move {
@@ -134,12 +144,12 @@ async fn a_master_without_a_privilege_is_told_which() {
     .await;
 }
 
-/// The driver panics there: the function does not.
+/// The driver panics on this server. The function reports an error.
 #[tokio::test]
 async fn a_server_that_demands_its_own_encryption_is_told_what_to_change() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: that server cannot be set up here");
+            println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
         let peer = Peer::start(None, &["--encryption", "required"]).await?;
@@ -152,16 +162,17 @@ async fn a_server_that_demands_its_own_encryption_is_told_what_to_change() {
     .await;
 }
 
-/// A certificate can be for no such name, and the driver panics on it.
+/// No certificate can be valid for such a name, and the driver panics on it.
 #[tokio::test]
 async fn a_host_that_no_certificate_can_be_for_is_named() {
     on_each(|target| async move {
         if target.authority.is_none() {
-            println!("skipped: TLS is not used there");
+            println!("skipped: that server does not use TLS");
             return Ok(());
         }
         let scene = Fixture::new(&target).await?;
-        // Resolves nowhere, or is refused: either is the host's fault, and neither a dead function.
+        // The name does not resolve, or TLS rejects it. Either error is correct, but the function
+        // must not crash.
         scene.change(&json!({"host": "db_with_underscore%lo"}))?;
         let error = scene.failure(&scene.function("single-user")).await?;
         ensure!(
@@ -174,14 +185,14 @@ async fn a_host_that_no_certificate_can_be_for_is_named() {
     .await;
 }
 
-/// What the engine cannot hold is refused before it is stored.
+/// A password that Oracle cannot store is rejected before it becomes a pending version.
 #[tokio::test]
 async fn a_password_that_oracle_cannot_hold_is_not_stored() {
     on_each(|target| async move {
         for (setting, value) in [("PASSWORD_LENGTH", "31"), ("EXCLUDE_CHARACTERS", "abc")] {
             let scene = Fixture::new(&target).await?;
             let program = scene.program("single-user").env(setting, value);
-            // Of nothing but punctuation, thirty characters hold a quote two times in three.
+            // Two of three passwords with thirty punctuation characters contain a double quote.
             let function = program
                 .env("EXCLUDE_LOWERCASE", "true")
                 .env("EXCLUDE_UPPERCASE", "true")
@@ -192,10 +203,10 @@ async fn a_password_that_oracle_cannot_hold_is_not_stored() {
                 match failed {
                     Some(error) => {
                         ensure!(error.error_type == "PasswordUnusable", "{}", error.message);
-                        ensure!(scene.value("AWSPENDING").is_err(), "it was stored");
+                        ensure!(scene.value("AWSPENDING").is_err(), "the password was stored");
                         break;
                     }
-                    None => ensure!(setting != "PASSWORD_LENGTH", "31 bytes were taken"),
+                    None => ensure!(setting != "PASSWORD_LENGTH", "31 bytes were accepted"),
                 }
             }
         }
@@ -204,16 +215,17 @@ async fn a_password_that_oracle_cannot_hold_is_not_stored() {
     .await;
 }
 
-/// The RDS default: no TLS. A user's own password travels encrypted all the same; a master's
-/// statement does not.
+/// TLS is off, which is the default of RDS. A user's change of its own password is encrypted
+/// anyway, but a master user's statement is not.
 #[tokio::test]
 async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: that server cannot be set up here");
+            println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
-        // However a listener takes a hello of TLS, it speaks in clear when it is asked in clear.
+        // Listeners without TLS react differently to a TLS handshake. All of them accept
+        // unencrypted connections.
         for on_hello in ["reset", "wait"] {
             let plain = Peer::start(None, &["--on-hello", on_hello]).await?;
             let scene = Fixture::new(&plain.target).await?;
@@ -241,12 +253,13 @@ async fn without_tls_a_password_is_never_readable_unless_the_secret_says_so() {
     .await;
 }
 
-/// What `TLS_MODE=prefer` sends over an unencrypted connection: a user's own passwords, encrypted.
+/// Over an unencrypted connection, `TLS_MODE=prefer` sends a user's own passwords only in encrypted
+/// form.
 #[tokio::test]
 async fn prefer_sends_no_password_of_a_single_user() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: that server cannot be set up here");
+            println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
         let plain = Peer::start(None, &[]).await?;
@@ -267,12 +280,12 @@ async fn prefer_sends_no_password_of_a_single_user() {
     .await;
 }
 
-/// What the driver is told of the server's release decides the forms of messages.
+/// The form of messages depends on the release that the server reports to the driver.
 #[tokio::test]
 async fn every_release_that_the_driver_knows() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: that server has its own");
+            println!("skipped: that server has one release");
             return Ok(());
         }
         for version in ["12.2", "19c", "21c", "23ai"] {
@@ -291,13 +304,13 @@ async fn every_release_that_the_driver_knows() {
     .await;
 }
 
-/// That the peer is an Oracle server, and not what one driver takes for one: another client logs
-/// in, is refused, changes its password and runs statements.
+/// Checks the fake server with a second client, so that it does not only match one driver. The
+/// client logs in, is rejected, changes its password and runs statements.
 #[tokio::test]
 async fn another_client_agrees_with_the_peer() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: that server is Oracle's own");
+            println!("skipped: that server is a real one");
             return Ok(());
         }
         let peer = Peer::start(None, &[]).await?;
@@ -321,12 +334,13 @@ async fn another_client_agrees_with_the_peer() {
     .await;
 }
 
-/// A challenge that says nothing of PBKDF2: the driver panics there, the function says what to do.
+/// The server's challenge has no parameters for PBKDF2. The driver panics on it, and the function
+/// reports a remedy.
 #[tokio::test]
 async fn a_server_that_offers_no_12c_verifier_is_told_what_to_change() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: that server cannot be set up here");
+            println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
         let peer = Peer::start(None, &["--verifier", "without-pbkdf2"]).await?;

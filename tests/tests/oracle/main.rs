@@ -1,5 +1,5 @@
-//! Oracle, end to end: the real function, TLS, and the peer in `tests/peers/oracle` or a real
-//! database.
+//! End-to-end tests of Oracle: the real function over TLS, on the fake server in
+//! `tests/peers/oracle` or on a real database.
 
 mod accounts;
 mod failures;

@@ -1,11 +1,11 @@
-//! Names without an owner, which synonyms and the current schema give another meaning.
+//! Tests of names without an owner, whose meaning synonyms and the current schema can change.
 
 use anyhow::{Result, ensure};
 use rotation_local::throwaway::Certificates;
 use rotation_tests::oracle::{Fixture, Peer, on_each, sql};
 use rotation_tests::server::{NAMES, Server};
 
-/// Every view that the function reads.
+/// The views that the function reads.
 const VIEWS: [&str; 14] = [
     "DBA_USERS",
     "DBA_OBJECTS",
@@ -23,7 +23,8 @@ const VIEWS: [&str; 14] = [
     "DUAL",
 ];
 
-/// What was read in place of the dictionary, as the fake server reports it.
+/// Returns the log lines in which the fake server reports that a planted object was read instead of
+/// the dictionary.
 fn read_in_its_place(scene: &Fixture) -> Result<Vec<String>> {
     let log = scene.target.log_since(0)?;
     Ok(log
@@ -33,12 +34,12 @@ fn read_in_its_place(scene: &Fixture) -> Result<Vec<String>> {
         .collect())
 }
 
-/// On a database of its own: its public synonyms and its logon trigger are everyone's.
+/// Each case has its own database, because public synonyms and logon triggers affect every session.
 #[tokio::test]
 async fn planted_objects_are_not_read_by_any_strategy() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it would break the other tests on that database");
+            println!("skipped: the test would break other tests on that database");
             return Ok(());
         }
         for plants in ["public synonyms", "the current schema"] {
@@ -61,10 +62,14 @@ async fn planted_objects_are_not_read_by_any_strategy() {
                     BEGIN EXECUTE IMMEDIATE 'ALTER SESSION SET CURRENT_SCHEMA = EVIL'; END;";
                 sql(&mut admin, trigger).await?;
             }
-            // The trap works: a name without an owner means the planted view.
+            // The planted objects are effective: a name without an owner means the planted view.
             let mut session = scene.log_in().await?;
             sql(&mut session, "SELECT username FROM user_users").await?;
-            assert_eq!(read_in_its_place(&scene)?.len(), 1, "{plants}: nothing is planted");
+            assert_eq!(
+                read_in_its_place(&scene)?.len(),
+                1,
+                "{plants}: the planted view was not read"
+            );
             for strategy in ["single-user", "single-user-by-master", "master-user", "master-user"] {
                 let function = scene.function(strategy);
                 let checks = scene.preflight(&function).await?;

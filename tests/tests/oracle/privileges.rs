@@ -1,4 +1,5 @@
-//! What the base user may do, the alternate user may do after the next rotation, and no more.
+//! Tests of the sync of privileges: after the next rotation, the alternate user has the privileges
+//! of the base user, and no other.
 
 use anyhow::{Result, ensure};
 use rotation_local::throwaway::Certificates;
@@ -6,19 +7,24 @@ use rotation_tests::oracle::{Fixture, Peer, SERVICE, on_each, quoted, rows, sql}
 use rotation_tests::server::NAMES;
 use serde_json::json;
 
-/// Everything that the dictionary says of a user, without its name.
+/// Returns everything that the dictionary shows about a user, without its name.
 async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     let name = quoted(user).replace('"', "");
     let mut admin = scene.target.admin().await?;
     let mut all = Vec::new();
     for query in [
-        "SELECT 'user', profile, default_tablespace, temporary_tablespace, authentication_type FROM dba_users \
+        "SELECT 'user', profile, default_tablespace, temporary_tablespace, authentication_type \
+         FROM dba_users \
             WHERE username = :1",
         "SELECT 'system', privilege, admin_option, 'x', 'x' FROM dba_sys_privs WHERE grantee = :1",
-        "SELECT 'role', granted_role, admin_option, default_role, 'x' FROM dba_role_privs WHERE grantee = :1",
-        "SELECT owner, table_name, privilege, grantable, hierarchy FROM dba_tab_privs WHERE grantee = :1",
-        "SELECT owner, table_name, column_name, privilege, grantable FROM dba_col_privs WHERE grantee = :1",
-        "SELECT 'quota', tablespace_name, TO_CHAR(max_bytes), 'x', 'x' FROM dba_ts_quotas WHERE username = :1",
+        "SELECT 'role', granted_role, admin_option, default_role, 'x' FROM dba_role_privs WHERE \
+         grantee = :1",
+        "SELECT owner, table_name, privilege, grantable, hierarchy FROM dba_tab_privs WHERE \
+         grantee = :1",
+        "SELECT owner, table_name, column_name, privilege, grantable FROM dba_col_privs WHERE \
+         grantee = :1",
+        "SELECT 'quota', tablespace_name, TO_CHAR(max_bytes), 'x', 'x' FROM dba_ts_quotas WHERE \
+         username = :1",
     ] {
         all.extend(rows(&mut admin, query, &name).await?.into_iter().map(|row| row.join(" ")));
     }
@@ -26,8 +32,8 @@ async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Statements as a DBA, each with what takes it back. `{u}` is the user, `{o}` the owner of its
-/// tables.
+/// Statements that a DBA runs, each with the statement that reverts it. `{u}` is the user, `{m}`
+/// the master user, `{o}` the owner of the user's tables.
 const GRANTS: &[(&str, &str)] = &[
     ("GRANT INSERT ON {o}.present TO {u}", "REVOKE INSERT ON {o}.present FROM {u}"),
     (
@@ -64,18 +70,18 @@ async fn prepared(scene: &Fixture) -> Result<()> {
         "CREATE PROFILE \"some profile\" LIMIT PASSWORD_REUSE_MAX 3",
         "CREATE DIRECTORY \"the dumps\" AS '/tmp'",
     ] {
-        // Another test may have made it.
+        // Another test may have created these objects.
         let _ = sql(&mut admin, statement).await;
     }
     Ok(())
 }
 
-/// Whichever user is current when something is granted or revoked.
+/// Either user can be the current one when privileges are granted or revoked.
 #[tokio::test]
 async fn every_privilege_follows_and_goes() {
     on_each(|target| async move {
         if target.log.is_none() {
-            println!("skipped: it takes tablespaces that are known");
+            println!("skipped: the test needs known tablespaces");
             return Ok(());
         }
         for alternate_is_current in [false, true] {
@@ -116,7 +122,8 @@ async fn every_privilege_follows_and_goes() {
     .await;
 }
 
-/// A name in quotes is not folded, and its second user's is in quotes as well.
+/// A quoted name is not converted to upper case, and the name of its alternate user is quoted as
+/// well.
 #[tokio::test]
 async fn users_of_mixed_case_are_written_in_quotes() {
     on_each(|target| async move {
@@ -136,7 +143,7 @@ async fn users_of_mixed_case_are_written_in_quotes() {
     .await;
 }
 
-/// A SID in place of a service name, as old databases have it.
+/// The secret has a SID instead of a service name, as old databases do.
 #[tokio::test]
 async fn a_database_may_be_named_by_its_sid() {
     on_each(|target| async move {
@@ -154,7 +161,7 @@ async fn a_database_may_be_named_by_its_sid() {
             target.log_in(&text("username"), &text("password"), SERVICE).await?;
         }
         assert_eq!(scene.failed_logins()?, 0);
-        // Without TLS as well.
+        // The SID also works without TLS.
         let plain = Peer::start(None, &[]).await?;
         let scene = Fixture::new(&plain.target).await?;
         scene.change(&json!({"dbname": "FREE"}))?;
@@ -164,7 +171,7 @@ async fn a_database_may_be_named_by_its_sid() {
     .await;
 }
 
-/// PASSWORD_ROLLOVER_TIME: the record says for how long the old password goes on working.
+/// With PASSWORD_ROLLOVER_TIME, the record reports how long the old password remains valid.
 #[tokio::test]
 async fn a_gradual_rollover_is_named_in_the_record() {
     on_each(|target| async move {
@@ -175,7 +182,7 @@ async fn a_gradual_rollover_is_named_in_the_record() {
             .await
             .is_err()
         {
-            println!("skipped: the server does not know it");
+            println!("skipped: the server does not support PASSWORD_ROLLOVER_TIME");
             return Ok(());
         }
         sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user))).await?;
@@ -187,13 +194,15 @@ async fn a_gradual_rollover_is_named_in_the_record() {
     .await;
 }
 
-/// Privileges on whole schemas, which 23ai has brought; before it, every other test shows that
-/// nothing asks for them in vain.
+/// Privileges on whole schemas exist since 23ai. On earlier releases, every other test shows that
+/// the function does not read them.
 #[tokio::test]
 async fn privileges_on_a_schema_follow_and_go() {
     on_each(|target| async move {
         let newest = match target.log.is_some() {
-            true => Some(Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", "23ai"]).await?),
+            true => Some(
+                Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", "23ai"]).await?,
+            ),
             false => None,
         };
         let target = newest.as_ref().map_or(target, |peer| peer.target.clone());
@@ -203,19 +212,22 @@ async fn privileges_on_a_schema_follow_and_go() {
         let mut admin = target.admin().await?;
         let grant = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {user}");
         if sql(&mut admin, &grant).await.is_err() {
-            println!("skipped: the server does not know them");
+            println!("skipped: the server does not support privileges on schemas");
             return Ok(());
         }
-        sql(&mut admin, &format!("GRANT INSERT ANY TABLE ON SCHEMA {schema} TO {user} WITH ADMIN OPTION"))
+        sql(&mut admin, &format!("GRANT INSERT ANY TABLE ON SCHEMA {schema} TO {user} WITH ADMIN \
+            OPTION"))
             .await?;
         let function = scene.function("master-user");
-        let remedy = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {master} WITH ADMIN OPTION");
+        let remedy = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {master} WITH ADMIN \
+            OPTION");
         scene.expect(&function, "PrivilegeMissing", &remedy).await?;
         sql(&mut admin, &format!("GRANT GRANT ANY SCHEMA PRIVILEGE TO {master}")).await?;
         assert_eq!(scene.again(&function).await?.failed, None);
 
         let query =
-            "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1 ORDER BY 1";
+            "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1 \
+             ORDER BY 1";
         let alternate = quoted(&scene.alternate()).replace('"', "");
         let wanted = rows(&mut admin, query, &user.replace('"', "")).await?;
         assert_eq!(wanted.len(), 2);
@@ -228,7 +240,7 @@ async fn privileges_on_a_schema_follow_and_go() {
     .await;
 }
 
-/// Before anything has been tried; and what is said helps.
+/// Preflight reports what is missing before any rotation, and its remedy helps.
 #[tokio::test]
 async fn preflight_names_what_the_master_cannot_pass_on() {
     on_each(|target| async move {
@@ -258,14 +270,15 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
     .await;
 }
 
-/// ORA-28002: whose password expires soon is told, the user and the master.
+/// With ORA-28002, the record reports that the password of the user or of the master user expires
+/// soon.
 #[tokio::test]
 async fn a_password_in_its_grace_period_is_named_in_the_record() {
     on_each(|target| async move {
         let scene = Fixture::new(&target).await?;
         let profile = quoted(&format!("{}_grace", scene.user));
         let mut admin = target.admin().await?;
-        // In days: about a second.
+        // The unit is days, so the passwords expire after about a second.
         let limits = "PASSWORD_LIFE_TIME 0.00001 PASSWORD_GRACE_TIME 7";
         sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT {limits}")).await?;
         for user in [&scene.user, &scene.master] {
@@ -285,7 +298,8 @@ async fn a_password_in_its_grace_period_is_named_in_the_record() {
     .await;
 }
 
-/// A user that is there already, and that nothing shows to be the second one.
+/// A user with the name of the alternate user exists, and nothing shows that it belongs to the
+/// secret.
 #[tokio::test]
 async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
     on_each(|target| async move {
@@ -300,7 +314,8 @@ async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
             .expect(&function, "NeedsDecision", &format!("ALTER USER {clone} ACCOUNT LOCK"))
             .await?;
         target.log_in(&scene.alternate(), &password, SERVICE).await?;
-        // Wrong passwords of anybody lock it as well: that is no consent.
+        // Failed logins of anyone can lock the user. Such a lock does not permit the function to
+        // use it.
         let profile = quoted(&format!("{}_profile", scene.user));
         sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT FAILED_LOGIN_ATTEMPTS 1")).await?;
         sql(&mut admin, &format!("ALTER USER {clone} PROFILE {profile}")).await?;
@@ -310,7 +325,7 @@ async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
             failed.as_ref().is_some_and(|error| error.error_type == "NeedsDecision"),
             "{failed:?}"
         );
-        // Nor is a lock on somebody's schema.
+        // The lock of a user who owns objects does not permit it, either.
         sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
         sql(&mut admin, &format!("CREATE TABLE {clone}.precious (a NUMBER)")).await?;
         let failed = scene.again(&function).await?.failed;

@@ -1,4 +1,4 @@
-//! Our quoting against the server's own.
+//! Tests that compare the function's quoting with the server's own.
 
 use anyhow::Context;
 use rotation_oracle::Name;
@@ -18,7 +18,7 @@ const NAMES: &[&str] = &[
     "%S :1",
 ];
 
-/// `DBMS_ASSERT` takes what we write for one name, and writes the same.
+/// `DBMS_ASSERT` accepts what the function writes as one name, and writes the same.
 #[tokio::test]
 async fn names_are_quoted_as_dbms_assert_does() {
     on_each(|target| async move {
@@ -28,15 +28,17 @@ async fn names_are_quoted_as_dbms_assert_does() {
                 .await
         };
         for name in NAMES {
-            // In quotes, so that nothing is folded on either side.
-            let ours = Name::written(&format!("\"{name}\"")).context("no name")?.to_string();
+            // The name is quoted, so that neither side converts it to upper case.
+            let ours = Name::written(&format!("\"{name}\""))
+                .context("the text cannot be a name")?
+                .to_string();
             assert_eq!(asked("ENQUOTE_NAME", name).await?, [[ours.clone()]]);
             assert_eq!(asked("SIMPLE_SQL_NAME", &ours).await?, [[ours]]);
         }
         for no_name in ["A\"B", "\"A\"B\"", "\"A\" IDENTIFIED BY \"B\""] {
             assert_eq!(Name::written(no_name), None);
-            assert!(asked("ENQUOTE_NAME", no_name).await.is_err(), "{no_name} was taken");
-            assert!(asked("SIMPLE_SQL_NAME", no_name).await.is_err(), "{no_name} was taken");
+            assert!(asked("ENQUOTE_NAME", no_name).await.is_err(), "{no_name} was accepted");
+            assert!(asked("SIMPLE_SQL_NAME", no_name).await.is_err(), "{no_name} was accepted");
         }
         Ok(())
     })

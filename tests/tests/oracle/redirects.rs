@@ -1,4 +1,4 @@
-//! A listener that redirects a connection over TLS, as those of a cluster do.
+//! Tests of listeners that redirect a TLS connection, as the listeners of a cluster do.
 
 use std::sync::PoisonError;
 
@@ -9,19 +9,20 @@ use rotation_tests::relay::{recorder, redirector};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 
-/// The driver gives TLS up when the address of a redirect is one of TCP, and does not report it.
+/// The driver stops using TLS if the address of a redirect has the protocol TCP, and does not
+/// report that.
 #[tokio::test]
 async fn redirect_to_tcp_is_rejected_before_any_password() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it takes a database without TLS");
+            println!("skipped: the test needs a database without TLS");
             return Ok(());
         }
         let peer = Peer::start(None, &[]).await?;
         let certificates = Certificates::for_names(&NAMES)?;
         let (recorder, heard) = recorder("localhost".into(), peer.target.port).await?;
         let listener = redirector(recorder, "TCP", &certificates).await?;
-        // The secrets name the listener; the test itself goes straight to the database.
+        // The secrets name the listener. The test itself connects to the database directly.
         let scene = Fixture::new(&peer.target).await?;
         let change = json!({"port": listener.port(), "ssl": null});
         scene.change(&change)?;
@@ -45,24 +46,24 @@ async fn redirect_to_tcp_is_rejected_before_any_password() {
                 scene.value("AWSPENDING")?["password"].as_str().unwrap_or_default().to_owned();
             let master = scene.master_password()?;
             let sent = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            ensure!(!sent.is_empty(), "nothing went over the unencrypted connection");
+            ensure!(!sent.is_empty(), "nothing was sent over the unencrypted connection");
             for secret in [pending.as_bytes(), master.as_bytes(), b"IDENTIFIED"] {
                 let is_there = memchr::memmem::find(&sent, secret).is_some();
                 ensure!(!is_there, "{strategy}: a statement with a password was sent");
             }
-            scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
+            scene.give_up(&scene.version("AWSPENDING")?.context("there is no pending version")?)?;
         }
         Ok(())
     })
     .await;
 }
 
-/// A redirect that stays with TLS is what a cluster does every day.
+/// A redirect that keeps TLS is normal in a cluster.
 #[tokio::test]
 async fn redirect_to_tcps_is_followed() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: its certificate is not for the address of the redirect");
+            println!("skipped: the server's certificate is not for the address of the redirect");
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;

@@ -1,10 +1,11 @@
-//! Differences of the two users that a rotation must not remove, or cannot remove.
+//! Tests of differences between the two users that a rotation must not remove, or cannot remove.
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::oracle::{Fixture, on_each, quoted, rows, sql};
 use serde_json::Value;
 
-/// An owner has no grant on what is its own. What a DBA grants on it to the other user stays.
+/// The dictionary shows no grants of an owner on its own objects. The privileges that a DBA has
+/// granted to the other user on such an object stay.
 #[tokio::test]
 async fn privileges_on_what_one_of_both_owns_stay_as_they_are() {
     on_each(|target| async move {
@@ -37,13 +38,13 @@ async fn privileges_on_what_one_of_both_owns_stay_as_they_are() {
     .await;
 }
 
-/// While applications use the alternate user, nothing may keep them out.
+/// While applications use the alternate user, no new limit may lock them out.
 #[tokio::test]
 async fn alternate_user_in_use_may_go_on_logging_in() {
     on_each(|target| async move {
         let mut admin = target.admin().await?;
         let profile = "CREATE PROFILE \"one day\" LIMIT PASSWORD_LIFE_TIME 1";
-        // Another server may have it.
+        // Another test may have created the profile on this server.
         let _ = sql(&mut admin, profile).await;
         let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
@@ -60,12 +61,13 @@ async fn alternate_user_in_use_may_go_on_logging_in() {
         let query = "SELECT profile FROM dba_users WHERE username = :1";
         let clone = quoted(&scene.alternate()).replace('"', "");
         assert_eq!(rows(&mut admin, query, &clone).await?, [["DEFAULT"]]);
-        // Its own turn.
+        // In the next rotation, the alternate user is the target.
         assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
         scene.rotate(&function).await?;
         assert_eq!(rows(&mut admin, query, &clone).await?, [["one day"]]);
 
-        // A base user that cannot log in is not taken for the secret's own, and nothing is revoked.
+        // A base user that cannot log in is not proven to belong to the secret, so nothing is
+        // revoked.
         let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;

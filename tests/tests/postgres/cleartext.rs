@@ -1,5 +1,8 @@
-//! `POSTGRES_PASSWORD_FORM=cleartext`, for servers with a module that must see the password itself.
-//! The module is PostgreSQL's own `passwordcheck`, which rejects passwords without a digit or sign.
+//! Tests of `POSTGRES_PASSWORD_FORM=cleartext`, for servers with a module that must see the
+//! cleartext password.
+//!
+//! The module of these tests is PostgreSQL's own `passwordcheck`, which rejects passwords without a
+//! digit or punctuation character.
 
 use anyhow::{Context, Result};
 use rotation_local::Function;
@@ -10,12 +13,13 @@ use serde_json::json;
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 const SETTING: &str = "POSTGRES_PASSWORD_FORM";
 
-/// A server with the module, which stores passwords in a form and logs statements as many servers
-/// do.
+/// Starts a server with the module. It stores passwords in the given form, and logs statements as
+/// many servers do.
 fn server(target: &Target, encryption: &str) -> Result<Option<(Server, Target)>> {
     let mut options = options()?;
     options.configuration = format!(
-        "log_statement = ddl\nlog_min_duration_statement = 1s\npassword_encryption = '{encryption}'\n\
+        "log_statement = ddl\nlog_min_duration_statement = 1s\npassword_encryption = \
+         '{encryption}'\n\
          shared_preload_libraries = 'passwordcheck'\n"
     );
     options.access_rules = "host all all all scram-sha-256".into();
@@ -46,7 +50,8 @@ async fn module_sees_the_password_itself_only_if_asked_for() {
     .await;
 }
 
-/// A server that stores MD5 hashes by itself would lock the user out here: the rule demands SCRAM.
+/// On the server that stores MD5 hashes, a stored hash would lock the user out: the access rule
+/// demands SCRAM.
 #[tokio::test]
 async fn cleartext_passwords_rotate_and_stand_nowhere() {
     on_each(|target| async move {
@@ -73,7 +78,7 @@ async fn cleartext_passwords_rotate_and_stand_nowhere() {
 #[tokio::test]
 async fn cleartext_is_not_sent_where_others_read_it() {
     on_each(|target| async move {
-        // The test servers write every statement to their logs.
+        // These test servers write every statement to their logs.
         for strategy in STRATEGIES {
             let scene = Fixture::new(&target).await?;
             let function = cleartext(&scene, strategy);
@@ -82,10 +87,11 @@ async fn cleartext_is_not_sent_where_others_read_it() {
                 scene.expect(&function, "NeedsDecision", "SET log_statement = 'none'").await?;
             scene.log_in().await?;
             scene.search_for_passwords("")?;
-            // The remedy, as it is written.
+            // Runs the remedy exactly as the message states it.
             let (_, remedy) =
                 error.message.split_once("superuser of the database: ").context("no remedy")?;
-            let (statements, _) = remedy.split_once(". Or remove").context("no end")?;
+            let (statements, _) =
+                remedy.split_once(". Or remove").context("the remedy has no end")?;
             sql(&mut scene.admin().await?, statements).await?;
             let again = scene.again(&function).await?;
             assert!(again.failed.is_none(), "{strategy}: {:?}", again.failed);

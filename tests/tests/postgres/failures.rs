@@ -1,5 +1,6 @@
-//! Failures of the database, told apart: each with its own type, the next thing to do, in time, and
-//! without a leak.
+//! Tests of failures that only PostgreSQL reports.
+//!
+//! Each must have its own error type and a remedy, be reported in time, and leak no password.
 
 use std::time::{Duration, Instant};
 
@@ -39,12 +40,12 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
             }
             scene.change(&change)?;
             let function = scene.function("single-user");
-            // Without preflight, whose session would count as well.
+            // Preflight does not run first, because its session would be counted as well.
             scene.expect_unforetold(&function, error_type, part).await?;
             assert_eq!(scene.failed_logins()?, 0);
             if target.log.is_some() {
                 let tried = scene.server_log()?.matches(&format!("user={}", scene.user)).count();
-                assert!(tried <= 1, "{tried} sessions");
+                assert!(tried <= 1, "{tried} sessions instead of one");
             }
             scene.preflight_finds(&function, error_type, part).await?;
         }
@@ -53,7 +54,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
     .await;
 }
 
-/// An earlier attempt may be at work still: its connection broke, and the server has not noticed.
+/// An earlier attempt may still be running: its connection broke, and the server has not noticed.
 #[tokio::test]
 async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way() {
     on_each(|target| async move {
@@ -61,7 +62,12 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
         let strategies = [
             ("single-user", 0, CHANGE),
             ("single-user-by-master", 0, CHANGE),
-            ("master-user", 0, "CREATE ROLE {alternate}; GRANT {user} TO {alternate}; GRANT {alternate} TO {master} WITH ADMIN OPTION"),
+            (
+                "master-user",
+                0,
+                "CREATE ROLE {alternate}; GRANT {user} TO {alternate}; GRANT \
+                {alternate} TO {master} WITH ADMIN OPTION",
+            ),
             ("master-user", 1, CHANGE),
             ("master-user", 2, "ALTER ROLE {alternate} CONNECTION LIMIT -1"),
         ];
@@ -90,8 +96,8 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
     .await;
 }
 
-/// What another session has overtaken is not done again for a rotation that was given up: it would
-/// take the password away that the next one has set.
+/// A change that conflicted with another session is not retried if its rotation was cancelled. A
+/// retry would overwrite the password that the next rotation has set.
 #[tokio::test]
 async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next_one() {
     on_each(|target| async move {
@@ -121,7 +127,7 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
             anyhow::Ok(token)
         };
         let (given_up, token) = tokio::join!(given_up, next);
-        let error = given_up.err().context("the rotation that was given up went on")?.to_string();
+        let error = given_up.err().context("the cancelled rotation continued")?.to_string();
         assert!(error.starts_with("DatabaseBusy: "), "{error}");
         assert_eq!(scene.attempt(&functions[1], &token?, 1).await.failed, None);
         scene.log_in().await?;
@@ -130,8 +136,8 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
     .await;
 }
 
-/// A function is frozen in the middle of a transaction, or its network is gone: the server hears
-/// nothing, not even an end.
+/// A function is frozen in the middle of a transaction, or its network is gone. The server receives
+/// nothing, not even the end of the connection.
 #[tokio::test]
 async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
     on_each(|target| async move {
@@ -146,7 +152,7 @@ async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
         let token = scene.stage(None)?;
         scene.step(&frozen, "createSecret", &token).await?;
         let Function::Program(program) = &frozen else { unreachable!() };
-        let process = program.process_id().context("no process")?.to_string();
+        let process = program.process_id().context("the function has no process")?.to_string();
         let signal =
             |name: &str| std::process::Command::new("kill").args([name, &process]).status();
         let next = async {
@@ -154,11 +160,15 @@ async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
             signal("-STOP")?;
             sql(&mut other, "ROLLBACK").await?;
             let function = scene.function("single-user");
-            // PostgreSQL ends the transaction after 15 s: the function's own limit.
+            // PostgreSQL ends the transaction after 15 s, the limit that the function itself sets.
             let until = Instant::now() + Duration::from_secs(15) + scaled(Duration::from_secs(10));
             while let Some(error) = scene.attempt(&function, &token, 1).await.failed {
                 assert_eq!(error.error_type, "DatabaseBusy", "{}", error.message);
-                anyhow::ensure!(Instant::now() < until, "still held: {}", error.message);
+                anyhow::ensure!(
+                    Instant::now() < until,
+                    "the user is still locked: {}",
+                    error.message
+                );
             }
             signal("-KILL")?;
             anyhow::Ok(())
@@ -171,18 +181,20 @@ async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
     .await;
 }
 
-/// Waits until so many sessions wait for this one.
+/// Waits until `many` sessions wait for this one, directly or indirectly.
 async fn waited_for(session: &mut sqlx::PgConnection, many: i64) -> anyhow::Result<()> {
-    const QUERY: &str = "WITH RECURSIVE waits AS (SELECT DISTINCT pid, pg_blocking_pids(pid) AS behind FROM pg_locks WHERE NOT granted), \
+    const QUERY: &str = "WITH RECURSIVE waits AS (SELECT DISTINCT pid, pg_blocking_pids(pid) AS \
+        behind FROM pg_locks WHERE NOT granted), \
         queue AS (SELECT pid FROM waits WHERE pg_backend_pid() = ANY (behind) \
-        UNION SELECT w.pid FROM waits w JOIN queue q ON q.pid = ANY (w.behind)) SELECT count(*) FROM queue";
+        UNION SELECT w.pid FROM waits w JOIN queue q ON q.pid = ANY (w.behind)) SELECT count(*) \
+        FROM queue";
     for _ in 0..3000 {
         if sqlx::query_scalar::<_, i64>(QUERY).fetch_one(&mut *session).await? >= many {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    anyhow::bail!("nobody waits")
+    anyhow::bail!("no session waits for this one")
 }
 
 #[tokio::test]
@@ -192,7 +204,7 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
         full.configuration = "max_connections = 4\nsuperuser_reserved_connections = 3\n".into();
         let Some((_full, full)) = target.another(full)? else { return Ok(()) };
         let scene = Fixture::new(&full).await?;
-        // The sessions that made the scene may still be ending.
+        // The sessions that created the fixture may still be ending.
         let mut taken = scene.log_in().await;
         for _ in 0..300 {
             if taken.is_ok() {
@@ -223,14 +235,14 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
 #[tokio::test]
 async fn an_expired_role_is_told_by_whoever_may_look() {
     on_each(|target| async move {
-        // The server hides it from the role itself: same answer as for a wrong password, so the
-        // error names it too.
+        // The server hides the expiry from the role itself. It gives the same answer as for a wrong
+        // password, so that error also names the expiry as a possible cause.
         let scene = Fixture::new(&target).await?;
         let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&scene.user));
         sql(&mut scene.admin().await?, &expire).await?;
         scene.expect(&scene.function("single-user"), "CredentialsRefused", "rolvaliduntil").await?;
 
-        // With alternating users the master sees it.
+        // With alternating users, the master user can read the expiry.
         let scene = Fixture::new(&target).await?;
         let function = scene.function("master-user");
         scene.rotate(&function).await?;
@@ -271,7 +283,7 @@ async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_pro
         assert_eq!(left, 0, "a failed rotation has left a role");
         scene.log_in().await?;
 
-        // What the error has told, run by an administrator, is enough.
+        // After an administrator runs the statement of the error, the rotation succeeds.
         sql(&mut admin, &format!("ALTER ROLE {master} CREATEROLE")).await?;
         if version >= 160_000 {
             sql(&mut admin, &part).await?;

@@ -1,4 +1,4 @@
-//! No SQL of another user runs with a master's privileges.
+//! Tests that no SQL of another user runs with a master user's privileges.
 
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::identifier;
@@ -6,9 +6,9 @@ use rotation_tests::postgres::{Fixture, on_each, sql};
 
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 
-/// What the owner of a database plants in a schema of its own. Each function reports to the
-/// server's log, which no rollback takes back, and creates a role if it may. It acts only in the
-/// master's sessions, so that the owner's own sessions work.
+/// The objects that an attacker who owns a database creates in a schema of its own. Each function
+/// reports to the server's log, which no rollback reverts, and tries to create a role. It acts only
+/// in the sessions of the master user, so that the owner's own sessions work.
 const PLANTED: &str = r#"
 CREATE SCHEMA evil;
 GRANT ALL ON SCHEMA evil TO PUBLIC;
@@ -28,8 +28,8 @@ CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.spring('domain text') IS 
 CREATE DOMAIN evil.bool AS pg_catalog.bool CHECK (evil.spring('domain bool') IS NOT NULL OR true);
 "#;
 
-/// Operators and functions that our statements use, of the types that they meet. `{a}` and `{b}`
-/// stand for the arguments.
+/// The operators and functions that the rotation's statements use, with the argument types that
+/// occur there. A function has its signature, its result type and the body of the planted copy.
 const OPERATORS: [(&str, &str); 3] = [("=", "="), ("<>", "<>"), ("||", "||")];
 const TYPES: [&str; 7] = ["name", "text", "oid", "bool", "int4", "\"char\"", "regclass"];
 const FUNCTIONS: [(&str, &str, &str); 12] = [
@@ -47,19 +47,21 @@ const FUNCTIONS: [(&str, &str, &str); 12] = [
     ("now()", "timestamptz", "pg_catalog.now()"),
 ];
 
-/// How planted code reports that it ran in a session of the scene's master.
+/// Returns the log line with which planted code reports that it ran in a session of the fixture's
+/// master user.
 fn report_of(scene: &Fixture) -> String {
     format!("LOG:  planted code has run as {}: ", scene.master)
 }
 
-/// Lets the user of a scene own its database, and plant there what it can.
+/// Makes the fixture's user the owner of its database, and plants every object that the owner can
+/// create.
 async fn plant(scene: &Fixture) -> Result<()> {
     let (user, database) = (identifier(&scene.user), identifier(&scene.database));
     let mut admin = scene.target.admin("postgres").await?;
     sql(&mut admin, &format!("ALTER DATABASE {database} OWNER TO {user}")).await?;
     let mut owner = scene.log_in().await?;
     sql(&mut owner, &PLANTED.replace("{master}", &scene.master)).await?;
-    // Of what the catalog does not have, nothing can be planted: int4 = name, say.
+    // Also plants operators that the catalog does not have, such as int4 = name.
     let mut planted = 0;
     for (operator, body) in OPERATORS {
         for (left, right) in
@@ -68,10 +70,13 @@ async fn plant(scene: &Fixture) -> Result<()> {
             let returns = if operator == "||" { "text" } else { "bool" };
             let name = format!("{}_{planted}", if operator == "=" { "eq" } else { "op" });
             let statements = format!(
-                "CREATE FUNCTION evil.{name}(a {left}, b {right}) RETURNS pg_catalog.{returns} LANGUAGE plpgsql \
-                 SET search_path = pg_catalog AS $$ BEGIN PERFORM evil.spring('operator {operator}'); \
+                "CREATE FUNCTION evil.{name}(a {left}, b {right}) RETURNS pg_catalog.{returns} \
+                 LANGUAGE plpgsql \
+                 SET search_path = pg_catalog AS $$ BEGIN PERFORM evil.spring('operator \
+                 {operator}'); \
                  RETURN a::pg_catalog.text {body} b::pg_catalog.text; END $$; \
-                 CREATE OPERATOR evil.{operator} (FUNCTION = evil.{name}, LEFTARG = {left}, RIGHTARG = {right})"
+                 CREATE OPERATOR evil.{operator} (FUNCTION = evil.{name}, LEFTARG = {left}, \
+                 RIGHTARG = {right})"
             );
             sql(&mut owner, &statements).await?;
             planted += 1;
@@ -80,7 +85,8 @@ async fn plant(scene: &Fixture) -> Result<()> {
     for (signature, returns, body) in FUNCTIONS {
         let query = if returns.starts_with("setof") { "RETURN QUERY SELECT" } else { "RETURN" };
         let statement = format!(
-            "CREATE FUNCTION evil.{signature} RETURNS {returns} LANGUAGE plpgsql SET search_path = pg_catalog \
+            "CREATE FUNCTION evil.{signature} RETURNS {returns} LANGUAGE plpgsql SET search_path \
+             = pg_catalog \
              AS $$ BEGIN PERFORM evil.spring('function {}'); {query} {body}; END $$",
             signature.replace('\'', "")
         );
@@ -94,14 +100,14 @@ async fn plant(scene: &Fixture) -> Result<()> {
         "default_transaction_isolation = 'serializable'",
     ] {
         let setting = setting.replace("{user}", &user);
-        // The role's own settings reach the alternate role as well.
+        // The base role's own settings apply to the alternate role as well.
         for whose in [format!("DATABASE {database}"), format!("ROLE {user} IN DATABASE {database}")]
         {
             let done = sql(&mut owner, &format!("ALTER {whose} SET {setting}")).await;
             ensure!(done.is_ok() || whose.starts_with("ROLE"), "{setting}: {done:?}");
         }
     }
-    // Only superusers may have code run at every login, or at every command.
+    // Only superusers can install code that runs at every login or at every command.
     sql(
         &mut owner,
         "CREATE FUNCTION evil.trigger() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$",
@@ -149,8 +155,8 @@ async fn code_planted_by_the_database_owner_never_runs_as_master() {
     .await;
 }
 
-/// What is planted does run in a session of the master that pins nothing: the test above would see
-/// it.
+/// Planted code does run in a session of the master user that pins nothing. This shows that the
+/// test above would detect it.
 #[tokio::test]
 async fn planted_code_runs_in_an_unpinned_session() {
     on_each(|target| async move {
@@ -160,14 +166,14 @@ async fn planted_code_runs_in_an_unpinned_session() {
         let mut master = target.log_in(&scene.master, &password, &scene.database).await?;
         sql(&mut master, "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = current_user").await?;
         if target.log.is_some() {
-            ensure!(scene.server_log()?.contains(&report_of(&scene)), "nothing has run");
+            ensure!(scene.server_log()?.contains(&report_of(&scene)), "no planted code has run");
         }
         Ok(())
     })
     .await;
 }
 
-/// The statements of one session, in the server's log: its process, and what it ran.
+/// Returns the statements of each session of a user, from the server's log.
 fn sessions_of<'a>(log: &'a str, user: &str) -> Vec<Vec<&'a str>> {
     let authorized = format!("connection authorized: user={user} ");
     let process = |line: &'a str| {
@@ -188,8 +194,8 @@ fn sessions_of<'a>(log: &'a str, user: &str) -> Vec<Vec<&'a str>> {
     processes.into_iter().map(of).collect()
 }
 
-/// Whatever is added to the function later: no statement of any session comes before the pin, and
-/// none outside of a transaction that begins with it.
+/// This test also covers code that is added to the function later. No statement of a session comes
+/// before the pin, and none outside of a transaction that begins with the pin.
 #[tokio::test]
 async fn first_statement_of_every_session_is_the_pin() {
     on_each(|target| async move {
@@ -226,8 +232,8 @@ async fn first_statement_of_every_session_is_the_pin() {
     .await;
 }
 
-/// The owner of the database can set time limits for its sessions. Those that a transaction can set
-/// itself have no effect; the others are named.
+/// The owner of the database can set time limits for its sessions. Limits that a transaction can
+/// override have no effect. Errors name the others.
 #[tokio::test]
 async fn time_limits_of_the_database_do_not_stop_a_rotation_unnamed() {
     on_each(|target| async move {

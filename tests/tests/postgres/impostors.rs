@@ -1,4 +1,4 @@
-//! Somebody in the server's place.
+//! Tests of rogue servers, which answer in place of the database server.
 
 use anyhow::{Context, Result};
 use rotation_tests::postgres::{Fixture, on_each};
@@ -6,7 +6,7 @@ use rotation_tests::relay::{impostor, recorder};
 use rotation_tests::server::SUPERUSER_PASSWORD;
 use serde_json::json;
 
-/// `R`, length, code, rest: an authentication request.
+/// Returns an authentication request: `R`, the length, the code and the rest.
 fn request(code: u32, rest: &[u8]) -> Vec<u8> {
     let length = 8 + u32::try_from(rest.len()).unwrap_or(0);
     [&[b'R'][..], &length.to_be_bytes(), &code.to_be_bytes(), rest].concat()
@@ -20,10 +20,10 @@ async fn an_impostor_without_tls_gets_no_password() {
         let parameter = b"S\0\0\0\x08a\0b\0".to_vec();
         let notice = b"N\0\0\0\x05\0".to_vec();
         for (what, asks) in [
-            ("clear text", clear_text.clone()),
+            ("cleartext", clear_text.clone()),
             ("MD5", md5),
-            ("a parameter, then clear text", [parameter, clear_text.clone()].concat()),
-            ("a notice, then clear text", [notice, clear_text].concat()),
+            ("a parameter, then cleartext", [parameter, clear_text.clone()].concat()),
+            ("a notice, then cleartext", [notice, clear_text].concat()),
         ] {
             for (ssl, mode, expected) in [
                 (json!(null), "require", "TlsNotOffered"),
@@ -32,13 +32,14 @@ async fn an_impostor_without_tls_gets_no_password() {
                 (json!("TRUE"), "prefer", "TlsNotOffered"),
                 (json!(null), "prefer", "ReadablePasswordRefused"),
             ] {
-                // Says `N` to an SSLRequest; to a start-up message without one, it asks for the
-                // password at once.
+                // Over the first connection, it answers `N` to the SSLRequest. Over the second one,
+                // it answers the start-up message with a request for the password.
                 let (tls_asker, heard) =
                     impostor(vec![b"N".to_vec(), asks.clone(), request(0, &[])]).await?;
                 let (plain, heard_plain) = impostor(vec![asks.clone(), request(0, &[])]).await?;
                 let scene = Fixture::new(&target).await?;
-                // The fall-back connects a second time: relay by connection order.
+                // The fallback connects a second time, so the proxy chooses the rogue server by the
+                // order of connections.
                 let port = two_faced(tls_asker.port(), plain.port()).await?;
                 scene.change(&json!({"host": "127.0.0.1", "port": port, "ssl": ssl}))?;
                 let function = scene.program("single-user").env("TLS_MODE", mode).into();
@@ -50,8 +51,9 @@ async fn an_impostor_without_tls_gets_no_password() {
                 );
                 let heard: Vec<u8> =
                     [heard.lock().unwrap().clone(), heard_plain.lock().unwrap().clone()].concat();
-                assert!(heard.len() >= 8, "the impostor has heard nothing");
-                // A password message begins with `p`: a start-up message holds none but in names.
+                assert!(heard.len() >= 8, "the rogue server received nothing");
+                // A password message begins with `p`. Before it, the client sends only the start-up
+                // message, which has no password.
                 let password =
                     scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
                 let text = String::from_utf8_lossy(&heard).into_owned();
@@ -61,7 +63,7 @@ async fn an_impostor_without_tls_gets_no_password() {
                 );
                 assert!(!text.contains("md5"), "{what}, ssl {ssl}, {mode}: an MD5 answer was sent");
                 if expected == "ReadablePasswordRefused" {
-                    assert!(text.contains(&scene.user), "the fall-back was not tried: {text:?}");
+                    assert!(text.contains(&scene.user), "the fallback was not tried: {text:?}");
                 }
                 scene.search_for_passwords(&error.message)?;
             }
@@ -71,7 +73,7 @@ async fn an_impostor_without_tls_gets_no_password() {
     .await;
 }
 
-/// With `ssl: false` the person has decided that readable is fine.
+/// With `"ssl": false`, the operator has decided that passwords may be sent unencrypted.
 #[tokio::test]
 async fn ssl_false_goes_without_tls_and_sends_what_is_asked_for() {
     on_each(|target| async move {
@@ -91,7 +93,7 @@ async fn ssl_false_goes_without_tls_and_sends_what_is_asked_for() {
     .await;
 }
 
-/// A listener that hands its first connection to one port and all others to another.
+/// Starts a proxy that connects its first client to one port and all others to another port.
 async fn two_faced(first: u16, others: u16) -> Result<u16> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let port = listener.local_addr()?.port();
@@ -110,8 +112,7 @@ async fn two_faced(first: u16, others: u16) -> Result<u16> {
     Ok(port)
 }
 
-/// A real server without TLS, under `TLS_MODE=prefer`: SCRAM is fine, and the log says what
-/// happened.
+/// With `TLS_MODE=prefer`, a rotation on a real server without TLS uses SCRAM and logs a warning.
 #[tokio::test]
 async fn prefer_goes_on_without_tls_only_where_the_server_has_none() {
     on_each(|target| async move {
@@ -139,7 +140,7 @@ async fn prefer_goes_on_without_tls_only_where_the_server_has_none() {
     .await;
 }
 
-/// What `TLS_MODE=prefer` sends over an unencrypted connection: SCRAM proofs and verifiers.
+/// Over an unencrypted connection, `TLS_MODE=prefer` sends only SCRAM proofs and verifiers.
 #[tokio::test]
 async fn prefer_sends_no_password_in_any_strategy() {
     on_each(|target| async move {

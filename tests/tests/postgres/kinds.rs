@@ -1,14 +1,13 @@
-//! One of each kind of privilege that a user may have.
+//! The matrix of PostgreSQL's privileges: one case for each kind of privilege that a user can have.
 
-/// Something that a user may do, by one kind of privilege. `{u}` is the base user, `{t}` a tag of
-/// this test.
+/// A kind of privilege. `{u}` is the base user, `{t}` a tag that is unique to the test.
 pub(crate) struct May {
     pub(crate) what: &'static str,
-    /// Run by a superuser to allow it.
+    /// The statement with which a superuser grants the privilege.
     pub(crate) allow: &'static str,
-    /// Run by a superuser to take it away; empty where that makes no sense.
+    /// The statement with which a superuser revokes the privilege.
     pub(crate) revoke: &'static str,
-    /// Run by the user; fails when it may not.
+    /// The statement that needs the privilege. It fails without it.
     pub(crate) act: &'static str,
 }
 
@@ -53,13 +52,15 @@ pub(crate) const EVERYTHING: &[May] = &[
         what: "REFERENCES",
         allow: "GRANT REFERENCES ON s.t_ref TO {u}",
         revoke: "REVOKE REFERENCES ON s.t_ref FROM {u}",
-        act: "CREATE TEMP TABLE r (a int); DROP TABLE r; CREATE TABLE own.r (a int REFERENCES s.t_ref (a)); DROP TABLE own.r",
+        act: "CREATE TEMP TABLE r (a int); DROP TABLE r; CREATE TABLE own.r (a int REFERENCES \
+            s.t_ref (a)); DROP TABLE own.r",
     },
     May {
         what: "TRIGGER",
         allow: "GRANT TRIGGER ON s.t_ref TO {u}",
         revoke: "REVOKE TRIGGER ON s.t_ref FROM {u}",
-        act: "CREATE TRIGGER g BEFORE INSERT ON s.t_ref EXECUTE FUNCTION suppress_redundant_updates_trigger(); ",
+        act: "CREATE TRIGGER g BEFORE INSERT ON s.t_ref EXECUTE FUNCTION \
+            suppress_redundant_updates_trigger(); ",
     },
     May {
         what: "a sequence",
@@ -129,13 +130,15 @@ pub(crate) const EVERYTHING: &[May] = &[
     },
     May {
         what: "a user mapping",
-        allow: "CREATE USER MAPPING FOR {u} SERVER here OPTIONS (user {su}, password {sp}); GRANT SELECT ON s.foreign_t TO {u}",
+        allow: "CREATE USER MAPPING FOR {u} SERVER here OPTIONS (user {su}, password {sp}); GRANT \
+            SELECT ON s.foreign_t TO {u}",
         revoke: "DROP USER MAPPING FOR {u} SERVER here",
         act: "SELECT * FROM s.foreign_t",
     },
     May {
         what: "rows by a policy",
-        allow: "GRANT SELECT ON s.rows TO {u}; CREATE POLICY mine ON s.rows TO {u} USING (owner = {ul})",
+        allow: "GRANT SELECT ON s.rows TO {u}; CREATE POLICY mine ON s.rows TO {u} USING (owner = \
+            {ul})",
         revoke: "DROP POLICY mine ON s.rows",
         act: "SELECT 1 / (count(*) = 1)::int FROM s.rows",
     },
@@ -161,11 +164,13 @@ pub(crate) const EVERYTHING: &[May] = &[
         what: "GRANT OPTION",
         allow: "GRANT SELECT ON s.t_opt TO {u} WITH GRANT OPTION",
         revoke: "REVOKE SELECT ON s.t_opt FROM {u} CASCADE",
-        act: "GRANT SELECT ON s.t_opt TO readers_{t}; SELECT 1 / has_table_privilege('readers_{t}', 's.t_opt', 'SELECT')::int",
+        act: "GRANT SELECT ON s.t_opt TO readers_{t}; SELECT 1 / \
+            has_table_privilege('readers_{t}', 's.t_opt', 'SELECT')::int",
     },
     May {
         what: "default privileges",
-        allow: "ALTER DEFAULT PRIVILEGES IN SCHEMA s2 GRANT SELECT ON TABLES TO {u}; CREATE TABLE s2.later_{n} ()",
+        allow: "ALTER DEFAULT PRIVILEGES IN SCHEMA s2 GRANT SELECT ON TABLES TO {u}; CREATE TABLE \
+            s2.later_{n} ()",
         revoke: "REVOKE SELECT ON s2.later_{n} FROM {u}",
         act: "SELECT * FROM s2.later_{n}",
     },
@@ -213,11 +218,12 @@ pub(crate) const EVERYTHING: &[May] = &[
     },
 ];
 
-/// Only on servers that know them.
+/// The cases for PostgreSQL 15 and later.
 pub(crate) const SINCE_15: &[May] = &[
     May {
         what: "a setting of the application's own",
-        allow: "GRANT SET ON PARAMETER app.tenant TO {m}; ALTER ROLE {u} SET app.tenant = 'it''s \\ 42'",
+        allow: "GRANT SET ON PARAMETER app.tenant TO {m}; ALTER ROLE {u} SET app.tenant = 'it''s \
+            \\ 42'",
         revoke: "ALTER ROLE {u} RESET app.tenant",
         act: "SELECT 1 / (current_setting('app.tenant') = 'it''s \\ 42')::int",
     },

@@ -1,4 +1,4 @@
-//! Logins that are particular to PostgreSQL.
+//! Tests of logins that only PostgreSQL has.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use rotation_tests::scene::{new_password, unique};
 use rotation_tests::server::Server as _;
 use serde_json::json;
 
-/// A comma or an equals sign ends a field in SCRAM; a control character is nothing that SASLprep
-/// takes. The server takes all of it, and so does the rotation: the second one logs in with what
-/// the first has made.
+/// A comma or an equals sign ends a field of a SCRAM message, and SASLprep rejects control
+/// characters. The server accepts them, and so must the rotation: the second rotation logs in with
+/// the password that the first one has set.
 #[tokio::test]
 async fn names_and_passwords_that_scram_has_no_words_for() {
     on_each(|target| async move {
@@ -34,13 +34,14 @@ async fn names_and_passwords_that_scram_has_no_words_for() {
     .await;
 }
 
-/// The step before has named the server: the connection is encrypted when the versions have been
-/// read, and is not made in vain. The server does not know yet who wants in: it would look the
-/// password up too early.
+/// The previous step has shown which server is used. The function preconnects while it reads the
+/// versions, and then uses that connection. It does not log in before the versions are read,
+/// because the server would look up the password too early.
 #[tokio::test]
 async fn the_next_connection_is_made_while_the_versions_are_read() {
     on_each(|target| async move {
-        // The master logs in to change, and to compare on the alternate user's turn.
+        // The master user logs in to change users, and to compare them if the target is the
+        // alternate user.
         let turns: [(&str, &[[usize; 3]]); 2] =
             [("single-user", &[[1, 1, 1]]), ("master-user", &[[2, 2, 1], [2, 1, 1]])];
         for (strategy, turns) in turns {
@@ -52,12 +53,13 @@ async fn the_next_connection_is_made_while_the_versions_are_read() {
                 scene.step(&function, "createSecret", &token).await?;
                 for (step, logins) in ["setSecret", "testSecret", "finishSecret"].iter().zip(logins)
                 {
-                    // The last words of the step before.
+                    // The previous step may still be closing its connections.
                     tokio::time::sleep(scaled(Duration::from_millis(200))).await;
                     cutter.cut(usize::MAX, false);
                     scene.service.hold_calls();
                     let early = async {
-                        // The request for TLS and what the handshake takes, and no login.
+                        // The SSLRequest and the TLS handshake have at least two packets. The login
+                        // has not started.
                         let packets = async || Ok((cutter.packets() >= 2).then_some(()));
                         let connected = until("the step connects", packets).await;
                         tokio::time::sleep(scaled(Duration::from_millis(300))).await;

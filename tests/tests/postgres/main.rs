@@ -1,4 +1,4 @@
-//! PostgreSQL, end to end: the real function, real servers, TLS.
+//! End-to-end tests of PostgreSQL: the real function on real servers over TLS.
 
 mod cleartext;
 mod failures;

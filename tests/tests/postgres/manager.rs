@@ -1,4 +1,4 @@
-//! Secrets Manager's own refusals, told apart.
+//! Tests of errors of Secrets Manager, which the function must tell apart.
 
 use std::time::{Duration, Instant};
 
@@ -98,19 +98,31 @@ async fn a_service_that_cannot_be_reached_is_named() {
             format!("http://{silent}"),
             "http://no-such-host.invalid".into(),
         ] {
-            let function = scene.program("single-user").env("SECRETS_MANAGER_ENDPOINT", &*endpoint).into();
+            let function =
+                scene.program("single-user").env("SECRETS_MANAGER_ENDPOINT", &*endpoint).into();
             let token = scene.stage(None)?;
             let start = Instant::now();
-            let error = scene.attempt(&function, &token, 1).await.failed.expect("an error");
+            let error = scene.attempt(&function, &token, 1).await.failed.expect(
+                "the attempt must \
+                fail",
+            );
             println!("{endpoint}: {:?}: {}", start.elapsed(), error.message);
             // The function's own limit for a call is 5 s.
             let limit = Duration::from_secs(5) + scaled(Duration::from_secs(2));
             assert!(start.elapsed() < limit, "{:?}", start.elapsed());
             assert_eq!(error.error_type, "SecretsManagerUnreachable", "{}", error.message);
-            assert!(error.message.contains(&endpoint) && error.message.contains("VPC"), "{}", error.message);
+            assert!(
+                error.message.contains(&endpoint) && error.message.contains("VPC"),
+                "{}",
+                error.message
+            );
             scene.service.perform(
                 "UpdateSecretVersionStage",
-                &json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING", "RemoveFromVersionId": token}),
+                &json!({
+                    "SecretId": SECRET_ARN,
+                    "VersionStage": "AWSPENDING",
+                    "RemoveFromVersionId": token,
+                }),
             )?;
         }
         Ok(())
@@ -118,7 +130,8 @@ async fn a_service_that_cannot_be_reached_is_named() {
     .await;
 }
 
-/// As in AWS: encrypted, by whom an authority vouches for, and by nobody else.
+/// As in AWS, the connection is encrypted, and the certificate must be issued by a trusted CA for
+/// the right host.
 #[tokio::test]
 async fn secrets_manager_shows_who_it_is() {
     on_each(|target| async move {
@@ -138,8 +151,11 @@ async fn secrets_manager_shows_who_it_is() {
         for (function, expected) in
             [(at("localhost"), "UnknownIssuer"), (trusting("127.0.0.1"), "127.0.0.1")]
         {
-            let error =
-                scene.attempt(&function.into(), &token, 1).await.failed.context("no error")?;
+            let error = scene
+                .attempt(&function.into(), &token, 1)
+                .await
+                .failed
+                .context("the attempt did not fail")?;
             assert_eq!(error.error_type, "SecretsManagerUnreachable", "{}", error.message);
             assert!(error.message.contains("SSL_CERT_FILE"), "{}", error.message);
             assert!(error.message.contains(expected), "{}", error.message);
@@ -157,11 +173,15 @@ async fn the_rotation_token_is_handed_on_and_never_logged() {
         let scene = Fixture::new(&target).await?;
         let function = scene.function("single-user");
         let token = scene.stage(None)?;
-        let event = json!({"Step": "createSecret", "SecretId": SECRET_ARN, "ClientRequestToken": token,
+        let event = json!({"Step": "createSecret", "SecretId": SECRET_ARN,
+            "ClientRequestToken": token,
             "RotationToken": "rotation-token-of-this-test-which-is-long"});
         function.invoke(&event).await.map_err(|error| anyhow::anyhow!(error.message))?;
         let calls = scene.service.calls();
-        let put = calls.iter().find(|call| call.operation == "PutSecretValue").expect("a PutSecretValue");
+        let put = calls
+            .iter()
+            .find(|call| call.operation == "PutSecretValue")
+            .expect("PutSecretValue must be called");
         assert_eq!(put.rotation_token, Some("rotation-token-of-this-test-which-is-long".len()));
         assert!(!scene.function_log().contains("rotation-token-of-this-test-which-is-long"));
         Ok(())
@@ -223,7 +243,7 @@ async fn a_setting_that_cannot_be_read_fails_every_step_by_name() {
             assert_eq!(error.error_type, "InvalidSetting");
             assert!(
                 scene.function_log().contains("\"Failure\":1"),
-                "no metric: {}",
+                "the log has no failure metric: {}",
                 scene.function_log()
             );
             assert!(

@@ -1,37 +1,46 @@
-//! The two users as a pair: what belongs to which, and which are none.
+//! Tests of pair ownership: what the alternate user owns, pairs that AWS's function has created,
+//! and users that are not a pair.
 
 use anyhow::Context;
 use rotation_postgres::{identifier, literal};
 use rotation_tests::postgres::{Fixture, on_each, sql};
 use rotation_tests::scene::new_password;
 
-/// What the application makes after a rotation it can still use after the next.
+/// The application can still use after the next rotation what it has created after this one.
 #[tokio::test]
 async fn what_the_alternate_user_makes_belongs_to_the_base_user() {
     on_each(|target| async move {
         let scene = Fixture::new(&target).await?;
         let mut admin = scene.admin().await?;
-        sql(&mut admin, &format!("CREATE SCHEMA own AUTHORIZATION {}", identifier(&scene.user))).await?;
+        sql(&mut admin, &format!("CREATE SCHEMA own AUTHORIZATION {}", identifier(&scene.user)))
+            .await?;
         let function = scene.function("master-user");
         for round in 0..4 {
             scene.rotate(&function).await?;
             let mut session = scene.log_in().await?;
             sql(&mut session, &format!("CREATE TABLE own.t{round} (a int)")).await?;
             for earlier in 0..=round {
-                let change = format!("INSERT INTO own.t{earlier} VALUES (1); ALTER TABLE own.t{earlier} ADD COLUMN c{round} int");
+                let change = format!(
+                    "INSERT INTO own.t{earlier} VALUES (1); ALTER TABLE \
+                    own.t{earlier} ADD COLUMN c{round} int"
+                );
                 sql(&mut session, &change).await?;
             }
         }
-        let owners: Vec<String> =
-            sqlx::query_scalar("SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname = 'own'").fetch_all(&mut admin).await?;
+        let owners: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname \
+                = 'own'",
+        )
+        .fetch_all(&mut admin)
+        .await?;
         assert_eq!(owners, std::slice::from_ref(&scene.user));
         Ok(())
     })
     .await;
 }
 
-/// A pair of users from AWS's own function: the alternate is only a member, and owns what it has
-/// made.
+/// In a pair of users from AWS's own function, the alternate user is only a member of the base
+/// user, and owns what it has created.
 #[tokio::test]
 async fn a_pair_from_the_reference_is_taken_over() {
     on_each(|target| async move {
@@ -40,17 +49,22 @@ async fn a_pair_from_the_reference_is_taken_over() {
         let clone = identifier(&format!("{}_clone", scene.user));
         let mut admin = scene.admin().await?;
         sql(&mut admin, &format!(
-            "CREATE ROLE {clone} LOGIN; GRANT {user} TO {clone}; CREATE SCHEMA own AUTHORIZATION {user}; \
+            "CREATE ROLE {clone} LOGIN; GRANT {user} TO {clone}; CREATE SCHEMA own AUTHORIZATION \
+             {user}; \
              CREATE TABLE own.by_clone (a int); ALTER TABLE own.by_clone OWNER TO {clone}; \
              CREATE ROLE stray_{0}; GRANT stray_{0} TO {clone}", scene.database
         )).await?;
         let function = scene.function("master-user");
         if target.version().await? >= 160_000 {
             sql(&mut admin, &format!("GRANT {clone} TO {master} WITH ADMIN OPTION")).await?;
-            sql(&mut admin, &format!("GRANT stray_{} TO {master} WITH ADMIN OPTION", scene.database)).await?;
+            sql(
+                &mut admin,
+                &format!("GRANT stray_{} TO {master} WITH ADMIN OPTION", scene.database),
+            )
+            .await?;
         }
-        // The master may not give away what it is no member of: the error says what would help, and
-        // that does.
+        // The master user cannot reassign what belongs to a role that it is not a member of. The
+        // error names statements that help, and after them the rotation succeeds.
         let error = scene.failure(&function).await?;
         assert!(["PrivilegeMissing"].contains(&error.error_type.as_str()), "{}", error.message);
         sql(&mut admin, &format!("GRANT {clone}, {user} TO {master}")).await?;
@@ -60,7 +74,12 @@ async fn a_pair_from_the_reference_is_taken_over() {
         assert_eq!(rotation.failed, None);
         for _ in 0..2 {
             let mut session = scene.log_in().await?;
-            sql(&mut session, "INSERT INTO own.by_clone VALUES (1); ALTER TABLE own.by_clone ADD COLUMN x int; ALTER TABLE own.by_clone DROP COLUMN x").await?;
+            sql(
+                &mut session,
+                "INSERT INTO own.by_clone VALUES (1); ALTER TABLE own.by_clone ADD \
+                COLUMN x int; ALTER TABLE own.by_clone DROP COLUMN x",
+            )
+            .await?;
             scene.rotate(&function).await?;
         }
         Ok(())
@@ -68,7 +87,7 @@ async fn a_pair_from_the_reference_is_taken_over() {
     .await;
 }
 
-/// Two roles whose names look like a pair, and which are none.
+/// The names of the two roles look like a pair, but the roles are unrelated.
 #[tokio::test]
 async fn unrelated_roles_are_not_touched() {
     on_each(|target| async move {

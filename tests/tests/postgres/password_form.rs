@@ -1,4 +1,6 @@
-//! In which form a new password is stored, and that every later login accepts it.
+//! Tests of the form in which a new password is stored.
+//!
+//! Every later login must accept it.
 
 use anyhow::{Context, Result, ensure};
 use rotation_database::Password;
@@ -10,7 +12,7 @@ use serde_json::json;
 
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 
-/// A server whose settings for passwords differ from the default.
+/// Starts a server whose password settings and access rules differ from the default.
 fn server(target: &Target, encryption: &str, rules: &str) -> Result<Option<(Server, Target)>> {
     let mut options = options()?;
     options.configuration = format!("password_encryption = '{encryption}'\n");
@@ -18,7 +20,7 @@ fn server(target: &Target, encryption: &str, rules: &str) -> Result<Option<(Serv
     target.another(options)
 }
 
-/// The form in which the server stores the current password.
+/// Returns the form in which the server stores the current password.
 async fn stored_form(scene: &Fixture) -> Result<&'static str> {
     let user = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
     let mut admin = scene.target.admin("postgres").await?;
@@ -29,7 +31,7 @@ async fn stored_form(scene: &Fixture) -> Result<&'static str> {
     Ok(if stored.starts_with("md5") { "md5" } else { "scram-sha-256" })
 }
 
-/// Stores the user's present password as MD5.
+/// Stores the user's current password as an MD5 hash.
 async fn store_as_md5(scene: &Fixture) -> Result<()> {
     let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
     let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
@@ -38,12 +40,12 @@ async fn store_as_md5(scene: &Fixture) -> Result<()> {
     sql(&mut scene.target.admin("postgres").await?, &statement).await
 }
 
-/// No login failed, for whatever reason: the server logs nothing of a connection that only asked
-/// for the method.
+/// Checks that no login has failed for any reason. The server logs nothing about a connection that
+/// only asks for the authentication method.
 fn no_failed_login(scene: &Fixture) -> Result<()> {
     ensure!(scene.failed_logins()? == 0, "{} failed logins", scene.failed_logins()?);
     let log = scene.server_log()?;
-    // Other tests use the same server, and let logins fail on purpose.
+    // Other tests use the same server and make logins fail on purpose.
     let (user, alternate) = (&scene.user, scene.alternate());
     let is_own = |line: &&str| {
         [user, &alternate, &scene.master].iter().any(|name| line.contains(name.as_str()))
@@ -92,7 +94,7 @@ async fn rule_accepts_the_stored_form(rule: &'static str) {
     .await;
 }
 
-/// Some clients do not know SCRAM: a server that is meant for them goes on getting MD5.
+/// Some clients do not support SCRAM, so a server that is configured for them must keep MD5 hashes.
 #[tokio::test]
 async fn md5_password_stays_md5_where_the_server_accepts_it() {
     on_each(|target| async move {
@@ -115,7 +117,7 @@ async fn md5_password_stays_md5_where_the_server_accepts_it() {
     .await;
 }
 
-/// `password_encryption` may be set on the role, even by the role itself.
+/// `password_encryption` can be set on a role, even by the role itself.
 #[tokio::test]
 async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
     on_each(|target| async move {
@@ -140,7 +142,7 @@ async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
     .await;
 }
 
-/// Whichever packet of setSecret is lost, the same version goes on, and its password works.
+/// After any packet of `setSecret` is lost, the same version is retried, and its password works.
 #[tokio::test]
 async fn lost_packet_in_set_secret_with_md5_setting_converges() {
     on_each(|target| async move {
@@ -173,7 +175,7 @@ async fn lost_packet_in_set_secret_with_md5_setting_converges() {
     .await;
 }
 
-/// Without TLS, the next login would reject a request for an MD5 answer.
+/// Without TLS, the next login would reject a request for an MD5 response.
 #[tokio::test]
 async fn md5_is_not_stored_where_tls_is_not_offered() {
     on_each(|target| async move {
@@ -204,7 +206,8 @@ async fn md5_is_not_stored_where_tls_is_not_offered() {
     .await;
 }
 
-/// The master's session may be encrypted and the user's not, and rules may differ between the two.
+/// The master user's session can be encrypted and the user's session not, and access rules may
+/// differ between the two.
 #[tokio::test]
 async fn form_fits_the_rule_for_the_users_own_connection() {
     on_each(|target| async move {
@@ -232,7 +235,8 @@ async fn form_fits_the_rule_for_the_users_own_connection() {
     .await;
 }
 
-/// The fault injection of the suite, where an MD5 hash would lock the user out.
+/// Starts a server for the fault injection of the suite on which an MD5 hash would lock the user
+/// out.
 async fn md5_setting_with_scram_rule(target: &Target) -> Result<Option<(Server, Target)>> {
     server(target, "md5", "host all all all scram-sha-256")
 }
@@ -251,7 +255,8 @@ async fn md5_setting_with_scram_rule_survives_every_lost_packet() {
 #[tokio::test]
 async fn md5_setting_with_scram_rule_survives_lost_answers_alternating() {
     on_each(|target| async move {
-        // One server is enough for some minutes: the form does not depend on the version.
+        // One server is enough, because this test takes minutes and the form does not depend on the
+        // version.
         if target.version().await? >= 160_000 {
             return Ok(());
         }

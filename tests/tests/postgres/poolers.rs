@@ -1,4 +1,4 @@
-//! A real pgbouncer in front of the server.
+//! Tests with a real PgBouncer in front of the server.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ use rotation_tests::postgres::{Fixture, on_each, options, sql};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// A pooler that looks users up in the server; it ends when dropped.
+/// A pooler that looks users up in the server. Dropping it ends the pooler.
 struct Pooler {
     port: u16,
     child: Child,
@@ -28,8 +28,8 @@ impl Drop for Pooler {
 }
 
 impl Pooler {
-    /// Starts one in front of the scene's server. The authentication type and the pool mode are
-    /// pgbouncer's own words.
+    /// Starts a pooler in front of the fixture's server. The authentication type and the pool mode
+    /// have PgBouncer's own names.
     async fn start(
         scene: &Fixture,
         certificates: &Certificates,
@@ -40,8 +40,8 @@ impl Pooler {
         Self::start_with(scene, certificates, auth_type, pool_mode, &lookup, "").await
     }
 
-    /// Starts one with more parameters of its connections to the server, and more lines in its file
-    /// of users.
+    /// Starts a pooler with additional parameters of its connections to the server, and additional
+    /// lines in its user file.
     async fn start_with(
         scene: &Fixture,
         certificates: &Certificates,
@@ -50,7 +50,7 @@ impl Pooler {
         server: &str,
         users: &str,
     ) -> Result<Self> {
-        // Its own user, who reads the passwords that the server stores.
+        // PgBouncer's own user, which reads the passwords that the server stores.
         let lookup = format!("lookup_{}", scene.database);
         let mut admin = scene.admin().await?;
         for statement in [
@@ -67,7 +67,8 @@ impl Pooler {
         let at = folder.path().display();
         let configuration = format!(
             "[databases]\n* = host=127.0.0.1 port={port_there} {server}\n[pgbouncer]\n\
-             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\npool_mode = {pool_mode}\n\
+             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\npool_mode = \
+             {pool_mode}\n\
              auth_type = {auth_type}\nauth_file = {at}/users\n\
              auth_query = SELECT u, p FROM public.lookup($1)\nclient_tls_sslmode = require\n\
              client_tls_key_file = {at}/key\nclient_tls_cert_file = {at}/certificate\n",
@@ -104,8 +105,8 @@ impl Pooler {
     }
 }
 
-/// A step after setSecret fails, and the retry meets a pooler that reports a rejected password as
-/// SQLSTATE 08P01.
+/// The test stops a rotation after `setSecret` and retries it. The retry meets a pooler that
+/// reports a rejected password as SQLSTATE 08P01.
 async fn rejected_password_is_recognized(
     rule: &'static str,
     auth_type: &'static str,
@@ -175,7 +176,7 @@ async fn rejected_password_is_recognized_behind_md5_transactions() {
     rejected_password_is_recognized("md5", "md5", "transaction").await;
 }
 
-/// A pooler that logs in to the server as one role, whoever its client is, proves nothing about the
+/// A pooler that logs in to the server as one role for every client proves nothing about the
 /// client's role.
 #[tokio::test]
 async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
@@ -204,8 +205,8 @@ async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
     .await;
 }
 
-/// The password itself does not travel through a pooler: nobody knows how the pooler goes on from
-/// there.
+/// The cleartext password is not sent through a pooler, because it is unknown how the pooler
+/// forwards it.
 #[tokio::test]
 async fn cleartext_is_not_sent_through_a_pooler() {
     on_each(|target| async move {
@@ -229,8 +230,8 @@ async fn cleartext_is_not_sent_through_a_pooler() {
     .await;
 }
 
-/// A pooler with its own copy of the password would lock every client out: it is recognized,
-/// nothing is changed, and what the server stores is as before.
+/// A pooler with its own copy of the password would lock every client out. The function recognizes
+/// it and changes nothing, so the server's verifier stays as it is.
 #[tokio::test]
 async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
     on_each(|target| async move {
@@ -241,7 +242,7 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
             ("scram-sha-256", "session", false),
             ("scram-sha-256", "transaction", false),
             ("md5", "transaction", false),
-            // pgbouncer logs in to the server with the verifier, which must be the same one.
+            // PgBouncer logs in to the server with the verifier, so its copy must stay the same.
             ("scram-sha-256", "transaction", true),
         ] {
             for strategy in ["single-user", "single-user-by-master"] {
@@ -278,7 +279,7 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
                 let error = scene.expect(&function, "NeedsDecision", "auth_query").await;
                 let error = error.with_context(|| format!("{case}: {}", pooler.log()))?;
                 ensure!(error.message.contains("own copy of the password"), "{}", error.message);
-                // Applications go on, through the pooler and past it.
+                // Applications can still log in, both through the pooler and directly.
                 let mut value = scene.value("AWSCURRENT")?;
                 scene
                     .log_in_with(&value)

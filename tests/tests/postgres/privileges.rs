@@ -1,4 +1,4 @@
-//! Whatever the base user may do, the alternate user may do, and nothing more.
+//! Tests that the alternate user has every privilege of the base user, and no other.
 
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::{identifier, literal};
@@ -36,37 +36,54 @@ impl Words<'_> {
 async fn prepare(scene: &Fixture, admin: &mut PgConnection, tag: &str) -> Result<i64> {
     let user = identifier(&scene.user);
     let database = identifier(&scene.database);
-    sql(admin, &format!(
-        "CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO PUBLIC; CREATE SCHEMA s2; GRANT USAGE ON SCHEMA s2 TO PUBLIC; \
+    sql(
+        admin,
+        &format!(
+            "CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO PUBLIC; CREATE SCHEMA s2; GRANT USAGE ON \
+         SCHEMA s2 TO PUBLIC; \
          CREATE SCHEMA own AUTHORIZATION {user}; \
-         CREATE TABLE s.t (a int); CREATE TABLE s.t_ins (a int); CREATE TABLE s.t_col (a int, b int); CREATE TABLE s.t_del (a int); \
-         CREATE TABLE s.t_ref (a int PRIMARY KEY); CREATE TABLE s.t_opt (a int); CREATE TABLE s.owned (a int); CREATE SEQUENCE s.q; \
-         CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION s.f() FROM PUBLIC; \
-         CREATE PROCEDURE s.p() LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON PROCEDURE s.p() FROM PUBLIC; \
-         CREATE TYPE s.ty AS ENUM ('x'); REVOKE ALL ON TYPE s.ty FROM PUBLIC; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC; \
+         CREATE TABLE s.t (a int); CREATE TABLE s.t_ins (a int); CREATE TABLE s.t_col (a int, b \
+         int); CREATE TABLE s.t_del (a int); \
+         CREATE TABLE s.t_ref (a int PRIMARY KEY); CREATE TABLE s.t_opt (a int); CREATE TABLE \
+         s.owned (a int); CREATE SEQUENCE s.q; \
+         CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION \
+         s.f() FROM PUBLIC; \
+         CREATE PROCEDURE s.p() LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON PROCEDURE s.p() FROM \
+         PUBLIC; \
+         CREATE TYPE s.ty AS ENUM ('x'); REVOKE ALL ON TYPE s.ty FROM PUBLIC; REVOKE USAGE ON \
+         LANGUAGE plpgsql FROM PUBLIC; \
          REVOKE TEMP ON DATABASE {database} FROM PUBLIC; \
          CREATE TABLE s.rows (owner text); ALTER TABLE s.rows ENABLE ROW LEVEL SECURITY; \
          INSERT INTO s.rows VALUES ({}), ('another'); \
          CREATE ROLE readers_{tag}; CREATE ROLE readers2_{tag}; CREATE ROLE readers3_{tag}; \
          CREATE TABLE s.t_readers (a int); GRANT SELECT ON s.t_readers TO readers_{tag}; \
-         CREATE EXTENSION postgres_fdw; REVOKE ALL ON FOREIGN DATA WRAPPER postgres_fdw FROM PUBLIC",
-        literal(&scene.user)
-    )).await?;
+         CREATE EXTENSION postgres_fdw; REVOKE ALL ON FOREIGN DATA WRAPPER postgres_fdw FROM \
+         PUBLIC",
+            literal(&scene.user)
+        ),
+    )
+    .await?;
     let address: i32 =
         sqlx::query_scalar("SELECT inet_server_port()").fetch_one(&mut *admin).await?;
-    sql(admin, &format!(
-        "CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'localhost', port '{address}', dbname {}); \
-         CREATE TABLE public.remote (a int); CREATE FOREIGN TABLE s.foreign_t (a int) SERVER here OPTIONS (schema_name 'public', table_name 'remote')",
-        literal(&scene.database)
-    )).await?;
+    sql(
+        admin,
+        &format!(
+            "CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'localhost', port \
+         '{address}', dbname {}); \
+         CREATE TABLE public.remote (a int); CREATE FOREIGN TABLE s.foreign_t (a int) SERVER here \
+         OPTIONS (schema_name 'public', table_name 'remote')",
+            literal(&scene.database)
+        ),
+    )
+    .await?;
     Ok(sqlx::query_scalar("SELECT lo_from_bytea(0, 'x')::int8").fetch_one(admin).await?)
 }
 
-/// Logs in as the one that is current and does it, inside a transaction where that is possible.
+/// Logs in as the current user and uses a privilege, inside a transaction if possible.
 async fn may(scene: &Fixture, words: &Words<'_>, may: &May) -> Result<()> {
     let mut session = scene.log_in().await?;
     let act = words.fill(may.act);
-    // What cannot be undone is done outside of a transaction, one statement at a time.
+    // Statements that cannot run in a transaction run one at a time.
     if act.contains("DATABASE") {
         for statement in act.split("; ") {
             sql(&mut session, statement).await?;
@@ -91,16 +108,17 @@ async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
             EVERYTHING.iter().chain(if version >= 150_000 { SINCE_15 } else { &[] }).collect();
         let function = scene.function("master-user");
 
-        // Before anything is granted, nothing may be done: otherwise the rest would show nothing.
+        // Before any privilege is granted, every action must fail. Otherwise, the later checks
+        // would show nothing.
         for may_do in &all {
             ensure!(
                 may(&scene, &words, may_do).await.is_err(),
-                "{} needs no privilege",
+                "{} does not need the privilege",
                 may_do.what
             );
         }
-        // Each round: grant, rotate, do; revoke, rotate, fail. It ends on base and alternate in
-        // turn.
+        // Each round grants the privileges, rotates and acts, then revokes them, rotates and fails.
+        // Both users are checked.
         for round in 1..=2 {
             words.round = round;
             for may_do in &all {
@@ -122,14 +140,14 @@ async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
                     sql(&mut admin, statement).await.context(may_do.what)?;
                 }
             }
-            // An odd number, so that the second round begins on the other user.
+            // The number of rotations is odd, so that the second round begins with the other user.
             for _ in 0..3 {
                 scene.rotate(&function).await?;
                 let user = scene.value("AWSCURRENT")?["username"].clone();
                 for may_do in &all {
                     ensure!(
                         may(&scene, &words, may_do).await.is_err(),
-                        "{} as {user}, though revoked",
+                        "{user} still has the revoked privilege: {}",
                         may_do.what
                     );
                 }

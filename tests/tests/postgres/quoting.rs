@@ -1,4 +1,4 @@
-//! Our quoting and our verifiers, against the server's own.
+//! Tests that compare the function's quoting and verifiers with the server's own.
 
 use std::num::NonZeroU32;
 
@@ -29,7 +29,7 @@ async fn identifiers_are_quoted_as_the_server_quotes_them() {
                 .bind(name)
                 .fetch_one(&mut session)
                 .await?;
-            // quote_ident leaves names alone that need no quotes; we always quote.
+            // quote_ident adds quotes only if the name needs them. The function always adds them.
             let quoted = theirs.starts_with('"');
             assert_eq!(identifier(name), if quoted { theirs } else { format!("\"{theirs}\"") });
             let query = format!("SELECT {} AS {}", literal(name), identifier(name));
@@ -67,9 +67,9 @@ async fn the_server_accepts_logins_with_our_verifiers() {
                         .bind(&role)
                         .fetch_one(&mut admin)
                         .await?;
-                assert_eq!(stored, *ours, "the server has taken it for a password");
-                // With `scram-sha-256` in pg_hba.conf an MD5 verifier cannot log in; its form is
-                // checked instead.
+                assert_eq!(stored, *ours, "the server treated the verifier as a password");
+                // With `scram-sha-256` in pg_hba.conf, an MD5 verifier cannot log in, so the test
+                // checks its form instead.
                 if encryption != Encryption::Md5 {
                     target.log_in(&role, password, "postgres").await?;
                 } else {
@@ -87,7 +87,7 @@ async fn the_server_accepts_logins_with_our_verifiers() {
     .await;
 }
 
-/// A server that stores MD5 passwords gets them, and the rotation goes through.
+/// If the server stores MD5 passwords, the rotation sets one and succeeds.
 #[tokio::test]
 async fn password_encryption_md5_is_honoured() {
     on_each(|target| async move {
@@ -96,8 +96,8 @@ async fn password_encryption_md5_is_honoured() {
         options.access_rules = "host all all all md5".into();
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         let scene = rotation_tests::postgres::Fixture::new(&target).await?;
-        // Its clients know no SCRAM. (A password that is stored as SCRAM stays so: see
-        // password_form.rs.)
+        // The password is already stored as MD5, as for clients that do not support SCRAM. A
+        // password that is stored as SCRAM stays so: see password_form.rs.
         let password =
             scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
         let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
@@ -122,7 +122,8 @@ async fn password_encryption_md5_is_honoured() {
     .await;
 }
 
-/// `password_encryption = md5`, but `pg_hba.conf` lets in SCRAM alone: nobody is locked out.
+/// The server has `password_encryption = md5`, but `pg_hba.conf` accepts only SCRAM. An MD5 hash
+/// would lock the user out.
 #[tokio::test]
 async fn md5_is_not_used_where_the_server_would_refuse_it() {
     on_each(|target| async move {

@@ -1,5 +1,6 @@
-//! Master secrets that RDS manages, and secrets for a replica: which server a master is for, RDS
-//! says.
+//! Tests of master secrets that RDS manages, and of secrets for a replica.
+//!
+//! RDS reports which server a master secret is for.
 
 use anyhow::{Context, Result};
 use rotation_local::Program;
@@ -8,7 +9,7 @@ use rotation_tests::postgres::{Fixture, Target, on_each};
 use rotation_tests::scene::MASTER_ARN;
 use serde_json::{Value, json};
 
-/// The writer and a replica are the same server under two addresses that have nothing in common.
+/// The writer and its replica are the same server under two addresses.
 const HOSTS: [(&str, &str); 4] =
     [("db-main", "127.0.0.1"), ("db-replica", "::1"), ("aurora", "127.0.0.1"), ("aurora-1", "::1")];
 
@@ -26,10 +27,14 @@ async fn instance(
         None => request.master_username("root").master_user_password("a-password-of-moto"),
     };
     let made = request.send().await?;
-    Ok(made.db_instance().and_then(|made| made.db_instance_arn()).context("no ARN")?.to_owned())
+    Ok(made
+        .db_instance()
+        .and_then(|made| made.db_instance_arn())
+        .context("the instance has no ARN")?
+        .to_owned())
 }
 
-/// Takes host and engine from the master secret, and tags it as RDS does.
+/// Removes the host and the engine from the master secret, and tags it as RDS does.
 fn managed_by_rds(scene: &Fixture, tag: &str, arn: &str) -> Result<()> {
     let stored = scene.service.perform("GetSecretValue", &json!({"SecretId": MASTER_ARN}))?;
     let master: Value = serde_json::from_str(stored["SecretString"].as_str().unwrap_or_default())?;
@@ -45,11 +50,12 @@ fn program(scene: &Fixture, moto: &Moto) -> Program {
     scene.program("master-user").env("AWS_ENDPOINT_URL_RDS", &*moto.endpoint)
 }
 
-/// Returns `true` if this machine and the server have IPv6, which the tests tell a replica by.
+/// Returns `true` if this machine and the server have IPv6, which gives the replica its own
+/// address.
 fn has_replica(target: &Target) -> bool {
     let has = target.log.is_some() && std::net::TcpListener::bind(("::1", 0)).is_ok();
     if !has {
-        println!("skipped: no IPv6 here");
+        println!("skipped: IPv6 is not available");
     }
     has
 }
@@ -65,14 +71,17 @@ async fn a_master_secret_of_rds_is_used_at_the_server_that_its_tag_names() {
         let replica =
             moto.client.create_db_instance_read_replica().db_instance_identifier("db-replica");
         replica.source_db_instance_identifier("db-main").port(target.port.into()).send().await?;
-        // The instance itself, another name of it, and its replica.
+        // The hosts are the instance itself, another name of it, and its replica.
         for host in ["127.0.0.1", "localhost", "::1"] {
             let scene = Fixture::new(&target).await?;
             scene.change(&json!({"host": host}))?;
             managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", &arn)?;
             scene.rotate(&program(&scene, &moto).into()).await.context(host)?;
             scene.log_in().await?;
-            assert!(scene.function_log().contains("127.0.0.1"), "the master logs in at the writer");
+            assert!(
+                scene.function_log().contains("127.0.0.1"),
+                "the log does not have the writer's address"
+            );
         }
         Ok(())
     })
@@ -93,8 +102,11 @@ async fn a_cluster_s_writer_and_reader_are_one_server() {
             .engine("aurora-postgresql");
         let cluster = cluster.master_username("root").master_user_password("a-password-of-moto");
         let made = cluster.port(target.port.into()).send().await?;
-        let arn =
-            made.db_cluster().and_then(|made| made.db_cluster_arn()).context("no ARN")?.to_owned();
+        let arn = made
+            .db_cluster()
+            .and_then(|made| made.db_cluster_arn())
+            .context("the cluster has no ARN")?
+            .to_owned();
         instance(&moto, "aurora-1", "aurora-postgresql", target.port, Some("aurora")).await?;
         for host in ["127.0.0.1", "::1"] {
             let scene = Fixture::new(&target).await?;
@@ -133,7 +145,8 @@ async fn a_master_secret_with_a_host_serves_its_replicas_as_well() {
     .await;
 }
 
-/// Whoever may write the secret must not have the master's password sent to a host of their choice.
+/// An attacker who can write the secret must not get the master user's password sent to a host of
+/// their choice.
 #[tokio::test]
 async fn another_server_than_the_tag_names_is_refused() {
     on_each(|target| async move {
@@ -152,7 +165,7 @@ async fn another_server_than_the_tag_names_is_refused() {
             let scene = Fixture::new(&target).await?;
             managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", arn)?;
             scene.expect(&program(&scene, &moto).into(), error_type, part).await?;
-            // Nobody has seen the master.
+            // The master user has not connected.
             assert!(!scene.server_log()?.contains(&format!("user={}", scene.master)));
         }
         moto.deny();

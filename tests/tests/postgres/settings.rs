@@ -1,10 +1,10 @@
-//! A server and roles with settings of their own.
+//! Tests of servers and roles whose settings affect the function's sessions.
 
 use anyhow::Context;
 use rotation_postgres::identifier;
 use rotation_tests::postgres::{Fixture, on_each, sql};
 
-/// The role's own settings must not keep it from changing its password.
+/// The role's own settings must not prevent the change of its password.
 #[tokio::test]
 async fn settings_of_the_role_do_not_stand_in_the_way() {
     on_each(|target| async move {
@@ -38,7 +38,7 @@ async fn settings_of_the_role_do_not_stand_in_the_way() {
     .await;
 }
 
-/// A change that was acknowledged is on disk, whatever the role's sessions are content with.
+/// An acknowledged change is on disk, even if `synchronous_commit` is off for the role's sessions.
 #[tokio::test]
 async fn an_acknowledged_change_survives_a_crash_of_the_server() {
     on_each(|target| async move {
@@ -56,7 +56,8 @@ async fn an_acknowledged_change_survives_a_crash_of_the_server() {
     .await;
 }
 
-/// The master's `role` setting counts neither in preflight nor in setSecret: both see the same.
+/// Preflight and `setSecret` both ignore the `role` setting of the master user, so they see the
+/// same privileges.
 #[tokio::test]
 async fn preflight_and_set_secret_ignore_the_masters_role_setting() {
     on_each(|target| async move {

@@ -1,10 +1,10 @@
-//! Differences of the two roles that a rotation must not remove, or cannot remove.
+//! Tests of differences between the two roles that a rotation must not remove, or cannot remove.
 
 use anyhow::{Context, Result, ensure};
 use rotation_postgres::identifier;
 use rotation_tests::postgres::{Fixture, on_each, sql};
 
-/// While applications use the alternate role, nothing may keep them out.
+/// While applications use the alternate role, no new limit may lock them out.
 #[tokio::test]
 async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
     on_each(|target| async move {
@@ -28,8 +28,8 @@ async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
                 Ok(sqlx::query_scalar(limits).bind(role).fetch_one(&mut admin).await?)
             };
             assert_eq!(of(&scene.alternate()).await?, "-1 none");
-            scene.log_in_with(&in_use).await.context("the role in use")?;
-            // Its own turn.
+            scene.log_in_with(&in_use).await.context("logging in as the active user")?;
+            // In this rotation, the alternate role is the target user.
             scene.rotate(&scene.function("master-user")).await?;
             assert_eq!(of(&scene.alternate()).await?, of(&scene.user).await?);
         }
@@ -38,8 +38,7 @@ async fn limits_of_the_base_role_wait_for_the_turn_of_the_alternate_role() {
     .await;
 }
 
-/// `REASSIGN OWNED` leaves both as they are, so they must not be a reason for it, in every rotation
-/// anew.
+/// `REASSIGN OWNED` does not change either of them, so they must not cause it in every rotation.
 #[tokio::test]
 async fn default_privileges_and_user_mappings_of_the_alternate_role_stay() {
     on_each(|target| async move {
@@ -66,14 +65,14 @@ async fn default_privileges_and_user_mappings_of_the_alternate_role_stay() {
             "SELECT (SELECT count(*) FROM pg_default_acl) + (SELECT count(*) FROM pg_user_mapping)";
         let left: i64 = sqlx::query_scalar(count).fetch_one(&mut admin).await?;
         assert_eq!(left, 2);
-        // So that the role can be dropped at the end.
+        // The role can be dropped only without these privileges and mappings.
         sql(&mut admin, &format!("DROP OWNED BY {clone}")).await
     })
     .await;
 }
 
-/// An application may set a setting of an extension for itself, which a master that has not loaded
-/// the extension may not set for another role.
+/// An application can set a setting of an extension for itself. A master user that has not loaded
+/// the extension cannot set it for another role.
 #[tokio::test]
 async fn setting_of_an_extension_is_named_and_stops_no_rotation() {
     on_each(|target| async move {
@@ -94,10 +93,11 @@ async fn setting_of_an_extension_is_named_and_stops_no_rotation() {
             ensure!(notes.contains("pg_trgm.similarity_threshold"), "{notes}");
             scene.log_in().await?;
         }
-        // The statement of the note, as it is written.
+        // Runs the statement exactly as the note states it.
         let notes = scene.notes_of_set_secret().await?;
-        let (_, rest) = notes.split_once("As a superuser: ").context("no statement")?;
-        let (statement, _) = rest.split_once(".\"").context("no end")?;
+        let (_, rest) =
+            notes.split_once("As a superuser: ").context("the note has no statement")?;
+        let (statement, _) = rest.split_once(".\"").context("the statement has no end")?;
         sql(&mut admin, &statement.replace("\\\"", "\"")).await?;
         let notes = scene.notes_of_set_secret().await?;
         ensure!(!notes.contains("pg_trgm"), "{notes}");

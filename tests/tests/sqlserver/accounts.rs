@@ -1,4 +1,4 @@
-//! Logins that give the session of another account.
+//! Tests of logins whose session runs as another account.
 
 use anyhow::ensure;
 use rotation_local::throwaway::Certificates;
@@ -6,12 +6,12 @@ use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
 use rotation_tests::sqlserver::{Fixture, Peer, on_each, sql, with_password};
 
-/// As behind a proxy that logs in to the server as a login of its own.
+/// The server behaves like a proxy that logs in to the database with its own login.
 #[tokio::test]
 async fn password_of_another_account_is_not_changed() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it takes a proxy");
+            println!("skipped: the test needs a proxy");
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
@@ -31,7 +31,7 @@ async fn password_of_another_account_is_not_changed() {
             "{}",
             error.message
         );
-        // Nothing has changed.
+        // Neither password has changed.
         peer.target.connect("shared", &password, &scene.database).await?;
         scene.log_in().await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Users of a contained database: with passwords of their own, and no login.
+//! Tests of users of a contained database, which have their own passwords and no login.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rotation_tests::scene::new_password;
 use rotation_tests::sqlserver::{Fixture, Target, on_each, sql, with_password};
 use serde_json::json;
 
-/// A scene whose user is a contained one, in a contained database.
+/// Creates a fixture whose user is a contained user in a contained database.
 async fn contained(target: &Target) -> Result<Fixture> {
     let scene = Fixture::new(target).await?;
     let password = new_password();
@@ -61,7 +61,7 @@ async fn contained_users_take_turns() {
             sql(&mut scene.log_in().await?, "SELECT * FROM present").await?;
             scene.log_in_with(&before).await?;
         }
-        // In step: what is granted and revoked later as well.
+        // The sync also covers what is granted and revoked later.
         let mut admin = target.admin(&format!("{}_other", scene.database)).await?;
         sql(&mut admin, "CREATE TABLE later (a int); GRANT SELECT ON later TO [contained user]")
             .await?;
@@ -70,8 +70,11 @@ async fn contained_users_take_turns() {
         scene.rotate(&function).await?;
         let mut session = scene.log_in().await?;
         sql(&mut session, "SELECT * FROM later").await?;
-        ensure!(sql(&mut session, "SELECT * FROM present").await.is_err(), "it still may");
-        ensure!(!target.has_login("contained user_clone").await?, "a login was made");
+        ensure!(
+            sql(&mut session, "SELECT * FROM present").await.is_err(),
+            "the alternate user still has the revoked permission"
+        );
+        ensure!(!target.has_login("contained user_clone").await?, "a login was created");
         scene.search_for_passwords("")
     })
     .await;
@@ -100,7 +103,8 @@ async fn a_contained_user_that_only_looks_like_the_second_is_not_touched() {
     .await;
 }
 
-/// Neither to be seen nor changed by a master that is a mere user there.
+/// The master user is only an ordinary user of the contained database, so it can neither see nor
+/// change the contained user.
 #[tokio::test]
 async fn a_master_without_a_privilege_in_the_contained_database_is_told_which() {
     on_each(|target| async move {
@@ -126,19 +130,20 @@ async fn a_master_without_a_privilege_in_the_contained_database_is_told_which() 
     .await;
 }
 
-/// A pending version may name another database; the master goes only where the current credential
-/// has been.
+/// A pending version can name another database. The master user logs in only to the database that
+/// the current credential has logged in to.
 #[tokio::test]
 async fn a_pending_version_does_not_lead_the_master_into_another_database() {
     on_each(|target| async move {
         let scene = contained(&target).await?;
         let contained = scene.value("AWSCURRENT")?;
-        // The secret of a login, whose name a contained user elsewhere has as well.
+        // The secret is for a login. A contained user of another database has the same name.
         let password = new_password();
         let (user, database) = (identifier("contained user"), identifier(&scene.database));
         let mut admin = target.admin("master").await?;
         if !target.has_login("contained user").await? {
-            sql(&mut admin, &format!("CREATE LOGIN {user} WITH {}", with_password(&password))).await?;
+            sql(&mut admin, &format!("CREATE LOGIN {user} WITH {}", with_password(&password)))
+                .await?;
         }
         sql(&mut admin, &format!("ALTER LOGIN {user} WITH {}", with_password(&password))).await?;
         sql(&mut admin, &format!("USE {database}; CREATE USER {user} FOR LOGIN {user}")).await?;
@@ -147,12 +152,17 @@ async fn a_pending_version_does_not_lead_the_master_into_another_database() {
         let mut forged = contained;
         forged["username"] = "contained user_clone".into();
         forged["password"] = new_password().into();
-        let put = json!({"SecretId": "test/secret", "ClientRequestToken": token, "SecretString": forged.to_string(),
+        let put = json!({"SecretId": "test/secret", "ClientRequestToken": token,
+            "SecretString": forged.to_string(),
             "VersionStages": ["AWSPENDING"]});
         scene.service.perform("PutSecretValue", &put)?;
         let failed = scene.attempt(&scene.function("master-user"), &token, 1).await.failed;
-        ensure!(failed.is_some(), "it was promoted");
-        ensure!(scene.log_in_with(&forged).await.is_err(), "the master has made a user in the other database");
+        ensure!(failed.is_some(), "the forged version was promoted");
+        ensure!(
+            scene.log_in_with(&forged).await.is_err(),
+            "the master user has created a user in \
+            the other database"
+        );
         for login in ["contained user", "contained user_clone"] {
             if target.has_login(login).await? {
                 sql(&mut admin, &format!("USE [master]; DROP LOGIN {}", identifier(login))).await?;
@@ -163,8 +173,9 @@ async fn a_pending_version_does_not_lead_the_master_into_another_database() {
     .await;
 }
 
-/// The owner of a contained database creates a user with the name of somebody's login, and replaces
-/// it by nothing between its login and the master's: the master finds the login then.
+/// An attacker who owns a contained database creates a user there with the name of another person's
+/// login. The attacker drops that user after its login and before the login of the master user,
+/// which then finds the login.
 #[tokio::test]
 async fn contained_user_does_not_prove_a_login_of_its_name() {
     on_each(|target| async move {
@@ -187,7 +198,7 @@ async fn contained_user_does_not_prove_a_login_of_its_name() {
             format!("USE {database}; CREATE USER {user} WITH {}", with_password(&password));
         let remove = format!("USE {database}; DROP USER {user}");
         sql(&mut admin, &create).await?;
-        // The login is somebody else's: no version of the secret has its password.
+        // The login belongs to another person: no version of the secret has its password.
         let other = with_password(&new_password());
         sql(&mut admin, &format!("ALTER LOGIN {user} WITH {other}")).await?;
         scene.change(&json!({"password": password, "dbname": name}))?;
@@ -208,11 +219,11 @@ async fn contained_user_does_not_prove_a_login_of_its_name() {
             }
             ensure!(
                 !target.has_login(&scene.alternate()).await?,
-                "the login's privileges were passed on"
+                "the login's privileges were copied"
             );
             sql(&mut admin, &create).await?;
         }
-        println!("the replaced account was noticed {noticed} times");
+        println!("the replaced account was detected {noticed} times");
         Ok(())
     })
     .await;

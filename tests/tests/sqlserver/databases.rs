@@ -1,4 +1,4 @@
-//! Every database of the server.
+//! Tests of rotations with several databases on one server.
 
 use anyhow::Result;
 use rotation_local::throwaway::Certificates;
@@ -7,7 +7,8 @@ use rotation_tests::server::{NAMES, Server};
 use rotation_tests::sqlserver::{Fixture, Peer, on_each, sql, with_password};
 use serde_json::json;
 
-/// A scene with a second database that the master owns, and its name.
+/// Creates a second database in which the master user is a member of db_owner, and returns its
+/// quoted name.
 async fn with_another(scene: &Fixture) -> Result<String> {
     let (other, master) =
         (identifier(&format!("{}_other", scene.database)), identifier(&scene.master));
@@ -23,7 +24,7 @@ async fn with_another(scene: &Fixture) -> Result<String> {
     Ok(other)
 }
 
-/// The notes of the step that brings the two in step.
+/// Rotates with alternating users and returns the records of all steps.
 async fn notes(scene: &Fixture) -> Result<String> {
     let rotation = scene.rotate(&scene.function("master-user")).await?;
     Ok(format!("{:?}", rotation.steps))
@@ -41,8 +42,12 @@ async fn users_come_and_go_in_every_database() {
         let clone = scene.value("AWSCURRENT")?;
         let password = clone["password"].as_str().unwrap_or_default();
         let alternate = scene.alternate();
-        assert!(target.connect(&alternate, password, &name).await.is_err(), "it is in too early");
-        // On the base user's turn, and under another name than the login's.
+        assert!(
+            target.connect(&alternate, password, &name).await.is_err(),
+            "the alternate user has access too early"
+        );
+        // The target is the base user, and the user in the database has another name than the
+        // login.
         sql(&mut admin, &format!("USE {other}; CREATE USER [somebody else] FOR LOGIN {user}"))
             .await?;
         sql(&mut admin, &format!("USE {other}; GRANT SELECT ON things TO [somebody else]")).await?;
@@ -53,7 +58,10 @@ async fn users_come_and_go_in_every_database() {
         scene.rotate(&function).await?;
         let clone = scene.value("AWSCURRENT")?;
         let password = clone["password"].as_str().unwrap_or_default();
-        assert!(target.connect(&alternate, password, &name).await.is_err(), "it is still in");
+        assert!(
+            target.connect(&alternate, password, &name).await.is_err(),
+            "the alternate user still has access"
+        );
         scene.log_in().await?;
         Ok(())
     })
@@ -75,7 +83,8 @@ async fn what_the_base_user_owns_is_reported_and_stays() {
         let notes = notes(&scene).await?;
         assert!(notes.contains("owns schema its schema, role its role"), "{notes}");
         assert!(notes.contains(&format!("owns database {}_other", scene.database)), "{notes}");
-        // Who owns a database may do all there: so may the second user, as a member of db_owner.
+        // The owner of a database has every permission in it. The alternate user gets them as a
+        // member of db_owner.
         let clone = scene.value("AWSCURRENT")?;
         let password = clone["password"].as_str().unwrap_or_default();
         let name = format!("{}_other", scene.database);
@@ -89,7 +98,7 @@ async fn what_the_base_user_owns_is_reported_and_stays() {
 async fn a_database_that_nobody_can_look_into_is_named() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it would disturb the other tests on that server");
+            println!("skipped: the test would disturb other tests on that server");
             return Ok(());
         }
         let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
@@ -136,7 +145,7 @@ async fn a_database_that_takes_no_changes_is_named() {
     .await;
 }
 
-/// A database that was restored from elsewhere holds a user whose login is gone.
+/// A restored database from another server has a user without a login.
 #[tokio::test]
 async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
     on_each(|target| async move {
@@ -150,12 +159,12 @@ async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
             .await?;
         scene.expect(&scene.function("master-user"), "NeedsDecision", "WITH NAME").await?;
         sql(&mut admin, &format!("USE [master]; DROP LOGIN {stranger}")).await?;
-        // Neither is a role one.
+        // A role with that name is not the alternate user, either.
         let role = Fixture::new(&target).await?;
         let (name, in_database) = (identifier(&role.alternate()), identifier(&role.database));
         sql(&mut admin, &format!("USE {in_database}; CREATE ROLE {name}")).await?;
         role.expect(&role.function("master-user"), "NeedsDecision", "ALTER ROLE").await?;
-        // Now it is an orphan.
+        // The user is an orphan now, because its login is gone.
         assert_eq!(scene.again(&scene.function("master-user")).await?.failed, None);
         let mut session = scene.log_in().await?;
         target.is_whole(&mut session, &scene.user).await
@@ -163,7 +172,7 @@ async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
     .await;
 }
 
-/// What the application has made as the second user belongs to that one.
+/// Objects that the application has created as the alternate user belong to it.
 #[tokio::test]
 async fn what_the_second_user_owns_is_reported_and_not_dropped() {
     on_each(|target| async move {
@@ -174,14 +183,16 @@ async fn what_the_second_user_owns_is_reported_and_not_dropped() {
         let mut admin = scene.admin().await?;
         sql(&mut admin, &format!("CREATE SCHEMA [its schema] AUTHORIZATION {clone}")).await?;
         sql(&mut admin, &format!("GRANT SELECT ON SCHEMA::[its schema] TO {user}")).await?;
-        // Nobody grants an owner anything, so the permission of the base user stays its own.
+        // A permission cannot be granted to the owner, so the permission of the base user is not
+        // copied.
         let rotation = scene.rotate(&function).await?;
         let notes = format!("{:?}", rotation.steps);
         assert!(
             notes.contains("owns schema its schema") && notes.contains("ALTER AUTHORIZATION"),
             "{notes}"
         );
-        // The base user leaves: its second one cannot, as long as it owns something.
+        // The base user leaves the database. The alternate user cannot leave while it owns
+        // something.
         sql(&mut admin, &format!("DROP USER {user}")).await?;
         scene.change(&json!({"dbname": "master"}))?;
         scene.expect(&function, "NeedsDecision", "ALTER AUTHORIZATION").await?;
@@ -192,12 +203,13 @@ async fn what_the_second_user_owns_is_reported_and_not_dropped() {
     .await;
 }
 
-/// Without CONNECT ANY DATABASE, as on RDS: `model` lets nobody in, and is not missed.
+/// The master user has no CONNECT ANY DATABASE, as on RDS. It cannot access `model`, and does not
+/// need to.
 #[tokio::test]
 async fn a_master_that_is_in_every_database_needs_no_more() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: the other tests' databases are on that server");
+            println!("skipped: that server has databases of other tests");
             return Ok(());
         }
         let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
@@ -214,7 +226,7 @@ async fn a_master_that_is_in_every_database_needs_no_more() {
     .await;
 }
 
-/// A secret without `dbname` is for `master`.
+/// A secret without `dbname` is for the database `master`.
 #[tokio::test]
 async fn without_a_database_both_strategies_work() {
     on_each(|target| async move {

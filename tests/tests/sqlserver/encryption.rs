@@ -1,4 +1,4 @@
-//! TLS, none, and somebody in the server's place.
+//! Tests of TLS, of servers without TLS, and of rogue servers.
 
 use rotation_local::throwaway::Certificates;
 use rotation_tests::relay::impostor;
@@ -6,16 +6,17 @@ use rotation_tests::server::NAMES;
 use rotation_tests::sqlserver::{Fixture, Peer, on_each};
 use serde_json::{Value, json};
 
-/// The answer to PRELOGIN: a version, and a word on encryption.
+/// Returns the answer to PRELOGIN: a version and the encryption option.
 fn prelogin(encryption: u8) -> Vec<u8> {
     let options = [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xff, 16, 0, 0, 0, 0, 0, encryption];
     [&[4, 1, 0, 26, 0, 0, 1, 0][..], &options].concat()
 }
 
-/// The type of the packet that holds user and password.
+/// The type of the packet that contains the user and the password.
 const LOGIN7: u8 = 0x10;
 
-/// A password as LOGIN7 carries it: each byte's halves swapped, and scrambled by a constant.
+/// Returns a password as LOGIN7 encodes it: the halves of each byte are swapped, and the byte is
+/// XORed with a constant.
 fn scrambled(password: &str) -> Vec<u8> {
     password
         .encode_utf16()
@@ -27,7 +28,7 @@ fn scrambled(password: &str) -> Vec<u8> {
 #[tokio::test]
 async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
     on_each(|target| async move {
-        // ENCRYPT_NOT_SUP and ENCRYPT_OFF.
+        // The values are ENCRYPT_NOT_SUP and ENCRYPT_OFF.
         for encryption in [2, 0] {
             for (ssl, mode, error_type) in [
                 (Value::Null, "require", "TlsNotOffered"),
@@ -46,8 +47,8 @@ async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
                     scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
                 let secret = scrambled(&password);
                 let has_password = heard.windows(secret.len()).any(|bytes| bytes == secret);
-                // The one case in which a person has said so, which also shows that the search
-                // finds it.
+                // This is the only case in which the operator has allowed it. It also shows that
+                // the search finds the password.
                 let allowed = ssl == json!(false) && encryption == 2;
                 assert_eq!(
                     has_password, allowed,
@@ -78,7 +79,7 @@ async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
     .await;
 }
 
-/// In the middle of the handshake, and in the middle of the login.
+/// The server stops answering during the TLS handshake, or during the login.
 #[tokio::test]
 async fn a_server_that_stops_answering_is_not_waited_for_long() {
     on_each(|target| async move {
@@ -93,8 +94,8 @@ async fn a_server_that_stops_answering_is_not_waited_for_long() {
     .await;
 }
 
-/// The refusals that nobody can bring about at will, in the server's place: no other password is
-/// tried after them.
+/// A rogue server sends errors that a test cannot cause on a real one. The function tries no other
+/// password after them.
 #[tokio::test]
 async fn refusals_are_told_apart_by_their_number() {
     on_each(|target| async move {
@@ -114,7 +115,7 @@ async fn refusals_are_told_apart_by_their_number() {
             let scene = Fixture::new(&target).await?;
             scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": false}))?;
             let function = scene.function("single-user");
-            // Without preflight, whose login would count as well.
+            // Preflight does not run first, because its login would be counted as well.
             let error = scene.expect_unforetold(&function, error_type, part).await?;
             assert!(error.message.contains("words of the server"), "{}", error.message);
             let name: Vec<u8> = scene.user.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -127,7 +128,7 @@ async fn refusals_are_told_apart_by_their_number() {
     .await;
 }
 
-/// A token ERROR, and the DONE that ends the answer.
+/// Returns an ERROR token, and the DONE token that ends the answer.
 fn refusal(number: u32) -> Vec<u8> {
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     let words = "words of the server";
@@ -137,7 +138,7 @@ fn refusal(number: u32) -> Vec<u8> {
         &[1, 14],
         &u16::try_from(words.len()).unwrap_or(0).to_le_bytes(),
         &utf16(words),
-        // Neither server nor procedure; line 1.
+        // Empty names of the server and the procedure, and line 1.
         &[0, 0, 1, 0, 0, 0],
     ]
     .concat();
@@ -149,19 +150,21 @@ fn refusal(number: u32) -> Vec<u8> {
     [&[4, 1][..], &length, &[0, 0, 1, 0], &payload].concat()
 }
 
-/// Whatever the server is set to: for all three, and with the passwords changed at the end.
+/// Rotations work with each setting of the server: encryption required, TDS 8.0 only, and no
+/// encryption.
 #[tokio::test]
 async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8() {
     on_each(|target| async move {
         if target.log.is_none() {
-            println!("skipped: that server cannot be set up here");
+            println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
         let certificates = || Certificates::for_names(&NAMES);
         for mode in ["require", "strict"] {
             let peer = Peer::start(Some(certificates()?), &["--mode", mode]).await?;
             if mode == "strict" {
-                // The tests themselves cannot log in there: the scene is made on the usual server.
+                // The tests' driver does not support TDS 8.0, so the fixture is created on the
+                // usual server.
                 let scene = Fixture::new(&target).await?;
                 scene.change(&json!({"port": peer.target.port}))?;
                 let authority = tempfile::NamedTempFile::new()?;
@@ -173,7 +176,8 @@ async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8(
                 let function =
                     program.env("TLS_CA_FILE", authority.path().to_string_lossy()).into();
                 let error = scene.failure(&function).await?;
-                // Its login is not there: the answer of a server that was reached over TLS.
+                // The login does not exist on this server. The error shows that the function
+                // reached the server over TLS.
                 assert_eq!(error.error_type, "CredentialsRefused", "{}", error.message);
                 continue;
             }

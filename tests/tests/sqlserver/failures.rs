@@ -1,4 +1,4 @@
-//! Failures of the database, told apart.
+//! Tests of failures that only SQL Server reports, which the function must tell apart.
 
 use anyhow::{Context, ensure};
 use rotation_local::throwaway::Certificates;
@@ -10,17 +10,30 @@ use serde_json::json;
 #[tokio::test]
 async fn refusals_that_no_password_mends_end_the_search_at_once() {
     on_each(|target| async move {
-        let must_change = "ALTER LOGIN {user} WITH CHECK_POLICY = ON; ALTER LOGIN {user} WITH {password} MUST_CHANGE, \
+        let must_change = "ALTER LOGIN {user} WITH CHECK_POLICY = ON; ALTER LOGIN {user} WITH \
+            {password} MUST_CHANGE, \
             CHECK_EXPIRATION = ON";
         let rows = [
             ("ALTER LOGIN {user} DISABLE", json!({}), "LoginNotPermitted", "ENABLE"),
             (must_change, json!({}), "AccountExpired", "CHECK_EXPIRATION = OFF"),
-            ("SELECT 1", json!({"dbname": "no_such_database"}), "DatabaseAccessDenied", "no_such_database"),
-            ("SELECT 1", json!({"dbname": "model"}), "DatabaseAccessDenied", "USE [model]; CREATE USER"),
+            (
+                "SELECT 1",
+                json!({"dbname": "no_such_database"}),
+                "DatabaseAccessDenied",
+                "no_such_database",
+            ),
+            (
+                "SELECT 1",
+                json!({"dbname": "model"}),
+                "DatabaseAccessDenied",
+                "USE [model]; CREATE \
+                USER",
+            ),
         ];
         for (statement, change, error_type, part) in rows {
             let scene = Fixture::new(&target).await?;
-            let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            let password =
+                scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             let statement = statement.replace("{user}", &identifier(&scene.user));
             let statement = statement.replace("{password}", &with_password(&password));
             sql(&mut target.admin("master").await?, &statement).await?;
@@ -35,12 +48,12 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
     .await;
 }
 
-/// CHECK_POLICY, under a Windows policy that locks accounts and lets passwords run out.
+/// CHECK_POLICY is on, under a Windows policy that locks accounts and lets passwords expire.
 #[tokio::test]
 async fn accounts_that_are_locked_or_whose_password_has_expired() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it takes a server under a Windows policy");
+            println!("skipped: the test needs a server under a Windows policy");
             return Ok(());
         }
         let strict =
@@ -77,13 +90,13 @@ async fn accounts_that_are_locked_or_whose_password_has_expired() {
     .await;
 }
 
-/// A master may mend what clients with the old password have done: on its turn, the login is
-/// unlocked.
+/// Clients with an old password have locked the login. The master user unlocks it when it is the
+/// target.
 #[tokio::test]
 async fn the_master_unlocks_the_login_whose_turn_it_is() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it takes a server under a Windows policy");
+            println!("skipped: the test needs a server under a Windows policy");
             return Ok(());
         }
         let strict =
@@ -111,7 +124,7 @@ async fn the_master_unlocks_the_login_whose_turn_it_is() {
     .await;
 }
 
-/// Too short for the policy, of one kind of character only.
+/// The password consists of one kind of character, which the policy rejects.
 #[tokio::test]
 async fn a_password_that_the_server_s_policy_refuses() {
     on_each(|target| async move {
@@ -137,8 +150,8 @@ async fn a_password_that_the_server_s_policy_refuses() {
     .await;
 }
 
-/// Each privilege that a master can lack, and the statement that gives it: which then is run, and
-/// helps.
+/// For each privilege that the master user can lack, the error names the statement that grants it.
+/// The test runs this statement, and the rotation succeeds.
 #[tokio::test]
 async fn a_master_without_a_privilege_is_told_which() {
     on_each(|target| async move {
@@ -175,7 +188,7 @@ async fn a_master_without_a_privilege_is_told_which() {
                 let text = text.replace("{user}", &user).replace("{master}", &master);
                 text.replace("{database}", &identifier(&scene.database))
             };
-            // Another database, of which the master is not.
+            // Another database, which the master user is not a member of.
             let mut admin = target.admin("master").await?;
             let closed = identifier(&format!("{}_other", scene.database));
             if statement.contains("CONNECT ANY") {
@@ -194,7 +207,7 @@ async fn a_master_without_a_privilege_is_told_which() {
                     error.message
                 );
             }
-            // Nobody can log in as what was half made.
+            // The current login still works, although the alternate user is half-created.
             scene.log_in().await?;
             let context = if remedy.contains("ROLE db_owner") {
                 "USE {database}; "
@@ -212,7 +225,7 @@ async fn a_master_without_a_privilege_is_told_which() {
     .await;
 }
 
-/// What a half-made second user is: a login with a password that nobody knows.
+/// A half-created alternate user is a login with a random password that is not stored anywhere.
 #[tokio::test]
 async fn a_half_made_login_lets_nobody_in() {
     on_each(|target| async move {
@@ -223,7 +236,7 @@ async fn a_half_made_login_lets_nobody_in() {
         sql(&mut admin, &format!("USE {database}; ALTER ROLE db_owner DROP MEMBER {master}"))
             .await?;
         scene.expect(&scene.function("master-user"), "PrivilegeMissing", "db_owner").await?;
-        assert!(target.has_login(&scene.alternate()).await?, "the login was not made");
+        assert!(target.has_login(&scene.alternate()).await?, "the login was not created");
         let error = scene
             .log_in_with(&scene.value("AWSPENDING")?)
             .await
@@ -235,8 +248,8 @@ async fn a_half_made_login_lets_nobody_in() {
     .await;
 }
 
-/// SSMS makes that of a password that an administrator sets: the options of the base login cannot
-/// be copied before it is lifted.
+/// SSMS sets MUST_CHANGE when an administrator sets a password. The options of the base login
+/// cannot be copied before it is cleared.
 #[tokio::test]
 async fn a_second_user_that_must_change_its_password_is_mended() {
     on_each(|target| async move {
@@ -258,7 +271,8 @@ async fn a_second_user_that_must_change_its_password_is_mended() {
     .await;
 }
 
-/// Somebody keeps the base user out while its second one is in use: that one goes on working.
+/// An administrator blocks the base user while the alternate user is active. The alternate user
+/// must keep working.
 #[tokio::test]
 async fn what_keeps_the_base_user_out_does_not_keep_its_second_one_out() {
     on_each(|target| async move {
@@ -277,7 +291,7 @@ async fn what_keeps_the_base_user_out_does_not_keep_its_second_one_out() {
             sql(&mut target.admin("master").await?, &statement).await?;
             let error = scene.failure(&function).await?;
             assert!(error.message.contains("testSecret"), "{statement}: {}", error.message);
-            // AWSCURRENT is the second user still.
+            // AWSCURRENT is still the alternate user.
             scene.log_in().await.with_context(|| statement.clone())?;
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! SQL Server, end to end: the real function, TLS, and the peer in `tests/peers/sqlserver` or a
-//! real server.
+//! End-to-end tests of SQL Server: the real function over TLS, on the fake server in
+//! `tests/peers/sqlserver` or on a real server.
 
 mod accounts;
 mod contained;

@@ -1,4 +1,4 @@
-//! Two users that alternate, and two that only look like it.
+//! Tests of pair ownership: users that alternate, and unrelated users whose names look like a pair.
 
 use anyhow::{Context, Result};
 use rotation_sqlserver::identifier;
@@ -24,7 +24,8 @@ async fn a_login_that_only_looks_like_the_second_user_is_not_touched() {
         let quoted = identifier(&clone);
         scene.expect(&function, "NeedsDecision", &format!("ALTER LOGIN {quoted} DISABLE")).await?;
         target.connect(&clone, &password, "master").await?;
-        // As the message says: that is consent.
+        // The operator disables the login as the message says, which permits the function to use
+        // it.
         sql(&mut target.admin("master").await?, &format!("ALTER LOGIN {quoted} DISABLE")).await?;
         assert_eq!(scene.again(&function).await?.failed, None);
         let mut session = scene.log_in().await?;
@@ -35,7 +36,8 @@ async fn a_login_that_only_looks_like_the_second_user_is_not_touched() {
     .await;
 }
 
-/// The functions of AWS have made the second user; the secret's versions show whose it is.
+/// AWS's function has created the alternate user. The versions of the secret show which base user
+/// it belongs to.
 #[tokio::test]
 async fn a_second_user_that_another_function_has_made_is_known_by_the_secret() {
     on_each(|target| async move {
@@ -64,7 +66,7 @@ async fn a_second_user_that_another_function_has_made_is_known_by_the_secret() {
     .await;
 }
 
-/// Nothing but its name says that the secret's user is somebody's second.
+/// Only the name suggests that the secret's user is the alternate user of another one.
 #[tokio::test]
 async fn a_secret_named_like_a_second_user_does_not_take_its_base_over() {
     on_each(|target| async move {
@@ -79,7 +81,7 @@ async fn a_secret_named_like_a_second_user_does_not_take_its_base_over() {
     .await;
 }
 
-/// The mark of a second user is on the server: no version of the secret is needed to see it.
+/// The server has the mark of an alternate user, so no version of the secret is needed.
 #[tokio::test]
 async fn a_second_user_that_this_has_made_is_known_by_the_server() {
     on_each(|target| async move {
@@ -88,7 +90,11 @@ async fn a_second_user_that_this_has_made_is_known_by_the_server() {
         for _ in 0..2 {
             scene.rotate(&function).await?;
             let previous = scene.version("AWSPREVIOUS")?.context("no previous version")?;
-            let forget = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPREVIOUS", "RemoveFromVersionId": previous});
+            let forget = json!({
+                "SecretId": SECRET_ARN,
+                "VersionStage": "AWSPREVIOUS",
+                "RemoveFromVersionId": previous,
+            });
             scene.service.perform("UpdateSecretVersionStage", &forget)?;
             scene.log_in().await?;
         }
@@ -97,8 +103,8 @@ async fn a_second_user_that_this_has_made_is_known_by_the_server() {
     .await;
 }
 
-/// Whoever may write the secret can name any user in a previous version; its password it does not
-/// have.
+/// An attacker who can write the secret can name any user in a previous version, but does not have
+/// that user's password.
 #[tokio::test]
 async fn a_previous_version_proves_nothing_without_its_password() {
     on_each(|target| async move {
@@ -118,7 +124,8 @@ async fn a_previous_version_proves_nothing_without_its_password() {
     .await;
 }
 
-/// A renamed base login keeps its SID, and its second user the mark that is made of it.
+/// A renamed base login keeps its SID, and its alternate user keeps the mark that is derived from
+/// it.
 #[tokio::test]
 async fn a_second_user_under_another_name_is_named() {
     on_each(|target| async move {

@@ -1,11 +1,12 @@
-//! What the base user may do, the alternate user may do after the next rotation, and no more.
+//! Tests of the sync of privileges: after the next rotation, the alternate user has the permissions
+//! of the base user, and no other.
 
 use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::sqlserver::{Fixture, on_each, sql};
 
-/// Everything that the catalog says of a principal's roles and permissions in a database, without
-/// its name.
+/// Returns everything that the catalog shows about a principal's roles, permissions and options,
+/// without its name.
 async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     let mut admin = scene.admin().await?;
     let mut all = Vec::new();
@@ -14,34 +15,42 @@ async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
             "role",
             "SELECT r.name, N'', N'', N'' FROM sys.database_role_members m \
             JOIN sys.database_principals r ON r.principal_id = m.role_principal_id \
-            JOIN sys.database_principals u ON u.principal_id = m.member_principal_id WHERE u.name = @P1",
+            JOIN sys.database_principals u ON u.principal_id = m.member_principal_id WHERE u.name \
+             = @P1",
         ),
         (
             "server role",
             "SELECT r.name, N'', N'', N'' FROM sys.server_role_members m \
             JOIN sys.server_principals r ON r.principal_id = m.role_principal_id \
-            JOIN sys.server_principals u ON u.principal_id = m.member_principal_id WHERE u.name = @P1",
+            JOIN sys.server_principals u ON u.principal_id = m.member_principal_id WHERE u.name = \
+             @P1",
         ),
         (
             "permission",
             "SELECT p.permission_name, p.state_desc, CAST(p.class AS nvarchar(10)), \
-            CAST(CAST(p.major_id AS bigint) * 1000 + p.minor_id AS nvarchar(30)) FROM sys.database_permissions p \
-            JOIN sys.database_principals u ON u.principal_id = p.grantee_principal_id WHERE u.name = @P1",
+            CAST(CAST(p.major_id AS bigint) * 1000 + p.minor_id AS nvarchar(30)) FROM \
+             sys.database_permissions p \
+            JOIN sys.database_principals u ON u.principal_id = p.grantee_principal_id WHERE \
+             u.name = @P1",
         ),
         (
             "server permission",
             "SELECT p.permission_name, p.state_desc, CAST(p.class AS nvarchar(10)), \
             CAST(p.major_id AS nvarchar(20)) FROM sys.server_permissions p \
-            JOIN sys.server_principals u ON u.principal_id = p.grantee_principal_id WHERE u.name = @P1",
+            JOIN sys.server_principals u ON u.principal_id = p.grantee_principal_id WHERE u.name \
+             = @P1",
         ),
         (
             "schema",
-            "SELECT u.default_schema_name, N'', N'', N'' FROM sys.database_principals u WHERE u.name = @P1",
+            "SELECT u.default_schema_name, N'', N'', N'' FROM sys.database_principals u WHERE \
+             u.name = @P1",
         ),
         (
             "login",
-            "SELECT l.default_database_name, l.default_language_name, CAST(l.is_policy_checked AS nvarchar(1)), \
-            CAST(l.is_expiration_checked AS nvarchar(1)) FROM sys.sql_logins l WHERE l.name = @P1",
+            "SELECT l.default_database_name, l.default_language_name, CAST(l.is_policy_checked AS \
+             nvarchar(1)), \
+            CAST(l.is_expiration_checked AS nvarchar(1)) FROM sys.sql_logins l WHERE l.name = \
+             @P1",
         ),
     ] {
         for row in admin.query(query, &[&user]).await?.into_first_result().await? {
@@ -53,8 +62,8 @@ async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Statements as `sa`, each with what takes it back. `{u}` is the user, `{m}` the master, `{d}` the
-/// database.
+/// Statements that `sa` runs, each with the statement that reverts it. `{u}` is the user, `{m}` the
+/// master user, `{d}` the database.
 const GRANTS: &[(&str, &str)] = &[
     ("GRANT SELECT ON dbo.one TO {u}", "REVOKE SELECT ON dbo.one FROM {u}"),
     (
@@ -94,15 +103,18 @@ const GRANTS: &[(&str, &str)] = &[
         "ALTER USER {u} WITH DEFAULT_SCHEMA = dbo",
     ),
     (
-        "USE [master]; GRANT VIEW SERVER STATE TO {m} WITH GRANT OPTION; GRANT VIEW SERVER STATE TO {u}",
+        "USE [master]; GRANT VIEW SERVER STATE TO {m} WITH GRANT OPTION; GRANT VIEW SERVER STATE \
+         TO {u}",
         "USE [master]; REVOKE VIEW SERVER STATE FROM {u}",
     ),
     (
-        "USE [master]; GRANT IMPERSONATE ON LOGIN::{m} TO {u}; REVOKE IMPERSONATE ON LOGIN::{m} FROM {u}",
+        "USE [master]; GRANT IMPERSONATE ON LOGIN::{m} TO {u}; REVOKE IMPERSONATE ON LOGIN::{m} \
+         FROM {u}",
         "SELECT 1",
     ),
     (
-        "ALTER SERVER ROLE processadmin ADD MEMBER {m}; ALTER SERVER ROLE processadmin ADD MEMBER {u}",
+        "ALTER SERVER ROLE processadmin ADD MEMBER {m}; ALTER SERVER ROLE processadmin ADD MEMBER \
+         {u}",
         "ALTER SERVER ROLE processadmin DROP MEMBER {u}",
     ),
     (
@@ -126,14 +138,15 @@ async fn prepared(scene: &Fixture) -> Result<()> {
         "CREATE USER [some one] WITHOUT LOGIN",
         "CREATE ROLE [some role]",
         "CREATE TYPE dbo.money2 FROM int",
-        "CREATE CERTIFICATE [a cert] ENCRYPTION BY PASSWORD = 'pGFD4bb925DGvbd2439587y' WITH SUBJECT = 'tests'",
+        "CREATE CERTIFICATE [a cert] ENCRYPTION BY PASSWORD = 'pGFD4bb925DGvbd2439587y' WITH \
+         SUBJECT = 'tests'",
     ] {
         sql(&mut admin, statement).await?;
     }
     Ok(())
 }
 
-/// Whichever user is current when something is granted or revoked.
+/// Either user can be the current one when permissions are granted or revoked.
 #[tokio::test]
 async fn every_privilege_follows_and_goes() {
     on_each(|target| async move {
@@ -161,8 +174,8 @@ async fn every_privilege_follows_and_goes() {
             assert!(wanted.len() > GRANTS.len(), "{wanted:#?}");
             let mut copied = all_of(&scene, &alternate).await?;
             if alternate_is_current {
-                // That a password may expire waits while the login is in use, and is checked by
-                // sync::expiration_waits_for_the_turn_of_the_alternate_login.
+                // CHECK_EXPIRATION is deferred while the login is active.
+                // sync::expiration_waits_for_the_turn_of_the_alternate_login checks that.
                 for line in copied.iter_mut().filter(|line| line.starts_with("login ")) {
                     ensure!(line.ends_with(" 0 0"), "{line}");
                     *line = line.replace(" 0 0", " 1 1");
@@ -176,7 +189,7 @@ async fn every_privilege_follows_and_goes() {
             let less = all_of(&scene, &user).await?;
             assert!(less.len() + 15 < wanted.len(), "{less:#?}");
             assert_eq!(all_of(&scene, &alternate).await?, less);
-            // And when nothing has changed, nothing is done.
+            // If nothing has changed, the rotation changes nothing.
             let rotation = scene.rotate(&function).await?;
             let records = format!("{:?}", rotation.steps);
             assert!(records.contains("was in step with"), "{records}");
@@ -188,7 +201,8 @@ async fn every_privilege_follows_and_goes() {
     .await;
 }
 
-/// Every state of a permission becomes every other, also on a column of what is granted as a whole.
+/// Every state of a permission changes into every other, including permissions on a column of an
+/// object that is granted as a whole.
 #[tokio::test]
 async fn states_of_a_permission_become_one_another() {
     on_each(|target| async move {
@@ -220,7 +234,8 @@ async fn states_of_a_permission_become_one_another() {
     .await;
 }
 
-/// What somebody else has granted stays when the master revokes it, without a word of the server's.
+/// A permission that another principal has granted stays when the master user revokes it, and the
+/// server reports nothing.
 #[tokio::test]
 async fn a_permission_that_cannot_be_taken_away_is_reported() {
     on_each(|target| async move {
@@ -230,7 +245,7 @@ async fn a_permission_that_cannot_be_taken_away_is_reported() {
         scene.rotate(&function).await?;
         let mut admin = scene.admin().await?;
         let clone = identifier(&scene.alternate());
-        // Granted by somebody who was given the option.
+        // The permission is granted by a principal that has the grant option.
         let password = rotation_tests::scene::new_password();
         let giver = format!("giver_{}", scene.user);
         let (login, with) =
@@ -261,7 +276,8 @@ async fn a_permission_that_cannot_be_taken_away_is_reported() {
     .await;
 }
 
-/// What is in the catalog is also so: denied before, allowed after, denied when it is gone.
+/// The catalog matches what sessions can do: an action fails before the grant, succeeds after it,
+/// and fails after the permission is removed or denied.
 #[tokio::test]
 async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
     const CASES: &[(&str, &str, &str)] = &[
@@ -291,7 +307,8 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
             "ALTER ROLE db_denydatawriter ADD MEMBER {u}",
         ),
         (
-            "GRANT INSERT ON [sales; DROP].[three] TO {u}; ALTER USER {u} WITH DEFAULT_SCHEMA = [sales; DROP]",
+            "GRANT INSERT ON [sales; DROP].[three] TO {u}; ALTER USER {u} WITH DEFAULT_SCHEMA = \
+             [sales; DROP]",
             "INSERT INTO three DEFAULT VALUES",
             "ALTER USER {u} WITH DEFAULT_SCHEMA = dbo",
         ),
@@ -314,7 +331,7 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
                     [("SELECT 1", false), (*grant, true), (*takes_away, false)]
                 {
                     sql(&mut admin, &statement.replace("{u}", &user)).await?;
-                    // Its password is its own as long as it is not its turn.
+                    // While the alternate user is not the target, it keeps its password.
                     let to_base = scene.rotate(&function).await?;
                     let current = scene.value("AWSCURRENT")?;
                     let of_clone = if current["username"] == clone["username"] {
@@ -336,7 +353,7 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
     .await;
 }
 
-/// Before anything has been tried; and what is said helps.
+/// Preflight reports what is missing before any rotation, and its remedy helps.
 #[tokio::test]
 async fn preflight_names_what_the_master_cannot_pass_on() {
     on_each(|target| async move {
@@ -363,10 +380,13 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
             ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
             scene.rotate(&function).await?;
         }
-        // What is granted later is seen as well.
+        // Preflight also detects a role that is granted later.
         sql(
             &mut admin,
-            &format!("ALTER ROLE db_owner DROP MEMBER {master}; ALTER ROLE db_datareader ADD MEMBER {user}"),
+            &format!(
+                "ALTER ROLE db_owner DROP MEMBER {master}; ALTER ROLE db_datareader ADD \
+                MEMBER {user}"
+            ),
         )
         .await?;
         scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await

@@ -1,4 +1,4 @@
-//! Our quoting against the server's own.
+//! Tests that compare the function's quoting with the server's own.
 
 use anyhow::{Context, Result};
 use rotation_sqlserver::{identifier, literal};
@@ -28,8 +28,13 @@ async fn text(
     query: &str,
     parameters: &[&dyn tiberius::ToSql],
 ) -> Result<String> {
-    let row = session.query(query, parameters).await?.into_row().await?.context("no row")?;
-    Ok(row.get::<&str, _>(0).context("null")?.to_owned())
+    let row = session
+        .query(query, parameters)
+        .await?
+        .into_row()
+        .await?
+        .context("the query returned no row")?;
+    Ok(row.get::<&str, _>(0).context("the query returned null")?.to_owned())
 }
 
 #[tokio::test]
@@ -41,7 +46,7 @@ async fn identifiers_are_quoted_as_quotename_does_and_literals_are_read_back() {
                 text(&mut admin, "SELECT QUOTENAME(@P1)", &[written]).await?,
                 identifier(written)
             );
-            let literal = literal(written).context("no literal")?;
+            let literal = literal(written).context("the text cannot be a literal")?;
             assert_eq!(text(&mut admin, &format!("SELECT {literal}"), &[]).await?, *written);
         }
         Ok(())

@@ -1,11 +1,11 @@
-//! Differences of the two users that a rotation must not remove, or cannot remove.
+//! Tests of differences between the two users that a rotation must not remove, or cannot remove.
 
 use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::sqlserver::{Fixture, on_each, sql};
 
-/// An owner has no permission on what is its own. What an administrator grants on it to the other
-/// user stays, on the schema and on what is in it.
+/// The catalog shows no permissions of an owner on its own objects. The permissions that an
+/// administrator has granted to the other user on such a schema, or on the objects in it, stay.
 #[tokio::test]
 async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
     on_each(|target| async move {
@@ -39,7 +39,7 @@ async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
     .await;
 }
 
-/// While applications use the alternate login, its password must not expire.
+/// While applications use the alternate login, its password must not start to expire.
 #[tokio::test]
 async fn expiration_waits_for_the_turn_of_the_alternate_login() {
     on_each(|target| async move {
@@ -68,9 +68,9 @@ async fn expiration_waits_for_the_turn_of_the_alternate_login() {
             notes.contains("Deferred until") && notes.contains("CHECK_EXPIRATION = ON"),
             "{notes}"
         );
-        ensure!(!expires().await?, "the password of the login in use may expire");
+        ensure!(!expires().await?, "the password of the active login may expire");
         assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
-        // Its own turn.
+        // In this rotation, the alternate login is the target.
         scene.rotate(&function).await?;
         ensure!(expires().await?, "the option was not copied");
         Ok(())

@@ -1,4 +1,4 @@
-//! DDL triggers of the application's users never run with the master's privileges.
+//! Tests that DDL triggers of the application's users never run with the master user's privileges.
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::Certificates;
@@ -9,28 +9,30 @@ use rotation_tests::server::{NAMES, Server};
 use rotation_tests::sqlserver::{Fixture, Peer, Session, on_each, sql, with_password};
 use serde_json::json;
 
-/// The strategies of a master.
+/// The strategies with a master user.
 const BY_MASTER: &str = "single-user-by-master";
 const ALTERNATING: &str = "master-user";
 
-/// Takes over another login as soon as a login that may change logins runs it.
+/// Returns a trigger that changes the password of another login when a login with that permission
+/// fires it.
 fn trigger(name: &str, on: &str, events: &str) -> String {
     let password = with_password(&new_password());
     let name = identifier(name);
     format!("CREATE TRIGGER {name} ON {on} FOR {events} AS ALTER LOGIN [a victim] WITH {password}")
 }
 
-/// A session of the application's user.
+/// Opens a session of the application's user.
 async fn application(scene: &Fixture) -> Result<Session> {
     scene.log_in().await
 }
 
-/// Returns `true` if a trigger has run with the master's privileges. (Only the fake server says.)
+/// Returns `true` if a trigger has run with the master user's privileges, which only the fake
+/// server reports.
 fn has_run(scene: &Fixture) -> Result<bool> {
     Ok(scene.target.log_since(0)?.contains(&format!("{}: trigger ", scene.master)))
 }
 
-/// The T-SQL statement and the value of the setting that a remedy names.
+/// Returns the T-SQL statement and the value of the setting that a remedy names.
 fn remedies(error: &FunctionError) -> Result<(String, String)> {
     let (_, remedy) =
         error.message.split_once("As an administrator of the database: ").context("no remedy")?;
@@ -40,7 +42,7 @@ fn remedies(error: &FunctionError) -> Result<(String, String)> {
     Ok((statement.to_owned(), value.to_owned()))
 }
 
-/// The function with triggers accepted.
+/// Returns the function with a value of `ACCEPT_DDL_TRIGGERS`.
 fn accepting(scene: &Fixture, strategy: &str, value: &str) -> Function {
     scene.program(strategy).env("ACCEPT_DDL_TRIGGERS", value).into()
 }
@@ -65,7 +67,7 @@ async fn trigger_of_database_owner_does_not_run_as_master() {
         for expected in [&scene.database, &scene.master, "it's [evil]]] would run"] {
             ensure!(error.message.contains(expected), "{expected}: {}", error.message);
         }
-        ensure!(!has_run(&scene)?, "the trigger ran with the master's privileges");
+        ensure!(!has_run(&scene)?, "the trigger ran with the master user's privileges");
 
         let (statement, _) = remedies(&error)?;
         sql(&mut target.admin("master").await?, &statement).await?;
@@ -77,7 +79,7 @@ async fn trigger_of_database_owner_does_not_run_as_master() {
     .await;
 }
 
-/// Nothing changes in the database then, so its triggers do not matter.
+/// These rotations change nothing in the database, so its triggers do not matter.
 #[tokio::test]
 async fn trigger_that_no_change_fires_does_not_block() {
     on_each(|target| async move {
@@ -93,7 +95,7 @@ async fn trigger_that_no_change_fires_does_not_block() {
             ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
             scene.rotate(function).await?;
         }
-        ensure!(!has_run(&scene)?, "the trigger ran with the master's privileges");
+        ensure!(!has_run(&scene)?, "the trigger ran with the master user's privileges");
         Ok(())
     })
     .await;
@@ -110,7 +112,8 @@ async fn accepted_trigger_runs_and_no_other_does() {
             let plant = trigger(name, "DATABASE", "DDL_USER_EVENTS");
             sql(&mut application(&scene).await?, &plant).await?;
         }
-        // The name of a trigger in another database, or of the server, accepts nothing here.
+        // The name of a trigger in another database or of the server does not accept a trigger in
+        // this database.
         for value in ["", "false", "audit,evil", "[other].[audit],[other].[evil]"] {
             let error = scene.failure(&accepting(&scene, ALTERNATING, value)).await?;
             ensure!(
@@ -118,14 +121,14 @@ async fn accepted_trigger_runs_and_no_other_does() {
                 "{value}: {}",
                 error.message
             );
-            scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
+            scene.give_up(&scene.version("AWSPENDING")?.context("there is no pending version")?)?;
         }
         let one = format!("{database}.[audit]");
         let error = scene
             .expect(&accepting(&scene, ALTERNATING, &one), "NeedsDecision", "[evil] ON")
             .await?;
         ensure!(!error.message.contains("[audit]"), "{}", error.message);
-        ensure!(!has_run(&scene)?, "a trigger ran with the master's privileges");
+        ensure!(!has_run(&scene)?, "a trigger ran with the master user's privileges");
 
         let (_, value) = remedies(&error)?;
         let both = accepting(&scene, ALTERNATING, &format!("{one},{value}"));
@@ -142,33 +145,38 @@ async fn accepted_trigger_runs_and_no_other_does() {
     .await;
 }
 
-/// The first change shows that a rotation is under way; every further one is preceded by a look.
+/// The first change shows the attacker that a rotation is running. The function checks for triggers
+/// before every further change.
 #[tokio::test]
 async fn trigger_planted_between_two_changes_does_not_run() {
     on_each(|target| async move {
         let scene = Fixture::new(&target).await?;
         let (user, database) = (identifier(&scene.user), identifier(&scene.database));
         sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
-        // The accepted one stands for a hostile session that waits for the first change.
+        // The accepted trigger stands for a hostile session that waits for the first change.
         let plant = trigger("evil", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS").replace('\'', "''");
         let first =
             format!("CREATE TRIGGER audit ON DATABASE FOR CREATE_USER AS EXEC (N'{plant}')");
         sql(&mut application(&scene).await?, &first).await?;
         let function = accepting(&scene, ALTERNATING, &format!("{database}.audit"));
-        // Preflight cannot know of it.
+        // Preflight cannot detect this, because the trigger does not exist yet.
         let part = "DISABLE TRIGGER [evil] ON DATABASE";
         scene.expect_unforetold(&function, "NeedsDecision", part).await?;
         if target.log().is_some() {
-            ensure!(has_run(&scene)?, "nothing was planted");
+            ensure!(has_run(&scene)?, "the accepted trigger has planted nothing");
             let log = target.log_since(0)?;
-            ensure!(!log.contains(&format!("{}: trigger evil ", scene.master)), "it ran: {log}");
+            ensure!(
+                !log.contains(&format!("{}: trigger evil ", scene.master)),
+                "the planted trigger ran: {log}"
+            );
         }
         Ok(())
     })
     .await;
 }
 
-/// What an administrator wrote where the application's users have no power is theirs to know of.
+/// A trigger of an administrator does not block a rotation if the application's users have no
+/// permission to change it. The record reports it.
 #[tokio::test]
 async fn trigger_of_administrator_is_reported_and_does_not_block() {
     on_each(|target| async move {
@@ -189,7 +197,8 @@ async fn trigger_of_administrator_is_reported_and_does_not_block() {
     .await;
 }
 
-/// Every way in which a user of the application could write a trigger, and what ends it.
+/// Covers every permission with which an application's user could create a trigger. Revoking it
+/// unblocks the rotation.
 #[tokio::test]
 async fn every_power_over_triggers_is_found() {
     const POWERS: &[(&str, &str)] = &[
@@ -237,7 +246,7 @@ async fn every_power_over_triggers_is_found() {
             let checks = scene.preflight(&function).await?;
             anyhow::Ok(format!("{checks:?}").contains("DISABLE TRIGGER [audit] ON DATABASE"))
         };
-        ensure!(!is_refused().await?, "refused without a power");
+        ensure!(!is_refused().await?, "rejected without a permission");
         for (gives, takes_away) in POWERS {
             for (statement, expected) in [(gives, true), (takes_away, false)] {
                 sql(&mut admin, &format!("USE {database}; {}", statement.replace("{u}", &user)))
@@ -251,18 +260,18 @@ async fn every_power_over_triggers_is_found() {
             &format!("USE [master]; ALTER AUTHORIZATION ON DATABASE::{database} TO {user}"),
         )
         .await?;
-        ensure!(is_refused().await?, "the user owns the database");
+        ensure!(is_refused().await?, "the owner of the database was not found");
         Ok(())
     })
     .await;
 }
 
-/// On a server of its own, whose logins no other test changes.
+/// The test has its own server, because its trigger fires on changes of any login.
 #[tokio::test]
 async fn trigger_of_server_blocks_users_with_power_over_it() {
     on_each(|target| async move {
         if target.log().is_none() {
-            println!("skipped: it would disturb the other tests on that server");
+            println!("skipped: the test would disturb other tests on that server");
             return Ok(());
         }
         let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
@@ -273,9 +282,9 @@ async fn trigger_of_server_blocks_users_with_power_over_it() {
         sql(&mut admin, &trigger("everywhere", "ALL SERVER", events)).await?;
         let rotation = scene.rotate(&scene.function(BY_MASTER)).await?;
         let records = format!("{:?}", rotation.steps);
-        ensure!(has_run(&scene)?, "nothing fires it: {records}");
+        ensure!(has_run(&scene)?, "the trigger did not run: {records}");
 
-        // securityadmin may give itself whatever creates such a trigger.
+        // A member of securityadmin can grant itself a permission to create such a trigger.
         sql(
             &mut admin,
             &format!("USE [master]; ALTER SERVER ROLE securityadmin ADD MEMBER {user}"),
@@ -293,10 +302,13 @@ async fn trigger_of_server_blocks_users_with_power_over_it() {
             scene.preflight_finds(&function, "NeedsDecision", part).await?;
             let error = scene.expect(&function, "NeedsDecision", part).await?;
             let log = scene.target.log_since(scene_begins)?;
-            ensure!(!log.contains(&format!("{}: trigger ", scene.master)), "it ran: {log}");
+            ensure!(
+                !log.contains(&format!("{}: trigger ", scene.master)),
+                "the trigger ran: {log}"
+            );
             let (_, value) = remedies(&error)?;
             assert_eq!(value, "[everywhere]");
-            scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
+            scene.give_up(&scene.version("AWSPENDING")?.context("there is no pending version")?)?;
         }
         scene.rotate(&accepting(&scene, BY_MASTER, "[everywhere]")).await?;
         sql(&mut admin, "USE [master]; DISABLE TRIGGER [everywhere] ON ALL SERVER").await?;
@@ -306,7 +318,8 @@ async fn trigger_of_server_blocks_users_with_power_over_it() {
     .await;
 }
 
-/// There the master changes the user itself, by `ALTER USER` in the user's database.
+/// The master user changes a contained user by `ALTER USER` in the user's database, which fires the
+/// trigger.
 #[tokio::test]
 async fn trigger_of_contained_owner_does_not_run_as_master() {
     on_each(|target| async move {
@@ -335,11 +348,11 @@ async fn trigger_of_contained_owner_does_not_run_as_master() {
             let part = "DISABLE TRIGGER [evil] ON DATABASE";
             scene.preflight_finds(&function, "NeedsDecision", part).await?;
             scene.expect(&function, "NeedsDecision", part).await?;
-            scene.give_up(&scene.version("AWSPENDING")?.context("nothing is pending")?)?;
+            scene.give_up(&scene.version("AWSPENDING")?.context("there is no pending version")?)?;
         }
-        // Its own change runs with its own privileges.
+        // The user's change of its own password runs the trigger with the user's privileges.
         scene.rotate(&scene.function("single-user")).await?;
-        ensure!(!has_run(&scene)?, "the trigger ran with the master's privileges");
+        ensure!(!has_run(&scene)?, "the trigger ran with the master user's privileges");
         let statement = format!("USE {database}; DISABLE TRIGGER [evil] ON DATABASE");
         sql(&mut admin, &statement).await?;
         for strategy in [BY_MASTER, ALTERNATING] {

@@ -1,4 +1,4 @@
-//! Breaks one rotation, and lets it go on.
+//! Injects a fault into one rotation, and recovers from it.
 
 use anyhow::{Context, Result, bail, ensure};
 use rotation_local::{Fault, Function, Rotation, ServiceError, When};
@@ -11,7 +11,7 @@ use crate::scene::Fixture;
 use crate::server::Server;
 use crate::suite::recovery::STEPS;
 
-/// A scene, and what breaks its connections.
+/// A fixture, and the proxy that cuts its connections.
 pub(super) struct Place<T: Server> {
     pub(super) scene: Fixture<T>,
     cutter: Option<Cutter>,
@@ -27,7 +27,8 @@ impl<T: Server> Place<T> {
         Ok(Self { scene, cutter })
     }
 
-    /// A rotation that breaks at a point, and whether it came that far.
+    /// Runs a rotation with a fault at a point. Returns `true` with the rotation if it reached the
+    /// point.
     pub(super) async fn break_at(
         &self,
         function: &Function,
@@ -38,7 +39,7 @@ impl<T: Server> Place<T> {
         let scene = &self.scene;
         match what {
             Break::Call(when) => {
-                // An error that the SDK does not repeat by itself.
+                // The SDK does not retry this error by itself.
                 let mut reached = self.fault_at(point, when, || {
                     Fault::Refuse(ServiceError::new(
                         "InvalidRequestException",
@@ -51,7 +52,9 @@ impl<T: Server> Place<T> {
             }
             Break::Kill(when) => {
                 let mut reached = self.fault_at(point, when, || Fault::Hang);
-                let Function::Program(program) = function else { bail!("no program") };
+                let Function::Program(program) = function else {
+                    bail!("the function is not a program")
+                };
                 let rotation = scene.attempt(function, token, 1);
                 tokio::pin!(rotation);
                 let ended = tokio::select! {
@@ -62,7 +65,10 @@ impl<T: Server> Place<T> {
                 let rotation = match ended {
                     Some(rotation) => rotation,
                     None => {
-                        let id = program.process_id().context("no process")?.to_string();
+                        let id = program
+                            .process_id()
+                            .context("the function has no process")?
+                            .to_string();
                         ensure!(
                             std::process::Command::new("kill")
                                 .args(["-KILL", &id])
@@ -77,7 +83,7 @@ impl<T: Server> Place<T> {
                 Ok((broken, rotation))
             }
             Break::Packet(when) => {
-                let cutter = self.cutter.as_ref().context("no relay")?;
+                let cutter = self.cutter.as_ref().context("the fixture has no proxy")?;
                 cutter.cut(point, when == When::After);
                 let rotation = scene.attempt(function, token, 1).await;
                 Ok((cutter.heal(), rotation))
@@ -85,7 +91,7 @@ impl<T: Server> Place<T> {
         }
     }
 
-    /// Rotates without a break, and counts the points.
+    /// Runs a rotation without a fault and counts its points.
     pub(super) async fn count(&self, function: &Function, what: Break) -> Result<Counted> {
         let scene = &self.scene;
         let so_far = || match (&self.cutter, what) {
@@ -107,7 +113,7 @@ impl<T: Server> Place<T> {
         Ok(Counted { until_set, all: so_far() })
     }
 
-    /// A fault at a call, and word of it.
+    /// Injects a fault at a call. The receiver gets a message when the call is reached.
     fn fault_at(
         &self,
         point: usize,
@@ -124,7 +130,7 @@ impl<T: Server> Place<T> {
         receiver
     }
 
-    /// Goes on, and gives the version that is to be current in the end.
+    /// Recovers from the fault. Returns the version that must be current in the end.
     pub(super) async fn go_on(
         &self,
         function: &Function,
@@ -150,12 +156,13 @@ impl<T: Server> Place<T> {
         Ok(token)
     }
 
+    /// Runs the steps out of order, twice at the same time, and late.
     async fn storm(&self, one: &Function, strategy: &str, token: &str, point: usize) -> Result<()> {
         let scene = &self.scene;
         let other = scene.function(strategy);
         let early = scene.step(one, "finishSecret", token).await;
         if early.is_ok() {
-            // Then the database had its password already.
+            // The promotion is correct only if the database already had the pending password.
             scene.log_in().await.context("promoted too early")?;
         }
         for (at, step) in STEPS.iter().enumerate() {

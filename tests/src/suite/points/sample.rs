@@ -1,27 +1,27 @@
-//! Which fault points a run of the tests tries.
+//! The sample of fault points that `make test` tries.
 
 use std::collections::BTreeSet;
 
 use super::Then;
 
-/// The number of points of one rotation.
+/// The number of fault points of one rotation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted {
-    /// Up to the end of `setSecret`, which changes the password last.
+    /// The number of points up to the end of `setSecret`, whose last change is the password.
     pub(super) until_set: usize,
-    /// Up to the end of the rotation.
+    /// The number of points up to the end of the rotation.
     pub(super) all: usize,
 }
 
-/// Returns `true` if the run tries every point: `make reliability` sets `FAULT_POINTS=all`.
+/// Returns `true` if the run tries every point. `make reliability` sets `FAULT_POINTS=all`.
 pub(crate) fn is_exhaustive() -> bool {
     std::env::var("FAULT_POINTS").is_ok_and(|points| points == "all")
 }
 
-/// The number of points that `make test` tries of each kind.
+/// Returns the number of points that `make test` tries for each kind of rotation.
 pub(super) fn size(then: Then) -> usize {
     match then {
-        // To go on takes as long as several rotations.
+        // This recovery takes as long as several rotations.
         Then::OutOfOrder => 3,
         _ => 4,
     }
@@ -30,8 +30,8 @@ pub(super) fn size(then: Then) -> usize {
 /// Chooses points: the first one, the last one, one among the last three of `setSecret`, and some
 /// spread between them.
 ///
-/// `shift` moves those that are not the first or the last. Combinations with different shifts try
-/// different points, and every run tries the same.
+/// `shift` moves the points between the first one and the last one. Combinations with different
+/// shifts try different points. Every run tries the same points.
 pub(super) fn points(counted: Counted, size: usize, shift: usize) -> Vec<usize> {
     let Counted { until_set, all } = counted;
     let last = all.saturating_sub(1);
@@ -39,7 +39,7 @@ pub(super) fn points(counted: Counted, size: usize, shift: usize) -> Vec<usize> 
     if size > 2 {
         points.insert(until_set.saturating_sub(1 + shift % 3).min(last));
     }
-    // The shift decides where the further points begin. Equal distances lie between them.
+    // The shift decides where the further points begin. The distances between them are equal.
     let further = size.min(all).saturating_sub(points.len());
     for number in 0..further {
         let start = shift / 3 + number * (all / further).max(1);
@@ -50,12 +50,12 @@ pub(super) fn points(counted: Counted, size: usize, shift: usize) -> Vec<usize> 
     points.into_iter().collect()
 }
 
-/// A number that depends on the text alone (FNV-1a).
+/// Returns a number that depends on the text alone (FNV-1a).
 pub(super) fn shift(text: &str) -> usize {
     let hash = text
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    // The high bits depend on every byte.
+    // The high bits of the hash depend on every byte.
     usize::from((hash >> 16) as u16)
 }
 

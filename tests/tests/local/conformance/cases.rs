@@ -1,4 +1,4 @@
-//! What AWS documents, a case each.
+//! The conformance cases: each checks one statement of AWS's documentation.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use aws_sdk_secretsmanager::types::{
 
 type Run = fn(Client) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// A case and its name.
+/// The name of a case and its code.
 pub(crate) type Case = (&'static str, Run);
 
-/// All cases.
+/// Returns all cases.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
     [versions::CASES, values::CASES, lists::CASES, rotation::CASES].into_iter().flatten()
 }
@@ -25,7 +25,7 @@ macro_rules! cases {
     ($($(#[$doc:meta])* async fn $name:ident($client:ident) $body:block)*) => {
         $($(#[$doc])* async fn $name($client: Client) -> Result<()> $body)*
 
-        /// All cases of this page, by name.
+        /// The cases of this module, with their names.
         pub(super) const CASES: &[Case] =
             &[$((stringify!($name), |client| Box::pin($name(client)))),*];
     };
@@ -41,17 +41,17 @@ fn token() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// The error's name.
+/// Returns the code of an error. Fails if the call succeeds.
 fn refused<T, E: ProvideErrorMetadata, R>(
     done: std::result::Result<T, SdkError<E, R>>,
 ) -> Result<String> {
     match done {
-        Ok(_) => bail!("it was not refused"),
-        Err(error) => Ok(error.code().context("an error without a name")?.to_owned()),
+        Ok(_) => bail!("the call succeeded"),
+        Err(error) => Ok(error.code().context("the error has no code")?.to_owned()),
     }
 }
 
-/// That it is refused by that name.
+/// Checks that a call fails with the given error code.
 macro_rules! refused_as {
     ($done:expr, $name:literal) => {{
         let name = refused($done)?;
@@ -64,10 +64,10 @@ mod rotation;
 mod values;
 mod versions;
 
-/// A secret with a value; its version.
+/// Creates a secret with a value, and returns the version.
 async fn made(client: &Client, name: &str, value: &str) -> Result<String> {
     let made = client.create_secret().name(name).secret_string(value).send().await?;
-    made.version_id.context("no version")
+    made.version_id.context("the service returned no version id")
 }
 
 async fn gone(client: &Client, name: &str) -> Result<()> {
@@ -77,10 +77,10 @@ async fn gone(client: &Client, name: &str) -> Result<()> {
 
 async fn value(client: &Client, name: &str, stage: &str) -> Result<String> {
     let got = client.get_secret_value().secret_id(name).version_stage(stage).send().await?;
-    got.secret_string.context("no string")
+    got.secret_string.context("the secret has no string")
 }
 
-/// The labels of a version, sorted.
+/// Returns the staging labels of a version, sorted.
 async fn labels(client: &Client, name: &str, version: &str) -> Result<Vec<String>> {
     let described = client.describe_secret().secret_id(name).send().await?;
     let mut labels =
@@ -94,7 +94,7 @@ async fn put(client: &Client, name: &str, value: &str, stages: &[&str]) -> Resul
     for stage in stages {
         put = put.version_stages(*stage);
     }
-    put.send().await?.version_id.context("no version")
+    put.send().await?.version_id.context("the service returned no version id")
 }
 
 fn tag(key: &str, value: &str) -> Tag {

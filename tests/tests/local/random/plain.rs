@@ -1,8 +1,8 @@
-//! A secret as AWS's documentation describes it, as plainly as can be.
+//! A simple model of a secret, as AWS's documentation describes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One operation on the one secret.
+/// An operation on the secret.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     Create { token: &'static str, value: Option<&'static str> },
@@ -18,19 +18,19 @@ pub(crate) enum Op {
     Untag { key: &'static str },
 }
 
-/// A version: id, value, labels.
+/// The id, the value and the staging labels of a version.
 pub(crate) type Version = (String, Option<String>, BTreeSet<String>);
 
-/// The secret.
+/// The state of the secret.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Plain {
     pub(crate) exists: bool,
     pub(crate) is_deleted: bool,
     pub(crate) description: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
-    /// `RotationEnabled`; absent until rotation is configured.
+    /// `RotationEnabled`; `None` until rotation is configured.
     pub(crate) rotates: Option<bool>,
-    /// In the order in which they were made.
+    /// The versions in the order of their creation.
     pub(crate) versions: Vec<Version>,
 }
 
@@ -40,7 +40,8 @@ const REQUEST: &str = "InvalidRequestException";
 const EXISTS: &str = "ResourceExistsException";
 
 impl Plain {
-    /// Performs an operation; the error's name, when it is refused, and then nothing has changed.
+    /// Performs an operation. Returns the code of the error if the service rejects it; then nothing
+    /// changes.
     pub(crate) fn perform(&mut self, op: &Op) -> Option<&'static str> {
         let mut after = self.clone();
         let refused = after.try_to(op).err();
@@ -133,8 +134,8 @@ impl Plain {
         Ok(())
     }
 
-    /// A label is on one version at a time; what loses `AWSCURRENT` gets `AWSPREVIOUS`, and loses
-    /// `AWSPENDING` too.
+    /// A staging label is on one version at a time. The version that loses `AWSCURRENT` gets
+    /// `AWSPREVIOUS` and loses `AWSPENDING`.
     fn attach(&mut self, label: &str, to: &str) {
         let holder = self.holder(label);
         if holder.as_deref() == Some(to) {
@@ -179,7 +180,7 @@ impl Plain {
         let holder = self.holder(label);
         let is_there = holder.as_deref() == to && to.is_some();
         match (holder.as_deref(), from) {
-            // Whoever has the label must be named, and nobody else may be.
+            // The request must name the version that has the label, and no other version.
             (holder, Some(from)) if holder != Some(from) => return Err(PARAMETER),
             (Some(_), None) if !is_there => return Err(PARAMETER),
             _ => {}
@@ -203,7 +204,7 @@ impl Plain {
             .iter()
             .any(|label| self.holder(label).as_deref() == Some(token));
         if !is_of_it && self.find(token).is_some_and(|(_, value, _)| value.is_some()) {
-            // A version that has been something else.
+            // The version already had another purpose.
             return Err(PARAMETER);
         }
         self.rotates = Some(true);

@@ -1,4 +1,4 @@
-//! Rotation, as far as it goes without a function.
+//! Conformance cases of rotation that need no working function.
 
 use super::*;
 
@@ -6,21 +6,30 @@ cases! {
     async fn rotation_needs_a_function(client) {
         let name = unique("rotated");
         made(&client, &name, "x").await?;
-        refused_as!(client.rotate_secret().secret_id(&name).send().await, "InvalidRequestException");
+        refused_as!(
+            client.rotate_secret().secret_id(&name).send().await,
+            "InvalidRequestException"
+        );
         gone(&client, &name).await
     }
 
     async fn rotation_stages_a_version_that_has_no_value(client) {
         let name = unique("rotated");
         made(&client, &name, "x").await?;
-        let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION).send().await?;
-        let token = rotating.version_id.context("no version")?;
+        let rotating =
+            client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION).send().await?;
+        let token = rotating.version_id.context("the service returned no version id")?;
         ensure!(labels(&client, &name, &token).await? == ["AWSPENDING"]);
-        let pending = client.get_secret_value().secret_id(&name).version_stage("AWSPENDING").send().await;
+        let pending =
+            client.get_secret_value().secret_id(&name).version_stage("AWSPENDING").send().await;
         refused_as!(pending, "ResourceNotFoundException");
         ensure!(value(&client, &name, "AWSCURRENT").await? == "x");
-        // What createSecret does.
-        let put = client.put_secret_value().secret_id(&name).client_request_token(&token).secret_string("y");
+        // This is what `createSecret` does.
+        let put = client
+            .put_secret_value()
+            .secret_id(&name)
+            .client_request_token(&token)
+            .secret_string("y");
         put.version_stages("AWSPENDING").send().await?;
         ensure!(value(&client, &name, "AWSPENDING").await? == "y");
         gone(&client, &name).await
@@ -30,7 +39,8 @@ cases! {
         let name = unique("rotated");
         made(&client, &name, "x").await?;
         let rotating = || client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
-        let token = rotating().send().await?.version_id.context("no version")?;
+        let token =
+            rotating().send().await?.version_id.context("the service returned no version id")?;
         refused_as!(rotating().send().await, "InvalidRequestException");
         rotating().client_request_token(&token).send().await?;
         gone(&client, &name).await
@@ -60,15 +70,23 @@ cases! {
             let call = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
             call.rotation_rules(rules).send()
         };
-        let both = RotationRulesType::builder().automatically_after_days(5).schedule_expression("rate(5 days)");
+        let both = RotationRulesType::builder()
+            .automatically_after_days(5)
+            .schedule_expression("rate(5 days)");
         refused_as!(rotating(both.build()).await, "InvalidParameterException");
         let often = RotationRulesType::builder().schedule_expression("rate(1 hour)");
         refused_as!(rotating(often.build()).await, "InvalidParameterException");
         let none = RotationRulesType::builder().automatically_after_days(1001);
         refused_as!(rotating(none.build()).await, "ValidationException");
-        rotating(RotationRulesType::builder().schedule_expression("rate(10 days)").duration("2h").build()).await?;
+        rotating(
+            RotationRulesType::builder()
+                .schedule_expression("rate(10 days)")
+                .duration("2h")
+                .build(),
+        )
+        .await?;
         let described = client.describe_secret().secret_id(&name).send().await?;
-        let rules = described.rotation_rules.context("no rules")?;
+        let rules = described.rotation_rules.context("the secret has no rules")?;
         ensure!(rules.schedule_expression.as_deref() == Some("rate(10 days)"));
         ensure!(described.next_rotation_date.is_some() && described.rotation_enabled == Some(true));
         gone(&client, &name).await
@@ -78,11 +96,14 @@ cases! {
         let name = unique("cancelled");
         made(&client, &name, "x").await?;
         let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
-        let token = rotating.send().await?.version_id.context("no version")?;
+        let token =
+            rotating.send().await?.version_id.context("the service returned no version id")?;
         let cancelled = client.cancel_rotate_secret().secret_id(&name).send().await?;
         ensure!(cancelled.version_id.as_ref() == Some(&token), "{:?}", cancelled.version_id);
         let described = client.describe_secret().secret_id(&name).send().await?;
-        ensure!(described.rotation_enabled == Some(false) && described.next_rotation_date.is_none());
+        ensure!(
+            described.rotation_enabled == Some(false) && described.next_rotation_date.is_none()
+        );
         ensure!(labels(&client, &name, &token).await? == ["AWSPENDING"]);
         gone(&client, &name).await
     }

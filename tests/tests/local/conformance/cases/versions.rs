@@ -1,4 +1,4 @@
-//! Secrets, their versions, and where the labels are.
+//! Conformance cases of secrets, their versions, and the staging labels.
 
 use super::*;
 
@@ -6,11 +6,17 @@ cases! {
     async fn a_secret_is_found_by_name_arn_and_arn_without_suffix(client) {
         let name = unique("found");
         let made = client.create_secret().name(&name).secret_string("x").send().await?;
-        let arn = made.arn.context("no ARN")?;
-        ensure!(arn.contains(&format!(":secret:{name}-")) && made.name.as_deref() == Some(&name), "{arn}");
+        let arn = made.arn.context("the secret has no ARN")?;
+        ensure!(
+            arn.contains(&format!(":secret:{name}-")) && made.name.as_deref() == Some(&name),
+            "{arn}"
+        );
         for id in [&name, &arn, &arn[..arn.len() - 7]] {
             let got = client.get_secret_value().secret_id(id).send().await?;
-            ensure!(got.arn.as_deref() == Some(&arn) && got.secret_string.as_deref() == Some("x"), "{id}");
+            ensure!(
+                got.arn.as_deref() == Some(&arn) && got.secret_string.as_deref() == Some("x"),
+                "{id}"
+            );
             ensure!(got.version_stages() == ["AWSCURRENT"]);
         }
         gone(&client, &name).await
@@ -19,10 +25,15 @@ cases! {
     async fn making_it_again_is_no_change_with_the_same_token_and_value(client) {
         let (name, token) = (unique("again"), token());
         let make = |value: &str| {
-            client.create_secret().name(&name).secret_string(value).client_request_token(&token).send()
+            client
+                .create_secret()
+                .name(&name)
+                .secret_string(value)
+                .client_request_token(&token)
+                .send()
         };
         let first = make("x").await?;
-        ensure!(make("x").await?.arn == first.arn, "another secret");
+        ensure!(make("x").await?.arn == first.arn, "the call created another secret");
         refused_as!(make("y").await, "ResourceExistsException");
         let other = client.create_secret().name(&name).secret_string("x").send().await;
         refused_as!(other, "ResourceExistsException");
@@ -32,7 +43,10 @@ cases! {
     async fn a_secret_without_a_value_has_no_version(client) {
         let name = unique("empty");
         ensure!(client.create_secret().name(&name).send().await?.version_id.is_none());
-        refused_as!(client.get_secret_value().secret_id(&name).send().await, "ResourceNotFoundException");
+        refused_as!(
+            client.get_secret_value().secret_id(&name).send().await,
+            "ResourceNotFoundException"
+        );
         let described = client.describe_secret().secret_id(&name).send().await?;
         ensure!(described.version_ids_to_stages.unwrap_or_default().is_empty());
         ensure!(described.description.is_none() && described.rotation_enabled.is_none());
@@ -48,23 +62,39 @@ cases! {
     }
 
     async fn names_are_checked(client) {
-        refused_as!(client.create_secret().name("no spaces").secret_string("x").send().await, "ValidationException");
-        refused_as!(client.get_secret_value().secret_id("no?marks").send().await, "ValidationException");
+        refused_as!(
+            client.create_secret().name("no spaces").secret_string("x").send().await,
+            "ValidationException"
+        );
+        refused_as!(
+            client.get_secret_value().secret_id("no?marks").send().await,
+            "ValidationException"
+        );
         let long = "n".repeat(513);
-        refused_as!(client.create_secret().name(long).secret_string("x").send().await, "ValidationException");
+        refused_as!(
+            client.create_secret().name(long).secret_string("x").send().await,
+            "ValidationException"
+        );
         Ok(())
     }
 
     async fn what_is_not_there_is_not_found(client) {
         let name = unique("absent");
-        refused_as!(client.describe_secret().secret_id(&name).send().await, "ResourceNotFoundException");
-        refused_as!(client.get_secret_value().secret_id(&name).send().await, "ResourceNotFoundException");
+        refused_as!(
+            client.describe_secret().secret_id(&name).send().await,
+            "ResourceNotFoundException"
+        );
+        refused_as!(
+            client.get_secret_value().secret_id(&name).send().await,
+            "ResourceNotFoundException"
+        );
         refused_as!(
             client.put_secret_value().secret_id(&name).secret_string("x").send().await,
             "ResourceNotFoundException"
         );
         made(&client, &name, "x").await?;
-        let got = client.get_secret_value().secret_id(&name).version_stage("AWSPENDING").send().await;
+        let got =
+            client.get_secret_value().secret_id(&name).version_stage("AWSPENDING").send().await;
         refused_as!(got, "ResourceNotFoundException");
         let got = client.get_secret_value().secret_id(&name).version_id(token()).send().await;
         refused_as!(got, "ResourceNotFoundException");
@@ -75,12 +105,12 @@ cases! {
         let name = unique("update");
         let one = made(&client, &name, "one").await?;
         let updated = client.update_secret().secret_id(&name).secret_string("two").send().await?;
-        let two = updated.version_id.context("no version")?;
+        let two = updated.version_id.context("the service returned no version id")?;
         ensure!(labels(&client, &name, &one).await? == ["AWSPREVIOUS"]);
         ensure!(labels(&client, &name, &two).await? == ["AWSCURRENT"]);
         ensure!(value(&client, &name, "AWSPREVIOUS").await? == "one");
         let described = client.update_secret().secret_id(&name).description("words").send().await?;
-        ensure!(described.version_id.is_none(), "a description made a version");
+        ensure!(described.version_id.is_none(), "a new description created a version");
         let described = client.describe_secret().secret_id(&name).send().await?;
         ensure!(described.description.as_deref() == Some("words"));
         gone(&client, &name).await
@@ -111,7 +141,12 @@ cases! {
         let (name, token) = (unique("token"), token());
         made(&client, &name, "one").await?;
         let put = |value: &str| {
-            client.put_secret_value().secret_id(&name).secret_string(value).client_request_token(&token).send()
+            client
+                .put_secret_value()
+                .secret_id(&name)
+                .secret_string(value)
+                .client_request_token(&token)
+                .send()
         };
         put("two").await?;
         put("two").await?;
@@ -124,18 +159,38 @@ cases! {
         let (name, token) = (unique("token"), token());
         made(&client, &name, "one").await?;
         let put = || {
-            client.put_secret_value().secret_id(&name).secret_string("two").client_request_token(&token).send()
+            client
+                .put_secret_value()
+                .secret_id(&name)
+                .secret_string("two")
+                .client_request_token(&token)
+                .send()
         };
         put().await?;
-        let three = client.put_secret_value().secret_id(&name).secret_string("three").send().await?;
+        let three =
+            client.put_secret_value().secret_id(&name).secret_string("three").send().await?;
         put().await?;
-        ensure!(labels(&client, &name, &three.version_id.context("no version")?).await? == ["AWSCURRENT"]);
+        ensure!(
+            labels(
+                &client,
+                &name,
+                &three.version_id.context("the service returned no version id")?
+            )
+            .await?
+                == ["AWSCURRENT"]
+        );
         gone(&client, &name).await
     }
 
     async fn a_token_has_its_length(client) {
         let name = unique("length");
-        let short = client.create_secret().name(&name).secret_string("x").client_request_token("short").send().await;
+        let short = client
+            .create_secret()
+            .name(&name)
+            .secret_string("x")
+            .client_request_token("short")
+            .send()
+            .await;
         refused_as!(short, "InvalidParameterException");
         Ok(())
     }
@@ -144,7 +199,8 @@ cases! {
         let name = unique("move");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
-        let moving = || client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
+        let moving =
+            || client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
         let unnamed = moving().move_to_version_id(&two).send().await;
         refused_as!(unnamed, "InvalidParameterException");
         let wrong = moving().move_to_version_id(&two).remove_from_version_id(&two).send().await;
@@ -170,7 +226,8 @@ cases! {
         let name = unique("moved");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
-        let moving = client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
+        let moving =
+            client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
         moving.move_to_version_id(&two).remove_from_version_id(&one).send().await?;
         let got = client.get_secret_value().secret_id(&name).send().await?;
         ensure!(got.secret_string.as_deref() == Some("two"), "{:?}", got.version_id);
@@ -182,7 +239,8 @@ cases! {
         let name = unique("left");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
-        let moving = client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
+        let moving =
+            client.update_secret_version_stage().secret_id(&name).version_stage("AWSCURRENT");
         moving.move_to_version_id(&two).remove_from_version_id(&one).send().await?;
         put(&client, &name, "three", &[]).await?;
         ensure!(labels(&client, &name, &two).await? == ["AWSPREVIOUS"]);
@@ -226,12 +284,23 @@ cases! {
         }
         let listed = client.list_secret_version_ids().secret_id(&name).send().await?;
         ensure!(listed.versions().len() == 2, "{}", listed.versions().len());
-        let all = client.list_secret_version_ids().secret_id(&name).include_deprecated(true).send().await?;
+        let all = client
+            .list_secret_version_ids()
+            .secret_id(&name)
+            .include_deprecated(true)
+            .send()
+            .await?;
         ensure!(all.versions().len() == 3);
-        let deprecated = all.versions().iter().find(|version| version.version_id.as_ref() == Some(&one));
-        ensure!(deprecated.context("it is not there")?.version_stages().is_empty());
+        let deprecated =
+            all.versions().iter().find(|version| version.version_id.as_ref() == Some(&one));
+        ensure!(
+            deprecated.context("the deprecated version is not listed")?.version_stages().is_empty()
+        );
         let got = client.get_secret_value().secret_id(&name).version_id(&one).send().await?;
-        ensure!(got.secret_string.as_deref() == Some("one"), "a deprecated version is still readable");
+        ensure!(
+            got.secret_string.as_deref() == Some("one"),
+            "a deprecated version is still readable"
+        );
         gone(&client, &name).await
     }
 
@@ -244,7 +313,7 @@ cases! {
         let page = || client.list_secret_version_ids().secret_id(&name).max_results(3);
         let first = page().send().await?;
         ensure!(first.versions().len() == 3, "{}", first.versions().len());
-        let next = first.next_token.context("no next page")?;
+        let next = first.next_token.context("there is no next page")?;
         let second = page().next_token(next).send().await?;
         ensure!(second.versions().len() == 2 && second.next_token.is_none());
         refused_as!(page().next_token("nonsense!").send().await, "InvalidNextTokenException");
@@ -255,9 +324,14 @@ cases! {
         let name = unique("both");
         let one = made(&client, &name, "one").await?;
         put(&client, &name, "two", &[]).await?;
-        let asked = client.get_secret_value().secret_id(&name).version_id(&one).version_stage("AWSCURRENT");
+        let asked =
+            client.get_secret_value().secret_id(&name).version_id(&one).version_stage("AWSCURRENT");
         refused_as!(asked.send().await, "InvalidRequestException");
-        let asked = client.get_secret_value().secret_id(&name).version_id(&one).version_stage("AWSPREVIOUS");
+        let asked = client
+            .get_secret_value()
+            .secret_id(&name)
+            .version_id(&one)
+            .version_stage("AWSPREVIOUS");
         ensure!(asked.send().await?.secret_string.as_deref() == Some("one"));
         gone(&client, &name).await
     }
