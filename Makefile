@@ -1,4 +1,4 @@
-# The commands a person types. Each installs what it needs and says so.
+# The commands for developers. Each command installs what it needs, and reports it.
 
 TOOLS := $(CURDIR)/target/tools/bin
 export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
@@ -6,25 +6,26 @@ export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-serve
 .PHONY: help demo test reliability fuzz bench lint format package verify-template sam-local
 
 help:
-	@echo "make demo   rotate a throw-away PostgreSQL with the real function, and show the proof"
-	@echo "make test   all tests on database servers that the run starts; a sample of the fault points"
-	@echo "make reliability   every fault point on each engine, and the table in docs/reliability.md"
-	@echo "make fuzz [SECONDS=60]   cargo fuzz on every kind of input, against real servers where one reads it"
-	@echo "make bench [AGAINST='COMMAND']   how fast the function is, alone or beside another one"
-	@echo "make lint   formatting, clippy, documentation, licences"
-	@echo "make package [ARCH=arm64]   the functions as Lambda takes them, in target/lambda"
-	@echo "make verify-template        template.yaml, by sam validate and cfn-lint"
-	@echo "make sam-local              each function with sam local invoke, where Docker is there"
+	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
+	@echo "make test                       Run all tests, with a sample of the fault points"
+	@echo "make reliability                Run every fault point, and update docs/reliability.md"
+	@echo "make fuzz [SECONDS=60]          Run the fuzz targets, some against real servers"
+	@echo "make bench [AGAINST='COMMAND']  Measure the function, alone or against another one"
+	@echo "make lint                       Check formatting, clippy, rustdoc and licences"
+	@echo "make format                     Format the code"
+	@echo "make package [ARCH=arm64]       Package the functions for Lambda, in target/lambda"
+	@echo "make verify-template            Check template.yaml with sam validate and cfn-lint"
+	@echo "make sam-local                  Run each function with sam local invoke, in Docker"
 
 demo:
 	@sh tests/setup.sh demo
-	@echo "building (the first time takes some minutes)"
+	@echo "building (the first build takes some minutes)"
 	@cargo build --quiet -p rotation-local -p rotation-postgres
 	@target/debug/rotation-local demo
 
-# The servers are started once for the whole run. TESTS='binary(mysql)' runs only some of the tests, and
-# TEST_ENGINES=mysql starts only some of the servers. Tests mostly wait: two of them run on each processor.
-# with-servers measures the machine and writes the time limits of the tests for nextest.
+# The servers start once for the whole run. TESTS='binary(mysql)' selects tests, and
+# TEST_ENGINES=mysql selects servers. Tests mostly wait, so two of them run on each processor.
+# with-servers measures the machine and writes the timeouts of the tests for nextest.
 LIMITS := $(CURDIR)/target/limits.toml
 test:
 	@sh tests/setup.sh test
@@ -34,7 +35,7 @@ test:
 	    --test-threads $${NEXTEST_TEST_THREADS:-$$(($$(nproc) * 2))} $(if $(TESTS),-E '$(TESTS)')
 	cargo test --workspace --doc
 
-# The recovery tests at every fault point. The table in docs/reliability.md has what they count.
+# Runs the recovery tests at every fault point, and writes their counts to docs/reliability.md.
 reliability: export FAULT_POINTS = all
 reliability: export RELIABILITY_ROWS = $(CURDIR)/target/reliability
 reliability:
@@ -42,24 +43,30 @@ reliability:
 	@$(MAKE) --no-print-directory test TESTS='test(recovery::) or test(breaks_)'
 	target/debug/reliability-table "$(RELIABILITY_ROWS)" docs/reliability.md
 
-# How fast the function is ("make bench AGAINST='COMMAND'" compares it with another), and what it computes by itself.
+# Measures the function (with AGAINST='COMMAND', against another one), and then its computations
+# alone.
 bench:
 	@sh tests/setup.sh demo
 	cargo build --release -p rotation-local -p rotation-postgres
 	target/release/rotation-local bench $(if $(AGAINST),--against '$(AGAINST)')
 	cargo bench -p rotation-tests --bench pure
 
-# Garbage in, a typed error out: each target of tests/fuzz for so many SECONDS; TARGETS=secret takes one.
+# Runs each target of tests/fuzz for SECONDS seconds. TARGETS=secret selects one target. Malformed
+# input must give a typed error.
 SECONDS ?= 60
-TARGETS ?= event secret mysql_shown mysql_login postgres_login postgres_quoting mysql_quoting postgres_scram
+TARGETS ?= event secret mysql_shown mysql_login postgres_login postgres_quoting mysql_quoting \
+    postgres_scram
 fuzz:
 	@sh tests/setup.sh fuzz
 	cargo build -p rotation-tests --bin with-servers
 	@for target in $(TARGETS); do \
 	    mkdir -p tests/fuzz/corpus/$$target; echo "fuzzing $$target for $(SECONDS) s"; \
-	    TEST_ENGINES="$$(case $$target in postgres_login) echo none ;; postgres*) echo postgres ;; mysql_quoting) echo mysql mariadb ;; *) echo none ;; esac)" \
-	    target/debug/with-servers "$(TOOLS)/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none \
-	        --features servers $$target $$(ls -d tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target 2>/dev/null) -- -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
+	    TEST_ENGINES="$$(case $$target in postgres_login) echo none ;; postgres*) echo postgres ;; \
+	        mysql_quoting) echo mysql mariadb ;; *) echo none ;; esac)" \
+	    target/debug/with-servers "$(TOOLS)/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz \
+	        --target-dir target/fuzz --sanitizer none --features servers $$target \
+	        $$(ls -d tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target 2>/dev/null) -- \
+	        -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 
 lint:
@@ -76,7 +83,8 @@ package:
 verify-template:
 	@sh tests/setup.sh template
 	"$(TOOLS)/cfn-lint" template.yaml
-	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 "$(TOOLS)/sam" validate --lint --template template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 "$(TOOLS)/sam" validate --lint \
+	    --template template.yaml
 
 sam-local:
 	@sh tests/setup.sh template

