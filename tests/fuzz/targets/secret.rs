@@ -13,7 +13,7 @@ use rotation_postgres::Postgres;
 static ROTATORS: LazyLock<[DatabaseRotator<Postgres>; 2]> = LazyLock::new(|| {
     ["single-user", "master-user"].map(|strategy| {
         let source = move |name: &str| (name == "ROTATION_STRATEGY").then(|| strategy.to_owned());
-        DatabaseRotator::new(Postgres, &source).unwrap()
+        DatabaseRotator::new(Postgres::default(), &source).unwrap()
     })
 });
 

@@ -48,12 +48,12 @@ fn two_functions_are_measured_side_by_side() -> Result<()> {
 #[test]
 fn the_table_is_for_people_and_a_function_that_fails_is_named() -> Result<()> {
     let table = bench(&["--alternating", "--api-latency", "0"])?;
-    for part in ["init", "rotation, warm", "peak memory", "The floor", "debug build"] {
+    for part in ["init", "rotation, warm", "peak memory", "The baseline", "debug build"] {
         ensure!(table.contains(part), "{part} is not in {table}");
     }
     let failed =
         bench(&["--against", "false"]).err().context("bench measured a failing command")?;
-    ensure!(failed.to_string().contains("false failed in its start"), "{failed}");
+    ensure!(failed.to_string().contains("false failed during startup"), "{failed}");
     Ok(())
 }
 

@@ -21,7 +21,7 @@ fn shows_the_proof(engine: &str) -> Result<()> {
     let output = command.args(["demo", "--engine", engine, "--times", "2", "--json"]).output()?;
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{message}");
-    ensure!(message.contains("All proven."), "{message}");
+    ensure!(message.contains("All checks passed."), "{message}");
     let report: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(report["status"], "passed", "{report:#}");
     assert_eq!(report["engine"], engine);

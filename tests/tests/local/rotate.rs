@@ -303,7 +303,7 @@ async fn preflight_says_beforehand_what_would_go_wrong() {
         };
         let good = look(Some(&authority))?;
         assert!(
-            good.status.success() && text(&good).contains("a rotation can begin"),
+            good.status.success() && text(&good).contains("The secret can be rotated"),
             "{}",
             text(&good)
         );

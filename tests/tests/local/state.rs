@@ -135,10 +135,10 @@ async fn what_was_under_way_is_taken_up_again() {
     serve.kill().unwrap();
 
     let serve = Serve::start_with(&arguments, &[PASSPHRASE]).await.unwrap();
-    until("it continues", async || Ok(serve.output().contains("goes on with").then_some(())))
+    until("it continues", async || Ok(serve.output().contains("resumed from").then_some(())))
         .await
         .unwrap();
-    assert_eq!(serve.output().matches("goes on with").count(), 1, "{}", serve.output());
+    assert_eq!(serve.output().matches("resumed from").count(), 1, "{}", serve.output());
     let stages = async |name: &str| {
         let described = serve.client().describe_secret().secret_id(name).send().await.unwrap();
         described.version_ids_to_stages.unwrap().len()

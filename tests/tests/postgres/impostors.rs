@@ -132,7 +132,10 @@ async fn prefer_goes_on_without_tls_only_where_the_server_has_none() {
         let rotation = scene.attempt(&function, &token, 1).await;
         assert_eq!(rotation.failed, None);
         scene.log_in().await?;
-        assert!(scene.function_log().contains("going on without"), "no warning in the log");
+        assert!(
+            scene.function_log().contains("the connection is unencrypted"),
+            "no warning in the log"
+        );
         assert_eq!(scene.failed_logins()?, 0);
         assert!(!scene.function_log().contains(SUPERUSER_PASSWORD));
         scene.search_for_passwords("")

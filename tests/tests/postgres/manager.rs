@@ -48,7 +48,7 @@ async fn refusals_of_secrets_manager_are_told_apart() {
                 "ThrottlingException",
                 "Rate exceeded",
                 "Throttled",
-                "repeats the rotation",
+                "retries the rotation",
             ),
             (
                 "PutSecretValue",

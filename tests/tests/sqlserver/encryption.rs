@@ -101,11 +101,11 @@ async fn refusals_are_told_apart_by_their_number() {
     on_each(|target| async move {
         for (number, error_type, part) in [
             (17809, "TooManyConnections", "connection limit"),
-            (18401, "DatabaseNotReady", "repeated"),
-            (18461, "DatabaseNotReady", "repeated"),
-            (983, "DatabaseNotReady", "repeated"),
+            (18401, "DatabaseNotReady", "retries the rotation"),
+            (18461, "DatabaseNotReady", "retries the rotation"),
+            (983, "DatabaseNotReady", "retries the rotation"),
             (17892, "ClientRejected", "logon trigger"),
-            (18452, "AuthenticationUnsupported", "supported way"),
+            (18452, "AuthenticationUnsupported", "supported authentication method"),
             (4064, "DatabaseAccessDenied", "DEFAULT_DATABASE"),
             (18487, "AccountExpired", "CHECK_EXPIRATION"),
             (18486, "AccountLocked", "UNLOCK"),
