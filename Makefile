@@ -40,7 +40,7 @@ reliability: export FAULT_POINTS = all
 reliability: export RELIABILITY_ROWS = $(CURDIR)/target/reliability
 reliability:
 	@rm -rf "$(RELIABILITY_ROWS)"
-	@$(MAKE) --no-print-directory test TESTS='test(recovery::) or test(breaks_)'
+	@$(MAKE) --no-print-directory test TESTS='test(recovery::) or test(fault_injection_)'
 	target/debug/reliability-table "$(RELIABILITY_ROWS)" docs/reliability.md
 
 # Measures the function (with AGAINST='COMMAND', against another one), and then its computations
@@ -49,7 +49,7 @@ bench:
 	@sh tests/setup.sh demo
 	cargo build --release -p rotation-local -p rotation-postgres
 	target/release/rotation-local bench $(if $(AGAINST),--against '$(AGAINST)')
-	cargo bench -p rotation-tests --bench pure
+	cargo bench -p rotation-tests --bench cpu
 
 # Runs each target of tests/fuzz for SECONDS seconds. TARGETS=secret selects one target. Malformed
 # input must give a typed error.

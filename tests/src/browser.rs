@@ -9,7 +9,7 @@ use rotation_local::throwaway::free_port;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::background::Background;
+use crate::child_process::ChildProcess;
 use crate::local::http;
 
 /// A browser with one window. Dropping it ends the browser.
@@ -18,7 +18,7 @@ pub struct Browser {
     session: String,
     http: reqwest::Client,
     _profile: TempDir,
-    _driver: Background,
+    _driver: ChildProcess,
 }
 
 impl Browser {
@@ -30,7 +30,7 @@ impl Browser {
         let port = free_port()?;
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
-        let driver = Background::start(command, port).await?;
+        let driver = ChildProcess::start(command, port).await?;
         let profile = tempfile::tempdir()?;
         let folder = format!("--user-data-dir={}", profile.path().display());
         let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": [

@@ -14,8 +14,8 @@ use rotation_local::throwaway::is_root;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::background::Background;
-use crate::machine::scaled;
+use crate::child_process::ChildProcess;
+use crate::machine_speed::scaled;
 
 /// The environment variable in which `with-servers` passes the Docker engine to the tests.
 pub const VARIABLE: &str = "ROTATION_TEST_DOCKER";
@@ -41,7 +41,7 @@ pub enum Docker {
 /// A Docker engine that this process has started. Dropping it ends the engine.
 #[derive(Debug)]
 pub struct Started {
-    daemon: Background,
+    daemon: ChildProcess,
     _folder: TempDir,
 }
 
@@ -70,7 +70,7 @@ pub fn start() -> Result<(Docker, Option<Started>)> {
         },
     };
     if let Docker::At { host } = &docker {
-        make_image(host.as_deref())?;
+        create_image(host.as_deref())?;
     }
     Ok((docker, started))
 }
@@ -128,7 +128,7 @@ fn start_own() -> Result<(String, Started)> {
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    let mut daemon = Background::spawn(command)?;
+    let mut daemon = ChildProcess::spawn(command)?;
     let until = Instant::now() + scaled(Duration::from_secs(30));
     while let Err(reason) = answers(Some(&host)) {
         if Instant::now() > until || daemon.child().try_wait()?.is_some() {
@@ -143,7 +143,7 @@ fn start_own() -> Result<(String, Started)> {
 
 /// Creates the image from files of this machine: the C library, a shell with the programs that
 /// SAM's own build step needs, and the script that starts a function.
-fn make_image(host: Option<&str>) -> Result<()> {
+fn create_image(host: Option<&str>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
     for path in ["var/runtime", "var/task", "var/rapid", "tmp", "opt", "bin"] {

@@ -1,23 +1,23 @@
 //! The building blocks of the end-to-end tests: servers, fixtures with users and secrets, and fault
 //! injection.
 
-pub mod background;
 pub mod browser;
+pub mod child_process;
+pub mod discovery;
 pub mod docker;
-pub mod found;
+pub mod fake_server;
+pub mod fixture;
 pub mod local;
-pub mod machine;
+pub mod machine_speed;
 pub mod memory;
 pub mod moto;
 pub mod mysql;
 pub mod oracle;
-pub mod peer;
 pub mod postgres;
+pub mod proxy;
 pub mod redis;
-pub mod relay;
-pub mod rie;
+pub mod runtime_emulator;
 pub mod sam;
-pub mod scene;
 pub mod server;
 pub mod sqlserver;
 pub mod suite;
@@ -54,7 +54,7 @@ mod tests {
     /// Operators search `docs/errors.md` for an error type, so the page must list every one and no
     /// other.
     #[test]
-    fn the_page_of_errors_names_every_error_type() {
+    fn errors_page_lists_every_error_type() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let page = std::fs::read_to_string(root.join("docs/errors.md")).unwrap();
         let mut names = std::collections::BTreeSet::new();

@@ -15,9 +15,9 @@ use aws_sdk_secretsmanager::config::Credentials;
 use rotation_local::throwaway::free_port;
 use serde_json::Value;
 
-use crate::background::Background;
-use crate::found::use_one_tls_provider;
-use crate::machine::scaled;
+use crate::child_process::ChildProcess;
+use crate::discovery::use_one_tls_provider;
+use crate::machine_speed::scaled;
 use crate::{binary, tool};
 
 /// The AWS region of the tests' requests.
@@ -31,7 +31,7 @@ pub struct Serve {
     /// The access key id that the service has printed.
     pub key: String,
     output: Arc<Mutex<String>>,
-    program: Background,
+    program: ChildProcess,
 }
 
 impl Serve {
@@ -52,8 +52,8 @@ impl Serve {
         let mut command = Command::new(binary("rotation-local"));
         command.args(["serve", "--port", &port.to_string()]).args(arguments);
         command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut program = Background::spawn(command)?;
-        program.listens_on(port).await?;
+        let mut program = ChildProcess::spawn(command)?;
+        program.wait_until_listening(port).await?;
         let mut lines = BufReader::new(program.child().stdout.take().context("no output")?).lines();
         let output = Arc::new(Mutex::new(String::new()));
         let mut key = None;
@@ -97,7 +97,7 @@ impl Serve {
     ///
     /// # Errors
     /// Returns an error with the command's error output if the command fails.
-    pub fn type_in(&self, command: &str, environment: &[(&str, &str)]) -> Result<String> {
+    pub fn run_in_shell(&self, command: &str, environment: &[(&str, &str)]) -> Result<String> {
         let tools = tool("").canonicalize()?;
         let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use rotation_local::throwaway::free_port;
 
-use crate::background::Background;
+use crate::child_process::ChildProcess;
 use crate::tool;
 
 /// A running moto server with its proxy. Dropping it ends the server.
@@ -26,7 +26,7 @@ pub struct Moto {
     /// A client of moto.
     pub client: Client,
     forward: Forward,
-    _server: Background,
+    _server: ChildProcess,
 }
 
 #[derive(Debug, Clone)]
@@ -68,12 +68,12 @@ impl Moto {
 ///
 /// # Errors
 /// Returns an error if moto is not installed or does not start.
-pub async fn server() -> Result<(Background, String)> {
+pub async fn server() -> Result<(ChildProcess, String)> {
     let port = free_port()?;
     let mut command = Command::new(tool("moto_server"));
     command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let server = Background::start(command, port).await?;
+    let server = ChildProcess::start(command, port).await?;
     Ok((server, format!("http://127.0.0.1:{port}")))
 }
 

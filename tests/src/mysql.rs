@@ -12,8 +12,8 @@ use rotation_mysql::{Literals, identifier, native_hash};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-use crate::found::{self, Place, run_on_each};
-use crate::scene;
+use crate::discovery::{self, Place, run_on_each};
+use crate::fixture;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
 /// The environment variable in which `with-servers` passes the servers to the tests.
@@ -53,7 +53,7 @@ impl Which for MariaDb {
 }
 
 /// A fixture on MySQL or MariaDB.
-pub type Fixture<W> = scene::Fixture<Target<W>>;
+pub type Fixture<W> = fixture::Fixture<Target<W>>;
 
 /// The address of a server of this run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -168,7 +168,7 @@ async fn addresses() -> Result<Vec<Address>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
     let own = start_all(true, true);
     let mut addresses =
-        found::started(VARIABLE, &OWN, own, |started| started.address.clone()).await?;
+        discovery::started(VARIABLE, &OWN, own, |started| started.address.clone()).await?;
     for (variable, is_mariadb) in [("MYSQL_TEST_URL", false), ("MARIADB_TEST_URL", true)] {
         if let Some(place) = Place::by_url(variable, 3306, "ssl-ca")? {
             addresses.push(Address { place, is_mariadb, logs: None, installation: None });
@@ -266,7 +266,7 @@ impl<W: Which> Target<W> {
     ///
     /// # Errors
     /// Returns the server's error.
-    pub async fn make_account(
+    pub async fn create_account(
         &self,
         admin: &mut MySqlConnection,
         account: &str,
@@ -322,8 +322,8 @@ impl<W: Which> AnyServer for Target<W> {
         let (user, master) = (account(made.user), account(made.master));
         let mut admin = self.admin().await?;
         sql(&mut admin, &format!("CREATE DATABASE {}", identifier(made.database))).await?;
-        self.make_account(&mut admin, &user, made.password).await?;
-        self.make_account(&mut admin, &master, made.masters_password).await?;
+        self.create_account(&mut admin, &user, made.password).await?;
+        self.create_account(&mut admin, &master, made.masters_password).await?;
         let database = identifier(made.database);
         sql(&mut admin, &format!("CREATE TABLE {database}.present (a int)")).await?;
         sql(&mut admin, &format!("GRANT SELECT ON {database}.* TO {user}")).await?;
@@ -344,7 +344,7 @@ impl<W: Which> AnyServer for Target<W> {
         let role = identifier(&format!("r_{}", &made.user[made.user.len().saturating_sub(20)..]));
         let mut admin = self.admin().await?;
         for host in ["192.0.2.1", "192.0.2.2"] {
-            self.make_account(&mut admin, &account_at(made.user, host), made.password).await?;
+            self.create_account(&mut admin, &account_at(made.user, host), made.password).await?;
         }
         for statement in [
             format!("ALTER USER {} ACCOUNT LOCK", account_at(made.user, "192.0.2.2")),
@@ -406,11 +406,11 @@ impl<W: Which> AnyServer for Target<W> {
         sql(&mut self.admin().await?, &format!("DROP USER IF EXISTS {}", account(user))).await
     }
 
-    fn count_refused(log: &str, user: &str) -> usize {
+    fn count_rejected(log: &str, user: &str) -> usize {
         log.matches(&format!("Access denied for user '{user}'@")).count()
     }
 
-    fn count_let_in(log: &str, user: &str) -> usize {
+    fn count_logins(log: &str, user: &str) -> usize {
         log.matches(&format!("Connect\t{user}@")).count()
     }
 }

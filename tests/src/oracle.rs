@@ -1,4 +1,4 @@
-//! The Oracle servers of a test run: the fake server in `tests/peers/oracle`, or a real server that
+//! The Oracle servers of a test run: the fake server in `tests/fake_servers/oracle`, or a real server that
 //! `ORACLE_TEST_URL` names.
 
 use std::future::Future;
@@ -10,15 +10,15 @@ use oracledb::{Config, Connection};
 use rotation_local::throwaway::Certificates;
 use rotation_oracle::Name;
 
-use crate::peer;
-use crate::scene;
+use crate::fake_server;
+use crate::fixture;
 use crate::server::{Made, Server as AnyServer};
 
 /// Oracle, as an engine with a fake server.
 #[derive(Debug, Clone, Copy)]
 pub struct Oracle;
 
-impl peer::Engine for Oracle {
+impl fake_server::Engine for Oracle {
     const NAME: &'static str = "Oracle";
     const FOLDER: &'static str = "oracle";
     const SUPERUSER: &'static str = "SYSTEM";
@@ -26,30 +26,30 @@ impl peer::Engine for Oracle {
     const URL: &'static str = "ORACLE_TEST_URL";
     const DEFAULT_PORT: u16 = 1521;
 
-    fn own() -> &'static OnceLock<Vec<Peer>> {
-        static OWN: OnceLock<Vec<Peer>> = OnceLock::new();
+    fn own() -> &'static OnceLock<Vec<FakeServer>> {
+        static OWN: OnceLock<Vec<FakeServer>> = OnceLock::new();
         &OWN
     }
 }
 
 /// A database to test against.
-pub type Target = peer::Target<Oracle>;
+pub type Target = fake_server::Target<Oracle>;
 
 /// A fake Oracle server that this process has started.
-pub type Peer = peer::Peer<Oracle>;
+pub type FakeServer = fake_server::FakeServer<Oracle>;
 
 /// The service name of the fake server, and of Oracle's free edition.
 pub const SERVICE: &str = "FREEPDB1";
 
 /// A fixture on Oracle.
-pub type Fixture = scene::Fixture<Target>;
+pub type Fixture = fixture::Fixture<Target>;
 
 /// Runs a test on every server of this run.
 ///
 /// # Panics
 /// Panics if the test fails on a server, or if there is no server.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
-    peer::on_each(test).await;
+    fake_server::on_each(test).await;
 }
 
 /// Runs a statement.
@@ -152,7 +152,7 @@ impl Target {
 
 impl AnyServer for Target {
     type Session = Session;
-    type Running = Peer;
+    type Running = FakeServer;
     const ENGINE: &'static str = "oracle";
     const BINARY: &'static str = "rotation-oracle";
     const USER_NAMES: &'static [&'static str] =
@@ -162,7 +162,7 @@ impl AnyServer for Target {
     const ALTERNATE_SUFFIX: &'static str = "_CLONE";
     const HAS_PASSWORD_HISTORY: bool = true;
     const LONG_PASSWORD: usize = 30;
-    const PASSWORD_FORBIDS: &'static str = "\"";
+    const EXCLUDED_PUNCTUATION: &'static str = "\"";
 
     fn place(&self) -> (&str, u16) {
         (&self.host, self.port)
@@ -241,12 +241,12 @@ impl AnyServer for Target {
     async fn another_with(
         &self,
         certificates: Option<Certificates>,
-    ) -> Result<Option<(Peer, u16)>> {
+    ) -> Result<Option<(FakeServer, u16)>> {
         if self.log.is_none() {
             println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
-        let peer = Peer::start(certificates, &[]).await?;
+        let peer = FakeServer::start(certificates, &[]).await?;
         let port = peer.target.port;
         Ok(Some((peer, port)))
     }
@@ -298,12 +298,12 @@ impl AnyServer for Target {
         }
     }
 
-    fn count_refused(log: &str, user: &str) -> usize {
+    fn count_rejected(log: &str, user: &str) -> usize {
         let name = Name::written(user).map(|name| name.as_str().to_owned()).unwrap_or_default();
         log.matches(&format!("Login failed for user '{name}': ")).count()
     }
 
-    fn count_let_in(log: &str, user: &str) -> usize {
+    fn count_logins(log: &str, user: &str) -> usize {
         let name = Name::written(user).map(|name| name.as_str().to_owned()).unwrap_or_default();
         log.matches(&format!("Login succeeded for user '{name}'.")).count()
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
-use rotation_local::throwaway::Shortcut;
+use rotation_local::throwaway::NodelayProxy;
 use rotation_local::throwaway::postgres::{Options, Server, find};
 use rotation_local::throwaway::{Certificates, Installation, sid_root};
 use rotation_postgres::{identifier, literal};
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use crate::found::{self, Place, run_on_each};
-use crate::scene;
+use crate::discovery::{self, Place, run_on_each};
+use crate::fixture;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 use crate::suite;
 
@@ -23,7 +23,7 @@ use crate::suite;
 pub const VARIABLE: &str = "ROTATION_TEST_POSTGRES";
 
 /// A fixture on PostgreSQL.
-pub type Fixture = scene::Fixture<Target>;
+pub type Fixture = fixture::Fixture<Target>;
 
 /// A server to test against.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,7 +105,8 @@ fn installations() -> Vec<(String, Installation)> {
 pub async fn targets() -> Result<Vec<Target>> {
     static OWN: OnceLock<Vec<Started>> = OnceLock::new();
     let own = async { start_all() };
-    let mut targets = found::started(VARIABLE, &OWN, own, |started| started.target.clone()).await?;
+    let mut targets =
+        discovery::started(VARIABLE, &OWN, own, |started| started.target.clone()).await?;
     if let Some(place) = Place::by_url("POSTGRES_TEST_URL", 5432, "sslrootcert")? {
         targets.push(Target { place, log: None, installation: None });
     }
@@ -185,7 +186,7 @@ impl Target {
             None => options.ssl_mode(PgSslMode::Disable),
         };
         let shortcut =
-            Shortcut::to(&self.host, self.port, &format!(".s.PGSQL.{}", self.port)).await?;
+            NodelayProxy::to(&self.host, self.port, &format!(".s.PGSQL.{}", self.port)).await?;
         PgConnection::connect_with(&options.socket(shortcut.folder())).await
     }
 
@@ -360,11 +361,11 @@ impl AnyServer for Target {
         sql(&mut self.admin("postgres").await?, &statement).await
     }
 
-    fn count_refused(log: &str, user: &str) -> usize {
+    fn count_rejected(log: &str, user: &str) -> usize {
         log.matches(&format!("password authentication failed for user \"{user}\"")).count()
     }
 
-    fn count_let_in(log: &str, user: &str) -> usize {
+    fn count_logins(log: &str, user: &str) -> usize {
         log.matches(&format!("connection authorized: user={user} database=")).count()
     }
 }

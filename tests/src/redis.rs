@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use rotation_local::throwaway::free_port;
 
-use crate::background::Background;
+use crate::child_process::ChildProcess;
 
 /// A running Redis server. Dropping it ends the server.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Redis {
     /// The port of the server.
     pub port: u16,
     folder: tempfile::TempDir,
-    _server: Background,
+    _server: ChildProcess,
 }
 
 impl Redis {
@@ -36,7 +36,7 @@ impl Redis {
             .arg("--dir")
             .arg(folder.path())
             .stdout(Stdio::null());
-        Ok(Self { port, folder, _server: Background::start(command, port).await? })
+        Ok(Self { port, folder, _server: ChildProcess::start(command, port).await? })
     }
 
     /// Returns the path of the file with the users.

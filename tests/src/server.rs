@@ -37,7 +37,7 @@ pub trait Server: Clone + Send + Sync + 'static {
     /// `true` if the users of [`Server::enrich`] cannot reuse a recent password.
     const HAS_PASSWORD_HISTORY: bool = false;
     /// The punctuation characters that a password cannot contain; a space if there are none.
-    const PASSWORD_FORBIDS: &'static str = " ";
+    const EXCLUDED_PUNCTUATION: &'static str = " ";
 
     /// Returns the host and the port of the server.
     fn place(&self) -> (&str, u16);
@@ -104,9 +104,9 @@ pub trait Server: Clone + Send + Sync + 'static {
         async {}
     }
     /// Returns how often a log reports that a user's password was rejected.
-    fn count_refused(log: &str, user: &str) -> usize;
+    fn count_rejected(log: &str, user: &str) -> usize;
     /// Returns how often a log reports that a user has logged in.
-    fn count_let_in(log: &str, user: &str) -> usize;
+    fn count_logins(log: &str, user: &str) -> usize;
 
     /// Returns the length of the log in bytes; 0 if this machine does not have the log.
     ///

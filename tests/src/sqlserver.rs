@@ -1,4 +1,4 @@
-//! The SQL Server instances of a test run: the fake server in `tests/peers/sqlserver`, or a real
+//! The SQL Server instances of a test run: the fake server in `tests/fake_servers/sqlserver`, or a real
 //! server that `MSSQL_TEST_URL` names.
 
 use std::future::Future;
@@ -12,15 +12,15 @@ use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use crate::peer;
-use crate::scene;
+use crate::fake_server;
+use crate::fixture;
 use crate::server::{Made, Server as AnyServer};
 
 /// SQL Server, as an engine with a fake server.
 #[derive(Debug, Clone, Copy)]
 pub struct SqlServer;
 
-impl peer::Engine for SqlServer {
+impl fake_server::Engine for SqlServer {
     const NAME: &'static str = "SQL Server";
     const FOLDER: &'static str = "sqlserver";
     const SUPERUSER: &'static str = "sa";
@@ -28,20 +28,20 @@ impl peer::Engine for SqlServer {
     const URL: &'static str = "MSSQL_TEST_URL";
     const DEFAULT_PORT: u16 = 1433;
 
-    fn own() -> &'static OnceLock<Vec<Peer>> {
-        static OWN: OnceLock<Vec<Peer>> = OnceLock::new();
+    fn own() -> &'static OnceLock<Vec<FakeServer>> {
+        static OWN: OnceLock<Vec<FakeServer>> = OnceLock::new();
         &OWN
     }
 }
 
 /// A server to test against.
-pub type Target = peer::Target<SqlServer>;
+pub type Target = fake_server::Target<SqlServer>;
 
 /// A fake SQL Server that this process has started.
-pub type Peer = peer::Peer<SqlServer>;
+pub type FakeServer = fake_server::FakeServer<SqlServer>;
 
 /// A fixture on SQL Server.
-pub type Fixture = scene::Fixture<Target>;
+pub type Fixture = fixture::Fixture<Target>;
 
 /// A session.
 pub type Session = Client<Compat<TcpStream>>;
@@ -51,7 +51,7 @@ pub type Session = Client<Compat<TcpStream>>;
 /// # Panics
 /// Panics if the test fails on a server, or if there is no server.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
-    peer::on_each(test).await;
+    fake_server::on_each(test).await;
 }
 
 /// Runs a batch.
@@ -121,7 +121,7 @@ impl Fixture {
 }
 
 /// Grants the permissions that a master user needs on the server if it is not a sysadmin.
-pub async fn make_master(admin: &mut Session, master: &str) -> Result<()> {
+pub async fn grant_master_permissions(admin: &mut Session, master: &str) -> Result<()> {
     let master = identifier(master);
     for permission in ["ALTER ANY LOGIN", "VIEW ANY DEFINITION", "CONNECT ANY DATABASE"] {
         sql(admin, &format!("USE [master]; GRANT {permission} TO {master}")).await?;
@@ -131,7 +131,7 @@ pub async fn make_master(admin: &mut Session, master: &str) -> Result<()> {
 
 impl AnyServer for Target {
     type Session = Session;
-    type Running = Peer;
+    type Running = FakeServer;
     const ENGINE: &'static str = "sqlserver";
     const BINARY: &'static str = "rotation-sqlserver";
     const USER_NAMES: &'static [&'static str] = &[
@@ -171,7 +171,7 @@ impl AnyServer for Target {
             .await?;
         let password = with_password(made.masters_password);
         sql(&mut admin, &format!("CREATE LOGIN {master} WITH {password}")).await?;
-        make_master(&mut admin, made.master).await?;
+        grant_master_permissions(&mut admin, made.master).await?;
         sql(&mut admin, &format!("CREATE DATABASE {database}")).await?;
         for statement in [
             format!("CREATE USER {user} FOR LOGIN {user}"),
@@ -224,12 +224,12 @@ impl AnyServer for Target {
     async fn another_with(
         &self,
         certificates: Option<Certificates>,
-    ) -> Result<Option<(Peer, u16)>> {
+    ) -> Result<Option<(FakeServer, u16)>> {
         if self.log.is_none() {
             println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
-        let peer = Peer::start(certificates, &[]).await?;
+        let peer = FakeServer::start(certificates, &[]).await?;
         let port = peer.target.port;
         Ok(Some((peer, port)))
     }
@@ -297,11 +297,11 @@ impl AnyServer for Target {
         }
     }
 
-    fn count_refused(log: &str, user: &str) -> usize {
+    fn count_rejected(log: &str, user: &str) -> usize {
         log.matches(&format!("Login failed for user '{user}'. Reason: ")).count()
     }
 
-    fn count_let_in(log: &str, user: &str) -> usize {
+    fn count_logins(log: &str, user: &str) -> usize {
         log.matches(&format!("Login succeeded for user '{user}'. ")).count()
     }
 }

@@ -5,11 +5,11 @@
 use std::ops::Deref;
 use std::process::{Command, ExitCode};
 
+use rotation_tests::discovery::{Place, use_one_tls_provider};
 use rotation_tests::docker::{self, Docker};
-use rotation_tests::found::{Place, use_one_tls_provider};
-use rotation_tests::machine;
+use rotation_tests::fake_server::{self, Engine as _};
+use rotation_tests::machine_speed;
 use rotation_tests::oracle::Oracle;
-use rotation_tests::peer::{self, Engine as _};
 use rotation_tests::sqlserver::SqlServer;
 use rotation_tests::{mysql, postgres};
 
@@ -24,9 +24,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(words);
 
-    let slowness = machine::measure();
+    let slowness = machine_speed::measure();
     println!("time limits are multiplied by {slowness:.1}, the slowness of this machine");
-    command.env(machine::VARIABLE, slowness.to_string());
+    command.env(machine_speed::VARIABLE, slowness.to_string());
     if let Some(file) = std::env::var_os("NEXTEST_LIMITS") {
         std::fs::write(file, limits(slowness))?;
     }
@@ -37,9 +37,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mysql = mysql::start_all(wanted("mysql"), wanted("mariadb")).await?;
     // A fake server uses one core, so several of them serve the tests that run at the same time.
     let many = std::thread::available_parallelism().map_or(1, usize::from);
-    let sqlserver =
-        if wanted("sqlserver") { peer::start_all::<SqlServer>(many).await? } else { Vec::new() };
-    let oracle = if wanted("oracle") { peer::start_all::<Oracle>(many).await? } else { Vec::new() };
+    let sqlserver = if wanted("sqlserver") {
+        fake_server::start_all::<SqlServer>(many).await?
+    } else {
+        Vec::new()
+    };
+    let oracle =
+        if wanted("oracle") { fake_server::start_all::<Oracle>(many).await? } else { Vec::new() };
     let postgres_targets: Vec<_> = postgres.iter().map(|started| &started.target).collect();
     let mysql_targets: Vec<_> = mysql.iter().map(|started| &started.address).collect();
     let sqlserver_targets: Vec<_> = sqlserver.iter().map(|peer| &peer.target).collect();

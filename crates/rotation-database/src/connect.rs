@@ -17,7 +17,7 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Logs in according to the TLS policy.
 ///
-/// With [`Policy::VerifiedUnlessNotOffered`], an attempt without TLS follows only if the server
+/// With [`Policy::PreferVerified`], an attempt without TLS follows only if the server
 /// reports that it does not support TLS. It never follows after a rejected password, an invalid
 /// certificate or a timeout.
 pub(crate) async fn log_in<E: Engine>(
@@ -29,7 +29,7 @@ pub(crate) async fn log_in<E: Engine>(
     let tls = if policy == Policy::Off { TlsUse::Off } else { TlsUse::Verified };
     match in_time(engine.log_in(&Login { tls, ..*login })).await {
         Err(LoginError::TlsNotOffered { keeps_password: true })
-            if policy == Policy::VerifiedUnlessNotOffered =>
+            if policy == Policy::PreferVerified =>
         {
             cx.warn(format!(
                 "{} does not offer TLS. Because of TLS_MODE=prefer, the connection is unencrypted; \
@@ -52,7 +52,7 @@ pub(crate) struct Proven<S> {
 /// account.
 ///
 /// Only this proves that the password belongs to the user.
-pub(crate) async fn log_in_as_itself<E: Engine>(
+pub(crate) async fn log_in_as_own_account<E: Engine>(
     engine: &E,
     cx: &Context<'_>,
     login: &Login<'_>,
@@ -70,14 +70,14 @@ pub(crate) async fn log_in_as_itself<E: Engine>(
     Err(LoginError::OtherAccount { user: login.user.to_owned(), account: account?.name })
 }
 
-/// Logs in like [`log_in_as_itself`] and then closes the session.
+/// Logs in like [`log_in_as_own_account`] and then closes the session.
 pub(crate) async fn prove<E: Engine>(
     engine: &E,
     cx: &Context<'_>,
     login: &Login<'_>,
     policy: Policy,
 ) -> Result<SessionAccount, LoginError> {
-    let Proven { session, account } = log_in_as_itself(engine, cx, login, policy).await?;
+    let Proven { session, account } = log_in_as_own_account(engine, cx, login, policy).await?;
     engine.log_out(session).await;
     Ok(account)
 }

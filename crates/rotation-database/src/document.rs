@@ -20,7 +20,7 @@ pub enum Ssl {
     /// `false`: The connection does not use TLS.
     Off,
     /// The key is absent or not a boolean: `TLS_MODE` decides.
-    Unsaid,
+    Unspecified,
 }
 
 /// The JSON object of a secret. The keys keep their order, and the strings are zeroed on drop.
@@ -131,7 +131,7 @@ impl Field {
             Self::Is(_) => None,
             Self::Missing => {
                 let alike = document.0.keys().find(|other| other.trim().eq_ignore_ascii_case(key));
-                let meant = document.0.keys().find(|other| is_another_name(key, other));
+                let meant = document.0.keys().find(|other| is_alias(key, other));
                 Some(match (alike, meant) {
                     (Some(alike), _) => {
                         format!("\"{key}\" is missing (there is \"{alike}\"; letter case matters)")
@@ -231,7 +231,7 @@ impl Fields<'_> {
 
     /// Checks for white space at the start and end of a name. The name looks correct with it, but
     /// for the server it is a different name.
-    pub(crate) fn must_be_trimmed(&self, key: &str, text: &str, faults: &mut Vec<String>) {
+    pub(crate) fn require_trimmed(&self, key: &str, text: &str, faults: &mut Vec<String>) {
         if text.trim() != text {
             faults.push(format!(
                 "\"{key}\" starts or ends with white space; write \"{key}\": {:?}",
@@ -264,7 +264,7 @@ impl Fields<'_> {
             Some(Value::Bool(false)) => Ssl::Off,
             Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ssl::Required,
             Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ssl::Off,
-            _ => Ssl::Unsaid,
+            _ => Ssl::Unspecified,
         }
     }
 }
@@ -280,7 +280,7 @@ fn port_number(text: &str) -> Option<u16> {
 }
 
 /// Returns `true` if other tools use `other` as the name of `key`.
-fn is_another_name(key: &str, other: &str) -> bool {
+fn is_alias(key: &str, other: &str) -> bool {
     let names: &[&str] = match key {
         "username" => &["user", "user_name", "userid", "login", "dbuser", "db_user"],
         "password" => &["pass", "passwd", "pwd", "dbpassword", "db_password"],

@@ -10,7 +10,7 @@ use crate::login_error::LoginError;
 use crate::schema::EngineSpec;
 use crate::strategy::{MastersTask, UserPair};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
-use crate::tls::Authorities;
+use crate::tls::CaCertificates;
 
 /// A kind of database server: how it authenticates users, changes passwords and syncs two users.
 ///
@@ -35,7 +35,7 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Prepares for the first login while the function waits for its first event, for example by
     /// reading CA certificates. By default, does nothing.
-    fn start(&self, _authorities: &Authorities) {}
+    fn start(&self, _authorities: &CaCertificates) {}
 
     /// Preconnects to the server of the previous login over verified TLS, while the function reads
     /// the versions of the secret. No credential is sent. By default, does nothing.
@@ -187,7 +187,7 @@ pub struct Server {
     /// The TCP port.
     pub port: u16,
     /// The trusted CA certificates.
-    pub authorities: Authorities,
+    pub authorities: CaCertificates,
 }
 
 /// The server, the user and the credential of one login.
@@ -206,7 +206,7 @@ pub struct Login<'a> {
     /// The use of TLS for this login.
     pub tls: TlsUse,
     /// The trusted CA certificates.
-    pub authorities: &'a Authorities,
+    pub authorities: &'a CaCertificates,
 }
 
 /// The account to which a session belongs, as the server reports it.
@@ -228,7 +228,7 @@ pub enum TlsUse {
     /// TLS, with certificate and host name verified.
     Verified,
     /// No TLS, because the server does not offer it. A cleartext password must not be sent, even if
-    /// the server asks for one: [`LoginError::ReadablePassword`].
+    /// the server asks for one: [`LoginError::CleartextPasswordRequested`].
     NotOffered,
     /// No TLS, because the secret says `"ssl": false`.
     Off,

@@ -235,7 +235,7 @@ impl Cause for Error {
             Self::ValueUnusable { .. } => "SecretTooLarge",
             Self::CredentialsRefused { .. } => "CredentialsRefused",
             Self::Login { whose: CredentialSource::Master(_), cause, .. }
-                if cause.other_password_may_help() =>
+                if cause.is_wrong_password() =>
             {
                 "MasterCredentialsRefused"
             }
@@ -302,12 +302,12 @@ impl Cause for Error {
                 store()
             ),
             Self::Login { whose: CredentialSource::Master(id), cause, .. }
-                if cause.other_password_may_help() =>
+                if cause.is_wrong_password() =>
             {
                 format!("Store the master user's current password in {}.", master_secret(id))
             }
             Self::Login { place, cause, whose: CredentialSource::Version(_), .. }
-                if cause.is_remedied_in_the_secret() =>
+                if cause.is_remedied_by_secret_edit() =>
             {
                 edit_of_secret(&cause.remedy(&place.host, place.port))
             }

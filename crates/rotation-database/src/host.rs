@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spelling_does_not_make_another_host() {
+    fn same_host_ignores_spelling() {
         assert!(same("DB.example.com.", "db.example.com"));
         assert!(same("[::1]", "::1"));
         assert!(!same("db.example.com", "db2.example.com"));

@@ -44,7 +44,7 @@ pub use engine::{
 pub use engine_error::{EngineError, administrator, edit_of_secret};
 pub use error::{CredentialSource, Error, LoginAttempt, Place};
 pub use login_error::LoginError;
-pub use rotation::{Password, mask, remember_derived};
+pub use rotation::{Password, mask, redact_derived};
 pub use rotator::DatabaseRotator;
 pub use schema::{
     DatabaseKey, EngineSpec, MARIADB, MYSQL, NameLimit, ORACLE, POSTGRES, SCHEMAS, SQLSERVER,
@@ -53,7 +53,7 @@ pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
 pub use strategy::{MastersTask, UserPair};
 pub use sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
-pub use tls::{Authorities, Encrypted, TlsMode, encrypt};
+pub use tls::{CaCertificates, Encrypted, TlsMode, encrypt};
 pub use wire::{Stream, Wire, dial};
 
 /// The application name of every session, so that an administrator of the database recognizes it.

@@ -91,13 +91,13 @@ pub enum LoginError {
     },
     /// The host name does not resolve.
     #[error("the host name does not resolve: {message}")]
-    NameNotFound {
+    DnsFailed {
         /// The message of the resolver.
         message: String,
     },
     /// Nothing listens on the port.
     #[error("no server listens on the port: {message}")]
-    PortClosed {
+    NoListener {
         /// The message of the operating system.
         message: String,
     },
@@ -161,7 +161,7 @@ pub enum LoginError {
     },
     /// The server requests a password that it, or an attacker in its place, could read.
     #[error("without TLS, the server asks for {asked}")]
-    ReadablePassword {
+    CleartextPasswordRequested {
         /// The form of the password that the server requests.
         asked: &'static str,
         /// The remedy.
@@ -169,7 +169,7 @@ pub enum LoginError {
     },
     /// The server has not authenticated itself, so it may be an attacker.
     #[error("the server did not prove that it knows the user's password: {message}")]
-    ServerNotProven {
+    ServerNotAuthenticated {
         /// The response that the server sent instead.
         message: String,
     },
@@ -211,7 +211,7 @@ impl LoginError {
         }
         let message = message(error.to_string());
         match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::PortClosed { message },
+            io::ErrorKind::ConnectionRefused => Self::NoListener { message },
             _ => Self::Network { message },
         }
     }
@@ -235,7 +235,7 @@ impl LoginError {
 
     /// Classifies a certificate error by the message of rustls's `CertificateError`, for drivers
     /// that return only the message. The tests fail if rustls changes these messages.
-    pub fn from_certificate_words(words: &str) -> Self {
+    pub fn from_certificate_message(words: &str) -> Self {
         let message = message(words.to_owned());
         if words.starts_with("certificate not valid for name") || words == "NotValidForName" {
             Self::TlsWrongName { message }
@@ -287,13 +287,13 @@ impl LoginError {
     }
 
     /// Returns `true` if the server might accept another password.
-    pub(crate) fn other_password_may_help(&self) -> bool {
+    pub(crate) fn is_wrong_password(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
 
     /// Returns `true` if setting a new password for the account solves the problem: the password is
     /// wrong or has expired.
-    pub(crate) fn new_password_helps(&self) -> bool {
+    pub(crate) fn is_solved_by_new_password(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Expired { .. })
     }
 
@@ -305,7 +305,7 @@ impl LoginError {
 
     /// Returns `true` if the error concerns only the state of this account: it is locked, has
     /// expired or is not allowed to log in.
-    pub(crate) fn is_of_the_account(&self) -> bool {
+    pub(crate) fn is_account_state(&self) -> bool {
         matches!(
             self,
             Self::Locked { .. }
@@ -316,17 +316,17 @@ impl LoginError {
     }
 
     /// Returns `true` if the remedy can be a change of the secret.
-    pub(crate) fn is_remedied_in_the_secret(&self) -> bool {
+    pub(crate) fn is_remedied_by_secret_edit(&self) -> bool {
         matches!(
             self,
             Self::ClientRejected { .. }
                 | Self::NoSuchDatabase { .. }
-                | Self::NameNotFound { .. }
-                | Self::PortClosed { .. }
+                | Self::DnsFailed { .. }
+                | Self::NoListener { .. }
                 | Self::TlsNotOffered { .. }
                 | Self::TlsLost { .. }
                 | Self::TlsWrongName { .. }
-                | Self::ReadablePassword { .. }
+                | Self::CleartextPasswordRequested { .. }
         )
     }
 
@@ -342,8 +342,8 @@ impl LoginError {
             Self::OtherAccount { .. } => "NeedsDecision",
             Self::TooManyConnections { .. } => "TooManyConnections",
             Self::NotReady { .. } => "DatabaseNotReady",
-            Self::NameNotFound { .. } => "HostNameNotFound",
-            Self::PortClosed { .. } => "ConnectionRefused",
+            Self::DnsFailed { .. } => "HostNameNotFound",
+            Self::NoListener { .. } => "ConnectionRefused",
             Self::ConnectTimeout { .. } => "ConnectTimeout",
             Self::Silent { .. } => "DatabaseSilent",
             Self::Network { .. } => "ConnectionFailed",
@@ -352,8 +352,8 @@ impl LoginError {
             Self::TlsWrongName { .. } => "TlsWrongName",
             Self::TlsExpired { .. } => "TlsCertificateExpired",
             Self::Tls { .. } => "TlsFailed",
-            Self::ReadablePassword { .. } => "ReadablePasswordRefused",
-            Self::ServerNotProven { .. } => "ServerNotProven",
+            Self::CleartextPasswordRequested { .. } => "ReadablePasswordRefused",
+            Self::ServerNotAuthenticated { .. } => "ServerNotProven",
             Self::Unsupported { .. } => "AuthenticationUnsupported",
             Self::TemporaryFolder { .. } => "TemporaryFolderUnusable",
             Self::Protocol { .. } | Self::Other { .. } => "LoginFailed",
@@ -386,11 +386,11 @@ impl LoginError {
             Self::NotReady { .. } => {
                 "Wait until the server is available: Secrets Manager retries the rotation.".into()
             }
-            Self::NameNotFound { .. } => format!(
+            Self::DnsFailed { .. } => format!(
                 "Correct \"host\" in the secret ({host}), or configure the function's VPC to \
                  resolve it (private hosted zone, DNS settings)."
             ),
-            Self::PortClosed { .. } => format!(
+            Self::NoListener { .. } => format!(
                 "Correct \"host\" and \"port\" in the secret ({place}), and check that the server \
                  is running."
             ),
@@ -436,8 +436,8 @@ impl LoginError {
             Self::Tls { .. } => "Check the TLS versions and cipher suites that the server allows. \
                 The function needs TLS 1.2 or 1.3."
                 .into(),
-            Self::ReadablePassword { remedy, .. } => (*remedy).into(),
-            Self::ServerNotProven { .. } => format!(
+            Self::CleartextPasswordRequested { remedy, .. } => (*remedy).into(),
+            Self::ServerNotAuthenticated { .. } => format!(
                 "First find out what answers on {place}: an attacker may be between the function \
                  and the server. Without TLS, a server that accepts logins without a password \
                  (trust in pg_hba.conf) causes the same error; turn TLS on."

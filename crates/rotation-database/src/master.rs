@@ -38,14 +38,16 @@ impl Master {
         let Some(arn) = current.master_arn.clone() else {
             return Err(Error::MasterArnMissing { others: Vec::new() }.into());
         };
-        must_be_in_same_region(&arn, cx.secret_id())?;
+        ensure_same_region(&arn, cx.secret_id())?;
         cx.doing(format!("reading the master secret {arn}"));
         let value = cx.other_secret(&arn).await?;
         let secret = MasterSecret::parse(&value, spec)
             .map_err(|faults| Error::MasterSchema { arn: arn.clone(), faults })?;
         let place = match secret.place.clone() {
-            Some((host, port)) => own_place(cx, &arn, current, Place { host, port }).await?,
-            None => place_by_rds(cx, &arn, current, spec).await?,
+            Some((host, port)) => {
+                endpoint_from_secret(cx, &arn, current, Place { host, port }).await?
+            }
+            None => endpoint_from_rds(cx, &arn, current, spec).await?,
         };
         Ok(Self { arn, secret, place })
     }
@@ -54,7 +56,7 @@ impl Master {
 /// Checks that a master secret is in the Region of the secret. Secrets Manager cannot read a secret
 /// of another Region, and its error does not show whether the secret exists there. A name or a
 /// partial ARN has no Region, so it passes this check.
-pub(crate) fn must_be_in_same_region(arn: &str, secret: &str) -> Result<(), Error> {
+pub(crate) fn ensure_same_region(arn: &str, secret: &str) -> Result<(), Error> {
     match (region_of(arn), region_of(secret)) {
         (Some(master), Some(own)) if master != own => Err(Error::MasterRegionMismatch {
             arn: arn.to_owned(),
@@ -71,7 +73,7 @@ fn region_of(arn: &str) -> Option<&str> {
 
 /// Returns the server in the master secret, if the secret's host is the same server or a reader of
 /// it.
-async fn own_place(
+async fn endpoint_from_secret(
     cx: &Context<'_>,
     arn: &str,
     current: &DatabaseSecret,
@@ -82,12 +84,12 @@ async fn own_place(
     }
     let mismatch = || mismatch(arn, &place, current);
     // Two ports of one machine are two servers.
-    if place.port != current.port || !rds::may_know(&place.host) {
+    if place.port != current.port || !rds::may_be_rds_host(&place.host) {
         return Err(mismatch().into());
     }
     cx.doing(format!("asking RDS whether {} is a reader of {}", current.host, place.host));
     let Some(rds) = Rds::of(cx) else { return Err(mismatch().into()) };
-    match rds.written_at(&place.host).await? {
+    match rds.server_of_writer(&place.host).await? {
         Some(server) if server.has(&current.host).await => Ok(place),
         _ => Err(mismatch().into()),
     }
@@ -96,7 +98,7 @@ async fn own_place(
 /// Returns the server of a master secret without a host. A master secret that RDS manages has no
 /// host, but its tags name the server. Without host and tags, only the secret itself would name the
 /// server for the master password, and other principals can write the secret.
-async fn place_by_rds(
+async fn endpoint_from_rds(
     cx: &Context<'_>,
     arn: &str,
     current: &DatabaseSecret,
@@ -146,12 +148,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn master_secret_of_another_region_is_told_apart() {
+    fn master_secret_of_another_region_is_rejected() {
         let arn = |region: &str| {
             format!("arn:aws:secretsmanager:{region}:123456789012:secret:master-AbCdEf")
         };
         let own = arn("us-east-1");
-        let error = must_be_in_same_region(&arn("eu-west-1"), &own).unwrap_err();
+        let error = ensure_same_region(&arn("eu-west-1"), &own).unwrap_err();
         assert!(matches!(error, Error::MasterRegionMismatch { .. }), "{error:?}");
         for (master, secret) in [
             (own.as_str(), own.as_str()),
@@ -160,7 +162,7 @@ mod tests {
             ("arn:aws:secretsmanager::123456789012:secret:master-AbCdEf", &own),
             (&arn("eu-west-1"), "app"),
         ] {
-            assert!(must_be_in_same_region(master, secret).is_ok(), "{master} {secret}");
+            assert!(ensure_same_region(master, secret).is_ok(), "{master} {secret}");
         }
     }
 }

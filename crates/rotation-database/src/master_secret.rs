@@ -54,7 +54,7 @@ mod tests {
     use crate::schema::ORACLE;
 
     #[test]
-    fn a_master_secret_of_rds_has_only_a_user_and_a_password() {
+    fn rds_master_secret_needs_only_user_and_password() {
         let master = |text: &str| MasterSecret::parse(&SecretValue::new(text), &ORACLE);
         assert!(
             master(r#"{"username":"admin","password":"pw-of-admin","extra":1}"#)

@@ -49,7 +49,7 @@ pub(crate) async fn look<E: Engine>(
         connect::failed(&rotator.login(&current), CredentialSource::Version(CURRENT), cause).into()
     };
     let is_lost = rotator.settings.strategy == StrategyKind::SingleUserByMaster
-        && matches!(&login, Err(cause) if cause.new_password_helps());
+        && matches!(&login, Err(cause) if cause.is_solved_by_new_password());
     let proven = match login {
         // That is what the strategy is for.
         Err(cause) if is_lost => {

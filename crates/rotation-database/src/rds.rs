@@ -12,7 +12,7 @@ use crate::host;
 
 /// The maximum number of pages. With up to 100 servers on a page, it covers more servers than the
 /// default quota of an account allows.
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 
 /// A server that RDS runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl RdsServer {
 
 /// Returns `true` if RDS can have a server with this host name. If the environment sets another RDS
 /// endpoint, every host is possible.
-pub(crate) fn may_know(host: &str) -> bool {
+pub(crate) fn may_be_rds_host(host: &str) -> bool {
     let host = host::bare(host).to_ascii_lowercase();
     host.ends_with(".rds.amazonaws.com")
         || (host.contains(".rds.") && host.ends_with(".amazonaws.com.cn"))
@@ -82,7 +82,7 @@ impl Rds {
     }
 
     /// Returns the server whose writer endpoint is this host, if RDS runs it.
-    pub(crate) async fn written_at(&self, writer: &str) -> Result<Option<RdsServer>> {
+    pub(crate) async fn server_of_writer(&self, writer: &str) -> Result<Option<RdsServer>> {
         for cluster in self.clusters(None).await? {
             if cluster.endpoint().is_some_and(|endpoint| host::same(endpoint, writer)) {
                 return self.of_cluster(&cluster).await.map(Some);
@@ -137,7 +137,7 @@ impl Rds {
     async fn instances(&self, id: Option<&str>) -> Result<Vec<DbInstance>> {
         let mut all = Vec::new();
         let mut marker = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let request = self.client.describe_db_instances().set_marker(marker);
             let answer = request.set_db_instance_identifier(id.map(str::to_owned)).send().await;
             let page = match answer {
@@ -156,7 +156,7 @@ impl Rds {
     async fn clusters(&self, id: Option<&str>) -> Result<Vec<DbCluster>> {
         let mut all = Vec::new();
         let mut marker = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let request = self.client.describe_db_clusters().set_marker(marker);
             let answer = request.set_db_cluster_identifier(id.map(str::to_owned)).send().await;
             let page = match answer {

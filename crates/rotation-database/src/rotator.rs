@@ -114,7 +114,7 @@ impl<E: Engine> DatabaseRotator<E> {
         label: &str,
     ) -> Result<Proven<E::Session>, LoginError> {
         let policy = self.logging_in(cx, secret, label);
-        connect::log_in_as_itself(&self.engine, cx, &self.login(secret), policy).await
+        connect::log_in_as_own_account(&self.engine, cx, &self.login(secret), policy).await
     }
 
     /// Logs in with a version's own credential, and out again. Returns the account of the session.
@@ -196,7 +196,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         if let (true, Some(arn)) =
             (self.settings.strategy != StrategyKind::SingleUser, &current.master_arn)
         {
-            master::must_be_in_same_region(arn, cx.secret_id())?;
+            master::ensure_same_region(arn, cx.secret_id())?;
         }
         let user = self.new_user(&current)?;
         let password =
@@ -266,7 +266,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         current: Option<&SecretValue>,
     ) -> Result<Vec<String>> {
         let pending = self.parse(pending, PENDING)?;
-        let mut notes = self.edited_since(current, &pending)?;
+        let mut notes = self.edit_notes(current, &pending)?;
         // Once: a refusal repeats the whole rotation, and each one counts towards a lock-out.
         match self.prove(cx, &pending, PENDING).await {
             Ok(_) => {}
@@ -328,7 +328,7 @@ impl<E: Engine> DatabaseRotator<E> {
                 matches!(cause, LoginError::Refused { .. })
             }
             StrategyKind::MasterUser => {
-                matches!(cause, LoginError::Refused { .. }) || cause.is_of_the_account()
+                matches!(cause, LoginError::Refused { .. }) || cause.is_account_state()
             }
         }
     }
@@ -352,7 +352,7 @@ impl<E: Engine> DatabaseRotator<E> {
             place: current.place(),
             user: current.username.clone(),
             tried,
-            also_means: E::SPEC.refused_also_means,
+            also_means: E::SPEC.auth_failure_hint,
         }
     }
 

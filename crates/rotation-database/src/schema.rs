@@ -21,12 +21,12 @@ pub struct EngineSpec {
     pub database: DatabaseKey,
     /// `true` if a master user logs in to a database: to the secret's database, which contains the
     /// objects of the users, or to the database in the master secret.
-    pub master_enters_database: bool,
+    pub master_uses_database: bool,
     /// `true` if a user can have two passwords at the same time (`KEEP_PREVIOUS_PASSWORD`).
     pub keeps_previous_password: bool,
     /// `true` if the server itself stores which two users are a pair. Otherwise, the versions of
     /// the secret must prove it.
-    pub marks_pairs: bool,
+    pub pairs_provable: bool,
     /// `true` if a user can have several accounts: one for each host from which it connects, each
     /// with its own password.
     pub has_accounts_by_host: bool,
@@ -35,7 +35,7 @@ pub struct EngineSpec {
     /// The suffix of the alternate user's name.
     pub alternate_suffix: &'static str,
     /// `true` if double quotes around a user name are not part of the name.
-    pub unquotes_names: bool,
+    pub strips_quotes: bool,
     /// The default of `PASSWORD_LENGTH`.
     pub password_length: u32,
     /// The default of `EXCLUDE_CHARACTERS`.
@@ -45,7 +45,7 @@ pub struct EngineSpec {
     /// The maximum length of a password, in bytes.
     pub password_max_bytes: usize,
     /// The other causes of a rejected password on this engine, as a sentence, or an empty string.
-    pub refused_also_means: &'static str,
+    pub auth_failure_hint: &'static str,
 }
 
 /// Whether a secret must name a database.
@@ -79,18 +79,18 @@ pub const POSTGRES: EngineSpec = EngineSpec {
     display: "PostgreSQL",
     default_port: 5432,
     database: DatabaseKey::Optional(Some("postgres")),
-    master_enters_database: true,
+    master_uses_database: true,
     keeps_previous_password: false,
-    marks_pairs: true,
+    pairs_provable: true,
     has_accounts_by_host: false,
     user_name_limit: NameLimit::Bytes(63),
     alternate_suffix: "_clone",
-    unquotes_names: false,
+    strips_quotes: false,
     password_length: 32,
     password_excluded: ":/@\"'\\",
     password_forbidden: &[],
     password_max_bytes: 1000,
-    refused_also_means: "PostgreSQL returns the same error if the role does not exist, if it has \
+    auth_failure_hint: "PostgreSQL returns the same error if the role does not exist, if it has \
         no password, or if its password has expired (see SELECT rolname, rolvaliduntil FROM \
         pg_roles)",
 };
@@ -103,18 +103,18 @@ pub const MYSQL: EngineSpec = EngineSpec {
     display: "MySQL",
     default_port: 3306,
     database: DatabaseKey::Optional(None),
-    master_enters_database: false,
+    master_uses_database: false,
     keeps_previous_password: true,
-    marks_pairs: false,
+    pairs_provable: false,
     has_accounts_by_host: true,
     user_name_limit: NameLimit::CharactersUnlessSet(32),
     alternate_suffix: "_clone",
-    unquotes_names: false,
+    strips_quotes: false,
     password_length: 32,
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 256,
-    refused_also_means: "MySQL returns the same error if no account matches the user and the \
+    auth_failure_hint: "MySQL returns the same error if no account matches the user and the \
         function's address, or if the account requires a form of TLS that this login does not use \
         (REQUIRE SSL, REQUIRE X509)",
 };
@@ -127,18 +127,18 @@ pub const MARIADB: EngineSpec = EngineSpec {
     display: "MariaDB",
     default_port: 3306,
     database: DatabaseKey::Optional(None),
-    master_enters_database: false,
+    master_uses_database: false,
     keeps_previous_password: false,
-    marks_pairs: false,
+    pairs_provable: false,
     has_accounts_by_host: true,
     user_name_limit: NameLimit::CharactersUnlessSet(80),
     alternate_suffix: "_clone",
-    unquotes_names: false,
+    strips_quotes: false,
     password_length: 32,
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 256,
-    refused_also_means: "MariaDB returns the same error if no account matches the user and the \
+    auth_failure_hint: "MariaDB returns the same error if no account matches the user and the \
         function's address, or if the account requires a form of TLS that this login does not use \
         (REQUIRE SSL, REQUIRE X509)",
 };
@@ -151,18 +151,18 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     display: "SQL Server",
     default_port: 1433,
     database: DatabaseKey::Optional(Some("master")),
-    master_enters_database: true,
+    master_uses_database: true,
     keeps_previous_password: false,
-    marks_pairs: false,
+    pairs_provable: false,
     has_accounts_by_host: false,
     user_name_limit: NameLimit::Characters(128),
     alternate_suffix: "_clone",
-    unquotes_names: false,
+    strips_quotes: false,
     password_length: 32,
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 128,
-    refused_also_means: "SQL Server returns the same error if the login does not exist, or if the \
+    auth_failure_hint: "SQL Server returns the same error if the login does not exist, or if the \
         server accepts only Windows logins (its error log shows state 5 or 58)",
 };
 
@@ -174,18 +174,18 @@ pub const ORACLE: EngineSpec = EngineSpec {
     display: "Oracle",
     default_port: 1521,
     database: DatabaseKey::Required,
-    master_enters_database: true,
+    master_uses_database: true,
     keeps_previous_password: false,
-    marks_pairs: false,
+    pairs_provable: false,
     has_accounts_by_host: false,
     user_name_limit: NameLimit::Bytes(128),
     alternate_suffix: "_CLONE",
-    unquotes_names: true,
+    strips_quotes: true,
     password_length: 30,
     password_excluded: EXCLUDED,
     password_forbidden: &['"'],
     password_max_bytes: 30,
-    refused_also_means: "Oracle returns the same error if the user does not exist, or if the \
+    auth_failure_hint: "Oracle returns the same error if the user does not exist, or if the \
         account has no 12C verifier (see SELECT username, password_versions FROM dba_users; \
         setting the password again creates one)",
 };
@@ -212,7 +212,7 @@ impl EngineSpec {
 impl NameLimit {
     /// Returns a text with the length of `name` and the limit if the name is too long, or `None`.
     /// `set` is the value of `USERNAME_CHARACTER_LIMIT`.
-    pub(crate) fn broken_by(&self, name: &str, set: Option<u32>) -> Option<String> {
+    pub(crate) fn check_length(&self, name: &str, set: Option<u32>) -> Option<String> {
         let (length, limit, unit) = match (self, set) {
             (Self::Bytes(limit), _) => (name.len(), *limit, "bytes"),
             (Self::CharactersUnlessSet(_), Some(limit)) => {
@@ -258,9 +258,11 @@ mod tests {
 
     #[test]
     fn a_limit_in_bytes_counts_bytes() {
-        assert!(NameLimit::Bytes(63).broken_by(&"é".repeat(32), None).is_some());
-        assert!(NameLimit::Bytes(63).broken_by(&"e".repeat(63), None).is_none());
-        assert!(NameLimit::CharactersUnlessSet(32).broken_by(&"e".repeat(40), Some(80)).is_none());
-        assert!(NameLimit::Characters(32).broken_by(&"é".repeat(32), None).is_none());
+        assert!(NameLimit::Bytes(63).check_length(&"é".repeat(32), None).is_some());
+        assert!(NameLimit::Bytes(63).check_length(&"e".repeat(63), None).is_none());
+        assert!(
+            NameLimit::CharactersUnlessSet(32).check_length(&"e".repeat(40), Some(80)).is_none()
+        );
+        assert!(NameLimit::Characters(32).check_length(&"é".repeat(32), None).is_none());
     }
 }

@@ -36,11 +36,11 @@ pub struct DatabaseSecret {
 
 /// The keys that a secret must have in addition to the user and the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Demands {
+pub(crate) enum RequiredKeys {
     /// `engine` and `host`.
     Place,
     /// `engine`, `host` and `masterarn`.
-    PlaceAndMaster,
+    EndpointAndMaster,
 }
 
 impl DatabaseSecret {
@@ -51,7 +51,7 @@ impl DatabaseSecret {
     pub(crate) fn parse(
         value: &SecretValue,
         spec: &EngineSpec,
-        demands: Demands,
+        demands: RequiredKeys,
     ) -> Result<Self, Vec<String>> {
         let document = Document::parse(value)?;
         let mut faults = Vec::new();
@@ -64,7 +64,7 @@ impl DatabaseSecret {
         }
         let host = fields.required("host", &mut faults);
         let username = fields.required("username", &mut faults);
-        fields.must_be_trimmed("username", &username, &mut faults);
+        fields.require_trimmed("username", &username, &mut faults);
         let password = fields.required("password", &mut faults);
         let port = fields.port(spec, &mut faults);
         let (host, port) = match host.is_empty() {
@@ -74,7 +74,7 @@ impl DatabaseSecret {
         };
         let database = match (fields.text("dbname"), &spec.database) {
             (Field::Is(name), _) => {
-                fields.must_be_trimmed("dbname", &name, &mut faults);
+                fields.require_trimmed("dbname", &name, &mut faults);
                 Some(name)
             }
             (Field::Missing, DatabaseKey::Optional(default)) => default.map(str::to_owned),
@@ -87,12 +87,12 @@ impl DatabaseSecret {
         let master_arn = match fields.text("masterarn") {
             Field::Is(arn) => {
                 let arn = arn.trim().to_owned();
-                if demands == Demands::PlaceAndMaster {
-                    faults.extend(master_arn_fault(&arn));
+                if demands == RequiredKeys::EndpointAndMaster {
+                    faults.extend(master_arn_problem(&arn));
                 }
                 Some(arn)
             }
-            Field::Missing if demands == Demands::Place => None,
+            Field::Missing if demands == RequiredKeys::Place => None,
             field => {
                 faults.extend(field.fault("masterarn", &document));
                 None
@@ -166,27 +166,27 @@ impl DatabaseSecret {
     }
 
     /// Returns the server, the database and the key `ssl` as text, for a message.
-    pub(crate) fn whole_place(&self) -> String {
+    pub(crate) fn endpoint_text(&self) -> String {
         let place = match &self.database {
             Some(database) => format!("{}/{database}", self.place()),
             None => self.place().to_string(),
         };
         match self.ssl {
-            Ssl::Unsaid => place,
+            Ssl::Unspecified => place,
             Ssl::Required => format!("{place} (\"ssl\": true)"),
             Ssl::Off => format!("{place} (\"ssl\": false)"),
         }
     }
 
     /// Returns `true` if another version is for the same server.
-    pub(crate) fn same_server(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_server(&self, other: &Self) -> bool {
         host::same(&self.host, &other.host) && self.port == other.port
     }
 }
 
 /// Returns the problem of `masterarn`, if there is one. Secrets Manager also accepts a name or a
 /// partial ARN.
-fn master_arn_fault(arn: &str) -> Option<String> {
+fn master_arn_problem(arn: &str) -> Option<String> {
     let is_arn = arn.starts_with("arn:");
     let mut parts = arn.splitn(7, ':').skip(2);
     let (service, kind) = (parts.next(), parts.nth(2));
@@ -211,14 +211,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<DatabaseSecret, Vec<String>> {
-        DatabaseSecret::parse(&SecretValue::new(text), &POSTGRES, Demands::Place)
+        DatabaseSecret::parse(&SecretValue::new(text), &POSTGRES, RequiredKeys::Place)
     }
 
     const GOOD: &str =
         r#"{"engine":"postgres","host":"db","username":"app","password":"pw-of-app"}"#;
 
     #[test]
-    fn every_fault_is_told_at_once_and_no_value_with_it() {
+    fn all_secret_problems_are_reported_without_values() {
         let text = r#"{"engine":"hunter2-engine","Host":"x","username":7,"password":"","port":"http","dbname":[]}"#;
         let faults = parse(text).unwrap_err().join("; ");
         for part in [
@@ -235,16 +235,16 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_the_engine_s() {
+    fn defaults_come_from_the_engine() {
         let secret = parse(GOOD).unwrap();
         assert_eq!(
             (secret.port, secret.database.as_deref(), secret.ssl),
-            (5432, Some("postgres"), Ssl::Unsaid)
+            (5432, Some("postgres"), Ssl::Unspecified)
         );
     }
 
     #[test]
-    fn a_port_is_a_number_or_its_digits() {
+    fn port_is_a_number_or_a_string_of_digits() {
         for (port, expected) in [
             ("6543", Some(6543)),
             ("\"6543\"", Some(6543)),
@@ -260,15 +260,15 @@ mod tests {
     }
 
     #[test]
-    fn ssl_is_read_in_every_spelling_and_an_unreadable_one_counts_as_absent() {
+    fn ssl_spellings_are_read_and_others_count_as_absent() {
         for (ssl, expected) in [
             ("true", Ssl::Required),
             ("\"True\"", Ssl::Required),
             ("false", Ssl::Off),
             ("\"FALSE\"", Ssl::Off),
-            ("\"yes\"", Ssl::Unsaid),
-            ("1", Ssl::Unsaid),
-            ("null", Ssl::Unsaid),
+            ("\"yes\"", Ssl::Unspecified),
+            ("1", Ssl::Unspecified),
+            ("null", Ssl::Unspecified),
         ] {
             let text = GOOD.replace("\"host\"", &format!("\"ssl\":{ssl},\"host\""));
             assert_eq!(parse(&text).unwrap().ssl, expected, "{ssl}");
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_keep_their_order_their_type_and_the_spelling_of_numbers() {
+    fn unknown_keys_keep_order_type_and_number_format() {
         let text = r#"{"z":1.50,"engine":"postgres","host":"db","a":[null,{"k":12345678901234567890123}],"username":"app","password":"old-password","port":"5432","ssl":"TRUE"}"#;
         let written =
             parse(text).unwrap().with("app_clone", &Password::new("new-password")).unwrap();
@@ -287,7 +287,7 @@ mod tests {
 
     /// Each case is a secret as operators or tools write it, and the expected result.
     #[test]
-    fn secrets_of_real_life_are_taken_with_their_obvious_meaning() {
+    fn common_secret_spellings_are_accepted() {
         let keys = |more: &str| format!(r#"{{{more},"username":"app","password":"pw-of-app"}}"#);
         for (value, host, port, database) in [
             // Secrets from the consoles of RDS and Secrets Manager.
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_of_real_life_are_rejected_with_the_corrected_value() {
+    fn common_mistakes_are_rejected_with_a_correction() {
         let keys = |more: &str| format!(r#"{{{more},"username":"app","password":"pw-of-app"}}"#);
         let good = keys(r#""engine":"postgres","host":"db""#);
         let utf16: String = good.chars().flat_map(|c| [c, '\0']).collect();
@@ -416,10 +416,14 @@ mod tests {
     }
 
     #[test]
-    fn master_arn_is_an_arn_or_a_name_of_a_secret() {
+    fn master_arn_accepts_a_secret_arn_or_name() {
         let parse = |arn: &str| {
             let text = GOOD.replace('{', &format!(r#"{{"masterarn":"{arn}","#));
-            DatabaseSecret::parse(&SecretValue::new(text), &POSTGRES, Demands::PlaceAndMaster)
+            DatabaseSecret::parse(
+                &SecretValue::new(text),
+                &POSTGRES,
+                RequiredKeys::EndpointAndMaster,
+            )
         };
         for arn in [
             "arn:aws:secretsmanager:eu-west-1:123456789012:secret:master-AbCdEf",
@@ -442,8 +446,8 @@ mod tests {
     #[test]
     fn oracle_must_name_a_database() {
         let text = GOOD.replace("\"postgres\"", "\"oracle\"");
-        let faults =
-            DatabaseSecret::parse(&SecretValue::new(text), &ORACLE, Demands::Place).unwrap_err();
+        let faults = DatabaseSecret::parse(&SecretValue::new(text), &ORACLE, RequiredKeys::Place)
+            .unwrap_err();
         assert_eq!(faults, ["\"dbname\" is missing"]);
     }
 
@@ -454,14 +458,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_password_of_any_characters_comes_back_from_json(password in "[^\\x00]{1,64}") {
+        fn any_password_survives_json_round_trip(password in "[^\\x00]{1,64}") {
             let written = parse(GOOD).unwrap().with("app", &Password::new(password.clone())).unwrap();
             let read = parse(written.expose()).unwrap();
             prop_assert_eq!(read.password.expose(), password);
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in ".*") {
+        fn any_text_parses_without_panic(text in ".*") {
             let _ = parse(&text);
         }
     }

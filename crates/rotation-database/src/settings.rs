@@ -4,7 +4,7 @@ use rotation::settings::{Source, boolean, choice, number};
 use rotation::{Error, PasswordSettings, Result};
 
 use crate::schema::EngineSpec;
-use crate::tls::{Authorities, TlsMode};
+use crate::tls::{CaCertificates, TlsMode};
 
 /// The rotation strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Settings {
     /// `TLS_MODE`.
     pub tls_mode: TlsMode,
     /// The trusted CA certificates: the built-in ones and those in `TLS_CA_FILE`.
-    pub authorities: Authorities,
+    pub authorities: CaCertificates,
     /// The settings for new passwords.
     pub password: PasswordSettings,
     /// `USERNAME_CHARACTER_LIMIT`.
@@ -66,7 +66,7 @@ impl Settings {
             strategy,
             keep_previous_password: keep_previous_password(source, spec, strategy)?,
             tls_mode: choice(source, "TLS_MODE", &modes)?.unwrap_or(TlsMode::Require),
-            authorities: Authorities::read(source)?,
+            authorities: CaCertificates::read(source)?,
             password: PasswordSettings::read(source, spec.password_length, spec.password_excluded)?,
             user_name_limit,
         })
@@ -109,7 +109,7 @@ mod tests {
     use crate::schema::{MYSQL, ORACLE, POSTGRES};
 
     #[test]
-    fn the_defaults_are_those_of_aws_s_own_functions() {
+    fn defaults_match_aws_functions() {
         let none = |_: &str| None;
         let settings = Settings::read(&none, &POSTGRES).unwrap();
         assert_eq!(settings.password.exclude_characters, ":/@\"'\\");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn two_passwords_are_for_single_users_of_servers_that_have_them() {
+    fn keep_previous_password_needs_single_user_and_mysql() {
         for (spec, strategy, expected) in [
             (&MYSQL, "single-user", true),
             (&MYSQL, "master-user", false),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cannot_be_read_names_its_variable() {
+    fn invalid_setting_names_its_variable() {
         for name in [
             "ROTATION_STRATEGY",
             "TLS_MODE",

@@ -48,7 +48,7 @@ impl UserPair {
     /// name without.
     pub fn of(user: &str, spec: &EngineSpec) -> Self {
         let quoted = user.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        if let Some(name) = quoted.filter(|name| spec.unquotes_names && !name.is_empty()) {
+        if let Some(name) = quoted.filter(|name| spec.strips_quotes && !name.is_empty()) {
             let Self { base, alternate } = Self::of_bare(name, spec);
             return Self { base: format!("\"{base}\""), alternate: format!("\"{alternate}\"") };
         }

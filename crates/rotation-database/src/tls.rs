@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::document::Ssl;
 use crate::login_error::LoginError;
-use key_exchange::KeyExchanges;
+use key_exchange::KxHintCache;
 
 /// `TLS_MODE`: the TLS policy for secrets without the key `ssl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) enum Policy {
     Off,
     /// As [`Policy::Verified`], but a server that does not offer TLS is accepted. It never receives
     /// a cleartext password.
-    VerifiedUnlessNotOffered,
+    PreferVerified,
     /// TLS with a verified certificate and host name, or an error.
     Verified,
 }
@@ -46,8 +46,8 @@ pub(crate) enum Policy {
 impl Policy {
     pub(crate) fn of(ssl: Ssl, mode: TlsMode) -> Self {
         match (ssl, mode) {
-            (Ssl::Required, _) | (Ssl::Unsaid, TlsMode::Require) => Self::Verified,
-            (Ssl::Unsaid, TlsMode::Prefer) => Self::VerifiedUnlessNotOffered,
+            (Ssl::Required, _) | (Ssl::Unspecified, TlsMode::Require) => Self::Verified,
+            (Ssl::Unspecified, TlsMode::Prefer) => Self::PreferVerified,
             (Ssl::Off, _) => Self::Off,
         }
     }
@@ -64,7 +64,7 @@ const AMAZON_ROOTS: &str = include_str!("../authorities/amazon-roots.pem");
 /// The CA certificates that are trusted in addition to the public web roots, which the drivers
 /// contain.
 #[derive(Debug, Clone)]
-pub struct Authorities(Arc<Trusted>);
+pub struct CaCertificates(Arc<Trusted>);
 
 #[derive(Debug)]
 struct Trusted {
@@ -74,7 +74,7 @@ struct Trusted {
     configuration: OnceLock<Arc<ClientConfig>>,
 }
 
-impl Authorities {
+impl CaCertificates {
     /// Reads the built-in CA certificates and, if it is set, the PEM file `TLS_CA_FILE`.
     ///
     /// # Errors
@@ -133,7 +133,7 @@ impl Authorities {
                 .map_err(failed)?
                 .with_root_certificates(roots)
                 .with_no_client_auth();
-        configuration.resumption = Resumption::store(Arc::<KeyExchanges>::default())
+        configuration.resumption = Resumption::store(Arc::<KxHintCache>::default())
             .tls12_resumption(Tls12Resumption::Disabled);
         Ok(Arc::clone(self.0.configuration.get_or_init(|| Arc::new(configuration))))
     }
@@ -149,7 +149,7 @@ pub type Encrypted = TlsStream<TcpStream>;
 pub async fn encrypt(
     stream: TcpStream,
     host: &str,
-    authorities: &Authorities,
+    authorities: &CaCertificates,
 ) -> Result<Encrypted, LoginError> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| LoginError::Tls { message: format!("invalid host name: {error}") })?;
@@ -163,12 +163,12 @@ mod tests {
     use x509_parser::prelude::*;
 
     #[test]
-    fn the_secret_decides_before_the_setting() {
+    fn ssl_in_the_secret_overrides_tls_mode() {
         for (ssl, mode, policy) in [
             (Ssl::Required, TlsMode::Prefer, Policy::Verified),
             (Ssl::Required, TlsMode::Require, Policy::Verified),
-            (Ssl::Unsaid, TlsMode::Require, Policy::Verified),
-            (Ssl::Unsaid, TlsMode::Prefer, Policy::VerifiedUnlessNotOffered),
+            (Ssl::Unspecified, TlsMode::Require, Policy::Verified),
+            (Ssl::Unspecified, TlsMode::Prefer, Policy::PreferVerified),
             (Ssl::Off, TlsMode::Require, Policy::Off),
             (Ssl::Off, TlsMode::Prefer, Policy::Off),
         ] {

@@ -7,7 +7,7 @@ use crate::NameLimit;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::rotator::DatabaseRotator;
-use crate::secret::{DatabaseSecret, Demands};
+use crate::secret::{DatabaseSecret, RequiredKeys};
 use crate::settings::StrategyKind;
 use crate::strategy::UserPair;
 use crate::tls::Policy;
@@ -19,8 +19,10 @@ impl<E: Engine> DatabaseRotator<E> {
         label: &'static str,
     ) -> Result<DatabaseSecret, Error> {
         let demands = match self.settings.strategy {
-            StrategyKind::SingleUser => Demands::Place,
-            StrategyKind::SingleUserByMaster | StrategyKind::MasterUser => Demands::PlaceAndMaster,
+            StrategyKind::SingleUser => RequiredKeys::Place,
+            StrategyKind::SingleUserByMaster | StrategyKind::MasterUser => {
+                RequiredKeys::EndpointAndMaster
+            }
         };
         DatabaseSecret::parse(value, E::SPEC, demands).map_err(|mut faults| {
             let of_master = faults.iter().position(|fault| fault.starts_with("\"masterarn\""));
@@ -48,25 +50,25 @@ impl<E: Engine> DatabaseRotator<E> {
     ) -> Result<(DatabaseSecret, DatabaseSecret), Error> {
         let current = self.parse(&versions.current, CURRENT)?;
         let pending = self.parse(&versions.pending, PENDING)?;
-        self.belong_together(&current, &pending)?;
+        self.ensure_matching_versions(&current, &pending)?;
         // If setSecret set the password through the connection of the current version, but
         // testSecret could not connect with the pending version, the new password would be in the
         // database without ever being promoted.
         if current.database != pending.database || current.ssl != pending.ssl {
-            return Err(other_host(&current, &pending));
+            return Err(host_mismatch(&current, &pending));
         }
         Ok((current, pending))
     }
 
     /// Checks that the pending version is for the same server, and for the user to which the
     /// strategy rotates.
-    fn belong_together(
+    fn ensure_matching_versions(
         &self,
         current: &DatabaseSecret,
         pending: &DatabaseSecret,
     ) -> Result<(), Error> {
-        if !current.same_server(pending) {
-            return Err(other_host(current, pending));
+        if !current.is_same_server(pending) {
+            return Err(host_mismatch(current, pending));
         }
         let expected = self.next_user(current);
         if pending.username != expected {
@@ -95,7 +97,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// Returns `true` if the TLS policy of an earlier version is stricter than that of the current
     /// one. The earlier password must then not be sent: an attacker who can write the secret must
     /// not be able to weaken its protection.
-    pub(crate) fn was_safer(&self, earlier: &DatabaseSecret, now: &DatabaseSecret) -> bool {
+    pub(crate) fn would_weaken_tls(&self, earlier: &DatabaseSecret, now: &DatabaseSecret) -> bool {
         let mode = self.settings.tls_mode;
         Policy::of(earlier.ssl, mode) > Policy::of(now.ssl, mode)
     }
@@ -115,7 +117,7 @@ impl<E: Engine> DatabaseRotator<E> {
         if self.settings.strategy == StrategyKind::MasterUser {
             let name = UserPair::of(&current.username, E::SPEC).alternate;
             let limit = &E::SPEC.user_name_limit;
-            if let Some(length) = limit.broken_by(&name, self.settings.user_name_limit) {
+            if let Some(length) = limit.check_length(&name, self.settings.user_name_limit) {
                 let can_be_raised = matches!(limit, NameLimit::CharactersUnlessSet(_));
                 return Err(Error::UserNameTooLong { name, length, can_be_raised });
             }
@@ -127,7 +129,7 @@ impl<E: Engine> DatabaseRotator<E> {
     ///
     /// # Errors
     /// Returns an error if the server or the user was changed.
-    pub(crate) fn edited_since(
+    pub(crate) fn edit_notes(
         &self,
         current: Option<&SecretValue>,
         pending: &DatabaseSecret,
@@ -148,7 +150,7 @@ impl<E: Engine> DatabaseRotator<E> {
         if current.username == pending.username && current.password == pending.password {
             return Ok(Vec::new());
         }
-        self.belong_together(&current, pending)?;
+        self.ensure_matching_versions(&current, pending)?;
         let edited = current.other_keys(pending);
         if edited.is_empty() {
             return Ok(Vec::new());
@@ -161,6 +163,6 @@ impl<E: Engine> DatabaseRotator<E> {
     }
 }
 
-fn other_host(current: &DatabaseSecret, pending: &DatabaseSecret) -> Error {
-    Error::HostMismatch { current: current.whole_place(), pending: pending.whole_place() }
+fn host_mismatch(current: &DatabaseSecret, pending: &DatabaseSecret) -> Error {
+    Error::HostMismatch { current: current.endpoint_text(), pending: pending.endpoint_text() }
 }

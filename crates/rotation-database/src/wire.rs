@@ -26,7 +26,7 @@ use meeting::SocketAddress;
 
 /// The timeout for the name lookup and the TCP connection. The timeout of the whole login is a
 /// little longer.
-const DIAL_TIMEOUT: Duration = Duration::from_millis(4500);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(4500);
 
 /// A connection to a server, encrypted or not.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -37,18 +37,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// # Errors
 /// Returns an error that distinguishes a failed name lookup, a closed port and a timeout.
 pub async fn dial(host: &str, port: u16) -> Result<TcpStream, LoginError> {
-    let seconds = DIAL_TIMEOUT.as_secs();
-    let silent = |_| LoginError::NameNotFound {
+    let seconds = CONNECT_TIMEOUT.as_secs();
+    let silent = |_| LoginError::DnsFailed {
         message: format!("the resolver did not respond within {seconds} s"),
     };
-    let until = Instant::now() + DIAL_TIMEOUT;
+    let until = Instant::now() + CONNECT_TIMEOUT;
     let addresses = timeout_at(until, lookup_host((host, port))).await.map_err(silent)?;
-    let mut addresses: Vec<_> = addresses
-        .map_err(|error| LoginError::NameNotFound { message: error.to_string() })?
-        .collect();
+    let mut addresses: Vec<_> =
+        addresses.map_err(|error| LoginError::DnsFailed { message: error.to_string() })?.collect();
     addresses.dedup();
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    let mut failure = LoginError::NameNotFound { message: "the name has no address".to_owned() };
+    let mut failure = LoginError::DnsFailed { message: "the name has no address".to_owned() };
     for address in addresses {
         // If an address drops packets, some time must remain for the next address.
         let share = until.saturating_duration_since(Instant::now()) / left.max(1);
@@ -99,7 +98,7 @@ impl Wire {
     ///
     /// # Errors
     /// Returns an error if the socket cannot be created.
-    pub fn offer_logged_in<S>(
+    pub fn offer_with_response<S>(
         stream: S,
         file_name: &str,
         answer: Vec<u8>,
@@ -130,13 +129,13 @@ impl Wire {
 }
 
 /// The time that the server has to close the connection after the driver has closed it.
-const HANG_UP: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Accepts one connection, of the driver of this process.
 async fn accept(listener: UnixListener) -> io::Result<UnixStream> {
     loop {
         let (stream, _) = listener.accept().await?;
-        if meeting::lets_in(&stream) {
+        if meeting::is_same_process(&stream) {
             return Ok(stream);
         }
     }
@@ -153,7 +152,7 @@ async fn relay(driver: UnixStream, server: impl AsyncRead + AsyncWrite) -> io::R
     // the server to close.
     tokio::select! {
         done = tokio::io::copy(&mut from_server, &mut to_driver) => done.map(drop),
-        done = async { upward.await?; tokio::time::sleep(HANG_UP).await; Ok(()) } => done,
+        done = async { upward.await?; tokio::time::sleep(CLOSE_TIMEOUT).await; Ok(()) } => done,
     }
 }
 
@@ -163,9 +162,9 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn nobody_but_this_process_gets_the_connection() {
+    async fn other_processes_cannot_use_the_socket() {
         let (stream, mut far) = tokio::io::duplex(64);
-        let wire = Wire::offer_logged_in(stream, "socket", Vec::new()).unwrap();
+        let wire = Wire::offer_with_response(stream, "socket", Vec::new()).unwrap();
         let path = wire.folder().join("socket");
         let script = "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(5)\n\
             s.connect(sys.argv[1].replace('@', '\\0'))\ns.sendall(bytes([0, 0, 0, 4, 65]))\nprint(s.recv(1))";

@@ -14,13 +14,13 @@ use crate::service::{SecretValue, Service};
 use crate::trigger::{Observer, StepReport};
 
 /// The maximum number of rotations in the log.
-const MOST_ROTATIONS: usize = 50;
+const MAX_ROTATIONS: usize = 50;
 /// The maximum number of log lines.
-const MOST_LINES: usize = 500;
+const MAX_LINES: usize = 500;
 
 /// The event log. Clones share their state.
 #[derive(Clone, Default)]
-pub(crate) struct Activity {
+pub(crate) struct EventLog {
     inside: Arc<Mutex<Inside>>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Inside {
     /// The functions' names and log lines, newest last.
     lines: VecDeque<(String, String)>,
     /// The values to redact. They stay here after their secret was deleted.
-    mask: Mask,
+    mask: Redactor,
     count: u64,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Ended {
     pub(crate) message: String,
 }
 
-impl Activity {
+impl EventLog {
     pub(crate) fn look(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +74,7 @@ impl Activity {
         let mut inside = self.look();
         let line = inside.mask.text(line);
         inside.lines.push_back((function.to_owned(), line.clone()));
-        let surplus = inside.lines.len().saturating_sub(MOST_LINES);
+        let surplus = inside.lines.len().saturating_sub(MAX_LINES);
         inside.lines.drain(..surplus);
         line
     }
@@ -82,7 +82,7 @@ impl Activity {
     /// Adds the values of the secrets that are being rotated, and the generated passwords, to the
     /// values to redact.
     fn learn(&self, service: &Service) {
-        let mut secrets = service.made_passwords();
+        let mut secrets = service.generated_passwords();
         values_of(service, &self.running(), &mut secrets);
         self.look().mask.add(secrets);
     }
@@ -144,7 +144,7 @@ impl Activity {
             end: None,
         });
         // Only rotations that have ended are removed.
-        while inside.rotations.len() > MOST_ROTATIONS
+        while inside.rotations.len() > MAX_ROTATIONS
             && let Some(oldest) = inside.rotations.iter().position(|run| run.end.is_some())
         {
             inside.rotations.remove(oldest);
@@ -158,7 +158,7 @@ impl Activity {
 
 /// The observer that records a rotation's steps and shows them on the terminal.
 pub(crate) struct Recorder {
-    activity: Activity,
+    activity: EventLog,
     number: u64,
     service: Service,
     progress: Progress,
@@ -212,7 +212,7 @@ impl Observer for Recorder {
     }
 }
 
-fn masked(report: &StepReport, mask: &Mask) -> StepReport {
+fn masked(report: &StepReport, mask: &Redactor) -> StepReport {
     let mut report = report.clone();
     match &mut report.result {
         Ok(record) => mask.value(record),
@@ -226,9 +226,9 @@ fn masked(report: &StepReport, mask: &Mask) -> StepReport {
 
 /// The secret values that are redacted in texts, longest first.
 #[derive(Default)]
-pub(crate) struct Mask(Vec<String>);
+pub(crate) struct Redactor(Vec<String>);
 
-impl Mask {
+impl Redactor {
     fn add(&mut self, secrets: Vec<String>) {
         for secret in secrets {
             if !self.0.contains(&secret) {
@@ -315,7 +315,7 @@ mod tests {
     use serde_json::json;
 
     #[tokio::test]
-    async fn what_secrets_and_their_masters_hide_is_masked_now_and_later() {
+    async fn values_of_secrets_and_masters_are_redacted() {
         let service = Service::start(0).await.unwrap();
         let master = "arn:aws:secretsmanager:us-east-1:123456789012:secret:m-AbCdEf";
         let value = json!({
@@ -329,7 +329,7 @@ mod tests {
             .perform("CreateSecret", &json!({"Name": "s", "SecretString": value.to_string()}))
             .unwrap();
         let arn = made["ARN"].as_str().unwrap();
-        let activity = Activity::default();
+        let activity = EventLog::default();
         let recorder = activity.begin(arn, "f", "t", service.clone()).unwrap();
         assert!(
             activity.begin(arn, "f", "t", service.clone()).is_none(),

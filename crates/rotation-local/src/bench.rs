@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use crate::cli::BenchArgs;
 use crate::progress::{print_json, say};
-use crate::stage::{ALTERNATING, SINGLE, Stage, function_path};
+use crate::stage::{ALTERNATING, SINGLE, Sandbox, function_path};
 
 use floor::Baseline;
 use runner::Runner;
@@ -23,7 +23,7 @@ use share::CpuQuota;
 /// The environment of a measurement: the sandbox, the secret, the API latency and the CPU quota
 /// that functions have after their start.
 struct BenchEnv {
-    stage: Stage,
+    stage: Sandbox,
     secret: &'static str,
     strategy: &'static str,
     latency: Duration,
@@ -34,7 +34,7 @@ pub(crate) async fn bench(args: &BenchArgs) -> Result<()> {
     let function = function_path(args.function.as_deref(), args.engine)?;
     let share = args.memory.map(CpuQuota::of_memory).transpose()?;
     let ground = BenchEnv {
-        stage: Stage::set_up(args.engine).await?,
+        stage: Sandbox::set_up(args.engine).await?,
         secret: if args.alternating { ALTERNATING } else { SINGLE },
         strategy: if args.alternating { "master-user" } else { "single-user" },
         latency: Duration::from_millis(args.api_latency),

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_that_overlap_count_once() {
+    fn overlapping_calls_count_once() {
         let zero = Instant::now();
         let at =
             |from, until| (zero + Duration::from_millis(from), zero + Duration::from_millis(until));

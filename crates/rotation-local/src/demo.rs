@@ -13,7 +13,7 @@ use crate::function::Program;
 use crate::progress::{Progress, say};
 use crate::report::Report;
 use crate::stage::database::Refusal;
-use crate::stage::{ALTERNATING, SINGLE, Stage, function_path};
+use crate::stage::{ALTERNATING, SINGLE, Sandbox, function_path};
 use crate::trigger::{Attempt, StepReport, rotate_secret};
 
 pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
@@ -32,7 +32,7 @@ async fn run(args: &DemoArgs, report: &mut Report) -> Result<()> {
     let display = args.engine.display();
     say(&format!("Rotating secrets of a temporary {display} server with the real function\n"));
 
-    let stage = Stage::set_up(args.engine).await?;
+    let stage = Sandbox::set_up(args.engine).await?;
     let (seconds, port) = (stage.took.as_secs_f64(), stage.database.port());
     say(&format!("  {display} with TLS is running on localhost, port {port} ({seconds:.1} s)"));
     say("  the users app, shop and master (not a superuser) and their secrets are created");
@@ -42,7 +42,7 @@ async fn run(args: &DemoArgs, report: &mut Report) -> Result<()> {
         args,
         log: Arc::default(),
         passwords: Mutex::default(),
-        on_purpose: AtomicUsize::new(0),
+        intended_failures: AtomicUsize::new(0),
     };
     demo.rotate("single user", "single-user", SINGLE, "app", report).await?;
     demo.rotate("alternating users", "master-user", ALTERNATING, "shop", report).await?;
@@ -53,7 +53,7 @@ async fn run(args: &DemoArgs, report: &mut Report) -> Result<()> {
 }
 
 struct Demo<'a> {
-    stage: Stage,
+    stage: Sandbox,
     function: PathBuf,
     args: &'a DemoArgs,
     /// The log lines of the function.
@@ -61,7 +61,7 @@ struct Demo<'a> {
     /// The new password of every rotation.
     passwords: Mutex<Vec<String>>,
     /// The number of failed logins with an old password, which the demo causes intentionally.
-    on_purpose: AtomicUsize,
+    intended_failures: AtomicUsize,
 }
 
 impl Demo<'_> {
@@ -78,7 +78,7 @@ impl Demo<'_> {
         for time in 1..=self.args.times {
             let service = &self.stage.service;
             let (before, labels_before) = (self.stage.current(secret)?, self.labels(secret)?);
-            service.forget_calls();
+            service.clear_calls();
             let token = self.stage.begin(secret)?;
             say(&format!("  rotation {time}"));
             let rotation = rotate_secret(
@@ -132,7 +132,7 @@ impl Demo<'_> {
         let text = |secret: &Value, key: &str| secret[key].as_str().unwrap_or_default().to_owned();
         let (old_user, user) = (text(before, "username"), text(after, "username"));
         let refused =
-            self.stage.database.failed_logins()? - self.on_purpose.load(Ordering::Relaxed);
+            self.stage.database.failed_logins()? - self.intended_failures.load(Ordering::Relaxed);
         say(&format!("    failed logins seen by the server: {refused}"));
         if refused != 0 {
             bail!("the rotation caused failed logins");
@@ -150,7 +150,7 @@ impl Demo<'_> {
         ) {
             (Err(Refusal::Password), true) => {
                 // This failed login is intended, and does not count as one of the rotation.
-                self.on_purpose.fetch_add(1, Ordering::Relaxed);
+                self.intended_failures.fetch_add(1, Ordering::Relaxed);
                 say(&format!("    the old password of {old_user} is rejected"));
             }
             (Ok(_), true) => bail!("the old password of {old_user} is still accepted"),
@@ -165,7 +165,7 @@ impl Demo<'_> {
     fn program(&self, strategy: &str) -> Program {
         let log = Arc::clone(&self.log);
         let verbose = self.args.verbose;
-        self.stage.equip(Program::new(&self.function), strategy).log(move |line| {
+        self.stage.with_service_env(Program::new(&self.function), strategy).log(move |line| {
             if verbose {
                 say(&format!("      {line}"));
             }

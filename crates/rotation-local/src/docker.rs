@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::journal::write_whole;
+use crate::journal::write_atomically;
 
 /// The name by which a container reaches the machine that runs Docker.
 ///
@@ -100,7 +100,7 @@ pub(crate) fn write_environment(path: &Path, variables: &[(&str, &str)], port: u
             path.display()
         ),
     }
-    write_whole(path, text.as_bytes())
+    write_atomically(path, text.as_bytes())
 }
 
 /// Returns the shell commands that run the template's functions in containers.

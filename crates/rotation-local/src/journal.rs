@@ -16,7 +16,7 @@ use crate::service::Secret;
 /// The recovery file next to the secret's file, which holds the state of a rotation. Only its owner
 /// can read it.
 #[derive(Debug, Clone)]
-pub(crate) struct Journal {
+pub(crate) struct RecoveryFile {
     path: PathBuf,
     /// `true` if the database may have the pending password. Clones share the value.
     reached: Arc<AtomicBool>,
@@ -24,7 +24,7 @@ pub(crate) struct Journal {
 
 /// An unfinished rotation.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct LeftOver {
+pub(crate) struct UnfinishedRotation {
     /// The secret's file as it was read. If it differs now, the user has corrected it.
     pub(crate) file: Value,
     /// The secret with all its versions.
@@ -41,7 +41,7 @@ fn yes() -> bool {
     true
 }
 
-impl Journal {
+impl RecoveryFile {
     /// Returns the recovery file of a secret's file, such as `secret.json.rotation`.
     pub(crate) fn beside(secret: &Path) -> Self {
         Self { path: beside(secret, ".rotation"), reached: Arc::default() }
@@ -52,10 +52,11 @@ impl Journal {
     }
 
     /// Reads the unfinished rotation of an earlier run.
-    pub(crate) fn read(&self) -> Result<Option<LeftOver>> {
+    pub(crate) fn read(&self) -> Result<Option<UnfinishedRotation>> {
         match fs::read(&self.path) {
             Ok(bytes) => {
-                let left_over: serde_json::Result<LeftOver> = serde_json::from_slice(&bytes);
+                let left_over: serde_json::Result<UnfinishedRotation> =
+                    serde_json::from_slice(&bytes);
                 Ok(Some(left_over.with_context(|| {
                     format!(
                         "{0}, the recovery file of an unfinished rotation, is damaged. It may hold \
@@ -73,8 +74,8 @@ impl Journal {
         }
     }
 
-    pub(crate) fn write(&self, left_over: &LeftOver) -> Result<()> {
-        write_whole(&self.path, &serde_json::to_vec_pretty(left_over)?)
+    pub(crate) fn write(&self, left_over: &UnfinishedRotation) -> Result<()> {
+        write_atomically(&self.path, &serde_json::to_vec_pretty(left_over)?)
     }
 
     /// Returns `true` if the database may have the pending password.
@@ -110,7 +111,7 @@ pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
 
 /// Writes a file atomically. An existing file keeps its mode and owner. A new file can be read only
 /// by its owner.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     // If the path is a symbolic link, its target is replaced, not the link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let old = fs::metadata(path).ok();
@@ -146,13 +147,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_journal_comes_back_and_only_its_owner_can_read_it() {
+    fn recovery_file_round_trips_and_is_private() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::beside(&folder.path().join("secret.json"));
+        let journal = RecoveryFile::beside(&folder.path().join("secret.json"));
         assert!(journal.read().unwrap().is_none());
         let secret = Secret::new("us-east-1", "s", "the ARN".into(), 0.0);
         let strategy = "single-user".to_owned();
-        journal.write(&LeftOver { file: Value::Null, secret, strategy, reached: false }).unwrap();
+        journal
+            .write(&UnfinishedRotation { file: Value::Null, secret, strategy, reached: false })
+            .unwrap();
         assert_eq!(fs::metadata(journal.path()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(journal.read().unwrap().unwrap().secret.arn, "the ARN");
         assert!(!journal.read().unwrap().unwrap().reached);

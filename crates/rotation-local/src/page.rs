@@ -10,21 +10,21 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::activity::{Activity, Run, Step};
+use crate::activity::{EventLog, Run, Step};
 use crate::service::{Secret, Service};
 
 /// The maximum number of secrets on the page.
-const MOST_SECRETS: usize = 200;
+const MAX_SECRETS: usize = 200;
 
 /// The data that the page shows.
 #[derive(Clone)]
 struct Shown {
     service: Service,
-    activity: Activity,
+    activity: EventLog,
 }
 
 /// Returns the routes of the page: the whole page is at `/`, and the part that changes at `/now`.
-pub(crate) fn pages(service: Service, activity: Activity) -> Router {
+pub(crate) fn pages(service: Service, activity: EventLog) -> Router {
     Router::new()
         .route("/", get(whole))
         .route("/now", get(part))
@@ -141,10 +141,10 @@ fn secrets(service: &Service) -> Markup {
                     code { "aws secretsmanager create-secret --name NAME --secret-string …" }
                 }
             }
-            @if count > MOST_SECRETS {
-                p { (count) " secrets, of which this page shows the first " (MOST_SECRETS) "." }
+            @if count > MAX_SECRETS {
+                p { (count) " secrets, of which this page shows the first " (MAX_SECRETS) "." }
             }
-            @for secret in store.all().take(MOST_SECRETS) { (one_secret(secret)) }
+            @for secret in store.all().take(MAX_SECRETS) { (one_secret(secret)) }
         }
     })
 }
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_from_elsewhere_is_not_answered() {
+    fn foreign_host_header_is_rejected() {
         let with = |host: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());

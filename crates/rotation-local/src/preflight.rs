@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cli::PreflightArgs;
 use crate::function::{Function, FunctionError};
-use crate::journal::Journal;
+use crate::journal::RecoveryFile;
 use crate::progress::{print_json, say};
-use crate::rotate::{SECRET, own_program, put_master, read_json, warn_if_open};
+use crate::rotate::{SECRET, put_master, read_json, warn_if_open, with_database_env};
 use crate::service::Service;
 
 /// Runs all checks and prints their results.
@@ -26,7 +26,7 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
         Ok(Function::Url { .. }) => bail!("--function: preflight needs a program, not a URL"),
         Err(message) => bail!("--function: {message}"),
     };
-    let journal = Journal::beside(&absolute(&args.database.secret)?);
+    let journal = RecoveryFile::beside(&absolute(&args.database.secret)?);
     if journal.read()?.is_some_and(|left_over| left_over.reached) {
         bail!(
             "an unfinished rotation is in {}, and the database may have its password instead of \
@@ -42,7 +42,7 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
         put_master(&service, &mut secret, master)?;
     }
     service.put_secret("local/secret", SECRET, &Value::Object(secret).to_string())?;
-    let function: Function = own_program(program, &service, &key, &args.database).into();
+    let function: Function = with_database_env(program, &service, &key, &args.database).into();
     let record = match ask(&function, SECRET).await {
         Ok(record) => record,
         Err(error) => bail!("{}: {}", error.error_type, error.message),
@@ -64,7 +64,7 @@ async fn ask(function: &Function, secret: &str) -> Result<Value, FunctionError> 
 }
 
 /// Returns an error if a rotation would fail. A function without preflight passes.
-pub(crate) async fn must_pass(function: &Function, secret: &str) -> Result<()> {
+pub(crate) async fn ensure_passes(function: &Function, secret: &str) -> Result<()> {
     let record = match ask(function, secret).await {
         Ok(record) => record,
         // The function rejects a setting, or the program does not start.

@@ -15,28 +15,29 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{DatabaseArgs, RotateArgs};
 use crate::function::{Function, Program};
-use crate::journal::{Journal, LeftOver, beside};
+use crate::journal::{RecoveryFile, UnfinishedRotation, beside};
 use crate::preflight;
 use crate::progress::say;
 use crate::report::Report;
-use crate::serve::equip;
+use crate::serve::with_service_env;
 use crate::service::{Change, Service};
 use crate::trigger::{Attempt, rotate_secret};
 use attempt::Watch;
 pub(crate) use files::{read_json, warn_if_open};
-use left_over::still_good;
+use left_over::resumable;
 use output::Output;
 
 pub(crate) const SECRET: &str =
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
 const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 /// The suffix of the file with the previous version of the secret, whose user still works.
-const PREVIOUS_FILE: &str = ".previous";
+const PREVIOUS_SUFFIX: &str = ".previous";
 
 /// Rotates a secret in a file.
 pub(crate) async fn rotate(args: &RotateArgs) -> Result<()> {
     let mut report = Report::new();
-    let journal = Journal::beside(&absolute(args.out.as_ref().unwrap_or(&args.database.secret))?);
+    let journal =
+        RecoveryFile::beside(&absolute(args.out.as_ref().unwrap_or(&args.database.secret))?);
     let done = tokio::select! {
         done = run(args, &journal, &mut report) => done,
         signal = tokio::signal::ctrl_c() => {
@@ -72,7 +73,7 @@ impl std::fmt::Display for Interrupted {
     }
 }
 
-async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Result<()> {
+async fn run(args: &RotateArgs, journal: &RecoveryFile, report: &mut Report) -> Result<()> {
     let secret_file = absolute(&args.database.secret)?;
     let out = absolute(args.out.as_ref().unwrap_or(&args.database.secret))?;
     let mut secret = read_json(&secret_file, "--secret")?;
@@ -92,7 +93,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
     let file = Value::Object(secret.clone());
     let strategy = args.database.master.strategy();
     let left_over = match journal.read()? {
-        Some(left_over) if !args.abandon => still_good(left_over, &file, strategy, journal)?,
+        Some(left_over) if !args.abandon => resumable(left_over, &file, strategy, journal)?,
         left_over => left_over,
     };
     if args.abandon && left_over.is_none() {
@@ -111,7 +112,9 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
         put_master(&service, &mut secret, master)?;
     }
     let function = match function {
-        Function::Program(program) => own_program(*program, &service, &key, &args.database).into(),
+        Function::Program(program) => {
+            with_database_env(*program, &service, &key, &args.database).into()
+        }
         url => {
             say(&format!(
                 "Set these variables for the function: SECRETS_MANAGER_ENDPOINT={} (see --port), \
@@ -142,7 +145,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
         None => {
             // The previous version is stored first, because a function does not rely on a user's
             // name alone: the secret's history shows which users belong to the secret.
-            let previous_file = beside(&secret_file, PREVIOUS_FILE);
+            let previous_file = beside(&secret_file, PREVIOUS_SUFFIX);
             if args.database.master.alternates() && previous_file.exists() {
                 let mut previous = read_json(&previous_file, "the previous secret")?;
                 let arn = masters_arn.as_deref().unwrap_or(MASTER);
@@ -155,7 +158,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
             } else {
                 service.put_secret("local/secret", SECRET, &value)?;
             }
-            preflight::must_pass(&function, SECRET).await?;
+            preflight::ensure_passes(&function, SECRET).await?;
         }
     }
 
@@ -171,7 +174,7 @@ async fn run(args: &RotateArgs, journal: &Journal, report: &mut Report) -> Resul
             (journal.clone(), strategy.to_owned(), file.clone());
         service.set_persist(move |change| match change {
             Change::Secret(secret) if secret.name == "local/secret" => {
-                own_journal.write(&LeftOver {
+                own_journal.write(&UnfinishedRotation {
                     file: own_file.clone(),
                     secret: (*secret).clone(),
                     strategy: own_strategy.clone(),
@@ -238,13 +241,13 @@ pub(crate) fn put_master(
 }
 
 /// Sets the variables of a function that works on the user's database.
-pub(crate) fn own_program(
+pub(crate) fn with_database_env(
     program: Program,
     service: &Service,
     key: &str,
     database: &DatabaseArgs,
 ) -> Program {
-    let program = equip(program, &service.endpoint(), key)
+    let program = with_service_env(program, &service.endpoint(), key)
         .env("ROTATION_STRATEGY", database.master.strategy())
         // With these variables, remedies name rotation-local's commands instead of AWS's.
         .env("ROTATION_LOCAL_SECRET", database.secret.display().to_string());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::activity::Activity;
+use crate::activity::EventLog;
 use crate::cli::ServeArgs;
 use crate::docker;
 use crate::function::{Function, Program};
@@ -59,7 +59,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         None => service.require_key(),
     };
 
-    let activity = Activity::default();
+    let activity = EventLog::default();
     if !args.any_credentials {
         activity.hide(&key);
     }
@@ -95,11 +95,11 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         });
         print_json_line(&ready);
     }
-    for start in service.take_up()? {
+    for start in service.resume_unfinished()? {
         say(&format!("rotation of {}: resumed from an earlier run", start.secret));
         tokio::spawn(rotations.clone().run(start));
     }
-    tokio::spawn(async move { scheduled.keep_the_schedule().await });
+    tokio::spawn(async move { scheduled.run_schedule().await });
     tokio::signal::ctrl_c().await.context("could not wait for Ctrl-C")
 }
 
@@ -123,7 +123,7 @@ fn open_state(args: &ServeArgs) -> Result<State> {
 fn begin(service: &Service, mut store: Store, state: Option<State>, args: &ServeArgs) -> usize {
     store.set_account(&args.account);
     let found = store.all().count();
-    service.begin_with(store, args.time_scale);
+    service.initialize_store(store, args.time_scale);
     if let Some(state) = state {
         service.set_persist(move |change| state.write(change));
     }
@@ -221,7 +221,7 @@ type Started = BTreeMap<(String, String), Arc<Function>>;
 #[derive(Clone)]
 struct Rotations {
     service: Service,
-    activity: Activity,
+    activity: EventLog,
     key: String,
     given: BTreeMap<String, String>,
     environment: Arc<Environment>,
@@ -233,7 +233,7 @@ struct Rotations {
 
 impl Rotations {
     async fn run(self, start: StartRotation) {
-        let StartRotation { region, secret, function, token, only_test } = start;
+        let StartRotation { region, secret, function, token, test_only } = start;
         let name = function_name(&function).to_owned();
         let Some(function) = self.function(&name, &region) else {
             say(&format!("rotation of {secret}: there is no --function {name}=…"));
@@ -248,12 +248,12 @@ impl Rotations {
         else {
             return;
         };
-        let what = if only_test { "test" } else { "rotation" };
+        let what = if test_only { "test" } else { "rotation" };
         say(&format!("{what} of {secret}, version {token}"));
         self.print("started", &secret, &token, |event| event["function"] = name.as_str().into());
-        let failed = if only_test {
+        let failed = if test_only {
             let failed = test_secret(&function, &secret, &token, &mut recorder).await;
-            if let Err(error) = self.service.forget_version(&secret, &token) {
+            if let Err(error) = self.service.delete_test_copy(&secret, &token) {
                 say(&format!("  could not delete the version of the test: {error}"));
             }
             failed
@@ -275,7 +275,7 @@ impl Rotations {
                 event["message"] = error.message.as_str().into();
             }
         });
-        let end = match (&failed, only_test) {
+        let end = match (&failed, test_only) {
             (None, _) => "done",
             (Some(_), true) => "failed",
             (Some(_), false) => "given up",
@@ -299,7 +299,9 @@ impl Rotations {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let function = started.entry((name.to_owned(), region.to_owned())).or_insert_with(|| {
             Arc::new(match Function::parse(given, name) {
-                Ok(Function::Program(program)) => self.equip(name, *program, region).into(),
+                Ok(Function::Program(program)) => {
+                    self.with_service_env(name, *program, region).into()
+                }
                 Ok(url) => url,
                 // It existed when serve started. If it does not exist now, invoking it fails.
                 Err(_) => Program::new(given).into(),
@@ -308,11 +310,11 @@ impl Rotations {
         Some(Arc::clone(function))
     }
 
-    fn equip(&self, name: &str, program: Program, region: &str) -> Program {
+    fn with_service_env(&self, name: &str, program: Program, region: &str) -> Program {
         let (service, activity, verbose) =
             (self.service.clone(), self.activity.clone(), self.verbose);
         let name = name.to_owned();
-        let mut program = equip(program, &self.service.endpoint(), &self.key);
+        let mut program = with_service_env(program, &self.service.endpoint(), &self.key);
         for (variable, value) in self.environment.get(&name).into_iter().flatten() {
             program = program.env(variable, value.as_str());
         }
@@ -327,7 +329,7 @@ impl Rotations {
 
     /// Starts the rotations whose window has opened, and deletes the secrets whose recovery window
     /// has ended.
-    async fn keep_the_schedule(self) {
+    async fn run_schedule(self) {
         loop {
             // One check per minute of the service's clock is enough, because windows open at full
             // hours.
@@ -357,7 +359,7 @@ impl Rotations {
 }
 
 /// Sets the variables with which a function finds the local Secrets Manager.
-pub(crate) fn equip(program: Program, endpoint: &str, key: &str) -> Program {
+pub(crate) fn with_service_env(program: Program, endpoint: &str, key: &str) -> Program {
     program
         .env("SECRETS_MANAGER_ENDPOINT", endpoint)
         // Third-party functions use the SDKs' own variables.

@@ -52,10 +52,10 @@ pub(crate) const REGION: &str = "us-east-1";
 
 /// The maximum size of a request in bytes. It has room for a value of 65,536 bytes, each of which
 /// JSON can escape to six.
-const LONGEST_REQUEST: usize = 512 * 1024;
+const MAX_REQUEST_BYTES: usize = 512 * 1024;
 
 /// The number of generated passwords that the service remembers so that output can be redacted.
-const MOST_MADE: usize = 1000;
+const MAX_GENERATED_PASSWORDS: usize = 1000;
 
 /// A request that was answered.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ struct Inside {
     store: Store,
     clock: Clock,
     calls: Vec<Call>,
-    keeps_calls: bool,
+    records_calls: bool,
     /// The passwords that `GetRandomPassword` has returned, newest last.
     made: VecDeque<String>,
     count: usize,
@@ -144,7 +144,7 @@ impl Service {
     /// Returns an error if the port is in use.
     pub async fn start(port: u16) -> anyhow::Result<Self> {
         let (service, listener) = Self::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port).await?;
-        service.inside().keeps_calls = true;
+        service.inside().records_calls = true;
         service.open(listener, Router::new());
         Ok(service)
     }
@@ -176,7 +176,7 @@ impl Service {
         let api = Router::new()
             .fallback(http::answer)
             .with_state(self.clone())
-            .layer(DefaultBodyLimit::max(LONGEST_REQUEST));
+            .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES));
         let router = Router::new().fallback_service(get_service(pages).post_service(api));
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
@@ -202,7 +202,7 @@ impl Service {
 
     /// Replaces the store, and starts a clock that runs `time_scale` times as fast as the system
     /// clock.
-    pub(crate) fn begin_with(&self, store: Store, time_scale: f64) {
+    pub(crate) fn initialize_store(&self, store: Store, time_scale: f64) {
         let mut inside = self.inside();
         inside.store = store;
         inside.clock = Clock::scaled(time_scale);
@@ -231,7 +231,7 @@ impl Service {
         }
         if let Some(password) = done.answer.get("RandomPassword").and_then(Value::as_str) {
             inside.made.push_back(password.to_owned());
-            let surplus = inside.made.len().saturating_sub(MOST_MADE);
+            let surplus = inside.made.len().saturating_sub(MAX_GENERATED_PASSWORDS);
             inside.made.drain(..surplus);
         }
         done.refused.map_or(Ok(done.answer), Err)
@@ -256,12 +256,7 @@ impl Service {
     ///
     /// # Errors
     /// Returns the error that the service would answer with.
-    pub fn tag_as_a_service_of_aws(
-        &self,
-        id: &str,
-        key: &str,
-        value: &str,
-    ) -> Result<(), ServiceError> {
+    pub fn put_reserved_tag(&self, id: &str, key: &str, value: &str) -> Result<(), ServiceError> {
         self.inside().store.edit(REGION, id, |secret, _| {
             secret.tags.insert(key.to_owned(), value.to_owned());
             Ok(())
@@ -270,7 +265,7 @@ impl Service {
 
     /// Returns the passwords that were generated recently. They must be redacted even before they
     /// are stored in a secret.
-    pub(crate) fn made_passwords(&self) -> Vec<String> {
+    pub(crate) fn generated_passwords(&self) -> Vec<String> {
         self.inside().made.iter().cloned().collect()
     }
 
@@ -302,7 +297,7 @@ impl Service {
     }
 
     /// Deletes the recorded calls.
-    pub fn forget_calls(&self) {
+    pub fn clear_calls(&self) {
         self.inside().calls.clear();
     }
 

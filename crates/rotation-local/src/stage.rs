@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::function::Program;
-use crate::serve::equip;
+use crate::serve::with_service_env;
 use crate::service::Service;
 use database::{Database, Engine};
 
@@ -24,7 +24,7 @@ const MASTER_ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:d
 
 /// The servers and secrets that a function needs. Dropping it stops the database server and deletes
 /// its files.
-pub(crate) struct Stage {
+pub(crate) struct Sandbox {
     pub(crate) engine: Engine,
     pub(crate) database: Database,
     pub(crate) service: Service,
@@ -36,7 +36,7 @@ pub(crate) struct Stage {
     _folder: TempDir,
 }
 
-impl Stage {
+impl Sandbox {
     /// Starts a database server with TLS. Creates the users of two applications and a master user
     /// that is not a superuser, and a secret for each of them.
     pub(crate) async fn set_up(engine: Engine) -> Result<Self> {
@@ -49,13 +49,13 @@ impl Stage {
         let service = Service::start(0).await?;
         let key = service.require_key();
         let stage = Self { engine, database, service, took, key, authority, _folder: folder };
-        stage.make_users().await?;
+        stage.create_users().await?;
         Ok(stage)
     }
 
-    async fn make_users(&self) -> Result<()> {
+    async fn create_users(&self) -> Result<()> {
         let (app, shop, master) = (new_password(), new_password(), new_password());
-        self.database.make_users(&app, &shop, &master).await?;
+        self.database.create_users(&app, &shop, &master).await?;
         let secret = |user: &str, password: &str| {
             json!({"engine": self.engine.name(), "host": "localhost", "port": self.database.port(),
                 "username": user, "password": password, "dbname": "shop"})
@@ -73,8 +73,8 @@ impl Stage {
     }
 
     /// Sets the variables with which a function finds the service and trusts the database server.
-    pub(crate) fn equip(&self, program: Program, strategy: &str) -> Program {
-        equip(program, &self.service.endpoint(), &self.key)
+    pub(crate) fn with_service_env(&self, program: Program, strategy: &str) -> Program {
+        with_service_env(program, &self.service.endpoint(), &self.key)
             .env("ROTATION_STRATEGY", strategy)
             .env("TLS_CA_FILE", self.authority.to_string_lossy())
     }

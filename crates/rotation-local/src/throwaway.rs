@@ -9,4 +9,4 @@ mod shortcut;
 
 pub use certificates::Certificates;
 pub use server::{Installation, free_port, is_root, sid_root};
-pub use shortcut::Shortcut;
+pub use shortcut::NodelayProxy;

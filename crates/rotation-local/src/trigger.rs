@@ -13,7 +13,7 @@ pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", 
 
 /// The errors that a retry cannot fix. The operator has to correct something first, and each
 /// attempt with a rejected password counts towards a lockout.
-const INCURABLE: [&str; 14] = [
+const NOT_RETRIED: [&str; 14] = [
     "CredentialsRefused",
     "HostMismatch",
     "InvalidSetting",
@@ -167,10 +167,10 @@ pub async fn rotate_secret(
             }
         }
         if rotation.failed.is_none() {
-            rotation.failed = unpromoted(service, secret, token);
+            rotation.failed = check_promoted(service, secret, token);
         }
         match &rotation.failed {
-            Some(error) if !INCURABLE.contains(&error.error_type.as_str()) => {}
+            Some(error) if !NOT_RETRIED.contains(&error.error_type.as_str()) => {}
             _ => break,
         }
     }
@@ -179,7 +179,7 @@ pub async fn rotate_secret(
 
 /// Returns an error if the rotation is not complete. It is complete if the new version has
 /// `AWSCURRENT`, and no other version has `AWSPENDING`.
-fn unpromoted(service: &Service, secret: &str, token: &str) -> Option<FunctionError> {
+fn check_promoted(service: &Service, secret: &str, token: &str) -> Option<FunctionError> {
     service.with_store(|store| match store.anywhere(secret) {
         Some(secret) if !secret.is_labelled(CURRENT, token) => Some(FunctionError::new(
             "Local.NotPromoted",

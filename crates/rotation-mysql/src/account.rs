@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_follows_the_last_at_sign() {
+    fn host_follows_the_last_at_sign() {
         let account = Account::from_current_user("a@b@10.0.%").unwrap();
         assert_eq!((account.user.as_str(), account.host.as_str()), ("a@b", "10.0.%"));
         assert_eq!(account.quoted(Literals::BackslashEscapes), "'a@b'@'10.0.%'");

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::greeting::{Greeting, capability};
 use crate::packet::{ERROR, Fields, Packets};
-use crate::plugin::{NONCE_BYTES, Plugin, cleartext, under_rsa_key};
-use crate::refusal::{Refusal, no_key, refusal};
+use crate::plugin::{NONCE_BYTES, Plugin, cleartext, encrypt_with_rsa_key};
+use crate::refusal::{Refusal, map_key_request_error, refusal};
 
 /// The number of the character set utf8mb4, which is the same in both servers.
 pub(crate) const CHARACTER_SET: u8 = 45;
@@ -28,7 +28,7 @@ pub(crate) struct Method {
     /// `true` if the login did not depend on the server's cache. With `caching_sha2_password` and
     /// `sha256_password`, the server then got the password itself, over TLS or encrypted with its
     /// RSA key. The other plugins have no cache, so it is always `true` for them.
-    pub(crate) in_full: bool,
+    pub(crate) cache_independent: bool,
 }
 
 /// Returns the request for TLS, which the client sends before the full answer to a greeting.
@@ -55,13 +55,15 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let packet = packets.receive().await?;
         let answer = match (packet[0], exchange.awaits) {
-            (ERROR, Awaits::Key) => return Err(no_key(&Refusal::parse(&packet), login)),
+            (ERROR, Awaits::Key) => {
+                return Err(map_key_request_error(&Refusal::parse(&packet), login));
+            }
             (ERROR, _) => return Err(refusal(&Refusal::parse(&packet), login)),
-            (OK, Awaits::Verdict) if is_whole_ok(&packet) => return Ok(exchange.method),
+            (OK, Awaits::Verdict) if is_ok_packet(&packet) => return Ok(exchange.method),
             (OK, _) => {
                 return Err(does_not_belong("unexpected or malformed OK packet"));
             }
-            (SWITCH, Awaits::Verdict | Awaits::FastOrFull) if !exchange.has_gone_on => {
+            (SWITCH, Awaits::Verdict | Awaits::FastOrFull) if !exchange.got_data => {
                 let (plugin, nonce) = switch(&packet)?;
                 if used.contains(&plugin) {
                     return Err(does_not_belong("the server requests the same plugin twice"));
@@ -88,8 +90,8 @@ const SWITCH: u8 = 0xfe;
 const FAST: u8 = 3;
 const FULL: u8 = 4;
 /// The requests for the server's RSA key with `caching_sha2_password` and `sha256_password`.
-const KEY_OF_CACHING_SHA2: u8 = 2;
-const KEY_OF_SHA256: u8 = 1;
+const KEY_REQUEST_CACHING_SHA2: u8 = 2;
+const KEY_REQUEST_SHA256: u8 = 1;
 
 /// The answer of the server that the client waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +111,7 @@ struct Exchange<'a> {
     method: Method,
     awaits: Awaits,
     /// `true` if the server has sent data for this plugin.
-    has_gone_on: bool,
+    got_data: bool,
 }
 
 type Answer = Zeroizing<Vec<u8>>;
@@ -126,7 +128,7 @@ impl<'a> Exchange<'a> {
         let (awaits, answer) = match plugin {
             Plugin::Sha256 if nonce.len() != NONCE_BYTES => return Err(bad_nonce()),
             Plugin::Sha256 if is_encrypted => (Awaits::Verdict, cleartext(login.password)),
-            Plugin::Sha256 => (Awaits::Key, Zeroizing::new(vec![KEY_OF_SHA256])),
+            Plugin::Sha256 => (Awaits::Key, Zeroizing::new(vec![KEY_REQUEST_SHA256])),
             Plugin::CachingSha2 | Plugin::Native | Plugin::Ed25519 => {
                 let proof = plugin.proof(login.password, nonce).ok_or_else(bad_nonce)?;
                 let awaits = match plugin {
@@ -136,14 +138,14 @@ impl<'a> Exchange<'a> {
                 (awaits, proof)
             }
         };
-        let method = Method { plugin, in_full: awaits == Awaits::Verdict };
-        let exchange = Self { login, nonce: nonce.to_vec(), method, awaits, has_gone_on: false };
+        let method = Method { plugin, cache_independent: awaits == Awaits::Verdict };
+        let exchange = Self { login, nonce: nonce.to_vec(), method, awaits, got_data: false };
         Ok((exchange, answer))
     }
 
     /// Processes more data from the server. Returns the answer to it, if there is one.
     fn go_on(&mut self, data: &[u8]) -> Result<Option<Answer>, LoginError> {
-        self.has_gone_on = true;
+        self.got_data = true;
         let is_encrypted = self.login.tls == TlsUse::Verified;
         match (self.awaits, data) {
             (Awaits::FastOrFull, [FAST]) => {
@@ -152,19 +154,21 @@ impl<'a> Exchange<'a> {
             }
             (Awaits::FastOrFull, [FULL]) if is_encrypted => {
                 self.awaits = Awaits::Verdict;
-                self.method.in_full = true;
+                self.method.cache_independent = true;
                 Ok(Some(cleartext(self.login.password)))
             }
             (Awaits::FastOrFull, [FULL]) => {
                 self.awaits = Awaits::Key;
-                Ok(Some(Zeroizing::new(vec![KEY_OF_CACHING_SHA2])))
+                Ok(Some(Zeroizing::new(vec![KEY_REQUEST_CACHING_SHA2])))
             }
             // Only `"ssl": false` in the secret, which means that the network is trusted, allows
             // this.
             (Awaits::Key, key) if self.login.tls == TlsUse::Off => {
                 self.awaits = Awaits::Verdict;
-                self.method.in_full = true;
-                under_rsa_key(self.login.password, &self.nonce, key).map(Zeroizing::new).map(Some)
+                self.method.cache_independent = true;
+                encrypt_with_rsa_key(self.login.password, &self.nonce, key)
+                    .map(Zeroizing::new)
+                    .map(Some)
             }
             _ => Err(does_not_belong("unexpected data for the authentication plugin")),
         }
@@ -189,7 +193,7 @@ fn switch(packet: &[u8]) -> Result<(Plugin, &[u8]), LoginError> {
 /// login, then status and warnings.
 ///
 /// [`OK_Packet`]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html
-fn is_whole_ok(packet: &[u8]) -> bool {
+fn is_ok_packet(packet: &[u8]) -> bool {
     packet.len() >= 7
 }
 

@@ -205,7 +205,7 @@ const STATEMENT_TIME: &str = "MAX_STATEMENT_TIME";
 impl CreateUser {
     /// Rejects an account that logs in by any of several passwords: a statement changes one of
     /// them, and the others go on working.
-    pub(crate) fn must_have_one_password(&self, account: &Account) -> Result<(), EngineError> {
+    pub(crate) fn check_single_password(&self, account: &Account) -> Result<(), EngineError> {
         let takes_password = |plugin: &&String| Plugin::of_account(plugin).is_some();
         if self.plugins.iter().filter(takes_password).count() < 2 {
             return Ok(());
@@ -410,11 +410,11 @@ mod tests {
     }
 
     #[test]
-    fn an_account_of_several_passwords_is_rejected() {
+    fn account_with_several_passwords_is_rejected() {
         let account = Account { user: "a".into(), host: "%".into() };
         let check = |via: &str| {
             let text = format!("CREATE USER `a`@`%` IDENTIFIED VIA {via}");
-            parse(&text).unwrap().must_have_one_password(&account)
+            parse(&text).unwrap().check_single_password(&account)
         };
         assert_eq!(check("ed25519 USING 'x'"), Ok(()));
         assert_eq!(check("unix_socket OR ed25519 USING 'x'"), Ok(()));

@@ -58,7 +58,7 @@ pub fn public_key(password: &str) -> String {
 mod tests {
     /// `CREATE USER … IDENTIFIED VIA ed25519 USING PASSWORD('secret')`, from MariaDB's manual.
     #[test]
-    fn the_public_key_is_the_manual_s() {
+    fn public_key_matches_manual() {
         assert_eq!(super::public_key("secret"), "ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY");
     }
 }

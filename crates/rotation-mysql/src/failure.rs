@@ -8,17 +8,17 @@ use sqlx::mysql::MySqlDatabaseError;
 /// [errors]: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 pub(crate) mod number {
     /// The server does not know the syntax (`ER_PARSE_ERROR`).
-    pub(crate) const NOT_UNDERSTOOD: u16 = 1064;
+    pub(crate) const SYNTAX_ERROR: u16 = 1064;
     /// The object of a grant does not exist any more (`ER_BAD_FIELD_ERROR`, `ER_NO_SUCH_TABLE`,
     /// `ER_SP_DOES_NOT_EXIST`). Servers keep the grants on dropped tables.
-    pub(crate) const OBJECT_IS_GONE: [u16; 3] = [1054, 1146, 1305];
+    pub(crate) const OBJECT_NOT_FOUND: [u16; 3] = [1054, 1146, 1305];
     /// The password history rejects the password (`ER_CREDENTIALS_CONTRADICT_TO_HISTORY`).
     pub(crate) const USED_BEFORE: u16 = 3638;
     /// The password after `REPLACE` is not the primary password (`ER_INCORRECT_CURRENT_PASSWORD`).
-    pub(crate) const NOT_THE_PRIMARY: u16 = 3891;
+    pub(crate) const NOT_THE_PRIMARY_PASSWORD: u16 = 3891;
     /// The account requires its current password for a change (`PASSWORD REQUIRE CURRENT`), and the
     /// statement does not have it (`ER_MISSING_CURRENT_PASSWORD`).
-    pub(crate) const CURRENT_PASSWORD_WANTED: u16 = 3892;
+    pub(crate) const CURRENT_PASSWORD_REQUIRED: u16 = 3892;
 }
 
 /// Maps an error of the driver. `remedy` is the statement that a DBA runs if a privilege is
@@ -40,7 +40,7 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
     match error.number() {
         // Access denied to a database, table, column, routine, GRANT or role.
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 3530 | 3879 => {
-            let remedy = privilege_named(&message, remedy);
+            let remedy = remedy_for_message(&message, remedy);
             EngineError::PrivilegeMissing { doing, message, remedy }
         }
         // lock_wait_timeout, and MariaDB's max_statement_time.
@@ -76,7 +76,7 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
 
 /// Returns `remedy`, or another remedy if the server's message names a privilege that `remedy` does
 /// not have.
-fn privilege_named(message: &str, remedy: &str) -> String {
+fn remedy_for_message(message: &str, remedy: &str) -> String {
     let named = message
         .split_once("(at least one of) the ")
         .and_then(|(_, rest)| rest.split_once(" privilege"));

@@ -154,7 +154,7 @@ pub(crate) mod tests {
     pub(crate) const MARIADB: &[u8] = b"\n5.5.5-10.4.7-MariaDB-1:10.4.7+maria~bionic\x00\x0b\x00\x00\x00t6L\\j\"dS\x00\xfe\xf7\x08\x02\x00\xff\x81\x15\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00U14Oph9\"<H5n\x00mysql_native_password\x00";
 
     #[test]
-    fn greetings_of_both_servers_are_read() {
+    fn greetings_of_both_servers_are_parsed() {
         let mysql = Greeting::parse(MYSQL).unwrap();
         assert_eq!(mysql.plugin, b"caching_sha2_password");
         assert_eq!(
@@ -169,7 +169,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_greeting_for_the_driver_is_one() {
+    fn greeting_for_driver_is_valid() {
         let greeting = Greeting::parse(MARIADB).unwrap();
         let agreed = greeting.agreed(false);
         let other = Greeting::parse(&greeting.startup_response(agreed)).unwrap();
@@ -179,7 +179,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn everything_but_a_whole_greeting_is_rejected() {
+    fn incomplete_or_longer_greeting_is_rejected() {
         for greeting in [MYSQL, MARIADB] {
             for end in 0..greeting.len() {
                 assert!(Greeting::parse(&greeting[..end]).is_err(), "cut at {end}");

@@ -33,7 +33,7 @@ pub fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool> {
 /// # Panics
 /// When the server hears the password, or what is as good as it.
 pub fn login(server: &[u8]) {
-    use rotation_database::{Authorities, Login, Password, TlsUse};
+    use rotation_database::{CaCertificates, Login, Password, TlsUse};
     use sha1::{Digest as _, Sha1};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -42,7 +42,7 @@ pub fn login(server: &[u8]) {
     let Ok(runtime) = runtime else { return };
     let heard = runtime.block_on(async {
         let (near, mut far) = tokio::io::duplex(1 << 20);
-        let (password, authorities) = (Password::new(PASSWORD), Authorities::read(&|_| None));
+        let (password, authorities) = (Password::new(PASSWORD), CaCertificates::read(&|_| None));
         let Ok(authorities) = authorities else { return Vec::new() };
         let login = Login {
             host: "h",

@@ -17,7 +17,7 @@ pub fn native_hash(password: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_manual_s_example() {
+    fn native_hash_matches_manual() {
         // SELECT PASSWORD('password')
         assert_eq!(super::native_hash("password"), "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19");
     }

@@ -6,7 +6,7 @@
 use rotation_database::{EngineError, Password, SyncRequest, edit_of_secret};
 
 use crate::account::Account;
-use crate::plugin::{Plugin, longest_under_rsa_key};
+use crate::plugin::{Plugin, max_password_len_for_rsa_key};
 use crate::session::{Session, text};
 use crate::sync::Base;
 
@@ -20,7 +20,7 @@ pub(crate) async fn of_session_is_possible(
         return Ok(());
     }
     // A password that has just travelled in full shows that there is a key, if none is shown.
-    let has_key = session.method().in_full;
+    let has_key = session.method().cache_independent;
     needs_key(session, account, session.method().plugin.name(), new, has_key).await
 }
 
@@ -57,7 +57,7 @@ async fn needs_key(
     let query = format!("SHOW GLOBAL STATUS LIKE '{variable}'");
     let rows = session.rows("ask whether the server has an RSA key", &query).await?;
     let key = rows.first().and_then(|row| text(row, 1)).unwrap_or_default();
-    match longest_under_rsa_key(key.as_bytes()) {
+    match max_password_len_for_rsa_key(key.as_bytes()) {
         Some(longest) if new.expose().len() <= longest => return Ok(()),
         Some(longest) => {
             return Err(EngineError::PasswordRejected {

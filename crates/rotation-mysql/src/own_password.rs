@@ -5,7 +5,7 @@ use rotation_database::{Changed, EngineError, PasswordChange};
 use crate::account::Account;
 use crate::create_user;
 use crate::failure::number::{
-    CURRENT_PASSWORD_WANTED, NOT_THE_PRIMARY, NOT_UNDERSTOOD, USED_BEFORE,
+    CURRENT_PASSWORD_REQUIRED, NOT_THE_PRIMARY_PASSWORD, SYNTAX_ERROR, USED_BEFORE,
 };
 use crate::failure::{failure, number_of};
 use crate::next_login;
@@ -36,8 +36,8 @@ pub(crate) async fn change(
         return own.keep(session, old).await;
     }
     if session.is_mariadb() {
-        must_have_one_password(session, &account).await?;
-        let stored = literals.quote(&stored::by_mariadb(
+        check_single_password(session, &account).await?;
+        let stored = literals.quote(&stored::mariadb_hash(
             Some(session.method().plugin),
             &account,
             change.new,
@@ -46,7 +46,7 @@ pub(crate) async fn change(
     }
     let statement = own.alter(change.new.expose());
     let changed = match session.try_run(&statement).await {
-        Err(error) if number_of(&error) == Some(CURRENT_PASSWORD_WANTED) => {
+        Err(error) if number_of(&error) == Some(CURRENT_PASSWORD_REQUIRED) => {
             own.run(session, &format!("{statement} {}", own.replace(old))).await?
         }
         done => done.map(|()| Changed::Now).map_err(|error| own.failure(&error))?,
@@ -64,7 +64,7 @@ pub(crate) async fn may_change(
     let account = session.account().await?;
     next_login::of_session_is_possible(session, &account, change.new).await?;
     if session.is_mariadb() {
-        return must_have_one_password(session, &account).await;
+        return check_single_password(session, &account).await;
     }
     if !change.keep_old || session.has_active_role().await {
         return Ok(());
@@ -95,7 +95,7 @@ fn remedy_to_keep(account: &Account) -> String {
 
 /// Checks that the session's account has only one password. If it had several, MariaDB would change
 /// the first one, and the others would still work.
-async fn must_have_one_password(
+async fn check_single_password(
     session: &mut Session,
     account: &Account,
 ) -> Result<(), EngineError> {
@@ -103,7 +103,7 @@ async fn must_have_one_password(
         session.rows("read the session's own account", "SHOW CREATE USER CURRENT_USER()").await?;
     let shown =
         rows.first().and_then(|row| text(row, 0)).ok_or_else(|| unreadable("it is not text"))?;
-    create_user::parse(&shown)?.must_have_one_password(account)
+    create_user::parse(&shown)?.check_single_password(account)
 }
 
 struct OwnPassword<'a> {
@@ -142,7 +142,7 @@ impl OwnPassword<'_> {
     }
 
     fn failure(&self, error: &sqlx::Error) -> EngineError {
-        if number_of(error) == Some(NOT_THE_PRIMARY) {
+        if number_of(error) == Some(NOT_THE_PRIMARY_PASSWORD) {
             return EngineError::NeedsDecision {
                 what: format!(
                     "{} has logged in with its secondary password, but a change requires the \
@@ -170,16 +170,17 @@ impl OwnPassword<'_> {
         match session.try_run(&statement).await {
             Ok(()) => return Ok(Changed::Now),
             // The server checks the password history, if there is one, before it checks `REPLACE`.
-            Err(error) if matches!(number_of(&error), Some(NOT_THE_PRIMARY | USED_BEFORE)) => {}
-            Err(error) => return Err(self.cannot_keep(&error)),
+            Err(error)
+                if matches!(number_of(&error), Some(NOT_THE_PRIMARY_PASSWORD | USED_BEFORE)) => {}
+            Err(error) => return Err(self.map_keep_error(&error)),
         }
         // If the new password is already the primary one, this changes nothing.
         let same = format!("{} {}", self.alter(new), self.replace(new));
         match session.try_run(&same).await {
             Ok(()) => return Ok(Changed::Before),
             Err(error) if number_of(&error) == Some(USED_BEFORE) => return Ok(Changed::Before),
-            Err(error) if number_of(&error) == Some(NOT_THE_PRIMARY) => {}
-            Err(error) => return Err(self.cannot_keep(&error)),
+            Err(error) if number_of(&error) == Some(NOT_THE_PRIMARY_PASSWORD) => {}
+            Err(error) => return Err(self.map_keep_error(&error)),
         }
         // The primary password is from a cancelled rotation: make the old password the primary one
         // again first.
@@ -194,14 +195,14 @@ impl OwnPassword<'_> {
                     self.account
                 )))
             }
-            Err(error) => Err(self.cannot_keep(&error)),
+            Err(error) => Err(self.map_keep_error(&error)),
         }
     }
 
-    fn cannot_keep(&self, error: &sqlx::Error) -> EngineError {
+    fn map_keep_error(&self, error: &sqlx::Error) -> EngineError {
         let doing = format!("change the password of {} and keep the old one", self.account);
         match number_of(error) {
-            Some(NOT_UNDERSTOOD) => EngineError::NeedsDecision {
+            Some(SYNTAX_ERROR) => EngineError::NeedsDecision {
                 what:
                     "this server does not support RETAIN CURRENT PASSWORD, which MySQL has since \
                     8.0.14"
@@ -210,7 +211,7 @@ impl OwnPassword<'_> {
                     the server."
                     .into(),
             },
-            Some(CURRENT_PASSWORD_WANTED) => EngineError::NeedsDecision {
+            Some(CURRENT_PASSWORD_REQUIRED) => EngineError::NeedsDecision {
                 what: format!(
                     "the primary password of {} is neither that of AWSCURRENT nor that of \
                      AWSPENDING (a cancelled rotation or an operator has set it), and a change \

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_whole_packets_in_order_are_received() {
+    async fn only_complete_packets_in_order_are_received() {
         assert_eq!(received(b"\x02\0\0\0ab").await, Ok(b"ab".to_vec()));
         for (bytes, reason) in [
             (&b"\x02\0\0\x01ab"[..], "packet with sequence number 1 instead of 0"),

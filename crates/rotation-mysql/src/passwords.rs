@@ -14,12 +14,12 @@ use crate::failure::{failure, number_of};
 use crate::plugin::Plugin;
 use crate::second_password;
 use crate::session::text;
-use crate::stored::{by_mariadb, holds};
+use crate::stored::{holds, mariadb_hash};
 use crate::sync::{Base, Users};
 
 /// Generates a temporary password for a locked account, which gets another password before it is
 /// unlocked.
-pub(crate) fn thrown_away() -> Result<Password, EngineError> {
+pub(crate) fn temporary_password() -> Result<Password, EngineError> {
     let mut bytes = [0; 96];
     rand::fill(&mut bytes).map_err(|_| EngineError::Failed {
         doing: "create a random password".into(),
@@ -39,7 +39,7 @@ struct Named {
 
 impl Base {
     fn stored_by_mariadb(&self, password: &Password) -> Result<String, EngineError> {
-        by_mariadb(Plugin::of_account(&self.plugin), &self.account, password)
+        mariadb_hash(Plugin::of_account(&self.plugin), &self.account, password)
     }
 }
 
@@ -58,7 +58,7 @@ impl Users<'_> {
         };
         let is_alternates_turn = self.request.is_alternates_turn();
         if !accounts.is_empty() {
-            report.password = self.set_together(&accounts).await?;
+            report.password = self.set_in_one_statement(&accounts).await?;
         }
         let names: Vec<_> = accounts.iter().map(|named| named.name.clone()).collect();
         if is_alternates_turn {
@@ -74,7 +74,8 @@ impl Users<'_> {
         if !self.session.is_mariadb() {
             let user = self.request.turn;
             for account in
-                second_password::accounts_with_one(self.session, user, self.literals).await
+                second_password::accounts_with_secondary_password(self.session, user, self.literals)
+                    .await
             {
                 let discarded =
                     second_password::discard(self.session, &account, self.literals).await;
@@ -86,7 +87,7 @@ impl Users<'_> {
                 report.notes.push(format!("The secondary password of {account} {outcome}."));
             }
         }
-        self.all_hold(&every, report).await
+        self.check_stored_passwords(&every, report).await
     }
 
     /// Returns the accounts of the alternate user that get the password. Leaves out an account
@@ -152,17 +153,20 @@ impl Users<'_> {
     ///
     /// If a password history rejects the password, some accounts may already have it from an
     /// earlier attempt. These are left out, and one statement changes the others.
-    async fn set_together(&mut self, accounts: &[Named]) -> Result<PasswordSet, EngineError> {
+    async fn set_in_one_statement(
+        &mut self,
+        accounts: &[Named],
+    ) -> Result<PasswordSet, EngineError> {
         match self.alter(accounts.iter()).await {
             Err(error) if number_of(&error) == Some(USED_BEFORE) => {}
             done => {
-                done.map_err(|error| self.not_set(&error))?;
+                done.map_err(|error| self.map_set_password_error(&error))?;
                 return Ok(PasswordSet::Now);
             }
         }
         let mut rest = Vec::new();
         for named in accounts {
-            if self.holds_new_password(&named.account).await? != Some(true) {
+            if self.has_new_password(&named.account).await? != Some(true) {
                 rest.push(named);
             }
         }
@@ -181,7 +185,7 @@ impl Users<'_> {
                 })
             }
             done => {
-                done.map_err(|error| self.not_set(&error))?;
+                done.map_err(|error| self.map_set_password_error(&error))?;
                 Ok(PasswordSet::Now)
             }
         }
@@ -193,7 +197,7 @@ impl Users<'_> {
         self.session.try_run(&format!("ALTER USER {}", named.join(", "))).await
     }
 
-    fn not_set(&self, error: &sqlx::Error) -> EngineError {
+    fn map_set_password_error(&self, error: &sqlx::Error) -> EngineError {
         let doing = format!("set the password of {}", self.request.turn);
         failure(error, &doing, &self.create_user_remedy())
     }
@@ -204,13 +208,13 @@ impl Users<'_> {
 
     /// Checks that every account has the new password. Adds a note for an account whose stored hash
     /// has an unknown format.
-    async fn all_hold(
+    async fn check_stored_passwords(
         &mut self,
         accounts: &[Account],
         report: &mut SyncReport,
     ) -> Result<(), EngineError> {
         for account in accounts {
-            match self.holds_new_password(account).await? {
+            match self.has_new_password(account).await? {
                 Some(true) => {}
                 Some(false) => {
                     return Err(EngineError::Failed {
@@ -228,7 +232,7 @@ impl Users<'_> {
         Ok(())
     }
 
-    async fn holds_new_password(&mut self, account: &Account) -> Result<Option<bool>, EngineError> {
+    async fn has_new_password(&mut self, account: &Account) -> Result<Option<bool>, EngineError> {
         let password = self.request.password.expose();
         let stored = self.stored(account).await?;
         let known: Vec<_> =

@@ -35,7 +35,7 @@ impl Plugin {
             return Ok(plugin);
         }
         if name == b"mysql_clear_password" {
-            return Err(LoginError::ReadablePassword {
+            return Err(LoginError::CleartextPasswordRequested {
                 asked: "the cleartext password (mysql_clear_password)",
                 remedy: "Find out which server answers on this port: no account that can be \
                     rotated uses this plugin, and a server that asks for it may belong to an \
@@ -104,7 +104,7 @@ pub(crate) fn cleartext(password: &Password) -> Zeroizing<Vec<u8>> {
 /// is only for secrets with `"ssl": false`, whose network is trusted.
 ///
 /// A password that is too long for the key counts as rejected, because no user can log in with it.
-pub(crate) fn under_rsa_key(
+pub(crate) fn encrypt_with_rsa_key(
     password: &Password,
     nonce: &[u8],
     pem: &[u8],
@@ -130,7 +130,7 @@ fn rsa_key(pem: &[u8]) -> Option<OaepPublicEncryptingKey> {
 }
 
 /// Returns the length in bytes of the longest password that a server's RSA key can encrypt.
-pub(crate) fn longest_under_rsa_key(pem: &[u8]) -> Option<usize> {
+pub(crate) fn max_password_len_for_rsa_key(pem: &[u8]) -> Option<usize> {
     // A zero byte ends the password.
     rsa_key(pem)?.max_plaintext_size(&OAEP_SHA1_MGF1SHA1).checked_sub(1)
 }
@@ -155,19 +155,19 @@ mod tests {
         }
         assert!(matches!(
             Plugin::named(b"mysql_clear_password"),
-            Err(LoginError::ReadablePassword { .. })
+            Err(LoginError::CleartextPasswordRequested { .. })
         ));
     }
 
     #[test]
-    fn accounts_call_ed25519_by_another_name() {
+    fn account_plugin_name_of_ed25519_differs() {
         assert_eq!(Plugin::of_account("ed25519"), Some(Plugin::Ed25519));
         assert_eq!(Plugin::of_account("caching_sha2_password"), Some(Plugin::CachingSha2));
         assert_eq!(Plugin::of_account("unix_socket"), None);
     }
 
     #[test]
-    fn a_nonce_of_another_length_gets_no_proof() {
+    fn nonce_of_wrong_length_gets_no_proof() {
         let password = Password::new("p");
         for plugin in ALL {
             for length in (0..64).filter(|length| ![20, 32].contains(length)) {
@@ -177,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_no_keys_are_rejected() {
+    fn invalid_rsa_key_is_rejected() {
         let password = Password::new("p");
         for pem in
             [&b""[..], b"garbage", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]
         {
             assert!(matches!(
-                under_rsa_key(&password, &[1; 20], pem),
+                encrypt_with_rsa_key(&password, &[1; 20], pem),
                 Err(LoginError::Protocol { .. })
             ));
         }

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_and_backslashes_are_doubled_where_they_mean_something() {
+    fn quotes_and_backslashes_are_escaped_by_sql_mode() {
         assert_eq!(identifier("a`b'c"), "`a``b'c`");
         assert_eq!(Literals::of("STRICT_TRANS_TABLES").quote(r"a'b\c"), r"'a''b\\c'");
         assert_eq!(Literals::of("ANSI,NO_BACKSLASH_ESCAPES").quote(r"a'b\c"), r"'a''b\c'");

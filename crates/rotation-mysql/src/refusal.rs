@@ -30,15 +30,17 @@ impl Refusal {
 
 /// Maps an error that answers the request for the server's RSA key. The server has no key, and does
 /// not report that with a specific error.
-pub(crate) fn no_key(refusal_of_key: &Refusal, login: &Login<'_>) -> LoginError {
+pub(crate) fn map_key_request_error(refusal_of_key: &Refusal, login: &Login<'_>) -> LoginError {
     match refusal(refusal_of_key, login) {
-        LoginError::Refused { .. } | LoginError::Other { .. } => LoginError::ReadablePassword {
-            asked: "the cleartext password, because it has no RSA key to encrypt it with",
-            remedy: "Give the server an RSA key \
+        LoginError::Refused { .. } | LoginError::Other { .. } => {
+            LoginError::CleartextPasswordRequested {
+                asked: "the cleartext password, because it has no RSA key to encrypt it with",
+                remedy: "Give the server an RSA key \
                 (caching_sha2_password_auto_generate_rsa_keys=ON or \
                 sha256_password_auto_generate_rsa_keys=ON, and restart it). Or turn TLS on at the \
                 server, and remove \"ssl\": false from the secret.",
-        },
+            }
+        }
         other => other,
     }
 }

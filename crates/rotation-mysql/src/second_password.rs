@@ -11,7 +11,7 @@ use crate::session::{Session, text};
 /// read them.
 ///
 /// Servers before MySQL 8.0.14 do not support secondary passwords and have no column for them.
-pub(crate) async fn accounts_with_one(
+pub(crate) async fn accounts_with_secondary_password(
     session: &mut Session,
     user: &str,
     literals: Literals,
@@ -29,7 +29,7 @@ pub(crate) async fn accounts_with_one(
 /// Discards the secondary password of an account, if it has one, after its password was changed.
 /// Returns `true` if the statement succeeded.
 ///
-/// The statement needs a privilege that the users of [`accounts_with_one`] and of
+/// The statement needs a privilege that the users of [`accounts_with_secondary_password`] and of
 /// `KEEP_PREVIOUS_PASSWORD` have. If the privilege is missing, there is nothing to discard. A
 /// failure does not fail the rotation, because the password has already been changed.
 pub(crate) async fn discard(session: &mut Session, account: &Account, literals: Literals) -> bool {

@@ -5,7 +5,7 @@
 //! login distinguishes the two cases for one account. For the accounts of other hosts, only the
 //! stored hash does.
 
-use rotation_database::{EngineError, Password, remember_derived};
+use rotation_database::{EngineError, Password, redact_derived};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -19,7 +19,7 @@ use crate::plugin::Plugin;
 ///
 /// # Errors
 /// If MariaDB accepts only cleartext passwords for the plugin.
-pub(crate) fn by_mariadb(
+pub(crate) fn mariadb_hash(
     plugin: Option<Plugin>,
     account: &Account,
     password: &Password,
@@ -37,7 +37,7 @@ pub(crate) fn by_mariadb(
             });
         }
     };
-    remember_derived(&stored);
+    redact_derived(&stored);
     Ok(stored)
 }
 
@@ -166,7 +166,7 @@ mod tests {
     /// The expected digests are from glibc's crypt(3), which has shorter salts. The end-to-end
     /// tests compare with the digests of a real server.
     #[test]
-    fn digests_are_those_of_crypt() {
+    fn digests_match_glibc_crypt() {
         for (salt, rounds, password, expected) in [
             ("saltstring", 5000, "Hello world!", "5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"),
             (
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn other_passwords_and_other_forms_are_told_apart() {
+    fn wrong_password_and_unknown_format_are_distinguished() {
         let hash = native_hash("password");
         assert_eq!(holds("mysql_native_password", hash.as_bytes(), "password"), Some(true));
         assert_eq!(

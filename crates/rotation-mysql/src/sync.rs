@@ -12,7 +12,7 @@ use rotation_database::sync::{self, Applied, Pair, Plan};
 use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, SyncRequest};
 
 use crate::administer::administer;
-use crate::failure::number::OBJECT_IS_GONE;
+use crate::failure::number::OBJECT_NOT_FOUND;
 use crate::failure::{failure, number_of};
 use crate::next_login;
 use crate::passwords;
@@ -129,7 +129,7 @@ impl Pair for Users<'_> {
                     Ok(()) => {}
                     Err(error)
                         if number_of(&error)
-                            .is_some_and(|number| OBJECT_IS_GONE.contains(&number)) =>
+                            .is_some_and(|number| OBJECT_NOT_FOUND.contains(&number)) =>
                     {
                         return Ok(Applied::ObjectGone);
                     }
@@ -141,7 +141,7 @@ impl Pair for Users<'_> {
             Action::Create { base, account } => {
                 // The password is a random one: a password history must not reject the new one when
                 // it is set together with those of the other accounts.
-                let identified = self.identified(base, &passwords::thrown_away()?)?;
+                let identified = self.identified(base, &passwords::temporary_password()?)?;
                 let (name, clauses) =
                     (account.quoted(self.literals), base.shown.all_clauses_locked());
                 let statement = format!("CREATE USER {name} {identified} {clauses}");

@@ -90,7 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn quoted_parts_are_one_token_whatever_they_hold() {
+    fn quoted_part_is_one_token() {
         let statement =
             r"GRANT SELECT (`a``b`) ON `t TO x`.* TO `o'x`@`%` COMMENT 'it\'s ''q''' 90";
         let expected = [
@@ -115,13 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_is_refused() {
+    fn unterminated_string_is_rejected() {
         assert!(tokens("REQUIRE ISSUER 'it's'").is_err());
     }
 
     proptest! {
         #[test]
-        fn a_name_of_any_characters_comes_back(name in "\\PC{0,40}") {
+        fn quoted_name_is_one_token(name in "\\PC{0,40}") {
             prop_assert_eq!(
                 tokens(&crate::quote::identifier(&name)).unwrap(),
                 vec![Token::Name(name)]
@@ -129,13 +129,13 @@ mod tests {
         }
 
         #[test]
-        fn a_string_of_any_characters_comes_back(text in "\\PC{0,40}") {
+        fn quoted_string_is_one_token(text in "\\PC{0,40}") {
             let quoted = crate::quote::Literals::BackslashEscapes.quote(&text);
             prop_assert_eq!(tokens(&quoted).unwrap(), vec![Token::Text(text)]);
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,80}") {
+        fn any_text_parses_without_panic(text in "\\PC{0,80}") {
             let _ = tokens(&text);
         }
     }

@@ -22,7 +22,7 @@ pub(crate) fn descriptor(login: &Login<'_>, by: By) -> Result<String, LoginError
         !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || more.contains(c))
     };
     if !is_plain(login.host, ".-_:%") {
-        return Err(LoginError::NameNotFound { message: "it is not a host name".into() });
+        return Err(LoginError::DnsFailed { message: "it is not a host name".into() });
     }
     if !is_plain(database, ".-_$#") {
         return Err(LoginError::NoSuchDatabase {
@@ -44,11 +44,11 @@ pub(crate) fn descriptor(login: &Login<'_>, by: By) -> Result<String, LoginError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rotation_database::{Authorities, Password};
+    use rotation_database::{CaCertificates, Password};
 
     fn of(host: &str, database: &str) -> Result<String, LoginError> {
         let password = Password::new("secret");
-        let authorities = Authorities::read(&|_| None).unwrap();
+        let authorities = CaCertificates::read(&|_| None).unwrap();
         let login = Login {
             host,
             port: 1521,
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_secret_becomes_more_of_the_descriptor() {
+    fn secret_value_cannot_change_the_descriptor() {
         assert!(
             of("db.example.com", "ORCL.example.com")
                 .unwrap()
@@ -80,7 +80,7 @@ mod tests {
             "",
         ] {
             assert!(matches!(of("db", part), Err(LoginError::NoSuchDatabase { .. })), "{part:?}");
-            assert!(matches!(of(part, "FREE"), Err(LoginError::NameNotFound { .. })), "{part:?}");
+            assert!(matches!(of(part, "FREE"), Err(LoginError::DnsFailed { .. })), "{part:?}");
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn is_unknown_service(error: &Error) -> bool {
 }
 
 /// Returns `true` if the connection itself failed, and not TLS or a message over the connection.
-pub(crate) fn is_of_the_network(error: &Error) -> bool {
+pub(crate) fn is_connection_error(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::StreamOperation) && tls(&error.to_string()).is_none()
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
 /// rustls.
 fn tls(words: &str) -> Option<LoginError> {
     if let Some((_, certificate)) = words.split_once("invalid peer certificate: ") {
-        return Some(LoginError::from_certificate_words(certificate));
+        return Some(LoginError::from_certificate_message(certificate));
     }
     let is_tls = [
         "received corrupt message",
@@ -238,7 +238,7 @@ mod tests {
 
     /// The texts are those of the driver's panics.
     #[test]
-    fn panics_of_the_driver_are_told_apart() {
+    fn driver_panics_are_mapped_to_errors() {
         let demanded = panicked("not yet implemented");
         assert!(matches!(
             &demanded,

@@ -26,7 +26,7 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
         Ok(Ok(session)) => Ok(session),
         Ok(Err(cause)) if !is_unclear(&cause) => Err(cause),
         unclear => {
-            if probe::speaks_tns_in_clear(login.host, login.port).await {
+            if probe::speaks_tns_without_tls(login.host, login.port).await {
                 return Err(LoginError::TlsNotOffered { keeps_password: true });
             }
             unclear.unwrap_or(Err(LoginError::Silent { seconds: TLS_LOGIN.as_secs() }))
@@ -77,7 +77,7 @@ async fn finish(
 ) -> Result<Session, LoginError> {
     match result {
         Ok(session) => Ok(session),
-        Err(DriverError::Error(error)) if failure::is_of_the_network(&error) => {
+        Err(DriverError::Error(error)) if failure::is_connection_error(&error) => {
             // The driver opens its own connection, and its error has no details. Connect again to
             // find out the cause.
             match dial(login.host, login.port).await {

@@ -60,7 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn without_quotes_a_name_is_folded() {
+    fn name_without_quotes_is_folded() {
         for (written, known) in [
             ("app", "APP"),
             ("App_1$#", "APP_1$#"),
@@ -79,7 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_never_ends_its_quotes(text in "(?s).{0,30}") {
+        fn quoted_name_has_two_quotes_only(text in "(?s).{0,30}") {
             if let Some(name) = Name::written(&text) {
                 let quoted = name.to_string();
                 prop_assert_eq!(quoted.matches('"').count(), 2);

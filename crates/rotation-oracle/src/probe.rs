@@ -14,7 +14,7 @@ use tokio::time::timeout;
 const ANSWER: Duration = Duration::from_millis(800);
 
 /// The types of packets with which a listener answers CONNECT: ACCEPT, REFUSE, REDIRECT, RESEND.
-const ANSWERS: [u8; 4] = [2, 4, 5, 11];
+const ANSWER_TYPES: [u8; 4] = [2, 4, 5, 11];
 
 /// The offset of the data in a CONNECT packet, after its fields.
 const OFFSET: u16 = 58;
@@ -44,13 +44,13 @@ fn connect_packet() -> Vec<u8> {
 }
 
 /// Returns `true` if the port answers a CONNECT packet without TLS as an Oracle listener does.
-pub(crate) async fn speaks_tns_in_clear(host: &str, port: u16) -> bool {
+pub(crate) async fn speaks_tns_without_tls(host: &str, port: u16) -> bool {
     let ask = async {
         let mut stream = dial(host, port).await.ok()?;
         stream.write_all(&connect_packet()).await.ok()?;
         let mut header = [0; 8];
         stream.read_exact(&mut header).await.ok()?;
-        Some(ANSWERS.contains(&header[4]))
+        Some(ANSWER_TYPES.contains(&header[4]))
     };
     timeout(ANSWER, ask).await.ok().flatten().unwrap_or(false)
 }

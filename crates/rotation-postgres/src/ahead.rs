@@ -71,7 +71,7 @@ impl Drop for PendingConnection {
 
 #[cfg(test)]
 mod tests {
-    use rotation_database::{Authorities, Password};
+    use rotation_database::{CaCertificates, Password};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -80,7 +80,7 @@ mod tests {
     async fn listener() -> (TcpListener, Server) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let authorities = Authorities::read(&|_| None).unwrap();
+        let authorities = CaCertificates::read(&|_| None).unwrap();
         (listener, Server { host: "127.0.0.1".into(), port, authorities })
     }
 
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_for_one_login_to_that_server_over_tls_and_tells_its_failure() {
+    async fn preconnect_serves_one_tls_login_and_reports_its_error() {
         let (listener, server) = listener().await;
         let ahead = Preconnect::default();
         ahead.begin(&server);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_left_when_the_step_is_over_or_the_next_one_begins() {
+    async fn preconnect_is_closed_at_step_end_and_next_start() {
         let (listener, server) = listener().await;
         let ahead = Preconnect::default();
         let next = |ahead: &Preconnect| ahead.begin(&server);

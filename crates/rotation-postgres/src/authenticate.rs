@@ -143,33 +143,32 @@ async fn authenticate_with<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     login: &Login<'_>,
 ) -> Result<Authenticated, LoginError> {
-    let mut exchange =
-        Exchange { stream, login, startup_response: Vec::new(), awaits_verdict: false };
+    let mut exchange = Exchange { stream, login, startup_response: Vec::new(), proof_sent: false };
     let (code, rest) = exchange.request().await?;
     let method = Method::of(code)?;
     match method {
         // The server has not proven its identity, and later statements would send it a verifier.
         Method::Nothing if login.tls == TlsUse::NotOffered => {
-            return Err(not_proven("it accepts the user without a password"));
+            return Err(server_not_proven("it accepts the user without a password"));
         }
         Method::Nothing => {}
         Method::CleartextPassword => {
-            exchange.must_be_allowed("the cleartext password")?;
-            exchange.answer_with_password(login.password.expose()).await?;
+            exchange.require_tls_or_consent("the cleartext password")?;
+            exchange.send_password(login.password.expose()).await?;
         }
         Method::Md5 => {
             // An attacker who records an MD5 answer can try a word list on it, and can replay it to
             // a server that sends the same salt.
-            exchange.must_be_allowed("an MD5 password")?;
-            exchange.answer_with_password(&md5_answer(login.user, login.password, &rest)).await?;
+            exchange.require_tls_or_consent("an MD5 password")?;
+            exchange.send_password(&md5_answer(login.user, login.password, &rest)).await?;
         }
         Method::Sasl => exchange.scram(client, &rest).await?,
     }
     if method != Method::Nothing {
-        exchange.next_must_be(OK).await?;
+        exchange.expect_request(OK).await?;
     }
     exchange.startup_response.extend(AUTHENTICATION_OK);
-    exchange.until_ready().await?;
+    exchange.wait_until_ready().await?;
     Ok(Authenticated { startup_response: exchange.startup_response, method })
 }
 
@@ -187,7 +186,7 @@ struct Exchange<'a, S> {
     login: &'a Login<'a>,
     startup_response: Vec<u8>,
     /// `true` if the password, or a proof of it, has been sent and the server has not answered yet.
-    awaits_verdict: bool,
+    proof_sent: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
@@ -195,8 +194,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         send(self.stream, &framed(b'p', body)).await
     }
 
-    async fn answer_with_password(&mut self, text: &str) -> Result<(), LoginError> {
-        self.awaits_verdict = true;
+    async fn send_password(&mut self, text: &str) -> Result<(), LoginError> {
+        self.proof_sent = true;
         self.answer(&Zeroizing::new([text.as_bytes(), &[0]].concat())).await
     }
 
@@ -205,13 +204,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         let message = self.next(b'R', b"S").await?;
         let (code, rest) = request_code(&message.body)?;
         // The server has answered the proof: a later error is not about the password.
-        self.awaits_verdict = false;
+        self.proof_sent = false;
         Ok((code, rest.to_vec()))
     }
 
     /// Waits until the server is ready for a statement. The user is authenticated now, but the
     /// database may still reject it.
-    async fn until_ready(&mut self) -> Result<(), LoginError> {
+    async fn wait_until_ready(&mut self) -> Result<(), LoginError> {
         let ready = self.next(b'Z', b"SK").await?;
         self.startup_response.extend(ready.bytes());
         Ok(())
@@ -232,7 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 }
                 b'E' => {
                     let refused = Refusal::parse(&message.body);
-                    return Err(match self.awaits_verdict && refused.is_of_password() {
+                    return Err(match self.proof_sent && refused.is_wrong_password() {
                         true => LoginError::Refused { message: refused.message() },
                         false => refusal(&refused, self.login),
                     });
@@ -245,17 +244,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         }
     }
 
-    async fn next_must_be(&mut self, expected: u32) -> Result<Vec<u8>, LoginError> {
+    async fn expect_request(&mut self, expected: u32) -> Result<Vec<u8>, LoginError> {
         match self.request().await? {
             (code, rest) if code == expected => Ok(rest),
             _ => Err(does_not_belong()),
         }
     }
 
-    fn must_be_allowed(&self, asked: &'static str) -> Result<(), LoginError> {
+    fn require_tls_or_consent(&self, asked: &'static str) -> Result<(), LoginError> {
         match self.login.tls {
             TlsUse::Verified | TlsUse::Off => Ok(()),
-            TlsUse::NotOffered => Err(LoginError::ReadablePassword {
+            TlsUse::NotOffered => Err(LoginError::CleartextPasswordRequested {
                 asked,
                 remedy: "Turn TLS on at the server, or configure it to use SCRAM-SHA-256. If you \
                     trust the network, set \"ssl\": false in the secret.",
@@ -272,21 +271,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             });
         }
         self.answer(&first_message(&client)).await?;
-        let server_first = self.next_must_be(SASL_CONTINUE).await?;
+        let server_first = self.expect_request(SASL_CONTINUE).await?;
         let server_first = str::from_utf8(&server_first).map_err(|_| does_not_belong())?;
         let challenge = client.challenge(server_first).map_err(LoginError::protocol)?;
         if challenge.iterations < DEFAULT_ITERATIONS {
             // An attacker who recorded or requested this proof could guess the password quickly.
-            self.must_be_allowed("a proof of the password with fewer than 4096 iterations")?;
+            self.require_tls_or_consent("a proof of the password with fewer than 4096 iterations")?;
         }
         let password = self.login.password.clone();
         let proof = scram::compute(challenge.iterations, move || challenge.prove(&password)).await;
         let (proven, message) = proof.map_err(LoginError::protocol)?;
-        self.awaits_verdict = true;
+        self.proof_sent = true;
         self.answer(message.as_bytes()).await?;
-        let server_final = self.next_must_be(SASL_FINAL).await?;
-        if !str::from_utf8(&server_final).is_ok_and(|text| proven.is_answered_by(text)) {
-            return Err(not_proven("the signature in its final SCRAM message is wrong"));
+        let server_final = self.expect_request(SASL_FINAL).await?;
+        if !str::from_utf8(&server_final).is_ok_and(|text| proven.verify_server(text)) {
+            return Err(server_not_proven("the signature in its final SCRAM message is wrong"));
         }
         Ok(())
     }
@@ -297,8 +296,8 @@ fn request_code(body: &[u8]) -> Result<(u32, &[u8]), LoginError> {
     Ok((u32::from_be_bytes(*code), rest))
 }
 
-fn not_proven(message: &str) -> LoginError {
-    LoginError::ServerNotProven { message: message.into() }
+fn server_not_proven(message: &str) -> LoginError {
+    LoginError::ServerNotAuthenticated { message: message.into() }
 }
 
 #[cfg(test)]

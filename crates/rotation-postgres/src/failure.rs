@@ -68,7 +68,7 @@ pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineErr
     }
 }
 
-fn wants_cleartext(message: &str) -> bool {
+fn is_cleartext_required(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     [
         "not a plain text",
@@ -86,7 +86,7 @@ fn wants_cleartext(message: &str) -> bool {
 pub(crate) fn of_password(failure: EngineError) -> EngineError {
     match failure {
         // The module must see the cleartext password, such as credcheck or Neon's module.
-        EngineError::Failed { message, .. } if wants_cleartext(&message) => {
+        EngineError::Failed { message, .. } if is_cleartext_required(&message) => {
             EngineError::PasswordRejected {
                 message,
                 remedy: "The server has a module that rejects hashed passwords, and this function \
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_that_must_see_the_password_are_named() {
+    fn module_that_needs_cleartext_is_named_in_remedy() {
         for (code, message) in [
             ("28000", "password type is not a plain text"),
             ("XX000", "password type is not a plain text"),

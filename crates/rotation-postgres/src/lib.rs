@@ -21,7 +21,7 @@ mod verifier;
 
 use rotation::settings::Source;
 use rotation_database::{
-    Authorities, Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask,
+    CaCertificates, Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask,
     POSTGRES, Password, PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount,
     SyncReport, SyncRequest, UserPair,
 };
@@ -49,7 +49,7 @@ impl Engine for Postgres {
         Ok(())
     }
 
-    fn start(&self, authorities: &Authorities) {
+    fn start(&self, authorities: &CaCertificates) {
         authorities.prepare();
     }
 
@@ -84,7 +84,7 @@ impl Engine for Postgres {
     async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
         match session.identity().await?.is_standby {
             true => Err(EngineError::takes_no_changes("it is a standby (pg_is_in_recovery)")),
-            false => new_password::may_travel_readable(session).await,
+            false => new_password::check_cleartext_is_safe(session).await,
         }
     }
 
@@ -98,7 +98,7 @@ impl Engine for Postgres {
         user: &str,
         password: &Password,
     ) -> Result<(), EngineError> {
-        pooler::must_look_passwords_up(session, user, password, &own_password::remedy(user)).await
+        pooler::check_password_lookup(session, user, password, &own_password::remedy(user)).await
     }
 
     async fn stands_in(&self, session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rotation_database::{
-    APPLICATION, Authorities, Encrypted, EngineError, Login, LoginError, Stream, TlsUse, Wire, dial,
+    APPLICATION, CaCertificates, Encrypted, EngineError, Login, LoginError, Stream, TlsUse, Wire,
+    dial,
 };
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
@@ -31,7 +32,7 @@ async fn connect(
     host: &str,
     port: u16,
     tls: TlsUse,
-    authorities: &Authorities,
+    authorities: &CaCertificates,
 ) -> Result<Box<dyn Stream>, LoginError> {
     let stream = dial(host, port).await?;
     Ok(match tls {
@@ -145,7 +146,7 @@ impl LoggedIn {
         database: Option<&str>,
     ) -> Result<PgConnection, LoginError> {
         let name = format!(".s.PGSQL.{port}");
-        let wire = Wire::offer_logged_in(self.stream, &name, self.startup_response)?;
+        let wire = Wire::offer_with_response(self.stream, &name, self.startup_response)?;
         let options = PgConnectOptions::new_without_pgpass()
             .socket(wire.folder())
             .port(port)
@@ -257,9 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn rejections_of_proxies_are_not_explained_as_access_rules() {
+    fn proxy_rejection_is_not_an_access_rule() {
         let password = rotation_database::Password::new("p");
-        let authorities = rotation_database::Authorities::read(&|_| None).unwrap();
+        let authorities = rotation_database::CaCertificates::read(&|_| None).unwrap();
         let login = Login {
             host: "h",
             port: 1,
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_statement_is_done_when_the_server_is_ready_for_the_next() {
+    async fn query_ends_with_ready_for_query() {
         let row = b"T\0\0\0\x06\0\0D\0\0\0\x0b\0\x01\0\0\0\x011C\0\0\0\x0dSELECT 1\0";
         let (refused, notice, ready) =
             (b"E\0\0\0\x0cC53200\0\0", b"N\0\0\0\x05\0", b"Z\0\0\0\x05I");
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_leaves_says_so_and_hangs_up() {
+    async fn terminate_is_sent_before_close() {
         let (stream, mut far) = tokio::io::duplex(64);
         logged_in(stream).leave().await;
         let mut message = Vec::new();

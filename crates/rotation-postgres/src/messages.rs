@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub(crate) const LONGEST: usize = 64 * 1024;
 const PROTOCOL_3_0: u32 = 3 << 16;
 /// The smallest length that can be four printable characters.
-const FOUR_SPACES: usize = 0x2020_2020;
+const SMALLEST_TEXT_LENGTH: usize = 0x2020_2020;
 
 /// A message from the server.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Message {
             return Err(match kind {
                 // The error format of protocol 2, a text without a length. The server uses it if it
                 // cannot start a process for the connection.
-                b'E' if length >= FOUR_SPACES => LoginError::Network {
+                b'E' if length >= SMALLEST_TEXT_LENGTH => LoginError::Network {
                     message: "the server cannot accept the connection".into(),
                 },
                 _ => does_not_belong(),
@@ -203,7 +203,7 @@ impl Refusal {
     /// all its errors, including errors of the server, so only its messages for a wrong password
     /// count. Other poolers report 28000. An error with a routine comes from PostgreSQL itself,
     /// whose codes are exact.
-    pub(crate) fn is_of_password(&self) -> bool {
+    pub(crate) fn is_wrong_password(&self) -> bool {
         const OF_PGBOUNCER: [&str; 3] =
             ["password authentication failed", "SASL authentication failed", "auth failed"];
         match self.code.as_str() {
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_by_its_fields() {
+    fn error_response_is_parsed() {
         let refusal = Refusal::parse(b"SFATAL\0C28P01\0Mno \xff\0Rauth_failed\0\0");
         let expected = Refusal {
             code: "28P01".into(),
@@ -270,12 +270,12 @@ mod tests {
                 routine: routine.map(str::to_owned),
                 ..Refusal::default()
             };
-            assert_eq!(refusal.is_of_password(), expected, "{code} {message}");
+            assert_eq!(refusal.is_wrong_password(), expected, "{code} {message}");
         }
     }
 
     #[test]
-    fn a_server_s_version_is_read_in_all_its_forms() {
+    fn server_version_is_parsed_in_all_formats() {
         let message =
             b"R\0\0\0\x08\0\0\0\0S\0\0\0\x08a\0b\0S\0\0\0\x18server_version\x0015.4\0Z\0\0\0\x05I";
         assert_eq!(parameter(message, b"server_version").as_deref(), Some("15.4"));
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_read_whole_or_not_at_all() {
+    fn incomplete_row_is_rejected() {
         let row = b"\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0";
         assert_eq!(texts(row), Some(vec![Some("ab".into()), None, Some(String::new())]));
         assert_eq!(texts(b"\0\0"), Some(Vec::new()));
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_is_read_to_its_end_and_no_further() {
+    async fn message_is_read_to_its_end_only() {
         let mut bytes = &b"R\0\0\0\x08\0\0\0\0rest"[..];
         let message = Message::receive(&mut bytes).await.unwrap();
         assert_eq!((message.kind, &message.body[..], bytes), (b'R', &[0; 4][..], &b"rest"[..]));

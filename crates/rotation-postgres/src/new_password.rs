@@ -86,7 +86,13 @@ impl NewPassword {
             }
             Self::Cleartext { storage, password } => {
                 let password = Zeroizing::new(literal(password.expose()));
-                let ahead = ["SELECT pg_catalog.set_config('", AHEAD, "', ", &password, ", true)"];
+                let ahead = [
+                    "SELECT pg_catalog.set_config('",
+                    PASSWORD_SETTING,
+                    "', ",
+                    &password,
+                    ", true)",
+                ];
                 vec![
                     Zeroizing::new((*storage).to_owned()),
                     Zeroizing::new(ahead.concat()),
@@ -107,12 +113,12 @@ impl NewPassword {
                 let (owned_user, owned) = (user.to_owned(), password.clone());
                 let work = move || verifier(&owned_user, &owned, encryption);
                 let computed = scram::compute(encryption.iterations(), work).await.flatten();
-                let verifier = computed.map_err(|message| not_computed(user, message))?;
+                let verifier = computed.map_err(|message| verifier_failed(user, message))?;
                 Ok(Self::Verifier(verifier))
             }
             PasswordForm::Cleartext => {
-                may_travel_readable(session).await?;
-                if is_stored_as_it_is(password.expose()) {
+                check_cleartext_is_safe(session).await?;
+                if looks_like_verifier(password.expose()) {
                     return Err(EngineError::PasswordRejected {
                         message: "it looks like a hash, and the server would store it as one"
                             .into(),
@@ -127,7 +133,7 @@ impl NewPassword {
 }
 
 /// The setting of the transaction that contains a password.
-const AHEAD: &str = "rotation.password";
+const PASSWORD_SETTING: &str = "rotation.password";
 
 /// Returns a PL/pgSQL block that sets the password of a role. `role` is a quoted identifier.
 ///
@@ -138,7 +144,7 @@ fn block(role: &str) -> String {
         "DECLARE detail text; hint text; \
          BEGIN \
          EXECUTE pg_catalog.format('ALTER ROLE %s PASSWORD %L', {}, \
-         pg_catalog.current_setting('{AHEAD}')); \
+         pg_catalog.current_setting('{PASSWORD_SETTING}')); \
          EXCEPTION WHEN query_canceled OR OTHERS THEN \
          GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT; \
          RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM, DETAIL = detail, \
@@ -149,7 +155,7 @@ fn block(role: &str) -> String {
 }
 
 /// Returns the error for a verifier that could not be computed.
-pub(crate) fn not_computed(user: &str, message: &'static str) -> EngineError {
+pub(crate) fn verifier_failed(user: &str, message: &'static str) -> EngineError {
     EngineError::Failed {
         doing: format!("compute the verifier of {user}"),
         code: "verifier".into(),
@@ -159,7 +165,7 @@ pub(crate) fn not_computed(user: &str, message: &'static str) -> EngineError {
 
 /// Checks that only the server can read a cleartext password that the session sends. With
 /// [`PasswordForm::Hashed`], there is nothing to check.
-pub(crate) async fn may_travel_readable(session: &mut Session) -> Result<(), EngineError> {
+pub(crate) async fn check_cleartext_is_safe(session: &mut Session) -> Result<(), EngineError> {
     if session.password_form() == PasswordForm::Hashed {
         return Ok(());
     }
@@ -233,7 +239,7 @@ async fn logging(session: &mut Session) -> Result<Vec<(&'static Logging, String)
 
 /// Returns `true` if the server stores this text unchanged, because it looks like a verifier
 /// (`get_password_type` in `src/backend/libpq/crypt.c`).
-fn is_stored_as_it_is(text: &str) -> bool {
+fn looks_like_verifier(text: &str) -> bool {
     let is_md5 = text.strip_prefix("md5").is_some_and(|hash| hash.len() == 32);
     is_md5 || text.starts_with("SCRAM-SHA-256$")
 }
@@ -243,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn verifiers_are_the_default_and_other_values_are_rejected() {
+    fn verifier_is_default_and_unknown_form_is_rejected() {
         let read =
             |value: Option<&'static str>| PasswordForm::read(&move |_| value.map(str::to_owned));
         assert_eq!(read(None).unwrap(), PasswordForm::Hashed);
@@ -255,10 +261,10 @@ mod tests {
     #[test]
     fn passwords_that_look_like_hashes_are_recognized() {
         for text in ["md520c46e3762c864548e296b33c3406aa9", "SCRAM-SHA-256$4096:x$y:z"] {
-            assert!(is_stored_as_it_is(text), "{text}");
+            assert!(looks_like_verifier(text), "{text}");
         }
         for text in ["md5", "md5-of-something", "SCRAM-SHA-256", "x"] {
-            assert!(!is_stored_as_it_is(text), "{text}");
+            assert!(!looks_like_verifier(text), "{text}");
         }
     }
 }

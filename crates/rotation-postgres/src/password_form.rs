@@ -13,7 +13,7 @@ use rotation_database::TlsUse;
 
 use crate::authenticate::Method;
 use crate::login;
-use crate::scram::{DEFAULT_ITERATIONS, MOST_ITERATIONS};
+use crate::scram::{DEFAULT_ITERATIONS, MAX_ITERATIONS};
 use crate::session::Origin;
 use crate::verifier::Encryption;
 
@@ -27,10 +27,10 @@ pub(crate) struct StorageSettings {
 }
 
 /// The first server version that supports SCRAM.
-pub(crate) const KNOWS_SCRAM: u32 = 100_000;
+pub(crate) const FIRST_VERSION_WITH_SCRAM: u32 = 100_000;
 
 /// The timeout for asking the server for the method, which takes about half as long as a login.
-const ASKING_TIMEOUT: Duration = Duration::from_secs(5);
+const METHOD_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl StorageSettings {
     /// Parses `password_encryption` and `scram_iterations`.
@@ -63,7 +63,7 @@ impl StorageSettings {
         }
         let tls = if logs_in_unencrypted { TlsUse::Off } else { session.tls };
         let asked = login::method_of(user, tls, session);
-        match tokio::time::timeout(ASKING_TIMEOUT, asked).await {
+        match tokio::time::timeout(METHOD_TIMEOUT, asked).await {
             Ok(Ok(Method::Md5)) => self.preferred(session),
             // The server demands SCRAM, or it is unknown what it demands of the user.
             Ok(Ok(_) | Err(_)) | Err(_) => self.scram(session),
@@ -80,7 +80,7 @@ impl StorageSettings {
 
     fn scram(self, session: &Origin) -> Encryption {
         // The next login rejects more iterations than this.
-        let mut iterations = self.iterations.min(MOST_ITERATIONS);
+        let mut iterations = self.iterations.min(MAX_ITERATIONS);
         if session.tls == TlsUse::NotOffered {
             // Without TLS, the next login rejects fewer iterations than this.
             iterations = iterations.max(DEFAULT_ITERATIONS);
@@ -91,7 +91,7 @@ impl StorageSettings {
 
 fn knows_scram(session: &Origin) -> bool {
     // 0 means that the server does not report its version.
-    session.version == 0 || session.version >= KNOWS_SCRAM
+    session.version == 0 || session.version >= FIRST_VERSION_WITH_SCRAM
 }
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_of_all_versions_are_read() {
+    fn settings_of_all_versions_are_parsed() {
         let of = |md5, iterations| StorageSettings { md5, iterations };
         let many = NonZeroU32::new(10_000).unwrap();
         assert_eq!(StorageSettings::of("scram-sha-256", Some("10000")), of(false, many));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn md5_is_stored_only_where_the_server_asked_for_it() {
+    fn md5_is_stored_only_if_the_server_asked_for_it() {
         let settings = StorageSettings::of("md5", None);
         let origin = |method, version| Origin {
             host: "h".into(),
@@ -119,7 +119,7 @@ mod tests {
             user: "u".into(),
             database: None,
             tls: TlsUse::Verified,
-            authorities: rotation_database::Authorities::read(&|_| None).unwrap(),
+            authorities: rotation_database::CaCertificates::read(&|_| None).unwrap(),
             method,
             version,
             process: None,

@@ -15,20 +15,20 @@ use zeroize::Zeroizing;
 
 use crate::authenticate::Offer;
 use crate::login;
-use crate::new_password::{self, NewPassword, not_computed};
+use crate::new_password::{self, NewPassword, verifier_failed};
 use crate::scram;
 use crate::session::{Access, Origin, Session};
 
 /// Checks that the session's pooler looks up the password of `user` in the server.
 ///
 /// `remedy` is for the DBA, if the privilege to set the password is missing.
-pub(crate) async fn must_look_passwords_up(
+pub(crate) async fn check_password_lookup(
     session: &mut Session,
     user: &str,
     password: &Password,
     remedy: &str,
 ) -> Result<(), EngineError> {
-    new_password::may_travel_readable(session).await?;
+    new_password::check_cleartext_is_safe(session).await?;
     let before = offer(session.origin(), user).await?;
     let storage = session.identity().await?.storage;
     if before == Offer::Md5 && storage.md5 {
@@ -40,21 +40,21 @@ pub(crate) async fn must_look_passwords_up(
     let (Offer::Scram { salt: old_salt, iterations: old_iterations }, false) =
         (&before, storage.md5)
     else {
-        return Err(own_copy(user));
+        return Err(pooler_has_own_copy(user));
     };
     // A pooler that generates a new salt for each client does not offer the server's salt.
     if offer(session.origin(), user).await? != before {
-        return Err(own_copy(user));
+        return Err(pooler_has_own_copy(user));
     }
     let (salt, iterations, owned) = (old_salt.clone(), *old_iterations, password.clone());
     let old =
         scram::compute(iterations, move || scram::verifier_with(&owned, &salt, iterations)).await;
-    let old = old.map_err(|message| not_computed(user, message))?;
-    let iterations = storage.iterations.clamp(scram::DEFAULT_ITERATIONS, scram::MOST_ITERATIONS);
+    let old = old.map_err(|message| verifier_failed(user, message))?;
+    let iterations = storage.iterations.clamp(scram::DEFAULT_ITERATIONS, scram::MAX_ITERATIONS);
     let owned = password.clone();
     let fresh =
         scram::compute(iterations, move || scram::verifier(&owned, iterations)).await.flatten();
-    let fresh = fresh.map_err(|message| not_computed(user, message))?;
+    let fresh = fresh.map_err(|message| verifier_failed(user, message))?;
     let stored = store(session, user, fresh.clone(), remedy).await;
     let after = match stored {
         Ok(()) => offer(session.origin(), user).await,
@@ -70,10 +70,10 @@ pub(crate) async fn must_look_passwords_up(
     let restored = store(session, user, old, remedy).await;
     after?;
     restored?;
-    Err(own_copy(user))
+    Err(pooler_has_own_copy(user))
 }
 
-fn own_copy(user: &str) -> EngineError {
+fn pooler_has_own_copy(user: &str) -> EngineError {
     EngineError::NeedsDecision {
         what: format!(
             "the function connects through a pooler or proxy that has its own copy of the password \

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use aws_lc_rs::{digest, hmac, pbkdf2, rand};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rotation_database::{Password, remember_derived};
+use rotation_database::{Password, redact_derived};
 use zeroize::{Zeroize, Zeroizing};
 
 /// The iterations of servers that do not have the setting `scram_iterations` (before 16).
@@ -17,7 +17,7 @@ const NONCE_BYTES: usize = 18;
 /// The maximum number of iterations of a verifier, and of a login, where the other side chooses the
 /// number. It is more than is commonly recommended, and takes one or two seconds on the smallest
 /// function.
-pub(crate) const MOST_ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
+pub(crate) const MAX_ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 /// The GS2 header without channel binding (`n,,`), in base64.
 const NO_BINDING: &str = "biws";
 
@@ -88,13 +88,13 @@ pub(crate) fn verifier_with(
         BASE64_STANDARD.encode(keys.server.as_ref()),
     ));
     // A server can quote the statement that contains the two keys.
-    verifier.rsplit('$').take(1).flat_map(|keys| keys.split(':')).for_each(remember_derived);
+    verifier.rsplit('$').take(1).flat_map(|keys| keys.split(':')).for_each(redact_derived);
     verifier
 }
 
 /// The maximum number of iterations that are computed on the runtime's thread. More are computed on
 /// another thread, so that timeouts still fire.
-const QUICK_ITERATIONS: u32 = 20_000;
+const MAX_INLINE_ITERATIONS: u32 = 20_000;
 
 /// Runs a computation of this many iterations without blocking the runtime's only thread for long.
 ///
@@ -104,7 +104,7 @@ pub(crate) async fn compute<T: Send + 'static>(
     iterations: NonZeroU32,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, &'static str> {
-    if iterations.get() <= QUICK_ITERATIONS {
+    if iterations.get() <= MAX_INLINE_ITERATIONS {
         return Ok(work());
     }
     tokio::task::spawn_blocking(work).await.map_err(|_| "the computation was aborted")
@@ -170,7 +170,7 @@ impl Client {
             salt.and_then(|salt| BASE64_STANDARD.decode(salt).ok()).ok_or("no valid SCRAM salt")?;
         let iterations = iterations.and_then(|count| count.parse::<NonZeroU32>().ok());
         let iterations = iterations.ok_or("no valid SCRAM iteration count")?;
-        if iterations > MOST_ITERATIONS {
+        if iterations > MAX_ITERATIONS {
             return Err("the SCRAM iteration count is more than 600000");
         }
         Ok(Challenge {
@@ -208,7 +208,7 @@ impl Challenge {
 impl Proven {
     /// Returns `true` if the server's final message proves that the server has the password's
     /// verifier.
-    pub(crate) fn is_answered_by(&self, server_final: &str) -> bool {
+    pub(crate) fn verify_server(&self, server_final: &str) -> bool {
         let signature = server_final.split(',').next().and_then(|field| field.strip_prefix("v="));
         let signature =
             signature.and_then(|text| BASE64_STANDARD.decode(text).ok()).unwrap_or_default();
@@ -243,7 +243,7 @@ pub(crate) mod tests {
 
     /// A server uses the verifier to check a client's proof and to sign its own answer.
     #[test]
-    fn a_client_and_a_verifier_of_the_same_password_agree() {
+    fn client_and_verifier_of_same_password_agree() {
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let verifier = verifier_with(&pencil(), &salt, DEFAULT_ITERATIONS);
         // Computed with Python's hashlib from the same password and salt.
@@ -263,15 +263,15 @@ pub(crate) mod tests {
             decode(proof).iter().zip(sign(&decode(stored)).as_ref()).map(|(a, b)| a ^ b).collect();
         assert_eq!(digest::digest(&digest::SHA256, &client_key).as_ref(), decode(stored));
         let answer = BASE64_STANDARD.encode(sign(&decode(server)));
-        assert!(proven.is_answered_by(&format!("v={answer}")));
-        assert!(!proven.is_answered_by(&format!("v={}", BASE64_STANDARD.encode([0; 32]))));
-        assert!(!proven.is_answered_by("e=other-error"));
-        assert!(!proven.is_answered_by(""));
+        assert!(proven.verify_server(&format!("v={answer}")));
+        assert!(!proven.verify_server(&format!("v={}", BASE64_STANDARD.encode([0; 32]))));
+        assert!(!proven.verify_server("e=other-error"));
+        assert!(!proven.verify_server(""));
     }
 
     /// Checks the keys against the example of RFC 7677, section 3, with its user.
     #[test]
-    fn the_verifier_fits_the_example_of_rfc_7677() {
+    fn keys_match_example_of_rfc_7677() {
         let decode = |text: &str| BASE64_STANDARD.decode(text).unwrap();
         let keys = Keys::of(&pencil(), &decode("W22ZaJ0SNY7soEsUEjb6gQ=="), DEFAULT_ITERATIONS);
         let nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
@@ -287,7 +287,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_keep_to_it_gets_no_proof() {
+    fn malformed_server_first_message_gets_no_proof() {
         for garbage in [
             "",
             "r=another,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
@@ -303,7 +303,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_password_is_normalized_as_rfc_4013_says_or_left_alone() {
+    fn password_is_normalized_by_rfc_4013_or_unchanged() {
         assert_eq!(*normalize(&Password::new("I\u{ad}X")), "IX");
         assert_eq!(*normalize(&Password::new("\u{2168}")), "IX");
         assert_eq!(*normalize(&Password::new("a\u{7}b")), "a\u{7}b");

@@ -4,7 +4,7 @@ mod transaction;
 
 use std::mem;
 
-use rotation_database::{Authorities, EngineError, Login, LoginError, TlsUse};
+use rotation_database::{CaCertificates, EngineError, Login, LoginError, TlsUse};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
@@ -43,7 +43,7 @@ pub(crate) struct Origin {
     pub user: String,
     pub database: Option<String>,
     pub tls: TlsUse,
-    pub authorities: Authorities,
+    pub authorities: CaCertificates,
     pub method: Method,
     /// 150004, 180001, …; 0 if the server does not report its version.
     pub version: u32,

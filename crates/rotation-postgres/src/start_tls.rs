@@ -1,7 +1,7 @@
 //! Negotiates TLS before the driver gets the connection, so that every login uses the same TLS
 //! configuration.
 
-use rotation_database::{Authorities, Encrypted, LoginError, encrypt};
+use rotation_database::{CaCertificates, Encrypted, LoginError, encrypt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -16,7 +16,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 pub(crate) async fn start_tls(
     mut stream: TcpStream,
     host: &str,
-    authorities: &Authorities,
+    authorities: &CaCertificates,
 ) -> Result<Encrypted, LoginError> {
     stream.write_all(&SSL_REQUEST).await.map_err(broken)?;
     // Read exactly one byte: unencrypted bytes that an attacker injects after it make the handshake

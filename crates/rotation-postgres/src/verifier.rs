@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use std::num::NonZeroU32;
 
 use ::md5::{Digest as _, Md5};
-use rotation_database::{Password, remember_derived};
+use rotation_database::{Password, redact_derived};
 use zeroize::Zeroizing;
 
-use crate::password_form::KNOWS_SCRAM;
+use crate::password_form::FIRST_VERSION_WITH_SCRAM;
 use crate::scram;
 
 /// The form in which the server stores a password (`password_encryption`).
@@ -37,7 +37,9 @@ impl Encryption {
     pub(crate) fn as_setting(self, version: u32) -> &'static str {
         match self {
             Self::ScramSha256(_) => "SET LOCAL password_encryption = 'scram-sha-256'; ",
-            Self::Md5 if version < KNOWS_SCRAM => "SET LOCAL password_encryption = on; ",
+            Self::Md5 if version < FIRST_VERSION_WITH_SCRAM => {
+                "SET LOCAL password_encryption = on; "
+            }
             Self::Md5 => "SET LOCAL password_encryption = 'md5'; ",
         }
     }
@@ -53,21 +55,21 @@ pub fn verifier(
     encryption: Encryption,
 ) -> Result<Zeroizing<String>, &'static str> {
     match encryption {
-        Encryption::Md5 => Ok(in_md5(&[password.expose().as_bytes(), user.as_bytes()])),
+        Encryption::Md5 => Ok(md5_hash(&[password.expose().as_bytes(), user.as_bytes()])),
         Encryption::ScramSha256(iterations) => scram::verifier(password, iterations),
     }
 }
 
 /// Returns the answer to a server that asks for an MD5 password with this salt.
 pub(crate) fn md5_answer(user: &str, password: &Password, salt: &[u8]) -> Zeroizing<String> {
-    let stored = in_md5(&[password.expose().as_bytes(), user.as_bytes()]);
-    in_md5(&[stored.trim_start_matches(MD5).as_bytes(), salt])
+    let stored = md5_hash(&[password.expose().as_bytes(), user.as_bytes()]);
+    md5_hash(&[stored.trim_start_matches(MD5).as_bytes(), salt])
 }
 
 const MD5: &str = "md5";
 
 /// Returns `md5` followed by the hash in hexadecimal digits.
-fn in_md5(parts: &[&[u8]]) -> Zeroizing<String> {
+fn md5_hash(parts: &[&[u8]]) -> Zeroizing<String> {
     let mut hash = Md5::new();
     parts.iter().for_each(|part| hash.update(part));
     // Allocate the full length: a string that grows leaves copies in freed memory.
@@ -77,7 +79,7 @@ fn in_md5(parts: &[&[u8]]) -> Zeroizing<String> {
         let _ = write!(text, "{byte:02x}");
     }
     // A server can quote the statement that contains the hash.
-    remember_derived(&text);
+    redact_derived(&text);
     text
 }
 
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_md5_form_is_the_server_s() {
+    fn md5_verifier_matches_server() {
         // SELECT 'md5' || md5('pencil' || 'user')
         let verifier = verifier("user", &Password::new("pencil"), Encryption::Md5).unwrap();
         assert_eq!(*verifier, "md520c46e3762c864548e296b33c3406aa9");

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_of_one_database_or_of_the_server() {
+    fn trigger_name_is_of_one_database_or_the_server() {
         let accepted = read(" shop.audit , [a.b].[c,d]]e],server_audit").unwrap();
         for (scope, name, expected) in [
             (Scope::Database("shop"), "audit", true),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn booleans_accept_all_or_none() {
+    fn boolean_accepts_all_or_no_triggers() {
         assert!(read("True").unwrap().holds(Scope::Server, "any"));
         assert!(read("yes").unwrap().holds(Scope::Database("d"), "any"));
         assert_eq!(read("false").unwrap(), Accepted::None);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cannot_be_read_names_the_variable() {
+    fn error_for_invalid_value_names_the_variable() {
         for value in ["a,,b", "a.b.c", "[a", "a.", ".b", "[a]b", "a]", " , "] {
             let error = read(value).unwrap_err();
             assert_eq!(error.error_type(), "InvalidSetting");

@@ -8,7 +8,7 @@ use tiberius::error::{Error, TokenError};
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 
-use crate::prelogin::{Answer, Listening};
+use crate::prelogin::{Answer, RecordingStream};
 use crate::quote::identifier;
 use crate::session::Session;
 
@@ -26,7 +26,7 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     let attempt = match login.tls {
         TlsUse::Off => connect(login, EncryptionLevel::NotSupported).await,
         TlsUse::Verified => match connect(login, EncryptionLevel::Required).await {
-            Err(Failed { hung_up_at_once: true, .. }) => {
+            Err(Failed { closed_without_answer: true, .. }) => {
                 connect(login, EncryptionLevel::Strict).await
             }
             result => result,
@@ -45,12 +45,12 @@ struct Failed {
     error: LoginError,
     /// `true` if the server closed the connection without an answer. No password has been sent
     /// then.
-    hung_up_at_once: bool,
+    closed_without_answer: bool,
 }
 
 impl From<LoginError> for Failed {
     fn from(error: LoginError) -> Self {
-        Self { error, hung_up_at_once: false }
+        Self { error, closed_without_answer: false }
     }
 }
 
@@ -68,14 +68,15 @@ async fn connect(login: &Login<'_>, encryption: EncryptionLevel) -> Result<Sessi
         config.database(database);
     }
     let stream = dial(login.host, login.port).await?;
-    let (stream, heard) = Listening::to(stream);
+    let (stream, heard) = RecordingStream::to(stream);
     // On the heap: the driver's login is a large state machine.
     match Box::pin(Client::connect(config, stream.compat_write())).await {
         Ok(client) => Ok(Session::new(client)),
         Err(error) => {
             let answer = heard.answer();
-            let hung_up_at_once = matches!(error, Error::Io { .. }) && answer == Answer::Nothing;
-            Err(Failed { error: failure(&error, login, answer), hung_up_at_once })
+            let closed_without_answer =
+                matches!(error, Error::Io { .. }) && answer == Answer::Nothing;
+            Err(Failed { error: failure(&error, login, answer), closed_without_answer })
         }
     }
 }
@@ -85,7 +86,7 @@ fn failure(error: &Error, login: &Login<'_>, answer: Answer) -> LoginError {
         (Error::Server(error), _) => refusal(error, login),
         (_, Answer::None) if login.tls == TlsUse::Verified => NO_TLS,
         // The client has declared that it does not support encryption, but the server requires it.
-        (_, Answer::Demands | Answer::Encrypts) if login.tls == TlsUse::Off => {
+        (_, Answer::RequiredKeys | Answer::Encrypts) if login.tls == TlsUse::Off => {
             LoginError::ClientRejected {
                 message: "it requires TLS".into(),
                 remedy: "Remove \"ssl\": false from the secret.".into(),
@@ -123,7 +124,7 @@ fn certificate(text: &str) -> LoginError {
     };
     let words = rest.split(". To connect anyway").next().unwrap_or(rest);
     let words = words.split(". The SQL Server presented").next().unwrap_or(words);
-    LoginError::from_certificate_words(words)
+    LoginError::from_certificate_message(words)
 }
 
 /// Maps an error of the server during login by its [error number][errors].

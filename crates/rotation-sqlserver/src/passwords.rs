@@ -25,16 +25,16 @@ pub(crate) async fn set_password(
     let missing = || EngineError::NoSuchUser { user: reset.user.to_owned() };
     if let Some(database) = step.contained_in().await? {
         let scope = Scope::Database(&database);
-        let user = step.user_to_reset(scope).await?.ok_or_else(missing)?;
+        let user = step.contained_user(scope).await?.ok_or_else(missing)?;
         step.must_be_proven(Kind::ContainedUser, &user.sid, None)?;
         step.sids.push(user.sid);
-        step.before_change(scope).await?;
+        step.check_triggers(scope).await?;
         step.password_of_contained(scope, &mut report).await?;
     } else {
         let base = step.logins().await?.base.ok_or_else(missing)?;
         step.must_be_proven(Kind::Login, &base.sid, None)?;
         step.sids.push(base.sid.clone());
-        step.before_change(Scope::Server).await?;
+        step.check_triggers(Scope::Server).await?;
         step.password_of_login(&base, None, &mut report).await?;
     }
     Ok(report.password)
@@ -42,7 +42,7 @@ pub(crate) async fn set_password(
 
 /// Returns the errors with which [`set_password`] would fail now, because it would fire DDL
 /// triggers of the application's users.
-pub(crate) async fn foreign_triggers(
+pub(crate) async fn blocking_triggers(
     session: &mut Session,
     reset: &PasswordReset<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
@@ -51,13 +51,13 @@ pub(crate) async fn foreign_triggers(
     let mut step = Users::collecting(session, &copy);
     if let Some(database) = step.contained_in().await? {
         let scope = Scope::Database(&database);
-        if let Some(user) = step.user_to_reset(scope).await? {
+        if let Some(user) = step.contained_user(scope).await? {
             step.sids.push(user.sid);
-            step.before_change(scope).await?;
+            step.check_triggers(scope).await?;
         }
     } else if let Some(base) = step.logins().await?.base {
         step.sids.push(base.sid);
-        step.before_change(Scope::Server).await?;
+        step.check_triggers(Scope::Server).await?;
     }
     Ok(step.refusals)
 }
@@ -65,7 +65,7 @@ pub(crate) async fn foreign_triggers(
 impl Users<'_> {
     /// Returns the contained user whose password is set. Fails if the master user cannot see the
     /// triggers that could run in the user's database.
-    async fn user_to_reset(&mut self, scope: Scope<'_>) -> Result<Option<UserState>, EngineError> {
+    async fn contained_user(&mut self, scope: Scope<'_>) -> Result<Option<UserState>, EngineError> {
         self.must_see_in_database().await?;
         self.user_now(scope, self.request.base).await
     }
@@ -161,7 +161,7 @@ impl Users<'_> {
 
 /// Generates a random password that is stored nowhere. It has every kind of character that a policy
 /// may require.
-pub(crate) fn unknown_password() -> Result<String, EngineError> {
+pub(crate) fn random_password() -> Result<String, EngineError> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| unexpected("could not generate random numbers"))?;
     Ok(format!("aA1!{}", binary(&bytes)))

@@ -28,13 +28,13 @@ pub(crate) async fn missing(
             missing.push(EngineError::lacks("administer logins", master, permission, remedy));
         }
     }
-    missing.extend(foreign_triggers(session, master, task).await);
+    missing.extend(blocking_triggers(session, master, task).await);
     Ok(missing)
 }
 
 /// The triggers that would stop setSecret. What cannot be read is left to setSecret, which stops
 /// then.
-async fn foreign_triggers(
+async fn blocking_triggers(
     session: &mut Session,
     master: &str,
     task: MastersTask<'_>,
@@ -56,12 +56,12 @@ async fn foreign_triggers(
                 logs_in_unencrypted,
                 proven,
             };
-            sync::foreign_triggers(session, &copy).await
+            sync::blocking_triggers(session, &copy).await
         }
         MastersTask::SetPassword(user) => {
             let (password, proven) = (&password, None);
             let reset = PasswordReset { master, user, password, logs_in_unencrypted, proven };
-            passwords::foreign_triggers(session, &reset).await
+            passwords::blocking_triggers(session, &reset).await
         }
     };
     found.unwrap_or_default()

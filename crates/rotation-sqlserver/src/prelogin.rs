@@ -30,7 +30,7 @@ pub(crate) enum Answer {
     /// The server encrypts (`ENCRYPT_ON`).
     Encrypts,
     /// The server requires encryption (`ENCRYPT_REQ`).
-    Demands,
+    RequiredKeys,
     /// The server has sent data that has no valid encryption option.
     Unclear,
 }
@@ -54,26 +54,26 @@ fn read(packet: &[u8]) -> Option<Answer> {
     Some(match payload.get(offset)? {
         0 | 2 => Answer::None,
         1 => Answer::Encrypts,
-        3 => Answer::Demands,
+        3 => Answer::RequiredKeys,
         _ => Answer::Unclear,
     })
 }
 
 /// A connection that keeps the first bytes that it receives.
 #[derive(Debug)]
-pub(crate) struct Listening<S> {
+pub(crate) struct RecordingStream<S> {
     stream: S,
     heard: Heard,
 }
 
-impl<S> Listening<S> {
+impl<S> RecordingStream<S> {
     pub(crate) fn to(stream: S) -> (Self, Heard) {
         let heard = Heard::default();
         (Self { stream, heard: heard.clone() }, heard)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RecordingStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -90,7 +90,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RecordingStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_is_found_wherever_it_stands() {
+    fn encryption_option_is_found_at_any_offset() {
         let packet = |encryption: u8| {
             // VERSION is at offset 11 and ENCRYPTION at 17.
             let options = [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, END, 17, 0, 3, 232, 0, 0, encryption];
@@ -123,7 +123,7 @@ mod tests {
             (0, Answer::None),
             (1, Answer::Encrypts),
             (2, Answer::None),
-            (3, Answer::Demands),
+            (3, Answer::RequiredKeys),
             (9, Answer::Unclear),
         ] {
             assert_eq!(read(&packet(byte)), Some(answer));

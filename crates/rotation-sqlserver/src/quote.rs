@@ -46,7 +46,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_quoted_is_read_back_and_nothing_is_left_over(text in "(?s).{0,40}") {
+        fn quoted_text_is_read_back_completely(text in "(?s).{0,40}") {
             prop_assert_eq!(
                 read(&identifier(&text), "[", ']'),
                 Some((text.clone(), String::new()))

@@ -7,7 +7,7 @@ use tokio_util::compat::Compat;
 
 use crate::accepted::Accepted;
 use crate::failure::failure;
-use crate::prelogin::Listening;
+use crate::prelogin::RecordingStream;
 use crate::principal::{Kind, Principal};
 
 const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]; GRANT VIEW ANY DEFINITION to the user of \
@@ -16,14 +16,14 @@ const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]
 /// A session of a user that has logged in.
 #[derive(Debug)]
 pub struct Session {
-    client: Client<Compat<Listening<TcpStream>>>,
+    client: Client<Compat<RecordingStream<TcpStream>>>,
     accepted: Accepted,
     /// The account that the session belongs to, once the server has been asked.
     principal: Option<Principal>,
 }
 
 impl Session {
-    pub(crate) fn new(client: Client<Compat<Listening<TcpStream>>>) -> Self {
+    pub(crate) fn new(client: Client<Compat<RecordingStream<TcpStream>>>) -> Self {
         Self { client, accepted: Accepted::None, principal: None }
     }
 

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_never_changes_or_the_users_of_earlier_rotations_are_not_known_any_more() {
+    fn sid_of_alternate_user_never_changes() {
         let login = of_alternate(&[1; 16], Kind::Login);
         assert_eq!(crate::quote::binary(&login), "0x2EFB8FCB009C1ED29AF2296297C754E0");
         let contained = of_alternate(&[1; 16], Kind::ContainedUser);

@@ -18,7 +18,7 @@ use rotation_database::sync::{self, Applied, Pair, Plan, Statement};
 use rotation_database::{EngineError, SyncReport, SyncRequest, administrator};
 
 use crate::own_password::password;
-use crate::passwords::unknown_password;
+use crate::passwords::random_password;
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
 use crate::session::Session;
@@ -36,7 +36,7 @@ pub(crate) async fn sync(
     session.begin().await?;
     let mut users = Users::new(session, request);
     let (mut report, state) = sync::sync(&mut users, request).await?;
-    users.before_change(state.accounts.scope()).await?;
+    users.check_triggers(state.accounts.scope()).await?;
     match &state.accounts {
         Accounts::Logins { base, alternate, .. } => {
             users.password_of_login(base, alternate.as_ref(), &mut report).await?;
@@ -59,7 +59,7 @@ pub(crate) async fn differences(
 }
 
 /// Returns the errors for the DDL triggers of the application's users that [`sync`] would fire now.
-pub(crate) async fn foreign_triggers(
+pub(crate) async fn blocking_triggers(
     session: &mut Session,
     request: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
@@ -68,12 +68,12 @@ pub(crate) async fn foreign_triggers(
     let state = users.read().await?;
     let plan = users.plan(&state)?;
     for change in &plan.changes {
-        users.before_change(change.action.scope()).await?;
+        users.check_triggers(change.action.scope()).await?;
     }
     for database in state.accounts.databases_to_enter() {
-        users.before_change(Scope::Database(database)).await?;
+        users.check_triggers(Scope::Database(database)).await?;
     }
-    users.before_change(state.accounts.scope()).await?;
+    users.check_triggers(state.accounts.scope()).await?;
     Ok(users.refusals)
 }
 
@@ -109,7 +109,7 @@ impl Pair for Users<'_> {
 
     async fn apply(&mut self, action: &Action) -> Result<Applied, EngineError> {
         let scope = action.scope();
-        self.before_change(scope).await?;
+        self.check_triggers(scope).await?;
         let Statement { action, sql, remedy } = match action {
             Action::CreateLogin { sid, options } => self.creation_of_login(sid, options)?,
             Action::CreateContainedUser { sid, .. } => self.creation_of_user(scope, sid)?,
@@ -147,7 +147,7 @@ impl<'a> Users<'a> {
             sql: format!(
                 "CREATE LOGIN {} WITH PASSWORD = {}, SID = {}, {options}",
                 identifier(alternate),
-                password(&unknown_password()?)?,
+                password(&random_password()?)?,
                 binary(sid)
             ),
             remedy: alter_any_login(self.request.master),
@@ -161,7 +161,7 @@ impl<'a> Users<'a> {
             sql: format!(
                 "CREATE USER {} WITH PASSWORD = {}, SID = {}",
                 identifier(alternate),
-                password(&unknown_password()?)?,
+                password(&random_password()?)?,
                 binary(sid)
             ),
             remedy: make_owner(self.request.master, scope),
@@ -172,7 +172,7 @@ impl<'a> Users<'a> {
     /// next login (`MUST_CHANGE`). Until then, `CHECK_EXPIRATION` cannot be turned off (error
     /// 15128).
     fn another_password(&self, login: &str) -> Result<Statement, EngineError> {
-        let password = password(&unknown_password()?)?;
+        let password = password(&random_password()?)?;
         Ok(Statement {
             action: format!("give {login} a password"),
             sql: format!("ALTER LOGIN {} WITH PASSWORD = {password}", identifier(login)),

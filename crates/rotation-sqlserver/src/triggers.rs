@@ -26,14 +26,14 @@ impl Users<'_> {
     ///
     /// If these users can write triggers, the check runs before every change: the first change
     /// would show a hostile user when to create a trigger.
-    pub(crate) async fn before_change(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
+    pub(crate) async fn check_triggers(&mut self, scope: Scope<'_>) -> Result<(), EngineError> {
         let key = match scope {
             Scope::Server => None,
             Scope::Database(name) => Some(name.to_owned()),
         };
         let known = self.watched.get(&key).copied();
         if known.is_none() || known == Some(true) && !self.collects_refusals {
-            match self.foreign_triggers(scope, key, known).await? {
+            match self.blocking_triggers(scope, key, known).await? {
                 Some(refusal) if self.collects_refusals => self.refusals.push(refusal),
                 Some(refusal) => return Err(refusal),
                 None => {}
@@ -44,10 +44,10 @@ impl Users<'_> {
         if scope == Scope::Server || self.is_contained {
             return Ok(());
         }
-        Box::pin(self.before_change(Scope::Server)).await
+        Box::pin(self.check_triggers(Scope::Server)).await
     }
 
-    async fn foreign_triggers(
+    async fn blocking_triggers(
         &mut self,
         scope: Scope<'_>,
         key: Option<String>,

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_time_long_gone_is_no_deadline_and_one_just_over_is() {
+    async fn deadline_near_1970_is_ignored_and_recent_one_is_not() {
         let told = |deadline: SystemTime| Deadline::at(deadline).remaining();
         assert!(
             told(SystemTime::UNIX_EPOCH + Duration::from_millis(600_000)) > Duration::from_secs(25)
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn says_what_it_was_doing_when_the_time_ran_out() {
+    async fn exceeded_deadline_reports_the_current_activity() {
         let deadline = Deadline::at(SystemTime::now() + Duration::from_secs(5));
         deadline.doing("logging in to db:5432 as app");
         let error = deadline.keep(std::future::pending::<Result<()>>()).await.unwrap_err();

@@ -197,7 +197,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn both_spellings_of_every_step_are_read() {
+    fn both_spellings_of_every_step_are_parsed() {
         for (camel, snake, step) in [
             ("createSecret", "create_secret", Step::Create),
             ("setSecret", "set_secret", Step::Set),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_reported_at_once() {
+    fn all_event_problems_are_reported() {
         let event = json!({"Step": "rotate", "SecretId": 7, "RotationToken": []});
         let message = Event::parse(&event).unwrap_err().to_string();
         for part in [
@@ -234,7 +234,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(step in ".*", id in ".*", token in ".*") {
+        fn any_text_parses_without_panic(step in ".*", id in ".*", token in ".*") {
             let _ = Event::parse(&json!({"Step": step, "SecretId": id, "ClientRequestToken": token}));
         }
     }

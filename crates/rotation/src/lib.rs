@@ -46,7 +46,7 @@ pub use manager::{Manager, refused};
 pub use password::PasswordSettings;
 pub use preflight::{Check, Checks, Found};
 pub use record::{Done, Outcome, Record};
-pub use redact::{mask, remember_derived};
+pub use redact::{mask, redact_derived};
 pub use rotator::{Labels, Rotator, Versions};
 pub use run::run;
 pub use secret::{Password, SecretValue};

@@ -20,7 +20,7 @@ use crate::staging::{CURRENT, Description, PENDING, Replicas};
 use crate::trust;
 
 /// The maximum number of pages of a version list, at 100 versions a page.
-const MOST_PAGES: usize = 10;
+const MAX_PAGES: usize = 10;
 
 /// The client of Secrets Manager for one function.
 #[derive(Debug, Clone)]
@@ -131,7 +131,7 @@ impl Manager {
     pub(crate) async fn earlier(&self, id: &str) -> Result<Vec<VersionId>> {
         let mut versions = Vec::new();
         let mut next = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let request =
                 self.client.list_secret_version_ids().secret_id(id).include_deprecated(true);
             let page = request.max_results(100).set_next_token(next).send().await;
@@ -177,7 +177,7 @@ impl Manager {
         match request.send().await {
             Ok(answer) => match answer.secret_string {
                 Some(text) => {
-                    redact::remember_document(&text);
+                    redact::register_document(&text);
                     Ok(Some(SecretValue::new(text)))
                 }
                 None => Err(Error::NotText { secret: id.to_owned(), label: label.to_owned() }),
@@ -219,7 +219,7 @@ impl Manager {
     /// The call always has `VersionStages`, because a call without it would move `AWSCURRENT`.
     pub(crate) async fn put_pending(&self, event: &Event, value: &SecretValue) -> Result<bool> {
         // The service can quote a request that it rejects.
-        redact::remember_document(value.expose());
+        redact::register_document(value.expose());
         let answer = self
             .client
             .put_secret_value()

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_and_dimension_that_is_declared_is_there() {
+    fn line_contains_every_declared_metric_and_dimension() {
         let labels = Labels { engine: "postgres".into(), strategy: "single-user".into() };
         let line =
             line(&labels, Step::Set, "arn", Duration::from_millis(12), Some("TlsNotOffered"));

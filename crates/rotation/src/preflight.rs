@@ -86,7 +86,7 @@ impl Checks {
         }
     }
 
-    fn count_bad(&self) -> usize {
+    fn count_failed(&self) -> usize {
         self.0.iter().filter(|check| matches!(check.found, Found::Bad { .. })).count()
     }
 }
@@ -138,7 +138,7 @@ pub(crate) async fn look<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Do
     {
         Box::pin(rotator.preflight(cx, current, random, &mut checks)).await;
     }
-    let (all, bad) = (checks.0.len(), checks.count_bad());
+    let (all, bad) = (checks.0.len(), checks.count_failed());
     let did = match bad {
         0 => format!("Ran {all} checks and changed nothing. The secret can be rotated."),
         _ => {

@@ -38,15 +38,15 @@ const MASK: &str = "****";
 
 /// The minimum length of a secret that is redacted in log lines. Shorter secrets are redacted only
 /// in messages, because in log lines they would hide other fields.
-const SHORTEST_IN_A_LINE: usize = 6;
+const MIN_LENGTH_IN_LINE: usize = 6;
 
 /// The minimum length of a value that counts as secret although its key does not say so. Shorter
 /// values are too common.
-const SHORTEST_VALUE: usize = 8;
+const MIN_VALUE_LENGTH: usize = 8;
 
 /// The minimum length of an AWS credential. Shorter ones are placeholders for local services, such
 /// as "test" or "local".
-const SHORTEST_CREDENTIAL: usize = 16;
+const MIN_CREDENTIAL_LENGTH: usize = 16;
 
 /// The environment variables that hold the function's own credentials.
 const CREDENTIALS: [&str; 3] =
@@ -135,16 +135,16 @@ pub(crate) fn remember(secret: &str) {
 ///
 /// Do not include prefixes that are not secret, such as the name of the algorithm. They would be
 /// redacted as a part of the secret.
-pub fn remember_derived(secret: &str) {
+pub fn redact_derived(secret: &str) {
     add(secret, Kind::Secret);
 }
 
 /// Registers the function's own AWS credentials for redaction until the end of the process. If a
 /// service rejects a signature, its error quotes the canonical request with the session token.
-pub(crate) fn remember_credentials(source: Source<'_>) {
+pub(crate) fn register_credentials(source: Source<'_>) {
     let credentials = CREDENTIALS.into_iter().filter_map(source);
     for credential in credentials.map(Zeroizing::new) {
-        if credential.len() >= SHORTEST_CREDENTIAL {
+        if credential.len() >= MIN_CREDENTIAL_LENGTH {
             add(&credential, Kind::Credential);
         }
     }
@@ -152,7 +152,7 @@ pub(crate) fn remember_credentials(source: Source<'_>) {
 
 /// Registers the values of a secret document for redaction, or the whole text if it is not a JSON
 /// document.
-pub(crate) fn remember_document(text: &str) {
+pub(crate) fn register_document(text: &str) {
     match serde_json::from_str(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => {
             let mut open = Vec::new();
@@ -165,12 +165,12 @@ pub(crate) fn remember_document(text: &str) {
                     let own = OWN_WORDS.iter().any(|word| *word == value.as_str());
                     own || open.iter().any(|name| name.contains(value.as_str()))
                 };
-                if is_password || (value.len() >= SHORTEST_VALUE && !repeats()) {
+                if is_password || (value.len() >= MIN_VALUE_LENGTH && !repeats()) {
                     remember(&value);
                 }
             }
         }
-        _ if text.len() >= SHORTEST_VALUE => remember(text),
+        _ if text.len() >= MIN_VALUE_LENGTH => remember(text),
         _ => {}
     }
 }
@@ -204,7 +204,7 @@ fn is_password(key: &str, value: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let says_so =
         ["password", "passwd", "pwd", "secret", "token"].iter().any(|word| key.contains(word));
-    says_so && (key == "password" || value.len() >= SHORTEST_IN_A_LINE)
+    says_so && (key == "password" || value.len() >= MIN_LENGTH_IN_LINE)
 }
 
 fn add(text: &str, kind: Kind) {
@@ -235,7 +235,7 @@ pub fn mask(text: &str) -> Cow<'_, str> {
 /// Redacts the secrets of this invocation in a whole line of output. A JSON line stays valid JSON.
 pub(crate) fn mask_line(line: &str) -> Cow<'_, str> {
     let known = Arc::clone(&known());
-    redact_line(line, &of_length(&known, SHORTEST_IN_A_LINE), &names(&known))
+    redact_line(line, &of_length(&known, MIN_LENGTH_IN_LINE), &names(&known))
 }
 
 fn redact_line<'t>(line: &'t str, secrets: &[&[u8]], open: &[&[u8]]) -> Cow<'t, str> {

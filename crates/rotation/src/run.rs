@@ -26,10 +26,10 @@ use crate::{log, metrics, redact, steps};
 /// report "exited before completing request".
 pub fn run<R: Rotator>(make: impl FnOnce(Source<'_>) -> Result<R>) -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        eprintln!("{}", by_hand());
+        eprintln!("{}", usage_message());
         return ExitCode::from(2);
     }
-    redact::remember_credentials(&environment);
+    redact::register_credentials(&environment);
     log::start(&environment);
     // The SDK and the drivers share this TLS provider. Without it, some drivers panic.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -59,7 +59,7 @@ async fn serve<R: Rotator>(rotator: Result<R>) -> ExitCode {
             let (event, context) = event.into_parts();
             let answer = match &*function {
                 Ok(function) => function.invoke(&event, context.deadline()).await,
-                Err(error) => Err(misconfigured(error, Event::parse(&event).ok().as_ref())),
+                Err(error) => Err(configuration_error(error, Event::parse(&event).ok().as_ref())),
             };
             redact::forget();
             answer
@@ -121,7 +121,7 @@ impl<R: Rotator> Function<R> {
 
 /// Returns the error of a function whose configuration is invalid, and writes the metrics of the
 /// failed step.
-fn misconfigured(error: &Error, event: Option<&Event>) -> Diagnostic {
+fn configuration_error(error: &Error, event: Option<&Event>) -> Diagnostic {
     if let Some(event) = event {
         let labels = Labels { engine: "unknown".into(), strategy: "unknown".into() };
         let error_type = Some(error.error_type());
@@ -142,7 +142,7 @@ fn report(error: &Error, event: Option<&Event>) -> Diagnostic {
 }
 
 /// Returns the usage message for an operator who starts the function as a command.
-fn by_hand() -> String {
+fn usage_message() -> String {
     let program = std::env::args().next().unwrap_or_else(|| "this program".to_owned());
     format!(
         "{program} is an AWS Lambda function ({} {}). Secrets Manager invokes it.\n\

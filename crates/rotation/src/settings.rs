@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn booleans_are_read_in_every_spelling_and_nothing_else() {
+    fn boolean_accepts_only_known_spellings() {
         for yes in ["true", "TRUE", "1", "y", "Yes"] {
             assert!(boolean(&value(yes), "X", false).unwrap());
         }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_outside_its_range_names_the_range() {
+    fn number_out_of_range_names_the_range() {
         let error = number(&value("3"), "PASSWORD_LENGTH", 32, 8..=128).unwrap_err().to_string();
         assert!(error.contains("PASSWORD_LENGTH") && error.contains("8 to 128"), "{error}");
     }

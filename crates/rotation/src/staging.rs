@@ -99,20 +99,20 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_version_names_the_current_one() {
+    fn pending_version_returns_the_current_one() {
         let staging = check(&description(&[("old", &["AWSCURRENT"]), ("new", &["AWSPENDING"])]));
         assert_eq!(staging.unwrap(), Staging::Pending { current: Some(VersionId::new("old")) });
     }
 
     #[test]
-    fn a_version_that_is_current_has_nothing_left_to_do() {
+    fn current_version_is_already_current() {
         for labels in [&["AWSCURRENT"][..], &["AWSPENDING", "AWSCURRENT"]] {
             assert_eq!(check(&description(&[("new", labels)])).unwrap(), Staging::AlreadyCurrent);
         }
     }
 
     #[test]
-    fn what_is_not_staged_is_refused() {
+    fn version_without_pending_label_is_rejected() {
         let type_of = |description: &Description| check(description).unwrap_err().error_type();
         assert_eq!(type_of(&description(&[("old", &["AWSCURRENT"])])), "VersionUnknown");
         assert_eq!(type_of(&description(&[("new", &[])])), "VersionUnknown");
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn rotation_that_is_off_is_refused_but_an_absent_field_is_not() {
+    fn only_rotation_enabled_false_is_rejected() {
         let mut description = description(&[("new", &["AWSPENDING"])]);
         description.rotation_enabled = None;
         assert!(check(&description).is_ok());

@@ -138,7 +138,7 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
                 None
             });
             let mut notes = Box::pin(rotator.confirm(cx, &pending, current.as_ref())).await?;
-            notes.extend(replicas_in_step(cx, description.replicas).await);
+            notes.extend(wait_for_replicas(cx, description.replicas).await);
             cx.doing("moving AWSCURRENT to the new version");
             manager.promote(event, old.as_ref().map(|id| id.as_str())).await?;
             let mut done = Done::now(match old {
@@ -154,7 +154,7 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
 }
 
 /// The pauses between the checks of the replicas.
-const LOOK_AGAIN_AFTER: [Duration; 5] = [
+const REPLICA_BACKOFF: [Duration; 5] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -167,8 +167,8 @@ const LOOK_AGAIN_AFTER: [Duration; 5] = [
 ///
 /// The wait is limited: the database already has the new password, and the primary Region must not
 /// wait for problems of another Region.
-async fn replicas_in_step(cx: &Context<'_>, mut replicas: Replicas) -> Option<String> {
-    for pause in LOOK_AGAIN_AFTER {
+async fn wait_for_replicas(cx: &Context<'_>, mut replicas: Replicas) -> Option<String> {
+    for pause in REPLICA_BACKOFF {
         if replicas.behind.is_empty() || cx.remaining() < pause * 3 {
             break;
         }
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn create_puts_the_new_value_with_the_label_and_never_without() {
+    async fn create_stores_the_value_with_awspending() {
         let put = mock!(Client::put_secret_value)
             .match_requests(|request| {
                 request.secret_string() == Some("8")
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn create_keeps_a_value_that_is_there() {
+    async fn create_keeps_an_existing_pending_value() {
         let rules = [
             &described(&["AWSPENDING"]),
             &value("AWSCURRENT", Some("7")),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn create_that_loses_a_race_and_finds_nothing_does_not_succeed() {
+    async fn create_fails_after_a_lost_race_without_value() {
         let lost = mock!(Client::put_secret_value).then_error(|| {
             PutSecretValueError::ResourceExistsException(
                 ResourceExistsException::builder()
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn set_without_a_pending_value_is_refused() {
+    async fn set_without_pending_value_fails() {
         let rules = [
             &described(&["AWSPENDING"]),
             &value("AWSCURRENT", Some("7")),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn finish_moves_the_label_from_the_version_that_has_it() {
+    async fn finish_moves_awscurrent_from_the_current_version() {
         let moved = mock!(Client::update_secret_version_stage)
             .match_requests(|request| {
                 request.version_stage() == Some("AWSCURRENT")
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn finish_waits_for_replicas_that_are_behind_and_not_for_those_that_fail() {
+    async fn finish_waits_only_for_replicas_in_progress() {
         let (record, looks) = finish_with_replica(StatusType::InProgress, StatusType::InSync).await;
         assert_eq!((record.notes.len(), looks), (0, 1));
         let (record, looks) = finish_with_replica(StatusType::InProgress, StatusType::Failed).await;

@@ -22,12 +22,12 @@ use crate::settings::Source;
 
 /// The files with all CA certificates on Amazon Linux and similar systems, and on Debian and
 /// similar systems.
-const BUNDLES: [&str; 2] =
+const CA_BUNDLES: [&str; 2] =
     ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
 /// The variables that name another trust store for
 /// [`rustls-native-certs`](https://docs.rs/rustls-native-certs).
-const ELSEWHERE: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+const TRUST_STORE_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Creates an HTTP client like the SDK's, which trusts the CA certificates in one file. Returns
 /// `None` if the SDK must search for the CA certificates itself.
@@ -35,10 +35,10 @@ pub(crate) fn http_client(
     source: Source<'_>,
     connect_timeout: Duration,
 ) -> Option<SharedHttpClient> {
-    if ELSEWHERE.iter().any(|name| source(name).is_some()) {
+    if TRUST_STORE_VARIABLES.iter().any(|name| source(name).is_some()) {
         return None;
     }
-    let context = BUNDLES.iter().find_map(|path| context(Path::new(path)))?;
+    let context = CA_BUNDLES.iter().find_map(|path| context(Path::new(path)))?;
     Some(trusting(context, connect_timeout))
 }
 
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_of_the_file_are_trusted_and_nobody_else() {
+    async fn only_certificates_of_the_bundle_are_trusted() {
         let (one, other) = (authority(), authority());
         let port = service(&one).await;
         let both = file(&format!("# Two certificates.\n{}\n{}", other.pem(), one.pem()));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_used_is_left_to_the_sdk() {
+    fn unusable_ca_bundle_falls_back_to_the_sdk() {
         let good = authority().pem();
         let broken = good.replace("-----END", "----END");
         let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -168,12 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn other_places_that_the_environment_names_are_left_to_the_sdk() {
+    fn ssl_cert_variables_fall_back_to_the_sdk() {
         let client = |source: Source<'_>| http_client(source, Duration::from_secs(1));
-        for name in ELSEWHERE {
+        for name in TRUST_STORE_VARIABLES {
             assert!(client(&|asked| (asked == name).then(|| "/somewhere".into())).is_none());
         }
-        let has_bundle = BUNDLES.iter().any(|path| Path::new(path).exists());
+        let has_bundle = CA_BUNDLES.iter().any(|path| Path::new(path).exists());
         assert_eq!(client(&|_| None).is_some(), has_bundle);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use rotation_database::{Authorities, Engine as _, Login, Password, TlsUse};
+use rotation_database::{CaCertificates, Engine as _, Login, Password, TlsUse};
 use rotation_postgres::Postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +22,7 @@ const PLACEHOLDER: &[u8] = b"{nonce}";
 
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
-static AUTHORITIES: LazyLock<Authorities> = LazyLock::new(|| Authorities::read(&|_| None).unwrap());
+static AUTHORITIES: LazyLock<CaCertificates> = LazyLock::new(|| CaCertificates::read(&|_| None).unwrap());
 
 fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len()).position(|window| window == part)
@@ -54,7 +54,7 @@ async fn serve(mut stream: TcpStream, data: &[u8]) -> Vec<u8> {
 }
 
 /// Returns `true` if a first SCRAM message of the server requests enough iterations.
-fn asks_for_enough(data: &[u8]) -> bool {
+fn requests_enough_iterations(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     let counts = text.split("i=").skip(1).map(|rest| {
         let digits = rest.trim_start_matches('+');
@@ -90,7 +90,7 @@ fuzz_target!(|data: &[u8]| {
                 part.starts_with(b"md5") && part[3..].iter().all(u8::is_ascii_hexdigit)
             };
             assert!(!heard.windows(35).any(is_hash), "an MD5 answer");
-            assert!(find(&heard, b",p=").is_none() || asks_for_enough(data), "few iterations");
+            assert!(find(&heard, b",p=").is_none() || requests_enough_iterations(data), "few iterations");
         }
     });
 });

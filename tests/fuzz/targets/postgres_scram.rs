@@ -7,7 +7,7 @@ mod server;
 use std::num::NonZeroU32;
 
 use libfuzzer_sys::fuzz_target;
-use rotation_database::{Authorities, Engine as _, Login, Password, TlsUse};
+use rotation_database::{CaCertificates, Engine as _, Login, Password, TlsUse};
 use rotation_postgres::{Encryption, Postgres, literal, verifier};
 use rotation_tests::postgres::{Target, sql, targets};
 use server::Sessions;
@@ -16,10 +16,10 @@ use sqlx::PgConnection;
 const ROLE: &str = "fuzzed";
 
 thread_local!(
-    static SESSIONS: Sessions<(Target, PgConnection, Authorities)> = const { Sessions::none() }
+    static SESSIONS: Sessions<(Target, PgConnection, CaCertificates)> = const { Sessions::none() }
 );
 
-async fn sessions() -> Vec<(Target, PgConnection, Authorities)> {
+async fn sessions() -> Vec<(Target, PgConnection, CaCertificates)> {
     let mut sessions = Vec::new();
     for target in targets().await.unwrap() {
         let mut admin = target.admin("postgres").await.unwrap();
@@ -31,7 +31,7 @@ async fn sessions() -> Vec<(Target, PgConnection, Authorities)> {
         std::fs::write(&file, target.authority.as_deref().unwrap_or_default()).unwrap();
         let path = file.to_string_lossy().into_owned();
         let authorities =
-            Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
+            CaCertificates::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
         std::fs::remove_file(&file).unwrap();
         sessions.push((target, admin, authorities));
     }

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     // Two crates of the build each enable a different TLS provider, and rustls needs one of them
     // installed.
-    rotation_tests::found::use_one_tls_provider();
+    rotation_tests::discovery::use_one_tls_provider();
     Builder::new_current_thread().enable_all().build().unwrap()
 });
 

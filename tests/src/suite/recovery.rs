@@ -4,9 +4,11 @@ use anyhow::{Context, Result, ensure};
 use rotation_local::{Function, Rotation, When};
 use serde_json::{Value, json};
 
-use crate::scene::{Fixture, new_password};
+use crate::fixture::{Fixture, new_password};
 use crate::server::Server;
-use crate::suite::points::{Break, Then, at_every_point, at_every_point_of_later_turns};
+use crate::suite::fault_injection::{
+    Break, Then, inject_at_every_point, inject_at_every_point_of_later_rotations,
+};
 
 pub(super) const SINGLE: &str = "single-user";
 pub(super) const BY_MASTER: &str = "single-user-by-master";
@@ -18,34 +20,34 @@ pub(super) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", 
 
 /// Checks the result of a successful rotation: the new version is current, it logs in with all
 /// privileges, and no password has leaked.
-pub(super) async fn check<T: Server>(scene: &Fixture<T>, token: &str) -> Result<()> {
+pub(super) async fn check<T: Server>(fixture: &Fixture<T>, token: &str) -> Result<()> {
     ensure!(
-        scene.version("AWSCURRENT")?.as_deref() == Some(token),
+        fixture.version("AWSCURRENT")?.as_deref() == Some(token),
         "AWSCURRENT is not on the new version"
     );
-    let mut session = scene.log_in().await?;
-    scene
+    let mut session = fixture.log_in().await?;
+    fixture
         .target
-        .is_whole(&mut session, &scene.user)
+        .is_whole(&mut session, &fixture.user)
         .await
         .context("the user does not have all privileges")?;
-    scene.search_for_passwords("")
+    fixture.search_for_passwords("")
 }
 
 /// The service may repeat a step or a rotation at any time.
-pub async fn every_step_twice_and_the_whole_rotation_again<T: Server>(target: T) -> Result<()> {
+pub async fn repeated_steps_and_rotation_converge<T: Server>(target: T) -> Result<()> {
     for strategy in STRATEGIES {
-        let scene = Fixture::rich(&target).await?;
-        let function = scene.function(strategy);
-        let token = scene.stage(None)?;
+        let fixture = Fixture::rich(&target).await?;
+        let function = fixture.function(strategy);
+        let token = fixture.stage(None)?;
         for step in STEPS {
-            scene.step(&function, step, &token).await?;
-            let again = scene.step(&function, step, &token).await?;
+            fixture.step(&function, step, &token).await?;
+            let again = fixture.step(&function, step, &token).await?;
             ensure!(!again.to_string().contains("password\":"), "{again}");
         }
-        let rotation = scene.attempt(&function, &token, 1).await;
+        let rotation = fixture.attempt(&function, &token, 1).await;
         assert_eq!(rotation.failed, None);
-        check(&scene, &token).await?;
+        check(&fixture, &token).await?;
     }
     Ok(())
 }
@@ -77,10 +79,12 @@ impl Cell {
             match self.rotations {
                 Rotations::Of(strategies) => {
                     for strategy in strategies {
-                        at_every_point(target, strategy, *what, self.then).await?;
+                        inject_at_every_point(target, strategy, *what, self.then).await?;
                     }
                 }
-                Rotations::Later => at_every_point_of_later_turns(target, *what, self.then).await?,
+                Rotations::Later => {
+                    inject_at_every_point_of_later_rotations(target, *what, self.then).await?
+                }
             }
         }
         Ok(())
@@ -121,149 +125,143 @@ macro_rules! matrix {
 
 matrix! {
     /// A call of Secrets Manager fails before it takes effect, or its answer is lost.
-    every_call_of_secrets_manager_may_fail:
+    failed_secrets_manager_call_converges:
         ALL, &[Break::Call(When::Before), Break::Call(When::After)], SameVersion;
     /// The process is killed (SIGKILL) before or after the effect of a call of Secrets Manager.
-    the_process_may_be_killed_at_any_call:
+    sigkill_at_any_call_converges:
         ALL, &[Break::Kill(When::Before), Break::Kill(When::After)], SameVersion;
     /// The connection to the database is cut at a packet, before the packet reaches the server or
     /// with the server's answer lost.
-    the_connection_may_break_at_every_packet_single_user:
+    lost_packet_converges_single_user:
         Rotations::Of(&[SINGLE]),
         &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
     /// The connection is cut while the master user sets the password.
-    the_connection_may_break_at_every_packet_single_user_by_master:
+    lost_packet_converges_single_user_by_master:
         Rotations::Of(&[BY_MASTER]),
         &[Break::Packet(When::Before), Break::Packet(When::After)], SameVersion;
     /// With alternating users, a packet does not reach the server.
-    the_connection_may_break_before_every_packet_alternating_users:
+    lost_request_converges_alternating_users:
         ONLY_MASTER, &[Break::Packet(When::Before)], SameVersion;
     /// With alternating users, the server's answer is lost.
-    the_connection_may_break_after_every_packet_alternating_users:
+    lost_answer_converges_alternating_users:
         ONLY_MASTER, &[Break::Packet(When::After)], SameVersion;
     /// An answer is lost, and then the operator cancels the rotation and starts another one: the
     /// database may have a password that no staging label leads to.
-    a_rotation_given_up_at_any_point_is_followed_by_another_single_user:
+    cancelled_then_new_rotation_converges_single_user:
         NOT_MASTER, LOST_ANSWERS, NewVersion;
     /// An answer is lost with alternating users, and then the operator cancels the rotation and
     /// starts another one.
-    a_rotation_given_up_at_any_point_is_followed_by_another_alternating_users:
+    cancelled_then_new_rotation_converges_alternating_users:
         ONLY_MASTER, LOST_ANSWERS, NewVersion;
     /// An answer is lost, and then the steps come out of order, twice at once, and late.
-    steps_may_come_in_any_way_after_any_point_single_user:
+    out_of_order_steps_converge_single_user:
         NOT_MASTER, LOST_ANSWERS, OutOfOrder;
     /// An answer is lost with alternating users, and then the steps come out of order, twice at
     /// once, and late.
-    steps_may_come_in_any_way_after_any_point_alternating_users:
+    out_of_order_steps_converge_alternating_users:
         ONLY_MASTER, LOST_ANSWERS, OutOfOrder;
     /// In a later rotation of alternating users, an answer is lost, and the same version is
     /// retried.
-    a_later_turn_of_alternating_users_may_break_at_any_point:
+    later_rotation_lost_answer_converges:
         Rotations::Later, LOST_ANSWERS, SameVersion;
     /// In a later rotation of alternating users, an answer is lost, and another rotation follows.
-    a_later_turn_of_alternating_users_may_be_given_up_at_any_point:
+    later_rotation_cancelled_then_new_converges:
         Rotations::Later, LOST_ANSWERS, NewVersion;
     /// In a later rotation of alternating users, an answer is lost, and then the steps come out of
     /// order, twice at once, and late.
-    steps_of_a_later_turn_may_come_in_any_way_after_any_point:
+    later_rotation_out_of_order_steps_converge:
         Rotations::Later, LOST_ANSWERS, OutOfOrder;
 }
 
 /// `AWSCURRENT` was moved by hand to a value that the database never had.
-pub async fn single_user_recovers_with_the_previous_password<T: Server>(target: T) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
-    scene.change(&json!({"password": new_password()}))?;
-    let function = scene.function(SINGLE);
-    let token = scene.stage(None)?;
-    let rotation = scene.attempt(&function, &token, 1).await;
+pub async fn edited_password_recovers_from_awsprevious<T: Server>(target: T) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    fixture.change(&json!({"password": new_password()}))?;
+    let function = fixture.function(SINGLE);
+    let token = fixture.stage(None)?;
+    let rotation = fixture.attempt(&function, &token, 1).await;
     assert_eq!(rotation.failed, None);
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(set.contains("AWSPREVIOUS"), "{set}");
     if target.log().is_some() {
         // Two passwords are rejected, each once.
-        assert_eq!(scene.failed_logins()?, 2);
+        assert_eq!(fixture.failed_logins()?, 2);
     }
-    check(&scene, &token).await
+    check(&fixture, &token).await
 }
 
 /// AWS's own functions cannot recover from this state: the password was changed, and then
 /// `AWSPENDING` was removed. No labelled version can log in.
-pub async fn single_user_recovers_from_a_rotation_that_was_given_up<T: Server>(
+pub async fn cancelled_rotation_recovers_from_deprecated_version<T: Server>(
     target: T,
 ) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
-    let function = scene.function(SINGLE);
-    scene.rotate(&function).await?;
-    let (given_up, lost) = given_up_after_set(&scene, &function).await?;
-    ensure!(scene.log_in().await.is_err(), "the current password still works");
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function(SINGLE);
+    fixture.rotate(&function).await?;
+    let (given_up, lost) = cancel_after_set_secret(&fixture, &function).await?;
+    ensure!(fixture.log_in().await.is_err(), "the current password still works");
 
-    let rotation = another_rotation(&scene, &function).await?;
+    let rotation = new_rotation(&fixture, &function).await?;
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(set.contains(&given_up), "{set}");
-    assert!(scene.log_in_with(&lost).await.is_err(), "the lost password still works");
+    assert!(fixture.log_in_with(&lost).await.is_err(), "the lost password still works");
     Ok(())
 }
 
 /// Cancels a rotation after its password is in the database. Returns its version and its value.
-async fn given_up_after_set<T: Server>(
-    scene: &Fixture<T>,
+async fn cancel_after_set_secret<T: Server>(
+    fixture: &Fixture<T>,
     function: &Function,
 ) -> Result<(String, Value)> {
-    let version = scene.stage(None)?;
+    let version = fixture.stage(None)?;
     for step in ["createSecret", "setSecret"] {
-        scene.step(function, step, &version).await?;
+        fixture.step(function, step, &version).await?;
     }
-    let value = scene.value("AWSPENDING")?;
-    scene.give_up(&version)?;
+    let value = fixture.value("AWSPENDING")?;
+    fixture.give_up(&version)?;
     Ok((version, value))
 }
 
 /// Runs a rotation of a new version, which must succeed.
-async fn another_rotation<T: Server>(scene: &Fixture<T>, function: &Function) -> Result<Rotation> {
-    let token = scene.stage(None)?;
-    let rotation = scene.attempt(function, &token, 1).await;
+async fn new_rotation<T: Server>(fixture: &Fixture<T>, function: &Function) -> Result<Rotation> {
+    let token = fixture.stage(None)?;
+    let rotation = fixture.attempt(function, &token, 1).await;
     ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-    check(scene, &token).await?;
+    check(fixture, &token).await?;
     Ok(rotation)
 }
 
 /// The target is the base user, which must be proven to belong to the secret. Only a deprecated
 /// version has its password.
-pub async fn alternating_users_go_on_when_the_base_user_s_turn_was_given_up<T: Server>(
-    target: T,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
-    let function = scene.function(MASTER);
-    scene.rotate(&function).await?;
-    given_up_after_set(&scene, &function).await?;
-    scene.log_in().await.context("logging in as the alternate user")?;
-    another_rotation(&scene, &function).await?;
+pub async fn cancelled_rotation_of_base_user_recovers<T: Server>(target: T) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function(MASTER);
+    fixture.rotate(&function).await?;
+    cancel_after_set_secret(&fixture, &function).await?;
+    fixture.log_in().await.context("logging in as the alternate user")?;
+    new_rotation(&fixture, &function).await?;
     Ok(())
 }
 
 /// After the edit, `AWSPREVIOUS` is of the same user as `AWSCURRENT`.
-pub async fn alternating_users_go_on_when_the_secret_was_edited<T: Server>(
-    target: T,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
-    let function = scene.function(MASTER);
-    scene.rotate(&function).await?;
-    scene.change(&json!({"note": "edited"}))?;
-    another_rotation(&scene, &function).await?;
+pub async fn edited_secret_recovers_alternating_users<T: Server>(target: T) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function(MASTER);
+    fixture.rotate(&function).await?;
+    fixture.change(&json!({"note": "edited"}))?;
+    new_rotation(&fixture, &function).await?;
     Ok(())
 }
 
 /// `AWSCURRENT` has a password that the database never had. `AWSPREVIOUS` is of the same user.
-pub async fn alternating_users_go_on_when_the_current_password_was_edited<T: Server>(
-    target: T,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
-    let function = scene.function(MASTER);
+pub async fn edited_password_recovers_alternating_users<T: Server>(target: T) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function(MASTER);
     // The target is the alternate user in one pass and the base user in the other.
     for _ in 0..2 {
-        scene.rotate(&function).await?;
-        scene.change(&json!({"password": new_password()}))?;
-        let rotation = another_rotation(&scene, &function).await?;
+        fixture.rotate(&function).await?;
+        fixture.change(&json!({"password": new_password()}))?;
+        let rotation = new_rotation(&fixture, &function).await?;
         let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
         ensure!(set.contains("AWSPREVIOUS"), "{set}");
     }
@@ -271,15 +269,13 @@ pub async fn alternating_users_go_on_when_the_current_password_was_edited<T: Ser
 }
 
 /// Both users have an earlier password, which only deprecated versions have.
-pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(
-    target: T,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
-    let function = scene.function(MASTER);
-    let mut values = vec![scene.value("AWSCURRENT")?];
+pub async fn restored_database_recovers_alternating_users<T: Server>(target: T) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function(MASTER);
+    let mut values = vec![fixture.value("AWSCURRENT")?];
     for _ in 0..4 {
-        scene.rotate(&function).await?;
-        values.push(scene.value("AWSCURRENT")?);
+        fixture.rotate(&function).await?;
+        values.push(fixture.value("AWSCURRENT")?);
     }
     // The target is a different user in each pass.
     for _ in 0..2 {
@@ -288,18 +284,18 @@ pub async fn alternating_users_go_on_when_the_database_was_restored<T: Server>(
             let text = |key: &str| value[key].as_str().unwrap_or_default();
             target.give_password(text("username"), text("password")).await?;
         }
-        ensure!(scene.log_in().await.is_err(), "the current password still works");
-        scene.begin_anew()?;
-        let rotation = another_rotation(&scene, &function).await?;
+        ensure!(fixture.log_in().await.is_err(), "the current password still works");
+        fixture.check_and_clear_output()?;
+        let rotation = new_rotation(&fixture, &function).await?;
         let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
         ensure!(set.contains("before the database was restored"), "{set}");
         // One user rejects AWSCURRENT, the other one AWSPENDING and AWSPREVIOUS.
-        ensure!(scene.failed_logins()? <= 3, "{} failed logins", scene.failed_logins()?);
-        values.push(scene.value("AWSCURRENT")?);
-        scene.rotate(&function).await?;
-        values.push(scene.value("AWSCURRENT")?);
-        scene.rotate(&function).await?;
-        values.push(scene.value("AWSCURRENT")?);
+        ensure!(fixture.failed_logins()? <= 3, "{} failed logins", fixture.failed_logins()?);
+        values.push(fixture.value("AWSCURRENT")?);
+        fixture.rotate(&function).await?;
+        values.push(fixture.value("AWSCURRENT")?);
+        fixture.rotate(&function).await?;
+        values.push(fixture.value("AWSCURRENT")?);
     }
     Ok(())
 }
@@ -314,7 +310,7 @@ mod tests {
     /// The matrix covers every fault, every kind of rotation and every recovery. `make test`
     /// samples the points of each combination and leaves out none.
     #[test]
-    fn matrix_has_every_break_strategy_and_way_to_go_on() {
+    fn matrix_has_every_fault_strategy_and_recovery() {
         let mut expected = BTreeSet::new();
         let before =
             [Break::Call(When::Before), Break::Kill(When::Before), Break::Packet(When::Before)];

@@ -10,7 +10,7 @@ use axum::routing::{delete, get};
 use axum::{Json, Router};
 use rotation_local::{Service, When};
 use rotation_tests::binary;
-use rotation_tests::rie::{Rie, events};
+use rotation_tests::runtime_emulator::{Rie, events};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::Fixture;
 /// The key and the name for each key id.
 type Keys = Arc<Mutex<BTreeMap<String, (String, String)>>>;
 
-const SOMEBODY_ELSES: &str = "another application";
+const OTHER_APPLICATION: &str = "another application";
 
 /// The HTTP service of the example. An account has up to two live keys, and each is shown only
 /// once.
@@ -28,7 +28,7 @@ struct KeyService {
     keys: Keys,
 }
 
-fn let_in(keys: &Keys, headers: &HeaderMap) -> Result<(), StatusCode> {
+fn authorize(keys: &Keys, headers: &HeaderMap) -> Result<(), StatusCode> {
     let given = headers.get("authorization").and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +36,7 @@ fn let_in(keys: &Keys, headers: &HeaderMap) -> Result<(), StatusCode> {
 }
 
 async fn list(State(keys): State<Keys>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
-    let_in(&keys, &headers)?;
+    authorize(&keys, &headers)?;
     let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Json(keys.iter().map(|(id, (_, name))| json!({"id": id, "name": name})).collect()))
 }
@@ -46,9 +46,9 @@ async fn issue(
     headers: HeaderMap,
     Json(asked): Json<Value>,
 ) -> Result<Json<Value>, StatusCode> {
-    let_in(&keys, &headers)?;
+    authorize(&keys, &headers)?;
     let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-    if keys.values().filter(|(_, name)| name != SOMEBODY_ELSES).count() >= 2 {
+    if keys.values().filter(|(_, name)| name != OTHER_APPLICATION).count() >= 2 {
         return Err(StatusCode::CONFLICT);
     }
     let (id, key) = (Uuid::new_v4().to_string(), format!("key-{}", Uuid::new_v4().simple()));
@@ -61,7 +61,7 @@ async fn revoke(
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> StatusCode {
-    match let_in(&keys, &headers) {
+    match authorize(&keys, &headers) {
         Err(status) => status,
         Ok(()) => match keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
             Some(_) => StatusCode::NO_CONTENT,
@@ -71,13 +71,13 @@ async fn revoke(
 }
 
 async fn account(State(keys): State<Keys>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
-    let_in(&keys, &headers).map(|()| Json(json!({"plan": "free"})))
+    authorize(&keys, &headers).map(|()| Json(json!({"plan": "free"})))
 }
 
 impl KeyService {
     async fn start() -> Result<Self> {
         let keys = Keys::default();
-        let other = ("key-of-another-application".to_owned(), SOMEBODY_ELSES.to_owned());
+        let other = ("key-of-another-application".to_owned(), OTHER_APPLICATION.to_owned());
         keys.lock().unwrap_or_else(PoisonError::into_inner).insert("other".into(), other);
         let router = Router::new()
             .route("/keys", get(list).post(issue))
@@ -116,13 +116,13 @@ impl KeyService {
 }
 
 #[tokio::test]
-async fn a_key_is_issued_tested_and_the_older_revoked() -> Result<()> {
+async fn rotation_issues_new_key_and_revokes_old_one() -> Result<()> {
     let api = KeyService::start().await?;
     let secret = api.secret();
-    let scene = Fixture::new("api_key", &secret).await?;
+    let fixture = Fixture::new("api_key", &secret).await?;
     for _ in 0..3 {
-        let before = scene.value("AWSCURRENT")?;
-        let after = scene.rotate().await?;
+        let before = fixture.value("AWSCURRENT")?;
+        let after = fixture.rotate().await?;
         ensure!(
             api.accepts(&after) && !api.accepts(&before) && api.live() == 1,
             "{} live",
@@ -130,20 +130,20 @@ async fn a_key_is_issued_tested_and_the_older_revoked() -> Result<()> {
         );
         assert_eq!(after["owner"], "the tests");
         for value in [&before, &after] {
-            scene.search(value["key"].as_str().context("the secret has no key")?)?;
+            fixture.search(value["key"].as_str().context("the secret has no key")?)?;
         }
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn whatever_call_fails_a_retry_ends_with_one_key_that_works() -> Result<()> {
+async fn retry_after_any_failed_call_leaves_one_key() -> Result<()> {
     for when in [When::Before, When::After] {
         for point in 0.. {
             let api = KeyService::start().await?;
-            let scene = Fixture::new("api_key", &api.secret()).await?;
-            let more = scene.fail_and_retry(point, when).await?;
-            let current = scene.value("AWSCURRENT")?;
+            let fixture = Fixture::new("api_key", &api.secret()).await?;
+            let more = fixture.fail_and_retry(point, when).await?;
+            let current = fixture.value("AWSCURRENT")?;
             ensure!(api.accepts(&current), "{when:?} call {point}: the current key is rejected");
             ensure!(api.live() == 1, "{when:?} call {point}: {} live keys", api.live());
             if !more {
@@ -156,7 +156,7 @@ async fn whatever_call_fails_a_retry_ends_with_one_key_that_works() -> Result<()
 }
 
 #[tokio::test]
-async fn failures_are_told_apart() -> Result<()> {
+async fn failures_have_distinct_errors() -> Result<()> {
     let api = KeyService::start().await?;
     let good = api.secret();
     for (change, error_type) in [
@@ -168,9 +168,9 @@ async fn failures_are_told_apart() -> Result<()> {
         for (name, value) in change.as_object().into_iter().flatten() {
             secret[name] = value.clone();
         }
-        let scene = Fixture::new("api_key", &secret).await?;
+        let fixture = Fixture::new("api_key", &secret).await?;
         let error =
-            scene.attempt(&scene.stage()?).await.failed.context("the rotation succeeded")?;
+            fixture.attempt(&fixture.stage()?).await.failed.context("the rotation succeeded")?;
         assert_eq!(error.error_type, error_type, "{}", error.message);
         ensure!(error.message.contains("What to do: "), "{}", error.message);
         ensure!(
@@ -185,7 +185,7 @@ async fn failures_are_told_apart() -> Result<()> {
 
 /// The custom function of the template is this example.
 #[tokio::test]
-async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
+async fn template_custom_function_succeeds_for_events() -> Result<()> {
     let api = KeyService::start().await?;
     let events = events()?;
     let service = Service::start(0).await?;
@@ -215,7 +215,7 @@ async fn the_template_s_custom_function_answers_the_events() -> Result<()> {
 
 /// Runs `rotation-local rotate` with a secret that has no user, host or engine.
 #[tokio::test]
-async fn rotate_of_a_file_asks_and_reports_what_fits() -> Result<()> {
+async fn rotate_file_without_user_asks_and_reports() -> Result<()> {
     let api = KeyService::start().await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("key.json");

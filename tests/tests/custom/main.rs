@@ -11,7 +11,7 @@ use rotation_local::{
     Attempt, Fault, Function, Program, Rotation, Service, ServiceError, When, rotate_secret,
 };
 use rotation_tests::binary;
-use rotation_tests::scene::SECRET_ARN;
+use rotation_tests::fixture::SECRET_ARN;
 use serde_json::{Value, json};
 
 /// A secret, and the function that rotates it.
@@ -71,7 +71,7 @@ impl Fixture {
     /// Returns `false` if there are fewer calls.
     async fn fail_and_retry(&self, point: usize, when: When) -> Result<bool> {
         let token = self.stage()?;
-        self.service.forget_calls();
+        self.service.clear_calls();
         self.service.set_fault(move |number, _, asked| {
             (number == point && asked == when).then(|| {
                 Fault::Refuse(ServiceError::new("InvalidRequestException", "a fault of this test"))

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::When;
+use rotation_tests::fixture::new_password;
 use rotation_tests::redis::Redis;
-use rotation_tests::scene::new_password;
 use serde_json::{Value, json};
 
 use crate::Fixture;
@@ -27,23 +27,23 @@ fn works(redis: &Redis, value: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn both_passwords_work_until_the_rotation_is_finished() -> Result<()> {
+async fn both_passwords_work_until_finish_secret() -> Result<()> {
     let password = new_password();
     let (redis, secret) = redis(&password, "+@all").await?;
-    let scene = Fixture::new("redis_acl", &secret).await?;
+    let fixture = Fixture::new("redis_acl", &secret).await?;
     for _ in 0..2 {
-        let before = scene.value("AWSCURRENT")?;
-        let token = scene.stage()?;
+        let before = fixture.value("AWSCURRENT")?;
+        let token = fixture.stage()?;
         for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
             let event =
                 json!({"Step": step, "SecretId": "test/secret", "ClientRequestToken": token});
-            let answer = scene.function.invoke(&event).await;
+            let answer = fixture.function.invoke(&event).await;
             answer.map_err(|error| anyhow::anyhow!("{}: {}", error.error_type, error.message))?;
             if step == "setSecret" {
-                ensure!(works(&redis, &before) && works(&redis, &scene.value("AWSPENDING")?));
+                ensure!(works(&redis, &before) && works(&redis, &fixture.value("AWSPENDING")?));
             }
         }
-        let after = scene.value("AWSCURRENT")?;
+        let after = fixture.value("AWSCURRENT")?;
         ensure!(works(&redis, &after) && !works(&redis, &before));
         let current = after["password"].as_str().context("the secret has no password")?;
         // Neither the slow log nor the ACL file contains the password.
@@ -53,7 +53,7 @@ async fn both_passwords_work_until_the_rotation_is_finished() -> Result<()> {
         for value in [&before, &after] {
             let password = value["password"].as_str().context("the secret has no password")?;
             ensure!(!slow_log.contains(password) && !acl.contains(password));
-            scene.search(password)?;
+            fixture.search(password)?;
         }
         ensure!(acl.contains("user app on"), "the users are not saved: {acl}");
     }
@@ -61,15 +61,15 @@ async fn both_passwords_work_until_the_rotation_is_finished() -> Result<()> {
 }
 
 #[tokio::test]
-async fn whatever_call_fails_a_retry_ends_with_one_password() -> Result<()> {
+async fn retry_after_any_failed_call_leaves_one_password() -> Result<()> {
     for when in [When::Before, When::After] {
         for point in 0.. {
             let password = new_password();
             let (redis, secret) = redis(&password, "+@all").await?;
-            let scene = Fixture::new("redis_acl", &secret).await?;
-            let more = scene.fail_and_retry(point, when).await?;
+            let fixture = Fixture::new("redis_acl", &secret).await?;
+            let more = fixture.fail_and_retry(point, when).await?;
             ensure!(
-                works(&redis, &scene.value("AWSCURRENT")?) && !works(&redis, &secret),
+                works(&redis, &fixture.value("AWSCURRENT")?) && !works(&redis, &secret),
                 "{when:?} call {point}"
             );
             if !more {
@@ -82,7 +82,7 @@ async fn whatever_call_fails_a_retry_ends_with_one_password() -> Result<()> {
 }
 
 #[tokio::test]
-async fn failures_are_told_apart() -> Result<()> {
+async fn failures_have_distinct_errors() -> Result<()> {
     let password = new_password();
     let (_redis, good) = redis(&password, "+@read +auth").await?;
     let mut wrong = good.clone();
@@ -92,9 +92,9 @@ async fn failures_are_told_apart() -> Result<()> {
     for (secret, error_type) in
         [(good, "PrivilegeMissing"), (wrong, "CredentialsRefused"), (elsewhere, "RedisFailed")]
     {
-        let scene = Fixture::new("redis_acl", &secret).await?;
+        let fixture = Fixture::new("redis_acl", &secret).await?;
         let error =
-            scene.attempt(&scene.stage()?).await.failed.context("the rotation succeeded")?;
+            fixture.attempt(&fixture.stage()?).await.failed.context("the rotation succeeded")?;
         println!("{}", error.message);
         assert_eq!(error.error_type, error_type, "{}", error.message);
         ensure!(error.message.contains("What to do: ") && !error.message.contains(&password));

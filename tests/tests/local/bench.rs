@@ -17,7 +17,7 @@ fn bench(more: &[&str]) -> Result<String> {
 }
 
 #[test]
-fn two_functions_are_measured_side_by_side() -> Result<()> {
+fn bench_measures_two_functions() -> Result<()> {
     let function = binary("rotation-postgres");
     let other = function.to_string_lossy();
     let text = bench(&["--json", "--api-latency", "20", "--against", &other])?;
@@ -46,7 +46,7 @@ fn two_functions_are_measured_side_by_side() -> Result<()> {
 }
 
 #[test]
-fn the_table_is_for_people_and_a_function_that_fails_is_named() -> Result<()> {
+fn bench_prints_table_and_reports_failing_function() -> Result<()> {
     let table = bench(&["--alternating", "--api-latency", "0"])?;
     for part in ["init", "rotation, warm", "peak memory", "The baseline", "debug build"] {
         ensure!(table.contains(part), "{part} is not in {table}");
@@ -59,7 +59,7 @@ fn the_table_is_for_people_and_a_function_that_fails_is_named() -> Result<()> {
 
 /// The test needs control groups. If they cannot be created, the command must report that.
 #[test]
-fn a_function_has_no_more_of_the_cpu_than_its_memory_is_worth() -> Result<()> {
+fn memory_limit_throttles_cpu() -> Result<()> {
     match bench(&["--json", "--api-latency", "0", "--memory", "128"]) {
         Ok(text) => {
             let figures: Value = serde_json::from_str(&text)?;

@@ -13,49 +13,49 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use aws_config::BehaviorVersion;
 use aws_sdk_secretsmanager::Client;
-use rotation_tests::background::Background;
+use rotation_tests::child_process::ChildProcess;
 use rotation_tests::local::{REGION, Serve, aws, client, http};
 use rotation_tests::tool;
 
 /// The cases in which moto 5.2.5 differs from AWS's documentation. Every other case must pass on
 /// moto, and these must fail.
-const MOTO_DIFFERS: &[(&str, &str)] = &[
+const MOTO_DIFFERENCES: &[(&str, &str)] = &[
     ("names_are_checked", "any name is taken"),
     (
-        "another_label_must_name_its_version_as_well",
+        "custom_label_move_must_name_current_holder",
         "RemoveFromVersionId is demanded for AWSCURRENT only",
     ),
     (
-        "after_a_move_the_current_value_is_the_other",
+        "moved_current_label_changes_current_value",
         "a plain GetSecretValue still answers the old value",
     ),
     (
-        "the_pending_label_of_an_ended_rotation_goes_with_the_next_value",
+        "next_value_removes_pending_label_of_finished_rotation",
         "AWSPENDING stays on the old version",
     ),
-    ("current_can_be_moved_and_not_removed", "AWSCURRENT can be removed"),
-    ("a_version_has_twenty_labels_at_most", "any number of labels is taken"),
-    ("deprecated_versions_are_listed_when_asked_for", "they are always listed"),
+    ("current_label_can_be_moved_but_not_removed", "AWSCURRENT can be removed"),
+    ("version_has_at_most_twenty_labels", "any number of labels is taken"),
+    ("deprecated_versions_are_listed_on_request", "they are always listed"),
     ("versions_are_listed_in_pages", "MaxResults counts for nothing"),
-    ("bytes_come_back_as_they_were", "bytes and a text are taken together"),
-    ("a_value_is_65536_bytes_long_at_most", "a value of any length is taken"),
+    ("binary_values_round_trip", "bytes and a text are taken together"),
+    ("values_have_at_most_65536_bytes", "a value of any length is taken"),
     ("tags_have_limits", "any tag is taken"),
     ("a_deleted_secret_can_be_restored", "a secret that is marked for deletion can be written to"),
     ("secrets_are_listed_in_pages_and_in_order", "SortBy counts for nothing"),
-    (
-        "secrets_may_be_deleted_while_they_are_listed_in_pages",
-        "the next page begins behind what has moved up",
-    ),
+    ("secrets_can_be_deleted_between_pages", "the next page begins behind what has moved up"),
     (
         "many_values_are_read_at_once",
         "neither a list nor filters is taken, and filters with a list",
     ),
-    ("passwords_are_made_as_asked_for", "another error's name, which the model does not have"),
+    (
+        "passwords_follow_the_requested_options",
+        "another error's name, which the model does not have",
+    ),
     ("resource_policies_are_kept_and_checked", "anything is taken for a policy"),
-    ("reading_and_changing_leave_their_dates", "reading leaves no LastAccessedDate"),
+    ("reads_and_changes_update_their_dates", "reading leaves no LastAccessedDate"),
     ("rotation_needs_a_function", "a rotation without a function is begun"),
-    ("rotation_is_refused_while_another_is_not_complete", "a second rotation is begun"),
-    ("rotation_to_a_version_that_was_something_else_is_refused", "AWSPREVIOUS is rotated to"),
+    ("rotation_is_rejected_while_another_is_pending", "a second rotation is begun"),
+    ("rotation_to_an_earlier_version_is_rejected", "AWSPREVIOUS is rotated to"),
     ("rotation_rules_are_checked_and_shown", "any rules are taken"),
 ];
 
@@ -75,7 +75,7 @@ async fn failures(client: &Client, with_rotation: bool) -> Vec<(&'static str, St
 }
 
 #[tokio::test]
-async fn the_local_service_does_as_aws_documents() {
+async fn local_service_passes_conformance_cases() {
     // The function fails immediately, because the cases do not depend on what it does.
     let arguments = ["--function", "some-rotation=/bin/false", "--attempts", "1"];
     let serve = Serve::start(&arguments).await.unwrap();
@@ -84,7 +84,7 @@ async fn the_local_service_does_as_aws_documents() {
 }
 
 /// Starts moto's own server, with a rotation function that does nothing.
-async fn moto() -> Result<(Background, String)> {
+async fn moto() -> Result<(ChildProcess, String)> {
     let (server, endpoint) = rotation_tests::moto::server().await?;
     let config = http()?.post(format!("{endpoint}/moto-api/config"));
     config.body(r#"{"lambda": {"use_docker": false}}"#).send().await?.error_for_status()?;
@@ -113,26 +113,26 @@ async fn moto() -> Result<(Background, String)> {
 }
 
 #[tokio::test]
-async fn moto_differs_where_the_table_says_so() {
+async fn moto_fails_only_the_listed_cases() {
     let (_moto, endpoint) = moto().await.unwrap();
     let failures = failures(&client(&endpoint, "test", REGION), true).await;
     for (case, why) in &failures {
         println!("{case}: {why}");
     }
     let failed: Vec<&str> = failures.iter().map(|(case, _)| *case).collect();
-    let listed: Vec<&str> = MOTO_DIFFERS.iter().map(|(case, _)| *case).collect();
+    let listed: Vec<&str> = MOTO_DIFFERENCES.iter().map(|(case, _)| *case).collect();
     assert_eq!(failed, listed);
     let page =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/local.md"))
             .unwrap();
-    for (case, why) in MOTO_DIFFERS {
+    for (case, why) in MOTO_DIFFERENCES {
         let row = format!("| {} | {why} |", case.replace('_', " "));
         assert!(page.contains(&row), "docs/local.md has no row: {row}");
     }
 }
 
 #[tokio::test]
-async fn a_real_account_does_as_aws_documents() {
+async fn real_account_passes_conformance_cases() {
     if std::env::var("SECRETS_MANAGER_CONFORMANCE").as_deref() != Ok("aws") {
         println!("skipped: SECRETS_MANAGER_CONFORMANCE=aws runs it in your account");
         return;

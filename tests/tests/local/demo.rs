@@ -7,16 +7,16 @@ use rotation_tests::binary;
 use serde_json::{Value, json};
 
 #[test]
-fn demo_shows_the_proof_on_postgres() -> Result<()> {
-    shows_the_proof("postgres")
+fn demo_prints_evidence_on_postgres() -> Result<()> {
+    demo_prints_evidence("postgres")
 }
 
 #[test]
-fn demo_shows_the_proof_on_mariadb() -> Result<()> {
-    shows_the_proof("mariadb")
+fn demo_prints_evidence_on_mariadb() -> Result<()> {
+    demo_prints_evidence("mariadb")
 }
 
-fn shows_the_proof(engine: &str) -> Result<()> {
+fn demo_prints_evidence(engine: &str) -> Result<()> {
     let mut command = Command::new(binary("rotation-local"));
     let output = command.args(["demo", "--engine", engine, "--times", "2", "--json"]).output()?;
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -51,7 +51,7 @@ fn shows_the_proof(engine: &str) -> Result<()> {
 }
 
 #[test]
-fn failed_demo_says_so_in_its_json() -> Result<()> {
+fn failed_demo_reports_status_in_json() -> Result<()> {
     let mut command = Command::new(binary("rotation-local"));
     let output = command.args(["demo", "--json", "--function", "/bin/false"]).output()?;
     ensure!(output.status.code() == Some(1), "{:?}", output.status);

@@ -1,15 +1,15 @@
 //! Tests of `rotation-local` as a user runs it.
 
+mod api_model;
+mod aws_cli;
 mod bench;
 mod conformance;
 mod demo;
 mod migrate;
-mod model;
-mod page;
+mod model_based;
 mod policies;
-mod random;
 mod rotate;
 mod sam;
-mod seeds;
 mod serve;
 mod state;
+mod web_page;

@@ -9,11 +9,11 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::Program;
-use rotation_tests::found::use_one_tls_provider;
+use rotation_tests::discovery::use_one_tls_provider;
+use rotation_tests::fixture::{Fixture, new_password};
 use rotation_tests::local::{REGION, Serve, until};
 use rotation_tests::mysql::{self, MariaDb, MySql, Which, account};
-use rotation_tests::rie::Rie;
-use rotation_tests::scene::{Fixture, new_password};
+use rotation_tests::runtime_emulator::Rie;
 use rotation_tests::server::Server;
 use rotation_tests::{binary, postgres};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ fn arn(function: &str) -> String {
 
 /// A database with a base user and a master user, and a Secrets Manager with the secret `my-app`.
 struct Estate<T: Server> {
-    scene: Fixture<T>,
+    fixture: Fixture<T>,
     serve: Serve,
     strategy: &'static str,
     /// The secret value of the base user.
@@ -138,7 +138,7 @@ struct Estate<T: Server> {
 
 impl<T: AwsFunctions> Estate<T> {
     async fn new(target: &T, strategy: &'static str) -> Result<Self> {
-        let scene = Fixture::new(target).await?;
+        let fixture = Fixture::new(target).await?;
         let folder = tempfile::tempdir()?;
         let authority = folder.path().join("authority.pem");
         std::fs::write(&authority, target.authority().unwrap_or_default())?;
@@ -161,17 +161,17 @@ impl<T: AwsFunctions> Estate<T> {
         ];
         let authority = authority.to_string_lossy();
         let serve = Serve::start_with(&arguments, &[("TLS_CA_FILE", &*authority)]).await?;
-        let mut base = scene.value("AWSCURRENT")?;
-        let master = scene.secret(&scene.master, &scene.master_password()?).to_string();
+        let mut base = fixture.value("AWSCURRENT")?;
+        let master = fixture.secret(&fixture.master, &fixture.master_password()?).to_string();
         let master =
             serve.client().create_secret().name("master").secret_string(master).send().await?;
         base["masterarn"] = master.arn.context("the master secret has no ARN")?.into();
-        Ok(Self { scene, serve, strategy, base, folder })
+        Ok(Self { fixture, serve, strategy, base, folder })
     }
 
     fn clone(&self, password: &str) -> Value {
         let mut value = self.base.clone();
-        value["username"] = self.scene.alternate().into();
+        value["username"] = self.fixture.alternate().into();
         value["password"] = password.into();
         value
     }
@@ -179,16 +179,16 @@ impl<T: AwsFunctions> Estate<T> {
     async fn log_in(&self, value: &Value) -> Result<T::Session> {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let session = self
-            .scene
+            .fixture
             .target
-            .connect(&text("username"), &text("password"), &self.scene.database)
+            .connect(&text("username"), &text("password"), &self.fixture.database)
             .await;
         session.with_context(|| format!("{} cannot log in", value["username"]))
     }
 
     async fn master(&self) -> Result<T::Session> {
-        let password = self.scene.master_password()?;
-        self.scene.target.connect(&self.scene.master, &password, &self.scene.database).await
+        let password = self.fixture.master_password()?;
+        self.fixture.target.connect(&self.fixture.master, &password, &self.fixture.database).await
     }
 
     /// Stores a value with the staging label `AWSCURRENT` or `AWSPENDING`.
@@ -201,16 +201,17 @@ impl<T: AwsFunctions> Estate<T> {
     /// Leaves the database and the secret in the state in which AWS's function leaves them.
     async fn prepare(&self, state: State) -> Result<()> {
         let (serve, base) = (&self.serve, &self.base);
-        let user = &self.scene.user;
+        let user = &self.fixture.user;
         let alternates = self.strategy == "master-user";
         if T::ENGINE == "postgres" {
             let schema = format!("CREATE SCHEMA made; GRANT ALL ON SCHEMA made TO \"{user}\"");
-            self.scene.target.administer(&self.scene.database, &schema).await?;
+            self.fixture.target.administer(&self.fixture.database, &schema).await?;
         }
         let first = new_password();
         let create = serve.client().create_secret().name("my-app");
         if alternates && state != State::Created {
-            T::create_clone(&mut self.master().await?, user, &first, &self.scene.database).await?;
+            T::create_clone(&mut self.master().await?, user, &first, &self.fixture.database)
+                .await?;
         }
         match state {
             State::Whole if alternates => {
@@ -281,7 +282,8 @@ impl<T: AwsFunctions> Estate<T> {
         // The option belongs to version 2 of the AWS CLI. The tests use version 1, which does not
         // need it.
         let command = command.replace("--cli-binary-format raw-in-base64-out", "");
-        let text = self.serve.type_in(&command, &[("AWS_ENDPOINT_URL_LAMBDA", &rie.endpoint())])?;
+        let text =
+            self.serve.run_in_shell(&command, &[("AWS_ENDPOINT_URL_LAMBDA", &rie.endpoint())])?;
         let record = serde_json::Deserializer::from_str(&text).into_iter::<Value>().next();
         let record = record.context("preflight returned nothing")??;
         let checks = record["checks"].as_array().with_context(|| text.clone())?;
@@ -293,7 +295,7 @@ impl<T: AwsFunctions> Estate<T> {
     /// Follows the page, and then rotates twice.
     async fn migrate(&self, state: State) -> Result<()> {
         let [look, point, unfinished, preflight, back] = documented()?;
-        let labels: Value = serde_json::from_str(&self.serve.type_in(&look, &[])?)?;
+        let labels: Value = serde_json::from_str(&self.serve.run_in_shell(&look, &[])?)?;
         let versions = labels.as_object().context("the secret has no versions")?;
         let pending = versions.iter().find(|(_, labels)| {
             let has = |label: &str| {
@@ -307,7 +309,7 @@ impl<T: AwsFunctions> Estate<T> {
             None => point,
         };
         let before = self.value("AWSCURRENT").await?;
-        self.serve.type_in(&commands.replace("NEW-FUNCTION", &arn("new")), &[])?;
+        self.serve.run_in_shell(&commands.replace("NEW-FUNCTION", &arn("new")), &[])?;
         self.finished(2).await?;
         let is_same = self.value("AWSCURRENT").await? == before;
         ensure!(
@@ -319,9 +321,9 @@ impl<T: AwsFunctions> Estate<T> {
             // again."
             let (_, statement) =
                 remedy.rsplit_once("let the master do it: ").context(remedy.clone())?;
-            self.scene
+            self.fixture
                 .target
-                .administer(&self.scene.database, statement.trim_end_matches('.'))
+                .administer(&self.fixture.database, statement.trim_end_matches('.'))
                 .await?;
         }
         let remedies = self.preflight(&preflight).await?;
@@ -334,7 +336,7 @@ impl<T: AwsFunctions> Estate<T> {
                 self.log_in(&self.value("AWSPREVIOUS").await?).await?;
             }
         }
-        self.serve.type_in(&back.replace("OLD-FUNCTION", &arn("old")), &[])?;
+        self.serve.run_in_shell(&back.replace("OLD-FUNCTION", &arn("old")), &[])?;
         self.finished(5).await?;
         // This is what AWS's function does next.
         let (current, password) = (self.value("AWSCURRENT").await?, new_password());
@@ -385,7 +387,7 @@ async fn postgres_with_a_current_clone_is_migrated() {
 }
 
 #[tokio::test]
-async fn postgres_after_a_whole_rotation_is_migrated() -> Result<()> {
+async fn postgres_after_complete_rotation_is_migrated() -> Result<()> {
     newest_postgres_migrates(&WHOLE).await
 }
 
@@ -400,7 +402,7 @@ async fn mysql_with_a_current_clone_is_migrated() {
 }
 
 #[tokio::test]
-async fn mysql_after_a_whole_rotation_is_migrated() {
+async fn mysql_after_complete_rotation_is_migrated() {
     mysql::on_each::<MySql, _>(|target| migrates(target, &WHOLE)).await;
 }
 
@@ -415,7 +417,7 @@ async fn mariadb_with_a_current_clone_is_migrated() {
 }
 
 #[tokio::test]
-async fn mariadb_after_a_whole_rotation_is_migrated() {
+async fn mariadb_after_complete_rotation_is_migrated() {
     mysql::on_each::<MariaDb, _>(|target| migrates(target, &WHOLE)).await;
 }
 

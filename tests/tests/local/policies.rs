@@ -304,7 +304,7 @@ fn roles_allow_every_call_of_the_functions_and_no_other() -> Result<()> {
 }
 
 #[test]
-fn evaluator_denies_what_no_statement_allows() {
+fn evaluator_denies_unlisted_action() {
     let statements = [json!({
         "Effect": "Allow",
         "Action": ["a:Get*"],

@@ -5,21 +5,21 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use rotation_tests::binary;
+use rotation_tests::fixture::MASTER_ARN;
 use rotation_tests::postgres::{Fixture, Target, on_each};
-use rotation_tests::scene::MASTER_ARN;
 use rotation_tests::server::Server as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) fn authority(scene: &Fixture, folder: &Path) -> Result<String> {
+pub(crate) fn authority(fixture: &Fixture, folder: &Path) -> Result<String> {
     let path = folder.join("authority.pem");
-    std::fs::write(&path, scene.target.authority.clone().unwrap_or_default())?;
+    std::fs::write(&path, fixture.target.authority.clone().unwrap_or_default())?;
     Ok(path.to_string_lossy().into_owned())
 }
 
 /// A fixture whose secret is in the file `secret.json`.
 struct Own {
-    scene: Fixture,
+    fixture: Fixture,
     folder: TempDir,
     authority: String,
     file: PathBuf,
@@ -28,14 +28,14 @@ struct Own {
 
 impl Own {
     async fn of(target: &Target) -> Result<Self> {
-        let scene = Fixture::new(target).await?;
+        let fixture = Fixture::new(target).await?;
         let folder = tempfile::tempdir()?;
-        let authority = authority(&scene, folder.path())?;
+        let authority = authority(&fixture, folder.path())?;
         let file = folder.path().join("secret.json");
-        let mut secret = scene.value("AWSCURRENT")?;
+        let mut secret = fixture.value("AWSCURRENT")?;
         secret.as_object_mut().context("the secret is not a JSON object")?.remove("masterarn");
         std::fs::write(&file, secret.to_string())?;
-        Ok(Self { scene, folder, authority, file, secret })
+        Ok(Self { fixture, folder, authority, file, secret })
     }
 }
 
@@ -73,9 +73,9 @@ fn read(path: &Path) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself() {
+async fn rotate_changes_database_and_prints_no_password() {
     on_each(|target| async move {
-        let Own { scene, folder, authority, file, secret: before } = Own::of(&target).await?;
+        let Own { fixture, folder, authority, file, secret: before } = Own::of(&target).await?;
 
         let asked = rotate(folder.path(), Some(&authority), &[])?;
         assert!(!asked.status.success() && text(&asked).contains("--yes"), "{}", text(&asked));
@@ -85,7 +85,7 @@ async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself
         assert!(done.status.success(), "{}", text(&done));
         let after = read(&file)?;
         assert_ne!(after["password"], before["password"]);
-        scene.log_in_with(&after).await?;
+        fixture.log_in_with(&after).await?;
         for secret in [&before, &after] {
             assert!(
                 !text(&done).contains(secret["password"].as_str().unwrap_or("?")),
@@ -96,7 +96,7 @@ async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself
         assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "unexpected files are left");
 
         // With a master user, the result goes into another file.
-        let master = scene
+        let master = fixture
             .service
             .perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
         std::fs::write(
@@ -110,11 +110,11 @@ async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself
         )?;
         assert!(done.status.success(), "{}", text(&done));
         let out = read(&folder.path().join("out.json"))?;
-        assert_eq!(out["username"], format!("{}_clone", scene.user));
+        assert_eq!(out["username"], format!("{}_clone", fixture.user));
         assert!(out.get("masterarn").is_none());
         assert!(text(&done).contains(out["password"].as_str().unwrap_or("?")));
         assert_eq!(read(&file)?, after);
-        scene.log_in_with(&out).await?;
+        fixture.log_in_with(&out).await?;
         Ok(())
     })
     .await;
@@ -122,20 +122,20 @@ async fn rotate_changes_a_person_s_own_database_and_keeps_the_password_to_itself
 
 /// Kills `rotate` when the database has the new password, and otherwise only the recovery file has
 /// it.
-async fn kill_when_set(own: &Own, more: &[&str]) -> Result<()> {
-    let Own { scene, folder, authority, .. } = own;
+async fn kill_after_set_secret(own: &Own, more: &[&str]) -> Result<()> {
+    let Own { fixture, folder, authority, .. } = own;
     let query = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
-    let mut admin = scene.admin().await?;
+    let mut admin = fixture.admin().await?;
     for _ in 0..20 {
         let before: String =
-            sqlx::query_scalar(query).bind(&scene.user).fetch_one(&mut admin).await?;
+            sqlx::query_scalar(query).bind(&fixture.user).fetch_one(&mut admin).await?;
         let mut child = command(folder.path(), Some(authority), &["--yes"])
             .args(more)
             .stdout(Stdio::null())
             .spawn()?;
         let ended = loop {
             let now: String =
-                sqlx::query_scalar(query).bind(&scene.user).fetch_one(&mut admin).await?;
+                sqlx::query_scalar(query).bind(&fixture.user).fetch_one(&mut admin).await?;
             if now != before {
                 break false;
             }
@@ -153,12 +153,12 @@ async fn kill_when_set(own: &Own, more: &[&str]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn killed_rotation_goes_on_with_the_same_command() {
+async fn killed_rotation_resumes_with_same_command() {
     on_each(|target| async move {
         let own = Own::of(&target).await?;
-        kill_when_set(&own, &[]).await?;
-        let Own { scene, folder, authority, file, secret } = &own;
-        scene.log_in_with(&read(file)?).await.err().context("the old password still logs in")?;
+        kill_after_set_secret(&own, &[]).await?;
+        let Own { fixture, folder, authority, file, secret } = &own;
+        fixture.log_in_with(&read(file)?).await.err().context("the old password still logs in")?;
         let journal = std::fs::read_to_string(folder.path().join("secret.json.rotation"))?;
 
         // Preflight does not report the password, and the rotation cannot be discarded.
@@ -189,7 +189,7 @@ async fn killed_rotation_goes_on_with_the_same_command() {
             journal.contains(&password.replace('\\', "\\\\")) || journal.contains(&password),
             "another password was generated"
         );
-        scene.log_in_with(&after).await?;
+        fixture.log_in_with(&after).await?;
         assert_eq!(std::fs::read_dir(folder.path())?.count(), 2, "unexpected files are left");
         Ok(())
     })
@@ -198,12 +198,12 @@ async fn killed_rotation_goes_on_with_the_same_command() {
 
 /// An error that preflight finds leaves no files and costs at most one failed login.
 #[tokio::test]
-async fn rotation_that_would_fail_is_not_begun() {
+async fn failed_preflight_starts_no_rotation() {
     on_each(|target| async move {
         if target.authority.is_none() {
             return Ok(());
         }
-        let Own { scene, folder, authority, file, secret: right } = Own::of(&target).await?;
+        let Own { fixture, folder, authority, file, secret: right } = Own::of(&target).await?;
         let failed = rotate(folder.path(), None, &["--yes"])?;
         assert_eq!(failed.status.code(), Some(1));
         for part in ["TlsUntrustedAuthority", "TLS_CA_FILE", "Nothing was changed"] {
@@ -216,7 +216,7 @@ async fn rotation_that_would_fail_is_not_begun() {
         for part in ["CredentialsRefused", "edit secret.json"] {
             assert!(text(&failed).contains(part), "{part} is not in {}", text(&failed));
         }
-        assert_eq!(scene.failed_logins()?, 1);
+        assert_eq!(fixture.failed_logins()?, 1);
         // After a correction, the same command starts a new rotation.
         for (key, value) in [
             ("host", "no-such-host.invalid".into()),
@@ -241,7 +241,7 @@ async fn rotation_that_would_fail_is_not_begun() {
             report["rotations"][0]["steps"].as_array().context("the report has no steps")?;
         let names: Vec<_> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
         assert_eq!(names, ["createSecret", "setSecret", "testSecret", "finishSecret"]);
-        scene.log_in_with(&read(&file)?).await?;
+        fixture.log_in_with(&read(&file)?).await?;
         assert!(
             text(&rotate(folder.path(), None, &["--abandon"])?).contains("no unfinished rotation")
         );
@@ -253,18 +253,18 @@ async fn rotation_that_would_fail_is_not_begun() {
 /// An unfinished rotation that has not reached the database is discarded after a correction, or on
 /// request.
 #[tokio::test]
-async fn rotation_that_reached_no_database_is_discarded() {
+async fn unfinished_rotation_without_change_is_discarded() {
     on_each(|target| async move {
         let own = Own::of(&target).await?;
-        kill_when_set(&own, &[]).await?;
-        let Own { scene, folder, authority, file, secret } = &own;
+        kill_after_set_secret(&own, &[]).await?;
+        let Own { fixture, folder, authority, file, secret } = &own;
         let journal = folder.path().join("secret.json.rotation");
         let kept = std::fs::read_to_string(&journal)?;
         // This is the state of a rotation that ended before `setSecret`: the database has the old
         // password.
-        scene
+        fixture
             .target
-            .give_password(&scene.user, secret["password"].as_str().unwrap_or_default())
+            .give_password(&fixture.user, secret["password"].as_str().unwrap_or_default())
             .await?;
         let rejected = rotate(folder.path(), Some(authority), &["--abandon"])?;
         assert!(text(&rejected).contains("rejects the password"), "{}", text(&rejected));
@@ -276,7 +276,7 @@ async fn rotation_that_reached_no_database_is_discarded() {
         std::fs::write(file, elsewhere.to_string())?;
         let done = rotate(folder.path(), Some(authority), &["--yes"])?;
         assert!(done.status.success() && text(&done).contains("is discarded"), "{}", text(&done));
-        scene.log_in_with(&read(file)?).await?;
+        fixture.log_in_with(&read(file)?).await?;
 
         std::fs::write(&journal, "{")?;
         let damaged = rotate(folder.path(), Some(authority), &["--yes"])?;
@@ -291,9 +291,9 @@ async fn rotation_that_reached_no_database_is_discarded() {
 }
 
 #[tokio::test]
-async fn preflight_says_beforehand_what_would_go_wrong() {
+async fn preflight_command_reports_problems() {
     on_each(|target| async move {
-        let Own { scene, folder: _folder, authority, file, secret } = Own::of(&target).await?;
+        let Own { fixture, folder: _folder, authority, file, secret } = Own::of(&target).await?;
         let look = |authority: Option<&str>| -> Result<Output> {
             let mut command = Command::new(binary("rotation-local"));
             command.args(["preflight", "--function"]).arg(binary("rotation-postgres"));
@@ -313,7 +313,7 @@ async fn preflight_says_beforehand_what_would_go_wrong() {
         }
         assert!(!bad.status.success());
         assert_eq!(read(&file)?, secret);
-        scene.log_in_with(&secret).await?;
+        fixture.log_in_with(&secret).await?;
         for output in [&good, &bad] {
             assert!(!text(output).contains(secret["password"].as_str().unwrap_or("?")));
         }
@@ -323,13 +323,13 @@ async fn preflight_says_beforehand_what_would_go_wrong() {
 }
 
 #[tokio::test]
-async fn a_master_sets_a_password_that_was_lost() {
+async fn by_master_option_replaces_lost_password() {
     on_each(|target| async move {
-        let Own { scene, folder, authority, file, secret } = Own::of(&target).await?;
+        let Own { fixture, folder, authority, file, secret } = Own::of(&target).await?;
         let mut lost = secret.clone();
         lost["password"] = "a-lost-password".into();
         std::fs::write(&file, lost.to_string())?;
-        let master = scene
+        let master = fixture
             .service
             .perform("GetSecretValue", &serde_json::json!({"SecretId": MASTER_ARN}))?;
         std::fs::write(
@@ -348,14 +348,14 @@ async fn a_master_sets_a_password_that_was_lost() {
         );
         let new = read(&file)?;
         assert_eq!(new["username"], secret["username"]);
-        scene.log_in_with(&new).await?;
+        fixture.log_in_with(&new).await?;
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn misuse_names_the_next_thing_to_type() {
+async fn misuse_reports_next_command() {
     let folder = tempfile::tempdir().unwrap();
     let output = rotate(folder.path(), None, &["--yes"]).unwrap();
     assert!(

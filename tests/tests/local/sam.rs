@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::free_port;
-use rotation_tests::background::Background;
+use rotation_tests::child_process::ChildProcess;
+use rotation_tests::discovery::use_one_tls_provider;
 use rotation_tests::docker;
-use rotation_tests::found::use_one_tls_provider;
+use rotation_tests::fixture::Fixture;
 use rotation_tests::local::{Serve, until, until_within};
 use rotation_tests::sam::{Project, functions, gateway};
-use rotation_tests::scene::Fixture;
 use rotation_tests::server::Server;
 use rotation_tests::{mysql, postgres};
 use serde_json::Value;
@@ -142,7 +142,7 @@ async fn rotates<T: Server>(
     let Some(docker) = docker::engine()? else { return Ok(()) };
     let target = targets.await?.into_iter().next().context("there is no server")?;
     let documented = Documented::read()?;
-    let scene = Fixture::new(&target).await?;
+    let fixture = Fixture::new(&target).await?;
     let project = Project::new(docker.clone(), target.authority().unwrap_or_default())?;
     let port = free_port()?;
     let serve = serve(&project, &documented.serve, function, port, docker.as_deref()).await?;
@@ -151,14 +151,14 @@ async fn rotates<T: Server>(
     let mut sam = project.shell(&start.replace("sam local", "exec sam local"))?;
     let log = std::fs::File::create(project.folder.path().join("sam.log"))?;
     sam.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
-    let mut lambda = Background::spawn(sam)?;
+    let mut lambda = ChildProcess::spawn(sam)?;
     let sam_log =
         || std::fs::read_to_string(project.folder.path().join("sam.log")).unwrap_or_default();
-    lambda.listens_on(port).await.with_context(sam_log)?;
+    lambda.wait_until_listening(port).await.with_context(sam_log)?;
 
     let (host, server_port) = target.place();
     let reachable = beside((host.to_owned(), server_port), docker.as_deref()).await?;
-    let before = scene.value("AWSCURRENT")?;
+    let before = fixture.value("AWSCURRENT")?;
     let mut secret = before.clone();
     secret["host"] = "host.docker.internal".into();
     secret["port"] = reachable.port().into();
@@ -182,7 +182,7 @@ async fn rotates<T: Server>(
     for key in ["host", "port"] {
         after[key] = before[key].clone();
     }
-    scene.log_in_with(&after).await?;
+    fixture.log_in_with(&after).await?;
     for value in [&before, &after] {
         let password = value["password"].as_str().context("the secret has no password")?;
         ensure!(

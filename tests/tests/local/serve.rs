@@ -16,15 +16,15 @@ async fn prepared(
     target: &Target,
     arguments: &[&str],
 ) -> Result<(Fixture, Serve, tempfile::TempDir)> {
-    let scene = Fixture::new(target).await?;
+    let fixture = Fixture::new(target).await?;
     let folder = tempfile::tempdir()?;
     let function = format!("app-rotation={}", binary("rotation-postgres").display());
     let arguments: Vec<&str> = ["--function", &function].iter().chain(arguments).copied().collect();
-    let environment = [("TLS_CA_FILE", &*authority(&scene, folder.path())?)];
+    let environment = [("TLS_CA_FILE", &*authority(&fixture, folder.path())?)];
     let serve = Serve::start_with(&arguments, &environment).await?;
-    let value = scene.value("AWSCURRENT")?.to_string();
+    let value = fixture.value("AWSCURRENT")?.to_string();
     serve.client().create_secret().name("app").secret_string(value).send().await?;
-    Ok((scene, serve, folder))
+    Ok((fixture, serve, folder))
 }
 
 fn function_arn() -> String {
@@ -92,9 +92,9 @@ async fn events_are_printed_as_json_lines() {
 }
 
 #[tokio::test]
-async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
+async fn rotate_secret_call_rotates_database() {
     on_each(|target| async move {
-        let (scene, serve, _folder) = prepared(&target, &["--verbose"]).await?;
+        let (fixture, serve, _folder) = prepared(&target, &["--verbose"]).await?;
         let stranger = client(&serve.endpoint(), "stranger", REGION);
         ensure!(stranger.list_secrets().send().await.is_err(), "a wrong access key was accepted");
         let sdk = serve.client();
@@ -119,7 +119,7 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
         })
         .await?;
         ensure!(after["password"] != before["password"], "the password is the same");
-        scene.log_in_with(&after).await?;
+        fixture.log_in_with(&after).await?;
         until("the end of the rotation is printed", async || {
             Ok(serve.output().contains("rotation of arn").then_some(()))
         })
@@ -140,13 +140,13 @@ async fn a_secret_is_rotated_when_the_sdk_asks_for_it() {
 #[tokio::test]
 async fn function_may_be_a_command_line() {
     on_each(|target| async move {
-        let (scene, _, folder) = prepared(&target, &[]).await?;
+        let (fixture, _, folder) = prepared(&target, &[]).await?;
         let command =
             format!("env ROTATION_STRATEGY=single-user {}", binary("rotation-postgres").display());
         let function = format!("app-rotation={command}");
-        let environment = [("TLS_CA_FILE", &*authority(&scene, folder.path())?)];
+        let environment = [("TLS_CA_FILE", &*authority(&fixture, folder.path())?)];
         let serve = Serve::start_with(&["--function", &function], &environment).await?;
-        let value = scene.value("AWSCURRENT")?.to_string();
+        let value = fixture.value("AWSCURRENT")?.to_string();
         serve.client().create_secret().name("app").secret_string(value).send().await?;
         serve
             .client()
@@ -157,7 +157,7 @@ async fn function_may_be_a_command_line() {
             .await?;
         until("the rotation ends", async || Ok(serve.output().contains(": done").then_some(())))
             .await?;
-        scene.log_in_with(&current(&serve).await?.1).await?;
+        fixture.log_in_with(&current(&serve).await?.1).await?;
         Ok(())
     })
     .await;
@@ -166,7 +166,7 @@ async fn function_may_be_a_command_line() {
 /// Two functions can use the same program with different variables, such as the strategy. Malformed
 /// values are rejected.
 #[tokio::test]
-async fn functions_may_have_variables_of_their_own() {
+async fn functions_get_their_own_variables() {
     let folder = tempfile::tempdir().unwrap();
     let own =
         script(folder.path(), "own", "echo \"STRATEGY=$ROTATION_STRATEGY\"; sleep 1").unwrap();
@@ -203,9 +203,9 @@ async fn functions_may_have_variables_of_their_own() {
 
 /// With `RotateImmediately=false`, only `testSecret` runs, on a version that is deleted afterwards.
 #[tokio::test]
-async fn a_rotation_that_is_not_begun_is_tested() {
+async fn rotate_immediately_false_runs_test_secret_only() {
     on_each(|target| async move {
-        let (scene, serve, _folder) = prepared(&target, &[]).await?;
+        let (fixture, serve, _folder) = prepared(&target, &[]).await?;
         let sdk = serve.client();
         let rules = RotationRulesType::builder().automatically_after_days(30).build();
         let configure = || {
@@ -225,7 +225,7 @@ async fn a_rotation_that_is_not_begun_is_tested() {
         ensure!(described.rotation_enabled == Some(true) && described.next_rotation_date.is_some());
         ensure!(described.last_rotated_date.is_none(), "nothing was rotated");
 
-        let wrong = scene.secret(&scene.user, "a-wrong-password").to_string();
+        let wrong = fixture.secret(&fixture.user, "a-wrong-password").to_string();
         sdk.put_secret_value().secret_id("app").secret_string(wrong).send().await?;
         configure().await?;
         until("the test fails", async || Ok(serve.output().contains(": failed").then_some(())))
@@ -238,9 +238,9 @@ async fn a_rotation_that_is_not_begun_is_tested() {
 
 /// The whole rotation is retried with the same token, up to the number of `--attempts`.
 #[tokio::test]
-async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_again() {
+async fn failed_rotation_is_attempted_again_on_request() {
     on_each(|target| async move {
-        let (scene, serve, _folder) =
+        let (fixture, serve, _folder) =
             prepared(&target, &["--attempts", "3", "--pause", "0.05"]).await?;
         let sdk = serve.client();
         let right = current(&serve).await?.1;
@@ -272,14 +272,14 @@ async fn a_failed_rotation_is_repeated_as_often_as_said_and_goes_on_when_asked_a
             Ok((Some(current(&serve).await?.0) == staged.version_id).then_some(()))
         })
         .await?;
-        scene.log_in_with(&current(&serve).await?.1).await?;
+        fixture.log_in_with(&current(&serve).await?.1).await?;
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_function_that_is_not_there_changes_nothing() {
+async fn unknown_function_changes_nothing() {
     let serve = Serve::start(&[]).await.unwrap();
     let sdk = serve.client();
     sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
@@ -298,7 +298,7 @@ async fn a_function_that_is_not_there_changes_nothing() {
 /// The function does not get the AWS variables of this process or the passphrase. It may print any
 /// bytes.
 #[tokio::test]
-async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
+async fn function_gets_no_secret_of_its_parent_process() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     let function = script(
@@ -344,7 +344,7 @@ async fn a_function_is_told_what_it_needs_and_no_secret_of_its_caller() {
 
 /// After `CancelRotateSecret` during a step, no other step runs.
 #[tokio::test]
-async fn a_cancelled_rotation_goes_no_further() {
+async fn cancelled_rotation_runs_no_further_step() {
     let folder = tempfile::tempdir().unwrap();
     let function = script(folder.path(), "app-rotation", "sleep 1; exit 1").unwrap();
     let serve = Serve::start(&["--attempts", "5", "--pause", "0.01", "--function", &function])
@@ -363,7 +363,7 @@ async fn a_cancelled_rotation_goes_no_further() {
 
 /// Pages of other sites can send requests to this machine. The browser sends their origin.
 #[tokio::test]
-async fn a_web_page_s_request_is_refused() {
+async fn request_with_foreign_origin_is_rejected() {
     let serve = Serve::start(&["--any-credentials"]).await.unwrap();
     let asked =
         http().unwrap().post(serve.endpoint()).header("x-amz-target", "secretsmanager.ListSecrets");
@@ -374,9 +374,9 @@ async fn a_web_page_s_request_is_refused() {
 
 /// Four hours of the service's clock take one second.
 #[tokio::test]
-async fn a_schedule_is_kept() {
+async fn schedule_starts_rotations() {
     on_each(|target| async move {
-        let (scene, serve, _folder) = prepared(&target, &["--time-scale", "14400"]).await?;
+        let (fixture, serve, _folder) = prepared(&target, &["--time-scale", "14400"]).await?;
         let sdk = serve.client();
         let rules = RotationRulesType::builder().schedule_expression("rate(4 hours)").build();
         let call = sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn());
@@ -397,15 +397,15 @@ async fn a_schedule_is_kept() {
             Ok((serve.output().matches("rotation of").count() % 2 == 0).then_some(()))
         })
         .await?;
-        scene.log_in_with(&current(&serve).await?.1).await?;
-        assert_eq!(scene.failed_logins()?, 0);
+        fixture.log_in_with(&current(&serve).await?.1).await?;
+        assert_eq!(fixture.failed_logins()?, 0);
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn it_is_not_exposed_by_mistake_and_long_requests_are_refused() {
+async fn unsafe_options_and_long_requests_are_rejected() {
     for arguments in [
         &["--listen", "0.0.0.0"][..],
         &["--listen", "0.0.0.0", "--expose", "--any-credentials"],

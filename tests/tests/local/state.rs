@@ -9,7 +9,7 @@ use rotation_tests::local::{Serve, script, until};
 const PASSPHRASE: (&str, &str) = ("ROTATION_LOCAL_PASSPHRASE", "a passphrase of the tests");
 
 #[tokio::test]
-async fn killed_at_any_moment_it_reopens_with_the_last_acknowledged_write() {
+async fn killed_service_keeps_last_acknowledged_write() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state");
     let arguments = ["--state", file.to_str().unwrap()];
@@ -85,7 +85,7 @@ fn tag() -> aws_sdk_secretsmanager::types::Tag {
 }
 
 #[tokio::test]
-async fn nobody_else_can_read_it_and_two_cannot_have_it() {
+async fn state_file_is_encrypted_and_locked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state");
     let passphrase = folder.path().join("passphrase");
@@ -119,7 +119,7 @@ async fn nobody_else_can_read_it_and_two_cannot_have_it() {
 /// A rotation that was running continues, and the temporary version of a test that was running is
 /// deleted.
 #[tokio::test]
-async fn what_was_under_way_is_taken_up_again() {
+async fn restarted_service_resumes_rotations() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state");
     let function = script(folder.path(), "slow", "sleep 60").unwrap();

@@ -2,27 +2,27 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_mysql::inspect;
+use rotation_tests::fixture::new_password;
 use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, account_at, on_each, sql};
-use rotation_tests::scene::new_password;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row as _};
 
 crate::on_both! {
-    a_new_account_gets_the_promoted_password
+    new_account_gets_promoted_password
     anonymous_account_proves_no_user
     expired_account_still_proves_its_user
-    expired_users_take_their_turns
-    single_user_names_the_only_account_that_changes
+    expired_users_rotate
+    single_user_reports_the_changed_account
 }
 
 const REFUSED: &str = "NeedsDecision";
 
 /// Checks in the server's account table that every unlocked account of the current user has the
 /// current password.
-async fn every_account_has_it<W: Which>(scene: &Fixture<W>, accounts: usize) -> Result<()> {
-    let current = scene.value("AWSCURRENT")?;
+async fn check_account_passwords<W: Which>(fixture: &Fixture<W>, accounts: usize) -> Result<()> {
+    let current = fixture.value("AWSCURRENT")?;
     let text = |key: &str| current[key].as_str().unwrap_or_default();
-    let mut admin = scene.target.admin().await?;
+    let mut admin = fixture.target.admin().await?;
     let locked = match W::ENGINE {
         "mysql" => "account_locked",
         // MariaDB's view does not show whether an account is locked.
@@ -48,77 +48,79 @@ async fn every_account_has_it<W: Which>(scene: &Fixture<W>, accounts: usize) -> 
 
 /// The base user gets another account later, and its password history forbids the password that the
 /// other accounts already have.
-async fn a_new_account_gets_the_promoted_password<W: Which>(target: Target<W>) -> Result<()> {
+async fn new_account_gets_promoted_password<W: Which>(target: Target<W>) -> Result<()> {
     let history = if W::ENGINE == "mysql" { " PASSWORD HISTORY 3" } else { "" };
     for turns in [2, 1, 3] {
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
-        let user = account(&scene.user);
+        let user = account(&fixture.user);
         if !history.is_empty() {
             sql(&mut admin, &format!("ALTER USER {user}{history}")).await?;
         }
-        let function = scene.function("master-user");
+        let function = fixture.function("master-user");
         for _ in 0..turns {
-            scene.rotate(&function).await?;
+            fixture.rotate(&function).await?;
         }
         // A connection over the server's loopback interface comes from one of these two addresses.
         let hosts = ["127.0.0.1", "::1"];
         // If the target is the base user, AWSPREVIOUS shows that the base user belongs to the
         // secret.
         let label = if turns % 2 == 0 { "AWSCURRENT" } else { "AWSPREVIOUS" };
-        let password = scene.value(label)?["password"].as_str().unwrap_or_default().to_owned();
+        let password = fixture.value(label)?["password"].as_str().unwrap_or_default().to_owned();
         for host in hosts {
-            let base = account_at(&scene.user, host);
-            target.make_account(&mut admin, &base, &password).await?;
+            let base = account_at(&fixture.user, host);
+            target.create_account(&mut admin, &base, &password).await?;
             if !history.is_empty() {
                 sql(&mut admin, &format!("ALTER USER {base}{history}")).await?;
             }
-            sql(&mut admin, &format!("GRANT SELECT ON `{}`.* TO {base}", scene.database)).await?;
+            sql(&mut admin, &format!("GRANT SELECT ON `{}`.* TO {base}", fixture.database)).await?;
         }
-        scene.rotate(&function).await?;
-        every_account_has_it(&scene, 3).await?;
-        scene.search_for_passwords("")?;
+        fixture.rotate(&function).await?;
+        check_account_passwords(&fixture, 3).await?;
+        fixture.search_for_passwords("")?;
     }
     Ok(())
 }
 
 /// The password history of one account rejects a password that another account already has.
 #[tokio::test]
-async fn a_retry_completes_what_the_history_refuses_in_part() {
+async fn retry_completes_accounts_blocked_by_history() {
     on_each::<MySql, _>(|target| async move {
         for (strategy, first) in
             [("single-user-by-master", 0), ("master-user", 0), ("master-user", 1)]
         {
-            let scene = Fixture::new(&target).await?;
+            let fixture = Fixture::new(&target).await?;
             let mut admin = target.admin().await?;
             let hosts = ["192.0.2.7", "192.0.2.8"];
             let password =
-                scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+                fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
             for host in hosts {
-                target.make_account(&mut admin, &account_at(&scene.user, host), &password).await?;
+                target
+                    .create_account(&mut admin, &account_at(&fixture.user, host), &password)
+                    .await?;
             }
             for host in ["%", hosts[0], hosts[1]] {
-                let name = account_at(&scene.user, host);
+                let name = account_at(&fixture.user, host);
                 sql(&mut admin, &format!("ALTER USER {name} PASSWORD HISTORY 5")).await?;
             }
-            let function = scene.function(strategy);
+            let function = fixture.function(strategy);
             for _ in 0..first {
-                scene.rotate(&function).await?;
+                fixture.rotate(&function).await?;
             }
-            let token = scene.stage(None)?;
-            scene.step(&function, "createSecret", &token).await?;
-            scene.step(&function, "setSecret", &token).await?;
-            let pending = scene.value("AWSPENDING")?;
+            let token = fixture.stage(None)?;
+            fixture.step(&function, "createSecret", &token).await?;
+            fixture.step(&function, "setSecret", &token).await?;
+            let pending = fixture.value("AWSPENDING")?;
             let user = pending["username"].as_str().unwrap_or_default();
             // One account has got another password meanwhile.
             let other = account_at(user, hosts[1]);
             sql(&mut admin, &format!("DROP USER {other}")).await?;
             sql(&mut admin, &format!("CREATE USER {other} IDENTIFIED BY '{}'", new_password()))
                 .await?;
-            let rotation = scene.attempt(&function, &token, 1).await;
+            let rotation = fixture.attempt(&function, &token, 1).await;
             ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-            every_account_has_it(&scene, 3).await?;
-            scene.search_for_passwords("")?;
+            check_account_passwords(&fixture, 3).await?;
+            fixture.search_for_passwords("")?;
         }
         Ok(())
     })
@@ -127,20 +129,20 @@ async fn a_retry_completes_what_the_history_refuses_in_part() {
 
 /// The session of a proxy user runs as the proxied account, whose password is not the secret's.
 #[tokio::test]
-async fn another_account_s_password_is_not_changed() {
+async fn password_of_proxied_account_is_not_changed() {
     on_each::<MySql, _>(|target| async move {
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let (team, team_password, password) = (
-            format!("team_{}", &scene.user[scene.user.len() - 10..]),
+            format!("team_{}", &fixture.user[fixture.user.len() - 10..]),
             new_password(),
             new_password(),
         );
-        let (person, team) = (account(&scene.user), account(&team));
+        let (person, team) = (account(&fixture.user), account(&team));
         for statement in [
             format!("CREATE USER {team} IDENTIFIED BY '{team_password}'"),
             format!("GRANT CREATE USER ON *.* TO {team}"),
-            format!("GRANT ALL ON `{}`.* TO {team}", scene.database),
+            format!("GRANT ALL ON `{}`.* TO {team}", fixture.database),
             format!("ALTER USER {person} IDENTIFIED WITH sha256_password BY '{password}'"),
             format!("GRANT PROXY ON {team} TO {person}"),
             "SET GLOBAL check_proxy_users = ON".to_owned(),
@@ -152,11 +154,12 @@ async fn another_account_s_password_is_not_changed() {
             ESCAPE '!' \
             AND CONCAT(QUOTE(User), '@', QUOTE(Host)) = ?";
         let before: String = sqlx::query_scalar(stored).bind(&team).fetch_one(&mut admin).await?;
-        scene.change(&json!({"password": password}))?;
-        let refused = scene.expect(&scene.function("single-user"), REFUSED, "CURRENT_USER").await;
-        let kept = scene.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into();
-        scene.give_up(&scene.version("AWSPENDING")?.unwrap_or_default())?;
-        let refused_again = scene.expect(&kept, REFUSED, "CURRENT_USER").await;
+        fixture.change(&json!({"password": password}))?;
+        let refused =
+            fixture.expect(&fixture.function("single-user"), REFUSED, "CURRENT_USER").await;
+        let kept = fixture.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into();
+        fixture.give_up(&fixture.version("AWSPENDING")?.unwrap_or_default())?;
+        let refused_again = fixture.expect(&kept, REFUSED, "CURRENT_USER").await;
         for statement in
             ["SET GLOBAL check_proxy_users = OFF", "SET GLOBAL sha256_password_proxy_users = OFF"]
         {
@@ -174,29 +177,30 @@ async fn another_account_s_password_is_not_changed() {
 /// A second password that `KEEP_PREVIOUS_PASSWORD` has retained is discarded after the setting is
 /// turned off.
 #[tokio::test]
-async fn a_second_password_is_discarded_without_the_setting() {
+async fn second_password_is_discarded_without_setting() {
     on_each::<MySql, _>(|target| async move {
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            let scene = Fixture::new(&target).await?;
-            let user = account(&scene.user);
+            let fixture = Fixture::new(&target).await?;
+            let user = account(&fixture.user);
             let grant = format!("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {user}");
             sql(&mut target.admin().await?, &grant).await?;
-            let old = scene.value("AWSCURRENT")?;
-            let keeping = scene.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into();
-            scene.rotate(&keeping).await?;
-            scene.log_in_with(&old).await?;
+            let old = fixture.value("AWSCURRENT")?;
+            let keeping =
+                fixture.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into();
+            fixture.rotate(&keeping).await?;
+            fixture.log_in_with(&old).await?;
             if strategy == "master-user" {
-                let master = account(&scene.master);
+                let master = account(&fixture.master);
                 let option = format!("{} WITH GRANT OPTION", grant.replace(&user, &master));
                 sql(&mut target.admin().await?, &option).await?;
-                scene.rotate(&scene.function(strategy)).await?;
+                fixture.rotate(&fixture.function(strategy)).await?;
             }
-            scene.rotate(&scene.function(strategy)).await?;
+            fixture.rotate(&fixture.function(strategy)).await?;
             assert!(
-                scene.log_in_with(&old).await.is_err(),
+                fixture.log_in_with(&old).await.is_err(),
                 "{strategy}: the old password still works"
             );
-            scene.log_in().await?;
+            fixture.log_in().await?;
         }
         Ok(())
     })
@@ -213,26 +217,26 @@ async fn anonymous_account_proves_no_user<W: Which>(target: Target<W>) -> Result
         else {
             return Ok(());
         };
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let anonymous = new_password();
         for host in ["localhost", "127.0.0.1", "::1"] {
-            target.make_account(&mut admin, &account_at("", host), &anonymous).await?;
+            target.create_account(&mut admin, &account_at("", host), &anonymous).await?;
             // The master user gets accounts for the same hosts, because the server prefers an
             // account with a name if the hosts are equal.
-            let master = account_at(&scene.master, host);
-            target.make_account(&mut admin, &master, &scene.master_password()?).await?;
+            let master = account_at(&fixture.master, host);
+            target.create_account(&mut admin, &master, &fixture.master_password()?).await?;
             sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION"))
                 .await?;
         }
-        let victim = format!("victim_{}", scene.user);
+        let victim = format!("victim_{}", fixture.user);
         let password = new_password();
-        target.make_account(&mut admin, &account(&victim), &password).await?;
+        target.create_account(&mut admin, &account(&victim), &password).await?;
         let shown = format!("SHOW CREATE USER {}", account(&victim));
         let before: String =
             sqlx::query_scalar(AssertSqlSafe(shown.clone())).fetch_one(&mut admin).await?;
-        scene.change(&json!({"username": victim, "password": anonymous, "dbname": null}))?;
-        let error = scene.expect(&scene.function(strategy), REFUSED, "\"username\"").await?;
+        fixture.change(&json!({"username": victim, "password": anonymous, "dbname": null}))?;
+        let error = fixture.expect(&fixture.function(strategy), REFUSED, "\"username\"").await?;
         ensure!(error.message.contains("anonymous account"), "{}", error.message);
         let after: String = sqlx::query_scalar(AssertSqlSafe(shown)).fetch_one(&mut admin).await?;
         assert_eq!(after, before);
@@ -250,47 +254,47 @@ async fn expired_account_still_proves_its_user<W: Which>(target: Target<W>) -> R
         // MySQL rejects the login (error 1862).
         return Ok(());
     }
-    let scene = Fixture::new(&target).await?;
-    let function = scene.function("master-user");
-    scene.rotate(&function).await?;
-    let current = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function("master-user");
+    fixture.rotate(&function).await?;
+    let current = fixture.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
     let expire = format!("ALTER USER {} PASSWORD EXPIRE", account(&current));
     sql(&mut target.admin().await?, &expire).await?;
-    scene.rotate(&function).await?;
-    scene.log_in().await?;
+    fixture.rotate(&function).await?;
+    fixture.log_in().await?;
     Ok(())
 }
 
 /// The server chooses the user's account according to the client's address.
-async fn single_user_names_the_only_account_that_changes<W: Which>(
-    target: Target<W>,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
-    let function = scene.function("single-user");
+async fn single_user_reports_the_changed_account<W: Which>(target: Target<W>) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function("single-user");
     let notes =
         |record: &serde_json::Value| record["notes"].as_array().cloned().unwrap_or_default();
     let set = async |label| {
-        let token = scene.stage(None)?;
-        scene.step(&function, "createSecret", &token).await?;
-        let record = scene.step(&function, "setSecret", &token).await?;
-        let rotation = scene.attempt(&function, &token, 1).await;
+        let token = fixture.stage(None)?;
+        fixture.step(&function, "createSecret", &token).await?;
+        let record = fixture.step(&function, "setSecret", &token).await?;
+        let rotation = fixture.attempt(&function, &token, 1).await;
         ensure!(rotation.failed.is_none(), "{label}: {:?}", rotation.failed);
         anyhow::Ok(record)
     };
     let record = set("one account").await?;
-    let named = format!("changed the password of '{}'@'%'", scene.user);
+    let named = format!("changed the password of '{}'@'%'", fixture.user);
     ensure!(record["did"].as_str().is_some_and(|text| text.contains(&named)), "{record:#}");
     assert!(notes(&record).is_empty(), "{record:#}");
 
     let mut admin = target.admin().await?;
-    let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+    let password = fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
     for host in ["127.0.0.1", "::1"] {
-        target.make_account(&mut admin, &account_at(&scene.user, host), &password).await?;
+        target.create_account(&mut admin, &account_at(&fixture.user, host), &password).await?;
     }
     let one_of_them = |text: &str| {
-        ["127.0.0.1", "::1"].iter().any(|host| text.contains(&format!("'{}'@'{host}'", scene.user)))
+        ["127.0.0.1", "::1"]
+            .iter()
+            .any(|host| text.contains(&format!("'{}'@'{host}'", fixture.user)))
     };
-    let checks = scene.preflight(&function).await?;
+    let checks = fixture.preflight(&function).await?;
     let warns = |check: &serde_json::Value| {
         check["found"] == "open" && check["message"].as_str().is_some_and(&one_of_them)
     };
@@ -308,25 +312,25 @@ async fn single_user_names_the_only_account_that_changes<W: Which>(
 
 /// A server reports an expired password only to a client that knows it. The master user then sets a
 /// new one.
-async fn expired_users_take_their_turns<W: Which>(target: Target<W>) -> Result<()> {
+async fn expired_users_rotate<W: Which>(target: Target<W>) -> Result<()> {
     let own = rotation_tests::mysql::options()?;
     let Some((_server, target)) = target.another(own).await? else { return Ok(()) };
-    let scene = Fixture::new(&target).await?;
-    let function = scene.function("master-user");
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function("master-user");
     let mut admin = target.admin().await?;
     // Without this setting, MariaDB lets an expired user log in and change its password.
     if W::ENGINE == "mariadb" {
         sql(&mut admin, "SET GLOBAL disconnect_on_expired_password = ON").await?;
     }
-    scene.rotate(&function).await?;
+    fixture.rotate(&function).await?;
     for label in ["AWSPREVIOUS", "AWSCURRENT", "AWSPREVIOUS", "AWSCURRENT"] {
-        let value = scene.value(label)?;
+        let value = fixture.value(label)?;
         let user = account(value["username"].as_str().unwrap_or_default());
         sql(&mut admin, &format!("ALTER USER {user} PASSWORD EXPIRE")).await?;
-        ensure!(scene.log_in_with(&value).await.is_err(), "{label} has not expired");
-        scene.rotate(&function).await.context(label)?;
-        scene.log_in().await.context(label)?;
+        ensure!(fixture.log_in_with(&value).await.is_err(), "{label} has not expired");
+        fixture.rotate(&function).await.context(label)?;
+        fixture.log_in().await.context(label)?;
     }
-    every_account_has_it(&scene, 1).await?;
+    check_account_passwords(&fixture, 1).await?;
     Ok(())
 }

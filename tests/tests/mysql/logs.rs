@@ -4,29 +4,29 @@
 use anyhow::{Result, ensure};
 use rotation_tests::mysql::{Fixture, Target, Which, account, sql};
 
-crate::on_both! { no_log_of_the_server_holds_a_password }
+crate::on_both! { server_logs_contain_no_password }
 
-async fn no_log_of_the_server_holds_a_password<W: Which>(target: Target<W>) -> Result<()> {
+async fn server_logs_contain_no_password<W: Which>(target: Target<W>) -> Result<()> {
     let Some(folder) = &target.address.logs else {
         println!("skipped: the server's logs are not on this machine");
         return Ok(());
     };
-    let scene = Fixture::new(&target).await?;
+    let fixture = Fixture::new(&target).await?;
     let mut passwords = Vec::new();
     for strategy in ["single-user", "master-user", "master-user"] {
         // The passwords consist of letters and digits, so that no log can write them in another
         // spelling.
-        let function = scene.program(strategy).env("EXCLUDE_PUNCTUATION", "true").into();
-        scene.rotate(&function).await?;
+        let function = fixture.program(strategy).env("EXCLUDE_PUNCTUATION", "true").into();
+        fixture.rotate(&function).await?;
         passwords
-            .push(scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned());
+            .push(fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned());
     }
     // The server logs the text of this statement unchanged, so the search must find it.
     let mut admin = target.admin().await?;
     let probe = "a-text-that-must-be-found";
     sql(
         &mut admin,
-        &format!("CREATE TABLE {}.probe (a varchar(80)) COMMENT '{probe}'", scene.database),
+        &format!("CREATE TABLE {}.probe (a varchar(80)) COMMENT '{probe}'", fixture.database),
     )
     .await?;
     sql(&mut admin, "FLUSH LOGS").await?;
@@ -47,6 +47,6 @@ async fn no_log_of_the_server_holds_a_password<W: Which>(target: Target<W>) -> R
     ensure!(found.iter().all(|count| *count > 0), "a log was not searched: {found:?}");
     // Logging was not turned off: the log contains the user.
     let general = String::from_utf8_lossy(&std::fs::read(folder.join("general.log"))?).into_owned();
-    ensure!(general.contains(&account(&scene.user)), "the general log does not contain the user");
-    scene.search_for_passwords("")
+    ensure!(general.contains(&account(&fixture.user)), "the general log does not contain the user");
+    fixture.search_for_passwords("")
 }

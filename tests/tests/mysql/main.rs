@@ -21,13 +21,13 @@ macro_rules! on_both {
 pub(crate) use on_both;
 
 mod accounts;
-mod breaks_without_tls;
 mod failures;
-mod hostile;
-mod local;
+mod fault_injection_without_tls;
 mod logs;
+mod planted_code;
 mod plugins;
 mod privileges;
+mod rotate_file;
 mod settings;
 mod sync;
 mod two_passwords;

@@ -5,13 +5,13 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use rotation_mysql::{ed25519_public_key, native_hash};
+use rotation_tests::fixture::new_password;
 use rotation_tests::mysql::{Fixture, MariaDb, MySql, account, on_each, options, sql};
-use rotation_tests::scene::new_password;
 use serde_json::json;
 
 /// Over TLS, the client sends the cleartext password if the server has none in its cache.
 #[tokio::test]
-async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
+async fn sha2_and_sha256_passwords_rotate_with_empty_cache() {
     on_each::<MySql, _>(|target| async move {
         // FLUSH PRIVILEGES empties the cache. It also changes what the server shows of accounts
         // that other tests have just altered, so this test has its own server. (MySQL 9.7 shows an
@@ -19,23 +19,23 @@ async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
         let own = target.another(options()?).await?;
         let target = own.as_ref().map_or(&target, |(_, own)| own).clone();
         for plugin in ["caching_sha2_password", "sha256_password", "mysql_native_password"] {
-            let scene = Fixture::new(&target).await?;
+            let fixture = Fixture::new(&target).await?;
             let mut admin = target.admin().await?;
             let password = new_password();
-            let user = account(&scene.user);
+            let user = account(&fixture.user);
             let identified = format!("ALTER USER {user} IDENTIFIED WITH {plugin} BY '{password}'");
             if let Err(error) = sql(&mut admin, &identified).await {
                 // MySQL 9 has no mysql_native_password.
                 println!("skipped: {plugin}: {error:#}");
                 continue;
             }
-            scene.change(&json!({"password": password}))?;
+            fixture.change(&json!({"password": password}))?;
             for strategy in ["single-user", "master-user", "master-user", "single-user"] {
                 sql(&mut admin, "FLUSH PRIVILEGES").await?;
-                scene.rotate(&scene.function(strategy)).await.context(plugin)?;
-                scene.log_in().await?;
+                fixture.rotate(&fixture.function(strategy)).await.context(plugin)?;
+                fixture.log_in().await?;
             }
-            for user in [&scene.user, &scene.alternate()] {
+            for user in [&fixture.user, &fixture.alternate()] {
                 let has: String =
                     sqlx::query_scalar("SELECT plugin FROM mysql.user WHERE User = ?")
                         .bind(user)
@@ -43,8 +43,8 @@ async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
                         .await?;
                 assert_eq!(has, plugin);
             }
-            assert_eq!(scene.failed_logins()?, 0);
-            scene.search_for_passwords("")?;
+            assert_eq!(fixture.failed_logins()?, 0);
+            fixture.search_for_passwords("")?;
         }
         Ok(())
     })
@@ -52,12 +52,12 @@ async fn sha2_passwords_with_an_empty_cache_and_sha256_passwords() {
 }
 
 /// Returns `true` if MariaDB's own client logs in. The tests' driver does not support the plugin.
-fn mariadb_s_client_logs_in(scene: &Fixture<MariaDb>, value: &serde_json::Value) -> Result<bool> {
+fn mariadb_client_logs_in(fixture: &Fixture<MariaDb>, value: &serde_json::Value) -> Result<bool> {
     let text = |key: &str| value[key].as_str().unwrap_or_default();
     let mut client = std::process::Command::new("mariadb");
     client.args(["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-e", "SELECT 1"]);
     client
-        .arg(format!("--port={}", scene.target.address.port))
+        .arg(format!("--port={}", fixture.target.address.port))
         .arg(format!("--user={}", text("username")));
     Ok(client.env("MYSQL_PWD", text("password")).stdout(Stdio::null()).status()?.success())
 }
@@ -78,25 +78,25 @@ async fn ed25519_accounts_rotate() {
                 ["single-user", "single-user-by-master", "single-user", "single-user"],
             ),
         ] {
-            let scene = Fixture::new(&target).await?;
+            let fixture = Fixture::new(&target).await?;
             let password = new_password();
             let via = via.replace("{}", &ed25519_public_key(&password));
-            let statement = format!("ALTER USER {} IDENTIFIED VIA {via}", account(&scene.user));
+            let statement = format!("ALTER USER {} IDENTIFIED VIA {via}", account(&fixture.user));
             if let Err(error) = sql(&mut admin, &statement).await {
                 println!("skipped: the server has no ed25519: {error:#}");
                 return Ok(());
             }
-            scene.change(&json!({"password": password}))?;
+            fixture.change(&json!({"password": password}))?;
             for strategy in strategies {
-                scene
-                    .rotate(&scene.function(strategy))
+                fixture
+                    .rotate(&fixture.function(strategy))
                     .await
                     .with_context(|| format!("{via} {strategy}"))?;
-                let current = scene.value("AWSCURRENT")?;
-                ensure!(mariadb_s_client_logs_in(&scene, &current)?, "{via} {strategy}");
+                let current = fixture.value("AWSCURRENT")?;
+                ensure!(mariadb_client_logs_in(&fixture, &current)?, "{via} {strategy}");
             }
-            assert_eq!(scene.failed_logins()?, 0);
-            scene.search_for_passwords("")?;
+            assert_eq!(fixture.failed_logins()?, 0);
+            fixture.search_for_passwords("")?;
         }
         Ok(())
     })
@@ -105,13 +105,13 @@ async fn ed25519_accounts_rotate() {
 
 /// MariaDB would change only one of the passwords, and the other one would always remain valid.
 #[tokio::test]
-async fn an_account_of_several_passwords_is_rejected() {
+async fn account_with_several_passwords_is_rejected() {
     on_each::<MariaDb, _>(|target| async move {
         let mut admin = target.admin().await?;
         let _ = sql(&mut admin, "INSTALL SONAME 'auth_ed25519'").await;
         for order in [["ed25519", "mysql_native_password"], ["mysql_native_password", "ed25519"]] {
-            let scene = Fixture::new(&target).await?;
-            let current = scene.value("AWSCURRENT")?;
+            let fixture = Fixture::new(&target).await?;
+            let current = fixture.value("AWSCURRENT")?;
             let password = current["password"].as_str().unwrap_or_default().to_owned();
             // The secret has the password of mysql_native_password, which the tests' driver
             // supports.
@@ -119,23 +119,26 @@ async fn an_account_of_several_passwords_is_rejected() {
                 "ed25519" => format!("ed25519 USING '{}'", ed25519_public_key("another")),
                 plugin => format!("{plugin} USING '{}'", native_hash(&password)),
             });
-            let statement =
-                format!("ALTER USER {} IDENTIFIED VIA {}", account(&scene.user), via.join(" OR "));
+            let statement = format!(
+                "ALTER USER {} IDENTIFIED VIA {}",
+                account(&fixture.user),
+                via.join(" OR ")
+            );
             if let Err(error) = sql(&mut admin, &statement).await {
                 println!("skipped: the server has no ed25519: {error:#}");
                 return Ok(());
             }
             for strategy in ["single-user", "single-user-by-master", "master-user"] {
-                let function = scene.function(strategy);
-                scene.expect(&function, "NeedsDecision", "several passwords").await?;
-                scene.give_up(&scene.version("AWSPENDING")?.unwrap_or_default())?;
+                let function = fixture.function(strategy);
+                fixture.expect(&function, "NeedsDecision", "several passwords").await?;
+                fixture.give_up(&fixture.version("AWSPENDING")?.unwrap_or_default())?;
             }
-            let user = account(&scene.user);
+            let user = account(&fixture.user);
             let remedy =
                 format!("ALTER USER {user} IDENTIFIED VIA ed25519 USING PASSWORD('{password}')");
             sql(&mut admin, "SET SESSION sql_log_off = ON").await?;
             sql(&mut admin, &remedy).await?;
-            scene.rotate(&scene.function("single-user")).await?;
+            fixture.rotate(&fixture.function("single-user")).await?;
         }
         Ok(())
     })

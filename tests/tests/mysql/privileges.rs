@@ -9,15 +9,15 @@ use rotation_tests::mysql::{
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
 crate::on_both! {
-    the_alternate_user_has_what_the_base_user_has_and_nothing_more
-    every_account_of_the_base_user_gets_its_counterpart
+    alternate_user_matches_base_user_exactly
+    every_base_account_gets_a_counterpart
     unrelated_users_are_not_touched
-    a_secret_named_like_a_clone_does_not_take_its_base_over
-    a_clone_that_another_tool_has_made_is_taken_over
-    preflight_names_what_the_master_cannot_pass_on
-    every_account_gets_the_password_in_one_statement
-    accounts_are_locked_on_the_turn_when_nobody_uses_them
-    privileges_of_an_inactive_role_count_or_are_named
+    secret_named_like_a_clone_leaves_base_user_alone
+    clone_created_by_another_tool_is_adopted
+    preflight_reports_ungrantable_privileges
+    one_statement_changes_all_accounts
+    surplus_accounts_are_locked_while_inactive
+    inactive_role_privileges_count_or_are_reported
 }
 
 /// Returns what the server shows of a user, without the user's name and password.
@@ -58,14 +58,13 @@ async fn shown(admin: &mut MySqlConnection, user: &str, host: &str) -> Result<Ve
     Ok(lines)
 }
 
-async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which>(
-    target: Target<W>,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
+async fn alternate_user_matches_base_user_exactly<W: Which>(target: Target<W>) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
-    let (user, master, database) = (account(&scene.user), account(&scene.master), &scene.database);
-    let tag = scene.user.trim_start_matches("app_").to_owned();
-    let function = scene.function("master-user");
+    let (user, master, database) =
+        (account(&fixture.user), account(&fixture.master), &fixture.database);
+    let tag = fixture.user.trim_start_matches("app_").to_owned();
+    let function = fixture.function("master-user");
     sql(&mut admin, &format!("CREATE TABLE {database}.`t TO x` (a int, `b``c` int)")).await?;
     sql(&mut admin, &format!("CREATE PROCEDURE {database}.p() SELECT 1")).await?;
     sql(&mut admin, &format!("CREATE FUNCTION {database}.f() RETURNS int DETERMINISTIC RETURN 1"))
@@ -168,71 +167,72 @@ async fn the_alternate_user_has_what_the_base_user_has_and_nothing_more<W: Which
             ),
         ]);
     }
-    let clone = format!("{}_clone", scene.user);
+    let clone = format!("{}_clone", fixture.user);
     for round in 0..2 {
         for (allow, _) in &rows {
             sql(&mut admin, allow).await?;
         }
-        let checks = scene.preflight(&function).await?;
+        let checks = fixture.preflight(&function).await?;
         ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
         // The target is the base user in some of these rotations and the alternate user in the
         // others.
         for _ in 0..=round {
-            scene.rotate(&function).await?;
+            fixture.rotate(&function).await?;
         }
-        scene.log_in().await?;
+        fixture.log_in().await?;
         assert_eq!(
             shown(&mut admin, &clone, "%").await?,
-            shown(&mut admin, &scene.user, "%").await?,
+            shown(&mut admin, &fixture.user, "%").await?,
             "granted, round {round}"
         );
         for (_, revoke) in rows.iter().filter(|(_, revoke)| !revoke.is_empty()) {
             sql(&mut admin, revoke).await?;
         }
-        scene.rotate(&function).await?;
-        scene.log_in().await?;
+        fixture.rotate(&function).await?;
+        fixture.log_in().await?;
         let (theirs, base) =
-            (shown(&mut admin, &clone, "%").await?, shown(&mut admin, &scene.user, "%").await?);
+            (shown(&mut admin, &clone, "%").await?, shown(&mut admin, &fixture.user, "%").await?);
         ensure!(base.iter().any(|line| line.contains("`t TO x`")), "{base:?}");
         assert_eq!(theirs, base, "revoked, round {round}");
     }
     // A privilege that the alternate user got from another source is revoked.
     sql(&mut admin, &format!("GRANT CREATE ON {database}.* TO {}", account(&clone))).await?;
-    scene.rotate(&function).await?;
-    assert_eq!(shown(&mut admin, &clone, "%").await?, shown(&mut admin, &scene.user, "%").await?);
-    scene.search_for_passwords("")
+    fixture.rotate(&function).await?;
+    assert_eq!(shown(&mut admin, &clone, "%").await?, shown(&mut admin, &fixture.user, "%").await?);
+    fixture.search_for_passwords("")
 }
 
-async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(
-    target: Target<W>,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
+async fn every_base_account_gets_a_counterpart<W: Which>(target: Target<W>) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
     let hosts = ["10.0.%", "192.0.2.0/255.255.255.0", "db-_.example.com"];
     for host in hosts {
         target
-            .make_account(&mut admin, &account_at(&scene.user, host), "a-password-elsewhere")
+            .create_account(&mut admin, &account_at(&fixture.user, host), "a-password-elsewhere")
             .await?;
-        let grant =
-            format!("GRANT SELECT ON {}.* TO {}", scene.database, account_at(&scene.user, host));
+        let grant = format!(
+            "GRANT SELECT ON {}.* TO {}",
+            fixture.database,
+            account_at(&fixture.user, host)
+        );
         sql(&mut admin, &grant).await?;
     }
-    let function = scene.function("master-user");
+    let function = fixture.function("master-user");
     for _ in 0..2 {
-        scene.rotate(&function).await?;
-        scene.log_in().await?;
+        fixture.rotate(&function).await?;
+        fixture.log_in().await?;
         for host in hosts.into_iter().chain(["%"]) {
-            let clone = format!("{}_clone", scene.user);
+            let clone = format!("{}_clone", fixture.user);
             assert_eq!(
                 shown(&mut admin, &clone, host).await?,
-                shown(&mut admin, &scene.user, host).await?,
+                shown(&mut admin, &fixture.user, host).await?,
                 "{host}"
             );
         }
     }
     // If an account of the base user is dropped, its counterpart is locked.
-    sql(&mut admin, &format!("DROP USER {}", account_at(&scene.user, "10.0.%"))).await?;
-    let rotation = scene.rotate(&function).await?;
+    sql(&mut admin, &format!("DROP USER {}", account_at(&fixture.user, "10.0.%"))).await?;
+    let rotation = fixture.rotate(&function).await?;
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
     ensure!(set.contains("is locked") && set.contains("10.0.%"), "{set}");
     Ok(())
@@ -241,54 +241,55 @@ async fn every_account_of_the_base_user_gets_its_counterpart<W: Which>(
 /// The names of the two users look like a pair, but the users are unrelated.
 async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<()> {
     for (host, grant) in [("%", "INSERT"), ("10.0.%", "SELECT")] {
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
-        let clone = account_at(&scene.alternate(), host);
-        target.make_account(&mut admin, &clone, "the-password-of-somebody-else").await?;
-        sql(&mut admin, &format!("GRANT {grant} ON {}.* TO {clone}", scene.database)).await?;
-        let before = shown(&mut admin, &scene.alternate(), host).await?;
-        let hash = password_hash(&mut admin, &scene.alternate(), host).await?;
-        let function = scene.function("master-user");
+        let clone = account_at(&fixture.alternate(), host);
+        target.create_account(&mut admin, &clone, "the-password-of-somebody-else").await?;
+        sql(&mut admin, &format!("GRANT {grant} ON {}.* TO {clone}", fixture.database)).await?;
+        let before = shown(&mut admin, &fixture.alternate(), host).await?;
+        let hash = password_hash(&mut admin, &fixture.alternate(), host).await?;
+        let function = fixture.function("master-user");
         let error =
-            scene.expect(&function, "NeedsDecision", "may belong to different people").await?;
+            fixture.expect(&function, "NeedsDecision", "may belong to different people").await?;
         assert!(error.message.contains("ACCOUNT LOCK"), "{}", error.message);
-        assert_eq!(shown(&mut admin, &scene.alternate(), host).await?, before);
-        assert_eq!(password_hash(&mut admin, &scene.alternate(), host).await?, hash);
-        scene.log_in().await?;
+        assert_eq!(shown(&mut admin, &fixture.alternate(), host).await?, before);
+        assert_eq!(password_hash(&mut admin, &fixture.alternate(), host).await?, hash);
+        fixture.log_in().await?;
 
         // The remedy in the message is sufficient.
         sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
-        let token = scene.version("AWSPENDING")?.context("no pending version")?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
-        scene.log_in().await?;
-        scene.rotate(&function).await?;
-        let expected = shown(&mut admin, &scene.user, "%").await?;
-        assert_eq!(shown(&mut admin, &scene.alternate(), "%").await?, expected);
+        let token = fixture.version("AWSPENDING")?.context("no pending version")?;
+        assert_eq!(fixture.attempt(&function, &token, 1).await.failed, None);
+        fixture.log_in().await?;
+        fixture.rotate(&function).await?;
+        let expected = shown(&mut admin, &fixture.user, "%").await?;
+        assert_eq!(shown(&mut admin, &fixture.alternate(), "%").await?, expected);
     }
     Ok(())
 }
 
 /// The reverse case: the name of the secret's own user ends in `_clone`.
-async fn a_secret_named_like_a_clone_does_not_take_its_base_over<W: Which>(
+async fn secret_named_like_a_clone_leaves_base_user_alone<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let base = format!("foo_{}", rotation_tests::scene::unique());
+    let base = format!("foo_{}", rotation_tests::fixture::unique());
     let clone = format!("{base}_clone");
-    let scene = Fixture::with_user(&target, &clone, &rotation_tests::scene::unique()).await?;
-    let function = scene.function("master-user");
+    let fixture = Fixture::with_user(&target, &clone, &rotation_tests::fixture::unique()).await?;
+    let function = fixture.function("master-user");
     let mut admin = target.admin().await?;
     // The users are unrelated even if they have exactly the same privileges.
-    target.make_account(&mut admin, &account(&base), "the-password-of-somebody-else").await?;
-    sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {}", scene.database, account(&base))).await?;
+    target.create_account(&mut admin, &account(&base), "the-password-of-somebody-else").await?;
+    sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {}", fixture.database, account(&base)))
+        .await?;
     let hash = password_hash(&mut admin, &base, "%").await?;
-    scene.expect(&function, "NeedsDecision", "named like the second user").await?;
+    fixture.expect(&function, "NeedsDecision", "named like the second user").await?;
     assert_eq!(password_hash(&mut admin, &base, "%").await?, hash);
-    scene.log_in().await?;
+    fixture.log_in().await?;
 
     sql(&mut admin, &format!("DROP USER {}", account(&base))).await?;
-    let token = scene.version("AWSPENDING")?.context("no pending version")?;
+    let token = fixture.version("AWSPENDING")?.context("no pending version")?;
     let failed =
-        scene.attempt(&function, &token, 1).await.failed.context("the rotation succeeded")?;
+        fixture.attempt(&function, &token, 1).await.failed.context("the rotation succeeded")?;
     ensure!(
         failed.error_type == "NeedsDecision" && failed.message.contains("single user"),
         "{}",
@@ -303,16 +304,14 @@ async fn password_hash(admin: &mut MySqlConnection, user: &str, host: &str) -> R
     Ok(sqlx::query_scalar(query).bind(user).bind(host).fetch_one(admin).await?)
 }
 
-async fn a_clone_that_another_tool_has_made_is_taken_over<W: Which>(
-    target: Target<W>,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
+async fn clone_created_by_another_tool_is_adopted<W: Which>(target: Target<W>) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
-    let clone = account(&scene.alternate());
-    target.make_account(&mut admin, &clone, "the-password-of-the-other-tool").await?;
-    sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {clone}", scene.database)).await?;
-    scene.rotate(&scene.function("master-user")).await?;
-    scene.log_in().await?;
+    let clone = account(&fixture.alternate());
+    target.create_account(&mut admin, &clone, "the-password-of-the-other-tool").await?;
+    sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {clone}", fixture.database)).await?;
+    fixture.rotate(&fixture.function("master-user")).await?;
+    fixture.log_in().await?;
     Ok(())
 }
 
@@ -323,25 +322,25 @@ async fn partial_revokes_are_copied() {
         let mut options = rotation_tests::mysql::options()?;
         options.arguments = vec!["--partial-revokes=ON".into()];
         let Some((_server, partial)) = target.another(options).await? else { return Ok(()) };
-        let scene = Fixture::new(&partial).await?;
+        let fixture = Fixture::new(&partial).await?;
         let mut admin = partial.admin().await?;
-        let (user, master) = (account(&scene.user), account(&scene.master));
+        let (user, master) = (account(&fixture.user), account(&fixture.master));
         sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON *.* TO {master} WITH GRANT OPTION"))
             .await?;
         sql(&mut admin, &format!("GRANT SELECT, INSERT ON *.* TO {user}")).await?;
-        sql(&mut admin, &format!("CREATE DATABASE hidden_{}", scene.database)).await?;
-        let function = scene.function("master-user");
+        sql(&mut admin, &format!("CREATE DATABASE hidden_{}", fixture.database)).await?;
+        let function = fixture.function("master-user");
         for statement in [
-            format!("REVOKE SELECT ON hidden_{}.* FROM {user}", scene.database),
+            format!("REVOKE SELECT ON hidden_{}.* FROM {user}", fixture.database),
             format!("REVOKE INSERT ON mysql.* FROM {user}"),
-            format!("GRANT SELECT ON hidden_{}.* TO {user}", scene.database),
+            format!("GRANT SELECT ON hidden_{}.* TO {user}", fixture.database),
         ] {
             sql(&mut admin, &statement).await?;
-            scene.rotate(&function).await?;
-            scene.log_in().await?;
-            let base = shown(&mut admin, &scene.user, "%").await?;
+            fixture.rotate(&function).await?;
+            fixture.log_in().await?;
+            let base = shown(&mut admin, &fixture.user, "%").await?;
             ensure!(base.iter().any(|line| line.starts_with("REVOKE ")), "{base:?}");
-            assert_eq!(shown(&mut admin, &scene.alternate(), "%").await?, base, "{statement}");
+            assert_eq!(shown(&mut admin, &fixture.alternate(), "%").await?, base, "{statement}");
         }
         Ok(())
     })
@@ -351,45 +350,45 @@ async fn partial_revokes_are_copied() {
 /// The base user had all privileges on its database and keeps some of them. The alternate user does
 /// not lose any while applications are using it.
 #[tokio::test]
-async fn all_privileges_are_narrowed_on_the_alternate_users_turn() {
+async fn narrowed_privileges_are_deferred_mysql() {
     on_each::<MySql, _>(narrow).await;
 }
 
 #[tokio::test]
-async fn all_privileges_are_narrowed_on_the_alternate_users_turn_mariadb() {
+async fn narrowed_privileges_are_deferred_mariadb() {
     on_each::<MariaDb, _>(narrow).await;
 }
 
 async fn narrow<W: Which>(target: Target<W>) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
+    let fixture = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
-    let (user, database) = (account(&scene.user), &scene.database);
+    let (user, database) = (account(&fixture.user), &fixture.database);
     sql(&mut admin, &format!("GRANT ALL PRIVILEGES ON {database}.* TO {user}")).await?;
-    let function = scene.function("master-user");
-    scene.rotate(&function).await?;
+    let function = fixture.function("master-user");
+    fixture.rotate(&function).await?;
     sql(&mut admin, &format!("REVOKE ALL PRIVILEGES ON {database}.* FROM {user}")).await?;
     sql(&mut admin, &format!("GRANT SELECT ON {database}.* TO {user}")).await?;
-    let in_use = scene.value("AWSCURRENT")?;
-    let rotation = scene.rotate(&function).await?;
+    let in_use = fixture.value("AWSCURRENT")?;
+    let rotation = fixture.rotate(&function).await?;
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
     ensure!(set.contains("Deferred until"), "{set}");
-    let mut session = scene.log_in_with(&in_use).await?;
+    let mut session = fixture.log_in_with(&in_use).await?;
     sql(&mut session, "SELECT * FROM present").await?;
-    scene.rotate(&function).await?;
-    let expected = shown(&mut admin, &scene.user, "%").await?;
-    assert_eq!(shown(&mut admin, &scene.alternate(), "%").await?, expected);
+    fixture.rotate(&function).await?;
+    let expected = shown(&mut admin, &fixture.user, "%").await?;
+    assert_eq!(shown(&mut admin, &fixture.alternate(), "%").await?, expected);
     Ok(())
 }
 
 /// Preflight reports the missing grant option before any rotation.
-async fn preflight_names_what_the_master_cannot_pass_on<W: Which>(target: Target<W>) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
-    let (master, database) = (&scene.master, &scene.database);
+async fn preflight_reports_ungrantable_privileges<W: Which>(target: Target<W>) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    let (master, database) = (&fixture.master, &fixture.database);
     let revoke = format!("REVOKE GRANT OPTION ON {database}.* FROM {}", account(master));
     sql(&mut target.admin().await?, &revoke).await?;
-    let function = scene.function("master-user");
+    let function = fixture.function("master-user");
     let part = format!("GRANT SELECT ON `{database}`.* TO '{master}'@'HOST' WITH GRANT OPTION");
-    scene.preflight_finds(&function, "PrivilegeMissing", &part).await
+    fixture.preflight_finds(&function, "PrivilegeMissing", &part).await
 }
 
 async fn hashes(admin: &mut MySqlConnection, user: &str) -> Result<[Vec<u8>; 2]> {
@@ -398,23 +397,21 @@ async fn hashes(admin: &mut MySqlConnection, user: &str) -> Result<[Vec<u8>; 2]>
 
 /// If the process died between two statements, one account would keep a password that no later
 /// rotation checks.
-async fn every_account_gets_the_password_in_one_statement<W: Which>(
-    target: Target<W>,
-) -> Result<()> {
+async fn one_statement_changes_all_accounts<W: Which>(target: Target<W>) -> Result<()> {
     let mut admin = target.admin().await?;
     // After `users` rotations, the same user is the target again.
     for (strategy, users) in [("single-user-by-master", 1), ("master-user", 2)] {
-        let scene = Fixture::rich(&target).await?;
-        let function = scene.function(strategy);
+        let fixture = Fixture::rich(&target).await?;
+        let function = fixture.function(strategy);
         // Each user is the target once.
         for _ in 0..2 {
-            scene.rotate(&function).await?;
+            fixture.rotate(&function).await?;
             let turn =
-                scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+                fixture.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
             let before = hashes(&mut admin, &turn).await?;
-            scene.begin_anew()?;
+            fixture.check_and_clear_output()?;
             for _ in 0..users {
-                scene.rotate(&function).await?;
+                fixture.rotate(&function).await?;
             }
             let after = hashes(&mut admin, &turn).await?;
             ensure!(
@@ -422,7 +419,7 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(
                 "{strategy}: one account still has its password"
             );
             let both = [account(&turn), account_at(&turn, "192.0.2.1")];
-            let log = scene.server_log()?;
+            let log = fixture.server_log()?;
             let mut sets = log.lines().filter(|line| line.contains("IDENTIFIED"));
             ensure!(
                 sets.any(|line| both.iter().all(|account| line.contains(account))),
@@ -435,20 +432,18 @@ async fn every_account_gets_the_password_in_one_statement<W: Which>(
 
 /// An account of the base user is locked, and an account exists for the alternate user alone. Both
 /// accounts of the alternate user work until it is the target user again.
-async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(
-    target: Target<W>,
-) -> Result<()> {
-    let scene = Fixture::rich(&target).await?;
-    let function = scene.function("master-user");
-    scene.rotate(&function).await?;
+async fn surplus_accounts_are_locked_while_inactive<W: Which>(target: Target<W>) -> Result<()> {
+    let fixture = Fixture::rich(&target).await?;
+    let function = fixture.function("master-user");
+    fixture.rotate(&function).await?;
     let mut admin = target.admin().await?;
-    let of = |host: &str| account_at(&scene.alternate(), host);
-    sql(&mut admin, &format!("ALTER USER {} ACCOUNT LOCK", account_at(&scene.user, "192.0.2.1")))
+    let of = |host: &str| account_at(&fixture.alternate(), host);
+    sql(&mut admin, &format!("ALTER USER {} ACCOUNT LOCK", account_at(&fixture.user, "192.0.2.1")))
         .await?;
-    let password = rotation_tests::scene::new_password();
-    target.make_account(&mut admin, &of("192.0.2.3"), &password).await?;
+    let password = rotation_tests::fixture::new_password();
+    target.create_account(&mut admin, &of("192.0.2.3"), &password).await?;
     for are_locked in [false, true] {
-        let rotation = scene.rotate(&function).await?;
+        let rotation = fixture.rotate(&function).await?;
         let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
         ensure!(set.contains("Deferred until") != are_locked, "{set}");
         for host in ["192.0.2.1", "192.0.2.3"] {
@@ -461,40 +456,38 @@ async fn accounts_are_locked_on_the_turn_when_nobody_uses_them<W: Which>(
 }
 
 /// The master user has its privileges from a role that is granted but not active by default.
-async fn privileges_of_an_inactive_role_count_or_are_named<W: Which>(
-    target: Target<W>,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
+async fn inactive_role_privileges_count_or_are_reported<W: Which>(target: Target<W>) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
-    let (master, role) = (account(&scene.master), format!("ops_{}", scene.database));
+    let (master, role) = (account(&fixture.master), format!("ops_{}", fixture.database));
     for statement in [
         format!("CREATE ROLE {role}"),
         format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {master}"),
         format!("GRANT CREATE USER ON *.* TO {role}"),
         format!("GRANT SELECT, UPDATE ON mysql.* TO {role}"),
-        format!("GRANT ALL PRIVILEGES ON {}.* TO {role} WITH GRANT OPTION", scene.database),
+        format!("GRANT ALL PRIVILEGES ON {}.* TO {role} WITH GRANT OPTION", fixture.database),
         format!("GRANT {role} TO {master}"),
     ] {
         sql(&mut admin, &statement).await?;
     }
     // Without its role, the master user cannot access the database.
-    scene.change_master(&serde_json::json!({"dbname": null}))?;
-    let function = scene.function("master-user");
+    fixture.change_master(&serde_json::json!({"dbname": null}))?;
+    let function = fixture.function("master-user");
     if W::KIND == Kind::MariaDb {
         // In MariaDB, one role at a time is active, and nothing shows which one to choose. The
         // remedy names it.
         let part = format!("SET DEFAULT ROLE `{role}`");
-        scene.preflight_finds(&function, "PrivilegeMissing", &part).await?;
-        scene.expect(&function, "PrivilegeMissing", &part).await?;
+        fixture.preflight_finds(&function, "PrivilegeMissing", &part).await?;
+        fixture.expect(&function, "PrivilegeMissing", &part).await?;
         sql(&mut admin, &format!("SET DEFAULT ROLE {role} FOR {master}")).await?;
-        let token = scene.version("AWSPENDING")?.unwrap_or_default();
-        scene.give_up(&token)?;
+        let token = fixture.version("AWSPENDING")?.unwrap_or_default();
+        fixture.give_up(&token)?;
     }
-    let checks = scene.preflight(&function).await?;
+    let checks = fixture.preflight(&function).await?;
     ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
     for _ in 0..2 {
-        scene.rotate(&function).await?;
-        scene.log_in().await?;
+        fixture.rotate(&function).await?;
+        fixture.log_in().await?;
     }
     Ok(())
 }

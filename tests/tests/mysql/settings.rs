@@ -4,42 +4,42 @@ use anyhow::Result;
 use rotation_tests::mysql::{Fixture, Target, Which, account, sql};
 
 crate::on_both! {
-    settings_of_the_server_do_not_stand_in_the_way
-    a_failed_login_would_lock_and_none_happens
+    server_settings_do_not_block_rotation
+    rotation_makes_no_failed_login
 }
 
 /// The rotation does not depend on how the server's `sql_mode` reads literals.
-async fn settings_of_the_server_do_not_stand_in_the_way<W: Which>(target: Target<W>) -> Result<()> {
+async fn server_settings_do_not_block_rotation<W: Which>(target: Target<W>) -> Result<()> {
     let mut options = rotation_tests::mysql::options()?;
     options.arguments = vec!["--sql-mode=ANSI,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES".into()];
     let Some((_server, other)) = target.another(options).await? else { return Ok(()) };
-    let scene = Fixture::new(&other).await?;
-    let grant = format!("GRANT DELETE ON {}.* TO {}", scene.database, account(&scene.user));
+    let fixture = Fixture::new(&other).await?;
+    let grant = format!("GRANT DELETE ON {}.* TO {}", fixture.database, account(&fixture.user));
     sql(&mut other.admin().await?, &grant).await?;
     for strategy in ["single-user", "master-user", "master-user"] {
-        let function = scene
+        let function = fixture
             .program(strategy)
             .env("EXCLUDE_CHARACTERS", " ")
             .env("PASSWORD_LENGTH", "120")
             .into();
-        scene.rotate(&function).await?;
-        scene.log_in().await?;
+        fixture.rotate(&function).await?;
+        fixture.log_in().await?;
     }
-    scene.search_for_passwords("")
+    fixture.search_for_passwords("")
 }
 
 /// With `FAILED_LOGIN_ATTEMPTS 1` (MySQL) or `max_password_errors=1` (MariaDB), one rejected
 /// password locks the account.
-async fn a_failed_login_would_lock_and_none_happens<W: Which>(target: Target<W>) -> Result<()> {
+async fn rotation_makes_no_failed_login<W: Which>(target: Target<W>) -> Result<()> {
     if W::ENGINE == "mariadb" {
         let mut options = rotation_tests::mysql::options()?;
         options.arguments = vec!["--max-password-errors=1".into()];
         let Some((_server, strict)) = target.another(options).await? else { return Ok(()) };
-        return go_through(&Fixture::new(&strict).await?).await;
+        return rotate_all_strategies(&Fixture::new(&strict).await?).await;
     }
-    let scene = Fixture::new(&target).await?;
+    let fixture = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
-    for user in [&scene.user, &scene.master] {
+    for user in [&fixture.user, &fixture.master] {
         sql(
             &mut admin,
             &format!(
@@ -49,8 +49,8 @@ async fn a_failed_login_would_lock_and_none_happens<W: Which>(target: Target<W>)
         )
         .await?;
     }
-    go_through(&scene).await?;
-    let clone: String = shown(&target, &format!("{}_clone", scene.user)).await?;
+    rotate_all_strategies(&fixture).await?;
+    let clone: String = shown(&target, &format!("{}_clone", fixture.user)).await?;
     assert!(clone.contains("FAILED_LOGIN_ATTEMPTS 1"), "{clone}");
     Ok(())
 }
@@ -60,10 +60,10 @@ async fn shown<W: Which>(target: &Target<W>, user: &str) -> Result<String> {
     Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut target.admin().await?).await?)
 }
 
-async fn go_through<W: Which>(scene: &Fixture<W>) -> Result<()> {
+async fn rotate_all_strategies<W: Which>(fixture: &Fixture<W>) -> Result<()> {
     for strategy in ["single-user", "master-user", "master-user", "single-user"] {
-        scene.rotate(&scene.function(strategy)).await?;
-        scene.log_in().await?;
+        fixture.rotate(&fixture.function(strategy)).await?;
+        fixture.log_in().await?;
     }
     Ok(())
 }

@@ -5,47 +5,47 @@ use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, on_each, opt
 use sqlx::AssertSqlSafe;
 
 crate::on_both! {
-    demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user
-    grant_on_a_dropped_table_is_named_and_stops_no_rotation
-    routine_of_the_alternate_user_stays_usable_for_both
+    new_requirements_are_deferred_while_alternate_is_active
+    grant_on_dropped_table_is_reported_and_does_not_block
+    routine_of_alternate_user_works_for_both_users
 }
 
 /// While applications use the alternate user, no new requirement may lock them out.
-async fn demands_on_the_base_user_wait_for_the_turn_of_the_alternate_user<W: Which>(
+async fn new_requirements_are_deferred_while_alternate_is_active<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
     for (demand, part) in [
         ("PASSWORD EXPIRE INTERVAL 1 DAY", "PASSWORD EXPIRE INTERVAL 1 DAY"),
         ("WITH MAX_USER_CONNECTIONS 2", "MAX_USER_CONNECTIONS 2"),
     ] {
-        let scene = Fixture::new(&target).await?;
-        scene.rotate(&scene.function("master-user")).await?;
-        let in_use = scene.value("AWSCURRENT")?;
+        let fixture = Fixture::new(&target).await?;
+        fixture.rotate(&fixture.function("master-user")).await?;
+        let in_use = fixture.value("AWSCURRENT")?;
         let mut admin = target.admin().await?;
-        let user = account(&scene.user);
+        let user = account(&fixture.user);
         sql(&mut admin, &format!("ALTER USER {user} {demand}")).await?;
-        let function = scene.function("master-user");
-        let token = scene.stage(None)?;
-        scene.step(&function, "createSecret", &token).await?;
-        let record = scene.step(&function, "setSecret", &token).await?;
+        let function = fixture.function("master-user");
+        let token = fixture.stage(None)?;
+        fixture.step(&function, "createSecret", &token).await?;
+        let record = fixture.step(&function, "setSecret", &token).await?;
         let notes = record["notes"].to_string();
         ensure!(notes.contains(part) && notes.contains("Deferred until"), "{demand}: {notes}");
         let mut sessions = Vec::new();
         for _ in 0..3 {
-            sessions.push(scene.log_in_with(&in_use).await.context(demand)?);
+            sessions.push(fixture.log_in_with(&in_use).await.context(demand)?);
         }
-        scene.give_up(&token)?;
+        fixture.give_up(&token)?;
     }
     Ok(())
 }
 
 /// Servers keep the grants on a dropped table, and reject new ones.
-async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(
+async fn grant_on_dropped_table_is_reported_and_does_not_block<W: Which>(
     target: Target<W>,
 ) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
+    let fixture = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
-    let (user, database) = (account(&scene.user), &scene.database);
+    let (user, database) = (account(&fixture.user), &fixture.database);
     for statement in [
         format!("CREATE TABLE `{database}`.gone (a INT)"),
         format!("CREATE TABLE `{database}`.narrow (a INT, b INT)"),
@@ -57,26 +57,24 @@ async fn grant_on_a_dropped_table_is_named_and_stops_no_rotation<W: Which>(
         sql(&mut admin, &statement).await?;
     }
     for turn in 0..3 {
-        let notes = scene.notes_of_set_secret().await.with_context(|| format!("turn {turn}"))?;
+        let notes = fixture.notes_of_set_secret().await.with_context(|| format!("turn {turn}"))?;
         ensure!(notes.contains("gone") && notes.contains("does not exist"), "{notes}");
-        let mut session = scene.log_in().await?;
+        let mut session = fixture.log_in().await?;
         sql(&mut session, "UPDATE narrow SET a = 1").await?;
     }
     Ok(())
 }
 
 /// Only its creator can call a routine, and that is the user who was current at that time.
-async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
-    target: Target<W>,
-) -> Result<()> {
-    let scene = Fixture::new(&target).await?;
+async fn routine_of_alternate_user_works_for_both_users<W: Which>(target: Target<W>) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
     let mut admin = target.admin().await?;
-    let user = account(&scene.user);
-    sql(&mut admin, &format!("GRANT CREATE ROUTINE ON `{}`.* TO {user}", scene.database)).await?;
-    let function = scene.function("master-user");
+    let user = account(&fixture.user);
+    sql(&mut admin, &format!("GRANT CREATE ROUTINE ON `{}`.* TO {user}", fixture.database)).await?;
+    let function = fixture.function("master-user");
     for turn in 0..4 {
-        scene.rotate(&function).await?;
-        let mut session = scene.log_in().await?;
+        fixture.rotate(&function).await?;
+        let mut session = fixture.log_in().await?;
         sql(&mut session, &format!("CREATE PROCEDURE made_{turn}() SELECT 1")).await?;
         for earlier in 0..=turn {
             sql(&mut session, &format!("CALL made_{earlier}()"))
@@ -84,8 +82,8 @@ async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
                 .with_context(|| format!("turn {turn}"))?;
         }
         // The previous user can call the earlier procedures, too.
-        let previous = scene.value("AWSPREVIOUS")?;
-        let mut session = scene.log_in_with(&previous).await?;
+        let previous = fixture.value("AWSPREVIOUS")?;
+        let mut session = fixture.log_in_with(&previous).await?;
         for earlier in 0..turn {
             sql(&mut session, &format!("CALL made_{earlier}()"))
                 .await
@@ -97,11 +95,11 @@ async fn routine_of_the_alternate_user_stays_usable_for_both<W: Which>(
 
 /// `ALTER USER … ATTRIBUTE` merges JSON objects. It removes a key only if its value is set to null.
 #[tokio::test]
-async fn key_that_is_gone_from_an_attribute_goes_from_both() {
+async fn removed_attribute_key_is_synced() {
     on_each::<MySql, _>(|target| async move {
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
-        let function = scene.function("master-user");
+        let function = fixture.function("master-user");
         let attribute = async |user: &str| -> Result<Option<String>> {
             let query =
                 "SELECT CONVERT(ATTRIBUTE, CHAR) FROM information_schema.USER_ATTRIBUTES WHERE \
@@ -113,15 +111,15 @@ async fn key_that_is_gone_from_an_attribute_goes_from_both() {
             r#"{"team": null, "deep": {"b": null}}"#,
             r#"{"comment": "other"}"#,
         ] {
-            let user = account(&scene.user);
+            let user = account(&fixture.user);
             let quoted = text.replace('\'', "''");
             sql(&mut admin, &format!("ALTER USER {user} ATTRIBUTE '{quoted}'")).await?;
             for _ in 0..2 {
-                scene.rotate(&function).await.context(text)?;
+                fixture.rotate(&function).await.context(text)?;
             }
             assert_eq!(
-                attribute(&scene.alternate()).await?,
-                attribute(&scene.user).await?,
+                attribute(&fixture.alternate()).await?,
+                attribute(&fixture.user).await?,
                 "{text}"
             );
         }
@@ -135,9 +133,9 @@ async fn key_that_is_gone_from_an_attribute_goes_from_both() {
 async fn partial_revokes_of_the_master_are_not_revoked_twice() {
     on_each::<MySql, _>(|target| async move {
         let Some((_server, target)) = target.another(options()?).await? else { return Ok(()) };
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
-        let (user, master) = (account(&scene.user), account(&scene.master));
+        let (user, master) = (account(&fixture.user), account(&fixture.master));
         for statement in [
             "SET GLOBAL partial_revokes = ON".to_owned(),
             format!("GRANT ALL ON *.* TO {master} WITH GRANT OPTION"),
@@ -148,8 +146,8 @@ async fn partial_revokes_of_the_master_are_not_revoked_twice() {
             sql(&mut admin, &statement).await?;
         }
         for _ in 0..3 {
-            scene.rotate(&scene.function("master-user")).await?;
-            scene.log_in().await?;
+            fixture.rotate(&fixture.function("master-user")).await?;
+            fixture.log_in().await?;
         }
         let grants = async |user: &str| -> Result<Vec<String>> {
             let query = AssertSqlSafe(format!("SHOW GRANTS FOR {}", account(user)));
@@ -157,7 +155,7 @@ async fn partial_revokes_of_the_master_are_not_revoked_twice() {
                 sqlx::query_scalar(query).fetch_all(&mut target.admin().await?).await?;
             Ok(rows.iter().map(|row| row.replace(&format!("`{user}`"), "USER")).collect())
         };
-        assert_eq!(grants(&scene.alternate()).await?, grants(&scene.user).await?);
+        assert_eq!(grants(&fixture.alternate()).await?, grants(&fixture.user).await?);
         Ok(())
     })
     .await;
@@ -166,17 +164,17 @@ async fn partial_revokes_of_the_master_are_not_revoked_twice() {
 /// `READ_ONLY ADMIN` has an underscore as MySQL's dynamic privileges do, but it is not a dynamic
 /// privilege.
 #[tokio::test]
-async fn read_only_admin_of_mariadb_is_copied_and_taken_back() {
+async fn mariadb_read_only_admin_is_granted_and_revoked() {
     on_each::<rotation_tests::mysql::MariaDb, _>(|target| async move {
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
-        let (user, master) = (account(&scene.user), account(&scene.master));
+        let (user, master) = (account(&fixture.user), account(&fixture.master));
         sql(
             &mut admin,
             &format!("GRANT SELECT, READ_ONLY ADMIN ON *.* TO {master} WITH GRANT OPTION"),
         )
         .await?;
-        let function = scene.function("master-user");
+        let function = fixture.function("master-user");
         let shown = async |user: &str| -> Result<String> {
             let query = AssertSqlSafe(format!("SHOW GRANTS FOR {}", account(user)));
             let rows: Vec<String> =
@@ -191,9 +189,9 @@ async fn read_only_admin_of_mariadb_is_copied_and_taken_back() {
         ] {
             sql(&mut admin, &statement).await?;
             for _ in 0..2 {
-                scene.rotate(&function).await.with_context(|| statement.clone())?;
+                fixture.rotate(&function).await.with_context(|| statement.clone())?;
             }
-            let shown = shown(&scene.alternate()).await?;
+            let shown = shown(&fixture.alternate()).await?;
             let global = shown.lines().find(|line| line.contains("ON *.*")).unwrap_or_default();
             assert_eq!(global.contains("READ_ONLY ADMIN"), has, "{statement}: {shown}");
             assert_eq!(global.contains("WITH GRANT OPTION"), option, "{statement}: {shown}");

@@ -6,58 +6,58 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use rotation_local::Function;
+use rotation_tests::fixture::SECRET_ARN;
 use rotation_tests::mysql::{Fixture, MySql, Target, account, on_each, sql};
-use rotation_tests::scene::SECRET_ARN;
 use serde_json::{Value, json};
 
-async fn scene(target: &Target<MySql>) -> Result<Fixture<MySql>> {
-    let scene = Fixture::new(target).await?;
-    let grant = format!("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}", account(&scene.user));
+async fn fixture(target: &Target<MySql>) -> Result<Fixture<MySql>> {
+    let fixture = Fixture::new(target).await?;
+    let grant = format!("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {}", account(&fixture.user));
     sql(&mut target.admin().await?, &grant).await?;
-    Ok(scene)
+    Ok(fixture)
 }
 
-fn function(scene: &Fixture<MySql>) -> Function {
-    scene.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into()
+fn function(fixture: &Fixture<MySql>) -> Function {
+    fixture.program("single-user").env("KEEP_PREVIOUS_PASSWORD", "true").into()
 }
 
 #[tokio::test]
-async fn a_client_with_the_old_password_logs_in_all_through_a_rotation() {
+async fn old_password_works_throughout_rotation() {
     on_each::<MySql, _>(|target| async move {
-        let scene = Arc::new(scene(&target).await?);
-        let function = function(&scene);
-        let old = scene.value("AWSCURRENT")?;
+        let fixture = Arc::new(fixture(&target).await?);
+        let function = function(&fixture);
+        let old = fixture.value("AWSCURRENT")?;
         let stop = Arc::new(AtomicBool::new(false));
         let logins = Arc::new(AtomicUsize::new(0));
         let client = {
-            let (scene, old, stop, logins) =
-                (scene.clone(), old.clone(), stop.clone(), logins.clone());
+            let (fixture, old, stop, logins) =
+                (fixture.clone(), old.clone(), stop.clone(), logins.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::SeqCst) {
-                    scene.log_in_with(&old).await?;
+                    fixture.log_in_with(&old).await?;
                     logins.fetch_add(1, Ordering::SeqCst);
                 }
                 anyhow::Ok(())
             })
         };
-        scene.rotate(&function).await?;
-        scene.log_in().await?;
+        fixture.rotate(&function).await?;
+        fixture.log_in().await?;
         stop.store(true, Ordering::SeqCst);
         client.await??;
         let logins = logins.load(Ordering::SeqCst);
         println!("{logins} logins");
         ensure!(logins >= 3, "only {logins} logins");
-        scene.log_in_with(&old).await?;
-        assert_eq!(scene.failed_logins()?, 0);
+        fixture.log_in_with(&old).await?;
+        assert_eq!(fixture.failed_logins()?, 0);
         // The old password works until the next rotation.
-        scene.rotate(&function).await?;
-        scene.log_in().await?;
-        scene.log_in_with(&scene.value("AWSPREVIOUS")?).await?;
+        fixture.rotate(&function).await?;
+        fixture.log_in().await?;
+        fixture.log_in_with(&fixture.value("AWSPREVIOUS")?).await?;
         assert!(
-            scene.log_in_with(&old).await.is_err(),
+            fixture.log_in_with(&old).await.is_err(),
             "the password before the previous one still works"
         );
-        scene.search_for_passwords("")
+        fixture.search_for_passwords("")
     })
     .await;
 }
@@ -69,25 +69,25 @@ async fn set_secret_twice_keeps_the_old_password() {
         for history in
             ["PASSWORD HISTORY DEFAULT", "PASSWORD HISTORY 5", "PASSWORD REQUIRE CURRENT"]
         {
-            let scene = scene(&target).await?;
-            let statement = format!("ALTER USER {} {history}", account(&scene.user));
+            let fixture = fixture(&target).await?;
+            let statement = format!("ALTER USER {} {history}", account(&fixture.user));
             sql(&mut target.admin().await?, &statement).await?;
-            let function = function(&scene);
+            let function = function(&fixture);
             for _ in 0..2 {
-                let old = scene.value("AWSCURRENT")?;
-                let token = scene.stage(None)?;
-                scene.step(&function, "createSecret", &token).await?;
-                let first = scene.step(&function, "setSecret", &token).await?;
+                let old = fixture.value("AWSCURRENT")?;
+                let token = fixture.stage(None)?;
+                fixture.step(&function, "createSecret", &token).await?;
+                let first = fixture.step(&function, "setSecret", &token).await?;
                 assert_eq!(first["outcome"], "done", "{first}");
-                let again = scene.step(&function, "setSecret", &token).await?;
+                let again = fixture.step(&function, "setSecret", &token).await?;
                 assert_eq!(again["outcome"], "already_done", "{again}");
-                scene.log_in_with(&old).await?;
-                assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
-                scene.log_in().await?;
-                scene.log_in_with(&old).await?;
+                fixture.log_in_with(&old).await?;
+                assert_eq!(fixture.attempt(&function, &token, 1).await.failed, None);
+                fixture.log_in().await?;
+                fixture.log_in_with(&old).await?;
             }
-            assert_eq!(scene.failed_logins()?, 0);
-            scene.search_for_passwords("")?;
+            assert_eq!(fixture.failed_logins()?, 0);
+            fixture.search_for_passwords("")?;
         }
         Ok(())
     })
@@ -95,31 +95,31 @@ async fn set_secret_twice_keeps_the_old_password() {
 }
 
 #[tokio::test]
-async fn wherever_the_connection_breaks_the_old_password_works() {
+async fn old_password_works_after_any_lost_packet() {
     on_each::<MySql, _>(|target| async move {
         for after in [false, true] {
             for point in 0.. {
-                let scene = scene(&target).await?;
-                let old = scene.value("AWSCURRENT")?;
-                let cutter = scene.behind_a_relay().await?;
-                let function = function(&scene);
-                let token = scene.stage(None)?;
+                let fixture = fixture(&target).await?;
+                let old = fixture.value("AWSCURRENT")?;
+                let cutter = fixture.start_fault_proxy().await?;
+                let function = function(&fixture);
+                let token = fixture.stage(None)?;
                 cutter.cut(point, after);
-                let first = scene.attempt(&function, &token, 1).await;
-                scene.log_in_with(&old).await?;
+                let first = fixture.attempt(&function, &token, 1).await;
+                fixture.log_in_with(&old).await?;
                 if !cutter.heal() {
                     assert_eq!(first.failed, None);
                     ensure!(point >= 8, "only {point} packets");
                     break;
                 }
-                let second = scene.attempt(&function, &token, 1).await;
+                let second = fixture.attempt(&function, &token, 1).await;
                 ensure!(
                     second.failed.is_none(),
                     "cut at {point}, after {after}: {:?}",
                     second.failed
                 );
-                scene.log_in_with(&old).await?;
-                scene.log_in().await?;
+                fixture.log_in_with(&old).await?;
+                fixture.log_in().await?;
             }
         }
         Ok(())
@@ -130,37 +130,37 @@ async fn wherever_the_connection_breaks_the_old_password_works() {
 /// The password of the cancelled rotation has become the primary one, and no labelled version has
 /// it.
 #[tokio::test]
-async fn a_rotation_that_was_given_up_does_not_cost_the_current_password() {
+async fn cancelled_rotation_keeps_current_password() {
     on_each::<MySql, _>(|target| async move {
         for (policy, old_works) in [("DEFAULT", true), ("HISTORY", false)] {
-            let scene = scene(&target).await?;
-            let function = function(&scene);
-            let old = scene.value("AWSCURRENT")?;
+            let fixture = fixture(&target).await?;
+            let function = function(&fixture);
+            let old = fixture.value("AWSCURRENT")?;
             if !old_works {
-                let statement = format!("ALTER USER {} PASSWORD HISTORY 5", account(&scene.user));
+                let statement = format!("ALTER USER {} PASSWORD HISTORY 5", account(&fixture.user));
                 sql(&mut target.admin().await?, &statement).await?;
                 // After this rotation, the server's history also contains the current password.
-                scene.rotate(&function).await?;
+                fixture.rotate(&function).await?;
             }
-            let old = if old_works { old } else { scene.value("AWSCURRENT")? };
-            let given_up = scene.stage(None)?;
+            let old = if old_works { old } else { fixture.value("AWSCURRENT")? };
+            let given_up = fixture.stage(None)?;
             for step in ["createSecret", "setSecret"] {
-                scene.step(&function, step, &given_up).await?;
+                fixture.step(&function, step, &given_up).await?;
             }
-            scene.value("AWSPENDING")?;
+            fixture.value("AWSPENDING")?;
             let request = json!({
                 "SecretId": SECRET_ARN,
                 "VersionStage": "AWSPENDING",
                 "RemoveFromVersionId": given_up,
             });
-            scene.service.perform("UpdateSecretVersionStage", &request)?;
+            fixture.service.perform("UpdateSecretVersionStage", &request)?;
 
-            let rotation = scene.rotate(&function).await?;
-            scene.log_in().await?;
-            assert_eq!(scene.log_in_with(&old).await.is_ok(), old_works, "{policy}");
+            let rotation = fixture.rotate(&function).await?;
+            fixture.log_in().await?;
+            assert_eq!(fixture.log_in_with(&old).await.is_ok(), old_works, "{policy}");
             let set = rotation.steps[1].result.as_ref().map(Value::to_string).unwrap_or_default();
             assert_eq!(set.contains("no longer works"), !old_works, "{set}");
-            scene.search_for_passwords(&set)?;
+            fixture.search_for_passwords(&set)?;
         }
         Ok(())
     })
@@ -168,14 +168,14 @@ async fn a_rotation_that_was_given_up_does_not_cost_the_current_password() {
 }
 
 #[tokio::test]
-async fn the_privilege_for_it_is_named_when_it_is_missing() {
+async fn missing_password_admin_privilege_is_reported() {
     on_each::<MySql, _>(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let error = scene
-            .expect(&function(&scene), "PrivilegeMissing", "GRANT APPLICATION_PASSWORD_ADMIN")
+        let fixture = Fixture::new(&target).await?;
+        let error = fixture
+            .expect(&function(&fixture), "PrivilegeMissing", "GRANT APPLICATION_PASSWORD_ADMIN")
             .await?;
         assert!(error.message.contains("KEEP_PREVIOUS_PASSWORD"), "{}", error.message);
-        scene.log_in().await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;

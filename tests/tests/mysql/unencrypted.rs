@@ -2,9 +2,9 @@
 //! nothing if a later login could not work.
 
 use anyhow::{Result, ensure};
+use rotation_tests::fixture::new_password;
 use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, on_each, options, sql};
-use rotation_tests::relay::Heard;
-use rotation_tests::scene::new_password;
+use rotation_tests::proxy::Heard;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,32 +16,32 @@ crate::on_both! {
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 
 /// Creates a fixture whose user logs in with the given plugin and is in the server's cache.
-async fn scene_with_plugin(target: &Target<MySql>, plugin: &str) -> Result<Fixture<MySql>> {
-    let scene = Fixture::new(target).await?;
+async fn fixture_with_plugin(target: &Target<MySql>, plugin: &str) -> Result<Fixture<MySql>> {
+    let fixture = Fixture::new(target).await?;
     let password = new_password();
-    let user = account(&scene.user);
+    let user = account(&fixture.user);
     let identified = format!("ALTER USER {user} IDENTIFIED WITH {plugin} BY '{password}'");
     sql(&mut target.admin().await?, &identified).await?;
-    scene.change(&json!({"password": password}))?;
-    scene.log_in().await?;
-    Ok(scene)
+    fixture.change(&json!({"password": password}))?;
+    fixture.log_in().await?;
+    Ok(fixture)
 }
 
 /// A new password empties the cache. Then the client sends the password encrypted with the server's
 /// RSA key.
 #[tokio::test]
-async fn sha2_passwords_rotate_under_the_rsa_key() {
+async fn sha2_passwords_rotate_with_rsa_key() {
     on_each::<MySql, _>(|target| async move {
         for plugin in ["caching_sha2_password", "sha256_password"] {
             for strategy in STRATEGIES {
-                let scene = scene_with_plugin(&target, plugin).await?;
-                scene.change(&json!({"ssl": false}))?;
+                let fixture = fixture_with_plugin(&target, plugin).await?;
+                fixture.change(&json!({"ssl": false}))?;
                 for _ in 0..3 {
-                    scene.rotate(&scene.function(strategy)).await?;
+                    fixture.rotate(&fixture.function(strategy)).await?;
                 }
-                assert_eq!(scene.failed_logins()?, 0, "{plugin} {strategy}");
-                scene.log_in().await?;
-                scene.search_for_passwords("")?;
+                assert_eq!(fixture.failed_logins()?, 0, "{plugin} {strategy}");
+                fixture.log_in().await?;
+                fixture.search_for_passwords("")?;
             }
         }
         Ok(())
@@ -51,7 +51,7 @@ async fn sha2_passwords_rotate_under_the_rsa_key() {
 
 /// The server's cache has the user, so this login works. The login after a change would fail.
 #[tokio::test]
-async fn without_an_rsa_key_nothing_is_changed() {
+async fn missing_rsa_key_changes_nothing() {
     on_each::<MySql, _>(|target| async move {
         let mut options = options()?;
         for plugin in ["caching-sha2", "sha256"] {
@@ -63,28 +63,28 @@ async fn without_an_rsa_key_nothing_is_changed() {
         }
         let Some((_server, target)) = target.another(options).await? else { return Ok(()) };
         for strategy in STRATEGIES {
-            let scene = scene_with_plugin(&target, "caching_sha2_password").await?;
-            scene.change(&json!({"ssl": false}))?;
-            let before = scene.value("AWSCURRENT")?;
-            let function = scene.function(strategy);
-            let error = scene.expect(&function, "NeedsDecision", "no RSA key").await?;
+            let fixture = fixture_with_plugin(&target, "caching_sha2_password").await?;
+            fixture.change(&json!({"ssl": false}))?;
+            let before = fixture.value("AWSCURRENT")?;
+            let function = fixture.function(strategy);
+            let error = fixture.expect(&function, "NeedsDecision", "no RSA key").await?;
             ensure!(error.message.contains("remove \"ssl\": false"), "{}", error.message);
             ensure!(error.message.contains("cancel-rotate-secret"), "{}", error.message);
-            scene.log_in_with(&before).await?;
-            assert_eq!(scene.failed_logins()?, 0);
+            fixture.log_in_with(&before).await?;
+            assert_eq!(fixture.failed_logins()?, 0);
             // The operator follows the remedy.
-            scene.change(&json!({"ssl": null}))?;
-            let token = scene.version("AWSPENDING")?.unwrap_or_default();
-            scene.give_up(&token)?;
-            scene.rotate(&function).await?;
-            scene.log_in().await?;
+            fixture.change(&json!({"ssl": null}))?;
+            let token = fixture.version("AWSPENDING")?.unwrap_or_default();
+            fixture.give_up(&token)?;
+            fixture.rotate(&function).await?;
+            fixture.log_in().await?;
         }
         // A user that is not in the cache cannot log in at all, and its password is not sent.
-        let scene = Fixture::new(&target).await?;
-        scene.change(&json!({"ssl": false}))?;
-        let function = scene.function("single-user");
-        scene.expect(&function, "ReadablePasswordRefused", "RSA key").await?;
-        scene.log_in().await?;
+        let fixture = Fixture::new(&target).await?;
+        fixture.change(&json!({"ssl": false}))?;
+        let function = fixture.function("single-user");
+        fixture.expect(&function, "ReadablePasswordRefused", "RSA key").await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
@@ -131,33 +131,34 @@ async fn without_the_offer_of_tls(host: String, port: u16) -> Result<(u16, Heard
 /// nothing about a server without TLS.
 async fn prefer_sends_nothing_to_a_server_without_tls<W: Which>(target: Target<W>) -> Result<()> {
     for strategy in STRATEGIES {
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let (host, port) = (target.address.host.clone(), target.address.port);
         let (relay, heard) = without_the_offer_of_tls(host, port).await?;
         let change = json!({"port": relay, "host": "localhost"});
-        scene.change(&change)?;
-        scene.change_master(&change)?;
-        let function = scene.program(strategy).env("TLS_MODE", "prefer").into();
-        let error = scene.expect(&function, "TlsNotOffered", "\"ssl\": false").await?;
+        fixture.change(&change)?;
+        fixture.change_master(&change)?;
+        let function = fixture.program(strategy).env("TLS_MODE", "prefer").into();
+        let error = fixture.expect(&function, "TlsNotOffered", "\"ssl\": false").await?;
         ensure!(error.message.contains("Turn TLS on at the server"), "{}", error.message);
         let sent = heard.lock().map(|heard| heard.len()).unwrap_or_default();
         assert_eq!(sent, 0, "{strategy}: something was sent");
-        assert_eq!(scene.failed_logins()?, 0);
+        assert_eq!(fixture.failed_logins()?, 0);
         // The operator follows the remedy, because the network is trusted.
-        scene.give_up(&scene.version("AWSPENDING")?.unwrap_or_default())?;
-        scene.change(&json!({"ssl": false}))?;
-        scene.change_master(&json!({"ssl": false}))?;
-        let first = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-        scene.rotate(&scene.function(strategy)).await?;
+        fixture.give_up(&fixture.version("AWSPENDING")?.unwrap_or_default())?;
+        fixture.change(&json!({"ssl": false}))?;
+        fixture.change_master(&json!({"ssl": false}))?;
+        let first =
+            fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        fixture.rotate(&fixture.function(strategy)).await?;
         // The statement contains the new password. No login sends the old one or the master user's.
         let heard = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
         let heard = String::from_utf8_lossy(&heard);
         ensure!(!heard.is_empty(), "nothing was recorded");
-        for password in [first, scene.master_password()?] {
+        for password in [first, fixture.master_password()?] {
             ensure!(!heard.contains(&password), "{strategy}: a password was sent");
         }
-        scene.rotate(&scene.function(strategy)).await?;
-        assert_eq!(scene.failed_logins()?, 0);
+        fixture.rotate(&fixture.function(strategy)).await?;
+        assert_eq!(fixture.failed_logins()?, 0);
     }
     Ok(())
 }
@@ -169,23 +170,23 @@ async fn password_too_long_for_the_rsa_key_is_rejected() {
     on_each::<MySql, _>(|target| async move {
         for plugin in ["caching_sha2_password", "sha256_password"] {
             for strategy in STRATEGIES {
-                let scene = scene_with_plugin(&target, plugin).await?;
-                scene.change(&json!({"ssl": false}))?;
-                let before = scene.value("AWSCURRENT")?;
-                let long = scene.program(strategy).env("PASSWORD_LENGTH", "214").into();
-                let error = scene.expect(&long, "PasswordRejected", "PASSWORD_LENGTH").await?;
+                let fixture = fixture_with_plugin(&target, plugin).await?;
+                fixture.change(&json!({"ssl": false}))?;
+                let before = fixture.value("AWSCURRENT")?;
+                let long = fixture.program(strategy).env("PASSWORD_LENGTH", "214").into();
+                let error = fixture.expect(&long, "PasswordRejected", "PASSWORD_LENGTH").await?;
                 ensure!(error.message.contains("at most 213 bytes"), "{}", error.message);
-                scene.log_in_with(&before).await?;
+                fixture.log_in_with(&before).await?;
                 // The operator follows the remedy: cancels the rotation and makes the password
                 // shorter.
-                let token = scene.version("AWSPENDING")?.unwrap_or_default();
-                scene.give_up(&token)?;
-                let longest = scene.program(strategy).env("PASSWORD_LENGTH", "213").into();
+                let token = fixture.version("AWSPENDING")?.unwrap_or_default();
+                fixture.give_up(&token)?;
+                let longest = fixture.program(strategy).env("PASSWORD_LENGTH", "213").into();
                 for _ in 0..2 {
-                    scene.rotate(&longest).await?;
+                    fixture.rotate(&longest).await?;
                 }
-                scene.log_in().await?;
-                assert_eq!(scene.failed_logins()?, 0, "{plugin} {strategy}");
+                fixture.log_in().await?;
+                assert_eq!(fixture.failed_logins()?, 0, "{plugin} {strategy}");
             }
         }
         Ok(())
@@ -198,24 +199,24 @@ async fn password_too_long_for_the_rsa_key_is_rejected() {
 #[tokio::test]
 async fn search_skips_passwords_too_long_for_the_rsa_key() {
     on_each::<MySql, _>(|target| async move {
-        let scene = scene_with_plugin(&target, "caching_sha2_password").await?;
-        scene.change(&json!({"ssl": false}))?;
-        let function = scene.function("single-user");
-        scene.rotate(&function).await?;
+        let fixture = fixture_with_plugin(&target, "caching_sha2_password").await?;
+        fixture.change(&json!({"ssl": false}))?;
+        let function = fixture.function("single-user");
+        fixture.rotate(&function).await?;
         // The first version is set and then cancelled. The next one is never set.
-        let token = scene.stage(None)?;
+        let token = fixture.stage(None)?;
         for step in ["createSecret", "setSecret"] {
-            scene.step(&function, step, &token).await?;
+            fixture.step(&function, step, &token).await?;
         }
-        scene.value("AWSPENDING")?;
-        scene.give_up(&token)?;
-        let long = scene.program("single-user").env("PASSWORD_LENGTH", "256").into();
-        let token = scene.stage(None)?;
-        scene.step(&long, "createSecret", &token).await?;
-        scene.value("AWSPENDING")?;
-        scene.give_up(&token)?;
-        scene.rotate(&function).await?;
-        scene.log_in().await?;
+        fixture.value("AWSPENDING")?;
+        fixture.give_up(&token)?;
+        let long = fixture.program("single-user").env("PASSWORD_LENGTH", "256").into();
+        let token = fixture.stage(None)?;
+        fixture.step(&long, "createSecret", &token).await?;
+        fixture.value("AWSPENDING")?;
+        fixture.give_up(&token)?;
+        fixture.rotate(&function).await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;

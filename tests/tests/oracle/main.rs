@@ -1,9 +1,9 @@
 //! End-to-end tests of Oracle: the real function over TLS, on the fake server in
-//! `tests/peers/oracle` or on a real database.
+//! `tests/fake_servers/oracle` or on a real database.
 
 mod accounts;
 mod failures;
-mod names;
+mod name_resolution;
 mod privileges;
 mod quoting;
 mod redirects;

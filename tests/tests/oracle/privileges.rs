@@ -3,14 +3,14 @@
 
 use anyhow::{Result, ensure};
 use rotation_local::throwaway::Certificates;
-use rotation_tests::oracle::{Fixture, Peer, SERVICE, on_each, quoted, rows, sql};
+use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, rows, sql};
 use rotation_tests::server::NAMES;
 use serde_json::json;
 
 /// Returns everything that the dictionary shows about a user, without its name.
-async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
+async fn catalog_rows(fixture: &Fixture, user: &str) -> Result<Vec<String>> {
     let name = quoted(user).replace('"', "");
-    let mut admin = scene.target.admin().await?;
+    let mut admin = fixture.target.admin().await?;
     let mut all = Vec::new();
     for query in [
         "SELECT 'user', profile, default_tablespace, temporary_tablespace, authentication_type \
@@ -63,8 +63,8 @@ const GRANTS: &[(&str, &str)] = &[
     ("ALTER USER {u} DEFAULT ROLE CONNECT", "ALTER USER {u} DEFAULT ROLE NONE"),
 ];
 
-async fn prepared(scene: &Fixture) -> Result<()> {
-    let mut admin = scene.target.admin().await?;
+async fn prepared(fixture: &Fixture) -> Result<()> {
+    let mut admin = fixture.target.admin().await?;
     for statement in [
         "CREATE ROLE \"some role\"",
         "CREATE PROFILE \"some profile\" LIMIT PASSWORD_REUSE_MAX 3",
@@ -78,44 +78,44 @@ async fn prepared(scene: &Fixture) -> Result<()> {
 
 /// Either user can be the current one when privileges are granted or revoked.
 #[tokio::test]
-async fn every_privilege_follows_and_goes() {
+async fn every_privilege_is_granted_and_revoked() {
     on_each(|target| async move {
         if target.log.is_none() {
             println!("skipped: the test needs known tablespaces");
             return Ok(());
         }
         for alternate_is_current in [false, true] {
-            let scene = Fixture::new(&target).await?;
-            prepared(&scene).await?;
-            let function = scene.function("master-user");
+            let fixture = Fixture::new(&target).await?;
+            prepared(&fixture).await?;
+            let function = fixture.function("master-user");
             if alternate_is_current {
-                scene.rotate(&function).await?;
+                fixture.rotate(&function).await?;
             }
-            let owner = format!("\"{} DATA\"", scene.user.to_uppercase());
+            let owner = format!("\"{} DATA\"", fixture.user.to_uppercase());
             let filled = |text: &str| {
-                let text = text.replace("{u}", &quoted(&scene.user)).replace("{o}", &owner);
-                text.replace("{m}", &quoted(&scene.master))
+                let text = text.replace("{u}", &quoted(&fixture.user)).replace("{o}", &owner);
+                text.replace("{m}", &quoted(&fixture.master))
             };
             let mut admin = target.admin().await?;
             for (grant, _) in GRANTS {
                 sql(&mut admin, &filled(grant)).await?;
             }
-            scene.rotate(&function).await?;
-            let wanted = all_of(&scene, &scene.user).await?;
+            fixture.rotate(&function).await?;
+            let wanted = catalog_rows(&fixture, &fixture.user).await?;
             assert!(wanted.len() + 2 >= GRANTS.len(), "{wanted:#?}");
-            assert_eq!(all_of(&scene, &scene.alternate()).await?, wanted);
+            assert_eq!(catalog_rows(&fixture, &fixture.alternate()).await?, wanted);
             for (_, revoke) in GRANTS.iter().rev() {
                 sql(&mut admin, &filled(revoke)).await?;
             }
-            scene.rotate(&function).await?;
-            let less = all_of(&scene, &scene.user).await?;
+            fixture.rotate(&function).await?;
+            let less = catalog_rows(&fixture, &fixture.user).await?;
             assert!(less.len() + 8 <= wanted.len(), "{less:#?}");
-            assert_eq!(all_of(&scene, &scene.alternate()).await?, less);
-            let rotation = scene.rotate(&function).await?;
+            assert_eq!(catalog_rows(&fixture, &fixture.alternate()).await?, less);
+            let rotation = fixture.rotate(&function).await?;
             let records = format!("{:?}", rotation.steps);
             assert!(records.contains("was in step with"), "{records}");
-            assert_eq!(scene.failed_logins()?, 0);
-            scene.search_for_passwords("")?;
+            assert_eq!(fixture.failed_logins()?, 0);
+            fixture.search_for_passwords("")?;
         }
         Ok(())
     })
@@ -125,17 +125,17 @@ async fn every_privilege_follows_and_goes() {
 /// A quoted name is not converted to upper case, and the name of its alternate user is quoted as
 /// well.
 #[tokio::test]
-async fn users_of_mixed_case_are_written_in_quotes() {
+async fn mixed_case_user_names_are_quoted() {
     on_each(|target| async move {
-        let unique = rotation_tests::scene::unique();
+        let unique = rotation_tests::fixture::unique();
         let user = format!("\"Mixed Case {unique}\"");
-        let scene = Fixture::with_user(&target, &user, &unique).await?;
+        let fixture = Fixture::with_user(&target, &user, &unique).await?;
         for strategy in ["single-user", "master-user", "master-user"] {
-            scene.rotate(&scene.function(strategy)).await?;
-            scene.log_in().await?;
+            fixture.rotate(&fixture.function(strategy)).await?;
+            fixture.log_in().await?;
         }
         assert_eq!(
-            scene.value("AWSPREVIOUS")?["username"],
+            fixture.value("AWSPREVIOUS")?["username"],
             format!("\"Mixed Case {unique}_CLONE\"")
         );
         Ok(())
@@ -145,27 +145,27 @@ async fn users_of_mixed_case_are_written_in_quotes() {
 
 /// The secret has a SID instead of a service name, as old databases do.
 #[tokio::test]
-async fn a_database_may_be_named_by_its_sid() {
+async fn sid_as_database_name_works() {
     on_each(|target| async move {
         if target.log.is_none() {
             println!("skipped: the SID of that database is not known");
             return Ok(());
         }
-        let scene = Fixture::new(&target).await?;
-        scene.change(&json!({"dbname": "FREE"}))?;
-        scene.change_master(&json!({"dbname": "FREE"}))?;
+        let fixture = Fixture::new(&target).await?;
+        fixture.change(&json!({"dbname": "FREE"}))?;
+        fixture.change_master(&json!({"dbname": "FREE"}))?;
         for strategy in ["single-user", "master-user"] {
-            scene.rotate(&scene.function(strategy)).await?;
-            let value = scene.value("AWSCURRENT")?;
+            fixture.rotate(&fixture.function(strategy)).await?;
+            let value = fixture.value("AWSCURRENT")?;
             let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
             target.log_in(&text("username"), &text("password"), SERVICE).await?;
         }
-        assert_eq!(scene.failed_logins()?, 0);
+        assert_eq!(fixture.failed_logins()?, 0);
         // The SID also works without TLS.
-        let plain = Peer::start(None, &[]).await?;
-        let scene = Fixture::new(&plain.target).await?;
-        scene.change(&json!({"dbname": "FREE"}))?;
-        scene.rotate(&scene.function("single-user")).await?;
+        let plain = FakeServer::start(None, &[]).await?;
+        let fixture = Fixture::new(&plain.target).await?;
+        fixture.change(&json!({"dbname": "FREE"}))?;
+        fixture.rotate(&fixture.function("single-user")).await?;
         Ok(())
     })
     .await;
@@ -173,10 +173,10 @@ async fn a_database_may_be_named_by_its_sid() {
 
 /// With PASSWORD_ROLLOVER_TIME, the record reports how long the old password remains valid.
 #[tokio::test]
-async fn a_gradual_rollover_is_named_in_the_record() {
+async fn gradual_rollover_is_reported() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let profile = quoted(&format!("{}_rollover", scene.user));
+        let fixture = Fixture::new(&target).await?;
+        let profile = quoted(&format!("{}_rollover", fixture.user));
         let mut admin = target.admin().await?;
         if sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT PASSWORD_ROLLOVER_TIME 2"))
             .await
@@ -185,8 +185,8 @@ async fn a_gradual_rollover_is_named_in_the_record() {
             println!("skipped: the server does not support PASSWORD_ROLLOVER_TIME");
             return Ok(());
         }
-        sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&scene.user))).await?;
-        let rotation = scene.rotate(&scene.function("single-user")).await?;
+        sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&fixture.user))).await?;
+        let rotation = fixture.rotate(&fixture.function("single-user")).await?;
         let records = format!("{:?}", rotation.steps);
         ensure!(records.contains("goes on working for 2 day(s)"), "{records}");
         Ok(())
@@ -197,18 +197,18 @@ async fn a_gradual_rollover_is_named_in_the_record() {
 /// Privileges on whole schemas exist since 23ai. On earlier releases, every other test shows that
 /// the function does not read them.
 #[tokio::test]
-async fn privileges_on_a_schema_follow_and_go() {
+async fn schema_privileges_are_granted_and_revoked() {
     on_each(|target| async move {
         let newest = match target.log.is_some() {
             true => Some(
-                Peer::start(Some(Certificates::for_names(&NAMES)?), &["--version", "23ai"]).await?,
+                FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--version", "23ai"]).await?,
             ),
             false => None,
         };
         let target = newest.as_ref().map_or(target, |peer| peer.target.clone());
-        let scene = Fixture::new(&target).await?;
-        let (user, master) = (quoted(&scene.user), quoted(&scene.master));
-        let schema = format!("\"{} DATA\"", scene.user.to_uppercase());
+        let fixture = Fixture::new(&target).await?;
+        let (user, master) = (quoted(&fixture.user), quoted(&fixture.master));
+        let schema = format!("\"{} DATA\"", fixture.user.to_uppercase());
         let mut admin = target.admin().await?;
         let grant = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {user}");
         if sql(&mut admin, &grant).await.is_err() {
@@ -218,22 +218,22 @@ async fn privileges_on_a_schema_follow_and_go() {
         sql(&mut admin, &format!("GRANT INSERT ANY TABLE ON SCHEMA {schema} TO {user} WITH ADMIN \
             OPTION"))
             .await?;
-        let function = scene.function("master-user");
+        let function = fixture.function("master-user");
         let remedy = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {master} WITH ADMIN \
             OPTION");
-        scene.expect(&function, "PrivilegeMissing", &remedy).await?;
+        fixture.expect(&function, "PrivilegeMissing", &remedy).await?;
         sql(&mut admin, &format!("GRANT GRANT ANY SCHEMA PRIVILEGE TO {master}")).await?;
-        assert_eq!(scene.again(&function).await?.failed, None);
+        assert_eq!(fixture.again(&function).await?.failed, None);
 
         let query =
             "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1 \
              ORDER BY 1";
-        let alternate = quoted(&scene.alternate()).replace('"', "");
+        let alternate = quoted(&fixture.alternate()).replace('"', "");
         let wanted = rows(&mut admin, query, &user.replace('"', "")).await?;
         assert_eq!(wanted.len(), 2);
         assert_eq!(rows(&mut admin, query, &alternate).await?, wanted);
         sql(&mut admin, &format!("REVOKE INSERT ANY TABLE ON SCHEMA {schema} FROM {user}")).await?;
-        scene.rotate(&function).await?;
+        fixture.rotate(&function).await?;
         assert_eq!(rows(&mut admin, query, &alternate).await?, wanted[1..]);
         Ok(())
     })
@@ -242,14 +242,14 @@ async fn privileges_on_a_schema_follow_and_go() {
 
 /// Preflight reports what is missing before any rotation, and its remedy helps.
 #[tokio::test]
-async fn preflight_names_what_the_master_cannot_pass_on() {
+async fn preflight_reports_ungrantable_privileges() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let (user, master) = (quoted(&scene.user), quoted(&scene.master));
-        let table = format!("\"{} DATA\".\"PRESENT\"", scene.user.to_uppercase());
+        let fixture = Fixture::new(&target).await?;
+        let (user, master) = (quoted(&fixture.user), quoted(&fixture.master));
+        let table = format!("\"{} DATA\".\"PRESENT\"", fixture.user.to_uppercase());
         let mut admin = target.admin().await?;
         sql(&mut admin, &format!("GRANT RESOURCE TO {user}")).await?;
-        let function = scene.function("master-user");
+        let function = fixture.function("master-user");
         for (by, remedy) in [
             (
                 "GRANT ANY OBJECT PRIVILEGE",
@@ -259,13 +259,13 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
             ("GRANT ANY PRIVILEGE", format!("GRANT CREATE SESSION TO {master} WITH ADMIN OPTION")),
         ] {
             sql(&mut admin, &format!("REVOKE {by} FROM {master}")).await?;
-            scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await?;
+            fixture.preflight_finds(&function, "PrivilegeMissing", &remedy).await?;
             sql(&mut admin, &remedy).await?;
-            let found = scene.preflight(&function).await?;
+            let found = fixture.preflight(&function).await?;
             ensure!(found.iter().all(|check| check["found"] != "bad"), "{found:#?}");
         }
-        scene.rotate(&function).await?;
-        scene.log_in().await.map(drop)
+        fixture.rotate(&function).await?;
+        fixture.log_in().await.map(drop)
     })
     .await;
 }
@@ -273,15 +273,15 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
 /// With ORA-28002, the record reports that the password of the user or of the master user expires
 /// soon.
 #[tokio::test]
-async fn a_password_in_its_grace_period_is_named_in_the_record() {
+async fn password_in_grace_period_is_reported() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let profile = quoted(&format!("{}_grace", scene.user));
+        let fixture = Fixture::new(&target).await?;
+        let profile = quoted(&format!("{}_grace", fixture.user));
         let mut admin = target.admin().await?;
         // The unit is days, so the passwords expire after about a second.
         let limits = "PASSWORD_LIFE_TIME 0.00001 PASSWORD_GRACE_TIME 7";
         sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT {limits}")).await?;
-        for user in [&scene.user, &scene.master] {
+        for user in [&fixture.user, &fixture.master] {
             sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(user))).await?;
         }
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
@@ -289,9 +289,9 @@ async fn a_password_in_its_grace_period_is_named_in_the_record() {
             ("single-user", "was about to expire"),
             ("master-user", "the master, is about to expire"),
         ] {
-            let records = format!("{:?}", scene.rotate(&scene.function(strategy)).await?.steps);
+            let records = format!("{:?}", fixture.rotate(&fixture.function(strategy)).await?.steps);
             ensure!(records.contains(message) && records.contains("ORA-28002"), "{records}");
-            scene.log_in().await?;
+            fixture.log_in().await?;
         }
         Ok(())
     })
@@ -301,26 +301,26 @@ async fn a_password_in_its_grace_period_is_named_in_the_record() {
 /// A user with the name of the alternate user exists, and nothing shows that it belongs to the
 /// secret.
 #[tokio::test]
-async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
+async fn unrelated_user_named_like_alternate_is_not_changed() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let password = rotation_tests::scene::new_password();
-        let clone = quoted(&scene.alternate());
+        let fixture = Fixture::new(&target).await?;
+        let password = rotation_tests::fixture::new_password();
+        let clone = quoted(&fixture.alternate());
         let mut admin = target.admin().await?;
         sql(&mut admin, &format!("CREATE USER {clone} IDENTIFIED BY \"{password}\"")).await?;
         sql(&mut admin, &format!("GRANT CONNECT TO {clone}")).await?;
-        let function = scene.function("master-user");
-        scene
+        let function = fixture.function("master-user");
+        fixture
             .expect(&function, "NeedsDecision", &format!("ALTER USER {clone} ACCOUNT LOCK"))
             .await?;
-        target.log_in(&scene.alternate(), &password, SERVICE).await?;
+        target.log_in(&fixture.alternate(), &password, SERVICE).await?;
         // Failed logins of anyone can lock the user. Such a lock does not permit the function to
         // use it.
-        let profile = quoted(&format!("{}_profile", scene.user));
+        let profile = quoted(&format!("{}_profile", fixture.user));
         sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT FAILED_LOGIN_ATTEMPTS 1")).await?;
         sql(&mut admin, &format!("ALTER USER {clone} PROFILE {profile}")).await?;
-        ensure!(target.log_in(&scene.alternate(), "wrong", SERVICE).await.is_err());
-        let failed = scene.again(&function).await?.failed;
+        ensure!(target.log_in(&fixture.alternate(), "wrong", SERVICE).await.is_err());
+        let failed = fixture.again(&function).await?.failed;
         ensure!(
             failed.as_ref().is_some_and(|error| error.error_type == "NeedsDecision"),
             "{failed:?}"
@@ -328,7 +328,7 @@ async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
         // The lock of a user who owns objects does not permit it, either.
         sql(&mut admin, &format!("ALTER USER {clone} ACCOUNT LOCK")).await?;
         sql(&mut admin, &format!("CREATE TABLE {clone}.precious (a NUMBER)")).await?;
-        let failed = scene.again(&function).await?.failed;
+        let failed = fixture.again(&function).await?.failed;
         ensure!(
             failed.as_ref().is_some_and(|error| error.message.contains("owns 1 object")),
             "{failed:?}"
@@ -336,8 +336,8 @@ async fn a_user_that_only_looks_like_the_second_one_is_not_touched() {
         sql(&mut admin, &format!("DROP USER {clone} CASCADE")).await?;
         sql(&mut admin, &format!("CREATE USER {clone} IDENTIFIED BY \"{password}\" ACCOUNT LOCK"))
             .await?;
-        assert_eq!(scene.again(&function).await?.failed, None);
-        scene.log_in().await?;
+        assert_eq!(fixture.again(&function).await?.failed, None);
+        fixture.log_in().await?;
         Ok(())
     })
     .await;

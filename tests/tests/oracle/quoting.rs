@@ -20,7 +20,7 @@ const NAMES: &[&str] = &[
 
 /// `DBMS_ASSERT` accepts what the function writes as one name, and writes the same.
 #[tokio::test]
-async fn names_are_quoted_as_dbms_assert_does() {
+async fn names_are_quoted_like_dbms_assert() {
     on_each(|target| async move {
         let mut admin = target.admin().await?;
         let mut asked = async |function: &str, text: &str| {

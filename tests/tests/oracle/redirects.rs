@@ -4,8 +4,8 @@ use std::sync::PoisonError;
 
 use anyhow::{Context, ensure};
 use rotation_local::throwaway::Certificates;
-use rotation_tests::oracle::{Fixture, Peer, on_each};
-use rotation_tests::relay::{recorder, redirector};
+use rotation_tests::oracle::{FakeServer, Fixture, on_each};
+use rotation_tests::proxy::{recorder, redirector};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 
@@ -18,15 +18,15 @@ async fn redirect_to_tcp_is_rejected_before_any_password() {
             println!("skipped: the test needs a database without TLS");
             return Ok(());
         }
-        let peer = Peer::start(None, &[]).await?;
+        let peer = FakeServer::start(None, &[]).await?;
         let certificates = Certificates::for_names(&NAMES)?;
         let (recorder, heard) = recorder("localhost".into(), peer.target.port).await?;
         let listener = redirector(recorder, "TCP", &certificates).await?;
         // The secrets name the listener. The test itself connects to the database directly.
-        let scene = Fixture::new(&peer.target).await?;
+        let fixture = Fixture::new(&peer.target).await?;
         let change = json!({"port": listener.port(), "ssl": null});
-        scene.change(&change)?;
-        scene.change_master(&change)?;
+        fixture.change(&change)?;
+        fixture.change_master(&change)?;
         let authority = tempfile::NamedTempFile::new()?;
         std::fs::write(authority.path(), &certificates.authority)?;
         let authority = authority.path().to_string_lossy();
@@ -36,22 +36,23 @@ async fn redirect_to_tcp_is_rejected_before_any_password() {
             ("master-user", "prefer"),
             ("single-user-by-master", "require"),
         ] {
-            let program = scene.program(strategy).env("TLS_CA_FILE", &*authority);
+            let program = fixture.program(strategy).env("TLS_CA_FILE", &*authority);
             let function = program.env("TLS_MODE", mode).into();
-            let error = scene.expect(&function, "TlsNotOffered", "the session uses tcp").await?;
+            let error = fixture.expect(&function, "TlsNotOffered", "the session uses tcp").await?;
             for part in ["TCPS", "\"ssl\": false"] {
                 ensure!(error.message.contains(part), "{part}: {}", error.message);
             }
             let pending =
-                scene.value("AWSPENDING")?["password"].as_str().unwrap_or_default().to_owned();
-            let master = scene.master_password()?;
+                fixture.value("AWSPENDING")?["password"].as_str().unwrap_or_default().to_owned();
+            let master = fixture.master_password()?;
             let sent = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
             ensure!(!sent.is_empty(), "nothing was sent over the unencrypted connection");
             for secret in [pending.as_bytes(), master.as_bytes(), b"IDENTIFIED"] {
                 let is_there = memchr::memmem::find(&sent, secret).is_some();
                 ensure!(!is_there, "{strategy}: a statement with a password was sent");
             }
-            scene.give_up(&scene.version("AWSPENDING")?.context("there is no pending version")?)?;
+            fixture
+                .give_up(&fixture.version("AWSPENDING")?.context("there is no pending version")?)?;
         }
         Ok(())
     })
@@ -67,15 +68,15 @@ async fn redirect_to_tcps_is_followed() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let peer = Peer::start(Some(certificates.clone()), &[]).await?;
+        let peer = FakeServer::start(Some(certificates.clone()), &[]).await?;
         let listener =
             redirector(([127, 0, 0, 1], peer.target.port).into(), "TCPS", &certificates).await?;
-        let scene = Fixture::new(&peer.target).await?;
+        let fixture = Fixture::new(&peer.target).await?;
         let change = json!({"port": listener.port()});
-        scene.change(&change)?;
-        scene.change_master(&change)?;
+        fixture.change(&change)?;
+        fixture.change_master(&change)?;
         for strategy in ["single-user", "master-user", "single-user-by-master"] {
-            scene.rotate(&scene.function(strategy)).await?;
+            fixture.rotate(&fixture.function(strategy)).await?;
         }
         Ok(())
     })

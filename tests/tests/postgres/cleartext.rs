@@ -26,24 +26,24 @@ fn server(target: &Target, encryption: &str) -> Result<Option<(Server, Target)>>
     target.another(options)
 }
 
-fn cleartext(scene: &Fixture, strategy: &str) -> Function {
-    scene.program(strategy).env(SETTING, "cleartext").into()
+fn cleartext(fixture: &Fixture, strategy: &str) -> Function {
+    fixture.program(strategy).env(SETTING, "cleartext").into()
 }
 
 #[tokio::test]
-async fn module_sees_the_password_itself_only_if_asked_for() {
+async fn password_module_gets_cleartext_only_with_setting() {
     on_each(|target| async move {
         let Some((_server, target)) = server(&target, "scram-sha-256")? else { return Ok(()) };
         for strategy in STRATEGIES {
-            let scene = Fixture::new(&target).await?;
+            let fixture = Fixture::new(&target).await?;
             let letters = || {
-                let program = scene.program(strategy).env("EXCLUDE_NUMBERS", "true");
+                let program = fixture.program(strategy).env("EXCLUDE_NUMBERS", "true");
                 program.env("EXCLUDE_PUNCTUATION", "true")
             };
-            scene.rotate(&letters().into()).await.context(strategy)?;
+            fixture.rotate(&letters().into()).await.context(strategy)?;
             let function = letters().env(SETTING, "cleartext").into();
-            scene.expect(&function, "PasswordRejected", "nonletters").await.context(strategy)?;
-            scene.log_in().await.context(strategy)?;
+            fixture.expect(&function, "PasswordRejected", "nonletters").await.context(strategy)?;
+            fixture.log_in().await.context(strategy)?;
         }
         Ok(())
     })
@@ -53,21 +53,21 @@ async fn module_sees_the_password_itself_only_if_asked_for() {
 /// On the server that stores MD5 hashes, a stored hash would lock the user out: the access rule
 /// demands SCRAM.
 #[tokio::test]
-async fn cleartext_passwords_rotate_and_stand_nowhere() {
+async fn cleartext_passwords_rotate_and_are_not_logged() {
     on_each(|target| async move {
         for encryption in ["scram-sha-256", "md5"] {
             let Some((_server, target)) = server(&target, encryption)? else { return Ok(()) };
             for strategy in STRATEGIES {
                 let case = format!("{encryption}, {strategy}");
-                let scene = Fixture::new(&target).await?;
-                let function = cleartext(&scene, strategy);
-                scene.preflight(&function).await.context(case.clone())?;
+                let fixture = Fixture::new(&target).await?;
+                let function = cleartext(&fixture, strategy);
+                fixture.preflight(&function).await.context(case.clone())?;
                 for _ in 0..3 {
-                    scene.rotate(&function).await.context(case.clone())?;
-                    scene.log_in().await.context(case.clone())?;
+                    fixture.rotate(&function).await.context(case.clone())?;
+                    fixture.log_in().await.context(case.clone())?;
                 }
-                assert_eq!(scene.failed_logins()?, 0, "{case}");
-                scene.search_for_passwords("").context(case)?;
+                assert_eq!(fixture.failed_logins()?, 0, "{case}");
+                fixture.search_for_passwords("").context(case)?;
             }
         }
         Ok(())
@@ -76,37 +76,41 @@ async fn cleartext_passwords_rotate_and_stand_nowhere() {
 }
 
 #[tokio::test]
-async fn cleartext_is_not_sent_where_others_read_it() {
+async fn cleartext_is_not_sent_to_logs_or_without_tls() {
     on_each(|target| async move {
         // These test servers write every statement to their logs.
         for strategy in STRATEGIES {
-            let scene = Fixture::new(&target).await?;
-            let function = cleartext(&scene, strategy);
-            scene.preflight_finds(&function, "NeedsDecision", "SET log_statement = 'none'").await?;
+            let fixture = Fixture::new(&target).await?;
+            let function = cleartext(&fixture, strategy);
+            fixture
+                .preflight_finds(&function, "NeedsDecision", "SET log_statement = 'none'")
+                .await?;
             let error =
-                scene.expect(&function, "NeedsDecision", "SET log_statement = 'none'").await?;
-            scene.log_in().await?;
-            scene.search_for_passwords("")?;
+                fixture.expect(&function, "NeedsDecision", "SET log_statement = 'none'").await?;
+            fixture.log_in().await?;
+            fixture.search_for_passwords("")?;
             // Runs the remedy exactly as the message states it.
             let (_, remedy) =
                 error.message.split_once("superuser of the database: ").context("no remedy")?;
             let (statements, _) =
                 remedy.split_once(". Or remove").context("the remedy has no end")?;
-            sql(&mut scene.admin().await?, statements).await?;
-            let again = scene.again(&function).await?;
+            sql(&mut fixture.admin().await?, statements).await?;
+            let again = fixture.again(&function).await?;
             assert!(again.failed.is_none(), "{strategy}: {:?}", again.failed);
-            scene.log_in().await?;
-            scene.search_for_passwords("")?;
+            fixture.log_in().await?;
+            fixture.search_for_passwords("")?;
         }
         let Some((_server, quiet)) = server(&target, "scram-sha-256")? else { return Ok(()) };
         for strategy in STRATEGIES {
-            let scene = Fixture::new(&quiet).await?;
-            scene.change(&json!({ "ssl": false }))?;
-            scene.change_master(&json!({ "ssl": false }))?;
-            let function = cleartext(&scene, strategy);
-            scene.preflight_finds(&function, "NeedsDecision", "Turn TLS on at the server").await?;
-            scene.expect(&function, "NeedsDecision", "Turn TLS on at the server").await?;
-            scene.log_in().await?;
+            let fixture = Fixture::new(&quiet).await?;
+            fixture.change(&json!({ "ssl": false }))?;
+            fixture.change_master(&json!({ "ssl": false }))?;
+            let function = cleartext(&fixture, strategy);
+            fixture
+                .preflight_finds(&function, "NeedsDecision", "Turn TLS on at the server")
+                .await?;
+            fixture.expect(&function, "NeedsDecision", "Turn TLS on at the server").await?;
+            fixture.log_in().await?;
         }
         Ok(())
     })

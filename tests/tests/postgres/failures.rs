@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use rotation_local::Function;
 use rotation_postgres::identifier;
-use rotation_tests::machine::scaled;
+use rotation_tests::machine_speed::scaled;
 use rotation_tests::postgres::{Fixture, on_each, options, sql};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn refusals_that_no_password_mends_end_the_search_at_once() {
+async fn non_password_errors_stop_the_search() {
     on_each(|target| async move {
         let rows: [(&str, Value, &str, &str); 4] = [
             ("ALTER ROLE {user} NOLOGIN", json!({}), "LoginNotPermitted", "LOGIN."),
@@ -31,23 +31,24 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
             ),
         ];
         for (statement, change, error_type, part) in rows {
-            let scene = Fixture::new(&target).await?;
+            let fixture = Fixture::new(&target).await?;
             if !statement.is_empty() {
                 let statement = statement
-                    .replace("{user}", &identifier(&scene.user))
-                    .replace("{database}", &identifier(&scene.database));
-                sql(&mut scene.admin().await?, &statement).await?;
+                    .replace("{user}", &identifier(&fixture.user))
+                    .replace("{database}", &identifier(&fixture.database));
+                sql(&mut fixture.admin().await?, &statement).await?;
             }
-            scene.change(&change)?;
-            let function = scene.function("single-user");
+            fixture.change(&change)?;
+            let function = fixture.function("single-user");
             // Preflight does not run first, because its session would be counted as well.
-            scene.expect_unforetold(&function, error_type, part).await?;
-            assert_eq!(scene.failed_logins()?, 0);
+            fixture.expect_failure_without_preflight(&function, error_type, part).await?;
+            assert_eq!(fixture.failed_logins()?, 0);
             if target.log.is_some() {
-                let tried = scene.server_log()?.matches(&format!("user={}", scene.user)).count();
+                let tried =
+                    fixture.server_log()?.matches(&format!("user={}", fixture.user)).count();
                 assert!(tried <= 1, "{tried} sessions instead of one");
             }
-            scene.preflight_finds(&function, error_type, part).await?;
+            fixture.preflight_finds(&function, error_type, part).await?;
         }
         Ok(())
     })
@@ -56,7 +57,7 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
 
 /// An earlier attempt may still be running: its connection broke, and the server has not noticed.
 #[tokio::test]
-async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way() {
+async fn concurrent_change_is_awaited_and_does_not_block() {
     on_each(|target| async move {
         const CHANGE: &str = "ALTER ROLE {user} CONNECTION LIMIT -1";
         let strategies = [
@@ -72,24 +73,24 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
             ("master-user", 2, "ALTER ROLE {alternate} CONNECTION LIMIT -1"),
         ];
         for (strategy, rotations_before, statement) in strategies {
-            let scene = Fixture::new(&target).await?;
-            let function = scene.function(strategy);
+            let fixture = Fixture::new(&target).await?;
+            let function = fixture.function(strategy);
             for _ in 0..rotations_before {
-                scene.rotate(&function).await?;
+                fixture.rotate(&function).await?;
             }
             let statement = statement
-                .replace("{user}", &identifier(&scene.user))
-                .replace("{master}", &identifier(&scene.master))
-                .replace("{alternate}", &identifier(&scene.alternate()));
-            let mut other = scene.admin().await?;
+                .replace("{user}", &identifier(&fixture.user))
+                .replace("{master}", &identifier(&fixture.master))
+                .replace("{alternate}", &identifier(&fixture.alternate()));
+            let mut other = fixture.admin().await?;
             sql(&mut other, &format!("BEGIN; {statement}")).await?;
-            let (rotated, committed) = tokio::join!(scene.rotate(&function), async {
-                waited_for(&mut other, 1).await.context(strategy)?;
+            let (rotated, committed) = tokio::join!(fixture.rotate(&function), async {
+                wait_for_blocked(&mut other, 1).await.context(strategy)?;
                 sql(&mut other, "COMMIT").await
             });
             rotated.context(strategy)?;
             committed?;
-            scene.log_in().await?;
+            fixture.log_in().await?;
         }
         Ok(())
     })
@@ -99,27 +100,27 @@ async fn another_session_that_changes_the_same_is_waited_for_and_not_in_the_way(
 /// A change that conflicted with another session is not retried if its rotation was cancelled. A
 /// retry would overwrite the password that the next rotation has set.
 #[tokio::test]
-async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next_one() {
+async fn blocked_then_cancelled_rotation_does_not_overwrite_next() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let functions = [scene.function("single-user"), scene.function("single-user")];
-        let mut other = scene.admin().await?;
+        let fixture = Fixture::new(&target).await?;
+        let functions = [fixture.function("single-user"), fixture.function("single-user")];
+        let mut other = fixture.admin().await?;
         sql(
             &mut other,
-            &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)),
+            &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&fixture.user)),
         )
         .await?;
-        let old = scene.stage(None)?;
-        scene.step(&functions[0], "createSecret", &old).await?;
-        let given_up = scene.step(&functions[0], "setSecret", &old);
+        let old = fixture.stage(None)?;
+        fixture.step(&functions[0], "createSecret", &old).await?;
+        let given_up = fixture.step(&functions[0], "setSecret", &old);
         let next = async {
-            waited_for(&mut other, 1).await?;
-            scene.give_up(&old)?;
-            let token = scene.stage(None)?;
-            scene.step(&functions[1], "createSecret", &token).await?;
+            wait_for_blocked(&mut other, 1).await?;
+            fixture.give_up(&old)?;
+            let token = fixture.stage(None)?;
+            fixture.step(&functions[1], "createSecret", &token).await?;
             let (set, committed) =
-                tokio::join!(scene.step(&functions[1], "setSecret", &token), async {
-                    waited_for(&mut other, 2).await?;
+                tokio::join!(fixture.step(&functions[1], "setSecret", &token), async {
+                    wait_for_blocked(&mut other, 2).await?;
                     sql(&mut other, "COMMIT").await
                 });
             committed?;
@@ -129,8 +130,8 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
         let (given_up, token) = tokio::join!(given_up, next);
         let error = given_up.err().context("the cancelled rotation continued")?.to_string();
         assert!(error.starts_with("DatabaseBusy: "), "{error}");
-        assert_eq!(scene.attempt(&functions[1], &token?, 1).await.failed, None);
-        scene.log_in().await?;
+        assert_eq!(fixture.attempt(&functions[1], &token?, 1).await.failed, None);
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
@@ -139,30 +140,30 @@ async fn a_rotation_that_was_given_up_while_it_waited_does_not_overtake_the_next
 /// A function is frozen in the middle of a transaction, or its network is gone. The server receives
 /// nothing, not even the end of the connection.
 #[tokio::test]
-async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
+async fn abandoned_transaction_releases_user_in_time() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let frozen = scene.function("single-user");
-        let mut other = scene.admin().await?;
+        let fixture = Fixture::new(&target).await?;
+        let frozen = fixture.function("single-user");
+        let mut other = fixture.admin().await?;
         sql(
             &mut other,
-            &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&scene.user)),
+            &format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT -1", identifier(&fixture.user)),
         )
         .await?;
-        let token = scene.stage(None)?;
-        scene.step(&frozen, "createSecret", &token).await?;
+        let token = fixture.stage(None)?;
+        fixture.step(&frozen, "createSecret", &token).await?;
         let Function::Program(program) = &frozen else { unreachable!() };
         let process = program.process_id().context("the function has no process")?.to_string();
         let signal =
             |name: &str| std::process::Command::new("kill").args([name, &process]).status();
         let next = async {
-            waited_for(&mut other, 1).await?;
+            wait_for_blocked(&mut other, 1).await?;
             signal("-STOP")?;
             sql(&mut other, "ROLLBACK").await?;
-            let function = scene.function("single-user");
+            let function = fixture.function("single-user");
             // PostgreSQL ends the transaction after 15 s, the limit that the function itself sets.
             let until = Instant::now() + Duration::from_secs(15) + scaled(Duration::from_secs(10));
-            while let Some(error) = scene.attempt(&function, &token, 1).await.failed {
+            while let Some(error) = fixture.attempt(&function, &token, 1).await.failed {
                 assert_eq!(error.error_type, "DatabaseBusy", "{}", error.message);
                 anyhow::ensure!(
                     Instant::now() < until,
@@ -173,16 +174,16 @@ async fn a_transaction_that_nobody_ends_does_not_hold_the_user_for_long() {
             signal("-KILL")?;
             anyhow::Ok(())
         };
-        let (_killed, done) = tokio::join!(scene.step(&frozen, "setSecret", &token), next);
+        let (_killed, done) = tokio::join!(fixture.step(&frozen, "setSecret", &token), next);
         done?;
-        scene.log_in().await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
 }
 
 /// Waits until `many` sessions wait for this one, directly or indirectly.
-async fn waited_for(session: &mut sqlx::PgConnection, many: i64) -> anyhow::Result<()> {
+async fn wait_for_blocked(session: &mut sqlx::PgConnection, many: i64) -> anyhow::Result<()> {
     const QUERY: &str = "WITH RECURSIVE waits AS (SELECT DISTINCT pid, pg_blocking_pids(pid) AS \
         behind FROM pg_locks WHERE NOT granted), \
         queue AS (SELECT pid FROM waits WHERE pg_backend_pid() = ANY (behind) \
@@ -198,24 +199,24 @@ async fn waited_for(session: &mut sqlx::PgConnection, many: i64) -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
+async fn connection_limit_and_hba_rejection_are_reported() {
     on_each(|target| async move {
         let mut full = options()?;
         full.configuration = "max_connections = 4\nsuperuser_reserved_connections = 3\n".into();
         let Some((_full, full)) = target.another(full)? else { return Ok(()) };
-        let scene = Fixture::new(&full).await?;
+        let fixture = Fixture::new(&full).await?;
         // The sessions that created the fixture may still be ending.
-        let mut taken = scene.log_in().await;
+        let mut taken = fixture.log_in().await;
         for _ in 0..300 {
             if taken.is_ok() {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            taken = scene.log_in().await;
+            taken = fixture.log_in().await;
         }
         let taken = taken?;
-        scene
-            .expect(&scene.function("single-user"), "TooManyConnections", "connection limit")
+        fixture
+            .expect(&fixture.function("single-user"), "TooManyConnections", "connection limit")
             .await?;
         drop(taken);
 
@@ -225,43 +226,45 @@ async fn a_server_that_is_full_and_one_that_rejects_by_its_rules() {
             host all +nobody_is_in_here all scram-sha-256\nhost all all all reject"
                 .into();
         let Some((_strict, strict)) = target.another(strict)? else { return Ok(()) };
-        let scene = Fixture::new(&strict).await?;
-        scene.expect(&scene.function("single-user"), "ClientRejected", "pg_hba.conf").await?;
+        let fixture = Fixture::new(&strict).await?;
+        fixture.expect(&fixture.function("single-user"), "ClientRejected", "pg_hba.conf").await?;
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_expired_role_is_told_by_whoever_may_look() {
+async fn expired_role_is_reported() {
     on_each(|target| async move {
         // The server hides the expiry from the role itself. It gives the same answer as for a wrong
         // password, so that error also names the expiry as a possible cause.
-        let scene = Fixture::new(&target).await?;
-        let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&scene.user));
-        sql(&mut scene.admin().await?, &expire).await?;
-        scene.expect(&scene.function("single-user"), "CredentialsRefused", "rolvaliduntil").await?;
+        let fixture = Fixture::new(&target).await?;
+        let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&fixture.user));
+        sql(&mut fixture.admin().await?, &expire).await?;
+        fixture
+            .expect(&fixture.function("single-user"), "CredentialsRefused", "rolvaliduntil")
+            .await?;
 
         // With alternating users, the master user can read the expiry.
-        let scene = Fixture::new(&target).await?;
-        let function = scene.function("master-user");
-        scene.rotate(&function).await?;
-        let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&scene.user));
-        sql(&mut scene.admin().await?, &expire).await?;
-        scene.expect(&function, "AccountExpired", "VALID UNTIL 'infinity'").await?;
-        scene.log_in().await?;
+        let fixture = Fixture::new(&target).await?;
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        let expire = format!("ALTER ROLE {} VALID UNTIL '2001-01-01'", identifier(&fixture.user));
+        sql(&mut fixture.admin().await?, &expire).await?;
+        fixture.expect(&function, "AccountExpired", "VALID UNTIL 'infinity'").await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_promoted() {
+async fn missing_master_privilege_names_statement() {
     on_each(|target| async move {
         let version = target.version().await?;
-        let scene = Fixture::new(&target).await?;
-        let (user, master) = (identifier(&scene.user), identifier(&scene.master));
-        let mut admin = scene.admin().await?;
+        let fixture = Fixture::new(&target).await?;
+        let (user, master) = (identifier(&fixture.user), identifier(&fixture.master));
+        let mut admin = fixture.admin().await?;
         let (take, part) = if version >= 160_000 {
             (
                 format!("REVOKE {user} FROM {master}"),
@@ -271,27 +274,29 @@ async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_pro
             (format!("ALTER ROLE {master} NOCREATEROLE"), format!("ALTER ROLE {master} CREATEROLE"))
         };
         sql(&mut admin, &take).await?;
-        let before = scene.value("AWSCURRENT")?;
-        scene.preflight_finds(&scene.function("master-user"), "PrivilegeMissing", &part).await?;
-        scene.expect(&scene.function("master-user"), "PrivilegeMissing", &part).await?;
-        assert_eq!(scene.value("AWSCURRENT")?, before);
-        let clone = format!("{}_clone", scene.user);
+        let before = fixture.value("AWSCURRENT")?;
+        fixture
+            .preflight_finds(&fixture.function("master-user"), "PrivilegeMissing", &part)
+            .await?;
+        fixture.expect(&fixture.function("master-user"), "PrivilegeMissing", &part).await?;
+        assert_eq!(fixture.value("AWSCURRENT")?, before);
+        let clone = format!("{}_clone", fixture.user);
         let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_roles WHERE rolname = $1")
             .bind(&clone)
             .fetch_one(&mut admin)
             .await?;
         assert_eq!(left, 0, "a failed rotation has left a role");
-        scene.log_in().await?;
+        fixture.log_in().await?;
 
         // After an administrator runs the statement of the error, the rotation succeeds.
         sql(&mut admin, &format!("ALTER ROLE {master} CREATEROLE")).await?;
         if version >= 160_000 {
             sql(&mut admin, &part).await?;
         }
-        let token = scene.version("AWSPENDING")?.context("no pending version")?;
-        let rotation = scene.attempt(&scene.function("master-user"), &token, 1).await;
+        let token = fixture.version("AWSPENDING")?.context("no pending version")?;
+        let rotation = fixture.attempt(&fixture.function("master-user"), &token, 1).await;
         assert_eq!(rotation.failed, None);
-        scene.log_in().await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
@@ -301,18 +306,19 @@ async fn a_master_without_the_privilege_is_told_the_statement_and_nothing_is_pro
 async fn standby_is_reported_and_nothing_is_promoted() {
     on_each(|target| async move {
         let Some((mut server, target)) = target.another(options()?)? else { return Ok(()) };
-        let mut scenes = Vec::new();
+        let mut fixtures = Vec::new();
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            scenes.push((strategy, Fixture::new(&target).await?));
+            fixtures.push((strategy, Fixture::new(&target).await?));
         }
         server.restart_as_standby()?;
-        for (strategy, scene) in scenes {
-            let before = scene.version("AWSCURRENT")?;
-            let function = scene.function(strategy);
-            scene.preflight_finds(&function, "NeedsDecision", "endpoint of the writer").await?;
-            let error = scene.expect(&function, "NeedsDecision", "endpoint of the writer").await?;
+        for (strategy, fixture) in fixtures {
+            let before = fixture.version("AWSCURRENT")?;
+            let function = fixture.function(strategy);
+            fixture.preflight_finds(&function, "NeedsDecision", "endpoint of the writer").await?;
+            let error =
+                fixture.expect(&function, "NeedsDecision", "endpoint of the writer").await?;
             ensure!(error.message.contains("it is a standby"), "{}", error.message);
-            assert_eq!(scene.version("AWSCURRENT")?, before);
+            assert_eq!(fixture.version("AWSCURRENT")?, before);
         }
         Ok(())
     })

@@ -2,17 +2,17 @@
 
 mod cleartext;
 mod failures;
-mod hostile;
-mod impostors;
-mod kinds;
 mod login;
-mod manager;
-mod pairs;
+mod pair_ownership;
 mod password_form;
+mod planted_code;
 mod poolers;
+mod privilege_matrix;
 mod privileges;
 mod quoting;
 mod rds;
+mod rogue_server;
+mod secrets_manager_errors;
 mod settings;
 mod sync;
 

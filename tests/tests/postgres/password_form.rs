@@ -21,9 +21,9 @@ fn server(target: &Target, encryption: &str, rules: &str) -> Result<Option<(Serv
 }
 
 /// Returns the form in which the server stores the current password.
-async fn stored_form(scene: &Fixture) -> Result<&'static str> {
-    let user = scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
-    let mut admin = scene.target.admin("postgres").await?;
+async fn stored_form(fixture: &Fixture) -> Result<&'static str> {
+    let user = fixture.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+    let mut admin = fixture.target.admin("postgres").await?;
     let stored: String = sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
         .bind(&user)
         .fetch_one(&mut admin)
@@ -32,23 +32,23 @@ async fn stored_form(scene: &Fixture) -> Result<&'static str> {
 }
 
 /// Stores the user's current password as an MD5 hash.
-async fn store_as_md5(scene: &Fixture) -> Result<()> {
-    let password = scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-    let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
+async fn store_as_md5(fixture: &Fixture) -> Result<()> {
+    let password = fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+    let hash = verifier(&fixture.user, &Password::new(&password), Encryption::Md5);
     let hash = literal(&hash.map_err(anyhow::Error::msg)?);
-    let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
-    sql(&mut scene.target.admin("postgres").await?, &statement).await
+    let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&fixture.user));
+    sql(&mut fixture.target.admin("postgres").await?, &statement).await
 }
 
 /// Checks that no login has failed for any reason. The server logs nothing about a connection that
 /// only asks for the authentication method.
-fn no_failed_login(scene: &Fixture) -> Result<()> {
-    ensure!(scene.failed_logins()? == 0, "{} failed logins", scene.failed_logins()?);
-    let log = scene.server_log()?;
+fn no_failed_login(fixture: &Fixture) -> Result<()> {
+    ensure!(fixture.failed_logins()? == 0, "{} failed logins", fixture.failed_logins()?);
+    let log = fixture.server_log()?;
     // Other tests use the same server and make logins fail on purpose.
-    let (user, alternate) = (&scene.user, scene.alternate());
+    let (user, alternate) = (&fixture.user, fixture.alternate());
     let is_own = |line: &&str| {
-        [user, &alternate, &scene.master].iter().any(|name| line.contains(name.as_str()))
+        [user, &alternate, &fixture.master].iter().any(|name| line.contains(name.as_str()))
     };
     let failed = log.lines().filter(is_own).find(|line| line.contains("FATAL:"));
     ensure!(failed.is_none(), "the server logged: {failed:?}");
@@ -74,19 +74,19 @@ async fn rule_accepts_the_stored_form(rule: &'static str) {
             };
             for strategy in STRATEGIES {
                 let case = format!("{rule}, {encryption}, {strategy}");
-                let scene = Fixture::new(&target).await?;
-                let function = scene.function(strategy);
+                let fixture = Fixture::new(&target).await?;
+                let function = fixture.function(strategy);
                 for _ in 0..3 {
-                    scene.rotate(&function).await.context(case.clone())?;
-                    scene.log_in().await.context(case.clone())?;
-                    let form = stored_form(&scene).await?;
+                    fixture.rotate(&function).await.context(case.clone())?;
+                    fixture.log_in().await.context(case.clone())?;
+                    let form = stored_form(&fixture).await?;
                     ensure!(rule == "md5" || form == "scram-sha-256", "{case}: stored as {form}");
                     ensure!(
                         encryption == "md5" || form == "scram-sha-256",
                         "{case}: stored as {form}"
                     );
                 }
-                no_failed_login(&scene).context(case)?;
+                no_failed_login(&fixture).context(case)?;
             }
         }
         Ok(())
@@ -96,21 +96,21 @@ async fn rule_accepts_the_stored_form(rule: &'static str) {
 
 /// Some clients do not support SCRAM, so a server that is configured for them must keep MD5 hashes.
 #[tokio::test]
-async fn md5_password_stays_md5_where_the_server_accepts_it() {
+async fn md5_password_stays_md5_if_server_accepts_it() {
     on_each(|target| async move {
         let Some((_server, target)) = server(&target, "md5", "host all all all md5")? else {
             return Ok(());
         };
         for strategy in STRATEGIES {
-            let scene = Fixture::new(&target).await?;
-            store_as_md5(&scene).await?;
+            let fixture = Fixture::new(&target).await?;
+            store_as_md5(&fixture).await?;
             for _ in 0..3 {
-                scene.rotate(&scene.function(strategy)).await?;
-                scene.log_in().await?;
-                assert_eq!(stored_form(&scene).await?, "md5", "{strategy}");
+                fixture.rotate(&fixture.function(strategy)).await?;
+                fixture.log_in().await?;
+                assert_eq!(stored_form(&fixture).await?, "md5", "{strategy}");
             }
-            no_failed_login(&scene)?;
-            scene.search_for_passwords("")?;
+            no_failed_login(&fixture)?;
+            fixture.search_for_passwords("")?;
         }
         Ok(())
     })
@@ -119,23 +119,23 @@ async fn md5_password_stays_md5_where_the_server_accepts_it() {
 
 /// `password_encryption` can be set on a role, even by the role itself.
 #[tokio::test]
-async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
+async fn md5_role_setting_with_scram_rule_keeps_logins_working() {
     on_each(|target| async move {
         for strategy in STRATEGIES {
-            let scene = Fixture::new(&target).await?;
-            let (user, master) = (identifier(&scene.user), identifier(&scene.master));
+            let fixture = Fixture::new(&target).await?;
+            let (user, master) = (identifier(&fixture.user), identifier(&fixture.master));
             let mut admin = target.admin("postgres").await?;
             for role in [&user, &master] {
                 sql(&mut admin, &format!("ALTER ROLE {role} SET password_encryption = 'md5'"))
                     .await?;
             }
-            let function = scene.function(strategy);
+            let function = fixture.function(strategy);
             for _ in 0..2 {
-                scene.rotate(&function).await.context(strategy)?;
-                scene.log_in().await.context(strategy)?;
-                assert_eq!(stored_form(&scene).await?, "scram-sha-256", "{strategy}");
+                fixture.rotate(&function).await.context(strategy)?;
+                fixture.log_in().await.context(strategy)?;
+                assert_eq!(stored_form(&fixture).await?, "scram-sha-256", "{strategy}");
             }
-            no_failed_login(&scene).context(strategy)?;
+            no_failed_login(&fixture).context(strategy)?;
         }
         Ok(())
     })
@@ -146,24 +146,24 @@ async fn md5_setting_of_the_role_with_scram_rule_locks_nobody_out() {
 #[tokio::test]
 async fn lost_packet_in_set_secret_with_md5_setting_converges() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let statement =
-            format!("ALTER ROLE {} SET password_encryption = 'md5'", identifier(&scene.user));
+            format!("ALTER ROLE {} SET password_encryption = 'md5'", identifier(&fixture.user));
         sql(&mut target.admin("postgres").await?, &statement).await?;
-        let cutter = scene.behind_a_relay().await?;
-        let function = scene.function("single-user");
+        let cutter = fixture.start_fault_proxy().await?;
+        let function = fixture.function("single-user");
         for after in [false, true] {
             for at in 0.. {
-                let token = scene.stage(None)?;
-                scene.step(&function, "createSecret", &token).await?;
+                let token = fixture.stage(None)?;
+                fixture.step(&function, "createSecret", &token).await?;
                 cutter.cut(at, after);
-                let set = scene.step(&function, "setSecret", &token).await;
+                let set = fixture.step(&function, "setSecret", &token).await;
                 let has_cut = cutter.heal();
-                let rotation = scene.attempt(&function, &token, 1).await;
+                let rotation = fixture.attempt(&function, &token, 1).await;
                 let case = format!("packet {at}, after {after}, setSecret {set:?}");
                 ensure!(rotation.failed.is_none(), "{case}: {:?}", rotation.failed);
-                scene.log_in().await.context(case.clone())?;
-                ensure!(stored_form(&scene).await? == "scram-sha-256", "{case}");
+                fixture.log_in().await.context(case.clone())?;
+                ensure!(stored_form(&fixture).await? == "scram-sha-256", "{case}");
                 if !has_cut {
                     ensure!(at >= 4, "only {at} packets");
                     break;
@@ -185,21 +185,21 @@ async fn md5_is_not_stored_where_tls_is_not_offered() {
         options.access_rules = "host all all all md5".into();
         let Some((_server, plain)) = target.another(options)? else { return Ok(()) };
         for strategy in STRATEGIES {
-            let scene = Fixture::new(&plain).await?;
+            let fixture = Fixture::new(&plain).await?;
             let scram =
-                format!("ALTER ROLE {} SET scram_iterations = 1000", identifier(&scene.user));
+                format!("ALTER ROLE {} SET scram_iterations = 1000", identifier(&fixture.user));
             if target.version().await? >= 160_000 {
                 sql(&mut plain.admin("postgres").await?, &scram).await?;
             }
-            scene.change(&json!({"ssl": null}))?;
-            scene.change_master(&json!({"ssl": null}))?;
-            let function = scene.program(strategy).env("TLS_MODE", "prefer").into();
+            fixture.change(&json!({"ssl": null}))?;
+            fixture.change_master(&json!({"ssl": null}))?;
+            let function = fixture.program(strategy).env("TLS_MODE", "prefer").into();
             for _ in 0..2 {
-                scene.rotate(&function).await.context(strategy)?;
-                scene.log_in().await.context(strategy)?;
-                assert_eq!(stored_form(&scene).await?, "scram-sha-256", "{strategy}");
+                fixture.rotate(&function).await.context(strategy)?;
+                fixture.log_in().await.context(strategy)?;
+                assert_eq!(stored_form(&fixture).await?, "scram-sha-256", "{strategy}");
             }
-            no_failed_login(&scene).context(strategy)?;
+            no_failed_login(&fixture).context(strategy)?;
         }
         Ok(())
     })
@@ -217,17 +217,17 @@ async fn form_fits_the_rule_for_the_users_own_connection() {
             let Some((_server, target)) = server(&target, "md5", &rules)? else { return Ok(()) };
             for strategy in ["single-user-by-master", "master-user", "single-user"] {
                 let case = format!("{unencrypted} without TLS, {strategy}");
-                let scene = Fixture::new(&target).await?;
-                scene.change(&json!({"ssl": false}))?;
-                scene.change_master(&json!({"ssl": true}))?;
+                let fixture = Fixture::new(&target).await?;
+                fixture.change(&json!({"ssl": false}))?;
+                fixture.change_master(&json!({"ssl": true}))?;
                 if unencrypted == "md5" {
-                    store_as_md5(&scene).await?;
+                    store_as_md5(&fixture).await?;
                 }
                 for _ in 0..2 {
-                    scene.rotate(&scene.function(strategy)).await.context(case.clone())?;
-                    ensure!(stored_form(&scene).await? == unencrypted, "{case}");
+                    fixture.rotate(&fixture.function(strategy)).await.context(case.clone())?;
+                    ensure!(stored_form(&fixture).await? == unencrypted, "{case}");
                 }
-                no_failed_login(&scene).context(case)?;
+                no_failed_login(&fixture).context(case)?;
             }
         }
         Ok(())
@@ -247,13 +247,13 @@ async fn md5_setting_with_scram_rule_survives_every_lost_packet() {
         let Some((_server, target)) = md5_setting_with_scram_rule(&target).await? else {
             return Ok(());
         };
-        recovery::the_connection_may_break_at_every_packet_single_user(target).await
+        recovery::lost_packet_converges_single_user(target).await
     })
     .await;
 }
 
 #[tokio::test]
-async fn md5_setting_with_scram_rule_survives_lost_answers_alternating() {
+async fn md5_setting_with_scram_rule_survives_lost_answers() {
     on_each(|target| async move {
         // One server is enough, because this test takes minutes and the form does not depend on the
         // version.
@@ -263,7 +263,7 @@ async fn md5_setting_with_scram_rule_survives_lost_answers_alternating() {
         let Some((_server, target)) = md5_setting_with_scram_rule(&target).await? else {
             return Ok(());
         };
-        recovery::the_connection_may_break_after_every_packet_alternating_users(target).await
+        recovery::lost_answer_converges_alternating_users(target).await
     })
     .await;
 }

@@ -31,19 +31,19 @@ impl Pooler {
     /// Starts a pooler in front of the fixture's server. The authentication type and the pool mode
     /// have PgBouncer's own names.
     async fn start(
-        scene: &Fixture,
+        fixture: &Fixture,
         certificates: &Certificates,
         auth_type: &str,
         pool_mode: &str,
     ) -> Result<Self> {
-        let lookup = format!("auth_user=lookup_{}", scene.database);
-        Self::start_with(scene, certificates, auth_type, pool_mode, &lookup, "").await
+        let lookup = format!("auth_user=lookup_{}", fixture.database);
+        Self::start_with(fixture, certificates, auth_type, pool_mode, &lookup, "").await
     }
 
     /// Starts a pooler with additional parameters of its connections to the server, and additional
     /// lines in its user file.
     async fn start_with(
-        scene: &Fixture,
+        fixture: &Fixture,
         certificates: &Certificates,
         auth_type: &str,
         pool_mode: &str,
@@ -51,8 +51,8 @@ impl Pooler {
         users: &str,
     ) -> Result<Self> {
         // PgBouncer's own user, which reads the passwords that the server stores.
-        let lookup = format!("lookup_{}", scene.database);
-        let mut admin = scene.admin().await?;
+        let lookup = format!("lookup_{}", fixture.database);
+        let mut admin = fixture.admin().await?;
         for statement in [
             format!("CREATE ROLE {lookup} LOGIN SUPERUSER PASSWORD 'lookup-password'"),
             "CREATE FUNCTION public.lookup(n text, OUT u text, OUT p text) LANGUAGE sql AS \
@@ -72,7 +72,7 @@ impl Pooler {
              auth_type = {auth_type}\nauth_file = {at}/users\n\
              auth_query = SELECT u, p FROM public.lookup($1)\nclient_tls_sslmode = require\n\
              client_tls_key_file = {at}/key\nclient_tls_cert_file = {at}/certificate\n",
-            port_there = scene.target.port
+            port_there = fixture.target.port
         );
         for (name, text) in [
             ("ini", configuration),
@@ -120,37 +120,39 @@ async fn rejected_password_is_recognized(
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
             let case = format!("{auth_type}, {pool_mode}, {strategy}");
-            let scene = Fixture::new(&target).await?;
+            let fixture = Fixture::new(&target).await?;
             if rule == "md5" {
-                let password =
-                    scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-                let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
+                let password = fixture.value("AWSCURRENT")?["password"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                let hash = verifier(&fixture.user, &Password::new(&password), Encryption::Md5);
                 let hash = literal(&hash.map_err(anyhow::Error::msg)?);
-                let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
-                sql(&mut scene.admin().await?, &statement).await?;
+                let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&fixture.user));
+                sql(&mut fixture.admin().await?, &statement).await?;
             }
-            let pooler = Pooler::start(&scene, &certificates, auth_type, pool_mode).await?;
+            let pooler = Pooler::start(&fixture, &certificates, auth_type, pool_mode).await?;
             let port = json!({"port": pooler.port});
-            scene.change(&port)?;
-            scene.change_master(&port)?;
-            let function = scene.function(strategy);
+            fixture.change(&port)?;
+            fixture.change_master(&port)?;
+            let function = fixture.function(strategy);
             for turn in 0..2 {
                 let case = format!("{case}, turn {turn}");
-                let token = scene.stage(None)?;
+                let token = fixture.stage(None)?;
                 for step in ["createSecret", "setSecret"] {
-                    let done = scene.step(&function, step, &token).await;
+                    let done = fixture.step(&function, step, &token).await;
                     done.with_context(|| format!("{case}: {}", pooler.log()))?;
                 }
-                let rotation = scene.attempt(&function, &token, 1).await;
+                let rotation = fixture.attempt(&function, &token, 1).await;
                 ensure!(
                     rotation.failed.is_none(),
                     "{case}: {:?}\n{}",
                     rotation.failed,
                     pooler.log()
                 );
-                let mut value = scene.value("AWSCURRENT")?;
-                value["port"] = scene.target.port.into();
-                scene.log_in_with(&value).await.context(case)?;
+                let mut value = fixture.value("AWSCURRENT")?;
+                value["port"] = fixture.target.port.into();
+                fixture.log_in_with(&value).await.context(case)?;
             }
         }
         Ok(())
@@ -185,20 +187,20 @@ async fn pooler_with_a_role_of_its_own_proves_no_other_role() {
         let certificates = options.certificates.clone().context("no certificates")?;
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            let scene = Fixture::new(&target).await?;
-            let shared = format!("user=lookup_{} password=lookup-password", scene.database);
-            let before = scene.value("AWSCURRENT")?;
-            let users = format!("\"{}\" {}", scene.user, before["password"]);
+            let fixture = Fixture::new(&target).await?;
+            let shared = format!("user=lookup_{} password=lookup-password", fixture.database);
+            let before = fixture.value("AWSCURRENT")?;
+            let users = format!("\"{}\" {}", fixture.user, before["password"]);
             let auth_type = "scram-sha-256";
             let pooler =
-                Pooler::start_with(&scene, &certificates, auth_type, "session", &shared, &users)
+                Pooler::start_with(&fixture, &certificates, auth_type, "session", &shared, &users)
                     .await?;
-            scene.change(&json!({"port": pooler.port}))?;
+            fixture.change(&json!({"port": pooler.port}))?;
             let error =
-                scene.expect(&scene.function(strategy), "NeedsDecision", "\"username\"").await;
+                fixture.expect(&fixture.function(strategy), "NeedsDecision", "\"username\"").await;
             let error = error.with_context(|| pooler.log())?;
             ensure!(error.message.contains("a pooler or a proxy"), "{}", error.message);
-            scene.log_in_with(&before).await?;
+            fixture.log_in_with(&before).await?;
         }
         Ok(())
     })
@@ -215,15 +217,16 @@ async fn cleartext_is_not_sent_through_a_pooler() {
         let certificates = options.certificates.clone().context("no certificates")?;
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
         for strategy in ["single-user", "single-user-by-master", "master-user"] {
-            let scene = Fixture::new(&target).await?;
-            let pooler = Pooler::start(&scene, &certificates, "scram-sha-256", "session").await?;
-            scene.change(&json!({"port": pooler.port}))?;
-            scene.change_master(&json!({"port": pooler.port}))?;
+            let fixture = Fixture::new(&target).await?;
+            let pooler = Pooler::start(&fixture, &certificates, "scram-sha-256", "session").await?;
+            fixture.change(&json!({"port": pooler.port}))?;
+            fixture.change_master(&json!({"port": pooler.port}))?;
             let function =
-                scene.program(strategy).env("POSTGRES_PASSWORD_FORM", "cleartext").into();
-            let error = scene.expect(&function, "NeedsDecision", "the server's own endpoint").await;
+                fixture.program(strategy).env("POSTGRES_PASSWORD_FORM", "cleartext").into();
+            let error =
+                fixture.expect(&function, "NeedsDecision", "the server's own endpoint").await;
             error.with_context(|| format!("{strategy}: {}", pooler.log()))?;
-            scene.log_in().await?;
+            fixture.log_in().await?;
         }
         Ok(())
     })
@@ -247,48 +250,48 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
         ] {
             for strategy in ["single-user", "single-user-by-master"] {
                 let case = format!("{auth_type}, {pool_mode}, {strategy}, {copies_verifier}");
-                let scene = Fixture::new(&target).await?;
-                let mut admin = scene.admin().await?;
+                let fixture = Fixture::new(&target).await?;
+                let mut admin = fixture.admin().await?;
                 let stored = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
                 let before: String =
-                    sqlx::query_scalar(stored).bind(&scene.user).fetch_one(&mut admin).await?;
+                    sqlx::query_scalar(stored).bind(&fixture.user).fetch_one(&mut admin).await?;
                 let copy = match copies_verifier {
                     true => json!(before),
-                    false => scene.value("AWSCURRENT")?["password"].clone(),
+                    false => fixture.value("AWSCURRENT")?["password"].clone(),
                 };
                 let users = format!(
                     "\"{}\" {copy}\n\"{}\" {}",
-                    scene.user,
-                    scene.master,
-                    json!(scene.master_password()?)
+                    fixture.user,
+                    fixture.master,
+                    json!(fixture.master_password()?)
                 );
                 let pooler =
-                    Pooler::start_with(&scene, &certificates, auth_type, pool_mode, "", &users)
+                    Pooler::start_with(&fixture, &certificates, auth_type, pool_mode, "", &users)
                         .await?;
                 let port = json!({"port": pooler.port});
-                scene.change(&port)?;
-                scene.change_master(&port)?;
-                let function = scene.function(strategy);
-                let checks = scene.preflight(&function).await?;
+                fixture.change(&port)?;
+                fixture.change_master(&port)?;
+                let function = fixture.function(strategy);
+                let checks = fixture.preflight(&function).await?;
                 ensure!(
                     checks.iter().any(|check| check["message"]
                         .to_string()
                         .contains("a pooler or proxy was found")),
                     "{case}: {checks:#?}"
                 );
-                let error = scene.expect(&function, "NeedsDecision", "auth_query").await;
+                let error = fixture.expect(&function, "NeedsDecision", "auth_query").await;
                 let error = error.with_context(|| format!("{case}: {}", pooler.log()))?;
                 ensure!(error.message.contains("own copy of the password"), "{}", error.message);
                 // Applications can still log in, both through the pooler and directly.
-                let mut value = scene.value("AWSCURRENT")?;
-                scene
+                let mut value = fixture.value("AWSCURRENT")?;
+                fixture
                     .log_in_with(&value)
                     .await
                     .with_context(|| format!("{case}: {}", pooler.log()))?;
-                value["port"] = scene.target.port.into();
-                scene.log_in_with(&value).await?;
+                value["port"] = fixture.target.port.into();
+                fixture.log_in_with(&value).await?;
                 let after: String =
-                    sqlx::query_scalar(stored).bind(&scene.user).fetch_one(&mut admin).await?;
+                    sqlx::query_scalar(stored).bind(&fixture.user).fetch_one(&mut admin).await?;
                 if copies_verifier {
                     assert_eq!(after, before, "{case}");
                 }

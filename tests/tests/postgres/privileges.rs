@@ -5,10 +5,10 @@ use rotation_postgres::{identifier, literal};
 use rotation_tests::postgres::{Fixture, on_each, sql};
 use sqlx::PgConnection;
 
-use crate::kinds::{EVERYTHING, May, SINCE_15};
+use crate::privilege_matrix::{May, PRIVILEGES, PRIVILEGES_SINCE_15};
 
 struct Words<'a> {
-    scene: &'a Fixture,
+    fixture: &'a Fixture,
     tag: String,
     large_object: i64,
     round: usize,
@@ -16,26 +16,26 @@ struct Words<'a> {
 
 impl Words<'_> {
     fn fill(&self, statement: &str) -> String {
-        let scene = self.scene;
+        let fixture = self.fixture;
         [
-            ("{ul}", literal(&scene.user)),
-            ("{u}", identifier(&scene.user)),
-            ("{m}", identifier(&scene.master)),
-            ("{d}", identifier(&scene.database)),
+            ("{ul}", literal(&fixture.user)),
+            ("{u}", identifier(&fixture.user)),
+            ("{m}", identifier(&fixture.master)),
+            ("{d}", identifier(&fixture.database)),
             ("{t}", self.tag.clone()),
             ("{n}", self.round.to_string()),
             ("{lo}", self.large_object.to_string()),
-            ("{su}", literal(&scene.target.superuser)),
-            ("{sp}", literal(&scene.target.password)),
+            ("{su}", literal(&fixture.target.superuser)),
+            ("{sp}", literal(&fixture.target.password)),
         ]
         .into_iter()
         .fold(statement.to_owned(), |text, (word, value)| text.replace(word, &value))
     }
 }
 
-async fn prepare(scene: &Fixture, admin: &mut PgConnection, tag: &str) -> Result<i64> {
-    let user = identifier(&scene.user);
-    let database = identifier(&scene.database);
+async fn prepare(fixture: &Fixture, admin: &mut PgConnection, tag: &str) -> Result<i64> {
+    let user = identifier(&fixture.user);
+    let database = identifier(&fixture.database);
     sql(
         admin,
         &format!(
@@ -59,7 +59,7 @@ async fn prepare(scene: &Fixture, admin: &mut PgConnection, tag: &str) -> Result
          CREATE TABLE s.t_readers (a int); GRANT SELECT ON s.t_readers TO readers_{tag}; \
          CREATE EXTENSION postgres_fdw; REVOKE ALL ON FOREIGN DATA WRAPPER postgres_fdw FROM \
          PUBLIC",
-            literal(&scene.user)
+            literal(&fixture.user)
         ),
     )
     .await?;
@@ -72,7 +72,7 @@ async fn prepare(scene: &Fixture, admin: &mut PgConnection, tag: &str) -> Result
          '{address}', dbname {}); \
          CREATE TABLE public.remote (a int); CREATE FOREIGN TABLE s.foreign_t (a int) SERVER here \
          OPTIONS (schema_name 'public', table_name 'remote')",
-            literal(&scene.database)
+            literal(&fixture.database)
         ),
     )
     .await?;
@@ -80,8 +80,8 @@ async fn prepare(scene: &Fixture, admin: &mut PgConnection, tag: &str) -> Result
 }
 
 /// Logs in as the current user and uses a privilege, inside a transaction if possible.
-async fn may(scene: &Fixture, words: &Words<'_>, may: &May) -> Result<()> {
-    let mut session = scene.log_in().await?;
+async fn may(fixture: &Fixture, words: &Words<'_>, may: &May) -> Result<()> {
+    let mut session = fixture.log_in().await?;
     let act = words.fill(may.act);
     // Statements that cannot run in a transaction run one at a time.
     if act.contains("DATABASE") {
@@ -96,23 +96,25 @@ async fn may(scene: &Fixture, words: &Words<'_>, may: &May) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
+async fn alternate_user_has_exactly_the_base_privileges() {
     on_each(|target| async move {
         let version = target.version().await?;
-        let scene = Fixture::new(&target).await?;
-        let tag = scene.user.trim_start_matches("app_").to_owned();
-        let mut admin = scene.admin().await?;
-        let large_object = prepare(&scene, &mut admin, &tag).await?;
-        let mut words = Words { scene: &scene, tag, large_object, round: 0 };
-        let all: Vec<_> =
-            EVERYTHING.iter().chain(if version >= 150_000 { SINCE_15 } else { &[] }).collect();
-        let function = scene.function("master-user");
+        let fixture = Fixture::new(&target).await?;
+        let tag = fixture.user.trim_start_matches("app_").to_owned();
+        let mut admin = fixture.admin().await?;
+        let large_object = prepare(&fixture, &mut admin, &tag).await?;
+        let mut words = Words { fixture: &fixture, tag, large_object, round: 0 };
+        let all: Vec<_> = PRIVILEGES
+            .iter()
+            .chain(if version >= 150_000 { PRIVILEGES_SINCE_15 } else { &[] })
+            .collect();
+        let function = fixture.function("master-user");
 
         // Before any privilege is granted, every action must fail. Otherwise, the later checks
         // would show nothing.
         for may_do in &all {
             ensure!(
-                may(&scene, &words, may_do).await.is_err(),
+                may(&fixture, &words, may_do).await.is_err(),
                 "{} does not need the privilege",
                 may_do.what
             );
@@ -127,10 +129,10 @@ async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
                 }
             }
             for _ in 0..2 {
-                scene.rotate(&function).await?;
-                let user = scene.value("AWSCURRENT")?["username"].clone();
+                fixture.rotate(&function).await?;
+                let user = fixture.value("AWSCURRENT")?["username"].clone();
                 for may_do in &all {
-                    may(&scene, &words, may_do)
+                    may(&fixture, &words, may_do)
                         .await
                         .with_context(|| format!("{} as {user}", may_do.what))?;
                 }
@@ -142,18 +144,18 @@ async fn the_alternate_user_may_do_what_the_base_user_may_and_nothing_more() {
             }
             // The number of rotations is odd, so that the second round begins with the other user.
             for _ in 0..3 {
-                scene.rotate(&function).await?;
-                let user = scene.value("AWSCURRENT")?["username"].clone();
+                fixture.rotate(&function).await?;
+                let user = fixture.value("AWSCURRENT")?["username"].clone();
                 for may_do in &all {
                     ensure!(
-                        may(&scene, &words, may_do).await.is_err(),
+                        may(&fixture, &words, may_do).await.is_err(),
                         "{user} still has the revoked privilege: {}",
                         may_do.what
                     );
                 }
             }
         }
-        scene.search_for_passwords("")
+        fixture.search_for_passwords("")
     })
     .await;
 }

@@ -21,7 +21,7 @@ const NAMES: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn identifiers_are_quoted_as_the_server_quotes_them() {
+async fn identifiers_are_quoted_like_quote_ident() {
     on_each(|target| async move {
         let mut session = target.admin("postgres").await?;
         for name in NAMES {
@@ -43,7 +43,7 @@ async fn identifiers_are_quoted_as_the_server_quotes_them() {
 }
 
 #[tokio::test]
-async fn the_server_accepts_logins_with_our_verifiers() {
+async fn server_accepts_logins_with_computed_verifiers() {
     on_each(|target| async move {
         let mut admin = target.admin("postgres").await?;
         let role = format!("verifier_{}", uuid::Uuid::new_v4().simple());
@@ -95,20 +95,20 @@ async fn password_encryption_md5_is_honoured() {
         options.configuration = "password_encryption = md5\n".into();
         options.access_rules = "host all all all md5".into();
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
-        let scene = rotation_tests::postgres::Fixture::new(&target).await?;
+        let fixture = rotation_tests::postgres::Fixture::new(&target).await?;
         // The password is already stored as MD5, as for clients that do not support SCRAM. A
         // password that is stored as SCRAM stays so: see password_form.rs.
         let password =
-            scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-        let hash = verifier(&scene.user, &Password::new(&password), Encryption::Md5);
+            fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+        let hash = verifier(&fixture.user, &Password::new(&password), Encryption::Md5);
         let hash = literal(&hash.map_err(anyhow::Error::msg)?);
-        let store = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&scene.user));
+        let store = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&fixture.user));
         sql(&mut target.admin("postgres").await?, &store).await?;
         for strategy in ["single-user", "master-user"] {
-            scene.rotate(&scene.function(strategy)).await?;
-            scene.log_in().await?;
+            fixture.rotate(&fixture.function(strategy)).await?;
+            fixture.log_in().await?;
             let user =
-                scene.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
+                fixture.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
             let stored: String =
                 sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
                     .bind(&user)
@@ -116,7 +116,7 @@ async fn password_encryption_md5_is_honoured() {
                     .await?;
             assert!(stored.starts_with("md5"), "{strategy}");
         }
-        let result: Result<()> = scene.search_for_passwords("");
+        let result: Result<()> = fixture.search_for_passwords("");
         result
     })
     .await;
@@ -125,18 +125,18 @@ async fn password_encryption_md5_is_honoured() {
 /// The server has `password_encryption = md5`, but `pg_hba.conf` accepts only SCRAM. An MD5 hash
 /// would lock the user out.
 #[tokio::test]
-async fn md5_is_not_used_where_the_server_would_refuse_it() {
+async fn md5_is_not_used_if_server_rejects_it() {
     on_each(|target| async move {
         let mut options = rotation_tests::postgres::options()?;
         options.configuration = "password_encryption = md5\n".into();
         let Some((_server, target)) = target.another(options)? else { return Ok(()) };
-        let scene = rotation_tests::postgres::Fixture::new(&target).await?;
+        let fixture = rotation_tests::postgres::Fixture::new(&target).await?;
         for strategy in ["single-user", "master-user"] {
-            scene.rotate(&scene.function(strategy)).await?;
-            scene.log_in().await?;
-            assert_eq!(scene.failed_logins()?, 0);
+            fixture.rotate(&fixture.function(strategy)).await?;
+            fixture.log_in().await?;
+            assert_eq!(fixture.failed_logins()?, 0);
         }
-        scene.search_for_passwords("")
+        fixture.search_for_passwords("")
     })
     .await;
 }

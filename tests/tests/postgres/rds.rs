@@ -4,9 +4,9 @@
 
 use anyhow::{Context, Result};
 use rotation_local::Program;
+use rotation_tests::fixture::MASTER_ARN;
 use rotation_tests::moto::Moto;
 use rotation_tests::postgres::{Fixture, Target, on_each};
-use rotation_tests::scene::MASTER_ARN;
 use serde_json::{Value, json};
 
 /// The writer and its replica are the same server under two addresses.
@@ -35,19 +35,19 @@ async fn instance(
 }
 
 /// Removes the host and the engine from the master secret, and tags it as RDS does.
-fn managed_by_rds(scene: &Fixture, tag: &str, arn: &str) -> Result<()> {
-    let stored = scene.service.perform("GetSecretValue", &json!({"SecretId": MASTER_ARN}))?;
+fn managed_by_rds(fixture: &Fixture, tag: &str, arn: &str) -> Result<()> {
+    let stored = fixture.service.perform("GetSecretValue", &json!({"SecretId": MASTER_ARN}))?;
     let master: Value = serde_json::from_str(stored["SecretString"].as_str().unwrap_or_default())?;
     let bare = json!({"username": master["username"], "password": master["password"]}).to_string();
-    scene
+    fixture
         .service
         .perform("PutSecretValue", &json!({"SecretId": MASTER_ARN, "SecretString": bare}))?;
-    scene.service.tag_as_a_service_of_aws(MASTER_ARN, tag, arn)?;
+    fixture.service.put_reserved_tag(MASTER_ARN, tag, arn)?;
     Ok(())
 }
 
-fn program(scene: &Fixture, moto: &Moto) -> Program {
-    scene.program("master-user").env("AWS_ENDPOINT_URL_RDS", &*moto.endpoint)
+fn program(fixture: &Fixture, moto: &Moto) -> Program {
+    fixture.program("master-user").env("AWS_ENDPOINT_URL_RDS", &*moto.endpoint)
 }
 
 /// Returns `true` if this machine and the server have IPv6, which gives the replica its own
@@ -61,7 +61,7 @@ fn has_replica(target: &Target) -> bool {
 }
 
 #[tokio::test]
-async fn a_master_secret_of_rds_is_used_at_the_server_that_its_tag_names() {
+async fn rds_master_secret_is_used_at_its_tagged_server() {
     on_each(|target| async move {
         if !has_replica(&target) {
             return Ok(());
@@ -73,13 +73,13 @@ async fn a_master_secret_of_rds_is_used_at_the_server_that_its_tag_names() {
         replica.source_db_instance_identifier("db-main").port(target.port.into()).send().await?;
         // The hosts are the instance itself, another name of it, and its replica.
         for host in ["127.0.0.1", "localhost", "::1"] {
-            let scene = Fixture::new(&target).await?;
-            scene.change(&json!({"host": host}))?;
-            managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", &arn)?;
-            scene.rotate(&program(&scene, &moto).into()).await.context(host)?;
-            scene.log_in().await?;
+            let fixture = Fixture::new(&target).await?;
+            fixture.change(&json!({"host": host}))?;
+            managed_by_rds(&fixture, "aws:rds:primaryDBInstanceArn", &arn)?;
+            fixture.rotate(&program(&fixture, &moto).into()).await.context(host)?;
+            fixture.log_in().await?;
             assert!(
-                scene.function_log().contains("127.0.0.1"),
+                fixture.function_log().contains("127.0.0.1"),
                 "the log does not have the writer's address"
             );
         }
@@ -89,7 +89,7 @@ async fn a_master_secret_of_rds_is_used_at_the_server_that_its_tag_names() {
 }
 
 #[tokio::test]
-async fn a_cluster_s_writer_and_reader_are_one_server() {
+async fn cluster_writer_and_reader_count_as_one_server() {
     on_each(|target| async move {
         if !has_replica(&target) {
             return Ok(());
@@ -109,11 +109,11 @@ async fn a_cluster_s_writer_and_reader_are_one_server() {
             .to_owned();
         instance(&moto, "aurora-1", "aurora-postgresql", target.port, Some("aurora")).await?;
         for host in ["127.0.0.1", "::1"] {
-            let scene = Fixture::new(&target).await?;
-            scene.change(&json!({"host": host}))?;
-            managed_by_rds(&scene, "aws:rds:primaryDBClusterArn", &arn)?;
-            scene.rotate(&program(&scene, &moto).into()).await.context(host)?;
-            scene.log_in().await?;
+            let fixture = Fixture::new(&target).await?;
+            fixture.change(&json!({"host": host}))?;
+            managed_by_rds(&fixture, "aws:rds:primaryDBClusterArn", &arn)?;
+            fixture.rotate(&program(&fixture, &moto).into()).await.context(host)?;
+            fixture.log_in().await?;
         }
         Ok(())
     })
@@ -121,25 +121,25 @@ async fn a_cluster_s_writer_and_reader_are_one_server() {
 }
 
 #[tokio::test]
-async fn a_master_secret_with_a_host_serves_its_replicas_as_well() {
+async fn master_secret_with_host_works_for_replicas() {
     on_each(|target| async move {
         if !has_replica(&target) {
             return Ok(());
         }
         let moto = Moto::start(HOSTS.to_vec()).await?;
         instance(&moto, "db-main", "postgres", target.port, None).await?;
-        let scene = Fixture::new(&target).await?;
-        scene.change(&json!({"host": "::1"}))?;
-        scene.change_master(&json!({"host": "127.0.0.1"}))?;
-        let function = program(&scene, &moto).into();
-        scene.expect(&function, "MasterHostMismatch", "read replica").await?;
+        let fixture = Fixture::new(&target).await?;
+        fixture.change(&json!({"host": "::1"}))?;
+        fixture.change_master(&json!({"host": "127.0.0.1"}))?;
+        let function = program(&fixture, &moto).into();
+        fixture.expect(&function, "MasterHostMismatch", "read replica").await?;
 
         let replica =
             moto.client.create_db_instance_read_replica().db_instance_identifier("db-replica");
         replica.source_db_instance_identifier("db-main").port(target.port.into()).send().await?;
-        let token = scene.version("AWSPENDING")?.context("no pending version")?;
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
-        scene.log_in().await?;
+        let token = fixture.version("AWSPENDING")?.context("no pending version")?;
+        assert_eq!(fixture.attempt(&function, &token, 1).await.failed, None);
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
@@ -148,7 +148,7 @@ async fn a_master_secret_with_a_host_serves_its_replicas_as_well() {
 /// An attacker who can write the secret must not get the master user's password sent to a host of
 /// their choice.
 #[tokio::test]
-async fn another_server_than_the_tag_names_is_refused() {
+async fn server_other_than_tagged_one_is_rejected() {
     on_each(|target| async move {
         if !has_replica(&target) {
             return Ok(());
@@ -162,17 +162,17 @@ async fn another_server_than_the_tag_names_is_refused() {
             (&mysql, "MasterSecretMalformed", "RDS says that it is for mysql"),
             (&gone, "MasterSecretMalformed", "which RDS does not know"),
         ] {
-            let scene = Fixture::new(&target).await?;
-            managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", arn)?;
-            scene.expect(&program(&scene, &moto).into(), error_type, part).await?;
+            let fixture = Fixture::new(&target).await?;
+            managed_by_rds(&fixture, "aws:rds:primaryDBInstanceArn", arn)?;
+            fixture.expect(&program(&fixture, &moto).into(), error_type, part).await?;
             // The master user has not connected.
-            assert!(!scene.server_log()?.contains(&format!("user={}", scene.master)));
+            assert!(!fixture.server_log()?.contains(&format!("user={}", fixture.master)));
         }
         moto.deny();
-        let scene = Fixture::new(&target).await?;
-        managed_by_rds(&scene, "aws:rds:primaryDBInstanceArn", &other)?;
-        scene
-            .expect(&program(&scene, &moto).into(), "AccessDenied", "rds:DescribeDBInstances")
+        let fixture = Fixture::new(&target).await?;
+        managed_by_rds(&fixture, "aws:rds:primaryDBInstanceArn", &other)?;
+        fixture
+            .expect(&program(&fixture, &moto).into(), "AccessDenied", "rds:DescribeDBInstances")
             .await?;
         Ok(())
     })

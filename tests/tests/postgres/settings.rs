@@ -6,12 +6,12 @@ use rotation_tests::postgres::{Fixture, on_each, sql};
 
 /// The role's own settings must not prevent the change of its password.
 #[tokio::test]
-async fn settings_of_the_role_do_not_stand_in_the_way() {
+async fn role_settings_do_not_block_rotation() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let user = identifier(&scene.user);
-        let owner = identifier(&format!("owner_of_{}", scene.user));
-        let mut admin = scene.admin().await?;
+        let fixture = Fixture::new(&target).await?;
+        let user = identifier(&fixture.user);
+        let owner = identifier(&format!("owner_of_{}", fixture.user));
+        let mut admin = fixture.admin().await?;
         for statement in [
             format!("CREATE ROLE {owner}"),
             format!("GRANT {owner} TO {user}"),
@@ -26,13 +26,13 @@ async fn settings_of_the_role_do_not_stand_in_the_way() {
             sql(&mut admin, &statement).await?;
         }
         for strategy in ["single-user", "master-user", "single-user", "master-user"] {
-            scene.rotate(&scene.function(strategy)).await.context(strategy)?;
-            let mut session = scene.log_in().await?;
+            fixture.rotate(&fixture.function(strategy)).await.context(strategy)?;
+            let mut session = fixture.log_in().await?;
             let acts_as: String =
                 sqlx::query_scalar("SELECT current_user::text").fetch_one(&mut session).await?;
             assert_eq!(identifier(&acts_as), owner, "{strategy}");
         }
-        assert_eq!(scene.failed_logins()?, 0);
+        assert_eq!(fixture.failed_logins()?, 0);
         Ok(())
     })
     .await;
@@ -40,17 +40,17 @@ async fn settings_of_the_role_do_not_stand_in_the_way() {
 
 /// An acknowledged change is on disk, even if `synchronous_commit` is off for the role's sessions.
 #[tokio::test]
-async fn an_acknowledged_change_survives_a_crash_of_the_server() {
+async fn acknowledged_change_survives_server_crash() {
     on_each(|target| async move {
         let mut options = rotation_tests::postgres::options()?;
         options.configuration =
             "fsync = on\nwal_writer_delay = 10s\nsynchronous_commit = off\n".into();
         let Some((mut server, lazy)) = target.another(options)? else { return Ok(()) };
-        let scene = Fixture::new(&lazy).await?;
+        let fixture = Fixture::new(&lazy).await?;
         sql(&mut lazy.admin("postgres").await?, "CHECKPOINT").await?;
-        scene.rotate(&scene.function("single-user")).await?;
+        fixture.rotate(&fixture.function("single-user")).await?;
         server.crash_and_restart()?;
-        scene.log_in().await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
@@ -62,10 +62,10 @@ async fn an_acknowledged_change_survives_a_crash_of_the_server() {
 async fn preflight_and_set_secret_ignore_the_masters_role_setting() {
     on_each(|target| async move {
         for strategy in ["single-user-by-master", "master-user"] {
-            let scene = Fixture::new(&target).await?;
+            let fixture = Fixture::new(&target).await?;
             let (master, dba) =
-                (identifier(&scene.master), identifier(&format!("dba_{}", scene.master)));
-            let mut admin = scene.admin().await?;
+                (identifier(&fixture.master), identifier(&format!("dba_{}", fixture.master)));
+            let mut admin = fixture.admin().await?;
             for statement in [
                 format!("CREATE ROLE {dba} CREATEROLE"),
                 format!("GRANT {dba} TO {master}"),
@@ -74,22 +74,22 @@ async fn preflight_and_set_secret_ignore_the_masters_role_setting() {
             ] {
                 sql(&mut admin, &statement).await?;
             }
-            let function = scene.function(strategy);
+            let function = fixture.function(strategy);
             let remedy = format!("ALTER ROLE {master} CREATEROLE");
-            scene
+            fixture
                 .preflight_finds(&function, "PrivilegeMissing", &remedy)
                 .await
                 .context(strategy)?;
-            scene.expect(&function, "PrivilegeMissing", &remedy).await.context(strategy)?;
+            fixture.expect(&function, "PrivilegeMissing", &remedy).await.context(strategy)?;
 
             sql(&mut admin, &format!("ALTER ROLE {master} CREATEROLE")).await?;
             if target.version().await? >= 160_000 {
-                let user = identifier(&scene.user);
+                let user = identifier(&fixture.user);
                 sql(&mut admin, &format!("GRANT {user} TO {master} WITH ADMIN OPTION")).await?;
             }
-            let rotation = scene.again(&function).await?;
+            let rotation = fixture.again(&function).await?;
             anyhow::ensure!(rotation.failed.is_none(), "{strategy}: {:?}", rotation.failed);
-            scene.log_in().await?;
+            fixture.log_in().await?;
         }
         Ok(())
     })

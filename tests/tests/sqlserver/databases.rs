@@ -4,15 +4,15 @@ use anyhow::Result;
 use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{Fixture, Peer, on_each, sql, with_password};
+use rotation_tests::sqlserver::{FakeServer, Fixture, on_each, sql, with_password};
 use serde_json::json;
 
 /// Creates a second database in which the master user is a member of db_owner, and returns its
 /// quoted name.
-async fn with_another(scene: &Fixture) -> Result<String> {
+async fn create_other_database(fixture: &Fixture) -> Result<String> {
     let (other, master) =
-        (identifier(&format!("{}_other", scene.database)), identifier(&scene.master));
-    let mut admin = scene.target.admin("master").await?;
+        (identifier(&format!("{}_other", fixture.database)), identifier(&fixture.master));
+    let mut admin = fixture.target.admin("master").await?;
     sql(&mut admin, &format!("CREATE DATABASE {other}")).await?;
     for statement in [
         format!("CREATE USER {master} FOR LOGIN {master}"),
@@ -25,23 +25,23 @@ async fn with_another(scene: &Fixture) -> Result<String> {
 }
 
 /// Rotates with alternating users and returns the records of all steps.
-async fn notes(scene: &Fixture) -> Result<String> {
-    let rotation = scene.rotate(&scene.function("master-user")).await?;
+async fn notes(fixture: &Fixture) -> Result<String> {
+    let rotation = fixture.rotate(&fixture.function("master-user")).await?;
     Ok(format!("{:?}", rotation.steps))
 }
 
 #[tokio::test]
-async fn users_come_and_go_in_every_database() {
+async fn users_are_synced_in_every_database() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let other = with_another(&scene).await?;
-        let (user, name) = (identifier(&scene.user), format!("{}_other", scene.database));
+        let fixture = Fixture::new(&target).await?;
+        let other = create_other_database(&fixture).await?;
+        let (user, name) = (identifier(&fixture.user), format!("{}_other", fixture.database));
         let mut admin = target.admin("master").await?;
-        let function = scene.function("master-user");
-        scene.rotate(&function).await?;
-        let clone = scene.value("AWSCURRENT")?;
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        let clone = fixture.value("AWSCURRENT")?;
         let password = clone["password"].as_str().unwrap_or_default();
-        let alternate = scene.alternate();
+        let alternate = fixture.alternate();
         assert!(
             target.connect(&alternate, password, &name).await.is_err(),
             "the alternate user has access too early"
@@ -51,84 +51,84 @@ async fn users_come_and_go_in_every_database() {
         sql(&mut admin, &format!("USE {other}; CREATE USER [somebody else] FOR LOGIN {user}"))
             .await?;
         sql(&mut admin, &format!("USE {other}; GRANT SELECT ON things TO [somebody else]")).await?;
-        scene.rotate(&function).await?;
+        fixture.rotate(&function).await?;
         let mut session = target.connect(&alternate, password, &name).await?;
         sql(&mut session, "SELECT * FROM things").await?;
         sql(&mut admin, &format!("USE {other}; DROP USER [somebody else]")).await?;
-        scene.rotate(&function).await?;
-        let clone = scene.value("AWSCURRENT")?;
+        fixture.rotate(&function).await?;
+        let clone = fixture.value("AWSCURRENT")?;
         let password = clone["password"].as_str().unwrap_or_default();
         assert!(
             target.connect(&alternate, password, &name).await.is_err(),
             "the alternate user still has access"
         );
-        scene.log_in().await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_the_base_user_owns_is_reported_and_stays() {
+async fn objects_of_base_user_are_reported_and_stay() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let other = with_another(&scene).await?;
-        let (user, database) = (identifier(&scene.user), identifier(&scene.database));
+        let fixture = Fixture::new(&target).await?;
+        let other = create_other_database(&fixture).await?;
+        let (user, database) = (identifier(&fixture.user), identifier(&fixture.database));
         let mut admin = target.admin("master").await?;
         sql(&mut admin, &format!("USE {database}; CREATE ROLE [its role] AUTHORIZATION {user}"))
             .await?;
-        let mut in_database = scene.admin().await?;
+        let mut in_database = fixture.admin().await?;
         sql(&mut in_database, &format!("CREATE SCHEMA [its schema] AUTHORIZATION {user}")).await?;
         sql(&mut admin, &format!("ALTER AUTHORIZATION ON DATABASE::{other} TO {user}")).await?;
-        let notes = notes(&scene).await?;
+        let notes = notes(&fixture).await?;
         assert!(notes.contains("owns schema its schema, role its role"), "{notes}");
-        assert!(notes.contains(&format!("owns database {}_other", scene.database)), "{notes}");
+        assert!(notes.contains(&format!("owns database {}_other", fixture.database)), "{notes}");
         // The owner of a database has every permission in it. The alternate user gets them as a
         // member of db_owner.
-        let clone = scene.value("AWSCURRENT")?;
+        let clone = fixture.value("AWSCURRENT")?;
         let password = clone["password"].as_str().unwrap_or_default();
-        let name = format!("{}_other", scene.database);
-        let mut session = target.connect(&scene.alternate(), password, &name).await?;
+        let name = format!("{}_other", fixture.database);
+        let mut session = target.connect(&fixture.alternate(), password, &name).await?;
         sql(&mut session, "SELECT * FROM things").await
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_database_that_nobody_can_look_into_is_named() {
+async fn offline_database_is_reported() {
     on_each(|target| async move {
         if target.log().is_none() {
             println!("skipped: the test would disturb other tests on that server");
             return Ok(());
         }
-        let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let peer = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
         let target = peer.target.clone();
-        let scene = Fixture::new(&target).await?;
-        let other = with_another(&scene).await?;
+        let fixture = Fixture::new(&target).await?;
+        let other = create_other_database(&fixture).await?;
         let mut admin = target.admin("master").await?;
         sql(&mut admin, &format!("ALTER DATABASE {other} SET OFFLINE WITH ROLLBACK IMMEDIATE"))
             .await?;
-        let function = scene.function("master-user");
-        let error = scene.expect(&function, "NeedsDecision", "SET ONLINE").await;
+        let function = fixture.function("master-user");
+        let error = fixture.expect(&function, "NeedsDecision", "SET ONLINE").await;
         sql(&mut admin, &format!("ALTER DATABASE {other} SET ONLINE")).await?;
         let error = error?;
         assert!(
-            error.message.contains(&format!("{}_other (OFFLINE)", scene.database)),
+            error.message.contains(&format!("{}_other (OFFLINE)", fixture.database)),
             "{}",
             error.message
         );
-        assert_eq!(scene.again(&function).await?.failed, None);
+        assert_eq!(fixture.again(&function).await?.failed, None);
         Ok(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_database_that_takes_no_changes_is_named() {
+async fn read_only_database_is_reported() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let other = with_another(&scene).await?;
-        let user = identifier(&scene.user);
+        let fixture = Fixture::new(&target).await?;
+        let other = create_other_database(&fixture).await?;
+        let user = identifier(&fixture.user);
         let mut admin = target.admin("master").await?;
         sql(&mut admin, &format!("USE {other}; CREATE USER {user} FOR LOGIN {user}")).await?;
         sql(
@@ -137,9 +137,9 @@ async fn a_database_that_takes_no_changes_is_named() {
         )
         .await?;
         let error =
-            scene.expect(&scene.function("master-user"), "NeedsDecision", "READ_WRITE").await;
+            fixture.expect(&fixture.function("master-user"), "NeedsDecision", "READ_WRITE").await;
         sql(&mut admin, &format!("ALTER DATABASE {other} SET READ_WRITE")).await?;
-        assert!(error?.message.contains(&format!("{}_other", scene.database)));
+        assert!(error?.message.contains(&format!("{}_other", fixture.database)));
         Ok(())
     })
     .await;
@@ -147,17 +147,17 @@ async fn a_database_that_takes_no_changes_is_named() {
 
 /// A restored database from another server has a user without a login.
 #[tokio::test]
-async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
+async fn orphaned_user_is_adopted_and_namesake_is_not() {
     on_each(|target| async move {
         let mut admin = target.admin("master").await?;
-        let scene = Fixture::new(&target).await?;
-        let (clone, database) = (identifier(&scene.alternate()), identifier(&scene.database));
-        let stranger = identifier(&format!("stranger_{}", scene.user));
-        let password = with_password(&rotation_tests::scene::new_password());
+        let fixture = Fixture::new(&target).await?;
+        let (clone, database) = (identifier(&fixture.alternate()), identifier(&fixture.database));
+        let stranger = identifier(&format!("stranger_{}", fixture.user));
+        let password = with_password(&rotation_tests::fixture::new_password());
         sql(&mut admin, &format!("USE [master]; CREATE LOGIN {stranger} WITH {password}")).await?;
         sql(&mut admin, &format!("USE {database}; CREATE USER {clone} FOR LOGIN {stranger}"))
             .await?;
-        scene.expect(&scene.function("master-user"), "NeedsDecision", "WITH NAME").await?;
+        fixture.expect(&fixture.function("master-user"), "NeedsDecision", "WITH NAME").await?;
         sql(&mut admin, &format!("USE [master]; DROP LOGIN {stranger}")).await?;
         // A role with that name is not the alternate user, either.
         let role = Fixture::new(&target).await?;
@@ -165,27 +165,27 @@ async fn an_orphan_finds_its_login_again_and_a_namesake_is_left_alone() {
         sql(&mut admin, &format!("USE {in_database}; CREATE ROLE {name}")).await?;
         role.expect(&role.function("master-user"), "NeedsDecision", "ALTER ROLE").await?;
         // The user is an orphan now, because its login is gone.
-        assert_eq!(scene.again(&scene.function("master-user")).await?.failed, None);
-        let mut session = scene.log_in().await?;
-        target.is_whole(&mut session, &scene.user).await
+        assert_eq!(fixture.again(&fixture.function("master-user")).await?.failed, None);
+        let mut session = fixture.log_in().await?;
+        target.is_whole(&mut session, &fixture.user).await
     })
     .await;
 }
 
 /// Objects that the application has created as the alternate user belong to it.
 #[tokio::test]
-async fn what_the_second_user_owns_is_reported_and_not_dropped() {
+async fn objects_of_alternate_user_are_reported_and_stay() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let (user, clone) = (identifier(&scene.user), identifier(&scene.alternate()));
-        let function = scene.function("master-user");
-        scene.rotate(&function).await?;
-        let mut admin = scene.admin().await?;
+        let fixture = Fixture::new(&target).await?;
+        let (user, clone) = (identifier(&fixture.user), identifier(&fixture.alternate()));
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        let mut admin = fixture.admin().await?;
         sql(&mut admin, &format!("CREATE SCHEMA [its schema] AUTHORIZATION {clone}")).await?;
         sql(&mut admin, &format!("GRANT SELECT ON SCHEMA::[its schema] TO {user}")).await?;
         // A permission cannot be granted to the owner, so the permission of the base user is not
         // copied.
-        let rotation = scene.rotate(&function).await?;
+        let rotation = fixture.rotate(&function).await?;
         let notes = format!("{:?}", rotation.steps);
         assert!(
             notes.contains("owns schema its schema") && notes.contains("ALTER AUTHORIZATION"),
@@ -194,10 +194,10 @@ async fn what_the_second_user_owns_is_reported_and_not_dropped() {
         // The base user leaves the database. The alternate user cannot leave while it owns
         // something.
         sql(&mut admin, &format!("DROP USER {user}")).await?;
-        scene.change(&json!({"dbname": "master"}))?;
-        scene.expect(&function, "NeedsDecision", "ALTER AUTHORIZATION").await?;
+        fixture.change(&json!({"dbname": "master"}))?;
+        fixture.expect(&function, "NeedsDecision", "ALTER AUTHORIZATION").await?;
         sql(&mut admin, "ALTER AUTHORIZATION ON SCHEMA::[its schema] TO dbo").await?;
-        assert_eq!(scene.again(&function).await?.failed, None);
+        assert_eq!(fixture.again(&function).await?.failed, None);
         Ok(())
     })
     .await;
@@ -206,21 +206,21 @@ async fn what_the_second_user_owns_is_reported_and_not_dropped() {
 /// The master user has no CONNECT ANY DATABASE, as on RDS. It cannot access `model`, and does not
 /// need to.
 #[tokio::test]
-async fn a_master_that_is_in_every_database_needs_no_more() {
+async fn master_user_in_every_database_needs_no_more() {
     on_each(|target| async move {
         if target.log().is_none() {
             println!("skipped: that server has databases of other tests");
             return Ok(());
         }
-        let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let scene = Fixture::new(&peer.target).await?;
-        let master = identifier(&scene.master);
+        let peer = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fixture = Fixture::new(&peer.target).await?;
+        let master = identifier(&fixture.master);
         let mut admin = peer.target.admin("master").await?;
         sql(&mut admin, &format!("USE [master]; REVOKE CONNECT ANY DATABASE FROM {master}"))
             .await?;
-        with_another(&scene).await?;
-        scene.rotate(&scene.function("master-user")).await?;
-        scene.log_in().await?;
+        create_other_database(&fixture).await?;
+        fixture.rotate(&fixture.function("master-user")).await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
@@ -230,19 +230,19 @@ async fn a_master_that_is_in_every_database_needs_no_more() {
 #[tokio::test]
 async fn without_a_database_both_strategies_work() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        scene.change(&json!({"dbname": null}))?;
-        scene.change_master(&json!({"dbname": null}))?;
+        let fixture = Fixture::new(&target).await?;
+        fixture.change(&json!({"dbname": null}))?;
+        fixture.change_master(&json!({"dbname": null}))?;
         for strategy in ["single-user", "master-user", "master-user"] {
-            scene.rotate(&scene.function(strategy)).await?;
-            let value = scene.value("AWSCURRENT")?;
+            fixture.rotate(&fixture.function(strategy)).await?;
+            let value = fixture.value("AWSCURRENT")?;
             assert_eq!(value["dbname"], json!(null));
             let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
             let mut session =
-                target.connect(&text("username"), &text("password"), &scene.database).await?;
-            target.is_whole(&mut session, &scene.user).await?;
+                target.connect(&text("username"), &text("password"), &fixture.database).await?;
+            target.is_whole(&mut session, &fixture.user).await?;
         }
-        assert_eq!(scene.failed_logins()?, 0);
+        assert_eq!(fixture.failed_logins()?, 0);
         Ok(())
     })
     .await;

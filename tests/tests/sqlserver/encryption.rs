@@ -1,9 +1,9 @@
 //! Tests of TLS, of servers without TLS, and of rogue servers.
 
 use rotation_local::throwaway::Certificates;
-use rotation_tests::relay::impostor;
+use rotation_tests::proxy::impostor;
 use rotation_tests::server::NAMES;
-use rotation_tests::sqlserver::{Fixture, Peer, on_each};
+use rotation_tests::sqlserver::{FakeServer, Fixture, on_each};
 use serde_json::{Value, json};
 
 /// Returns the answer to PRELOGIN: a version and the encryption option.
@@ -26,7 +26,7 @@ fn scrambled(password: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
+async fn rogue_server_without_encryption_gets_no_password() {
     on_each(|target| async move {
         // The values are ENCRYPT_NOT_SUP and ENCRYPT_OFF.
         for encryption in [2, 0] {
@@ -38,13 +38,16 @@ async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
                 (json!(false), "require", ""),
             ] {
                 let (address, heard) = impostor(vec![prelogin(encryption)]).await?;
-                let scene = Fixture::new(&target).await?;
-                scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": ssl}))?;
-                let function = scene.program("single-user").env("TLS_MODE", mode).into();
-                let error = scene.failure(&function).await?;
+                let fixture = Fixture::new(&target).await?;
+                fixture
+                    .change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": ssl}))?;
+                let function = fixture.program("single-user").env("TLS_MODE", mode).into();
+                let error = fixture.failure(&function).await?;
                 let heard = heard.lock().unwrap().clone();
-                let password =
-                    scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+                let password = fixture.value("AWSCURRENT")?["password"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
                 let secret = scrambled(&password);
                 let has_password = heard.windows(secret.len()).any(|bytes| bytes == secret);
                 // This is the only case in which the operator has allowed it. It also shows that
@@ -81,13 +84,13 @@ async fn an_impostor_that_says_it_cannot_encrypt_gets_no_password() {
 
 /// The server stops answering during the TLS handshake, or during the login.
 #[tokio::test]
-async fn a_server_that_stops_answering_is_not_waited_for_long() {
+async fn silent_server_times_out() {
     on_each(|target| async move {
         for (encryption, ssl) in [(1, Value::Null), (2, json!(false))] {
             let (address, _) = impostor(vec![prelogin(encryption)]).await?;
-            let scene = Fixture::new(&target).await?;
-            scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": ssl}))?;
-            scene.expect(&scene.function("single-user"), "DatabaseSilent", "hangs").await?;
+            let fixture = Fixture::new(&target).await?;
+            fixture.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": ssl}))?;
+            fixture.expect(&fixture.function("single-user"), "DatabaseSilent", "hangs").await?;
         }
         Ok(())
     })
@@ -97,7 +100,7 @@ async fn a_server_that_stops_answering_is_not_waited_for_long() {
 /// A rogue server sends errors that a test cannot cause on a real one. The function tries no other
 /// password after them.
 #[tokio::test]
-async fn refusals_are_told_apart_by_their_number() {
+async fn login_errors_are_distinguished_by_number() {
     on_each(|target| async move {
         for (number, error_type, part) in [
             (17809, "TooManyConnections", "connection limit"),
@@ -112,13 +115,14 @@ async fn refusals_are_told_apart_by_their_number() {
             (50_000, "LoginFailed", "log"),
         ] {
             let (address, heard) = impostor(vec![prelogin(2), refusal(number)]).await?;
-            let scene = Fixture::new(&target).await?;
-            scene.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": false}))?;
-            let function = scene.function("single-user");
+            let fixture = Fixture::new(&target).await?;
+            fixture.change(&json!({"host": "127.0.0.1", "port": address.port(), "ssl": false}))?;
+            let function = fixture.function("single-user");
             // Preflight does not run first, because its login would be counted as well.
-            let error = scene.expect_unforetold(&function, error_type, part).await?;
+            let error =
+                fixture.expect_failure_without_preflight(&function, error_type, part).await?;
             assert!(error.message.contains("words of the server"), "{}", error.message);
-            let name: Vec<u8> = scene.user.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let name: Vec<u8> = fixture.user.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let logins =
                 heard.lock().unwrap().windows(name.len()).filter(|bytes| *bytes == name).count();
             assert_eq!(logins, 1, "{number}: another password was tried");
@@ -153,7 +157,7 @@ fn refusal(number: u32) -> Vec<u8> {
 /// Rotations work with each setting of the server: encryption required, TDS 8.0 only, and no
 /// encryption.
 #[tokio::test]
-async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8() {
+async fn rotation_works_with_each_encryption_setting() {
     on_each(|target| async move {
         if target.log.is_none() {
             println!("skipped: the test cannot change the settings of that server");
@@ -161,38 +165,38 @@ async fn servers_that_demand_encryption_that_have_none_and_that_know_only_tds_8(
         }
         let certificates = || Certificates::for_names(&NAMES);
         for mode in ["require", "strict"] {
-            let peer = Peer::start(Some(certificates()?), &["--mode", mode]).await?;
+            let peer = FakeServer::start(Some(certificates()?), &["--mode", mode]).await?;
             if mode == "strict" {
                 // The tests' driver does not support TDS 8.0, so the fixture is created on the
                 // usual server.
-                let scene = Fixture::new(&target).await?;
-                scene.change(&json!({"port": peer.target.port}))?;
+                let fixture = Fixture::new(&target).await?;
+                fixture.change(&json!({"port": peer.target.port}))?;
                 let authority = tempfile::NamedTempFile::new()?;
                 std::fs::write(
                     authority.path(),
                     peer.target.authority.clone().unwrap_or_default(),
                 )?;
-                let program = scene.program("single-user");
+                let program = fixture.program("single-user");
                 let function =
                     program.env("TLS_CA_FILE", authority.path().to_string_lossy()).into();
-                let error = scene.failure(&function).await?;
+                let error = fixture.failure(&function).await?;
                 // The login does not exist on this server. The error shows that the function
                 // reached the server over TLS.
                 assert_eq!(error.error_type, "CredentialsRefused", "{}", error.message);
                 continue;
             }
-            let scene = Fixture::new(&peer.target).await?;
-            scene.rotate(&scene.function("master-user")).await?;
-            scene.change(&json!({"ssl": false}))?;
-            scene
-                .expect(&scene.function("single-user"), "ClientRejected", "Remove \"ssl\": false")
+            let fixture = Fixture::new(&peer.target).await?;
+            fixture.rotate(&fixture.function("master-user")).await?;
+            fixture.change(&json!({"ssl": false}))?;
+            fixture
+                .expect(&fixture.function("single-user"), "ClientRejected", "Remove \"ssl\": false")
                 .await?;
         }
-        let peer = Peer::start(None, &[]).await?;
-        let scene = Fixture::new(&peer.target).await?;
+        let peer = FakeServer::start(None, &[]).await?;
+        let fixture = Fixture::new(&peer.target).await?;
         for strategy in ["single-user", "master-user"] {
-            scene.rotate(&scene.function(strategy)).await?;
-            scene.log_in().await?;
+            fixture.rotate(&fixture.function(strategy)).await?;
+            fixture.log_in().await?;
         }
         Ok(())
     })

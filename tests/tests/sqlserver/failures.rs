@@ -4,11 +4,11 @@ use anyhow::{Context, ensure};
 use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{Fixture, Peer, on_each, sql, with_password};
+use rotation_tests::sqlserver::{FakeServer, Fixture, on_each, sql, with_password};
 use serde_json::json;
 
 #[tokio::test]
-async fn refusals_that_no_password_mends_end_the_search_at_once() {
+async fn non_password_errors_stop_the_search() {
     on_each(|target| async move {
         let must_change = "ALTER LOGIN {user} WITH CHECK_POLICY = ON; ALTER LOGIN {user} WITH \
             {password} MUST_CHANGE, \
@@ -31,16 +31,16 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
             ),
         ];
         for (statement, change, error_type, part) in rows {
-            let scene = Fixture::new(&target).await?;
+            let fixture = Fixture::new(&target).await?;
             let password =
-                scene.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-            let statement = statement.replace("{user}", &identifier(&scene.user));
+                fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+            let statement = statement.replace("{user}", &identifier(&fixture.user));
             let statement = statement.replace("{password}", &with_password(&password));
             sql(&mut target.admin("master").await?, &statement).await?;
-            scene.change(&change)?;
-            scene.expect(&scene.function("single-user"), error_type, part).await?;
+            fixture.change(&change)?;
+            fixture.expect(&fixture.function("single-user"), error_type, part).await?;
             if target.log().is_some() {
-                assert_eq!(scene.failed_logins()?, 1, "more than one password was tried");
+                assert_eq!(fixture.failed_logins()?, 1, "more than one password was tried");
             }
         }
         Ok(())
@@ -50,37 +50,39 @@ async fn refusals_that_no_password_mends_end_the_search_at_once() {
 
 /// CHECK_POLICY is on, under a Windows policy that locks accounts and lets passwords expire.
 #[tokio::test]
-async fn accounts_that_are_locked_or_whose_password_has_expired() {
+async fn locked_and_expired_logins_are_reported() {
     on_each(|target| async move {
         if target.log().is_none() {
             println!("skipped: the test needs a server under a Windows policy");
             return Ok(());
         }
         let strict =
-            Peer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
-        let scene = Fixture::new(&strict.target).await?;
-        let user = identifier(&scene.user);
+            FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
+        let fixture = Fixture::new(&strict.target).await?;
+        let user = identifier(&fixture.user);
         sql(
             &mut strict.target.admin("master").await?,
             &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"),
         )
         .await?;
-        let mut wrong = scene.value("AWSCURRENT")?;
+        let mut wrong = fixture.value("AWSCURRENT")?;
         wrong["password"] = "a-wrong-password".into();
         for _ in 0..2 {
-            ensure!(scene.log_in_with(&wrong).await.is_err());
+            ensure!(fixture.log_in_with(&wrong).await.is_err());
         }
-        let error = scene.expect(&scene.function("single-user"), "AccountLocked", "UNLOCK").await?;
+        let error =
+            fixture.expect(&fixture.function("single-user"), "AccountLocked", "UNLOCK").await?;
         assert!(error.message.contains(&format!("ALTER LOGIN {user}")), "{}", error.message);
 
-        let expired = Peer::start(Some(Certificates::for_names(&NAMES)?), &["--expired"]).await?;
-        let scene = Fixture::new(&expired.target).await?;
-        let user = identifier(&scene.user);
+        let expired =
+            FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--expired"]).await?;
+        let fixture = Fixture::new(&expired.target).await?;
+        let user = identifier(&fixture.user);
         let statement = format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON, CHECK_EXPIRATION = ON");
         sql(&mut expired.target.admin("master").await?, &statement).await?;
-        scene
+        fixture
             .expect(
-                &scene.function("single-user"),
+                &fixture.function("single-user"),
                 "AccountExpired",
                 "this function cannot change it",
             )
@@ -93,30 +95,30 @@ async fn accounts_that_are_locked_or_whose_password_has_expired() {
 /// Clients with an old password have locked the login. The master user unlocks it when it is the
 /// target.
 #[tokio::test]
-async fn the_master_unlocks_the_login_whose_turn_it_is() {
+async fn master_user_unlocks_target_login() {
     on_each(|target| async move {
         if target.log().is_none() {
             println!("skipped: the test needs a server under a Windows policy");
             return Ok(());
         }
         let strict =
-            Peer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
-        let scene = Fixture::new(&strict.target).await?;
-        let user = identifier(&scene.user);
+            FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
+        let fixture = Fixture::new(&strict.target).await?;
+        let user = identifier(&fixture.user);
         sql(
             &mut strict.target.admin("master").await?,
             &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"),
         )
         .await?;
-        let function = scene.function("master-user");
-        scene.rotate(&function).await?;
-        let mut wrong = scene.value("AWSPREVIOUS")?;
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        let mut wrong = fixture.value("AWSPREVIOUS")?;
         wrong["password"] = "a-wrong-password".into();
         for _ in 0..2 {
-            ensure!(scene.log_in_with(&wrong).await.is_err());
+            ensure!(fixture.log_in_with(&wrong).await.is_err());
         }
-        let rotation = scene.rotate(&function).await?;
-        scene.log_in().await?;
+        let rotation = fixture.rotate(&function).await?;
+        fixture.log_in().await?;
         let records = format!("{:?}", rotation.steps);
         assert!(records.contains("was locked after too many wrong passwords"), "{records}");
         Ok(())
@@ -126,24 +128,24 @@ async fn the_master_unlocks_the_login_whose_turn_it_is() {
 
 /// The password consists of one kind of character, which the policy rejects.
 #[tokio::test]
-async fn a_password_that_the_server_s_policy_refuses() {
+async fn password_policy_error_is_reported() {
     on_each(|target| async move {
         for strategy in ["single-user", "master-user"] {
-            let scene = Fixture::new(&target).await?;
-            let user = identifier(&scene.user);
+            let fixture = Fixture::new(&target).await?;
+            let user = identifier(&fixture.user);
             sql(
                 &mut target.admin("master").await?,
                 &format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON"),
             )
             .await?;
-            let program = scene
+            let program = fixture
                 .program(strategy)
                 .env("EXCLUDE_NUMBERS", "true")
                 .env("EXCLUDE_UPPERCASE", "true");
             let function = program.env("EXCLUDE_PUNCTUATION", "true").into();
-            let error = scene.expect(&function, "PasswordRejected", "CHECK_POLICY = OFF").await?;
+            let error = fixture.expect(&function, "PasswordRejected", "CHECK_POLICY = OFF").await?;
             assert!(error.message.contains("--remove-from-version-id"), "{}", error.message);
-            scene.log_in().await?;
+            fixture.log_in().await?;
         }
         Ok(())
     })
@@ -153,7 +155,7 @@ async fn a_password_that_the_server_s_policy_refuses() {
 /// For each privilege that the master user can lack, the error names the statement that grants it.
 /// The test runs this statement, and the rotation succeeds.
 #[tokio::test]
-async fn a_master_without_a_privilege_is_told_which() {
+async fn missing_master_privilege_is_reported() {
     on_each(|target| async move {
         let cases = [
             (
@@ -182,43 +184,43 @@ async fn a_master_without_a_privilege_is_told_which() {
             ),
         ];
         for (statement, remedy) in cases {
-            let scene = Fixture::new(&target).await?;
-            let (user, master) = (identifier(&scene.user), identifier(&scene.master));
+            let fixture = Fixture::new(&target).await?;
+            let (user, master) = (identifier(&fixture.user), identifier(&fixture.master));
             let filled = |text: &str| {
                 let text = text.replace("{user}", &user).replace("{master}", &master);
-                text.replace("{database}", &identifier(&scene.database))
+                text.replace("{database}", &identifier(&fixture.database))
             };
             // Another database, which the master user is not a member of.
             let mut admin = target.admin("master").await?;
-            let closed = identifier(&format!("{}_other", scene.database));
+            let closed = identifier(&format!("{}_other", fixture.database));
             if statement.contains("CONNECT ANY") {
                 sql(&mut admin, &format!("CREATE DATABASE {closed}")).await?;
             }
             sql(&mut admin, &filled(statement)).await?;
-            let function = scene.function("master-user");
+            let function = fixture.function("master-user");
             if statement.contains("ANY LOGIN") || statement.contains("ANY DEFINITION") {
-                scene.preflight_finds(&function, "PrivilegeMissing", &filled(remedy)).await?;
+                fixture.preflight_finds(&function, "PrivilegeMissing", &filled(remedy)).await?;
             }
-            let error = scene.expect(&function, "PrivilegeMissing", &filled(remedy)).await?;
+            let error = fixture.expect(&function, "PrivilegeMissing", &filled(remedy)).await?;
             if statement.contains("CONNECT ANY") {
                 assert!(
-                    error.message.contains(&format!("{}_other", scene.database)),
+                    error.message.contains(&format!("{}_other", fixture.database)),
                     "{}",
                     error.message
                 );
             }
             // The current login still works, although the alternate user is half-created.
-            scene.log_in().await?;
+            fixture.log_in().await?;
             let context = if remedy.contains("ROLE db_owner") {
                 "USE {database}; "
             } else {
                 "USE [master]; "
             };
             sql(&mut admin, &filled(&format!("{context}{remedy}"))).await?;
-            let rotation = scene.again(&function).await?;
+            let rotation = fixture.again(&function).await?;
             ensure!(rotation.failed.is_none(), "{remedy} did not help: {:?}", rotation.failed);
-            scene.log_in().await?;
-            assert_eq!(scene.failed_logins()?, 0);
+            fixture.log_in().await?;
+            assert_eq!(fixture.failed_logins()?, 0);
         }
         Ok(())
     })
@@ -227,18 +229,18 @@ async fn a_master_without_a_privilege_is_told_which() {
 
 /// A half-created alternate user is a login with a random password that is not stored anywhere.
 #[tokio::test]
-async fn a_half_made_login_lets_nobody_in() {
+async fn half_created_login_cannot_log_in() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let database = identifier(&scene.database);
-        let master = identifier(&scene.master);
+        let fixture = Fixture::new(&target).await?;
+        let database = identifier(&fixture.database);
+        let master = identifier(&fixture.master);
         let mut admin = target.admin("master").await?;
         sql(&mut admin, &format!("USE {database}; ALTER ROLE db_owner DROP MEMBER {master}"))
             .await?;
-        scene.expect(&scene.function("master-user"), "PrivilegeMissing", "db_owner").await?;
-        assert!(target.has_login(&scene.alternate()).await?, "the login was not created");
-        let error = scene
-            .log_in_with(&scene.value("AWSPENDING")?)
+        fixture.expect(&fixture.function("master-user"), "PrivilegeMissing", "db_owner").await?;
+        assert!(target.has_login(&fixture.alternate()).await?, "the login was not created");
+        let error = fixture
+            .log_in_with(&fixture.value("AWSPENDING")?)
             .await
             .err()
             .map(|error| format!("{error:?}"));
@@ -251,21 +253,21 @@ async fn a_half_made_login_lets_nobody_in() {
 /// SSMS sets MUST_CHANGE when an administrator sets a password. The options of the base login
 /// cannot be copied before it is cleared.
 #[tokio::test]
-async fn a_second_user_that_must_change_its_password_is_mended() {
+async fn must_change_of_alternate_login_is_cleared() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let function = scene.function("master-user");
-        scene.rotate(&function).await?;
-        scene.rotate(&function).await?;
-        let clone = identifier(&scene.alternate());
+        let fixture = Fixture::new(&target).await?;
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        fixture.rotate(&function).await?;
+        let clone = identifier(&fixture.alternate());
         let mut admin = target.admin("master").await?;
         sql(&mut admin, &format!("ALTER LOGIN {clone} WITH CHECK_POLICY = ON")).await?;
-        let password = with_password(&rotation_tests::scene::new_password());
+        let password = with_password(&rotation_tests::fixture::new_password());
         let must_change =
             format!("ALTER LOGIN {clone} WITH {password} MUST_CHANGE, CHECK_EXPIRATION = ON");
         sql(&mut admin, &must_change).await?;
-        scene.rotate(&function).await?;
-        scene.log_in().await?;
+        fixture.rotate(&function).await?;
+        fixture.log_in().await?;
         Ok(())
     })
     .await;
@@ -274,7 +276,7 @@ async fn a_second_user_that_must_change_its_password_is_mended() {
 /// An administrator blocks the base user while the alternate user is active. The alternate user
 /// must keep working.
 #[tokio::test]
-async fn what_keeps_the_base_user_out_does_not_keep_its_second_one_out() {
+async fn blocking_base_user_does_not_block_alternate() {
     on_each(|target| async move {
         for statement in [
             "USE [master]; DENY CONNECT SQL TO {user}",
@@ -283,16 +285,16 @@ async fn what_keeps_the_base_user_out_does_not_keep_its_second_one_out() {
             "USE {database}; DROP USER {user}",
             "ALTER LOGIN {user} DISABLE",
         ] {
-            let scene = Fixture::new(&target).await?;
-            let function = scene.function("master-user");
-            scene.rotate(&function).await?;
-            let statement = statement.replace("{user}", &identifier(&scene.user));
-            let statement = statement.replace("{database}", &identifier(&scene.database));
+            let fixture = Fixture::new(&target).await?;
+            let function = fixture.function("master-user");
+            fixture.rotate(&function).await?;
+            let statement = statement.replace("{user}", &identifier(&fixture.user));
+            let statement = statement.replace("{database}", &identifier(&fixture.database));
             sql(&mut target.admin("master").await?, &statement).await?;
-            let error = scene.failure(&function).await?;
+            let error = fixture.failure(&function).await?;
             assert!(error.message.contains("testSecret"), "{statement}: {}", error.message);
             // AWSCURRENT is still the alternate user.
-            scene.log_in().await.with_context(|| statement.clone())?;
+            fixture.log_in().await.with_context(|| statement.clone())?;
         }
         Ok(())
     })

@@ -1,12 +1,12 @@
 //! End-to-end tests of SQL Server: the real function over TLS, on the fake server in
-//! `tests/peers/sqlserver` or on a real server.
+//! `tests/fake_servers/sqlserver` or on a real server.
 
 mod accounts;
 mod contained;
 mod databases;
 mod encryption;
 mod failures;
-mod pairs;
+mod pair_ownership;
 mod privileges;
 mod quoting;
 mod sync;

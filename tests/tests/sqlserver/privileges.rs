@@ -7,8 +7,8 @@ use rotation_tests::sqlserver::{Fixture, on_each, sql};
 
 /// Returns everything that the catalog shows about a principal's roles, permissions and options,
 /// without its name.
-async fn all_of(scene: &Fixture, user: &str) -> Result<Vec<String>> {
-    let mut admin = scene.admin().await?;
+async fn catalog_rows(fixture: &Fixture, user: &str) -> Result<Vec<String>> {
+    let mut admin = fixture.admin().await?;
     let mut all = Vec::new();
     for (what, query) in [
         (
@@ -127,8 +127,8 @@ const GRANTS: &[(&str, &str)] = &[
     ),
 ];
 
-async fn prepared(scene: &Fixture) -> Result<()> {
-    let mut admin = scene.admin().await?;
+async fn prepared(fixture: &Fixture) -> Result<()> {
+    let mut admin = fixture.admin().await?;
     for statement in [
         "CREATE TABLE dbo.one (a int)",
         "CREATE TABLE dbo.two (a int, b int)",
@@ -148,34 +148,34 @@ async fn prepared(scene: &Fixture) -> Result<()> {
 
 /// Either user can be the current one when permissions are granted or revoked.
 #[tokio::test]
-async fn every_privilege_follows_and_goes() {
+async fn every_privilege_is_granted_and_revoked() {
     on_each(|target| async move {
         for alternate_is_current in [false, true] {
-            let scene = Fixture::new(&target).await?;
-            prepared(&scene).await?;
-            let function = scene.function("master-user");
+            let fixture = Fixture::new(&target).await?;
+            prepared(&fixture).await?;
+            let function = fixture.function("master-user");
             if alternate_is_current {
-                scene.rotate(&function).await?;
+                fixture.rotate(&function).await?;
             }
-            let (user, alternate) = (scene.user.clone(), scene.alternate());
+            let (user, alternate) = (fixture.user.clone(), fixture.alternate());
             let filled = |statement: &str| {
                 let statement = statement
                     .replace("{u}", &identifier(&user))
-                    .replace("{m}", &identifier(&scene.master));
-                statement.replace("{d}", &identifier(&scene.database))
+                    .replace("{m}", &identifier(&fixture.master));
+                statement.replace("{d}", &identifier(&fixture.database))
             };
-            let mut admin = scene.admin().await?;
-            let database = identifier(&scene.database);
+            let mut admin = fixture.admin().await?;
+            let database = identifier(&fixture.database);
             for (grant, _) in GRANTS {
                 sql(&mut admin, &format!("USE {database}; {}", filled(grant))).await?;
             }
-            scene.rotate(&function).await?;
-            let wanted = all_of(&scene, &user).await?;
+            fixture.rotate(&function).await?;
+            let wanted = catalog_rows(&fixture, &user).await?;
             assert!(wanted.len() > GRANTS.len(), "{wanted:#?}");
-            let mut copied = all_of(&scene, &alternate).await?;
+            let mut copied = catalog_rows(&fixture, &alternate).await?;
             if alternate_is_current {
                 // CHECK_EXPIRATION is deferred while the login is active.
-                // sync::expiration_waits_for_the_turn_of_the_alternate_login checks that.
+                // sync::expiration_is_deferred_while_alternate_is_active checks that.
                 for line in copied.iter_mut().filter(|line| line.starts_with("login ")) {
                     ensure!(line.ends_with(" 0 0"), "{line}");
                     *line = line.replace(" 0 0", " 1 1");
@@ -185,16 +185,16 @@ async fn every_privilege_follows_and_goes() {
             for (_, revoke) in GRANTS {
                 sql(&mut admin, &format!("USE {database}; {}", filled(revoke))).await?;
             }
-            scene.rotate(&function).await?;
-            let less = all_of(&scene, &user).await?;
+            fixture.rotate(&function).await?;
+            let less = catalog_rows(&fixture, &user).await?;
             assert!(less.len() + 15 < wanted.len(), "{less:#?}");
-            assert_eq!(all_of(&scene, &alternate).await?, less);
+            assert_eq!(catalog_rows(&fixture, &alternate).await?, less);
             // If nothing has changed, the rotation changes nothing.
-            let rotation = scene.rotate(&function).await?;
+            let rotation = fixture.rotate(&function).await?;
             let records = format!("{:?}", rotation.steps);
             assert!(records.contains("was in step with"), "{records}");
-            assert_eq!(scene.failed_logins()?, 0);
-            scene.search_for_passwords("")?;
+            assert_eq!(fixture.failed_logins()?, 0);
+            fixture.search_for_passwords("")?;
         }
         Ok(())
     })
@@ -204,12 +204,12 @@ async fn every_privilege_follows_and_goes() {
 /// Every state of a permission changes into every other, including permissions on a column of an
 /// object that is granted as a whole.
 #[tokio::test]
-async fn states_of_a_permission_become_one_another() {
+async fn permission_state_changes_are_synced() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        prepared(&scene).await?;
-        let function = scene.function("master-user");
-        let (user, mut admin) = (identifier(&scene.user), scene.admin().await?);
+        let fixture = Fixture::new(&target).await?;
+        prepared(&fixture).await?;
+        let function = fixture.function("master-user");
+        let (user, mut admin) = (identifier(&fixture.user), fixture.admin().await?);
         for statement in [
             "GRANT SELECT ON dbo.two TO {u}",
             "GRANT SELECT ON dbo.two TO {u} WITH GRANT OPTION",
@@ -224,9 +224,11 @@ async fn states_of_a_permission_become_one_another() {
             "REVOKE SELECT ON dbo.two FROM {u}",
         ] {
             sql(&mut admin, &statement.replace("{u}", &user)).await?;
-            scene.rotate(&function).await.with_context(|| statement.to_owned())?;
-            let (wanted, has) =
-                (all_of(&scene, &scene.user).await?, all_of(&scene, &scene.alternate()).await?);
+            fixture.rotate(&function).await.with_context(|| statement.to_owned())?;
+            let (wanted, has) = (
+                catalog_rows(&fixture, &fixture.user).await?,
+                catalog_rows(&fixture, &fixture.alternate()).await?,
+            );
             assert_eq!(has, wanted, "after {statement}");
         }
         Ok(())
@@ -237,17 +239,17 @@ async fn states_of_a_permission_become_one_another() {
 /// A permission that another principal has granted stays when the master user revokes it, and the
 /// server reports nothing.
 #[tokio::test]
-async fn a_permission_that_cannot_be_taken_away_is_reported() {
+async fn unrevocable_permission_is_reported() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        prepared(&scene).await?;
-        let function = scene.function("master-user");
-        scene.rotate(&function).await?;
-        let mut admin = scene.admin().await?;
-        let clone = identifier(&scene.alternate());
+        let fixture = Fixture::new(&target).await?;
+        prepared(&fixture).await?;
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        let mut admin = fixture.admin().await?;
+        let clone = identifier(&fixture.alternate());
         // The permission is granted by a principal that has the grant option.
-        let password = rotation_tests::scene::new_password();
-        let giver = format!("giver_{}", scene.user);
+        let password = rotation_tests::fixture::new_password();
+        let giver = format!("giver_{}", fixture.user);
         let (login, with) =
             (identifier(&giver), rotation_tests::sqlserver::with_password(&password));
         sql(
@@ -257,18 +259,18 @@ async fn a_permission_that_cannot_be_taken_away_is_reported() {
         .await?;
         sql(&mut admin, &format!("GRANT SELECT ON dbo.one TO {login} WITH GRANT OPTION")).await?;
         sql(&mut admin, &format!("GRANT VIEW DEFINITION TO {login}")).await?;
-        let mut session = target.log_in(&giver, &password, &scene.database).await?;
+        let mut session = target.log_in(&giver, &password, &fixture.database).await?;
         sql(&mut session, &format!("GRANT SELECT ON dbo.one TO {clone}")).await?;
         let revoke = format!("REVOKE SELECT ON OBJECT::[dbo].[one] FROM {clone}");
         // The base user is the target, then the alternate user, whose testSecret compares both.
-        for target in [&scene.user, &scene.alternate()] {
-            let notes = scene.notes_of_set_secret().await?;
+        for target in [&fixture.user, &fixture.alternate()] {
+            let notes = fixture.notes_of_set_secret().await?;
             ensure!(notes.contains("without effect") && notes.contains(&revoke), "{notes}");
-            assert_eq!(scene.value("AWSCURRENT")?["username"], **target);
+            assert_eq!(fixture.value("AWSCURRENT")?["username"], **target);
         }
         sql(&mut admin, &format!("REVOKE SELECT ON dbo.one FROM {clone} AS {login}")).await?;
-        for _ in [&scene.user, &scene.alternate()] {
-            let notes = scene.notes_of_set_secret().await?;
+        for _ in [&fixture.user, &fixture.alternate()] {
+            let notes = fixture.notes_of_set_secret().await?;
             ensure!(!notes.contains("without effect"), "{notes}");
         }
         Ok(())
@@ -279,7 +281,7 @@ async fn a_permission_that_cannot_be_taken_away_is_reported() {
 /// The catalog matches what sessions can do: an action fails before the grant, succeeds after it,
 /// and fails after the permission is removed or denied.
 #[tokio::test]
-async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
+async fn synced_permissions_take_effect() {
     const CASES: &[(&str, &str, &str)] = &[
         (
             "GRANT SELECT ON dbo.one TO {u}",
@@ -316,30 +318,30 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
     on_each(|target| async move {
         for alternate_is_current in [true, false] {
             for (grant, does, takes_away) in CASES {
-                let scene = Fixture::new(&target).await?;
-                prepared(&scene).await?;
-                let function = scene.function("master-user");
+                let fixture = Fixture::new(&target).await?;
+                prepared(&fixture).await?;
+                let function = fixture.function("master-user");
                 for _ in 0..if alternate_is_current { 1 } else { 2 } {
-                    scene.rotate(&function).await?;
+                    fixture.rotate(&function).await?;
                 }
-                let (user, mut admin) = (identifier(&scene.user), scene.admin().await?);
-                let current = scene.value("AWSCURRENT")?;
+                let (user, mut admin) = (identifier(&fixture.user), fixture.admin().await?);
+                let current = fixture.value("AWSCURRENT")?;
                 let clone =
-                    if alternate_is_current { current } else { scene.value("AWSPREVIOUS")? };
-                assert_eq!(clone["username"], scene.alternate());
+                    if alternate_is_current { current } else { fixture.value("AWSPREVIOUS")? };
+                assert_eq!(clone["username"], fixture.alternate());
                 for (statement, allowed) in
                     [("SELECT 1", false), (*grant, true), (*takes_away, false)]
                 {
                     sql(&mut admin, &statement.replace("{u}", &user)).await?;
                     // While the alternate user is not the target, it keeps its password.
-                    let to_base = scene.rotate(&function).await?;
-                    let current = scene.value("AWSCURRENT")?;
+                    let to_base = fixture.rotate(&function).await?;
+                    let current = fixture.value("AWSCURRENT")?;
                     let of_clone = if current["username"] == clone["username"] {
                         current
                     } else {
-                        scene.value("AWSPREVIOUS")?
+                        fixture.value("AWSPREVIOUS")?
                     };
-                    let may = sql(&mut scene.log_in_with(&of_clone).await?, does).await;
+                    let may = sql(&mut fixture.log_in_with(&of_clone).await?, does).await;
                     ensure!(
                         may.is_ok() == allowed,
                         "after {statement}: {does}: {may:?} {:?}",
@@ -355,12 +357,12 @@ async fn what_is_granted_can_be_done_and_what_is_denied_cannot() {
 
 /// Preflight reports what is missing before any rotation, and its remedy helps.
 #[tokio::test]
-async fn preflight_names_what_the_master_cannot_pass_on() {
+async fn preflight_reports_ungrantable_privileges() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let (user, master) = (identifier(&scene.user), identifier(&scene.master));
-        let mut admin = scene.admin().await?;
-        let function = scene.function("master-user");
+        let fixture = Fixture::new(&target).await?;
+        let (user, master) = (identifier(&fixture.user), identifier(&fixture.master));
+        let mut admin = fixture.admin().await?;
+        let function = fixture.function("master-user");
         let remedy = format!("ALTER ROLE db_owner ADD MEMBER {master}");
         sql(&mut admin, &format!("ALTER ROLE db_owner DROP MEMBER {master}")).await?;
         for (role, lacks) in [
@@ -369,16 +371,16 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
             ("db_securityadmin", "lacks ALTER ANY USER"),
         ] {
             sql(&mut admin, &format!("ALTER ROLE {role} ADD MEMBER {master}")).await?;
-            scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await?;
-            let checks = format!("{:?}", scene.preflight(&function).await?);
+            fixture.preflight_finds(&function, "PrivilegeMissing", &remedy).await?;
+            let checks = format!("{:?}", fixture.preflight(&function).await?);
             ensure!(checks.contains(lacks), "{role}: {checks}");
             sql(&mut admin, &format!("ALTER ROLE {role} DROP MEMBER {master}")).await?;
         }
         sql(&mut admin, &remedy).await?;
         for _ in 0..2 {
-            let checks = scene.preflight(&function).await?;
+            let checks = fixture.preflight(&function).await?;
             ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
-            scene.rotate(&function).await?;
+            fixture.rotate(&function).await?;
         }
         // Preflight also detects a role that is granted later.
         sql(
@@ -389,7 +391,7 @@ async fn preflight_names_what_the_master_cannot_pass_on() {
             ),
         )
         .await?;
-        scene.preflight_finds(&function, "PrivilegeMissing", &remedy).await
+        fixture.preflight_finds(&function, "PrivilegeMissing", &remedy).await
     })
     .await;
 }

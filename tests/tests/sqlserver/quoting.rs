@@ -38,7 +38,7 @@ async fn text(
 }
 
 #[tokio::test]
-async fn identifiers_are_quoted_as_quotename_does_and_literals_are_read_back() {
+async fn quoting_matches_quotename_and_literals_round_trip() {
     on_each(|target| async move {
         let mut admin = target.admin("master").await?;
         for written in TEXTS {

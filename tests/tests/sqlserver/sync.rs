@@ -7,13 +7,13 @@ use rotation_tests::sqlserver::{Fixture, on_each, sql};
 /// The catalog shows no permissions of an owner on its own objects. The permissions that an
 /// administrator has granted to the other user on such a schema, or on the objects in it, stay.
 #[tokio::test]
-async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
+async fn permissions_on_owned_objects_stay() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let function = scene.function("master-user");
-        scene.rotate(&function).await?;
-        let (user, clone) = (identifier(&scene.user), identifier(&scene.alternate()));
-        let mut admin = scene.admin().await?;
+        let fixture = Fixture::new(&target).await?;
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        let (user, clone) = (identifier(&fixture.user), identifier(&fixture.alternate()));
+        let mut admin = fixture.admin().await?;
         for statement in [
             format!("CREATE SCHEMA [own] AUTHORIZATION {user}"),
             "CREATE TABLE [own].[things] (a int)".to_owned(),
@@ -25,8 +25,8 @@ async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
             sql(&mut admin, &statement).await?;
         }
         for turn in 0..4 {
-            scene.rotate(&function).await.with_context(|| format!("turn {turn}"))?;
-            let mut session = scene.log_in().await?;
+            fixture.rotate(&function).await.with_context(|| format!("turn {turn}"))?;
+            let mut session = fixture.log_in().await?;
             let done: Result<()> = async {
                 sql(&mut session, "SELECT * FROM [own].[things]").await?;
                 sql(&mut session, "SELECT * FROM [other].[things]").await
@@ -41,12 +41,12 @@ async fn permissions_on_what_the_base_user_owns_stay_as_they_are() {
 
 /// While applications use the alternate login, its password must not start to expire.
 #[tokio::test]
-async fn expiration_waits_for_the_turn_of_the_alternate_login() {
+async fn expiration_is_deferred_while_alternate_is_active() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let function = scene.function("master-user");
-        scene.rotate(&function).await?;
-        let (user, clone) = (identifier(&scene.user), scene.alternate());
+        let fixture = Fixture::new(&target).await?;
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        let (user, clone) = (identifier(&fixture.user), fixture.alternate());
         let mut admin = target.admin("master").await?;
         sql(
             &mut admin,
@@ -60,18 +60,18 @@ async fn expiration_waits_for_the_turn_of_the_alternate_login() {
             let rows = admin.query(query, &[&clone.as_str()]).await?.into_first_result().await?;
             Ok(rows.first().and_then(|row| row.get::<i32, _>(0)) == Some(1))
         };
-        let token = scene.stage(None)?;
-        scene.step(&function, "createSecret", &token).await?;
-        let record = scene.step(&function, "setSecret", &token).await?;
+        let token = fixture.stage(None)?;
+        fixture.step(&function, "createSecret", &token).await?;
+        let record = fixture.step(&function, "setSecret", &token).await?;
         let notes = record["notes"].to_string();
         ensure!(
             notes.contains("Deferred until") && notes.contains("CHECK_EXPIRATION = ON"),
             "{notes}"
         );
         ensure!(!expires().await?, "the password of the active login may expire");
-        assert_eq!(scene.attempt(&function, &token, 1).await.failed, None);
+        assert_eq!(fixture.attempt(&function, &token, 1).await.failed, None);
         // In this rotation, the alternate login is the target.
-        scene.rotate(&function).await?;
+        fixture.rotate(&function).await?;
         ensure!(expires().await?, "the option was not copied");
         Ok(())
     })

@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use rotation_local::throwaway::Certificates;
 use rotation_local::{Function, FunctionError};
 use rotation_sqlserver::identifier;
-use rotation_tests::scene::new_password;
+use rotation_tests::fixture::new_password;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{Fixture, Peer, Session, on_each, sql, with_password};
+use rotation_tests::sqlserver::{FakeServer, Fixture, Session, on_each, sql, with_password};
 use serde_json::json;
 
 /// The strategies with a master user.
@@ -22,14 +22,14 @@ fn trigger(name: &str, on: &str, events: &str) -> String {
 }
 
 /// Opens a session of the application's user.
-async fn application(scene: &Fixture) -> Result<Session> {
-    scene.log_in().await
+async fn application(fixture: &Fixture) -> Result<Session> {
+    fixture.log_in().await
 }
 
 /// Returns `true` if a trigger has run with the master user's privileges, which only the fake
 /// server reports.
-fn has_run(scene: &Fixture) -> Result<bool> {
-    Ok(scene.target.log_since(0)?.contains(&format!("{}: trigger ", scene.master)))
+fn has_run(fixture: &Fixture) -> Result<bool> {
+    Ok(fixture.target.log_since(0)?.contains(&format!("{}: trigger ", fixture.master)))
 }
 
 /// Returns the T-SQL statement and the value of the setting that a remedy names.
@@ -43,59 +43,61 @@ fn remedies(error: &FunctionError) -> Result<(String, String)> {
 }
 
 /// Returns the function with a value of `ACCEPT_DDL_TRIGGERS`.
-fn accepting(scene: &Fixture, strategy: &str, value: &str) -> Function {
-    scene.program(strategy).env("ACCEPT_DDL_TRIGGERS", value).into()
+fn accepting(fixture: &Fixture, strategy: &str, value: &str) -> Function {
+    fixture.program(strategy).env("ACCEPT_DDL_TRIGGERS", value).into()
 }
 
 /// The application's user owns its database and plants a trigger in it.
 #[tokio::test]
 async fn trigger_of_database_owner_does_not_run_as_master() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let user = identifier(&scene.user);
-        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
+        let fixture = Fixture::new(&target).await?;
+        let user = identifier(&fixture.user);
+        sql(&mut fixture.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
         let plant = trigger("it's [evil]", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
-        sql(&mut application(&scene).await?, &plant).await?;
+        sql(&mut application(&fixture).await?, &plant).await?;
 
         let part = format!(
             "USE {}; DISABLE TRIGGER [it's [evil]]] ON DATABASE",
-            identifier(&scene.database)
+            identifier(&fixture.database)
         );
-        let alternating = scene.function(ALTERNATING);
-        scene.preflight_finds(&alternating, "NeedsDecision", &part).await?;
-        let error = scene.expect(&alternating, "NeedsDecision", &part).await?;
-        for expected in [&scene.database, &scene.master, "it's [evil]]] would run"] {
+        let alternating = fixture.function(ALTERNATING);
+        fixture.preflight_finds(&alternating, "NeedsDecision", &part).await?;
+        let error = fixture.expect(&alternating, "NeedsDecision", &part).await?;
+        for expected in [&fixture.database, &fixture.master, "it's [evil]]] would run"] {
             ensure!(error.message.contains(expected), "{expected}: {}", error.message);
         }
-        ensure!(!has_run(&scene)?, "the trigger ran with the master user's privileges");
+        ensure!(!has_run(&fixture)?, "the trigger ran with the master user's privileges");
 
         let (statement, _) = remedies(&error)?;
         sql(&mut target.admin("master").await?, &statement).await?;
-        assert_eq!(scene.again(&alternating).await?.failed, None);
-        scene.rotate(&alternating).await?;
-        ensure!(!has_run(&scene)?, "a disabled trigger ran");
-        scene.search_for_passwords("")
+        assert_eq!(fixture.again(&alternating).await?.failed, None);
+        fixture.rotate(&alternating).await?;
+        ensure!(!has_run(&fixture)?, "a disabled trigger ran");
+        fixture.search_for_passwords("")
     })
     .await;
 }
 
 /// These rotations change nothing in the database, so its triggers do not matter.
 #[tokio::test]
-async fn trigger_that_no_change_fires_does_not_block() {
+async fn trigger_without_matching_change_does_not_block() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let user = identifier(&scene.user);
-        let alternating = scene.function(ALTERNATING);
-        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
-        scene.rotate(&alternating).await?;
+        let fixture = Fixture::new(&target).await?;
+        let user = identifier(&fixture.user);
+        let alternating = fixture.function(ALTERNATING);
+        sql(&mut fixture.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
+        fixture.rotate(&alternating).await?;
         let plant = trigger("evil", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
-        sql(&mut application(&scene).await?, &plant).await?;
-        for function in [&alternating, &scene.function(BY_MASTER), &scene.function("single-user")] {
-            let checks = scene.preflight(function).await?;
+        sql(&mut application(&fixture).await?, &plant).await?;
+        for function in
+            [&alternating, &fixture.function(BY_MASTER), &fixture.function("single-user")]
+        {
+            let checks = fixture.preflight(function).await?;
             ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
-            scene.rotate(function).await?;
+            fixture.rotate(function).await?;
         }
-        ensure!(!has_run(&scene)?, "the trigger ran with the master user's privileges");
+        ensure!(!has_run(&fixture)?, "the trigger ran with the master user's privileges");
         Ok(())
     })
     .await;
@@ -104,40 +106,41 @@ async fn trigger_that_no_change_fires_does_not_block() {
 #[tokio::test]
 async fn accepted_trigger_runs_and_no_other_does() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let (user, database) = (identifier(&scene.user), identifier(&scene.database));
-        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_ddladmin ADD MEMBER {user}"))
+        let fixture = Fixture::new(&target).await?;
+        let (user, database) = (identifier(&fixture.user), identifier(&fixture.database));
+        sql(&mut fixture.admin().await?, &format!("ALTER ROLE db_ddladmin ADD MEMBER {user}"))
             .await?;
         for name in ["audit", "evil"] {
             let plant = trigger(name, "DATABASE", "DDL_USER_EVENTS");
-            sql(&mut application(&scene).await?, &plant).await?;
+            sql(&mut application(&fixture).await?, &plant).await?;
         }
         // The name of a trigger in another database or of the server does not accept a trigger in
         // this database.
         for value in ["", "false", "audit,evil", "[other].[audit],[other].[evil]"] {
-            let error = scene.failure(&accepting(&scene, ALTERNATING, value)).await?;
+            let error = fixture.failure(&accepting(&fixture, ALTERNATING, value)).await?;
             ensure!(
                 error.message.contains("[audit], [evil] would run"),
                 "{value}: {}",
                 error.message
             );
-            scene.give_up(&scene.version("AWSPENDING")?.context("there is no pending version")?)?;
+            fixture
+                .give_up(&fixture.version("AWSPENDING")?.context("there is no pending version")?)?;
         }
         let one = format!("{database}.[audit]");
-        let error = scene
-            .expect(&accepting(&scene, ALTERNATING, &one), "NeedsDecision", "[evil] ON")
+        let error = fixture
+            .expect(&accepting(&fixture, ALTERNATING, &one), "NeedsDecision", "[evil] ON")
             .await?;
         ensure!(!error.message.contains("[audit]"), "{}", error.message);
-        ensure!(!has_run(&scene)?, "a trigger ran with the master user's privileges");
+        ensure!(!has_run(&fixture)?, "a trigger ran with the master user's privileges");
 
         let (_, value) = remedies(&error)?;
-        let both = accepting(&scene, ALTERNATING, &format!("{one},{value}"));
-        scene.preflight(&both).await?;
-        assert_eq!(scene.again(&both).await?.failed, None);
-        ensure!(target.log().is_none() || has_run(&scene)?, "an accepted trigger did not run");
-        let all = accepting(&scene, ALTERNATING, "true");
-        scene.rotate(&all).await?;
-        let wrong = scene.failure(&accepting(&scene, ALTERNATING, "[audit")).await?;
+        let both = accepting(&fixture, ALTERNATING, &format!("{one},{value}"));
+        fixture.preflight(&both).await?;
+        assert_eq!(fixture.again(&both).await?.failed, None);
+        ensure!(target.log().is_none() || has_run(&fixture)?, "an accepted trigger did not run");
+        let all = accepting(&fixture, ALTERNATING, "true");
+        fixture.rotate(&all).await?;
+        let wrong = fixture.failure(&accepting(&fixture, ALTERNATING, "[audit")).await?;
         assert_eq!(wrong.error_type, "InvalidSetting");
         ensure!(wrong.message.contains("ACCEPT_DDL_TRIGGERS"), "{}", wrong.message);
         Ok(())
@@ -150,23 +153,23 @@ async fn accepted_trigger_runs_and_no_other_does() {
 #[tokio::test]
 async fn trigger_planted_between_two_changes_does_not_run() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let (user, database) = (identifier(&scene.user), identifier(&scene.database));
-        sql(&mut scene.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
+        let fixture = Fixture::new(&target).await?;
+        let (user, database) = (identifier(&fixture.user), identifier(&fixture.database));
+        sql(&mut fixture.admin().await?, &format!("ALTER ROLE db_owner ADD MEMBER {user}")).await?;
         // The accepted trigger stands for a hostile session that waits for the first change.
         let plant = trigger("evil", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS").replace('\'', "''");
         let first =
             format!("CREATE TRIGGER audit ON DATABASE FOR CREATE_USER AS EXEC (N'{plant}')");
-        sql(&mut application(&scene).await?, &first).await?;
-        let function = accepting(&scene, ALTERNATING, &format!("{database}.audit"));
+        sql(&mut application(&fixture).await?, &first).await?;
+        let function = accepting(&fixture, ALTERNATING, &format!("{database}.audit"));
         // Preflight cannot detect this, because the trigger does not exist yet.
         let part = "DISABLE TRIGGER [evil] ON DATABASE";
-        scene.expect_unforetold(&function, "NeedsDecision", part).await?;
+        fixture.expect_failure_without_preflight(&function, "NeedsDecision", part).await?;
         if target.log().is_some() {
-            ensure!(has_run(&scene)?, "the accepted trigger has planted nothing");
+            ensure!(has_run(&fixture)?, "the accepted trigger has planted nothing");
             let log = target.log_since(0)?;
             ensure!(
-                !log.contains(&format!("{}: trigger evil ", scene.master)),
+                !log.contains(&format!("{}: trigger evil ", fixture.master)),
                 "the planted trigger ran: {log}"
             );
         }
@@ -180,13 +183,13 @@ async fn trigger_planted_between_two_changes_does_not_run() {
 #[tokio::test]
 async fn trigger_of_administrator_is_reported_and_does_not_block() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
+        let fixture = Fixture::new(&target).await?;
         let plant = trigger("audit", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS");
-        sql(&mut scene.admin().await?, &plant).await?;
-        let function = scene.function(ALTERNATING);
-        let checks = scene.preflight(&function).await?;
+        sql(&mut fixture.admin().await?, &plant).await?;
+        let function = fixture.function(ALTERNATING);
+        let checks = fixture.preflight(&function).await?;
         ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
-        let rotation = scene.rotate(&function).await?;
+        let rotation = fixture.rotate(&function).await?;
         let records = format!("{:?}", rotation.steps);
         ensure!(
             records.contains("the DDL trigger(s) [audit] may run with the privileges"),
@@ -200,8 +203,8 @@ async fn trigger_of_administrator_is_reported_and_does_not_block() {
 /// Covers every permission with which an application's user could create a trigger. Revoking it
 /// unblocks the rotation.
 #[tokio::test]
-async fn every_power_over_triggers_is_found() {
-    const POWERS: &[(&str, &str)] = &[
+async fn every_permission_over_triggers_is_found() {
+    const TRIGGER_PERMISSIONS: &[(&str, &str)] = &[
         ("ALTER ROLE db_owner ADD MEMBER {u}", "ALTER ROLE db_owner DROP MEMBER {u}"),
         ("ALTER ROLE db_ddladmin ADD MEMBER {u}", "ALTER ROLE db_ddladmin DROP MEMBER {u}"),
         (
@@ -229,9 +232,9 @@ async fn every_power_over_triggers_is_found() {
         ),
     ];
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let (user, database) = (identifier(&scene.user), identifier(&scene.database));
-        let mut admin = scene.admin().await?;
+        let fixture = Fixture::new(&target).await?;
+        let (user, database) = (identifier(&fixture.user), identifier(&fixture.database));
+        let mut admin = fixture.admin().await?;
         sql(&mut admin, &trigger("audit", "DATABASE", "DDL_DATABASE_LEVEL_EVENTS")).await?;
         for statement in [
             "CREATE ROLE inner_role; CREATE ROLE outer_role; CREATE ROLE writers",
@@ -241,13 +244,13 @@ async fn every_power_over_triggers_is_found() {
         ] {
             sql(&mut admin, &statement.replace("{u}", &user)).await?;
         }
-        let function = scene.function(ALTERNATING);
+        let function = fixture.function(ALTERNATING);
         let is_refused = async || {
-            let checks = scene.preflight(&function).await?;
+            let checks = fixture.preflight(&function).await?;
             anyhow::Ok(format!("{checks:?}").contains("DISABLE TRIGGER [audit] ON DATABASE"))
         };
         ensure!(!is_refused().await?, "rejected without a permission");
-        for (gives, takes_away) in POWERS {
+        for (gives, takes_away) in TRIGGER_PERMISSIONS {
             for (statement, expected) in [(gives, true), (takes_away, false)] {
                 sql(&mut admin, &format!("USE {database}; {}", statement.replace("{u}", &user)))
                     .await?;
@@ -268,21 +271,21 @@ async fn every_power_over_triggers_is_found() {
 
 /// The test has its own server, because its trigger fires on changes of any login.
 #[tokio::test]
-async fn trigger_of_server_blocks_users_with_power_over_it() {
+async fn server_trigger_blocks_users_who_can_change_it() {
     on_each(|target| async move {
         if target.log().is_none() {
             println!("skipped: the test would disturb other tests on that server");
             return Ok(());
         }
-        let peer = Peer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let scene = Fixture::new(&peer.target).await?;
-        let (user, master) = (identifier(&scene.user), identifier(&scene.master));
+        let peer = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fixture = Fixture::new(&peer.target).await?;
+        let (user, master) = (identifier(&fixture.user), identifier(&fixture.master));
         let mut admin = peer.target.admin("master").await?;
         let events = "DDL_SERVER_LEVEL_EVENTS, CREATE_USER";
         sql(&mut admin, &trigger("everywhere", "ALL SERVER", events)).await?;
-        let rotation = scene.rotate(&scene.function(BY_MASTER)).await?;
+        let rotation = fixture.rotate(&fixture.function(BY_MASTER)).await?;
         let records = format!("{:?}", rotation.steps);
-        ensure!(has_run(&scene)?, "the trigger did not run: {records}");
+        ensure!(has_run(&fixture)?, "the trigger did not run: {records}");
 
         // A member of securityadmin can grant itself a permission to create such a trigger.
         sql(
@@ -295,24 +298,25 @@ async fn trigger_of_server_blocks_users_with_power_over_it() {
             &format!("USE [master]; ALTER SERVER ROLE securityadmin ADD MEMBER {master}"),
         )
         .await?;
-        let scene_begins = scene.target.log_length()?;
+        let log_start = fixture.target.log_length()?;
         for strategy in [BY_MASTER, ALTERNATING] {
-            let function = scene.function(strategy);
+            let function = fixture.function(strategy);
             let part = "DISABLE TRIGGER [everywhere] ON ALL SERVER";
-            scene.preflight_finds(&function, "NeedsDecision", part).await?;
-            let error = scene.expect(&function, "NeedsDecision", part).await?;
-            let log = scene.target.log_since(scene_begins)?;
+            fixture.preflight_finds(&function, "NeedsDecision", part).await?;
+            let error = fixture.expect(&function, "NeedsDecision", part).await?;
+            let log = fixture.target.log_since(log_start)?;
             ensure!(
-                !log.contains(&format!("{}: trigger ", scene.master)),
+                !log.contains(&format!("{}: trigger ", fixture.master)),
                 "the trigger ran: {log}"
             );
             let (_, value) = remedies(&error)?;
             assert_eq!(value, "[everywhere]");
-            scene.give_up(&scene.version("AWSPENDING")?.context("there is no pending version")?)?;
+            fixture
+                .give_up(&fixture.version("AWSPENDING")?.context("there is no pending version")?)?;
         }
-        scene.rotate(&accepting(&scene, BY_MASTER, "[everywhere]")).await?;
+        fixture.rotate(&accepting(&fixture, BY_MASTER, "[everywhere]")).await?;
         sql(&mut admin, "USE [master]; DISABLE TRIGGER [everywhere] ON ALL SERVER").await?;
-        scene.rotate(&scene.function(ALTERNATING)).await?;
+        fixture.rotate(&fixture.function(ALTERNATING)).await?;
         Ok(())
     })
     .await;
@@ -323,9 +327,9 @@ async fn trigger_of_server_blocks_users_with_power_over_it() {
 #[tokio::test]
 async fn trigger_of_contained_owner_does_not_run_as_master() {
     on_each(|target| async move {
-        let scene = Fixture::new(&target).await?;
-        let (name, password) = (format!("{}_other", scene.database), new_password());
-        let (database, master) = (identifier(&name), identifier(&scene.master));
+        let fixture = Fixture::new(&target).await?;
+        let (name, password) = (format!("{}_other", fixture.database), new_password());
+        let (database, master) = (identifier(&name), identifier(&fixture.master));
         let mut admin = target.admin("master").await?;
         sql(&mut admin, "EXEC sp_configure 'contained database authentication', 1; RECONFIGURE")
             .await?;
@@ -338,25 +342,26 @@ async fn trigger_of_contained_owner_does_not_run_as_master() {
         ] {
             sql(&mut admin, &format!("USE {database}; {statement}")).await?;
         }
-        scene.change(
+        fixture.change(
             &json!({"username": "contained owner", "password": password, "dbname": name}),
         )?;
-        sql(&mut application(&scene).await?, &trigger("evil", "DATABASE", "DDL_USER_EVENTS"))
+        sql(&mut application(&fixture).await?, &trigger("evil", "DATABASE", "DDL_USER_EVENTS"))
             .await?;
         for strategy in [BY_MASTER, ALTERNATING] {
-            let function = scene.function(strategy);
+            let function = fixture.function(strategy);
             let part = "DISABLE TRIGGER [evil] ON DATABASE";
-            scene.preflight_finds(&function, "NeedsDecision", part).await?;
-            scene.expect(&function, "NeedsDecision", part).await?;
-            scene.give_up(&scene.version("AWSPENDING")?.context("there is no pending version")?)?;
+            fixture.preflight_finds(&function, "NeedsDecision", part).await?;
+            fixture.expect(&function, "NeedsDecision", part).await?;
+            fixture
+                .give_up(&fixture.version("AWSPENDING")?.context("there is no pending version")?)?;
         }
         // The user's change of its own password runs the trigger with the user's privileges.
-        scene.rotate(&scene.function("single-user")).await?;
-        ensure!(!has_run(&scene)?, "the trigger ran with the master user's privileges");
+        fixture.rotate(&fixture.function("single-user")).await?;
+        ensure!(!has_run(&fixture)?, "the trigger ran with the master user's privileges");
         let statement = format!("USE {database}; DISABLE TRIGGER [evil] ON DATABASE");
         sql(&mut admin, &statement).await?;
         for strategy in [BY_MASTER, ALTERNATING] {
-            scene.rotate(&scene.function(strategy)).await?;
+            fixture.rotate(&fixture.function(strategy)).await?;
         }
         Ok(())
     })

@@ -37,7 +37,7 @@ pub(crate) async fn set<E: Engine>(
         }
         // The other user, with a password that has not expired, is just what applications need.
         Err(cause) if cause.proves_password() => None,
-        Err(cause) if cause.other_password_may_help() => {
+        Err(cause) if cause.is_wrong_password() => {
             match without_current(rotator, cx, &current, &pending, cause).await? {
                 Without::IsSet(done) => return Ok(done),
                 Without::Earlier(earlier) => Some(*earlier),
@@ -64,7 +64,7 @@ pub(crate) async fn set<E: Engine>(
     let mut proven = Vec::new();
     proven.extend(account.map(|account| proven_user(&opened.0, account)));
     // On the base user's turn, its origin must be known before anything of it is changed.
-    let ask_now = pending.username == pair.base && !E::SPEC.marks_pairs;
+    let ask_now = pending.username == pair.base && !E::SPEC.pairs_provable;
     let is_refused = note.is_some();
     let known = async {
         if ask_now { was_current(rotator, cx, &pending, is_refused).await } else { Ok(None) }
@@ -120,7 +120,7 @@ async fn without_current<E: Engine>(
             return Ok(Without::IsSet(rotator.already_set(pending).note(note)));
         }
         // A locked one the master can open.
-        Err(cause) if cause.other_password_may_help() || cause.is_of_the_account() => {
+        Err(cause) if cause.is_wrong_password() || cause.is_account_state() => {
             tried.push(LoginAttempt {
                 label: PENDING.into(),
                 result: format!("{}, {cause}", pending.username),
@@ -224,7 +224,7 @@ pub(crate) async fn foresee<E: Engine>(
     let master = copy.master;
     let failed = |cause| rotator.statement(pending, master, cause).into();
     let is_bases_turn = pending.username == copy.base;
-    copy.is_known_pair = is_bases_turn && !E::SPEC.marks_pairs;
+    copy.is_known_pair = is_bases_turn && !E::SPEC.pairs_provable;
     if copy.is_known_pair && was_current(rotator, cx, pending, true).await?.is_none() {
         return Err(failed(EngineError::unproven_base(copy.base, copy.alternate)));
     }
@@ -354,9 +354,9 @@ async fn opens<E: Engine>(
 ) -> Result<Option<Opens>> {
     match rotator.prove(cx, secret, label).await {
         Ok(account) => Ok(Some(Opens::Yes(account))),
-        Err(cause) if cause.other_password_may_help() => Ok(None),
+        Err(cause) if cause.is_wrong_password() => Ok(None),
         Err(cause) if cause.proves_password() => Ok(Some(Opens::Expired)),
-        Err(cause) if cause.is_of_the_account() => Ok(Some(Opens::No)),
+        Err(cause) if cause.is_account_state() => Ok(Some(Opens::No)),
         Err(cause) => {
             Err(connect::failed(&rotator.login(secret), CredentialSource::Version(label), cause)
                 .into())

@@ -123,11 +123,11 @@ pub(crate) async fn previous<E: Engine>(
         skip("it is not a usable secret");
         return Ok(None);
     };
-    if previous.username != secret.username || !previous.same_server(secret) {
+    if previous.username != secret.username || !previous.is_same_server(secret) {
         skip("it is for another user or server");
         return Ok(None);
     }
-    if rotator.was_safer(&previous, secret) {
+    if rotator.would_weaken_tls(&previous, secret) {
         skip("its connection was encrypted, and would be no longer");
         return Ok(None);
     }

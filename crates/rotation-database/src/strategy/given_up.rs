@@ -35,10 +35,11 @@ pub(crate) async fn credentials<E: Engine>(
         }
         let Ok(Some(value)) = cx.value_of(&version).await else { continue };
         let Ok(older) = rotator.parse(&value, GIVEN_UP) else { continue };
-        if !rotator.is_of_same_users(&older, secret) || !older.same_server(secret) {
+        if !rotator.is_of_same_users(&older, secret) || !older.is_same_server(secret) {
             break;
         }
-        let is_worth_it = older.username == secret.username && !rotator.was_safer(&older, secret);
+        let is_worth_it =
+            older.username == secret.username && !rotator.would_weaken_tls(&older, secret);
         if is_worth_it && !known.contains(&older.password) {
             known.push(older.password.clone());
             found.push((version, secret.with_password(older.password)));

@@ -34,7 +34,7 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
             port: master.place.port,
             user: &credential.username,
             password: &credential.password,
-            database: match E::SPEC.master_enters_database {
+            database: match E::SPEC.master_uses_database {
                 // The database that a credential has opened, not the one that a pending version
                 // names.
                 true => opened.database.as_deref().or(credential.database.as_deref()),

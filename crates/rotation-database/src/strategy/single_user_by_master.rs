@@ -114,7 +114,7 @@ async fn opens<E: Engine>(
 ) -> Result<Result<SessionAccount, LoginError>> {
     match rotator.prove(cx, secret, label).await {
         Ok(account) => Ok(Ok(account)),
-        Err(cause) if cause.new_password_helps() => {
+        Err(cause) if cause.is_solved_by_new_password() => {
             cx.warn(format!("{label} does not log in: {cause}"));
             Ok(Err(cause))
         }

@@ -13,23 +13,23 @@ use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSes
 use rustls::pki_types::ServerName;
 
 /// The maximum number of servers in the cache. One function uses fewer.
-const MOST_SERVERS: usize = 100;
+const MAX_SERVERS: usize = 100;
 
 /// The key exchange groups by server name. An entry is added only after the server's name has been
 /// verified.
 #[derive(Debug, Default)]
-pub(super) struct KeyExchanges(Mutex<HashMap<ServerName<'static>, NamedGroup>>);
+pub(super) struct KxHintCache(Mutex<HashMap<ServerName<'static>, NamedGroup>>);
 
-impl KeyExchanges {
+impl KxHintCache {
     fn known(&self) -> MutexGuard<'_, HashMap<ServerName<'static>, NamedGroup>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientSessionStore for KeyExchanges {
+impl ClientSessionStore for KxHintCache {
     fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
         let mut known = self.known();
-        if known.len() >= MOST_SERVERS && !known.contains_key(&server_name) {
+        if known.len() >= MAX_SERVERS && !known.contains_key(&server_name) {
             known.clear();
         }
         known.insert(server_name, group);
@@ -66,7 +66,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio_rustls::TlsAcceptor;
 
-    use crate::tls::{Authorities, encrypt};
+    use crate::tls::{CaCertificates, encrypt};
 
     /// Starts a server that supports one key exchange group, sends session tickets and closes the
     /// connection. Returns its port and its certificate.
@@ -95,13 +95,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_is_asked_the_second_time_as_it_wants_it_and_shows_anew_who_it_is() {
+    async fn second_handshake_uses_cached_group_without_resumption() {
         let (port, certificate) = server().await;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, certificate).unwrap();
         let path = file.path().to_string_lossy().into_owned();
         let authorities =
-            Authorities::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
+            CaCertificates::read(&|name| (name == "TLS_CA_FILE").then(|| path.clone())).unwrap();
         let mut kinds = Vec::new();
         for _ in 0..2 {
             let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();

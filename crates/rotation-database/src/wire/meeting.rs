@@ -1,6 +1,6 @@
 //! The address of the socket through which a driver of this process gets its connection.
 
-pub(super) use place::{SocketAddress, lets_in};
+pub(super) use place::{SocketAddress, is_same_process};
 
 /// A name in the kernel's abstract namespace ([unix(7)][doc]). It needs no file: creating a file
 /// would take longer than all other work of this module, and nothing remains after the process
@@ -30,7 +30,7 @@ mod place {
         }
     }
 
-    pub(in crate::wire) fn lets_in(caller: &UnixStream) -> bool {
+    pub(in crate::wire) fn is_same_process(caller: &UnixStream) -> bool {
         let id = caller.peer_cred().ok().and_then(|peer| peer.pid());
         id.and_then(|id| u32::try_from(id).ok()) == Some(std::process::id())
     }
@@ -61,7 +61,7 @@ mod place {
         }
     }
 
-    pub(in crate::wire) fn lets_in(_caller: &UnixStream) -> bool {
+    pub(in crate::wire) fn is_same_process(_caller: &UnixStream) -> bool {
         true
     }
 }

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 /// The samples of one quantity.
 #[derive(Debug, Default)]
-pub(super) struct Series(Vec<f64>);
+pub(super) struct Samples(Vec<f64>);
 
-impl Series {
+impl Samples {
     /// Adds a time, which is stored in milliseconds.
     pub(super) fn time(&mut self, took: Duration) {
         self.0.push(took.as_secs_f64() * 1000.0);
@@ -43,23 +43,23 @@ impl Series {
 
 /// The measurements of one function.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(super) struct Measurements {
     /// The time from the start of the process to its first request for an event.
-    pub(super) init: Series,
+    pub(super) init: Samples,
     /// The time of each step as the first event of a process, without the start.
-    pub(super) cold_steps: [Series; 4],
+    pub(super) cold_steps: [Samples; 4],
     /// The time of each step in a process that has rotated before.
-    pub(super) warm_steps: [Series; 4],
+    pub(super) warm_steps: [Samples; 4],
     /// The time of a rotation from the start of the process.
-    pub(super) cold: Series,
+    pub(super) cold: Samples,
     /// The time of a rotation in a process that has rotated before.
-    pub(super) warm: Series,
+    pub(super) warm: Samples,
     /// The CPU time of a cold rotation with the start of the process.
-    pub(super) cold_cpu: Series,
+    pub(super) cold_cpu: Samples,
     /// The CPU time of a warm rotation.
-    pub(super) warm_cpu: Series,
+    pub(super) warm_cpu: Samples,
     /// The peak resident memory of a cold rotation.
-    pub(super) peak: Series,
+    pub(super) peak: Samples,
     /// The size of each group of concurrent Secrets Manager calls, in order.
     pub(super) waves: Vec<usize>,
     /// The number of database sessions in a rotation.
@@ -70,7 +70,7 @@ pub(super) struct Figures {
     pub(super) binary: Option<u64>,
 }
 
-impl Figures {
+impl Measurements {
     /// Returns the number of Secrets Manager calls in a rotation.
     pub(super) fn calls(&self) -> usize {
         self.waves.iter().sum()
@@ -82,12 +82,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_series_is_summed_up_by_rank() {
-        let mut series = Series::default();
+    fn samples_are_summarized_by_rank() {
+        let mut series = Samples::default();
         for milliseconds in [9, 1, 3, 2, 8, 4, 6, 5, 7, 10, 11] {
             series.time(Duration::from_millis(milliseconds));
         }
         assert_eq!(series.summary(), [1.0, 6.0, 10.0]);
-        assert!(Series::default().median().is_nan());
+        assert!(Samples::default().median().is_nan());
     }
 }

@@ -8,27 +8,34 @@ use reqwest::Client;
 use serde_json::json;
 
 use super::BenchEnv;
-use super::figures::{Figures, Series};
+use super::figures::{Measurements, Samples};
 
 /// The baseline, measured in the same run as the function.
 pub(super) struct Baseline {
     /// The time of a group of concurrent Secrets Manager calls.
-    pub(super) call: Series,
+    pub(super) call: Samples,
     /// The time of one login.
-    pub(super) login: Series,
+    pub(super) login: Samples,
     /// The time of all calls and logins of a rotation.
-    pub(super) rotation: Series,
+    pub(super) rotation: Samples,
 }
 
 impl Baseline {
     /// Repeats the calls and logins of the function.
-    pub(super) async fn measure(ground: &BenchEnv, figures: &Figures, times: u32) -> Result<Self> {
+    pub(super) async fn measure(
+        ground: &BenchEnv,
+        figures: &Measurements,
+        times: u32,
+    ) -> Result<Self> {
         let client = Client::builder().no_proxy().build()?;
         let current = ground.stage.current(ground.secret)?;
         let text = |key: &str| current[key].as_str().unwrap_or_default().to_owned();
         let (user, password) = (text("username"), text("password"));
-        let mut floor =
-            Self { call: Series::default(), login: Series::default(), rotation: Series::default() };
+        let mut floor = Self {
+            call: Samples::default(),
+            login: Samples::default(),
+            rotation: Samples::default(),
+        };
         // These calls open the connections, which stay open as those of a warm function do.
         call(ground, &client, figures.waves.iter().copied().max().unwrap_or(1)).await?;
         for _ in 0..times {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::figures::Figures;
+use super::figures::Measurements;
 use super::{BenchEnv, process};
 use crate::chain::waves;
 use crate::function::{Function, FunctionError, Program};
@@ -20,7 +20,7 @@ const COUNTING: Duration = Duration::from_millis(60);
 /// A function and its measurements.
 pub(super) struct Runner {
     pub(super) name: String,
-    pub(super) figures: Figures,
+    pub(super) figures: Measurements,
     make: Box<dyn Fn() -> Program>,
     verbose: bool,
     warm: Option<Function>,
@@ -29,7 +29,8 @@ pub(super) struct Runner {
 impl Runner {
     /// Creates a runner for a program.
     pub(super) fn of_program(path: &Path, verbose: bool) -> Result<Self> {
-        let figures = Figures { binary: Some(path.metadata()?.len()), ..Figures::default() };
+        let figures =
+            Measurements { binary: Some(path.metadata()?.len()), ..Measurements::default() };
         let name =
             path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let path = path.to_owned();
@@ -41,11 +42,11 @@ impl Runner {
         let name = line.split_whitespace().next().unwrap_or(line).to_owned();
         let line = line.to_owned();
         let make = Box::new(move || Program::command(&line));
-        Self { name, figures: Figures::default(), make, verbose, warm: None }
+        Self { name, figures: Measurements::default(), make, verbose, warm: None }
     }
 
     fn function(&self, ground: &BenchEnv) -> Function {
-        let program = ground.stage.equip((self.make)(), ground.strategy);
+        let program = ground.stage.with_service_env((self.make)(), ground.strategy);
         // Lambda does not set these variables. Reading their CA certificates would count as part of
         // the start.
         let program = program.without("SSL_CERT_FILE").without("SSL_CERT_DIR");
@@ -62,7 +63,7 @@ impl Runner {
         let function = self.function(ground);
         let program = program(&function)?;
         let start = Instant::now();
-        program.start_ahead().await.map_err(|error| self.failed("startup", &error))?;
+        program.start_instance().await.map_err(|error| self.failed("startup", &error))?;
         let took = start.elapsed();
         // The quota applies after the start, because Lambda starts functions with a whole CPU.
         if let Some(share) = &ground.share {
@@ -117,7 +118,7 @@ impl Runner {
         let warm = self.warm.take().context("prepare was not called")?;
         let (sessions, refused) = (database.sessions()?, database.failed_logins()?);
         service.set_latency(COUNTING);
-        service.forget_calls();
+        service.clear_calls();
         self.rotate(ground, &warm).await?;
         let calls: Vec<_> = service.calls().iter().map(|call| (call.from, call.until)).collect();
         service.set_latency(ground.latency);

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_written_in_both_versions_of_control_groups() {
+    fn quota_is_written_to_both_cgroup_versions() {
         let groups = tempfile::tempdir().unwrap();
         assert!(CpuQuota::in_groups(groups.path(), 128).is_err());
         fs::create_dir(groups.path().join("cpu")).unwrap();

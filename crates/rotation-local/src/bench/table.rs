@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::figures::{Figures, Series};
+use super::figures::{Measurements, Samples};
 use super::floor::Baseline;
 use super::runner::Runner;
 use crate::progress::say;
 use crate::trigger::STEPS;
 
-type Rows<'a> = Vec<(String, &'a Series)>;
+type Rows<'a> = Vec<(String, &'a Samples)>;
 
 /// Returns the quantities with several samples, in the order of the report. The labels are also the
 /// keys in the JSON report.
-fn rows(figures: &Figures) -> Rows<'_> {
+fn rows(figures: &Measurements) -> Rows<'_> {
     let mut rows = vec![("init".to_owned(), &figures.init)];
-    let steps = |kind: &str, series: &'_ [Series; 4]| -> Vec<String> {
+    let steps = |kind: &str, series: &'_ [Samples; 4]| -> Vec<String> {
         STEPS.iter().zip(series).map(|(step, _)| format!("{step}, {kind}")).collect()
     };
     rows.extend(steps("cold", &figures.cold_steps).into_iter().zip(&figures.cold_steps));
@@ -28,7 +28,7 @@ fn rows(figures: &Figures) -> Rows<'_> {
 }
 
 /// Returns the labels and values of the quantities that were determined once.
-fn counts(figures: &Figures) -> [(&'static str, String); 5] {
+fn counts(figures: &Measurements) -> [(&'static str, String); 5] {
     [
         ("Secrets Manager calls", figures.calls().to_string()),
         ("of which sequential", figures.waves.len().to_string()),
@@ -87,7 +87,7 @@ pub(super) fn print(runners: &[Runner], floor: &Baseline) {
     ));
 }
 
-fn triple(series: &Series) -> String {
+fn triple(series: &Samples) -> String {
     let [min, median, p90] = series.summary();
     format!("{min:.1} {median:>7.1} {p90:>7.1}")
 }

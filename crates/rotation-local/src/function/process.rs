@@ -136,7 +136,7 @@ impl Program {
     ///
     /// # Errors
     /// Returns an error if the instance ends or times out before that.
-    pub(crate) async fn start_ahead(&self) -> Result<(), FunctionError> {
+    pub(crate) async fn start_instance(&self) -> Result<(), FunctionError> {
         let mut running = self.start().await?;
         tokio::select! {
             () = running.api.ready() => {}
@@ -206,14 +206,14 @@ impl Program {
 }
 
 /// The maximum length of a log line in bytes. Longer lines are split.
-const LONGEST_LINE: u64 = 64 * 1024;
+const MAX_LINE_BYTES: u64 = 64 * 1024;
 
 /// Passes on the lines of a stream. It accepts bytes that are not UTF-8, because the function would
 /// fail to write if the reader stopped.
 async fn pass_on(stream: impl AsyncRead + Unpin, log: LogSink) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    while let Ok(1..) = (&mut stream).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+    while let Ok(1..) = (&mut stream).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await {
         log(&String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)));
         line.clear();
     }

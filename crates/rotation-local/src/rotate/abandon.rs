@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::SECRET;
 use crate::function::Function;
-use crate::journal::Journal;
+use crate::journal::RecoveryFile;
 use crate::progress::say;
 use crate::service::{PENDING, Service};
 
@@ -14,7 +14,7 @@ pub(super) async fn abandon(
     service: &Service,
     function: &Function,
     strategy: &str,
-    journal: &Journal,
+    journal: &RecoveryFile,
 ) -> Result<()> {
     let pending = json!({"SecretId": SECRET, "VersionStage": PENDING});
     let Some(token) =
@@ -56,7 +56,7 @@ pub(super) async fn abandon(
     }
 }
 
-fn discard(journal: &Journal, why: &str) -> Result<()> {
+fn discard(journal: &RecoveryFile, why: &str) -> Result<()> {
     journal.remove()?;
     say(&format!("The unfinished rotation is discarded: {why}. The secret's file is unchanged."));
     Ok(())

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::function::FunctionError;
-use crate::journal::Journal;
+use crate::journal::RecoveryFile;
 use crate::progress::Progress;
 use crate::trigger::{Observer, StepReport};
 
 /// The errors of `setSecret` that occur before it changes anything in the database. After such an
 /// error, the pending password has reached no server.
-const BEFORE_ANY_CHANGE: [&str; 23] = [
+const ERRORS_BEFORE_CHANGE: [&str; 23] = [
     "AccountExpired",
     "AccountLocked",
     "ClientRejected",
@@ -41,7 +41,7 @@ const BEFORE_ANY_CHANGE: [&str; 23] = [
 /// The observer of a rotation.
 pub(super) struct Watch<'a> {
     progress: Progress,
-    journal: &'a Journal,
+    journal: &'a RecoveryFile,
     /// The finished steps for `--json`.
     pub(super) steps: Vec<Value>,
     /// `true` if an earlier attempt may have set the pending password in the database. The recovery
@@ -51,7 +51,7 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(journal: &'a Journal, reached_before: bool) -> Self {
+    pub(super) fn new(journal: &'a RecoveryFile, reached_before: bool) -> Self {
         Self { progress: Progress::default(), journal, steps: Vec::new(), reached_before }
     }
 }
@@ -86,5 +86,5 @@ impl Observer for Watch<'_> {
 }
 
 fn is_before_any_change(error: &FunctionError) -> bool {
-    BEFORE_ANY_CHANGE.contains(&error.error_type.as_str())
+    ERRORS_BEFORE_CHANGE.contains(&error.error_type.as_str())
 }

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_every_common_encoding_are_read() {
+    fn every_common_encoding_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.json");
         let text = r#"{"password":"Größe-漢"}"#;

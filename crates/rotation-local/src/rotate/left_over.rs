@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use crate::journal::{Journal, LeftOver};
+use crate::journal::{RecoveryFile, UnfinishedRotation};
 use crate::progress::say;
 use crate::service::CURRENT;
 
@@ -22,12 +22,12 @@ fn is_same(text: Option<&str>, file: &Value) -> bool {
 ///
 /// If the file or the strategy has changed, a rotation whose password has reached no database is
 /// discarded. Otherwise the function returns an error.
-pub(super) fn still_good(
-    left_over: LeftOver,
+pub(super) fn resumable(
+    left_over: UnfinishedRotation,
     now: &Value,
     strategy: &str,
-    journal: &Journal,
-) -> Result<Option<LeftOver>> {
+    journal: &RecoveryFile,
+) -> Result<Option<UnfinishedRotation>> {
     let is_written =
         left_over.secret.labelled(CURRENT).is_some_and(|version| is_same(version.text(), now));
     if left_over.secret.unfinished().is_none() && is_written {

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::{PREVIOUS_FILE, SECRET};
+use super::{PREVIOUS_SUFFIX, SECRET};
 use crate::cli::RotateArgs;
-use crate::journal::{beside, write_whole};
+use crate::journal::{beside, write_atomically};
 use crate::progress::say;
 use crate::service::{CURRENT, PREVIOUS, Service};
 
@@ -40,10 +40,10 @@ impl Output<'_> {
         };
         if self.args.database.master.alternates() {
             let previous = self.value(service, PREVIOUS)?;
-            write_whole(&beside(self.out, PREVIOUS_FILE), text(&previous)?.as_bytes())?;
+            write_atomically(&beside(self.out, PREVIOUS_SUFFIX), text(&previous)?.as_bytes())?;
         }
         let current = self.value(service, CURRENT)?;
-        write_whole(self.out, text(&current)?.as_bytes())?;
+        write_atomically(self.out, text(&current)?.as_bytes())?;
         Ok(Value::Object(current))
     }
 
@@ -57,7 +57,7 @@ impl Output<'_> {
             say(&format!(
                 "\nUser {} keeps its password until the next rotation. Its secret is in {}.",
                 user(&previous).unwrap_or_default(),
-                beside(self.out, PREVIOUS_FILE).display()
+                beside(self.out, PREVIOUS_SUFFIX).display()
             ));
         }
         let of_user = user(&current).map(|user| format!(" (user {user})")).unwrap_or_default();

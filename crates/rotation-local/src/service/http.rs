@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::error::ServiceError;
-use super::{Call, Fault, LONGEST_REQUEST, REGION, Service, When, kms};
+use super::{Call, Fault, MAX_REQUEST_BYTES, REGION, Service, When, kms};
 
 /// Answers a request of AWS JSON 1.1.
 pub(super) async fn answer(
@@ -29,7 +29,7 @@ pub(super) async fn answer(
     let Ok(body) = body else {
         return refuse(&ServiceError {
             code: "RequestEntityTooLargeException".into(),
-            message: format!("A request can have at most {LONGEST_REQUEST} bytes."),
+            message: format!("A request can have at most {MAX_REQUEST_BYTES} bytes."),
             status: 413,
         });
     };
@@ -86,7 +86,7 @@ pub(super) async fn answer(
     };
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let mut inside = service.inside();
-    if inside.keeps_calls {
+    if inside.records_calls {
         inside.calls.push(Call {
             operation,
             about: text("VersionStage").or_else(|| text("VersionId")),

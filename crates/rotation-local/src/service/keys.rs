@@ -32,7 +32,7 @@ impl Keys {
         key.is_none_or(|key| !self.disabled.contains(id_of(key)))
     }
 
-    pub(crate) fn must_encrypt(&self, key: Option<&str>) -> Result<(), ServiceError> {
+    pub(crate) fn ensure_can_encrypt(&self, key: Option<&str>) -> Result<(), ServiceError> {
         if self.are_usable(key) {
             return Ok(());
         }
@@ -43,7 +43,7 @@ impl Keys {
         ))
     }
 
-    pub(crate) fn must_decrypt(&self, key: Option<&str>) -> Result<(), ServiceError> {
+    pub(crate) fn ensure_can_decrypt(&self, key: Option<&str>) -> Result<(), ServiceError> {
         if self.are_usable(key) {
             return Ok(());
         }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_one_by_its_arn_and_by_its_id() {
+    fn key_arn_and_id_name_the_same_key() {
         assert_eq!(id_of("arn:aws:kms:eu-west-1:123456789012:key/1234"), "1234");
         assert_eq!(id_of("arn:aws:kms:eu-west-1:123456789012:alias/mine"), "alias/mine");
         assert_eq!(id_of("1234"), "1234");

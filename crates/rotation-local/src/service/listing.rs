@@ -103,7 +103,7 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
 }
 
 /// Returns the sort key of a secret for `SortBy`, which is the creation date by default.
-pub(crate) fn place_of(secret: &Secret, by: Option<&str>) -> String {
+pub(crate) fn sort_key(secret: &Secret, by: Option<&str>) -> String {
     let date = match by {
         Some("name") => return secret.name.clone(),
         Some("last-changed-date") => secret.changed,
@@ -119,7 +119,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn pages_follow_each_other_and_a_wrong_token_is_refused() {
+    fn pages_are_complete_and_wrong_token_is_rejected() {
         let all: Vec<u32> = (10..35).collect();
         for descending in [false, true] {
             let mut left: Vec<u32> = all.clone();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_match_as_the_api_reference_says() {
+    fn filters_match_as_in_the_api_reference() {
         let mut secret = Secret::new("eu-west-1", "Prod/Db", "arn:x".into(), 0.0);
         secret.description = Some("The main Database".into());
         secret.tags.insert("Team".into(), "Payments".into());

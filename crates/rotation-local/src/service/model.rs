@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_at_once_and_no_secret_value_is() {
+    fn all_violations_are_reported_without_secret_values() {
         let error = refused(
             "PutSecretValue",
             json!({
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn types_patterns_and_numbers_are_looked_at() {
+    fn types_patterns_and_numbers_are_validated() {
         for (operation, body) in [
             ("CreateSecret", json!({"Name": 5})),
             ("CreateSecret", json!({"Name": "n", "SecretBinary": "no Base64!"})),

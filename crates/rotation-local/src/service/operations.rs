@@ -43,7 +43,7 @@ pub(crate) struct StartRotation {
     pub(crate) function: String,
     pub(crate) token: String,
     /// `true` to run only `testSecret`, on a version that is deleted afterwards.
-    pub(crate) only_test: bool,
+    pub(crate) test_only: bool,
 }
 
 /// Validates a request and performs its operation.

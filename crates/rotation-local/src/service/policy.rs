@@ -71,7 +71,7 @@ mod tests {
         "Action":"secretsmanager:GetSecretValue","Resource":"*"}]}"#;
 
     #[test]
-    fn policies_are_told_from_what_is_none() {
+    fn invalid_and_public_policies_are_detected() {
         assert!(faults(GOOD).is_empty() && !is_public(GOOD));
         for (from, to) in [
             ("2012-10-17", "2020"),

@@ -66,7 +66,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn every_option_is_kept() {
+    fn password_follows_every_option() {
         let request =
             json!({"PasswordLength": 12, "ExcludeCharacters": "abc!/", "ExcludeNumbers": true});
         for _ in 0..200 {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_made_is_refused() {
+    fn impossible_password_options_are_rejected() {
         for request in [
             json!({"PasswordLength": 0}),
             json!({"PasswordLength": 3}),

@@ -7,7 +7,7 @@ use super::model;
 use super::secret::SecretValue;
 
 /// The maximum length of a value in bytes.
-const LONGEST_VALUE: usize = 65536;
+const MAX_VALUE_BYTES: usize = 65536;
 
 /// A validated request.
 pub(crate) struct Request<'a> {
@@ -43,7 +43,7 @@ impl<'a> Request<'a> {
     pub(crate) fn secret_id(&self) -> Result<&'a str, ServiceError> {
         let id = self.text("SecretId").unwrap_or_default();
         if !id.starts_with("arn:") {
-            must_be_name(id)?;
+            validate_name(id)?;
         }
         Ok(id)
     }
@@ -63,10 +63,10 @@ impl<'a> Request<'a> {
                  same secret.",
             )),
             // Validation counts characters, each of which can have several bytes.
-            (Some(text), None) if text.len() > LONGEST_VALUE => {
+            (Some(text), None) if text.len() > MAX_VALUE_BYTES => {
                 Err(ServiceError::validation(format!(
                     "1 validation error detected: Value at 'secretString' failed to satisfy \
-                     constraint: Member must have length less than or equal to {LONGEST_VALUE} \
+                     constraint: Member must have length less than or equal to {MAX_VALUE_BYTES} \
                      (it is {} bytes)",
                     text.len()
                 )))
@@ -84,7 +84,7 @@ impl<'a> Request<'a> {
 }
 
 /// Rejects characters that the name of a secret cannot have.
-pub(crate) fn must_be_name(name: &str) -> Result<(), ServiceError> {
+pub(crate) fn validate_name(name: &str) -> Result<(), ServiceError> {
     if name.chars().all(|c| c.is_ascii_alphanumeric() || "-/_+=.@!".contains(c)) {
         return Ok(());
     }

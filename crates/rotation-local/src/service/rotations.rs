@@ -8,7 +8,7 @@ use super::secret::{CURRENT, PENDING, Secret};
 
 impl Service {
     /// Deletes the copy that a rotation with only `testSecret` ran on.
-    pub(crate) fn forget_version(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
+    pub(crate) fn delete_test_copy(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();
         let known = inside
             .store
@@ -16,7 +16,7 @@ impl Service {
             .map(|secret| (secret.region.clone(), secret.name.clone()));
         let (region, name) = known.ok_or_else(ServiceError::not_found)?;
         inside.store.edit(&region, &name, |secret, _| {
-            secret.versions.retain(|version| version.id != id || !version.of_test);
+            secret.versions.retain(|version| version.id != id || !version.is_test_copy);
             Ok(())
         })
     }
@@ -60,13 +60,13 @@ impl Service {
 
     /// Cleans up after an earlier process: deletes the copies of its `testSecret` runs, and returns
     /// its unfinished rotations so that the caller can resume them.
-    pub(crate) fn take_up(&self) -> Result<Vec<StartRotation>, ServiceError> {
+    pub(crate) fn resume_unfinished(&self) -> Result<Vec<StartRotation>, ServiceError> {
         let mut inside = self.inside();
-        let has_copy = |secret: &Secret| secret.versions.iter().any(|version| version.of_test);
+        let has_copy = |secret: &Secret| secret.versions.iter().any(|version| version.is_test_copy);
         let copies = inside.store.places(has_copy);
         for (region, name) in copies {
             inside.store.edit(&region, &name, |secret, _| {
-                secret.versions.retain(|version| !version.of_test);
+                secret.versions.retain(|version| !version.is_test_copy);
                 Ok(())
             })?;
         }
@@ -78,7 +78,7 @@ impl Service {
                 secret: secret.arn.clone(),
                 function: rotation.function.clone(),
                 token: pending.id.clone(),
-                only_test: false,
+                test_only: false,
             })
         };
         Ok(inside.store.all().filter_map(start).collect())

@@ -60,24 +60,24 @@ impl Rules {
             }
             _ => {}
         }
-        rules.must_fit(now)?;
+        rules.validate_windows(now)?;
         Ok(rules)
     }
 
     /// Rejects rules if any window would extend into the next window or the next day. It checks
     /// more than the first window, so that the result does not depend on the hour at which the
     /// rules are set.
-    fn must_fit(&self, now: f64) -> Result<(), ServiceError> {
+    fn validate_windows(&self, now: f64) -> Result<(), ServiceError> {
         let duration = f64::from(self.duration_hours.unwrap_or(1)) * HOUR;
         let schedule = self.schedule()?;
         if let Schedule::Cron { cron, .. } = &schedule {
-            self.must_be_rare(cron)?;
+            self.validate_frequency(cron)?;
         }
         if self.duration_hours == Some(0) {
             return Err(ServiceError::parameter("Duration must be at least 1h."));
         }
         let mut window = self.window(&schedule, now, now)?;
-        for _ in 0..MOST_WINDOWS {
+        for _ in 0..MAX_WINDOWS {
             let following = self.window(&schedule, window.opens, window.opens)?;
             if self.duration_hours.is_some() {
                 let reaches = |end: f64, what: &str| {
@@ -99,7 +99,7 @@ impl Rules {
         Ok(())
     }
 
-    fn must_be_rare(&self, cron: &Cron) -> Result<(), ServiceError> {
+    fn validate_frequency(&self, cron: &Cron) -> Result<(), ServiceError> {
         let mut before = next_of(cron, 0.0)?;
         for _ in 0..48 {
             let next = next_of(cron, before)?;
@@ -186,7 +186,7 @@ impl Rules {
 
 /// The number of windows that are checked before rules are accepted. It covers a leap year of daily
 /// windows, and two months of windows that open every four hours.
-const MOST_WINDOWS: usize = 400;
+const MAX_WINDOWS: usize = 400;
 
 /// Returns the last second of the day of a time.
 fn end_of_day(time: f64) -> f64 {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_open_and_close_as_the_page_says() {
+    fn windows_match_the_examples_of_aws() {
         for (rules, opens, closes) in [
             (
                 json!({"AutomaticallyAfterDays": 30}),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_would_not_take_is_refused() {
+    fn invalid_rotation_rules_are_rejected() {
         for rules in [
             json!({}),
             json!({"AutomaticallyAfterDays": 3, "ScheduleExpression": "rate(3 days)"}),
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_was_missed_is_followed_by_the_next() {
+    fn missed_window_is_followed_by_the_next() {
         let rules = Rules::read(&json!({"ScheduleExpression": "rate(4 hours)"}), NOW).unwrap();
         let window = rules.next(NOW - 100.0 * DAY, NOW).unwrap();
         assert!(window.opens > NOW && window.opens <= NOW + 4.0 * HOUR);

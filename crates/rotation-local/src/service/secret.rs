@@ -67,7 +67,7 @@ pub(crate) struct Version {
     pub(crate) labels: Vec<String>,
     /// `true` if the version is a copy that exists only while `testSecret` runs on it.
     #[serde(default)]
-    pub(crate) of_test: bool,
+    pub(crate) is_test_copy: bool,
 }
 
 /// The value of a version.
@@ -148,7 +148,7 @@ impl Secret {
 
     /// Returns the pending version of a rotation that has not finished.
     pub(crate) fn unfinished(&self) -> Option<&Version> {
-        self.labelled(PENDING).filter(|pending| !pending.has(CURRENT) && !pending.of_test)
+        self.labelled(PENDING).filter(|pending| !pending.has(CURRENT) && !pending.is_test_copy)
     }
 
     /// Returns `true` if a staging label is attached to this version.
@@ -156,7 +156,7 @@ impl Secret {
         self.labelled(label).is_some_and(|version| version.id == id)
     }
 
-    pub(crate) fn must_be_alive(&self) -> Result<()> {
+    pub(crate) fn ensure_not_deleted(&self) -> Result<()> {
         if self.deletion.is_none() {
             return Ok(());
         }

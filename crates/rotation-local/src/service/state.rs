@@ -31,10 +31,10 @@ const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 /// An open state file. Another process cannot open it at the same time.
 pub(crate) struct State {
     database: Database,
-    seal: Seal,
+    seal: Cipher,
 }
 
-struct Seal {
+struct Cipher {
     records: RandomizedNonceKey,
     names: hmac::Key,
 }
@@ -67,7 +67,7 @@ impl State {
             ),
         })?;
         let (salt, check) = about(&database).with_context(|| format!("--state {file}"))?;
-        let seal = Seal::new(passphrase, &salt)?;
+        let seal = Cipher::new(passphrase, &salt)?;
         match check {
             Some(check) if seal.open(b"check", &check).is_err() => {
                 bail!(
@@ -168,7 +168,7 @@ fn about(database: &Database) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
     Ok((salt, check))
 }
 
-impl Seal {
+impl Cipher {
     fn new(passphrase: &str, salt: &[u8]) -> Result<Self> {
         let mut keys = [0; 64];
         pbkdf2::derive(
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_comes_back_for_who_knows_the_passphrase_and_nobody_else() {
+    fn state_needs_its_passphrase() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let state = State::open(&path, "a passphrase").unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_something_else_is_left_alone() {
+    fn foreign_state_file_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes.txt");
         std::fs::write(&path, "my notes\n".repeat(1000)).unwrap();

@@ -111,19 +111,19 @@ impl Store {
     /// Finds a secret that is not marked for deletion.
     pub(crate) fn alive(&self, region: &str, id: &str) -> Result<&Secret> {
         let secret = self.find(region, id)?;
-        secret.must_be_alive().map(|()| secret)
+        secret.ensure_not_deleted().map(|()| secret)
     }
 
     /// Changes a secret that is not marked for deletion. If `edit` or persisting fails, nothing
     /// changes.
-    pub(crate) fn edit_alive<T>(
+    pub(crate) fn edit_active<T>(
         &mut self,
         region: &str,
         id: &str,
         edit: impl FnOnce(&mut Secret, &Keys) -> Result<T>,
     ) -> Result<T> {
         self.edit(region, id, |secret, keys| {
-            secret.must_be_alive()?;
+            secret.ensure_not_deleted()?;
             edit(secret, keys)
         })
     }
@@ -143,14 +143,14 @@ impl Store {
 
     /// Stores a secret, and replaces the one with the same region and name.
     pub(crate) fn save(&mut self, secret: Secret) -> Result<()> {
-        self.write_away(&Change::Secret(&secret))?;
+        self.persist_change(&Change::Secret(&secret))?;
         let secrets = self.regions.entry(secret.region.clone()).or_default();
         secrets.insert(secret.name.clone(), secret);
         Ok(())
     }
 
     pub(crate) fn remove(&mut self, region: &str, name: &str) -> Result<()> {
-        self.write_away(&Change::Gone { region, name })?;
+        self.persist_change(&Change::Gone { region, name })?;
         if let Some(secrets) = self.regions.get_mut(region) {
             secrets.remove(name);
         }
@@ -172,12 +172,12 @@ impl Store {
     }
 
     pub(crate) fn set_keys(&mut self, keys: Keys) -> Result<()> {
-        self.write_away(&Change::Keys(&keys))?;
+        self.persist_change(&Change::Keys(&keys))?;
         self.keys = keys;
         Ok(())
     }
 
-    fn write_away(&self, change: &Change<'_>) -> Result<()> {
+    fn persist_change(&self, change: &Change<'_>) -> Result<()> {
         let Some(persist) = &self.persist else { return Ok(()) };
         persist(change).map_err(|error| {
             ServiceError::internal(format!("could not save the change: {error:#}"))
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_is_found_with_and_without_its_suffix_in_its_region() {
+    fn arn_is_found_with_and_without_its_suffix() {
         let store = store();
         let arn = store.find("eu-west-1", "a/b").unwrap().arn.clone();
         for id in ["a/b", &arn, &arn[..arn.len() - 7]] {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_away_has_not_happened() {
+    fn change_that_cannot_be_saved_has_no_effect() {
         let mut store = store();
         store.set_persist(Box::new(|_| anyhow::bail!("the disk is full")));
         let edit = |secret: &mut Secret, _: &Keys| {

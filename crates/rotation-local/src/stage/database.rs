@@ -114,7 +114,7 @@ impl Database {
 
     /// Creates the database `shop`, the users `app` and `shop`, and the user `master`, which is not
     /// a superuser.
-    pub(crate) async fn make_users(&self, app: &str, shop: &str, master: &str) -> Result<()> {
+    pub(crate) async fn create_users(&self, app: &str, shop: &str, master: &str) -> Result<()> {
         match self {
             Self::Postgres(server) => {
                 let mut admin = server.superuser("postgres").await?;

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, MySqlConnection};
 use tempfile::TempDir;
 
 use super::server::{end, run, wait_until};
-use super::{Certificates, Installation, Shortcut, free_port, sid_root};
+use super::{Certificates, Installation, NodelayProxy, free_port, sid_root};
 
 /// The name of the superuser.
 pub const SUPERUSER: &str = "root";
@@ -254,7 +254,7 @@ impl Server {
         database: &str,
     ) -> sqlx::Result<()> {
         let options = login("localhost", self.port, user, password, Some(database));
-        let shortcut = Shortcut::to("localhost", self.port, SOCKET).await?;
+        let shortcut = NodelayProxy::to("localhost", self.port, SOCKET).await?;
         let options =
             options.ssl_mode(MySqlSslMode::Required).socket(shortcut.folder().join(SOCKET));
         MySqlConnection::connect_with(&options).await?.close().await
@@ -280,11 +280,11 @@ pub async fn connect(
             .ssl_ca_from_pem(authority.as_bytes().to_vec()),
         None => options.ssl_mode(MySqlSslMode::Disabled),
     };
-    let shortcut = Shortcut::to(host, port, SOCKET).await?;
+    let shortcut = NodelayProxy::to(host, port, SOCKET).await?;
     MySqlConnection::connect_with(&options.socket(shortcut.folder().join(SOCKET))).await
 }
 
-/// The name of the socket of a [`Shortcut`].
+/// The name of the socket of a [`NodelayProxy`].
 const SOCKET: &str = "mysqld.sock";
 
 fn login(

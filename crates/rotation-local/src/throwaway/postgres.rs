@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::server::{end, run, wait_until};
-use super::{Certificates, Installation, Shortcut, free_port};
+use super::{Certificates, Installation, NodelayProxy, free_port};
 
 /// The name of the superuser.
 pub const SUPERUSER: &str = "postgres";
@@ -211,7 +211,7 @@ impl Server {
                 .ssl_root_cert_from_pem(certificates.authority.clone().into_bytes()),
             None => options.ssl_mode(PgSslMode::Disable),
         };
-        self.by_shortcut(options).await
+        self.connect_by_proxy(options).await
     }
 
     /// Logs in over TLS without verifying the certificate, and closes the connection. This is the
@@ -226,12 +226,12 @@ impl Server {
         database: &str,
     ) -> sqlx::Result<()> {
         let options = self.login(user, password, database).ssl_mode(PgSslMode::Require);
-        self.by_shortcut(options).await?.close().await
+        self.connect_by_proxy(options).await?.close().await
     }
 
-    async fn by_shortcut(&self, options: PgConnectOptions) -> sqlx::Result<PgConnection> {
+    async fn connect_by_proxy(&self, options: PgConnectOptions) -> sqlx::Result<PgConnection> {
         let shortcut =
-            Shortcut::to("localhost", self.port, &format!(".s.PGSQL.{}", self.port)).await?;
+            NodelayProxy::to("localhost", self.port, &format!(".s.PGSQL.{}", self.port)).await?;
         PgConnection::connect_with(&options.socket(shortcut.folder())).await
     }
 

@@ -10,11 +10,11 @@ use tokio::net::{TcpStream, UnixListener};
 
 /// A Unix socket that forwards one connection to a server. It has its own folder.
 #[derive(Debug)]
-pub struct Shortcut {
+pub struct NodelayProxy {
     folder: TempDir,
 }
 
-impl Shortcut {
+impl NodelayProxy {
     /// Connects to a server, and creates a socket with this name for the driver.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use aws_lc_rs::rsa::{KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, Priv
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
-use rotation_database::{Authorities, Password};
+use rotation_database::{CaCertificates, Password};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use std::sync::LazyLock;
@@ -21,7 +21,8 @@ const NONCE: &[u8; 20] = b"abcdefghijklmnopqrst";
 static RSA: LazyLock<PrivateDecryptingKey> =
     LazyLock::new(|| PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap());
 
-static AUTHORITIES: LazyLock<Authorities> = LazyLock::new(|| Authorities::read(&|_| None).unwrap());
+static AUTHORITIES: LazyLock<CaCertificates> =
+    LazyLock::new(|| CaCertificates::read(&|_| None).unwrap());
 
 fn pem() -> Vec<u8> {
     let der: PublicKeyX509Der<'_> = RSA.public_key().as_der().unwrap();
@@ -156,7 +157,7 @@ fn contains(heard: &[u8], secret: &[u8]) -> bool {
 }
 
 /// Returns `true` if an unencrypted server received data that lets it log in later.
-fn hears_a_secret(heard: &[u8]) -> bool {
+fn contains_secret(heard: &[u8]) -> bool {
     contains(heard, PASSWORD.as_bytes())
         || contains(heard, &Sha1::digest(PASSWORD))
         || contains(heard, &Sha256::digest(PASSWORD))
@@ -189,7 +190,7 @@ fn is_login(plugin: Plugin, says: &[Says], tls: TlsUse, used: &mut Vec<Plugin>) 
 }
 
 #[test]
-fn every_order_of_packets_is_a_login_or_an_error() {
+fn every_packet_order_is_a_login_or_an_error() {
     let mut logins = 0;
     for tls in [TlsUse::Verified, TlsUse::Off] {
         for plugin in [Plugin::Native, Plugin::CachingSha2, Plugin::Sha256] {
@@ -204,7 +205,7 @@ fn every_order_of_packets_is_a_login_or_an_error() {
                 assert_eq!(done.is_ok(), expected, "{tls:?} {plugin:?} {says:?}: {done:?}");
                 logins += usize::from(expected);
                 if tls == TlsUse::Off {
-                    assert!(!hears_a_secret(&heard), "{plugin:?} {says:?}");
+                    assert!(!contains_secret(&heard), "{plugin:?} {says:?}");
                 }
             }
         }
@@ -213,11 +214,11 @@ fn every_order_of_packets_is_a_login_or_an_error() {
 }
 
 #[test]
-fn the_rsa_key_is_used_only_without_tls_by_the_secret_s_word() {
+fn rsa_key_is_used_only_with_ssl_false() {
     let caching = greeting(10, u32::MAX, "caching_sha2_password");
     let whole = server(&caching, &[Says::Full, Says::Key, Says::Ok]);
     let (done, heard) = log_in(TlsUse::Off, &whole);
-    assert_eq!(done, Ok(Method { plugin: Plugin::CachingSha2, in_full: true }));
+    assert_eq!(done, Ok(Method { plugin: Plugin::CachingSha2, cache_independent: true }));
     // The last 256 bytes are the encrypted password, which is XORed with the nonce.
     let key = OaepPrivateDecryptingKey::new(RSA.clone()).unwrap();
     let mut plain = vec![0; 256];
@@ -227,18 +228,18 @@ fn the_rsa_key_is_used_only_without_tls_by_the_secret_s_word() {
     assert_eq!(plain, [PASSWORD.as_bytes(), &[0]].concat());
     // Over TLS, the client sends the cleartext password, and accepts no key.
     let (done, heard) = log_in(TlsUse::Verified, &server(&caching, &[Says::Full, Says::Ok]));
-    assert_eq!(done, Ok(Method { plugin: Plugin::CachingSha2, in_full: true }));
+    assert_eq!(done, Ok(Method { plugin: Plugin::CachingSha2, cache_independent: true }));
     assert!(contains(&heard, PASSWORD.as_bytes()));
     let (done, _) = log_in(TlsUse::Verified, &whole);
     assert!(done.is_err());
     // A server without a key.
     let (done, heard) = log_in(TlsUse::Off, &server(&caching, &[Says::Full, Says::Refused]));
-    assert!(matches!(done, Err(LoginError::ReadablePassword { .. })), "{done:?}");
-    assert!(!hears_a_secret(&heard));
+    assert!(matches!(done, Err(LoginError::CleartextPasswordRequested { .. })), "{done:?}");
+    assert!(!contains_secret(&heard));
 }
 
 #[test]
-fn greetings_that_are_not_understood_get_nothing() {
+fn unknown_greeting_gets_no_answer() {
     let without = |capability: u32| !capability;
     let clear = "mysql_clear_password";
     for (greeting, kind) in [
@@ -275,14 +276,14 @@ fn greetings_that_are_not_understood_get_nothing() {
     let server = [framed(&whole, 0).to_vec(), b"\xff\xff\xff\x02".to_vec()].concat();
     let (done, heard) = log_in(TlsUse::Off, &server);
     assert!(matches!(done, Err(LoginError::Protocol { .. })), "{done:?}");
-    assert!(!hears_a_secret(&heard));
+    assert!(!contains_secret(&heard));
 }
 
 #[test]
-fn a_name_cannot_smuggle_in_another_field() {
+fn name_with_zero_byte_is_rejected() {
     let login = |user| {
         let password = Password::new(PASSWORD);
-        let authorities = Authorities::read(&|_| None).unwrap();
+        let authorities = CaCertificates::read(&|_| None).unwrap();
         let login = Login {
             host: "h",
             port: 1,
@@ -313,7 +314,7 @@ fn real() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
-    fn changed_logins_give_no_secret_away(
+    fn randomly_changed_login_reveals_no_secret(
         server in real(),
         changes in proptest::collection::vec(
             (any::<prop::sample::Index>(), any::<u8>(), 0..3),
@@ -331,6 +332,6 @@ proptest! {
             }
         }
         let (_, heard) = log_in(TlsUse::Off, &server);
-        prop_assert!(!hears_a_secret(&heard));
+        prop_assert!(!contains_secret(&heard));
     }
 }

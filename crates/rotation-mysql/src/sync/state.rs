@@ -132,7 +132,7 @@ impl Users<'_> {
         let mut bases = Vec::new();
         for account in self.accounts(self.request.base).await? {
             let shown = self.show(&account).await?;
-            shown.must_have_one_password(&account)?;
+            shown.check_single_password(&account)?;
             let plugin = supported(&account, &shown, self.session.is_mariadb())?;
             bases.push(Base { account, shown, plugin });
         }

@@ -11,7 +11,7 @@ use super::tests::{KEY, PARAMETER, READY, request};
 use super::*;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use rotation_database::{Authorities, Password};
+use rotation_database::{CaCertificates, Password};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -35,9 +35,9 @@ fn real_login() -> Vec<Vec<u8>> {
     ]
 }
 
-fn authorities() -> &'static Authorities {
-    static READ: OnceLock<Authorities> = OnceLock::new();
-    READ.get_or_init(|| Authorities::read(&|_| None).unwrap())
+fn authorities() -> &'static CaCertificates {
+    static READ: OnceLock<CaCertificates> = OnceLock::new();
+    READ.get_or_init(|| CaCertificates::read(&|_| None).unwrap())
 }
 
 /// Runs a client's login against a server that sends exactly `server`, and checks what the client
@@ -123,7 +123,7 @@ fn check(tls: TlsUse, server: &[u8], heard: &[u8], done: Option<&Authenticated>)
         let shows_it = proven.is_some_and(|proven| {
             let last =
                 requests(server, SASL_FINAL).next().and_then(|last| str::from_utf8(last).ok());
-            last.is_some_and(|last| proven.is_answered_by(last))
+            last.is_some_and(|last| proven.verify_server(last))
         });
         assert_eq!(shows_it, *method == Method::Sasl, "{}", context());
         assert!(shows_it || tls != TlsUse::NotOffered, "{}", context());
@@ -286,10 +286,11 @@ proptest! {
 
 /// Before TLS, the server gets only the TLS request, with every possible answer of the server.
 #[tokio::test]
-async fn server_without_tls_hears_only_the_request_for_it() {
+async fn server_without_tls_gets_only_the_tls_request() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (authorities, password) = (Authorities::read(&|_| None).unwrap(), Password::new(PASSWORD));
+    let (authorities, password) =
+        (CaCertificates::read(&|_| None).unwrap(), Password::new(PASSWORD));
     let login = Login {
         host: "127.0.0.1",
         port,

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use rotation_database::{Authorities, Password};
+use rotation_database::{CaCertificates, Password};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::scram::tests::{SERVER_FIRST, client, server_final};
@@ -15,7 +15,7 @@ async fn log_in(tls: TlsUse, server: &[u8]) -> Result<Authenticated, LoginError>
     let (mut stream, mut far) = tokio::io::duplex(1024 * 1024);
     far.write_all(server).await.unwrap();
     far.shutdown().await.unwrap();
-    let authorities = Authorities::read(&|_| None).unwrap();
+    let authorities = CaCertificates::read(&|_| None).unwrap();
     let password = Password::new("the-password");
     let login = Login {
         host: "h",
@@ -30,7 +30,7 @@ async fn log_in(tls: TlsUse, server: &[u8]) -> Result<Authenticated, LoginError>
 }
 
 #[tokio::test]
-async fn a_readable_password_is_sent_only_where_somebody_has_decided_so() {
+async fn cleartext_password_needs_tls_or_consent_in_secret() {
     for (asks, method) in [
         (request(CLEAR_TEXT, &[]), Method::CleartextPassword),
         (request(MD5, &[1, 2, 3, 4]), Method::Md5),
@@ -38,7 +38,10 @@ async fn a_readable_password_is_sent_only_where_somebody_has_decided_so() {
         let before = [b"N\0\0\0\x05\0".to_vec(), PARAMETER.to_vec()].concat();
         let server = [before, asks, let_in()].concat();
         let refused = log_in(TlsUse::NotOffered, &server).await;
-        assert!(matches!(refused, Err(LoginError::ReadablePassword { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(LoginError::CleartextPasswordRequested { .. })),
+            "{refused:?}"
+        );
         for tls in [TlsUse::Verified, TlsUse::Off] {
             let logged_in = log_in(tls, &server).await.unwrap();
             assert_eq!(logged_in.method, method);
@@ -67,7 +70,7 @@ fn scram(server_first: &str, server_final: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_server_shows_that_it_knows_the_password_or_is_left() {
+async fn server_must_prove_that_it_knows_the_password() {
     let (right, wrong) =
         (server_final(&Password::new("the-password")), server_final(&Password::new("another")));
     for tls in [TlsUse::Verified, TlsUse::NotOffered] {
@@ -75,29 +78,32 @@ async fn a_server_shows_that_it_knows_the_password_or_is_left() {
         assert_eq!(logged_in.method, Method::Sasl);
         for server_final in [&wrong, "e=other-error", ""] {
             let refused = log_in(tls, &scram(SERVER_FIRST, server_final)).await;
-            assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
+            assert!(
+                matches!(refused, Err(LoginError::ServerNotAuthenticated { .. })),
+                "{refused:?}"
+            );
         }
     }
     // With the rule `trust`, only the certificate proves the server's identity.
     let logged_in = log_in(TlsUse::Verified, &let_in()).await.unwrap();
     assert_eq!(logged_in.method, Method::Nothing);
     let refused = log_in(TlsUse::NotOffered, &let_in()).await;
-    assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(LoginError::ServerNotAuthenticated { .. })), "{refused:?}");
 }
 
 #[tokio::test]
-async fn few_iterations_are_as_good_as_a_readable_password() {
+async fn few_scram_iterations_are_rejected_without_tls() {
     let few = SERVER_FIRST.replace("i=4096", "i=4095");
     let refused = log_in(TlsUse::NotOffered, &scram(&few, "")).await;
-    assert!(matches!(refused, Err(LoginError::ReadablePassword { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(LoginError::CleartextPasswordRequested { .. })), "{refused:?}");
     // A proof that is computed on another thread gives the same result.
     let many = SERVER_FIRST.replace("i=4096", "i=20001");
     let refused = log_in(TlsUse::NotOffered, &scram(&many, "v=AAAA")).await;
-    assert!(matches!(refused, Err(LoginError::ServerNotProven { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(LoginError::ServerNotAuthenticated { .. })), "{refused:?}");
 }
 
 #[tokio::test]
-async fn what_does_not_belong_ends_it() {
+async fn unexpected_message_ends_the_login() {
     let offer = request(SASL, b"SCRAM-SHA-256\0\0");
     for (server, error_type) in [
         ([offer.clone(), request(OK, &[])].concat(), "LoginFailed"),
@@ -176,7 +182,7 @@ async fn error_that_answers_the_proof_is_a_rejected_password() {
 }
 
 #[tokio::test]
-async fn asking_for_the_method_sends_only_the_user() {
+async fn demanded_method_sends_only_startup_message() {
     let notice = b"N\0\0\0\x05\0".to_vec();
     for (server, expected) in [
         (request(OK, &[]), Some(Method::Nothing)),
@@ -201,7 +207,7 @@ async fn asking_for_the_method_sends_only_the_user() {
 
 proptest! {
     #[test]
-    fn garbage_is_an_error(
+    fn garbage_from_server_is_an_error(
         code in prop_oneof![Just(OK), Just(SASL), Just(SASL_CONTINUE), any::<u32>()],
         rest in proptest::collection::vec(any::<u8>(), 0..40),
         garbage in proptest::collection::vec(any::<u8>(), 0..40),

@@ -27,7 +27,7 @@ struct Powers {
     principals: i32,
 }
 
-const OF_SERVER: Powers = Powers {
+const SERVER_POWERS: Powers = Powers {
     permissions: "N'CONTROL SERVER', N'ALTER ANY LOGIN', N'ALTER ANY SERVER ROLE', \
         N'IMPERSONATE ANY LOGIN'",
     roles: "N'sysadmin', N'securityadmin', N'##MS_LoginManager##'",
@@ -38,15 +38,15 @@ const OF_SERVER: Powers = Powers {
 
 /// The permissions and roles of the server with which a login can get any permission in every
 /// database.
-const OVER_DATABASES: Powers = Powers {
+const POWERS_OVER_DATABASES: Powers = Powers {
     permissions: "N'CONTROL SERVER', N'ALTER ANY LOGIN', N'ALTER ANY SERVER ROLE', \
         N'IMPERSONATE ANY LOGIN', N'ALTER ANY DATABASE'",
     roles: "N'sysadmin', N'securityadmin', N'dbcreator', N'##MS_LoginManager##', \
         N'##MS_DatabaseManager##'",
-    ..OF_SERVER
+    ..SERVER_POWERS
 };
 
-const OF_DATABASE: Powers = Powers {
+const DATABASE_POWERS: Powers = Powers {
     permissions: "N'CONTROL', N'ALTER', N'TAKE OWNERSHIP', N'ALTER ANY DATABASE DDL TRIGGER', \
         N'ALTER ANY ROLE', N'ALTER ANY USER', N'ALTER ANY APPLICATION ROLE'",
     roles: "N'db_owner', N'db_ddladmin', N'db_securityadmin', N'db_accessadmin'",
@@ -63,10 +63,10 @@ impl Users<'_> {
         scope: Scope<'_>,
     ) -> Result<bool, EngineError> {
         if scope == Scope::Server {
-            return self.has_power(Scope::Server, &OF_SERVER).await;
+            return self.has_power(Scope::Server, &SERVER_POWERS).await;
         }
-        Ok(self.has_power(scope, &OF_DATABASE).await?
-            || !self.is_contained && self.has_power(Scope::Server, &OVER_DATABASES).await?)
+        Ok(self.has_power(scope, &DATABASE_POWERS).await?
+            || !self.is_contained && self.has_power(Scope::Server, &POWERS_OVER_DATABASES).await?)
     }
 
     async fn has_power(&mut self, scope: Scope<'_>, powers: &Powers) -> Result<bool, EngineError> {
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn power_is_found_through_any_chain_of_principals() {
+    fn privilege_is_found_through_chain_of_principals() {
         let edges = [(7, 8), (8, 9), (9, 16384), (10, 7), (16384, 7)];
         for (start, goals, found) in [
             (7, &[16384][..], true),

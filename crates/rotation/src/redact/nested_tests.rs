@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_quotation_of_a_secret_never_survives(
+    fn truncated_quotation_of_a_secret_is_redacted(
         secret in "[!-~]{16,64}", front in 0..8_usize, back in 0..8_usize, encoding in nests(),
     ) {
         let part = &secret[front..secret.len() - back];
@@ -257,7 +257,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_or_secret_makes_it_panic(text in "\\PC{0,200}", secret in "\\PC{1,12}", at in 0..99_usize) {
+    fn any_text_and_secret_redact_without_panic(text in "\\PC{0,200}", secret in "\\PC{1,12}", at in 0..99_usize) {
         // The replacement can form another secret together with the text next to it.
         prop_assume!(!secret.contains('*'));
         let inside: String = text.chars().take(at).chain(secret.chars()).chain(text.chars()).collect();

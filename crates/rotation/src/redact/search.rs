@@ -9,14 +9,14 @@ use super::readings::{Readings, is_special};
 
 /// The minimum length of a secret that is searched for in decoded bytes. Shorter secrets would
 /// occur there by chance.
-pub(super) const SHORTEST_ENCODED: usize = 6;
+pub(super) const MIN_ENCODED_LENGTH: usize = 6;
 /// The maximum number of nested encodings that change every character (base64, hexadecimal).
-const DEEPEST: usize = 5;
+const MAX_DEPTH: usize = 5;
 /// The minimum length of a secret that is also recognized by a part of it.
-const SHORTEST_CUT: usize = 8;
+const MIN_TRUNCATED_LENGTH: usize = 8;
 /// The minimum length of a part that consists only of letters. A shorter one may be a word that
 /// occurs by chance.
-const LONGEST_WORD: usize = 12;
+const MIN_WORD_LENGTH: usize = 12;
 /// U+FFFD in UTF-8.
 const LOST: &[u8] = "\u{fffd}".as_bytes();
 
@@ -124,9 +124,9 @@ impl<'s> Search<'s> {
     /// Returns the length of the shortest secret that is searched for in encodings.
     pub(super) fn shortest_encoded(&self) -> Option<usize> {
         let lengths = self.secrets.iter().map(|secret| secret.len());
-        lengths.filter(|length| *length >= SHORTEST_ENCODED).min().map(|length| {
+        lengths.filter(|length| *length >= MIN_ENCODED_LENGTH).min().map(|length| {
             // A part of a longer secret also counts.
-            if length < SHORTEST_CUT { length } else { least_part(length) }
+            if length < MIN_TRUNCATED_LENGTH { length } else { least_part(length) }
         })
     }
 
@@ -141,7 +141,7 @@ impl<'s> Search<'s> {
             return found;
         }
         let readings = Readings::of(text);
-        let shortest = if depth > 0 { SHORTEST_ENCODED } else { 1 };
+        let shortest = if depth > 0 { MIN_ENCODED_LENGTH } else { 1 };
         let mut position = 0;
         while position < text.len() {
             let may_be = self.first[usize::from(text[position])]
@@ -152,7 +152,7 @@ impl<'s> Search<'s> {
             }
             position += 1;
         }
-        if depth < DEEPEST {
+        if depth < MAX_DEPTH {
             found.extend(super::runs::encoded(self, &readings, depth + 1));
         }
         found
@@ -175,7 +175,7 @@ impl<'s> Search<'s> {
                 let followed = self.follow(readings, secret, 0, at);
                 longest = longest.max(followed.whole.or(followed.cut.map(|(_, end)| end)));
             }
-            if !begins || secret.len() < SHORTEST_CUT {
+            if !begins || secret.len() < MIN_TRUNCATED_LENGTH {
                 continue;
             }
             let least = least_part(secret.len());
@@ -201,7 +201,8 @@ impl<'s> Search<'s> {
         at: usize,
     ) -> Followed {
         let text = readings.text;
-        let least = if secret.len() < SHORTEST_CUT { usize::MAX } else { least_part(secret.len()) };
+        let least =
+            if secret.len() < MIN_TRUNCATED_LENGTH { usize::MAX } else { least_part(secret.len()) };
         let mut followed = Followed::default();
         let mut open = vec![(from, at)];
         let mut seen = HashSet::new();
@@ -231,7 +232,7 @@ impl<'s> Search<'s> {
                         add((index + reading.bytes().len(), reading.end));
                     }
                 }
-                if secret[index] >= 0xc0 && secret.len() >= SHORTEST_ENCODED {
+                if secret[index] >= 0xc0 && secret.len() >= MIN_ENCODED_LENGTH {
                     lost(secret, index, text, position, &mut add);
                 }
                 if text[position] != secret[index] || !self.spend(read) {
@@ -301,7 +302,7 @@ fn least_part(length: usize) -> usize {
 }
 
 fn is_word(part: &[u8]) -> bool {
-    part.len() < LONGEST_WORD && part.iter().all(u8::is_ascii_alphabetic)
+    part.len() < MIN_WORD_LENGTH && part.iter().all(u8::is_ascii_alphabetic)
 }
 
 /// Returns `true` if a quotation can start here. A server quotes the text from the position of an

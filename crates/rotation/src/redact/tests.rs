@@ -14,7 +14,7 @@ fn line(secrets: &[&str], text: &str) -> String {
 }
 
 #[test]
-fn a_password_is_masked_in_every_form_it_takes() {
+fn password_is_redacted_in_every_spelling() {
     remember(r#"p'a"s\s-word"#);
     for text in [
         r#"IDENTIFIED BY 'p''a"s\\s-word'"#,
@@ -28,7 +28,7 @@ fn a_password_is_masked_in_every_form_it_takes() {
 }
 
 #[test]
-fn a_password_inside_a_longer_one_does_not_show_the_rest() {
+fn password_inside_a_longer_one_is_fully_redacted() {
     remember("inner-secret");
     remember("outer-inner-secret-tail");
     assert_eq!(mask("x outer-inner-secret-tail y"), "x **** y");
@@ -66,7 +66,7 @@ fn wide_characters_in_hexadecimal_digits_are_read() {
 }
 
 #[test]
-fn cut_quotations_are_redacted_and_words_are_not() {
+fn truncated_quotations_are_redacted_but_words_are_not() {
     let secret = "K3-qV7.xW9_tZ2~mB5";
     for text in
         ["near 'xW9_tZ2~mB5' WITH", "near '.xW9_tZ2~", "LINE 1: ...xW9_tZ2~m...", "'K3-qV7.xW9"]
@@ -82,7 +82,7 @@ fn cut_quotations_are_redacted_and_words_are_not() {
 }
 
 #[test]
-fn short_secrets_leave_the_names_of_a_line_alone() {
+fn short_secrets_are_not_redacted_in_lines() {
     remember("level");
     let text = r#"{"level":"INFO","message":"level"}"#;
     assert_eq!(mask_line(text), text);
@@ -104,10 +104,10 @@ fn json_line_keeps_its_quotes_and_escapes() {
 }
 
 #[test]
-fn values_of_a_document_are_remembered_but_names_are_not() {
+fn document_values_are_registered_but_names_are_not() {
     let document = r#"{"engine":"postgres-of-docs","host":"db.docs.example","username":"docs-user",
         "password":"pw7","apiKey":"docs-\"api\"-key","owner":"docs-user","url":"pg://db.docs.example:5432/","deep":[{"pin":1234567890,"flag":"yes"}]}"#;
-    remember_document(document);
+    register_document(document);
     let holds = |text: &str| {
         let is_it = |known: &Known| known.text.as_str() == text && known.kind != Kind::Open;
         known().iter().any(is_it)
@@ -125,7 +125,7 @@ fn values_of_a_document_are_remembered_but_names_are_not() {
 
 #[test]
 fn credentials_outlive_an_invocation_and_placeholders_do_not() {
-    remember_credentials(&|name| match name {
+    register_credentials(&|name| match name {
         "AWS_SECRET_ACCESS_KEY" => Some("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
         "AWS_SESSION_TOKEN" => Some("local".to_owned()),
         _ => None,
@@ -145,7 +145,7 @@ fn text_that_exhausts_the_search_is_redacted_as_a_whole() {
 
 #[test]
 fn own_words_and_short_flags_of_a_document_stay_visible() {
-    remember_document(
+    register_document(
         r#"{"rotation_type":"single-user","password_rotated":"no","host":"h","password":"p4-of-own-words"}"#,
     );
     let line = r#"{"Strategy":"single-user","Duration":1,"message":"nobody, p4-of-own-words"}"#;

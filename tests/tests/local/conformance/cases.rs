@@ -34,7 +34,7 @@ macro_rules! cases {
 const FUNCTION: &str = "arn:aws:lambda:eu-west-3:123456789012:function:some-rotation";
 
 fn unique(what: &str) -> String {
-    format!("conformance/{what}-{}", rotation_tests::scene::unique())
+    format!("conformance/{what}-{}", rotation_tests::fixture::unique())
 }
 
 fn token() -> String {

@@ -129,7 +129,7 @@ const fn operation(
     Operation { name, input, errors, run: Some(run) }
 }
 
-const fn not_here(name: &'static str, input: &'static [Member]) -> Operation {
+const fn unsupported(name: &'static str, input: &'static [Member]) -> Operation {
     Operation { name, input, errors: USUAL, run: None }
 }
 
@@ -244,11 +244,11 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[PARAMETER, REQUEST, LIMIT, ENCRYPTION, EXISTS, NOT_FOUND, INTERNAL, DECRYPTION],
         values::put,
     ),
-    not_here(
+    unsupported(
         "RemoveRegionsFromReplication",
         &[SECRET_ID, required("RemoveReplicaRegions", list(1, None, &REGION))],
     ),
-    not_here(
+    unsupported(
         "ReplicateSecretToRegions",
         &[
             SECRET_ID,
@@ -271,7 +271,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         USUAL,
         rotation::rotate,
     ),
-    not_here("StopReplicationToReplica", &[SECRET_ID]),
+    unsupported("StopReplicationToReplica", &[SECRET_ID]),
     operation("TagResource", &[SECRET_ID, required("Tags", list(0, None, &TAG))], USUAL, tags::tag),
     operation(
         "UntagResource",

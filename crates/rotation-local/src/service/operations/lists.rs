@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Done, secrets, set, values};
 use crate::service::error::ServiceError;
-use crate::service::listing::{page, passes, place_of};
+use crate::service::listing::{page, passes, sort_key};
 use crate::service::request::Request;
 use crate::service::secret::{CURRENT, Secret};
 use crate::service::store::Store;
@@ -20,13 +20,13 @@ pub(crate) fn list_secrets(store: &mut Store, request: &Request<'_>) -> Answer {
         .collect();
     let by = request.text("SortBy");
     let descending = request.text("SortOrder") == Some("desc");
-    listed.sort_by_cached_key(|secret| place_of(secret, by));
+    listed.sort_by_cached_key(|secret| sort_key(secret, by));
     if descending {
         listed.reverse();
     }
     let listed = page(
         listed.into_iter(),
-        |secret| place_of(secret, by),
+        |secret| sort_key(secret, by),
         request.text("NextToken"),
         request.number("MaxResults"),
         100,

@@ -25,7 +25,7 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
             "The resource policy grants public access, and BlockPublicPolicy is set.",
         ));
     }
-    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
+    let answer = store.edit_active(request.region, request.secret_id()?, |secret, _| {
         secret.policy = Some(policy.to_owned());
         Ok(named(secret))
     })?;
@@ -40,7 +40,7 @@ pub(crate) fn get(store: &mut Store, request: &Request<'_>) -> Answer {
 }
 
 pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
-    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
+    let answer = store.edit_active(request.region, request.secret_id()?, |secret, _| {
         secret.policy = None;
         Ok(named(secret))
     })?;

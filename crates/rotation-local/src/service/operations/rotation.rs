@@ -32,17 +32,17 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
             "No Lambda rotation function ARN is associated with this secret.",
         ));
     };
-    must_be_there(store, &function)?;
+    ensure_function_exists(store, &function)?;
     let rules = request.body.get("RotationRules").filter(|rules| !rules.is_null());
     let rules = rules.map(|rules| Rules::read(rules, request.now)).transpose()?;
     let immediately = request.flag("RotateImmediately", true);
     let secret = store.alive(request.region, id)?;
-    let start = |token: &str, only_test: bool| StartRotation {
+    let start = |token: &str, test_only: bool| StartRotation {
         region: request.region.to_owned(),
         secret: secret.arn.clone(),
         function: function.clone(),
         token: token.to_owned(),
-        only_test,
+        test_only,
     };
     // If another rotation is unfinished, the service rejects this request and retries that
     // rotation.
@@ -71,7 +71,7 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
     }
 }
 
-fn must_be_there(store: &Store, function: &str) -> Result<(), ServiceError> {
+fn ensure_function_exists(store: &Store, function: &str) -> Result<(), ServiceError> {
     let Some(functions) = &store.functions else { return Ok(()) };
     let name = function_name(function);
     if functions.contains(name) {
@@ -129,13 +129,13 @@ fn stage_copy(secret: &mut Secret, token: &str, now: f64) -> Result<(), ServiceE
     secret.stage_pending(token, now)?;
     for version in secret.versions.iter_mut().filter(|version| version.id == token) {
         (version.value, version.key) = (current.value.clone(), current.key.clone());
-        version.of_test = true;
+        version.is_test_copy = true;
     }
     Ok(())
 }
 
 pub(crate) fn cancel(store: &mut Store, request: &Request<'_>) -> Answer {
-    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
+    let answer = store.edit_active(request.region, request.secret_id()?, |secret, _| {
         if let Some(rotation) = &mut secret.rotation {
             rotation.enabled = false;
             rotation.next = None;
@@ -149,7 +149,7 @@ pub(crate) fn cancel(store: &mut Store, request: &Request<'_>) -> Answer {
 }
 
 /// Schedules the next rotation from now on, because the secret has a new value.
-pub(super) fn counts_as_rotation(secret: &mut Secret, now: f64) {
+pub(super) fn reschedule(secret: &mut Secret, now: f64) {
     let Some(rotation) = &mut secret.rotation else { return };
     if let Some(rules) = rotation.rules.as_ref().filter(|_| rotation.enabled) {
         // The rules were valid when they were set, so this does not fail.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Done, named, set};
 use crate::service::clock::DAY;
 use crate::service::error::ServiceError;
-use crate::service::request::{Request, must_be_name};
+use crate::service::request::{Request, validate_name};
 use crate::service::secret::{Deletion, Secret};
 use crate::service::store::Store;
 
@@ -13,7 +13,7 @@ type Answer = Result<Done, ServiceError>;
 
 pub(crate) fn create(store: &mut Store, request: &Request<'_>) -> Answer {
     let name = request.text("Name").unwrap_or_default();
-    must_be_name(name)?;
+    validate_name(name)?;
     if request.list("AddReplicaRegions").is_some() {
         return Err(ServiceError::request("AddReplicaRegions: replicas are not supported here."));
     }
@@ -31,7 +31,7 @@ pub(crate) fn create(store: &mut Store, request: &Request<'_>) -> Answer {
     super::tags::add(&mut secret, request)?;
     let mut answer = named(&secret);
     if let Some(value) = value {
-        store.keys().must_encrypt(secret.kms_key_id.as_deref())?;
+        store.keys().ensure_can_encrypt(secret.kms_key_id.as_deref())?;
         answer["VersionId"] = secret.put(token, value, None, request.now)?.into();
     }
     store.save(secret)?;
@@ -105,7 +105,7 @@ pub(crate) fn described(secret: &Secret) -> Value {
 
 pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
     let value = request.value()?;
-    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, keys| {
+    let answer = store.edit_active(request.region, request.secret_id()?, |secret, keys| {
         if let Some(description) = request.text("Description") {
             secret.description = Some(description.to_owned()).filter(|text| !text.is_empty());
         }
@@ -120,9 +120,9 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
         secret.changed = request.now;
         let mut answer = named(secret);
         if let Some(value) = value {
-            keys.must_encrypt(secret.kms_key_id.as_deref())?;
+            keys.ensure_can_encrypt(secret.kms_key_id.as_deref())?;
             answer["VersionId"] = secret.put(request.token(), value, None, request.now)?.into();
-            super::rotation::counts_as_rotation(secret, request.now);
+            super::rotation::reschedule(secret, request.now);
         }
         Ok(answer)
     })?;
@@ -152,7 +152,7 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
     }
     #[expect(clippy::cast_precision_loss, reason = "thirty at most")]
     let due = request.now + days as f64 * DAY;
-    let answer = store.edit_alive(request.region, id, |secret, _| {
+    let answer = store.edit_active(request.region, id, |secret, _| {
         secret.deletion = Some(Deletion { asked: request.now, due });
         let mut answer = named(secret);
         answer["DeletionDate"] = due.into();

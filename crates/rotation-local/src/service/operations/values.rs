@@ -80,7 +80,7 @@ pub(super) fn shown(
 ) -> Result<Value, ServiceError> {
     let value =
         version.value.as_ref().ok_or_else(|| no_value(&format!("VersionId: {}", version.id)))?;
-    keys.must_decrypt(version.key.as_deref())?;
+    keys.ensure_can_decrypt(version.key.as_deref())?;
     let mut answer = named(secret);
     answer["VersionId"] = version.id.as_str().into();
     match value {
@@ -99,12 +99,12 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
         return Err(ServiceError::request("You must provide either SecretString or SecretBinary."));
     };
     let labels = request.texts("VersionStages");
-    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, keys| {
-        keys.must_encrypt(secret.kms_key_id.as_deref())?;
+    let answer = store.edit_active(request.region, request.secret_id()?, |secret, keys| {
+        keys.ensure_can_encrypt(secret.kms_key_id.as_deref())?;
         let was = secret.labelled(CURRENT).map(|version| version.id.clone());
         let id = secret.put(request.token(), value, labels, request.now)?;
         if secret.labelled(CURRENT).map(|version| &version.id) != was.as_ref() {
-            super::rotation::counts_as_rotation(secret, request.now);
+            super::rotation::reschedule(secret, request.now);
         }
         let mut answer = named(secret);
         answer["VersionStages"] = json!(secret.version(&id).map(|version| &version.labels));

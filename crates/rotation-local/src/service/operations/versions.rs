@@ -14,7 +14,7 @@ type Answer = Result<Done, ServiceError>;
 pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
     let label = request.text("VersionStage").unwrap_or_default();
     let (from, to) = (request.text("RemoveFromVersionId"), request.text("MoveToVersionId"));
-    let answer = store.edit_alive(request.region, request.secret_id()?, |secret, _| {
+    let answer = store.edit_active(request.region, request.secret_id()?, |secret, _| {
         let was = secret.labelled(CURRENT).map(|version| version.id.clone());
         secret.move_label(label, from, to, request.now)?;
         let current = secret.labelled(CURRENT);
@@ -22,7 +22,7 @@ pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
         // This is how a rotation ends: its version becomes current while it still has AWSPENDING.
         if has_moved && current.is_some_and(|version| version.has(PENDING)) {
             secret.rotated = Some(request.now);
-            super::rotation::counts_as_rotation(secret, request.now);
+            super::rotation::reschedule(secret, request.now);
         }
         Ok(named(secret))
     })?;

@@ -7,9 +7,9 @@ use crate::service::clock::DAY;
 use crate::service::error::ServiceError;
 
 /// The maximum number of labels on a version.
-const MOST_LABELS: usize = 20;
+const MAX_LABELS: usize = 20;
 /// The number of deprecated versions that are kept. Versions of the last day are always kept.
-const MOST_DEPRECATED: usize = 100;
+const MAX_DEPRECATED: usize = 100;
 
 type Result<T> = std::result::Result<T, ServiceError>;
 
@@ -48,15 +48,15 @@ impl Secret {
                 created: now,
                 accessed: None,
                 labels: Vec::new(),
-                of_test: false,
+                is_test_copy: false,
             }),
         }
         for label in labels {
             self.give(&label, &id);
         }
-        self.must_have_few_labels(&id)?;
+        self.validate_label_count(&id)?;
         self.changed = now;
-        self.forget_old_versions(now);
+        self.prune_deprecated(now);
         Ok(id)
     }
 
@@ -86,7 +86,7 @@ impl Secret {
                 created: now,
                 accessed: None,
                 labels: Vec::new(),
-                of_test: false,
+                is_test_copy: false,
             }),
         }
         self.give(PENDING, token);
@@ -139,7 +139,7 @@ impl Secret {
         match to {
             Some(to) => {
                 self.give(label, to);
-                self.must_have_few_labels(to)?;
+                self.validate_label_count(to)?;
             }
             None if label == CURRENT => {
                 return Err(ServiceError::parameter(
@@ -177,19 +177,19 @@ impl Secret {
         }
     }
 
-    fn must_have_few_labels(&self, id: &str) -> Result<()> {
-        if self.version(id).is_none_or(|version| version.labels.len() <= MOST_LABELS) {
+    fn validate_label_count(&self, id: &str) -> Result<()> {
+        if self.version(id).is_none_or(|version| version.labels.len() <= MAX_LABELS) {
             return Ok(());
         }
         Err(ServiceError::new(
             "LimitExceededException",
-            format!("A version can have at most {MOST_LABELS} staging labels."),
+            format!("A version can have at most {MAX_LABELS} staging labels."),
         ))
     }
 
-    fn forget_old_versions(&mut self, now: f64) {
+    fn prune_deprecated(&mut self, now: f64) {
         let deprecated = self.versions.iter().filter(|version| version.is_deprecated()).count();
-        let mut surplus = deprecated.saturating_sub(MOST_DEPRECATED);
+        let mut surplus = deprecated.saturating_sub(MAX_DEPRECATED);
         self.versions.retain(|version| {
             let goes = surplus > 0 && version.is_deprecated() && now - version.created > DAY;
             surplus -= usize::from(goes);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_stages_a_version_without_value_and_refuses_a_second_one() {
+    fn second_rotation_is_rejected_while_one_is_pending() {
         let mut secret = secret();
         secret.stage_pending("v2", 1.0).unwrap();
         assert_eq!(labels(&secret, "v2"), ["AWSPENDING"]);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn promotion_moves_previous_along_and_must_name_the_holder() {
+    fn promotion_names_the_holder_and_moves_awsprevious() {
         let mut secret = secret();
         secret.stage_pending("v2", 1.0).unwrap();
         put(&mut secret, "v2", "two", Some(&[PENDING])).unwrap();
@@ -250,7 +250,7 @@ mod tests {
     /// Otherwise a value that the operator stores after a rotation would make the service reject
     /// the next rotation.
     #[test]
-    fn a_pending_label_that_a_finished_rotation_has_left_goes_with_the_next_value() {
+    fn next_value_removes_leftover_awspending() {
         let mut secret = secret();
         put(&mut secret, "v2", "two", Some(&[PENDING])).unwrap();
         secret.move_label(CURRENT, Some("v1"), Some("v2"), 1.0).unwrap();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_token_is_no_change_with_the_same_value_and_refused_with_another() {
+    fn known_token_with_other_value_is_rejected() {
         let mut secret = secret();
         assert_eq!(put(&mut secret, "v1", "one", None).unwrap(), "v1");
         let error = put(&mut secret, "v1", "two", None).unwrap_err();
@@ -268,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_labels_becomes_current() {
+    fn value_without_labels_becomes_current() {
         let mut secret = secret();
         put(&mut secret, "v2", "two", None).unwrap();
         assert!(secret.is_labelled(CURRENT, "v2") && secret.is_labelled(PREVIOUS, "v1"));
     }
 
     #[test]
-    fn a_version_has_twenty_labels_at_most() {
+    fn version_has_at_most_twenty_labels() {
         let mut secret = secret();
         for number in 0..19 {
             secret.move_label(&format!("label-{number}"), None, Some("v1"), 1.0).unwrap();
@@ -285,13 +285,13 @@ mod tests {
     }
 
     #[test]
-    fn old_deprecated_versions_go_and_those_of_the_last_day_stay() {
+    fn deprecated_versions_older_than_a_day_are_pruned() {
         let mut secret = secret();
         for number in 0..150 {
             secret.put(format!("w{number}"), text("x"), None, f64::from(number)).unwrap();
         }
         assert_eq!(secret.versions.len(), 151);
         secret.put("last".into(), text("x"), None, DAY + 200.0).unwrap();
-        assert_eq!(secret.versions.len(), MOST_DEPRECATED + 2);
+        assert_eq!(secret.versions.len(), MAX_DEPRECATED + 2);
     }
 }

@@ -70,7 +70,7 @@ cases! {
         Ok(())
     }
 
-    async fn secrets_may_be_deleted_while_they_are_listed_in_pages(client) {
+    async fn secrets_can_be_deleted_between_pages(client) {
         let mark = unique("paged");
         for number in 0..5 {
             made(&client, &format!("{mark}-{number}"), "x").await?;
@@ -123,7 +123,7 @@ cases! {
         gone(&client, &one).await
     }
 
-    async fn passwords_are_made_as_asked_for(client) {
+    async fn passwords_follow_the_requested_options(client) {
         let asked = client
             .get_random_password()
             .password_length(40)
@@ -180,7 +180,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn reading_and_changing_leave_their_dates(client) {
+    async fn reads_and_changes_update_their_dates(client) {
         let name = unique("dates");
         made(&client, &name, "x").await?;
         let first = client.describe_secret().secret_id(&name).send().await?;

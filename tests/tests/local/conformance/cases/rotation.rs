@@ -35,7 +35,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn rotation_is_refused_while_another_is_not_complete(client) {
+    async fn rotation_is_rejected_while_another_is_pending(client) {
         let name = unique("rotated");
         made(&client, &name, "x").await?;
         let rotating = || client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
@@ -46,7 +46,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn rotation_to_a_version_that_was_something_else_is_refused(client) {
+    async fn rotation_to_an_earlier_version_is_rejected(client) {
         let name = unique("rotated");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &[]).await?;
@@ -92,7 +92,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn rotation_that_is_cancelled_leaves_its_version(client) {
+    async fn rotation_cancelled_keeps_its_version(client) {
         let name = unique("cancelled");
         made(&client, &name, "x").await?;
         let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);

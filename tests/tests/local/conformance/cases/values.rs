@@ -3,7 +3,7 @@
 use super::*;
 
 cases! {
-    async fn bytes_come_back_as_they_were(client) {
+    async fn binary_values_round_trip(client) {
         let name = unique("bytes");
         let bytes = Blob::new((0..=255).collect::<Vec<u8>>());
         client.create_secret().name(&name).secret_binary(bytes.clone()).send().await?;
@@ -15,7 +15,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn a_value_is_65536_bytes_long_at_most(client) {
+    async fn values_have_at_most_65536_bytes(client) {
         let name = unique("long");
         made(&client, &name, &"x".repeat(65536)).await?;
         let long = client
@@ -28,7 +28,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn a_value_must_be_there(client) {
+    async fn put_without_value_is_rejected(client) {
         let name = unique("none");
         made(&client, &name, "x").await?;
         refused_as!(
@@ -122,7 +122,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn a_forced_deletion_is_at_once_and_forgives_what_is_not_there(client) {
+    async fn forced_deletion_is_immediate_and_idempotent(client) {
         let name = unique("forced");
         made(&client, &name, "x").await?;
         gone(&client, &name).await?;

@@ -22,7 +22,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn making_it_again_is_no_change_with_the_same_token_and_value(client) {
+    async fn create_with_same_token_and_value_is_idempotent(client) {
         let (name, token) = (unique("again"), token());
         let make = |value: &str| {
             client
@@ -53,7 +53,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn the_first_value_is_current_whatever_its_labels(client) {
+    async fn first_value_is_always_current(client) {
         let name = unique("first");
         client.create_secret().name(&name).send().await?;
         let version = put(&client, &name, "x", &["mine"]).await?;
@@ -78,7 +78,7 @@ cases! {
         Ok(())
     }
 
-    async fn what_is_not_there_is_not_found(client) {
+    async fn missing_secrets_and_versions_are_not_found(client) {
         let name = unique("absent");
         refused_as!(
             client.describe_secret().secret_id(&name).send().await,
@@ -101,7 +101,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn updating_makes_a_version_and_moves_the_labels(client) {
+    async fn update_creates_version_and_moves_labels(client) {
         let name = unique("update");
         let one = made(&client, &name, "one").await?;
         let updated = client.update_secret().secret_id(&name).secret_string("two").send().await?;
@@ -116,7 +116,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn putting_without_labels_moves_current(client) {
+    async fn put_without_labels_moves_current(client) {
         let name = unique("put");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &[]).await?;
@@ -125,7 +125,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn putting_with_labels_moves_these_alone(client) {
+    async fn put_with_labels_moves_only_these(client) {
         let name = unique("labels");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING", "mine"]).await?;
@@ -137,7 +137,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn a_known_token_is_no_change_with_the_same_value_and_refused_with_another(client) {
+    async fn known_token_with_other_value_is_rejected(client) {
         let (name, token) = (unique("token"), token());
         made(&client, &name, "one").await?;
         let put = |value: &str| {
@@ -155,7 +155,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn a_known_token_moves_no_label(client) {
+    async fn known_token_moves_no_label(client) {
         let (name, token) = (unique("token"), token());
         made(&client, &name, "one").await?;
         let put = || {
@@ -182,7 +182,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn a_token_has_its_length(client) {
+    async fn short_token_is_rejected(client) {
         let name = unique("length");
         let short = client
             .create_secret()
@@ -195,7 +195,7 @@ cases! {
         Ok(())
     }
 
-    async fn moving_a_label_must_name_the_version_that_has_it(client) {
+    async fn label_move_must_name_current_holder(client) {
         let name = unique("move");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
@@ -211,7 +211,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn another_label_must_name_its_version_as_well(client) {
+    async fn custom_label_move_must_name_current_holder(client) {
         let name = unique("move");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["mine"]).await?;
@@ -222,7 +222,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn after_a_move_the_current_value_is_the_other(client) {
+    async fn moved_current_label_changes_current_value(client) {
         let name = unique("moved");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
@@ -235,7 +235,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn the_pending_label_of_an_ended_rotation_goes_with_the_next_value(client) {
+    async fn next_value_removes_pending_label_of_finished_rotation(client) {
         let name = unique("left");
         let one = made(&client, &name, "one").await?;
         let two = put(&client, &name, "two", &["AWSPENDING"]).await?;
@@ -247,7 +247,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn current_can_be_moved_and_not_removed(client) {
+    async fn current_label_can_be_moved_but_not_removed(client) {
         let name = unique("removed");
         let one = made(&client, &name, "one").await?;
         let removing = |label: &str| {
@@ -262,7 +262,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn a_version_has_twenty_labels_at_most(client) {
+    async fn version_has_at_most_twenty_labels(client) {
         let name = unique("labels");
         let one = made(&client, &name, "one").await?;
         let attach = |label: String| {
@@ -276,7 +276,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn deprecated_versions_are_listed_when_asked_for(client) {
+    async fn deprecated_versions_are_listed_on_request(client) {
         let name = unique("versions");
         let one = made(&client, &name, "one").await?;
         for value in ["two", "three"] {
@@ -320,7 +320,7 @@ cases! {
         gone(&client, &name).await
     }
 
-    async fn version_and_label_must_belong_together(client) {
+    async fn version_and_label_must_match(client) {
         let name = unique("both");
         let one = made(&client, &name, "one").await?;
         put(&client, &name, "two", &[]).await?;

@@ -1,0 +1,156 @@
+//! Fake servers in `tests/fake_servers`, for engines that cannot be installed here, or real servers that a
+//! URL names.
+
+use std::future::Future;
+use std::io::Write;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use rotation_local::throwaway::{Certificates, free_port};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::child_process::ChildProcess;
+use crate::discovery::{self, Place, run_on_each};
+use crate::server::{NAMES, SUPERUSER_PASSWORD};
+use crate::tool;
+
+/// An engine that has a fake server.
+pub trait Engine: Clone + Copy + std::fmt::Debug + Send + Sync + 'static {
+    /// The name of the engine in messages.
+    const NAME: &'static str;
+    /// The folder of the fake server in `tests/fake_servers`.
+    const FOLDER: &'static str;
+    /// The user who has every privilege.
+    const SUPERUSER: &'static str;
+    /// The environment variable in which `with-servers` passes the servers to the tests.
+    const VARIABLE: &'static str;
+    /// The environment variable that names a real server.
+    const URL: &'static str;
+    /// The port of a real server, unless the URL has one.
+    const DEFAULT_PORT: u16;
+    /// Returns the servers that this process has started.
+    fn own() -> &'static OnceLock<Vec<FakeServer<Self>>>;
+}
+
+/// A server to test against.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Target<E> {
+    /// The address of the server.
+    pub place: Place,
+    /// The server's log, which only a fake server has.
+    pub log: Option<PathBuf>,
+    engine: PhantomData<E>,
+}
+
+impl<E> Deref for Target<E> {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
+/// A fake server that this process has started. Dropping it ends the server.
+#[derive(Debug)]
+pub struct FakeServer<E> {
+    /// The address of the server.
+    pub target: Target<E>,
+    _folder: TempDir,
+    _program: ChildProcess,
+}
+
+impl<E: Engine> FakeServer<E> {
+    /// Starts a fake server with additional arguments.
+    ///
+    /// # Errors
+    /// Returns an error if the server does not start.
+    pub async fn start(certificates: Option<Certificates>, arguments: &[&str]) -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let log = folder.path().join("log");
+        let mut command = Command::new(tool("python"));
+        // With `-B`, Python leaves no compiled files in the project.
+        command
+            .arg("-B")
+            .arg(project.join("tests/fake_servers").join(E::FOLDER))
+            .arg(port.to_string())
+            .arg(&log);
+        if let Some(Certificates { certificate, key, .. }) = &certificates {
+            for (name, pem) in [("certificate", certificate), ("key", key)] {
+                let file = folder.path().join(name);
+                std::fs::write(&file, pem)?;
+                command.arg(format!("--{name}")).arg(file);
+            }
+        }
+        command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut program = ChildProcess::spawn(command)?;
+        // The first line is the superuser's password. The pipe stays open: the fake server ends
+        // when its parent process has ended and the pipe closes.
+        writeln!(program.child().stdin.as_mut().context("no pipe")?, "{SUPERUSER_PASSWORD}")?;
+        program.wait_until_listening(port).await?;
+        let place = Place {
+            label: format!("the fake server for {}", E::NAME),
+            host: "localhost".into(),
+            port,
+            superuser: E::SUPERUSER.into(),
+            password: SUPERUSER_PASSWORD.into(),
+            authority: certificates.map(|certificates| certificates.authority),
+        };
+        let target = Target { place, log: Some(log), engine: PhantomData };
+        Ok(Self { target, _folder: folder, _program: program })
+    }
+}
+
+/// Starts `many` equal fake servers, unless a URL names a real server.
+///
+/// # Errors
+/// Returns an error if a server does not start.
+pub async fn start_all<E: Engine>(many: usize) -> Result<Vec<FakeServer<E>>> {
+    if std::env::var_os(E::URL).is_some() {
+        return Ok(Vec::new());
+    }
+    let certificates = Certificates::for_names(&NAMES)?;
+    let mut servers = Vec::new();
+    for _ in 0..many {
+        servers.push(FakeServer::start(Some(certificates.clone()), &[]).await?);
+    }
+    Ok(servers)
+}
+
+/// Returns the index of the fake server that this process uses.
+///
+/// nextest runs each test in its own process, and gives tests that run at the same time different
+/// slots.
+fn pick(many: usize) -> usize {
+    let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok());
+    slot.unwrap_or(std::process::id() as usize) % many
+}
+
+async fn targets<E: Engine>() -> Result<Vec<Target<E>>> {
+    let mut targets =
+        discovery::started(E::VARIABLE, E::own(), start_all(1), |peer: &FakeServer<E>| {
+            peer.target.clone()
+        })
+        .await?;
+    if !targets.is_empty() {
+        targets = vec![targets.swap_remove(pick(targets.len()))];
+    }
+    if let Some(place) = Place::by_url(E::URL, E::DEFAULT_PORT, "ca")? {
+        targets.push(Target { place, log: None, engine: PhantomData });
+    }
+    Ok(targets)
+}
+
+/// Runs a test on every server of this run.
+///
+/// # Panics
+/// Panics if the test fails on a server, or if there is no server.
+pub async fn on_each<E: Engine, F: Future<Output = Result<()>>>(test: impl Fn(Target<E>) -> F) {
+    run_on_each(E::NAME, targets().await, test).await;
+}

@@ -1,0 +1,127 @@
+//! Tests that compare the requests that the local service accepts with AWS's own model.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use rotation_local::Service;
+use rotation_tests::tool;
+use serde_json::{Map, Value, json};
+
+/// Operations that the service knows but does not support, because replicas need another Region.
+const NOT_SUPPORTED: [&str; 3] =
+    ["RemoveRegionsFromReplication", "ReplicateSecretToRegions", "StopReplicationToReplica"];
+
+/// Returns botocore's model from the AWS CLI that is installed for the tests. Its version is fixed,
+/// so the test does not change with new releases.
+fn model() -> Result<Value> {
+    let script = "import awscli.botocore.session as s, json; \
+        print(json.dumps(s.get_session().get_service_model('secretsmanager')._service_description))";
+    let output = Command::new(tool("python"))
+        .args(["-c", script])
+        .output()
+        .context("Python is not installed: sh tests/setup.sh test")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Returns a shape of AWS's model in the form of the service's own model.
+fn shape(model: &Value, name: &str) -> Value {
+    let shape = &model["shapes"][name];
+    let limit = |limit: &str| shape.get(limit).cloned().unwrap_or(Value::Null);
+    let least = || shape.get("min").cloned().unwrap_or(json!(0));
+    match shape["type"].as_str().unwrap_or_default() {
+        "string" => {
+            json!({"type": "string", "min": least(), "max": limit("max"),
+            "pattern": limit("pattern"), "enum": shape.get("enum").cloned().unwrap_or(json!([]))})
+        }
+        "blob" => json!({"type": "blob", "min": least(), "max": limit("max")}),
+        "integer" | "long" => json!({"type": "number", "min": limit("min"), "max": limit("max")}),
+        "boolean" => json!({"type": "boolean"}),
+        "list" => json!({"type": "list", "min": least(), "max": limit("max"),
+            "of": self::shape(model, shape["member"]["shape"].as_str().unwrap_or_default())}),
+        "structure" => json!({"type": "structure", "members": members(model, name)}),
+        other => panic!("{name} has the type {other}, which this test does not support"),
+    }
+}
+
+fn members(model: &Value, name: &str) -> Value {
+    let structure = &model["shapes"][name];
+    let required: Vec<&Value> = structure["required"].as_array().into_iter().flatten().collect();
+    let mut members = Map::new();
+    for (member, described) in structure["members"].as_object().into_iter().flatten() {
+        let of = described["shape"].as_str().unwrap_or_default();
+        let mut described = shape(model, of);
+        described["required"] = required.contains(&&json!(member)).into();
+        described["sensitive"] = (model["shapes"][of]["sensitive"] == true).into();
+        members.insert(member.clone(), described);
+    }
+    members.into()
+}
+
+#[test]
+fn requests_and_errors_match_aws_model() {
+    let (ours, model) = (Service::request_model(), model().unwrap());
+    let names = |operations: &Value| -> BTreeSet<String> {
+        operations.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&ours), names(&model["operations"]));
+    for (name, operation) in model["operations"].as_object().unwrap() {
+        let input = operation["input"]["shape"].as_str().unwrap();
+        let (theirs, here) = (members(&model, input), &ours[name]["input"]);
+        assert_eq!(names(here), names(&theirs), "{name}");
+        for (member, described) in theirs.as_object().unwrap() {
+            assert_eq!(&here[member], described, "{name}: {member}");
+        }
+        let errors =
+            |errors: Vec<&str>| errors.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+        let theirs = operation["errors"].as_array().unwrap().iter();
+        let theirs = errors(theirs.filter_map(|error| error["shape"].as_str()).collect());
+        let here = ours[name]["errors"].as_array().unwrap().iter();
+        assert_eq!(errors(here.filter_map(Value::as_str).collect()), theirs, "{name}");
+        assert_eq!(
+            ours[name]["supported"] == false,
+            NOT_SUPPORTED.contains(&name.as_str()),
+            "{name}"
+        );
+    }
+}
+
+/// Every error in the source has a name of the model, or is one of the errors that every AWS
+/// service has.
+#[test]
+fn errors_in_source_exist_in_aws_model() {
+    const COMMON_ERRORS: [&str; 6] = [
+        "ValidationException",
+        "SerializationException",
+        "AccessDeniedException",
+        "UnknownOperationException",
+        "UnrecognizedClientException",
+        "RequestEntityTooLargeException",
+    ];
+    let model = model().unwrap();
+    let mut seen = 0;
+    let mut folders =
+        vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/rotation-local/src/service")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            for word in source.split('"').skip(1).step_by(2) {
+                let is_error =
+                    ["Exception", "Failure", "ServiceError"].iter().any(|end| word.ends_with(end));
+                if is_error && word.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+                    let known = model["shapes"][word]["exception"] == true;
+                    assert!(known || COMMON_ERRORS.contains(&word), "{word} in {}", path.display());
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 20, "found only {seen} errors");
+}
