@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The address of a server, and the credentials of its superuser.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Place {
+pub struct ServerAddress {
     /// The name of the server in messages.
     pub label: String,
     /// The host.
@@ -25,7 +25,7 @@ pub struct Place {
     pub authority: Option<String>,
 }
 
-impl Place {
+impl ServerAddress {
     /// Returns the server that an environment variable names, if the variable is set. The format is
     /// `SCHEME://SUPERUSER:PASSWORD@HOST:PORT/?KEY=FILE`, where the file holds the CA certificate
     /// of the server. Without the file, the connection does not use TLS.
@@ -78,7 +78,7 @@ pub fn use_one_tls_provider() {
 ///
 /// # Panics
 /// Panics if the test fails on a server, or if there is no server.
-pub async fn run_on_each<T: Deref<Target = Place>, F: Future<Output = Result<()>>>(
+pub async fn run_on_each<T: Deref<Target = ServerAddress>, F: Future<Output = Result<()>>>(
     engine: &str,
     targets: Result<Vec<T>>,
     test: impl Fn(T) -> F,

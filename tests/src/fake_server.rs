@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::child_process::ChildProcess;
-use crate::discovery::{self, Place, run_on_each};
+use crate::discovery::{self, ServerAddress, run_on_each};
 use crate::server::{NAMES, SUPERUSER_PASSWORD};
 use crate::tool;
 
@@ -41,17 +41,17 @@ pub trait Engine: Clone + Copy + std::fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target<E> {
     /// The address of the server.
-    pub place: Place,
+    pub address: ServerAddress,
     /// The server's log, which only a fake server has.
     pub log: Option<PathBuf>,
     engine: PhantomData<E>,
 }
 
 impl<E> Deref for Target<E> {
-    type Target = Place;
+    type Target = ServerAddress;
 
-    fn deref(&self) -> &Place {
-        &self.place
+    fn deref(&self) -> &ServerAddress {
+        &self.address
     }
 }
 
@@ -94,7 +94,7 @@ impl<E: Engine> FakeServer<E> {
         // when its parent process has ended and the pipe closes.
         writeln!(program.child().stdin.as_mut().context("no pipe")?, "{SUPERUSER_PASSWORD}")?;
         program.wait_until_listening(port).await?;
-        let place = Place {
+        let address = ServerAddress {
             label: format!("the fake server for {}", E::NAME),
             host: "localhost".into(),
             port,
@@ -102,7 +102,7 @@ impl<E: Engine> FakeServer<E> {
             password: SUPERUSER_PASSWORD.into(),
             authority: certificates.map(|certificates| certificates.authority),
         };
-        let target = Target { place, log: Some(log), engine: PhantomData };
+        let target = Target { address, log: Some(log), engine: PhantomData };
         Ok(Self { target, _folder: folder, _program: program })
     }
 }
@@ -141,8 +141,8 @@ async fn targets<E: Engine>() -> Result<Vec<Target<E>>> {
     if !targets.is_empty() {
         targets = vec![targets.swap_remove(pick(targets.len()))];
     }
-    if let Some(place) = Place::by_url(E::URL, E::DEFAULT_PORT, "ca")? {
-        targets.push(Target { place, log: None, engine: PhantomData });
+    if let Some(address) = ServerAddress::by_url(E::URL, E::DEFAULT_PORT, "ca")? {
+        targets.push(Target { address, log: None, engine: PhantomData });
     }
     Ok(targets)
 }

@@ -161,7 +161,7 @@ impl<T: Server> Fixture<T> {
 
     /// Returns a secret for this server.
     pub fn secret(&self, user: &str, password: &str) -> Value {
-        let (host, port) = self.target.place();
+        let (host, port) = self.target.address();
         let mut secret = json!({"engine": T::ENGINE, "host": host, "port": port,
             "username": user, "password": password, "dbname": self.database});
         if self.target.is_unencrypted() {
@@ -270,7 +270,7 @@ impl<T: Server> Fixture<T> {
     /// # Errors
     /// Returns an error if no port is available.
     pub async fn start_fault_proxy(&self) -> Result<FaultProxy> {
-        let (host, port) = self.target.place();
+        let (host, port) = self.target.address();
         let cutter = FaultProxy::start(host.to_owned(), port).await?;
         let change = json!({"port": cutter.address.port(), "host": "localhost"});
         self.change(&change)?;

@@ -12,7 +12,7 @@ use rotation_mysql::{Literals, identifier, native_hash};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-use crate::discovery::{self, Place, run_on_each};
+use crate::discovery::{self, ServerAddress, run_on_each};
 use crate::fixture;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 
@@ -59,7 +59,7 @@ pub type Fixture<W> = fixture::Fixture<Target<W>>;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Address {
     /// The host, the port and the superuser.
-    pub place: Place,
+    pub address: ServerAddress,
     /// `true` if the server is MariaDB, not MySQL.
     pub is_mariadb: bool,
     /// The folder with the server's logs, if this machine has it.
@@ -69,10 +69,10 @@ pub struct Address {
 }
 
 impl Deref for Address {
-    type Target = Place;
+    type Target = ServerAddress;
 
-    fn deref(&self) -> &Place {
-        &self.place
+    fn deref(&self) -> &ServerAddress {
+        &self.address
     }
 }
 
@@ -87,10 +87,10 @@ pub struct Target<W> {
 }
 
 impl<W> Deref for Target<W> {
-    type Target = Place;
+    type Target = ServerAddress;
 
-    fn deref(&self) -> &Place {
-        &self.address.place
+    fn deref(&self) -> &ServerAddress {
+        &self.address.address
     }
 }
 
@@ -142,7 +142,7 @@ pub async fn start(installation: &Installation, kind: Kind, options: Options) ->
     let server = Server::start(installation, kind, options)?;
     server.secure().await?;
     let root = if installation.root.is_some() { "Debian sid" } else { "this system" };
-    let place = Place {
+    let address = ServerAddress {
         label: format!("{} of {root}", kind.display()),
         host: "localhost".into(),
         port: server.port,
@@ -155,7 +155,7 @@ pub async fn start(installation: &Installation, kind: Kind, options: Options) ->
             .map(|certificates| certificates.authority.clone()),
     };
     let address = Address {
-        place,
+        address,
         is_mariadb: kind == Kind::MariaDb,
         logs: Some(server.data()),
         installation: Some(installation.clone()),
@@ -170,8 +170,8 @@ async fn addresses() -> Result<Vec<Address>> {
     let mut addresses =
         discovery::started(VARIABLE, &OWN, own, |started| started.address.clone()).await?;
     for (variable, is_mariadb) in [("MYSQL_TEST_URL", false), ("MARIADB_TEST_URL", true)] {
-        if let Some(place) = Place::by_url(variable, 3306, "ssl-ca")? {
-            addresses.push(Address { place, is_mariadb, logs: None, installation: None });
+        if let Some(address) = ServerAddress::by_url(variable, 3306, "ssl-ca")? {
+            addresses.push(Address { address, is_mariadb, logs: None, installation: None });
         }
     }
     Ok(addresses)
@@ -298,7 +298,7 @@ impl<W: Which> AnyServer for Target<W> {
     const LONG_PASSWORD: usize = 120;
     const HAS_PASSWORD_HISTORY: bool = matches!(W::KIND, Kind::MySql);
 
-    fn place(&self) -> (&str, u16) {
+    fn address(&self) -> (&str, u16) {
         (&self.address.host, self.address.port)
     }
 

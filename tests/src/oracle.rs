@@ -164,7 +164,7 @@ impl AnyServer for Target {
     const LONG_PASSWORD: usize = 30;
     const EXCLUDED_PUNCTUATION: &'static str = "\"";
 
-    fn place(&self) -> (&str, u16) {
+    fn address(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use crate::discovery::{self, Place, run_on_each};
+use crate::discovery::{self, ServerAddress, run_on_each};
 use crate::fixture;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 use crate::suite;
@@ -29,7 +29,7 @@ pub type Fixture = fixture::Fixture<Target>;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target {
     /// The address of the server.
-    pub place: Place,
+    pub address: ServerAddress,
     /// The server's log, if this machine has it.
     pub log: Option<PathBuf>,
     /// The server's programs, with which a test starts more servers of the same version.
@@ -37,10 +37,10 @@ pub struct Target {
 }
 
 impl Deref for Target {
-    type Target = Place;
+    type Target = ServerAddress;
 
-    fn deref(&self) -> &Place {
-        &self.place
+    fn deref(&self) -> &ServerAddress {
+        &self.address
     }
 }
 
@@ -107,8 +107,8 @@ pub async fn targets() -> Result<Vec<Target>> {
     let own = async { start_all() };
     let mut targets =
         discovery::started(VARIABLE, &OWN, own, |started| started.target.clone()).await?;
-    if let Some(place) = Place::by_url("POSTGRES_TEST_URL", 5432, "sslrootcert")? {
-        targets.push(Target { place, log: None, installation: None });
+    if let Some(address) = ServerAddress::by_url("POSTGRES_TEST_URL", 5432, "sslrootcert")? {
+        targets.push(Target { address, log: None, installation: None });
     }
     Ok(targets)
 }
@@ -146,7 +146,7 @@ impl Target {
         label: impl Into<String>,
         installation: Option<Installation>,
     ) -> Self {
-        let place = Place {
+        let address = ServerAddress {
             label: label.into(),
             host: "localhost".into(),
             port: server.port,
@@ -158,7 +158,7 @@ impl Target {
                 .as_ref()
                 .map(|certificates| certificates.authority.clone()),
         };
-        Self { place, log: Some(server.log_file()), installation }
+        Self { address, log: Some(server.log_file()), installation }
     }
 
     /// Logs in as a user.
@@ -272,7 +272,7 @@ impl AnyServer for Target {
     const NAME_TOO_LONG: &'static str = "64 bytes";
     const LONG_PASSWORD: usize = 200;
 
-    fn place(&self) -> (&str, u16) {
+    fn address(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
 

@@ -40,7 +40,7 @@ pub trait Server: Clone + Send + Sync + 'static {
     const EXCLUDED_PUNCTUATION: &'static str = " ";
 
     /// Returns the host and the port of the server.
-    fn place(&self) -> (&str, u16);
+    fn address(&self) -> (&str, u16);
     /// Returns the server's CA certificate, in PEM; `None` if the server has no TLS.
     fn authority(&self) -> Option<&str>;
     /// Returns `true` if the secrets of a fixture have `"ssl": false`.

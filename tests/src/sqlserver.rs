@@ -149,7 +149,7 @@ impl AnyServer for Target {
     const NAME_TOO_LONG: &'static str = "limit is 128";
     const LONG_PASSWORD: usize = 128;
 
-    fn place(&self) -> (&str, u16) {
+    fn address(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
 

@@ -5,7 +5,7 @@
 use std::ops::Deref;
 use std::process::{Command, ExitCode};
 
-use rotation_tests::discovery::{Place, use_one_tls_provider};
+use rotation_tests::discovery::{ServerAddress, use_one_tls_provider};
 use rotation_tests::docker::{self, Docker};
 use rotation_tests::fake_server::{self, Engine as _};
 use rotation_tests::machine_speed;
@@ -61,12 +61,13 @@ async fn main() -> anyhow::Result<ExitCode> {
             Docker::Missing { reason } => println!("Docker is not available: {reason}"),
         }
     }
-    let mut places: Vec<&Place> = postgres_targets.into_iter().map(Deref::deref).collect();
-    places.extend(mysql_targets.into_iter().map(Deref::deref));
-    places.extend(sqlserver_targets.into_iter().map(Deref::deref));
-    places.extend(oracle_targets.into_iter().map(Deref::deref));
-    for place in places {
-        println!("{} on port {}", place.label, place.port);
+    let mut addresses: Vec<&ServerAddress> =
+        postgres_targets.into_iter().map(Deref::deref).collect();
+    addresses.extend(mysql_targets.into_iter().map(Deref::deref));
+    addresses.extend(sqlserver_targets.into_iter().map(Deref::deref));
+    addresses.extend(oracle_targets.into_iter().map(Deref::deref));
+    for address in addresses {
+        println!("{} on port {}", address.label, address.port);
     }
     let status = command.status()?;
     // The servers must not end before the command does.

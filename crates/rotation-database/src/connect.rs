@@ -6,7 +6,7 @@ use rotation::Context;
 use tokio::time::timeout;
 
 use crate::engine::{Engine, Login, SessionAccount, TlsUse};
-use crate::error::{CredentialSource, Error, Place};
+use crate::error::{CredentialSource, Endpoint, Error};
 use crate::host;
 use crate::login_error::LoginError;
 use crate::tls::Policy;
@@ -92,11 +92,11 @@ async fn in_time<T>(login: impl Future<Output = Result<T, LoginError>>) -> Resul
 }
 
 /// Creates the error for a login that failed for a reason that another password does not solve.
-pub(crate) fn failed(login: &Login<'_>, whose: CredentialSource, cause: LoginError) -> Error {
+pub(crate) fn failed(login: &Login<'_>, credential: CredentialSource, cause: LoginError) -> Error {
     Error::Login {
-        place: Place { host: login.host.to_owned(), port: login.port },
+        endpoint: Endpoint { host: login.host.to_owned(), port: login.port },
         user: login.user.to_owned(),
-        whose,
+        credential,
         cause: Box::new(cause),
     }
 }

@@ -204,7 +204,7 @@ impl Fields<'_> {
     }
 
     /// Returns the host and port of the server. `host` can also contain the port.
-    pub(crate) fn place(
+    pub(crate) fn endpoint(
         &self,
         host: &str,
         port: Option<u16>,

@@ -284,7 +284,7 @@ impl<'a> PasswordReset<'a> {
             master,
             base: user,
             alternate: "",
-            turn: user,
+            target: user,
             password,
             is_known_pair: true,
             logs_in_unencrypted,

@@ -55,10 +55,10 @@ pub fn edit_of_secret(remedy: &str) -> String {
 #[non_exhaustive]
 pub enum EngineError {
     /// The session's user may not do that.
-    #[error("the database does not allow it to {doing}: {message}")]
+    #[error("the database does not allow it to {action}: {message}")]
     PrivilegeMissing {
         /// The action that failed, as it reads after "to".
-        doing: String,
+        action: String,
         /// The server's message.
         message: String,
         /// The statement that an administrator runs.
@@ -108,36 +108,36 @@ pub enum EngineError {
         consent: Option<String>,
     },
     /// The server is busy for now: a lock was not available, or a statement took too long.
-    #[error("the database could not {doing} in time: {message}")]
+    #[error("the database could not {action} in time: {message}")]
     Busy {
         /// The action that failed, as it reads after "could not".
-        doing: String,
+        action: String,
         /// The server's message.
         message: String,
     },
     /// Another session has changed the same objects meanwhile, most likely an earlier attempt that
     /// was still running. The session is usable, and the change may be retried.
-    #[error("another session was changing the same, so the database could not {doing}: {message}")]
+    #[error("another session was changing the same, so the database could not {action}: {message}")]
     Overtaken {
         /// The action that failed, as it reads after "could not".
-        doing: String,
+        action: String,
         /// The server's message.
         message: String,
     },
     /// The connection broke; whether the statement took effect is unknown, and the next attempt
     /// finds out.
-    #[error("the connection failed while trying to {doing}: {cause}")]
+    #[error("the connection failed while trying to {action}: {cause}")]
     Disconnected {
         /// The action that failed, as it reads after "to".
-        doing: String,
+        action: String,
         /// What broke.
         cause: LoginError,
     },
     /// Anything else that the server says.
-    #[error("the database failed to {doing}: {code}: {message}")]
+    #[error("the database failed to {action}: {code}: {message}")]
     Failed {
         /// The action that failed, as it reads after "to".
-        doing: String,
+        action: String,
         /// The server's error code.
         code: String,
         /// The server's message.
@@ -146,11 +146,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Creates the error for a privilege that `who` lacks, as the server reports it. `doing` is
+    /// Creates the error for a privilege that `who` lacks, as the server reports it. `action` is
     /// read after "to".
-    pub fn lacks(doing: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {
+    pub fn lacks(action: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {
         Self::PrivilegeMissing {
-            doing: doing.into(),
+            action: action.into(),
             message: format!("{who} lacks {privilege}"),
             remedy,
         }

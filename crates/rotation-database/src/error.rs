@@ -12,14 +12,14 @@ use crate::shortened::shortened;
 
 /// The host and port of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Endpoint {
     /// The host, as the secret spells it.
     pub host: String,
     /// The port.
     pub port: u16,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&host::endpoint(&self.host, self.port))
     }
@@ -132,12 +132,12 @@ pub enum Error {
     },
     /// The alternate user's privileges or settings differ from those of the base user.
     #[error(
-        "{place}: user {alternate} is not in sync with {base}; changes to apply: {}",
+        "{endpoint}: user {alternate} is not in sync with {base}; changes to apply: {}",
         shortened(differences, "; ")
     )]
     UsersDiffer {
         /// The server.
-        place: Place,
+        endpoint: Endpoint,
         /// The base user.
         base: String,
         /// The alternate user.
@@ -169,13 +169,13 @@ pub enum Error {
     },
     /// The server rejected every known password.
     #[error(
-        "{place} rejected every known password of user {user} ({}){}",
+        "{endpoint} rejected every known password of user {user} ({}){}",
         list(tried),
         hint(also_means)
     )]
     CredentialsRefused {
         /// The server.
-        place: Place,
+        endpoint: Endpoint,
         /// The user.
         user: String,
         /// The login attempts.
@@ -184,22 +184,22 @@ pub enum Error {
         also_means: &'static str,
     },
     /// A login failed for a reason that another password does not solve.
-    #[error("could not log in to {place} as {user} ({whose}): {cause}")]
+    #[error("could not log in to {endpoint} as {user} ({credential}): {cause}")]
     Login {
         /// The server.
-        place: Place,
+        endpoint: Endpoint,
         /// The user.
         user: String,
         /// The source of the credential.
-        whose: CredentialSource,
+        credential: CredentialSource,
         /// The reason.
         cause: Box<LoginError>,
     },
     /// A statement failed.
-    #[error("{place}, as user {user}: {cause}")]
+    #[error("{endpoint}, as user {user}: {cause}")]
     Statement {
         /// The server.
-        place: Place,
+        endpoint: Endpoint,
         /// The user that ran the statement.
         user: String,
         /// The reason.
@@ -234,7 +234,7 @@ impl Cause for Error {
             Self::PasswordUnusable { .. } => "PasswordUnusable",
             Self::ValueUnusable { .. } => "SecretTooLarge",
             Self::CredentialsRefused { .. } => "CredentialsRefused",
-            Self::Login { whose: CredentialSource::Master(_), cause, .. }
+            Self::Login { credential: CredentialSource::Master(_), cause, .. }
                 if cause.is_wrong_password() =>
             {
                 "MasterCredentialsRefused"
@@ -301,18 +301,18 @@ impl Cause for Error {
                  {}. Then rotate again.",
                 store()
             ),
-            Self::Login { whose: CredentialSource::Master(id), cause, .. }
+            Self::Login { credential: CredentialSource::Master(id), cause, .. }
                 if cause.is_wrong_password() =>
             {
                 format!("Store the master user's current password in {}.", master_secret(id))
             }
-            Self::Login { place, cause, whose: CredentialSource::Version(_), .. }
+            Self::Login { endpoint, cause, credential: CredentialSource::Version(_), .. }
                 if cause.is_remedied_by_secret_edit() =>
             {
-                edit_of_secret(&cause.remedy(&place.host, place.port))
+                edit_of_secret(&cause.remedy(&endpoint.host, endpoint.port))
             }
-            Self::Login { place, cause, .. } => cause.remedy(&place.host, place.port),
-            Self::Statement { place, cause, .. } => cause.remedy(&place.host, place.port),
+            Self::Login { endpoint, cause, .. } => cause.remedy(&endpoint.host, endpoint.port),
+            Self::Statement { endpoint, cause, .. } => cause.remedy(&endpoint.host, endpoint.port),
         }
     }
 }

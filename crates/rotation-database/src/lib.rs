@@ -42,7 +42,7 @@ pub use engine::{
     Changed, Engine, Login, PasswordChange, PasswordReset, Server, SessionAccount, TlsUse,
 };
 pub use engine_error::{EngineError, administrator, edit_of_secret};
-pub use error::{CredentialSource, Error, LoginAttempt, Place};
+pub use error::{CredentialSource, Endpoint, Error, LoginAttempt};
 pub use login_error::LoginError;
 pub use rotation::{Password, mask, redact_derived};
 pub use rotator::DatabaseRotator;

@@ -361,7 +361,7 @@ impl LoginError {
     }
 
     pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
-        let place = endpoint(host, port);
+        let endpoint = endpoint(host, port);
         match self {
             Self::Refused { .. } => {
                 format!("Store the password that the database accepts: {}.", store())
@@ -391,21 +391,21 @@ impl LoginError {
                  resolve it (private hosted zone, DNS settings)."
             ),
             Self::NoListener { .. } => format!(
-                "Correct \"host\" and \"port\" in the secret ({place}), and check that the server \
+                "Correct \"host\" and \"port\" in the secret ({endpoint}), and check that the server \
                  is running."
             ),
             Self::ConnectTimeout { .. } => format!(
-                "Allow the function to connect to {place}: check the routes of its subnets, the \
+                "Allow the function to connect to {endpoint}: check the routes of its subnets, the \
                  outbound rules of its security group, and the inbound rules of the database's \
                  security group."
             ),
             Self::Silent { .. } => format!(
-                "Check what listens on {place} and whether it is healthy. Possible causes are a \
+                "Check what listens on {endpoint} and whether it is healthy. Possible causes are a \
                  proxy that hangs because it cannot reach its server, a server for another \
                  protocol, and a server that is out of resources."
             ),
             Self::Network { .. } => {
-                format!("Check the network path to {place}, and the server's log.")
+                format!("Check the network path to {endpoint}, and the server's log.")
             }
             Self::TlsNotOffered { keeps_password: false } => "Turn TLS on at the server. Or, if \
                 you trust the network with the cleartext password, set \"ssl\": false in the \
@@ -438,7 +438,7 @@ impl LoginError {
                 .into(),
             Self::CleartextPasswordRequested { remedy, .. } => (*remedy).into(),
             Self::ServerNotAuthenticated { .. } => format!(
-                "First find out what answers on {place}: an attacker may be between the function \
+                "First find out what answers on {endpoint}: an attacker may be between the function \
                  and the server. Without TLS, a server that accepts logins without a password \
                  (trust in pg_hba.conf) causes the same error; turn TLS on."
             ),
@@ -451,7 +451,7 @@ impl LoginError {
                  another directory."
             ),
             Self::Protocol { .. } => format!(
-                "Check what listens on {place}: it may be another kind of server, or a proxy that \
+                "Check what listens on {endpoint}: it may be another kind of server, or a proxy that \
                  does not forward all data."
             ),
             Self::Other { .. } => "See the server's message above, and the server's log.".into(),

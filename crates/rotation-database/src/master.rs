@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rotation::{Context, Result};
 
-use crate::error::{Error, Place};
+use crate::error::{Endpoint, Error};
 use crate::host;
 use crate::master_secret::MasterSecret;
 use crate::rds::{self, Rds};
@@ -22,7 +22,7 @@ pub(crate) struct Master {
     pub(crate) secret: MasterSecret,
     /// The server to which the master user logs in. If the secret names a replica, this is the
     /// writer.
-    pub(crate) place: Place,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl Master {
@@ -39,17 +39,17 @@ impl Master {
             return Err(Error::MasterArnMissing { others: Vec::new() }.into());
         };
         ensure_same_region(&arn, cx.secret_id())?;
-        cx.doing(format!("reading the master secret {arn}"));
+        cx.set_activity(format!("reading the master secret {arn}"));
         let value = cx.other_secret(&arn).await?;
         let secret = MasterSecret::parse(&value, spec)
             .map_err(|faults| Error::MasterSchema { arn: arn.clone(), faults })?;
-        let place = match secret.place.clone() {
+        let endpoint = match secret.endpoint.clone() {
             Some((host, port)) => {
-                endpoint_from_secret(cx, &arn, current, Place { host, port }).await?
+                endpoint_from_secret(cx, &arn, current, Endpoint { host, port }).await?
             }
             None => endpoint_from_rds(cx, &arn, current, spec).await?,
         };
-        Ok(Self { arn, secret, place })
+        Ok(Self { arn, secret, endpoint })
     }
 }
 
@@ -77,20 +77,23 @@ async fn endpoint_from_secret(
     cx: &Context<'_>,
     arn: &str,
     current: &DatabaseSecret,
-    place: Place,
-) -> Result<Place> {
-    if place.port == current.port && host::is_same_machine(&place.host, &current.host).await {
-        return Ok(place);
+    endpoint: Endpoint,
+) -> Result<Endpoint> {
+    if endpoint.port == current.port && host::is_same_machine(&endpoint.host, &current.host).await {
+        return Ok(endpoint);
     }
-    let mismatch = || mismatch(arn, &place, current);
+    let mismatch = || mismatch(arn, &endpoint, current);
     // Two ports of one machine are two servers.
-    if place.port != current.port || !rds::may_be_rds_host(&place.host) {
+    if endpoint.port != current.port || !rds::may_be_rds_host(&endpoint.host) {
         return Err(mismatch().into());
     }
-    cx.doing(format!("asking RDS whether {} is a reader of {}", current.host, place.host));
+    cx.set_activity(format!(
+        "asking RDS whether {} is a reader of {}",
+        current.host, endpoint.host
+    ));
     let Some(rds) = Rds::of(cx) else { return Err(mismatch().into()) };
-    match rds.server_of_writer(&place.host).await? {
-        Some(server) if server.has(&current.host).await => Ok(place),
+    match rds.server_of_writer(&endpoint.host).await? {
+        Some(server) if server.has(&current.host).await => Ok(endpoint),
         _ => Err(mismatch().into()),
     }
 }
@@ -103,7 +106,7 @@ async fn endpoint_from_rds(
     arn: &str,
     current: &DatabaseSecret,
     spec: &EngineSpec,
-) -> Result<Place> {
+) -> Result<Endpoint> {
     let tags = cx.tags_of(arn).await?;
     let unusable = |fault: String| Error::MasterSchema { arn: arn.to_owned(), faults: vec![fault] };
     let (Some(server_arn), Some(rds)) = (server_tag(&tags), Rds::of(cx)) else {
@@ -112,7 +115,7 @@ async fn endpoint_from_rds(
         )
         .into());
     };
-    cx.doing(format!("asking RDS for the host of {server_arn}"));
+    cx.set_activity(format!("asking RDS for the host of {server_arn}"));
     let Some(server) = rds.server(&server_arn).await? else {
         return Err(unusable(format!("it is for {server_arn}, which RDS does not know")).into());
     };
@@ -123,18 +126,19 @@ async fn endpoint_from_rds(
         );
         return Err(unusable(fault).into());
     }
-    let place = Place { host: server.writer.clone(), port: server.port.unwrap_or(current.port) };
-    if place.port == current.port && server.has(&current.host).await {
-        return Ok(place);
+    let endpoint =
+        Endpoint { host: server.writer.clone(), port: server.port.unwrap_or(current.port) };
+    if endpoint.port == current.port && server.has(&current.host).await {
+        return Ok(endpoint);
     }
-    Err(mismatch(arn, &place, current).into())
+    Err(mismatch(arn, &endpoint, current).into())
 }
 
-fn mismatch(arn: &str, master: &Place, current: &DatabaseSecret) -> Error {
+fn mismatch(arn: &str, master: &Endpoint, current: &DatabaseSecret) -> Error {
     Error::MasterHostMismatch {
         arn: arn.to_owned(),
         master: master.to_string(),
-        secret: current.place().to_string(),
+        secret: current.endpoint().to_string(),
     }
 }
 

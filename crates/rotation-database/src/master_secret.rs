@@ -11,7 +11,7 @@ use crate::schema::EngineSpec;
 pub(crate) struct MasterSecret {
     pub(crate) username: String,
     pub(crate) password: Password,
-    pub(crate) place: Option<(String, u16)>,
+    pub(crate) endpoint: Option<(String, u16)>,
     pub(crate) database: Option<String>,
     pub(crate) ssl: Ssl,
 }
@@ -39,12 +39,18 @@ impl MasterSecret {
             }
         };
         let host = optional("host", &mut faults);
-        let place = host.map(|host| fields.place(&host, port, spec, &mut faults));
+        let endpoint = host.map(|host| fields.endpoint(&host, port, spec, &mut faults));
         let database = optional("dbname", &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self { username, password: Password::new(password), place, database, ssl: fields.ssl() })
+        Ok(Self {
+            username,
+            password: Password::new(password),
+            endpoint,
+            database,
+            ssl: fields.ssl(),
+        })
     }
 }
 
@@ -59,7 +65,7 @@ mod tests {
         assert!(
             master(r#"{"username":"admin","password":"pw-of-admin","extra":1}"#)
                 .unwrap()
-                .place
+                .endpoint
                 .is_none()
         );
         assert!(

@@ -41,7 +41,7 @@ pub(crate) async fn look<E: Engine>(
     let check = format!(
         "{} can be reached at {}, and {} logs in with AWSCURRENT",
         E::SPEC.display,
-        current.place(),
+        current.endpoint(),
         current.username
     );
     let login = rotator.log_in(cx, &current, CURRENT).await;
@@ -90,7 +90,7 @@ async fn look_at_own_session<E: Engine>(
     let strategy = rotator.settings.strategy;
     if strategy != StrategyKind::MasterUser && rotator.engine.is_pooled(session).await {
         checks.open(
-            format!("the pooler or proxy in front of {} takes passwords from the server", current.place()),
+            format!("the pooler or proxy in front of {} takes passwords from the server", current.endpoint()),
             "a pooler or proxy was found; setSecret looks, before it changes anything, whether it has its own copy of the \
              password, and stops then. Better name the server's own endpoint in \"host\"",
         );
@@ -101,7 +101,8 @@ async fn look_at_own_session<E: Engine>(
     let takes_changes = rotator.engine.takes_changes(session).await;
     let takes_changes =
         takes_changes.map_err(|cause| rotator.statement(current, &current.username, cause).into());
-    let check = format!("{} takes changes (it is no replica, and not read-only)", current.place());
+    let check =
+        format!("{} takes changes (it is no replica, and not read-only)", current.endpoint());
     if checks.of(check, takes_changes).is_some() {
         let check = format!("{} may change its own password", current.username);
         let change = PasswordChange {
@@ -146,10 +147,10 @@ async fn look_at_master<E: Engine>(
         return;
     }
     let session = MasterLogin::of(rotator, &master, current, current).open(cx).await;
-    let check = format!("master {} logs in to {}", credential.username, master.place);
+    let check = format!("master {} logs in to {}", credential.username, master.endpoint);
     let Some(mut session) = checks.of(check, session) else { return };
     let may_act = master_session::check(rotator, &master, &mut session, &users, current).await;
-    let check = format!("{} takes changes (it is no replica, and not read-only)", master.place);
+    let check = format!("{} takes changes (it is no replica, and not read-only)", master.endpoint);
     if checks.of(check, may_act.map_err(Into::into)).is_none() {
         rotator.engine.log_out(session).await;
         return;
@@ -158,15 +159,15 @@ async fn look_at_master<E: Engine>(
     let differences = match task {
         MastersTask::Alternate(pair) => {
             let unencrypted = rotator.logs_in_unencrypted(current);
-            let mut copy =
+            let mut request =
                 SyncRequest::to_compare(&credential.username, pair, &current.password, unencrypted);
             let pending = rotator.next_version(current);
             let differences =
-                alternating::foresee(rotator, cx, &mut session, &mut copy, &pending).await;
+                alternating::foresee(rotator, cx, &mut session, &mut request, &pending).await;
             // What cannot be read for certain is left to setSecret.
             let lacks = match &differences {
                 Ok(differences) if !differences.is_empty() => {
-                    rotator.engine.not_grantable(&mut session, &copy).await.unwrap_or_default()
+                    rotator.engine.not_grantable(&mut session, &request).await.unwrap_or_default()
                 }
                 _ => Vec::new(),
             };

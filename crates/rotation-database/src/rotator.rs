@@ -129,7 +129,11 @@ impl<E: Engine> DatabaseRotator<E> {
     }
 
     fn logging_in(&self, cx: &Context<'_>, secret: &DatabaseSecret, label: &str) -> Policy {
-        cx.doing(format!("logging in to {} as {} ({label})", secret.place(), secret.username));
+        cx.set_activity(format!(
+            "logging in to {} as {} ({label})",
+            secret.endpoint(),
+            secret.username
+        ));
         self.remember(cx.secret_id(), secret);
         Policy::of(secret.ssl, self.settings.tls_mode)
     }
@@ -230,7 +234,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         self.engine.log_out(session).await;
         let mut done = Done::now(format!(
             "{} accepts the new password of {}.",
-            pending.place(),
+            pending.endpoint(),
             pending.username
         ));
         let compared = match (stands_in, pair) {
@@ -275,7 +279,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
             }
             Err(cause) => notes.push(format!(
                 "{} could not be asked once more whether it accepts the password of {} ({cause}); testSecret had logged in.",
-                pending.place(),
+                pending.endpoint(),
                 pending.username
             )),
         }
@@ -341,7 +345,7 @@ impl<E: Engine> DatabaseRotator<E> {
     pub(crate) fn already_set(&self, pending: &DatabaseSecret) -> Done {
         Done::before(format!(
             "{} accepts the pending password of {} already: an earlier attempt had set it.",
-            pending.place(),
+            pending.endpoint(),
             pending.username
         ))
     }
@@ -349,7 +353,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// No password that there is logs in.
     pub(crate) fn refused(&self, current: &DatabaseSecret, tried: Vec<LoginAttempt>) -> Error {
         Error::CredentialsRefused {
-            place: current.place(),
+            endpoint: current.endpoint(),
             user: current.username.clone(),
             tried,
             also_means: E::SPEC.auth_failure_hint,
@@ -359,7 +363,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// The server's history does not let the pending password return. A random one is there only
     /// because an earlier attempt has set it; one that a person has stored may be an old one, and
     /// only a login tells.
-    pub(crate) async fn is_in_place(
+    pub(crate) async fn confirm_reused_password(
         &self,
         cx: &Context<'_>,
         pending: &DatabaseSecret,
@@ -398,6 +402,10 @@ impl<E: Engine> DatabaseRotator<E> {
         user: &str,
         cause: EngineError,
     ) -> Error {
-        Error::Statement { place: secret.place(), user: user.to_owned(), cause: Box::new(cause) }
+        Error::Statement {
+            endpoint: secret.endpoint(),
+            user: user.to_owned(),
+            cause: Box::new(cause),
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use zeroize::Zeroize;
 
 use crate::document::{Document, Field, Fields, Ssl, wrong_engine};
-use crate::error::Place;
+use crate::error::Endpoint;
 use crate::host;
 use crate::schema::{DatabaseKey, EngineSpec};
 
@@ -38,7 +38,7 @@ pub struct DatabaseSecret {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequiredKeys {
     /// `engine` and `host`.
-    Place,
+    Endpoint,
     /// `engine`, `host` and `masterarn`.
     EndpointAndMaster,
 }
@@ -70,7 +70,7 @@ impl DatabaseSecret {
         let (host, port) = match host.is_empty() {
             // The missing or empty host is already among the problems.
             true => (host, spec.default_port),
-            false => fields.place(&host, port, spec, &mut faults),
+            false => fields.endpoint(&host, port, spec, &mut faults),
         };
         let database = match (fields.text("dbname"), &spec.database) {
             (Field::Is(name), _) => {
@@ -92,7 +92,7 @@ impl DatabaseSecret {
                 }
                 Some(arn)
             }
-            Field::Missing if demands == RequiredKeys::Place => None,
+            Field::Missing if demands == RequiredKeys::Endpoint => None,
             field => {
                 faults.extend(field.fault("masterarn", &document));
                 None
@@ -161,20 +161,20 @@ impl DatabaseSecret {
     }
 
     /// Returns the host and port of the server.
-    pub(crate) fn place(&self) -> Place {
-        Place { host: self.host.clone(), port: self.port }
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint { host: self.host.clone(), port: self.port }
     }
 
     /// Returns the server, the database and the key `ssl` as text, for a message.
     pub(crate) fn endpoint_text(&self) -> String {
-        let place = match &self.database {
-            Some(database) => format!("{}/{database}", self.place()),
-            None => self.place().to_string(),
+        let endpoint = match &self.database {
+            Some(database) => format!("{}/{database}", self.endpoint()),
+            None => self.endpoint().to_string(),
         };
         match self.ssl {
-            Ssl::Unspecified => place,
-            Ssl::Required => format!("{place} (\"ssl\": true)"),
-            Ssl::Off => format!("{place} (\"ssl\": false)"),
+            Ssl::Unspecified => endpoint,
+            Ssl::Required => format!("{endpoint} (\"ssl\": true)"),
+            Ssl::Off => format!("{endpoint} (\"ssl\": false)"),
         }
     }
 
@@ -211,7 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<DatabaseSecret, Vec<String>> {
-        DatabaseSecret::parse(&SecretValue::new(text), &POSTGRES, RequiredKeys::Place)
+        DatabaseSecret::parse(&SecretValue::new(text), &POSTGRES, RequiredKeys::Endpoint)
     }
 
     const GOOD: &str =
@@ -446,8 +446,9 @@ mod tests {
     #[test]
     fn oracle_must_name_a_database() {
         let text = GOOD.replace("\"postgres\"", "\"oracle\"");
-        let faults = DatabaseSecret::parse(&SecretValue::new(text), &ORACLE, RequiredKeys::Place)
-            .unwrap_err();
+        let faults =
+            DatabaseSecret::parse(&SecretValue::new(text), &ORACLE, RequiredKeys::Endpoint)
+                .unwrap_err();
         assert_eq!(faults, ["\"dbname\" is missing"]);
     }
 

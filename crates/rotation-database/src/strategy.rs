@@ -1,8 +1,8 @@
 //! Which credential is used for what, and when to refuse.
 
 pub(crate) mod alternating;
+pub(crate) mod deprecated;
 pub(crate) mod earlier;
-pub(crate) mod given_up;
 pub(crate) mod master_session;
 pub(crate) mod poolers;
 pub(crate) mod single_user;

@@ -105,8 +105,8 @@ pub async fn sync<P: Pair>(
                     report.notes.push(note);
                     gone.push(summary);
                 }
-                Err(EngineError::PrivilegeMissing { doing, message, remedy }) => {
-                    refusals.push((doing, message, remedy));
+                Err(EngineError::PrivilegeMissing { action, message, remedy }) => {
+                    refusals.push((action, message, remedy));
                     // The other changes depend on it.
                     if creates_alternate {
                         break;
@@ -135,7 +135,7 @@ fn all_missing(refusals: &[(String, String, String)]) -> EngineError {
         parts.join("; ")
     };
     EngineError::PrivilegeMissing {
-        doing: join(|(doing, _, _)| doing),
+        action: join(|(action, _, _)| action),
         message: join(|(_, message, _)| message),
         remedy: join_remedies(refusals.iter().map(|(_, _, remedy)| remedy.as_str())),
     }

@@ -19,7 +19,7 @@ impl<E: Engine> DatabaseRotator<E> {
         label: &'static str,
     ) -> Result<DatabaseSecret, Error> {
         let demands = match self.settings.strategy {
-            StrategyKind::SingleUser => RequiredKeys::Place,
+            StrategyKind::SingleUser => RequiredKeys::Endpoint,
             StrategyKind::SingleUserByMaster | StrategyKind::MasterUser => {
                 RequiredKeys::EndpointAndMaster
             }

@@ -117,17 +117,17 @@ fn url(text: &str) -> String {
         None => after.trim_start_matches('/'),
     };
     let (after, properties) = after.split_at(after.find([';', '?']).unwrap_or(after.len()));
-    let (place, rest) = after.split_at(after.find(['/', ',']).unwrap_or(after.len()));
-    let mut parts = place.splitn(3, ':');
-    let (host, port) = match place.starts_with('[') {
-        true => with_port(place)
-            .map_or((place.to_owned(), None), |written| (written.host, written.port)),
+    let (endpoint, rest) = after.split_at(after.find(['/', ',']).unwrap_or(after.len()));
+    let mut parts = endpoint.splitn(3, ':');
+    let (host, port) = match endpoint.starts_with('[') {
+        true => with_port(endpoint)
+            .map_or((endpoint.to_owned(), None), |written| (written.host, written.port)),
         false => (
             parts.next().unwrap_or_default().to_owned(),
             parts.next().and_then(|port| port.parse::<u16>().ok()),
         ),
     };
-    let sid = parts.next().filter(|_| !place.starts_with('['));
+    let sid = parts.next().filter(|_| !endpoint.starts_with('['));
     let by_key = properties.split(';').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
         ["databasename", "database"]

@@ -25,26 +25,26 @@ pub(crate) mod number {
 /// missing.
 ///
 /// The server's message is redacted, because error 1064 quotes the statement.
-pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
-    let doing = doing.to_owned();
+pub(crate) fn failure(error: &sqlx::Error, action: &str, remedy: &str) -> EngineError {
+    let action = action.to_owned();
     let error = match error {
         sqlx::Error::Database(error) => error.downcast_ref::<MySqlDatabaseError>(),
         sqlx::Error::Io(error) => {
             let own = error.get_ref().and_then(|inner| inner.downcast_ref::<LoginError>());
             let cause = own.cloned().unwrap_or_else(|| LoginError::from_io(error));
-            return EngineError::Disconnected { doing, cause };
+            return EngineError::Disconnected { action, cause };
         }
-        other => return EngineError::Disconnected { doing, cause: LoginError::from_any(other) },
+        other => return EngineError::Disconnected { action, cause: LoginError::from_any(other) },
     };
     let message = mask(error.message()).into_owned();
     match error.number() {
         // Access denied to a database, table, column, routine, GRANT or role.
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1410 | 1698 | 3530 | 3879 => {
             let remedy = remedy_for_message(&message, remedy);
-            EngineError::PrivilegeMissing { doing, message, remedy }
+            EngineError::PrivilegeMissing { action, message, remedy }
         }
         // lock_wait_timeout, and MariaDB's max_statement_time.
-        1205 | 1969 => EngineError::Busy { doing, message },
+        1205 | 1969 => EngineError::Busy { action, message },
         1819 | number::USED_BEFORE => EngineError::PasswordRejected {
             message,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of \
@@ -70,7 +70,7 @@ pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineE
                     .into(),
         },
         1290 | 1836 | 3100 => EngineError::takes_no_changes(message),
-        number => EngineError::Failed { doing, code: format!("error {number}"), message },
+        number => EngineError::Failed { action, code: format!("error {number}"), message },
     }
 }
 

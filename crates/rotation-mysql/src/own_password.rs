@@ -76,9 +76,9 @@ pub(crate) async fn may_change(
     if enough.iter().any(|privilege| grants.contains(privilege)) {
         return Ok(());
     }
-    let doing = format!("change the password of {account} and keep the old one");
+    let action = format!("change the password of {account} and keep the old one");
     Err(EngineError::lacks(
-        doing,
+        action,
         change.user,
         "APPLICATION_PASSWORD_ADMIN",
         remedy_to_keep(&account),
@@ -200,7 +200,7 @@ impl OwnPassword<'_> {
     }
 
     fn map_keep_error(&self, error: &sqlx::Error) -> EngineError {
-        let doing = format!("change the password of {} and keep the old one", self.account);
+        let action = format!("change the password of {} and keep the old one", self.account);
         match number_of(error) {
             Some(SYNTAX_ERROR) => EngineError::NeedsDecision {
                 what:
@@ -220,7 +220,7 @@ impl OwnPassword<'_> {
                 ),
                 remedy: self.remedy_of_unknown_primary(),
             },
-            _ => failure(error, &doing, &remedy_to_keep(self.account)),
+            _ => failure(error, &action, &remedy_to_keep(self.account)),
         }
     }
 }

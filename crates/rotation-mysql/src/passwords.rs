@@ -22,7 +22,7 @@ use crate::sync::{Base, Users};
 pub(crate) fn temporary_password() -> Result<Password, EngineError> {
     let mut bytes = [0; 96];
     rand::fill(&mut bytes).map_err(|_| EngineError::Failed {
-        doing: "create a random password".into(),
+        action: "create a random password".into(),
         code: "random".into(),
         message: "could not generate random numbers".into(),
     })?;
@@ -62,9 +62,9 @@ impl Users<'_> {
         }
         let names: Vec<_> = accounts.iter().map(|named| named.name.clone()).collect();
         if is_alternates_turn {
-            let doing = format!("unlock {}", self.request.turn);
+            let action = format!("unlock {}", self.request.target);
             let statement = format!("ALTER USER {} ACCOUNT UNLOCK", names.join(", "));
-            self.session.run_or(&doing, &statement, &self.create_user_remedy()).await?;
+            self.session.run_or(&action, &statement, &self.create_user_remedy()).await?;
         }
         let every: Vec<_> = if is_alternates_turn {
             accounts.into_iter().map(|named| named.account).collect()
@@ -72,7 +72,7 @@ impl Users<'_> {
             bases.iter().map(|base| base.account.clone()).collect()
         };
         if !self.session.is_mariadb() {
-            let user = self.request.turn;
+            let user = self.request.target;
             for account in
                 second_password::accounts_with_secondary_password(self.session, user, self.literals)
                     .await
@@ -131,8 +131,8 @@ impl Users<'_> {
             let stored = self.literals.quote(&base.stored_by_mariadb(self.request.password)?);
             let statement =
                 format!("SET PASSWORD FOR {} = {stored}", base.account.quoted(self.literals));
-            let doing = format!("set the password of {}", base.account);
-            self.session.run_or(&doing, &statement, &self.create_user_remedy()).await?;
+            let action = format!("set the password of {}", base.account);
+            self.session.run_or(&action, &statement, &self.create_user_remedy()).await?;
         }
         let named = |base: &Base| {
             let identified = match is_mariadb {
@@ -198,8 +198,8 @@ impl Users<'_> {
     }
 
     fn map_set_password_error(&self, error: &sqlx::Error) -> EngineError {
-        let doing = format!("set the password of {}", self.request.turn);
-        failure(error, &doing, &self.create_user_remedy())
+        let action = format!("set the password of {}", self.request.target);
+        failure(error, &action, &self.create_user_remedy())
     }
 
     fn create_user_remedy(&self) -> String {
@@ -218,7 +218,7 @@ impl Users<'_> {
                 Some(true) => {}
                 Some(false) => {
                     return Err(EngineError::Failed {
-                        doing: format!("give {account} the new password"),
+                        action: format!("give {account} the new password"),
                         code: "comparison".into(),
                         message: "the server stores another one".into(),
                     });
@@ -249,7 +249,7 @@ impl Users<'_> {
                 .map(|(plugin, text)| (plugin, text.into_bytes()))
                 .collect());
         }
-        let doing = format!("read the stored password hash of {account}");
+        let action = format!("read the stored password hash of {account}");
         let query = format!(
             "SELECT plugin, HEX(authentication_string) FROM mysql.user \
              WHERE User = {} AND Host = {}",
@@ -257,7 +257,7 @@ impl Users<'_> {
             self.literals.quote(&account.host)
         );
         let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let rows = self.session.rows_or(&doing, &query, &remedy).await?;
+        let rows = self.session.rows_or(&action, &query, &remedy).await?;
         let pair = |row| Some((text(row, 0)?, from_hex(&text(row, 1)?)?));
         Ok(rows.iter().filter_map(pair).collect())
     }

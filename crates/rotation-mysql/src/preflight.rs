@@ -12,7 +12,7 @@ pub(crate) async fn missing(
     master: &str,
     _task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    const DOING: &str = "ask what the master may do";
+    const ACTION: &str = "ask what the master may do";
     let inactive_roles = session.activate_roles().await?;
     let lacks = |grant: &str| {
         let to = Literals::BackslashEscapes.quote(master);
@@ -20,7 +20,7 @@ pub(crate) async fn missing(
         let remedy = administrator(&format!("GRANT {grant} TO {to}@'HOST'{or}"));
         EngineError::lacks("administer users", master, grant, remedy)
     };
-    let granted = session.rows(DOING, "SHOW GRANTS").await?;
+    let granted = session.rows(ACTION, "SHOW GRANTS").await?;
     let makes_users = granted.iter().filter_map(|row| text(row, 0)).any(|grant| {
         let (privileges, _) = grant.split_once(" TO ").unwrap_or((&grant, ""));
         privileges.ends_with(" ON *.*")
@@ -32,7 +32,7 @@ pub(crate) async fn missing(
     if !makes_users && !has_role {
         missing.push(lacks("CREATE USER ON *.*"));
     }
-    match session.rows(DOING, "SELECT 1 FROM mysql.user LIMIT 1").await {
+    match session.rows(ACTION, "SELECT 1 FROM mysql.user LIMIT 1").await {
         Err(EngineError::PrivilegeMissing { .. }) => {
             missing.push(lacks("SELECT, UPDATE ON mysql.*"))
         }

@@ -106,13 +106,13 @@ impl Session {
     }
 
     async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
-        const DOING: &str = "ask which account has logged in";
+        const ACTION: &str = "ask which account has logged in";
         const QUERY: &str = "SELECT CURRENT_USER(), VERSION(), @@GLOBAL.read_only, @@GLOBAL.innodb_read_only, \
             CONCAT(CONNECTION_ID())";
-        let rows = self.rows(DOING, QUERY).await?;
+        let rows = self.rows(ACTION, QUERY).await?;
         let value = |at| rows.first().and_then(|row| text(row, at)).unwrap_or_default();
         let account = Account::from_current_user(&value(0)).ok_or_else(|| EngineError::Failed {
-            doing: DOING.into(),
+            action: ACTION.into(),
             code: "protocol".into(),
             message: "no account".into(),
         })?;
@@ -223,19 +223,19 @@ impl Session {
     }
 
     /// Runs a statement that needs no privilege of its own.
-    pub(crate) async fn run(&mut self, doing: &str, statement: &str) -> Result<(), EngineError> {
-        self.run_or(doing, statement, "").await
+    pub(crate) async fn run(&mut self, action: &str, statement: &str) -> Result<(), EngineError> {
+        self.run_or(action, statement, "").await
     }
 
     /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
     /// missing.
     pub(crate) async fn run_or(
         &mut self,
-        doing: &str,
+        action: &str,
         statement: &str,
         remedy: &str,
     ) -> Result<(), EngineError> {
-        self.try_run(statement).await.map_err(|error| failure(&error, doing, remedy))
+        self.try_run(statement).await.map_err(|error| failure(&error, action, remedy))
     }
 
     /// Runs a statement and leaves its failure to the caller.
@@ -246,20 +246,20 @@ impl Session {
     /// Reads rows.
     pub(crate) async fn rows(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &str,
     ) -> Result<Vec<MySqlRow>, EngineError> {
-        self.rows_or(doing, query, "").await
+        self.rows_or(action, query, "").await
     }
 
     /// Reads rows; `remedy` is what an administrator does when the privilege for it is missing.
     pub(crate) async fn rows_or(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &str,
         remedy: &str,
     ) -> Result<Vec<MySqlRow>, EngineError> {
-        self.results(query).await.map_err(|error| failure(&error, doing, remedy))
+        self.results(query).await.map_err(|error| failure(&error, action, remedy))
     }
 
     /// The one way to the server: nothing runs in a session that is not pinned.

@@ -33,8 +33,8 @@ pub(crate) fn is_connection_error(error: &Error) -> bool {
 }
 
 /// Maps the failure of a driver call during a login.
-pub(crate) fn trouble(trouble: &DriverError, login: &Login<'_>) -> LoginError {
-    match trouble {
+pub(crate) fn error(error: &DriverError, login: &Login<'_>) -> LoginError {
+    match error {
         DriverError::Refused(cause) => cause.clone(),
         DriverError::Panic(words) => panicked(words),
         DriverError::Error(error) => self::login(error, login),
@@ -161,36 +161,36 @@ fn refusal(number: usize, message: String, login: &Login<'_>) -> LoginError {
 }
 
 /// Maps the failure of a statement. `remedy` is for the DBA, if a privilege is missing.
-pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> EngineError {
-    let doing = doing.to_owned();
-    let error = match trouble {
+pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> EngineError {
+    let action = action.to_owned();
+    let error = match error {
         DriverError::Error(error) => error,
         DriverError::Refused(cause) => {
-            return EngineError::Disconnected { doing, cause: cause.clone() };
+            return EngineError::Disconnected { action, cause: cause.clone() };
         }
         DriverError::Panic(words) => {
             let message = format!("the driver panicked: {}", mask(words));
-            return EngineError::Disconnected { doing, cause: LoginError::Network { message } };
+            return EngineError::Disconnected { action, cause: LoginError::Network { message } };
         }
     };
     let error = match error.kind() {
         ErrorKind::DbError(error) => error,
         ErrorKind::CallTimeoutExceeded => {
             return EngineError::Busy {
-                doing,
+                action,
                 message: format!("no answer for {} s", CALL_TIMEOUT.as_secs()),
             };
         }
-        _ => return EngineError::Disconnected { doing, cause: broken(error) },
+        _ => return EngineError::Disconnected { action, cause: broken(error) },
     };
     let message = mask(error.message()).into_owned();
     match error.code() {
         // No privilege, an object that the user may not see, or no admin or grant option.
         942 | 1031 | 1720 | 1929 | 1932 | 4042 | 41900 => {
-            EngineError::PrivilegeMissing { doing, message, remedy: remedy.to_owned() }
+            EngineError::PrivilegeMissing { action, message, remedy: remedy.to_owned() }
         }
         // A lock, or concurrent DDL.
-        54 | 60 | 4021 | 30006 => EngineError::Busy { doing, message },
+        54 | 60 | 4021 | 30006 => EngineError::Busy { action, message },
         28003 | USED_BEFORE | 28218 | 28219 | 988 | 972 => EngineError::PasswordRejected {
             message,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of \
@@ -201,7 +201,7 @@ pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> Eng
         // The statement revokes a privilege that another user has granted.
         1927 => EngineError::NeedsDecision {
             what: format!(
-                "could not {doing}, because another user than the master user granted it: {message}"
+                "could not {action}, because another user than the master user granted it: {message}"
             ),
             remedy: "Run the statement as the user that granted the privilege (column GRANTOR of \
                 dba_tab_privs), or as the object's owner."
@@ -210,20 +210,20 @@ pub(crate) fn statement(trouble: &DriverError, doing: &str, remedy: &str) -> Eng
         // A local user in the root, or a common user in a pluggable database.
         65049 | 65050 | 65066 | 65094 | 65096 => EngineError::NeedsDecision {
             what: format!(
-                "could not {doing}, because this is not the container of the user: {message}"
+                "could not {action}, because this is not the container of the user: {message}"
             ),
             remedy: "Set \"dbname\" to the service of the pluggable database (for a common user, \
                 to the service of the root)."
                 .into(),
         },
         16000 | 1456 => EngineError::takes_no_changes(message),
-        code => EngineError::Failed { doing, code: format!("ORA-{code:05}"), message },
+        code => EngineError::Failed { action, code: format!("ORA-{code:05}"), message },
     }
 }
 
 /// Returns the number of the server's error, or `None` if the error is not from the server.
-pub(crate) fn number_of(trouble: &DriverError) -> Option<usize> {
-    match trouble {
+pub(crate) fn number_of(error: &DriverError) -> Option<usize> {
+    match error {
         DriverError::Error(error) => match error.kind() {
             ErrorKind::DbError(error) => Some(error.code()),
             _ => None,

@@ -39,7 +39,7 @@ async fn verified(login: &Login<'_>) -> Result<Session, LoginError> {
     let mut session = attempt(login).await?;
     let protocol = match session.ask_what_it_is().await {
         Ok(protocol) => protocol.unwrap_or_else(|| "an unknown protocol".into()),
-        Err(trouble) => return Err(failure::trouble(&trouble, login)),
+        Err(error) => return Err(failure::error(&error, login)),
     };
     if protocol.eq_ignore_ascii_case("tcps") {
         return Ok(session);
@@ -85,7 +85,7 @@ async fn finish(
                 Ok(_) => Err(failure::login(&error, login)),
             }
         }
-        Err(trouble) => Err(failure::trouble(&trouble, login)),
+        Err(error) => Err(failure::error(&error, login)),
     }
 }
 

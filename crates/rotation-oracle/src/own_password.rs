@@ -27,12 +27,12 @@ pub(crate) async fn change(
     match changed {
         // An earlier attempt may have set the new password, while a gradual rollover still allows a
         // login with the old one.
-        Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => return Ok(Changed::Before),
-        Err(trouble) => {
-            let doing = format!("change the password of {}", change.user);
+        Err(error) if number_of(&error) == Some(USED_BEFORE) => return Ok(Changed::Before),
+        Err(error) => {
+            let action = format!("change the password of {}", change.user);
             return Err(statement(
-                &trouble,
-                &doing,
+                &error,
+                &action,
                 "Allow the user to change its own password, or rotate with alternating users.",
             ));
         }

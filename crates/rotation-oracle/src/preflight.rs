@@ -11,7 +11,7 @@ pub(crate) async fn missing(
     master: &str,
     task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    const DOING: &str = "ask what the master may do";
+    const ACTION: &str = "ask what the master may do";
     session.begin().await?;
     let name = Name::written(master).map_or_else(|| master.to_owned(), |name| name.to_string());
     let lacks = |grant: &str| {
@@ -22,7 +22,7 @@ pub(crate) async fn missing(
     let needed = ["ALTER USER", "CREATE USER"];
     for privilege in &needed[..if task.copies() { 2 } else { 1 }] {
         let query = "SELECT privilege FROM SYS.SESSION_PRIVS WHERE privilege = :1";
-        if session.rows(DOING, query, &[privilege]).await?.is_empty() {
+        if session.rows(ACTION, query, &[privilege]).await?.is_empty() {
             missing.push(lacks(privilege));
         }
     }
@@ -30,7 +30,7 @@ pub(crate) async fn missing(
         return Ok(missing);
     }
     match session
-        .rows(DOING, "SELECT username FROM SYS.DBA_USERS WHERE username = :1", &["SYS"])
+        .rows(ACTION, "SELECT username FROM SYS.DBA_USERS WHERE username = :1", &["SYS"])
         .await
     {
         Err(EngineError::PrivilegeMissing { .. }) => missing.push(lacks("SELECT_CATALOG_ROLE")),

@@ -61,14 +61,12 @@ impl Session {
 
     /// The user that the session belongs to, as the dictionary has it.
     pub(crate) async fn account(&mut self) -> Result<String, EngineError> {
-        const DOING: &str = "ask for the session's user";
+        const ACTION: &str = "ask for the session's user";
         if self.account.is_none() {
-            self.ask_what_it_is()
-                .await
-                .map_err(|trouble| failure::statement(&trouble, DOING, ""))?;
+            self.ask_what_it_is().await.map_err(|error| failure::statement(&error, ACTION, ""))?;
         }
         self.account.clone().ok_or_else(|| EngineError::Failed {
-            doing: DOING.into(),
+            action: ACTION.into(),
             code: "protocol".into(),
             message: "no user".into(),
         })
@@ -132,11 +130,11 @@ impl Session {
     /// missing.
     pub(crate) async fn run_or(
         &mut self,
-        doing: &str,
+        action: &str,
         statement: &str,
         remedy: &str,
     ) -> Result<(), EngineError> {
-        self.try_run(statement).await.map_err(|trouble| failure::statement(&trouble, doing, remedy))
+        self.try_run(statement).await.map_err(|error| failure::statement(&error, action, remedy))
     }
 
     /// Runs a statement and leaves its failure to the caller.
@@ -148,24 +146,24 @@ impl Session {
     /// Reads rows of texts.
     pub(crate) async fn rows(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &str,
         parameters: &[&str],
     ) -> Result<Vec<Texts>, EngineError> {
-        self.rows_or(doing, query, parameters, "").await
+        self.rows_or(action, query, parameters, "").await
     }
 
     /// Reads rows of texts; `remedy` is what an administrator does when the privilege for it is
     /// missing.
     pub(crate) async fn rows_or(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &str,
         parameters: &[&str],
         remedy: &str,
     ) -> Result<Vec<Texts>, EngineError> {
         let read = self.try_rows(query, parameters).await;
-        read.map_err(|trouble| failure::statement(&trouble, doing, remedy))
+        read.map_err(|error| failure::statement(&error, action, remedy))
     }
 
     /// Reads rows of texts and leaves a failure to the caller.
@@ -221,8 +219,10 @@ mod tests {
             ["dual"]
         );
         let mut count = 0;
-        for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
-            let path = file.unwrap().path();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let folders = [source.clone(), source.join("sync")];
+        let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+        for path in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             for word in sources(code) {

@@ -134,8 +134,8 @@ impl<'a> Users<'a> {
             });
         }
         let unlock = if is_alternates_turn { " ACCOUNT UNLOCK" } else { "" };
-        let SyncRequest { master, turn, password, .. } = self.request;
-        give_password(self.session, master, turn, password, unlock).await
+        let SyncRequest { master, target, password, .. } = self.request;
+        give_password(self.session, master, target, password, unlock).await
     }
 }
 
@@ -149,15 +149,15 @@ async fn give_password(
 ) -> Result<PasswordSet, EngineError> {
     let (user, remedy) = (name(user)?, alter_user(&name(master)?));
     let sql = format!("ALTER USER {user} IDENTIFIED BY \"{}\"{unlock}", password.expose());
-    let doing = format!("set the password of {user}");
+    let action = format!("set the password of {user}");
     match session.try_run(&sql).await {
-        Err(trouble) if number_of(&trouble) == Some(USED_BEFORE) => {
+        Err(error) if number_of(&error) == Some(USED_BEFORE) => {
             if !unlock.is_empty() {
-                session.run_or(&doing, &format!("ALTER USER {user}{unlock}"), &remedy).await?;
+                session.run_or(&action, &format!("ALTER USER {user}{unlock}"), &remedy).await?;
             }
             Ok(PasswordSet::InHistory)
         }
-        Err(trouble) => Err(statement(&trouble, &doing, &remedy)),
+        Err(error) => Err(statement(&error, &action, &remedy)),
         Ok(()) => Ok(PasswordSet::Now),
     }
 }

@@ -16,14 +16,14 @@ pub(crate) async fn must_be_base(
     const QUERY: &str = "SELECT session_user = $1 OR (current_user <> session_user \
         AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')), session_user::text, current_user::text \
         FROM pg_catalog.pg_roles r WHERE r.rolname::text = $1";
-    const DOING: &str = "see whom the session acts as";
+    const ACTION: &str = "see whom the session acts as";
     let mut transaction = session.begin(Access::LookAsActing).await?;
-    let rows = transaction.rows(DOING, QUERY, &[&pair.base]).await?;
+    let rows = transaction.rows(ACTION, QUERY, &[&pair.base]).await?;
     transaction.commit().await?;
     let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: pair.base.clone() })?;
     let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     let (fine, login, acts_as): (bool, String, String) =
-        read().map_err(|error| failure(&error, DOING, ""))?;
+        read().map_err(|error| failure(&error, ACTION, ""))?;
     if fine {
         return Ok(());
     }

@@ -108,8 +108,8 @@ mod tests {
         stream.write_all(b"N").await.unwrap();
         assert_eq!(take(&ahead, &server, 1, TlsUse::Verified).await, None);
         assert_eq!(take(&ahead, &server, server.port, TlsUse::Off).await, None);
-        let told = take(&ahead, &server, server.port, TlsUse::Verified).await;
-        assert_eq!(told, Some(LoginError::TlsNotOffered { keeps_password: true }));
+        let error = take(&ahead, &server, server.port, TlsUse::Verified).await;
+        assert_eq!(error, Some(LoginError::TlsNotOffered { keeps_password: true }));
         assert_eq!(take(&ahead, &server, server.port, TlsUse::Verified).await, None);
     }
 

@@ -7,11 +7,11 @@ use crate::messages::Refusal;
 
 /// Maps an error of the driver. `remedy` is the statement that a DBA runs if a privilege is
 /// missing.
-pub(crate) fn failure(error: &sqlx::Error, doing: &str, remedy: &str) -> EngineError {
-    let broken = |cause| EngineError::Disconnected { doing: doing.to_owned(), cause };
+pub(crate) fn failure(error: &sqlx::Error, action: &str, remedy: &str) -> EngineError {
+    let broken = |cause| EngineError::Disconnected { action: action.to_owned(), cause };
     match error {
         sqlx::Error::Database(error) => {
-            refused(&Refusal::from(error.downcast_ref::<PgDatabaseError>()), doing, remedy)
+            refused(&Refusal::from(error.downcast_ref::<PgDatabaseError>()), action, remedy)
         }
         sqlx::Error::Io(error) => broken(LoginError::from_io(error)),
         other => broken(LoginError::from_any(other)),
@@ -33,38 +33,38 @@ impl From<&PgDatabaseError> for Refusal {
 }
 
 /// Maps an error of the server, as [`failure`] does for errors of the driver.
-pub(crate) fn refused(refusal: &Refusal, doing: &str, remedy: &str) -> EngineError {
-    let doing = doing.to_owned();
+pub(crate) fn refused(refusal: &Refusal, action: &str, remedy: &str) -> EngineError {
+    let action = action.to_owned();
     let words = [Some(&refusal.message), refusal.detail.as_ref(), refusal.hint.as_ref()];
     let words = words.into_iter().flatten().map(String::as_str).filter(|words| !words.is_empty());
     let message = words.collect::<Vec<_>>().join(": ");
     let message = mask(&message).into_owned();
     match refusal.code.as_str() {
-        "42501" => EngineError::PrivilegeMissing { doing, message, remedy: remedy.to_owned() },
+        "42501" => EngineError::PrivilegeMissing { action, message, remedy: remedy.to_owned() },
         // lock_timeout and statement_timeout.
-        "55P03" | "57014" => EngineError::Busy { doing, message },
+        "55P03" | "57014" => EngineError::Busy { action, message },
         // Another session changed or created the same catalog row and has now ended its
         // transaction.
         "XX000" if refusal.message.starts_with("tuple concurrently ") => {
-            EngineError::Overtaken { doing, message }
+            EngineError::Overtaken { action, message }
         }
         "23505" if refusal.schema.as_deref() == Some("pg_catalog") => {
-            EngineError::Overtaken { doing, message }
+            EngineError::Overtaken { action, message }
         }
-        "42710" | "40P01" => EngineError::Overtaken { doing, message },
+        "42710" | "40P01" => EngineError::Overtaken { action, message },
         "25006" => EngineError::takes_no_changes(message),
         "0A000" if refusal.message.contains("during recovery") => {
             EngineError::takes_no_changes(message)
         }
         // transaction_timeout, idle_in_transaction_session_timeout and idle_session_timeout.
         "25P04" | "25P03" | "57P05" => EngineError::NeedsDecision {
-            what: format!("the server ended the session before it could {doing}: {message}"),
+            what: format!("the server ended the session before it could {action}: {message}"),
             remedy: "As an administrator of the database: find the timeout that ended the session \
                 (SELECT * FROM pg_db_role_setting), and raise it: ALTER DATABASE … SET \
                 idle_session_timeout = '30s', or transaction_timeout."
                 .into(),
         },
-        code => EngineError::Failed { doing, code: format!("SQLSTATE {code}"), message },
+        code => EngineError::Failed { action, code: format!("SQLSTATE {code}"), message },
     }
 }
 

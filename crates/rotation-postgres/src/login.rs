@@ -110,11 +110,11 @@ impl LoggedIn {
     /// Returns the last row as texts.
     pub(crate) async fn query(
         &mut self,
-        doing: &str,
+        action: &str,
         statements: &str,
         remedy: &str,
     ) -> Result<Vec<Option<String>>, EngineError> {
-        let broken = |cause| EngineError::Disconnected { doing: doing.to_owned(), cause };
+        let broken = |cause| EngineError::Disconnected { action: action.to_owned(), cause };
         let query = Zeroizing::new([statements.as_bytes(), &[0]].concat());
         send(&mut self.stream, &framed(b'Q', &query)).await.map_err(broken)?;
         let mut done = Ok(Vec::new());
@@ -124,7 +124,7 @@ impl LoggedIn {
                 // The first error is the cause. A later one, such as a shutdown of the server, is
                 // not.
                 Ok(Message { kind: b'E', body }) if done.is_ok() => {
-                    done = Err(refused(&Refusal::parse(&body), doing, remedy));
+                    done = Err(refused(&Refusal::parse(&body), action, remedy));
                 }
                 Ok(Message { kind: b'D', body }) => {
                     let row = texts(&body)

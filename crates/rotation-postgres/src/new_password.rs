@@ -157,7 +157,7 @@ fn block(role: &str) -> String {
 /// Returns the error for a verifier that could not be computed.
 pub(crate) fn verifier_failed(user: &str, message: &'static str) -> EngineError {
     EngineError::Failed {
-        doing: format!("compute the verifier of {user}"),
+        action: format!("compute the verifier of {user}"),
         code: "verifier".into(),
         message: message.into(),
     }

@@ -94,7 +94,7 @@ fn pooler_has_own_copy(user: &str) -> EngineError {
 /// anything.
 async fn offer(origin: &Origin, user: &str) -> Result<Offer, EngineError> {
     let failed = |cause: LoginError| EngineError::Disconnected {
-        doing: format!("ask the pooler how {user} logs in"),
+        action: format!("ask the pooler how {user} logs in"),
         cause,
     };
     login::offer_of(user, origin).await.map_err(failed)

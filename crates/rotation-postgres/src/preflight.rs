@@ -25,8 +25,8 @@ pub(crate) async fn missing(
             .await?;
         if !rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
             let remedy = administer(transaction.version(), master, role);
-            let doing = format!("administer role {role}");
-            missing.push(EngineError::lacks(doing, master, "CREATEROLE or ADMIN OPTION", remedy));
+            let action = format!("administer role {role}");
+            missing.push(EngineError::lacks(action, master, "CREATEROLE or ADMIN OPTION", remedy));
         }
     }
     transaction.commit().await?;

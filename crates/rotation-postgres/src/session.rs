@@ -95,8 +95,8 @@ impl Session {
         &self.origin
     }
 
-    async fn driver(&mut self, doing: &str) -> Result<&mut PgConnection, EngineError> {
-        let failed = |cause| EngineError::Disconnected { doing: doing.to_owned(), cause };
+    async fn driver(&mut self, action: &str) -> Result<&mut PgConnection, EngineError> {
+        let failed = |cause| EngineError::Disconnected { action: action.to_owned(), cause };
         let Origin { port, user, database, .. } = &self.origin;
         self.link = match mem::replace(&mut self.link, Link::Lost) {
             Link::Bare(bare) => {
@@ -113,21 +113,21 @@ impl Session {
     /// Runs statements that have no parameters, and gives the texts of the last row.
     async fn simple(
         &mut self,
-        doing: &str,
+        action: &str,
         statements: &str,
         remedy: &str,
     ) -> Result<Vec<Option<String>>, EngineError> {
         if let Link::Bare(logged_in) = &mut self.link {
-            let done = logged_in.query(doing, statements, remedy).await;
+            let done = logged_in.query(action, statements, remedy).await;
             if matches!(done, Err(EngineError::Disconnected { .. })) {
                 self.link = Link::Lost;
             }
             return done;
         }
-        let failed = |error| failure(&error, doing, remedy);
+        let failed = |error| failure(&error, action, remedy);
         let sql = AssertSqlSafe(statements.to_owned());
         // Boxed, since the compiler limits how deep futures may be nested in one another.
-        let driver = Box::pin(self.driver(doing)).await?;
+        let driver = Box::pin(self.driver(action)).await?;
         let rows = Box::pin(sqlx::raw_sql(sql).fetch_all(driver)).await.map_err(failed)?;
         let Some(row) = rows.last() else { return Ok(Vec::new()) };
         // Texts of whatever type: that is the form of a simple query's answer.
@@ -137,15 +137,15 @@ impl Session {
     /// Reads rows. Parameters are texts.
     async fn rows(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &'static str,
         parameters: &[&str],
     ) -> Result<Vec<PgRow>, EngineError> {
         let query =
             parameters.iter().fold(sqlx::query(query), |query, parameter| query.bind(*parameter));
-        let driver = Box::pin(self.driver(doing)).await?;
+        let driver = Box::pin(self.driver(action)).await?;
         let rows = Box::pin(query.persistent(false).fetch_all(driver)).await;
-        rows.map_err(|error| failure(&error, doing, ""))
+        rows.map_err(|error| failure(&error, action, ""))
     }
 
     pub(crate) async fn close(self) {

@@ -31,7 +31,7 @@ pub(crate) async fn sync(
     // Computed before the transaction holds a lock.
     let password = NewPassword::by_master(
         session,
-        request.turn,
+        request.target,
         request.password,
         request.logs_in_unencrypted,
     )
@@ -119,7 +119,7 @@ impl<'a> RolePair<'a> {
     /// Ends the transaction with the password of the target.
     async fn set_password(self, password: &NewPassword) -> Result<(), EngineError> {
         let Self { transaction, request } = self;
-        let remedy = administer(transaction.version(), request.master, request.turn);
-        transaction.set_password_and_commit(request.turn, password, &remedy).await
+        let remedy = administer(transaction.version(), request.master, request.target);
+        transaction.set_password_and_commit(request.target, password, &remedy).await
     }
 }

@@ -18,10 +18,10 @@ pub(crate) const NO_SUCH_DATABASE: u32 = 911;
 /// The server's message is redacted, because error 102 quotes the statement.
 ///
 /// [errors]: https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
-pub(crate) fn failure(error: &Error, doing: &str, remedy: &str) -> EngineError {
-    let doing = doing.to_owned();
+pub(crate) fn failure(error: &Error, action: &str, remedy: &str) -> EngineError {
+    let action = action.to_owned();
     let Error::Server(error) = error else {
-        return EngineError::Disconnected { doing, cause: broken(error) };
+        return EngineError::Disconnected { action, cause: broken(error) };
     };
     let message = mask(error.message()).into_owned();
     match error.code() {
@@ -29,10 +29,10 @@ pub(crate) fn failure(error: &Error, doing: &str, remedy: &str) -> EngineError {
         // is not a member of a role; the object is not found or not visible; the user may not
         // grant; the user may not enter the database.
         229 | 230 | 262 | 297 | 300 | 916 | 4613 | 4619 | 15007 | 15151 | 15247 | 15406 => {
-            EngineError::PrivilegeMissing { doing, message, remedy: remedy.to_owned() }
+            EngineError::PrivilegeMissing { action, message, remedy: remedy.to_owned() }
         }
         // A deadlock, and LOCK_TIMEOUT.
-        1205 | 1222 => EngineError::Busy { doing, message },
+        1205 | 1222 => EngineError::Busy { action, message },
         15114 => EngineError::NeedsDecision {
             what: format!("the last password change was too recent: {message}"),
             remedy: "Wait until the minimum password age of the server's Windows policy has \
@@ -49,7 +49,7 @@ pub(crate) fn failure(error: &Error, doing: &str, remedy: &str) -> EngineError {
                 .into(),
         },
         3906 | 978 | 976 => EngineError::NeedsDecision {
-            what: format!("could not {doing}, because the database accepts no changes: {message}"),
+            what: format!("could not {action}, because the database accepts no changes: {message}"),
             remedy: "Use the address of the primary replica (the listener of the availability \
                 group) in \"host\", or set the database READ_WRITE."
                 .into(),
@@ -58,7 +58,7 @@ pub(crate) fn failure(error: &Error, doing: &str, remedy: &str) -> EngineError {
         // granted.
         4624 | 15138 | 15284 | 15421 => EngineError::NeedsDecision {
             what: format!(
-                "could not {doing}, because of what the alternate user owns or has granted: \
+                "could not {action}, because of what the alternate user owns or has granted: \
                  {message}"
             ),
             remedy: "In that database, give it to the base user or to a role: ALTER AUTHORIZATION \
@@ -75,13 +75,13 @@ pub(crate) fn failure(error: &Error, doing: &str, remedy: &str) -> EngineError {
         },
         15010 => EngineError::NeedsDecision {
             what: format!(
-                "could not {doing}, because the base login's default database does not exist: \
+                "could not {action}, because the base login's default database does not exist: \
                  {message}"
             ),
             remedy: "Set the default database of the base login to one that exists: ALTER LOGIN … \
                 WITH DEFAULT_DATABASE = …"
                 .into(),
         },
-        code => EngineError::Failed { doing, code: format!("error {code}"), message },
+        code => EngineError::Failed { action, code: format!("error {code}"), message },
     }
 }

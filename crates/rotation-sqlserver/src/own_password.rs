@@ -27,10 +27,10 @@ pub(crate) async fn change(
         password(change.new.expose())?,
         password(change.old.expose())?
     );
-    let doing = format!("change the password of {}", change.user);
+    let action = format!("change the password of {}", change.user);
     let remedy = "Any user may change its own password unless that was denied: revoke a DENY ALTER \
         on the user itself. Or rotate with alternating users.";
-    session.run_or(&doing, &statement, remedy).await?;
+    session.run_or(&action, &statement, remedy).await?;
     Ok(Changed::Now)
 }
 

@@ -77,7 +77,7 @@ impl Users<'_> {
     ) -> Result<(), EngineError> {
         let statement = format!(
             "ALTER USER {} WITH PASSWORD = {}",
-            identifier(self.request.turn),
+            identifier(self.request.target),
             password(self.request.password.expose())?
         );
         let remedy = make_owner(self.request.master, scope);
@@ -91,31 +91,31 @@ impl Users<'_> {
         alternate: Option<&LoginState>,
         report: &mut SyncReport,
     ) -> Result<(), EngineError> {
-        let turn = if self.request.is_alternates_turn() { alternate } else { Some(base) };
-        let turn = turn.ok_or_else(|| unexpected("the login is not there"))?;
+        let target = if self.request.is_alternates_turn() { alternate } else { Some(base) };
+        let target = target.ok_or_else(|| unexpected("the login is not there"))?;
         if self.request.is_alternates_turn() && base.is_disabled {
             return Err(EngineError::NeedsDecision {
-                what: format!("{} is disabled, so {} gets no password", base.name, turn.name),
+                what: format!("{} is disabled, so {} gets no password", base.name, target.name),
                 remedy: administrator(&format!(
                     "ALTER LOGIN {} ENABLE, or stop rotating the secret",
                     identifier(&base.name)
                 )),
             });
         }
-        let name = identifier(&turn.name);
-        let unlock = if turn.is_locked { " UNLOCK" } else { "" };
+        let name = identifier(&target.name);
+        let unlock = if target.is_locked { " UNLOCK" } else { "" };
         let statement = format!(
             "ALTER LOGIN {name} WITH PASSWORD = {}{unlock}",
             password(self.request.password.expose())?
         );
         let remedy = alter_any_login(self.request.master);
         report.password = self.set_password(&statement, &remedy).await?;
-        if turn.is_locked && report.password == PasswordSet::InHistory {
+        if target.is_locked && report.password == PasswordSet::InHistory {
             return Err(EngineError::NeedsDecision {
                 what: format!(
                     "{} is locked, and the server's password history does not allow to set its \
                      password again, which would unlock it",
-                    turn.name
+                    target.name
                 ),
                 remedy: administrator(&format!(
                     "ALTER LOGIN {name} WITH CHECK_POLICY = OFF; ALTER LOGIN {name} WITH \
@@ -123,21 +123,21 @@ impl Users<'_> {
                 )),
             });
         }
-        if turn.is_locked {
+        if target.is_locked {
             report.notes.push(format!(
                 "{} was locked after too many wrong passwords, and is unlocked.",
-                turn.name
+                target.name
             ));
         }
-        if self.request.is_alternates_turn() && turn.is_disabled {
+        if self.request.is_alternates_turn() && target.is_disabled {
             self.session
                 .run_or(
-                    &format!("enable {}", turn.name),
+                    &format!("enable {}", target.name),
                     &format!("ALTER LOGIN {name} ENABLE"),
                     &remedy,
                 )
                 .await?;
-            report.changes.push(format!("{} enabled", turn.name));
+            report.changes.push(format!("{} enabled", target.name));
         }
         Ok(())
     }
@@ -152,9 +152,11 @@ impl Users<'_> {
                 Ok(PasswordSet::InHistory)
             }
             Ok(()) => Ok(PasswordSet::Now),
-            Err(error) => {
-                Err(failure(&error, &format!("set the password of {}", self.request.turn), remedy))
-            }
+            Err(error) => Err(failure(
+                &error,
+                &format!("set the password of {}", self.request.target),
+                remedy,
+            )),
         }
     }
 }

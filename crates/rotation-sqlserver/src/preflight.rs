@@ -44,13 +44,13 @@ async fn blocking_triggers(
     let found = match task {
         MastersTask::Alternate(pair) => {
             let UserPair { base, alternate } = pair;
-            let (turn, is_known_pair, password) = (alternate, true, &password);
+            let (target, is_known_pair, password) = (alternate, true, &password);
             let proven = Vec::new();
             let copy = SyncRequest {
                 master,
                 base,
                 alternate,
-                turn,
+                target,
                 password,
                 is_known_pair,
                 logs_in_unencrypted,

@@ -52,19 +52,19 @@ impl Session {
     }
 
     /// Runs a statement that needs no privilege of its own.
-    pub(crate) async fn run(&mut self, doing: &str, statement: &str) -> Result<(), EngineError> {
-        self.run_or(doing, statement, "").await
+    pub(crate) async fn run(&mut self, action: &str, statement: &str) -> Result<(), EngineError> {
+        self.run_or(action, statement, "").await
     }
 
     /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
     /// missing.
     pub(crate) async fn run_or(
         &mut self,
-        doing: &str,
+        action: &str,
         statement: &str,
         remedy: &str,
     ) -> Result<(), EngineError> {
-        self.try_run(statement).await.map_err(|error| failure(&error, doing, remedy))
+        self.try_run(statement).await.map_err(|error| failure(&error, action, remedy))
     }
 
     /// Runs a statement and leaves its failure to the caller.
@@ -75,31 +75,35 @@ impl Session {
     /// Reads rows.
     pub(crate) async fn rows(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &str,
         parameters: &[&str],
     ) -> Result<Vec<Row>, EngineError> {
-        Ok(self.results(doing, query, parameters).await?.into_iter().next().unwrap_or_default())
+        Ok(self.results(action, query, parameters).await?.into_iter().next().unwrap_or_default())
     }
 
     /// Asks the server a question whose answer is 1, 0 or nothing, which counts as 0.
-    pub(crate) async fn is_so(&mut self, doing: &str, question: &str) -> Result<bool, EngineError> {
+    pub(crate) async fn is_so(
+        &mut self,
+        action: &str,
+        question: &str,
+    ) -> Result<bool, EngineError> {
         let query = format!("SELECT CAST(COALESCE({question}, 0) AS int)");
-        let rows = self.rows(doing, &query, &[]).await?;
+        let rows = self.rows(action, &query, &[]).await?;
         flag(rows.first().ok_or_else(|| unexpected("no answer"))?, 0)
     }
 
     /// Reads the rows of several queries.
     pub(crate) async fn results(
         &mut self,
-        doing: &str,
+        action: &str,
         queries: &str,
         parameters: &[&str],
     ) -> Result<Vec<Vec<Row>>, EngineError> {
         // Everybody may ask; who may see the answer is asked before.
         self.try_results(queries, parameters)
             .await
-            .map_err(|error| failure(&error, doing, SEE_THE_CATALOG))
+            .map_err(|error| failure(&error, action, SEE_THE_CATALOG))
     }
 
     /// Reads the rows of several queries and leaves a failure to the caller.
@@ -150,7 +154,7 @@ pub(crate) fn flag(row: &Row, index: usize) -> Result<bool, EngineError> {
 /// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
 pub(crate) fn unexpected(message: &str) -> EngineError {
     EngineError::Failed {
-        doing: "read the catalog".into(),
+        action: "read the catalog".into(),
         code: "protocol".into(),
         message: message.into(),
     }

@@ -119,8 +119,8 @@ impl Users<'_> {
              OR e.type_desc LIKE N'GRANT%' OR e.type_desc LIKE N'DENY%' \
              OR e.type_desc LIKE N'REVOKE%'))) ORDER BY t.name"
         );
-        let doing = format!("look for DDL triggers in {scope}");
-        let rows = self.session.rows(&doing, &query, &[]).await?;
+        let action = format!("look for DDL triggers in {scope}");
+        let rows = self.session.rows(&action, &query, &[]).await?;
         rows.iter().map(|row| text(row, 0)).collect()
     }
 }

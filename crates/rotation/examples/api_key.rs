@@ -110,7 +110,7 @@ impl Rotator for ApiKey {
         _: Option<Password>,
     ) -> Result<SecretValue> {
         let mut secret = Secret::parse(current)?;
-        cx.doing(format!("issuing a key at {}", secret.url));
+        cx.set_activity(format!("issuing a key at {}", secret.url));
         // If a concurrent attempt has stored its key in the meantime, that key stays.
         if let Some(stored) = cx.value_of(cx.version()).await? {
             return Ok(stored);
@@ -131,7 +131,7 @@ impl Rotator for ApiKey {
 
     async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
         let secret = Secret::parse(pending)?;
-        cx.doing(format!("calling {} with the new key", secret.url));
+        cx.set_activity(format!("calling {} with the new key", secret.url));
         secret.call(Method::GET, "account", None).await?;
         Ok(Done::now(format!("{} accepts key {}.", secret.url, secret.key_id)))
     }

@@ -49,7 +49,7 @@ impl Secret {
 
     async fn log_in(&self, cx: &Context<'_>) -> Result<MultiplexedConnection> {
         let Self { host, port, username, password, .. } = self;
-        cx.doing(format!("logging in to {host}:{port} as {username}"));
+        cx.set_activity(format!("logging in to {host}:{port} as {username}"));
         let address = match self.rest.get("tls") {
             Some(Value::Bool(false)) => ConnectionAddr::Tcp(host.clone(), *port),
             _ => ConnectionAddr::TcpTls {

@@ -43,8 +43,8 @@ impl Context<'_> {
 
     /// Logs the current activity, such as "logging in to db:5432", and stores it for the error
     /// [`crate::Error::DeadlineExceeded`]. The text must not contain a secret.
-    pub fn doing(&self, what: impl AsRef<str>) {
-        self.deadline.doing(what.as_ref());
+    pub fn set_activity(&self, what: impl AsRef<str>) {
+        self.deadline.set_activity(what.as_ref());
         tracing::info!("{}", what.as_ref());
     }
 

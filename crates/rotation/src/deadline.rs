@@ -19,7 +19,7 @@ const USUAL: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Deadline {
     at: Instant,
-    doing: Mutex<String>,
+    activity: Mutex<String>,
 }
 
 impl Deadline {
@@ -34,7 +34,7 @@ impl Deadline {
         let left = if is_none { USUAL } else { deadline.duration_since(now).unwrap_or_default() };
         Self {
             at: Instant::now() + left.saturating_sub(MARGIN.min(left / 5)),
-            doing: Mutex::default(),
+            activity: Mutex::default(),
         }
     }
 
@@ -42,8 +42,8 @@ impl Deadline {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    pub(crate) fn doing(&self, what: &str) {
-        *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = what.to_owned();
+    pub(crate) fn set_activity(&self, what: &str) {
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner) = what.to_owned();
     }
 
     /// Runs `work`. If the deadline passes first, returns an error with the current activity.
@@ -51,8 +51,8 @@ impl Deadline {
         match tokio::time::timeout_at(self.at, work).await {
             Ok(result) => result,
             Err(_) => {
-                let doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                Err(Error::DeadlineExceeded { doing })
+                let activity = self.activity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Err(Error::DeadlineExceeded { activity })
             }
         }
     }
@@ -64,17 +64,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn deadline_near_1970_is_ignored_and_recent_one_is_not() {
-        let told = |deadline: SystemTime| Deadline::at(deadline).remaining();
+        let remaining = |deadline: SystemTime| Deadline::at(deadline).remaining();
         assert!(
-            told(SystemTime::UNIX_EPOCH + Duration::from_millis(600_000)) > Duration::from_secs(25)
+            remaining(SystemTime::UNIX_EPOCH + Duration::from_millis(600_000))
+                > Duration::from_secs(25)
         );
-        assert!(told(SystemTime::now() - Duration::from_secs(2)).is_zero());
+        assert!(remaining(SystemTime::now() - Duration::from_secs(2)).is_zero());
     }
 
     #[tokio::test(start_paused = true)]
     async fn exceeded_deadline_reports_the_current_activity() {
         let deadline = Deadline::at(SystemTime::now() + Duration::from_secs(5));
-        deadline.doing("logging in to db:5432 as app");
+        deadline.set_activity("logging in to db:5432 as app");
         let error = deadline.keep(std::future::pending::<Result<()>>()).await.unwrap_err();
         assert_eq!(error.error_type(), "DeadlineExceeded");
         assert!(error.to_string().contains("logging in to db:5432 as app"));

@@ -174,10 +174,10 @@ pub enum Error {
         message: String,
     },
     /// The deadline passed before the step was complete.
-    #[error("could not finish before the function's timeout: the time ran out while {doing}")]
+    #[error("could not finish before the function's timeout: the time ran out while {activity}")]
     DeadlineExceeded {
         /// The activity at that time.
-        doing: String,
+        activity: String,
     },
     /// The step panicked, because of a bug in this project or in a driver.
     #[error("the function panicked: {message}")]

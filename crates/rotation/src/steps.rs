@@ -24,7 +24,7 @@ pub async fn perform<R: Rotator>(
     deadline: SystemTime,
 ) -> Result<Record> {
     let deadline = Deadline::at(deadline);
-    deadline.doing("reading the secret from Secrets Manager");
+    deadline.set_activity("reading the secret from Secrets Manager");
     let cx = Context { event, manager, deadline: &deadline };
     // The future is boxed, because the nested futures of a step, a strategy and a driver are too
     // deep for the compiler.
@@ -79,7 +79,7 @@ async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         return Ok(Done::before("The pending version already has a value, which stays."));
     }
     let value = rotator.create(cx, &current, random?).await?;
-    cx.doing("storing the new value as AWSPENDING");
+    cx.set_activity("storing the new value as AWSPENDING");
     if manager.put_pending(event, &value).await? {
         return Ok(Done::now("Created a new value and stored it as AWSPENDING."));
     }
@@ -139,7 +139,7 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
             });
             let mut notes = Box::pin(rotator.confirm(cx, &pending, current.as_ref())).await?;
             notes.extend(wait_for_replicas(cx, description.replicas).await);
-            cx.doing("moving AWSCURRENT to the new version");
+            cx.set_activity("moving AWSCURRENT to the new version");
             manager.promote(event, old.as_ref().map(|id| id.as_str())).await?;
             let mut done = Done::now(match old {
                 Some(old) => format!("Moved AWSCURRENT from version {old} to this one."),
@@ -172,7 +172,7 @@ async fn wait_for_replicas(cx: &Context<'_>, mut replicas: Replicas) -> Option<S
         if replicas.behind.is_empty() || cx.remaining() < pause * 3 {
             break;
         }
-        cx.doing(format!("waiting for the replicas in {}", replicas.behind.join(", ")));
+        cx.set_activity(format!("waiting for the replicas in {}", replicas.behind.join(", ")));
         tokio::time::sleep(pause).await;
         // If this call fails, the last known status stays.
         if let Ok(description) = cx.manager.describe(cx.secret_id()).await {

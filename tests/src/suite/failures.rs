@@ -32,7 +32,7 @@ pub async fn network_failures_have_distinct_errors<T: Server>(target: T) -> Resu
 pub async fn moved_server_remedy_leads_to_rotation<T: Server>(target: T) -> Result<()> {
     for strategy in ["single-user", "single-user-by-master", "master-user"] {
         let fixture = Fixture::new(&target).await?;
-        let (host, port) = (target.place().0.to_owned(), target.place().1);
+        let (host, port) = (target.address().0.to_owned(), target.address().1);
         let relay = fixture.start_fault_proxy().await?;
         let function = fixture.function(strategy);
         let token = fixture.stage(None)?;

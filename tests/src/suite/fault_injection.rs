@@ -17,7 +17,7 @@ use crate::fixture::Fixture;
 use crate::server::Server;
 use crate::suite::recovery::{MASTER, check};
 use crate::table::Row;
-use run::Place;
+use run::FaultRun;
 pub(crate) use sample::is_exhaustive;
 
 /// The kind of fault that is injected at a point.
@@ -133,26 +133,24 @@ impl Points {
 
     /// Runs one rotation. Counts its points; or injects a fault at the next point, recovers, and
     /// checks the result.
-    async fn run_next<T: Server>(&mut self, place: &Place<T>) -> Result<()> {
+    async fn run_next<T: Server>(&mut self, run: &FaultRun<T>) -> Result<()> {
         let point = match &mut self.choice {
             Choice::Every(next) => *next,
             Choice::Sample(points) => points.pop_front().context("no fault point is left")?,
-            Choice::Uncounted => return self.count(place).await,
+            Choice::Uncounted => return self.count(run).await,
         };
-        let (strategy, turn, fixture) = (self.strategy, self.turn, &place.fixture);
+        let (strategy, turn, fixture) = (self.strategy, self.turn, &run.fixture);
         let case =
             format!("{strategy}{turn}, {} at {point}, {}", self.what.words(), self.then.words());
         let function = fixture.function(strategy);
         let token = fixture.stage(None)?;
-        let (broken, rotation) = place
-            .run_with_fault(&function, self.what, point, &token)
-            .await
-            .context(case.clone())?;
+        let (broken, rotation) =
+            run.run_with_fault(&function, self.what, point, &token).await.context(case.clone())?;
         if !broken {
             ensure!(rotation.failed.is_none(), "{case}: {:?}", rotation.failed);
             return self.missed(point, fixture).context(case);
         }
-        let token = place
+        let token = run
             .recover(&function, strategy, token, (self.then, point))
             .await
             .context(case.clone())?;
@@ -174,16 +172,15 @@ impl Points {
     }
 
     /// Counts the points of a rotation without a fault, and chooses the sample.
-    async fn count<T: Server>(&mut self, place: &Place<T>) -> Result<()> {
+    async fn count<T: Server>(&mut self, run: &FaultRun<T>) -> Result<()> {
         let Self { strategy, turn, what, then, .. } = *self;
         let case = || format!("{strategy}{turn}, {}, counted", what.words());
-        let counted =
-            place.count(&place.fixture.function(strategy), what).await.with_context(case)?;
+        let counted = run.count(&run.fixture.function(strategy), what).await.with_context(case)?;
         ensure!(counted.all >= MIN_POINTS, "{}: only {} points", case(), counted.all);
         let kind = format!(
             "{}{}, {strategy}{turn}, {}, {}",
             T::ENGINE,
-            place.fixture.target.variant(),
+            run.fixture.target.variant(),
             what.words(),
             then.words()
         );
@@ -191,8 +188,8 @@ impl Points {
         println!("{kind}: {points:?} of {} points", counted.all);
         self.choice = Choice::Sample(points.into());
         // Reading the value adds its password to those that the logs are searched for.
-        place.fixture.value("AWSCURRENT")?;
-        place.fixture.check_and_clear_output()
+        run.fixture.value("AWSCURRENT")?;
+        run.fixture.check_and_clear_output()
     }
 
     /// Handles a rotation that ended before it reached the point.
@@ -246,12 +243,12 @@ pub(super) async fn inject_at_every_point<T: Server>(
     while !points.are_done {
         // A single user is in its initial state again after a successful recovery. An alternate
         // user is created only by the first rotation, so each point needs a new fixture.
-        let place = match kept.take() {
-            Some(place) if strategy != MASTER => place,
-            _ => Place::new(target, what).await?,
+        let run = match kept.take() {
+            Some(run) if strategy != MASTER => run,
+            _ => FaultRun::new(target, what).await?,
         };
-        points.run_next(&place).await?;
-        kept = Some(place);
+        points.run_next(&run).await?;
+        kept = Some(run);
     }
     Ok(())
 }
@@ -263,18 +260,18 @@ pub(super) async fn inject_at_every_point_of_later_rotations<T: Server>(
     what: Break,
     then: Then,
 ) -> Result<()> {
-    let place = Place::new(target, what).await?;
-    let function = place.fixture.function(MASTER);
-    place.fixture.rotate(&function).await?;
-    place.fixture.check_and_clear_output()?;
+    let run = FaultRun::new(target, what).await?;
+    let function = run.fixture.function(MASTER);
+    run.fixture.rotate(&function).await?;
+    run.fixture.check_and_clear_output()?;
     let mut turns =
         [BASE_USER_ROTATION, LATER_ROTATION].map(|turn| Points::of(MASTER, turn, what, then));
     while turns.iter().any(|points| !points.are_done) {
         for points in &mut turns {
             if points.are_done {
-                place.fixture.rotate(&function).await?;
+                run.fixture.rotate(&function).await?;
             } else {
-                points.run_next(&place).await?;
+                points.run_next(&run).await?;
             }
         }
     }

@@ -91,7 +91,7 @@ pub async fn host_and_port_spellings_are_accepted<T: Server>(target: T) -> Resul
     }
     let fixture = Fixture::new(&target).await?;
     let function = fixture.function("single-user");
-    let port = target.place().1.to_string();
+    let port = target.address().1.to_string();
     let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
     let hosts = ["localhost", "LOCALHOST.", "127.0.0.1", "::1", "[::1]"];
     for host in hosts.into_iter().filter(|host| has_ipv6 || !host.contains(':')) {

@@ -198,12 +198,12 @@ pub async fn cancelled_rotation_recovers_from_deprecated_version<T: Server>(
     let fixture = Fixture::new(&target).await?;
     let function = fixture.function(SINGLE);
     fixture.rotate(&function).await?;
-    let (given_up, lost) = cancel_after_set_secret(&fixture, &function).await?;
+    let (cancelled, lost) = cancel_after_set_secret(&fixture, &function).await?;
     ensure!(fixture.log_in().await.is_err(), "the current password still works");
 
     let rotation = new_rotation(&fixture, &function).await?;
     let set = rotation.steps[1].result.as_ref().map(ToString::to_string).unwrap_or_default();
-    assert!(set.contains(&given_up), "{set}");
+    assert!(set.contains(&cancelled), "{set}");
     assert!(fixture.log_in_with(&lost).await.is_err(), "the lost password still works");
     Ok(())
 }

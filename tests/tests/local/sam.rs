@@ -156,7 +156,7 @@ async fn rotates<T: Server>(
         || std::fs::read_to_string(project.folder.path().join("sam.log")).unwrap_or_default();
     lambda.wait_until_listening(port).await.with_context(sam_log)?;
 
-    let (host, server_port) = target.place();
+    let (host, server_port) = target.address();
     let reachable = beside((host.to_owned(), server_port), docker.as_deref()).await?;
     let before = fixture.value("AWSCURRENT")?;
     let mut secret = before.clone();

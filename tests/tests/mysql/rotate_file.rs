@@ -46,7 +46,7 @@ async fn rotate_file_alternates_users_between_runs<W: Which>(target: Target<W>) 
         ensure!(done.status.success(), "{message}");
         ensure!(
             message.contains(&format!(
-                "{} and of user",
+                "users {} and {user}",
                 if user == fixture.user { fixture.alternate() } else { fixture.user.clone() }
             )),
             "{message}"

@@ -143,15 +143,15 @@ async fn cancelled_rotation_keeps_current_password() {
                 fixture.rotate(&function).await?;
             }
             let old = if old_works { old } else { fixture.value("AWSCURRENT")? };
-            let given_up = fixture.stage(None)?;
+            let cancelled = fixture.stage(None)?;
             for step in ["createSecret", "setSecret"] {
-                fixture.step(&function, step, &given_up).await?;
+                fixture.step(&function, step, &cancelled).await?;
             }
             fixture.value("AWSPENDING")?;
             let request = json!({
                 "SecretId": SECRET_ARN,
                 "VersionStage": "AWSPENDING",
-                "RemoveFromVersionId": given_up,
+                "RemoveFromVersionId": cancelled,
             });
             fixture.service.perform("UpdateSecretVersionStage", &request)?;
 

@@ -188,7 +188,7 @@ async fn gradual_rollover_is_reported() {
         sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&fixture.user))).await?;
         let rotation = fixture.rotate(&fixture.function("single-user")).await?;
         let records = format!("{:?}", rotation.steps);
-        ensure!(records.contains("goes on working for 2 day(s)"), "{records}");
+        ensure!(records.contains("still works for 2 day(s)"), "{records}");
         Ok(())
     })
     .await;

@@ -112,7 +112,7 @@ async fn blocked_then_cancelled_rotation_does_not_overwrite_next() {
         .await?;
         let old = fixture.stage(None)?;
         fixture.step(&functions[0], "createSecret", &old).await?;
-        let given_up = fixture.step(&functions[0], "setSecret", &old);
+        let cancelled = fixture.step(&functions[0], "setSecret", &old);
         let next = async {
             wait_for_blocked(&mut other, 1).await?;
             fixture.give_up(&old)?;
@@ -127,8 +127,8 @@ async fn blocked_then_cancelled_rotation_does_not_overwrite_next() {
             set?;
             anyhow::Ok(token)
         };
-        let (given_up, token) = tokio::join!(given_up, next);
-        let error = given_up.err().context("the cancelled rotation continued")?.to_string();
+        let (cancelled, token) = tokio::join!(cancelled, next);
+        let error = cancelled.err().context("the cancelled rotation continued")?.to_string();
         assert!(error.starts_with("DatabaseBusy: "), "{error}");
         assert_eq!(fixture.attempt(&functions[1], &token?, 1).await.failed, None);
         fixture.log_in().await?;

@@ -101,10 +101,11 @@ async fn plant(fixture: &Fixture) -> Result<()> {
     ] {
         let setting = setting.replace("{user}", &user);
         // The base role's own settings apply to the alternate role as well.
-        for whose in [format!("DATABASE {database}"), format!("ROLE {user} IN DATABASE {database}")]
+        for subject in
+            [format!("DATABASE {database}"), format!("ROLE {user} IN DATABASE {database}")]
         {
-            let done = sql(&mut owner, &format!("ALTER {whose} SET {setting}")).await;
-            ensure!(done.is_ok() || whose.starts_with("ROLE"), "{setting}: {done:?}");
+            let done = sql(&mut owner, &format!("ALTER {subject} SET {setting}")).await;
+            ensure!(done.is_ok() || subject.starts_with("ROLE"), "{setting}: {done:?}");
         }
     }
     // Only superusers can install code that runs at every login or at every command.

@@ -159,7 +159,7 @@ async fn server_other_than_tagged_one_is_rejected() {
         let gone = other.replace("db-other", "db-gone");
         for (arn, error_type, part) in [
             (&other, "MasterHostMismatch", "db-other"),
-            (&mysql, "MasterSecretMalformed", "RDS says that it is for mysql"),
+            (&mysql, "MasterSecretMalformed", "according to RDS, it is for mysql"),
             (&gone, "MasterSecretMalformed", "which RDS does not know"),
         ] {
             let fixture = Fixture::new(&target).await?;

@@ -13,8 +13,8 @@ use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::shortened::shortened;
 use crate::strategy::UserPair;
+use crate::strategy::deprecated::{self, DEPRECATED};
 use crate::strategy::earlier::{self, Earlier};
-use crate::strategy::given_up::{self, GIVEN_UP};
 use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 
@@ -156,42 +156,42 @@ async fn by_master<E: Engine>(
     let session = MasterLogin::of(rotator, master, opened.0, pending).proven_by(cx, opened).await?;
     let mut session = may_go_ahead(rotator, master, session, &users, pending).await?;
 
-    let turn = &pending.username;
-    cx.doing(format!(
-        "bringing {} in step with {} and setting the password of {turn}",
+    let target = &pending.username;
+    cx.set_activity(format!(
+        "bringing {} in step with {} and setting the password of {target}",
         pair.alternate, pair.base
     ));
-    let mut copy = SyncRequest {
+    let mut request = SyncRequest {
         master: &credential.username,
         base: &pair.base,
         alternate: &pair.alternate,
-        turn,
+        target,
         password: &pending.password,
         is_known_pair,
         logs_in_unencrypted: rotator.logs_in_unencrypted(pending),
         proven,
     };
-    let mut copied = rotator.engine.copy_user(&mut session, &copy).await;
-    let alternates_turn = copy.is_alternates_turn();
-    if matches!(copied, Err(EngineError::PerhapsUnrelated { .. }))
+    let mut synced = rotator.engine.copy_user(&mut session, &request).await;
+    let alternates_turn = request.is_alternates_turn();
+    if matches!(synced, Err(EngineError::PerhapsUnrelated { .. }))
         && alternates_turn
         && let Some(opens) = was_current(rotator, cx, pending, opened.1 != CURRENT).await?
     {
-        copy.is_known_pair = true;
-        copy.proven.extend(opens.account().map(|account| proven_user(pending, account)));
-        copied = rotator.engine.copy_user(&mut session, &copy).await;
+        request.is_known_pair = true;
+        request.proven.extend(opens.account().map(|account| proven_user(pending, account)));
+        synced = rotator.engine.copy_user(&mut session, &request).await;
     }
-    if rotator.should_retry_conflict(cx, &copied).await {
-        copied = rotator.engine.copy_user(&mut session, &copy).await;
+    if rotator.should_retry_conflict(cx, &synced).await {
+        synced = rotator.engine.copy_user(&mut session, &request).await;
     }
     rotator.engine.log_out(session).await;
-    match copied {
-        Ok(copied) => {
-            rotator.store_without_effect(cx, copied.without_effect.clone());
-            if copied.password == PasswordSet::InHistory {
-                rotator.is_in_place(cx, pending).await?;
+    match synced {
+        Ok(synced) => {
+            rotator.store_without_effect(cx, synced.without_effect.clone());
+            if synced.password == PasswordSet::InHistory {
+                rotator.confirm_reused_password(cx, pending).await?;
             }
-            Ok(describe(&copied, pair, turn))
+            Ok(describe(&synced, pair, target))
         }
         Err(EngineError::NoSuchUser { user }) if !alternates_turn => {
             let cause = EngineError::NeedsDecision {
@@ -212,29 +212,29 @@ async fn by_master<E: Engine>(
 
 /// Returns the changes that [`set`] would make to the two users, without making them.
 ///
-/// `copy` is for the alternate user as the target, and `pending` names the next target. The origin
+/// `request` is for the alternate user as the target, and `pending` names the next target. The origin
 /// of the pair is proven as [`set`] does it.
 pub(crate) async fn foresee<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     session: &mut E::Session,
-    copy: &mut SyncRequest<'_>,
+    request: &mut SyncRequest<'_>,
     pending: &DatabaseSecret,
 ) -> Result<Vec<String>> {
-    let master = copy.master;
+    let master = request.master;
     let failed = |cause| rotator.statement(pending, master, cause).into();
-    let is_bases_turn = pending.username == copy.base;
-    copy.is_known_pair = is_bases_turn && !E::SPEC.pairs_provable;
-    if copy.is_known_pair && was_current(rotator, cx, pending, true).await?.is_none() {
-        return Err(failed(EngineError::unproven_base(copy.base, copy.alternate)));
+    let is_bases_turn = pending.username == request.base;
+    request.is_known_pair = is_bases_turn && !E::SPEC.pairs_provable;
+    if request.is_known_pair && was_current(rotator, cx, pending, true).await?.is_none() {
+        return Err(failed(EngineError::unproven_base(request.base, request.alternate)));
     }
-    let mut differences = rotator.engine.differences(session, copy).await;
+    let mut differences = rotator.engine.differences(session, request).await;
     if matches!(differences, Err(EngineError::PerhapsUnrelated { .. }))
         && !is_bases_turn
         && was_current(rotator, cx, pending, true).await?.is_some()
     {
-        copy.is_known_pair = true;
-        differences = rotator.engine.differences(session, copy).await;
+        request.is_known_pair = true;
+        differences = rotator.engine.differences(session, request).await;
     }
     differences.map_err(failed)
 }
@@ -255,7 +255,7 @@ pub(crate) async fn compare<E: Engine>(
     match differences(rotator, cx, pair, pending).await {
         Ok(differences) if differences.is_empty() => Ok(None),
         Ok(differences) => Err(Error::UsersDiffer {
-            place: pending.place(),
+            endpoint: pending.endpoint(),
             base: base.clone(),
             alternate: alternate.clone(),
             differences,
@@ -276,11 +276,11 @@ async fn differences<E: Engine>(
 ) -> Result<Vec<String>> {
     let master = Master::fetch(cx, pending, E::SPEC).await?;
     let mut session = MasterLogin::of(rotator, &master, pending, pending).open(cx).await?;
-    cx.doing(format!("comparing what {} and {} may do", pair.alternate, pair.base));
+    cx.set_activity(format!("comparing what {} and {} may do", pair.alternate, pair.base));
     let name = &master.secret.username;
     let unencrypted = rotator.logs_in_unencrypted(pending);
-    let copy = SyncRequest::to_compare(name, pair, &pending.password, unencrypted);
-    let differences = rotator.engine.differences(&mut session, &copy).await;
+    let request = SyncRequest::to_compare(name, pair, &pending.password, unencrypted);
+    let differences = rotator.engine.differences(&mut session, &request).await;
     rotator.engine.log_out(session).await;
     let mut differences = differences.map_err(|cause| rotator.statement(pending, name, cause))?;
     rotator.remove_without_effect(cx, &mut differences);
@@ -311,9 +311,9 @@ async fn was_current<E: Engine>(
         return Ok(opens.proof());
     }
     // Who may not list them has shown nothing.
-    let given_up = given_up::credentials(rotator, cx, pending, known).await.unwrap_or_default();
-    for (_, secret) in &given_up {
-        if let Some(opens) = opens(rotator, cx, secret, GIVEN_UP).await? {
+    let deprecated = deprecated::credentials(rotator, cx, pending, known).await.unwrap_or_default();
+    for (_, secret) in &deprecated {
+        if let Some(opens) = opens(rotator, cx, secret, DEPRECATED).await? {
             return Ok(opens.proof());
         }
     }
@@ -367,23 +367,23 @@ async fn opens<E: Engine>(
 /// A record has so many notes on the two users.
 const NOTES: usize = 20;
 
-fn describe(copied: &SyncReport, pair: &UserPair, turn: &str) -> Done {
+fn describe(synced: &SyncReport, pair: &UserPair, target: &str) -> Done {
     let UserPair { base, alternate } = pair;
-    let mut what = match (copied.created, copied.changes.is_empty()) {
+    let mut what = match (synced.created, synced.changes.is_empty()) {
         (true, _) => format!("Created {alternate} with all that {base} may do"),
         (false, true) => format!("{alternate} was in step with {base}"),
         (false, false) => format!("Brought {alternate} in step with {base}"),
     };
-    if !copied.changes.is_empty() {
-        what.push_str(&format!(" ({})", shortened(&copied.changes, ", ")));
+    if !synced.changes.is_empty() {
+        what.push_str(&format!(" ({})", shortened(&synced.changes, ", ")));
     }
-    what.push_str(&match copied.password {
-        PasswordSet::Now => format!("; set the password of {turn}."),
-        PasswordSet::InHistory => format!("; the password of {turn} was in place."),
+    what.push_str(&match synced.password {
+        PasswordSet::Now => format!("; set the password of {target}."),
+        PasswordSet::InHistory => format!("; the password of {target} was in place."),
     });
     let mut done = Done::now(what);
-    done.notes.extend(copied.notes.iter().take(NOTES).cloned());
-    if let Some(more @ 1..) = copied.notes.len().checked_sub(NOTES) {
+    done.notes.extend(synced.notes.iter().take(NOTES).cloned());
+    if let Some(more @ 1..) = synced.notes.len().checked_sub(NOTES) {
         done.notes.push(format!("There are {more} more notes of the same kind."));
     }
     done

@@ -8,7 +8,7 @@ use crate::error::{CredentialSource, LoginAttempt};
 use crate::login_error::LoginError;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
-use crate::strategy::given_up::{self, GIVEN_UP};
+use crate::strategy::deprecated::{self, DEPRECATED};
 
 /// An earlier version, and the session that its password has opened.
 pub(crate) struct Earlier<S> {
@@ -22,7 +22,7 @@ pub(crate) struct Earlier<S> {
 impl<S> Earlier<S> {
     /// What an error calls it.
     pub(crate) fn label(&self) -> &'static str {
-        if self.version.is_some() { GIVEN_UP } else { PREVIOUS }
+        if self.version.is_some() { DEPRECATED } else { PREVIOUS }
     }
 
     /// What a person should know.
@@ -81,7 +81,7 @@ pub(crate) async fn open<E: Engine>(
         known.push(secret.password);
     }
     // Who may not look there is told so beside the refused passwords, which are the cause.
-    let credentials = match given_up::credentials(rotator, cx, current, known).await {
+    let credentials = match deprecated::credentials(rotator, cx, current, known).await {
         Ok(credentials) => credentials,
         Err(error) => {
             let result = format!("not looked for: {error}. {}", error.remedy());
@@ -90,7 +90,7 @@ pub(crate) async fn open<E: Engine>(
         }
     };
     for (version, secret) in credentials {
-        if let Some(proven) = attempt(rotator, cx, &secret, GIVEN_UP, tried).await? {
+        if let Some(proven) = attempt(rotator, cx, &secret, DEPRECATED, tried).await? {
             return Ok(Some(Earlier { version: Some(version), secret, proven }));
         }
         if let Some(last) = tried.last_mut() {
@@ -100,7 +100,7 @@ pub(crate) async fn open<E: Engine>(
     Ok(None)
 }
 
-/// The previous version of the user of `secret`, when its password is worth trying; if not, `told`
+/// The previous version of the user of `secret`, when its password is worth trying; if not, `attempts`
 /// says why. Checked before anything is sent to a server. Only the password is its own: where to
 /// log in, and whether encrypted, is for `secret` to say.
 ///
@@ -110,10 +110,10 @@ pub(crate) async fn previous<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
-    told: &mut Vec<LoginAttempt>,
+    attempts: &mut Vec<LoginAttempt>,
 ) -> Result<Option<DatabaseSecret>> {
     let mut skip = |why: &str| {
-        told.push(LoginAttempt { label: PREVIOUS.into(), result: format!("not tried, {why}") })
+        attempts.push(LoginAttempt { label: PREVIOUS.into(), result: format!("not tried, {why}") })
     };
     let Some(value) = cx.previous().await? else {
         skip("there is none");

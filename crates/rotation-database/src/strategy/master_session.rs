@@ -30,8 +30,8 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     ) -> Self {
         let credential = &master.secret;
         let login = Login {
-            host: host::bare(&master.place.host),
-            port: master.place.port,
+            host: host::bare(&master.endpoint.host),
+            port: master.endpoint.port,
             user: &credential.username,
             password: &credential.password,
             database: match E::SPEC.master_uses_database {
@@ -59,10 +59,10 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         (opened, label): (&DatabaseSecret, &'static str),
     ) -> Result<E::Session> {
         let Self { rotator, master, login, policy } = &self;
-        if !host::same(&master.place.host, &opened.host) {
-            cx.doing(format!(
+        if !host::same(&master.endpoint.host, &opened.host) {
+            cx.set_activity(format!(
                 "logging in to {}, the master's server, as {}",
-                master.place, opened.username
+                master.endpoint, opened.username
             ));
             let proof = Login { host: login.host, port: login.port, ..rotator.login(opened) };
             match connect::prove(&rotator.engine, cx, &proof, *policy).await {
@@ -80,7 +80,7 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     /// Logs in.
     pub(crate) async fn open(self, cx: &Context<'_>) -> Result<E::Session> {
         let Self { rotator, master, login, policy } = self;
-        cx.doing(format!("logging in to {} as master {}", master.place, login.user));
+        cx.set_activity(format!("logging in to {} as master {}", master.endpoint, login.user));
         let session = connect::log_in(&rotator.engine, cx, &login, policy).await;
         let failed =
             |cause| connect::failed(&login, CredentialSource::Master(master.arn.clone()), cause);

@@ -25,13 +25,13 @@ pub(crate) async fn look<E: Engine>(
     }
     if cx.remaining() < LOOK {
         return Err(EngineError::Busy {
-            doing: format!("look whether the pooler takes the password of {user} from the server"),
+            action: format!("look whether the pooler takes the password of {user} from the server"),
             message: "too little time is left".into(),
         });
     }
-    cx.doing(format!(
+    cx.set_activity(format!(
         "looking whether the pooler in front of {} takes passwords from the server",
-        current.place()
+        current.endpoint()
     ));
     rotator.engine.pooler_looks_passwords_up(session, user, &current.password).await
 }

@@ -57,7 +57,7 @@ async fn change<E: Engine>(
         rotator.engine.log_out(session).await;
         return Err(rotator.statement(new, user, cause).into());
     }
-    cx.doing(format!("changing the password of {user}"));
+    cx.set_activity(format!("changing the password of {user}"));
     let keep_old = rotator.settings.keep_previous_password;
     let change = PasswordChange { user, old: &old.password, new: &new.password, keep_old };
     let mut changed = rotator.engine.change_password(&mut session, &change).await;
@@ -67,19 +67,19 @@ async fn change<E: Engine>(
     rotator.engine.log_out(session).await;
     let changed = changed.map_err(|cause| rotator.statement(new, user, cause))?;
     if changed == Changed::Before {
-        rotator.is_in_place(cx, new).await?;
+        rotator.confirm_reused_password(cx, new).await?;
     }
-    let place = new.place();
+    let endpoint = new.endpoint();
     let and = if keep_old { ", and the one before still works" } else { "" };
     let name = account.name;
     let done = format!(
-        "Logged in to {place} as {user} ({label}) and changed the password of {name}{and}."
+        "Logged in to {endpoint} as {user} ({label}) and changed the password of {name}{and}."
     );
     let done = match changed {
         Changed::Now => Done::now(done),
         Changed::NowBut(note) => Done::now(done).note(note),
         Changed::Before => Done::before(format!(
-            "The pending password of {user} is in place at {place} already: an earlier attempt had set it, and the \
+            "The pending password of {user} is in place at {endpoint} already: an earlier attempt had set it, and the \
              one of {label} still works."
         )),
     };

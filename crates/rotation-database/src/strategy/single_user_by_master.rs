@@ -41,7 +41,7 @@ pub(crate) async fn set<E: Engine>(
     };
 
     // Applications must not wait for a master while the database has the pending password already.
-    let is_in_place = proof.is_some_and(|(_, label)| label == PENDING);
+    let confirm_reused_password = proof.is_some_and(|(_, label)| label == PENDING);
     let without_master = |error: &dyn std::fmt::Display| {
         let user = &pending.username;
         rotator.already_set(&pending).note(format!(
@@ -49,7 +49,7 @@ pub(crate) async fn set<E: Engine>(
         ))
     };
     let master = match Master::fetch(cx, &current, E::SPEC).await {
-        Err(error) if is_in_place => return Ok(without_master(&error)),
+        Err(error) if confirm_reused_password => return Ok(without_master(&error)),
         fetched => fetched?,
     };
     let user = &pending.username;
@@ -60,7 +60,7 @@ pub(crate) async fn set<E: Engine>(
         None => login.open(cx).await,
     };
     let session = match session {
-        Err(error) if is_in_place => return Ok(without_master(&error)),
+        Err(error) if confirm_reused_password => return Ok(without_master(&error)),
         session => session?,
     };
     let name = &master.secret.username;
@@ -72,7 +72,7 @@ pub(crate) async fn set<E: Engine>(
         rotator.engine.log_out(session).await;
         return Err(rotator.statement(&pending, name, cause).into());
     }
-    cx.doing(format!("setting the password of {user}"));
+    cx.set_activity(format!("setting the password of {user}"));
     let logs_in_unencrypted = rotator.logs_in_unencrypted(&pending);
     let reset = PasswordReset {
         master: name,
@@ -86,14 +86,16 @@ pub(crate) async fn set<E: Engine>(
         set = rotator.engine.set_password(&mut session, &reset).await;
     }
     rotator.engine.log_out(session).await;
-    let place = &master.place;
+    let endpoint = &master.endpoint;
     let done = match set.map_err(|cause| rotator.statement(&pending, name, cause))? {
         PasswordSet::Now => Done::now(format!(
-            "Logged in to {place} as master {name} and set the password of {user}."
+            "Logged in to {endpoint} as master {name} and set the password of {user}."
         )),
         PasswordSet::InHistory => {
-            rotator.is_in_place(cx, &pending).await?;
-            Done::before(format!("The pending password of {user} is in place at {place} already."))
+            rotator.confirm_reused_password(cx, &pending).await?;
+            Done::before(format!(
+                "The pending password of {user} is in place at {endpoint} already."
+            ))
         }
     };
     Ok(match refused {

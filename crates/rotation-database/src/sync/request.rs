@@ -23,7 +23,7 @@ pub struct SyncRequest<'a> {
     /// The alternate user, which is changed.
     pub alternate: &'a str,
     /// The target user: the base or the alternate user.
-    pub turn: &'a str,
+    pub target: &'a str,
     /// The new password of the target user.
     pub password: &'a Password,
     /// `true` if a version of the secret proves that the alternate user belongs to the secret.
@@ -48,9 +48,18 @@ impl<'a> SyncRequest<'a> {
         logs_in_unencrypted: bool,
     ) -> Self {
         let UserPair { base, alternate } = pair;
-        let (turn, is_known_pair) = (alternate, true);
+        let (target, is_known_pair) = (alternate, true);
         let proven = Vec::new();
-        Self { master, base, alternate, turn, password, is_known_pair, logs_in_unencrypted, proven }
+        Self {
+            master,
+            base,
+            alternate,
+            target,
+            password,
+            is_known_pair,
+            logs_in_unencrypted,
+            proven,
+        }
     }
 
     /// Returns `true` if an account may belong to `user`: it is the proven account, or no account
@@ -61,7 +70,7 @@ impl<'a> SyncRequest<'a> {
 
     /// Returns `true` if the alternate user is the target.
     pub fn is_alternates_turn(&self) -> bool {
-        self.turn == self.alternate
+        self.target == self.alternate
     }
 }
 

@@ -104,7 +104,7 @@ async fn run(model: &mut Model, target: &str) -> Result<SyncReport, EngineError>
         master: "m",
         base: "app",
         alternate: "app_clone",
-        turn: target,
+        target: target,
         password: &password,
         is_known_pair: true,
         logs_in_unencrypted: false,
@@ -139,8 +139,8 @@ async fn missing_privileges_are_in_one_error() {
     let treats = [(1, Treats::AsForbidden), (3, Treats::AsForbidden)];
     let mut model = Model::new(&[1, 2, 3], &[], &treats);
     let error = run(&mut model, "app_clone").await.unwrap_err();
-    let EngineError::PrivilegeMissing { doing, remedy, .. } = error else { panic!("{error}") };
-    assert_eq!(doing, "grant 1; grant 3");
+    let EngineError::PrivilegeMissing { action, remedy, .. } = error else { panic!("{error}") };
+    assert_eq!(action, "grant 1; grant 3");
     assert_eq!(remedy, "As an administrator of the database: GRANT 1 TO m; GRANT 3 TO m.");
     assert_eq!(model.executed, [1, 2, 3]);
 }
@@ -150,7 +150,7 @@ async fn nothing_follows_a_creation_that_was_rejected() {
     let treats = [(1, Treats::AsForbiddenCreation), (2, Treats::AsForbidden)];
     let mut model = Model::new(&[1, 2], &[], &treats);
     let error = run(&mut model, "app_clone").await.unwrap_err();
-    assert!(matches!(error, EngineError::PrivilegeMissing { doing, .. } if doing == "grant 1"));
+    assert!(matches!(error, EngineError::PrivilegeMissing { action, .. } if action == "grant 1"));
     assert_eq!(model.executed, [1]);
 }
 

@@ -1,6 +1,6 @@
 //! The address of the socket through which a driver of this process gets its connection.
 
-pub(super) use place::{SocketAddress, is_same_process};
+pub(super) use endpoint::{SocketAddress, is_same_process};
 
 /// A name in the kernel's abstract namespace ([unix(7)][doc]). It needs no file: creating a file
 /// would take longer than all other work of this module, and nothing remains after the process
@@ -8,7 +8,7 @@ pub(super) use place::{SocketAddress, is_same_process};
 ///
 /// [doc]: https://man7.org/linux/man-pages/man7/unix.7.html
 #[cfg(target_os = "linux")]
-mod place {
+mod endpoint {
     use std::hash::{BuildHasher as _, RandomState};
     use std::io;
     use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ mod place {
 
 /// A file in a directory that only this user can access.
 #[cfg(not(target_os = "linux"))]
-mod place {
+mod endpoint {
     use std::fs::Permissions;
     use std::io;
     use std::os::unix::fs::PermissionsExt as _;

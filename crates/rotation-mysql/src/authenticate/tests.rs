@@ -246,7 +246,7 @@ fn unknown_greeting_gets_no_answer() {
         // The greeting of an attack: the driver once answered it with the password.
         (greeting(11, without(capability::SSL), clear), "Protocol"),
         (greeting(9, u32::MAX, "mysql_native_password"), "Protocol"),
-        (greeting(10, u32::MAX, clear), "ReadablePassword"),
+        (greeting(10, u32::MAX, clear), "CleartextPasswordRequested"),
         (greeting(10, u32::MAX, "dialog"), "Unsupported"),
         (greeting(10, u32::MAX, ""), "Unsupported"),
         (greeting(10, without(capability::PLUGIN_AUTH), "mysql_native_password"), "Unsupported"),

@@ -73,12 +73,12 @@ impl Users<'_> {
         let means = self.means(&master).await?;
         let changes = has.changes_to_become(&wanted, &alternate).into_iter();
         let cannot = changes.filter(|change| !means.may_suffice_for(&change.right));
-        let told = cannot.map(|change| {
+        let lacks = cannot.map(|change| {
             let needed = change.right.needed(&master);
-            let doing = format!("run {}", change.statement);
-            EngineError::lacks(doing, master.as_str(), &needed, administrator(&needed))
+            let action = format!("run {}", change.statement);
+            EngineError::lacks(action, master.as_str(), &needed, administrator(&needed))
         });
-        Ok(told.collect())
+        Ok(lacks.collect())
     }
 
     async fn means(&mut self, master: &Name) -> Result<Means, EngineError> {
@@ -87,15 +87,15 @@ impl Users<'_> {
             UNION SELECT granted_role FROM SYS.ROLE_ROLE_PRIVS WHERE admin_option = 'YES'";
         const TO_ALL: &str = "SELECT owner, table_name, privilege FROM SYS.DBA_TAB_PRIVS \
             WHERE grantee = 'PUBLIC' AND grantable = 'YES'";
-        let doing = "read what the master may pass on";
+        let action = "read what the master may pass on";
         let mut own = self.granted(master).await?.grants;
-        for row in self.session.rows(doing, TO_ALL, &[]).await? {
+        for row in self.session.rows(action, TO_ALL, &[]).await? {
             let object = format!("{}.{}", known(&row, 0)?, known(&row, 1)?);
             let on = OnObject { object, privilege: words(&row, 2)?, hierarchy: false };
             own.add(Right::Object(on), true);
         }
-        let privileges = texts(self.session.rows(doing, PRIVILEGES, &[]).await?);
-        let of_roles = texts(self.session.rows(doing, OF_ROLES, &[]).await?);
+        let privileges = texts(self.session.rows(action, PRIVILEGES, &[]).await?);
+        let of_roles = texts(self.session.rows(action, OF_ROLES, &[]).await?);
         Ok(Means { name: master.to_string(), privileges, own, of_roles })
     }
 }

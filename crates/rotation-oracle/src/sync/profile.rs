@@ -38,9 +38,9 @@ impl Users<'_> {
     ) -> Result<bool, EngineError> {
         const LIMITS: &str = "SELECT profile, resource_name, limit FROM SYS.DBA_PROFILES \
             WHERE profile IN (:1, :2, 'DEFAULT')";
-        let doing = format!("read the limits of the profiles {profile} and {than}");
+        let action = format!("read the limits of the profiles {profile} and {than}");
         let mut limits = BTreeMap::new();
-        for row in self.read_with(&doing, LIMITS, &[profile.as_str(), than.as_str()]).await? {
+        for row in self.read_with(&action, LIMITS, &[profile.as_str(), than.as_str()]).await? {
             let key = (text(&row, 0)?.to_owned(), text(&row, 1)?.to_owned());
             limits.insert(key, text(&row, 2)?.to_owned());
         }

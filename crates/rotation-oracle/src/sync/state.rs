@@ -152,14 +152,14 @@ impl Users<'_> {
     /// What a user was granted, except on what one of the two users owns: an owner has no grant to
     /// compare with, so those of the other one stay as an administrator has made them.
     pub(crate) async fn granted(&mut self, name: &Name) -> Result<Granted, EngineError> {
-        let doing = format!("read the privileges of {name}");
+        let action = format!("read the privileges of {name}");
         let mut grants = Grants::default();
         const SYSTEM: &str =
             "SELECT privilege, admin_option FROM SYS.DBA_SYS_PRIVS WHERE grantee = :1";
-        for row in self.read(&doing, SYSTEM, name).await? {
+        for row in self.read(&action, SYSTEM, name).await? {
             grants.add(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
         }
-        for row in self.in_schemas(&doing, name).await? {
+        for row in self.in_schemas(&action, name).await? {
             if self.is_one_of_both(&known(&row, 1)?) {
                 continue;
             }
@@ -167,7 +167,7 @@ impl Users<'_> {
         }
         const ROLES: &str = "SELECT granted_role, admin_option, default_role FROM SYS.DBA_ROLE_PRIVS WHERE grantee = :1";
         let mut default_roles = BTreeSet::new();
-        for row in self.read(&doing, ROLES, name).await? {
+        for row in self.read(&action, ROLES, name).await? {
             let role = known(&row, 0)?;
             if is_yes(&row, 2)? {
                 default_roles.insert(role.clone());
@@ -176,7 +176,7 @@ impl Users<'_> {
         }
         const OBJECTS: &str = "SELECT owner, table_name, privilege, grantable, hierarchy, type FROM SYS.DBA_TAB_PRIVS WHERE grantee = :1";
         let mut otherwise = Vec::new();
-        for row in self.read(&doing, OBJECTS, name).await? {
+        for row in self.read(&action, OBJECTS, name).await? {
             let kind = text(&row, 5)?;
             let owned = if kind == "USER" { known(&row, 1)? } else { known(&row, 0)? };
             if self.is_one_of_both(&owned) {
@@ -201,7 +201,7 @@ impl Users<'_> {
             grants.add(Right::Object(on), is_yes(&row, 3)?);
         }
         const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable FROM SYS.DBA_COL_PRIVS WHERE grantee = :1";
-        for row in self.read(&doing, COLUMNS, name).await? {
+        for row in self.read(&action, COLUMNS, name).await? {
             if self.is_one_of_both(&known(&row, 0)?) {
                 continue;
             }
@@ -217,34 +217,34 @@ impl Users<'_> {
     }
 
     /// What was granted on whole schemas; before 23ai there was no such thing, and no such view.
-    async fn in_schemas(&mut self, doing: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
+    async fn in_schemas(&mut self, action: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
         const SCHEMAS: &str =
             "SELECT privilege, schema, admin_option FROM SYS.DBA_SCHEMA_PRIVS WHERE grantee = :1";
         match self.session.try_rows(SCHEMAS, &[name.as_str()]).await {
             // Nor is one seen that is not granted: the views before this one were.
-            Err(trouble) if number_of(&trouble) == Some(NO_SUCH_VIEW) => Ok(Vec::new()),
-            read => read.map_err(|trouble| statement(&trouble, doing, "")),
+            Err(error) if number_of(&error) == Some(NO_SUCH_VIEW) => Ok(Vec::new()),
+            read => read.map_err(|error| statement(&error, action, "")),
         }
     }
 
     async fn read(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &str,
         name: &Name,
     ) -> Result<Vec<Texts>, EngineError> {
-        self.read_with(doing, query, &[name.as_str()]).await
+        self.read_with(action, query, &[name.as_str()]).await
     }
 
     /// Reads the dictionary, with more than one parameter.
     pub(crate) async fn read_with(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &str,
         parameters: &[&str],
     ) -> Result<Vec<Texts>, EngineError> {
         let remedy = administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.names.master));
-        self.session.rows_or(doing, query, parameters, &remedy).await
+        self.session.rows_or(action, query, parameters, &remedy).await
     }
 }
 
@@ -286,7 +286,7 @@ fn is_yes(row: &Texts, column: usize) -> Result<bool, EngineError> {
 /// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
 pub(crate) fn unexpected(message: &str) -> EngineError {
     EngineError::Failed {
-        doing: "read the dictionary".into(),
+        action: "read the dictionary".into(),
         code: "protocol".into(),
         message: message.into(),
     }

@@ -69,10 +69,10 @@ pub(crate) struct Transaction<'a> {
 impl Session {
     /// Begins a transaction.
     pub(crate) async fn begin(&mut self, access: Access) -> Result<Transaction<'_>, EngineError> {
-        const DOING: &str = "begin a transaction";
+        const ACTION: &str = "begin a transaction";
         let rollback = if self.is_in_transaction { "ROLLBACK; " } else { "" };
         self.is_in_transaction = true;
-        self.simple(DOING, &format!("{rollback}{}", access.begin()), "").await?;
+        self.simple(ACTION, &format!("{rollback}{}", access.begin()), "").await?;
         Ok(Transaction { session: self })
     }
 
@@ -88,21 +88,21 @@ impl Session {
     /// Asks in a whole transaction, sent as one message. Returns the texts of the row.
     pub(crate) async fn ask(
         &mut self,
-        doing: &str,
+        action: &str,
         select: &str,
     ) -> Result<Vec<Option<String>>, EngineError> {
         let begin = Access::LookAsActing.begin();
-        self.simple(doing, &format!("{begin}; {select}; COMMIT"), "").await
+        self.simple(action, &format!("{begin}; {select}; COMMIT"), "").await
     }
 
     async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
-        const DOING: &str = "ask which role has logged in";
+        const ACTION: &str = "ask which role has logged in";
         const SELECT: &str = "SELECT session_user::pg_catalog.text, \
             pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
             pg_catalog.pg_backend_pid()::pg_catalog.text, \
             pg_catalog.current_setting('password_encryption'), \
             pg_catalog.current_setting('scram_iterations', true)";
-        match self.ask(DOING, SELECT).await?.as_slice() {
+        match self.ask(ACTION, SELECT).await?.as_slice() {
             [Some(role), Some(standby), Some(process), Some(encryption), iterations] => {
                 Ok(Identity {
                     role: role.clone(),
@@ -112,7 +112,7 @@ impl Session {
                 })
             }
             _ => Err(EngineError::Failed {
-                doing: DOING.into(),
+                action: ACTION.into(),
                 code: "protocol".into(),
                 message: "no role".into(),
             }),
@@ -140,11 +140,11 @@ impl Transaction<'_> {
     /// Reads rows. Parameters are texts.
     pub(crate) async fn rows(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &'static str,
         parameters: &[&str],
     ) -> Result<Vec<PgRow>, EngineError> {
-        self.session.rows(doing, query, parameters).await
+        self.session.rows(action, query, parameters).await
     }
 
     /// Makes the changes last.
@@ -163,9 +163,9 @@ impl Transaction<'_> {
         password: &NewPassword,
         remedy: &str,
     ) -> Result<(), EngineError> {
-        let doing = format!("set the password of {user}");
+        let action = format!("set the password of {user}");
         for message in password.messages(user) {
-            self.session.simple(&doing, &message, remedy).await.map_err(of_password)?;
+            self.session.simple(&action, &message, remedy).await.map_err(of_password)?;
         }
         self.session.is_in_transaction = false;
         Ok(())

@@ -118,9 +118,9 @@ impl RolePair<'_> {
     }
 
     async fn read_settings(&mut self) -> Result<(Settings, Settings), EngineError> {
-        const DOING: &str = "read the settings of the roles";
+        const ACTION: &str = "read the settings of the roles";
         let (base, alternate) = (self.request.base, self.request.alternate);
-        let rows = self.transaction.rows(DOING, settings::QUERY, &[base, alternate]).await?;
+        let rows = self.transaction.rows(ACTION, settings::QUERY, &[base, alternate]).await?;
         let mut roles = settings::read(&rows)?;
         let of = |role: Option<Settings>| role.unwrap_or_default();
         Ok((of(roles.remove(base)), of(roles.remove(alternate))))
@@ -136,9 +136,9 @@ impl RolePair<'_> {
             JOIN pg_catalog.pg_roles b ON b.rolname::text = $1 \
             JOIN pg_catalog.pg_roles g ON g.oid = m.roleid \
             LEFT JOIN pg_catalog.pg_roles grantor ON grantor.oid = m.grantor";
-        const DOING: &str = "read the memberships of the roles";
+        const ACTION: &str = "read the memberships of the roles";
         let names = [self.request.base, self.request.alternate];
-        let rows = self.transaction.rows(DOING, QUERY, &names).await?;
+        let rows = self.transaction.rows(ACTION, QUERY, &names).await?;
         let membership = |row: &PgRow| {
             Ok(Membership {
                 role: row.try_get(0)?,
@@ -148,7 +148,7 @@ impl RolePair<'_> {
             })
         };
         let memberships = rows.iter().map(membership).collect::<Result<_, sqlx::Error>>();
-        memberships.map_err(|error| failure(&error, DOING, ""))
+        memberships.map_err(|error| failure(&error, ACTION, ""))
     }
 
     /// Reads the databases in which the alternate role owns objects or has privileges of its own.
@@ -163,8 +163,8 @@ impl RolePair<'_> {
             WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.deptype IN ('o', 'a') \
             AND s.classid NOT IN ('pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_user_mapping'::regclass) \
             GROUP BY 1, 2, 3";
-        const DOING: &str = "look for what the alternate role owns";
-        let rows = self.transaction.rows(DOING, QUERY, &[self.request.alternate]).await?;
+        const ACTION: &str = "look for what the alternate role owns";
+        let rows = self.transaction.rows(ACTION, QUERY, &[self.request.alternate]).await?;
         let dependency = |row: &PgRow| {
             Ok(Dependency {
                 database: row.try_get(0)?,
@@ -173,7 +173,7 @@ impl RolePair<'_> {
             })
         };
         let dependencies = rows.iter().map(dependency).collect::<Result<_, sqlx::Error>>();
-        dependencies.map_err(|error| failure(&error, DOING, ""))
+        dependencies.map_err(|error| failure(&error, ACTION, ""))
     }
 
     /// Returns `true` if the master may set a setting of an extension for other roles. A server
@@ -184,10 +184,10 @@ impl RolePair<'_> {
             OR EXISTS (SELECT FROM pg_catalog.pg_settings s \
                 WHERE pg_catalog.lower(s.name) = pg_catalog.lower($1) AND s.context = 'user')";
         const GRANTED: &str = "SELECT pg_catalog.has_parameter_privilege($1, 'SET')";
-        const DOING: &str = "see whether the master may copy a setting";
-        Ok(self.is_so(DOING, KNOWN, &[name]).await?
+        const ACTION: &str = "see whether the master may copy a setting";
+        Ok(self.is_so(ACTION, KNOWN, &[name]).await?
             || self.transaction.version() >= PARAMETERS_HAVE_PRIVILEGES
-                && self.is_so(DOING, GRANTED, &[name]).await?)
+                && self.is_so(ACTION, GRANTED, &[name]).await?)
     }
 
     /// Returns the privileges that the master lacks to reassign what the alternate role owns: those
@@ -197,9 +197,9 @@ impl RolePair<'_> {
     ) -> Result<Option<EngineError>, EngineError> {
         const QUERY: &str = "SELECT bool_and(pg_catalog.pg_has_role(session_user, r.oid, 'USAGE')) \
             FROM pg_catalog.pg_roles r WHERE r.rolname::text IN ($1, $2)";
-        const DOING: &str = "see whether the master has the privileges of both roles";
+        const ACTION: &str = "see whether the master has the privileges of both roles";
         let request = self.request;
-        if self.is_so(DOING, QUERY, &[request.base, request.alternate]).await? {
+        if self.is_so(ACTION, QUERY, &[request.base, request.alternate]).await? {
             return Ok(None);
         }
         let statement = reassignment(self.transaction.version(), request);
@@ -210,12 +210,12 @@ impl RolePair<'_> {
     /// Asks a question whose answer is a boolean.
     async fn is_so(
         &mut self,
-        doing: &str,
+        action: &str,
         query: &'static str,
         parameters: &[&str],
     ) -> Result<bool, EngineError> {
-        let rows = self.transaction.rows(doing, query, parameters).await?;
+        let rows = self.transaction.rows(action, query, parameters).await?;
         let answer = rows.first().map_or(Ok(false), |row| row.try_get(0));
-        answer.map_err(|error| failure(&error, doing, ""))
+        answer.map_err(|error| failure(&error, action, ""))
     }
 }

@@ -80,7 +80,12 @@ impl Users<'_> {
         if self.session.is_so("ask what the master may see", question).await? {
             return Ok(());
         }
-        let doing = format!("see all that {} may do", self.request.base);
-        Err(EngineError::lacks(doing, self.request.master, "VIEW DEFINITION", administrator(grant)))
+        let action = format!("see all that {} may do", self.request.base);
+        Err(EngineError::lacks(
+            action,
+            self.request.master,
+            "VIEW DEFINITION",
+            administrator(grant),
+        ))
     }
 }

@@ -47,8 +47,8 @@ impl Users<'_> {
         // Databases come and go, also between the two questions.
         for _ in 0..LOOKS_AGAIN {
             match self.look(base, alternate, notes).await {
-                Err(EngineError::Disconnected { doing, cause }) => {
-                    return Err(EngineError::Disconnected { doing, cause });
+                Err(EngineError::Disconnected { action, cause }) => {
+                    return Err(EngineError::Disconnected { action, cause });
                 }
                 Err(_) => sleep(PAUSE).await,
                 Ok(users) => return Ok(users),
@@ -159,7 +159,7 @@ impl Users<'_> {
     fn cannot_enter(&self, databases: &[String]) -> EngineError {
         let master = identifier(self.request.master);
         EngineError::PrivilegeMissing {
-            doing: format!("look for users of {} in {}", self.request.base, databases.join(", ")),
+            action: format!("look for users of {} in {}", self.request.base, databases.join(", ")),
             message: format!("{} may not enter", self.request.master),
             remedy: administrator(&format!(
                 "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each of them: USE {}; CREATE USER {master} FOR LOGIN {master}",

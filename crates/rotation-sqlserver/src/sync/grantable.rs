@@ -87,9 +87,9 @@ impl Users<'_> {
             );
         }
         let SyncRequest { master, base, alternate, .. } = self.request;
-        let doing = format!("give {alternate} what {base} may do in {scope}");
+        let action = format!("give {alternate} what {base} may do in {scope}");
         let remedy = make_owner(master, scope);
-        let lacks = || EngineError::lacks(doing, master, &needed.join(", "), remedy);
+        let lacks = || EngineError::lacks(action, master, &needed.join(", "), remedy);
         Ok((!needed.is_empty()).then(lacks))
     }
 

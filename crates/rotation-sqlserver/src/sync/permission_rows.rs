@@ -20,7 +20,7 @@ pub(crate) async fn of(
     scope: Scope<'_>,
     principals: &[i32],
 ) -> Result<BTreeMap<i32, Permissions>, EngineError> {
-    let doing = format!("read the permissions in {scope}");
+    let action = format!("read the permissions in {scope}");
     let ids = principals.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
     let (sys, view) = (scope.sys(), scope.permissions());
     let query = format!(
@@ -30,7 +30,7 @@ pub(crate) async fn of(
     let mut permissions: BTreeMap<_, _> =
         principals.iter().map(|principal| (*principal, Permissions::default())).collect();
     let mut more: BTreeMap<i32, usize> = BTreeMap::new();
-    for row in session.rows(&doing, &query, &[]).await? {
+    for row in session.rows(&action, &query, &[]).await? {
         let class: i32 = column(&row, 3)?;
         if class == scope.own_class() {
             insert(&mut permissions, &row, String::new(), None)?;
@@ -48,7 +48,7 @@ pub(crate) async fn of(
             "{} WHERE p.class = {number} AND p.grantee_principal_id IN ({ids})",
             named(scope, class)
         );
-        let rows = session.rows(&doing, &query, &[]).await?;
+        let rows = session.rows(&action, &query, &[]).await?;
         if rows.len() != count {
             let class = class.keyword(None);
             return Err(unexpected(&format!(

@@ -302,8 +302,8 @@ impl Users<'_> {
              UNION ALL SELECT N'object', o.name, CAST(o.principal_id AS int) FROM {sys}.objects o WHERE o.principal_id {ids}"
         );
         let (mut of_base, mut of_alternate) = (Vec::new(), Vec::new());
-        let doing = format!("read what is owned in {scope}");
-        for row in self.session.rows(&doing, &query, &[]).await? {
+        let action = format!("read what is owned in {scope}");
+        for row in self.session.rows(&action, &query, &[]).await? {
             let owned =
                 if column::<i32>(&row, 2)? == base.id { &mut of_base } else { &mut of_alternate };
             owned.push(format!("{} {}", text(&row, 0)?, text(&row, 1)?));

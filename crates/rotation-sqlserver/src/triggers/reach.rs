@@ -90,8 +90,8 @@ impl Users<'_> {
              WHERE a.class = {own_class} AND a.state IN ('G', 'W') \
              AND a.permission_name IN ({permissions})"
         );
-        let doing = format!("read who can write DDL triggers in {scope}");
-        let results = self.session.results(&doing, &query, &[]).await?;
+        let action = format!("read who can write DDL triggers in {scope}");
+        let results = self.session.results(&action, &query, &[]).await?;
         let [users, edges, powerful] = results.as_slice() else {
             return Err(unexpected("the queries about DDL triggers did not return three results"));
         };

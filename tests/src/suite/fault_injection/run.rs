@@ -12,12 +12,12 @@ use crate::server::Server;
 use crate::suite::recovery::STEPS;
 
 /// A fixture, and the proxy that cuts its connections.
-pub(super) struct Place<T: Server> {
+pub(super) struct FaultRun<T: Server> {
     pub(super) fixture: Fixture<T>,
     cutter: Option<FaultProxy>,
 }
 
-impl<T: Server> Place<T> {
+impl<T: Server> FaultRun<T> {
     pub(super) async fn new(target: &T, what: Break) -> Result<Self> {
         let fixture = Fixture::rich(target).await?;
         let cutter = match what {

@@ -11,7 +11,7 @@ use crate::secret::DatabaseSecret;
 const MOST: usize = 2;
 
 /// What an error calls such a version.
-pub(crate) const GIVEN_UP: &str = "a version without a label";
+pub(crate) const DEPRECATED: &str = "a version without a label";
 
 /// The credentials of earlier versions, the newest first: for the same user and server, with a
 /// password that is none of the known ones. Only the password is theirs: where to log in, and
@@ -34,7 +34,7 @@ pub(crate) async fn credentials<E: Engine>(
             break;
         }
         let Ok(Some(value)) = cx.value_of(&version).await else { continue };
-        let Ok(older) = rotator.parse(&value, GIVEN_UP) else { continue };
+        let Ok(older) = rotator.parse(&value, DEPRECATED) else { continue };
         if !rotator.is_of_same_users(&older, secret) || !older.is_same_server(secret) {
             break;
         }
