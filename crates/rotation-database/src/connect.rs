@@ -6,6 +6,7 @@ use rotation::Context;
 use tokio::time::timeout;
 
 use crate::engine::{Engine, Login, SessionAccount, TlsUse};
+use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Endpoint, Error};
 use crate::host;
 use crate::login_error::LoginError;
@@ -60,7 +61,10 @@ pub(crate) async fn log_in_as_own_account<E: Engine>(
 ) -> Result<Proven<E::Session>, LoginError> {
     let mut session = log_in(engine, cx, login, policy).await?;
     let asked = in_time(async {
-        engine.session_account(&mut session, login.user).await.map_err(LoginError::from_query)
+        engine
+            .session_account(&mut session, login.user)
+            .await
+            .map_err(EngineError::into_login_error)
     });
     let account = match asked.await {
         Ok(account) if account.is_of_user => return Ok(Proven { session, account }),

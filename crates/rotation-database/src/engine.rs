@@ -8,9 +8,9 @@ use rotation::settings::Source;
 use crate::engine_error::EngineError;
 use crate::login_error::LoginError;
 use crate::schema::EngineSpec;
-use crate::strategy::{MastersTask, UserPair};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::tls::CaCertificates;
+use crate::user_pair::{MastersTask, UserPair};
 
 /// A kind of database server: how it authenticates users, changes passwords and syncs two users.
 ///

@@ -146,6 +146,18 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Converts the error of a query that is part of the login.
+    pub(crate) fn into_login_error(self) -> LoginError {
+        match self {
+            Self::Disconnected { cause, .. } => cause,
+            Self::AccountExpired { message, remedy } => LoginError::Expired { message, remedy },
+            Self::Failed { code, message, .. } => LoginError::Other { code, message },
+            other => {
+                LoginError::Other { code: other.error_type().into(), message: other.to_string() }
+            }
+        }
+    }
+
     /// Creates the error for a privilege that `who` lacks, as the server reports it. `action` is
     /// read after "to".
     pub fn lacks(action: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {

@@ -33,6 +33,7 @@ mod shortened;
 mod strategy;
 pub mod sync;
 mod tls;
+mod user_pair;
 mod versions;
 mod wire;
 mod written_host;
@@ -51,9 +52,9 @@ pub use schema::{
 };
 pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
-pub use strategy::{MastersTask, UserPair};
 pub use sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 pub use tls::{CaCertificates, Encrypted, TlsMode, encrypt};
+pub use user_pair::{MastersTask, UserPair};
 pub use wire::{Stream, Wire, dial};
 
 /// The application name of every session, so that an administrator of the database recognizes it.

@@ -6,7 +6,6 @@ use rotation::mask;
 use rotation::operator::store;
 use rustls::CertificateError;
 
-use crate::engine_error::EngineError;
 use crate::host::endpoint;
 
 /// The reason why a login attempt failed. `message` is the server's or the driver's message,
@@ -261,16 +260,6 @@ impl LoginError {
             cause = error.source();
         }
         Self::protocol(error.to_string())
-    }
-
-    /// Converts the error of a query that is part of the login.
-    pub(crate) fn from_query(error: EngineError) -> Self {
-        match error {
-            EngineError::Disconnected { cause, .. } => cause,
-            EngineError::AccountExpired { message, remedy } => Self::Expired { message, remedy },
-            EngineError::Failed { code, message, .. } => Self::Other { code, message },
-            other => Self::Other { code: other.error_type().into(), message: other.to_string() },
-        }
     }
 
     /// Creates the error for a temporary file that could not be created.

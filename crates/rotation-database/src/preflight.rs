@@ -13,8 +13,8 @@ use crate::settings::StrategyKind;
 use crate::shortened::shortened;
 use crate::strategy::alternating;
 use crate::strategy::master_session::{self, MasterLogin, must_be_another};
-use crate::strategy::{MastersTask, UserPair};
 use crate::sync::SyncRequest;
+use crate::user_pair::{MastersTask, UserPair};
 
 /// Looks at what `setSecret` and `testSecret` will need.
 pub(crate) async fn look<E: Engine>(
@@ -29,10 +29,10 @@ pub(crate) async fn look<E: Engine>(
     if let Some(password) = &random {
         let fits = rotator.check_password(password).map_err(Into::into);
         if checks
-            .of(format!("{} takes passwords of these settings", E::SPEC.display), fits)
+            .record(format!("{} takes passwords of these settings", E::SPEC.display), fits)
             .is_some()
         {
-            checks.open(
+            checks.skipped(
                 "the server's password policy accepts such passwords",
                 "not tried, because that would change a password",
             );
@@ -53,10 +53,10 @@ pub(crate) async fn look<E: Engine>(
     let proven = match login {
         // That is what the strategy is for.
         Err(cause) if is_lost => {
-            checks.open(check, format!("{cause}: the master sets a new password all the same"));
+            checks.skipped(check, format!("{cause}: the master sets a new password all the same"));
             None
         }
-        login => match checks.of(check, login.map_err(failed)) {
+        login => match checks.record(check, login.map_err(failed)) {
             Some(proven) => Some(proven),
             None => return,
         },
@@ -89,7 +89,7 @@ async fn look_at_own_session<E: Engine>(
     let Proven { session, account } = proven;
     let strategy = rotator.settings.strategy;
     if strategy != StrategyKind::MasterUser && rotator.engine.is_pooled(session).await {
-        checks.open(
+        checks.skipped(
             format!("the pooler or proxy in front of {} takes passwords from the server", current.endpoint()),
             "a pooler or proxy was found; setSecret looks, before it changes anything, whether it has its own copy of the \
              password, and stops then. Better name the server's own endpoint in \"host\"",
@@ -103,7 +103,7 @@ async fn look_at_own_session<E: Engine>(
         takes_changes.map_err(|cause| rotator.statement(current, &current.username, cause).into());
     let check =
         format!("{} takes changes (it is no replica, and not read-only)", current.endpoint());
-    if checks.of(check, takes_changes).is_some() {
+    if checks.record(check, takes_changes).is_some() {
         let check = format!("{} may change its own password", current.username);
         let change = PasswordChange {
             user: &current.username,
@@ -112,16 +112,16 @@ async fn look_at_own_session<E: Engine>(
             keep_old: rotator.settings.keep_previous_password,
         };
         match rotator.engine.may_change_password(session, &change).await {
-            Ok(()) => checks.open(
+            Ok(()) => checks.skipped(
                 check,
                 "not tried, because that would change it; servers allow it by default",
             ),
             Err(cause) => {
-                checks.bad(check, &rotator.statement(current, &current.username, cause).into())
+                checks.failed(check, &rotator.statement(current, &current.username, cause).into())
             }
         }
         if let Some(note) = &account.note {
-            checks.open(format!("applications log in as {} only", account.name), note);
+            checks.skipped(format!("applications log in as {} only", account.name), note);
         }
     }
 }
@@ -137,21 +137,21 @@ async fn look_at_master<E: Engine>(
     let master = Master::fetch(cx, current, E::SPEC).await;
     let check =
         format!("the master secret {arn} can be read, is complete, and is for the same server");
-    let Some(master) = checks.of(check, master) else { return };
+    let Some(master) = checks.record(check, master) else { return };
     let credential = &master.secret;
     let users = task.users();
     let is_another = must_be_another(rotator, &master, &users, current).map_err(Into::into);
     let check =
         format!("master {} is another user than {}", credential.username, users.join(" and "));
-    if checks.of(check, is_another).is_none() {
+    if checks.record(check, is_another).is_none() {
         return;
     }
     let session = MasterLogin::of(rotator, &master, current, current).open(cx).await;
     let check = format!("master {} logs in to {}", credential.username, master.endpoint);
-    let Some(mut session) = checks.of(check, session) else { return };
+    let Some(mut session) = checks.record(check, session) else { return };
     let may_act = master_session::check(rotator, &master, &mut session, &users, current).await;
     let check = format!("{} takes changes (it is no replica, and not read-only)", master.endpoint);
-    if checks.of(check, may_act.map_err(Into::into)).is_none() {
+    if checks.record(check, may_act.map_err(Into::into)).is_none() {
         rotator.engine.log_out(session).await;
         return;
     }
@@ -194,21 +194,23 @@ async fn look_at_master<E: Engine>(
     let check =
         format!("master {} may administer {}", credential.username, task.users().join(" and "));
     match missing {
-        Ok(missing) if missing.is_empty() => checks.good(check),
-        Ok(missing) => missing.into_iter().for_each(|cause| checks.bad(&check, &statement(cause))),
-        Err(cause) => checks.bad(check, &statement(cause)),
+        Ok(missing) if missing.is_empty() => checks.passed(check),
+        Ok(missing) => {
+            missing.into_iter().for_each(|cause| checks.failed(&check, &statement(cause)))
+        }
+        Err(cause) => checks.failed(check, &statement(cause)),
     }
     let Some((UserPair { base, alternate }, differences, lacks)) = differences else { return };
     let check =
         format!("master {} may pass on what {base} may do to {alternate}", credential.username);
     match differences {
         Ok(differences) if differences.is_empty() => {
-            checks.good(format!("{alternate} may do just what {base} may: nothing has to be passed on"));
+            checks.passed(format!("{alternate} may do just what {base} may: nothing has to be passed on"));
         }
         Ok(_) if !lacks.is_empty() => {
-            lacks.into_iter().for_each(|cause| checks.bad(&check, &statement(cause)));
+            lacks.into_iter().for_each(|cause| checks.failed(&check, &statement(cause)));
         }
-        Ok(differences) => checks.open(
+        Ok(differences) => checks.skipped(
             check,
             format!(
                 "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
@@ -216,6 +218,6 @@ async fn look_at_master<E: Engine>(
             ),
         ),
         // setSecret reads the same.
-        Err(error) => checks.bad(check, &error),
+        Err(error) => checks.failed(check, &error),
     }
 }

@@ -19,8 +19,9 @@ use crate::master;
 use crate::preflight;
 use crate::secret::DatabaseSecret;
 use crate::settings::{Settings, StrategyKind};
-use crate::strategy::{UserPair, alternating, single_user, single_user_by_master};
+use crate::strategy::{alternating, single_user, single_user_by_master};
 use crate::tls::Policy;
+use crate::user_pair::UserPair;
 
 /// Pauses before testing again: a proxy or a replica may not know the new password at once. Few,
 /// because each refused attempt counts towards a lock-out.

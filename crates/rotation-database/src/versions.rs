@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::rotator::DatabaseRotator;
 use crate::secret::{DatabaseSecret, RequiredKeys};
 use crate::settings::StrategyKind;
-use crate::strategy::UserPair;
 use crate::tls::Policy;
+use crate::user_pair::UserPair;
 
 impl<E: Engine> DatabaseRotator<E> {
     pub(crate) fn parse(

@@ -53,7 +53,7 @@ pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {
     if args.json {
         print_json(&record);
     }
-    if checks.iter().any(is_bad) {
+    if checks.iter().any(is_failed) {
         bail!("a rotation would fail");
     }
     Ok(())
@@ -75,8 +75,12 @@ pub(crate) async fn ensure_passes(function: &Function, secret: &str) -> Result<(
         }
         Err(_) => return Ok(()),
     };
-    let bad: Vec<_> =
-        record["checks"].as_array().into_iter().flatten().filter(|check| is_bad(check)).collect();
+    let bad: Vec<_> = record["checks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|check| is_failed(check))
+        .collect();
     if bad.is_empty() {
         return Ok(());
     }
@@ -85,15 +89,15 @@ pub(crate) async fn ensure_passes(function: &Function, secret: &str) -> Result<(
     bail!("a rotation would fail. Nothing was changed.")
 }
 
-fn is_bad(check: &Value) -> bool {
-    check["found"] == "bad"
+fn is_failed(check: &Value) -> bool {
+    check["status"] == "failed"
 }
 
 fn show(check: &Value) {
     let text = |name: &str| check[name].as_str().unwrap_or_default().to_owned();
-    match check["found"].as_str() {
-        Some("good") => say(&format!("✓ {}", text("check"))),
-        Some("bad") => {
+    match check["status"].as_str() {
+        Some("passed") => say(&format!("✓ {}", text("check"))),
+        Some("failed") => {
             say(&format!("✗ {}\n    {}: {}", text("check"), text("errorType"), text("message")));
             say(&format!("    What to do: {}", text("remedy")));
         }

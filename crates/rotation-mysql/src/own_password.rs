@@ -8,11 +8,11 @@ use crate::failure::number::{
     CURRENT_PASSWORD_REQUIRED, NOT_THE_PRIMARY_PASSWORD, SYNTAX_ERROR, USED_BEFORE,
 };
 use crate::failure::{failure, number_of};
-use crate::next_login;
 use crate::quote::Literals;
 use crate::second_password;
 use crate::session::{Session, text};
 use crate::stored;
+use crate::sync::next_login;
 use crate::tokens::unreadable;
 
 const REMEDY: &str =

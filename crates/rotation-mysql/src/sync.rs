@@ -5,6 +5,8 @@
 //! place, and the password comes last, so that an interrupted rotation leaves an account that
 //! cannot log in.
 
+pub(crate) mod next_login;
+pub(crate) mod passwords;
 mod plan;
 mod state;
 
@@ -14,8 +16,6 @@ use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, Syn
 use crate::administer::administer;
 use crate::failure::number::OBJECT_NOT_FOUND;
 use crate::failure::{failure, number_of};
-use crate::next_login;
-use crate::passwords;
 use crate::quote::Literals;
 use crate::session::Session;
 use plan::Action;

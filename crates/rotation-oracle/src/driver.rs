@@ -2,9 +2,13 @@
 //! errors.
 
 use std::any::Any;
+use std::time::Duration;
 
 use oracledb::Error;
 use rotation_database::LoginError;
+
+/// The timeout of one call.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The failure of a driver call.
 #[derive(Debug)]

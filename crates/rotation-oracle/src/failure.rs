@@ -3,9 +3,8 @@
 use oracledb::{Error, ErrorKind};
 use rotation_database::{EngineError, Login, LoginError, administrator, mask};
 
-use crate::driver::DriverError;
+use crate::driver::{CALL_TIMEOUT, DriverError};
 use crate::name::Name;
-use crate::session::CALL_TIMEOUT;
 
 /// ORA-28007: the password is in the password history.
 pub(crate) const USED_BEFORE: usize = 28007;

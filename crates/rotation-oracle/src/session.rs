@@ -1,15 +1,10 @@
 //! A session.
 
-use std::time::Duration;
-
 use oracledb::{Connection, Error, ToDbValue};
 use rotation_database::{EngineError, Login, TlsUse};
 
-use crate::driver::{self, DriverError};
+use crate::driver::{self, CALL_TIMEOUT, DriverError};
 use crate::failure;
-
-/// How long one answer may take.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A session of a user that has logged in.
 pub struct Session {

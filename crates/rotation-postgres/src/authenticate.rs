@@ -10,8 +10,8 @@ use rotation_database::{Login, LoginError, TlsUse, mask};
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
-use crate::login::refusal;
 use crate::messages::{LONGEST, Message, Refusal, does_not_belong, framed, send, startup};
+use crate::refusal::refusal;
 use crate::scram::{self, Client, DEFAULT_ITERATIONS};
 use crate::verifier::md5_answer;
 

@@ -5,14 +5,17 @@ mod administer;
 mod ahead;
 mod authenticate;
 mod failure;
+mod form_setting;
 mod login;
 mod messages;
 mod new_password;
+mod origin;
 mod own_password;
 mod password_form;
 mod pooler;
 mod preflight;
 mod quote;
+mod refusal;
 mod scram;
 mod session;
 mod start_tls;
@@ -26,8 +29,8 @@ use rotation_database::{
     SyncReport, SyncRequest, UserPair,
 };
 
+use form_setting::PasswordForm;
 use login::LoggedIn;
-use new_password::PasswordForm;
 
 pub use quote::{identifier, literal};
 pub use session::Session;

@@ -10,35 +10,14 @@
 //! the password into a setting of the transaction, and the statement that a module may reject reads
 //! this setting. That statement is in a block, which catches the error before the server logs it.
 
-use rotation::settings::{Source, choice};
 use rotation_database::{EngineError, Password, TlsUse};
 use zeroize::Zeroizing;
 
+use crate::form_setting::{PasswordForm, SETTING};
 use crate::quote::{identifier, literal};
 use crate::scram;
 use crate::session::Session;
 use crate::verifier::{Encryption, verifier};
-
-/// The environment variable that selects a [`PasswordForm`].
-pub(crate) const SETTING: &str = "POSTGRES_PASSWORD_FORM";
-
-/// The form in which the function sends a new password to the server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum PasswordForm {
-    /// A verifier, which is the default.
-    #[default]
-    Hashed,
-    /// The cleartext password.
-    Cleartext,
-}
-
-impl PasswordForm {
-    /// Reads the form from the environment variable [`SETTING`].
-    pub(crate) fn read(source: Source<'_>) -> rotation::Result<Self> {
-        let forms = [("hashed", Self::Hashed), ("cleartext", Self::Cleartext)];
-        Ok(choice(source, SETTING, &forms)?.unwrap_or_default())
-    }
-}
 
 /// A new password in the form in which the server gets it.
 pub(crate) enum NewPassword {

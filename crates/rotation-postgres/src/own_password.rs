@@ -14,7 +14,9 @@ pub(crate) async fn change(
     // Compute the verifier before the transaction begins, because many iterations take long.
     let password = NewPassword::of_session(session, change.user, change.new).await?;
     let transaction = session.begin(Access::Change).await?;
-    transaction.set_password_and_commit(change.user, &password, &remedy).await?;
+    transaction
+        .set_password_and_commit(change.user, password.messages(change.user), &remedy)
+        .await?;
     Ok(Changed::Now)
 }
 

@@ -13,8 +13,8 @@ use rotation_database::TlsUse;
 
 use crate::authenticate::Method;
 use crate::login;
-use crate::scram::{DEFAULT_ITERATIONS, MAX_ITERATIONS};
-use crate::session::Origin;
+use crate::origin::Origin;
+use crate::scram::{DEFAULT_ITERATIONS, FIRST_VERSION_WITH_SCRAM, MAX_ITERATIONS};
 use crate::verifier::Encryption;
 
 /// The server's settings for new passwords, as a session reads them.
@@ -25,9 +25,6 @@ pub(crate) struct StorageSettings {
     /// The value of `scram_iterations`, or its default.
     pub(crate) iterations: NonZeroU32,
 }
-
-/// The first server version that supports SCRAM.
-pub(crate) const FIRST_VERSION_WITH_SCRAM: u32 = 100_000;
 
 /// The timeout for asking the server for the method, which takes about half as long as a login.
 const METHOD_TIMEOUT: Duration = Duration::from_secs(5);

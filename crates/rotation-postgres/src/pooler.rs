@@ -16,8 +16,9 @@ use zeroize::Zeroizing;
 use crate::authenticate::Offer;
 use crate::login;
 use crate::new_password::{self, NewPassword, verifier_failed};
+use crate::origin::Origin;
 use crate::scram;
-use crate::session::{Access, Origin, Session};
+use crate::session::{Access, Session};
 
 /// Checks that the session's pooler looks up the password of `user` in the server.
 ///
@@ -107,5 +108,7 @@ async fn store(
     remedy: &str,
 ) -> Result<(), EngineError> {
     let transaction = session.begin(Access::Change).await?;
-    transaction.set_password_and_commit(user, &NewPassword::Verifier(verifier), remedy).await
+    transaction
+        .set_password_and_commit(user, NewPassword::Verifier(verifier).messages(user), remedy)
+        .await
 }

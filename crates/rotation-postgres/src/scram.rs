@@ -10,6 +10,9 @@ use base64::prelude::BASE64_STANDARD;
 use rotation_database::{Password, redact_derived};
 use zeroize::{Zeroize, Zeroizing};
 
+/// The first server version that supports SCRAM.
+pub(crate) const FIRST_VERSION_WITH_SCRAM: u32 = 100_000;
+
 /// The iterations of servers that do not have the setting `scram_iterations` (before 16).
 pub(crate) const DEFAULT_ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
 const SALT_BYTES: usize = 16;

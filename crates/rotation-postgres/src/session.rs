@@ -4,14 +4,14 @@ mod transaction;
 
 use std::mem;
 
-use rotation_database::{CaCertificates, EngineError, Login, LoginError, TlsUse};
+use rotation_database::{EngineError, Login, LoginError};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use crate::authenticate::Method;
 use crate::failure::failure;
+use crate::form_setting::PasswordForm;
 use crate::login::LoggedIn;
-use crate::new_password::PasswordForm;
+use crate::origin::Origin;
 use crate::password_form::StorageSettings;
 
 pub(crate) use transaction::{Access, Transaction};
@@ -33,22 +33,6 @@ enum Link {
     Bare(LoggedIn),
     Driver(PgConnection),
     Lost,
-}
-
-/// Where a session has logged in, as whom, and what the server demanded.
-#[derive(Debug)]
-pub(crate) struct Origin {
-    pub host: String,
-    pub port: u16,
-    pub user: String,
-    pub database: Option<String>,
-    pub tls: TlsUse,
-    pub authorities: CaCertificates,
-    pub method: Method,
-    /// 150004, 180001, …; 0 if the server does not report its version.
-    pub version: u32,
-    /// The process that the server named as the session's.
-    pub process: Option<u32>,
 }
 
 /// The role and the server of a session, as the server reports them.

@@ -120,6 +120,8 @@ impl<'a> RolePair<'a> {
     async fn set_password(self, password: &NewPassword) -> Result<(), EngineError> {
         let Self { transaction, request } = self;
         let remedy = administer(transaction.version(), request.master, request.target);
-        transaction.set_password_and_commit(request.target, password, &remedy).await
+        transaction
+            .set_password_and_commit(request.target, password.messages(request.target), &remedy)
+            .await
     }
 }

@@ -11,8 +11,8 @@ use ::md5::{Digest as _, Md5};
 use rotation_database::{Password, redact_derived};
 use zeroize::Zeroizing;
 
-use crate::password_form::FIRST_VERSION_WITH_SCRAM;
 use crate::scram;
+use crate::scram::FIRST_VERSION_WITH_SCRAM;
 
 /// The form in which the server stores a password (`password_encryption`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Maps the errors of failed statements to [`EngineError`].
 
-use rotation_database::{EngineError, mask};
-use tiberius::error::Error;
+use std::io;
 
-use crate::login::broken;
+use rotation_database::{EngineError, LoginError, mask};
+use tiberius::error::Error;
 
 /// The password is in the password history ("Password validation failed. The password cannot be
 /// used at this time").
@@ -84,4 +84,32 @@ pub(crate) fn failure(error: &Error, action: &str, remedy: &str) -> EngineError 
         },
         code => EngineError::Failed { action, code: format!("error {code}"), message },
     }
+}
+
+/// Maps a failure of the connection, during the login or later.
+pub(crate) fn broken(error: &Error) -> LoginError {
+    match error {
+        Error::Io { kind, message } => LoginError::from_io(&io::Error::new(*kind, message.clone())),
+        Error::Tls(text) => certificate(text),
+        Error::Routing { host, port } => LoginError::ClientRejected {
+            message: format!("it redirects its clients to {host}:{port}"),
+            remedy: format!(
+                "Use that endpoint in the secret: \"host\": \"{host}\", \"port\": {port}."
+            ),
+        },
+        other => LoginError::protocol(other.to_string()),
+    }
+}
+
+/// Maps a TLS error of the driver. The driver reports it only as text, and adds advice to the text
+/// of the TLS library. That advice would turn off the verification of certificates, so it is
+/// removed.
+fn certificate(text: &str) -> LoginError {
+    const BEFORE: &str = "certificate was rejected during the TLS handshake: ";
+    let Some((_, rest)) = text.split_once(BEFORE) else {
+        return LoginError::Tls { message: mask(text).into_owned() };
+    };
+    let words = rest.split(". To connect anyway").next().unwrap_or(rest);
+    let words = words.split(". The SQL Server presented").next().unwrap_or(words);
+    LoginError::from_certificate_message(words)
 }

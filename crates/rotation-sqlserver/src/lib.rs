@@ -3,26 +3,25 @@
 mod accepted;
 mod failure;
 mod login;
-mod logins;
 mod own_password;
-mod passwords;
 mod preflight;
 mod prelogin;
 mod principal;
 mod quote;
 mod scope;
 mod session;
+mod session_account;
 mod sid;
 mod sync;
 mod triggers;
 
 use accepted::Accepted;
-use principal::OfSession;
 use rotation::settings::Source;
 use rotation_database::{
     Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
     PasswordReset, PasswordSet, SQLSERVER, SessionAccount, SyncReport, SyncRequest,
 };
+use session_account::OfSession;
 
 pub use quote::{identifier, literal};
 pub use session::Session;
@@ -52,7 +51,7 @@ impl Engine for SqlServer {
         user: &str,
     ) -> Result<SessionAccount, EngineError> {
         let OfSession { principal, name, is_of_user } =
-            principal::of_session(session, user).await?;
+            session_account::of_session(session, user).await?;
         let id = principal.id();
         session.set_principal(principal);
         Ok(SessionAccount { id, name, is_of_user, note: None })
@@ -87,7 +86,7 @@ impl Engine for SqlServer {
         master: &mut Session,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        passwords::set_password(master, reset).await
+        sync::passwords::set_password(master, reset).await
     }
 
     async fn missing(

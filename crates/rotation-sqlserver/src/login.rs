@@ -1,6 +1,5 @@
 //! Connects to a server and logs in.
 
-use std::io;
 use std::time::Duration;
 
 use rotation_database::{APPLICATION, Login, LoginError, TlsUse, administrator, dial, mask};
@@ -8,6 +7,7 @@ use tiberius::error::{Error, TokenError};
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 
+use crate::failure::broken;
 use crate::prelogin::{Answer, RecordingStream};
 use crate::quote::identifier;
 use crate::session::Session;
@@ -97,34 +97,6 @@ fn failure(error: &Error, login: &Login<'_>, answer: Answer) -> LoginError {
         },
         (error, _) => broken(error),
     }
-}
-
-/// Maps a failure of the connection, during the login or later.
-pub(crate) fn broken(error: &Error) -> LoginError {
-    match error {
-        Error::Io { kind, message } => LoginError::from_io(&io::Error::new(*kind, message.clone())),
-        Error::Tls(text) => certificate(text),
-        Error::Routing { host, port } => LoginError::ClientRejected {
-            message: format!("it redirects its clients to {host}:{port}"),
-            remedy: format!(
-                "Use that endpoint in the secret: \"host\": \"{host}\", \"port\": {port}."
-            ),
-        },
-        other => LoginError::protocol(other.to_string()),
-    }
-}
-
-/// Maps a TLS error of the driver. The driver reports it only as text, and adds advice to the text
-/// of the TLS library. That advice would turn off the verification of certificates, so it is
-/// removed.
-fn certificate(text: &str) -> LoginError {
-    const BEFORE: &str = "certificate was rejected during the TLS handshake: ";
-    let Some((_, rest)) = text.split_once(BEFORE) else {
-        return LoginError::Tls { message: mask(text).into_owned() };
-    };
-    let words = rest.split(". To connect anyway").next().unwrap_or(rest);
-    let words = words.split(". The SQL Server presented").next().unwrap_or(words);
-    LoginError::from_certificate_message(words)
 }
 
 /// Maps an error of the server during login by its [error number][errors].

@@ -2,9 +2,9 @@
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
-use crate::principal::of_session;
 use crate::quote::{identifier, literal};
 use crate::session::Session;
+use crate::session_account::of_session;
 
 /// Changes the password of the session's own user.
 ///

@@ -4,10 +4,10 @@ use rotation_database::{
     EngineError, MastersTask, Password, PasswordReset, SyncRequest, UserPair, administrator,
 };
 
-use crate::passwords;
 use crate::quote::identifier;
 use crate::session::Session;
 use crate::sync;
+use crate::sync::passwords;
 
 /// Whether the master may change logins and see what they may do.
 pub(crate) async fn missing(

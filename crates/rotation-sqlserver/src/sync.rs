@@ -7,6 +7,8 @@
 mod account;
 mod databases;
 mod grantable;
+pub(crate) mod logins;
+pub(crate) mod passwords;
 mod permission_rows;
 mod permissions;
 mod plan;
@@ -18,10 +20,10 @@ use rotation_database::sync::{self, Applied, Pair, Plan, Statement};
 use rotation_database::{EngineError, SyncReport, SyncRequest, administrator};
 
 use crate::own_password::password;
-use crate::passwords::random_password;
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
 use crate::session::Session;
+use passwords::random_password;
 use plan::Action;
 use state::{Accounts, PairState};
 

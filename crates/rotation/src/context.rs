@@ -7,10 +7,11 @@ use aws_config::SdkConfig;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::event::{Event, Step, VersionId};
+use crate::event::{Event, VersionId};
 use crate::manager::Manager;
 use crate::secret::SecretValue;
 use crate::staging::{CURRENT, PREVIOUS, Staging};
+use crate::step::Step;
 
 /// One invocation, as a [`crate::Rotator`] sees it.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use crate::operator::{give_up, rotate_again, store};
 use std::fmt;
 
-use crate::event::Step;
+use crate::step::Step;
 
 /// The result of an operation of a rotation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -19,8 +19,10 @@
 //!
 //! [AWS Secrets Manager]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
 
+mod checks;
 mod context;
 mod deadline;
+mod environment;
 mod error;
 mod event;
 mod log;
@@ -36,19 +38,21 @@ mod run;
 mod secret;
 pub mod settings;
 mod staging;
+mod step;
 mod steps;
 mod trust;
 
+pub use checks::{Check, Checks, Status};
 pub use context::Context;
 pub use error::{Cause, Error, Failure, Result};
-pub use event::{Event, RotationToken, Step, VersionId};
+pub use event::{Event, RotationToken, VersionId};
 pub use manager::{Manager, refused};
 pub use password::PasswordSettings;
-pub use preflight::{Check, Checks, Found};
 pub use record::{Done, Outcome, Record};
 pub use redact::{mask, redact_derived};
 pub use rotator::{Labels, Rotator, Versions};
 pub use run::run;
 pub use secret::{Password, SecretValue};
 pub use staging::{CURRENT, PENDING, PREVIOUS};
+pub use step::Step;
 pub use steps::perform;

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::event::Step;
 use crate::rotator::Labels;
+use crate::step::Step;
 
 const NAMESPACE: &str = "SecretsRotation";
 

@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 
 /// The file with the secret, if `rotation-local rotate` or `preflight` runs the function.
 static SECRET_FILE: LazyLock<Option<String>> =
-    LazyLock::new(|| crate::settings::environment("ROTATION_LOCAL_SECRET"));
+    LazyLock::new(|| crate::environment::environment("ROTATION_LOCAL_SECRET"));
 /// The file with the master user's secret.
 static MASTER_FILE: LazyLock<Option<String>> =
-    LazyLock::new(|| crate::settings::environment("ROTATION_LOCAL_MASTER"));
+    LazyLock::new(|| crate::environment::environment("ROTATION_LOCAL_MASTER"));
 
 /// Returns the file with the secret, if the function rotates a secret in a file.
 pub fn secret_file() -> Option<&'static str> {

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
+use crate::checks::Check;
 use crate::event::Event;
-use crate::preflight::Check;
 
 /// The outcome of a successful step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -30,7 +30,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::settings::Source;
+use crate::environment::Source;
 use search::Search;
 
 /// The replacement for a secret.

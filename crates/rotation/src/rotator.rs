@@ -2,13 +2,13 @@
 
 use std::future::Future;
 
+use crate::checks::Checks;
 use crate::context::Context;
 use crate::error::Result;
-use crate::event::Step;
 use crate::password::PasswordSettings;
-use crate::preflight::Checks;
 use crate::record::Done;
 use crate::secret::{Password, SecretValue};
+use crate::step::Step;
 
 /// The metric dimensions of a rotator.
 #[derive(Debug, Clone, PartialEq, Eq)]

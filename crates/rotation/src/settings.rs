@@ -3,14 +3,7 @@
 
 use crate::error::{Error, Result};
 
-/// The source of settings: the environment, or a closure in tests.
-pub type Source<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
-
-/// Reads a variable from the process's environment. An empty variable counts as absent, because SAM
-/// parameters without a value are empty.
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
+pub use crate::environment::{Source, environment};
 
 /// Reads a boolean: `true`, `1`, `y`, `yes`, or `false`, `0`, `n`, `no`, in any letter case.
 ///

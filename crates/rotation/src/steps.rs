@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 use crate::context::Context;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::event::{Event, Step};
+use crate::event::Event;
 use crate::manager::Manager;
 use crate::preflight;
 use crate::record::{Done, Record};
 use crate::rotator::{Rotator, Versions};
 use crate::staging::{CURRENT, Replicas, Staging};
+use crate::step::Step;
 
 /// Performs one step before the deadline.
 ///
@@ -34,7 +35,7 @@ pub async fn perform<R: Rotator>(
             Step::Set => set(rotator, &cx).await,
             Step::Test => test(rotator, &cx).await,
             Step::Finish => finish(rotator, &cx).await,
-            Step::Preflight => preflight::look(rotator, &cx).await,
+            Step::Preflight => preflight::run(rotator, &cx).await,
         }
     });
     let _end = End(rotator);

@@ -18,7 +18,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::settings::Source;
+use crate::environment::Source;
 
 /// The files with all CA certificates on Amazon Linux and similar systems, and on Debian and
 /// similar systems.

@@ -14,8 +14,11 @@ pub async fn preflight_passes_for_valid_secret<T: Server>(target: T) -> Result<(
         let function = fixture.function(strategy);
         let before = fixture.value("AWSCURRENT")?;
         let checks = fixture.preflight(&function).await?;
-        ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
-        ensure!(checks.iter().filter(|check| check["found"] == "good").count() >= 6, "{checks:#?}");
+        ensure!(checks.iter().all(|check| check["status"] != "failed"), "{checks:#?}");
+        ensure!(
+            checks.iter().filter(|check| check["status"] == "passed").count() >= 6,
+            "{checks:#?}"
+        );
         ensure!(fixture.version("AWSPENDING")?.is_none() && fixture.value("AWSCURRENT")? == before);
         assert_eq!(fixture.failed_logins()?, 0);
         fixture.rotate(&function).await?;
@@ -23,7 +26,7 @@ pub async fn preflight_passes_for_valid_secret<T: Server>(target: T) -> Result<(
         // Preflight also passes after the first rotation, which with alternating users has created
         // the second one.
         let checks = fixture.preflight(&function).await?;
-        ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+        ensure!(checks.iter().all(|check| check["status"] != "failed"), "{checks:#?}");
     }
     Ok(())
 }

@@ -288,7 +288,7 @@ impl<T: AwsFunctions> Estate<T> {
         let record = record.context("preflight returned nothing")??;
         let checks = record["checks"].as_array().with_context(|| text.clone())?;
         ensure!(checks.len() > 5, "{record:#}");
-        let bad = checks.iter().filter(|check| check["found"] == "bad");
+        let bad = checks.iter().filter(|check| check["status"] == "failed");
         Ok(bad.filter_map(|check| check["remedy"].as_str().map(str::to_owned)).collect())
     }
 

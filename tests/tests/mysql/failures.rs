@@ -355,7 +355,7 @@ async fn privileged_master_does_not_change_read_only_server<W: Which>(
         sql(&mut admin, "SET GLOBAL read_only = ON").await?;
         let function = fixture.function(strategy);
         let checks = fixture.preflight(&function).await?;
-        let bad: Vec<_> = checks.iter().filter(|check| check["found"] == "bad").collect();
+        let bad: Vec<_> = checks.iter().filter(|check| check["status"] == "failed").collect();
         ensure!(
             bad.len() == 1 && bad[0]["message"].to_string().contains("read_only"),
             "{checks:#?}"

@@ -53,7 +53,7 @@ async fn planted_functions_and_settings_have_no_effect<W: Which>(target: Target<
         for strategy in ["single-user", "single-user-by-master", "master-user", "master-user"] {
             let function = fixture.function(strategy);
             for check in fixture.preflight(&function).await? {
-                ensure!(check["found"] != "bad", "{user} {strategy}: {check}");
+                ensure!(check["status"] != "failed", "{user} {strategy}: {check}");
             }
             fixture.rotate(&function).await?;
             fixture.log_in().await?;

@@ -73,7 +73,7 @@ async fn planted_objects_are_not_read() {
             for strategy in ["single-user", "single-user-by-master", "master-user", "master-user"] {
                 let function = fixture.function(strategy);
                 let checks = fixture.preflight(&function).await?;
-                ensure!(checks.iter().all(|check| check["found"] != "bad"), "{checks:#?}");
+                ensure!(checks.iter().all(|check| check["status"] != "failed"), "{checks:#?}");
                 fixture.rotate(&function).await?;
             }
             assert_eq!(

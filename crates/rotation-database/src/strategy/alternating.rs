@@ -12,11 +12,11 @@ use crate::master::Master;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::shortened::shortened;
-use crate::strategy::UserPair;
 use crate::strategy::deprecated::{self, DEPRECATED};
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
+use crate::user_pair::UserPair;
 
 /// Shows the current credential valid, then lets the master bring the other user in step.
 ///

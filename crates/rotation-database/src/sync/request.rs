@@ -2,7 +2,7 @@
 
 use rotation::Password;
 
-use crate::strategy::UserPair;
+use crate::user_pair::UserPair;
 
 /// A user whose password has opened a session, and the account that the session belonged to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,10 +25,10 @@
 use rotation_database::EngineError;
 use rotation_database::sync::Statement;
 use sqlx::postgres::PgRow;
+use zeroize::Zeroizing;
 
 use super::{Identity, Session};
 use crate::failure::of_password;
-use crate::new_password::NewPassword;
 use crate::password_form::StorageSettings;
 
 /// What a transaction is for.
@@ -160,11 +160,11 @@ impl Transaction<'_> {
     pub(crate) async fn set_password_and_commit(
         self,
         user: &str,
-        password: &NewPassword,
+        messages: Vec<Zeroizing<String>>,
         remedy: &str,
     ) -> Result<(), EngineError> {
         let action = format!("set the password of {user}");
-        for message in password.messages(user) {
+        for message in messages {
             self.session.simple(&action, &message, remedy).await.map_err(of_password)?;
         }
         self.session.is_in_transaction = false;

@@ -2,9 +2,9 @@
 
 use rotation_database::{EngineError, SyncRequest};
 
+use super::logins::Logins;
 use super::state::{Ids, UserState};
 use super::{Users, make_owner};
-use crate::logins::Logins;
 use crate::principal::Kind;
 use crate::quote::identifier;
 use crate::scope::Scope;

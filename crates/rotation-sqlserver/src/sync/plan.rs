@@ -3,10 +3,10 @@
 use rotation_database::sync::{Change, Plan, Statement};
 use rotation_database::{EngineError, SyncRequest, administrator};
 
+use super::logins::{LoginState, Options};
 use super::permissions;
 use super::state::{Accounts, Both, DatabaseState, PairState, Rights, UserState};
 use super::{alter_any_login, make_owner};
-use crate::logins::LoginState;
 use crate::principal::Kind;
 use crate::quote::identifier;
 use crate::scope::Scope;
@@ -156,7 +156,7 @@ impl Planner<'_> {
             plan.push(Change::new(format!("{} must change its password", alternate.name), action));
         }
         let harmless = alternate.options.while_in_use(&base.options);
-        let alter = |options: &crate::logins::Options| {
+        let alter = |options: &Options| {
             let sql =
                 format!("ALTER LOGIN {} WITH {}", identifier(&alternate.name), options.clauses());
             self.change(Scope::Server, sql, alter_any_login(self.request.master))

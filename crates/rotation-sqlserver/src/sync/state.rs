@@ -7,9 +7,9 @@ use tiberius::Row;
 
 use super::Users;
 use super::databases::DatabaseUsers;
+use super::logins::{LoginState, Logins};
 use super::permission_rows;
 use super::permissions::Permissions;
-use crate::logins::{LoginState, Logins};
 use crate::principal::{BY_SERVER, Kind};
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;

@@ -5,10 +5,10 @@
 
 use rotation_database::{EngineError, Password, SyncRequest, edit_of_secret};
 
+use super::Base;
 use crate::account::Account;
 use crate::plugin::{Plugin, max_password_len_for_rsa_key};
 use crate::session::{Session, text};
-use crate::sync::Base;
 
 /// Of a user that changes its own password: by the plugin that this session was authenticated with.
 pub(crate) async fn of_session_is_possible(

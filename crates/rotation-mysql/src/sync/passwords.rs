@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use rotation_database::{EngineError, Password, PasswordSet, SyncReport};
 
+use super::{Base, Users};
 use crate::account::Account;
 use crate::failure::number::USED_BEFORE;
 use crate::failure::{failure, number_of};
@@ -15,7 +16,6 @@ use crate::plugin::Plugin;
 use crate::second_password;
 use crate::session::text;
 use crate::stored::{holds, mariadb_hash};
-use crate::sync::{Base, Users};
 
 /// Generates a temporary password for a locked account, which gets another password before it is
 /// unlocked.

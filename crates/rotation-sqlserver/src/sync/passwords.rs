@@ -4,14 +4,14 @@ use aws_lc_rs::rand;
 use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, administrator};
 use tiberius::error::Error;
 
+use super::logins::LoginState;
+use super::{UserState, Users, alter_any_login, make_owner};
 use crate::failure::{USED_BEFORE, failure};
-use crate::logins::LoginState;
 use crate::own_password::password;
 use crate::principal::Kind;
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
 use crate::session::{Session, unexpected};
-use crate::sync::{UserState, Users, alter_any_login, make_owner};
 
 /// Sets the password of a login or a contained user, and changes nothing else.
 pub(crate) async fn set_password(

@@ -3,9 +3,9 @@
 use rotation_database::EngineError;
 use tiberius::Row;
 
+use super::Users;
 use crate::quote::identifier;
 use crate::session::{column, flag, nullable_text, text};
-use crate::sync::Users;
 
 /// The state of a login with a password.
 #[derive(Debug, Clone)]
