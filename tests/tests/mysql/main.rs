@@ -2,15 +2,17 @@
 
 /// Defines a test for MySQL and one for MariaDB from a function that takes a target.
 macro_rules! on_both {
-    ($($test:ident)*) => {$(
+    ($($(#[$attribute:meta])* $test:ident)*) => {$(
         mod $test {
             #[tokio::test]
+            $(#[$attribute])*
             async fn mysql() {
                 rotation_tests::mysql::on_each::<rotation_tests::mysql::MySql, _>(super::$test)
                     .await;
             }
 
             #[tokio::test]
+            $(#[$attribute])*
             async fn mariadb() {
                 rotation_tests::mysql::on_each::<rotation_tests::mysql::MariaDb, _>(super::$test)
                     .await;
@@ -23,6 +25,7 @@ pub(crate) use on_both;
 mod accounts;
 mod failures;
 mod fault_injection_without_tls;
+mod large;
 mod logs;
 mod planted_code;
 mod plugins;
