@@ -113,7 +113,7 @@ async fn every_privilege_is_granted_and_revoked() {
             assert_eq!(catalog_rows(&fixture, &fixture.alternate()).await?, less);
             let rotation = fixture.rotate(&function).await?;
             let records = format!("{:?}", rotation.steps);
-            assert!(records.contains("was in step with"), "{records}");
+            assert!(records.contains("was in sync with"), "{records}");
             assert_eq!(fixture.failed_logins()?, 0);
             fixture.search_for_passwords("")?;
         }
