@@ -40,7 +40,7 @@ pub fn login(server: &[u8]) {
     const PASSWORD: &str = "the-password-of-this-login";
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let Ok(runtime) = runtime else { return };
-    let heard = runtime.block_on(async {
+    let received = runtime.block_on(async {
         let (near, mut far) = tokio::io::duplex(1 << 20);
         let (password, authorities) = (Password::new(PASSWORD), CaCertificates::read(&|_| None));
         let Ok(authorities) = authorities else { return Vec::new() };
@@ -53,7 +53,7 @@ pub fn login(server: &[u8]) {
             tls: TlsUse::Off,
             authorities: &authorities,
         };
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         if far.write_all(server).await.is_ok() && far.shutdown().await.is_ok() {
             let mut packets = crate::packet::Packets::new(near);
             if let Ok(greeting) = crate::login::greet(&mut packets, &login).await {
@@ -62,14 +62,14 @@ pub fn login(server: &[u8]) {
                     .await;
             }
             drop(packets);
-            let _ = far.read_to_end(&mut heard).await;
+            let _ = far.read_to_end(&mut received).await;
         }
-        heard
+        received
     });
     for secret in [PASSWORD.as_bytes(), &Sha1::digest(PASSWORD), &sha2::Sha256::digest(PASSWORD)] {
         assert!(
-            !heard.windows(secret.len()).any(|part| part == secret),
-            "the server received a secret"
+            !received.windows(secret.len()).any(|part| part == secret),
+            "the server got a secret"
         );
     }
 }

@@ -104,8 +104,8 @@ impl Users<'_> {
     /// Returns a user, if it exists.
     pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserState>, EngineError> {
         const USER: &str = "SELECT account_status, profile, default_tablespace, \
-                            temporary_tablespace, authentication_type, oracle_maintained FROM \
-                            SYS.DBA_USERS WHERE username = :1";
+                            temporary_tablespace, authentication_type, oracle_maintained \
+                            FROM SYS.DBA_USERS WHERE username = :1";
         let rows = self.read(&format!("find user {name}"), USER, name).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if text(row, 4)? != "PASSWORD" {
@@ -169,8 +169,8 @@ impl Users<'_> {
             }
             grants.add(Right::InSchema(words(&row, 0)?, known(&row, 1)?), is_yes(&row, 2)?);
         }
-        const ROLES: &str = "SELECT granted_role, admin_option, default_role FROM \
-                             SYS.DBA_ROLE_PRIVS WHERE grantee = :1";
+        const ROLES: &str = "SELECT granted_role, admin_option, default_role \
+                             FROM SYS.DBA_ROLE_PRIVS WHERE grantee = :1";
         let mut default_roles = BTreeSet::new();
         for row in self.read(&action, ROLES, name).await? {
             let role = known(&row, 0)?;
@@ -206,8 +206,8 @@ impl Users<'_> {
             let on = OnObject { object, privilege: words(&row, 2)?, hierarchy: is_yes(&row, 4)? };
             grants.add(Right::Object(on), is_yes(&row, 3)?);
         }
-        const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable FROM \
-                               SYS.DBA_COL_PRIVS WHERE grantee = :1";
+        const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable \
+                               FROM SYS.DBA_COL_PRIVS WHERE grantee = :1";
         for row in self.read(&action, COLUMNS, name).await? {
             if self.is_one_of_both(&known(&row, 0)?) {
                 continue;
