@@ -25,20 +25,20 @@ pub trait Engine: Send + Sync + 'static {
     /// An authenticated session.
     type Session: Send;
 
-    /// Reads the settings of this engine. By default, there are none.
+    /// Reads the settings of this engine. By default, an engine has no settings of its own.
     ///
     /// # Errors
-    /// [`rotation::Error::Setting`] naming the variable that cannot be used.
+    /// [`rotation::Error::Setting`] with the name of the variable that cannot be used.
     fn configure(&mut self, _source: Source<'_>) -> rotation::Result<()> {
         Ok(())
     }
 
     /// Prepares for the first login while the function waits for its first event, for example by
-    /// reading CA certificates. By default, does nothing.
+    /// reading CA certificates. The default does nothing.
     fn start(&self, _authorities: &CaCertificates) {}
 
     /// Preconnects to the server of the previous login over verified TLS, while the function reads
-    /// the versions of the secret. No credential is sent. By default, does nothing.
+    /// the versions of the secret. No credential is sent. The default does nothing.
     fn begin(&self, _server: &Server) {}
 
     /// Closes a preconnected connection that was not used, at the end of a step.
@@ -62,8 +62,8 @@ pub trait Engine: Send + Sync + 'static {
         user: &str,
     ) -> impl Future<Output = Result<SessionAccount, EngineError>> + Send;
 
-    /// Checks that an application can use the alternate user in place of the base user. By default,
-    /// there is nothing to check.
+    /// Checks that an application can use the alternate user in place of the base user. The default
+    /// checks nothing.
     fn stands_in(
         &self,
         _session: &mut Self::Session,
@@ -74,7 +74,7 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Checks that the server is writable: that it is not a replica, a standby or read-only. A
     /// master user may be allowed to write to such a server, but the primary does not receive the
-    /// change. By default, nothing is checked, because the server itself rejects the statement.
+    /// change. The default checks nothing, because the server itself rejects the statement.
     fn takes_changes(
         &self,
         _session: &mut Self::Session,
@@ -82,15 +82,14 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Returns `true` if the session goes through a pooler or a proxy. By default, none is
-    /// detected.
+    /// Returns `true` if the session goes through a pooler or a proxy. The default detects none.
     fn is_pooled(&self, _session: &mut Self::Session) -> impl Future<Output = bool> + Send {
         async { false }
     }
 
     /// Checks that the pooler or proxy of a session looks passwords up in the server, so that it
     /// accepts a new password of `user` immediately. `password` is the current one. A pooler with
-    /// its own copy is rejected. By default, nothing is checked.
+    /// its own copy is an error. The default checks nothing.
     fn pooler_looks_passwords_up(
         &self,
         _session: &mut Self::Session,
@@ -109,7 +108,7 @@ pub trait Engine: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Changed, EngineError>> + Send;
 
     /// Checks for preflight that [`Engine::change_password`] would succeed, without changing
-    /// anything. By default, nothing is checked.
+    /// anything. The default checks nothing.
     fn may_change_password(
         &self,
         _session: &mut Self::Session,
@@ -130,7 +129,7 @@ pub trait Engine: Send + Sync + 'static {
     ) -> impl Future<Output = Result<SyncReport, EngineError>> + Send;
 
     /// Returns the changes that [`Engine::copy_user`] would make if the alternate user were the
-    /// target, one phrase for each. Returns none if the two users are in sync.
+    /// target, one phrase for each. Returns an empty list if the two users are in sync.
     fn differences(
         &self,
         master: &mut Self::Session,
@@ -145,7 +144,7 @@ pub trait Engine: Send + Sync + 'static {
     ) -> impl Future<Output = Result<PasswordSet, EngineError>> + Send;
 
     /// Checks for preflight that [`Engine::set_password`] would succeed, without changing anything.
-    /// By default, nothing is checked.
+    /// The default checks nothing.
     fn may_set_password(
         &self,
         _master: &mut Self::Session,
@@ -244,7 +243,7 @@ pub struct PasswordChange<'a> {
     pub old: &'a Password,
     /// The new password.
     pub new: &'a Password,
-    /// `true` if `old` stays valid until the next change. Only for engines with
+    /// `true` if `old` stays valid until the next change. This is only possible for engines with
     /// [`EngineSpec::keeps_previous_password`].
     pub keep_old: bool,
 }
@@ -264,7 +263,7 @@ pub enum Changed {
 /// The request to set the password of a user as the master user.
 #[derive(Debug)]
 pub struct PasswordReset<'a> {
-    /// The master's name, for the statements that an error recommends.
+    /// The name of the master user, for the statements that an error recommends.
     pub master: &'a str,
     /// The user whose password is set.
     pub user: &'a str,

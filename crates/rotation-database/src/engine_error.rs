@@ -1,4 +1,4 @@
-//! Why a statement failed after the login had worked.
+//! The errors of statements after a successful login.
 
 use rotation::operator::{give_up, read_pending, rotate_again, secret_file, store};
 
@@ -6,13 +6,13 @@ use crate::login_error::LoginError;
 
 const ADMINISTRATOR: &str = "As an administrator of the database: ";
 
-/// Returns a remedy: what an administrator of the database does.
+/// Returns the remedy that tells an administrator of the database to do `what`.
 pub fn administrator(what: &str) -> String {
     format!("{ADMINISTRATOR}{what}.")
 }
 
-/// Returns one remedy for several: the same one only once, and the statements of administrators in
-/// one list.
+/// Joins several remedies into one. Drops duplicates, and collects the statements for
+/// administrators in one list.
 pub(crate) fn join_remedies<'a>(remedies: impl IntoIterator<Item = &'a str>) -> String {
     let mut statements: Vec<&str> = Vec::new();
     let mut others: Vec<&str> = Vec::new();
@@ -30,84 +30,92 @@ pub(crate) fn join_remedies<'a>(remedies: impl IntoIterator<Item = &'a str>) -> 
     joined.into_iter().chain(others.into_iter().map(str::to_owned)).collect::<Vec<_>>().join(" ")
 }
 
-/// A remedy that is an edit of the secret, which a pending version does not have.
+/// Returns a remedy that edits the secret, with instructions for the case that a version is
+/// pending, because the pending version does not contain the edit.
 ///
-/// The database may have the pending password already, and after the edit no version of the same
-/// server would lead to it. So the operator keeps that password, and stores the one that logs in.
+/// The database may already have the pending password, and no version of the edited secret would
+/// contain it. The operator therefore has to keep that password, and to store the password that
+/// logs in.
 pub fn edit_of_secret(remedy: &str) -> String {
     if secret_file().is_some() {
         return format!(
-            "{remedy} Then run the same command again; it says what to do about an unfinished rotation."
+            "{remedy} Then run the same command again. It reports how to continue an unfinished \
+             rotation."
         );
     }
     format!(
-        "{remedy} If the secret is edited while a version is pending: the database may have the password of that version \
-         already, so keep it first ({}), and put the password that logs in into the edited secret (aws secretsmanager \
-         put-secret-value). Then cancel the rotation ({}), and rotate again: {}.",
+        "{remedy} If a version is pending when you edit the secret, the database may already have \
+         the password of that version. Save that password first ({}), and put the password that \
+         logs in into the edited secret (aws secretsmanager put-secret-value). Then cancel the \
+         rotation ({}), and rotate again: {}.",
         read_pending(),
         give_up("VERSION"),
         rotate_again()
     )
 }
 
-/// One operation that failed. No variant holds a statement with a password or a verifier in it.
+/// The error of one operation. No variant contains a statement with a password or a verifier in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The session's user may not do that.
-    #[error("the database does not allow it to {action}: {message}")]
+    /// The session's user lacks a privilege.
+    #[error("permission denied: could not {action}: {message}")]
     PrivilegeMissing {
-        /// The action that failed, as it reads after "to".
+        /// The action that failed, as it reads after "could not".
         action: String,
         /// The server's message.
         message: String,
         /// The statement that an administrator runs.
         remedy: String,
     },
-    /// The server's password policy does not take the new password.
-    #[error("the database's password policy refuses the new password: {message}")]
+    /// The server's password policy rejects the new password.
+    #[error("the database's password policy rejected the new password: {message}")]
     PasswordRejected {
         /// The server's message.
         message: String,
-        /// Which settings to change.
+        /// The settings to change.
         remedy: String,
     },
-    /// The account has expired, found out by somebody who may look.
+    /// The account or its password has expired, as an open session has found.
     #[error("the account has expired: {message}")]
     AccountExpired {
-        /// What was found.
+        /// The message of the server, or the setting that shows it.
         message: String,
         /// The statement that an administrator runs.
         remedy: String,
     },
     /// The user in the secret does not exist.
-    #[error("there is no user {user}")]
+    #[error("user {user} does not exist")]
     NoSuchUser {
         /// The user.
         user: String,
     },
-    /// Something stands in the way that only a person can decide.
+    /// The rotation cannot continue until the operator has decided something.
     #[error("{what}")]
     NeedsDecision {
-        /// What stands in the way.
+        /// The reason, as a clause.
         what: String,
-        /// What to do.
+        /// The options of the operator.
         remedy: String,
     },
-    /// Two users only look like a pair, as far as the server can tell.
-    #[error("{}: they may belong to different people", looks_wrong(.base, .alternate, .why, .consent.is_some()))]
+    /// Two users have the names of a pair, but nothing on the server proves that they are one.
+    #[error(
+        "{}: they may belong to different people",
+        looks_wrong(.base, .alternate, .why, .consent.is_some())
+    )]
     PerhapsUnrelated {
         /// The base user.
         base: String,
-        /// The one that is named like its second user.
+        /// The user that has the name of its alternate user.
         alternate: String,
-        /// What speaks against a pair, if that can be told.
+        /// The evidence against a pair, if there is any.
         why: Option<String>,
-        /// How an administrator says that they are a pair, when it is the alternate user's turn.
-        /// When it is the base user's, only the secret can say it.
+        /// The statement with which an administrator confirms that they are a pair, if the target
+        /// is the alternate user. `None` if the target is the base user: then only a version of the
+        /// secret can prove it.
         consent: Option<String>,
     },
-    /// The server is busy for now: a lock was not available, or a statement took too long.
+    /// The server is temporarily busy: a lock was not available, or a statement took too long.
     #[error("the database could not {action} in time: {message}")]
     Busy {
         /// The action that failed, as it reads after "could not".
@@ -115,25 +123,28 @@ pub enum EngineError {
         /// The server's message.
         message: String,
     },
-    /// Another session has changed the same objects meanwhile, most likely an earlier attempt that
-    /// was still running. The session is usable, and the change may be retried.
-    #[error("another session was changing the same, so the database could not {action}: {message}")]
+    /// Another session changed the same objects at the same time. Most likely it belongs to an
+    /// earlier attempt that was still running. The session is usable, and the change may be
+    /// retried.
+    #[error(
+        "another session changed the same objects, so the database could not {action}: {message}"
+    )]
     Overtaken {
         /// The action that failed, as it reads after "could not".
         action: String,
         /// The server's message.
         message: String,
     },
-    /// The connection broke; whether the statement took effect is unknown, and the next attempt
-    /// finds out.
+    /// The connection failed. Whether the statement took effect is unknown until the next attempt
+    /// checks it.
     #[error("the connection failed while trying to {action}: {cause}")]
     Disconnected {
         /// The action that failed, as it reads after "to".
         action: String,
-        /// What broke.
+        /// The error of the connection.
         cause: LoginError,
     },
-    /// Anything else that the server says.
+    /// Any other error that the server reports.
     #[error("the database failed to {action}: {code}: {message}")]
     Failed {
         /// The action that failed, as it reads after "to".
@@ -158,8 +169,7 @@ impl EngineError {
         }
     }
 
-    /// Creates the error for a privilege that `who` lacks, as the server reports it. `action` is
-    /// read after "to".
+    /// Creates the error for a privilege that user `who` lacks. `action` is read after "could not".
     pub fn lacks(action: impl Into<String>, who: &str, privilege: &str, remedy: String) -> Self {
         Self::PrivilegeMissing {
             action: action.into(),
@@ -168,23 +178,25 @@ impl EngineError {
         }
     }
 
-    /// The target of the rotation is the base user, and no version of the secret proves that it is
-    /// the secret's own.
+    /// Creates the error for a rotation whose target is the base user, if no version of the secret
+    /// proves that the base user belongs to the secret.
     pub fn unproven_base(base: impl Into<String>, alternate: impl Into<String>) -> Self {
         Self::PerhapsUnrelated {
             base: base.into(),
             alternate: alternate.into(),
-            why: Some("no earlier version of the secret was of it".into()),
+            why: Some("no earlier version of the secret contains that user".into()),
             consent: None,
         }
     }
 
-    /// The server is a replica, a standby or read-only. `what` is a sentence about it.
+    /// Creates the error for a server that is a replica, a standby or read-only. `what` is a clause
+    /// that describes it.
     pub fn takes_no_changes(what: impl Into<String>) -> Self {
         Self::NeedsDecision {
-            what: format!("the server takes no changes: {}", what.into()),
-            remedy: "Use the endpoint of the writer (the primary) in \"host\", in the master's secret as well. For Aurora \
-                that is the cluster's endpoint, not a reader's."
+            what: format!("the server is not writable: {}", what.into()),
+            remedy: "Use the endpoint of the writer (the primary) in \"host\", in the master \
+                     secret as well. For Aurora, that is the cluster endpoint, not a reader \
+                     endpoint."
                 .into(),
         }
     }
@@ -208,40 +220,47 @@ impl EngineError {
     pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
         match self {
             Self::PasswordRejected { remedy, .. } => format!(
-                "{remedy} The pending version keeps its password, so give it up ({}), and rotate again: {}.",
+                "{remedy} The password of the pending version does not change, so cancel the \
+                 rotation ({}), and rotate again: {}.",
                 give_up("VERSION"),
                 rotate_again()
             ),
             Self::Busy { .. } => {
-                "Nothing, if it passes: the rotation is repeated. Otherwise see which session holds the lock \
-                (a backup, a migration)."
+                "Secrets Manager retries the rotation. If the error persists, find the session \
+                 that holds the lock (a backup, a migration)."
                     .into()
             }
             Self::Overtaken { .. } => {
-                "Nothing, if it passes: the rotation is repeated. Otherwise see which session changes this user all the time."
+                "Secrets Manager retries the rotation. If the error persists, find the session \
+                 that keeps changing this user."
                     .into()
             }
             Self::PrivilegeMissing { remedy, .. }
             | Self::AccountExpired { remedy, .. }
             | Self::NeedsDecision { remedy, .. } => remedy.clone(),
             Self::PerhapsUnrelated { base, alternate, consent: Some(consent), .. } => format!(
-                "If {alternate} is meant to be the second user of {base}, say so. {} Otherwise rename one of them.",
+                "If {alternate} is meant to be the alternate user of {base}, confirm it. {} \
+                 Otherwise rename one of them.",
                 administrator(consent)
             ),
             Self::PerhapsUnrelated { base, alternate, consent: None, .. } => format!(
-                "If both are this secret's: give this rotation up ({}), store the credential of {base} in the secret ({}), and \
-                 rotate it again. Otherwise rename {alternate}, or rotate it as a single user.",
+                "If both users belong to this secret, cancel this rotation ({}), store the \
+                 credential of {base} in the secret ({}), and rotate it again. Otherwise rename \
+                 {alternate}, or rotate it as a single user.",
                 give_up("VERSION"),
                 store()
             ),
-            Self::NoSuchUser { .. } => "Correct \"username\" in the secret, or create the user.".into(),
+            Self::NoSuchUser { .. } => "Correct \"username\" in the secret, or create the \
+                                        user."
+                .into(),
             Self::Disconnected { cause, .. } => {
                 format!(
-                    "The rotation is repeated and goes on from where it stands. If it comes again: {}",
+                    "Secrets Manager retries the rotation, which continues from the current state. \
+                     If the error persists: {}",
                     cause.remedy(host, port)
                 )
             }
-            Self::Failed { .. } => "Read the server's message, and its log.".into(),
+            Self::Failed { .. } => "Read the server's message and its log.".into(),
         }
     }
 }
@@ -255,12 +274,14 @@ fn looks_wrong(
     let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
     if is_alternates_turn {
         format!(
-            "there are users {base} and {alternate}, and nothing shows that {alternate} was made to alternate with {base}{why}"
+            "users {base} and {alternate} exist, and nothing proves that {alternate} was created \
+             to alternate with {base}{why}"
         )
     } else {
         format!(
-            "the secret's user {alternate} is named like the second user of {base}, whose password would be changed next, and nothing \
-             shows that {base} is the secret's as well{why}"
+            "the secret's user {alternate} has the name of an alternate user of {base}, whose \
+             password would be changed next, and nothing proves that {base} also belongs to the \
+             secret{why}"
         )
     }
 }

@@ -1,5 +1,5 @@
-//! `preflight`: looks at the server and at both credentials as a rotation will, and changes
-//! nothing.
+//! The checks of preflight: the server, the secret's credential and the master user, without
+//! changing anything.
 
 use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 
@@ -16,7 +16,7 @@ use crate::strategy::master_session::{self, MasterLogin, must_be_another};
 use crate::sync::SyncRequest;
 use crate::user_pair::{MastersTask, UserPair};
 
-/// Looks at what `setSecret` and `testSecret` will need.
+/// Checks the requirements of `setSecret` and `testSecret`.
 pub(crate) async fn look<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -24,12 +24,12 @@ pub(crate) async fn look<E: Engine>(
     random: Option<Password>,
     checks: &mut Checks,
 ) {
-    // It was read once before.
+    // The caller has validated the value, so it parses.
     let Ok(current) = rotator.parse(current, CURRENT) else { return };
     if let Some(password) = &random {
         let fits = rotator.check_password(password).map_err(Into::into);
         if checks
-            .record(format!("{} takes passwords of these settings", E::SPEC.display), fits)
+            .record(format!("{} accepts passwords of these settings", E::SPEC.display), fits)
             .is_some()
         {
             checks.skipped(
@@ -51,9 +51,9 @@ pub(crate) async fn look<E: Engine>(
     let is_lost = rotator.settings.strategy == StrategyKind::SingleUserByMaster
         && matches!(&login, Err(cause) if cause.is_solved_by_new_password());
     let proven = match login {
-        // That is what the strategy is for.
+        // This strategy is meant for lost passwords.
         Err(cause) if is_lost => {
-            checks.skipped(check, format!("{cause}: the master sets a new password all the same"));
+            checks.skipped(check, format!("{cause}: the master user sets a new password anyway"));
             None
         }
         login => match checks.record(check, login.map_err(failed)) {
@@ -78,7 +78,7 @@ pub(crate) async fn look<E: Engine>(
     }
 }
 
-/// Looks at what the user's own session can show before its password changes.
+/// Runs the checks that the user's own session allows.
 async fn look_at_own_session<E: Engine>(
     rotator: &DatabaseRotator<E>,
     current: &DatabaseSecret,
@@ -90,9 +90,13 @@ async fn look_at_own_session<E: Engine>(
     let strategy = rotator.settings.strategy;
     if strategy != StrategyKind::MasterUser && rotator.engine.is_pooled(session).await {
         checks.skipped(
-            format!("the pooler or proxy in front of {} takes passwords from the server", current.endpoint()),
-            "a pooler or proxy was found; setSecret looks, before it changes anything, whether it has its own copy of the \
-             password, and stops then. Better name the server's own endpoint in \"host\"",
+            format!(
+                "the pooler or proxy in front of {} reads passwords from the server",
+                current.endpoint()
+            ),
+            "a pooler or proxy was found; before setSecret changes anything, it checks whether the \
+             pooler has its own copy of the password, and fails if so. Use the endpoint of the \
+             server itself in \"host\"",
         );
     }
     if strategy != StrategyKind::SingleUser {
@@ -101,8 +105,7 @@ async fn look_at_own_session<E: Engine>(
     let takes_changes = rotator.engine.takes_changes(session).await;
     let takes_changes =
         takes_changes.map_err(|cause| rotator.statement(current, &current.username, cause).into());
-    let check =
-        format!("{} takes changes (it is no replica, and not read-only)", current.endpoint());
+    let check = format!("{} is writable (not a replica and not read-only)", current.endpoint());
     if checks.record(check, takes_changes).is_some() {
         let check = format!("{} may change its own password", current.username);
         let change = PasswordChange {
@@ -141,16 +144,15 @@ async fn look_at_master<E: Engine>(
     let credential = &master.secret;
     let users = task.users();
     let is_another = must_be_another(rotator, &master, &users, current).map_err(Into::into);
-    let check =
-        format!("master {} is another user than {}", credential.username, users.join(" and "));
+    let check = format!("master user {} is not {}", credential.username, users.join(" or "));
     if checks.record(check, is_another).is_none() {
         return;
     }
     let session = MasterLogin::of(rotator, &master, current, current).open(cx).await;
-    let check = format!("master {} logs in to {}", credential.username, master.endpoint);
+    let check = format!("master user {} logs in to {}", credential.username, master.endpoint);
     let Some(mut session) = checks.record(check, session) else { return };
     let may_act = master_session::check(rotator, &master, &mut session, &users, current).await;
-    let check = format!("{} takes changes (it is no replica, and not read-only)", master.endpoint);
+    let check = format!("{} is writable (not a replica and not read-only)", master.endpoint);
     if checks.record(check, may_act.map_err(Into::into)).is_none() {
         rotator.engine.log_out(session).await;
         return;
@@ -164,7 +166,7 @@ async fn look_at_master<E: Engine>(
             let pending = rotator.next_version(current);
             let differences =
                 alternating::foresee(rotator, cx, &mut session, &mut request, &pending).await;
-            // What cannot be read for certain is left to setSecret.
+            // If the missing privileges cannot be read, setSecret reports them.
             let lacks = match &differences {
                 Ok(differences) if !differences.is_empty() => {
                     rotator.engine.not_grantable(&mut session, &request).await.unwrap_or_default()
@@ -191,8 +193,11 @@ async fn look_at_master<E: Engine>(
     };
     rotator.engine.log_out(session).await;
     let statement = |cause| rotator.statement(current, &credential.username, cause).into();
-    let check =
-        format!("master {} may administer {}", credential.username, task.users().join(" and "));
+    let check = format!(
+        "master user {} may administer {}",
+        credential.username,
+        task.users().join(" and ")
+    );
     match missing {
         Ok(missing) if missing.is_empty() => checks.passed(check),
         Ok(missing) => {
@@ -201,11 +206,13 @@ async fn look_at_master<E: Engine>(
         Err(cause) => checks.failed(check, &statement(cause)),
     }
     let Some((UserPair { base, alternate }, differences, lacks)) = differences else { return };
-    let check =
-        format!("master {} may pass on what {base} may do to {alternate}", credential.username);
+    let check = format!(
+        "master user {} may grant the privileges of {base} to {alternate}",
+        credential.username
+    );
     match differences {
         Ok(differences) if differences.is_empty() => {
-            checks.passed(format!("{alternate} may do just what {base} may: nothing has to be passed on"));
+            checks.passed(format!("{alternate} is in sync with {base}"));
         }
         Ok(_) if !lacks.is_empty() => {
             lacks.into_iter().for_each(|cause| checks.failed(&check, &statement(cause)));
@@ -213,11 +220,12 @@ async fn look_at_master<E: Engine>(
         Ok(differences) => checks.skipped(
             check,
             format!(
-                "not tried, for it would change something; setSecret names what is missing, all of it at once. It will see to: {}",
+                "not tried, because that would change something; setSecret reports all missing \
+                 privileges in one error. Changes to make: {}",
                 shortened(&differences, "; ")
             ),
         ),
-        // setSecret reads the same.
+        // setSecret reads the same state and would fail with the same error.
         Err(error) => checks.failed(check, &error),
     }
 }

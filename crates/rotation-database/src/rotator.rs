@@ -1,4 +1,4 @@
-//! A database credential as something that can be rotated.
+//! The rotator of database credentials.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -23,8 +23,9 @@ use crate::strategy::{alternating, single_user, single_user_by_master};
 use crate::tls::Policy;
 use crate::user_pair::UserPair;
 
-/// Pauses before testing again: a proxy or a replica may not know the new password at once. Few,
-/// because each refused attempt counts towards a lock-out.
+/// The pauses before `testSecret` logs in again, because a proxy or a replica may not know the new
+/// password immediately. There are few, because each rejected login counts towards an account
+/// lockout.
 const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
 
 /// Rotates the password of one engine's users.
@@ -32,8 +33,8 @@ const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::f
 pub struct DatabaseRotator<E> {
     pub(crate) engine: E,
     pub(crate) settings: Settings,
-    /// A secret, and the server of the version of it that was looked at last: most likely that of
-    /// its next step.
+    /// The id of a secret, and the server of the version that was used last. The next step of its
+    /// rotation most likely uses the same server.
     server: Mutex<Option<(String, Server)>>,
     /// The changes of the last `setSecret` that the server accepted without effect. `testSecret`
     /// finds them again and must not count them.
@@ -52,7 +53,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`rotation::Error::Setting`] naming the variable that cannot be used.
+    /// [`rotation::Error::Setting`] with the name of the variable that cannot be used.
     pub fn new(mut engine: E, source: Source<'_>) -> Result<Self> {
         let settings = Settings::read(source, E::SPEC)?;
         engine.configure(source)?;
@@ -72,7 +73,7 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// Returns `true` if the user of `secret` logs in without TLS because its secret says so.
+    /// Returns `true` if the user of `secret` logs in without TLS because of `"ssl": false`.
     pub(crate) fn logs_in_unencrypted(&self, secret: &DatabaseSecret) -> bool {
         Policy::of(secret.ssl, self.settings.tls_mode) == Policy::Off
     }
@@ -95,7 +96,8 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// For the next step. Only what is verified may begin without being asked for.
+    /// Remembers the server for a preconnection in the next step. A preconnection is opened without
+    /// a request, so only servers with verified TLS are remembered.
     fn remember(&self, id: &str, secret: &DatabaseSecret) {
         let is_verified = Policy::of(secret.ssl, self.settings.tls_mode) != Policy::Off;
         let server = is_verified.then(|| Server {
@@ -118,7 +120,8 @@ impl<E: Engine> DatabaseRotator<E> {
         connect::log_in_as_own_account(&self.engine, cx, &self.login(secret), policy).await
     }
 
-    /// Logs in with a version's own credential, and out again. Returns the account of the session.
+    /// Logs in with a version's own credential, and closes the session. Returns the account of the
+    /// session.
     pub(crate) async fn prove(
         &self,
         cx: &Context<'_>,
@@ -145,14 +148,14 @@ impl<E: Engine> DatabaseRotator<E> {
         let unusable = |why: String| Err(Error::PasswordUnusable { why });
         if text.len() > spec.password_max_bytes {
             return unusable(format!(
-                "{} takes at most {} bytes, and it has {}",
+                "{} accepts at most {} bytes, and it has {}",
                 spec.display,
                 spec.password_max_bytes,
                 text.len()
             ));
         }
         match text.chars().find(|c| *c == '\0' || spec.password_forbidden.contains(c)) {
-            Some(found) => unusable(format!("{} passwords cannot hold {found:?}", spec.display)),
+            Some(found) => unusable(format!("{} passwords cannot contain {found:?}", spec.display)),
             None => Ok(()),
         }
     }
@@ -168,7 +171,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
 
     fn begin(&self, step: Step, secret_id: &str) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        // The server of another secret would get a connection that nobody asked for.
+        // Otherwise, the server of another secret would get an unnecessary connection.
         if let (Step::Set | Step::Test | Step::Finish, Some((id, server))) = (step, &*server)
             && id == secret_id
         {
@@ -204,8 +207,8 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
             master::ensure_same_region(arn, cx.secret_id())?;
         }
         let user = self.new_user(&current)?;
-        let password =
-            random.ok_or_else(|| Error::PasswordUnusable { why: "none was made".to_owned() })?;
+        let password = random
+            .ok_or_else(|| Error::PasswordUnusable { why: "none was generated".to_owned() })?;
         self.check_password(&password)?;
         Ok(current.with(&user, &password).map_err(|why| Error::ValueUnusable { why })?)
     }
@@ -246,8 +249,8 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         match compared {
             Ok(note) => done.notes.extend(note),
             Err(error) if self.is_as_current(cx, &pending).await => done.notes.push(format!(
-                "Rotation has changed nothing yet (this credential is that of AWSCURRENT). The next rotation changes \
-                 this: {error}."
+                "This credential is the one of AWSCURRENT, so nothing has been rotated yet. The \
+                 next rotation changes this: {error}."
             )),
             Err(error) => return Err(error),
         }
@@ -272,14 +275,16 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     ) -> Result<Vec<String>> {
         let pending = self.parse(pending, PENDING)?;
         let mut notes = self.edit_notes(current, &pending)?;
-        // Once: a refusal repeats the whole rotation, and each one counts towards a lock-out.
+        // One login only: if it is rejected, Secrets Manager retries the whole rotation, and each
+        // rejected login counts towards an account lockout.
         match self.prove(cx, &pending, PENDING).await {
             Ok(_) => {}
             Err(cause) if self.keeps_from_promotion(&cause) => {
                 return Err(self.pending_failed(&pending, cause).into());
             }
             Err(cause) => notes.push(format!(
-                "{} could not be asked once more whether it accepts the password of {} ({cause}); testSecret had logged in.",
+                "{} could not be checked again for the password of {} ({cause}). testSecret had \
+                 logged in.",
                 pending.endpoint(),
                 pending.username
             )),
@@ -289,7 +294,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
 }
 
 impl<E: Engine> DatabaseRotator<E> {
-    /// Logs in with the pending version, and again when that is refused.
+    /// Logs in with the pending version, and retries if the password is rejected.
     async fn log_in_patiently(
         &self,
         cx: &Context<'_>,
@@ -302,7 +307,7 @@ impl<E: Engine> DatabaseRotator<E> {
                     if cx.remaining() > *pause * 2 =>
                 {
                     cx.warn(format!(
-                        "the new password is not accepted yet ({message}); trying again"
+                        "the server does not accept the new password yet ({message}); retrying"
                     ));
                     tokio::time::sleep(*pause).await;
                 }
@@ -311,9 +316,9 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// Returns `true` if the pending credential is the current one, as when `testSecret` alone is
-    /// run because rotation was turned on without rotating at once. Then no `setSecret` has synced
-    /// the users.
+    /// Returns `true` if the pending credential is the current one. That is so if rotation was
+    /// turned on without an immediate rotation: Secrets Manager then runs only `testSecret`, and no
+    /// `setSecret` has synced the users.
     async fn is_as_current(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> bool {
         let Ok(Some(current)) = cx.current().await else { return false };
         self.parse(&current, CURRENT).is_ok_and(|current| {
@@ -321,9 +326,11 @@ impl<E: Engine> DatabaseRotator<E> {
         })
     }
 
-    /// Returns `true` if a tested password must not be promoted. A single user that is locked is so
-    /// with every password, and then applications need the one that the server has; of two users,
-    /// the other one may still be open.
+    /// Returns `true` if a tested password must not be promoted.
+    ///
+    /// A locked account blocks promotion only with alternating users, because the other user may
+    /// still be unlocked. A single user is locked with every password, and after the lock is
+    /// removed applications need the password that the server has.
     fn keeps_from_promotion(&self, cause: &LoginError) -> bool {
         if matches!(cause, LoginError::OtherAccount { .. }) {
             return true;
@@ -342,16 +349,17 @@ impl<E: Engine> DatabaseRotator<E> {
         connect::failed(&self.login(pending), CredentialSource::Version(PENDING), cause)
     }
 
-    /// The server has the pending password: an earlier attempt has done the step.
+    /// Returns the outcome for a server that already has the pending password, because an earlier
+    /// attempt did the step.
     pub(crate) fn already_set(&self, pending: &DatabaseSecret) -> Done {
         Done::before(format!(
-            "{} accepts the pending password of {} already: an earlier attempt had set it.",
+            "{} already accepts the pending password of {}: an earlier attempt set it.",
             pending.endpoint(),
             pending.username
         ))
     }
 
-    /// No password that there is logs in.
+    /// Returns the error for a user that the server rejects with every known password.
     pub(crate) fn refused(&self, current: &DatabaseSecret, tried: Vec<LoginAttempt>) -> Error {
         Error::CredentialsRefused {
             endpoint: current.endpoint(),
@@ -361,9 +369,11 @@ impl<E: Engine> DatabaseRotator<E> {
         }
     }
 
-    /// The server's history does not let the pending password return. A random one is there only
-    /// because an earlier attempt has set it; one that a person has stored may be an old one, and
-    /// only a login tells.
+    /// Verifies the pending password with a login, after the server has rejected it because it is
+    /// in the password history.
+    ///
+    /// A random password can only be in the history because an earlier attempt has set it. A
+    /// password that an operator has stored may be an older one, and only a login shows that.
     pub(crate) async fn confirm_reused_password(
         &self,
         cx: &Context<'_>,
@@ -373,30 +383,31 @@ impl<E: Engine> DatabaseRotator<E> {
             Ok(proven) => self.engine.log_out(proven.session).await,
             Err(LoginError::Refused { .. }) => {
                 let cause = EngineError::PasswordRejected {
-                    message: "it was used before, and is not the one in place".into(),
-                    remedy: "Let the rotation make a new one.".into(),
+                    message: "it was used before, and is not the user's current password".into(),
+                    remedy: "Let the rotation generate a new password.".into(),
                 };
                 return Err(self.statement(pending, &pending.username, cause));
             }
-            // testSecret is next, and says more of it.
+            // testSecret is the next step, and reports this error with more detail.
             Err(_) => {}
         }
         Ok(())
     }
 
-    /// Returns `true` if a change is to be retried: another session came first, and this rotation
-    /// is still the current one.
+    /// Returns `true` if a change is to be retried, because another session changed the same
+    /// objects and this rotation has not been superseded. Asks Secrets Manager whether the version
+    /// is still pending.
     pub(crate) async fn should_retry_conflict<T: Sync>(
         &self,
         cx: &Context<'_>,
         changed: &Result<T, EngineError>,
     ) -> bool {
         let Err(error @ EngineError::Overtaken { .. }) = changed else { return false };
-        cx.warn(format!("{error}; looking whether the rotation goes on"));
+        cx.warn(format!("{error}; checking whether this version is still pending"));
         cx.is_still_pending().await
     }
 
-    /// A statement that failed.
+    /// Returns the error for a statement that failed.
     pub(crate) fn statement(
         &self,
         secret: &DatabaseSecret,

@@ -1,4 +1,4 @@
-//! Which credential is used for what, and when to refuse.
+//! The strategies: which credential a rotation uses for which operation, and when it stops.
 
 pub(crate) mod alternating;
 pub(crate) mod deprecated;

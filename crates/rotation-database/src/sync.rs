@@ -17,20 +17,22 @@ pub use request::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::engine_error::{EngineError, join_remedies};
 
 /// The number of times that a change is executed before it counts as one without effect. A
-/// statement can take back what another one of the same round has changed.
+/// statement can revert the change of another statement of the same round, so one execution is not
+/// enough.
 const TRIES: usize = 2;
 
-/// The base user and the alternate user, as the session of a master reads and changes them.
+/// The base user and the alternate user, as the session of a master user reads and changes them.
 pub trait Pair: Send {
     /// Everything that the server reports about both users and that a plan depends on.
     type State: Send + Sync;
-    /// What the engine executes for one change.
+    /// The operation that the engine executes for one change.
     type Action: Send + Sync;
 
     /// Reads the state of both users.
     ///
     /// # Errors
-    /// Also if the state cannot be read completely: an overlooked privilege would be revoked.
+    /// Returns an error even if only a part of the state cannot be read, because the sync would
+    /// revoke an overlooked privilege.
     fn read(&mut self) -> impl Future<Output = Result<Self::State, EngineError>> + Send;
 
     /// Returns the changes that bring the alternate user in line with the base user. Returns no
@@ -57,15 +59,15 @@ pub async fn differences<P: Pair>(pair: &mut P) -> Result<Vec<String>, EngineErr
     Ok(pair.plan(&state)?.differences())
 }
 
-/// Applies changes until none is left, and returns the report and the last state.
+/// Applies changes until no change is left, and returns the report and the last state.
 ///
-/// The changes that are left at the end have no effect, because the server accepted them several
-/// times. They are in [`SyncReport::without_effect`] and in a note, and do not fail the rotation: a
-/// difference that its own change cannot remove would fail every attempt.
+/// The server accepts some changes without effect. A change that is still planned after it was
+/// executed several times is one of these. It is added to [`SyncReport::without_effect`] and to the
+/// notes, and does not fail the rotation, because it would fail every attempt.
 ///
 /// # Errors
-/// [`EngineError::PrivilegeMissing`] with all privileges that the master lacks; the first error of
-/// any other kind.
+/// Returns [`EngineError::PrivilegeMissing`] with all privileges that the master user lacks, or the
+/// first error of any other kind.
 pub async fn sync<P: Pair>(
     pair: &mut P,
     request: &SyncRequest<'_>,
@@ -107,13 +109,13 @@ pub async fn sync<P: Pair>(
                 }
                 Err(EngineError::PrivilegeMissing { action, message, remedy }) => {
                     refusals.push((action, message, remedy));
-                    // The other changes depend on it.
+                    // The other changes depend on the alternate user.
                     if creates_alternate {
                         break;
                     }
                 }
                 Err(other) if refusals.is_empty() => return Err(other),
-                // It can be a consequence of a change that was refused.
+                // The error can be a consequence of a change that was denied.
                 Err(_) => break,
             }
         }
@@ -123,7 +125,7 @@ pub async fn sync<P: Pair>(
     }
 }
 
-/// Returns one error for all privileges that the master lacks.
+/// Returns one error for all privileges that the master user lacks.
 fn all_missing(refusals: &[(String, String, String)]) -> EngineError {
     let join = |part: fn(&(String, String, String)) -> &str| {
         let mut parts: Vec<&str> = Vec::new();

@@ -2,17 +2,17 @@
 
 use crate::schema::EngineSpec;
 
-/// What a master is there for.
+/// The task of a master user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MastersTask<'a> {
-    /// To keep the second of two users in step with the first, and to set the passwords of both.
+    /// To sync the alternate user with the base user, and to set the passwords of both.
     Alternate(&'a UserPair),
     /// To set the password of this user.
     SetPassword(&'a str),
 }
 
 impl<'a> MastersTask<'a> {
-    /// The users that it administers.
+    /// Returns the users that the master user administers.
     pub fn users(self) -> Vec<&'a str> {
         match self {
             Self::Alternate(pair) => vec![&pair.base, &pair.alternate],
@@ -20,24 +20,24 @@ impl<'a> MastersTask<'a> {
         }
     }
 
-    /// Returns `true` if it makes users, and reads what they may do.
+    /// Returns `true` if the task includes creating a user and reading the privileges of users.
     pub fn copies(self) -> bool {
         matches!(self, Self::Alternate(_))
     }
 }
 
-/// The two users that alternate.
+/// The two users of the strategy with alternating users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserPair {
-    /// The user that a person made; its privileges count.
+    /// The base user, which an operator created. Its privileges are the model for both users.
     pub base: String,
-    /// The one that is kept in step with it.
+    /// The alternate user, which is kept in sync with the base user.
     pub alternate: String,
 }
 
 impl UserPair {
-    /// The pair that `user` belongs to: a name with the engine's suffix is the alternate of the
-    /// name without.
+    /// Returns the pair to which `user` belongs. A name that ends in the engine's suffix is the
+    /// name of an alternate user, and the name without the suffix is that of its base user.
     pub fn of(user: &str, spec: &EngineSpec) -> Self {
         let quoted = user.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         if let Some(name) = quoted.filter(|name| spec.strips_quotes && !name.is_empty()) {
@@ -57,7 +57,7 @@ impl UserPair {
         Self { base: base.to_owned(), alternate: user.to_owned() }
     }
 
-    /// The other one of the two.
+    /// Returns the user of the pair that is not `user`.
     pub fn other_than(&self, user: &str) -> &str {
         if user == self.alternate { &self.base } else { &self.alternate }
     }

@@ -1,14 +1,14 @@
-//! What an administrator runs for a master that lacks a privilege.
+//! The statements that grant a missing privilege to a master user.
 
 use rotation_database::administrator;
 
 use crate::quote::{Literals, identifier};
 
-/// Returns the remedy that grants the master a privilege. `grant` ends with `TO`, and `with` is the
-/// option that follows the account.
+/// Returns the remedy that grants a privilege to the master user. `grant` ends with `TO`, and
+/// `with` is the option that follows the account.
 ///
-/// `inactive_roles`: the roles that the master has and that are not active. One of them may have
-/// the privilege.
+/// `inactive_roles` are the roles that the master user has and that are not active. One of them may
+/// have the privilege.
 pub(crate) fn administer(
     master: &str,
     grant: &str,
@@ -20,14 +20,15 @@ pub(crate) fn administer(
     administrator(&format!("{grant} {master}@'HOST'{with}{or}"))
 }
 
-/// Returns what an administrator may do instead of granting a privilege that a role of the master
-/// has.
+/// Returns the alternative to granting a privilege that an inactive role of the master user may
+/// have, or nothing if there are no such roles.
 pub(crate) fn or_default_role(roles: &[String], master: &str) -> String {
     let names: Vec<_> = roles.iter().map(|role| identifier(role)).collect();
     match names.as_slice() {
         [] => String::new(),
         names => format!(
-            ". Or, if a role of the master has it, make that role active: SET DEFAULT ROLE {} FOR {master}@'HOST'",
+            ". Or, if a role of the master user has it, make that role active: SET DEFAULT ROLE {} \
+             FOR {master}@'HOST'",
             names.join(" or ")
         ),
     }

@@ -1,5 +1,4 @@
-//! `SHOW CREATE USER`: what an account demands and may use, apart from its password and its
-//! privileges.
+//! `SHOW CREATE USER`: the options of an account, without its password and its privileges.
 
 mod attribute;
 mod in_use;
@@ -13,24 +12,25 @@ use crate::plugin::Plugin;
 use crate::quote::{Literals, identifier};
 use crate::tokens::{Token, tokens, unreadable};
 
-/// What [`parse`] finds in the server's own words.
+/// The result of [`parse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CreateUser {
     /// The authentication plugins, in order.
     pub(crate) plugins: Vec<String>,
-    /// What is stored for each plugin where MariaDB shows it.
+    /// The stored hash of each plugin. Only MariaDB shows it.
     pub(crate) stored: Vec<(String, String)>,
-    /// The password has expired by a statement; the new one has not.
+    /// `true` if a statement has expired the password (`PASSWORD EXPIRE`). A new password is not
+    /// expired.
     has_expired: bool,
-    /// `ACCOUNT LOCK`.
+    /// `true` if the account is locked (`ACCOUNT LOCK`).
     pub(crate) locked: bool,
-    /// MySQL's default roles, as they are written in a statement; MariaDB shows its one among the
-    /// grants.
+    /// The default roles of MySQL, in the syntax of a statement. MariaDB shows its only default
+    /// role with the grants.
     pub(crate) default_roles: String,
     clauses: BTreeMap<Clause, Vec<Token>>,
 }
 
-/// The clauses that a copy shares, in the order of the [grammar].
+/// The clauses of an account, in the order of the [grammar].
 ///
 /// [grammar]: https://dev.mysql.com/doc/refman/8.4/en/alter-user.html
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,7 @@ enum Clause {
     FailedLogins,
     LockTime,
     Attribute,
-    // What a copy does not share, or not here.
+    // The sync does not copy these clauses, or copies them elsewhere.
     Account,
     DefaultRole,
     Identified,
@@ -57,7 +57,7 @@ const LIMITS: [&str; 4] = [
     "MAX_USER_CONNECTIONS",
 ];
 
-/// Which clause begins at a place.
+/// Returns the clause that begins at a token.
 fn clause_at(tokens: &[Token], at: usize) -> Option<Clause> {
     let word = |offset: isize| match at.checked_add_signed(offset).and_then(|at| tokens.get(at)) {
         Some(Token::Word(word)) => word.as_str(),
@@ -80,10 +80,10 @@ fn clause_at(tokens: &[Token], at: usize) -> Option<Clause> {
     })
 }
 
-/// Reads a statement of `SHOW CREATE USER`.
+/// Parses a statement of `SHOW CREATE USER`.
 ///
 /// # Errors
-/// When it cannot be read for certain.
+/// Returns an error if the statement cannot be parsed reliably.
 pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
     let tokens = tokens(statement)?;
     let mut clauses: BTreeMap<Clause, Vec<Token>> = BTreeMap::new();
@@ -91,7 +91,7 @@ pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
     for at in 0..tokens.len() {
         if let Some(clause) = clause_at(&tokens, at) {
             if clauses.insert(clause, Vec::new()).is_some() {
-                return Err(unreadable("a clause comes twice"));
+                return Err(unreadable("a clause occurs twice"));
             }
             open = Some(clause);
         }
@@ -107,7 +107,7 @@ pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
     if let Some(limits) = clauses.get_mut(&Clause::Limits) {
         *limits = all_limits(limits)?;
     }
-    // A password that has expired by hand: the new one has not.
+    // `PASSWORD EXPIRE` without an interval expires the current password, not a new one.
     let has_expired = clauses.get(&Clause::Expire).is_some_and(|tokens| tokens.len() == 2);
     if has_expired {
         clauses.remove(&Clause::Expire);
@@ -122,7 +122,8 @@ pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
     })
 }
 
-/// The plugins of `IDENTIFIED WITH p …`, `IDENTIFIED VIA p … OR q …`, `IDENTIFIED BY PASSWORD …`.
+/// Returns the plugins of `IDENTIFIED WITH p …`, `IDENTIFIED VIA p … OR q …` or
+/// `IDENTIFIED BY PASSWORD …`.
 fn plugins(identified: &[Token]) -> Vec<String> {
     let mut plugins = Vec::new();
     for pair in identified.windows(2) {
@@ -144,7 +145,7 @@ fn plugins(identified: &[Token]) -> Vec<String> {
     plugins
 }
 
-/// What is stored, of `VIA p USING 's' OR …` and of `BY PASSWORD 's'`.
+/// Returns the stored hashes of `VIA p USING 's' OR …` or `BY PASSWORD 's'`, each with its plugin.
 fn stored(identified: &[Token]) -> Vec<(String, String)> {
     let mut stored = Vec::new();
     for at in 1..identified.len().saturating_sub(1) {
@@ -161,8 +162,8 @@ fn stored(identified: &[Token]) -> Vec<(String, String)> {
     stored
 }
 
-/// The server leaves out limits that are 0; a copy must name them, for it may have had others
-/// before.
+/// Returns all limits. The server does not show limits that are 0, but a statement must name them,
+/// because the alternate user may have other values.
 fn all_limits(shown: &[Token]) -> Result<Vec<Token>, EngineError> {
     let mut values: BTreeMap<&str, Vec<Token>> = BTreeMap::new();
     let mut name = "";
@@ -199,12 +200,12 @@ fn no_limits() -> Vec<Token> {
     none
 }
 
-/// MariaDB's own limit, which MySQL does not know: named only where it is or was.
+/// A limit that only MariaDB has. It is named only if one of the accounts has it.
 const STATEMENT_TIME: &str = "MAX_STATEMENT_TIME";
 
 impl CreateUser {
-    /// Rejects an account that logs in by any of several passwords: a statement changes one of
-    /// them, and the others go on working.
+    /// Returns an error if the account can log in with any of several passwords, because a
+    /// statement changes only one of them and the others still work.
     pub(crate) fn check_single_password(&self, account: &Account) -> Result<(), EngineError> {
         let takes_password = |plugin: &&String| Plugin::of_account(plugin).is_some();
         if self.plugins.iter().filter(takes_password).count() < 2 {
@@ -212,8 +213,8 @@ impl CreateUser {
         }
         Err(EngineError::NeedsDecision {
             what: format!(
-                "{account} logs in by any of several passwords ({}), and a rotation would leave all but one of them as \
-                 they are",
+                "{account} can log in with any of several passwords ({}), and a rotation would \
+                 change only one of them",
                 self.plugins.join(", ")
             ),
             remedy: administrator(&format!(
@@ -224,8 +225,8 @@ impl CreateUser {
         })
     }
 
-    /// The clauses that turn `self` into `wanted`, as they are written in `ALTER USER`; empty when
-    /// there are none.
+    /// Returns the clauses of `ALTER USER` that turn `self` into `wanted`. Returns an empty string
+    /// if there is no difference.
     pub(crate) fn clauses_to_become(&self, wanted: &Self) -> String {
         joined(&self.changes_to_become(wanted))
     }
@@ -236,7 +237,7 @@ impl CreateUser {
             self.clauses.keys().chain(wanted.clauses.keys()).collect();
         for clause in all {
             if *clause == Clause::Expire && (wanted.has_expired || self.has_expired) {
-                // Such an account shows nothing of its interval.
+                // The server does not show the interval of such an account.
                 continue;
             }
             match (self.clauses.get(clause), wanted.clauses.get(clause)) {
@@ -259,12 +260,12 @@ impl CreateUser {
         clauses
     }
 
-    /// Returns whether the password lifetime must be ended by `PASSWORD EXPIRE NEVER` before
-    /// [`Self::clauses_to_become`] can return it to the server's default.
+    /// Returns `true` if `PASSWORD EXPIRE NEVER` is necessary before [`Self::clauses_to_become`]
+    /// can reset the password lifetime to the server's default.
     ///
-    /// MySQL stores `PASSWORD EXPIRE DEFAULT` after `PASSWORD EXPIRE INTERVAL`, but goes on using
-    /// and showing the interval until the privileges are loaded again (seen with 9.7). The
-    /// difference would stay, and with it `testSecret` would fail on every attempt.
+    /// If `PASSWORD EXPIRE DEFAULT` follows `PASSWORD EXPIRE INTERVAL`, MySQL stores it, but still
+    /// uses and shows the interval until the privileges are loaded again (observed with 9.7). The
+    /// difference would remain, and `testSecret` would fail on every attempt.
     pub(crate) fn lifetime_must_end_first(&self, wanted: &Self) -> bool {
         let third = |of: &Self, word: &str| {
             of.clauses
@@ -281,12 +282,12 @@ impl CreateUser {
         limits.is_some_and(|tokens| tokens.iter().any(|token| token.is(STATEMENT_TIME)))
     }
 
-    /// All clauses, as they are written in `CREATE USER`, of an account that is locked.
+    /// Returns all clauses of `CREATE USER`, with a lock.
     pub(crate) fn all_clauses_locked(&self) -> String {
         let (last, first): (Vec<_>, Vec<_>) =
             self.clauses.iter().partition(|(clause, _)| **clause == Clause::Attribute);
         let mut clauses: Vec<_> = first.into_iter().map(|(_, tokens)| render(tokens)).collect();
-        // The grammar wants the attribute behind the lock.
+        // In the grammar, the attribute follows the lock.
         clauses.push("ACCOUNT LOCK".to_owned());
         clauses.extend(last.into_iter().map(|(_, tokens)| render(tokens)));
         clauses.join(" ")
@@ -297,7 +298,7 @@ fn joined(clauses: &[(Clause, String)]) -> String {
     clauses.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// What a clause is when it is not shown.
+/// Returns the clause that sets the default, which the server does not show.
 fn default_of(clause: Clause) -> Option<String> {
     let text = match clause {
         Clause::Require => "REQUIRE NONE",
@@ -308,7 +309,7 @@ fn default_of(clause: Clause) -> Option<String> {
         Clause::RequireCurrent => "PASSWORD REQUIRE CURRENT DEFAULT",
         Clause::FailedLogins => "FAILED_LOGIN_ATTEMPTS 0",
         Clause::LockTime => "PASSWORD_LOCK_TIME 0",
-        // An attribute that is left over means nothing to the server.
+        // The server does not use attributes, so an extra one is harmless.
         Clause::Attribute | Clause::Account | Clause::DefaultRole | Clause::Identified => {
             return None;
         }
@@ -316,7 +317,7 @@ fn default_of(clause: Clause) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Tokens as a statement has them.
+/// Writes tokens in the syntax of a statement.
 pub(crate) fn render(tokens: &[Token]) -> String {
     let mut text = String::new();
     let mut glued = true;
@@ -375,16 +376,20 @@ mod tests {
             parse("CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE NONE PASSWORD EXPIRE DEFAULT")
                 .unwrap();
         let strict = parse(
-            "CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE SSL WITH MAX_USER_CONNECTIONS 2 PASSWORD EXPIRE NEVER FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2",
-        ).unwrap();
+            "CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE SSL WITH MAX_USER_CONNECTIONS 2 \
+             PASSWORD EXPIRE NEVER FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2",
+        )
+        .unwrap();
         assert_eq!(
             strict.clauses_to_become(&plain),
-            "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE DEFAULT FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
+            "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 \
+             MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE DEFAULT \
+             FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
         );
     }
 
-    /// `PASSWORD EXPIRE` hides the interval: an account that always shows one would differ for
-    /// ever.
+    /// `PASSWORD EXPIRE` hides the interval. If the interval were compared, such an account would
+    /// always differ.
     #[test]
     fn an_account_that_was_expired_by_hand_has_no_interval() {
         let of =

@@ -1,4 +1,5 @@
-//! `SHOW GRANTS`: privileges as a set, so that two accounts can be compared and brought in step.
+//! `SHOW GRANTS`: the privileges of an account as a set, so that two accounts can be compared and
+//! synced.
 
 mod enough;
 
@@ -11,46 +12,49 @@ use crate::tokens::{Token, tokens, unreadable};
 
 const ALL: &str = "ALL PRIVILEGES";
 
-/// Everything that an account has been granted.
+/// All privileges and roles that were granted to an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Grants {
-    /// Object (what follows `ON`) → privileges, each with the column it is for, if any.
+    /// The privileges on each object. The key is the part of the statement after `ON`.
     objects: BTreeMap<String, Object>,
-    /// MySQL's [dynamic privileges][dynamic], each with its own `GRANT OPTION`.
+    /// The [dynamic privileges][dynamic] of MySQL, each with `true` if it has `GRANT OPTION`.
     ///
     /// [dynamic]: https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#privileges-provided-dynamic
     dynamic: BTreeMap<String, bool>,
-    /// Role, and whether with `ADMIN OPTION`.
+    /// The roles, each with `true` if it has `ADMIN OPTION`.
     roles: BTreeMap<String, bool>,
-    /// Account that may be stood in for, and whether with `GRANT OPTION`.
+    /// The accounts that this account may act as (`GRANT PROXY`), each with `true` if it has
+    /// `GRANT OPTION`.
     proxies: BTreeMap<String, bool>,
-    /// MySQL's partial revokes: object → privileges.
+    /// The partial revokes of MySQL: the revoked privileges on each object.
     restrictions: BTreeMap<String, BTreeSet<String>>,
-    /// MariaDB's one default role.
+    /// The only default role of MariaDB.
     pub(crate) default_role: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Object {
-    /// Privilege and column; the empty column is the whole object.
+    /// The privileges, each with its column. The column is empty for the whole object.
     privileges: BTreeSet<(String, String)>,
     grant_option: bool,
 }
 
-/// A statement that is to be run for an account.
+/// A statement that changes the privileges of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     before: String,
     after: String,
-    /// What a master must have been granted to run it, and with which option.
+    /// The privilege that the master user must have with `needs_option` to run the statement.
     pub(crate) needs: String,
     pub(crate) needs_option: &'static str,
-    /// `true` if it takes something away, for a moment, that the account is to keep.
+    /// `true` if it temporarily revokes privileges that the account is to keep.
     pub(crate) interrupts: bool,
-    /// `true` if it is a partial revoke. MySQL may add some of its own to a grant, those that the
-    /// master has, so what is left to revoke shows only after the grants.
+    /// `true` if it is a partial revoke. When a master user with partial revokes grants privileges,
+    /// MySQL may add these partial revokes to the account. The partial revokes that are still
+    /// missing are therefore known only after the grants.
     pub(crate) restricts: bool,
-    /// The table or routine that a grant is on, and its column, if it is on one.
+    /// The object of a grant on a database, table or routine, and its column. The column is empty
+    /// for the whole object.
     pub(crate) on: Option<(String, String)>,
 }
 
@@ -90,16 +94,17 @@ impl Change {
         Self { interrupts: true, ..self }
     }
 
-    /// The statement; `account` is quoted already, or is to be shown to a person.
+    /// Returns the statement. The caller quotes `account`, unless the statement is only for a
+    /// message.
     pub(crate) fn statement(&self, account: &str) -> String {
         format!("{}{account}{}", self.before, self.after)
     }
 }
 
-/// Reads the rows of `SHOW GRANTS`.
+/// Parses the rows of `SHOW GRANTS`.
 ///
 /// # Errors
-/// When one cannot be read for certain.
+/// Returns an error if a row cannot be parsed reliably.
 pub(crate) fn parse(rows: &[String]) -> Result<Grants, EngineError> {
     let mut grants = Grants::default();
     for row in rows {
@@ -171,7 +176,8 @@ impl Grants {
         })
     }
 
-    /// What the server gave to the creator of a routine, of what `self` has.
+    /// Returns the privileges of `self` on a routine that the server grants to the creator of a
+    /// routine.
     pub(crate) fn of_creator(&self, routine: &str) -> Self {
         let is_given =
             |(name, _): &&(String, String)| ["EXECUTE", "ALTER ROUTINE"].contains(&name.as_str());
@@ -187,7 +193,7 @@ impl Grants {
         given
     }
 
-    /// Adds other privileges on objects.
+    /// Adds the privileges on objects of `more`.
     pub(crate) fn extend(&mut self, more: &Self) {
         for (object, privileges) in &more.objects {
             self.objects
@@ -198,8 +204,9 @@ impl Grants {
         }
     }
 
-    /// The statements that turn `self` into `wanted`. Grants come before revokes: the account may
-    /// be in use. What cannot be done without an interruption comes first, and says so.
+    /// Returns the statements that turn `self` into `wanted`. Grants precede revokes, because
+    /// applications may be using the account. Statements that interrupt the account come first,
+    /// with [`Change::interrupts`].
     pub(crate) fn changes_to_become(&self, wanted: &Self) -> Vec<Change> {
         let mut changes = Changes::default();
         self.objects(wanted, &mut changes);
@@ -225,8 +232,8 @@ impl Grants {
                 changes.interrupting.push(Change::revoke(on(ALL), GRANT_OPTION).interrupting());
                 held.clear();
             }
-            // Each column by itself: one that was dropped must not keep the others from being
-            // granted.
+            // One statement per column, because the grant on a column that was dropped fails and
+            // must not prevent the grants on other columns.
             let mut missing: BTreeMap<&str, BTreeSet<_>> = BTreeMap::new();
             for privilege in wants.privileges.difference(&held) {
                 missing.entry(&privilege.1).or_default().insert(privilege.clone());
@@ -241,7 +248,7 @@ impl Grants {
             }
             let mut extra: BTreeSet<_> = held.difference(&wants.privileges).cloned().collect();
             if wants.privileges.contains(&all) {
-                // Single privileges have become part of ALL.
+                // ALL includes the single privileges.
                 extra.retain(|(_, column)| !column.is_empty());
             }
             if !extra.is_empty() {
@@ -283,8 +290,8 @@ struct Changes {
 }
 
 impl Changes {
-    /// Things that are granted one by one, each with an option or without. Losing the option takes
-    /// a revocation.
+    /// Adds the changes of privileges or roles that are granted one by one, each with or without an
+    /// option. Removing only the option requires a revoke and a new grant.
     fn options(
         &mut self,
         has: &BTreeMap<String, bool>,
@@ -305,14 +312,14 @@ impl Changes {
     }
 }
 
-/// MySQL spells dynamic privileges with underscores and without blanks, and no other. MariaDB has
-/// none.
+/// Returns `true` if a privilege is a dynamic one. In MySQL, the names of dynamic privileges, and
+/// no others, have underscores and no blanks. MariaDB has no dynamic privileges.
 fn is_dynamic(name: &str) -> bool {
     name.contains('_') && !name.contains(' ')
 }
 
-/// `SELECT, UPDATE (a, b), CREATE TEMPORARY TABLES` → privileges with their columns. `USAGE` is
-/// none.
+/// Parses a list such as `SELECT, UPDATE (a, b), CREATE TEMPORARY TABLES` into privileges with
+/// their columns. `USAGE` means no privilege.
 fn privileges(tokens: &[Token]) -> Result<BTreeSet<(String, String)>, EngineError> {
     let mut privileges = BTreeSet::new();
     let mut words: Vec<&str> = Vec::new();
@@ -345,7 +352,7 @@ fn privileges(tokens: &[Token]) -> Result<BTreeSet<(String, String)>, EngineErro
     Ok(privileges)
 }
 
-/// The same, written.
+/// Writes privileges in the syntax that [`privileges`] parses.
 fn list(privileges: &BTreeSet<(String, String)>) -> String {
     let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut items = Vec::new();
@@ -377,7 +384,8 @@ mod tests {
     }
 
     const RICH: &[&str] = &[
-        "GRANT USAGE ON *.* TO `a b`@`%` IDENTIFIED BY PASSWORD '*24' REQUIRE SSL WITH MAX_USER_CONNECTIONS 7",
+        "GRANT USAGE ON *.* TO `a b`@`%` IDENTIFIED BY PASSWORD '*24' REQUIRE SSL WITH \
+         MAX_USER_CONNECTIONS 7",
         "GRANT BACKUP_ADMIN ON *.* TO `a b`@`%`",
         "GRANT ROLE_ADMIN ON *.* TO `a b`@`%` WITH GRANT OPTION",
         r"GRANT SELECT, INSERT ON `d\_b`.* TO `a b`@`%` WITH GRANT OPTION",

@@ -1,18 +1,17 @@
-//! For fuzz targets and benchmarks: what the server shows is read nowhere else from outside.
+//! Access to the parsers of server data for fuzz targets and benchmarks.
 
 use crate::create_user;
 use crate::grants;
 use crate::tokens::tokens;
 
-/// Reads a text as everything that a server shows of a user.
+/// Parses a text as each kind of data that a server shows about a user.
 ///
 /// # Panics
-/// When what was understood would not be written as it was read, or would be changed to become
-/// itself.
+/// Panics if the parsed data, written again, differs from the text, or differs from itself.
 pub fn shown(text: &str) {
     if let Ok(read) = tokens(text) {
         let again = tokens(&create_user::render(&read));
-        assert_eq!(again.as_ref(), Ok(&read), "{text:?} is written otherwise");
+        assert_eq!(again.as_ref(), Ok(&read), "{text:?} is written differently");
     }
     let rows: Vec<String> = text.lines().map(str::to_owned).collect();
     if let Ok(grants) = grants::parse(&rows) {
@@ -23,15 +22,16 @@ pub fn shown(text: &str) {
     }
 }
 
-/// Whether an account with what a server stores has a password; `None` if the form is not known.
+/// Returns `Some(true)` if a stored hash belongs to a password, and `None` if the format of the
+/// hash is unknown.
 pub fn holds(plugin: &str, stored: &[u8], password: &str) -> Option<bool> {
     crate::stored::holds(plugin, stored, password)
 }
 
-/// Lets a server that sends these bytes take part in a login without TLS.
+/// Logs in without TLS to a server that sends these bytes.
 ///
 /// # Panics
-/// When the server hears the password, or what is as good as it.
+/// Panics if the server receives the password, or a hash that can be used instead of it.
 pub fn login(server: &[u8]) {
     use rotation_database::{CaCertificates, Login, Password, TlsUse};
     use sha1::{Digest as _, Sha1};
@@ -40,7 +40,7 @@ pub fn login(server: &[u8]) {
     const PASSWORD: &str = "the-password-of-this-login";
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let Ok(runtime) = runtime else { return };
-    let heard = runtime.block_on(async {
+    let received = runtime.block_on(async {
         let (near, mut far) = tokio::io::duplex(1 << 20);
         let (password, authorities) = (Password::new(PASSWORD), CaCertificates::read(&|_| None));
         let Ok(authorities) = authorities else { return Vec::new() };
@@ -53,7 +53,7 @@ pub fn login(server: &[u8]) {
             tls: TlsUse::Off,
             authorities: &authorities,
         };
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         if far.write_all(server).await.is_ok() && far.shutdown().await.is_ok() {
             let mut packets = crate::packet::Packets::new(near);
             if let Ok(greeting) = crate::login::greet(&mut packets, &login).await {
@@ -62,14 +62,14 @@ pub fn login(server: &[u8]) {
                     .await;
             }
             drop(packets);
-            let _ = far.read_to_end(&mut heard).await;
+            let _ = far.read_to_end(&mut received).await;
         }
-        heard
+        received
     });
     for secret in [PASSWORD.as_bytes(), &Sha1::digest(PASSWORD), &sha2::Sha256::digest(PASSWORD)] {
         assert!(
-            !heard.windows(secret.len()).any(|part| part == secret),
-            "the server heard a secret"
+            !received.windows(secret.len()).any(|part| part == secret),
+            "the server got a secret"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! MySQL and MariaDB: how they log in, change a password and keep an alternate user in step.
+//! The engine for MySQL and MariaDB: logs in, changes passwords and syncs an alternate user.
 
 mod account;
 mod administer;
@@ -39,7 +39,7 @@ pub use native_hash::native_hash;
 pub use quote::{Literals, identifier};
 pub use session::Session;
 
-/// One adapter for both servers.
+/// The engine for both servers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Adapter<F>(PhantomData<F>);
 
@@ -70,8 +70,8 @@ impl<F: Flavor> Engine for Adapter<F> {
         };
         let note = (account.host != "%").then(|| {
             format!(
-                "Only {account} is rotated: accounts of {user} for other hosts keep their passwords. With \
-                 alternating users, all of them get the new one."
+                "Only {account} is rotated. Accounts of {user} for other hosts keep their \
+                 passwords. With alternating users, all of them get the new password."
             )
         });
         Ok(SessionAccount {
@@ -99,14 +99,15 @@ impl<F: Flavor> Engine for Adapter<F> {
     ) -> Result<(), EngineError> {
         Err(EngineError::NeedsDecision {
             what: format!(
-                "a proxy stands between the function and the server, and proxies such as ProxySQL and Amazon RDS Proxy \
-                 have their own copy of the password of {user}: after a rotation, no client could log in through it. \
-                 Nothing was changed"
+                "the connection goes through a proxy, and proxies such as ProxySQL and Amazon RDS \
+                 Proxy have their own copy of the password of {user}: after a rotation, no client \
+                 could log in through it. Nothing was changed"
             ),
-            remedy: "Name the server's own endpoint in \"host\", and give the proxy the new password after each rotation. \
-                For MaxScale, \
-                which reads the accounts of the server: leave its version_string unset, by which it is recognized. \
-                For Amazon RDS Proxy: name the instance's or the cluster's endpoint, and attach this secret to the proxy."
+            remedy: "Use the endpoint of the server itself in \"host\", and set the new password \
+                     in the proxy after each rotation. For MaxScale, which reads the accounts of \
+                     the server: do not set its version_string, by which it is recognized. For \
+                     Amazon RDS Proxy: use the endpoint of the instance or the cluster, and attach \
+                     this secret to the proxy."
                 .into(),
         })
     }

@@ -1,4 +1,4 @@
-//! What a master lacks, read without changing anything.
+//! The check for privileges that a master user lacks.
 
 use rotation_database::{EngineError, MastersTask, administrator};
 
@@ -6,13 +6,14 @@ use crate::administer::or_default_role;
 use crate::quote::Literals;
 use crate::session::{Session, text};
 
-/// Whether the master may make users and read the accounts, and on MySQL change them.
+/// Returns the privileges that the master user lacks to create users and to read the accounts, and
+/// on MySQL to update them.
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
     _task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    const ACTION: &str = "ask what the master may do";
+    const ACTION: &str = "read the privileges of the master user";
     let inactive_roles = session.activate_roles().await?;
     let lacks = |grant: &str| {
         let to = Literals::BackslashEscapes.quote(master);
@@ -26,7 +27,7 @@ pub(crate) async fn missing(
         privileges.ends_with(" ON *.*")
             && (privileges.contains("CREATE USER") || privileges.contains("ALL PRIVILEGES"))
     });
-    // What a role brings along stands elsewhere; setSecret finds out.
+    // SHOW GRANTS does not list the privileges of roles. setSecret reports what is missing.
     let has_role = session.has_active_role().await;
     let mut missing = Vec::new();
     if !makes_users && !has_role {

@@ -21,7 +21,7 @@ pub(crate) async fn accounts_with_secondary_password(
          AND JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password')",
         literals.quote(user)
     );
-    let rows = session.rows("look for secondary passwords", &query).await.unwrap_or_default();
+    let rows = session.rows("find secondary passwords", &query).await.unwrap_or_default();
     let hosts = rows.iter().filter_map(|row| text(row, 0));
     hosts.map(|host| Account { user: user.to_owned(), host }).collect()
 }

@@ -1,4 +1,5 @@
-//! A session, and how its first statement makes it independent of what others have set.
+//! A session, whose first statement sets everything that other users could have configured
+//! differently.
 
 use std::mem;
 
@@ -16,22 +17,22 @@ use crate::quote::Literals;
 /// A session of a user that has logged in.
 pub struct Session {
     link: Link,
-    /// What the function is for.
+    /// `true` if the function is for MariaDB.
     is_mariadb: bool,
-    /// What the server says that it is.
+    /// `true` if the greeting of the server reports MariaDB.
     greets_as_mariadb: bool,
     greets_as_maxscale: bool,
-    /// The number of the connection, as the greeting has it.
+    /// The connection id in the greeting.
     greeted_as: u32,
-    /// The server's answer, once it has been asked.
+    /// The account and the server, or `None` before the server was asked.
     identity: Option<Identity>,
     method: Method,
     is_encrypted: bool,
     is_pinned: bool,
 }
 
-/// The account and the server of a session, as the server reports them. A value that it does not
-/// report is empty.
+/// The account and the server of a session, as the server reports them. Values that it does not
+/// report are empty.
 struct Identity {
     /// The account that the server runs the session as.
     account: Account,
@@ -41,7 +42,8 @@ struct Identity {
     connection: String,
 }
 
-/// A driver joins a session with its first statement: most logins only try a password.
+/// The connection of a session. The driver takes over at the first statement, because most logins
+/// only check a password.
 enum Link {
     Bare(LoggedIn),
     Driver(MySqlConnection),
@@ -68,7 +70,7 @@ impl Session {
         self.is_mariadb
     }
 
-    /// How the user has logged in.
+    /// Returns the method with which the server authenticated the user.
     pub(crate) fn method(&self) -> Method {
         self.method
     }
@@ -77,26 +79,27 @@ impl Session {
         self.is_encrypted
     }
 
-    /// What every session sets before its first statement: how the server reads names, literals and
-    /// bytes (an `init_connect`, a global `sql_mode` and a server that ignores its clients'
-    /// character set all decide otherwise), and that no statement waits long for a lock (the
-    /// default is a year).
+    /// Returns the statement with which every session starts. It sets how the server reads names,
+    /// literals and bytes, which `init_connect`, a global `sql_mode` and a server that ignores the
+    /// character set of its clients can all change. It also limits the time that statements wait
+    /// for a lock (the default is a year).
     fn pin(&self) -> &'static str {
         match self.greets_as_mariadb {
             false => "SET SESSION sql_mode = '', lock_wait_timeout = 4, NAMES utf8mb4; ",
-            // MariaDB waits for a global read lock whatever lock_wait_timeout says.
+            // MariaDB ignores lock_wait_timeout when it waits for a global read lock.
             true => {
-                "SET SESSION sql_mode = '', lock_wait_timeout = 4, max_statement_time = 4, NAMES utf8mb4; "
+                "SET SESSION sql_mode = '', lock_wait_timeout = 4, max_statement_time = 4, NAMES \
+                 utf8mb4; "
             }
         }
     }
 
-    /// The account that the server runs this session as.
+    /// Returns the account as which the server runs this session.
     pub(crate) async fn account(&mut self) -> Result<Account, EngineError> {
         Ok(self.identity().await?.account.clone())
     }
 
-    /// Returns the account and the server of the session. The server is asked once.
+    /// Returns the account and the server of the session. Asks the server only once.
     async fn identity(&mut self) -> Result<&Identity, EngineError> {
         let identity = match self.identity.take() {
             Some(identity) => identity,
@@ -106,15 +109,15 @@ impl Session {
     }
 
     async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
-        const ACTION: &str = "ask which account has logged in";
-        const QUERY: &str = "SELECT CURRENT_USER(), VERSION(), @@GLOBAL.read_only, @@GLOBAL.innodb_read_only, \
-            CONCAT(CONNECTION_ID())";
+        const ACTION: &str = "read the account that has logged in";
+        const QUERY: &str = "SELECT CURRENT_USER(), VERSION(), @@GLOBAL.read_only, \
+                             @@GLOBAL.innodb_read_only, CONCAT(CONNECTION_ID())";
         let rows = self.rows(ACTION, QUERY).await?;
         let value = |at| rows.first().and_then(|row| text(row, at)).unwrap_or_default();
         let account = Account::from_current_user(&value(0)).ok_or_else(|| EngineError::Failed {
             action: ACTION.into(),
             code: "protocol".into(),
-            message: "no account".into(),
+            message: "the server did not return the account".into(),
         })?;
         Ok(Identity {
             account,
@@ -125,9 +128,9 @@ impl Session {
         })
     }
 
-    /// Checks that the server is of the kind that this function is for, and takes changes.
+    /// Checks that the server is of the kind that this function is for, and that it is writable.
     ///
-    /// A privileged session may change a read-only server, and the primary would never know of it.
+    /// A privileged session may write to a read-only server, but the primary never gets the change.
     pub(crate) async fn takes_changes(&mut self) -> Result<(), EngineError> {
         let is_mariadb = self.is_mariadb;
         let Identity { version, read_only, innodb_read_only, .. } = self.identity().await?;
@@ -137,10 +140,10 @@ impl Session {
                 if found_mariadb { ("MySQL", "MariaDB") } else { ("MariaDB", "MySQL") };
             let name = found.to_ascii_lowercase();
             return Err(EngineError::NeedsDecision {
-                what: format!("this function is for {own}, and the server is {found} {version}"),
+                what: format!("this function is for {own}, but the server is {found} {version}"),
                 remedy: format!(
-                    "Rotate the secret with the function for {found} (rotation-{name}), and write \"engine\": \
-                     \"{name}\" in the secret and in the master's."
+                    "Rotate the secret with the function for {found} (rotation-{name}), and set \
+                     \"engine\": \"{name}\" in the secret and in the master secret."
                 ),
             });
         }
@@ -153,9 +156,9 @@ impl Session {
         Ok(())
     }
 
-    /// Returns `true` if a proxy with its own passwords stands between the function and the server:
-    /// the greeting has another connection's number than the server. MaxScale reads the server's
-    /// accounts.
+    /// Returns `true` if the session goes through a proxy with its own passwords. With a proxy, the
+    /// connection id in the greeting differs from that of the server. MaxScale does not count,
+    /// because it reads the server's accounts.
     pub(crate) async fn is_proxied(&mut self) -> Result<bool, EngineError> {
         let number = self.identity().await?.connection.parse::<u64>();
         let differs =
@@ -163,9 +166,10 @@ impl Session {
         Ok(differs && !self.greets_as_maxscale)
     }
 
-    /// Returns `true` if the account of a session whose password has expired is of a user.
+    /// Returns `true` if a session whose password has expired belongs to an account of `user`.
     ///
-    /// MariaDB lets such a session run nothing but `SET`. An expression that fails is its answer.
+    /// In such a session, MariaDB only allows `SET`. The statement fails on purpose if the account
+    /// belongs to another user.
     pub(crate) async fn is_of_expired(&mut self, user: &str) -> Result<bool, EngineError> {
         const SEVERAL_ROWS: u16 = 1242;
         let statement = format!(
@@ -176,23 +180,22 @@ impl Session {
         match self.try_run(&statement).await {
             Ok(()) => Ok(true),
             Err(error) if number_of(&error) == Some(SEVERAL_ROWS) => Ok(false),
-            Err(error) => Err(failure(&error, "ask which account has logged in", "")),
+            Err(error) => Err(failure(&error, "read the account that has logged in", "")),
         }
     }
 
-    /// Returns `true` if a role adds to the session's privileges. Servers before MySQL 8 have no
-    /// roles.
+    /// Returns `true` if a role is active in the session. Servers before MySQL 8 have no roles.
     pub(crate) async fn has_active_role(&mut self) -> bool {
         let query = "SELECT CONVERT(CURRENT_ROLE() USING utf8mb4)";
-        let rows = self.rows("ask which roles are active", query).await.unwrap_or_default();
+        let rows = self.rows("read the active roles", query).await.unwrap_or_default();
         rows.first().and_then(|row| text(row, 0)).is_some_and(|role| role != "NONE")
     }
 
-    /// Activates every role of the session's account, as far as the server can. Returns those that
-    /// are not active.
+    /// Activates every role of the session's account, if the server supports that. Returns the
+    /// roles that are not active.
     ///
-    /// A role that was granted adds nothing until it is active, and nobody but the session itself
-    /// or the account's default roles make it so. MariaDB has one active role at a time.
+    /// A granted role has no effect until it is active. Only the session itself or the account's
+    /// default roles can activate it. In MariaDB, only one role can be active at a time.
     pub(crate) async fn activate_roles(&mut self) -> Result<Vec<String>, EngineError> {
         if !self.greets_as_mariadb {
             // MySQL 5.7 has no roles.
@@ -204,7 +207,7 @@ impl Session {
         }
         let query =
             "SELECT CONVERT(ROLE_NAME USING utf8mb4) FROM information_schema.APPLICABLE_ROLES";
-        let rows = self.rows("ask which roles there are", query).await.unwrap_or_default();
+        let rows = self.rows("read the roles of the session", query).await.unwrap_or_default();
         let mut roles: Vec<_> = rows.iter().filter_map(|row| text(row, 0)).collect();
         roles.sort();
         roles.dedup();
@@ -218,17 +221,16 @@ impl Session {
         };
         match &mut self.link {
             Link::Driver(connection) => Ok(connection),
-            _ => Err(io_error(LoginError::Network { message: "it was lost before".into() })),
+            _ => Err(io_error(LoginError::Network { message: "it is already lost".into() })),
         }
     }
 
-    /// Runs a statement that needs no privilege of its own.
+    /// Runs a statement that requires no specific privilege.
     pub(crate) async fn run(&mut self, action: &str, statement: &str) -> Result<(), EngineError> {
         self.run_or(action, statement, "").await
     }
 
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
-    /// missing.
+    /// Runs a statement. `remedy` is the remedy if the privilege for it is missing.
     pub(crate) async fn run_or(
         &mut self,
         action: &str,
@@ -238,7 +240,7 @@ impl Session {
         self.try_run(statement).await.map_err(|error| failure(&error, action, remedy))
     }
 
-    /// Runs a statement and leaves its failure to the caller.
+    /// Runs a statement, and returns the driver's error if it fails.
     pub(crate) async fn try_run(&mut self, statement: &str) -> sqlx::Result<()> {
         self.results(statement).await.map(drop)
     }
@@ -252,7 +254,7 @@ impl Session {
         self.rows_or(action, query, "").await
     }
 
-    /// Reads rows; `remedy` is what an administrator does when the privilege for it is missing.
+    /// Reads rows. `remedy` is the remedy if the privilege for it is missing.
     pub(crate) async fn rows_or(
         &mut self,
         action: &str,
@@ -262,14 +264,16 @@ impl Session {
         self.results(query).await.map_err(|error| failure(&error, action, remedy))
     }
 
-    /// The one way to the server: nothing runs in a session that is not pinned.
+    /// Sends a statement, after the settings of [`Self::pin`] if it is the first one of the
+    /// session. Every other function that runs a statement calls this one.
     ///
-    /// It is the text protocol: what a server prepares, it logs before it has understood it.
+    /// Statements use the text protocol, because the server logs a statement that it prepares
+    /// before it has parsed it.
     async fn results(&mut self, statement: &str) -> sqlx::Result<Vec<MySqlRow>> {
         let pin = if self.is_pinned { "" } else { self.pin() };
         let text = Zeroizing::new([pin, statement].concat());
         let sql = AssertSqlSafe(text.as_str().to_owned());
-        // Boxed, since the compiler limits how deep futures may be nested in one another.
+        // Boxed, because the compiler limits how deeply futures can be nested.
         let driver = Box::pin(self.driver()).await?;
         let rows = Box::pin(sqlx::raw_sql(sql).fetch_all(driver)).await?;
         self.is_pinned = true;
@@ -279,24 +283,25 @@ impl Session {
     pub(crate) async fn close(self) {
         match self.link {
             Link::Bare(logged_in) => logged_in.close().await,
-            // The work is done; a connection that breaks now breaks nothing.
+            // The work is done, so a failure of the connection no longer matters.
             Link::Driver(connection) => drop(Box::pin(connection.close()).await),
             Link::Lost => {}
         }
     }
 }
 
-/// Returns `true` if a version is one of MariaDB, such as `10.11.6-MariaDB`.
+/// Returns `true` if a version belongs to MariaDB, such as `10.11.6-MariaDB`.
 fn is_version_of_mariadb(version: &str) -> bool {
     version.to_ascii_lowercase().contains("mariadb")
 }
 
-/// The driver's error type has no place for it; [`failure`] takes it out again.
+/// Wraps a login error in the driver's error type, which has no variant for it. [`failure`] unwraps
+/// it.
 fn io_error(error: LoginError) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::other(error))
 }
 
-/// A column as text, whatever string type it has.
+/// Returns a column of any string type as text.
 pub(crate) fn text(row: &MySqlRow, column: usize) -> Option<String> {
     let bytes: Vec<u8> = row.try_get_unchecked(column).ok()?;
     String::from_utf8(bytes).ok()

@@ -47,12 +47,12 @@ pub(crate) async fn differences(
     sync::differences(&mut users).await
 }
 
-/// Returns the privileges that the master certainly lacks for the changes of [`differences`].
+/// Returns the privileges that the master user certainly lacks for the changes of [`differences`].
 pub(crate) async fn not_grantable(
     session: &mut Session,
     request: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    // The privileges of a role are not among the master's own.
+    // The grants of the master user do not include the privileges of its roles.
     if session.has_active_role().await {
         return Ok(Vec::new());
     }
@@ -92,14 +92,15 @@ pub(crate) async fn set_password(
     Ok(report.password)
 }
 
-/// The accounts of both users, in a session of the master.
+/// The accounts of both users, in a session of the master user.
 pub(crate) struct Users<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) request: &'a SyncRequest<'a>,
     pub(crate) literals: Literals,
-    /// Roles that the master has and that are not active, if it cannot activate them all.
+    /// The roles of the master user that are not active, if it cannot activate them all.
     inactive_roles: Vec<String>,
-    /// `true` if the objects of missing grants are looked up. Executing the grants shows it too.
+    /// `true` if the objects of missing grants are looked up. A sync does not need that, because a
+    /// grant fails if its object is gone.
     looks_for_objects: bool,
 }
 
@@ -162,7 +163,10 @@ impl<'a> Users<'a> {
             // A hash can contain any byte, and hexadecimal digits can be read. Servers before
             // 8.0.17 do not know the variable.
             let _ = session
-                .run("show hashes readably", "SET SESSION print_identified_with_as_hex = ON")
+                .run(
+                    "show hashes as hexadecimal digits",
+                    "SET SESSION print_identified_with_as_hex = ON",
+                )
                 .await;
         }
         let inactive_roles = session.activate_roles().await?;
@@ -177,7 +181,7 @@ impl<'a> Users<'a> {
         Ok(bases)
     }
 
-    /// Returns what an administrator runs for the master.
+    /// Returns the remedy that grants a privilege to the master user.
     pub(crate) fn administrator(&self, grant: &str, with: &str) -> String {
         administer(self.request.master, grant, with, &self.inactive_roles)
     }

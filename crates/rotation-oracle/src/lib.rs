@@ -1,4 +1,4 @@
-//! Oracle: how it logs in, changes a password and keeps an alternate user in step.
+//! The Oracle engine: logs in, changes passwords and syncs an alternate user.
 
 mod descriptor;
 mod driver;
@@ -20,7 +20,7 @@ use rotation_database::{
 pub use name::Name;
 pub use session::Session;
 
-/// Oracle Database, on RDS or anywhere.
+/// Oracle Database, on RDS or elsewhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Oracle;
 

@@ -1,17 +1,18 @@
-//! What a master lacks, read without changing anything.
+//! The check for privileges that a master user lacks.
 
 use rotation_database::{EngineError, MastersTask, administrator};
 
 use crate::name::Name;
 use crate::session::Session;
 
-/// Whether the master may make and change users, and read the dictionary.
+/// Returns the privileges that the master user lacks to create and change users, and to read the
+/// dictionary.
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
     task: MastersTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    const ACTION: &str = "ask what the master may do";
+    const ACTION: &str = "read the privileges of the master user";
     session.begin().await?;
     let name = Name::written(master).map_or_else(|| master.to_owned(), |name| name.to_string());
     let lacks = |grant: &str| {

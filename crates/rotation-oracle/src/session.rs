@@ -1,4 +1,4 @@
-//! A session.
+//! A session of a user, and the ways to run statements in it.
 
 use oracledb::{Connection, Error, ToDbValue};
 use rotation_database::{EngineError, Login, TlsUse};
@@ -8,7 +8,7 @@ use crate::failure;
 
 /// A session of a user that has logged in.
 pub struct Session {
-    /// `None` when a call has died with it.
+    /// `None` if a call has ended the connection.
     connection: Option<Connection>,
     tls: TlsUse,
     /// The user that the session belongs to, once the server has been asked.
@@ -39,13 +39,15 @@ impl Session {
         }
     }
 
-    /// Asks the server for the network protocol of this session, and for its user.
+    /// Reads the network protocol, the user and the database role of this session. Returns the
+    /// protocol.
     ///
     /// A listener can redirect the connection to another address, and the driver uses the protocol
     /// that the redirect names. The driver does not report that.
     pub(crate) async fn ask_what_it_is(&mut self) -> Result<Option<String>, DriverError> {
         const QUERY: &str = "SELECT SYS_CONTEXT('USERENV', 'NETWORK_PROTOCOL'), \
-            SYS_CONTEXT('USERENV', 'SESSION_USER'), SYS_CONTEXT('USERENV', 'DATABASE_ROLE') FROM SYS.DUAL";
+                             SYS_CONTEXT('USERENV', 'SESSION_USER'), SYS_CONTEXT('USERENV', \
+                             'DATABASE_ROLE') FROM SYS.DUAL";
         let row = self.try_rows(QUERY, &[]).await?.into_iter().next().unwrap_or_default();
         let mut values = row.into_iter();
         let protocol = values.next().flatten();
@@ -54,20 +56,20 @@ impl Session {
         Ok(protocol)
     }
 
-    /// The user that the session belongs to, as the dictionary has it.
+    /// Returns the user of the session, as the dictionary spells it.
     pub(crate) async fn account(&mut self) -> Result<String, EngineError> {
-        const ACTION: &str = "ask for the session's user";
+        const ACTION: &str = "read the user of the session";
         if self.account.is_none() {
             self.ask_what_it_is().await.map_err(|error| failure::statement(&error, ACTION, ""))?;
         }
         self.account.clone().ok_or_else(|| EngineError::Failed {
             action: ACTION.into(),
             code: "protocol".into(),
-            message: "no user".into(),
+            message: "the server did not return the user".into(),
         })
     }
 
-    /// Checks that the database is no standby.
+    /// Checks that the database is not a standby.
     pub(crate) async fn takes_changes(&mut self) -> Result<(), EngineError> {
         self.account().await?;
         match &self.role {
@@ -78,11 +80,12 @@ impl Session {
         }
     }
 
-    /// Sets what others may have set in a master's session, before its first statement.
+    /// Sets everything that other users could have changed in a session of the master user, before
+    /// its first statement.
     ///
-    /// A logon trigger can change the current schema, in which a name without an owner means
-    /// whatever that schema's owner has created, and how texts compare. Nobody can create anything
-    /// in `SYS`.
+    /// A logon trigger can change the current schema and the comparison of texts. A name without an
+    /// owner then refers to an object of the owner of that schema. In `SYS`, users cannot create
+    /// objects.
     pub(crate) async fn begin(&mut self) -> Result<(), EngineError> {
         if self.has_begun {
             return Ok(());
@@ -98,18 +101,19 @@ impl Session {
         self.tls
     }
 
-    /// What the server has added to the login: ORA-28002 says that the password expires soon.
+    /// Returns the warning that the server sent at login. ORA-28002 reports that the password
+    /// expires soon.
     pub(crate) fn warning(&self) -> Option<String> {
         self.connection.as_ref()?.last_warning().ok()?
     }
 
-    /// Hands the connection to the driver's thread and takes it back.
+    /// Runs a call on the driver's thread, which has the connection during the call.
     pub(crate) async fn call<T: Send + 'static>(
         &mut self,
         call: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, DriverError> {
         let Some(connection) = self.connection.take() else {
-            return Err(DriverError::Panic("the session has ended before".into()));
+            return Err(DriverError::Panic("the session has already ended".into()));
         };
         let (connection, result) = driver::run(move || {
             let result =
@@ -121,8 +125,7 @@ impl Session {
         result.map_err(DriverError::Error)
     }
 
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
-    /// missing.
+    /// Runs a statement. `remedy` is the remedy if the privilege for it is missing.
     pub(crate) async fn run_or(
         &mut self,
         action: &str,
@@ -132,7 +135,7 @@ impl Session {
         self.try_run(statement).await.map_err(|error| failure::statement(&error, action, remedy))
     }
 
-    /// Runs a statement and leaves its failure to the caller.
+    /// Runs a statement, and returns the driver's error if it fails.
     pub(crate) async fn try_run(&mut self, statement: &str) -> Result<(), DriverError> {
         let statement = statement.to_owned();
         self.call(move |connection| connection.execute(&statement, &[]).map(drop)).await
@@ -148,8 +151,7 @@ impl Session {
         self.rows_or(action, query, parameters, "").await
     }
 
-    /// Reads rows of texts; `remedy` is what an administrator does when the privilege for it is
-    /// missing.
+    /// Reads rows of texts. `remedy` is the remedy if the privilege for it is missing.
     pub(crate) async fn rows_or(
         &mut self,
         action: &str,
@@ -161,7 +163,7 @@ impl Session {
         read.map_err(|error| failure::statement(&error, action, remedy))
     }
 
-    /// Reads rows of texts and leaves a failure to the caller.
+    /// Reads rows of texts, and returns the driver's error if that fails.
     pub(crate) async fn try_rows(
         &mut self,
         query: &str,
@@ -185,7 +187,7 @@ impl Session {
     }
 
     pub(crate) async fn close(mut self) {
-        // The work is done; a connection that breaks now breaks nothing.
+        // The work is done, so a failure of the connection no longer matters.
         if let Some(mut connection) = self.connection.take() {
             let _ = driver::run(move || connection.close()).await;
         }
@@ -197,7 +199,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// The word after `FROM`, where it is a name and not a placeholder or a quoted user.
+    /// Returns the words after `FROM` and `JOIN` that are names, not placeholders or quoted users.
     fn sources(code: &str) -> impl Iterator<Item = &str> {
         code.split("FROM ").skip(1).chain(code.split("JOIN ").skip(1)).filter_map(|rest| {
             let word =
@@ -206,7 +208,7 @@ mod tests {
         })
     }
 
-    /// A name without an owner means whatever the current schema or a synonym makes of it.
+    /// A name without an owner can refer to an object of the current schema or to a synonym.
     #[test]
     fn every_query_names_the_owner_of_its_views() {
         assert_eq!(

@@ -57,7 +57,7 @@ fn name(written: &str) -> Result<Name, EngineError> {
     Name::written(written).ok_or_else(|| EngineError::NoSuchUser { user: written.to_owned() })
 }
 
-/// The two users, in a session of the master.
+/// The two users, in a session of the master user.
 struct Users<'a> {
     session: &'a mut Session,
     request: &'a SyncRequest<'a>,
@@ -139,7 +139,7 @@ impl<'a> Users<'a> {
     }
 }
 
-/// Sets a password, and `unlock`s with it.
+/// Sets a password. `unlock` is empty or the clause that unlocks the user.
 async fn give_password(
     session: &mut Session,
     master: &str,
@@ -166,17 +166,20 @@ fn alter_user(master: &Name) -> String {
     administrator(&format!("GRANT ALTER USER TO {master}"))
 }
 
-/// Here the password stands in the statement. Nobody on the way may read it unless the secret says
-/// so.
+/// Checks that the session uses TLS, because the statement of the master user contains the
+/// cleartext password. Without TLS, the secret must allow it with `"ssl": false`.
 fn must_be_encrypted(session: &Session) -> Result<(), EngineError> {
     if session.tls() != TlsUse::NotOffered {
         return Ok(());
     }
     Err(EngineError::NeedsDecision {
-        what: "the server has no TLS, and a master sets another user's password readably".into(),
-        remedy: "Let the server listen on TCPS (RDS: the SSL option) and name that port in the secret. If the network is \
-            trusted with the password: \"ssl\": false in the secret. Or rotate as a single user, whose password travels \
-            encrypted either way."
+        what:
+            "the server does not offer TLS, and a master user sends the password of another user \
+               in cleartext"
+                .into(),
+        remedy: "Let the server listen on TCPS (RDS: the SSL option) and set that port in the \
+                 secret. If you trust the network with the password, set \"ssl\": false in the \
+                 secret. Or rotate as a single user, whose password is always encrypted."
             .into(),
     })
 }

@@ -13,10 +13,11 @@ pub(crate) async fn must_be_base(
     session: &mut Session,
     pair: &UserPair,
 ) -> Result<(), EngineError> {
-    const QUERY: &str = "SELECT session_user = $1 OR (current_user <> session_user \
-        AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')), session_user::text, current_user::text \
-        FROM pg_catalog.pg_roles r WHERE r.rolname::text = $1";
-    const ACTION: &str = "see whom the session acts as";
+    const QUERY: &str = "SELECT session_user = $1 OR (current_user <> session_user AND \
+                         pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')), \
+                         session_user::text, current_user::text FROM pg_catalog.pg_roles r WHERE \
+                         r.rolname::text = $1";
+    const ACTION: &str = "read the role as which the session acts";
     let mut transaction = session.begin(Access::LookAsActing).await?;
     let rows = transaction.rows(ACTION, QUERY, &[&pair.base]).await?;
     transaction.commit().await?;
@@ -30,8 +31,8 @@ pub(crate) async fn must_be_base(
     Err(EngineError::NeedsDecision {
         what: format!("{login} logs in, but acts as {acts_as} instead of {}", pair.base),
         remedy: format!(
-            "As an administrator of the database: GRANT {0} TO {1}; ALTER ROLE {1} SET role = {0}. Then let the \
-             rotation be repeated.",
+            "As an administrator of the database: GRANT {0} TO {1}; ALTER ROLE {1} SET role = {0}. \
+             Secrets Manager then retries the rotation.",
             identifier(&pair.base),
             identifier(&pair.alternate)
         ),

@@ -1,4 +1,4 @@
-//! PostgreSQL: how it logs in, changes a password and keeps an alternate role in step.
+//! The PostgreSQL engine: logs in, changes passwords and syncs an alternate role.
 
 mod acts_as;
 mod administer;
@@ -75,7 +75,8 @@ impl Engine for Postgres {
         user: &str,
     ) -> Result<SessionAccount, EngineError> {
         let role = session.identity().await?.role.clone();
-        // Names are compared byte for byte; the server cuts longer ones, which no secret may hold.
+        // The server compares names byte for byte. It truncates longer names, which secrets cannot
+        // contain.
         Ok(SessionAccount {
             is_of_user: role == user,
             name: identifier(&role),

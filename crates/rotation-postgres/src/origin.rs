@@ -4,7 +4,7 @@ use rotation_database::{CaCertificates, TlsUse};
 
 use crate::authenticate::Method;
 
-/// Where a session has logged in, as whom, and what the server demanded.
+/// The server and the user of a login, and the way in which the server authenticated the user.
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub host: String,
@@ -14,8 +14,8 @@ pub(crate) struct Origin {
     pub tls: TlsUse,
     pub authorities: CaCertificates,
     pub method: Method,
-    /// 150004, 180001, …; 0 if the server does not report its version.
+    /// The version of the server, such as 150004 or 180001. 0 if the server does not report it.
     pub version: u32,
-    /// The process that the server named as the session's.
+    /// The id of the server process that the server reported at login.
     pub process: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! A session. It runs statements only in a [`Transaction`].
+//! A session, which runs statements only in a [`Transaction`].
 
 mod transaction;
 
@@ -20,15 +20,17 @@ pub(crate) use transaction::{Access, Transaction};
 pub struct Session {
     link: Link,
     origin: Origin,
-    /// The server's answer, once it has been asked.
+    /// The role and the server, or `None` before the server was asked.
     identity: Option<Identity>,
-    /// A transaction has begun, and it is not known to have ended.
+    /// `true` if a transaction was begun and is not known to have ended.
     is_in_transaction: bool,
     password_form: PasswordForm,
 }
 
-/// Statements without parameters need no driver, which costs as much as one of them: a user's own
-/// change is made of such.
+/// The connection of a session.
+///
+/// Statements without parameters do not need the driver. Handing the connection over to the driver
+/// takes as long as one statement, and a user that changes its own password does not need it.
 enum Link {
     Bare(LoggedIn),
     Driver(PgConnection),
@@ -38,13 +40,14 @@ enum Link {
 /// The role and the server of a session, as the server reports them.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// The role that has logged in: a pooler can log in as another role than its client named.
+    /// The role that has logged in. A pooler can log in as another role than its client.
     pub role: String,
-    /// The server is a standby, which takes no changes.
+    /// `true` if the server is a standby, which is read-only.
     pub is_standby: bool,
-    /// Another process serves the session than the login named: a pooler or a proxy stands between.
+    /// `true` if the process of the session is not the one that was reported at login. That means
+    /// that the session goes through a pooler or a proxy.
     pub is_pooled: bool,
-    /// How the server stores new passwords.
+    /// The settings with which the server stores new passwords.
     pub storage: StorageSettings,
 }
 
@@ -70,7 +73,7 @@ impl Session {
         }
     }
 
-    /// How the session sends new passwords to the server.
+    /// Returns the form in which the session sends new passwords to the server.
     pub(crate) fn password_form(&self) -> PasswordForm {
         self.password_form
     }
@@ -90,11 +93,11 @@ impl Session {
         };
         match &mut self.link {
             Link::Driver(connection) => Ok(connection),
-            _ => Err(failed(LoginError::Network { message: "it was lost before".into() })),
+            _ => Err(failed(LoginError::Network { message: "it is already lost".into() })),
         }
     }
 
-    /// Runs statements that have no parameters, and gives the texts of the last row.
+    /// Runs statements without parameters, and returns the texts of the last row.
     async fn simple(
         &mut self,
         action: &str,
@@ -110,11 +113,11 @@ impl Session {
         }
         let failed = |error| failure(&error, action, remedy);
         let sql = AssertSqlSafe(statements.to_owned());
-        // Boxed, since the compiler limits how deep futures may be nested in one another.
+        // Boxed, because the compiler limits how deeply futures can be nested.
         let driver = Box::pin(self.driver(action)).await?;
         let rows = Box::pin(sqlx::raw_sql(sql).fetch_all(driver)).await.map_err(failed)?;
         let Some(row) = rows.last() else { return Ok(Vec::new()) };
-        // Texts of whatever type: that is the form of a simple query's answer.
+        // A simple query returns values of every type as text.
         (0..row.len()).map(|at| row.try_get_unchecked(at).map_err(failed)).collect()
     }
 
@@ -135,7 +138,7 @@ impl Session {
     pub(crate) async fn close(self) {
         match self.link {
             Link::Bare(logged_in) => logged_in.leave().await,
-            // The work is done; a connection that breaks now breaks nothing.
+            // The work is done, so a failure of the connection no longer matters.
             Link::Driver(connection) => drop(Box::pin(connection.close()).await),
             Link::Lost => {}
         }

@@ -1,13 +1,13 @@
 //! The sync of the alternate role with its base role.
 //!
-//! The alternate role has nothing of its own. It is a member of the base role and acts as it from
-//! the first statement (`ALTER ROLE alternate SET role = base`). So every privilege, row policy,
-//! default privilege, user mapping and ownership of the base role applies to it, now and later, and
-//! everything that it creates belongs to the base role. Attributes and settings, which PostgreSQL
-//! looks up under the name that logged in, are copied.
+//! The alternate role has no privileges of its own. It is a member of the base role and acts as
+//! that role from the first statement (`ALTER ROLE alternate SET role = base`). Every current and
+//! future privilege, row policy, default privilege, user mapping and ownership of the base role
+//! therefore applies to it, and everything that it creates belongs to the base role. The sync
+//! copies attributes and settings, because PostgreSQL looks them up under the name that logged in.
 //!
-//! All changes and the password are one transaction: an interrupted rotation leaves the role as it
-//! was.
+//! All changes and the password are in one transaction, so an interrupted rotation leaves the role
+//! unchanged.
 
 mod attributes;
 mod plan;
@@ -28,7 +28,7 @@ pub(crate) async fn sync(
     session: &mut Session,
     request: &SyncRequest<'_>,
 ) -> Result<SyncReport, EngineError> {
-    // Computed before the transaction holds a lock.
+    // The verifier is computed before the transaction holds a lock.
     let password = NewPassword::by_master(
         session,
         request.target,
@@ -53,7 +53,7 @@ pub(crate) async fn differences(
     Ok(differences)
 }
 
-/// Returns the privileges that the master certainly lacks for the changes of [`differences`].
+/// Returns the privileges that the master user certainly lacks for the changes of [`differences`].
 pub(crate) async fn not_grantable(
     session: &mut Session,
     request: &SyncRequest<'_>,
@@ -83,7 +83,7 @@ pub(crate) async fn set_password(
     Ok(PasswordSet::Now)
 }
 
-/// The two roles, in a transaction of the master.
+/// The two roles, in a transaction of the master user.
 struct RolePair<'a> {
     transaction: Transaction<'a>,
     request: &'a SyncRequest<'a>,
@@ -116,7 +116,7 @@ impl<'a> RolePair<'a> {
         Ok(Self { transaction: session.begin(access).await?, request })
     }
 
-    /// Ends the transaction with the password of the target.
+    /// Sets the password of the target and commits the transaction.
     async fn set_password(self, password: &NewPassword) -> Result<(), EngineError> {
         let Self { transaction, request } = self;
         let remedy = administer(transaction.version(), request.master, request.target);

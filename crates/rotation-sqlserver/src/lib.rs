@@ -1,4 +1,4 @@
-//! SQL Server: how it logs in, changes a password and keeps an alternate user in step.
+//! The SQL Server engine: logs in, changes passwords and syncs an alternate user.
 
 mod accepted;
 mod failure;
@@ -26,7 +26,7 @@ use session_account::OfSession;
 pub use quote::{identifier, literal};
 pub use session::Session;
 
-/// SQL Server, on RDS or anywhere.
+/// SQL Server, on RDS or elsewhere.
 #[derive(Debug, Clone, Default)]
 pub struct SqlServer {
     accepted: Accepted,

@@ -1,4 +1,4 @@
-//! What a master lacks, read without changing anything.
+//! The check for privileges that a master user lacks.
 
 use rotation_database::{
     EngineError, MastersTask, Password, PasswordReset, SyncRequest, UserPair, administrator,
@@ -9,7 +9,8 @@ use crate::session::Session;
 use crate::sync;
 use crate::sync::passwords;
 
-/// Whether the master may change logins and see what they may do.
+/// Returns the privileges that the master user lacks to change logins and to read their
+/// permissions, and the triggers that would block setSecret.
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
@@ -17,10 +18,10 @@ pub(crate) async fn missing(
 ) -> Result<Vec<EngineError>, EngineError> {
     let mut missing = Vec::new();
     let needed = ["ALTER ANY LOGIN", "VIEW ANY DEFINITION"];
-    // What a login may do is only read to be copied.
+    // The permissions of logins are only read for a sync.
     for permission in &needed[..if task.copies() { 2 } else { 1 }] {
         let question = format!("HAS_PERMS_BY_NAME(NULL, NULL, '{permission}')");
-        if !session.is_so("ask what the master may do", &question).await? {
+        if !session.is_so("read the privileges of the master user", &question).await? {
             let remedy = administrator(&format!(
                 "USE [master]; GRANT {permission} TO {}",
                 identifier(master)
@@ -32,8 +33,8 @@ pub(crate) async fn missing(
     Ok(missing)
 }
 
-/// The triggers that would stop setSecret. What cannot be read is left to setSecret, which stops
-/// then.
+/// Returns the errors for triggers that would block setSecret. If the triggers cannot be read,
+/// setSecret reports that.
 async fn blocking_triggers(
     session: &mut Session,
     master: &str,

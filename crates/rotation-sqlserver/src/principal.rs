@@ -1,15 +1,16 @@
-//! Who logs in: a login of the server, or a user of a contained database.
+//! The principal of a session: a login of the server, or a user of a contained database.
 
 use crate::quote::binary;
 
-/// `authentication_type` in [`sys.database_principals`][doc]: by a password of the server's logins.
+/// `authentication_type` in [`sys.database_principals`][doc] of a user that authenticates with the
+/// password of a login.
 ///
 /// [doc]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-database-principals-transact-sql
 pub(crate) const BY_SERVER: i32 = 1;
-/// By a password of its own.
+/// `authentication_type` of a user that authenticates with its own password.
 pub(crate) const BY_DATABASE: i32 = 2;
 
-/// What holds a user's password.
+/// The kind of principal that has a user's password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A login of the server.
@@ -19,7 +20,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// In `ALTER …`.
+    /// Returns the keyword of the kind in `ALTER …`.
     pub(crate) fn keyword(self) -> &'static str {
         match self {
             Self::Login => "LOGIN",
@@ -28,7 +29,7 @@ impl Kind {
     }
 }
 
-/// A security identifier, and what holds the password of its account.
+/// The security identifier of an account, and the kind of principal that has its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Principal {
     pub(crate) kind: Kind,
@@ -36,7 +37,7 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
-    /// Identifies the account in [`SessionAccount::id`].
+    /// Returns the identifier of the account for [`SessionAccount::id`].
     ///
     /// [`SessionAccount::id`]: rotation_database::SessionAccount::id
     pub(crate) fn id(&self) -> String {

@@ -1,29 +1,32 @@
-//! The server and each database keep roles and permissions in the same way, under different names.
+//! The scopes of roles and permissions. The server and each database have the same catalog views
+//! under different names.
 
 use crate::quote::identifier;
 
-/// Where a principal, its roles and its permissions are.
+/// The scope of a principal, its roles and its permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope<'a> {
-    /// The server: logins, server roles.
+    /// The server, with logins and server roles.
     Server,
-    /// A database: users, database roles.
+    /// A database, with users and database roles.
     Database(&'a str),
 }
 
-/// A [class of securables][doc] that permissions are granted on.
+/// A [class of securables][doc] on which permissions are granted.
 ///
 /// [doc]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-database-permissions-transact-sql
 #[derive(Debug)]
 pub(crate) struct Class {
-    /// The column `class`.
+    /// The value of the column `class`.
     pub(crate) number: i32,
-    /// What stands before `::`; where principals are meant, see [`Class::keyword`].
+    /// The keyword before `::`. The keyword of principals depends on their kind: see
+    /// [`Class::keyword`].
     keyword: &'static str,
-    /// The catalog view that names them, and its column that `major_id` points at.
+    /// The catalog view with the names of the securables.
     pub(crate) view: &'static str,
+    /// The column of the view to which `major_id` refers.
     pub(crate) id: &'static str,
-    /// `true` if they are in a schema.
+    /// `true` if the securables are in a schema.
     pub(crate) in_schema: bool,
 }
 
@@ -40,11 +43,11 @@ const fn in_schema(
     Class { number, keyword, view, id, in_schema: true }
 }
 
-/// Tables, views, procedures, functions: the class whose permissions may be on a column.
+/// The class of tables, views, procedures and functions, whose permissions can be on a column.
 pub(crate) const OBJECTS: i32 = 1;
-/// Schemas.
+/// The class of schemas.
 pub(crate) const SCHEMAS: i32 = 3;
-/// `major_id` points at the group's replica on this server.
+/// The class of availability groups. `major_id` refers to the replica of the group on this server.
 pub(crate) const AVAILABILITY_GROUPS: i32 = 108;
 
 const ON_SERVER: &[Class] = &[
@@ -76,7 +79,7 @@ const IN_DATABASE: &[Class] = &[
 ];
 
 impl Class {
-    /// What stands before `::`. `kind` is the column `type` of a principal.
+    /// Returns the keyword before `::`. `kind` is the value of the column `type` of a principal.
     pub(crate) fn keyword(&self, kind: Option<&str>) -> &'static str {
         match (self.view, kind.map(str::trim_end)) {
             ("server_principals", Some("R")) => "SERVER ROLE",
@@ -86,14 +89,14 @@ impl Class {
         }
     }
 
-    /// Returns `true` if its rows say what kind of principal they are.
+    /// Returns `true` if the securables are principals, whose view has the column `type`.
     pub(crate) fn is_of_principals(&self) -> bool {
         self.id == "principal_id"
     }
 }
 
 impl Scope<'_> {
-    /// The schema of the catalog views.
+    /// Returns the schema of the catalog views.
     pub(crate) fn sys(self) -> String {
         match self {
             Self::Server => "[master].sys".into(),
@@ -101,7 +104,8 @@ impl Scope<'_> {
         }
     }
 
-    /// Changes into it; permissions of the server can be granted in `master` only.
+    /// Returns the statement that changes to the database of the scope. Permissions on the server
+    /// can only be granted in `master`.
     pub(crate) fn enter(self) -> String {
         match self {
             Self::Server => "USE [master]; ".into(),
@@ -121,17 +125,17 @@ impl Scope<'_> {
         if self == Self::Server { "server_permissions" } else { "database_permissions" }
     }
 
-    /// In `ALTER … ADD MEMBER`.
+    /// Returns the keyword of a role in `ALTER … ADD MEMBER`.
     pub(crate) fn role(self) -> &'static str {
         if self == Self::Server { "SERVER ROLE" } else { "ROLE" }
     }
 
-    /// The class of the scope itself.
+    /// Returns the class of the scope itself.
     pub(crate) fn own_class(self) -> i32 {
         if self == Self::Server { 100 } else { 0 }
     }
 
-    /// A class of what is in it.
+    /// Returns a class of securables in the scope.
     pub(crate) fn class(self, number: i32) -> Option<&'static Class> {
         let classes = if self == Self::Server { ON_SERVER } else { IN_DATABASE };
         classes.iter().find(|class| class.number == number)

@@ -1,4 +1,4 @@
-//! A session.
+//! A session of a user, and the ways to run statements in it.
 
 use rotation_database::EngineError;
 use tiberius::{Client, FromSql, Row, ToSql};
@@ -10,8 +10,8 @@ use crate::failure::failure;
 use crate::prelogin::RecordingStream;
 use crate::principal::{Kind, Principal};
 
-const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]; GRANT VIEW ANY DEFINITION to the user of \
-    this session.";
+const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]; GRANT VIEW ANY \
+                               DEFINITION to the user of this session.";
 
 /// A session of a user that has logged in.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ impl Session {
         Self { client, accepted: Accepted::None, principal: None }
     }
 
-    /// What holds the password of the session's account.
+    /// Returns the kind of principal that has the password of the session's account, once the
+    /// server has been asked.
     pub(crate) fn kind(&self) -> Option<Kind> {
         self.principal.as_ref().map(|principal| principal.kind)
     }
@@ -41,23 +42,22 @@ impl Session {
         Self { accepted, ..self }
     }
 
-    /// The DDL triggers that this session may fire.
+    /// Returns the DDL triggers that this session may fire.
     pub(crate) fn accepted(&self) -> &Accepted {
         &self.accepted
     }
 
-    /// From here on no statement waits long for a lock: the server's default is for ever.
+    /// Sets the lock timeout. By default, statements wait for locks without a limit.
     pub(crate) async fn begin(&mut self) -> Result<(), EngineError> {
-        self.run("set the session's time-out for locks", "SET LOCK_TIMEOUT 4000").await
+        self.run("set the lock timeout of the session", "SET LOCK_TIMEOUT 4000").await
     }
 
-    /// Runs a statement that needs no privilege of its own.
+    /// Runs a statement that requires no specific privilege.
     pub(crate) async fn run(&mut self, action: &str, statement: &str) -> Result<(), EngineError> {
         self.run_or(action, statement, "").await
     }
 
-    /// Runs a statement; `remedy` is what an administrator does when the privilege for it is
-    /// missing.
+    /// Runs a statement. `remedy` is the remedy if the privilege for it is missing.
     pub(crate) async fn run_or(
         &mut self,
         action: &str,
@@ -67,7 +67,7 @@ impl Session {
         self.try_run(statement).await.map_err(|error| failure(&error, action, remedy))
     }
 
-    /// Runs a statement and leaves its failure to the caller.
+    /// Runs a statement, and returns the driver's error if it fails.
     pub(crate) async fn try_run(&mut self, statement: &str) -> tiberius::Result<()> {
         self.client.simple_query(statement).await?.into_results().await.map(drop)
     }
@@ -82,7 +82,7 @@ impl Session {
         Ok(self.results(action, query, parameters).await?.into_iter().next().unwrap_or_default())
     }
 
-    /// Asks the server a question whose answer is 1, 0 or nothing, which counts as 0.
+    /// Returns `true` if an expression is not 0. NULL counts as 0.
     pub(crate) async fn is_so(
         &mut self,
         action: &str,
@@ -90,7 +90,7 @@ impl Session {
     ) -> Result<bool, EngineError> {
         let query = format!("SELECT CAST(COALESCE({question}, 0) AS int)");
         let rows = self.rows(action, &query, &[]).await?;
-        flag(rows.first().ok_or_else(|| unexpected("no answer"))?, 0)
+        flag(rows.first().ok_or_else(|| unexpected("the server returned no row"))?, 0)
     }
 
     /// Reads the rows of several queries.
@@ -100,13 +100,14 @@ impl Session {
         queries: &str,
         parameters: &[&str],
     ) -> Result<Vec<Vec<Row>>, EngineError> {
-        // Everybody may ask; who may see the answer is asked before.
+        // Every user may query the catalog, which only shows the visible rows. Callers check before
+        // that all rows are visible.
         self.try_results(queries, parameters)
             .await
             .map_err(|error| failure(&error, action, SEE_THE_CATALOG))
     }
 
-    /// Reads the rows of several queries and leaves a failure to the caller.
+    /// Reads the rows of several queries, and returns the driver's error if that fails.
     pub(crate) async fn try_results(
         &mut self,
         queries: &str,
@@ -118,17 +119,17 @@ impl Session {
     }
 
     pub(crate) async fn close(self) {
-        // The work is done; a connection that breaks now breaks nothing.
+        // The work is done, so a failure of the connection no longer matters.
         let _ = self.client.close().await;
     }
 }
 
-/// A column that is never null.
+/// Returns a column that is never null.
 pub(crate) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, EngineError> {
     nullable(row, index)?.ok_or_else(|| unexpected("a value is missing"))
 }
 
-/// A column.
+/// Returns a column that may be null.
 pub(crate) fn nullable<'a, T: FromSql<'a>>(
     row: &'a Row,
     index: usize,
@@ -136,22 +137,23 @@ pub(crate) fn nullable<'a, T: FromSql<'a>>(
     row.try_get(index).map_err(|_| unexpected("a value has another type than expected"))
 }
 
-/// A column of text.
+/// Returns a text column that is never null.
 pub(crate) fn text(row: &Row, index: usize) -> Result<String, EngineError> {
     column::<&str>(row, index).map(str::to_owned)
 }
 
-/// A column of text that may be null.
+/// Returns a text column that may be null.
 pub(crate) fn nullable_text(row: &Row, index: usize) -> Result<Option<String>, EngineError> {
     Ok(nullable::<&str>(row, index)?.map(str::to_owned))
 }
 
-/// A column that was made an `int` with 0 and 1.
+/// Returns a boolean that the query has converted to an `int`.
 pub(crate) fn flag(row: &Row, index: usize) -> Result<bool, EngineError> {
     Ok(column::<i32>(row, index)? != 0)
 }
 
-/// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
+/// Creates the error for an unexpected answer of the catalog. The answers determine the privileges
+/// that the sync revokes, so the sync fails instead of guessing.
 pub(crate) fn unexpected(message: &str) -> EngineError {
     EngineError::Failed {
         action: "read the catalog".into(),

@@ -79,7 +79,7 @@ pub(crate) async fn blocking_triggers(
     Ok(users.refusals)
 }
 
-/// The two users, in a session of the master.
+/// The two users, in a session of the master user.
 pub(crate) struct Users<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) request: &'a SyncRequest<'a>,
@@ -91,9 +91,10 @@ pub(crate) struct Users<'a> {
     pub(crate) notes: Vec<String>,
     /// `true` if the two are users of a contained database.
     pub(crate) is_contained: bool,
-    /// The security identifiers of the two users, as far as they exist.
+    /// The security identifiers of those of the two users that exist.
     pub(crate) sids: Vec<Vec<u8>>,
-    /// Whether the two can write triggers in a scope: a database, or `None` for the server.
+    /// For each scope that was checked, `true` if the two users can create triggers in it. The key
+    /// is a database, or `None` for the server.
     pub(crate) watched: BTreeMap<Option<String>, bool>,
 }
 
@@ -137,7 +138,7 @@ impl<'a> Users<'a> {
         }
     }
 
-    /// Returns one that changes nothing, and that collects the errors about triggers.
+    /// Creates users that only collect the errors about triggers.
     pub(crate) fn collecting(session: &'a mut Session, request: &'a SyncRequest<'a>) -> Self {
         Self { collects_refusals: true, ..Self::new(session, request) }
     }
@@ -170,40 +171,43 @@ impl<'a> Users<'a> {
         })
     }
 
-    /// Gives the alternate login another password, because its current one must be changed at the
-    /// next login (`MUST_CHANGE`). Until then, `CHECK_EXPIRATION` cannot be turned off (error
-    /// 15128).
+    /// Returns the statement that sets another password of the alternate login, because its current
+    /// one must be changed at the next login (`MUST_CHANGE`). Until then, `CHECK_EXPIRATION` cannot
+    /// be turned off (error 15128).
     fn another_password(&self, login: &str) -> Result<Statement, EngineError> {
         let password = password(&random_password()?)?;
         Ok(Statement {
-            action: format!("give {login} a password"),
+            action: format!("set a password of {login}"),
             sql: format!("ALTER LOGIN {} WITH PASSWORD = {password}", identifier(login)),
             remedy: alter_any_login(self.request.master),
         })
     }
 }
 
-/// Returns what lets the master change logins.
+/// Returns the remedy that lets the master user change logins.
 pub(crate) fn alter_any_login(master: &str) -> String {
     administrator(&format!(
-        "USE [master]; GRANT ALTER ANY LOGIN TO {} (a login in sysadmin, or with CONTROL SERVER, can be changed only by a \
-         master that is in sysadmin)",
+        "USE [master]; GRANT ALTER ANY LOGIN TO {} (only a master user in sysadmin can change a \
+         login in sysadmin or with CONTROL SERVER)",
         identifier(master)
     ))
 }
 
-/// Returns what lets the master change the users of a database and their permissions.
+/// Returns the remedy that lets the master user change the users of a database and their
+/// permissions.
 pub(crate) fn make_owner(master: &str, scope: Scope<'_>) -> String {
     let master = identifier(master);
     if scope == Scope::Database("msdb") {
-        // Its owner is as good as sysadmin.
+        // The owner of msdb can become sysadmin.
         return administrator(&format!(
-            "USE [msdb]; CREATE USER {master} FOR LOGIN {master} (if it has none there); GRANT ALTER ANY USER, ALTER ANY \
-             ROLE TO {master}; and GRANT what the user has WITH GRANT OPTION TO {master}"
+            "USE [msdb]; CREATE USER {master} FOR LOGIN {master} (if it has no user there); GRANT \
+             ALTER ANY USER, ALTER ANY ROLE TO {master}; and grant the permissions of the user \
+             WITH GRANT OPTION TO {master}"
         ));
     }
     administrator(&format!(
-        "{}CREATE USER {master} FOR LOGIN {master} (if it has none there); ALTER ROLE db_owner ADD MEMBER {master}",
+        "{}CREATE USER {master} FOR LOGIN {master} (if it has no user there); ALTER ROLE db_owner \
+         ADD MEMBER {master}",
         scope.enter()
     ))
 }

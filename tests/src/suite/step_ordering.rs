@@ -128,7 +128,7 @@ pub async fn test_secret_reports_differences_of_alternate_user<T: Server>(target
     fixture.step(&function, STEPS[1], &token).await?;
     fixture.change_master(&json!({"password": new_password()}))?;
     let record = fixture.step(&function, STEPS[2], &token).await?;
-    ensure!(record["notes"].to_string().contains("was not compared"), "{record}");
+    ensure!(record["notes"].to_string().contains("could not be compared"), "{record}");
     Ok(())
 }
 
@@ -255,7 +255,7 @@ pub async fn unreachable_database_does_not_block_promotion<T: Server>(target: T)
         cutter.close();
         let record = fixture.step(&function, "finishSecret", &token).await?;
         let notes = record["notes"].to_string();
-        ensure!(notes.contains("could not be asked once more"), "{record}");
+        ensure!(notes.contains("could not be checked again"), "{record}");
         check(&fixture, &token).await?;
     }
     Ok(())

@@ -320,7 +320,7 @@ impl<T: AwsFunctions> Estate<T> {
             // The page says: "Run the statement as an administrator of the database, and ask
             // again."
             let (_, statement) =
-                remedy.rsplit_once("let the master do it: ").context(remedy.clone())?;
+                remedy.rsplit_once("allow the master user to do it: ").context(remedy.clone())?;
             self.fixture
                 .target
                 .administer(&self.fixture.database, statement.trim_end_matches('.'))

@@ -342,7 +342,7 @@ async fn by_master_option_replaces_lost_password() {
         let more = ["--yes", "--master", "master.json", "--by-master"];
         let rotated = rotate(folder.path(), Some(&authority), &more)?;
         assert!(
-            rotated.status.success() && text(&rotated).contains("had been lost"),
+            rotated.status.success() && text(&rotated).contains("the password was lost"),
             "{}",
             text(&rotated)
         );

@@ -153,7 +153,7 @@ async fn blocked_change_times_out<W: Which>(target: Target<W>) -> Result<()> {
     let mut backup = other.admin().await?;
     sql(&mut backup, "FLUSH TABLES WITH READ LOCK").await?;
     let function = fixture.function("single-user");
-    fixture.expect(&function, "DatabaseBusy", "which session holds the lock").await?;
+    fixture.expect(&function, "DatabaseBusy", "the session that holds the lock").await?;
     sql(&mut backup, "UNLOCK TABLES").await?;
     let token = fixture.version("AWSPENDING")?.context("no pending version")?;
     assert_eq!(fixture.attempt(&function, &token, 1).await.failed, None);
@@ -385,7 +385,7 @@ async fn server_of_other_engine_is_reported<W: Which>(target: Target<W>) -> Resu
         fixture.change_master(&json!({"engine": name}))?;
         let program = fixture.program_of(function, strategy);
         let error = fixture.expect(&program.into(), "NeedsDecision", W::BINARY).await?;
-        let expected = format!("this function is for {other}, and the server is {own}");
+        let expected = format!("this function is for {other}, but the server is {own}");
         ensure!(error.message.contains(&expected), "{}", error.message);
         fixture.log_in_with(&before).await?;
     }

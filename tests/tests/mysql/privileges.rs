@@ -282,7 +282,7 @@ async fn secret_named_like_a_clone_leaves_base_user_alone<W: Which>(
     sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {}", fixture.database, account(&base)))
         .await?;
     let hash = password_hash(&mut admin, &base, "%").await?;
-    fixture.expect(&function, "NeedsDecision", "named like the second user").await?;
+    fixture.expect(&function, "NeedsDecision", "has the name of an alternate user").await?;
     assert_eq!(password_hash(&mut admin, &base, "%").await?, hash);
     fixture.log_in().await?;
 

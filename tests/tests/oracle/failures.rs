@@ -247,7 +247,7 @@ async fn cleartext_needs_ssl_false_without_tls() {
         fixture.change_master(&json!({"ssl": null}))?;
         let error =
             fixture.expect(&prefer("master-user"), "NeedsDecision", "\"ssl\": false").await?;
-        assert!(error.message.contains("readably"), "{}", error.message);
+        assert!(error.message.contains("in cleartext"), "{}", error.message);
         fixture.change_master(&json!({"ssl": false}))?;
         let fixture = Fixture::new(&plain.target).await?;
         fixture.rotate(&fixture.function("master-user")).await?;

@@ -113,7 +113,7 @@ async fn every_privilege_is_granted_and_revoked() {
             assert_eq!(catalog_rows(&fixture, &fixture.alternate()).await?, less);
             let rotation = fixture.rotate(&function).await?;
             let records = format!("{:?}", rotation.steps);
-            assert!(records.contains("was in step with"), "{records}");
+            assert!(records.contains("was in sync with"), "{records}");
             assert_eq!(fixture.failed_logins()?, 0);
             fixture.search_for_passwords("")?;
         }
@@ -287,7 +287,7 @@ async fn password_in_grace_period_is_reported() {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         for (strategy, message) in [
             ("single-user", "was about to expire"),
-            ("master-user", "the master, is about to expire"),
+            ("master-user", "The password of the master user"),
         ] {
             let records = format!("{:?}", fixture.rotate(&fixture.function(strategy)).await?.steps);
             ensure!(records.contains(message) && records.contains("ORA-28002"), "{records}");

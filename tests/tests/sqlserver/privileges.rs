@@ -192,7 +192,7 @@ async fn every_privilege_is_granted_and_revoked() {
             // If nothing has changed, the rotation changes nothing.
             let rotation = fixture.rotate(&function).await?;
             let records = format!("{:?}", rotation.steps);
-            assert!(records.contains("was in step with"), "{records}");
+            assert!(records.contains("was in sync with"), "{records}");
             assert_eq!(fixture.failed_logins()?, 0);
             fixture.search_for_passwords("")?;
         }

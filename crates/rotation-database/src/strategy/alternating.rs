@@ -1,5 +1,5 @@
-//! Alternating users: a master keeps two users, of which one is current while the other gets a new
-//! password.
+//! Alternating users: a master user maintains two users. One is active, while the other one gets a
+//! new password.
 
 use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
@@ -18,10 +18,11 @@ use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::user_pair::UserPair;
 
-/// Shows the current credential valid, then lets the master bring the other user in step.
+/// Proves that the current credential is valid, and then syncs the users and sets the password of
+/// the target user as the master user.
 ///
-/// The order prevents a confused deputy: a person who can write the secret must not make a master
-/// act on a server or a user that the secret's own credential does not open.
+/// The order prevents a confused deputy: a writer of the secret must not be able to make a master
+/// user act on a server or a user to which the secret's own credential gives no access.
 pub(crate) async fn set<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -35,7 +36,8 @@ pub(crate) async fn set<E: Engine>(
             account = Some(proven);
             None
         }
-        // The other user, with a password that has not expired, is just what applications need.
+        // The password is right but has expired. Applications need the other user, whose new
+        // password has not expired.
         Err(cause) if cause.proves_password() => None,
         Err(cause) if cause.is_wrong_password() => {
             match without_current(rotator, cx, &current, &pending, cause).await? {
@@ -63,7 +65,7 @@ pub(crate) async fn set<E: Engine>(
     };
     let mut proven = Vec::new();
     proven.extend(account.map(|account| proven_user(&opened.0, account)));
-    // On the base user's turn, its origin must be known before anything of it is changed.
+    // If the target is the base user, its origin must be proven before anything of it is changed.
     let ask_now = pending.username == pair.base && !E::SPEC.pairs_provable;
     let is_refused = note.is_some();
     let known = async {
@@ -80,7 +82,7 @@ pub(crate) async fn set<E: Engine>(
     Ok(done)
 }
 
-/// What logins have shown of the two users.
+/// The facts about the two users that logins have proven.
 struct Origin {
     /// As in [`SyncRequest::is_known_pair`].
     is_known_pair: bool,
@@ -91,18 +93,20 @@ fn proven_user(secret: &DatabaseSecret, account: SessionAccount) -> ProvenUser {
     ProvenUser { user: secret.username.clone(), account: account.id }
 }
 
-/// How a rotation goes on whose `AWSCURRENT` is refused.
+/// The way in which a rotation continues if the server rejects `AWSCURRENT`.
 enum Without<S> {
-    /// An earlier attempt has finished the step.
+    /// An earlier attempt has already done the step.
     IsSet(Done),
-    /// An earlier version logs in as the same user: the database was restored, or the secret
-    /// edited.
+    /// An earlier version logs in as the same user, because the database was restored or the secret
+    /// was edited.
     Earlier(Box<Earlier<S>>),
 }
 
-/// The current password is refused. The step may be done already; if not, whoever writes the secret
-/// must have a right to the current user by an earlier version. (A right to the other user alone is
-/// not enough: it would get what the current one may do.)
+/// Decides how to continue after the server has rejected the current password.
+///
+/// An earlier attempt may have done the step already. If not, an earlier version of the secret must
+/// prove the right to use the current user. The right to use the other user is not enough, because
+/// that user would get the privileges of the current one.
 async fn without_current<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -116,10 +120,11 @@ async fn without_current<E: Engine>(
     }];
     match rotator.prove(cx, pending, PENDING).await {
         Ok(_) => {
-            let note = format!("The current password of {} is refused.", current.username);
+            let note =
+                format!("The server rejects the AWSCURRENT password of {}.", current.username);
             return Ok(Without::IsSet(rotator.already_set(pending).note(note)));
         }
-        // A locked one the master can open.
+        // The master user can unlock an account.
         Err(cause) if cause.is_wrong_password() || cause.is_account_state() => {
             tried.push(LoginAttempt {
                 label: PENDING.into(),
@@ -158,7 +163,7 @@ async fn by_master<E: Engine>(
 
     let target = &pending.username;
     cx.set_activity(format!(
-        "bringing {} in step with {} and setting the password of {target}",
+        "syncing {} with {} and setting the password of {target}",
         pair.alternate, pair.base
     ));
     let mut request = SyncRequest {
@@ -196,7 +201,7 @@ async fn by_master<E: Engine>(
         Err(EngineError::NoSuchUser { user }) if !alternates_turn => {
             let cause = EngineError::NeedsDecision {
                 what: format!(
-                    "there is no user {user}, of which the secret's user {} would be the second",
+                    "the base user {user} of the secret's user {} does not exist",
                     pair.alternate
                 ),
                 remedy: format!(
@@ -212,8 +217,8 @@ async fn by_master<E: Engine>(
 
 /// Returns the changes that [`set`] would make to the two users, without making them.
 ///
-/// `request` is for the alternate user as the target, and `pending` names the next target. The origin
-/// of the pair is proven as [`set`] does it.
+/// `request` is for the alternate user as the target, and `pending` names the next target. The
+/// origin of the pair is proven as [`set`] does it.
 pub(crate) async fn foresee<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -239,9 +244,9 @@ pub(crate) async fn foresee<E: Engine>(
     differences.map_err(failed)
 }
 
-/// After the login of `testSecret`: sees by the server's own answers that the alternate user may do
-/// what the base user may. On the base user's turn there is nothing to compare: what it may do is
-/// what counts.
+/// Compares the alternate user with the base user after the login of `testSecret`, as the server
+/// reports them. If the target is the base user, there is nothing to compare, because its
+/// privileges are the model. Returns a note if the users could not be compared.
 pub(crate) async fn compare<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -261,9 +266,9 @@ pub(crate) async fn compare<E: Engine>(
             differences,
         }
         .into()),
-        // setSecret has brought it in step; the new password must not wait for a second look.
+        // setSecret has synced the user, so a failed second check must not delay the new password.
         Err(error) => Ok(Some(format!(
-            "Whether {alternate} may do what {base} may was not compared: {error}."
+            "The privileges of {alternate} and {base} could not be compared: {error}."
         ))),
     }
 }
@@ -276,7 +281,7 @@ async fn differences<E: Engine>(
 ) -> Result<Vec<String>> {
     let master = Master::fetch(cx, pending, E::SPEC).await?;
     let mut session = MasterLogin::of(rotator, &master, pending, pending).open(cx).await?;
-    cx.set_activity(format!("comparing what {} and {} may do", pair.alternate, pair.base));
+    cx.set_activity(format!("comparing the privileges of {} and {}", pair.alternate, pair.base));
     let name = &master.secret.username;
     let unencrypted = rotator.logs_in_unencrypted(pending);
     let request = SyncRequest::to_compare(name, pair, &pending.password, unencrypted);
@@ -287,13 +292,16 @@ async fn differences<E: Engine>(
     Ok(differences)
 }
 
-/// Whether an earlier version was of the user whose turn it is: not by its word alone, which
-/// whoever may write the secret can put there, but by its password. In an ordinary rotation that of
-/// the previous version still works; an earlier attempt of this rotation may have set the pending
-/// one; a rotation that was given up leaves a version without a label. `is_refused`: the pending
-/// password was tried already.
+/// Checks whether the target user belongs to the secret: whether a version of the secret has its
+/// password. The name in a version is not enough, because any writer of the secret can put it
+/// there.
 ///
-/// Returns how that version opens the user, and `None` if none does.
+/// In a normal rotation, the password of the previous version still works. If an earlier attempt of
+/// this rotation has set the pending password, that one works. After a cancelled rotation, the
+/// password of a deprecated version may work. `is_refused` is `true` if the server has already
+/// rejected the pending password.
+///
+/// Returns the result of the login with that version, or `None` if no version proves it.
 async fn was_current<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -310,7 +318,7 @@ async fn was_current<E: Engine>(
     if !is_refused && let Some(opens) = opens(rotator, cx, pending, PENDING).await? {
         return Ok(opens.proof());
     }
-    // Who may not list them has shown nothing.
+    // Without the permission to list the deprecated versions, they prove nothing.
     let deprecated = deprecated::credentials(rotator, cx, pending, known).await.unwrap_or_default();
     for (_, secret) in &deprecated {
         if let Some(opens) = opens(rotator, cx, secret, DEPRECATED).await? {
@@ -320,23 +328,23 @@ async fn was_current<E: Engine>(
     Ok(None)
 }
 
-/// Whether a version logs in, where no other password could.
+/// The result of a login with a version, if no other password could give another result.
 enum Opens {
-    /// To this account.
+    /// The login succeeded as this account.
     Yes(SessionAccount),
-    /// The password is right, and has expired.
+    /// The password is right, but has expired.
     Expired,
-    /// The account is locked or not let in.
+    /// The account is locked or not allowed to log in.
     No,
 }
 
 impl Opens {
-    /// Returns it if it proves that the password is the user's.
+    /// Returns the result if it proves that the password is the user's.
     fn proof(self) -> Option<Self> {
         (!matches!(self, Self::No)).then_some(self)
     }
 
-    /// The account of the session, if there was one.
+    /// Returns the account of the session, if the login succeeded.
     fn account(self) -> Option<SessionAccount> {
         match self {
             Self::Yes(account) => Some(account),
@@ -345,7 +353,8 @@ impl Opens {
     }
 }
 
-/// Whether a version logs in; `None` when another password might.
+/// Logs in with a version. Returns `None` if the password was rejected, so that another one may
+/// work.
 async fn opens<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -364,27 +373,27 @@ async fn opens<E: Engine>(
     }
 }
 
-/// A record has so many notes on the two users.
+/// The maximum number of notes on the two users in a record.
 const NOTES: usize = 20;
 
 fn describe(synced: &SyncReport, pair: &UserPair, target: &str) -> Done {
     let UserPair { base, alternate } = pair;
     let mut what = match (synced.created, synced.changes.is_empty()) {
-        (true, _) => format!("Created {alternate} with all that {base} may do"),
-        (false, true) => format!("{alternate} was in step with {base}"),
-        (false, false) => format!("Brought {alternate} in step with {base}"),
+        (true, _) => format!("Created {alternate} with the privileges of {base}"),
+        (false, true) => format!("{alternate} was in sync with {base}"),
+        (false, false) => format!("Synced {alternate} with {base}"),
     };
     if !synced.changes.is_empty() {
         what.push_str(&format!(" ({})", shortened(&synced.changes, ", ")));
     }
     what.push_str(&match synced.password {
         PasswordSet::Now => format!("; set the password of {target}."),
-        PasswordSet::InHistory => format!("; the password of {target} was in place."),
+        PasswordSet::InHistory => format!("; {target} already had the password."),
     });
     let mut done = Done::now(what);
     done.notes.extend(synced.notes.iter().take(NOTES).cloned());
     if let Some(more @ 1..) = synced.notes.len().checked_sub(NOTES) {
-        done.notes.push(format!("There are {more} more notes of the same kind."));
+        done.notes.push(format!("{more} more notes of this kind are left out."));
     }
     done
 }

@@ -1,4 +1,4 @@
-//! Passwords that rotations which were given up may have left in the database.
+//! The passwords of deprecated versions, which cancelled rotations may have set in the database.
 
 use rotation::{Context, Password, Result, VersionId};
 
@@ -6,22 +6,22 @@ use crate::engine::Engine;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 
-/// How many versions without a label are tried: with the three that have one, five refused
-/// passwords at the most.
+/// The maximum number of deprecated versions that are tried. Together with the three labelled
+/// versions, the server rejects at most five passwords.
 const MOST: usize = 2;
 
-/// What an error calls such a version.
-pub(crate) const DEPRECATED: &str = "a version without a label";
+/// The name of such a version in errors.
+pub(crate) const DEPRECATED: &str = "a deprecated version";
 
-/// The credentials of earlier versions, the newest first: for the same user and server, with a
-/// password that is none of the known ones. Only the password is theirs: where to log in, and
-/// whether encrypted, is for `secret` to say.
+/// Returns the credentials of deprecated versions for the same user and server whose password is
+/// not one of the known ones, newest first. Only the password comes from the version. `secret`
+/// determines the server and the use of TLS.
 ///
-/// The search ends where the secret was another one's: whoever may write it must not get at what it
-/// once held for others.
+/// The search ends at the first version for other users or another server. A writer of the secret
+/// must not get access to credentials that the secret contained for a different owner.
 ///
 /// # Errors
-/// When the versions cannot be listed.
+/// Returns an error if the versions cannot be listed.
 pub(crate) async fn credentials<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,

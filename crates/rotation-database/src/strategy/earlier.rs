@@ -1,4 +1,5 @@
-//! An earlier version of a user's credential, tried where the current one is refused.
+//! Logins with an earlier version of a user's credential, after the server has rejected the current
+//! one.
 
 use rotation::{Context, PREVIOUS, Result, VersionId};
 
@@ -10,39 +11,41 @@ use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::deprecated::{self, DEPRECATED};
 
-/// An earlier version, and the session that its password has opened.
+/// An earlier version, and the session that was opened with its password.
 pub(crate) struct Earlier<S> {
-    /// The version; `None` is `AWSPREVIOUS`.
+    /// The version, or `None` for `AWSPREVIOUS`.
     version: Option<VersionId>,
-    /// The credential: only its password is of that version.
+    /// The credential. Only its password comes from that version.
     pub(crate) secret: DatabaseSecret,
     pub(crate) proven: Proven<S>,
 }
 
 impl<S> Earlier<S> {
-    /// What an error calls it.
+    /// Returns the name of the version in errors.
     pub(crate) fn label(&self) -> &'static str {
         if self.version.is_some() { DEPRECATED } else { PREVIOUS }
     }
 
-    /// What a person should know.
+    /// Returns the note for the operator.
     pub(crate) fn note(&self) -> String {
         let user = &self.secret.username;
         match &self.version {
             None => {
                 format!(
-                    "The database still had the password of AWSPREVIOUS for {user}, not of AWSCURRENT."
+                    "The database still had the AWSPREVIOUS password of {user}, not the one of \
+                     AWSCURRENT."
                 )
             }
             Some(version) => format!(
-                "The database had the password of version {version} for {user}, which has no label: of a rotation that was \
-                 given up, or from before the database was restored."
+                "The database had the password of the deprecated version {version} for {user}. It \
+                 is from a cancelled rotation, or the database was restored."
             ),
         }
     }
 }
 
-/// One login; `None` when the password was refused and another may be tried.
+/// Logs in with one version. Returns `None` if the server rejected the password, so that another
+/// one may be tried.
 pub(crate) async fn attempt<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -53,7 +56,7 @@ pub(crate) async fn attempt<E: Engine>(
     match rotator.log_in(cx, secret, label).await {
         Ok(proven) => Ok(Some(proven)),
         Err(LoginError::Refused { message }) => {
-            cx.warn(format!("the password of {label} is refused: {message}"));
+            cx.warn(format!("the server rejected the password of {label}: {message}"));
             tried.push(LoginAttempt { label: label.into(), result: message });
             Ok(None)
         }
@@ -64,8 +67,8 @@ pub(crate) async fn attempt<E: Engine>(
     }
 }
 
-/// Looks for an earlier version whose password logs in as the user of `current`: the previous one,
-/// then those without a label. The one of `pending` need not be tried.
+/// Searches for an earlier version whose password logs in as the user of `current`: first the
+/// previous version, then the deprecated ones. The password of `pending` is not tried again.
 pub(crate) async fn open<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -80,12 +83,13 @@ pub(crate) async fn open<E: Engine>(
         }
         known.push(secret.password);
     }
-    // Who may not look there is told so beside the refused passwords, which are the cause.
+    // A missing permission to list the versions is reported with the rejected passwords, which are
+    // the cause of the failure.
     let credentials = match deprecated::credentials(rotator, cx, current, known).await {
         Ok(credentials) => credentials,
         Err(error) => {
-            let result = format!("not looked for: {error}. {}", error.remedy());
-            tried.push(LoginAttempt { label: "versions without a label".into(), result });
+            let result = format!("could not be listed: {error}. {}", error.remedy());
+            tried.push(LoginAttempt { label: "deprecated versions".into(), result });
             return Ok(None);
         }
     };
@@ -100,12 +104,12 @@ pub(crate) async fn open<E: Engine>(
     Ok(None)
 }
 
-/// The previous version of the user of `secret`, when its password is worth trying; if not, `attempts`
-/// says why. Checked before anything is sent to a server. Only the password is its own: where to
-/// log in, and whether encrypted, is for `secret` to say.
+/// Returns the credential of the previous version of the user of `secret`, if its password is worth
+/// trying. Otherwise, adds the reason to `attempts`. Sends nothing to a server. Only the password
+/// comes from the previous version. `secret` determines the server and the use of TLS.
 ///
 /// # Errors
-/// When it cannot be read.
+/// Returns an error if the version cannot be read.
 pub(crate) async fn previous<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -116,7 +120,7 @@ pub(crate) async fn previous<E: Engine>(
         attempts.push(LoginAttempt { label: PREVIOUS.into(), result: format!("not tried, {why}") })
     };
     let Some(value) = cx.previous().await? else {
-        skip("there is none");
+        skip("it does not exist");
         return Ok(None);
     };
     let Ok(previous) = rotator.parse(&value, PREVIOUS) else {
@@ -128,11 +132,11 @@ pub(crate) async fn previous<E: Engine>(
         return Ok(None);
     }
     if rotator.would_weaken_tls(&previous, secret) {
-        skip("its connection was encrypted, and would be no longer");
+        skip("its connection was encrypted, and the new one would not be");
         return Ok(None);
     }
     if previous.password == secret.password {
-        skip("its password has been tried already");
+        skip("its password has already been tried");
         return Ok(None);
     }
     Ok(Some(secret.with_password(previous.password.clone())))

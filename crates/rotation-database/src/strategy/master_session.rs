@@ -1,4 +1,4 @@
-//! Where and how the master logs in.
+//! The login of the master user.
 
 use rotation::{Context, Result};
 
@@ -12,7 +12,7 @@ use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::tls::Policy;
 
-/// A login of the master that has not been tried yet.
+/// A login of the master user that has not been attempted yet.
 pub(crate) struct MasterLogin<'a, E> {
     rotator: &'a DatabaseRotator<E>,
     master: &'a Master,
@@ -21,7 +21,8 @@ pub(crate) struct MasterLogin<'a, E> {
 }
 
 impl<'a, E: Engine> MasterLogin<'a, E> {
-    /// As the master secret says, and where the secret's own credential counts, as `opened` says.
+    /// Creates the login from the master secret. The database comes from `opened`, a credential
+    /// that has logged in, if the engine's master user logs in to the secret's database.
     pub(crate) fn of(
         rotator: &'a DatabaseRotator<E>,
         master: &'a Master,
@@ -35,24 +36,24 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
             user: &credential.username,
             password: &credential.password,
             database: match E::SPEC.master_uses_database {
-                // The database that a credential has opened, not the one that a pending version
-                // names.
+                // Not the database of the pending version, which no login has proven.
                 true => opened.database.as_deref().or(credential.database.as_deref()),
                 false => credential.database.as_deref(),
             },
             ..rotator.login(pending)
         };
-        // The stricter of the two: whoever may change the secret must not thereby strip the master
-        // of its protection.
+        // The stricter of the two policies: a writer of the secret must not be able to weaken the
+        // TLS policy of the master user.
         let mode = rotator.settings.tls_mode;
         let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
         Self { rotator, master, login, policy }
     }
 
-    /// Logs in where a credential of the secret logs in as well.
+    /// Logs in, after a credential of the secret has logged in to the same endpoint.
     ///
-    /// Two names may share an address and be two servers: what that credential has opened under
-    /// one, it must open under the other, before the master acts there.
+    /// Two host names can resolve to one address and still lead to different servers. If the master
+    /// secret has another host name, the credential that logged in to the secret's host must also
+    /// log in to that one before the master user acts there.
     pub(crate) async fn proven_by(
         self,
         cx: &Context<'_>,
@@ -88,11 +89,13 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     }
 }
 
-/// Checks, by the server's own word, that a master may go ahead: the server takes changes, and no
-/// user whose password is to be changed is the master itself. Returns the session, or logs it out.
+/// Asks the server whether a master user may proceed: the server must be writable, and no user
+/// whose password is to be changed may be the master user itself. Returns the session, or closes
+/// it.
 ///
-/// Servers compare names by rules of their own (case, accents, width, trailing blanks), so the
-/// names alone, which [`must_be_another`] compares before anything is asked, do not settle it.
+/// Servers compare names by their own rules (case, accents, width, trailing blanks). The comparison
+/// of the names by [`must_be_another`], which happens before the login, is therefore not
+/// sufficient.
 pub(crate) async fn may_go_ahead<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
@@ -109,7 +112,7 @@ pub(crate) async fn may_go_ahead<E: Engine>(
     }
 }
 
-/// As [`may_go_ahead`], for a session that is kept in any case.
+/// Makes the checks of [`may_go_ahead`] without closing the session.
 pub(crate) async fn check<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
@@ -129,8 +132,10 @@ pub(crate) async fn check<E: Engine>(
     Ok(())
 }
 
-/// A secret that names the master as one of its users would let whoever writes it read the master's
-/// new password, and would leave the master secret with one that is refused.
+/// Checks that none of `users` is the master user, by name.
+///
+/// If a secret named the master user as one of its users, a writer of that secret could read the
+/// new password of the master user, and the server would reject the password in the master secret.
 pub(crate) fn must_be_another<E: Engine>(
     rotator: &DatabaseRotator<E>,
     master: &Master,
@@ -138,7 +143,7 @@ pub(crate) fn must_be_another<E: Engine>(
     pending: &DatabaseSecret,
 ) -> Result<(), Error> {
     let name = &master.secret.username;
-    // Whichever of these differences the server makes nothing of.
+    // Servers differ in which of these differences they ignore, so all of them are ignored here.
     let plain = |name: &str| name.trim_end().trim_matches('"').to_lowercase();
     match users.iter().find(|user| plain(user) == plain(name)) {
         Some(user) => Err(is_the_master(rotator, user, name, pending)),
@@ -152,11 +157,14 @@ fn is_the_master<E: Engine>(
     master: &str,
     pending: &DatabaseSecret,
 ) -> Error {
-    let named =
-        if user == master { String::new() } else { format!(", which the server calls {master}") };
+    let named = if user == master { String::new() } else { format!(" (on the server: {master})") };
     let cause = EngineError::NeedsDecision {
-        what: format!("{user}{named} is the master, and a master sets only the passwords of others"),
-        remedy: "Rotate it as a single user (ROTATION_STRATEGY=single-user), or correct \"masterarn\" in the secret.".into(),
+        what: format!(
+            "{user}{named} is the master user, which can only set the passwords of other users"
+        ),
+        remedy: "Rotate it as a single user (ROTATION_STRATEGY=single-user), or correct \
+                 \"masterarn\" in the secret."
+            .into(),
     };
     rotator.statement(pending, master, cause)
 }

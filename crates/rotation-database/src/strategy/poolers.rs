@@ -1,4 +1,4 @@
-//! A pooler or proxy on the way of a user whose only password is about to change.
+//! The check for a pooler or proxy before the only password of a user changes.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use crate::engine_error::EngineError;
 use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 
-/// What the look may take. It must not be cut off in the middle: see the engine's own words.
+/// The time that the check may take. It must not be interrupted: the PostgreSQL engine documents
+/// why.
 const LOOK: Duration = Duration::from_secs(12);
 
-/// Looks, before the password changes, whether a pooler has its own copy of `current`.
+/// Checks, before the password changes, that no pooler has its own copy of `current`.
 pub(crate) async fn look<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -25,12 +26,14 @@ pub(crate) async fn look<E: Engine>(
     }
     if cx.remaining() < LOOK {
         return Err(EngineError::Busy {
-            action: format!("look whether the pooler takes the password of {user} from the server"),
-            message: "too little time is left".into(),
+            action: format!(
+                "check whether the pooler reads the password of {user} from the server"
+            ),
+            message: "not enough time is left".into(),
         });
     }
     cx.set_activity(format!(
-        "looking whether the pooler in front of {} takes passwords from the server",
+        "checking whether the pooler in front of {} reads passwords from the server",
         current.endpoint()
     ));
     rotator.engine.pooler_looks_passwords_up(session, user, &current.password).await

@@ -11,11 +11,14 @@ use crate::strategy::poolers;
 
 /// Logs in with the current password and changes it.
 ///
-/// In an ordinary rotation the current password works, and no other is tried. When it is refused,
-/// an earlier attempt may have changed it already (then the pending one works), or `AWSCURRENT` was
-/// moved by hand (then the previous one may), or a rotation was given up after it had changed the
-/// password (then a version without a label has it). Any other failure ends the search: no password
-/// mends it, and each refused one counts towards a lock-out.
+/// In a normal rotation, the current password works, and no other one is tried. If the server
+/// rejects it, there are three possible reasons:
+/// - An earlier attempt has already changed the password. Then the pending one works.
+/// - `AWSCURRENT` was moved by hand. Then the previous one may work.
+/// - A rotation was cancelled after it had changed the password. Then a deprecated version has it.
+///
+/// Any other failure ends the search, because no other password would solve it and each rejected
+/// password counts towards an account lockout.
 pub(crate) async fn set<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -70,7 +73,7 @@ async fn change<E: Engine>(
         rotator.confirm_reused_password(cx, new).await?;
     }
     let endpoint = new.endpoint();
-    let and = if keep_old { ", and the one before still works" } else { "" };
+    let and = if keep_old { ", and the previous one still works" } else { "" };
     let name = account.name;
     let done = format!(
         "Logged in to {endpoint} as {user} ({label}) and changed the password of {name}{and}."
@@ -79,8 +82,8 @@ async fn change<E: Engine>(
         Changed::Now => Done::now(done),
         Changed::NowBut(note) => Done::now(done).note(note),
         Changed::Before => Done::before(format!(
-            "The pending password of {user} is in place at {endpoint} already: an earlier attempt had set it, and the \
-             one of {label} still works."
+            "{user} already has the pending password at {endpoint}: an earlier attempt set it, and \
+             the one of {label} still works."
         )),
     };
     Ok(done.notes(account.note))

@@ -1,5 +1,5 @@
-//! Single user, whose password a master sets: for users that may not change their own, and for
-//! passwords that were lost.
+//! A single user whose password the master user sets. This strategy is for users that may not
+//! change their own password, and for lost passwords.
 
 use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
@@ -14,11 +14,12 @@ use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another
 use crate::strategy::poolers;
 use crate::sync::{PasswordSet, ProvenUser};
 
-/// Lets the master set the pending password.
+/// Sets the pending password as the master user.
 ///
-/// As with alternating users, the current credential is tried first. That it need not work is what
-/// this strategy is for: whoever chooses it lets the writers of the secret take over any user that
-/// the master may change, but the master itself. No more than two passwords are refused on the way.
+/// As with alternating users, the current credential is tried first. With this strategy, it does
+/// not have to work. An operator who chooses the strategy therefore lets the writers of the secret
+/// take over any user that the master user may change, except the master user itself. The server
+/// rejects at most two passwords.
 pub(crate) async fn set<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -32,20 +33,22 @@ pub(crate) async fn set<E: Engine>(
             (Some((&current, CURRENT)), None)
         }
         Err(refused) => match opens(rotator, cx, &pending, PENDING).await? {
-            // One account has the password. Those of other hosts, which cannot be tried from here,
-            // may not.
+            // One account has the password. The accounts of the same name for other hosts, which
+            // cannot be tried from here, may not have it.
             Ok(_) if E::SPEC.has_accounts_by_host => (Some((&pending, PENDING)), None),
             Ok(_) => return Ok(rotator.already_set(&pending)),
             Err(_) => (None, Some(refused)),
         },
     };
 
-    // Applications must not wait for a master while the database has the pending password already.
+    // If the database already has the pending password, a failure of the master user must not delay
+    // its promotion.
     let confirm_reused_password = proof.is_some_and(|(_, label)| label == PENDING);
     let without_master = |error: &dyn std::fmt::Display| {
         let user = &pending.username;
         rotator.already_set(&pending).note(format!(
-            "Whether every account of {user} has it was not compared, because the master could not be used: {error}."
+            "The passwords of the other accounts of {user} could not be compared, because the \
+             master user could not log in: {error}."
         ))
     };
     let master = match Master::fetch(cx, &current, E::SPEC).await {
@@ -65,7 +68,7 @@ pub(crate) async fn set<E: Engine>(
     };
     let name = &master.secret.username;
     let mut session = may_go_ahead(rotator, &master, session, &[user], &pending).await?;
-    // Where the password was lost, nothing can be stored again to find it out.
+    // The check stores the current password again. If that password was lost, it is not possible.
     if proven.is_some()
         && let Err(cause) = poolers::look(rotator, cx, &mut session, &current).await
     {
@@ -93,21 +96,20 @@ pub(crate) async fn set<E: Engine>(
         )),
         PasswordSet::InHistory => {
             rotator.confirm_reused_password(cx, &pending).await?;
-            Done::before(format!(
-                "The pending password of {user} is in place at {endpoint} already."
-            ))
+            Done::before(format!("{user} already has the pending password at {endpoint}."))
         }
     };
     Ok(match refused {
         None => done,
         Some(refused) => done.note(format!(
-            "Neither AWSCURRENT nor AWSPENDING logged in as {user} ({refused}): the password had been lost."
+            "Neither AWSCURRENT nor AWSPENDING logged in as {user} ({refused}): the password was \
+             lost."
         )),
     })
 }
 
-/// Returns the account that a version logs in to; if it does not, why, when that is about this
-/// password alone.
+/// Logs in with a version and returns the account. Returns the inner error if a new password would
+/// solve it, and the outer one for any other error.
 async fn opens<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
@@ -117,7 +119,7 @@ async fn opens<E: Engine>(
     match rotator.prove(cx, secret, label).await {
         Ok(account) => Ok(Ok(account)),
         Err(cause) if cause.is_solved_by_new_password() => {
-            cx.warn(format!("{label} does not log in: {cause}"));
+            cx.warn(format!("the login with {label} failed: {cause}"));
             Ok(Err(cause))
         }
         Err(cause) => {

@@ -1,4 +1,4 @@
-//! What a plan consists of.
+//! The plan of a sync and its changes.
 
 /// The changes that bring the alternate user in line with the base user.
 #[derive(Debug)]
@@ -16,12 +16,12 @@ pub struct Plan<A> {
 pub struct Change<A> {
     /// The change in a phrase, for reports: `attributes: CREATEDB`. Identifies the change.
     pub summary: String,
-    /// What the engine executes.
+    /// The operation that the engine executes.
     pub action: A,
     /// `true` if the change could keep the active user from logging in or from working.
     pub interrupts_active_user: bool,
-    /// Changes of a later phase are executed after those of all earlier phases, and are planned
-    /// again before.
+    /// The phase of the change. Changes of a later phase are executed after those of all earlier
+    /// phases, and are planned again before that.
     pub phase: u8,
     /// `true` if the change creates the alternate user.
     pub creates_alternate: bool,
@@ -34,7 +34,7 @@ pub struct Change<A> {
 pub enum Applied {
     /// The server accepted the change.
     Changed,
-    /// The object of a grant does not exist any more.
+    /// The object of a grant no longer exists.
     ObjectGone,
 }
 
@@ -45,12 +45,12 @@ pub struct Statement {
     pub action: String,
     /// The statement.
     pub sql: String,
-    /// What an administrator does if the privilege is missing.
+    /// The remedy if the privilege is missing.
     pub remedy: String,
 }
 
 impl<A> Change<A> {
-    /// Creates a change that does not interrupt anyone.
+    /// Creates a change that does not interrupt the active user.
     pub fn new(summary: impl Into<String>, action: A) -> Self {
         Self {
             summary: summary.into(),
@@ -67,7 +67,7 @@ impl<A> Change<A> {
         Self { creates_alternate: true, ..Self::new(summary, action) }
     }
 
-    /// Says whether the change could interrupt the active user.
+    /// Sets whether the change could interrupt the active user.
     #[must_use]
     pub fn interrupting(self, interrupts_active_user: bool) -> Self {
         Self { interrupts_active_user, ..self }

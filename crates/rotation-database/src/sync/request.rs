@@ -1,10 +1,10 @@
-//! What a strategy asks of a sync, and what the sync reports.
+//! The request of a strategy for a sync, and the report of the sync.
 
 use rotation::Password;
 
 use crate::user_pair::UserPair;
 
-/// A user whose password has opened a session, and the account that the session belonged to.
+/// A user that has logged in with its password, and the account to which the session belonged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenUser {
     /// The user name, as the secret spells it.
@@ -16,7 +16,7 @@ pub struct ProvenUser {
 /// The request to sync two alternating users.
 #[derive(Debug)]
 pub struct SyncRequest<'a> {
-    /// The master's name, for the statements that an error recommends.
+    /// The name of the master user, for the statements that an error recommends.
     pub master: &'a str,
     /// The base user, which is the model.
     pub base: &'a str,
@@ -31,7 +31,7 @@ pub struct SyncRequest<'a> {
     /// [`EngineError::PerhapsUnrelated`].
     pub is_known_pair: bool,
     /// `true` if the target user logs in without TLS, because its secret has `"ssl": false`. The
-    /// session of the master user may use TLS all the same.
+    /// session of the master user may use TLS even so.
     pub logs_in_unencrypted: bool,
     /// The users that have logged in during this step. An engine that looks users up by name in the
     /// master's session must find the same accounts, because the owner of a database can replace a
@@ -74,7 +74,7 @@ impl<'a> SyncRequest<'a> {
     }
 }
 
-/// The effect of a master's statement that sets a password.
+/// The effect of the statement with which a master user sets a password.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PasswordSet {
     /// The password was set.
@@ -105,7 +105,8 @@ impl SyncReport {
     /// logging in. While the base user is the target, the alternate user is active.
     pub fn defer(&mut self, alternate: &str, change: impl std::fmt::Display) {
         self.notes.push(format!(
-            "Deferred until {alternate} is the target user, because applications are using it: {change}."
+            "Deferred until {alternate} is the target user, because applications are using it: \
+             {change}."
         ));
     }
 
@@ -121,7 +122,8 @@ impl SyncReport {
     pub(super) fn no_effect(&mut self, changes: impl IntoIterator<Item = String>) {
         for change in changes {
             self.notes.push(format!(
-                "The server accepted this change without effect, perhaps because another user granted the same: {change}."
+                "The server accepted this change without effect, perhaps because another user \
+                 granted the same: {change}."
             ));
             self.changes.retain(|made| *made != change);
             self.without_effect.push(change);

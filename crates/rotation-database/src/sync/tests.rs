@@ -1,4 +1,4 @@
-//! The loop of a sync, on a model of a server.
+//! Tests of the loop of a sync with a model of a server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ enum Treats {
     WellTheSecondTime,
     /// The change could interrupt the active user.
     Interrupting,
-    /// It creates the alternate user, and the master may not.
+    /// The change creates the alternate user, and the master lacks the privilege for it.
     AsForbiddenCreation,
     /// The change is of a later phase.
     Later,
@@ -203,7 +203,7 @@ fn treats() -> impl Strategy<Value = BTreeMap<u8, Treats>> {
 }
 
 proptest! {
-    /// Every sync ends, and what is left is deferred, gone or without effect.
+    /// Every sync ends, and each difference that is left is deferred, gone or without effect.
     #[test]
     fn sync_converges(
         base in proptest::collection::btree_set(0..20u8, 0..20),

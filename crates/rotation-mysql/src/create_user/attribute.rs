@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::tokens::Token;
 
-/// The clause that turns one attribute into another. The server merges an attribute into the one
-/// that it has, and removes a key only if its value is `null` ([RFC
+/// Returns the clause that turns one attribute into another. The server merges an attribute into
+/// the one that it has, and removes a key only if its value is `null` ([RFC
 /// 7396](https://www.rfc-editor.org/rfc/rfc7396)).
 pub(super) fn to_become(has: &[Token], wanted: &[Token]) -> Vec<Token> {
     let json = |tokens: &[Token]| match tokens {
@@ -23,7 +23,7 @@ pub(super) fn to_become(has: &[Token], wanted: &[Token]) -> Vec<Token> {
     }
 }
 
-/// The whole of `wanted`, and `null` for every key that only `has` holds.
+/// Returns `wanted`, with `null` for every key that is only in `has`.
 fn patch_to_become(has: &Value, wanted: &Value) -> Value {
     let (Value::Object(has), Value::Object(wanted)) = (has, wanted) else { return wanted.clone() };
     let kept = wanted.iter().map(|(key, value)| {

@@ -1,11 +1,12 @@
-//! Which clauses an account may get while applications use it.
+//! The clauses that an account may get while applications use it.
 
 use super::{Clause, CreateUser, LIMITS, STATEMENT_TIME, joined};
 use crate::tokens::Token;
 
 impl CreateUser {
-    /// The same clauses in two parts: those that an account may get while applications use it, and
-    /// those that could keep them out. `passwords_expire`: by default, as the server is set.
+    /// Returns the clauses of [`Self::clauses_to_become`] in two parts: those that the account may
+    /// get while applications use it, and those that could block their logins. `passwords_expire`
+    /// is `true` if passwords expire by default on this server.
     pub(crate) fn clauses_while_in_use(
         &self,
         wanted: &Self,
@@ -18,7 +19,7 @@ impl CreateUser {
         (joined(&now), joined(&later))
     }
 
-    /// Returns `true` if the clause of `wanted` may keep a user out whom that of `self` lets in.
+    /// Returns `true` if the clause of `wanted` can block a login that the clause of `self` allows.
     fn is_restricted_by(&self, clause: Clause, wanted: &Self, passwords_expire: bool) -> bool {
         let token = |at: usize| wanted.clauses.get(&clause).and_then(|tokens| tokens.get(at));
         let is_lower = |name: &str| {
@@ -46,11 +47,11 @@ impl CreateUser {
         }
     }
 
-    /// The number behind a word of a clause.
+    /// Returns the number after a word of a clause.
     fn number_behind(&self, clause: Clause, word: &str) -> Option<f64> {
         let tokens = self.clauses.get(&clause)?;
         let at = tokens.iter().position(|token| token.is(word))?;
-        // A number with a point is three tokens.
+        // A number with a decimal point consists of three tokens.
         let number: String = tokens[at + 1..]
             .iter()
             .map_while(|token| match token {

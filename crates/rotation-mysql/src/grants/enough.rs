@@ -1,4 +1,4 @@
-//! Whether what a master has been granted is enough to grant it to others.
+//! The check whether a master user can grant its privileges to other users.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use rotation_database::EngineError;
 use super::{ALL, Change, Grants, parse};
 
 impl Grants {
-    /// Returns `true` if somebody with these grants may perhaps run a change: false only where that
-    /// is certain. Privilege and option may come from different levels, and a name of a database
-    /// may be a pattern.
+    /// Returns `false` if a user with these grants certainly cannot run a change, and `true` if the
+    /// user may be able to run it. The result is not exact, because the privilege and the option
+    /// can come from different levels, and the name of a database can be a pattern.
     ///
     /// # Errors
-    /// When what the change needs cannot be read.
+    /// Returns an error if the privileges that the change needs cannot be parsed.
     pub(crate) fn may_suffice_for(&self, change: &Change) -> Result<bool, EngineError> {
         let needs = parse(&[format!("GRANT {} TO somebody", change.needs)])?;
         let is_administrator = self.has("*.*", "SUPER") || self.dynamic.contains_key("ROLE_ADMIN");
@@ -31,7 +31,7 @@ impl Grants {
             && privileges.iter().all(|(name, _)| reach().any(|(own, _)| self.has(own, name)))
     }
 
-    /// On the whole object or on a column of it.
+    /// Returns `true` if the privilege is granted on the whole object or on a column of it.
     fn has(&self, object: &str, privilege: &str) -> bool {
         let privileges = self.objects.get(object).map(|object| &object.privileges);
         privileges
@@ -41,8 +41,8 @@ impl Grants {
     }
 }
 
-/// Returns `true` if a grant on `own` may count for `object`: the same, all of its database, or
-/// everything.
+/// Returns `true` if a grant on `own` may include `object`: `own` is the same object, its whole
+/// database, or everything.
 fn may_contain(own: &str, object: &str) -> bool {
     let is_pattern = own.ends_with(".*") && own.contains(['%', '_']);
     let database = |name: &str| name.split_once('.').map(|(database, _)| database.to_owned());
@@ -79,7 +79,7 @@ mod tests {
             (&["GRANT ALL PRIVILEGES ON `other`.* TO `m`@`%` WITH GRANT OPTION"], select, true),
             (&["GRANT ALL PRIVILEGES ON `s%`.* TO `m`@`%` WITH GRANT OPTION"], select, false),
             (&["GRANT ALL PRIVILEGES ON *.* TO `m`@`%` WITH GRANT OPTION"], select, false),
-            // The privilege from one level, the option from another.
+            // The privilege comes from one level, and the option from another.
             (
                 &[
                     "GRANT SELECT, INSERT ON *.* TO `m`@`%`",

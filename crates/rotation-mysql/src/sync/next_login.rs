@@ -1,7 +1,8 @@
-//! Whether a user could log in with another password, found out before it gets one.
+//! The check, before a password changes, that the user can log in with the new one.
 //!
-//! A new password empties the server's cache of `caching_sha2_password`. Then the password itself
-//! has to reach the server, and without TLS that takes an RSA key of the server's.
+//! A new password clears the user's entry in the server's cache of `caching_sha2_password`. At the
+//! next login, the client must send the password itself, and without TLS that requires an RSA key
+//! of the server.
 
 use rotation_database::{EngineError, Password, SyncRequest, edit_of_secret};
 
@@ -10,7 +11,8 @@ use crate::account::Account;
 use crate::plugin::{Plugin, max_password_len_for_rsa_key};
 use crate::session::{Session, text};
 
-/// Of a user that changes its own password: by the plugin that this session was authenticated with.
+/// Checks the next login of a user that changes its own password, with the plugin that
+/// authenticated this session.
 pub(crate) async fn of_session_is_possible(
     session: &mut Session,
     account: &Account,
@@ -19,12 +21,12 @@ pub(crate) async fn of_session_is_possible(
     if session.is_encrypted() {
         return Ok(());
     }
-    // A password that has just travelled in full shows that there is a key, if none is shown.
+    // Even if the server does not report a key, it has one if this login was a full authentication.
     let has_key = session.method().cache_independent;
     needs_key(session, account, session.method().plugin.name(), new, has_key).await
 }
 
-/// Of the accounts of a user whose password a master sets.
+/// Checks the next logins of the accounts of a user whose password a master user sets.
 pub(crate) async fn is_possible(
     session: &mut Session,
     request: &SyncRequest<'_>,
@@ -35,7 +37,7 @@ pub(crate) async fn is_possible(
     }
     for plugin in [Plugin::CachingSha2.name(), Plugin::Sha256.name()] {
         if let Some(base) = bases.iter().find(|base| base.plugin == plugin) {
-            // How the master has logged in shows nothing of the user's login.
+            // The login of the master user proves nothing about the user's login.
             needs_key(session, &base.account, plugin, request.password, false).await?;
         }
     }
@@ -55,20 +57,21 @@ async fn needs_key(
         _ => return Ok(()),
     };
     let query = format!("SHOW GLOBAL STATUS LIKE '{variable}'");
-    let rows = session.rows("ask whether the server has an RSA key", &query).await?;
+    let rows = session.rows("read the RSA key of the server", &query).await?;
     let key = rows.first().and_then(|row| text(row, 1)).unwrap_or_default();
     match max_password_len_for_rsa_key(key.as_bytes()) {
         Some(longest) if new.expose().len() <= longest => return Ok(()),
         Some(longest) => {
             return Err(EngineError::PasswordRejected {
                 message: format!(
-                    "{account} logs in by {plugin} without TLS, where the server's RSA key protects at most {longest} \
-                     bytes of a password, and the new one has {}. Nothing was changed",
+                    "{account} logs in with {plugin} without TLS, where the server's RSA key \
+                     protects at most {longest} bytes of a password, and the new one has {}. \
+                     Nothing was changed",
                     new.expose().len()
                 ),
                 remedy: format!(
-                    "Set PASSWORD_LENGTH of the function to {longest} or less, give the server a longer RSA key, or \
-                     use TLS."
+                    "Set PASSWORD_LENGTH of the function to {longest} or less, give the server a \
+                     longer RSA key, or use TLS."
                 ),
             });
         }
@@ -77,12 +80,12 @@ async fn needs_key(
     }
     Err(EngineError::NeedsDecision {
         what: format!(
-            "{account} logs in by {plugin} without TLS, and the server has no RSA key to protect its password: with \
-             a new password it could not log in any more. Nothing was changed"
+            "{account} logs in with {plugin} without TLS, and the server has no RSA key to protect \
+             its password: with a new password it could no longer log in. Nothing was changed"
         ),
         remedy: edit_of_secret(&format!(
-            "Give the server an RSA key ({plugin}_auto_generate_rsa_keys=ON, and restart it). Or turn TLS on at the \
-             server, and remove \"ssl\": false from the secret."
+            "Give the server an RSA key ({plugin}_auto_generate_rsa_keys=ON, and restart it). Or \
+             turn TLS on at the server, and remove \"ssl\": false from the secret."
         )),
     })
 }

@@ -218,9 +218,9 @@ impl Users<'_> {
                 Some(true) => {}
                 Some(false) => {
                     return Err(EngineError::Failed {
-                        action: format!("give {account} the new password"),
+                        action: format!("set the new password of {account}"),
                         code: "comparison".into(),
-                        message: "the server stores another one".into(),
+                        message: "the server stores the hash of another password".into(),
                     });
                 }
                 None => report.notes.push(format!(

@@ -9,20 +9,21 @@ use crate::administer::administer;
 use crate::grants;
 use crate::quote::Literals;
 
-/// What [`super::Users`] executes for one change.
+/// The operation that [`super::Users`] executes for one change.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Creates an account that is locked, with a random password.
     Create { base: Base, account: Account },
     /// Runs statements, one after the other.
     Run(Vec<Statement>),
-    /// Grants or revokes. The object of the privilege may be gone.
+    /// Grants or revokes a privilege whose object may be gone.
     ChangePrivilege(Statement),
 }
 
-/// Partial revokes come after the grants: the server can add those of the master to a grant.
+/// The phase of partial revokes. They follow the grants, because the server can add the partial
+/// revokes of the master user to a grant.
 const PARTIAL_REVOKES: u8 = 1;
-/// Default roles come last: a role that is revoked is removed from them.
+/// The phase of default roles. They come last, because the server removes a revoked role from them.
 const DEFAULT_ROLES: u8 = 2;
 
 /// Plans the changes.
@@ -120,14 +121,16 @@ impl Planner<'_> {
         }
     }
 
-    /// An account of the alternate user for whose host the base user has no account must not have
-    /// more privileges than the base user.
+    /// Locks an account of the alternate user for whose host the base user has no account, because
+    /// it must not have more privileges than the base user.
     fn left_over(&self, LeftOver { account, locked }: &LeftOver, plan: &mut Plan<Action>) {
         if *locked {
             return;
         }
         let (base, host) = (self.request.base, &account.host);
-        let note = format!("{account} is locked: {base} has no account for host {host} any more.");
+        let note = format!(
+            "{account} is locked, because {base} no longer has an account for host {host}."
+        );
         plan.push(self.locking(account).interrupting(true).noting(note));
     }
 
@@ -181,7 +184,8 @@ impl Planner<'_> {
         plan.push(Change::new(summary, Action::Run(vec![statement])).in_phase(DEFAULT_ROLES));
     }
 
-    /// Rejects two users whose names only look like a pair: nothing of either may be changed.
+    /// Returns an error if the two users have the names of a pair but are not one. Neither of them
+    /// may then be changed.
     ///
     /// An alternate account that a rotation created is locked or has exactly the privileges of its
     /// base account.
@@ -192,8 +196,10 @@ impl Planner<'_> {
                 && !has.shown.locked
                 && let Some(change) = has.granted.changes_to_become(&pair.wanted).first()
             {
-                let difference =
-                    format!("what differs first: {}", change.statement(&pair.account.to_string()));
+                let difference = format!(
+                    "the first difference is: {}",
+                    change.statement(&pair.account.to_string())
+                );
                 return Err(self.perhaps_unrelated(&pair.account, &difference));
             }
         }
@@ -211,9 +217,11 @@ impl Planner<'_> {
         EngineError::PerhapsUnrelated {
             base: base.to_owned(),
             alternate: alternate.to_owned(),
-            why: Some(format!("{account} may not do just what {base} may: {difference}")),
+            why: Some(format!(
+                "{account} does not have exactly the privileges of {base}: {difference}"
+            )),
             consent: Some(format!(
-                "ALTER USER {} ACCOUNT LOCK; the next attempt brings it in step and unlocks it",
+                "ALTER USER {} ACCOUNT LOCK; the next attempt syncs and unlocks it",
                 self.quoted(account)
             )),
         }

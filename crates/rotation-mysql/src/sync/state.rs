@@ -14,9 +14,10 @@ use crate::quote::{Literals, identifier};
 use crate::session::text;
 use crate::tokens::{Token, tokens, unreadable};
 
-/// Plugins that this function can log in with, and whose passwords a master can set.
+/// The plugins with which this function can log in, and whose passwords a master user can set.
 const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql_native_password"];
-/// MariaDB takes the passwords of other plugins only in cleartext, and writes them into its log.
+/// The plugins for MariaDB. MariaDB accepts the passwords of other plugins only in cleartext, and
+/// writes them to its log.
 const SUPPORTED_BY_MARIADB: [&str; 2] = ["ed25519", "mysql_native_password"];
 
 /// The accounts of both users.
@@ -30,7 +31,7 @@ pub(crate) struct PairState {
     pub(crate) left_over: Vec<LeftOver>,
     /// `true` if passwords expire by default. Read only if an attribute differs.
     pub(crate) passwords_expire: bool,
-    /// The grants whose object does not exist any more, as statements.
+    /// The grants whose object no longer exists, as statements.
     pub(crate) gone: BTreeSet<String>,
     pub(crate) is_mariadb: bool,
     /// See [`administer`].
@@ -86,7 +87,7 @@ impl PairState {
         self.pairs.iter().flat_map(of_pair).collect()
     }
 
-    /// Returns what an administrator runs so that the master may make a change.
+    /// Returns the remedy if the master user may not make a change.
     pub(crate) fn remedy_of(&self, master: &str, change: &Change) -> String {
         let grant = format!("GRANT {} TO", change.needs);
         administer(master, &grant, change.needs_option, &self.inactive_roles)
@@ -170,16 +171,16 @@ impl Users<'_> {
         Ok(pairs)
     }
 
-    /// The routines that an account has created, as they stand in a grant. The server gives the
-    /// privileges on a routine to its creator alone (`automatic_sp_privileges`).
+    /// Returns the routines that an account has created, in the syntax of a grant. The server
+    /// grants the privileges on a routine only to its creator (`automatic_sp_privileges`).
     async fn routines_of(&mut self, account: &Account) -> Result<Vec<String>, EngineError> {
         let query = format!(
             "SELECT CONVERT(ROUTINE_TYPE USING utf8mb4), CONVERT(ROUTINE_SCHEMA USING utf8mb4), \
-             CONVERT(ROUTINE_NAME USING utf8mb4) FROM information_schema.ROUTINES WHERE DEFINER = {}",
+             CONVERT(ROUTINE_NAME USING utf8mb4) FROM information_schema.ROUTINES WHERE DEFINER = \
+             {}",
             self.literals.quote(&format!("{}@{}", account.user, account.host))
         );
-        let rows =
-            self.session.rows(&format!("look for the routines of {account}"), &query).await?;
+        let rows = self.session.rows(&format!("find the routines of {account}"), &query).await?;
         let names = rows.iter().map(|row| {
             let [kind, schema, name] = [0, 1, 2].map(|column| text(row, column));
             Some(format!("{} {}.{}", kind?, identifier(&schema?), identifier(&name?)))
@@ -190,11 +191,11 @@ impl Users<'_> {
     /// Returns `true` if passwords expire by default.
     async fn passwords_expire(&mut self) -> Result<bool, EngineError> {
         let query = "SELECT CONVERT(@@GLOBAL.default_password_lifetime, CHAR)";
-        let rows = self.session.rows("ask how long passwords last", query).await?;
+        let rows = self.session.rows("read the default password lifetime", query).await?;
         Ok(rows.first().and_then(|row| text(row, 0)).is_some_and(|days| days != "0"))
     }
 
-    /// Returns the grants whose object does not exist any more.
+    /// Returns the grants whose object no longer exists.
     async fn gone(&mut self, state: &PairState) -> Result<BTreeSet<String>, EngineError> {
         let changes = state.privilege_changes();
         let mut gone = BTreeSet::new();
@@ -209,8 +210,8 @@ impl Users<'_> {
         Ok(gone)
     }
 
-    /// Returns `true` if the object of a grant is certainly gone: a master that could pass the
-    /// grant on would see the object.
+    /// Returns `true` if the object of a grant is certainly gone: the object is not visible, and
+    /// the master user has privileges with which it would see the object.
     pub(crate) async fn is_gone(
         &mut self,
         change: &Change,
@@ -223,12 +224,12 @@ impl Users<'_> {
         let query = format!(
             "SELECT CONVERT(COUNT(*), CHAR) FROM information_schema.{table} WHERE {condition}"
         );
-        let rows = self.session.rows(&format!("look for {object}"), &query).await?;
+        let rows = self.session.rows(&format!("find {object}"), &query).await?;
         let is_there = rows.first().and_then(|row| text(row, 0)).is_none_or(|count| count != "0");
         Ok(!is_there && masters.may_suffice_for(change)?)
     }
 
-    /// What an account is now.
+    /// Reads the state of an account.
     pub(crate) async fn has(&mut self, account: &Account) -> Result<AccountState, EngineError> {
         Ok(AccountState {
             shown: self.show(account).await?,
@@ -236,18 +237,17 @@ impl Users<'_> {
         })
     }
 
-    /// All accounts of a user.
+    /// Returns all accounts of a user.
     pub(crate) async fn accounts(&mut self, user: &str) -> Result<Vec<Account>, EngineError> {
         let roles = if self.session.is_mariadb() { " AND is_role = 'N'" } else { "" };
         let query = format!(
-            "SELECT CONVERT(Host USING utf8mb4) FROM mysql.user WHERE User = {}{roles} ORDER BY Host",
+            "SELECT CONVERT(Host USING utf8mb4) FROM mysql.user WHERE User = {}{roles} ORDER BY \
+             Host",
             self.literals.quote(user)
         );
         let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let rows = self
-            .session
-            .rows_or(&format!("look for the accounts of {user}"), &query, &remedy)
-            .await?;
+        let rows =
+            self.session.rows_or(&format!("find the accounts of {user}"), &query, &remedy).await?;
         let account = |host| Account { user: user.to_owned(), host };
         Ok(texts(&rows)?.into_iter().map(account).collect())
     }
@@ -264,7 +264,7 @@ impl Users<'_> {
             .rows_or(&format!("read the attributes of {account}"), &query, &remedy)
             .await?;
         create_user::parse(
-            texts(&rows)?.first().ok_or_else(|| unreadable("nothing is shown of the user"))?,
+            texts(&rows)?.first().ok_or_else(|| unreadable("the server does not show the user"))?,
         )
     }
 
@@ -278,15 +278,16 @@ impl Users<'_> {
         grants::parse(&texts(&rows)?)
     }
 
-    /// What the master has been granted itself.
+    /// Returns the grants of the master user, without those of its roles.
     pub(crate) async fn own_grants(&mut self) -> Result<Grants, EngineError> {
-        let rows = self.session.rows("read the master's own privileges", "SHOW GRANTS").await?;
+        let rows =
+            self.session.rows("read the privileges of the master user", "SHOW GRANTS").await?;
         grants::parse(&texts(&rows)?)
     }
 }
 
-/// The view of `information_schema` that lists an object of a grant, and the condition for it.
-/// Databases, which a grant need not find, have none.
+/// Returns the view of `information_schema` that lists an object of a grant, and the condition for
+/// the object. Returns `None` for a database, because a grant does not require it to exist.
 fn catalog_of(
     object: &str,
     column: &str,
@@ -313,13 +314,14 @@ fn catalog_of(
     })
 }
 
-/// The first column. A row that was left out would be a privilege that is taken away.
+/// Returns the first column of all rows. A value that is not text is an error, because the sync
+/// would revoke the privilege of a row that was left out.
 fn texts(rows: &[MySqlRow]) -> Result<Vec<String>, EngineError> {
     let texts = rows.iter().map(|row| text(row, 0)).collect::<Option<_>>();
     texts.ok_or_else(|| unreadable("it is not text"))
 }
 
-/// The plugin of an account, if this function can log in with it.
+/// Returns the plugin of an account, if this function can log in with it.
 fn supported(
     account: &Account,
     shown: &CreateUser,
@@ -330,9 +332,9 @@ fn supported(
         Some(plugin) => Ok(plugin.clone()),
         None => Err(EngineError::NeedsDecision {
             what: format!(
-                "{account} logs in by {}, which this function cannot do",
+                "{account} logs in with {}, which this function does not support",
                 if shown.plugins.is_empty() {
-                    "no plugin that is shown".to_owned()
+                    "a plugin that the server does not show".to_owned()
                 } else {
                     shown.plugins.join(", ")
                 }

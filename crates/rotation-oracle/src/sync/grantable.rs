@@ -1,4 +1,4 @@
-//! What a master cannot pass on, as far as the dictionary shows it for certain.
+//! The check for privileges that a master user certainly cannot grant, according to the dictionary.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,8 @@ use super::{Names, Users};
 use crate::name::Name;
 use crate::session::{Session, Texts};
 
-/// Returns the privileges that the master certainly lacks for the changes of [`super::differences`].
+/// Returns the privileges that the master user certainly lacks for the changes of
+/// [`super::differences`].
 pub(crate) async fn not_grantable(
     session: &mut Session,
     copy: &SyncRequest<'_>,
@@ -18,20 +19,21 @@ pub(crate) async fn not_grantable(
     Users::begin(session, copy).await?.not_grantable().await
 }
 
-/// By what a master may grant.
+/// The privileges with which a master user can grant privileges.
 #[derive(Debug, Default)]
 struct Means {
     name: String,
-    /// All system privileges that are on, also those of its roles.
+    /// All active system privileges, including those of its roles.
     privileges: BTreeSet<String>,
-    /// What was granted to it or to everybody, with and without an option.
+    /// The grants to the master user and to `PUBLIC`, with or without an option.
     own: Grants,
-    /// System privileges and roles that its roles may pass on.
+    /// The system privileges and roles that its roles may grant.
     of_roles: BTreeSet<String>,
 }
 
 impl Means {
-    /// Returns `true` if it may perhaps grant or revoke that: false only where this is certain.
+    /// Returns `false` if the master user certainly cannot grant or revoke `right`, and `true` if
+    /// it may be able to.
     fn may_suffice_for(&self, right: &Right) -> bool {
         let any = |privilege: &str| self.privileges.contains(privilege);
         let has_option = self.own.0.get(right) == Some(&true);
@@ -42,10 +44,10 @@ impl Means {
             Right::Role(role) => {
                 any("GRANT ANY ROLE") || has_option || self.of_roles.contains(role.as_str())
             }
-            // Its roles may pass these on as well, and no view of the session's shows it.
+            // Roles can also grant these, and no view that the session can read shows it.
             Right::InSchema(..) => true,
             Right::Object(on) | Right::Column(on, _) => {
-                // Of what belongs to nobody, the dictionary does not tell who has made it.
+                // The dictionary does not show the creator of an object that has no owner.
                 let is_somebodys =
                     on.object.starts_with('"') || on.object.starts_with("DIRECTORY ");
                 let is_own = on.object.starts_with(&format!("{}.", self.name));
@@ -54,7 +56,8 @@ impl Means {
         }
     }
 
-    /// By a grant of its own on the object or a column of it.
+    /// Returns `true` if the master user has the privilege on the object, or on a column of it,
+    /// with the grant option.
     fn may_pass_on(&self, wanted: &OnObject) -> bool {
         self.own.0.iter().any(|(right, option)| match right {
             Right::Object(on) | Right::Column(on, _) => {
@@ -83,11 +86,12 @@ impl Users<'_> {
 
     async fn means(&mut self, master: &Name) -> Result<Means, EngineError> {
         const PRIVILEGES: &str = "SELECT privilege FROM SYS.SESSION_PRIVS";
-        const OF_ROLES: &str = "SELECT privilege FROM SYS.ROLE_SYS_PRIVS WHERE admin_option = 'YES' \
-            UNION SELECT granted_role FROM SYS.ROLE_ROLE_PRIVS WHERE admin_option = 'YES'";
+        const OF_ROLES: &str = "SELECT privilege FROM SYS.ROLE_SYS_PRIVS WHERE admin_option = \
+                                'YES' UNION SELECT granted_role FROM SYS.ROLE_ROLE_PRIVS WHERE \
+                                admin_option = 'YES'";
         const TO_ALL: &str = "SELECT owner, table_name, privilege FROM SYS.DBA_TAB_PRIVS \
             WHERE grantee = 'PUBLIC' AND grantable = 'YES'";
-        let action = "read what the master may pass on";
+        let action = "read the privileges that the master user may grant";
         let mut own = self.granted(master).await?.grants;
         for row in self.session.rows(action, TO_ALL, &[]).await? {
             let object = format!("{}.{}", known(&row, 0)?, known(&row, 1)?);

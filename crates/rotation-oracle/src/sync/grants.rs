@@ -1,4 +1,4 @@
-//! What a user has been granted, and the statements that make one user's grants another's.
+//! The grants of a user, and the statements that turn them into those of another user.
 //!
 //! [GRANT](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/GRANT.html),
 //! [REVOKE](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/REVOKE.html).
@@ -10,34 +10,34 @@ use crate::name::Name;
 /// Something that can be granted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Right {
-    /// `CREATE SESSION`, …: with or without `WITH ADMIN OPTION`.
+    /// A system privilege such as `CREATE SESSION`, with or without `WITH ADMIN OPTION`.
     System(String),
-    /// The same in one schema only (from 23ai on): `SELECT ANY TABLE`, and the schema.
+    /// A system privilege on one schema (23ai and later): `SELECT ANY TABLE`, and the schema.
     InSchema(String, Name),
-    /// A role: with or without `WITH ADMIN OPTION`.
+    /// A role, with or without `WITH ADMIN OPTION`.
     Role(Name),
-    /// A privilege on an object: with or without `WITH GRANT OPTION`.
+    /// A privilege on an object, with or without `WITH GRANT OPTION`.
     Object(OnObject),
-    /// The same on a column of it.
+    /// A privilege on a column of an object, with or without `WITH GRANT OPTION`.
     Column(OnObject, Name),
 }
 
 /// A privilege on an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct OnObject {
-    /// As it stands behind `ON`: `"HR"."EMPLOYEES"`, `DIRECTORY "DUMPS"`.
+    /// The part of the statement after `ON`: `"HR"."EMPLOYEES"`, `DIRECTORY "DUMPS"`.
     pub(crate) object: String,
-    /// `SELECT`, …
+    /// The name of the privilege, such as `SELECT`.
     pub(crate) privilege: String,
-    /// `WITH HIERARCHY OPTION`.
+    /// `true` if the grant has `WITH HIERARCHY OPTION`.
     pub(crate) hierarchy: bool,
 }
 
-/// All that a user has been granted. The value: whether it may pass it on.
+/// All grants of a user. The value is `true` if the user may grant it to others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Grants(pub(crate) BTreeMap<Right, bool>);
 
-/// A statement, and what whoever runs it must be able to give.
+/// A statement, and the right that the user who runs it must be able to grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) statement: String,
@@ -74,14 +74,14 @@ impl Right {
                 format!("REVOKE {privilege} ON SCHEMA {schema} FROM {user}")
             }
             Self::Role(role) => format!("REVOKE {role} FROM {user}"),
-            // A privilege on columns goes with the whole.
+            // A privilege on columns can only be revoked for the whole object.
             Self::Object(on) | Self::Column(on, _) => {
                 format!("REVOKE {} ON {} FROM {user}", on.privilege, on.object)
             }
         }
     }
 
-    /// What whoever grants it must have been granted.
+    /// Returns the grant that user `by` needs to be able to grant this right.
     pub(crate) fn needed(&self, by: &Name) -> String {
         match self {
             Self::System(_) | Self::Role(_) => self.grant(by, true),
@@ -100,13 +100,14 @@ impl Right {
             Self::Object(OnObject { object, privilege, .. })
             | Self::Column(OnObject { object, privilege, .. }, _) => {
                 format!(
-                    "GRANT {privilege} ON {object} TO {by} WITH GRANT OPTION (or GRANT GRANT ANY OBJECT PRIVILEGE TO {by})"
+                    "GRANT {privilege} ON {object} TO {by} WITH GRANT OPTION (or GRANT GRANT ANY \
+                     OBJECT PRIVILEGE TO {by})"
                 )
             }
         }
     }
 
-    /// What a revocation takes along.
+    /// Returns `true` if a revoke of `revoked` also revokes this right.
     fn goes_with(&self, revoked: &OnObject) -> bool {
         match self {
             Self::Object(on) | Self::Column(on, _) => {
@@ -118,16 +119,18 @@ impl Right {
 }
 
 impl Grants {
-    /// A row of the dictionary, which has one for each grantor: one option is enough.
+    /// Adds a row of the dictionary, which has one row for each grantor. The user may grant the
+    /// right if one of the rows has the option.
     pub(crate) fn add(&mut self, right: Right, may_pass_on: bool) {
         *self.0.entry(right).or_insert(false) |= may_pass_on;
     }
 
-    /// The statements that make this `wanted`. What a revocation takes along is granted again.
+    /// Returns the statements that turn `self` into `wanted`. Rights that are lost with the revoke
+    /// of another right are granted again.
     pub(crate) fn changes_to_become(&self, wanted: &Self, user: &Name) -> Vec<Change> {
         let mut has = self.0.clone();
         let mut changes = Vec::new();
-        // An option is taken away with the whole.
+        // An option can only be revoked together with the right.
         let surplus = self.0.iter().filter(|(right, option)| match wanted.0.get(right) {
             None => true,
             Some(wanted) => **option && !wanted,

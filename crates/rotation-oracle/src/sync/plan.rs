@@ -6,7 +6,7 @@ use rotation_database::{EngineError, SyncRequest, administrator};
 use super::state::{PairState, UserState, is_locked, is_locked_on_purpose};
 use super::{Names, alter_user, grants};
 
-/// What [`super::Users`] executes for one change.
+/// The operation that [`super::Users`] executes for one change.
 #[derive(Debug)]
 pub(super) enum Action {
     /// Creates the alternate user, locked, with the new password.
@@ -15,7 +15,8 @@ pub(super) enum Action {
     Run(Statement),
 }
 
-/// Default roles come after the roles: a role that is revoked is removed from them.
+/// The phase of default roles. They follow the roles, because the server removes a revoked role
+/// from them.
 const DEFAULT_ROLES: u8 = 1;
 
 /// Plans the changes.
@@ -54,7 +55,8 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Rejects two users whose names only look like a pair: nothing of either may be changed.
+    /// Returns an error if the two users have the names of a pair but are not one. Neither of them
+    /// may then be changed.
     ///
     /// An alternate user that a rotation created is locked, or has exactly the privileges of its
     /// base user.
@@ -67,15 +69,16 @@ impl Planner<'_> {
             return Err(EngineError::unproven_base(base, name));
         }
         let why = match self.changed_grants(alternate).first() {
-            // A schema belongs to someone, even if its user is locked.
+            // An application owns the objects of a schema, even if the user is locked.
             _ if alternate.owns > 0 => format!("{name} owns {} object(s)", alternate.owns),
             Some(change) if !is_locked_on_purpose(&alternate.status) => {
-                format!("what differs first: {}", change.statement)
+                format!("the first difference is: {}", change.statement)
             }
             _ => return Ok(()),
         };
         let consent = format!(
-            "ALTER USER {name} ACCOUNT LOCK, if it owns nothing; the next attempt brings it in step and unlocks it"
+            "ALTER USER {name} ACCOUNT LOCK, if it owns nothing; the next attempt syncs and \
+             unlocks it"
         );
         Err(EngineError::PerhapsUnrelated {
             base,
@@ -90,7 +93,7 @@ impl Planner<'_> {
         alternate.granted.grants.changes_to_become(wanted, &self.names.alternate)
     }
 
-    /// Creates a change by `ALTER USER`.
+    /// Creates a change that runs `ALTER USER`.
     fn alter(&self, clauses: &str) -> Change<Action> {
         let sql = format!("ALTER USER {} {clauses}", self.names.alternate);
         let remedy = alter_user(&self.names.master);
@@ -130,13 +133,14 @@ impl Planner<'_> {
         }
     }
 
-    /// Notes what the sync cannot copy.
+    /// Adds notes on privileges that the sync cannot copy, and on a password of the master user
+    /// that is about to expire.
     fn notes(&self, plan: &mut Plan<Action>) {
         let (base, name) = (&self.names.base, &self.names.alternate);
         let UserState { owns, granted, .. } = &self.state.base;
         if let Some(warning) = &self.state.master_expires {
             plan.notes.push(format!(
-                "The password of {}, the master, is about to expire ({warning}).",
+                "The password of the master user {} is about to expire ({warning}).",
                 self.names.master
             ));
         }
@@ -145,13 +149,14 @@ impl Planner<'_> {
         }
         if *owns > 0 {
             plan.notes.push(format!(
-                "{base} owns {owns} object(s), and {name} may use them only by grants: let the application log in as a user \
-                 that owns none."
+                "{base} owns {owns} object(s), and {name} can use them only through grants. Let \
+                 the application log in as a user that owns no objects."
             ));
         }
         if !granted.otherwise.is_empty() {
             plan.notes.push(format!(
-                "Not carried over, for GRANT cannot: {}. Give it to {name} as it was given to {base}.",
+                "Not copied, because GRANT does not support it: {}. Grant it to {name} in the same \
+                 way as to {base}.",
                 granted.otherwise.join(", ")
             ));
         }

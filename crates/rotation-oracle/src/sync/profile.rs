@@ -1,8 +1,8 @@
-//! What must wait while applications use the alternate user, that is on the base user's turn: a
-//! profile that could keep that user from logging in.
+//! The check whether a new profile could prevent the alternate user from logging in. If the target
+//! is the base user, applications are using the alternate user, and such a profile is deferred.
 //!
-//! Privileges need not wait. On the base user's turn, the base user has just been shown to log in,
-//! with privileges that the alternate user gets as well.
+//! Privileges are not deferred. If the target is the base user, the rotation has just proven that
+//! the base user can log in with the privileges that the alternate user gets.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,10 @@ use super::Users;
 use super::state::text;
 use crate::name::Name;
 
-/// The limits of a profile that may end the sessions of a user, or let its password or account
-/// expire. [CREATE
-/// PROFILE](https://docs.oracle.com/en/database/oracle/oracle-database/19/sqlrf/CREATE-PROFILE.html).
+/// The limits of a profile ([CREATE PROFILE][1]) that can end the sessions of a user, or let its
+/// password or account expire.
+///
+/// [1]: https://docs.oracle.com/en/database/oracle/oracle-database/19/sqlrf/CREATE-PROFILE.html
 const RESTRICTING: [&str; 11] = [
     "COMPOSITE_LIMIT",
     "CONNECT_TIME",
@@ -30,7 +31,7 @@ const RESTRICTING: [&str; 11] = [
 ];
 
 impl Users<'_> {
-    /// Returns `true` if a profile limits in any way more than another one.
+    /// Returns `true` if any limit of a profile is lower than that of another profile.
     pub(crate) async fn restricts(
         &mut self,
         profile: &Name,
@@ -45,7 +46,7 @@ impl Users<'_> {
             limits.insert(key, text(&row, 2)?.to_owned());
         }
         let of = |profile: &str, name: &str| limits.get(&(profile.to_owned(), name.to_owned()));
-        // What is no number is UNLIMITED.
+        // A limit that is not a number is UNLIMITED.
         let limit = |profile: &Name, name: &str| {
             let limit = of(profile.as_str(), name).filter(|limit| *limit != "DEFAULT");
             limit.or_else(|| of("DEFAULT", name)).and_then(|limit| limit.parse::<f64>().ok())

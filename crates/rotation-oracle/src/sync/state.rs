@@ -19,31 +19,31 @@ pub(super) struct PairState {
     /// `true` if the profile of the base user has a limit that could keep the alternate user from
     /// logging in. Read only if the profiles differ.
     pub(super) profile_restricts: bool,
-    /// The server's warning that the master's password is about to expire.
+    /// The server's warning that the password of the master user is about to expire.
     pub(super) master_expires: Option<String>,
 }
 
-/// A user.
+/// The state of a user.
 #[derive(Debug)]
 pub(crate) struct UserState {
     pub(crate) status: String,
     pub(crate) attributes: Attributes,
     pub(crate) quotas: BTreeMap<Name, String>,
     pub(crate) granted: Granted,
-    /// How many objects are in its schema.
+    /// The number of objects in its schema.
     pub(crate) owns: u32,
 }
 
-/// What a user was granted.
+/// The privileges and roles of a user.
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) grants: Grants,
     pub(crate) default_roles: DefaultRoles,
-    /// By other means than `GRANT`, one phrase each.
+    /// The privileges that were granted by other means than `GRANT`, one phrase for each.
     pub(crate) otherwise: Vec<String>,
 }
 
-/// What `CREATE USER` and `ALTER USER` take.
+/// The attributes that `CREATE USER` and `ALTER USER` set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attributes {
     pub(crate) profile: Name,
@@ -51,7 +51,7 @@ pub(crate) struct Attributes {
     temporary: Name,
 }
 
-/// The roles that are on from the start of a session.
+/// The roles that are active from the start of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DefaultRoles(BTreeSet<Name>);
 
@@ -73,13 +73,13 @@ impl DefaultRoles {
     }
 }
 
-/// A user that is locked, whatever else is wrong with it.
+/// Returns `true` if a user is locked, in combination with any other status.
 pub(crate) fn is_locked(status: &str) -> bool {
     status.contains("LOCKED")
 }
 
-/// A user that an administrator has locked: anybody can bring about `LOCKED(TIMED)` with wrong
-/// passwords.
+/// Returns `true` if an administrator has locked a user. `LOCKED(TIMED)` does not prove that,
+/// because anyone can cause it with wrong passwords.
 pub(crate) fn is_locked_on_purpose(status: &str) -> bool {
     status.split(" & ").any(|part| part == "LOCKED")
 }
@@ -101,24 +101,26 @@ impl Users<'_> {
         Ok(PairState { base, alternate, profile_restricts, master_expires })
     }
 
-    /// A user, if it is there.
+    /// Returns a user, if it exists.
     pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserState>, EngineError> {
-        const USER: &str = "SELECT account_status, profile, default_tablespace, temporary_tablespace, authentication_type, \
-            oracle_maintained FROM SYS.DBA_USERS WHERE username = :1";
-        let rows = self.read(&format!("look for user {name}"), USER, name).await?;
+        const USER: &str = "SELECT account_status, profile, default_tablespace, \
+                            temporary_tablespace, authentication_type, oracle_maintained \
+                            FROM SYS.DBA_USERS WHERE username = :1";
+        let rows = self.read(&format!("find user {name}"), USER, name).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if text(row, 4)? != "PASSWORD" {
             return Err(EngineError::NeedsDecision {
-                what: format!("{name} does not log in by a password ({})", text(row, 4)?),
+                what: format!("{name} does not log in with a password ({})", text(row, 4)?),
                 remedy: format!(
-                    "Give it one (ALTER USER {name} IDENTIFIED BY …), or stop rotating the secret."
+                    "Set a password (ALTER USER {name} IDENTIFIED BY …), or stop rotating the \
+                     secret."
                 ),
             });
         }
         if text(row, 5)? == "Y" {
             return Err(EngineError::NeedsDecision {
-                what: format!("{name} is a user of Oracle's own"),
-                remedy: "Rotate it as a single user, or use one of your own.".into(),
+                what: format!("{name} is a user that Oracle maintains"),
+                remedy: "Rotate it as a single user, or use a user that you created.".into(),
             });
         }
         let attributes = Attributes {
@@ -133,24 +135,26 @@ impl Users<'_> {
         Ok(Some(UserState { status, attributes, quotas, granted, owns }))
     }
 
-    /// How many objects are in a schema. The owner may do all with them, and no view of grants
-    /// shows it.
+    /// Returns the number of objects in a schema. Their owner has all privileges on them, which no
+    /// view of grants shows.
     async fn owns(&mut self, name: &Name) -> Result<u32, EngineError> {
         const OBJECTS: &str = "SELECT TO_CHAR(COUNT(*)) FROM SYS.DBA_OBJECTS WHERE owner = :1";
         let rows = self.read(&format!("count the objects of {name}"), OBJECTS, name).await?;
         let row = rows.first().ok_or_else(|| unexpected("no count"))?;
-        text(row, 0)?.parse().map_err(|_| unexpected("a count is no number"))
+        text(row, 0)?.parse().map_err(|_| unexpected("a count is not a number"))
     }
 
     async fn quotas(&mut self, name: &Name) -> Result<BTreeMap<Name, String>, EngineError> {
-        const QUOTAS: &str = "SELECT tablespace_name, CASE WHEN max_bytes = -1 THEN 'UNLIMITED' ELSE TO_CHAR(max_bytes) END \
-            FROM SYS.DBA_TS_QUOTAS WHERE username = :1 AND dropped = 'NO'";
+        const QUOTAS: &str = "SELECT tablespace_name, CASE WHEN max_bytes = -1 THEN 'UNLIMITED' \
+                              ELSE TO_CHAR(max_bytes) END FROM SYS.DBA_TS_QUOTAS WHERE username = \
+                              :1 AND dropped = 'NO'";
         let rows = self.read(&format!("read the quotas of {name}"), QUOTAS, name).await?;
         rows.iter().map(|row| Ok((known(row, 0)?, text(row, 1)?.to_owned()))).collect()
     }
 
-    /// What a user was granted, except on what one of the two users owns: an owner has no grant to
-    /// compare with, so those of the other one stay as an administrator has made them.
+    /// Returns the privileges and roles of a user, without the privileges on objects of the two
+    /// users. The owner of an object has no grant to compare with, so the sync does not change the
+    /// grants on it that an administrator has made to the other user.
     pub(crate) async fn granted(&mut self, name: &Name) -> Result<Granted, EngineError> {
         let action = format!("read the privileges of {name}");
         let mut grants = Grants::default();
@@ -165,7 +169,8 @@ impl Users<'_> {
             }
             grants.add(Right::InSchema(words(&row, 0)?, known(&row, 1)?), is_yes(&row, 2)?);
         }
-        const ROLES: &str = "SELECT granted_role, admin_option, default_role FROM SYS.DBA_ROLE_PRIVS WHERE grantee = :1";
+        const ROLES: &str = "SELECT granted_role, admin_option, default_role \
+                             FROM SYS.DBA_ROLE_PRIVS WHERE grantee = :1";
         let mut default_roles = BTreeSet::new();
         for row in self.read(&action, ROLES, name).await? {
             let role = known(&row, 0)?;
@@ -174,7 +179,8 @@ impl Users<'_> {
             }
             grants.add(Right::Role(role), is_yes(&row, 1)?);
         }
-        const OBJECTS: &str = "SELECT owner, table_name, privilege, grantable, hierarchy, type FROM SYS.DBA_TAB_PRIVS WHERE grantee = :1";
+        const OBJECTS: &str = "SELECT owner, table_name, privilege, grantable, hierarchy, type \
+                               FROM SYS.DBA_TAB_PRIVS WHERE grantee = :1";
         let mut otherwise = Vec::new();
         for row in self.read(&action, OBJECTS, name).await? {
             let kind = text(&row, 5)?;
@@ -192,7 +198,7 @@ impl Users<'_> {
                 ));
                 continue;
             }
-            // What is in the recycle bin cannot be granted.
+            // Privileges on objects in the recycle bin cannot be granted.
             if text(&row, 1)?.starts_with("BIN$") {
                 continue;
             }
@@ -200,7 +206,8 @@ impl Users<'_> {
             let on = OnObject { object, privilege: words(&row, 2)?, hierarchy: is_yes(&row, 4)? };
             grants.add(Right::Object(on), is_yes(&row, 3)?);
         }
-        const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable FROM SYS.DBA_COL_PRIVS WHERE grantee = :1";
+        const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable \
+                               FROM SYS.DBA_COL_PRIVS WHERE grantee = :1";
         for row in self.read(&action, COLUMNS, name).await? {
             if self.is_one_of_both(&known(&row, 0)?) {
                 continue;
@@ -216,12 +223,13 @@ impl Users<'_> {
         *name == self.names.base || *name == self.names.alternate
     }
 
-    /// What was granted on whole schemas; before 23ai there was no such thing, and no such view.
+    /// Returns the privileges on whole schemas. Before 23ai, neither they nor the view existed.
     async fn in_schemas(&mut self, action: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
         const SCHEMAS: &str =
             "SELECT privilege, schema, admin_option FROM SYS.DBA_SCHEMA_PRIVS WHERE grantee = :1";
         match self.session.try_rows(SCHEMAS, &[name.as_str()]).await {
-            // Nor is one seen that is not granted: the views before this one were.
+            // The server reports a view without a grant in the same way. That is not the reason
+            // here, because the session has already read the other views.
             Err(error) if number_of(&error) == Some(NO_SUCH_VIEW) => Ok(Vec::new()),
             read => read.map_err(|error| statement(&error, action, "")),
         }
@@ -236,7 +244,7 @@ impl Users<'_> {
         self.read_with(action, query, &[name.as_str()]).await
     }
 
-    /// Reads the dictionary, with more than one parameter.
+    /// Reads the dictionary with several parameters.
     pub(crate) async fn read_with(
         &mut self,
         action: &str,
@@ -248,12 +256,12 @@ impl Users<'_> {
     }
 }
 
-/// Kinds of objects whose privileges are given by packages (`DBMS_AQADM`,
+/// The kinds of objects whose privileges are granted with packages (`DBMS_AQADM`,
 /// `DBMS_RESOURCE_MANAGER_PRIVS`, `DBMS_RULE_ADM`).
 const NOT_BY_GRANT: [&str; 4] = ["QUEUE", "CONSUMER GROUP", "RULE SET", "EVALUATION CONTEXT"];
 
-/// As it stands behind `ON`. Some kinds of objects have a word in front, and those that belong to
-/// nobody have no owner.
+/// Returns an object in the syntax that follows `ON`. Some kinds of objects have a keyword before
+/// the name, and some kinds have no owner.
 fn object(owner: &Name, name: &Name, kind: &str) -> String {
     match kind {
         "DIRECTORY" | "EDITION" | "USER" => format!("{kind} {name}"),
@@ -269,10 +277,11 @@ pub(crate) fn text(row: &Texts, column: usize) -> Result<&str, EngineError> {
 }
 
 pub(crate) fn known(row: &Texts, column: usize) -> Result<Name, EngineError> {
-    Name::known(text(row, column)?.to_owned()).ok_or_else(|| unexpected("a name holds a quote"))
+    Name::known(text(row, column)?.to_owned())
+        .ok_or_else(|| unexpected("a name contains a quotation mark"))
 }
 
-/// A privilege's name, which stands in a statement as it is.
+/// Returns the name of a privilege, which is written into a statement without quotes.
 pub(crate) fn words(row: &Texts, column: usize) -> Result<String, EngineError> {
     let words = text(row, column)?;
     let is_name = words.chars().all(|c| c.is_ascii_alphanumeric() || " _".contains(c));
@@ -283,7 +292,8 @@ fn is_yes(row: &Texts, column: usize) -> Result<bool, EngineError> {
     Ok(text(row, column)? == "YES")
 }
 
-/// An answer that cannot be: what is read here decides what is taken away, so nothing is guessed.
+/// Creates the error for an unexpected answer of the dictionary. The answers determine the
+/// privileges that the sync revokes, so the sync fails instead of guessing.
 pub(crate) fn unexpected(message: &str) -> EngineError {
     EngineError::Failed {
         action: "read the dictionary".into(),

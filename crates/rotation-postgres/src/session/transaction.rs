@@ -1,26 +1,30 @@
-//! The only way to run a statement: in a transaction that begins by pinning the session's settings.
+//! The only way to run a statement: in a transaction that begins by fixing the session's settings.
 //!
-//! Others may set what a session begins with: the owner of the database (`ALTER DATABASE … SET`)
-//! and the role itself (`ALTER ROLE … SET`). With a `search_path` of theirs, an operator as
-//! harmless as `=` is a function of theirs, which a master's session would run with the master's
-//! privileges. So a [`Session`] by itself runs nothing, and the first message of every transaction
-//! pins:
+//! Other users can choose the settings with which a session begins: the owner of the database
+//! (`ALTER DATABASE … SET`) and the role itself (`ALTER ROLE … SET`). With a `search_path` of an
+//! attacker, even the operator `=` is a function of the attacker, which a session of the master
+//! user would run with the privileges of the master user. A [`Session`] therefore cannot run
+//! statements itself, and the first message of every transaction fixes these settings:
 //!
-//! - `search_path`: functions, operators, types and tables are those of `pg_catalog`. Temporary
-//!   objects, which would otherwise come first, come last.
-//! - `role`: the session acts as the role that logged in.
-//! - `standard_conforming_strings`: a backslash in a literal is a backslash.
-//! - whether the transaction may write (`default_transaction_read_only`). One that only looks may
-//!   not, so that not even foreign code could change anything.
-//! - time-outs, so that no lock is waited for or held for long, and `synchronous_commit`, so that
-//!   an acknowledged change is on disk.
+//! - `search_path`: Functions, operators, types and tables are those of `pg_catalog`. Temporary
+//!   objects come last. Without the setting, they would come first.
+//! - `role`: The session acts as the role that logged in.
+//! - `standard_conforming_strings`: A backslash in a literal is a backslash.
+//! - The access mode (`default_transaction_read_only`): A transaction that only reads cannot write,
+//!   so that not even an attacker's code could change anything.
+//! - Timeouts, so that the transaction neither waits for a lock nor holds one for long, and
+//!   `synchronous_commit`, so that an acknowledged change is on disk.
 //!
-//! With `LOCAL`: in a pooler's transaction mode, the next transaction may be in another session.
-//! `client_encoding`, `DateStyle` and `TimeZone` come with the start-up message, which outranks
-//! both kinds of settings. Not pinned, because they act before the first statement: libraries that
-//! the server loads (`session_preload_libraries` is for superusers; `local_preload_libraries` only
-//! loads what an administrator has put into `plugins`), and `login` event triggers of PostgreSQL 17
-//! and later. Event triggers, which only superusers create, do not fire for roles.
+//! The settings are `LOCAL`, because in a pooler's transaction mode the next transaction may be in
+//! another session. `client_encoding`, `DateStyle` and `TimeZone` are in the startup message, which
+//! takes precedence over both kinds of settings.
+//!
+//! Two things act before the first statement and cannot be fixed:
+//!
+//! - Libraries that the server loads. Only superusers can set `session_preload_libraries`, and
+//!   `local_preload_libraries` only loads libraries that an administrator has put into `plugins`.
+//! - `login` event triggers of PostgreSQL 17 and later. Only superusers can create event triggers.
+//!   Other event triggers do not fire for statements on roles.
 
 use rotation_database::EngineError;
 use rotation_database::sync::Statement;
@@ -31,14 +35,14 @@ use super::{Identity, Session};
 use crate::failure::of_password;
 use crate::password_form::StorageSettings;
 
-/// What a transaction is for.
+/// The purpose of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// It changes something, as the role that logged in.
+    /// The transaction writes as the role that logged in.
     Change,
-    /// It looks at something, as the role that logged in.
+    /// The transaction reads as the role that logged in.
     Look,
-    /// It looks at something as the role that the session acts as (`ALTER ROLE … SET role`).
+    /// The transaction reads as the role that the session acts as (`ALTER ROLE … SET role`).
     LookAsActing,
 }
 
@@ -46,22 +50,22 @@ impl Access {
     fn begin(self) -> String {
         let mode = if self == Self::Change { "READ WRITE" } else { "READ ONLY" };
         let role = if self == Self::LookAsActing { "" } else { "SET LOCAL role = none; " };
-        // No expression is evaluated before the search path is pinned.
+        // The server must not evaluate any expression before the search path is set.
         format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED {mode}; SET LOCAL search_path = pg_catalog, pg_temp; {role}\
-             SET LOCAL standard_conforming_strings = on; \
-             SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '4s'; \
-             SET LOCAL idle_in_transaction_session_timeout = '15s'; \
-             SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings s \
-                 WHERE s.name = 'transaction_timeout'; \
-             SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
-                 WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')"
+            "BEGIN ISOLATION LEVEL READ COMMITTED {mode}; SET LOCAL search_path = pg_catalog, \
+             pg_temp; {role}SET LOCAL standard_conforming_strings = on; SET LOCAL \
+             statement_timeout = '10s'; SET LOCAL lock_timeout = '4s'; SET LOCAL \
+             idle_in_transaction_session_timeout = '15s'; SELECT pg_catalog.set_config(s.name, \
+             '0', true) FROM pg_catalog.pg_settings s WHERE s.name = 'transaction_timeout'; SELECT \
+             pg_catalog.set_config('synchronous_commit', 'on', true) WHERE \
+             pg_catalog.current_setting('synchronous_commit') IN ('off', 'local')"
         )
     }
 }
 
-/// A transaction in which no setting counts that others may have chosen. It ends with
-/// [`Transaction::commit`]; otherwise the next one, or the end of the session, rolls it back.
+/// A transaction in which settings that other users have chosen do not apply. It ends with
+/// [`Transaction::commit`]. Otherwise, the next transaction or the end of the session rolls it
+/// back.
 pub(crate) struct Transaction<'a> {
     session: &'a mut Session,
 }
@@ -76,7 +80,7 @@ impl Session {
         Ok(Transaction { session: self })
     }
 
-    /// Returns the role and the server of the session. The server is asked once.
+    /// Returns the role and the server of the session. Asks the server only once.
     pub(crate) async fn identity(&mut self) -> Result<&Identity, EngineError> {
         let identity = match self.identity.take() {
             Some(identity) => identity,
@@ -85,7 +89,8 @@ impl Session {
         Ok(self.identity.insert(identity))
     }
 
-    /// Asks in a whole transaction, sent as one message. Returns the texts of the row.
+    /// Runs a query in a transaction of its own, which is sent as one message. Returns the texts of
+    /// the row.
     pub(crate) async fn ask(
         &mut self,
         action: &str,
@@ -96,7 +101,7 @@ impl Session {
     }
 
     async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
-        const ACTION: &str = "ask which role has logged in";
+        const ACTION: &str = "read the role that has logged in";
         const SELECT: &str = "SELECT session_user::pg_catalog.text, \
             pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
             pg_catalog.pg_backend_pid()::pg_catalog.text, \
@@ -114,7 +119,7 @@ impl Session {
             _ => Err(EngineError::Failed {
                 action: ACTION.into(),
                 code: "protocol".into(),
-                message: "no role".into(),
+                message: "the server did not return the role".into(),
             }),
         }
     }
@@ -147,16 +152,16 @@ impl Transaction<'_> {
         self.session.rows(action, query, parameters).await
     }
 
-    /// Makes the changes last.
+    /// Commits the changes.
     pub(crate) async fn commit(self) -> Result<(), EngineError> {
         self.session.simple("commit the changes", "COMMIT", "").await?;
         self.session.is_in_transaction = false;
         Ok(())
     }
 
-    /// Ends the transaction with a password.
+    /// Sets a password and commits the transaction.
     ///
-    /// `remedy` is what an administrator does when the privilege for it is missing.
+    /// `remedy` is the remedy if the privilege to set the password is missing.
     pub(crate) async fn set_password_and_commit(
         self,
         user: &str,

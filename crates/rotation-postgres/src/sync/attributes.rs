@@ -1,4 +1,4 @@
-//! The attributes of a role, and what to change in one so that it is like another.
+//! The attributes of a role, and the differences between those of two roles.
 
 use rotation_database::{EngineError, administrator};
 use sqlx::Row;
@@ -8,21 +8,21 @@ use crate::failure::failure;
 use crate::quote::{identifier, literal};
 
 /// The attributes of [CREATE ROLE](https://www.postgresql.org/docs/current/sql-createrole.html)
-/// that a copy shares.
+/// that the sync copies.
 ///
-/// `INHERIT` is not among them: the alternate role always inherits, for what it has it has through
-/// the base role.
+/// `INHERIT` is not copied. The alternate role always inherits, because it has its privileges
+/// through the base role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attributes {
     flags: [bool; FLAGS.len()],
     connection_limit: i32,
-    /// `VALID UNTIL`; `None` and `infinity` both mean for ever.
+    /// `VALID UNTIL`. `None` and `infinity` both mean that the role does not expire.
     valid_until: Option<String>,
     /// `true` if `VALID UNTIL` has passed.
     expired: bool,
 }
 
-/// Keyword, and the column of `pg_roles`.
+/// The keyword of each attribute that is a flag, and its column in `pg_roles`.
 const FLAGS: [(&str, &str); 7] = [
     ("LOGIN", "rolcanlogin"),
     ("SUPERUSER", "rolsuper"),
@@ -35,16 +35,17 @@ const FLAGS: [(&str, &str); 7] = [
 const LOGIN: usize = 0;
 const INHERIT: usize = 6;
 
-/// Both roles, the base role first.
-pub(crate) const QUERY: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, \
-    rolreplication, rolbypassrls, rolinherit, rolconnlimit, \
-    CASE WHEN rolvaliduntil < 'infinity' THEN rolvaliduntil::text END AS valid_until, \
-    coalesce(rolvaliduntil < now(), false) AS expired \
-    FROM pg_catalog.pg_roles WHERE rolname::text IN ($1, $2)";
+/// The query for the attributes of both roles.
+pub(crate) const QUERY: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rolcreatedb, \
+                                rolcreaterole, rolreplication, rolbypassrls, rolinherit, \
+                                rolconnlimit, CASE WHEN rolvaliduntil < 'infinity' THEN \
+                                rolvaliduntil::text END AS valid_until, coalesce(rolvaliduntil < \
+                                now(), false) AS expired FROM pg_catalog.pg_roles WHERE \
+                                rolname::text IN ($1, $2)";
 
 impl Attributes {
-    /// A role whose time has passed logs in with no password, and the server calls that a wrong
-    /// one.
+    /// Checks that the role has not expired. The server rejects every password of an expired role
+    /// with the error for a wrong password.
     pub(crate) fn must_be_valid(&self, role: &str) -> Result<(), EngineError> {
         if !self.expired {
             return Ok(());
@@ -75,14 +76,14 @@ impl Attributes {
         read().map_err(|error| failure(&error, "read the attributes of the roles", ""))
     }
 
-    /// What `CREATE ROLE name` makes.
+    /// Returns the attributes of a role that was created with `CREATE ROLE name`.
     pub(crate) fn of_a_new_role() -> Self {
         let mut flags = [false; FLAGS.len()];
         flags[INHERIT] = true;
         Self { flags, connection_limit: -1, valid_until: None, expired: false }
     }
 
-    /// The attributes that the alternate of this role has.
+    /// Returns the attributes that the alternate role of this role must have.
     pub(crate) fn for_alternate(&self) -> Self {
         let mut attributes = self.clone();
         attributes.flags[LOGIN] = true;
@@ -90,8 +91,8 @@ impl Attributes {
         attributes
     }
 
-    /// What a role becomes now that is wanted to be otherwise, but is in use: nothing may keep it
-    /// from logging in. The rest of `wanted` waits.
+    /// Returns the part of `wanted` that can be applied while applications use the role. The other
+    /// changes, which could prevent a login, are deferred.
     pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
         let mut now = wanted.clone();
         let is_limited = wanted.connection_limit >= 0;
@@ -106,7 +107,7 @@ impl Attributes {
         now
     }
 
-    /// The options that turn `self` into `wanted`, in the words of `ALTER ROLE`.
+    /// Returns the options of `ALTER ROLE` that turn `self` into `wanted`.
     pub(crate) fn options_to_become(&self, wanted: &Self) -> Vec<String> {
         let mut options = Vec::new();
         for (index, (keyword, _)) in FLAGS.iter().enumerate() {

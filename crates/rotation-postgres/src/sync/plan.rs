@@ -34,13 +34,13 @@ pub(super) fn plan(
 pub(super) fn reassignment(version: u32, request: &SyncRequest<'_>) -> Statement {
     let (base, alternate) = (identifier(request.base), identifier(request.alternate));
     let sql = format!("REASSIGN OWNED BY {alternate} TO {base}");
-    // A master that has created a role is a member of it, without its privileges.
+    // A master user that has created a role is a member of it, but does not inherit its privileges.
     let options = if version >= ADMIN_OPTION_COUNTS { " WITH INHERIT TRUE" } else { "" };
     Statement {
         action: format!("give what {} owns to {}", request.alternate, request.base),
         remedy: format!(
-            "As an administrator, in the secret's database: {sql}. Or let the master do it: \
-             GRANT {alternate}, {base} TO {}{options}.",
+            "As an administrator, in the secret's database: {sql}. Or allow the master user to \
+             do it: GRANT {alternate}, {base} TO {}{options}.",
             identifier(request.master)
         ),
         sql,
@@ -61,7 +61,8 @@ impl Planner<'_> {
         administer(self.state.version, self.request.master, role)
     }
 
-    /// Rejects two roles whose names only look like a pair: nothing of either may be changed.
+    /// Returns an error if the two roles have the names of a pair but are not one. Neither of them
+    /// may then be changed.
     fn must_belong_together(&self, alternate: &AlternateState) -> Result<(), EngineError> {
         let (base, name) = self.names();
         if alternate.memberships.iter().any(|membership| membership.role == base) {
@@ -69,11 +70,12 @@ impl Planner<'_> {
         }
         Err(EngineError::NeedsDecision {
             what: format!(
-                "there are roles {base} and {name}, and {name} is no member of {base}: they may belong to different people"
+                "roles {base} and {name} exist, and {name} is not a member of {base}: they may \
+                 belong to different people"
             ),
             remedy: format!(
-                "If {name} is meant to be the second user of {base}, confirm it as an administrator of the database: \
-                 GRANT {} TO {}. Otherwise rename one of them.",
+                "If {name} is meant to be the alternate user of {base}, confirm it as an \
+                 administrator of the database: GRANT {} TO {}. Otherwise rename one of them.",
                 identifier(base),
                 identifier(name)
             ),
@@ -94,8 +96,8 @@ impl Planner<'_> {
         self.become_member(plan);
     }
 
-    /// Returns what lets the master create the alternate role. Some attributes can only be given by
-    /// a role that has them, and before PostgreSQL 16 only by a superuser.
+    /// Returns the remedy if the master user cannot create the alternate role. Some attributes can
+    /// only be set by a role that has them, and before PostgreSQL 16 only by a superuser.
     fn creation_remedy(&self, options: &[String], statement: &str) -> String {
         let master = identifier(self.request.master);
         let own =
@@ -139,8 +141,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Makes the alternate role a member of the base role, and of no role that the base role is not
-    /// a member of.
+    /// Makes the alternate role a member of the base role, and revokes its memberships in roles of
+    /// which the base role is not a member.
     fn memberships(&self, alternate: &AlternateState, plan: &mut Plan<Statement>) {
         let (base, name) = self.names();
         let with_options = self.state.version >= ADMIN_OPTION_COUNTS;
@@ -155,7 +157,9 @@ impl Planner<'_> {
             };
             let sql = format!("REVOKE {} FROM {}{by}", identifier(role), identifier(name));
             let statement = Statement {
-                action: format!("take role {role} from {name}, which {base} does not have"),
+                action: format!(
+                    "revoke role {role} from {name}, because {base} is not a member of it"
+                ),
                 remedy: administrator(&sql),
                 sql,
             };
@@ -182,8 +186,9 @@ impl Planner<'_> {
         plan.push(Change::new(format!("member of {base}"), statement));
     }
 
-    /// Gives to the base role what the alternate role owns, from the time before it acted as the
-    /// base role. Otherwise its own sessions, which act as the base role, could not use it.
+    /// Reassigns the objects of the alternate role to the base role. The alternate role owns
+    /// objects if it created them before it acted as the base role. Its sessions, which now act as
+    /// the base role, could not use them otherwise.
     fn ownership(
         &self,
         alternate: &AlternateState,
@@ -197,8 +202,8 @@ impl Planner<'_> {
                 (true, true) => {}
                 (true, false) => elsewhere.push(database.unwrap_or_default()),
                 (false, _) => plan.notes.push(format!(
-                    "{name} has privileges of its own{}. They count only after SET ROLE NONE; \
-                     DROP OWNED BY {} there would take them away.",
+                    "{name} has privileges of its own{}. They apply only after SET ROLE NONE; \
+                     DROP OWNED BY {} in that database would revoke them.",
                     database.map_or_else(String::new, |name| format!(" in database {name}")),
                     identifier(name)
                 )),
@@ -218,7 +223,7 @@ impl Planner<'_> {
             });
         }
         if alternate.owns_here() {
-            let summary = format!("what it owned belongs to {base} now");
+            let summary = format!("its objects now belong to {base}");
             plan.push(Change::new(summary, reassignment(self.state.version, self.request)));
         }
         Ok(())
@@ -233,14 +238,15 @@ impl Planner<'_> {
             let sql = format!("ALTER ROLE {} {}", identifier(name), change.clause);
             if self.state.not_settable.contains(&change.name) {
                 plan.notes.push(format!(
-                    "The setting {} of {base} is not copied to {name}: it belongs to an extension, and the master may \
-                     not set it. As a superuser: {sql}.",
+                    "The setting {} of {base} was not copied to {name}: it belongs to an \
+                     extension, and the master user may not set it. As a superuser: {sql}.",
                     change.name
                 ));
                 continue;
             }
             let remedy = format!(
-                "As a superuser: GRANT SET ON PARAMETER {} TO {} (PostgreSQL 15 and later), or {sql}. {}",
+                "As a superuser: GRANT SET ON PARAMETER {} TO {} (PostgreSQL 15 and later), or \
+                 {sql}. {}",
                 identifier(&change.name),
                 identifier(self.request.master),
                 self.administer(name),

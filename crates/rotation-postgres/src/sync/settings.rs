@@ -1,4 +1,4 @@
-//! `ALTER ROLE … [IN DATABASE …] SET`: what a role's sessions start with.
+//! The settings with which the sessions of a role start (`ALTER ROLE … [IN DATABASE …] SET`).
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,11 @@ use sqlx::postgres::PgRow;
 use crate::failure::failure;
 use crate::quote::{identifier, literal};
 
-/// The settings of one role: database (empty for all) → name → value, as the catalog stores them.
+/// The settings of one role by database and name, as the catalog stores them. The database is empty
+/// for settings that apply to all databases.
 pub(crate) type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Every setting of two roles.
+/// The query for all settings of two roles.
 pub(crate) const QUERY: &str = "SELECT r.rolname::text, coalesce(d.datname::text, '') AS database, \
     unnest(s.setconfig) AS setting \
     FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
@@ -34,9 +35,9 @@ pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<String, Settings>, EngineE
     Ok(roles)
 }
 
-/// What the alternate of a role is to have: the same, and by default it acts as the base role, so
-/// that whatever it creates belongs to the base role. A base role that has a `role` setting already
-/// keeps to that one.
+/// Returns the settings of the alternate role: those of the base role, and `role` with the base
+/// role, so that everything that the alternate role creates belongs to the base role. If the base
+/// role has a `role` setting, the alternate role gets that one.
 pub(crate) fn for_alternate(base: &str, settings: &Settings) -> Settings {
     let mut wanted = settings.clone();
     wanted
@@ -52,14 +53,14 @@ pub(crate) fn for_alternate(base: &str, settings: &Settings) -> Settings {
 pub(crate) struct Change {
     /// The setting's name.
     pub(crate) name: String,
-    /// The database in which the setting applies; empty for all.
+    /// The database in which the setting applies, or empty for all.
     database: String,
-    /// What follows `ALTER ROLE name `.
+    /// The part of the statement after `ALTER ROLE name `.
     pub(crate) clause: String,
 }
 
 impl Change {
-    /// The setting and where it applies, for messages.
+    /// Returns the setting and the database in which it applies, for messages.
     pub(crate) fn place(&self) -> String {
         match self.database.as_str() {
             "" => self.name.clone(),
@@ -68,7 +69,7 @@ impl Change {
     }
 }
 
-/// The changes that turn `from` into `to`.
+/// Returns the changes that turn `from` into `to`.
 pub(crate) fn changes(from: &Settings, to: &Settings) -> Vec<Change> {
     let mut changes = Vec::new();
     let none = BTreeMap::new();
@@ -96,8 +97,8 @@ pub(crate) fn changes(from: &Settings, to: &Settings) -> Vec<Change> {
     changes
 }
 
-/// Settings whose stored value is a list of quoted identifiers (`variable_is_guc_list_quote` in
-/// `pg_dump`): given back as one literal, the list would become a single element.
+/// The settings whose stored value is a list of quoted identifiers (`variable_is_guc_list_quote` in
+/// `pg_dump`). If such a list were set as one literal, it would become a single element.
 const LISTS: [&str; 6] = [
     "local_preload_libraries",
     "search_path",
@@ -115,8 +116,8 @@ fn value_clause(name: &str, value: &str) -> String {
     if elements.is_empty() { literal("") } else { elements.join(", ") }
 }
 
-/// Splits a stored list: elements are separated by commas, and quoted like identifiers where they
-/// need it.
+/// Splits a stored list. The elements are separated by commas, and quoted like identifiers if
+/// necessary.
 fn split_list(list: &str) -> Vec<String> {
     let mut elements = Vec::new();
     let mut characters = list.chars().peekable();

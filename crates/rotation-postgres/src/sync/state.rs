@@ -11,7 +11,7 @@ use super::settings::{self, Settings};
 use super::{Attributes, RolePair, attributes};
 use crate::failure::failure;
 
-/// The first version where a privilege to set a parameter can be granted.
+/// The first version in which the privilege to set a parameter can be granted.
 const PARAMETERS_HAVE_PRIVILEGES: u32 = 150_000;
 
 /// The state of both roles.
@@ -22,7 +22,7 @@ pub(super) struct PairState {
     pub base: RoleState,
     /// `None` if the alternate role does not exist.
     pub alternate: Option<AlternateState>,
-    /// The settings of an extension that the base role has and that the master may not set for
+    /// The settings of extensions that the base role has and that the master user may not set for
     /// another role.
     pub not_settable: BTreeSet<String>,
 }
@@ -156,14 +156,15 @@ impl RolePair<'_> {
     /// Default privileges and user mappings are left out. `REASSIGN OWNED` leaves them as they are,
     /// and they do not apply while the role acts as the base role.
     async fn read_dependencies(&mut self) -> Result<Vec<Dependency>, EngineError> {
-        const QUERY: &str = "SELECT d.datname::text, coalesce(s.dbid = 0 OR d.datname = current_database(), false), \
-            s.deptype = 'o' FROM pg_catalog.pg_shdepend s \
-            JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid AND r.rolname::text = $1 \
-            LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid \
-            WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND s.deptype IN ('o', 'a') \
-            AND s.classid NOT IN ('pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_user_mapping'::regclass) \
-            GROUP BY 1, 2, 3";
-        const ACTION: &str = "look for what the alternate role owns";
+        const QUERY: &str = "SELECT d.datname::text, coalesce(s.dbid = 0 OR d.datname = \
+                             current_database(), false), s.deptype = 'o' FROM \
+                             pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid = \
+                             s.refobjid AND r.rolname::text = $1 LEFT JOIN pg_catalog.pg_database \
+                             d ON d.oid = s.dbid WHERE s.refclassid = \
+                             'pg_catalog.pg_authid'::regclass AND s.deptype IN ('o', 'a') AND \
+                             s.classid NOT IN ('pg_catalog.pg_default_acl'::regclass, \
+                             'pg_catalog.pg_user_mapping'::regclass) GROUP BY 1, 2, 3";
+        const ACTION: &str = "find the objects that the alternate role owns";
         let rows = self.transaction.rows(ACTION, QUERY, &[self.request.alternate]).await?;
         let dependency = |row: &PgRow| {
             Ok(Dependency {
@@ -176,28 +177,29 @@ impl RolePair<'_> {
         dependencies.map_err(|error| failure(&error, ACTION, ""))
     }
 
-    /// Returns `true` if the master may set a setting of an extension for other roles. A server
-    /// that has not loaded the extension does not know the setting. Then only superusers may set
-    /// it, and from PostgreSQL 15 on the roles that were granted that privilege.
+    /// Returns `true` if the master user may set a setting of an extension for other roles. A
+    /// server that has not loaded the extension does not know the setting. Then only superusers may
+    /// set it, and from PostgreSQL 15 on the roles that were granted that privilege.
     async fn may_set(&mut self, name: &str) -> Result<bool, EngineError> {
-        const KNOWN: &str = "SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user) \
-            OR EXISTS (SELECT FROM pg_catalog.pg_settings s \
-                WHERE pg_catalog.lower(s.name) = pg_catalog.lower($1) AND s.context = 'user')";
+        const KNOWN: &str = "SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = \
+                             session_user) OR EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE \
+                             pg_catalog.lower(s.name) = pg_catalog.lower($1) AND s.context = \
+                             'user')";
         const GRANTED: &str = "SELECT pg_catalog.has_parameter_privilege($1, 'SET')";
-        const ACTION: &str = "see whether the master may copy a setting";
+        const ACTION: &str = "check whether the master user may copy a setting";
         Ok(self.is_so(ACTION, KNOWN, &[name]).await?
             || self.transaction.version() >= PARAMETERS_HAVE_PRIVILEGES
                 && self.is_so(ACTION, GRANTED, &[name]).await?)
     }
 
-    /// Returns the privileges that the master lacks to reassign what the alternate role owns: those
-    /// of both roles.
+    /// Returns an error if the master user does not have the privileges of both roles, which it
+    /// needs to reassign the objects of the alternate role.
     pub(super) async fn lacks_for_reassignment(
         &mut self,
     ) -> Result<Option<EngineError>, EngineError> {
         const QUERY: &str = "SELECT bool_and(pg_catalog.pg_has_role(session_user, r.oid, 'USAGE')) \
             FROM pg_catalog.pg_roles r WHERE r.rolname::text IN ($1, $2)";
-        const ACTION: &str = "see whether the master has the privileges of both roles";
+        const ACTION: &str = "check whether the master user has the privileges of both roles";
         let request = self.request;
         if self.is_so(ACTION, QUERY, &[request.base, request.alternate]).await? {
             return Ok(None);
@@ -207,7 +209,7 @@ impl RolePair<'_> {
         Ok(Some(EngineError::lacks(statement.action, request.master, privilege, statement.remedy)))
     }
 
-    /// Asks a question whose answer is a boolean.
+    /// Returns the boolean result of a query.
     async fn is_so(
         &mut self,
         action: &str,

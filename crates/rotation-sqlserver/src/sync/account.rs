@@ -1,4 +1,4 @@
-//! Which accounts the two users are.
+//! The identification of the accounts of the two users.
 
 use rotation_database::{EngineError, administrator};
 
@@ -8,16 +8,19 @@ use crate::quote::identifier;
 use crate::session::{column, flag, text};
 
 impl Users<'_> {
-    /// The session's database, when the base user is a user of that database with a password of its
-    /// own. The server looks there first when somebody logs in.
+    /// Returns the session's database if the base user is a contained user of that database, with
+    /// its own password. At a login, the server looks for such a user before it looks for a login.
     pub(crate) async fn contained_in(&mut self) -> Result<Option<String>, EngineError> {
-        const QUERY: &str = "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type \
-            FROM sys.database_principals p WHERE p.name = @P1), 0) AS int), CAST(d.containment AS int) \
-            FROM sys.databases d JOIN sys.configurations c ON c.name = N'contained database authentication' \
-            AND CAST(c.value_in_use AS int) = 1 WHERE d.name = DB_NAME()";
-        let rows =
-            self.session.rows("ask what kind of user it is", QUERY, &[self.request.base]).await?;
-        // The server takes no passwords of contained users.
+        const QUERY: &str = "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type FROM \
+                             sys.database_principals p WHERE p.name = @P1), 0) AS int), \
+                             CAST(d.containment AS int) FROM sys.databases d JOIN \
+                             sys.configurations c ON c.name = N'contained database authentication' \
+                             AND CAST(c.value_in_use AS int) = 1 WHERE d.name = DB_NAME()";
+        let rows = self
+            .session
+            .rows("read the kind of the base user", QUERY, &[self.request.base])
+            .await?;
+        // The server does not allow contained users.
         let Some(row) = rows.first() else { return Ok(None) };
         let database = text(row, 0)?;
         if column::<i32>(row, 1)? == BY_DATABASE {
@@ -25,7 +28,7 @@ impl Users<'_> {
             return Ok(Some(database));
         }
         if flag(row, 2)? {
-            // It may be there, and not to be seen.
+            // The base user may be a contained user that is not visible.
             self.must_see_in_database().await?;
         }
         Ok(None)
@@ -42,11 +45,11 @@ impl Users<'_> {
         .await
     }
 
-    /// Checks that the accounts that the master finds by name are the ones that passwords have
-    /// opened.
+    /// Checks that the accounts that the master user finds by name are the ones that have logged in
+    /// with their passwords.
     ///
-    /// The owner of a contained database can create a user with the name of a login, prove its
-    /// password, and drop it before the master looks.
+    /// Otherwise, the owner of a contained database could create a user with the name of a login,
+    /// prove its password, and drop it before the master user looks the name up.
     pub(crate) fn must_be_proven(
         &self,
         kind: Kind,
@@ -58,12 +61,13 @@ impl Users<'_> {
             if !self.request.may_be_account_of(user, &Principal { kind, sid: sid.to_vec() }.id()) {
                 return Err(EngineError::NeedsDecision {
                     what: format!(
-                        "{user} has logged in as another account than the {} that the master finds by this name",
+                        "{user} has logged in as another account than the {} that the master user \
+                         finds by this name",
                         kind.keyword()
                     ),
-                    remedy: "See whether a login of the server and a user of a contained database have the same name, \
-                        and rename one of them. If the account was replaced during the rotation, let the rotation be \
-                        repeated."
+                    remedy: "If a login of the server and a user of a contained database have the \
+                             same name, rename one of them. If the account was replaced during the \
+                             rotation, rotate again."
                         .into(),
                 });
             }
@@ -71,16 +75,21 @@ impl Users<'_> {
         Ok(())
     }
 
-    /// Whoever does not see all would take away what it does not see.
+    /// Checks that the master user can read all definitions, because the sync would revoke what it
+    /// does not see.
     pub(crate) async fn must_see(
         &mut self,
         question: &str,
         grant: &str,
     ) -> Result<(), EngineError> {
-        if self.session.is_so("ask what the master may see", question).await? {
+        if self
+            .session
+            .is_so("check whether the master user can read all definitions", question)
+            .await?
+        {
             return Ok(());
         }
-        let action = format!("see all that {} may do", self.request.base);
+        let action = format!("read all privileges of {}", self.request.base);
         Err(EngineError::lacks(
             action,
             self.request.master,

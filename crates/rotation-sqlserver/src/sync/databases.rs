@@ -1,4 +1,4 @@
-//! In which databases the two logins have users.
+//! The databases in which the two logins have users.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,33 +18,34 @@ use crate::session::{column, flag, text, unexpected};
 pub(crate) struct DatabaseUsers {
     pub(crate) base: Option<UserState>,
     pub(crate) alternate: Option<UserState>,
-    /// A user with the alternate's name that is not the alternate login's.
+    /// A user with the name of the alternate login that does not belong to it.
     pub(crate) namesake: Option<UserState>,
 }
 
-/// Returns `true` if nobody but the system's own users is in a database: `model` lets only
-/// administrators in, and `rdsadmin` and its like are Amazon's.
+/// Returns `true` if a database has only users of the system. Only administrators can enter
+/// `model`, and `rdsadmin` and similar databases belong to Amazon.
 fn is_of_the_system(database: &str) -> bool {
     database == "model" || database.starts_with("rdsadmin")
 }
 
-/// How often it is looked again when databases could not be looked into, and after how long.
+/// The number of retries if databases cannot be read.
 const LOOKS_AGAIN: usize = 2;
+/// The pause before a retry.
 const PAUSE: Duration = Duration::from_millis(300);
 
 impl Users<'_> {
-    /// Every database in which one of the two logins has a user.
+    /// Returns every database in which one of the two logins has a user.
     ///
-    /// Where nobody can look, nobody can say what would be missing: such databases are an error,
-    /// not a gap. Left out are snapshots and databases that are another server's copy, for their
-    /// users come with the original.
+    /// A database that cannot be read is an error, because its missing privileges would be unknown.
+    /// Snapshots and databases that are copies from another server are left out, because their
+    /// users come from the original.
     pub(crate) async fn users(
         &mut self,
         base: &[u8],
         alternate: &[u8],
         notes: &mut Vec<String>,
     ) -> Result<BTreeMap<String, DatabaseUsers>, EngineError> {
-        // Databases come and go, also between the two questions.
+        // A database can be created or dropped between the two queries.
         for _ in 0..LOOKS_AGAIN {
             match self.look(base, alternate, notes).await {
                 Err(EngineError::Disconnected { action, cause }) => {
@@ -63,24 +64,24 @@ impl Users<'_> {
         alternate: &[u8],
         notes: &mut Vec<String>,
     ) -> Result<BTreeMap<String, DatabaseUsers>, EngineError> {
-        // Whether a replica takes changes tells the primary one from others, and needs no
-        // privilege.
-        const DATABASES: &str = "SELECT d.name, d.state_desc, CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS int), \
-            CAST(CASE WHEN d.replica_id IS NULL THEN 0 \
-            WHEN DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 ELSE 1 END AS int) \
-            FROM [master].sys.databases d WHERE d.source_database_id IS NULL AND d.name <> N'tempdb'";
+        // Only the primary replica is writable. This property can be read without a privilege.
+        const DATABASES: &str = "SELECT d.name, d.state_desc, CAST(COALESCE(HAS_DBACCESS(d.name), \
+                                 0) AS int), CAST(CASE WHEN d.replica_id IS NULL THEN 0 WHEN \
+                                 DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 \
+                                 ELSE 1 END AS int) FROM [master].sys.databases d WHERE \
+                                 d.source_database_id IS NULL AND d.name <> N'tempdb'";
         let (mut open, mut offline, mut closed) = (Vec::new(), Vec::new(), Vec::new());
         notes.clear();
-        for row in self.session.rows("look for the databases", DATABASES, &[]).await? {
+        for row in self.session.rows("find the databases", DATABASES, &[]).await? {
             let (name, state) = (text(&row, 0)?, text(&row, 1)?);
             let (may_enter, is_copy) = (flag(&row, 2)?, flag(&row, 3)?);
             match (state.as_str(), may_enter) {
                 _ if is_copy => {
-                    notes.push(format!("Database {name} is a secondary replica: not looked into."));
+                    notes.push(format!("Database {name} was skipped: it is a secondary replica."));
                 }
                 ("ONLINE", true) => open.push(name),
                 ("RESTORING", _) => {
-                    notes.push(format!("Database {name} is being restored: not looked into."));
+                    notes.push(format!("Database {name} was skipped: it is being restored."));
                 }
                 ("ONLINE", false) if is_of_the_system(&name) => {}
                 ("ONLINE", false) => closed.push(name),
@@ -96,7 +97,8 @@ impl Users<'_> {
         self.users_in(&open, base, alternate).await
     }
 
-    /// One question for all databases: a result for each, for their collations do not mix in one.
+    /// Reads the users in all databases in one round trip. Each database has a result of its own,
+    /// because a single result cannot mix their collations.
     async fn users_in(
         &mut self,
         databases: &[String],
@@ -106,18 +108,20 @@ impl Users<'_> {
         let (base, alternate) = (binary(base), binary(alternate));
         let select = |name: &String| {
             format!(
-                "SELECT CASE WHEN p.sid = {base} THEN 1 WHEN p.sid = {alternate} THEN 2 ELSE 3 END, \
-                 p.name, CAST(p.principal_id AS int), p.sid, p.default_schema_name, p.default_language_name, \
-                 p.type, CAST(p.authentication_type AS int) FROM {}.sys.database_principals p WHERE p.sid IN ({base}, {alternate}) OR p.name = @P1",
+                "SELECT CASE WHEN p.sid = {base} THEN 1 WHEN p.sid = {alternate} THEN 2 ELSE 3 \
+                 END, p.name, CAST(p.principal_id AS int), p.sid, p.default_schema_name, \
+                 p.default_language_name, p.type, CAST(p.authentication_type AS int) FROM \
+                 {}.sys.database_principals p WHERE p.sid IN ({base}, {alternate}) OR p.name = @P1",
                 identifier(name)
             )
         };
         let query = databases.iter().map(select).collect::<Vec<_>>().join("; ");
         let parameters = [self.request.alternate];
-        let failed = |error: &Error| failure(error, "look for the users in every database", "");
+        let failed = |error: &Error| failure(error, "find the users in every database", "");
         let results = match self.session.try_results(&query, &parameters).await {
             Ok(results) => results,
-            // One of them has gone since: then one by one, and without it.
+            // One database was dropped in the meantime. The databases are then read one by one,
+            // without it.
             Err(Error::Server(error)) if error.code() == NO_SUCH_DATABASE => {
                 let mut results = Vec::new();
                 for database in databases {
@@ -136,7 +140,7 @@ impl Users<'_> {
             Err(error) => return Err(failed(&error)),
         };
         if results.len() != databases.len() {
-            return Err(unexpected("not every database has answered"));
+            return Err(unexpected("the server did not return a result for every database"));
         }
         let mut found = BTreeMap::new();
         for (database, rows) in databases.iter().zip(results) {
@@ -159,10 +163,11 @@ impl Users<'_> {
     fn cannot_enter(&self, databases: &[String]) -> EngineError {
         let master = identifier(self.request.master);
         EngineError::PrivilegeMissing {
-            action: format!("look for users of {} in {}", self.request.base, databases.join(", ")),
-            message: format!("{} may not enter", self.request.master),
+            action: format!("find users of {} in {}", self.request.base, databases.join(", ")),
+            message: format!("{} may not connect to it", self.request.master),
             remedy: administrator(&format!(
-                "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each of them: USE {}; CREATE USER {master} FOR LOGIN {master}",
+                "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each database: USE \
+                 {}; CREATE USER {master} FOR LOGIN {master}",
                 databases.first().map(|name| identifier(name)).unwrap_or_default()
             )),
         }
@@ -171,13 +176,13 @@ impl Users<'_> {
     fn is_offline(&self, databases: &[String]) -> EngineError {
         EngineError::NeedsDecision {
             what: format!(
-                "nobody can look for users of {} in {}, and what is not seen would be missing in {}",
+                "users of {} in {} cannot be read, and their privileges would be missing in {}",
                 self.request.base,
                 databases.join(", "),
                 self.request.alternate
             ),
             remedy: administrator(
-                "ALTER DATABASE … SET ONLINE, or drop or detach what nobody needs",
+                "ALTER DATABASE … SET ONLINE, or drop or detach databases that are not needed",
             ),
         }
     }

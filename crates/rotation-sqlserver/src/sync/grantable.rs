@@ -1,4 +1,4 @@
-//! What a master cannot pass on, as far as the server shows it for certain.
+//! The check for privileges that a master user certainly cannot grant, according to the server.
 
 use rotation_database::{EngineError, SyncRequest};
 
@@ -11,7 +11,7 @@ use crate::scope::Scope;
 use crate::session::{Session, flag, unexpected};
 use crate::sid;
 
-/// Returns the privileges in databases that the master certainly lacks for the changes of
+/// Returns the privileges in databases that the master user certainly lacks for the changes of
 /// [`super::differences`].
 pub(crate) async fn not_grantable(
     session: &mut Session,
@@ -24,11 +24,11 @@ pub(crate) async fn not_grantable(
     }
 }
 
-/// What a master may do in a database.
+/// The privileges of a master user in a database.
 struct Means {
-    /// Make and change users.
+    /// `true` if it may create and change users.
     users: bool,
-    /// Perhaps put them into roles, and grant something.
+    /// `true` if it may be able to add users to roles and to grant permissions.
     rights: bool,
 }
 
@@ -83,11 +83,12 @@ impl Users<'_> {
         }
         if differs && !means.rights {
             needed.push(
-                "to be in db_owner or db_securityadmin, or what the user has WITH GRANT OPTION",
+                "membership in db_owner or db_securityadmin, or the permissions of the user WITH \
+                 GRANT OPTION",
             );
         }
         let SyncRequest { master, base, alternate, .. } = self.request;
-        let action = format!("give {alternate} what {base} may do in {scope}");
+        let action = format!("grant the privileges of {base} in {scope} to {alternate}");
         let remedy = make_owner(master, scope);
         let lacks = || EngineError::lacks(action, master, &needed.join(", "), remedy);
         Ok((!needed.is_empty()).then(lacks))
@@ -99,21 +100,21 @@ impl Users<'_> {
             let literal = name.replace('\'', "''");
             format!("COALESCE(HAS_PERMS_BY_NAME(N'{literal}', 'DATABASE', '{permission}'), 0)")
         };
-        // What somebody was granted or owns may be the master's.
+        // A grant or an object of any user can belong to the master user, so one is enough.
         let query = format!(
-            "SELECT CAST({users} AS int), CAST(CASE WHEN {roles} = 1 OR {control} = 1 \
-             OR EXISTS (SELECT p.state FROM {name}.sys.database_permissions p WHERE p.state = 'W' \
-             OR p.class > 0 AND p.permission_name IN (N'CONTROL', N'ALTER', N'TAKE OWNERSHIP')) \
-             OR EXISTS (SELECT s.name FROM {name}.sys.schemas s WHERE s.principal_id > 4 AND s.principal_id < 16384) \
-             OR EXISTS (SELECT o.name FROM {name}.sys.objects o WHERE o.principal_id > 4) \
-             OR EXISTS (SELECT r.name FROM {name}.sys.database_principals r WHERE r.type = 'R' AND r.owning_principal_id > 4) \
-             THEN 1 ELSE 0 END AS int)",
+            "SELECT CAST({users} AS int), CAST(CASE WHEN {roles} = 1 OR {control} = 1 OR EXISTS \
+             (SELECT p.state FROM {name}.sys.database_permissions p WHERE p.state = 'W' OR p.class \
+             > 0 AND p.permission_name IN (N'CONTROL', N'ALTER', N'TAKE OWNERSHIP')) OR EXISTS \
+             (SELECT s.name FROM {name}.sys.schemas s WHERE s.principal_id > 4 AND s.principal_id \
+             < 16384) OR EXISTS (SELECT o.name FROM {name}.sys.objects o WHERE o.principal_id > 4) \
+             OR EXISTS (SELECT r.name FROM {name}.sys.database_principals r WHERE r.type = 'R' AND \
+             r.owning_principal_id > 4) THEN 1 ELSE 0 END AS int)",
             users = may("ALTER ANY USER"),
             roles = may("ALTER ANY ROLE"),
             control = may("CONTROL"),
         );
-        let rows = self.session.rows("ask what the master may do", &query, &[]).await?;
-        let row = rows.first().ok_or_else(|| unexpected("no answer"))?;
+        let rows = self.session.rows("read the privileges of the master user", &query, &[]).await?;
+        let row = rows.first().ok_or_else(|| unexpected("the server returned no row"))?;
         Ok(Means { users: flag(row, 0)?, rights: flag(row, 1)? })
     }
 }

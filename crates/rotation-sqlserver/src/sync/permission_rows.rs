@@ -1,4 +1,4 @@
-//! What the catalog says of principals' permissions.
+//! Reads the permissions of principals from the catalog.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,12 @@ use crate::quote::identifier;
 use crate::scope::{AVAILABILITY_GROUPS, Class, OBJECTS, SCHEMAS, Scope};
 use crate::session::{Session, column, nullable_text, text, unexpected};
 
-/// The permissions of principals, by their ids.
+/// Returns the permissions of principals, by their ids.
 ///
-/// Every row must be understood: one that was left out would be a privilege that is taken away.
-/// Left out on purpose is what is on a securable that one of the principals owns: an owner has no
-/// permission to compare with, so those of the other one stay as an administrator has granted them.
+/// An unknown row is an error, because the sync would revoke the privilege of a row that was left
+/// out. Only permissions on a securable that one of the principals owns are left out. Its owner has
+/// no permission to compare with, so the sync does not change the permissions on it that an
+/// administrator has granted to the other principal.
 pub(crate) async fn of(
     session: &mut Session,
     scope: Scope<'_>,
@@ -24,8 +25,8 @@ pub(crate) async fn of(
     let ids = principals.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
     let (sys, view) = (scope.sys(), scope.permissions());
     let query = format!(
-        "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, CAST(p.class AS int) \
-         FROM {sys}.{view} p WHERE p.grantee_principal_id IN ({ids})"
+        "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, \
+         CAST(p.class AS int) FROM {sys}.{view} p WHERE p.grantee_principal_id IN ({ids})"
     );
     let mut permissions: BTreeMap<_, _> =
         principals.iter().map(|principal| (*principal, Permissions::default())).collect();
@@ -41,7 +42,7 @@ pub(crate) async fn of(
     for (number, count) in more {
         let class = scope.class(number).ok_or_else(|| {
             unexpected(&format!(
-                "in {scope} there are permissions on things of class {number}, which are not known"
+                "{scope} has permissions on securables of the unknown class {number}"
             ))
         })?;
         let query = format!(
@@ -52,7 +53,8 @@ pub(crate) async fn of(
         if rows.len() != count {
             let class = class.keyword(None);
             return Err(unexpected(&format!(
-                "in {scope} there are {count} permissions on things of class {class}, and only {} of these can be seen",
+                "{scope} has {count} permissions on securables of class {class}, but only {} of \
+                 them are visible",
                 rows.len()
             )));
         }
@@ -70,7 +72,7 @@ pub(crate) async fn of(
     Ok(permissions)
 }
 
-/// The rows of a class, with the names of what they are about.
+/// Returns the query for the permissions of a class, with the names of the securables.
 fn named(scope: Scope<'_>, class: &Class) -> String {
     const NONE: &str = "CAST(NULL AS nvarchar(128))";
     let (sys, view) = (scope.sys(), scope.permissions());
@@ -90,8 +92,8 @@ fn named(scope: Scope<'_>, class: &Class) -> String {
         OBJECTS => (
             "c.name",
             format!(
-                " LEFT JOIN {sys}.all_columns c ON c.object_id = p.major_id AND c.column_id = p.minor_id \
-                 AND p.minor_id > 0"
+                " LEFT JOIN {sys}.all_columns c ON c.object_id = p.major_id AND c.column_id = \
+                 p.minor_id AND p.minor_id > 0"
             ),
         ),
         _ => (NONE, String::new()),
@@ -105,8 +107,9 @@ fn named(scope: Scope<'_>, class: &Class) -> String {
         _ => "NULL",
     };
     format!(
-        "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, CAST(p.minor_id AS int), x.name, \
-         {schema}, {column}, {kind}, CAST({owner} AS nvarchar(12)) FROM {sys}.{view} p JOIN {about}{of_schema}{of_column}"
+        "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, \
+         CAST(p.minor_id AS int), x.name, {schema}, {column}, {kind}, CAST({owner} AS \
+         nvarchar(12)) FROM {sys}.{view} p JOIN {about}{of_schema}{of_column}"
     )
 }
 
@@ -115,7 +118,7 @@ fn securable(class: &Class, row: &Row) -> Result<(String, Option<String>), Engin
     let (schema, column, kind) =
         (nullable_text(row, 5)?, nullable_text(row, 6)?, nullable_text(row, 7)?);
     if class.number == OBJECTS && (minor != 0) != column.is_some() {
-        return Err(unexpected("the column of a permission cannot be seen"));
+        return Err(unexpected("the column of a permission is not visible"));
     }
     let name = match schema {
         Some(schema) => format!("{}.{}", identifier(&schema), identifier(&name)),
@@ -131,11 +134,11 @@ fn insert(
     column_name: Option<String>,
 ) -> Result<(), EngineError> {
     let state = State::of(column(row, 1)?)
-        .ok_or_else(|| unexpected("the state of a permission is not known"))?;
+        .ok_or_else(|| unexpected("the state of a permission is unknown"))?;
     let right = Right { securable, column: column_name, permission: text(row, 2)? };
     let principal = permissions
         .get_mut(&column(row, 0)?)
-        .ok_or_else(|| unexpected("a permission of somebody else"))?;
+        .ok_or_else(|| unexpected("a permission belongs to another principal"))?;
     principal.insert(right, state);
     Ok(())
 }

@@ -1,26 +1,26 @@
-//! What a principal may do in one scope, and the statements that make one principal's permissions
-//! another's.
+//! The permissions of a principal in one scope, and the statements that turn them into those of
+//! another principal.
 
 use std::collections::BTreeMap;
 
 use crate::quote::identifier;
 
-/// One permission on one thing. In the order in which it is safe to grant: a statement on a table
-/// wipes what was said of its columns, so the columns come after it.
+/// A permission on a securable. The order of rights is the order in which they are granted: a
+/// statement on a table removes the permissions on its columns, so the columns follow the table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Right {
-    /// `SCHEMA::[sales]`; empty for the server or the database itself.
+    /// The securable, such as `SCHEMA::[sales]`. Empty for the server or the database itself.
     pub(crate) securable: String,
-    /// A column of it.
+    /// A column of the securable.
     pub(crate) column: Option<String>,
-    /// `SELECT`, `VIEW SERVER STATE`, …
+    /// The name of the permission, such as `SELECT` or `VIEW SERVER STATE`.
     pub(crate) permission: String,
 }
 
-/// What is said of a right. In the order in which the word of several grantors counts.
+/// The state of a right. If several grantors have set different states, the greatest one applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum State {
-    /// Taken out of what is granted on the whole: a column of a table.
+    /// Excluded from a permission on the whole securable: a column of a table.
     Revoked,
     /// Granted.
     Granted,
@@ -31,7 +31,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// The column `state` of [`sys.database_permissions`][doc].
+    /// Returns the state for a value of the column `state` of [`sys.database_permissions`][doc].
     ///
     /// [doc]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-database-permissions-transact-sql
     pub(crate) fn of(code: &str) -> Option<Self> {
@@ -45,17 +45,17 @@ impl State {
     }
 }
 
-/// All that is said of one principal.
+/// The rights of one principal, with their states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Permissions(BTreeMap<Right, State>);
 
 impl Permissions {
     pub(crate) fn insert(&mut self, right: Right, state: State) {
-        let message = self.0.entry(right).or_insert(state);
-        *message = state.max(*message);
+        let known = self.0.entry(right).or_insert(state);
+        *known = state.max(*known);
     }
 
-    /// The statements that make this `wanted`, for a principal in brackets.
+    /// Returns the statements that turn `self` into `wanted`. `principal` is quoted with brackets.
     pub(crate) fn changes_to_become(&self, wanted: &Self, principal: &str) -> Vec<Change> {
         let mut changes: Vec<Change> = Vec::new();
         let mut add = |change: Change| {
@@ -64,8 +64,8 @@ impl Permissions {
             }
         };
         for (right, state) in self.0.iter().filter(|(right, _)| !wanted.0.contains_key(right)) {
-            // Taken away from a column alone, a table's permission would have a hole there: said
-            // again of the table, it wipes what was said of its columns.
+            // A revoke on a column would exclude the column from the permission on its table. A
+            // statement on the table removes the states of its columns instead.
             let whole = Right { column: None, ..right.clone() };
             match wanted.0.get(&whole).filter(|_| right.column.is_some()) {
                 Some(state) => {
@@ -84,7 +84,7 @@ impl Permissions {
     }
 }
 
-/// A statement, and what whoever runs it must be able to give.
+/// A statement, and the right that the user who runs it must be able to grant.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) statement: String,
@@ -92,7 +92,8 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Returns `true` if it keeps the principal from logging in or from entering the database.
+    /// Returns `true` if the change prevents the principal from logging in or from connecting to
+    /// the database.
     pub(crate) fn blocks_login(&self) -> bool {
         let enters =
             ["CONNECT SQL", "CONNECT", "CONTROL SERVER"].contains(&self.right.permission.as_str());
@@ -100,8 +101,8 @@ impl Change {
     }
 }
 
-/// A principal that has a grant option may have passed it on; only with this word the server takes
-/// it away.
+/// Returns the keyword `CASCADE` if the principal has a grant option. It may have granted the
+/// permission to others, and the server then requires the keyword for a revoke.
 fn cascade(has: Option<State>) -> &'static str {
     if has == Some(State::GrantedWithOption) { " CASCADE" } else { "" }
 }
@@ -138,7 +139,7 @@ impl std::fmt::Display for Right {
 }
 
 impl Right {
-    /// Returns `true` if it is a right on a principal of that name.
+    /// Returns `true` if it is a right on the principal of that name.
     pub(crate) fn is_on(&self, principal: &str) -> bool {
         ["LOGIN::", "USER::"]
             .iter()

@@ -11,21 +11,21 @@ use crate::principal::Kind;
 use crate::quote::identifier;
 use crate::scope::Scope;
 
-/// What [`super::Users`] executes for one change.
+/// The operation that [`super::Users`] executes for one change.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Creates the alternate login, with a random password.
     CreateLogin { sid: Vec<u8>, options: String },
     /// Creates the alternate user of a contained database, with a random password.
     CreateContainedUser { database: String, sid: Vec<u8> },
-    /// Replaces a password that must be changed by a random one.
+    /// Replaces a password that must be changed at the next login with a random one.
     LiftMustChange { login: String },
     /// Runs a statement in a database, or on the server.
     Run { database: Option<String>, statement: Statement },
 }
 
 impl Action {
-    /// The scope in which the action changes something.
+    /// Returns the scope in which the action changes something.
     pub(super) fn scope(&self) -> Scope<'_> {
         match self {
             Self::CreateLogin { .. } | Self::LiftMustChange { .. } => Scope::Server,
@@ -91,10 +91,11 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Rejects two users whose names only look like a pair: nothing of either may be changed.
+    /// Returns an error if the two users have the names of a pair but are not one. Neither of them
+    /// may then be changed.
     ///
-    /// `alternate` is its security identifier, and whether it is disabled. Applications do not use
-    /// a disabled login.
+    /// `alternate` is the security identifier of the alternate user, and `true` if it is disabled.
+    /// Applications do not use a disabled login.
     fn must_belong_together(
         &self,
         kind: Kind,
@@ -105,11 +106,12 @@ impl Planner<'_> {
             return Ok(());
         }
         let quoted = identifier(self.request.alternate);
-        let drop = format!("DROP {} {quoted}: it is made anew.", kind.keyword());
+        let drop = format!("DROP {} {quoted}: it is created again.", kind.keyword());
         let consent = match kind {
             Kind::Login => {
                 format!(
-                    "ALTER LOGIN {quoted} DISABLE (the next attempt brings it in step and enables it), or {drop}"
+                    "ALTER LOGIN {quoted} DISABLE (the next attempt syncs and enables it), or \
+                     {drop}"
                 )
             }
             Kind::ContainedUser => drop,
@@ -134,7 +136,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Creates a change by one statement.
+    /// Creates a change that runs one statement.
     fn change(&self, scope: Scope<'_>, sql: String, remedy: String) -> Change<Action> {
         let summary = format!("{sql} in {scope}");
         let database = match scope {
@@ -177,9 +179,10 @@ impl Planner<'_> {
         plan: &mut Plan<Action>,
     ) -> Result<(), EngineError> {
         match (&state.users.base, &state.users.alternate) {
-            (_, Some(alternate)) if alternate.is_dbo() => plan
-                .notes
-                .push(format!("{} owns {scope}, so it may do all there.", self.request.alternate)),
+            (_, Some(alternate)) if alternate.is_dbo() => plan.notes.push(format!(
+                "{} owns {scope}, so it has all privileges there.",
+                self.request.alternate
+            )),
             (Some(base), Some(alternate)) => {
                 if let Some(both) = &state.both {
                     self.user(scope, base, alternate, both, plan);
@@ -207,15 +210,17 @@ impl Planner<'_> {
     ) -> Result<String, EngineError> {
         let name = identifier(self.request.alternate);
         match &state.users.namesake {
-            // Its login does not exist, as after a database was restored on another server.
+            // The login of the user does not exist, for example because the database was restored
+            // on another server.
             Some(_) if state.is_orphaned => Ok(format!("ALTER USER {name} WITH LOGIN = {name}")),
             Some(namesake) => Err(EngineError::NeedsDecision {
                 what: format!(
-                    "in {scope} there is a user or role {} that is not of that login",
+                    "{scope} has a user or role {} that does not belong to the login of that name",
                     namesake.name
                 ),
                 remedy: administrator(&format!(
-                    "{}ALTER USER {name} WITH NAME = another name (a role: ALTER ROLE {name} WITH NAME), or drop it",
+                    "{}ALTER USER {name} WITH NAME = another name (a role: ALTER ROLE {name} WITH \
+                     NAME), or drop it",
                     scope.enter()
                 )),
             }),
@@ -302,7 +307,7 @@ impl Planner<'_> {
         self.change(scope, sql, remedy)
     }
 
-    /// Notes what one of the two users owns: the other one does not share it.
+    /// Adds notes on securables that only one of the two users owns.
     fn note_ownership(
         &self,
         scope: Scope<'_>,
@@ -318,7 +323,7 @@ impl Planner<'_> {
             ));
         } else if !both.owned_by_base.is_empty() {
             plan.notes.push(format!(
-                "In {scope}, {} owns {}: {} does not, and has only what was granted.",
+                "In {scope}, {} owns {}. {} is not an owner, and has only the granted permissions.",
                 base.name,
                 both.owned_by_base.join(", "),
                 alternate.name
@@ -326,7 +331,8 @@ impl Planner<'_> {
         }
         if !both.owned_by_alternate.is_empty() {
             plan.notes.push(format!(
-                "In {scope}, {} owns {}: {} does not (ALTER AUTHORIZATION ON SCHEMA::… TO {} changes that).",
+                "In {scope}, {} owns {}, and {} does not (ALTER AUTHORIZATION ON SCHEMA::… TO {} \
+                 changes that).",
                 alternate.name,
                 both.owned_by_alternate.join(", "),
                 base.name,

@@ -22,7 +22,7 @@ pub(crate) struct PairState {
     pub(crate) accounts: Accounts,
     /// The security identifier of an alternate user that a rotation created.
     pub(crate) known_sid: Vec<u8>,
-    /// Notes on databases that were not looked into.
+    /// Notes on databases that were skipped.
     pub(crate) notes: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) enum Accounts {
 #[derive(Debug)]
 pub(crate) struct DatabaseState {
     pub(crate) users: DatabaseUsers,
-    /// `true` if [`DatabaseUsers::namesake`] is the user of a login that does not exist any more.
+    /// `true` if [`DatabaseUsers::namesake`] is the user of a login that no longer exists.
     pub(crate) is_orphaned: bool,
     /// The rights of both, if both have a user.
     pub(crate) both: Option<Both>,
@@ -62,9 +62,9 @@ pub(crate) struct DatabaseState {
 #[derive(Debug)]
 pub(crate) struct Both {
     pub(crate) rights: Rights,
-    /// What the base user owns, as a kind and a name.
+    /// The objects that the base user owns, each as a kind and a name.
     pub(crate) owned_by_base: Vec<String>,
-    /// What the alternate user owns.
+    /// The objects that the alternate user owns.
     pub(crate) owned_by_alternate: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Rights {
     pub(crate) alternate_permissions: Permissions,
 }
 
-/// Names of roles, and whether each is a fixed one.
+/// The names of roles, each with `true` if it is a fixed role.
 pub(crate) type Roles = BTreeSet<(String, bool)>;
 
 /// The two principals in a scope, by their ids there.
@@ -90,21 +90,21 @@ pub(crate) struct Ids {
     pub(crate) alternate: Option<i32>,
 }
 
-/// A user of a database.
+/// The state of a user of a database.
 #[derive(Debug, Clone)]
 pub(crate) struct UserState {
     pub(crate) name: String,
     pub(crate) id: i32,
     pub(crate) sid: Vec<u8>,
     pub(crate) schema: Option<String>,
-    /// Of contained users only.
+    /// The default language. Only contained users have one.
     pub(crate) language: Option<String>,
-    /// `true` if it is a user of a login, and no role or something else.
+    /// `true` if it is the user of a login, not a role or another principal.
     pub(crate) is_of_a_login: bool,
 }
 
-/// Reads a user whose columns begin at `first`: name, id, identifier, schema, language, type,
-/// authentication.
+/// Reads a user whose columns begin at `first`: name, id, security identifier, schema, language,
+/// type, authentication type.
 pub(crate) fn user(row: &Row, first: usize) -> Result<UserState, EngineError> {
     Ok(UserState {
         name: text(row, first)?,
@@ -117,7 +117,7 @@ pub(crate) fn user(row: &Row, first: usize) -> Result<UserState, EngineError> {
     })
 }
 
-/// The user that the owner of a database is there.
+/// The name of the owner of a database as a user of that database.
 const DBO: &str = "dbo";
 
 impl UserState {
@@ -128,7 +128,7 @@ impl UserState {
 }
 
 impl Accounts {
-    /// The scope of the accounts themselves.
+    /// Returns the scope of the accounts themselves.
     pub(crate) fn scope(&self) -> Scope<'_> {
         match self {
             Self::Logins { .. } => Scope::Server,
@@ -136,7 +136,7 @@ impl Accounts {
         }
     }
 
-    /// The databases in which an alternate login that does not exist yet gets a user.
+    /// Returns the databases in which an alternate login that does not exist yet gets a user.
     pub(crate) fn databases_to_enter(&self) -> Vec<&str> {
         match self {
             Self::Logins { alternate: None, databases, .. } => {
@@ -272,8 +272,9 @@ impl Users<'_> {
         let sys = scope.sys();
         let members: Vec<_> = ids.all().iter().map(i32::to_string).collect();
         let query = format!(
-            "SELECT CAST(m.member_principal_id AS int), r.name, CAST(r.is_fixed_role AS int) FROM {sys}.{} m \
-             JOIN {sys}.{} r ON r.principal_id = m.role_principal_id WHERE m.member_principal_id IN ({})",
+            "SELECT CAST(m.member_principal_id AS int), r.name, CAST(r.is_fixed_role AS int) FROM \
+             {sys}.{} m JOIN {sys}.{} r ON r.principal_id = m.role_principal_id WHERE \
+             m.member_principal_id IN ({})",
             scope.role_members(),
             scope.principals(),
             members.join(", ")
@@ -287,7 +288,7 @@ impl Users<'_> {
         Ok((base, alternate))
     }
 
-    /// Reads what each of the two users owns.
+    /// Reads the objects that each of the two users owns.
     async fn owned(
         &mut self,
         scope: Scope<'_>,
@@ -296,13 +297,14 @@ impl Users<'_> {
     ) -> Result<(Vec<String>, Vec<String>), EngineError> {
         let (sys, ids) = (scope.sys(), format!("IN ({}, {})", base.id, alternate.id));
         let query = format!(
-            "SELECT N'schema', s.name, CAST(s.principal_id AS int) FROM {sys}.schemas s WHERE s.principal_id {ids} \
-             UNION ALL SELECT N'role', r.name, CAST(r.owning_principal_id AS int) FROM {sys}.database_principals r \
-             WHERE r.owning_principal_id {ids} \
-             UNION ALL SELECT N'object', o.name, CAST(o.principal_id AS int) FROM {sys}.objects o WHERE o.principal_id {ids}"
+            "SELECT N'schema', s.name, CAST(s.principal_id AS int) FROM {sys}.schemas s WHERE \
+             s.principal_id {ids} UNION ALL SELECT N'role', r.name, CAST(r.owning_principal_id AS \
+             int) FROM {sys}.database_principals r WHERE r.owning_principal_id {ids} UNION ALL \
+             SELECT N'object', o.name, CAST(o.principal_id AS int) FROM {sys}.objects o WHERE \
+             o.principal_id {ids}"
         );
         let (mut of_base, mut of_alternate) = (Vec::new(), Vec::new());
-        let action = format!("read what is owned in {scope}");
+        let action = format!("read the owners in {scope}");
         for row in self.session.rows(&action, &query, &[]).await? {
             let owned =
                 if column::<i32>(&row, 2)? == base.id { &mut of_base } else { &mut of_alternate };
@@ -316,22 +318,22 @@ impl Users<'_> {
             "SELECT l.name FROM [master].sys.server_principals l WHERE l.sid = {}",
             binary(&user.sid)
         );
-        Ok(self.session.rows("look for the login of a user", &query, &[]).await?.is_empty())
+        Ok(self.session.rows("find the login of a user", &query, &[]).await?.is_empty())
     }
 
-    /// A user of a database by its name.
+    /// Returns the user of a database with a name, if it exists.
     pub(crate) async fn user_now(
         &mut self,
         scope: Scope<'_>,
         name: &str,
     ) -> Result<Option<UserState>, EngineError> {
         let query = format!(
-            "SELECT p.name, CAST(p.principal_id AS int), p.sid, p.default_schema_name, p.default_language_name, \
-             p.type, CAST(p.authentication_type AS int) FROM {}.database_principals p WHERE p.name = @P1 AND p.type = 'S'",
+            "SELECT p.name, CAST(p.principal_id AS int), p.sid, p.default_schema_name, \
+             p.default_language_name, p.type, CAST(p.authentication_type AS int) FROM \
+             {}.database_principals p WHERE p.name = @P1 AND p.type = 'S'",
             scope.sys()
         );
-        let rows =
-            self.session.rows(&format!("look for {name} in {scope}"), &query, &[name]).await?;
+        let rows = self.session.rows(&format!("find {name} in {scope}"), &query, &[name]).await?;
         rows.first().map(|row| user(row, 0)).transpose()
     }
 }
