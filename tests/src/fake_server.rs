@@ -1,5 +1,5 @@
-//! Fake servers in `tests/fake_servers`, for engines that cannot be installed here, or real servers that a
-//! URL names.
+//! Fake servers in `tests/fake_servers`, for engines that the setup cannot install, or real servers
+//! that a URL names.
 
 use std::future::Future;
 use std::io::Write;

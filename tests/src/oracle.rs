@@ -1,5 +1,5 @@
-//! The Oracle servers of a test run: the fake server in `tests/fake_servers/oracle`, or a real server that
-//! `ORACLE_TEST_URL` names.
+//! The Oracle servers of a test run: the fake server in `tests/fake_servers/oracle`, or a real
+//! server that `ORACLE_TEST_URL` names.
 
 use std::future::Future;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The SQL Server instances of a test run: the fake server in `tests/fake_servers/sqlserver`, or a real
-//! server that `MSSQL_TEST_URL` names.
+//! The SQL Server instances of a test run: the fake server in `tests/fake_servers/sqlserver`, or a
+//! real server that `MSSQL_TEST_URL` names.
 
 use std::future::Future;
 use std::path::Path;
