@@ -134,8 +134,8 @@ fn pick(many: usize) -> usize {
 
 async fn targets<E: Engine>() -> Result<Vec<Target<E>>> {
     let mut targets =
-        discovery::started(E::VARIABLE, E::own(), start_all(1), |peer: &FakeServer<E>| {
-            peer.target.clone()
+        discovery::started(E::VARIABLE, E::own(), start_all(1), |fake: &FakeServer<E>| {
+            fake.target.clone()
         })
         .await?;
     if !targets.is_empty() {

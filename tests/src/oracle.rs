@@ -246,9 +246,9 @@ impl AnyServer for Target {
             println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
-        let peer = FakeServer::start(certificates, &[]).await?;
-        let port = peer.target.port;
-        Ok(Some((peer, port)))
+        let fake = FakeServer::start(certificates, &[]).await?;
+        let port = fake.target.port;
+        Ok(Some((fake, port)))
     }
 
     async fn is_whole(&self, session: &mut Session, user: &str) -> Result<()> {

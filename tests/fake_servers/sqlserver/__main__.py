@@ -69,24 +69,24 @@ class Sockets(socketserver.ThreadingTCPServer):
 
 class Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        peer, stream = self.server, self.request
+        fake, stream = self.server, self.request
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.settimeout(120)
-        client = Client(peer.model, peer.log, peer.certificate, peer.mode)
+        client = Client(fake.model, fake.log, fake.certificate, fake.mode)
         try:
-            if peer.mode == "strict":
+            if fake.mode == "strict":
                 if stream.recv(1, socket.MSG_PEEK) != b"\x16":
                     return
-                stream = peer.tls.wrap_socket(stream, server_side=True)
+                stream = fake.tls.wrap_socket(stream, server_side=True)
             while data := stream.recv(65536):
                 for response in client.receive(data):
                     stream.sendall(response)
                 if client.state is ConnectionState.FAILED:
                     return
         except (OSError, ssl.SSLError) as error:
-            peer.log(f"connection ended: {error}")
+            fake.log(f"connection ended: {error}")
         except Exception as error:
-            peer.log(f"connection failed: {type(error).__name__}: {error}")
+            fake.log(f"connection failed: {type(error).__name__}: {error}")
 
 
 def main() -> None:

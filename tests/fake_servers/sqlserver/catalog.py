@@ -443,7 +443,7 @@ def functions(tables: Tables) -> None:
     lite.create_function("USER_NAME", 0, lambda: tables.session.user(tables.session.database).name)
     lite.create_function("AT_AT_SPID", 0, lambda: tables.session.id)
     lite.create_function(
-        "AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a peer of the tests)"
+        "AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a fake server of the tests)"
     )
 
 

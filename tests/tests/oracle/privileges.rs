@@ -206,7 +206,7 @@ async fn schema_privileges_are_granted_and_revoked() {
             }
             false => None,
         };
-        let target = newest.as_ref().map_or(target, |peer| peer.target.clone());
+        let target = newest.as_ref().map_or(target, |fake| fake.target.clone());
         let fixture = Fixture::new(&target).await?;
         let (user, master) = (quoted(&fixture.user), quoted(&fixture.master));
         let schema = format!("\"{} DATA\"", fixture.user.to_uppercase());
