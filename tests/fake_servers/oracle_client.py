@@ -1,6 +1,6 @@
 """Checks logins and statements on an Oracle server with Oracle's own client for Python.
 
-    python tests/fake_servers/oracle_client.py HOST:PORT/SERVICE PASSWORD-OF-SYSTEM
+Usage: python tests/fake_servers/oracle_client.py HOST:PORT/SERVICE PASSWORD-OF-SYSTEM
 """
 
 import sys
