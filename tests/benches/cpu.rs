@@ -11,7 +11,10 @@ use rotation_database::{DatabaseRotator, Password};
 use rotation_mysql::native_hash;
 use rotation_postgres::{Encryption, Postgres, verifier};
 
-const SECRET: &str = r#"{"engine":"postgres","host":"db.example.com","port":5432,"username":"app","password":"pw-of-app","dbname":"shop"}"#;
+const SECRET: &str = concat!(
+    r#"{"engine":"postgres","host":"db.example.com","port":5432,"#,
+    r#""username":"app","password":"pw-of-app","dbname":"shop"}"#,
+);
 const GRANTS: &str = include_str!("../fuzz/seeds/mysql_shown/grants.sql");
 const USER: &str = include_str!("../fuzz/seeds/mysql_shown/user.sql");
 

@@ -1,6 +1,6 @@
 """Checks logins and statements on an Oracle server with Oracle's own client for Python.
 
-    python tests/peers/oracle_client.py HOST:PORT/SERVICE PASSWORD-OF-SYSTEM
+Usage: python tests/fake_servers/oracle_client.py HOST:PORT/SERVICE PASSWORD-OF-SYSTEM
 """
 
 import sys
@@ -29,13 +29,15 @@ with connect("system", password) as admin:
     for statement in [
         'CREATE USER "A Client" IDENTIFIED BY "first-Password-1"',
         'GRANT CREATE SESSION TO "A Client"',
-        'CREATE TABLE system.things (a NUMBER)',
+        "CREATE TABLE system.things (a NUMBER)",
         'GRANT SELECT ON system.things TO "A Client" WITH GRANT OPTION',
     ]:
         cursor.execute(statement)
     refused(1920, lambda: cursor.execute('CREATE USER "A Client" IDENTIFIED BY "x"'))
-    refused(1917, lambda: cursor.execute('GRANT CREATE SESSION TO nobody_at_all'))
-    cursor.execute("SELECT privilege, grantable FROM dba_tab_privs WHERE grantee = :1", ["A Client"])
+    refused(1917, lambda: cursor.execute("GRANT CREATE SESSION TO nobody_at_all"))
+    cursor.execute(
+        "SELECT privilege, grantable FROM dba_tab_privs WHERE grantee = :1", ["A Client"]
+    )
     assert cursor.fetchall() == [("SELECT", "YES")], "the dictionary shows another grant"
 
 refused(1017, lambda: connect('"A Client"', "wrong"))

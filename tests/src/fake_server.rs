@@ -1,5 +1,5 @@
-//! Fake servers in `tests/fake_servers`, for engines that cannot be installed here, or real servers that a
-//! URL names.
+//! Fake servers in `tests/fake_servers`, for engines that the setup cannot install, or real servers
+//! that a URL names.
 
 use std::future::Future;
 use std::io::Write;
@@ -134,8 +134,8 @@ fn pick(many: usize) -> usize {
 
 async fn targets<E: Engine>() -> Result<Vec<Target<E>>> {
     let mut targets =
-        discovery::started(E::VARIABLE, E::own(), start_all(1), |peer: &FakeServer<E>| {
-            peer.target.clone()
+        discovery::started(E::VARIABLE, E::own(), start_all(1), |fake: &FakeServer<E>| {
+            fake.target.clone()
         })
         .await?;
     if !targets.is_empty() {

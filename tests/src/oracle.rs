@@ -1,5 +1,5 @@
-//! The Oracle servers of a test run: the fake server in `tests/fake_servers/oracle`, or a real server that
-//! `ORACLE_TEST_URL` names.
+//! The Oracle servers of a test run: the fake server in `tests/fake_servers/oracle`, or a real
+//! server that `ORACLE_TEST_URL` names.
 
 use std::future::Future;
 use std::path::Path;
@@ -246,9 +246,9 @@ impl AnyServer for Target {
             println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
-        let peer = FakeServer::start(certificates, &[]).await?;
-        let port = peer.target.port;
-        Ok(Some((peer, port)))
+        let fake = FakeServer::start(certificates, &[]).await?;
+        let port = fake.target.port;
+        Ok(Some((fake, port)))
     }
 
     async fn is_whole(&self, session: &mut Session, user: &str) -> Result<()> {

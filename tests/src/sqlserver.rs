@@ -1,5 +1,5 @@
-//! The SQL Server instances of a test run: the fake server in `tests/fake_servers/sqlserver`, or a real
-//! server that `MSSQL_TEST_URL` names.
+//! The SQL Server instances of a test run: the fake server in `tests/fake_servers/sqlserver`, or a
+//! real server that `MSSQL_TEST_URL` names.
 
 use std::future::Future;
 use std::path::Path;
@@ -229,9 +229,9 @@ impl AnyServer for Target {
             println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
-        let peer = FakeServer::start(certificates, &[]).await?;
-        let port = peer.target.port;
-        Ok(Some((peer, port)))
+        let fake = FakeServer::start(certificates, &[]).await?;
+        let port = fake.target.port;
+        Ok(Some((fake, port)))
     }
 
     async fn is_whole(&self, session: &mut Session, _user: &str) -> Result<()> {

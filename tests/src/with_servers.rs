@@ -46,8 +46,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         if wanted("oracle") { fake_server::start_all::<Oracle>(many).await? } else { Vec::new() };
     let postgres_targets: Vec<_> = postgres.iter().map(|started| &started.target).collect();
     let mysql_targets: Vec<_> = mysql.iter().map(|started| &started.address).collect();
-    let sqlserver_targets: Vec<_> = sqlserver.iter().map(|peer| &peer.target).collect();
-    let oracle_targets: Vec<_> = oracle.iter().map(|peer| &peer.target).collect();
+    let sqlserver_targets: Vec<_> = sqlserver.iter().map(|fake| &fake.target).collect();
+    let oracle_targets: Vec<_> = oracle.iter().map(|fake| &fake.target).collect();
     command.env(postgres::VARIABLE, serde_json::to_string(&postgres_targets)?);
     command.env(mysql::VARIABLE, serde_json::to_string(&mysql_targets)?);
     command.env(SqlServer::VARIABLE, serde_json::to_string(&sqlserver_targets)?);

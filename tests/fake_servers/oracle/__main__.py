@@ -41,14 +41,31 @@ def arguments():
     parser.add_argument("--service", default="FREEPDB1")
     parser.add_argument("--sid", default="FREE")
     parser.add_argument("--version", choices=FIELD_VERSIONS, default="19c")
-    parser.add_argument("--encryption", choices=["accepted", "required"], default="accepted",
-                        help="native network encryption")
-    parser.add_argument("--verifier", choices=["12c", "without-pbkdf2"], default="12c",
-                        help="whether the challenge has the PBKDF2 fields that the 12C verifier needs")
-    parser.add_argument("--alias", action="append", default=[], metavar="NAME=USER",
-                        help="run the sessions of NAME as USER, as with users of a directory service")
-    parser.add_argument("--on-hello", choices=["refuse", "reset", "wait"], default="refuse",
-                        help="reaction of a server without TLS to a TLS handshake")
+    parser.add_argument(
+        "--encryption",
+        choices=["accepted", "required"],
+        default="accepted",
+        help="native network encryption",
+    )
+    parser.add_argument(
+        "--verifier",
+        choices=["12c", "without-pbkdf2"],
+        default="12c",
+        help="whether the challenge has the PBKDF2 fields that the 12C verifier needs",
+    )
+    parser.add_argument(
+        "--alias",
+        action="append",
+        default=[],
+        metavar="NAME=USER",
+        help="run the sessions of NAME as USER, as with users of a directory service",
+    )
+    parser.add_argument(
+        "--on-hello",
+        choices=["refuse", "reset", "wait"],
+        default="refuse",
+        help="reaction of a server without TLS to a TLS handshake",
+    )
     return parser.parse_args()
 
 
@@ -96,11 +113,18 @@ class Backend:
     def execute(self, sql: str, binds=()):
         with LOCK:
             # The log has the statements as the audit trail has them, without passwords.
-            self.log(f"{self.user.name}: " + re.sub(r'(?i)(IDENTIFIED\s+BY|REPLACE)\s+("[^"]*"|\S+)', r"\1 *", sql))
+            self.log(
+                f"{self.user.name}: "
+                + re.sub(r'(?i)(IDENTIFIED\s+BY|REPLACE)\s+("[^"]*"|\S+)', r"\1 *", sql)
+            )
             self.schema = names.alter_session(sql) or self.schema
-            for view in names.planted(self.model, self.schema, sql) if sql.startswith("SELECT") else []:
+            for view in (
+                names.planted(self.model, self.schema, sql) if sql.startswith("SELECT") else []
+            ):
                 self.log(f"{self.user.name}: reads {view} in place of the dictionary")
-            return statements.run(self.model, self.user.name, sql, [getattr(bind, "value", bind) for bind in binds])
+            return statements.run(
+                self.model, self.user.name, sql, [getattr(bind, "value", bind) for bind in binds]
+            )
 
     def change_password(self, _user: str, old: str, new: str) -> None:
         with LOCK:
@@ -123,7 +147,15 @@ def warn_of_expiry() -> None:
         if not getattr(IN_GRACE, "user", False):
             return encode(*positional, **more)
         text = b"ORA-28002: the password will expire within 7 days"
-        warning = b"\x0f" + b"\x02" + (28002).to_bytes(2, "big") + bytes([1, len(text)]) + b"\0" + bytes([len(text)]) + text
+        warning = (
+            b"\x0f"
+            + b"\x02"
+            + (28002).to_bytes(2, "big")
+            + bytes([1, len(text)])
+            + b"\0"
+            + bytes([len(text)])
+            + text
+        )
         return warning + encode(*positional, **more)
 
     session.encode_result = warned
@@ -132,26 +164,33 @@ def warn_of_expiry() -> None:
 def use_twelve_c_verifier(has_fields: bool) -> None:
     """Makes the server offer the 12C verifier, the only one that the tested driver accepts."""
     make = session.make_challenge
-    session.make_challenge = lambda password, **more: make(password, **{**more, "verifier_type": VFR_12C_SHA2})
+    session.make_challenge = lambda password, **more: make(
+        password, **{**more, "verifier_type": VFR_12C_SHA2}
+    )
 
     def encode(challenge) -> bytes:
         hexadecimal = tns._hexval
         stretched = [
             (b"AUTH_PBKDF2_CSK_SALT", hexadecimal(challenge.derived_salt)),
-            (b"AUTH_PBKDF2_VGEN_COUNT", b"4096"), (b"AUTH_PBKDF2_SDER_COUNT", b"3"),
+            (b"AUTH_PBKDF2_VGEN_COUNT", b"4096"),
+            (b"AUTH_PBKDF2_SDER_COUNT", b"3"),
         ]
-        return tns.encode_rpa_kv([
-            (b"AUTH_SESSKEY", hexadecimal(challenge.auth_sesskey)),
-            (b"AUTH_VFR_DATA", hexadecimal(challenge.salt), challenge.verifier_type),
-            *(stretched if has_fields else []),
-            (b"AUTH_GLOBALLY_UNIQUE_DBID\x00", tns.AUTH_GLOBALLY_UNIQUE_DBID),
-        ]) + tns.encode_status()
+        return (
+            tns.encode_rpa_kv([
+                (b"AUTH_SESSKEY", hexadecimal(challenge.auth_sesskey)),
+                (b"AUTH_VFR_DATA", hexadecimal(challenge.salt), challenge.verifier_type),
+                *(stretched if has_fields else []),
+                (b"AUTH_GLOBALLY_UNIQUE_DBID\x00", tns.AUTH_GLOBALLY_UNIQUE_DBID),
+            ])
+            + tns.encode_status()
+        )
 
     session.encode_challenge = encode
 
 
 def count_failures(model: Model, log) -> None:
     """Applies FAILED_LOGIN_ATTEMPTS of the users' profiles."""
+
     def user(written: str) -> User | None:
         return model.users.get(written[1:-1] if written.startswith('"') else written.upper())
 
@@ -163,7 +202,9 @@ def count_failures(model: Model, log) -> None:
         return False
 
     def failed(written: str) -> float:
-        log(f"Login failed for user '{written.strip(chr(34)).upper() if not written.startswith(chr(34)) else written[1:-1]}': ORA-01017")
+        is_quoted = written.startswith('"')
+        name = written[1:-1] if is_quoted else written.strip('"').upper()
+        log(f"Login failed for user '{name}': ORA-01017")
         if one := user(written):
             one.failures += 1
             limit = model.limit(one, "FAILED_LOGIN_ATTEMPTS")
@@ -233,9 +274,18 @@ class Database(Server):
                 stream = PacketStream(client)
                 raise Refused(12599)
             stream = PacketStream(client)
-            session.serve_session(stream, self._backend_factory(), encryption=self._encryption, field_version=self._field_version, tns_version=self._tns_version)
+            session.serve_session(
+                stream,
+                self._backend_factory(),
+                encryption=self._encryption,
+                field_version=self._field_version,
+                tns_version=self._tns_version,
+            )
         except Refused as refused:
-            text = f"(DESCRIPTION=(TMP=)(VSNNUM=0)(ERR={refused})(ERROR_STACK=(ERROR=(CODE={refused})(EMFI=4))))".encode()
+            text = (
+                f"(DESCRIPTION=(TMP=)(VSNNUM=0)(ERR={refused})"
+                f"(ERROR_STACK=(ERROR=(CODE={refused})(EMFI=4))))"
+            ).encode()
             stream.write_packet(TNS_REFUSE, bytes([4, 0]) + len(text).to_bytes(2, "big") + text)
         except Exception as error:
             self.log(f"connection ended: {type(error).__name__}: {error}")
@@ -266,8 +316,13 @@ def main() -> None:
     if chosen.certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chosen.certificate, chosen.key)
-    server = Database("", chosen.port, backend_factory=lambda: Backend(model, log), ssl_context=context,
-                      field_version=FIELD_VERSIONS[chosen.version])
+    server = Database(
+        "",
+        chosen.port,
+        backend_factory=lambda: Backend(model, log),
+        ssl_context=context,
+        field_version=FIELD_VERSIONS[chosen.version],
+    )
     server.log, server.on_hello = log, chosen.on_hello
     # The process that has started this one holds its standard input open. When it closes, this
     # process ends.

@@ -15,7 +15,10 @@ from sqlglot import exp
 from model import CATALOG, Model, fault
 
 VIEWS = {
-    "DBA_USERS": "username, account_status, profile, default_tablespace, temporary_tablespace, authentication_type, oracle_maintained",
+    "DBA_USERS": (
+        "username, account_status, profile, default_tablespace, temporary_tablespace,"
+        " authentication_type, oracle_maintained"
+    ),
     "DBA_OBJECTS": "owner, object_name",
     "USER_USERS": "username, account_status",
     "DBA_SYS_PRIVS": "grantee, privilege, admin_option",
@@ -33,7 +36,9 @@ VIEWS = {
 
 
 def text_column(name: str) -> ColumnMeta:
-    return ColumnMeta(name=name.encode(), data_type=TNS_TYPE_VARCHAR, data_length=4000, max_size=4000)
+    return ColumnMeta(
+        name=name.encode(), data_type=TNS_TYPE_VARCHAR, data_length=4000, max_size=4000
+    )
 
 
 def number_column(name: str) -> ColumnMeta:
@@ -57,7 +62,11 @@ def understood(sql: str):
         cast.replace(exp.Cast(this=cast.this, to=exp.DataType.build("text")))
     for dot in list(tree.find_all(exp.Dot)):
         if dot.this.name.upper() == "DBMS_ASSERT":
-            dot.replace(exp.Anonymous(this=dot.expression.name.lower(), expressions=dot.expression.expressions))
+            dot.replace(
+                exp.Anonymous(
+                    this=dot.expression.name.lower(), expressions=dot.expression.expressions
+                )
+            )
     return tree.sql(dialect="sqlite", identify=True), views - {"DUAL"}
 
 
@@ -85,7 +94,9 @@ class Tables:
     """
 
     def __init__(self) -> None:
-        self.lite = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000)
+        self.lite = sqlite3.connect(
+            ":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000
+        )
         self.lite.create_function("enquote_name", 1, enquote_name, deterministic=True)
         self.lite.create_function("simple_sql_name", 1, simple_sql_name, deterministic=True)
         self.context: dict[str, str] = {}
@@ -116,18 +127,33 @@ def query(model: Model, me: str, sql: str, binds: list) -> Result:
     """Runs a query. The caller must hold the lock."""
     sqlite, views = understood(sql)
     for view in views:
-        if view not in VIEWS or view == "DBA_SCHEMA_PRIVS" and model.version != "23ai" or view.startswith("DBA_") and not may_look(model, me):
+        if (
+            view not in VIEWS
+            or view == "DBA_SCHEMA_PRIVS"
+            and model.version != "23ai"
+            or view.startswith("DBA_")
+            and not may_look(model, me)
+        ):
             raise fault(942, "table or view does not exist")
         TABLES.fill(model, me, view)
-    TABLES.context = {"SESSION_USER": me, "NETWORK_PROTOCOL": model.protocol, "DATABASE_ROLE": "PRIMARY"}
+    TABLES.context = {
+        "SESSION_USER": me,
+        "NETWORK_PROTOCOL": model.protocol,
+        "DATABASE_ROLE": "PRIMARY",
+    }
     try:
-        cursor = TABLES.lite.execute(sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)})
+        cursor = TABLES.lite.execute(
+            sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)}
+        )
         found = [tuple(row) for row in cursor.fetchall()]
     except sqlite3.Error as error:
         raise fault(904, f"invalid identifier: {error}") from None
     names = [one[0].upper()[:30] for one in cursor.description]
     is_number = [any(isinstance(row[at], int) for row in found) for at in range(len(names))]
-    columns = [number_column(name) if number else text_column(name) for name, number in zip(names, is_number)]
+    columns = [
+        number_column(name) if number else text_column(name)
+        for name, number in zip(names, is_number)
+    ]
     return Result(columns, found, len(found))
 
 
@@ -142,17 +168,31 @@ def yes(is_so: bool) -> str:
 def rows(model: Model, me: str, view: str):
     if view == "DBA_USERS":
         for one in model.users.values():
-            yield one.name, one.status, one.profile, one.tablespace, one.temporary, "PASSWORD", "Y" if one.name in ("SYS", "SYSTEM") else "N"
+            yield (
+                one.name,
+                one.status,
+                one.profile,
+                one.tablespace,
+                one.temporary,
+                "PASSWORD",
+                "Y" if one.name in ("SYS", "SYSTEM") else "N",
+            )
     elif view == "DBA_OBJECTS":
         yield from model.objects
     elif view == "SESSION_PRIVS":
         # The privileges of the user and of the active roles.
         groups = model.groups(me)
-        held = {one.privilege for one in model.grants if one.kind == "system" and one.grantee in groups}
+        held = {
+            one.privilege for one in model.grants if one.kind == "system" and one.grantee in groups
+        }
         yield from ((privilege,) for privilege in sorted(held))
     elif view in ("ROLE_SYS_PRIVS", "ROLE_ROLE_PRIVS"):
         kind, roles = "system" if view == "ROLE_SYS_PRIVS" else "role", model.groups(me) - {me}
-        yield from ((one.grantee, one.privilege, yes(one.option)) for one in model.grants if one.kind == kind and one.grantee in roles)
+        yield from (
+            (one.grantee, one.privilege, yes(one.option))
+            for one in model.grants
+            if one.kind == kind and one.grantee in roles
+        )
     elif view == "USER_USERS":
         yield me, model.users[me].status
     elif view == "DBA_TS_QUOTAS":
@@ -160,9 +200,13 @@ def rows(model: Model, me: str, view: str):
             yield from ((name, user.name, amount, "NO") for name, amount in user.quotas.items())
     elif view == "DBA_PROFILES":
         for profile, limits in model.profiles.items():
-            yield from ((profile, name, limits.get(name, "DEFAULT")) for name in model.profiles["DEFAULT"])
+            yield from (
+                (profile, name, limits.get(name, "DEFAULT")) for name in model.profiles["DEFAULT"]
+            )
     elif view == "USER_PASSWORD_LIMITS":
-        yield from ((name, model.limit(model.users[me], name)) for name in model.profiles["DEFAULT"])
+        yield from (
+            (name, model.limit(model.users[me], name)) for name in model.profiles["DEFAULT"]
+        )
     for one in model.grants:
         if view == "DBA_SYS_PRIVS" and one.kind == "system":
             yield one.grantee, one.privilege, yes(one.option)
@@ -170,10 +214,29 @@ def rows(model: Model, me: str, view: str):
             yield one.grantee, one.privilege, one.owner, yes(one.option)
         elif view == "DBA_ROLE_PRIVS" and one.kind == "role":
             user = model.users.get(one.grantee)
-            default = user is None or user.default_roles is None or one.privilege in user.default_roles
+            default = (
+                user is None or user.default_roles is None or one.privilege in user.default_roles
+            )
             yield one.grantee, one.privilege, yes(one.option), yes(default)
         elif view == "DBA_TAB_PRIVS" and one.kind == "object" and not one.column:
             kind = model.objects[one.owner, one.object][0]
-            yield one.grantee, one.owner, one.object, one.grantor, one.privilege, yes(one.option), "NO", kind
+            yield (
+                one.grantee,
+                one.owner,
+                one.object,
+                one.grantor,
+                one.privilege,
+                yes(one.option),
+                "NO",
+                kind,
+            )
         elif view == "DBA_COL_PRIVS" and one.kind == "object" and one.column:
-            yield one.grantee, one.owner, one.object, one.column, one.grantor, one.privilege, yes(one.option)
+            yield (
+                one.grantee,
+                one.owner,
+                one.object,
+                one.column,
+                one.grantor,
+                one.privilege,
+                yes(one.option),
+            )

@@ -15,8 +15,12 @@ LOCK = threading.RLock()
 DBA = "DBA"
 CATALOG = ("SELECT_CATALOG_ROLE", DBA)
 DEFAULT_LIMITS = {
-    "FAILED_LOGIN_ATTEMPTS": "10", "PASSWORD_VERIFY_FUNCTION": "NULL", "PASSWORD_REUSE_MAX": "UNLIMITED",
-    "PASSWORD_LIFE_TIME": "180", "PASSWORD_GRACE_TIME": "7", "PASSWORD_ROLLOVER_TIME": "0",
+    "FAILED_LOGIN_ATTEMPTS": "10",
+    "PASSWORD_VERIFY_FUNCTION": "NULL",
+    "PASSWORD_REUSE_MAX": "UNLIMITED",
+    "PASSWORD_LIFE_TIME": "180",
+    "PASSWORD_GRACE_TIME": "7",
+    "PASSWORD_ROLLOVER_TIME": "0",
 }
 TABLESPACES = ("SYSTEM", "USERS", "DATA", "TEMP", "TEMP2")
 
@@ -48,7 +52,11 @@ class User:
     def status(self) -> str:
         parts = ["EXPIRED"] if self.is_expired else []
         parts += ["IN ROLLOVER"] if self.rolled and not self.is_locked else []
-        parts += ["LOCKED"] if self.is_locked else ["LOCKED(TIMED)"] if self.is_locked_by_failures else []
+        parts += (
+            ["LOCKED"]
+            if self.is_locked
+            else ["LOCKED(TIMED)"] if self.is_locked_by_failures else []
+        )
         return " & ".join(parts) or "OPEN"
 
 
@@ -74,7 +82,10 @@ class Model:
         self.revision = 0
         self._groups: dict[str, frozenset[str]] = {}
         self._groups_of = 0
-        self.users = {"SYSTEM": User("SYSTEM", password), "SYS": User("SYS", password, is_locked=True)}
+        self.users = {
+            "SYSTEM": User("SYSTEM", password),
+            "SYS": User("SYS", password, is_locked=True),
+        }
         self.roles = {"CONNECT", "RESOURCE", *CATALOG}
         self.profiles = {"DEFAULT": dict(DEFAULT_LIMITS)}
         self.objects: dict[tuple[str, str], tuple[str, list[str]]] = {}
@@ -86,7 +97,8 @@ class Model:
         # The user as whom another user's sessions run.
         self.aliases: dict[str, str] = {}
         self.grants = [
-            Grant("SYSTEM", "role", DBA, option=True), Grant("CONNECT", "system", "CREATE SESSION"),
+            Grant("SYSTEM", "role", DBA, option=True),
+            Grant("CONNECT", "system", "CREATE SESSION"),
             Grant("RESOURCE", "system", "CREATE TABLE"),
         ]
 
@@ -116,15 +128,24 @@ class Model:
                 groups, found = set(), {name, "PUBLIC"}
                 while found:
                     groups |= found
-                    found = {one.privilege for one in self.grants if one.kind == "role" and one.grantee in found} - groups
+                    found = {
+                        one.privilege
+                        for one in self.grants
+                        if one.kind == "role" and one.grantee in found
+                    } - groups
                 self._groups[name] = frozenset(groups)
             return self._groups[name]
 
     def has(self, name: str, privilege: str) -> bool:
         groups = self.groups(name)
-        return DBA in groups or any(one.kind == "system" and one.privilege == privilege and one.grantee in groups for one in self.grants)
+        return DBA in groups or any(
+            one.kind == "system" and one.privilege == privilege and one.grantee in groups
+            for one in self.grants
+        )
 
-    def may_grant(self, name: str, kind: str, privilege: str, owner: str = "", object: str = "") -> bool:
+    def may_grant(
+        self, name: str, kind: str, privilege: str, owner: str = "", object: str = ""
+    ) -> bool:
         groups = self.groups(name)
         if DBA in groups or owner == name and kind == "object":
             return True
@@ -132,12 +153,25 @@ class Model:
             return True
         if kind == "object" and owner == "SYS":
             # For objects of SYS, GRANT ANY OBJECT PRIVILEGE has no effect.
-            return any(one.option and one.grantee in groups and (one.kind, one.privilege, one.owner, one.object) == (kind, privilege, owner, object) for one in self.grants)
-        anything = {"system": "GRANT ANY PRIVILEGE", "role": "GRANT ANY ROLE", "object": "GRANT ANY OBJECT PRIVILEGE", "schema": "GRANT ANY SCHEMA PRIVILEGE"}[kind]
+            return any(
+                one.option
+                and one.grantee in groups
+                and (one.kind, one.privilege, one.owner, one.object)
+                == (kind, privilege, owner, object)
+                for one in self.grants
+            )
+        anything = {
+            "system": "GRANT ANY PRIVILEGE",
+            "role": "GRANT ANY ROLE",
+            "object": "GRANT ANY OBJECT PRIVILEGE",
+            "schema": "GRANT ANY SCHEMA PRIVILEGE",
+        }[kind]
         if self.has(name, anything):
             return True
         return any(
-            one.option and one.grantee in groups and (one.kind, one.privilege, one.owner, one.object) == (kind, privilege, owner, object)
+            one.option
+            and one.grantee in groups
+            and (one.kind, one.privilege, one.owner, one.object) == (kind, privilege, owner, object)
             for one in self.grants
         )
 
@@ -146,7 +180,10 @@ class Model:
         if owner == name or DBA in groups:
             return True
         return any(
-            one.kind == "object" and one.grantee in groups and (one.owner, one.object, one.privilege) == (owner, object, privilege) and one.column in ("", column)
+            one.kind == "object"
+            and one.grantee in groups
+            and (one.owner, one.object, one.privilege) == (owner, object, privilege)
+            and one.column in ("", column)
             for one in self.grants
         )
 
@@ -160,9 +197,13 @@ class Model:
             # Like ora12c_strong_verify_function, it requires two characters of each kind.
             kinds = [str.isupper, str.islower, str.isdigit, lambda one: not one.isalnum()]
             if len(password) < 9 or any(sum(kind(one) for one in password) < 2 for kind in kinds):
-                raise fault(28003, "password verification for the specified password failed: ORA-20001: password must contain 2 or more of each kind")
+                raise fault(
+                    28003,
+                    "password verification for the specified password failed: ORA-20001: password"
+                    " must contain 2 or more of each kind",
+                )
         reuse = self.limit(user, "PASSWORD_REUSE_MAX")
-        if reuse != "UNLIMITED" and password in user.history[-int(reuse):]:
+        if reuse != "UNLIMITED" and password in user.history[-int(reuse) :]:
             raise fault(28007, "the password cannot be reused")
         if password != user.password and float(self.limit(user, "PASSWORD_ROLLOVER_TIME")) > 0:
             user.rolled = user.rolled or user.password

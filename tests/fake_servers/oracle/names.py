@@ -15,7 +15,9 @@ from sqlglot import exp
 from model import Model, fault
 from tokens import Tokens
 
-SET_SCHEMA = re.compile(r'ALTER\s+SESSION\s+SET\s+CURRENT_SCHEMA\s*=\s*("[^"]+"|[\w$#]+)', re.IGNORECASE)
+SET_SCHEMA = re.compile(
+    r'ALTER\s+SESSION\s+SET\s+CURRENT_SCHEMA\s*=\s*("[^"]+"|[\w$#]+)', re.IGNORECASE
+)
 
 
 @functools.cache
@@ -23,7 +25,10 @@ def tables(sql: str) -> tuple[tuple[str, str], ...]:
     """Returns the tables of a query: the owner (empty if the query names none) and the name."""
     tree = sqlglot.parse_one(re.sub(r":(\d+)", r":p\1", sql), read="oracle")
     found = tree.find_all(exp.Table)
-    return tuple((one.db, one.name) if one.this.args.get("quoted") else (one.db.upper(), one.name.upper()) for one in found)
+    return tuple(
+        (one.db, one.name) if one.this.args.get("quoted") else (one.db.upper(), one.name.upper())
+        for one in found
+    )
 
 
 def planted(model: Model, schema: str, sql: str) -> list[str]:
@@ -60,7 +65,14 @@ def create_synonym(model: Model, me: str, tokens: Tokens) -> None:
     is_public = tokens.accept("PUBLIC")
     tokens.expect("SYNONYM")
     owner, name = ("PUBLIC", tokens.name()) if is_public else qualified(me, tokens)
-    if not model.has(me, "CREATE PUBLIC SYNONYM" if is_public else "CREATE SYNONYM" if owner == me else "CREATE ANY SYNONYM"):
+    if not model.has(
+        me,
+        (
+            "CREATE PUBLIC SYNONYM"
+            if is_public
+            else "CREATE SYNONYM" if owner == me else "CREATE ANY SYNONYM"
+        ),
+    ):
         raise fault(1031, "insufficient privileges")
     tokens.expect("FOR")
     model.synonyms[owner, name] = qualified(me, tokens)
@@ -80,18 +92,29 @@ def create_trigger(model: Model, me: str, tokens: Tokens) -> None:
     tokens.expect("AFTER", "LOGON", "ON", "DATABASE")
     if not model.has(me, "ADMINISTER DATABASE TRIGGER"):
         raise fault(1031, "insufficient privileges")
-    body = " ".join(text for _, text in tokens.all[tokens.at:])
+    body = " ".join(text for _, text in tokens.all[tokens.at :])
     tokens.at = len(tokens.all)
     model.logon_schema = alter_session(body)
 
 
 HANDLERS = {
-    "CREATE OR REPLACE VIEW": create_view, "CREATE VIEW": create_view,
-    "CREATE OR REPLACE TRIGGER": create_trigger, "CREATE TRIGGER": create_trigger,
-    "CREATE OR REPLACE SYNONYM": lambda model, me, tokens: (back(tokens), create_synonym(model, me, tokens)),
+    "CREATE OR REPLACE VIEW": create_view,
+    "CREATE VIEW": create_view,
+    "CREATE OR REPLACE TRIGGER": create_trigger,
+    "CREATE TRIGGER": create_trigger,
+    "CREATE OR REPLACE SYNONYM": lambda model, me, tokens: (
+        back(tokens),
+        create_synonym(model, me, tokens),
+    ),
     "CREATE SYNONYM": lambda model, me, tokens: (back(tokens), create_synonym(model, me, tokens)),
-    "CREATE OR REPLACE PUBLIC SYNONYM": lambda model, me, tokens: (back(tokens, 2), create_synonym(model, me, tokens)),
-    "CREATE PUBLIC SYNONYM": lambda model, me, tokens: (back(tokens, 2), create_synonym(model, me, tokens)),
+    "CREATE OR REPLACE PUBLIC SYNONYM": lambda model, me, tokens: (
+        back(tokens, 2),
+        create_synonym(model, me, tokens),
+    ),
+    "CREATE PUBLIC SYNONYM": lambda model, me, tokens: (
+        back(tokens, 2),
+        create_synonym(model, me, tokens),
+    ),
 }
 
 

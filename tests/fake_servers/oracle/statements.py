@@ -95,7 +95,9 @@ def default_role(model: Model, user: User, tokens: Tokens) -> None:
         roles = {tokens.name()}
         while tokens.accept(","):
             roles.add(tokens.name())
-        granted = {one.privilege for one in model.grants if one.kind == "role" and one.grantee == user.name}
+        granted = {
+            one.privilege for one in model.grants if one.kind == "role" and one.grantee == user.name
+        }
         if not roles <= granted:
             raise fault(1955, f"DEFAULT ROLE '{(roles - granted).pop()}' not granted to user")
         user.default_roles = roles
@@ -150,7 +152,11 @@ def drop_role(model: Model, me: str, tokens: Tokens) -> None:
     if name not in model.roles:
         raise fault(1919, f"role '{name}' does not exist")
     model.roles.remove(name)
-    model.grants = [one for one in model.grants if name != one.grantee and (one.kind, one.privilege) != ("role", name)]
+    model.grants = [
+        one
+        for one in model.grants
+        if name != one.grantee and (one.kind, one.privilege) != ("role", name)
+    ]
 
 
 def profile(model: Model, me: str, tokens: Tokens) -> None:
@@ -203,7 +209,9 @@ def insert(model: Model, me: str, tokens: Tokens) -> None:
 
 
 def check(model: Model, me: str, privilege: str, owner: str, name: str) -> None:
-    anything = [model.may_use(me, one, owner, name) for one in ("SELECT", "INSERT", "UPDATE", "DELETE")]
+    anything = [
+        model.may_use(me, one, owner, name) for one in ("SELECT", "INSERT", "UPDATE", "DELETE")
+    ]
     if (owner, name) not in model.objects or not any(anything):
         raise fault(942, "table or view does not exist")
     if not model.may_use(me, privilege, owner, name):
@@ -248,12 +256,23 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
             raise fault(942, "table or view does not exist")
         if not model.may_grant(me, kind, what, owner, name):
             # A session that cannot see the object must not learn that it exists.
-            sees = any(model.may_use(me, one, owner, name) for one in ("SELECT", "INSERT", "UPDATE", "DELETE", "READ"))
-            raise fault(1031, "insufficient privileges") if sees else fault(942, "table or view does not exist")
+            sees = any(
+                model.may_use(me, one, owner, name)
+                for one in ("SELECT", "INSERT", "UPDATE", "DELETE", "READ")
+            )
+            raise (
+                fault(1031, "insufficient privileges")
+                if sees
+                else fault(942, "table or view does not exist")
+            )
     elif kind == "role" and what not in model.roles:
         raise fault(1919, f"role '{what}' does not exist")
     elif not model.may_grant(me, kind, what):
-        raise fault(1932, "ADMIN option not granted for role '%s'" % what) if kind == "role" else fault(1031, "insufficient privileges")
+        raise (
+            fault(1932, "ADMIN option not granted for role '%s'" % what)
+            if kind == "role"
+            else fault(1031, "insufficient privileges")
+        )
     tokens.expect("TO" if gives else "FROM")
     grantee = tokens.name()
     if kind == "object" and grantee in (owner, me):
@@ -262,22 +281,47 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
     if grantee not in model.users and grantee not in model.roles:
         raise fault(1917, f"user or role '{grantee}' does not exist")
     option = tokens.accept("WITH", "ADMIN", "OPTION") or tokens.accept("WITH", "GRANT", "OPTION")
-    grantor = owner if kind == "object" and (me == owner or model.has(me, "GRANT ANY OBJECT PRIVILEGE")) else me
+    grantor = (
+        owner
+        if kind == "object" and (me == owner or model.has(me, "GRANT ANY OBJECT PRIVILEGE"))
+        else me
+    )
 
     def same(one: Grant) -> bool:
-        return (one.grantee, one.kind, one.privilege, one.owner, one.object) == (grantee, kind, what, owner, name)
+        return (one.grantee, one.kind, one.privilege, one.owner, one.object) == (
+            grantee,
+            kind,
+            what,
+            owner,
+            name,
+        )
 
     if not gives:
-        held = [one for one in model.grants if same(one) and (kind != "object" or one.grantor == grantor)]
+        held = [
+            one
+            for one in model.grants
+            if same(one) and (kind != "object" or one.grantor == grantor)
+        ]
         if not held:
             number = {"system": 1952, "schema": 1952, "role": 1951, "object": 1927}[kind]
             raise fault(number, "privileges not granted, or not by you")
         if kind == "object" and columns:
-            raise fault(1750, "UPDATE/REFERENCES may only be REVOKEd from the whole table, not by column")
+            raise fault(
+                1750, "UPDATE/REFERENCES may only be REVOKEd from the whole table, not by column"
+            )
         model.grants = [one for one in model.grants if one not in held]
         return
     for column in columns or [""]:
-        old = next((one for one in model.grants if same(one) and one.column == column and (kind != "object" or one.grantor == grantor)), None)
+        old = next(
+            (
+                one
+                for one in model.grants
+                if same(one)
+                and one.column == column
+                and (kind != "object" or one.grantor == grantor)
+            ),
+            None,
+        )
         if old:
             old.option = old.option or option
         else:
@@ -285,8 +329,18 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
 
 
 HANDLERS = {
-    "CREATE USER": create_user, "ALTER USER": alter_user, "DROP USER": drop_user, "CREATE ROLE": create_role, "DROP ROLE": drop_role,
-    "CREATE PROFILE": profile, "ALTER PROFILE": profile, "CREATE TABLE": create_table,
-    "CREATE DIRECTORY": create_directory, "INSERT INTO": insert, "GRANT": grant, "REVOKE": revoke,
-    "ALTER SESSION SET": lambda _model, _me, tokens: setattr(tokens, "at", len(tokens.all)), **names.HANDLERS,
+    "CREATE USER": create_user,
+    "ALTER USER": alter_user,
+    "DROP USER": drop_user,
+    "CREATE ROLE": create_role,
+    "DROP ROLE": drop_role,
+    "CREATE PROFILE": profile,
+    "ALTER PROFILE": profile,
+    "CREATE TABLE": create_table,
+    "CREATE DIRECTORY": create_directory,
+    "INSERT INTO": insert,
+    "GRANT": grant,
+    "REVOKE": revoke,
+    "ALTER SESSION SET": lambda _model, _me, tokens: setattr(tokens, "at", len(tokens.all)),
+    **names.HANDLERS,
 }

@@ -21,7 +21,9 @@ TOKEN = re.compile(
 @functools.lru_cache(1000)
 def split(sql: str) -> tuple:
     """Returns the kind and the text of each token of a statement."""
-    return tuple((match.lastgroup, match.group()) for match in TOKEN.finditer(sql) if match.lastgroup)
+    return tuple(
+        (match.lastgroup, match.group()) for match in TOKEN.finditer(sql) if match.lastgroup
+    )
 
 
 class Tokens:
@@ -36,7 +38,10 @@ class Tokens:
         return self.all[at] if at < len(self.all) else ("end", "")
 
     def is_word(self, *words: str) -> bool:
-        return all(self.peek(at)[0] in ("word", "sign") and self.peek(at)[1].upper() == word for at, word in enumerate(words))
+        return all(
+            self.peek(at)[0] in ("word", "sign") and self.peek(at)[1].upper() == word
+            for at, word in enumerate(words)
+        )
 
     def accept(self, *words: str) -> bool:
         if self.is_word(*words):

@@ -27,12 +27,30 @@ def arguments():
     parser.add_argument("log", help="file for the log of logins and statements")
     parser.add_argument("--certificate")
     parser.add_argument("--key")
-    parser.add_argument("--mode", choices=["tls", "none", "require", "strict"],
-                        help="tls: TLS for clients that request it; none: no TLS; require: TLS for all clients; strict: TDS 8.0 only")
-    parser.add_argument("--lockout", type=int, default=5, help="number of wrong passwords that lock a login; 0: never")
-    parser.add_argument("--alias", action="append", default=[], metavar="NAME=LOGIN",
-                        help="run the sessions of NAME as LOGIN, as behind a proxy with its own login")
-    parser.add_argument("--expired", action="store_true", help="every password that can expire has expired")
+    parser.add_argument(
+        "--mode",
+        choices=["tls", "none", "require", "strict"],
+        help=(
+            "tls: TLS for clients that request it; none: no TLS; require: TLS for all clients;"
+            " strict: TDS 8.0 only"
+        ),
+    )
+    parser.add_argument(
+        "--lockout",
+        type=int,
+        default=5,
+        help="number of wrong passwords that lock a login; 0: never",
+    )
+    parser.add_argument(
+        "--alias",
+        action="append",
+        default=[],
+        metavar="NAME=LOGIN",
+        help="run the sessions of NAME as LOGIN, as behind a proxy with its own login",
+    )
+    parser.add_argument(
+        "--expired", action="store_true", help="every password that can expire has expired"
+    )
     return parser.parse_args()
 
 
@@ -51,24 +69,24 @@ class Sockets(socketserver.ThreadingTCPServer):
 
 class Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        peer, stream = self.server, self.request
+        fake, stream = self.server, self.request
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.settimeout(120)
-        client = Client(peer.model, peer.log, peer.certificate, peer.mode)
+        client = Client(fake.model, fake.log, fake.certificate, fake.mode)
         try:
-            if peer.mode == "strict":
+            if fake.mode == "strict":
                 if stream.recv(1, socket.MSG_PEEK) != b"\x16":
                     return
-                stream = peer.tls.wrap_socket(stream, server_side=True)
+                stream = fake.tls.wrap_socket(stream, server_side=True)
             while data := stream.recv(65536):
                 for response in client.receive(data):
                     stream.sendall(response)
                 if client.state is ConnectionState.FAILED:
                     return
         except (OSError, ssl.SSLError) as error:
-            peer.log(f"connection ended: {error}")
+            fake.log(f"connection ended: {error}")
         except Exception as error:
-            peer.log(f"connection failed: {type(error).__name__}: {error}")
+            fake.log(f"connection failed: {type(error).__name__}: {error}")
 
 
 def main() -> None:
@@ -81,7 +99,9 @@ def main() -> None:
             log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} spid {line}\n")
 
     sockets = Sockets(("", chosen.port), Handler)
-    sockets.certificate = load(chosen.certificate, chosen.key) if chosen.certificate else self_signed()
+    sockets.certificate = (
+        load(chosen.certificate, chosen.key) if chosen.certificate else self_signed()
+    )
     chosen.mode = chosen.mode or ("tls" if chosen.certificate else "none")
     if chosen.mode == "strict":
         sockets.tls = server_context(sockets.certificate)

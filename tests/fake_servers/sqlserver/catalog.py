@@ -3,8 +3,10 @@
 The library sqlglot translates T-SQL into SQLite's SQL. Queries that T-SQL or this fake server does
 not support are rejected.
 
-Columns: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/catalog-views-transact-sql;
-what a session sees: https://learn.microsoft.com/sql/relational-databases/security/metadata-visibility-configuration.
+The columns are those of the pages under
+https://learn.microsoft.com/sql/relational-databases/system-catalog-views/; a session sees the rows
+that the page "metadata-visibility-configuration" lists, which is under
+https://learn.microsoft.com/sql/relational-databases/security/.
 """
 
 import functools
@@ -20,8 +22,14 @@ from model import Database
 from rights import Session
 
 STATES = {"G": "GRANT", "W": "GRANT_WITH_GRANT_OPTION", "D": "DENY", "R": "REVOKE"}
-PERMISSIONS = "class, major_id, minor_id, grantee_principal_id, grantor_principal_id, permission_name, state, state_desc"
-SERVER_PRINCIPALS = "name, principal_id, sid, type, is_disabled, default_database_name, default_language_name, owning_principal_id, is_fixed_role"
+PERMISSIONS = (
+    "class, major_id, minor_id, grantee_principal_id, grantor_principal_id, permission_name, state,"
+    " state_desc"
+)
+SERVER_PRINCIPALS = (
+    "name, principal_id, sid, type, is_disabled, default_database_name, default_language_name,"
+    " owning_principal_id, is_fixed_role"
+)
 TRIGGERS = "name, object_id, parent_class, parent_id, is_ms_shipped, is_disabled"
 TRIGGER_EVENTS = "object_id, type, type_desc"
 SERVER_VIEWS = {
@@ -32,7 +40,10 @@ SERVER_VIEWS = {
     "endpoints": "name, endpoint_id",
     "availability_groups": "name, group_id",
     "availability_replicas": "replica_metadata_id, group_id",
-    "databases": "name, database_id, state, state_desc, source_database_id, replica_id, owner_sid, is_read_only, containment",
+    "databases": (
+        "name, database_id, state, state_desc, source_database_id, replica_id, owner_sid,"
+        " is_read_only, containment"
+    ),
     "configurations": "name, value_in_use",
     "server_triggers": TRIGGERS,
     "server_trigger_events": TRIGGER_EVENTS,
@@ -40,13 +51,20 @@ SERVER_VIEWS = {
 }
 IN_SCHEMA = "name, {id}, schema_id"
 NAMED = {
-    5: ("assemblies", "assembly_id"), 15: ("service_message_types", "message_type_id"),
-    16: ("service_contracts", "service_contract_id"), 17: ("services", "service_id"), 19: ("routes", "route_id"),
-    24: ("symmetric_keys", "symmetric_key_id"), 25: ("certificates", "certificate_id"),
+    5: ("assemblies", "assembly_id"),
+    15: ("service_message_types", "message_type_id"),
+    16: ("service_contracts", "service_contract_id"),
+    17: ("services", "service_id"),
+    19: ("routes", "route_id"),
+    24: ("symmetric_keys", "symmetric_key_id"),
+    25: ("certificates", "certificate_id"),
     26: ("asymmetric_keys", "asymmetric_key_id"),
 }
 DATABASE_VIEWS = {
-    "database_principals": "name, principal_id, type, default_schema_name, sid, owning_principal_id, authentication_type, default_language_name, is_fixed_role",
+    "database_principals": (
+        "name, principal_id, type, default_schema_name, sid, owning_principal_id,"
+        " authentication_type, default_language_name, is_fixed_role"
+    ),
     "database_role_members": "role_principal_id, member_principal_id",
     "database_permissions": PERMISSIONS,
     "schemas": "name, schema_id, principal_id",
@@ -72,7 +90,9 @@ def understood(sql: str):
         raise QueryError(f"Incorrect syntax near '{sql[:20]}'.", number=102, severity=15)
     for foreign in (exp.Limit, exp.Boolean, exp.DPipe, exp.Interval):
         if tree.find(foreign):
-            raise QueryError(f"Incorrect syntax near '{foreign.__name__}'.", number=102, severity=15)
+            raise QueryError(
+                f"Incorrect syntax near '{foreign.__name__}'.", number=102, severity=15
+            )
     views = set()
     for table in tree.find_all(exp.Table):
         if table.db.lower() != "sys":
@@ -109,7 +129,9 @@ def query(session: Session, sql: str, parameters: dict) -> QueryResult:
 
     # Values that differ between fixtures become parameters, because translating a query takes
     # longer than running it.
-    general = re.sub(r"\[((?:[^\]]|\]\])+)\]\.sys\.", database, re.sub(r"\b0x([0-9A-Fa-f]+)", binary, sql))
+    general = re.sub(
+        r"\[((?:[^\]]|\]\])+)\]\.sys\.", database, re.sub(r"\b0x([0-9A-Fa-f]+)", binary, sql)
+    )
     sqlite, views = understood(general)
     for at, view in views:
         TABLES.fill(session, at, None if at is None else names[int(at)], view)
@@ -121,19 +143,31 @@ def query(session: Session, sql: str, parameters: dict) -> QueryResult:
         raise QueryError(f"Invalid column name or expression: {error}", number=207) from None
     # A column of an expression has no name.
     names = [one[0] if one[0].isidentifier() else "" for one in cursor.description]
-    return QueryResult(columns=[Column(name, kind([row[at] for row in rows])) for at, name in enumerate(names)], rows=rows)
+    return QueryResult(
+        columns=[Column(name, kind([row[at] for row in rows])) for at, name in enumerate(names)],
+        rows=rows,
+    )
 
 
 def kind(values: list):
     value = next((one for one in values if one is not None), "")
-    return Integer(4) if isinstance(value, int) else VarBinary(85) if isinstance(value, bytes) else NVarChar(4000)
+    return (
+        Integer(4)
+        if isinstance(value, int)
+        else VarBinary(85) if isinstance(value, bytes) else NVarChar(4000)
+    )
 
 
 class Tables:
-    """The views as tables of one SQLite database. A table is filled again if its rows may differ."""
+    """The views as tables of one SQLite database.
+
+    A table is filled again if its rows may differ.
+    """
 
     def __init__(self) -> None:
-        self.lite = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000)
+        self.lite = sqlite3.connect(
+            ":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000
+        )
         # The session that runs the current query.
         self.session: Session | None = None
         # What each table shows: the revision, the principal, and the databases.
@@ -149,17 +183,32 @@ class Tables:
             raise QueryError(f"Invalid object name 'sys.{view}'.", number=208)
         table = f"{at or ''}|{view}"
         who = session.login.id if session.login else (session.database.id, session.contained.id)
-        shows = (session.server.revision, who, session.database.id, inside.id, session.id if view == "dm_exec_sessions" else 0)
+        shows = (
+            session.server.revision,
+            who,
+            session.database.id,
+            inside.id,
+            session.id if view == "dm_exec_sessions" else 0,
+        )
         if self.shown.get(table) == shows:
             return
-        rows = list(server_rows(session, view) if view in SERVER_VIEWS else database_rows(session, inside, view))
-        columns = [f"{column} COLLATE NOCASE" if "name" in column else column for column in columns.split(", ")]
+        rows = list(
+            server_rows(session, view)
+            if view in SERVER_VIEWS
+            else database_rows(session, inside, view)
+        )
+        columns = [
+            f"{column} COLLATE NOCASE" if "name" in column else column
+            for column in columns.split(", ")
+        ]
         self.lite.execute("BEGIN")
         if table in self.shown:
             self.lite.execute(f'DELETE FROM "{table}"')
         else:
             self.lite.execute(f'CREATE TABLE "{table}" ({", ".join(columns)})')
-        self.lite.executemany(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(columns))})', rows)
+        self.lite.executemany(
+            f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(columns))})', rows
+        )
         self.lite.execute("COMMIT")
         self.shown[table] = shows
 
@@ -170,11 +219,21 @@ def entered(session: Session, name: str | None) -> Database:
         return session.database
     database = session.server.database(name)
     if database is None:
-        raise QueryError(f"Database '{name}' does not exist. Make sure that the name is entered correctly.", number=911)
+        raise QueryError(
+            f"Database '{name}' does not exist. Make sure that the name is entered correctly.",
+            number=911,
+        )
     if database.state != "ONLINE":
-        raise QueryError(f"Database '{name}' cannot be opened because it is offline.", number=942, severity=14)
+        raise QueryError(
+            f"Database '{name}' cannot be opened because it is offline.", number=942, severity=14
+        )
     if session.user(database) is None:
-        raise QueryError(f"The server principal \"{session.name}\" is not able to access the database \"{name}\" under the current security context.", number=916, severity=14)
+        raise QueryError(
+            f'The server principal "{session.name}" is not able to access the database "{name}"'
+            " under the current security context.",
+            number=916,
+            severity=14,
+        )
     return database
 
 
@@ -188,7 +247,17 @@ def server_rows(session: Session, view: str):
     if view in ("server_principals", "sql_logins"):
         for one in filter(seen, server.principals.values()):
             is_login = one.type == "S"
-            row = (one.name, one.id, one.sid, one.type, one.is_disabled, one.database if is_login else None, one.language if is_login else None, one.owner, one.is_fixed)
+            row = (
+                one.name,
+                one.id,
+                one.sid,
+                one.type,
+                one.is_disabled,
+                one.database if is_login else None,
+                one.language if is_login else None,
+                one.owner,
+                one.is_fixed,
+            )
             if view == "server_principals":
                 yield row
             elif is_login:
@@ -200,7 +269,17 @@ def server_rows(session: Session, view: str):
     elif view == "databases":
         for one in server.databases.values():
             state = {"ONLINE": 0, "RESTORING": 1, "OFFLINE": 6}[one.state]
-            yield one.name, one.id, state, one.state, None, one.replica or None, one.owner, one.read_only, int(one.contained)
+            yield (
+                one.name,
+                one.id,
+                state,
+                one.state,
+                None,
+                one.replica or None,
+                one.owner,
+                one.read_only,
+                int(one.contained),
+            )
     elif view in ("server_triggers", "server_trigger_events"):
         yield from triggers(server, session.has_server("VIEW ANY DEFINITION"), view)
     elif view == "configurations":
@@ -222,7 +301,16 @@ def triggers(scope, all: bool, view: str):
 def permissions(scope, all: bool, own: set[int]):
     for one in scope.permissions:
         if all or one.grantee in own:
-            yield one.cls, one.major, one.minor, one.grantee, one.grantor, one.name, one.state, STATES[one.state]
+            yield (
+                one.cls,
+                one.major,
+                one.minor,
+                one.grantee,
+                one.grantor,
+                one.name,
+                one.state,
+                STATES[one.state],
+            )
 
 
 def database_rows(session: Session, database: Database, view: str):
@@ -231,7 +319,17 @@ def database_rows(session: Session, database: Database, view: str):
     if view == "database_principals":
         for one in database.principals.values():
             if all or one.is_fixed or one.id in own or one.id < 5:
-                yield one.name, one.id, one.type, one.schema, one.sid, one.owner, one.authentication, one.language if one.password else None, one.is_fixed
+                yield (
+                    one.name,
+                    one.id,
+                    one.type,
+                    one.schema,
+                    one.sid,
+                    one.owner,
+                    one.authentication,
+                    one.language if one.password else None,
+                    one.is_fixed,
+                )
     elif view == "database_role_members":
         yield from sorted(pair for pair in database.members if all or pair[1] in own)
     elif view == "database_permissions":
@@ -242,7 +340,11 @@ def database_rows(session: Session, database: Database, view: str):
     elif view == "schemas":
         yield from ((one.name, one.id, one.owner) for one in database.things if one.cls == 3)
     elif view in ("objects", "all_objects"):
-        yield from ((one.name, one.id, one.schema, one.owner, one.type) for one in database.things if one.cls == 1)
+        yield from (
+            (one.name, one.id, one.schema, one.owner, one.type)
+            for one in database.things
+            if one.cls == 1
+        )
     elif view == "all_columns":
         for one in database.things:
             if one.cls == 1:
@@ -263,16 +365,33 @@ def functions(tables: Tables) -> None:
             return int(tables.session.has_server(permission))
         session = tables.session
         database = session.server.database(unquoted(securable))
-        roles = {"ALTER ANY USER": ("db_accessadmin",), "ALTER ANY ROLE": ("db_securityadmin",)}.get(permission, ())
-        return int(database is not None and (session.has(database, permission, roles) or session.has_server(permission.replace("VIEW", "VIEW ANY"))))
+        roles = {
+            "ALTER ANY USER": ("db_accessadmin",),
+            "ALTER ANY ROLE": ("db_securityadmin",),
+        }.get(permission, ())
+        return int(
+            database is not None
+            and (
+                session.has(database, permission, roles)
+                or session.has_server(permission.replace("VIEW", "VIEW ANY"))
+            )
+        )
 
     def has_dbaccess(name):
         database = tables.session.server.database(name)
-        return None if database is None else int(database.state == "ONLINE" and tables.session.user(database) is not None)
+        return (
+            None
+            if database is None
+            else int(database.state == "ONLINE" and tables.session.user(database) is not None)
+        )
 
     def loginproperty(name, what):
         login = tables.session.server.find(name, "S")
-        return {"IsLocked": int(login.is_locked), "IsMustChange": int(login.must_change)}.get(what) if login else None
+        return (
+            {"IsLocked": int(login.is_locked), "IsMustChange": int(login.must_change)}.get(what)
+            if login
+            else None
+        )
 
     def sid(name=None):
         if name is None and tables.session.contained:
@@ -294,14 +413,28 @@ def functions(tables: Tables) -> None:
 
     def updateability(name, what):
         database = tables.session.server.database(name)
-        return None if database is None else "READ_ONLY" if database.read_only or database.replica == "secondary" else "READ_WRITE"
+        return (
+            None
+            if database is None
+            else (
+                "READ_ONLY"
+                if database.read_only or database.replica == "secondary"
+                else "READ_WRITE"
+            )
+        )
 
     lite.create_function("HAS_PERMS_BY_NAME", 3, has_perms)
     lite.create_function("HAS_DBACCESS", 1, has_dbaccess)
     lite.create_function("LOGINPROPERTY", 2, loginproperty)
     lite.create_function("DATABASEPROPERTYEX", 2, updateability)
-    lite.create_function("DATABASE_PRINCIPAL_ID", 0, lambda: tables.session.user(tables.session.database).id)
-    lite.create_function("QUOTENAME", 1, lambda name: None if len(name) > 128 else "[" + name.replace("]", "]]") + "]")
+    lite.create_function(
+        "DATABASE_PRINCIPAL_ID", 0, lambda: tables.session.user(tables.session.database).id
+    )
+    lite.create_function(
+        "QUOTENAME",
+        1,
+        lambda name: None if len(name) > 128 else "[" + name.replace("]", "]]") + "]",
+    )
     lite.create_function("DB_NAME", 0, lambda: tables.session.database.name)
     lite.create_function("SUSER_SNAME", 0, lambda: tables.session.name)
     lite.create_function("ORIGINAL_LOGIN", 0, lambda: tables.session.name)
@@ -309,7 +442,9 @@ def functions(tables: Tables) -> None:
     lite.create_function("DATABASE_PRINCIPAL_ID", 1, user_id)
     lite.create_function("USER_NAME", 0, lambda: tables.session.user(tables.session.database).name)
     lite.create_function("AT_AT_SPID", 0, lambda: tables.session.id)
-    lite.create_function("AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a peer of the tests)")
+    lite.create_function(
+        "AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a fake server of the tests)"
+    )
 
 
 # There is one model in a process.

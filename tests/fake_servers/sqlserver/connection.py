@@ -47,7 +47,10 @@ class Client(Connection):
         if re.search("password", text, re.IGNORECASE):
             # The server also does this before it traces or audits a statement:
             # https://learn.microsoft.com/sql/relational-databases/event-classes/sql-batchstarting-event-class
-            text = "-- 'password' was found in the text of this event. The text has been replaced with this comment for security reasons."
+            text = (
+                "-- 'password' was found in the text of this event. The text has been replaced with"
+                " this comment for security reasons."
+            )
         self.log(f"{self.session.name}: {text}")
         return statements.run(self.session, query.sql, query.parameters)
 
@@ -62,10 +65,16 @@ class Client(Connection):
         agreed = Encryption.REQUIRED if self.mode == "require" else Encryption.NOT_SUPPORTED
         if self.mode == "require" and not client_has_none:
             return True
-        response = server_response(version=self._version, encryption=Encryption.ON if inside else agreed, asked=self.client_prelogin)
+        response = server_response(
+            version=self._version,
+            encryption=Encryption.ON if inside else agreed,
+            asked=self.client_prelogin,
+        )
         responses[-1] = build_packet(PacketType.TABULAR_RESULT, response.build())
         self._session_encrypted, self._tunnel = False, NoTunnel()
-        self._state = ConnectionState.FAILED if self.mode == "require" else ConnectionState.EXPECT_LOGIN
+        self._state = (
+            ConnectionState.FAILED if self.mode == "require" else ConnectionState.EXPECT_LOGIN
+        )
         return True
 
     def _answer_sql_login(self, responses: list[bytes]) -> bool:
@@ -73,7 +82,10 @@ class Client(Connection):
         with LOCK:
             refused = self.log_in(user, password, self._login.database)
         if refused is None:
-            self.log(f"Login succeeded for user '{user}'. Connection made using SQL Server authentication. [CLIENT: 127.0.0.1]")
+            self.log(
+                f"Login succeeded for user '{user}'. Connection made using SQL Server"
+                " authentication. [CLIENT: 127.0.0.1]"
+            )
             self._database = self.session.database.name
             self._finish_login(responses)
             self.session.id = self._spid
@@ -82,9 +94,17 @@ class Client(Connection):
             with LOCK:
                 triggers.fire(self.session, "LOGON", of_server=True)
             return True
-        self.log(f"Login failed for user '{user}'. Reason: error {refused[0][0]}. [CLIENT: 127.0.0.1]")
-        tokens = [error(number, text, server=NAME, severity=14, tds_version=self._tds_version) for number, text in refused]
-        self._send(responses, b"".join(tokens) + done(status=DoneStatus.ERROR, tds_version=self._tds_version))
+        self.log(
+            f"Login failed for user '{user}'. Reason: error {refused[0][0]}. [CLIENT: 127.0.0.1]"
+        )
+        tokens = [
+            error(number, text, server=NAME, severity=14, tds_version=self._tds_version)
+            for number, text in refused
+        ]
+        self._send(
+            responses,
+            b"".join(tokens) + done(status=DoneStatus.ERROR, tds_version=self._tds_version),
+        )
         self._state = ConnectionState.FAILED
         return True
 
@@ -93,7 +113,13 @@ class Client(Connection):
         failed = (18456, f"Login failed for user '{user}'.")
         database = self.server.database(wanted) if wanted else None
         # If the contained database has a user of this name, only that user is checked.
-        if database and database.contained and self.server.contained_authentication and (contained := database.find(user, "S")) and contained.authentication == 2:
+        if (
+            database
+            and database.contained
+            and self.server.contained_authentication
+            and (contained := database.find(user, "S"))
+            and contained.authentication == 2
+        ):
             if contained.password != password:
                 return [failed]
             self.session = Session(self.server, None, contained, database)
@@ -108,7 +134,16 @@ class Client(Connection):
         database = database or self.server.database(wanted or login.database)
         if database is None or database.state != "ONLINE" or session.user(database) is None:
             number = 4060 if wanted else 4064
-            return [(number, f'Cannot open database "{wanted or login.database}" requested by the login. The login failed.'), failed]
+            return [
+                (
+                    number,
+                    (
+                        f'Cannot open database "{wanted or login.database}" requested by the login.'
+                        " The login failed."
+                    ),
+                ),
+                failed,
+            ]
         session.database = database
         self.session = session
         return None
@@ -116,7 +151,11 @@ class Client(Connection):
     def refuse(self, login: Principal, password: str) -> tuple[int, str] | None:
         start = f"Login failed for user '{login.name}'. "
         if login.is_locked:
-            return 18486, start + "The account is currently locked out. The system administrator can unlock it."
+            return (
+                18486,
+                start
+                + "The account is currently locked out. The system administrator can unlock it.",
+            )
         if login.password != password:
             login.failures += 1
             # CHECK_POLICY applies the lockout of the Windows policy.
@@ -125,7 +164,10 @@ class Client(Connection):
         login.failures = 0
         # This is state 12 of the error:
         # https://learn.microsoft.com/sql/relational-databases/errors-events/mssqlserver-18456-database-engine-error
-        if 3 not in self.server.groups(login.id) and self.server.says(login.id, "CONNECT SQL", [(100, 0, 0)]) != "GRANT":
+        if (
+            3 not in self.server.groups(login.id)
+            and self.server.says(login.id, "CONNECT SQL", [(100, 0, 0)]) != "GRANT"
+        ):
             return 18456, start.strip()
         if login.is_disabled:
             return 18470, start + "Reason: The account is disabled."

@@ -1,8 +1,9 @@
 """The model of a server: principals, roles and permissions, on the server and in each database.
 
 The names and numbers of fixed principals are those of
-https://learn.microsoft.com/sql/relational-databases/security/authentication-access/server-level-roles and
-https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-database-principals-transact-sql.
+the pages "security/authentication-access/server-level-roles" and
+"system-catalog-views/sys-database-principals-transact-sql" under
+https://learn.microsoft.com/sql/relational-databases/.
 """
 
 import os
@@ -13,11 +14,26 @@ from pysqlbridge.tds import QueryError
 
 LOCK = threading.RLock()
 
-SERVER_ROLES = ["sysadmin", "securityadmin", "serveradmin", "setupadmin", "processadmin", "diskadmin", "dbcreator", "bulkadmin"]
+SERVER_ROLES = [
+    "sysadmin",
+    "securityadmin",
+    "serveradmin",
+    "setupadmin",
+    "processadmin",
+    "diskadmin",
+    "dbcreator",
+    "bulkadmin",
+]
 DATABASE_ROLES = {
-    "db_owner": 16384, "db_accessadmin": 16385, "db_securityadmin": 16386, "db_ddladmin": 16387,
-    "db_backupoperator": 16389, "db_datareader": 16390, "db_datawriter": 16391,
-    "db_denydatareader": 16392, "db_denydatawriter": 16393,
+    "db_owner": 16384,
+    "db_accessadmin": 16385,
+    "db_securityadmin": 16386,
+    "db_ddladmin": 16387,
+    "db_backupoperator": 16389,
+    "db_datareader": 16390,
+    "db_datawriter": 16391,
+    "db_denydatareader": 16392,
+    "db_denydatawriter": 16393,
 }
 SA_SID = b"\x01"
 # This prefix precedes the unique bytes of a contained user's SID:
@@ -84,7 +100,11 @@ class Scope:
 
     def find(self, name: str, types: str = "SR") -> Principal | None:
         """Finds a principal. Names are case-insensitive, as under the usual collations."""
-        same = (one for one in self.principals.values() if one.name.casefold() == name.casefold() and one.type in types)
+        same = (
+            one
+            for one in self.principals.values()
+            if one.name.casefold() == name.casefold() and one.type in types
+        )
         return next(same, None)
 
     def add(self, name: str, first: int = 5, **more) -> Principal:
@@ -97,8 +117,10 @@ class Scope:
         del self.principals[principal.id]
         self.members = {pair for pair in self.members if principal.id not in pair}
         self.permissions = [
-            one for one in self.permissions
-            if one.grantee != principal.id and not (one.cls in (4, 101) and one.major == principal.id)
+            one
+            for one in self.permissions
+            if one.grantee != principal.id
+            and not (one.cls in (4, 101) and one.major == principal.id)
         ]
 
     def groups(self, principal: int) -> set[int]:
@@ -114,9 +136,12 @@ class Scope:
         """Returns GRANT, DENY or an empty text, over all roles and from column up to scope."""
         groups = self.groups(principal)
         said = [
-            one.state for one in self.permissions
-            if one.grantee in groups and one.name in (permission, "CONTROL", "CONTROL SERVER")
-            and (one.cls, one.major, one.minor) in securables and not (one.state == "D" and one.name != permission)
+            one.state
+            for one in self.permissions
+            if one.grantee in groups
+            and one.name in (permission, "CONTROL", "CONTROL SERVER")
+            and (one.cls, one.major, one.minor) in securables
+            and not (one.state == "D" and one.name != permission)
         ]
         return "DENY" if "D" in said else "GRANT" if "G" in said or "W" in said else ""
 
@@ -144,7 +169,13 @@ class Database(Scope):
         self.things: list[Thing] = []
         for id, fixed in enumerate(["public", "dbo", "guest", "INFORMATION_SCHEMA", "sys"]):
             type = "R" if fixed == "public" else "S"
-            self.principals[id] = Principal(id, fixed, type, is_fixed=fixed == "public", schema="dbo" if fixed == "dbo" else None)
+            self.principals[id] = Principal(
+                id,
+                fixed,
+                type,
+                is_fixed=fixed == "public",
+                schema="dbo" if fixed == "dbo" else None,
+            )
         self.principals[1].sid, self.principals[1].authentication = owner, 1
         for fixed, id in DATABASE_ROLES.items():
             self.principals[id] = Principal(id, fixed, "R", is_fixed=True, owner=1)
@@ -156,15 +187,31 @@ class Database(Scope):
             self.permissions.append(Permission(0, 0, 0, 2, 1, "CONNECT", "G"))
 
     def user_of(self, sid: bytes) -> Principal | None:
-        return next((one for one in self.principals.values() if one.type == "S" and one.sid == sid), None)
+        return next(
+            (one for one in self.principals.values() if one.type == "S" and one.sid == sid), None
+        )
 
     def lets_guests_in(self) -> bool:
-        return any(one.grantee == 2 and one.name == "CONNECT" and one.state in "GW" for one in self.permissions)
+        return any(
+            one.grantee == 2 and one.name == "CONNECT" and one.state in "GW"
+            for one in self.permissions
+        )
 
     def thing(self, cls: int, name: str, schema: str = "dbo") -> Thing | None:
-        of_schema = next((one.id for one in self.things if one.cls == 3 and one.name.casefold() == schema.casefold()), None)
+        of_schema = next(
+            (
+                one.id
+                for one in self.things
+                if one.cls == 3 and one.name.casefold() == schema.casefold()
+            ),
+            None,
+        )
         for one in self.things:
-            if one.cls == cls and one.name.casefold() == name.casefold() and (cls == 3 or one.schema in (None, of_schema)):
+            if (
+                one.cls == cls
+                and one.name.casefold() == name.casefold()
+                and (cls == 3 or one.schema in (None, of_schema))
+            ):
                 return one
         return None
 

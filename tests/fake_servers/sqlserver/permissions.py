@@ -11,18 +11,54 @@ from rights import Session, not_found
 from tokens import Tokens
 
 CLASSES = {
-    "OBJECT": 1, "SCHEMA": 3, "USER": 4, "ROLE": 4, "APPLICATION ROLE": 4, "ASSEMBLY": 5, "TYPE": 6,
-    "XML SCHEMA COLLECTION": 10, "MESSAGE TYPE": 15, "CONTRACT": 16, "SERVICE": 17, "ROUTE": 19, "SYMMETRIC KEY": 24,
-    "CERTIFICATE": 25, "ASYMMETRIC KEY": 26, "LOGIN": 101, "SERVER ROLE": 101, "ENDPOINT": 105,
+    "OBJECT": 1,
+    "SCHEMA": 3,
+    "USER": 4,
+    "ROLE": 4,
+    "APPLICATION ROLE": 4,
+    "ASSEMBLY": 5,
+    "TYPE": 6,
+    "XML SCHEMA COLLECTION": 10,
+    "MESSAGE TYPE": 15,
+    "CONTRACT": 16,
+    "SERVICE": 17,
+    "ROUTE": 19,
+    "SYMMETRIC KEY": 24,
+    "CERTIFICATE": 25,
+    "ASYMMETRIC KEY": 26,
+    "LOGIN": 101,
+    "SERVER ROLE": 101,
+    "ENDPOINT": 105,
 }
-ON_SERVER = ("SERVER", "ENDPOINT", "LINKED", "TRACE", "BULK", "RESOURCES", "AUTHENTICATE SERVER", "ANY DATABASE", "ANY DEFINITION", "ANY LOGIN", "CONNECT SQL", "SHUTDOWN", "ANY CONNECTION", "ANY CREDENTIAL", "ALTER ANY EVENT SESSION")
+ON_SERVER = (
+    "SERVER",
+    "ENDPOINT",
+    "LINKED",
+    "TRACE",
+    "BULK",
+    "RESOURCES",
+    "AUTHENTICATE SERVER",
+    "ANY DATABASE",
+    "ANY DEFINITION",
+    "ANY LOGIN",
+    "CONNECT SQL",
+    "SHUTDOWN",
+    "ANY CONNECTION",
+    "ANY CREDENTIAL",
+    "ALTER ANY EVENT SESSION",
+)
 
 
 def run(session: Session, verb: str, tokens: Tokens) -> Scope:
     """Runs one of the three statements, and returns the scope that it has changed."""
     only_option = verb == "REVOKE" and tokens.accept("GRANT", "OPTION", "FOR")
     words = []
-    while not (tokens.is_word("ON") or tokens.is_word("TO") or tokens.is_word("FROM") or tokens.is_word("(")):
+    while not (
+        tokens.is_word("ON")
+        or tokens.is_word("TO")
+        or tokens.is_word("FROM")
+        or tokens.is_word("(")
+    ):
         if tokens.ends():
             raise tokens.wrong()
         words.append(tokens.name().upper())
@@ -33,7 +69,9 @@ def run(session: Session, verb: str, tokens: Tokens) -> Scope:
     if tokens.accept("ON"):
         scope, cls, major, thing = securable(session, tokens)
         columns = columns or column_list(tokens)
-    elif permission != "ALTER ANY DATABASE DDL TRIGGER" and any(part in permission for part in ON_SERVER):
+    elif permission != "ALTER ANY DATABASE DDL TRIGGER" and any(
+        part in permission for part in ON_SERVER
+    ):
         scope, cls = session.server, 100
     if not (tokens.accept("TO") or tokens.accept("FROM")):
         raise tokens.wrong()
@@ -42,21 +80,46 @@ def run(session: Session, verb: str, tokens: Tokens) -> Scope:
     cascade = tokens.accept("CASCADE")
     grantor_name = tokens.name() if tokens.accept("AS") else None
     if scope is session.server and session.database.name != "master":
-        raise QueryError("Permissions at the server scope can only be granted when the current database is master.", number=4621)
+        raise QueryError(
+            "Permissions at the server scope can only be granted when the current database is"
+            " master.",
+            number=4621,
+        )
     if scope is session.database and session.database.read_only:
-        raise QueryError(f"Failed to update database \"{scope.name}\" because the database is read-only.", number=3906)
+        raise QueryError(
+            f'Failed to update database "{scope.name}" because the database is read-only.',
+            number=3906,
+        )
     grantee = scope.find(name)
     if grantee is None:
         raise not_found("find", "login" if scope is session.server else "user", name)
     me = session.login if scope is session.server else session.user(scope)
-    if grantee is me or grantee.id == 1 or thing and thing.owner == grantee.id or scope is not session.server and grantee.id in (3, 4):
-        raise QueryError("Cannot grant, deny, or revoke permissions to sa, dbo, entity owner, information_schema, sys, or yourself.", number=4624)
+    if (
+        grantee is me
+        or grantee.id == 1
+        or thing
+        and thing.owner == grantee.id
+        or scope is not session.server
+        and grantee.id in (3, 4)
+    ):
+        raise QueryError(
+            "Cannot grant, deny, or revoke permissions to sa, dbo, entity owner,"
+            " information_schema, sys, or yourself.",
+            number=4624,
+        )
     grantor = implied_grantor(session, scope, me, permission, cls, major, thing)
     if grantor_name and grantor == 1:
         grantor = scope.find(grantor_name).id
     minors = [thing.columns.index(column) + 1 for column in columns] if columns else [0]
     for minor in minors:
-        change(scope, verb, Permission(cls, major, minor, grantee.id, grantor, permission, "G"), with_option, only_option, cascade)
+        change(
+            scope,
+            verb,
+            Permission(cls, major, minor, grantee.id, grantor, permission, "G"),
+            with_option,
+            only_option,
+            cascade,
+        )
     return scope
 
 
@@ -100,7 +163,9 @@ def securable(session: Session, tokens: Tokens):
     return database, cls, thing.id, thing
 
 
-def implied_grantor(session: Session, scope: Scope, me: Principal, permission: str, cls: int, major: int, thing) -> int:
+def implied_grantor(
+    session: Session, scope: Scope, me: Principal, permission: str, cls: int, major: int, thing
+) -> int:
     """Returns the grantor: the owner for an administrator, otherwise the session's principal.
 
     Raises the error 4613 if the session may not grant the permission.
@@ -113,20 +178,34 @@ def implied_grantor(session: Session, scope: Scope, me: Principal, permission: s
     elif thing and thing.owner == me.id:
         return me.id
     groups = scope.groups(me.id)
-    own = [one for one in scope.permissions if one.grantee in groups and one.state == "W" and one.name == permission]
+    own = [
+        one
+        for one in scope.permissions
+        if one.grantee in groups and one.state == "W" and one.name == permission
+    ]
     if any((one.cls, one.major) in ((cls, major), (scope.own_class, 0)) for one in own):
         return me.id
     raise QueryError("Grantor does not have GRANT permission.", number=4613)
 
 
-def change(scope: Scope, verb: str, new: Permission, with_option: bool, only_option: bool, cascade: bool) -> None:
+def change(
+    scope: Scope, verb: str, new: Permission, with_option: bool, only_option: bool, cascade: bool
+) -> None:
     def same(one: Permission, any_minor: bool = False) -> bool:
-        keys = (one.cls, one.major, one.grantee, one.grantor, one.name) == (new.cls, new.major, new.grantee, new.grantor, new.name)
+        keys = (one.cls, one.major, one.grantee, one.grantor, one.name) == (
+            new.cls,
+            new.major,
+            new.grantee,
+            new.grantor,
+            new.name,
+        )
         return keys and (any_minor or one.minor == new.minor)
 
     old = next((one for one in scope.permissions if same(one)), None)
     if verb in ("DENY", "REVOKE") and old and old.state == "W" and not cascade:
-        raise QueryError("To revoke or deny grantable privileges, specify the CASCADE option.", number=4611)
+        raise QueryError(
+            "To revoke or deny grantable privileges, specify the CASCADE option.", number=4611
+        )
     if only_option:
         if old and old.state == "W":
             old.state = "G"
@@ -135,7 +214,12 @@ def change(scope: Scope, verb: str, new: Permission, with_option: bool, only_opt
     wiped = [one for one in scope.permissions if same(one, any_minor=new.minor == 0)]
     scope.permissions = [one for one in scope.permissions if one not in wiped]
     if verb == "REVOKE":
-        whole = any((one.cls, one.major, one.minor, one.grantee, one.name) == (new.cls, new.major, 0, new.grantee, new.name) and one.state in "GW" for one in scope.permissions)
+        whole = any(
+            (one.cls, one.major, one.minor, one.grantee, one.name)
+            == (new.cls, new.major, 0, new.grantee, new.name)
+            and one.state in "GW"
+            for one in scope.permissions
+        )
         if new.minor and whole:
             new.state = "R"
             scope.permissions.append(new)

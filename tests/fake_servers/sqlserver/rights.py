@@ -12,7 +12,13 @@ from model import DATABASE_ROLES, Database, Principal, Server, Thing
 class Session:
     """A session of a login, or of a user of a contained database."""
 
-    def __init__(self, server: Server, login: Principal | None, contained: Principal | None, database: Database) -> None:
+    def __init__(
+        self,
+        server: Server,
+        login: Principal | None,
+        contained: Principal | None,
+        database: Database,
+    ) -> None:
         self.server, self.login, self.contained, self.database = server, login, contained, database
         self.id = 0
         # The attributes for triggers: the server's log, the function that runs a batch, and whether
@@ -62,19 +68,29 @@ class Session:
         groups = database.groups(user.id) if user else set()
         return any(DATABASE_ROLES[role] in groups for role in ("db_owner", *roles))
 
-    def has(self, database: Database, permission: str, roles: tuple[str, ...] = (), thing: Thing | None = None) -> bool:
+    def has(
+        self,
+        database: Database,
+        permission: str,
+        roles: tuple[str, ...] = (),
+        thing: Thing | None = None,
+    ) -> bool:
         user = self.user(database)
         if user is None:
             return False
         if user.id == 1:
             return True
-        said = database.says(user.id, permission, [(0, 0, 0), *([(thing.cls, thing.id, 0)] if thing else [])])
+        said = database.says(
+            user.id, permission, [(0, 0, 0), *([(thing.cls, thing.id, 0)] if thing else [])]
+        )
         return said != "DENY" and (said == "GRANT" or self.in_role(database, *roles))
 
     def sees_all_of(self, database: Database) -> bool:
         if self.login and self.has_server("VIEW ANY DEFINITION"):
             return True
-        return self.has(database, "VIEW DEFINITION", ("db_securityadmin",)) or self.has(database, "ALTER ANY USER", ("db_accessadmin",))
+        return self.has(database, "VIEW DEFINITION", ("db_securityadmin",)) or self.has(
+            database, "ALTER ANY USER", ("db_accessadmin",)
+        )
 
     def check_access(self, permission: str, table: Thing, column: str | None = None) -> None:
         """Raises the error 229 or 230 if the session may not access a table or column."""
@@ -84,20 +100,48 @@ class Session:
         whole = [(1, table.id, 0), (3, table.schema, 0), (0, 0, 0)]
         minor = table.columns.index(column) + 1 if column else 0
         groups = database.groups(user.id)
-        on_column = [one.state for one in database.permissions if minor and one.grantee in groups and one.name == permission and (one.cls, one.major, one.minor) == (1, table.id, minor)]
+        on_column = [
+            one.state
+            for one in database.permissions
+            if minor
+            and one.grantee in groups
+            and one.name == permission
+            and (one.cls, one.major, one.minor) == (1, table.id, minor)
+        ]
         said = database.says(user.id, permission, whole)
         fixed = "db_datareader" if permission == "SELECT" else "db_datawriter"
         denies = "db_denydatareader" if permission == "SELECT" else "db_denydatawriter"
-        owns = any(one.cls == 3 and one.id == table.schema and one.owner in groups for one in database.things)
-        allowed = owns or said == "GRANT" or "G" in on_column or "W" in on_column or self.in_role(database, fixed)
+        owns = any(
+            one.cls == 3 and one.id == table.schema and one.owner in groups
+            for one in database.things
+        )
+        allowed = (
+            owns
+            or said == "GRANT"
+            or "G" in on_column
+            or "W" in on_column
+            or self.in_role(database, fixed)
+        )
         denied = said == "DENY" or "D" in on_column or DATABASE_ROLES[denies] in groups
         if on_column and "R" in on_column and not owns:
             allowed = False
         if denied or not allowed:
-            schema = next(one.name for one in database.things if one.cls == 3 and one.id == table.schema)
+            schema = next(
+                one.name for one in database.things if one.cls == 3 and one.id == table.schema
+            )
             if column and (on_column or said == "GRANT"):
-                raise QueryError(f"The {permission} permission was denied on the column '{column}' of the object '{table.name}', database '{database.name}', schema '{schema}'.", number=230, severity=14)
-            raise QueryError(f"The {permission} permission was denied on the object '{table.name}', database '{database.name}', schema '{schema}'.", number=229, severity=14)
+                raise QueryError(
+                    f"The {permission} permission was denied on the column '{column}' of the object"
+                    f" '{table.name}', database '{database.name}', schema '{schema}'.",
+                    number=230,
+                    severity=14,
+                )
+            raise QueryError(
+                f"The {permission} permission was denied on the object '{table.name}', database"
+                f" '{database.name}', schema '{schema}'.",
+                number=229,
+                severity=14,
+            )
 
 
 def refused(what: str = "perform this action") -> QueryError:
@@ -106,4 +150,8 @@ def refused(what: str = "perform this action") -> QueryError:
 
 def not_found(verb: str, kind: str, name: str) -> QueryError:
     """The same error for a securable that does not exist and one without permission."""
-    return QueryError(f"Cannot {verb} the {kind} '{name}', because it does not exist or you do not have permission.", number=15151)
+    return QueryError(
+        f"Cannot {verb} the {kind} '{name}', because it does not exist or you do not have"
+        " permission.",
+        number=15151,
+    )

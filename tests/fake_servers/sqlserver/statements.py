@@ -31,7 +31,9 @@ def run(session: Session, sql: str, parameters: dict) -> QueryResult:
                 raise tokens.wrong()
     if not results:
         return NOTHING
-    return QueryResult(columns=results[0].columns, rows=results[0].rows, following=tuple(results[1:]))
+    return QueryResult(
+        columns=results[0].columns, rows=results[0].rows, following=tuple(results[1:])
+    )
 
 
 def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | None:
@@ -42,7 +44,9 @@ def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult
     for verb in triggers.VERBS:
         if tokens.accept(verb):
             of_server = permissions.run(session, verb, tokens) is session.server
-            return triggers.fire(session, f"{verb}_{'SERVER' if of_server else 'DATABASE'}", of_server)
+            return triggers.fire(
+                session, f"{verb}_{'SERVER' if of_server else 'DATABASE'}", of_server
+            )
     for words, handler in HANDLERS.items():
         if tokens.accept(*words.split()):
             result = handler(session, tokens)
@@ -78,7 +82,9 @@ def named_table(session: Session, tokens: Tokens) -> Thing:
     names = [tokens.name()]
     while tokens.accept("."):
         names.append(tokens.name())
-    schemas = [names[-2]] if len(names) > 1 else [session.user(session.database).schema or "dbo", "dbo"]
+    schemas = (
+        [names[-2]] if len(names) > 1 else [session.user(session.database).schema or "dbo", "dbo"]
+    )
     for schema in schemas:
         if table := session.database.thing(1, names[-1], schema):
             return table
@@ -126,16 +132,24 @@ def create_database(session: Session, tokens: Tokens) -> None:
     name = tokens.name()
     contained = tokens.accept("CONTAINMENT", "=", "PARTIAL")
     if not session.in_server_role("dbcreator"):
-        raise QueryError(f"CREATE DATABASE permission denied in database 'master'.", number=262, severity=14)
+        raise QueryError(
+            f"CREATE DATABASE permission denied in database 'master'.", number=262, severity=14
+        )
     if session.server.database(name):
-        raise QueryError(f"Database '{name}' already exists. Choose a different database name.", number=1801)
+        raise QueryError(
+            f"Database '{name}' already exists. Choose a different database name.", number=1801
+        )
     session.server.add_database(name, contained, session.login.sid)
 
 
 def alter_database(session: Session, tokens: Tokens) -> None:
     database = session.server.database(tokens.name())
     if database is None or not session.in_server_role():
-        raise QueryError("User does not have permission to alter the database, or it does not exist.", number=5011, severity=14)
+        raise QueryError(
+            "User does not have permission to alter the database, or it does not exist.",
+            number=5011,
+            severity=14,
+        )
     tokens.expect("SET")
     if tokens.accept("READ_ONLY") or tokens.accept("READ_WRITE"):
         database.read_only = tokens.peek(-1)[1].upper() == "READ_ONLY"
@@ -147,7 +161,11 @@ def alter_database(session: Session, tokens: Tokens) -> None:
 def drop_database(session: Session, tokens: Tokens) -> None:
     name = tokens.name()
     if not session.in_server_role() or not session.server.database(name):
-        raise QueryError(f"Cannot drop the database '{name}', because it does not exist or you do not have permission.", number=3701)
+        raise QueryError(
+            f"Cannot drop the database '{name}', because it does not exist or you do not have"
+            " permission.",
+            number=3701,
+        )
     del session.server.databases[name.casefold()]
 
 
@@ -166,7 +184,10 @@ def alter_authorization(session: Session, tokens: Tokens) -> None:
         if not (database and login and session.in_server_role()):
             raise not_found("find", "database", name)
         if database.user_of(login.sid):
-            raise QueryError("The proposed new database owner is already a user or aliased in the database.", number=15110)
+            raise QueryError(
+                "The proposed new database owner is already a user or aliased in the database.",
+                number=15110,
+            )
         database.owner = database.principals[1].sid = login.sid
         return
     schema, user = session.database.thing(3, name), session.database.find(owner)
@@ -189,17 +210,24 @@ def create_thing(cls: int, type: str):
         names = [tokens.name()]
         while tokens.accept("."):
             names.append(tokens.name())
-        if not session.has(session.database, f"CREATE {'TABLE' if type == 'U' else 'PROCEDURE'}", ("db_ddladmin",)):
+        if not session.has(
+            session.database, f"CREATE {'TABLE' if type == 'U' else 'PROCEDURE'}", ("db_ddladmin",)
+        ):
             raise refused()
         schema = session.database.thing(3, names[-2] if len(names) > 1 else "dbo")
         if schema is None:
-            raise QueryError(f'The specified schema name "{names[-2]}" either does not exist or you do not have permission to use it.', number=2760)
+            raise QueryError(
+                f'The specified schema name "{names[-2]}" either does not exist or you do not have'
+                " permission to use it.",
+                number=2760,
+            )
         columns = []
         while type == "U" and (tokens.accept("(") or tokens.accept(",")):
             columns.append(tokens.name())
             tokens.name()
         tokens.rest_of_statement() if type != "U" else tokens.expect(")")
         session.database.add_thing(cls, names[-1], schema=schema.id, type=type, columns=columns)
+
     return create
 
 
@@ -226,9 +254,21 @@ def ignore(session: Session, tokens: Tokens) -> None:
 
 
 HANDLERS = {
-    "SET": ignore, "RECONFIGURE": ignore, "USE": use, "DELETE FROM": delete, "INSERT INTO": insert, "EXEC": execute,
-    "CREATE DATABASE": create_database, "ALTER DATABASE": alter_database, "DROP DATABASE": drop_database,
-    "ALTER AUTHORIZATION": alter_authorization, "CREATE SCHEMA": create_schema, "CREATE TABLE": create_thing(1, "U"),
-    "CREATE PROCEDURE": create_thing(1, "P"), "CREATE TYPE": create_type, "CREATE CERTIFICATE": create_certificate,
-    **principals.HANDLERS, **triggers.HANDLERS,
+    "SET": ignore,
+    "RECONFIGURE": ignore,
+    "USE": use,
+    "DELETE FROM": delete,
+    "INSERT INTO": insert,
+    "EXEC": execute,
+    "CREATE DATABASE": create_database,
+    "ALTER DATABASE": alter_database,
+    "DROP DATABASE": drop_database,
+    "ALTER AUTHORIZATION": alter_authorization,
+    "CREATE SCHEMA": create_schema,
+    "CREATE TABLE": create_thing(1, "U"),
+    "CREATE PROCEDURE": create_thing(1, "P"),
+    "CREATE TYPE": create_type,
+    "CREATE CERTIFICATE": create_certificate,
+    **principals.HANDLERS,
+    **triggers.HANDLERS,
 }

@@ -25,7 +25,11 @@ TOKEN = re.compile(
 def split(sql: str) -> tuple:
     """Returns the kind, the text, the start and the end of each token of a batch."""
     matches = TOKEN.finditer(sql)
-    return tuple((match.lastgroup, match.group(), match.start(), match.end()) for match in matches if match.lastgroup)
+    return tuple(
+        (match.lastgroup, match.group(), match.start(), match.end())
+        for match in matches
+        if match.lastgroup
+    )
 
 
 class Tokens:
@@ -47,11 +51,13 @@ class Tokens:
         )
 
     def after(self, word: str) -> list[str]:
-        """Returns the three tokens after the next occurrence of a word, if the statement has one."""
+        """Returns the three tokens after the next occurrence of a word, if there is one."""
         at = self.at
         while at < len(self.all) and self.all[at][1] != ";":
             if self.all[at][1].upper() == word:
-                return [self.peek(offset)[1] for offset in range(at + 1 - self.at, at + 4 - self.at)]
+                return [
+                    self.peek(offset)[1] for offset in range(at + 1 - self.at, at + 4 - self.at)
+                ]
             at += 1
         return []
 
@@ -76,7 +82,12 @@ class Tokens:
             close = "]" if text[0] == "[" else '"'
             text = text[1:-1].replace(close * 2, close)
             if not text or len(text) > 128:
-                raise QueryError(f"The identifier that starts with '{text[:100]}' is too long. Maximum length is 128.", number=103, severity=15)
+                raise QueryError(
+                    f"The identifier that starts with '{text[:100]}' is too long. Maximum length is"
+                    " 128.",
+                    number=103,
+                    severity=15,
+                )
         elif kind != "word" or text[0] in "@0123456789":
             raise self.wrong()
         self.at += 1

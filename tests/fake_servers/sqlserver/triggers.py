@@ -14,12 +14,19 @@ from tokens import Tokens
 
 # The statements and their events. Those of logins and server roles are events of the server only.
 OF_SERVER = {
-    "CREATE LOGIN": "CREATE_LOGIN", "ALTER LOGIN": "ALTER_LOGIN", "DROP LOGIN": "DROP_LOGIN",
-    "CREATE SERVER ROLE": "CREATE_SERVER_ROLE", "ALTER SERVER ROLE": "ADD_SERVER_ROLE_MEMBER",
+    "CREATE LOGIN": "CREATE_LOGIN",
+    "ALTER LOGIN": "ALTER_LOGIN",
+    "DROP LOGIN": "DROP_LOGIN",
+    "CREATE SERVER ROLE": "CREATE_SERVER_ROLE",
+    "ALTER SERVER ROLE": "ADD_SERVER_ROLE_MEMBER",
 }
 OF_DATABASE = {
-    "CREATE USER": "CREATE_USER", "ALTER USER": "ALTER_USER", "DROP USER": "DROP_USER",
-    "CREATE ROLE": "CREATE_ROLE", "ALTER ROLE": "ADD_ROLE_MEMBER", "CREATE TABLE": "CREATE_TABLE",
+    "CREATE USER": "CREATE_USER",
+    "ALTER USER": "ALTER_USER",
+    "DROP USER": "DROP_USER",
+    "CREATE ROLE": "CREATE_ROLE",
+    "ALTER ROLE": "ADD_ROLE_MEMBER",
+    "CREATE TABLE": "CREATE_TABLE",
     "CREATE SCHEMA": "CREATE_SCHEMA",
 }
 VERBS = ("GRANT", "DENY", "REVOKE")
@@ -53,7 +60,11 @@ def scope_of(session: Session, tokens: Tokens) -> Scope:
 
 def create(session: Session, tokens: Tokens) -> None:
     if tokens.at != 2:
-        raise QueryError("'CREATE TRIGGER' must be the first statement in a query batch.", number=111, severity=15)
+        raise QueryError(
+            "'CREATE TRIGGER' must be the first statement in a query batch.",
+            number=111,
+            severity=15,
+        )
     name = tokens.name()
     scope = scope_of(session, tokens)
     if not (tokens.accept("FOR") or tokens.accept("AFTER")):
@@ -62,12 +73,16 @@ def create(session: Session, tokens: Tokens) -> None:
     while not events or tokens.accept(","):
         event = tokens.name().upper()
         if event not in GROUPS and event not in all:
-            raise QueryError(f"The specified event type(s) is/are not valid on the specified target object.", number=1098, severity=15)
+            raise QueryError(
+                f"The specified event type(s) is/are not valid on the specified target object.",
+                number=1098,
+                severity=15,
+            )
         events += GROUPS.get(event, [event])
     tokens.expect("AS")
     if any(one.name.casefold() == name.casefold() for one in scope.triggers):
         raise QueryError(f"There is already an object named '{name}' in the database.", number=2714)
-    body = tokens.sql[tokens.all[tokens.at][2]:]
+    body = tokens.sql[tokens.all[tokens.at][2] :]
     tokens.at = len(tokens.all)
     scope.triggers.append(Trigger(2000 + len(scope.triggers), name, events, body))
 
@@ -76,12 +91,15 @@ def change(state: str):
     def run(session: Session, tokens: Tokens) -> None:
         name = tokens.name()
         scope = scope_of(session, tokens)
-        found = next((one for one in scope.triggers if one.name.casefold() == name.casefold()), None)
+        found = next(
+            (one for one in scope.triggers if one.name.casefold() == name.casefold()), None
+        )
         if found is None:
             raise not_found("alter", "trigger", name)
         if state == "dropped":
             scope.triggers.remove(found)
         found.is_disabled = state == "disabled"
+
     return run
 
 
@@ -92,7 +110,9 @@ def fire(session: Session, event: str, of_server: bool = False) -> None:
     home = session.database
     scopes: list[Scope] = [session.server] if of_server else [home, session.server]
     for scope in scopes:
-        for trigger in [one for one in scope.triggers if event in one.events and not one.is_disabled]:
+        for trigger in [
+            one for one in scope.triggers if event in one.events and not one.is_disabled
+        ]:
             where = f"database {scope.name}" if isinstance(scope, Database) else "the server"
             session.log(f"{session.name}: trigger {trigger.name} of {where} runs for {event}")
             session.in_trigger = True
@@ -105,6 +125,8 @@ def fire(session: Session, event: str, of_server: bool = False) -> None:
 
 
 HANDLERS = {
-    "CREATE TRIGGER": create, "DISABLE TRIGGER": change("disabled"), "ENABLE TRIGGER": change("enabled"),
+    "CREATE TRIGGER": create,
+    "DISABLE TRIGGER": change("disabled"),
+    "ENABLE TRIGGER": change("enabled"),
     "DROP TRIGGER": change("dropped"),
 }

@@ -17,7 +17,8 @@ const NOT_SUPPORTED: [&str; 3] =
 /// so the test does not change with new releases.
 fn model() -> Result<Value> {
     let script = "import awscli.botocore.session as s, json; \
-        print(json.dumps(s.get_session().get_service_model('secretsmanager')._service_description))";
+        model = s.get_session().get_service_model('secretsmanager'); \
+        print(json.dumps(model._service_description))";
     let output = Command::new(tool("python"))
         .args(["-c", script])
         .output()

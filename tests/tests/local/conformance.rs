@@ -20,43 +20,40 @@ use rotation_tests::tool;
 /// The cases in which moto 5.2.5 differs from AWS's documentation. Every other case must pass on
 /// moto, and these must fail.
 const MOTO_DIFFERENCES: &[(&str, &str)] = &[
-    ("names_are_checked", "any name is taken"),
+    ("names_are_checked", "moto accepts any name"),
     (
         "custom_label_move_must_name_current_holder",
-        "RemoveFromVersionId is demanded for AWSCURRENT only",
+        "RemoveFromVersionId is needed only for AWSCURRENT",
     ),
-    (
-        "moved_current_label_changes_current_value",
-        "a plain GetSecretValue still answers the old value",
-    ),
+    ("moved_current_label_changes_current_value", "a plain GetSecretValue returns the old value"),
     (
         "next_value_removes_pending_label_of_finished_rotation",
         "AWSPENDING stays on the old version",
     ),
     ("current_label_can_be_moved_but_not_removed", "AWSCURRENT can be removed"),
-    ("version_has_at_most_twenty_labels", "any number of labels is taken"),
-    ("deprecated_versions_are_listed_on_request", "they are always listed"),
-    ("versions_are_listed_in_pages", "MaxResults counts for nothing"),
-    ("binary_values_round_trip", "bytes and a text are taken together"),
-    ("values_have_at_most_65536_bytes", "a value of any length is taken"),
-    ("tags_have_limits", "any tag is taken"),
-    ("a_deleted_secret_can_be_restored", "a secret that is marked for deletion can be written to"),
-    ("secrets_are_listed_in_pages_and_in_order", "SortBy counts for nothing"),
-    ("secrets_can_be_deleted_between_pages", "the next page begins behind what has moved up"),
+    ("version_has_at_most_twenty_labels", "moto accepts any number of labels"),
+    ("deprecated_versions_are_listed_on_request", "moto always lists them"),
+    ("versions_are_listed_in_pages", "moto ignores MaxResults"),
+    ("binary_values_round_trip", "moto accepts a binary value and a text together"),
+    ("values_have_at_most_65536_bytes", "moto accepts a value of any length"),
+    ("tags_have_limits", "moto accepts any tag"),
+    ("a_deleted_secret_can_be_restored", "moto writes to a secret that is marked for deletion"),
+    ("secrets_are_listed_in_pages_and_in_order", "moto ignores SortBy"),
+    ("secrets_can_be_deleted_between_pages", "the next page skips secrets after a deletion"),
     (
         "many_values_are_read_at_once",
-        "neither a list nor filters is taken, and filters with a list",
+        "moto accepts a request with neither or both of list and filters",
     ),
     (
         "passwords_follow_the_requested_options",
-        "another error's name, which the model does not have",
+        "moto returns an error that the service does not have",
     ),
-    ("resource_policies_are_kept_and_checked", "anything is taken for a policy"),
-    ("reads_and_changes_update_their_dates", "reading leaves no LastAccessedDate"),
-    ("rotation_needs_a_function", "a rotation without a function is begun"),
-    ("rotation_is_rejected_while_another_is_pending", "a second rotation is begun"),
-    ("rotation_to_an_earlier_version_is_rejected", "AWSPREVIOUS is rotated to"),
-    ("rotation_rules_are_checked_and_shown", "any rules are taken"),
+    ("resource_policies_are_kept_and_checked", "moto accepts any text as a policy"),
+    ("reads_and_changes_update_their_dates", "moto sets no LastAccessedDate after a read"),
+    ("rotation_needs_a_function", "moto starts a rotation without a function"),
+    ("rotation_is_rejected_while_another_is_pending", "moto starts a second rotation"),
+    ("rotation_to_an_earlier_version_is_rejected", "moto rotates to AWSPREVIOUS"),
+    ("rotation_rules_are_checked_and_shown", "moto accepts any rules"),
 ];
 
 /// Runs the cases and returns those that fail, with their errors.

@@ -2,10 +2,10 @@
 //! leave behind.
 //!
 //! The states are created with the statements of `set_secret` in the functions
-//! `…RotationSingleUser` and `…RotationMultiUser` of [aws-secrets-manager-rotation-lambdas], run as
-//! the master user that these functions use.
+//! `…RotationSingleUser` and `…RotationMultiUser` of [AWS's repository], run as the master user
+//! that these functions use.
 //!
-//! [aws-secrets-manager-rotation-lambdas]: https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas
+//! [AWS's repository]: https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas
 
 use anyhow::{Context, Result, ensure};
 use rotation_local::Program;

@@ -65,6 +65,8 @@ async fn serve(
     let (_, arguments) = documented.split_once("serve ").context("the command has no arguments")?;
     let arguments =
         arguments.replace("PostgreSQLSingleUser", function).replace(":3001", &format!(":{port}"));
+    // The page continues the command on the next line.
+    let arguments = arguments.replace("\\\n", " ");
     let file = project.folder.path().join("rotation-local.env").display().to_string();
     let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
     let wrong = format!("wrong=http://127.0.0.1:{port}#NoSuchFunction");

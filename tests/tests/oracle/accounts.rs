@@ -17,11 +17,11 @@ async fn password_of_other_session_account_is_not_changed() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let peer = FakeServer::start(Some(certificates), &["--alias", "ALIAS_USER=SHARED"]).await?;
-        let fixture = Fixture::with_user(&peer.target, "alias_user", "shared_schema").await?;
+        let fake = FakeServer::start(Some(certificates), &["--alias", "ALIAS_USER=SHARED"]).await?;
+        let fixture = Fixture::with_user(&fake.target, "alias_user", "shared_schema").await?;
         let password =
             fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-        let mut admin = peer.target.admin().await?;
+        let mut admin = fake.target.admin().await?;
         sql(&mut admin, &format!("CREATE USER shared IDENTIFIED BY \"{password}\"")).await?;
         sql(&mut admin, &format!("GRANT CREATE SESSION TO {}", quoted("shared"))).await?;
         let function = fixture.function("single-user");
@@ -29,7 +29,7 @@ async fn password_of_other_session_account_is_not_changed() {
         let expected = "runs the session of alias_user as the account SHARED";
         ensure!(error.message.contains(expected), "{}", error.message);
         // Neither password has changed.
-        peer.target.connect("shared", &password, SERVICE).await?;
+        fake.target.connect("shared", &password, SERVICE).await?;
         fixture.log_in().await?;
         Ok(())
     })

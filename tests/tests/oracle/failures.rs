@@ -153,9 +153,9 @@ async fn required_native_encryption_is_reported() {
             println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
-        let peer = FakeServer::start(None, &["--encryption", "required"]).await?;
+        let fake = FakeServer::start(None, &["--encryption", "required"]).await?;
         let fixture = Fixture::new(&target).await?;
-        fixture.change(&json!({"port": peer.target.port, "ssl": false}))?;
+        fixture.change(&json!({"port": fake.target.port, "ssl": false}))?;
         let function = fixture.function("single-user");
         fixture.expect(&function, "ClientRejected", "SQLNET.ENCRYPTION_SERVER=ACCEPTED").await?;
         Ok(())
@@ -295,10 +295,10 @@ async fn every_supported_release_rotates() {
         }
         for version in ["12.2", "19c", "21c", "23ai"] {
             println!("version {version}");
-            let peer =
+            let fake =
                 FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--version", version])
                     .await?;
-            let fixture = Fixture::new(&peer.target).await?;
+            let fixture = Fixture::new(&fake.target).await?;
             for strategy in ["single-user", "master-user"] {
                 fixture.rotate(&fixture.function(strategy)).await?;
                 fixture.log_in().await?;
@@ -319,14 +319,14 @@ async fn second_client_accepts_fake_server() {
             println!("skipped: that server is a real one");
             return Ok(());
         }
-        let peer = FakeServer::start(None, &[]).await?;
+        let fake = FakeServer::start(None, &[]).await?;
         let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let done = std::process::Command::new(rotation_tests::tool("python"))
             .arg("-B")
             .arg(project.join("tests/fake_servers/oracle_client.py"))
             .args([
-                format!("localhost:{}/{SERVICE}", peer.target.port),
-                peer.target.password.clone(),
+                format!("localhost:{}/{SERVICE}", fake.target.port),
+                fake.target.password.clone(),
             ])
             .output()?;
         let message = format!(
@@ -349,9 +349,9 @@ async fn missing_12c_verifier_is_reported() {
             println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
-        let peer = FakeServer::start(None, &["--verifier", "without-pbkdf2"]).await?;
+        let fake = FakeServer::start(None, &["--verifier", "without-pbkdf2"]).await?;
         let fixture = Fixture::new(&target).await?;
-        fixture.change(&json!({"port": peer.target.port, "ssl": false}))?;
+        fixture.change(&json!({"port": fake.target.port, "ssl": false}))?;
         fixture
             .expect(&fixture.function("single-user"), "ClientRejected", "password_versions")
             .await?;

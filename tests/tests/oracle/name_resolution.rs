@@ -43,9 +43,9 @@ async fn planted_objects_are_not_read() {
             return Ok(());
         }
         for plants in ["public synonyms", "the current schema"] {
-            let peer = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-            let fixture = Fixture::rich(&peer.target).await?;
-            let mut admin = peer.target.admin().await?;
+            let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+            let fixture = Fixture::rich(&fake.target).await?;
+            let mut admin = fake.target.admin().await?;
             sql(&mut admin, "CREATE USER evil IDENTIFIED BY \"no one logs in\" ACCOUNT LOCK")
                 .await?;
             for view in VIEWS {

@@ -200,12 +200,13 @@ async fn gradual_rollover_is_reported() {
 async fn schema_privileges_are_granted_and_revoked() {
     on_each(|target| async move {
         let newest = match target.log.is_some() {
-            true => Some(
-                FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--version", "23ai"]).await?,
-            ),
+            true => {
+                let certificates = Certificates::for_names(&NAMES)?;
+                Some(FakeServer::start(Some(certificates), &["--version", "23ai"]).await?)
+            }
             false => None,
         };
-        let target = newest.as_ref().map_or(target, |peer| peer.target.clone());
+        let target = newest.as_ref().map_or(target, |fake| fake.target.clone());
         let fixture = Fixture::new(&target).await?;
         let (user, master) = (quoted(&fixture.user), quoted(&fixture.master));
         let schema = format!("\"{} DATA\"", fixture.user.to_uppercase());

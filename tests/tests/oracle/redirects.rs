@@ -18,12 +18,12 @@ async fn redirect_to_tcp_is_rejected_before_any_password() {
             println!("skipped: the test needs a database without TLS");
             return Ok(());
         }
-        let peer = FakeServer::start(None, &[]).await?;
+        let fake = FakeServer::start(None, &[]).await?;
         let certificates = Certificates::for_names(&NAMES)?;
-        let (recorder, heard) = recorder("localhost".into(), peer.target.port).await?;
+        let (recorder, heard) = recorder("localhost".into(), fake.target.port).await?;
         let listener = redirector(recorder, "TCP", &certificates).await?;
         // The secrets name the listener. The test itself connects to the database directly.
-        let fixture = Fixture::new(&peer.target).await?;
+        let fixture = Fixture::new(&fake.target).await?;
         let change = json!({"port": listener.port(), "ssl": null});
         fixture.change(&change)?;
         fixture.change_master(&change)?;
@@ -68,10 +68,10 @@ async fn redirect_to_tcps_is_followed() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let peer = FakeServer::start(Some(certificates.clone()), &[]).await?;
+        let fake = FakeServer::start(Some(certificates.clone()), &[]).await?;
         let listener =
-            redirector(([127, 0, 0, 1], peer.target.port).into(), "TCPS", &certificates).await?;
-        let fixture = Fixture::new(&peer.target).await?;
+            redirector(([127, 0, 0, 1], fake.target.port).into(), "TCPS", &certificates).await?;
+        let fixture = Fixture::new(&fake.target).await?;
         let change = json!({"port": listener.port()});
         fixture.change(&change)?;
         fixture.change_master(&change)?;

@@ -12,7 +12,8 @@ const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-u
 const PLANTED: &str = r#"
 CREATE SCHEMA evil;
 GRANT ALL ON SCHEMA evil TO PUBLIC;
-CREATE FUNCTION evil.spring(what text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION evil.spring(what text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
     IF session_user = '{master}' OR current_user = '{master}' THEN
         RAISE LOG 'planted code has run as {master}: %', what;

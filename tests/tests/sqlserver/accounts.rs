@@ -15,11 +15,11 @@ async fn password_of_other_session_account_is_not_changed() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let peer = FakeServer::start(Some(certificates), &["--alias", "alias_user=shared"]).await?;
-        let fixture = Fixture::with_user(&peer.target, "alias_user", "shared_login").await?;
+        let fake = FakeServer::start(Some(certificates), &["--alias", "alias_user=shared"]).await?;
+        let fixture = Fixture::with_user(&fake.target, "alias_user", "shared_login").await?;
         let password =
             fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
-        let mut admin = peer.target.admin("master").await?;
+        let mut admin = fake.target.admin("master").await?;
         let with = with_password(&password);
         sql(&mut admin, &format!("CREATE LOGIN shared WITH {with}, CHECK_POLICY = OFF")).await?;
         let database = identifier(&fixture.database);
@@ -32,7 +32,7 @@ async fn password_of_other_session_account_is_not_changed() {
             error.message
         );
         // Neither password has changed.
-        peer.target.connect("shared", &password, &fixture.database).await?;
+        fake.target.connect("shared", &password, &fixture.database).await?;
         fixture.log_in().await?;
         Ok(())
     })

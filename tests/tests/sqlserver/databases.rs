@@ -101,8 +101,8 @@ async fn offline_database_is_reported() {
             println!("skipped: the test would disturb other tests on that server");
             return Ok(());
         }
-        let peer = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let target = peer.target.clone();
+        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let target = fake.target.clone();
         let fixture = Fixture::new(&target).await?;
         let other = create_other_database(&fixture).await?;
         let mut admin = target.admin("master").await?;
@@ -212,10 +212,10 @@ async fn master_user_in_every_database_needs_no_more() {
             println!("skipped: that server has databases of other tests");
             return Ok(());
         }
-        let peer = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let fixture = Fixture::new(&peer.target).await?;
+        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fixture = Fixture::new(&fake.target).await?;
         let master = identifier(&fixture.master);
-        let mut admin = peer.target.admin("master").await?;
+        let mut admin = fake.target.admin("master").await?;
         sql(&mut admin, &format!("USE [master]; REVOKE CONNECT ANY DATABASE FROM {master}"))
             .await?;
         create_other_database(&fixture).await?;

@@ -165,16 +165,16 @@ async fn rotation_works_with_each_encryption_setting() {
         }
         let certificates = || Certificates::for_names(&NAMES);
         for mode in ["require", "strict"] {
-            let peer = FakeServer::start(Some(certificates()?), &["--mode", mode]).await?;
+            let fake = FakeServer::start(Some(certificates()?), &["--mode", mode]).await?;
             if mode == "strict" {
                 // The tests' driver does not support TDS 8.0, so the fixture is created on the
                 // usual server.
                 let fixture = Fixture::new(&target).await?;
-                fixture.change(&json!({"port": peer.target.port}))?;
+                fixture.change(&json!({"port": fake.target.port}))?;
                 let authority = tempfile::NamedTempFile::new()?;
                 std::fs::write(
                     authority.path(),
-                    peer.target.authority.clone().unwrap_or_default(),
+                    fake.target.authority.clone().unwrap_or_default(),
                 )?;
                 let program = fixture.program("single-user");
                 let function =
@@ -185,15 +185,15 @@ async fn rotation_works_with_each_encryption_setting() {
                 assert_eq!(error.error_type, "CredentialsRefused", "{}", error.message);
                 continue;
             }
-            let fixture = Fixture::new(&peer.target).await?;
+            let fixture = Fixture::new(&fake.target).await?;
             fixture.rotate(&fixture.function("master-user")).await?;
             fixture.change(&json!({"ssl": false}))?;
             fixture
                 .expect(&fixture.function("single-user"), "ClientRejected", "Remove \"ssl\": false")
                 .await?;
         }
-        let peer = FakeServer::start(None, &[]).await?;
-        let fixture = Fixture::new(&peer.target).await?;
+        let fake = FakeServer::start(None, &[]).await?;
+        let fixture = Fixture::new(&fake.target).await?;
         for strategy in ["single-user", "master-user"] {
             fixture.rotate(&fixture.function(strategy)).await?;
             fixture.log_in().await?;

@@ -277,10 +277,10 @@ async fn server_trigger_blocks_users_who_can_change_it() {
             println!("skipped: the test would disturb other tests on that server");
             return Ok(());
         }
-        let peer = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let fixture = Fixture::new(&peer.target).await?;
+        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fixture = Fixture::new(&fake.target).await?;
         let (user, master) = (identifier(&fixture.user), identifier(&fixture.master));
-        let mut admin = peer.target.admin("master").await?;
+        let mut admin = fake.target.admin("master").await?;
         let events = "DDL_SERVER_LEVEL_EVENTS, CREATE_USER";
         sql(&mut admin, &trigger("everywhere", "ALL SERVER", events)).await?;
         let rotation = fixture.rotate(&fixture.function(BY_MASTER)).await?;

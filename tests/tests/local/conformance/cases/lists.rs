@@ -155,7 +155,8 @@ cases! {
     async fn resource_policies_are_kept_and_checked(client) {
         let name = unique("policy");
         made(&client, &name, "x").await?;
-        let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":"*"},
+        let policy = r#"{"Version":"2012-10-17","Statement":[{
+            "Effect":"Deny","Principal":{"AWS":"*"},
             "Action":"secretsmanager:DeleteSecret","Resource":"*"}]}"#;
         client.put_resource_policy().secret_id(&name).resource_policy(policy).send().await?;
         let got = client.get_resource_policy().secret_id(&name).send().await?;
