@@ -11,6 +11,7 @@ import sys
 
 MAX_LINES = 400
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+TEST_MODULE = re.compile(r"#\[cfg\(test\)\]\n(?:pub\(crate\) )?mod ([a-z_0-9]+);")
 IMPORT = re.compile(r"\bcrate::(\{[^}]*\}|[a-z_0-9]+)")
 
 
@@ -24,8 +25,9 @@ def imports(source: pathlib.Path) -> dict[str, set[str]]:
     files = list(source.rglob("*.rs"))
     modules = {module_of(source, file) for file in files}
     found: dict[str, set[str]] = {module: set() for module in modules}
+    tests = {name for file in files for name in TEST_MODULE.findall(file.read_text())}
     for file in files:
-        if file.stem.endswith("tests"):
+        if file.stem in tests:
             continue
         module = module_of(source, file)
         code = file.read_text().split("#[cfg(test)]\nmod tests {")[0]

@@ -15,6 +15,7 @@
 //! `rotation-sqlserver` and `rotation-oracle` use it.
 
 mod connect;
+mod database;
 mod document;
 mod engine;
 mod engine_error;

@@ -4,10 +4,10 @@
 use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 
 use crate::connect::{self, Proven};
+use crate::database::Database;
 use crate::engine::{Engine, PasswordChange, PasswordReset};
 use crate::error::CredentialSource;
 use crate::master::Master;
-use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::settings::StrategyKind;
 use crate::shortened::shortened;
@@ -18,16 +18,16 @@ use crate::user_pair::{MastersTask, UserPair};
 
 /// Checks the requirements of `setSecret` and `testSecret`.
 pub(crate) async fn look<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     current: &SecretValue,
     random: Option<Password>,
     checks: &mut Checks,
 ) {
     // The caller has validated the value, so it parses.
-    let Ok(current) = rotator.parse(current, CURRENT) else { return };
+    let Ok(current) = database.parse(current, CURRENT) else { return };
     if let Some(password) = &random {
-        let fits = rotator.check_password(password).map_err(Into::into);
+        let fits = database.check_password(password).map_err(Into::into);
         if checks
             .record(format!("{} accepts passwords of these settings", E::SPEC.display), fits)
             .is_some()
@@ -44,11 +44,11 @@ pub(crate) async fn look<E: Engine>(
         current.endpoint(),
         current.username
     );
-    let login = rotator.log_in(cx, &current, CURRENT).await;
+    let login = database.log_in(cx, &current, CURRENT).await;
     let failed = |cause| {
-        connect::failed(&rotator.login(&current), CredentialSource::Version(CURRENT), cause).into()
+        connect::failed(&database.login(&current), CredentialSource::Version(CURRENT), cause).into()
     };
-    let is_lost = rotator.settings.strategy == StrategyKind::SingleUserByMaster
+    let is_lost = database.settings.strategy == StrategyKind::SingleUserByMaster
         && matches!(&login, Err(cause) if cause.is_solved_by_new_password());
     let proven = match login {
         // This strategy is meant for lost passwords.
@@ -62,33 +62,33 @@ pub(crate) async fn look<E: Engine>(
         },
     };
     if let Some(mut proven) = proven {
-        look_at_own_session(rotator, &current, random.as_ref(), &mut proven, checks).await;
-        rotator.engine.log_out(proven.session).await;
+        look_at_own_session(database, &current, random.as_ref(), &mut proven, checks).await;
+        database.engine.log_out(proven.session).await;
     }
-    match rotator.settings.strategy {
+    match database.settings.strategy {
         StrategyKind::SingleUser => {}
         StrategyKind::SingleUserByMaster => {
             let task = MastersTask::SetPassword(&current.username);
-            look_at_master(rotator, cx, &current, task, checks).await;
+            look_at_master(database, cx, &current, task, checks).await;
         }
         StrategyKind::MasterUser => {
             let pair = UserPair::of(&current.username, E::SPEC);
-            look_at_master(rotator, cx, &current, MastersTask::Alternate(&pair), checks).await;
+            look_at_master(database, cx, &current, MastersTask::Alternate(&pair), checks).await;
         }
     }
 }
 
 /// Runs the checks that the user's own session allows.
 async fn look_at_own_session<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     current: &DatabaseSecret,
     random: Option<&Password>,
     proven: &mut Proven<E::Session>,
     checks: &mut Checks,
 ) {
     let Proven { session, account } = proven;
-    let strategy = rotator.settings.strategy;
-    if strategy != StrategyKind::MasterUser && rotator.engine.is_pooled(session).await {
+    let strategy = database.settings.strategy;
+    if strategy != StrategyKind::MasterUser && database.engine.is_pooled(session).await {
         checks.skipped(
             format!(
                 "the pooler or proxy in front of {} reads passwords from the server",
@@ -102,9 +102,9 @@ async fn look_at_own_session<E: Engine>(
     if strategy != StrategyKind::SingleUser {
         return;
     }
-    let takes_changes = rotator.engine.takes_changes(session).await;
+    let takes_changes = database.engine.takes_changes(session).await;
     let takes_changes =
-        takes_changes.map_err(|cause| rotator.statement(current, &current.username, cause).into());
+        takes_changes.map_err(|cause| database.statement(current, &current.username, cause).into());
     let check = format!("{} is writable (not a replica and not read-only)", current.endpoint());
     if checks.record(check, takes_changes).is_some() {
         let check = format!("{} may change its own password", current.username);
@@ -112,15 +112,15 @@ async fn look_at_own_session<E: Engine>(
             user: &current.username,
             old: &current.password,
             new: random.unwrap_or(&current.password),
-            keep_old: rotator.settings.keep_previous_password,
+            keep_old: database.settings.keep_previous_password,
         };
-        match rotator.engine.may_change_password(session, &change).await {
+        match database.engine.may_change_password(session, &change).await {
             Ok(()) => checks.skipped(
                 check,
                 "not tried, because that would change it; servers allow it by default",
             ),
             Err(cause) => {
-                checks.failed(check, &rotator.statement(current, &current.username, cause).into())
+                checks.failed(check, &database.statement(current, &current.username, cause).into())
             }
         }
         if let Some(note) = &account.note {
@@ -130,7 +130,7 @@ async fn look_at_own_session<E: Engine>(
 }
 
 async fn look_at_master<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
     task: MastersTask<'_>,
@@ -143,33 +143,33 @@ async fn look_at_master<E: Engine>(
     let Some(master) = checks.record(check, master) else { return };
     let credential = &master.secret;
     let users = task.users();
-    let is_another = must_be_another(rotator, &master, &users, current).map_err(Into::into);
+    let is_another = must_be_another(database, &master, &users, current).map_err(Into::into);
     let check = format!("master user {} is not {}", credential.username, users.join(" or "));
     if checks.record(check, is_another).is_none() {
         return;
     }
-    let session = MasterLogin::of(rotator, &master, current, current).open(cx).await;
+    let session = MasterLogin::of(database, &master, current, current).open(cx).await;
     let check = format!("master user {} logs in to {}", credential.username, master.endpoint);
     let Some(mut session) = checks.record(check, session) else { return };
-    let may_act = master_session::check(rotator, &master, &mut session, &users, current).await;
+    let may_act = master_session::check(database, &master, &mut session, &users, current).await;
     let check = format!("{} is writable (not a replica and not read-only)", master.endpoint);
     if checks.record(check, may_act.map_err(Into::into)).is_none() {
-        rotator.engine.log_out(session).await;
+        database.engine.log_out(session).await;
         return;
     }
-    let mut missing = rotator.engine.missing(&mut session, &credential.username, task).await;
+    let mut missing = database.engine.missing(&mut session, &credential.username, task).await;
     let differences = match task {
         MastersTask::Alternate(pair) => {
-            let unencrypted = rotator.logs_in_unencrypted(current);
+            let unencrypted = database.logs_in_unencrypted(current);
             let mut request =
                 SyncRequest::to_compare(&credential.username, pair, &current.password, unencrypted);
-            let pending = rotator.next_version(current);
+            let pending = database.next_version(current);
             let differences =
-                alternating::foresee(rotator, cx, &mut session, &mut request, &pending).await;
+                alternating::foresee(database, cx, &mut session, &mut request, &pending).await;
             // If the missing privileges cannot be read, setSecret reports them.
             let lacks = match &differences {
                 Ok(differences) if !differences.is_empty() => {
-                    rotator.engine.not_grantable(&mut session, &request).await.unwrap_or_default()
+                    database.engine.not_grantable(&mut session, &request).await.unwrap_or_default()
                 }
                 _ => Vec::new(),
             };
@@ -180,19 +180,19 @@ async fn look_at_master<E: Engine>(
                 master: &credential.username,
                 user,
                 password: &current.password,
-                logs_in_unencrypted: rotator.logs_in_unencrypted(current),
+                logs_in_unencrypted: database.logs_in_unencrypted(current),
                 proven: None,
             };
             if let (Ok(missing), Err(cause)) =
-                (&mut missing, rotator.engine.may_set_password(&mut session, &reset).await)
+                (&mut missing, database.engine.may_set_password(&mut session, &reset).await)
             {
                 missing.push(cause);
             }
             None
         }
     };
-    rotator.engine.log_out(session).await;
-    let statement = |cause| rotator.statement(current, &credential.username, cause).into();
+    database.engine.log_out(session).await;
+    let statement = |cause| database.statement(current, &credential.username, cause).into();
     let check = format!(
         "master user {} may administer {}",
         credential.username,

@@ -4,15 +4,15 @@
 use rotation::{CURRENT, PENDING, Result, SecretValue, Versions};
 
 use crate::NameLimit;
+use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::rotator::DatabaseRotator;
 use crate::secret::{DatabaseSecret, RequiredKeys};
 use crate::settings::StrategyKind;
 use crate::tls::Policy;
 use crate::user_pair::UserPair;
 
-impl<E: Engine> DatabaseRotator<E> {
+impl<E: Engine> Database<E> {
     pub(crate) fn parse(
         &self,
         value: &SecretValue,

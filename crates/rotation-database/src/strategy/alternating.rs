@@ -4,12 +4,12 @@
 use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
 
 use crate::connect;
+use crate::database::Database;
 use crate::engine::{Engine, SessionAccount};
 use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Error, LoginAttempt};
 use crate::login_error::LoginError;
 use crate::master::Master;
-use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::shortened::shortened;
 use crate::strategy::deprecated::{self, DEPRECATED};
@@ -24,14 +24,14 @@ use crate::user_pair::UserPair;
 /// The order prevents a confused deputy: a writer of the secret must not be able to make a master
 /// user act on a server or a user to which the secret's own credential gives no access.
 pub(crate) async fn set<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     versions: &Versions,
 ) -> Result<Done> {
-    let (current, pending) = rotator.parse_both(versions)?;
+    let (current, pending) = database.parse_both(versions)?;
     let pair = UserPair::of(&current.username, E::SPEC);
     let mut account = None;
-    let earlier = match rotator.prove(cx, &current, CURRENT).await {
+    let earlier = match database.prove(cx, &current, CURRENT).await {
         Ok(proven) => {
             account = Some(proven);
             None
@@ -40,14 +40,14 @@ pub(crate) async fn set<E: Engine>(
         // password has not expired.
         Err(cause) if cause.proves_password() => None,
         Err(cause) if cause.is_wrong_password() => {
-            match without_current(rotator, cx, &current, &pending, cause).await? {
+            match without_current(database, cx, &current, &pending, cause).await? {
                 Without::IsSet(done) => return Ok(done),
                 Without::Earlier(earlier) => Some(*earlier),
             }
         }
         Err(cause) => {
             return Err(connect::failed(
-                &rotator.login(&current),
+                &database.login(&current),
                 CredentialSource::Version(CURRENT),
                 cause,
             )
@@ -58,7 +58,7 @@ pub(crate) async fn set<E: Engine>(
         None => ((current, CURRENT), None),
         Some(earlier) => {
             let (label, note) = (earlier.label(), earlier.note());
-            rotator.engine.log_out(earlier.proven.session).await;
+            database.engine.log_out(earlier.proven.session).await;
             account = Some(earlier.proven.account);
             ((earlier.secret, label), Some(note))
         }
@@ -69,7 +69,7 @@ pub(crate) async fn set<E: Engine>(
     let ask_now = pending.username == pair.base && !E::SPEC.pairs_provable;
     let is_refused = note.is_some();
     let known = async {
-        if ask_now { was_current(rotator, cx, &pending, is_refused).await } else { Ok(None) }
+        if ask_now { was_current(database, cx, &pending, is_refused).await } else { Ok(None) }
     };
     let (master, known) = tokio::join!(Master::fetch(cx, &opened.0, E::SPEC), known);
     let (master, known) = (master?, known?);
@@ -77,7 +77,7 @@ pub(crate) async fn set<E: Engine>(
     proven.extend(known.and_then(Opens::account).map(|account| proven_user(&pending, account)));
     let origin = Origin { is_known_pair, proven };
     let mut done =
-        by_master(rotator, cx, &master, &pair, origin, (&opened.0, opened.1), &pending).await?;
+        by_master(database, cx, &master, &pair, origin, (&opened.0, opened.1), &pending).await?;
     done.notes.extend(note);
     Ok(done)
 }
@@ -108,7 +108,7 @@ enum Without<S> {
 /// prove the right to use the current user. The right to use the other user is not enough, because
 /// that user would get the privileges of the current one.
 async fn without_current<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
     pending: &DatabaseSecret,
@@ -118,11 +118,11 @@ async fn without_current<E: Engine>(
         label: CURRENT.into(),
         result: format!("{}, {refused}", current.username),
     }];
-    match rotator.prove(cx, pending, PENDING).await {
+    match database.prove(cx, pending, PENDING).await {
         Ok(_) => {
             let note =
                 format!("The server rejects the AWSCURRENT password of {}.", current.username);
-            return Ok(Without::IsSet(rotator.already_set(pending).note(note)));
+            return Ok(Without::IsSet(database.already_set(pending).note(note)));
         }
         // The master user can unlock an account.
         Err(cause) if cause.is_wrong_password() || cause.is_account_state() => {
@@ -133,21 +133,21 @@ async fn without_current<E: Engine>(
         }
         Err(cause) => {
             return Err(connect::failed(
-                &rotator.login(pending),
+                &database.login(pending),
                 CredentialSource::Version(PENDING),
                 cause,
             )
             .into());
         }
     }
-    match earlier::open(rotator, cx, current, pending, &mut tried).await? {
+    match earlier::open(database, cx, current, pending, &mut tried).await? {
         Some(earlier) => Ok(Without::Earlier(Box::new(earlier))),
-        None => Err(rotator.refused(current, tried).into()),
+        None => Err(database.refused(current, tried).into()),
     }
 }
 
 async fn by_master<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     master: &Master,
     pair: &UserPair,
@@ -157,9 +157,10 @@ async fn by_master<E: Engine>(
 ) -> Result<Done> {
     let credential = &master.secret;
     let users = [pair.base.as_str(), pair.alternate.as_str()];
-    must_be_another(rotator, master, &users, pending)?;
-    let session = MasterLogin::of(rotator, master, opened.0, pending).proven_by(cx, opened).await?;
-    let mut session = may_go_ahead(rotator, master, session, &users, pending).await?;
+    must_be_another(database, master, &users, pending)?;
+    let session =
+        MasterLogin::of(database, master, opened.0, pending).proven_by(cx, opened).await?;
+    let mut session = may_go_ahead(database, master, session, &users, pending).await?;
 
     let target = &pending.username;
     cx.set_activity(format!(
@@ -173,28 +174,28 @@ async fn by_master<E: Engine>(
         target,
         password: &pending.password,
         is_known_pair,
-        logs_in_unencrypted: rotator.logs_in_unencrypted(pending),
+        logs_in_unencrypted: database.logs_in_unencrypted(pending),
         proven,
     };
-    let mut synced = rotator.engine.copy_user(&mut session, &request).await;
+    let mut synced = database.engine.copy_user(&mut session, &request).await;
     let alternates_turn = request.is_alternates_turn();
     if matches!(synced, Err(EngineError::PerhapsUnrelated { .. }))
         && alternates_turn
-        && let Some(opens) = was_current(rotator, cx, pending, opened.1 != CURRENT).await?
+        && let Some(opens) = was_current(database, cx, pending, opened.1 != CURRENT).await?
     {
         request.is_known_pair = true;
         request.proven.extend(opens.account().map(|account| proven_user(pending, account)));
-        synced = rotator.engine.copy_user(&mut session, &request).await;
+        synced = database.engine.copy_user(&mut session, &request).await;
     }
-    if rotator.should_retry_conflict(cx, &synced).await {
-        synced = rotator.engine.copy_user(&mut session, &request).await;
+    if database.should_retry_conflict(cx, &synced).await {
+        synced = database.engine.copy_user(&mut session, &request).await;
     }
-    rotator.engine.log_out(session).await;
+    database.engine.log_out(session).await;
     match synced {
         Ok(synced) => {
-            rotator.store_without_effect(cx, synced.without_effect.clone());
+            database.store_without_effect(cx, synced.without_effect.clone());
             if synced.password == PasswordSet::InHistory {
-                rotator.confirm_reused_password(cx, pending).await?;
+                database.confirm_reused_password(cx, pending).await?;
             }
             Ok(describe(&synced, pair, target))
         }
@@ -209,9 +210,9 @@ async fn by_master<E: Engine>(
                     pair.alternate
                 ),
             };
-            Err(rotator.statement(pending, &credential.username, cause).into())
+            Err(database.statement(pending, &credential.username, cause).into())
         }
-        Err(cause) => Err(rotator.statement(pending, &credential.username, cause).into()),
+        Err(cause) => Err(database.statement(pending, &credential.username, cause).into()),
     }
 }
 
@@ -220,26 +221,26 @@ async fn by_master<E: Engine>(
 /// `request` is for the alternate user as the target, and `pending` names the next target. The
 /// origin of the pair is proven as [`set`] does it.
 pub(crate) async fn foresee<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     session: &mut E::Session,
     request: &mut SyncRequest<'_>,
     pending: &DatabaseSecret,
 ) -> Result<Vec<String>> {
     let master = request.master;
-    let failed = |cause| rotator.statement(pending, master, cause).into();
+    let failed = |cause| database.statement(pending, master, cause).into();
     let is_bases_turn = pending.username == request.base;
     request.is_known_pair = is_bases_turn && !E::SPEC.pairs_provable;
-    if request.is_known_pair && was_current(rotator, cx, pending, true).await?.is_none() {
+    if request.is_known_pair && was_current(database, cx, pending, true).await?.is_none() {
         return Err(failed(EngineError::unproven_base(request.base, request.alternate)));
     }
-    let mut differences = rotator.engine.differences(session, request).await;
+    let mut differences = database.engine.differences(session, request).await;
     if matches!(differences, Err(EngineError::PerhapsUnrelated { .. }))
         && !is_bases_turn
-        && was_current(rotator, cx, pending, true).await?.is_some()
+        && was_current(database, cx, pending, true).await?.is_some()
     {
         request.is_known_pair = true;
-        differences = rotator.engine.differences(session, request).await;
+        differences = database.engine.differences(session, request).await;
     }
     differences.map_err(failed)
 }
@@ -248,7 +249,7 @@ pub(crate) async fn foresee<E: Engine>(
 /// reports them. If the target is the base user, there is nothing to compare, because its
 /// privileges are the model. Returns a note if the users could not be compared.
 pub(crate) async fn compare<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     pair: &UserPair,
     pending: &DatabaseSecret,
@@ -257,7 +258,7 @@ pub(crate) async fn compare<E: Engine>(
     if pending.username != *alternate {
         return Ok(None);
     }
-    match differences(rotator, cx, pair, pending).await {
+    match differences(database, cx, pair, pending).await {
         Ok(differences) if differences.is_empty() => Ok(None),
         Ok(differences) => Err(Error::UsersDiffer {
             endpoint: pending.endpoint(),
@@ -274,21 +275,21 @@ pub(crate) async fn compare<E: Engine>(
 }
 
 async fn differences<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     pair: &UserPair,
     pending: &DatabaseSecret,
 ) -> Result<Vec<String>> {
     let master = Master::fetch(cx, pending, E::SPEC).await?;
-    let mut session = MasterLogin::of(rotator, &master, pending, pending).open(cx).await?;
+    let mut session = MasterLogin::of(database, &master, pending, pending).open(cx).await?;
     cx.set_activity(format!("comparing the privileges of {} and {}", pair.alternate, pair.base));
     let name = &master.secret.username;
-    let unencrypted = rotator.logs_in_unencrypted(pending);
+    let unencrypted = database.logs_in_unencrypted(pending);
     let request = SyncRequest::to_compare(name, pair, &pending.password, unencrypted);
-    let differences = rotator.engine.differences(&mut session, &request).await;
-    rotator.engine.log_out(session).await;
-    let mut differences = differences.map_err(|cause| rotator.statement(pending, name, cause))?;
-    rotator.remove_without_effect(cx, &mut differences);
+    let differences = database.engine.differences(&mut session, &request).await;
+    database.engine.log_out(session).await;
+    let mut differences = differences.map_err(|cause| database.statement(pending, name, cause))?;
+    database.remove_without_effect(cx, &mut differences);
     Ok(differences)
 }
 
@@ -303,25 +304,26 @@ async fn differences<E: Engine>(
 ///
 /// Returns the result of the login with that version, or `None` if no version proves it.
 async fn was_current<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     pending: &DatabaseSecret,
     is_refused: bool,
 ) -> Result<Option<Opens>> {
     let mut known = vec![pending.password.clone()];
-    if let Some(previous) = earlier::previous(rotator, cx, pending, &mut Vec::new()).await? {
-        if let Some(opens) = opens(rotator, cx, &previous, PREVIOUS).await? {
+    if let Some(previous) = earlier::previous(database, cx, pending, &mut Vec::new()).await? {
+        if let Some(opens) = opens(database, cx, &previous, PREVIOUS).await? {
             return Ok(opens.proof());
         }
         known.push(previous.password);
     }
-    if !is_refused && let Some(opens) = opens(rotator, cx, pending, PENDING).await? {
+    if !is_refused && let Some(opens) = opens(database, cx, pending, PENDING).await? {
         return Ok(opens.proof());
     }
     // Without the permission to list the deprecated versions, they prove nothing.
-    let deprecated = deprecated::credentials(rotator, cx, pending, known).await.unwrap_or_default();
+    let deprecated =
+        deprecated::credentials(database, cx, pending, known).await.unwrap_or_default();
     for (_, secret) in &deprecated {
-        if let Some(opens) = opens(rotator, cx, secret, DEPRECATED).await? {
+        if let Some(opens) = opens(database, cx, secret, DEPRECATED).await? {
             return Ok(opens.proof());
         }
     }
@@ -356,18 +358,18 @@ impl Opens {
 /// Logs in with a version. Returns `None` if the password was rejected, so that another one may
 /// work.
 async fn opens<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     label: &'static str,
 ) -> Result<Option<Opens>> {
-    match rotator.prove(cx, secret, label).await {
+    match database.prove(cx, secret, label).await {
         Ok(account) => Ok(Some(Opens::Yes(account))),
         Err(cause) if cause.is_wrong_password() => Ok(None),
         Err(cause) if cause.proves_password() => Ok(Some(Opens::Expired)),
         Err(cause) if cause.is_account_state() => Ok(Some(Opens::No)),
         Err(cause) => {
-            Err(connect::failed(&rotator.login(secret), CredentialSource::Version(label), cause)
+            Err(connect::failed(&database.login(secret), CredentialSource::Version(label), cause)
                 .into())
         }
     }

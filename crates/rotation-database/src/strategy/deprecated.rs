@@ -2,8 +2,8 @@
 
 use rotation::{Context, Password, Result, VersionId};
 
+use crate::database::Database;
 use crate::engine::Engine;
-use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 
 /// The maximum number of deprecated versions that are tried. Together with the three labelled
@@ -23,7 +23,7 @@ pub(crate) const DEPRECATED: &str = "a deprecated version";
 /// # Errors
 /// Returns an error if the versions cannot be listed.
 pub(crate) async fn credentials<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     mut known: Vec<Password>,
@@ -34,12 +34,12 @@ pub(crate) async fn credentials<E: Engine>(
             break;
         }
         let Ok(Some(value)) = cx.value_of(&version).await else { continue };
-        let Ok(older) = rotator.parse(&value, DEPRECATED) else { continue };
-        if !rotator.is_of_same_users(&older, secret) || !older.is_same_server(secret) {
+        let Ok(older) = database.parse(&value, DEPRECATED) else { continue };
+        if !database.is_of_same_users(&older, secret) || !older.is_same_server(secret) {
             break;
         }
         let is_worth_it =
-            older.username == secret.username && !rotator.would_weaken_tls(&older, secret);
+            older.username == secret.username && !database.would_weaken_tls(&older, secret);
         if is_worth_it && !known.contains(&older.password) {
             known.push(older.password.clone());
             found.push((version, secret.with_password(older.password)));

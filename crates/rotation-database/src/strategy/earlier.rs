@@ -4,10 +4,10 @@
 use rotation::{Context, PREVIOUS, Result, VersionId};
 
 use crate::connect::{self, Proven};
+use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::{CredentialSource, LoginAttempt};
 use crate::login_error::LoginError;
-use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::deprecated::{self, DEPRECATED};
 
@@ -47,13 +47,13 @@ impl<S> Earlier<S> {
 /// Logs in with one version. Returns `None` if the server rejected the password, so that another
 /// one may be tried.
 pub(crate) async fn attempt<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     label: &'static str,
     tried: &mut Vec<LoginAttempt>,
 ) -> Result<Option<Proven<E::Session>>> {
-    match rotator.log_in(cx, secret, label).await {
+    match database.log_in(cx, secret, label).await {
         Ok(proven) => Ok(Some(proven)),
         Err(LoginError::Refused { message }) => {
             cx.warn(format!("the server rejected the password of {label}: {message}"));
@@ -61,7 +61,7 @@ pub(crate) async fn attempt<E: Engine>(
             Ok(None)
         }
         Err(cause) => {
-            Err(connect::failed(&rotator.login(secret), CredentialSource::Version(label), cause)
+            Err(connect::failed(&database.login(secret), CredentialSource::Version(label), cause)
                 .into())
         }
     }
@@ -70,22 +70,22 @@ pub(crate) async fn attempt<E: Engine>(
 /// Searches for an earlier version whose password logs in as the user of `current`: first the
 /// previous version, then the deprecated ones. The password of `pending` is not tried again.
 pub(crate) async fn open<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
     pending: &DatabaseSecret,
     tried: &mut Vec<LoginAttempt>,
 ) -> Result<Option<Earlier<E::Session>>> {
     let mut known = vec![current.password.clone(), pending.password.clone()];
-    if let Some(secret) = previous(rotator, cx, current, tried).await? {
-        if let Some(proven) = attempt(rotator, cx, &secret, PREVIOUS, tried).await? {
+    if let Some(secret) = previous(database, cx, current, tried).await? {
+        if let Some(proven) = attempt(database, cx, &secret, PREVIOUS, tried).await? {
             return Ok(Some(Earlier { version: None, secret, proven }));
         }
         known.push(secret.password);
     }
     // A missing permission to list the versions is reported with the rejected passwords, which are
     // the cause of the failure.
-    let credentials = match deprecated::credentials(rotator, cx, current, known).await {
+    let credentials = match deprecated::credentials(database, cx, current, known).await {
         Ok(credentials) => credentials,
         Err(error) => {
             let result = format!("could not be listed: {error}. {}", error.remedy());
@@ -94,7 +94,7 @@ pub(crate) async fn open<E: Engine>(
         }
     };
     for (version, secret) in credentials {
-        if let Some(proven) = attempt(rotator, cx, &secret, DEPRECATED, tried).await? {
+        if let Some(proven) = attempt(database, cx, &secret, DEPRECATED, tried).await? {
             return Ok(Some(Earlier { version: Some(version), secret, proven }));
         }
         if let Some(last) = tried.last_mut() {
@@ -111,7 +111,7 @@ pub(crate) async fn open<E: Engine>(
 /// # Errors
 /// Returns an error if the version cannot be read.
 pub(crate) async fn previous<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     attempts: &mut Vec<LoginAttempt>,
@@ -123,7 +123,7 @@ pub(crate) async fn previous<E: Engine>(
         skip("it does not exist");
         return Ok(None);
     };
-    let Ok(previous) = rotator.parse(&value, PREVIOUS) else {
+    let Ok(previous) = database.parse(&value, PREVIOUS) else {
         skip("it is not a usable secret");
         return Ok(None);
     };
@@ -131,7 +131,7 @@ pub(crate) async fn previous<E: Engine>(
         skip("it is for another user or server");
         return Ok(None);
     }
-    if rotator.would_weaken_tls(&previous, secret) {
+    if database.would_weaken_tls(&previous, secret) {
         skip("its connection was encrypted, and the new one would not be");
         return Ok(None);
     }

@@ -3,18 +3,18 @@
 use rotation::{Context, Result};
 
 use crate::connect;
+use crate::database::Database;
 use crate::engine::{Engine, Login};
 use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Error};
 use crate::host;
 use crate::master::Master;
-use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::tls::Policy;
 
 /// A login of the master user that has not been attempted yet.
 pub(crate) struct MasterLogin<'a, E> {
-    rotator: &'a DatabaseRotator<E>,
+    database: &'a Database<E>,
     master: &'a Master,
     login: Login<'a>,
     policy: Policy,
@@ -24,7 +24,7 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     /// Creates the login from the master secret. The database comes from `opened`, a credential
     /// that has logged in, if the engine's master user logs in to the secret's database.
     pub(crate) fn of(
-        rotator: &'a DatabaseRotator<E>,
+        database: &'a Database<E>,
         master: &'a Master,
         opened: &'a DatabaseSecret,
         pending: &'a DatabaseSecret,
@@ -40,13 +40,13 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
                 true => opened.database.as_deref().or(credential.database.as_deref()),
                 false => credential.database.as_deref(),
             },
-            ..rotator.login(pending)
+            ..database.login(pending)
         };
         // The stricter of the two policies: a writer of the secret must not be able to weaken the
         // TLS policy of the master user.
-        let mode = rotator.settings.tls_mode;
+        let mode = database.settings.tls_mode;
         let policy = Policy::of(credential.ssl, mode).max(Policy::of(pending.ssl, mode));
-        Self { rotator, master, login, policy }
+        Self { database, master, login, policy }
     }
 
     /// Logs in, after a credential of the secret has logged in to the same endpoint.
@@ -59,14 +59,14 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         cx: &Context<'_>,
         (opened, label): (&DatabaseSecret, &'static str),
     ) -> Result<E::Session> {
-        let Self { rotator, master, login, policy } = &self;
+        let Self { database, master, login, policy } = &self;
         if !host::same(&master.endpoint.host, &opened.host) {
             cx.set_activity(format!(
                 "logging in to {}, the master's server, as {}",
                 master.endpoint, opened.username
             ));
-            let proof = Login { host: login.host, port: login.port, ..rotator.login(opened) };
-            match connect::prove(&rotator.engine, cx, &proof, *policy).await {
+            let proof = Login { host: login.host, port: login.port, ..database.login(opened) };
+            match connect::prove(&database.engine, cx, &proof, *policy).await {
                 Err(cause) if !cause.proves_password() => {
                     return Err(
                         connect::failed(&proof, CredentialSource::Version(label), cause).into()
@@ -80,9 +80,9 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
 
     /// Logs in.
     pub(crate) async fn open(self, cx: &Context<'_>) -> Result<E::Session> {
-        let Self { rotator, master, login, policy } = self;
+        let Self { database, master, login, policy } = self;
         cx.set_activity(format!("logging in to {} as master {}", master.endpoint, login.user));
-        let session = connect::log_in(&rotator.engine, cx, &login, policy).await;
+        let session = connect::log_in(&database.engine, cx, &login, policy).await;
         let failed =
             |cause| connect::failed(&login, CredentialSource::Master(master.arn.clone()), cause);
         Ok(session.map_err(failed)?)
@@ -97,16 +97,16 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
 /// of the names by [`must_be_another`], which happens before the login, is therefore not
 /// sufficient.
 pub(crate) async fn may_go_ahead<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     master: &Master,
     mut session: E::Session,
     users: &[&str],
     pending: &DatabaseSecret,
 ) -> Result<E::Session, Error> {
-    match check(rotator, master, &mut session, users, pending).await {
+    match check(database, master, &mut session, users, pending).await {
         Ok(()) => Ok(session),
         Err(error) => {
-            rotator.engine.log_out(session).await;
+            database.engine.log_out(session).await;
             Err(error)
         }
     }
@@ -114,19 +114,19 @@ pub(crate) async fn may_go_ahead<E: Engine>(
 
 /// Makes the checks of [`may_go_ahead`] without closing the session.
 pub(crate) async fn check<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     master: &Master,
     session: &mut E::Session,
     users: &[&str],
     pending: &DatabaseSecret,
 ) -> Result<(), Error> {
     let name = &master.secret.username;
-    let takes_changes = rotator.engine.takes_changes(session).await;
-    takes_changes.map_err(|cause| rotator.statement(pending, name, cause))?;
+    let takes_changes = database.engine.takes_changes(session).await;
+    takes_changes.map_err(|cause| database.statement(pending, name, cause))?;
     for user in users {
-        let account = rotator.engine.session_account(session, user).await;
-        if account.map_err(|cause| rotator.statement(pending, name, cause))?.is_of_user {
-            return Err(is_the_master(rotator, user, name, pending));
+        let account = database.engine.session_account(session, user).await;
+        if account.map_err(|cause| database.statement(pending, name, cause))?.is_of_user {
+            return Err(is_the_master(database, user, name, pending));
         }
     }
     Ok(())
@@ -137,7 +137,7 @@ pub(crate) async fn check<E: Engine>(
 /// If a secret named the master user as one of its users, a writer of that secret could read the
 /// new password of the master user, and the server would reject the password in the master secret.
 pub(crate) fn must_be_another<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     master: &Master,
     users: &[&str],
     pending: &DatabaseSecret,
@@ -146,13 +146,13 @@ pub(crate) fn must_be_another<E: Engine>(
     // Servers differ in which of these differences they ignore, so all of them are ignored here.
     let plain = |name: &str| name.trim_end().trim_matches('"').to_lowercase();
     match users.iter().find(|user| plain(user) == plain(name)) {
-        Some(user) => Err(is_the_master(rotator, user, name, pending)),
+        Some(user) => Err(is_the_master(database, user, name, pending)),
         None => Ok(()),
     }
 }
 
 fn is_the_master<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     user: &str,
     master: &str,
     pending: &DatabaseSecret,
@@ -166,5 +166,5 @@ fn is_the_master<E: Engine>(
                  \"masterarn\" in the secret."
             .into(),
     };
-    rotator.statement(pending, master, cause)
+    database.statement(pending, master, cause)
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rotation::Context;
 
+use crate::database::Database;
 use crate::engine::Engine;
 use crate::engine_error::EngineError;
-use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 
 /// The time that the check may take. It must not be interrupted: the PostgreSQL engine documents
@@ -15,13 +15,13 @@ const LOOK: Duration = Duration::from_secs(12);
 
 /// Checks, before the password changes, that no pooler has its own copy of `current`.
 pub(crate) async fn look<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     session: &mut E::Session,
     current: &DatabaseSecret,
 ) -> Result<(), EngineError> {
     let user = &current.username;
-    if !rotator.engine.is_pooled(session).await {
+    if !database.engine.is_pooled(session).await {
         return Ok(());
     }
     if cx.remaining() < LOOK {
@@ -36,5 +36,5 @@ pub(crate) async fn look<E: Engine>(
         "checking whether the pooler in front of {} reads passwords from the server",
         current.endpoint()
     ));
-    rotator.engine.pooler_looks_passwords_up(session, user, &current.password).await
+    database.engine.pooler_looks_passwords_up(session, user, &current.password).await
 }

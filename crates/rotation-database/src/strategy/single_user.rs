@@ -3,8 +3,8 @@
 use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect::Proven;
+use crate::database::Database;
 use crate::engine::{Changed, Engine, PasswordChange};
-use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::earlier::{self, attempt};
 use crate::strategy::poolers;
@@ -20,30 +20,30 @@ use crate::strategy::poolers;
 /// Any other failure ends the search, because no other password would solve it and each rejected
 /// password counts towards an account lockout.
 pub(crate) async fn set<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     versions: &Versions,
 ) -> Result<Done> {
-    let (current, pending) = rotator.parse_both(versions)?;
+    let (current, pending) = database.parse_both(versions)?;
     let mut tried = Vec::new();
 
-    if let Some(proven) = attempt(rotator, cx, &current, CURRENT, &mut tried).await? {
-        return change(rotator, cx, proven, &current, &pending, CURRENT).await;
+    if let Some(proven) = attempt(database, cx, &current, CURRENT, &mut tried).await? {
+        return change(database, cx, proven, &current, &pending, CURRENT).await;
     }
-    if let Some(proven) = attempt(rotator, cx, &pending, PENDING, &mut tried).await? {
-        rotator.engine.log_out(proven.session).await;
-        return Ok(rotator.already_set(&pending).notes(proven.account.note));
+    if let Some(proven) = attempt(database, cx, &pending, PENDING, &mut tried).await? {
+        database.engine.log_out(proven.session).await;
+        return Ok(database.already_set(&pending).notes(proven.account.note));
     }
-    if let Some(earlier) = earlier::open(rotator, cx, &current, &pending, &mut tried).await? {
+    if let Some(earlier) = earlier::open(database, cx, &current, &pending, &mut tried).await? {
         let (label, note) = (earlier.label(), earlier.note());
-        let done = change(rotator, cx, earlier.proven, &earlier.secret, &pending, label).await?;
+        let done = change(database, cx, earlier.proven, &earlier.secret, &pending, label).await?;
         return Ok(done.note(note));
     }
-    Err(rotator.refused(&current, tried).into())
+    Err(database.refused(&current, tried).into())
 }
 
 async fn change<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     proven: Proven<E::Session>,
     old: &DatabaseSecret,
@@ -52,25 +52,25 @@ async fn change<E: Engine>(
 ) -> Result<Done> {
     let Proven { mut session, account } = proven;
     let user = &new.username;
-    let may_change = match rotator.engine.takes_changes(&mut session).await {
-        Ok(()) => poolers::look(rotator, cx, &mut session, old).await,
+    let may_change = match database.engine.takes_changes(&mut session).await {
+        Ok(()) => poolers::look(database, cx, &mut session, old).await,
         no => no,
     };
     if let Err(cause) = may_change {
-        rotator.engine.log_out(session).await;
-        return Err(rotator.statement(new, user, cause).into());
+        database.engine.log_out(session).await;
+        return Err(database.statement(new, user, cause).into());
     }
     cx.set_activity(format!("changing the password of {user}"));
-    let keep_old = rotator.settings.keep_previous_password;
+    let keep_old = database.settings.keep_previous_password;
     let change = PasswordChange { user, old: &old.password, new: &new.password, keep_old };
-    let mut changed = rotator.engine.change_password(&mut session, &change).await;
-    if rotator.should_retry_conflict(cx, &changed).await {
-        changed = rotator.engine.change_password(&mut session, &change).await;
+    let mut changed = database.engine.change_password(&mut session, &change).await;
+    if database.should_retry_conflict(cx, &changed).await {
+        changed = database.engine.change_password(&mut session, &change).await;
     }
-    rotator.engine.log_out(session).await;
-    let changed = changed.map_err(|cause| rotator.statement(new, user, cause))?;
+    database.engine.log_out(session).await;
+    let changed = changed.map_err(|cause| database.statement(new, user, cause))?;
     if changed == Changed::Before {
-        rotator.confirm_reused_password(cx, new).await?;
+        database.confirm_reused_password(cx, new).await?;
     }
     let endpoint = new.endpoint();
     let and = if keep_old { ", and the previous one still works" } else { "" };

@@ -4,11 +4,11 @@
 use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
+use crate::database::Database;
 use crate::engine::{Engine, PasswordReset, SessionAccount};
 use crate::error::CredentialSource;
 use crate::login_error::LoginError;
 use crate::master::Master;
-use crate::rotator::DatabaseRotator;
 use crate::secret::DatabaseSecret;
 use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
 use crate::strategy::poolers;
@@ -21,22 +21,22 @@ use crate::sync::{PasswordSet, ProvenUser};
 /// take over any user that the master user may change, except the master user itself. The server
 /// rejects at most two passwords.
 pub(crate) async fn set<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     versions: &Versions,
 ) -> Result<Done> {
-    let (current, pending) = rotator.parse_both(versions)?;
+    let (current, pending) = database.parse_both(versions)?;
     let mut proven = None;
-    let (proof, refused) = match opens(rotator, cx, &current, CURRENT).await? {
+    let (proof, refused) = match opens(database, cx, &current, CURRENT).await? {
         Ok(account) => {
             proven = Some(ProvenUser { user: current.username.clone(), account: account.id });
             (Some((&current, CURRENT)), None)
         }
-        Err(refused) => match opens(rotator, cx, &pending, PENDING).await? {
+        Err(refused) => match opens(database, cx, &pending, PENDING).await? {
             // One account has the password. The accounts of the same name for other hosts, which
             // cannot be tried from here, may not have it.
             Ok(_) if E::SPEC.has_accounts_by_host => (Some((&pending, PENDING)), None),
-            Ok(_) => return Ok(rotator.already_set(&pending)),
+            Ok(_) => return Ok(database.already_set(&pending)),
             Err(_) => (None, Some(refused)),
         },
     };
@@ -46,7 +46,7 @@ pub(crate) async fn set<E: Engine>(
     let confirm_reused_password = proof.is_some_and(|(_, label)| label == PENDING);
     let without_master = |error: &dyn std::fmt::Display| {
         let user = &pending.username;
-        rotator.already_set(&pending).note(format!(
+        database.already_set(&pending).note(format!(
             "The passwords of the other accounts of {user} could not be compared, because the \
              master user could not log in: {error}."
         ))
@@ -56,8 +56,8 @@ pub(crate) async fn set<E: Engine>(
         fetched => fetched?,
     };
     let user = &pending.username;
-    must_be_another(rotator, &master, &[user], &pending)?;
-    let login = MasterLogin::of(rotator, &master, &current, &pending);
+    must_be_another(database, &master, &[user], &pending)?;
+    let login = MasterLogin::of(database, &master, &current, &pending);
     let session = match proof {
         Some(proof) => login.proven_by(cx, proof).await,
         None => login.open(cx).await,
@@ -67,16 +67,16 @@ pub(crate) async fn set<E: Engine>(
         session => session?,
     };
     let name = &master.secret.username;
-    let mut session = may_go_ahead(rotator, &master, session, &[user], &pending).await?;
+    let mut session = may_go_ahead(database, &master, session, &[user], &pending).await?;
     // The check stores the current password again. If that password was lost, it is not possible.
     if proven.is_some()
-        && let Err(cause) = poolers::look(rotator, cx, &mut session, &current).await
+        && let Err(cause) = poolers::look(database, cx, &mut session, &current).await
     {
-        rotator.engine.log_out(session).await;
-        return Err(rotator.statement(&pending, name, cause).into());
+        database.engine.log_out(session).await;
+        return Err(database.statement(&pending, name, cause).into());
     }
     cx.set_activity(format!("setting the password of {user}"));
-    let logs_in_unencrypted = rotator.logs_in_unencrypted(&pending);
+    let logs_in_unencrypted = database.logs_in_unencrypted(&pending);
     let reset = PasswordReset {
         master: name,
         user,
@@ -84,18 +84,18 @@ pub(crate) async fn set<E: Engine>(
         logs_in_unencrypted,
         proven,
     };
-    let mut set = rotator.engine.set_password(&mut session, &reset).await;
-    if rotator.should_retry_conflict(cx, &set).await {
-        set = rotator.engine.set_password(&mut session, &reset).await;
+    let mut set = database.engine.set_password(&mut session, &reset).await;
+    if database.should_retry_conflict(cx, &set).await {
+        set = database.engine.set_password(&mut session, &reset).await;
     }
-    rotator.engine.log_out(session).await;
+    database.engine.log_out(session).await;
     let endpoint = &master.endpoint;
-    let done = match set.map_err(|cause| rotator.statement(&pending, name, cause))? {
+    let done = match set.map_err(|cause| database.statement(&pending, name, cause))? {
         PasswordSet::Now => Done::now(format!(
             "Logged in to {endpoint} as master {name} and set the password of {user}."
         )),
         PasswordSet::InHistory => {
-            rotator.confirm_reused_password(cx, &pending).await?;
+            database.confirm_reused_password(cx, &pending).await?;
             Done::before(format!("{user} already has the pending password at {endpoint}."))
         }
     };
@@ -111,19 +111,19 @@ pub(crate) async fn set<E: Engine>(
 /// Logs in with a version and returns the account. Returns the inner error if a new password would
 /// solve it, and the outer one for any other error.
 async fn opens<E: Engine>(
-    rotator: &DatabaseRotator<E>,
+    database: &Database<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     label: &'static str,
 ) -> Result<Result<SessionAccount, LoginError>> {
-    match rotator.prove(cx, secret, label).await {
+    match database.prove(cx, secret, label).await {
         Ok(account) => Ok(Ok(account)),
         Err(cause) if cause.is_solved_by_new_password() => {
             cx.warn(format!("the login with {label} failed: {cause}"));
             Ok(Err(cause))
         }
         Err(cause) => {
-            Err(connect::failed(&rotator.login(secret), CredentialSource::Version(label), cause)
+            Err(connect::failed(&database.login(secret), CredentialSource::Version(label), cause)
                 .into())
         }
     }
