@@ -1,12 +1,11 @@
 //! The errors of a login, on which the decisions of the strategies depend.
 
+mod remedy;
+
 use std::io;
 
 use rotation::mask;
-use rotation::operator::store;
 use rustls::CertificateError;
-
-use crate::host::endpoint;
 
 /// The reason why a login attempt failed. `message` is the server's or the driver's message,
 /// redacted.
@@ -346,104 +345,6 @@ impl LoginError {
             Self::Unsupported { .. } => "AuthenticationUnsupported",
             Self::TemporaryFolder { .. } => "TemporaryFolderUnusable",
             Self::Protocol { .. } | Self::Other { .. } => "LoginFailed",
-        }
-    }
-
-    pub(crate) fn remedy(&self, host: &str, port: u16) -> String {
-        let endpoint = endpoint(host, port);
-        match self {
-            Self::Refused { .. } => {
-                format!("Store the password that the database accepts: {}.", store())
-            }
-            Self::Locked { remedy, .. }
-            | Self::Expired { remedy, .. }
-            | Self::NotPermitted { remedy, .. }
-            | Self::ClientRejected { remedy, .. }
-            | Self::DatabaseDenied { remedy, .. } => remedy.clone(),
-            Self::NoSuchDatabase { .. } => "Correct \"dbname\" in the secret.".into(),
-            Self::OtherAccount { user, .. } => format!(
-                "Find out what maps the login of {user} to another account: an anonymous account \
-                 or a proxy user of MySQL (SELECT USER(), CURRENT_USER() shows both), a directory \
-                 service, or a pooler or a proxy in front of the server. Then set \"username\" in \
-                 the secret to a user that logs in as itself."
-            ),
-            Self::TooManyConnections { .. } => {
-                "If the error is temporary, wait: Secrets Manager retries the rotation. Otherwise \
-                 raise the connection limit of the server or the user."
-                    .into()
-            }
-            Self::NotReady { .. } => {
-                "Wait until the server is available: Secrets Manager retries the rotation.".into()
-            }
-            Self::DnsFailed { .. } => format!(
-                "Correct \"host\" in the secret ({host}), or configure the function's VPC to \
-                 resolve it (private hosted zone, DNS settings)."
-            ),
-            Self::NoListener { .. } => format!(
-                "Correct \"host\" and \"port\" in the secret ({endpoint}), and check that the server \
-                 is running."
-            ),
-            Self::ConnectTimeout { .. } => format!(
-                "Allow the function to connect to {endpoint}: check the routes of its subnets, the \
-                 outbound rules of its security group, and the inbound rules of the database's \
-                 security group."
-            ),
-            Self::Silent { .. } => format!(
-                "Check what listens on {endpoint} and whether it is healthy. Possible causes are a \
-                 proxy that hangs because it cannot reach its server, a server for another \
-                 protocol, and a server that is out of resources."
-            ),
-            Self::Network { .. } => {
-                format!("Check the network path to {endpoint}, and the server's log.")
-            }
-            Self::TlsNotOffered { keeps_password: false } => "Turn TLS on at the server. Or, if \
-                you trust the network with the cleartext password, set \"ssl\": false in the \
-                secret. (TLS_MODE=prefer does not help, because the password would be sent in \
-                cleartext.)"
-                .into(),
-            Self::TlsNotOffered { keeps_password: true } => "Turn TLS on at the server. Or allow \
-                an unencrypted connection: set \"ssl\": false in the secret (never use TLS), or \
-                TLS_MODE=prefer on the function (use TLS if the server offers it)."
-                .into(),
-            Self::TlsLost { .. } => "Configure the listener to redirect only to TCPS addresses: \
-                give every node of the database a TCPS endpoint (LOCAL_LISTENER, \
-                LISTENER_NETWORKS), and set \"port\" in the secret to the listener's TCPS port. \
-                Or, if you trust the network, set \"ssl\": false and a port without TLS in the \
-                secret."
-                .into(),
-            Self::TlsUntrusted { .. } => "If the server uses your own CA, set TLS_CA_FILE on the \
-                function to a PEM file with its CA certificate. Otherwise check for an attacker \
-                between the function and the server."
-                .into(),
-            Self::TlsWrongName { .. } => format!(
-                "Set \"host\" in the secret to a name in the server's certificate (for RDS, the \
-                 instance's or cluster's own endpoint, not a CNAME). It is now {host}."
-            ),
-            Self::TlsExpired { .. } => "Renew the server's certificate (for RDS, apply the new CA \
-                in the instance's settings)."
-                .into(),
-            Self::Tls { .. } => "Check the TLS versions and cipher suites that the server allows. \
-                The function needs TLS 1.2 or 1.3."
-                .into(),
-            Self::CleartextPasswordRequested { remedy, .. } => (*remedy).into(),
-            Self::ServerNotAuthenticated { .. } => format!(
-                "First find out what answers on {endpoint}: an attacker may be between the function \
-                 and the server. Without TLS, a server that accepts logins without a password \
-                 (trust in pg_hba.conf) causes the same error; turn TLS on."
-            ),
-            Self::Unsupported { .. } => {
-                "Configure the server or the account to use a supported authentication method."
-                    .into()
-            }
-            Self::TemporaryFolder { folder, .. } => format!(
-                "Free space in {folder}, or allow the function to write there. TMPDIR can name \
-                 another directory."
-            ),
-            Self::Protocol { .. } => format!(
-                "Check what listens on {endpoint}: it may be another kind of server, or a proxy that \
-                 does not forward all data."
-            ),
-            Self::Other { .. } => "See the server's message above, and the server's log.".into(),
         }
     }
 }

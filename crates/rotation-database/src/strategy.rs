@@ -7,3 +7,4 @@ pub(crate) mod master_session;
 pub(crate) mod poolers;
 pub(crate) mod single_user;
 pub(crate) mod single_user_by_master;
+pub(crate) mod target_proof;

@@ -1,7 +1,7 @@
 //! Alternating users: a master user maintains two users. One is active, while the other one gets a
 //! new password.
 
-use rotation::{CURRENT, Context, Done, PENDING, PREVIOUS, Result, Versions};
+use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
 use crate::database::Database;
@@ -12,9 +12,9 @@ use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::secret::DatabaseSecret;
 use crate::shortened::shortened;
-use crate::strategy::deprecated::{self, DEPRECATED};
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
+use crate::strategy::target_proof::{Opens, was_current};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::user_pair::UserPair;
 
@@ -291,88 +291,6 @@ async fn differences<E: Engine>(
     let mut differences = differences.map_err(|cause| database.statement(pending, name, cause))?;
     database.remove_without_effect(cx, &mut differences);
     Ok(differences)
-}
-
-/// Checks whether the target user belongs to the secret: whether a version of the secret has its
-/// password. The name in a version is not enough, because any writer of the secret can put it
-/// there.
-///
-/// In a normal rotation, the password of the previous version still works. If an earlier attempt of
-/// this rotation has set the pending password, that one works. After a cancelled rotation, the
-/// password of a deprecated version may work. `is_refused` is `true` if the server has already
-/// rejected the pending password.
-///
-/// Returns the result of the login with that version, or `None` if no version proves it.
-async fn was_current<E: Engine>(
-    database: &Database<E>,
-    cx: &Context<'_>,
-    pending: &DatabaseSecret,
-    is_refused: bool,
-) -> Result<Option<Opens>> {
-    let mut known = vec![pending.password.clone()];
-    if let Some(previous) = earlier::previous(database, cx, pending, &mut Vec::new()).await? {
-        if let Some(opens) = opens(database, cx, &previous, PREVIOUS).await? {
-            return Ok(opens.proof());
-        }
-        known.push(previous.password);
-    }
-    if !is_refused && let Some(opens) = opens(database, cx, pending, PENDING).await? {
-        return Ok(opens.proof());
-    }
-    // Without the permission to list the deprecated versions, they prove nothing.
-    let deprecated =
-        deprecated::credentials(database, cx, pending, known).await.unwrap_or_default();
-    for (_, secret) in &deprecated {
-        if let Some(opens) = opens(database, cx, secret, DEPRECATED).await? {
-            return Ok(opens.proof());
-        }
-    }
-    Ok(None)
-}
-
-/// The result of a login with a version, if no other password could give another result.
-enum Opens {
-    /// The login succeeded as this account.
-    Yes(SessionAccount),
-    /// The password is right, but has expired.
-    Expired,
-    /// The account is locked or not allowed to log in.
-    No,
-}
-
-impl Opens {
-    /// Returns the result if it proves that the password is the user's.
-    fn proof(self) -> Option<Self> {
-        (!matches!(self, Self::No)).then_some(self)
-    }
-
-    /// Returns the account of the session, if the login succeeded.
-    fn account(self) -> Option<SessionAccount> {
-        match self {
-            Self::Yes(account) => Some(account),
-            Self::Expired | Self::No => None,
-        }
-    }
-}
-
-/// Logs in with a version. Returns `None` if the password was rejected, so that another one may
-/// work.
-async fn opens<E: Engine>(
-    database: &Database<E>,
-    cx: &Context<'_>,
-    secret: &DatabaseSecret,
-    label: &'static str,
-) -> Result<Option<Opens>> {
-    match database.prove(cx, secret, label).await {
-        Ok(account) => Ok(Some(Opens::Yes(account))),
-        Err(cause) if cause.is_wrong_password() => Ok(None),
-        Err(cause) if cause.proves_password() => Ok(Some(Opens::Expired)),
-        Err(cause) if cause.is_account_state() => Ok(Some(Opens::No)),
-        Err(cause) => {
-            Err(connect::failed(&database.login(secret), CredentialSource::Version(label), cause)
-                .into())
-        }
-    }
 }
 
 /// The maximum number of notes on the two users in a record.
