@@ -14,7 +14,7 @@ impl Grants {
     /// # Errors
     /// Returns an error if the privileges that the change needs cannot be parsed.
     pub(crate) fn may_suffice_for(&self, change: &Change) -> Result<bool, EngineError> {
-        let needs = parse(&[format!("GRANT {} TO somebody", change.needs)])?;
+        let needs = parse(&[format!("GRANT {} TO user", change.needs)])?;
         let is_administrator = self.has("*.*", "SUPER") || self.dynamic.contains_key("ROLE_ADMIN");
         Ok(needs.objects.iter().all(|(object, wanted)| self.may_grant(object, &wanted.privileges))
             && needs.dynamic.keys().all(|name| self.dynamic.get(name) == Some(&true))
