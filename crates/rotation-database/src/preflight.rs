@@ -62,24 +62,24 @@ pub(crate) async fn look<E: Engine>(
         },
     };
     if let Some(mut proven) = proven {
-        look_at_own_session(rotator, &current, random.as_ref(), &mut proven, checks).await;
+        check_own_session(rotator, &current, random.as_ref(), &mut proven, checks).await;
         rotator.engine.log_out(proven.session).await;
     }
     match rotator.settings.strategy {
         StrategyKind::SingleUser => {}
         StrategyKind::SingleUserByMaster => {
             let task = MastersTask::SetPassword(&current.username);
-            look_at_master(rotator, cx, &current, task, checks).await;
+            check_master(rotator, cx, &current, task, checks).await;
         }
         StrategyKind::MasterUser => {
             let pair = UserPair::of(&current.username, E::SPEC);
-            look_at_master(rotator, cx, &current, MastersTask::Alternate(&pair), checks).await;
+            check_master(rotator, cx, &current, MastersTask::Alternate(&pair), checks).await;
         }
     }
 }
 
 /// Runs the checks that the user's own session allows.
-async fn look_at_own_session<E: Engine>(
+async fn check_own_session<E: Engine>(
     rotator: &DatabaseRotator<E>,
     current: &DatabaseSecret,
     random: Option<&Password>,
@@ -129,7 +129,7 @@ async fn look_at_own_session<E: Engine>(
     }
 }
 
-async fn look_at_master<E: Engine>(
+async fn check_master<E: Engine>(
     rotator: &DatabaseRotator<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
@@ -167,13 +167,13 @@ async fn look_at_master<E: Engine>(
             let differences =
                 alternating::foresee(rotator, cx, &mut session, &mut request, &pending).await;
             // If the missing privileges cannot be read, setSecret reports them.
-            let lacks = match &differences {
+            let ungrantable = match &differences {
                 Ok(differences) if !differences.is_empty() => {
                     rotator.engine.not_grantable(&mut session, &request).await.unwrap_or_default()
                 }
                 _ => Vec::new(),
             };
-            Some((pair, differences, lacks))
+            Some((pair, differences, ungrantable))
         }
         MastersTask::SetPassword(user) => {
             let reset = PasswordReset {
@@ -203,7 +203,9 @@ async fn look_at_master<E: Engine>(
         Ok(missing) => missing.into_iter().for_each(|cause| checks.bad(&check, &statement(cause))),
         Err(cause) => checks.bad(check, &statement(cause)),
     }
-    let Some((UserPair { base, alternate }, differences, lacks)) = differences else { return };
+    let Some((UserPair { base, alternate }, differences, ungrantable)) = differences else {
+        return;
+    };
     let check = format!(
         "master user {} may grant the privileges of {base} to {alternate}",
         credential.username
@@ -212,8 +214,8 @@ async fn look_at_master<E: Engine>(
         Ok(differences) if differences.is_empty() => {
             checks.good(format!("{alternate} is in sync with {base}"));
         }
-        Ok(_) if !lacks.is_empty() => {
-            lacks.into_iter().for_each(|cause| checks.bad(&check, &statement(cause)));
+        Ok(_) if !ungrantable.is_empty() => {
+            ungrantable.into_iter().for_each(|cause| checks.bad(&check, &statement(cause)));
         }
         Ok(differences) => checks.open(
             check,

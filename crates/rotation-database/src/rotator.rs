@@ -25,7 +25,7 @@ use crate::tls::Policy;
 /// The pauses before `testSecret` logs in again, because a proxy or a replica may not know the new
 /// password immediately. There are few, because each rejected login counts towards an account
 /// lockout.
-const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
+const TEST_RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
 
 /// Rotates the password of one engine's users.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl<E: Engine> DatabaseRotator<E> {
 
     /// Remembers the server for a preconnection in the next step. A preconnection is opened without
     /// a request, so only servers with verified TLS are remembered.
-    fn remember(&self, id: &str, secret: &DatabaseSecret) {
+    fn remember_server(&self, id: &str, secret: &DatabaseSecret) {
         let is_verified = Policy::of(secret.ssl, self.settings.tls_mode) != Policy::Off;
         let server = is_verified.then(|| Server {
             host: host::bare(&secret.host).to_owned(),
@@ -137,7 +137,7 @@ impl<E: Engine> DatabaseRotator<E> {
             secret.endpoint(),
             secret.username
         ));
-        self.remember(cx.secret_id(), secret);
+        self.remember_server(cx.secret_id(), secret);
         Policy::of(secret.ssl, self.settings.tls_mode)
     }
 
@@ -199,7 +199,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         random: Option<Password>,
     ) -> Result<SecretValue> {
         let current = self.parse(current, CURRENT)?;
-        self.remember(cx.secret_id(), &current);
+        self.remember_server(cx.secret_id(), &current);
         if let (true, Some(arn)) =
             (self.settings.strategy != StrategyKind::SingleUser, &current.master_arn)
         {
@@ -225,7 +225,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
         let pending = self.parse(pending, PENDING)?;
         let Proven { mut session, .. } = self
-            .log_in_patiently(cx, &pending)
+            .log_in_with_retries(cx, &pending)
             .await
             .map_err(|cause| self.pending_failed(&pending, cause))?;
         let alternates = self.settings.strategy == StrategyKind::MasterUser;
@@ -247,7 +247,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         };
         match compared {
             Ok(note) => done.notes.extend(note),
-            Err(error) if self.is_as_current(cx, &pending).await => done.notes.push(format!(
+            Err(error) if self.equals_current(cx, &pending).await => done.notes.push(format!(
                 "This credential is the one of AWSCURRENT, so nothing has been rotated yet. The \
                  next rotation changes this: {error}."
             )),
@@ -278,7 +278,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         // rejected login counts towards an account lockout.
         match self.prove(cx, &pending, PENDING).await {
             Ok(_) => {}
-            Err(cause) if self.keeps_from_promotion(&cause) => {
+            Err(cause) if self.blocks_promotion(&cause) => {
                 return Err(self.pending_failed(&pending, cause).into());
             }
             Err(cause) => notes.push(format!(
@@ -294,12 +294,12 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
 
 impl<E: Engine> DatabaseRotator<E> {
     /// Logs in with the pending version, and retries if the password is rejected.
-    async fn log_in_patiently(
+    async fn log_in_with_retries(
         &self,
         cx: &Context<'_>,
         pending: &DatabaseSecret,
     ) -> Result<Proven<E::Session>, LoginError> {
-        let mut pauses = TEST_AGAIN_AFTER.iter();
+        let mut pauses = TEST_RETRY_PAUSES.iter();
         loop {
             match (self.log_in(cx, pending, PENDING).await, pauses.next()) {
                 (Err(LoginError::Refused { message }), Some(pause))
@@ -318,7 +318,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// Returns `true` if the pending credential is the current one. That is so if rotation was
     /// turned on without an immediate rotation: Secrets Manager then runs only `testSecret`, and no
     /// `setSecret` has synced the users.
-    async fn is_as_current(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> bool {
+    async fn equals_current(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> bool {
         let Ok(Some(current)) = cx.current().await else { return false };
         self.parse(&current, CURRENT).is_ok_and(|current| {
             current.username == pending.username && current.password == pending.password
@@ -330,7 +330,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// A locked account blocks promotion only with alternating users, because the other user may
     /// still be unlocked. A single user is locked with every password, and after the lock is
     /// removed applications need the password that the server has.
-    fn keeps_from_promotion(&self, cause: &LoginError) -> bool {
+    fn blocks_promotion(&self, cause: &LoginError) -> bool {
         if matches!(cause, LoginError::OtherAccount { .. }) {
             return true;
         }
@@ -378,7 +378,7 @@ impl<E: Engine> DatabaseRotator<E> {
         cx: &Context<'_>,
         pending: &DatabaseSecret,
     ) -> Result<(), Error> {
-        match self.log_in_patiently(cx, pending).await {
+        match self.log_in_with_retries(cx, pending).await {
             Ok(proven) => self.engine.log_out(proven.session).await,
             Err(LoginError::Refused { .. }) => {
                 let cause = EngineError::PasswordRejected {

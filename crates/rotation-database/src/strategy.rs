@@ -78,12 +78,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_name_that_is_only_the_suffix_is_a_base() {
+    fn suffix_alone_is_a_base_user() {
         assert_eq!(UserPair::of("_clone", &POSTGRES).alternate, "_clone_clone");
     }
 
     #[test]
-    fn a_name_in_quotes_gets_its_suffix_inside_of_them() {
+    fn suffix_of_quoted_name_is_inside_the_quotes() {
         let pair = UserPair::of("\"My App\"", &crate::schema::ORACLE);
         assert_eq!(pair.alternate, "\"My App_CLONE\"");
         assert_eq!(UserPair::of(&pair.alternate, &crate::schema::ORACLE), pair);
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn alternating_twice_comes_back(user in "\\PC{1,40}") {
+        fn alternating_twice_returns_the_same_user(user in "\\PC{1,40}") {
             let other = UserPair::of(&user, &POSTGRES).other_than(&user).to_owned();
             prop_assert_ne!(&other, &user);
             let pair = UserPair::of(&other, &POSTGRES);

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_master_cannot_pass_on_is_seen_where_it_is_certain() {
+    fn missing_grant_option_is_detected() {
         let lacks = |own: &[&str], wanted: &[&str]| {
             let (own, changes) = (grants(own), grants(&[]).changes_to_become(&grants(wanted)));
             changes.iter().any(|change| !own.may_suffice_for(change).unwrap())
