@@ -19,7 +19,7 @@ use crate::tls::Policy;
 /// The pauses before `testSecret` logs in again, because a proxy or a replica may not know the new
 /// password immediately. There are few, because each rejected login counts towards an account
 /// lockout.
-const TEST_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
+const TEST_RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
 
 /// The engine, the settings and the means to connect, which the strategies work on.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl<E: Engine> Database<E> {
 
     /// Remembers the server for a preconnection in the next step. A preconnection is opened without
     /// a request, so only servers with verified TLS are remembered.
-    pub(crate) fn remember(&self, id: &str, secret: &DatabaseSecret) {
+    pub(crate) fn remember_server(&self, id: &str, secret: &DatabaseSecret) {
         let is_verified = Policy::of(secret.ssl, self.settings.tls_mode) != Policy::Off;
         let server = is_verified.then(|| Server {
             host: host::bare(&secret.host).to_owned(),
@@ -142,7 +142,7 @@ impl<E: Engine> Database<E> {
             secret.endpoint(),
             secret.username
         ));
-        self.remember(cx.secret_id(), secret);
+        self.remember_server(cx.secret_id(), secret);
         Policy::of(secret.ssl, self.settings.tls_mode)
     }
 
@@ -165,12 +165,12 @@ impl<E: Engine> Database<E> {
     }
 
     /// Logs in with the pending version, and retries if the password is rejected.
-    pub(crate) async fn log_in_patiently(
+    pub(crate) async fn log_in_with_retries(
         &self,
         cx: &Context<'_>,
         pending: &DatabaseSecret,
     ) -> Result<Proven<E::Session>, LoginError> {
-        let mut pauses = TEST_AGAIN_AFTER.iter();
+        let mut pauses = TEST_RETRY_PAUSES.iter();
         loop {
             match (self.log_in(cx, pending, PENDING).await, pauses.next()) {
                 (Err(LoginError::Refused { message }), Some(pause))
@@ -189,7 +189,7 @@ impl<E: Engine> Database<E> {
     /// Returns `true` if the pending credential is the current one. That is so if rotation was
     /// turned on without an immediate rotation: Secrets Manager then runs only `testSecret`, and no
     /// `setSecret` has synced the users.
-    pub(crate) async fn is_as_current(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> bool {
+    pub(crate) async fn equals_current(&self, cx: &Context<'_>, pending: &DatabaseSecret) -> bool {
         let Ok(Some(current)) = cx.current().await else { return false };
         self.parse(&current, CURRENT).is_ok_and(|current| {
             current.username == pending.username && current.password == pending.password
@@ -201,7 +201,7 @@ impl<E: Engine> Database<E> {
     /// A locked account blocks promotion only with alternating users, because the other user may
     /// still be unlocked. A single user is locked with every password, and after the lock is
     /// removed applications need the password that the server has.
-    pub(crate) fn keeps_from_promotion(&self, cause: &LoginError) -> bool {
+    pub(crate) fn blocks_promotion(&self, cause: &LoginError) -> bool {
         if matches!(cause, LoginError::OtherAccount { .. }) {
             return true;
         }
@@ -249,7 +249,7 @@ impl<E: Engine> Database<E> {
         cx: &Context<'_>,
         pending: &DatabaseSecret,
     ) -> Result<(), Error> {
-        match self.log_in_patiently(cx, pending).await {
+        match self.log_in_with_retries(cx, pending).await {
             Ok(proven) => self.engine.log_out(proven.session).await,
             Err(LoginError::Refused { .. }) => {
                 let cause = EngineError::PasswordRejected {

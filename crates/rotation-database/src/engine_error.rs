@@ -101,7 +101,7 @@ pub enum EngineError {
     /// Two users have the names of a pair, but nothing on the server proves that they are one.
     #[error(
         "{}: they may belong to different people",
-        looks_wrong(.base, .alternate, .why, .consent.is_some())
+        unverified_pair_message(.base, .alternate, .why, .consent.is_some())
     )]
     PerhapsUnrelated {
         /// The base user.
@@ -265,14 +265,14 @@ impl EngineError {
     }
 }
 
-fn looks_wrong(
+fn unverified_pair_message(
     base: &str,
     alternate: &str,
     why: &Option<String>,
-    is_alternates_turn: bool,
+    alternate_is_target: bool,
 ) -> String {
     let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-    if is_alternates_turn {
+    if alternate_is_target {
         format!(
             "users {base} and {alternate} exist, and nothing proves that {alternate} was created \
              to alternate with {base}{why}"

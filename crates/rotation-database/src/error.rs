@@ -94,9 +94,9 @@ pub enum Error {
     MasterHostMismatch {
         /// The master secret.
         arn: String,
-        /// Its server.
+        /// The server in the master secret.
         master: String,
-        /// The secret's server.
+        /// The server in the secret.
         secret: String,
     },
     /// The master secret is in another Region, where the function cannot read it.
@@ -104,9 +104,9 @@ pub enum Error {
     MasterRegionMismatch {
         /// The master secret.
         arn: String,
-        /// Its Region.
+        /// The Region of the master secret.
         master: String,
-        /// The secret's Region.
+        /// The Region of the secret.
         secret: String,
     },
     /// The pending version is for another user than this strategy rotates to.
@@ -195,7 +195,7 @@ pub enum Error {
         /// The reason.
         cause: Box<LoginError>,
     },
-    /// A statement failed.
+    /// A statement failed after the login.
     #[error("{endpoint}, as user {user}: {cause}")]
     Statement {
         /// The server.

@@ -62,24 +62,24 @@ pub(crate) async fn look<E: Engine>(
         },
     };
     if let Some(mut proven) = proven {
-        look_at_own_session(database, &current, random.as_ref(), &mut proven, checks).await;
+        check_own_session(database, &current, random.as_ref(), &mut proven, checks).await;
         database.engine.log_out(proven.session).await;
     }
     match database.settings.strategy {
         StrategyKind::SingleUser => {}
         StrategyKind::SingleUserByMaster => {
             let task = MastersTask::SetPassword(&current.username);
-            look_at_master(database, cx, &current, task, checks).await;
+            check_master(database, cx, &current, task, checks).await;
         }
         StrategyKind::MasterUser => {
             let pair = UserPair::of(&current.username, E::SPEC);
-            look_at_master(database, cx, &current, MastersTask::Alternate(&pair), checks).await;
+            check_master(database, cx, &current, MastersTask::Alternate(&pair), checks).await;
         }
     }
 }
 
 /// Runs the checks that the user's own session allows.
-async fn look_at_own_session<E: Engine>(
+async fn check_own_session<E: Engine>(
     database: &Database<E>,
     current: &DatabaseSecret,
     random: Option<&Password>,
@@ -129,7 +129,7 @@ async fn look_at_own_session<E: Engine>(
     }
 }
 
-async fn look_at_master<E: Engine>(
+async fn check_master<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
@@ -167,13 +167,13 @@ async fn look_at_master<E: Engine>(
             let differences =
                 alternating::foresee(database, cx, &mut session, &mut request, &pending).await;
             // If the missing privileges cannot be read, setSecret reports them.
-            let lacks = match &differences {
+            let ungrantable = match &differences {
                 Ok(differences) if !differences.is_empty() => {
                     database.engine.not_grantable(&mut session, &request).await.unwrap_or_default()
                 }
                 _ => Vec::new(),
             };
-            Some((pair, differences, lacks))
+            Some((pair, differences, ungrantable))
         }
         MastersTask::SetPassword(user) => {
             let reset = PasswordReset {
@@ -205,7 +205,9 @@ async fn look_at_master<E: Engine>(
         }
         Err(cause) => checks.failed(check, &statement(cause)),
     }
-    let Some((UserPair { base, alternate }, differences, lacks)) = differences else { return };
+    let Some((UserPair { base, alternate }, differences, ungrantable)) = differences else {
+        return;
+    };
     let check = format!(
         "master user {} may grant the privileges of {base} to {alternate}",
         credential.username
@@ -214,8 +216,8 @@ async fn look_at_master<E: Engine>(
         Ok(differences) if differences.is_empty() => {
             checks.passed(format!("{alternate} is in sync with {base}"));
         }
-        Ok(_) if !lacks.is_empty() => {
-            lacks.into_iter().for_each(|cause| checks.failed(&check, &statement(cause)));
+        Ok(_) if !ungrantable.is_empty() => {
+            ungrantable.into_iter().for_each(|cause| checks.failed(&check, &statement(cause)));
         }
         Ok(differences) => checks.skipped(
             check,

@@ -26,7 +26,7 @@ impl<E: Engine> DatabaseRotator<E> {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`rotation::Error::Setting`] naming the variable that cannot be used.
+    /// [`rotation::Error::Setting`] with the name of the variable that cannot be used.
     pub fn new(engine: E, source: Source<'_>) -> Result<Self> {
         Ok(Self { database: Database::new(engine, source)? })
     }
@@ -65,7 +65,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         random: Option<Password>,
     ) -> Result<SecretValue> {
         let current = self.database.parse(current, CURRENT)?;
-        self.database.remember(cx.secret_id(), &current);
+        self.database.remember_server(cx.secret_id(), &current);
         if let (true, Some(arn)) =
             (self.database.settings.strategy != StrategyKind::SingleUser, &current.master_arn)
         {
@@ -92,7 +92,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         let pending = self.database.parse(pending, PENDING)?;
         let Proven { mut session, .. } = self
             .database
-            .log_in_patiently(cx, &pending)
+            .log_in_with_retries(cx, &pending)
             .await
             .map_err(|cause| self.database.pending_failed(&pending, cause))?;
         let alternates = self.database.settings.strategy == StrategyKind::MasterUser;
@@ -116,7 +116,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         };
         match compared {
             Ok(note) => done.notes.extend(note),
-            Err(error) if self.database.is_as_current(cx, &pending).await => done.notes.push(format!(
+            Err(error) if self.database.equals_current(cx, &pending).await => done.notes.push(format!(
                 "This credential is the one of AWSCURRENT, so nothing has been rotated yet. The \
                  next rotation changes this: {error}."
             )),
@@ -147,7 +147,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         // rejected login counts towards an account lockout.
         match self.database.prove(cx, &pending, PENDING).await {
             Ok(_) => {}
-            Err(cause) if self.database.keeps_from_promotion(&cause) => {
+            Err(cause) if self.database.blocks_promotion(&cause) => {
                 return Err(self.database.pending_failed(&pending, cause).into());
             }
             Err(cause) => notes.push(format!(

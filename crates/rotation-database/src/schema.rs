@@ -17,7 +17,7 @@ pub struct EngineSpec {
     pub display: &'static str,
     /// The port if the secret has none.
     pub default_port: u16,
-    /// Whether the key `dbname` is required.
+    /// The rule for the key `dbname`.
     pub database: DatabaseKey,
     /// `true` if a master user logs in to a database: to the secret's database, which contains the
     /// objects of the users, or to the database in the master secret.
@@ -48,7 +48,7 @@ pub struct EngineSpec {
     pub auth_failure_hint: &'static str,
 }
 
-/// Whether a secret must name a database.
+/// The rule for the key `dbname` of a secret.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DatabaseKey {
     /// The key is optional. The value is the default database, if the engine has one.
@@ -119,7 +119,7 @@ pub const MYSQL: EngineSpec = EngineSpec {
         (REQUIRE SSL, REQUIRE X509)",
 };
 
-/// MariaDB.
+/// The schema of MariaDB secrets.
 pub const MARIADB: EngineSpec = EngineSpec {
     name: "mariadb",
     also: &[],
@@ -190,7 +190,7 @@ pub const ORACLE: EngineSpec = EngineSpec {
         setting the password again creates one)",
 };
 
-/// All engines.
+/// The schemas of all engines.
 pub const SCHEMAS: [&EngineSpec; 5] = [&MYSQL, &MARIADB, &POSTGRES, &SQLSERVER, &ORACLE];
 
 impl EngineSpec {

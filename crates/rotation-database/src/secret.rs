@@ -28,7 +28,7 @@ pub struct DatabaseSecret {
     pub password: Password,
     /// The database, from the secret or the engine's default.
     pub database: Option<String>,
-    /// Whether the secret requires or forbids TLS.
+    /// The value of the key `ssl`, which requires or forbids TLS.
     pub ssl: Ssl,
     /// The ARN or name of the master secret.
     pub master_arn: Option<String>,
@@ -37,14 +37,14 @@ pub struct DatabaseSecret {
 /// The keys that a secret must have in addition to the user and the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequiredKeys {
-    /// `engine` and `host`.
+    /// The keys `engine` and `host`.
     Endpoint,
-    /// `engine`, `host` and `masterarn`.
+    /// The keys `engine`, `host` and `masterarn`.
     EndpointAndMaster,
 }
 
 impl DatabaseSecret {
-    /// Parses a secret.
+    /// Parses the value of a secret.
     ///
     /// # Errors
     /// Returns all problems, one sentence each, without any password of the secret.

@@ -31,23 +31,23 @@ impl StrategyKind {
 /// The settings of a database function, from its environment.
 #[derive(Debug)]
 pub struct Settings {
-    /// `ROTATION_STRATEGY`; single user by default.
+    /// The setting `ROTATION_STRATEGY`. The default is single user.
     pub strategy: StrategyKind,
-    /// `TLS_MODE`.
+    /// The setting `TLS_MODE`.
     pub tls_mode: TlsMode,
     /// The trusted CA certificates: the built-in ones and those in `TLS_CA_FILE`.
     pub authorities: CaCertificates,
     /// The settings for new passwords.
     pub password: PasswordSettings,
-    /// `USERNAME_CHARACTER_LIMIT`.
+    /// The setting `USERNAME_CHARACTER_LIMIT`, which replaces the engine's limit.
     pub user_name_limit: Option<u32>,
-    /// `KEEP_PREVIOUS_PASSWORD`: a single user's previous password stays valid until the next
-    /// rotation.
+    /// The setting `KEEP_PREVIOUS_PASSWORD`. If it is `true`, the previous password of a single
+    /// user stays valid until the next rotation.
     pub keep_previous_password: bool,
 }
 
 impl Settings {
-    /// Reads the settings.
+    /// Reads the settings from the environment.
     ///
     /// # Errors
     /// Returns [`rotation::Error::Setting`] with the name of the invalid variable.

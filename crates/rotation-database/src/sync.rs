@@ -19,7 +19,7 @@ use crate::engine_error::{EngineError, join_remedies};
 /// The number of times that a change is executed before it counts as one without effect. A
 /// statement can revert the change of another statement of the same round, so one execution is not
 /// enough.
-const TRIES: usize = 2;
+const MAX_TRIES: usize = 2;
 
 /// The base user and the alternate user, as the session of a master user reads and changes them.
 pub trait Pair: Send {
@@ -83,9 +83,10 @@ pub async fn sync<P: Pair>(
             .extract_if(.., |change| alternate_is_active && change.interrupts_active_user)
             .collect();
         changes.retain(|change| !gone.contains(&change.summary));
-        let (without_effect, mut changes): (Vec<_>, Vec<_>) = changes
-            .into_iter()
-            .partition(|change| tries.get(&change.summary).is_some_and(|tries| *tries >= TRIES));
+        let (without_effect, mut changes): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| {
+                tries.get(&change.summary).is_some_and(|tries| *tries >= MAX_TRIES)
+            });
         if changes.is_empty() {
             report.notes.extend(notes);
             for change in deferred {
@@ -96,7 +97,7 @@ pub async fn sync<P: Pair>(
         }
         let phase = changes.iter().map(|change| change.phase).min();
         changes.retain(|change| Some(change.phase) == phase);
-        let mut refusals = Vec::new();
+        let mut denied = Vec::new();
         for Change { summary, action, creates_alternate, note, .. } in changes {
             *tries.entry(summary.clone()).or_default() += 1;
             match Box::pin(pair.apply(&action)).await {
@@ -108,28 +109,28 @@ pub async fn sync<P: Pair>(
                     gone.push(summary);
                 }
                 Err(EngineError::PrivilegeMissing { action, message, remedy }) => {
-                    refusals.push((action, message, remedy));
+                    denied.push((action, message, remedy));
                     // The other changes depend on the alternate user.
                     if creates_alternate {
                         break;
                     }
                 }
-                Err(other) if refusals.is_empty() => return Err(other),
+                Err(other) if denied.is_empty() => return Err(other),
                 // The error can be a consequence of a change that was denied.
                 Err(_) => break,
             }
         }
-        if !refusals.is_empty() {
-            return Err(all_missing(&refusals));
+        if !denied.is_empty() {
+            return Err(join_missing(&denied));
         }
     }
 }
 
 /// Returns one error for all privileges that the master user lacks.
-fn all_missing(refusals: &[(String, String, String)]) -> EngineError {
+fn join_missing(denied: &[(String, String, String)]) -> EngineError {
     let join = |part: fn(&(String, String, String)) -> &str| {
         let mut parts: Vec<&str> = Vec::new();
-        for text in refusals.iter().map(part) {
+        for text in denied.iter().map(part) {
             if !parts.contains(&text) {
                 parts.push(text);
             }
@@ -139,7 +140,7 @@ fn all_missing(refusals: &[(String, String, String)]) -> EngineError {
     EngineError::PrivilegeMissing {
         action: join(|(action, _, _)| action),
         message: join(|(_, message, _)| message),
-        remedy: join_remedies(refusals.iter().map(|(_, _, remedy)| remedy.as_str())),
+        remedy: join_remedies(denied.iter().map(|(_, _, remedy)| remedy.as_str())),
     }
 }
 

@@ -22,7 +22,7 @@ use key_exchange::KxHintCache;
 /// `TLS_MODE`: the TLS policy for secrets without the key `ssl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsMode {
-    /// The same policy as for `ssl: true`.
+    /// Verified TLS only, as with `ssl: true`.
     Require,
     /// Verified TLS. The connection is unencrypted only if the server reports that it does not
     /// support TLS.

@@ -1,4 +1,4 @@
-//! The command line.
+//! The options and subcommands of the command line.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ impl Report {
         self.0[key] = value.into();
     }
 
-    /// Adds a rotation.
+    /// Adds a rotation to the report.
     pub(crate) fn add(&mut self, rotation: Value) {
         if let Some(rotations) = self.0["rotations"].as_array_mut() {
             rotations.push(rotation);

@@ -278,7 +278,7 @@ impl Rotations {
         let end = match (&failed, test_only) {
             (None, _) => "done",
             (Some(_), true) => "failed",
-            (Some(_), false) => "given up",
+            (Some(_), false) => "stopped retrying",
         };
         recorder.end(end);
         say(&format!("{what} of {secret}: {end}"));

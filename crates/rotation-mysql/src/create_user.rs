@@ -344,7 +344,7 @@ mod tests {
     const MYSQL: &str = r#"CREATE USER `a b`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 0x244124 DEFAULT ROLE `r1`@`%`,`r2`@`%` REQUIRE SUBJECT 'x' WITH MAX_QUERIES_PER_HOUR 100 PASSWORD EXPIRE INTERVAL 90 DAY ACCOUNT UNLOCK PASSWORD HISTORY DEFAULT PASSWORD REUSE INTERVAL DEFAULT PASSWORD REQUIRE CURRENT DEFAULT FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ATTRIBUTE '{"comment": "it\'s \\"x\\""}'"#;
 
     #[test]
-    fn mysql_s_words_are_read_and_written_back() {
+    fn mysql_statement_is_parsed_and_rendered() {
         let user = parse(MYSQL).unwrap();
         assert_eq!(user.plugins, ["caching_sha2_password"]);
         assert_eq!(user.default_roles, "`r1`@`%`, `r2`@`%`");
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn mariadb_s_words_are_read() {
+    fn mariadb_statement_is_parsed() {
         let user =
             parse("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD '*24' REQUIRE SSL ACCOUNT LOCK")
                 .unwrap();
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_base_user_has_no_more_goes() {
+    fn clause_that_base_user_lacks_is_reset() {
         let plain =
             parse("CREATE USER `a`@`%` IDENTIFIED WITH 'p' REQUIRE NONE PASSWORD EXPIRE DEFAULT")
                 .unwrap();
@@ -391,7 +391,7 @@ mod tests {
     /// `PASSWORD EXPIRE` hides the interval. If the interval were compared, such an account would
     /// always differ.
     #[test]
-    fn an_account_that_was_expired_by_hand_has_no_interval() {
+    fn manually_expired_account_has_no_interval() {
         let of =
             |text: &str| parse(&format!("CREATE USER `a`@`%` IDENTIFIED WITH 'p'{text}")).unwrap();
         let (expired, ordinary) = (of(" PASSWORD EXPIRE"), of(" PASSWORD EXPIRE DEFAULT"));

@@ -399,7 +399,7 @@ mod tests {
     ];
 
     #[test]
-    fn everything_is_granted_to_one_that_has_nothing() {
+    fn account_without_grants_gets_every_grant() {
         assert_eq!(
             statements(&[], RICH),
             [
@@ -420,12 +420,12 @@ mod tests {
     }
 
     #[test]
-    fn two_that_are_alike_need_nothing() {
+    fn equal_grants_need_no_change() {
         assert!(statements(RICH, RICH).is_empty());
     }
 
     #[test]
-    fn what_is_revoked_from_one_leaves_the_other() {
+    fn extra_grants_are_revoked() {
         assert_eq!(
             statements(
                 &[
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_is_gained_without_an_interruption_and_lost_with_one() {
+    fn only_losing_an_option_interrupts() {
         let (with, without) =
             (&["GRANT `r` TO `x`@`%` WITH ADMIN OPTION"][..], &["GRANT `r` TO `x`@`%`"][..]);
         assert_eq!(statements(without, with), ["GRANT `r` TO {} WITH ADMIN OPTION"]);
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn all_privileges_become_some_and_some_become_all() {
+    fn all_privileges_are_converted_in_both_directions() {
         let all = &["GRANT ALL PRIVILEGES ON `d`.* TO `x`@`%`"][..];
         let some = &["GRANT SELECT ON `d`.* TO `x`@`%`"][..];
         assert_eq!(

@@ -72,8 +72,8 @@ impl LoggedIn {
         let welcome = move |driver| welcome(driver, greeting, capabilities);
         let wire = Wire::offer(stream, SOCKET, welcome)?;
         let mut options = MySqlConnectOptions::new()
-            // The driver must not run statements of its own at the start: `Session` sets what it
-            // needs.
+            // The driver must not run any statements at the start, because `Session` sets
+            // everything that it needs.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .set_names(false)

@@ -10,7 +10,7 @@ use crate::failure::failure;
 use crate::prelogin::RecordingStream;
 use crate::principal::{Kind, Principal};
 
-const SEE_THE_CATALOG: &str = "As an administrator of the database: USE [master]; GRANT VIEW ANY \
+const CATALOG_REMEDY: &str = "As an administrator of the database: USE [master]; GRANT VIEW ANY \
                                DEFINITION to the user of this session.";
 
 /// A session of a user that has logged in.
@@ -104,7 +104,7 @@ impl Session {
         // that all rows are visible.
         self.try_results(queries, parameters)
             .await
-            .map_err(|error| failure(&error, action, SEE_THE_CATALOG))
+            .map_err(|error| failure(&error, action, CATALOG_REMEDY))
     }
 
     /// Reads the rows of several queries, and returns the driver's error if that fails.

@@ -39,16 +39,12 @@ pub(crate) async fn of_session(
         if column::<i32>(row, 0)? == BY_DATABASE { Kind::ContainedUser } else { Kind::Login };
     // A contained user that was dropped after its login is no longer a principal of the database. A
     // login of the same name is another account.
-    let is_somebody = flag(row, 6)?;
+    let exists = flag(row, 6)?;
     let (is_of_user, sid) = match kind {
         Kind::Login => (flag(row, 1)?, nullable::<&[u8]>(row, 4)?),
         Kind::ContainedUser => (flag(row, 2)?, nullable::<&[u8]>(row, 5)?),
     };
     let sid = sid.ok_or_else(|| unexpected("the session has no security identifier"))?.to_vec();
     let name = nullable_text(row, 3)?.unwrap_or_else(|| "(unknown)".into());
-    Ok(OfSession {
-        principal: Principal { kind, sid },
-        name,
-        is_of_user: is_of_user && is_somebody,
-    })
+    Ok(OfSession { principal: Principal { kind, sid }, name, is_of_user: is_of_user && exists })
 }

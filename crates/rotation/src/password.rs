@@ -14,19 +14,19 @@ const LENGTHS: RangeInclusive<u32> = 8..=256;
 /// [doc]: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordSettings {
-    /// `PASSWORD_LENGTH`, in characters.
+    /// The setting `PASSWORD_LENGTH`, in characters.
     pub length: u32,
-    /// `EXCLUDE_CHARACTERS`.
+    /// The setting `EXCLUDE_CHARACTERS`.
     pub exclude_characters: String,
-    /// `EXCLUDE_NUMBERS`.
+    /// The setting `EXCLUDE_NUMBERS`.
     pub exclude_numbers: bool,
-    /// `EXCLUDE_PUNCTUATION`.
+    /// The setting `EXCLUDE_PUNCTUATION`.
     pub exclude_punctuation: bool,
-    /// `EXCLUDE_UPPERCASE`.
+    /// The setting `EXCLUDE_UPPERCASE`.
     pub exclude_uppercase: bool,
-    /// `EXCLUDE_LOWERCASE`.
+    /// The setting `EXCLUDE_LOWERCASE`.
     pub exclude_lowercase: bool,
-    /// `REQUIRE_EACH_INCLUDED_TYPE`.
+    /// The setting `REQUIRE_EACH_INCLUDED_TYPE`.
     pub require_each_included_type: bool,
 }
 

@@ -19,7 +19,7 @@ pub enum Outcome {
 /// The work that a [`crate::Rotator`] did in a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
-    /// Whether this step or an earlier attempt did the work.
+    /// The outcome: this step or an earlier attempt did the work.
     pub outcome: Outcome,
     /// A summary in one sentence, without secrets.
     pub what: String,

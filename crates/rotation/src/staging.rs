@@ -15,10 +15,10 @@ pub const PREVIOUS: &str = "AWSPREVIOUS";
 /// The result of `DescribeSecret`, as far as a rotation needs it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Description {
-    /// `RotationEnabled`. An absent field does not mean `false`: the service omits it while
-    /// rotation is being set up.
+    /// The field `RotationEnabled`. An absent field does not mean `false`: the service omits it
+    /// while rotation is being set up.
     pub(crate) rotation_enabled: Option<bool>,
-    /// `VersionIdsToStages`.
+    /// The field `VersionIdsToStages`.
     pub(crate) stages: HashMap<String, Vec<String>>,
     /// `ReplicationStatus`: the replicas that are not in sync.
     pub(crate) replicas: Replicas,

@@ -249,15 +249,17 @@ async fn failed_rotation_is_attempted_again_on_request() {
         sdk.put_secret_value().secret_id("app").secret_string(wrong.to_string()).send().await?;
         let staged =
             sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
-        until("it has failed", async || Ok(serve.output().contains("given up").then_some(())))
-            .await?;
+        until("it has failed", async || {
+            Ok(serve.output().contains("stopped retrying").then_some(()))
+        })
+        .await?;
         ensure!(serve.output().matches("✗ setSecret").count() == 3, "{}", serve.output());
         // Another rotation is rejected, and the pending one is attempted again.
         let again = sdk.rotate_secret().secret_id("app").send().await;
         let refused = again.err().context("a second rotation was started")?.into_service_error();
         ensure!(refused.is_invalid_request_exception(), "{refused:?}");
         until("it is reattempted", async || {
-            Ok((serve.output().matches("given up").count() == 2).then_some(()))
+            Ok((serve.output().matches("stopped retrying").count() == 2).then_some(()))
         })
         .await?;
         ensure!(serve.output().matches("✗ setSecret").count() == 6, "{}", serve.output());
@@ -357,7 +359,9 @@ async fn cancelled_rotation_runs_no_further_step() {
     // The same request twice starts one rotation.
     rotating().client_request_token(&token).send().await.unwrap();
     sdk.cancel_rotate_secret().secret_id("app").send().await.unwrap();
-    until("it ends", async || Ok(serve.output().contains("given up").then_some(()))).await.unwrap();
+    until("it ends", async || Ok(serve.output().contains("stopped retrying").then_some(())))
+        .await
+        .unwrap();
     assert_eq!(serve.output().matches("✗ createSecret").count(), 1, "{}", serve.output());
 }
 

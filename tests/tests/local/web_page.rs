@@ -47,7 +47,7 @@ async fn web_page_shows_steps_and_no_secret_value() {
     sees(&browser, "none yet").await.unwrap();
     sees(&browser, "it is ***, really").await.unwrap();
     sees(&browser, "✗ createSecret").await.unwrap();
-    sees(&browser, "given up").await.unwrap();
+    sees(&browser, "stopped retrying").await.unwrap();
     let source = browser.run("return document.documentElement.outerHTML").await.unwrap();
     assert!(!source.as_str().unwrap().contains(WORD), "the password is on the page");
     assert!(!serve.output().contains(WORD), "the password is on the terminal");

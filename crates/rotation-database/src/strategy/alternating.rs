@@ -14,7 +14,7 @@ use crate::secret::DatabaseSecret;
 use crate::shortened::shortened;
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
-use crate::strategy::target_proof::{Opens, was_current};
+use crate::strategy::target_proof::{LoginProof, prove_target};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::user_pair::UserPair;
 
@@ -40,9 +40,9 @@ pub(crate) async fn set<E: Engine>(
         // password has not expired.
         Err(cause) if cause.proves_password() => None,
         Err(cause) if cause.is_wrong_password() => {
-            match without_current(database, cx, &current, &pending, cause).await? {
-                Without::IsSet(done) => return Ok(done),
-                Without::Earlier(earlier) => Some(*earlier),
+            match recover(database, cx, &current, &pending, cause).await? {
+                Recovery::AlreadySet(done) => return Ok(done),
+                Recovery::Earlier(earlier) => Some(*earlier),
             }
         }
         Err(cause) => {
@@ -66,18 +66,20 @@ pub(crate) async fn set<E: Engine>(
     let mut proven = Vec::new();
     proven.extend(account.map(|account| proven_user(&opened.0, account)));
     // If the target is the base user, its origin must be proven before anything of it is changed.
-    let ask_now = pending.username == pair.base && !E::SPEC.pairs_provable;
+    let prove_now = pending.username == pair.base && !E::SPEC.pairs_provable;
     let is_refused = note.is_some();
     let known = async {
-        if ask_now { was_current(database, cx, &pending, is_refused).await } else { Ok(None) }
+        if prove_now { prove_target(database, cx, &pending, is_refused).await } else { Ok(None) }
     };
     let (master, known) = tokio::join!(Master::fetch(cx, &opened.0, E::SPEC), known);
     let (master, known) = (master?, known?);
     let is_known_pair = known.is_some();
-    proven.extend(known.and_then(Opens::account).map(|account| proven_user(&pending, account)));
+    proven
+        .extend(known.and_then(LoginProof::account).map(|account| proven_user(&pending, account)));
     let origin = Origin { is_known_pair, proven };
     let mut done =
-        by_master(database, cx, &master, &pair, origin, (&opened.0, opened.1), &pending).await?;
+        sync_by_master(database, cx, &master, &pair, origin, (&opened.0, opened.1), &pending)
+            .await?;
     done.notes.extend(note);
     Ok(done)
 }
@@ -94,9 +96,9 @@ fn proven_user(secret: &DatabaseSecret, account: SessionAccount) -> ProvenUser {
 }
 
 /// The way in which a rotation continues if the server rejects `AWSCURRENT`.
-enum Without<S> {
+enum Recovery<S> {
     /// An earlier attempt has already done the step.
-    IsSet(Done),
+    AlreadySet(Done),
     /// An earlier version logs in as the same user, because the database was restored or the secret
     /// was edited.
     Earlier(Box<Earlier<S>>),
@@ -107,13 +109,13 @@ enum Without<S> {
 /// An earlier attempt may have done the step already. If not, an earlier version of the secret must
 /// prove the right to use the current user. The right to use the other user is not enough, because
 /// that user would get the privileges of the current one.
-async fn without_current<E: Engine>(
+async fn recover<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
     pending: &DatabaseSecret,
     refused: LoginError,
-) -> Result<Without<E::Session>> {
+) -> Result<Recovery<E::Session>> {
     let mut tried = vec![LoginAttempt {
         label: CURRENT.into(),
         result: format!("{}, {refused}", current.username),
@@ -122,7 +124,7 @@ async fn without_current<E: Engine>(
         Ok(_) => {
             let note =
                 format!("The server rejects the AWSCURRENT password of {}.", current.username);
-            return Ok(Without::IsSet(database.already_set(pending).note(note)));
+            return Ok(Recovery::AlreadySet(database.already_set(pending).note(note)));
         }
         // The master user can unlock an account.
         Err(cause) if cause.is_wrong_password() || cause.is_account_state() => {
@@ -141,12 +143,12 @@ async fn without_current<E: Engine>(
         }
     }
     match earlier::open(database, cx, current, pending, &mut tried).await? {
-        Some(earlier) => Ok(Without::Earlier(Box::new(earlier))),
+        Some(earlier) => Ok(Recovery::Earlier(Box::new(earlier))),
         None => Err(database.refused(current, tried).into()),
     }
 }
 
-async fn by_master<E: Engine>(
+async fn sync_by_master<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     master: &Master,
@@ -178,13 +180,13 @@ async fn by_master<E: Engine>(
         proven,
     };
     let mut synced = database.engine.copy_user(&mut session, &request).await;
-    let alternates_turn = request.is_alternates_turn();
+    let alternate_is_target = request.is_alternates_turn();
     if matches!(synced, Err(EngineError::PerhapsUnrelated { .. }))
-        && alternates_turn
-        && let Some(opens) = was_current(database, cx, pending, opened.1 != CURRENT).await?
+        && alternate_is_target
+        && let Some(login) = prove_target(database, cx, pending, opened.1 != CURRENT).await?
     {
         request.is_known_pair = true;
-        request.proven.extend(opens.account().map(|account| proven_user(pending, account)));
+        request.proven.extend(login.account().map(|account| proven_user(pending, account)));
         synced = database.engine.copy_user(&mut session, &request).await;
     }
     if database.should_retry_conflict(cx, &synced).await {
@@ -199,7 +201,7 @@ async fn by_master<E: Engine>(
             }
             Ok(describe(&synced, pair, target))
         }
-        Err(EngineError::NoSuchUser { user }) if !alternates_turn => {
+        Err(EngineError::NoSuchUser { user }) if !alternate_is_target => {
             let cause = EngineError::NeedsDecision {
                 what: format!(
                     "the base user {user} of the secret's user {} does not exist",
@@ -229,15 +231,15 @@ pub(crate) async fn foresee<E: Engine>(
 ) -> Result<Vec<String>> {
     let master = request.master;
     let failed = |cause| database.statement(pending, master, cause).into();
-    let is_bases_turn = pending.username == request.base;
-    request.is_known_pair = is_bases_turn && !E::SPEC.pairs_provable;
-    if request.is_known_pair && was_current(database, cx, pending, true).await?.is_none() {
+    let base_is_target = pending.username == request.base;
+    request.is_known_pair = base_is_target && !E::SPEC.pairs_provable;
+    if request.is_known_pair && prove_target(database, cx, pending, true).await?.is_none() {
         return Err(failed(EngineError::unproven_base(request.base, request.alternate)));
     }
     let mut differences = database.engine.differences(session, request).await;
     if matches!(differences, Err(EngineError::PerhapsUnrelated { .. }))
-        && !is_bases_turn
-        && was_current(database, cx, pending, true).await?.is_some()
+        && !base_is_target
+        && prove_target(database, cx, pending, true).await?.is_some()
     {
         request.is_known_pair = true;
         differences = database.engine.differences(session, request).await;

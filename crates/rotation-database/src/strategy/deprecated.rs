@@ -8,7 +8,7 @@ use crate::secret::DatabaseSecret;
 
 /// The maximum number of deprecated versions that are tried. Together with the three labelled
 /// versions, the server rejects at most five passwords.
-const MOST: usize = 2;
+const MAX_VERSIONS: usize = 2;
 
 /// The name of such a version in errors.
 pub(crate) const DEPRECATED: &str = "a deprecated version";
@@ -30,7 +30,7 @@ pub(crate) async fn credentials<E: Engine>(
 ) -> Result<Vec<(VersionId, DatabaseSecret)>> {
     let mut found = Vec::new();
     for version in cx.earlier().await? {
-        if found.len() == MOST {
+        if found.len() == MAX_VERSIONS {
             break;
         }
         let Ok(Some(value)) = cx.value_of(&version).await else { continue };
@@ -38,9 +38,9 @@ pub(crate) async fn credentials<E: Engine>(
         if !database.is_of_same_users(&older, secret) || !older.is_same_server(secret) {
             break;
         }
-        let is_worth_it =
+        let is_worth_trying =
             older.username == secret.username && !database.would_weaken_tls(&older, secret);
-        if is_worth_it && !known.contains(&older.password) {
+        if is_worth_trying && !known.contains(&older.password) {
             known.push(older.password.clone());
             found.push((version, secret.with_password(older.password)));
         }

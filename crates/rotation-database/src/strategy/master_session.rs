@@ -126,7 +126,7 @@ pub(crate) async fn check<E: Engine>(
     for user in users {
         let account = database.engine.session_account(session, user).await;
         if account.map_err(|cause| database.statement(pending, name, cause))?.is_of_user {
-            return Err(is_the_master(database, user, name, pending));
+            return Err(is_master_error(database, user, name, pending));
         }
     }
     Ok(())
@@ -144,14 +144,14 @@ pub(crate) fn must_be_another<E: Engine>(
 ) -> Result<(), Error> {
     let name = &master.secret.username;
     // Servers differ in which of these differences they ignore, so all of them are ignored here.
-    let plain = |name: &str| name.trim_end().trim_matches('"').to_lowercase();
-    match users.iter().find(|user| plain(user) == plain(name)) {
-        Some(user) => Err(is_the_master(database, user, name, pending)),
+    let normalized = |name: &str| name.trim_end().trim_matches('"').to_lowercase();
+    match users.iter().find(|user| normalized(user) == normalized(name)) {
+        Some(user) => Err(is_master_error(database, user, name, pending)),
         None => Ok(()),
     }
 }
 
-fn is_the_master<E: Engine>(
+fn is_master_error<E: Engine>(
     database: &Database<E>,
     user: &str,
     master: &str,

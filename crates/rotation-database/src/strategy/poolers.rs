@@ -11,7 +11,7 @@ use crate::secret::DatabaseSecret;
 
 /// The time that the check may take. It must not be interrupted: the PostgreSQL engine documents
 /// why.
-const LOOK: Duration = Duration::from_secs(12);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Checks, before the password changes, that no pooler has its own copy of `current`.
 pub(crate) async fn look<E: Engine>(
@@ -24,7 +24,7 @@ pub(crate) async fn look<E: Engine>(
     if !database.engine.is_pooled(session).await {
         return Ok(());
     }
-    if cx.remaining() < LOOK {
+    if cx.remaining() < CHECK_TIMEOUT {
         return Err(EngineError::Busy {
             action: format!(
                 "check whether the pooler reads the password of {user} from the server"

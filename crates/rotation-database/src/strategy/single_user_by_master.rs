@@ -27,12 +27,12 @@ pub(crate) async fn set<E: Engine>(
 ) -> Result<Done> {
     let (current, pending) = database.parse_both(versions)?;
     let mut proven = None;
-    let (proof, refused) = match opens(database, cx, &current, CURRENT).await? {
+    let (proof, refused) = match try_login(database, cx, &current, CURRENT).await? {
         Ok(account) => {
             proven = Some(ProvenUser { user: current.username.clone(), account: account.id });
             (Some((&current, CURRENT)), None)
         }
-        Err(refused) => match opens(database, cx, &pending, PENDING).await? {
+        Err(refused) => match try_login(database, cx, &pending, PENDING).await? {
             // One account has the password. The accounts of the same name for other hosts, which
             // cannot be tried from here, may not have it.
             Ok(_) if E::SPEC.has_accounts_by_host => (Some((&pending, PENDING)), None),
@@ -110,7 +110,7 @@ pub(crate) async fn set<E: Engine>(
 
 /// Logs in with a version and returns the account. Returns the inner error if a new password would
 /// solve it, and the outer one for any other error.
-async fn opens<E: Engine>(
+async fn try_login<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,

@@ -20,71 +20,71 @@ use crate::strategy::earlier;
 /// rejected the pending password.
 ///
 /// Returns the result of the login with that version, or `None` if no version proves it.
-pub(super) async fn was_current<E: Engine>(
+pub(super) async fn prove_target<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     pending: &DatabaseSecret,
     is_refused: bool,
-) -> Result<Option<Opens>> {
+) -> Result<Option<LoginProof>> {
     let mut known = vec![pending.password.clone()];
     if let Some(previous) = earlier::previous(database, cx, pending, &mut Vec::new()).await? {
-        if let Some(opens) = opens(database, cx, &previous, PREVIOUS).await? {
-            return Ok(opens.proof());
+        if let Some(login) = try_login(database, cx, &previous, PREVIOUS).await? {
+            return Ok(login.proof());
         }
         known.push(previous.password);
     }
-    if !is_refused && let Some(opens) = opens(database, cx, pending, PENDING).await? {
-        return Ok(opens.proof());
+    if !is_refused && let Some(login) = try_login(database, cx, pending, PENDING).await? {
+        return Ok(login.proof());
     }
-    // Without the permission to list the deprecated versions, they prove nothing.
+    // If the deprecated versions cannot be listed, they prove nothing.
     let deprecated =
         deprecated::credentials(database, cx, pending, known).await.unwrap_or_default();
     for (_, secret) in &deprecated {
-        if let Some(opens) = opens(database, cx, secret, DEPRECATED).await? {
-            return Ok(opens.proof());
+        if let Some(login) = try_login(database, cx, secret, DEPRECATED).await? {
+            return Ok(login.proof());
         }
     }
     Ok(None)
 }
 
 /// The result of a login with a version, if no other password could give another result.
-pub(super) enum Opens {
+pub(super) enum LoginProof {
     /// The login succeeded as this account.
-    Yes(SessionAccount),
+    Account(SessionAccount),
     /// The password is right, but has expired.
     Expired,
     /// The account is locked or not allowed to log in.
-    No,
+    NotAllowed,
 }
 
-impl Opens {
+impl LoginProof {
     /// Returns the result if it proves that the password is the user's.
     fn proof(self) -> Option<Self> {
-        (!matches!(self, Self::No)).then_some(self)
+        (!matches!(self, Self::NotAllowed)).then_some(self)
     }
 
     /// Returns the account of the session, if the login succeeded.
     pub(super) fn account(self) -> Option<SessionAccount> {
         match self {
-            Self::Yes(account) => Some(account),
-            Self::Expired | Self::No => None,
+            Self::Account(account) => Some(account),
+            Self::Expired | Self::NotAllowed => None,
         }
     }
 }
 
 /// Logs in with a version. Returns `None` if the password was rejected, so that another one may
 /// work.
-async fn opens<E: Engine>(
+async fn try_login<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     secret: &DatabaseSecret,
     label: &'static str,
-) -> Result<Option<Opens>> {
+) -> Result<Option<LoginProof>> {
     match database.prove(cx, secret, label).await {
-        Ok(account) => Ok(Some(Opens::Yes(account))),
+        Ok(account) => Ok(Some(LoginProof::Account(account))),
         Err(cause) if cause.is_wrong_password() => Ok(None),
-        Err(cause) if cause.proves_password() => Ok(Some(Opens::Expired)),
-        Err(cause) if cause.is_account_state() => Ok(Some(Opens::No)),
+        Err(cause) if cause.proves_password() => Ok(Some(LoginProof::Expired)),
+        Err(cause) if cause.is_account_state() => Ok(Some(LoginProof::NotAllowed)),
         Err(cause) => {
             Err(connect::failed(&database.login(secret), CredentialSource::Version(label), cause)
                 .into())

@@ -7,23 +7,23 @@ use rotation::Password;
 
 use super::*;
 
-/// How the server treats a change.
+/// The reaction of the server to a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Treats {
+enum Behavior {
     /// It makes the change.
-    Well,
+    Applies,
     /// It accepts the change without effect.
-    AsNothing,
+    NoEffect,
     /// It rejects the change, because the master lacks a privilege.
-    AsForbidden,
+    Denied,
     /// The object does not exist.
-    AsGone,
+    ObjectGone,
     /// The first execution has no effect, the second one has.
-    WellTheSecondTime,
+    AppliesSecondTime,
     /// The change could interrupt the active user.
     Interrupting,
     /// The change creates the alternate user, and the master lacks the privilege for it.
-    AsForbiddenCreation,
+    CreationDenied,
     /// The change is of a later phase.
     Later,
 }
@@ -33,23 +33,23 @@ enum Treats {
 struct Model {
     base: BTreeSet<u8>,
     alternate: BTreeSet<u8>,
-    treats: BTreeMap<u8, Treats>,
+    behavior: BTreeMap<u8, Behavior>,
     executed: Vec<u8>,
     reads: usize,
 }
 
 impl Model {
-    fn new(base: &[u8], alternate: &[u8], treats: &[(u8, Treats)]) -> Self {
+    fn new(base: &[u8], alternate: &[u8], behavior: &[(u8, Behavior)]) -> Self {
         Self {
             base: base.iter().copied().collect(),
             alternate: alternate.iter().copied().collect(),
-            treats: treats.iter().copied().collect(),
+            behavior: behavior.iter().copied().collect(),
             ..Self::default()
         }
     }
 
-    fn treats(&self, grant: u8) -> Treats {
-        self.treats.get(&grant).copied().unwrap_or(Treats::Well)
+    fn behavior(&self, grant: u8) -> Behavior {
+        self.behavior.get(&grant).copied().unwrap_or(Behavior::Applies)
     }
 }
 
@@ -65,13 +65,13 @@ impl Pair for Model {
     fn plan(&self, state: &BTreeSet<u8>) -> Result<Plan<u8>, EngineError> {
         let mut plan = Plan::default();
         for grant in state {
-            let treats = self.treats(*grant);
-            let change = match treats {
-                Treats::AsForbiddenCreation => Change::creating(format!("grant {grant}"), *grant),
+            let behavior = self.behavior(*grant);
+            let change = match behavior {
+                Behavior::CreationDenied => Change::creating(format!("grant {grant}"), *grant),
                 _ => Change::new(format!("grant {grant}"), *grant),
             };
-            let phase = u8::from(treats == Treats::Later);
-            plan.push(change.interrupting(treats == Treats::Interrupting).in_phase(phase));
+            let phase = u8::from(behavior == Behavior::Later);
+            plan.push(change.interrupting(behavior == Behavior::Interrupting).in_phase(phase));
         }
         plan.notes.push("a note".into());
         Ok(plan)
@@ -80,14 +80,14 @@ impl Pair for Model {
     async fn apply(&mut self, grant: &u8) -> Result<Applied, EngineError> {
         self.executed.push(*grant);
         let is_first = self.executed.iter().filter(|executed| *executed == grant).count() == 1;
-        match self.treats(*grant) {
-            Treats::AsNothing => {}
-            Treats::WellTheSecondTime if is_first => {}
-            Treats::AsForbidden | Treats::AsForbiddenCreation => {
+        match self.behavior(*grant) {
+            Behavior::NoEffect => {}
+            Behavior::AppliesSecondTime if is_first => {}
+            Behavior::Denied | Behavior::CreationDenied => {
                 let remedy = crate::administrator(&format!("GRANT {grant} TO m"));
                 return Err(EngineError::lacks(format!("grant {grant}"), "m", "that", remedy));
             }
-            Treats::AsGone => return Ok(Applied::ObjectGone),
+            Behavior::ObjectGone => return Ok(Applied::ObjectGone),
             _ => {
                 if !self.alternate.remove(grant) {
                     self.alternate.insert(*grant);
@@ -104,7 +104,7 @@ async fn run(model: &mut Model, target: &str) -> Result<SyncReport, EngineError>
         master: "m",
         base: "app",
         alternate: "app_clone",
-        target: target,
+        target,
         password: &password,
         is_known_pair: true,
         logs_in_unencrypted: false,
@@ -123,8 +123,8 @@ async fn users_in_sync_are_read_once_and_not_changed() {
 
 #[tokio::test]
 async fn change_without_effect_is_a_note() {
-    let treats = [(1, Treats::AsNothing), (3, Treats::WellTheSecondTime)];
-    let mut model = Model::new(&[1, 2, 3], &[], &treats);
+    let behavior = [(1, Behavior::NoEffect), (3, Behavior::AppliesSecondTime)];
+    let mut model = Model::new(&[1, 2, 3], &[], &behavior);
     let report = run(&mut model, "app_clone").await.unwrap();
     assert_eq!(report.changes, ["grant 2", "grant 3"]);
     assert_eq!(report.without_effect, ["grant 1"]);
@@ -136,8 +136,8 @@ async fn change_without_effect_is_a_note() {
 
 #[tokio::test]
 async fn missing_privileges_are_in_one_error() {
-    let treats = [(1, Treats::AsForbidden), (3, Treats::AsForbidden)];
-    let mut model = Model::new(&[1, 2, 3], &[], &treats);
+    let behavior = [(1, Behavior::Denied), (3, Behavior::Denied)];
+    let mut model = Model::new(&[1, 2, 3], &[], &behavior);
     let error = run(&mut model, "app_clone").await.unwrap_err();
     let EngineError::PrivilegeMissing { action, remedy, .. } = error else { panic!("{error}") };
     assert_eq!(action, "grant 1; grant 3");
@@ -147,8 +147,8 @@ async fn missing_privileges_are_in_one_error() {
 
 #[tokio::test]
 async fn nothing_follows_a_creation_that_was_rejected() {
-    let treats = [(1, Treats::AsForbiddenCreation), (2, Treats::AsForbidden)];
-    let mut model = Model::new(&[1, 2], &[], &treats);
+    let behavior = [(1, Behavior::CreationDenied), (2, Behavior::Denied)];
+    let mut model = Model::new(&[1, 2], &[], &behavior);
     let error = run(&mut model, "app_clone").await.unwrap_err();
     assert!(matches!(error, EngineError::PrivilegeMissing { action, .. } if action == "grant 1"));
     assert_eq!(model.executed, [1]);
@@ -156,8 +156,8 @@ async fn nothing_follows_a_creation_that_was_rejected() {
 
 #[tokio::test]
 async fn change_that_interrupts_waits_while_the_alternate_is_active() {
-    let treats = [(1, Treats::Interrupting), (2, Treats::Later)];
-    let mut model = Model::new(&[1, 2], &[], &treats);
+    let behavior = [(1, Behavior::Interrupting), (2, Behavior::Later)];
+    let mut model = Model::new(&[1, 2], &[], &behavior);
     let report = run(&mut model, "app").await.unwrap();
     assert_eq!(report.changes, ["grant 2"]);
     let deferred = report.notes.iter().filter(|note| note.starts_with("Deferred until app_clone"));
@@ -168,7 +168,7 @@ async fn change_that_interrupts_waits_while_the_alternate_is_active() {
 
 #[tokio::test]
 async fn grant_on_an_object_that_is_gone_is_a_note() {
-    let mut model = Model::new(&[1, 2], &[], &[(1, Treats::AsGone)]);
+    let mut model = Model::new(&[1, 2], &[], &[(1, Behavior::ObjectGone)]);
     let report = run(&mut model, "app_clone").await.unwrap();
     assert_eq!(report.changes, ["grant 2"]);
     assert!(report.without_effect.is_empty());
@@ -178,7 +178,7 @@ async fn grant_on_an_object_that_is_gone_is_a_note() {
 
 #[tokio::test]
 async fn later_phase_follows_the_earlier_one() {
-    let mut model = Model::new(&[1, 2], &[], &[(1, Treats::Later)]);
+    let mut model = Model::new(&[1, 2], &[], &[(1, Behavior::Later)]);
     run(&mut model, "app_clone").await.unwrap();
     assert_eq!((model.executed, model.reads), (vec![2, 1], 3));
 }
@@ -190,14 +190,14 @@ async fn differences_are_those_of_the_plan_and_change_nothing() {
     assert!(model.executed.is_empty());
 }
 
-fn treats() -> impl Strategy<Value = BTreeMap<u8, Treats>> {
+fn behavior() -> impl Strategy<Value = BTreeMap<u8, Behavior>> {
     let one = prop_oneof![
-        Just(Treats::Well),
-        Just(Treats::AsNothing),
-        Just(Treats::AsGone),
-        Just(Treats::WellTheSecondTime),
-        Just(Treats::Interrupting),
-        Just(Treats::Later),
+        Just(Behavior::Applies),
+        Just(Behavior::NoEffect),
+        Just(Behavior::ObjectGone),
+        Just(Behavior::AppliesSecondTime),
+        Just(Behavior::Interrupting),
+        Just(Behavior::Later),
     ];
     proptest::collection::btree_map(0..20u8, one, 0..20)
 }
@@ -208,22 +208,23 @@ proptest! {
     fn sync_converges(
         base in proptest::collection::btree_set(0..20u8, 0..20),
         alternate in proptest::collection::btree_set(0..20u8, 0..20),
-        treats in treats(),
-        alternates_turn: bool,
+        behavior in behavior(),
+        alternate_is_target: bool,
     ) {
-        let mut model = Model { base, alternate, treats, ..Model::default() };
+        let mut model = Model { base, alternate, behavior, ..Model::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let target = if alternates_turn { "app_clone" } else { "app" };
+        let target = if alternate_is_target { "app_clone" } else { "app" };
         let report = runtime.block_on(run(&mut model, target)).unwrap();
         for grant in model.base.symmetric_difference(&model.alternate) {
-            let expected = match model.treats(*grant) {
-                Treats::AsNothing => "without effect",
-                Treats::AsGone => "does not exist",
-                Treats::Interrupting if !alternates_turn => "Deferred",
-                treats => panic!("{treats:?} is left"),
+            let expected = match model.behavior(*grant) {
+                Behavior::NoEffect => "without effect",
+                Behavior::ObjectGone => "does not exist",
+                Behavior::Interrupting if !alternate_is_target => "Deferred",
+                behavior => panic!("{behavior:?} is left"),
             };
-            let of_grant = format!("grant {grant}.");
-            prop_assert!(report.notes.iter().any(|note| note.contains(expected) && note.ends_with(&of_grant)));
+            let suffix = format!("grant {grant}.");
+            let is_reported = |note: &String| note.contains(expected) && note.ends_with(&suffix);
+            prop_assert!(report.notes.iter().any(is_reported));
         }
         let again = runtime.block_on(run(&mut model, target)).unwrap();
         prop_assert!(again.changes.is_empty(), "{:?}", again.changes);

@@ -21,9 +21,9 @@ pub(crate) enum Shape {
     },
     /// Bytes in Base64, with limits of their number.
     Blob { min: usize, max: usize },
-    /// An integer.
+    /// An integer, with limits.
     Whole { min: Option<i64>, max: Option<i64> },
-    /// `true` or `false`.
+    /// A boolean.
     Flag,
     /// A list, with limits of its length and the shape of its items.
     List { min: usize, max: Option<usize>, of: &'static Shape },

@@ -101,8 +101,8 @@ impl State {
         Ok(store)
     }
 
-    /// Returns the access key id that is stored in the file, and generates one if there is none.
-    /// Clients can keep their configuration over restarts because the id stays the same.
+    /// Returns the access key id that is stored in the file, or generates and stores one. Clients
+    /// can keep their configuration over restarts because the id stays the same.
     pub(crate) fn access_key(&self) -> Result<String> {
         const NAME: &str = "access key";
         let write = self.database.begin_write()?;
@@ -145,7 +145,7 @@ impl State {
     }
 }
 
-/// Returns the salt, which it generates if there is none, and the record that proves whether a
+/// Returns the salt, which is generated if the file has none, and the record that proves whether a
 /// passphrase is correct.
 fn about(database: &Database) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
     let write = database.begin_write()?;

@@ -18,7 +18,7 @@ pub const SUPERUSER: &str = "root";
 /// The server product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Oracle's MySQL.
+    /// The MySQL server of Oracle.
     MySql,
     /// The MariaDB server.
     MariaDb,

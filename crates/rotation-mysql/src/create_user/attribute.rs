@@ -16,7 +16,7 @@ pub(super) fn to_become(has: &[Token], wanted: &[Token]) -> Vec<Token> {
         (Some(has), Some(wanted_value))
             if wanted.first().is_some_and(|token| token.is("ATTRIBUTE")) =>
         {
-            let patch = patch_to_become(&has, &wanted_value).to_string();
+            let patch = patch_to(&has, &wanted_value).to_string();
             vec![Token::Word("ATTRIBUTE".into()), Token::Text(patch)]
         }
         _ => wanted.to_vec(),
@@ -24,10 +24,10 @@ pub(super) fn to_become(has: &[Token], wanted: &[Token]) -> Vec<Token> {
 }
 
 /// Returns `wanted`, with `null` for every key that is only in `has`.
-fn patch_to_become(has: &Value, wanted: &Value) -> Value {
+fn patch_to(has: &Value, wanted: &Value) -> Value {
     let (Value::Object(has), Value::Object(wanted)) = (has, wanted) else { return wanted.clone() };
     let kept = wanted.iter().map(|(key, value)| {
-        let patch = has.get(key).map_or_else(|| value.clone(), |has| patch_to_become(has, value));
+        let patch = has.get(key).map_or_else(|| value.clone(), |has| patch_to(has, value));
         (key.clone(), patch)
     });
     let removed =

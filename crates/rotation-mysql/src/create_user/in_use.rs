@@ -23,7 +23,7 @@ impl CreateUser {
     fn is_restricted_by(&self, clause: Clause, wanted: &Self, passwords_expire: bool) -> bool {
         let token = |at: usize| wanted.clauses.get(&clause).and_then(|tokens| tokens.get(at));
         let is_lower = |name: &str| {
-            let of = |user: &Self| user.number_behind(clause, name).unwrap_or_default();
+            let of = |user: &Self| user.number_after(clause, name).unwrap_or_default();
             let (has, wants) = (of(self), of(wanted));
             wants > 0.0 && (has == 0.0 || wants < has)
         };
@@ -48,7 +48,7 @@ impl CreateUser {
     }
 
     /// Returns the number after a word of a clause.
-    fn number_behind(&self, clause: Clause, word: &str) -> Option<f64> {
+    fn number_after(&self, clause: Clause, word: &str) -> Option<f64> {
         let tokens = self.clauses.get(&clause)?;
         let at = tokens.iter().position(|token| token.is(word))?;
         // A number with a decimal point consists of three tokens.
@@ -71,7 +71,7 @@ mod tests {
     use super::super::parse;
 
     #[test]
-    fn account_in_use_gets_nothing_that_keeps_it_out() {
+    fn clauses_that_can_block_logins_are_deferred() {
         let user = |clauses: &str| parse(&format!("CREATE USER `a`@`%` {clauses}")).unwrap();
         let none = "WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 \
             MAX_USER_CONNECTIONS 0";

@@ -14,7 +14,7 @@ impl Grants {
     /// # Errors
     /// Returns an error if the privileges that the change needs cannot be parsed.
     pub(crate) fn may_suffice_for(&self, change: &Change) -> Result<bool, EngineError> {
-        let needs = parse(&[format!("GRANT {} TO somebody", change.needs)])?;
+        let needs = parse(&[format!("GRANT {} TO user", change.needs)])?;
         let is_administrator = self.has("*.*", "SUPER") || self.dynamic.contains_key("ROLE_ADMIN");
         Ok(needs.objects.iter().all(|(object, wanted)| self.may_grant(object, &wanted.privileges))
             && needs.dynamic.keys().all(|name| self.dynamic.get(name) == Some(&true))
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_master_cannot_pass_on_is_seen_where_it_is_certain() {
+    fn missing_grant_option_is_detected() {
         let lacks = |own: &[&str], wanted: &[&str]| {
             let (own, changes) = (grants(own), grants(&[]).changes_to_become(&grants(wanted)));
             changes.iter().any(|change| !own.may_suffice_for(change).unwrap())

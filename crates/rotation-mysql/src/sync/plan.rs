@@ -200,19 +200,18 @@ impl Planner<'_> {
                     "the first difference is: {}",
                     change.statement(&pair.account.to_string())
                 );
-                return Err(self.perhaps_unrelated(&pair.account, &difference));
+                return Err(self.unverified_pair(&pair.account, &difference));
             }
         }
         match self.state.left_over.iter().find(|left_over| !left_over.locked) {
             Some(LeftOver { account, .. }) => {
-                Err(self
-                    .perhaps_unrelated(account, &format!("{base} has no account for that host")))
+                Err(self.unverified_pair(account, &format!("{base} has no account for that host")))
             }
             None => Ok(()),
         }
     }
 
-    fn perhaps_unrelated(&self, account: &Account, difference: &str) -> EngineError {
+    fn unverified_pair(&self, account: &Account, difference: &str) -> EngineError {
         let (base, alternate) = (self.request.base, self.request.alternate);
         EngineError::PerhapsUnrelated {
             base: base.to_owned(),

@@ -21,7 +21,7 @@ pub(crate) async fn not_grantable(
 
 /// The privileges with which a master user can grant privileges.
 #[derive(Debug, Default)]
-struct Means {
+struct MasterPrivileges {
     name: String,
     /// All active system privileges, including those of its roles.
     privileges: BTreeSet<String>,
@@ -31,7 +31,7 @@ struct Means {
     of_roles: BTreeSet<String>,
 }
 
-impl Means {
+impl MasterPrivileges {
     /// Returns `false` if the master user certainly cannot grant or revoke `right`, and `true` if
     /// it may be able to.
     fn may_suffice_for(&self, right: &Right) -> bool {
@@ -48,17 +48,16 @@ impl Means {
             Right::InSchema(..) => true,
             Right::Object(on) | Right::Column(on, _) => {
                 // The dictionary does not show the creator of an object that has no owner.
-                let is_somebodys =
-                    on.object.starts_with('"') || on.object.starts_with("DIRECTORY ");
+                let has_owner = on.object.starts_with('"') || on.object.starts_with("DIRECTORY ");
                 let is_own = on.object.starts_with(&format!("{}.", self.name));
-                !is_somebodys || is_own || any("GRANT ANY OBJECT PRIVILEGE") || self.may_pass_on(on)
+                !has_owner || is_own || any("GRANT ANY OBJECT PRIVILEGE") || self.may_grant(on)
             }
         }
     }
 
     /// Returns `true` if the master user has the privilege on the object, or on a column of it,
     /// with the grant option.
-    fn may_pass_on(&self, wanted: &OnObject) -> bool {
+    fn may_grant(&self, wanted: &OnObject) -> bool {
         self.own.0.iter().any(|(right, option)| match right {
             Right::Object(on) | Right::Column(on, _) => {
                 *option && (&on.object, &on.privilege) == (&wanted.object, &wanted.privilege)
@@ -73,9 +72,9 @@ impl Users<'_> {
         let Names { base, alternate, master } = self.names.clone();
         let wanted = self.granted(&base).await?.grants;
         let has = self.granted(&alternate).await?.grants;
-        let means = self.means(&master).await?;
+        let master_privileges = self.master_privileges(&master).await?;
         let changes = has.changes_to_become(&wanted, &alternate).into_iter();
-        let cannot = changes.filter(|change| !means.may_suffice_for(&change.right));
+        let cannot = changes.filter(|change| !master_privileges.may_suffice_for(&change.right));
         let lacks = cannot.map(|change| {
             let needed = change.right.needed(&master);
             let action = format!("run {}", change.statement);
@@ -84,7 +83,7 @@ impl Users<'_> {
         Ok(lacks.collect())
     }
 
-    async fn means(&mut self, master: &Name) -> Result<Means, EngineError> {
+    async fn master_privileges(&mut self, master: &Name) -> Result<MasterPrivileges, EngineError> {
         const PRIVILEGES: &str = "SELECT privilege FROM SYS.SESSION_PRIVS";
         const OF_ROLES: &str = "SELECT privilege FROM SYS.ROLE_SYS_PRIVS WHERE admin_option = \
                                 'YES' UNION SELECT granted_role FROM SYS.ROLE_ROLE_PRIVS WHERE \
@@ -100,7 +99,7 @@ impl Users<'_> {
         }
         let privileges = texts(self.session.rows(action, PRIVILEGES, &[]).await?);
         let of_roles = texts(self.session.rows(action, OF_ROLES, &[]).await?);
-        Ok(Means { name: master.to_string(), privileges, own, of_roles })
+        Ok(MasterPrivileges { name: master.to_string(), privileges, own, of_roles })
     }
 }
 
@@ -132,36 +131,53 @@ mod tests {
     }
 
     #[test]
-    fn what_a_master_cannot_pass_on_is_seen_where_it_is_certain() {
-        let means = |privileges: &[&str], own: &[(Right, bool)], of_roles: &[&str]| Means {
-            name: name("m").to_string(),
-            privileges: privileges.iter().map(ToString::to_string).collect(),
-            own: Grants(own.iter().cloned().collect()),
-            of_roles: of_roles.iter().map(ToString::to_string).collect(),
-        };
+    fn missing_grant_option_is_detected() {
+        let master_privileges =
+            |privileges: &[&str], own: &[(Right, bool)], of_roles: &[&str]| MasterPrivileges {
+                name: name("m").to_string(),
+                privileges: privileges.iter().map(ToString::to_string).collect(),
+                own: Grants(own.iter().cloned().collect()),
+                of_roles: of_roles.iter().map(ToString::to_string).collect(),
+            };
         let (system, role) = (Right::System("CREATE TABLE".into()), Right::Role(name("r")));
-        let none = means(&[], &[], &[]);
-        for (means, right, expected) in [
+        let none = master_privileges(&[], &[], &[]);
+        for (master_privileges, right, expected) in [
             (&none, &system, false),
-            (&means(&["GRANT ANY PRIVILEGE"], &[], &[]), &system, true),
-            (&means(&["GRANT ANY ROLE"], &[], &[]), &system, false),
-            (&means(&[], &[(system.clone(), false)], &[]), &system, false),
-            (&means(&[], &[(system.clone(), true)], &[]), &system, true),
-            (&means(&[], &[], &["CREATE TABLE"]), &system, true),
-            (&means(&["GRANT ANY ROLE"], &[], &[]), &role, true),
-            (&means(&[], &[], &["R"]), &role, true),
+            (&master_privileges(&["GRANT ANY PRIVILEGE"], &[], &[]), &system, true),
+            (&master_privileges(&["GRANT ANY ROLE"], &[], &[]), &system, false),
+            (&master_privileges(&[], &[(system.clone(), false)], &[]), &system, false),
+            (&master_privileges(&[], &[(system.clone(), true)], &[]), &system, true),
+            (&master_privileges(&[], &[], &["CREATE TABLE"]), &system, true),
+            (&master_privileges(&["GRANT ANY ROLE"], &[], &[]), &role, true),
+            (&master_privileges(&[], &[], &["R"]), &role, true),
             (&none, &role, false),
             (&none, &on("\"S\".\"T\""), false),
             (&none, &on("\"M\".\"T\""), true),
-            (&means(&[], &[(on("\"S\".\"T\""), true)], &[]), &column_of("\"S\".\"T\""), true),
-            (&means(&[], &[(on("\"S\".\"T\""), false)], &[]), &on("\"S\".\"T\""), false),
-            (&means(&["GRANT ANY OBJECT PRIVILEGE"], &[], &[]), &on("\"S\".\"T\""), true),
+            (
+                &master_privileges(&[], &[(on("\"S\".\"T\""), true)], &[]),
+                &column_of("\"S\".\"T\""),
+                true,
+            ),
+            (
+                &master_privileges(&[], &[(on("\"S\".\"T\""), false)], &[]),
+                &on("\"S\".\"T\""),
+                false,
+            ),
+            (
+                &master_privileges(&["GRANT ANY OBJECT PRIVILEGE"], &[], &[]),
+                &on("\"S\".\"T\""),
+                true,
+            ),
             (&none, &on("\"SYS\".\"DBMS_LOCK\""), false),
             (&none, &on("DIRECTORY \"D\""), false),
             (&none, &on("EDITION \"E\""), true),
             (&none, &Right::InSchema("SELECT ANY TABLE".into(), name("s")), true),
         ] {
-            assert_eq!(means.may_suffice_for(right), expected, "{means:?} for {right:?}");
+            assert_eq!(
+                master_privileges.may_suffice_for(right),
+                expected,
+                "{master_privileges:?} for {right:?}"
+            );
         }
     }
 }

@@ -45,8 +45,8 @@ pub(crate) struct Change {
 }
 
 impl Right {
-    fn grant(&self, user: &Name, may_pass_on: bool) -> String {
-        let option = match (self, may_pass_on) {
+    fn grant(&self, user: &Name, may_grant: bool) -> String {
+        let option = match (self, may_grant) {
             (_, false) => "",
             (Self::System(_) | Self::InSchema(..) | Self::Role(_), true) => " WITH ADMIN OPTION",
             (Self::Object(_) | Self::Column(..), true) => " WITH GRANT OPTION",
@@ -108,7 +108,7 @@ impl Right {
     }
 
     /// Returns `true` if a revoke of `revoked` also revokes this right.
-    fn goes_with(&self, revoked: &OnObject) -> bool {
+    fn is_revoked_with(&self, revoked: &OnObject) -> bool {
         match self {
             Self::Object(on) | Self::Column(on, _) => {
                 on.object == revoked.object && on.privilege == revoked.privilege
@@ -121,8 +121,8 @@ impl Right {
 impl Grants {
     /// Adds a row of the dictionary, which has one row for each grantor. The user may grant the
     /// right if one of the rows has the option.
-    pub(crate) fn add(&mut self, right: Right, may_pass_on: bool) {
-        *self.0.entry(right).or_insert(false) |= may_pass_on;
+    pub(crate) fn add(&mut self, right: Right, may_grant: bool) {
+        *self.0.entry(right).or_insert(false) |= may_grant;
     }
 
     /// Returns the statements that turn `self` into `wanted`. Rights that are lost with the revoke
@@ -140,7 +140,7 @@ impl Grants {
             let statement = right.revoke(user);
             has.remove(right);
             if let Right::Object(on) | Right::Column(on, _) = right {
-                has.retain(|other, _| !other.goes_with(on));
+                has.retain(|other, _| !other.is_revoked_with(on));
             }
             if done.insert(statement.clone()) {
                 changes.push(Change { statement, right: right.clone() });
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_taken_away_with_the_whole_and_columns_with_their_table() {
+    fn option_and_column_are_revoked_with_the_whole() {
         let column = |name: &str| Right::Column(on("UPDATE"), Name::written(name).unwrap());
         let has = grants(&[
             (Right::System("CREATE TABLE".into()), true),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_granted_with_its_option() {
+    fn missing_rights_are_granted_with_their_option() {
         let wanted = grants(&[
             (Right::Object(on("SELECT")), true),
             (Right::Object(OnObject { object: "DIRECTORY \"D\"".into(), ..on("READ") }), false),

@@ -164,7 +164,7 @@ impl Users<'_> {
             grants.add(Right::System(words(&row, 0)?), is_yes(&row, 1)?);
         }
         for row in self.in_schemas(&action, name).await? {
-            if self.is_one_of_both(&known(&row, 1)?) {
+            if self.is_base_or_alternate(&known(&row, 1)?) {
                 continue;
             }
             grants.add(Right::InSchema(words(&row, 0)?, known(&row, 1)?), is_yes(&row, 2)?);
@@ -185,7 +185,7 @@ impl Users<'_> {
         for row in self.read(&action, OBJECTS, name).await? {
             let kind = text(&row, 5)?;
             let owned = if kind == "USER" { known(&row, 1)? } else { known(&row, 0)? };
-            if self.is_one_of_both(&owned) {
+            if self.is_base_or_alternate(&owned) {
                 continue;
             }
             if NOT_BY_GRANT.contains(&kind) {
@@ -209,7 +209,7 @@ impl Users<'_> {
         const COLUMNS: &str = "SELECT owner, table_name, column_name, privilege, grantable \
                                FROM SYS.DBA_COL_PRIVS WHERE grantee = :1";
         for row in self.read(&action, COLUMNS, name).await? {
-            if self.is_one_of_both(&known(&row, 0)?) {
+            if self.is_base_or_alternate(&known(&row, 0)?) {
                 continue;
             }
             let object = object(&known(&row, 0)?, &known(&row, 1)?, "TABLE");
@@ -219,7 +219,7 @@ impl Users<'_> {
         Ok(Granted { grants, default_roles: DefaultRoles(default_roles), otherwise })
     }
 
-    fn is_one_of_both(&self, name: &Name) -> bool {
+    fn is_base_or_alternate(&self, name: &Name) -> bool {
         *name == self.names.base || *name == self.names.alternate
     }
 

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn role_in_use_is_not_kept_from_logging_in() {
+    fn active_role_can_still_log_in() {
         let role = |connection_limit, valid_until: Option<&str>| Attributes {
             connection_limit,
             valid_until: valid_until.map(str::to_owned),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_changed() {
+    fn only_differences_are_changed() {
         let mut base = Attributes::of_a_new_role();
         base.flags[2] = true;
         base.connection_limit = 7;

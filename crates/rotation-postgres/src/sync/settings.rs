@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_alternate_acts_as_the_base_role_unless_that_acts_as_another() {
+    fn alternate_acts_as_the_same_role_as_its_base() {
         let plain = for_alternate("app", &Settings::new());
         assert_eq!(plain[""]["role"], "app");
         let other = for_alternate("app", &settings(&[("", "role", "app_owner")]));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_turn_one_into_the_other_and_leave_the_rest() {
+    fn changes_convert_settings_and_keep_equal_ones() {
         let from =
             settings(&[("", "work_mem", "4MB"), ("", "role", "app"), ("shop", "app.tenant", "1")]);
         let to = settings(&[
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_stays_empty_and_an_empty_element_stays_one() {
+    fn empty_list_and_empty_element_are_distinguished() {
         assert_eq!(value_clause("search_path", ""), "''");
         assert_eq!(split_list(r#""""#), [""]);
         assert_eq!(split_list(r#"a , "b, c""#), ["a", "b, c"]);

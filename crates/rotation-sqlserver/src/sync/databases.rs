@@ -24,14 +24,14 @@ pub(crate) struct DatabaseUsers {
 
 /// Returns `true` if a database has only users of the system. Only administrators can enter
 /// `model`, and `rdsadmin` and similar databases belong to Amazon.
-fn is_of_the_system(database: &str) -> bool {
+fn is_system_database(database: &str) -> bool {
     database == "model" || database.starts_with("rdsadmin")
 }
 
 /// The number of retries if databases cannot be read.
-const LOOKS_AGAIN: usize = 2;
+const MAX_RETRIES: usize = 2;
 /// The pause before a retry.
-const PAUSE: Duration = Duration::from_millis(300);
+const RETRY_PAUSE: Duration = Duration::from_millis(300);
 
 impl Users<'_> {
     /// Returns every database in which one of the two logins has a user.
@@ -46,19 +46,19 @@ impl Users<'_> {
         notes: &mut Vec<String>,
     ) -> Result<BTreeMap<String, DatabaseUsers>, EngineError> {
         // A database can be created or dropped between the two queries.
-        for _ in 0..LOOKS_AGAIN {
-            match self.look(base, alternate, notes).await {
+        for _ in 0..MAX_RETRIES {
+            match self.read_databases(base, alternate, notes).await {
                 Err(EngineError::Disconnected { action, cause }) => {
                     return Err(EngineError::Disconnected { action, cause });
                 }
-                Err(_) => sleep(PAUSE).await,
+                Err(_) => sleep(RETRY_PAUSE).await,
                 Ok(users) => return Ok(users),
             }
         }
-        self.look(base, alternate, notes).await
+        self.read_databases(base, alternate, notes).await
     }
 
-    async fn look(
+    async fn read_databases(
         &mut self,
         base: &[u8],
         alternate: &[u8],
@@ -83,7 +83,7 @@ impl Users<'_> {
                 ("RESTORING", _) => {
                     notes.push(format!("Database {name} was skipped: it is being restored."));
                 }
-                ("ONLINE", false) if is_of_the_system(&name) => {}
+                ("ONLINE", false) if is_system_database(&name) => {}
                 ("ONLINE", false) => closed.push(name),
                 _ => offline.push(format!("{name} ({state})")),
             }
@@ -94,12 +94,12 @@ impl Users<'_> {
         if !offline.is_empty() {
             return Err(self.is_offline(&offline));
         }
-        self.users_in(&open, base, alternate).await
+        self.read_users(&open, base, alternate).await
     }
 
     /// Reads the users in all databases in one round trip. Each database has a result of its own,
     /// because a single result cannot mix their collations.
-    async fn users_in(
+    async fn read_users(
         &mut self,
         databases: &[String],
         base: &[u8],

@@ -25,7 +25,7 @@ pub(crate) async fn not_grantable(
 }
 
 /// The privileges of a master user in a database.
-struct Means {
+struct MasterPrivileges {
     /// `true` if it may create and change users.
     users: bool,
     /// `true` if it may be able to add users to roles and to grant permissions.
@@ -76,12 +76,12 @@ impl Users<'_> {
         changes.retain(|change| change.right.permission != "CONNECT" && !change.right.is_on(&name));
         let differs = rights.base_roles != rights.alternate_roles || !changes.is_empty();
 
-        let means = self.means(database).await?;
+        let master_privileges = self.master_privileges(database).await?;
         let mut needed = Vec::new();
-        if alternate.is_none() && !means.users {
+        if alternate.is_none() && !master_privileges.users {
             needed.push("ALTER ANY USER");
         }
-        if differs && !means.rights {
+        if differs && !master_privileges.rights {
             needed.push(
                 "membership in db_owner or db_securityadmin, or the permissions of the user WITH \
                  GRANT OPTION",
@@ -94,7 +94,7 @@ impl Users<'_> {
         Ok((!needed.is_empty()).then(lacks))
     }
 
-    async fn means(&mut self, database: &str) -> Result<Means, EngineError> {
+    async fn master_privileges(&mut self, database: &str) -> Result<MasterPrivileges, EngineError> {
         let name = identifier(database);
         let may = |permission: &str| {
             let literal = name.replace('\'', "''");
@@ -115,6 +115,6 @@ impl Users<'_> {
         );
         let rows = self.session.rows("read the privileges of the master user", &query, &[]).await?;
         let row = rows.first().ok_or_else(|| unexpected("the server returned no row"))?;
-        Ok(Means { users: flag(row, 0)?, rights: flag(row, 1)? })
+        Ok(MasterPrivileges { users: flag(row, 0)?, rights: flag(row, 1)? })
     }
 }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_becomes_every_other() {
+    fn every_state_changes_to_every_other() {
         const T: &str = "OBJECT::[dbo].[t]";
         let one = |state| permissions(&[("SELECT", T, None, state)]);
         let none = Permissions::default();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_come_after_their_table_and_several_grantors_are_one() {
+    fn columns_follow_table_and_grantors_are_merged() {
         const T: &str = "OBJECT::[dbo].[t]";
         let wanted = permissions(&[
             ("SELECT", T, Some("a]b"), State::Denied),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_from_a_column_is_said_again_of_the_table() {
+    fn column_state_is_removed_by_granting_the_table() {
         const T: &str = "OBJECT::[dbo].[t]";
         let whole = permissions(&[("SELECT", T, None, State::Granted)]);
         let holes = permissions(&[

@@ -17,7 +17,7 @@ const MIN_TRUNCATED_LENGTH: usize = 8;
 /// The minimum length of a part that consists only of letters. A shorter one may be a word that
 /// occurs by chance.
 const MIN_WORD_LENGTH: usize = 12;
-/// U+FFFD in UTF-8.
+/// The UTF-8 form of U+FFFD, which replaces bytes that are not UTF-8.
 const LOST: &[u8] = "\u{fffd}".as_bytes();
 
 /// A search, which does a limited amount of work for each byte of the text.
