@@ -72,7 +72,7 @@ impl<E: Engine> Database<E> {
     }
 
     /// Stores the changes of this rotation that the server accepted without effect.
-    pub(crate) fn store_without_effect(&self, cx: &Context<'_>, changes: Vec<String>) {
+    pub(crate) fn store_changes_without_effect(&self, cx: &Context<'_>, changes: Vec<String>) {
         *self.without_effect.lock().unwrap_or_else(PoisonError::into_inner) = WithoutEffect {
             secret: cx.secret_id().to_owned(),
             version: cx.version().to_string(),
@@ -82,7 +82,11 @@ impl<E: Engine> Database<E> {
 
     /// Removes the changes that the server accepted without effect in the `setSecret` of this
     /// rotation.
-    pub(crate) fn remove_without_effect(&self, cx: &Context<'_>, differences: &mut Vec<String>) {
+    pub(crate) fn remove_changes_without_effect(
+        &self,
+        cx: &Context<'_>,
+        differences: &mut Vec<String>,
+    ) {
         let known = self.without_effect.lock().unwrap_or_else(PoisonError::into_inner);
         if known.secret == cx.secret_id() && known.version == cx.version().as_str() {
             differences.retain(|difference| !known.changes.contains(difference));
@@ -272,7 +276,7 @@ impl<E: Engine> Database<E> {
         cx: &Context<'_>,
         changed: &Result<T, EngineError>,
     ) -> bool {
-        let Err(error @ EngineError::Overtaken { .. }) = changed else { return false };
+        let Err(error @ EngineError::Conflict { .. }) = changed else { return false };
         cx.warn(format!("{error}; checking whether this version is still pending"));
         cx.is_still_pending().await
     }

@@ -10,7 +10,7 @@ use crate::login_error::LoginError;
 use crate::schema::EngineSpec;
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::tls::CaCertificates;
-use crate::user_pair::{MastersTask, UserPair};
+use crate::user_pair::{MasterTask, UserPair};
 
 /// A kind of database server: how it authenticates users, changes passwords and syncs two users.
 ///
@@ -64,7 +64,7 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Checks that an application can use the alternate user in place of the base user. The default
     /// checks nothing.
-    fn stands_in(
+    fn check_alternate_usable(
         &self,
         _session: &mut Self::Session,
         _pair: &UserPair,
@@ -75,7 +75,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Checks that the server is writable: that it is not a replica, a standby or read-only. A
     /// master user may be allowed to write to such a server, but the primary does not receive the
     /// change. The default checks nothing, because the server itself rejects the statement.
-    fn takes_changes(
+    fn check_writable(
         &self,
         _session: &mut Self::Session,
     ) -> impl Future<Output = Result<(), EngineError>> + Send {
@@ -90,7 +90,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Checks that the pooler or proxy of a session looks passwords up in the server, so that it
     /// accepts a new password of `user` immediately. `password` is the current one. A pooler with
     /// its own copy is an error. The default checks nothing.
-    fn pooler_looks_passwords_up(
+    fn check_pooler_reads_passwords(
         &self,
         _session: &mut Self::Session,
         _user: &str,
@@ -109,7 +109,7 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Checks for preflight that [`Engine::change_password`] would succeed, without changing
     /// anything. The default checks nothing.
-    fn may_change_password(
+    fn check_password_change(
         &self,
         _session: &mut Self::Session,
         _change: &PasswordChange<'_>,
@@ -122,13 +122,13 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// The password is set *last*, or everything is set at once. An interrupted sync must leave a
     /// user that cannot log in, not a user that can log in without its privileges.
-    fn copy_user(
+    fn sync_users(
         &self,
         master: &mut Self::Session,
         copy: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<SyncReport, EngineError>> + Send;
 
-    /// Returns the changes that [`Engine::copy_user`] would make if the alternate user were the
+    /// Returns the changes that [`Engine::sync_users`] would make if the alternate user were the
     /// target, one phrase for each. Returns an empty list if the two users are in sync.
     fn differences(
         &self,
@@ -145,7 +145,7 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Checks for preflight that [`Engine::set_password`] would succeed, without changing anything.
     /// The default checks nothing.
-    fn may_set_password(
+    fn check_password_reset(
         &self,
         _master: &mut Self::Session,
         _reset: &PasswordReset<'_>,
@@ -160,13 +160,13 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         master: &mut Self::Session,
         name: &str,
-        task: MastersTask<'_>,
+        task: MasterTask<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send;
 
     /// Returns the changes of [`Engine::differences`] that the master user is certainly not allowed
     /// to make. Each is an [`EngineError::PrivilegeMissing`] with the statement that grants the
     /// privilege.
-    fn not_grantable(
+    fn ungrantable_privileges(
         &self,
         _master: &mut Self::Session,
         _copy: &SyncRequest<'_>,
@@ -285,7 +285,7 @@ impl<'a> PasswordReset<'a> {
             alternate: "",
             target: user,
             password,
-            is_known_pair: true,
+            pair_verified: true,
             logs_in_unencrypted,
             proven: proven.iter().cloned().collect(),
         }

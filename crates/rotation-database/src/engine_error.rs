@@ -103,7 +103,7 @@ pub enum EngineError {
         "{}: they may belong to different people",
         unverified_pair_message(.base, .alternate, .why, .consent.is_some())
     )]
-    PerhapsUnrelated {
+    UnverifiedPair {
         /// The base user.
         base: String,
         /// The user that has the name of its alternate user.
@@ -129,7 +129,7 @@ pub enum EngineError {
     #[error(
         "another session changed the same objects, so the database could not {action}: {message}"
     )]
-    Overtaken {
+    Conflict {
         /// The action that failed, as it reads after "could not".
         action: String,
         /// The server's message.
@@ -181,7 +181,7 @@ impl EngineError {
     /// Creates the error for a rotation whose target is the base user, if no version of the secret
     /// proves that the base user belongs to the secret.
     pub fn unproven_base(base: impl Into<String>, alternate: impl Into<String>) -> Self {
-        Self::PerhapsUnrelated {
+        Self::UnverifiedPair {
             base: base.into(),
             alternate: alternate.into(),
             why: Some("no earlier version of the secret contains that user".into()),
@@ -191,7 +191,7 @@ impl EngineError {
 
     /// Creates the error for a server that is a replica, a standby or read-only. `what` is a clause
     /// that describes it.
-    pub fn takes_no_changes(what: impl Into<String>) -> Self {
+    pub fn not_writable(what: impl Into<String>) -> Self {
         Self::NeedsDecision {
             what: format!("the server is not writable: {}", what.into()),
             remedy: "Use the endpoint of the writer (the primary) in \"host\", in the master \
@@ -207,8 +207,8 @@ impl EngineError {
             Self::PasswordRejected { .. } => "PasswordRejected",
             Self::AccountExpired { .. } => "AccountExpired",
             Self::NoSuchUser { .. } => "UserNotFound",
-            Self::NeedsDecision { .. } | Self::PerhapsUnrelated { .. } => "NeedsDecision",
-            Self::Busy { .. } | Self::Overtaken { .. } => "DatabaseBusy",
+            Self::NeedsDecision { .. } | Self::UnverifiedPair { .. } => "NeedsDecision",
+            Self::Busy { .. } | Self::Conflict { .. } => "DatabaseBusy",
             Self::Disconnected { cause: cause @ LoginError::TemporaryFolder { .. }, .. } => {
                 cause.error_type()
             }
@@ -230,7 +230,7 @@ impl EngineError {
                  that holds the lock (a backup, a migration)."
                     .into()
             }
-            Self::Overtaken { .. } => {
+            Self::Conflict { .. } => {
                 "Secrets Manager retries the rotation. If the error persists, find the session \
                  that keeps changing this user."
                     .into()
@@ -238,12 +238,12 @@ impl EngineError {
             Self::PrivilegeMissing { remedy, .. }
             | Self::AccountExpired { remedy, .. }
             | Self::NeedsDecision { remedy, .. } => remedy.clone(),
-            Self::PerhapsUnrelated { base, alternate, consent: Some(consent), .. } => format!(
+            Self::UnverifiedPair { base, alternate, consent: Some(consent), .. } => format!(
                 "If {alternate} is meant to be the alternate user of {base}, confirm it. {} \
                  Otherwise rename one of them.",
                 administrator(consent)
             ),
-            Self::PerhapsUnrelated { base, alternate, consent: None, .. } => format!(
+            Self::UnverifiedPair { base, alternate, consent: None, .. } => format!(
                 "If both users belong to this secret, cancel this rotation ({}), store the \
                  credential of {base} in the secret ({}), and rotate it again. Otherwise rename \
                  {alternate}, or rotate it as a single user.",

@@ -55,7 +55,7 @@ pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
 pub use sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 pub use tls::{CaCertificates, Encrypted, TlsMode, encrypt};
-pub use user_pair::{MastersTask, UserPair};
+pub use user_pair::{MasterTask, UserPair};
 pub use wire::{Stream, Wire, dial};
 
 /// The application name of every session, so that an administrator of the database recognizes it.

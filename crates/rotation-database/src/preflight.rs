@@ -12,9 +12,9 @@ use crate::secret::DatabaseSecret;
 use crate::settings::StrategyKind;
 use crate::shortened::shortened;
 use crate::strategy::alternating;
-use crate::strategy::master_session::{self, MasterLogin, must_be_another};
+use crate::strategy::master_session::{self, MasterLogin, ensure_not_master};
 use crate::sync::SyncRequest;
-use crate::user_pair::{MastersTask, UserPair};
+use crate::user_pair::{MasterTask, UserPair};
 
 /// Checks the requirements of `setSecret` and `testSecret`.
 pub(crate) async fn look<E: Engine>(
@@ -68,12 +68,12 @@ pub(crate) async fn look<E: Engine>(
     match database.settings.strategy {
         StrategyKind::SingleUser => {}
         StrategyKind::SingleUserByMaster => {
-            let task = MastersTask::SetPassword(&current.username);
+            let task = MasterTask::SetPassword(&current.username);
             check_master(database, cx, &current, task, checks).await;
         }
         StrategyKind::MasterUser => {
             let pair = UserPair::of(&current.username, E::SPEC);
-            check_master(database, cx, &current, MastersTask::Alternate(&pair), checks).await;
+            check_master(database, cx, &current, MasterTask::Alternate(&pair), checks).await;
         }
     }
 }
@@ -102,11 +102,11 @@ async fn check_own_session<E: Engine>(
     if strategy != StrategyKind::SingleUser {
         return;
     }
-    let takes_changes = database.engine.takes_changes(session).await;
-    let takes_changes =
-        takes_changes.map_err(|cause| database.statement(current, &current.username, cause).into());
+    let check_writable = database.engine.check_writable(session).await;
+    let check_writable = check_writable
+        .map_err(|cause| database.statement(current, &current.username, cause).into());
     let check = format!("{} is writable (not a replica and not read-only)", current.endpoint());
-    if checks.record(check, takes_changes).is_some() {
+    if checks.record(check, check_writable).is_some() {
         let check = format!("{} may change its own password", current.username);
         let change = PasswordChange {
             user: &current.username,
@@ -114,7 +114,7 @@ async fn check_own_session<E: Engine>(
             new: random.unwrap_or(&current.password),
             keep_old: database.settings.keep_previous_password,
         };
-        match database.engine.may_change_password(session, &change).await {
+        match database.engine.check_password_change(session, &change).await {
             Ok(()) => checks.skipped(
                 check,
                 "not tried, because that would change it; servers allow it by default",
@@ -133,7 +133,7 @@ async fn check_master<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
-    task: MastersTask<'_>,
+    task: MasterTask<'_>,
     checks: &mut Checks,
 ) {
     let arn = current.master_arn.clone().unwrap_or_default();
@@ -143,7 +143,7 @@ async fn check_master<E: Engine>(
     let Some(master) = checks.record(check, master) else { return };
     let credential = &master.secret;
     let users = task.users();
-    let is_another = must_be_another(database, &master, &users, current).map_err(Into::into);
+    let is_another = ensure_not_master(database, &master, &users, current).map_err(Into::into);
     let check = format!("master user {} is not {}", credential.username, users.join(" or "));
     if checks.record(check, is_another).is_none() {
         return;
@@ -159,23 +159,26 @@ async fn check_master<E: Engine>(
     }
     let mut missing = database.engine.missing(&mut session, &credential.username, task).await;
     let differences = match task {
-        MastersTask::Alternate(pair) => {
+        MasterTask::Alternate(pair) => {
             let unencrypted = database.logs_in_unencrypted(current);
             let mut request =
                 SyncRequest::to_compare(&credential.username, pair, &current.password, unencrypted);
             let pending = database.next_version(current);
             let differences =
-                alternating::foresee(database, cx, &mut session, &mut request, &pending).await;
+                alternating::planned_changes(database, cx, &mut session, &mut request, &pending)
+                    .await;
             // If the missing privileges cannot be read, setSecret reports them.
             let ungrantable = match &differences {
-                Ok(differences) if !differences.is_empty() => {
-                    database.engine.not_grantable(&mut session, &request).await.unwrap_or_default()
-                }
+                Ok(differences) if !differences.is_empty() => database
+                    .engine
+                    .ungrantable_privileges(&mut session, &request)
+                    .await
+                    .unwrap_or_default(),
                 _ => Vec::new(),
             };
             Some((pair, differences, ungrantable))
         }
-        MastersTask::SetPassword(user) => {
+        MasterTask::SetPassword(user) => {
             let reset = PasswordReset {
                 master: &credential.username,
                 user,
@@ -184,7 +187,7 @@ async fn check_master<E: Engine>(
                 proven: None,
             };
             if let (Ok(missing), Err(cause)) =
-                (&mut missing, database.engine.may_set_password(&mut session, &reset).await)
+                (&mut missing, database.engine.check_password_reset(&mut session, &reset).await)
             {
                 missing.push(cause);
             }

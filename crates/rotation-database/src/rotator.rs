@@ -97,8 +97,8 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
             .map_err(|cause| self.database.pending_failed(&pending, cause))?;
         let alternates = self.database.settings.strategy == StrategyKind::MasterUser;
         let pair = alternates.then(|| UserPair::of(&pending.username, E::SPEC));
-        let stands_in = match &pair {
-            Some(pair) => self.database.engine.stands_in(&mut session, pair).await,
+        let check_alternate_usable = match &pair {
+            Some(pair) => self.database.engine.check_alternate_usable(&mut session, pair).await,
             None => Ok(()),
         };
         self.database.engine.log_out(session).await;
@@ -107,7 +107,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
             pending.endpoint(),
             pending.username
         ));
-        let compared = match (stands_in, pair) {
+        let compared = match (check_alternate_usable, pair) {
             (Err(cause), _) => {
                 Err(self.database.statement(&pending, &pending.username, cause).into())
             }

@@ -39,7 +39,7 @@ pub trait Pair: Send {
     /// changes if the alternate user does not exist and is not the target.
     ///
     /// # Errors
-    /// [`EngineError::PerhapsUnrelated`] and [`EngineError::NeedsDecision`] if nothing of either
+    /// [`EngineError::UnverifiedPair`] and [`EngineError::NeedsDecision`] if nothing of either
     /// user may be changed.
     fn plan(&self, state: &Self::State) -> Result<Plan<Self::Action>, EngineError>;
 
@@ -78,7 +78,7 @@ pub async fn sync<P: Pair>(
     loop {
         let state = Box::pin(pair.read()).await?;
         let Plan { mut changes, notes, .. } = pair.plan(&state)?;
-        let alternate_is_active = !request.is_alternates_turn();
+        let alternate_is_active = !request.is_alternate_target();
         let deferred: Vec<_> = changes
             .extract_if(.., |change| alternate_is_active && change.interrupts_active_user)
             .collect();

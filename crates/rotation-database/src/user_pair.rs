@@ -4,14 +4,14 @@ use crate::schema::EngineSpec;
 
 /// The task of a master user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MastersTask<'a> {
+pub enum MasterTask<'a> {
     /// To sync the alternate user with the base user, and to set the passwords of both.
     Alternate(&'a UserPair),
     /// To set the password of this user.
     SetPassword(&'a str),
 }
 
-impl<'a> MastersTask<'a> {
+impl<'a> MasterTask<'a> {
     /// Returns the users that the master user administers.
     pub fn users(self) -> Vec<&'a str> {
         match self {

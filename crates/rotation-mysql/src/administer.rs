@@ -16,13 +16,13 @@ pub(crate) fn administer(
     inactive_roles: &[String],
 ) -> String {
     let master = Literals::BackslashEscapes.quote(master);
-    let or = or_default_role(inactive_roles, &master);
+    let or = default_role_alternative(inactive_roles, &master);
     administrator(&format!("{grant} {master}@'HOST'{with}{or}"))
 }
 
 /// Returns the alternative to granting a privilege that an inactive role of the master user may
 /// have, or nothing if there are no such roles.
-pub(crate) fn or_default_role(roles: &[String], master: &str) -> String {
+pub(crate) fn default_role_alternative(roles: &[String], master: &str) -> String {
     let names: Vec<_> = roles.iter().map(|role| identifier(role)).collect();
     match names.as_slice() {
         [] => String::new(),

@@ -227,11 +227,11 @@ impl CreateUser {
 
     /// Returns the clauses of `ALTER USER` that turn `self` into `wanted`. Returns an empty string
     /// if there is no difference.
-    pub(crate) fn clauses_to_become(&self, wanted: &Self) -> String {
-        joined(&self.changes_to_become(wanted))
+    pub(crate) fn clauses_to(&self, wanted: &Self) -> String {
+        joined(&self.changes_to(wanted))
     }
 
-    fn changes_to_become(&self, wanted: &Self) -> Vec<(Clause, String)> {
+    fn changes_to(&self, wanted: &Self) -> Vec<(Clause, String)> {
         let mut clauses = Vec::new();
         let all: std::collections::BTreeSet<_> =
             self.clauses.keys().chain(wanted.clauses.keys()).collect();
@@ -260,7 +260,7 @@ impl CreateUser {
         clauses
     }
 
-    /// Returns `true` if `PASSWORD EXPIRE NEVER` is necessary before [`Self::clauses_to_become`]
+    /// Returns `true` if `PASSWORD EXPIRE NEVER` is necessary before [`Self::clauses_to`]
     /// can reset the password lifetime to the server's default.
     ///
     /// If `PASSWORD EXPIRE DEFAULT` follows `PASSWORD EXPIRE INTERVAL`, MySQL stores it, but still
@@ -353,7 +353,7 @@ mod tests {
             user.all_clauses_locked(),
             r#"REQUIRE SUBJECT 'x' WITH MAX_QUERIES_PER_HOUR 100 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE INTERVAL 90 DAY PASSWORD HISTORY DEFAULT PASSWORD REUSE INTERVAL DEFAULT PASSWORD REQUIRE CURRENT DEFAULT FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ACCOUNT LOCK ATTRIBUTE '{"comment": "it''s \\"x\\""}'"#
         );
-        assert_eq!(user.clauses_to_become(&user), "");
+        assert_eq!(user.clauses_to(&user), "");
     }
 
     #[test]
@@ -381,7 +381,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            strict.clauses_to_become(&plain),
+            strict.clauses_to(&plain),
             "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 \
              MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE DEFAULT \
              FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
@@ -395,10 +395,10 @@ mod tests {
         let of =
             |text: &str| parse(&format!("CREATE USER `a`@`%` IDENTIFIED WITH 'p'{text}")).unwrap();
         let (expired, ordinary) = (of(" PASSWORD EXPIRE"), of(" PASSWORD EXPIRE DEFAULT"));
-        assert_eq!(ordinary.clauses_to_become(&expired), "");
-        assert_eq!(expired.clauses_to_become(&ordinary), "");
+        assert_eq!(ordinary.clauses_to(&expired), "");
+        assert_eq!(expired.clauses_to(&ordinary), "");
         assert_eq!(
-            ordinary.clauses_to_become(&of(" PASSWORD EXPIRE INTERVAL 9 DAY")),
+            ordinary.clauses_to(&of(" PASSWORD EXPIRE INTERVAL 9 DAY")),
             "PASSWORD EXPIRE INTERVAL 9 DAY"
         );
         let interval = of(" PASSWORD EXPIRE INTERVAL 9 DAY");

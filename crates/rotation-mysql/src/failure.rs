@@ -69,7 +69,7 @@ pub(crate) fn failure(error: &sqlx::Error, action: &str, remedy: &str) -> Engine
                 a new password, and store that password in the secret."
                     .into(),
         },
-        1290 | 1836 | 3100 => EngineError::takes_no_changes(message),
+        1290 | 1836 | 3100 => EngineError::not_writable(message),
         number => EngineError::Failed { action, code: format!("error {number}"), message },
     }
 }

@@ -207,7 +207,7 @@ impl Grants {
     /// Returns the statements that turn `self` into `wanted`. Grants precede revokes, because
     /// applications may be using the account. Statements that interrupt the account come first,
     /// with [`Change::interrupts`].
-    pub(crate) fn changes_to_become(&self, wanted: &Self) -> Vec<Change> {
+    pub(crate) fn changes_to(&self, wanted: &Self) -> Vec<Change> {
         let mut changes = Changes::default();
         self.objects(wanted, &mut changes);
         self.restrict(wanted, &mut changes);
@@ -376,11 +376,7 @@ mod tests {
     }
 
     fn statements(from: &[&str], to: &[&str]) -> Vec<String> {
-        grants(from)
-            .changes_to_become(&grants(to))
-            .iter()
-            .map(|change| change.statement("{}"))
-            .collect()
+        grants(from).changes_to(&grants(to)).iter().map(|change| change.statement("{}")).collect()
     }
 
     const RICH: &[&str] = &[
@@ -448,7 +444,7 @@ mod tests {
             (&["GRANT `r` TO `x`@`%` WITH ADMIN OPTION"][..], &["GRANT `r` TO `x`@`%`"][..]);
         assert_eq!(statements(without, with), ["GRANT `r` TO {} WITH ADMIN OPTION"]);
         assert_eq!(statements(with, without), ["REVOKE `r` FROM {}", "GRANT `r` TO {}"]);
-        let changes = grants(with).changes_to_become(&grants(without));
+        let changes = grants(with).changes_to(&grants(without));
         assert_eq!(
             changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(),
             [true, false]

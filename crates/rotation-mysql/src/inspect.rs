@@ -15,10 +15,10 @@ pub fn shown(text: &str) {
     }
     let rows: Vec<String> = text.lines().map(str::to_owned).collect();
     if let Ok(grants) = grants::parse(&rows) {
-        assert!(grants.changes_to_become(&grants).is_empty(), "{text:?} differs from itself");
+        assert!(grants.changes_to(&grants).is_empty(), "{text:?} differs from itself");
     }
     if let Ok(user) = create_user::parse(text) {
-        assert!(user.clauses_to_become(&user).is_empty(), "{text:?} differs from itself");
+        assert!(user.clauses_to(&user).is_empty(), "{text:?} differs from itself");
     }
 }
 

@@ -28,7 +28,7 @@ mod tokens;
 use std::marker::PhantomData;
 
 use rotation_database::{
-    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, Password,
+    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MasterTask, Password,
     PasswordChange, PasswordReset, PasswordSet, SessionAccount, SyncReport, SyncRequest,
 };
 
@@ -62,7 +62,9 @@ impl<F: Flavor> Engine for Adapter<F> {
         user: &str,
     ) -> Result<SessionAccount, EngineError> {
         let account = match session.account().await {
-            Err(EngineError::AccountExpired { .. }) if session.is_of_expired(user).await? => {
+            Err(EngineError::AccountExpired { .. })
+                if session.expired_session_belongs_to(user).await? =>
+            {
                 let name = format!("{user} (expired)");
                 return Ok(SessionAccount { id: name.clone(), name, is_of_user: true, note: None });
             }
@@ -83,15 +85,15 @@ impl<F: Flavor> Engine for Adapter<F> {
         })
     }
 
-    async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
-        session.takes_changes().await
+    async fn check_writable(&self, session: &mut Session) -> Result<(), EngineError> {
+        session.check_writable().await
     }
 
     async fn is_pooled(&self, session: &mut Session) -> bool {
         session.is_proxied().await.unwrap_or(false)
     }
 
-    async fn pooler_looks_passwords_up(
+    async fn check_pooler_reads_passwords(
         &self,
         _session: &mut Session,
         user: &str,
@@ -120,7 +122,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         own_password::change(session, change).await
     }
 
-    async fn may_change_password(
+    async fn check_password_change(
         &self,
         session: &mut Session,
         change: &PasswordChange<'_>,
@@ -128,7 +130,7 @@ impl<F: Flavor> Engine for Adapter<F> {
         own_password::may_change(session, change).await
     }
 
-    async fn copy_user(
+    async fn sync_users(
         &self,
         master: &mut Session,
         copy: &SyncRequest<'_>,
@@ -152,29 +154,29 @@ impl<F: Flavor> Engine for Adapter<F> {
         sync::set_password(master, reset).await
     }
 
-    async fn may_set_password(
+    async fn check_password_reset(
         &self,
         master: &mut Session,
         reset: &PasswordReset<'_>,
     ) -> Result<(), EngineError> {
-        sync::may_set_password(master, reset).await
+        sync::check_password_reset(master, reset).await
     }
 
     async fn missing(
         &self,
         master: &mut Session,
         name: &str,
-        task: MastersTask<'_>,
+        task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         preflight::missing(master, name, task).await
     }
 
-    async fn not_grantable(
+    async fn ungrantable_privileges(
         &self,
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::not_grantable(master, copy).await
+        sync::ungrantable_privileges(master, copy).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -1,8 +1,8 @@
 //! The check for privileges that a master user lacks.
 
-use rotation_database::{EngineError, MastersTask, administrator};
+use rotation_database::{EngineError, MasterTask, administrator};
 
-use crate::administer::or_default_role;
+use crate::administer::default_role_alternative;
 use crate::quote::Literals;
 use crate::session::{Session, text};
 
@@ -11,13 +11,13 @@ use crate::session::{Session, text};
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
-    _task: MastersTask<'_>,
+    _task: MasterTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     const ACTION: &str = "read the privileges of the master user";
     let inactive_roles = session.activate_roles().await?;
     let lacks = |grant: &str| {
         let to = Literals::BackslashEscapes.quote(master);
-        let or = or_default_role(&inactive_roles, &to);
+        let or = default_role_alternative(&inactive_roles, &to);
         let remedy = administrator(&format!("GRANT {grant} TO {to}@'HOST'{or}"));
         EngineError::lacks("administer users", master, grant, remedy)
     };

@@ -131,7 +131,7 @@ impl Session {
     /// Checks that the server is of the kind that this function is for, and that it is writable.
     ///
     /// A privileged session may write to a read-only server, but the primary never gets the change.
-    pub(crate) async fn takes_changes(&mut self) -> Result<(), EngineError> {
+    pub(crate) async fn check_writable(&mut self) -> Result<(), EngineError> {
         let is_mariadb = self.is_mariadb;
         let Identity { version, read_only, innodb_read_only, .. } = self.identity().await?;
         let found_mariadb = is_version_of_mariadb(version);
@@ -150,7 +150,7 @@ impl Session {
         for (variable, value) in [("read_only", read_only), ("innodb_read_only", innodb_read_only)]
         {
             if !["", "0", "OFF"].contains(&value.as_str()) {
-                return Err(EngineError::takes_no_changes(format!("{variable} is {value}")));
+                return Err(EngineError::not_writable(format!("{variable} is {value}")));
             }
         }
         Ok(())
@@ -170,7 +170,10 @@ impl Session {
     ///
     /// In such a session, MariaDB only allows `SET`. The statement fails on purpose if the account
     /// belongs to another user.
-    pub(crate) async fn is_of_expired(&mut self, user: &str) -> Result<bool, EngineError> {
+    pub(crate) async fn expired_session_belongs_to(
+        &mut self,
+        user: &str,
+    ) -> Result<bool, EngineError> {
         const SEVERAL_ROWS: u16 = 1242;
         let statement = format!(
             "SET @rotation_account = IF(BINARY LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) \

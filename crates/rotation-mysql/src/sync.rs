@@ -28,7 +28,7 @@ pub(crate) async fn sync(
     session: &mut Session,
     request: &SyncRequest<'_>,
 ) -> Result<SyncReport, EngineError> {
-    if !request.is_alternates_turn() && !request.is_known_pair {
+    if !request.is_alternate_target() && !request.pair_verified {
         return Err(EngineError::unproven_base(request.base, request.alternate));
     }
     let mut users = Users::begin(session, request).await?;
@@ -43,12 +43,12 @@ pub(crate) async fn differences(
     request: &SyncRequest<'_>,
 ) -> Result<Vec<String>, EngineError> {
     let mut users = Users::begin(session, request).await?;
-    users.looks_for_objects = true;
+    users.checks_objects = true;
     sync::differences(&mut users).await
 }
 
 /// Returns the privileges that the master user certainly lacks for the changes of [`differences`].
-pub(crate) async fn not_grantable(
+pub(crate) async fn ungrantable_privileges(
     session: &mut Session,
     request: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
@@ -61,7 +61,7 @@ pub(crate) async fn not_grantable(
     let masters = users.own_grants().await?;
     let mut lacks = Vec::new();
     for (account, change) in state.privilege_changes() {
-        if !masters.may_suffice_for(&change)? {
+        if !masters.may_allow(&change)? {
             let action = format!("run {}", change.statement(&account.to_string()));
             let privilege = format!("{}{}", change.needs, change.needs_option);
             let remedy = state.remedy_of(request.master, &change);
@@ -72,7 +72,7 @@ pub(crate) async fn not_grantable(
 }
 
 /// Checks, without changing anything, that [`set_password`] can be verified.
-pub(crate) async fn may_set_password(
+pub(crate) async fn check_password_reset(
     session: &mut Session,
     reset: &PasswordReset<'_>,
 ) -> Result<(), EngineError> {
@@ -101,7 +101,7 @@ pub(crate) struct Users<'a> {
     inactive_roles: Vec<String>,
     /// `true` if the objects of missing grants are looked up. A sync does not need that, because a
     /// grant fails if its object is gone.
-    looks_for_objects: bool,
+    checks_objects: bool,
 }
 
 impl Pair for Users<'_> {
@@ -171,7 +171,7 @@ impl<'a> Users<'a> {
         }
         let inactive_roles = session.activate_roles().await?;
         let literals = Literals::BackslashEscapes;
-        Ok(Self { session, request, literals, inactive_roles, looks_for_objects: false })
+        Ok(Self { session, request, literals, inactive_roles, checks_objects: false })
     }
 
     /// Reads the accounts of the base user, and checks that they can log in with a new password.

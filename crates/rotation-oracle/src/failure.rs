@@ -215,7 +215,7 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> Engi
                 to the service of the root)."
                 .into(),
         },
-        16000 | 1456 => EngineError::takes_no_changes(message),
+        16000 | 1456 => EngineError::not_writable(message),
         code => EngineError::Failed { action, code: format!("ORA-{code:05}"), message },
     }
 }

@@ -13,7 +13,7 @@ mod sync;
 mod wallet;
 
 use rotation_database::{
-    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, ORACLE,
+    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MasterTask, ORACLE,
     PasswordChange, PasswordReset, PasswordSet, SessionAccount, SyncReport, SyncRequest,
 };
 
@@ -42,8 +42,8 @@ impl Engine for Oracle {
         Ok(SessionAccount { is_of_user, id: account.clone(), name: account, note: None })
     }
 
-    async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
-        session.takes_changes().await
+    async fn check_writable(&self, session: &mut Session) -> Result<(), EngineError> {
+        session.check_writable().await
     }
 
     async fn change_password(
@@ -54,7 +54,7 @@ impl Engine for Oracle {
         own_password::change(session, change).await
     }
 
-    async fn copy_user(
+    async fn sync_users(
         &self,
         master: &mut Session,
         copy: &SyncRequest<'_>,
@@ -82,17 +82,17 @@ impl Engine for Oracle {
         &self,
         master: &mut Session,
         name: &str,
-        task: MastersTask<'_>,
+        task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         preflight::missing(master, name, task).await
     }
 
-    async fn not_grantable(
+    async fn ungrantable_privileges(
         &self,
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::not_grantable(master, copy).await
+        sync::ungrantable_privileges(master, copy).await
     }
 
     async fn log_out(&self, session: Session) {

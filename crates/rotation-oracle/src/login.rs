@@ -37,7 +37,7 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
 /// Logs in over TLS. Returns the session only if the server also reports that it uses TLS.
 async fn verified(login: &Login<'_>) -> Result<Session, LoginError> {
     let mut session = attempt(login).await?;
-    let protocol = match session.ask_what_it_is().await {
+    let protocol = match session.read_identity().await {
         Ok(protocol) => protocol.unwrap_or_else(|| "an unknown protocol".into()),
         Err(error) => return Err(failure::error(&error, login)),
     };

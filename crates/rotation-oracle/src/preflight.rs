@@ -1,6 +1,6 @@
 //! The check for privileges that a master user lacks.
 
-use rotation_database::{EngineError, MastersTask, administrator};
+use rotation_database::{EngineError, MasterTask, administrator};
 
 use crate::name::Name;
 use crate::session::Session;
@@ -10,7 +10,7 @@ use crate::session::Session;
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
-    task: MastersTask<'_>,
+    task: MasterTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     const ACTION: &str = "read the privileges of the master user";
     session.begin().await?;

@@ -44,7 +44,7 @@ impl Session {
     ///
     /// A listener can redirect the connection to another address, and the driver uses the protocol
     /// that the redirect names. The driver does not report that.
-    pub(crate) async fn ask_what_it_is(&mut self) -> Result<Option<String>, DriverError> {
+    pub(crate) async fn read_identity(&mut self) -> Result<Option<String>, DriverError> {
         const QUERY: &str = "SELECT SYS_CONTEXT('USERENV', 'NETWORK_PROTOCOL'), \
                              SYS_CONTEXT('USERENV', 'SESSION_USER'), SYS_CONTEXT('USERENV', \
                              'DATABASE_ROLE') FROM SYS.DUAL";
@@ -60,7 +60,7 @@ impl Session {
     pub(crate) async fn account(&mut self) -> Result<String, EngineError> {
         const ACTION: &str = "read the user of the session";
         if self.account.is_none() {
-            self.ask_what_it_is().await.map_err(|error| failure::statement(&error, ACTION, ""))?;
+            self.read_identity().await.map_err(|error| failure::statement(&error, ACTION, ""))?;
         }
         self.account.clone().ok_or_else(|| EngineError::Failed {
             action: ACTION.into(),
@@ -70,11 +70,11 @@ impl Session {
     }
 
     /// Checks that the database is not a standby.
-    pub(crate) async fn takes_changes(&mut self) -> Result<(), EngineError> {
+    pub(crate) async fn check_writable(&mut self) -> Result<(), EngineError> {
         self.account().await?;
         match &self.role {
             Some(role) if role != "PRIMARY" => {
-                Err(EngineError::takes_no_changes(format!("its role is {role}")))
+                Err(EngineError::not_writable(format!("its role is {role}")))
             }
             _ => Ok(()),
         }

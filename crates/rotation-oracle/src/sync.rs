@@ -22,7 +22,7 @@ use crate::session::Session;
 use plan::Action;
 use state::{PairState, is_locked};
 
-pub(crate) use grantable::not_grantable;
+pub(crate) use grantable::ungrantable_privileges;
 
 /// Syncs the two users and sets the password of the target.
 pub(crate) async fn sync(
@@ -48,7 +48,7 @@ pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
-    must_be_encrypted(session)?;
+    check_encrypted(session)?;
     session.begin().await?;
     give_password(session, reset.master, reset.user, reset.password, "").await
 }
@@ -113,7 +113,7 @@ impl<'a> Users<'a> {
             alternate: name(request.alternate)?,
             master: name(request.master)?,
         };
-        must_be_encrypted(session)?;
+        check_encrypted(session)?;
         session.begin().await?;
         Ok(Self { session, request, names })
     }
@@ -121,8 +121,8 @@ impl<'a> Users<'a> {
     /// Sets the password of the target. The same statement unlocks the alternate user.
     async fn set_password(&mut self, state: &PairState) -> Result<PasswordSet, EngineError> {
         let Names { base, alternate, .. } = &self.names;
-        let is_alternates_turn = self.request.is_alternates_turn();
-        if is_alternates_turn && is_locked(&state.base.status) {
+        let is_alternate_target = self.request.is_alternate_target();
+        if is_alternate_target && is_locked(&state.base.status) {
             return Err(EngineError::NeedsDecision {
                 what: format!(
                     "{base} is locked ({}), so {alternate} stays locked",
@@ -133,7 +133,7 @@ impl<'a> Users<'a> {
                 )),
             });
         }
-        let unlock = if is_alternates_turn { " ACCOUNT UNLOCK" } else { "" };
+        let unlock = if is_alternate_target { " ACCOUNT UNLOCK" } else { "" };
         let SyncRequest { master, target, password, .. } = self.request;
         give_password(self.session, master, target, password, unlock).await
     }
@@ -168,7 +168,7 @@ fn alter_user(master: &Name) -> String {
 
 /// Checks that the session uses TLS, because the statement of the master user contains the
 /// cleartext password. Without TLS, the secret must allow it with `"ssl": false`.
-fn must_be_encrypted(session: &Session) -> Result<(), EngineError> {
+fn check_encrypted(session: &Session) -> Result<(), EngineError> {
     if session.tls() != TlsUse::NotOffered {
         return Ok(());
     }

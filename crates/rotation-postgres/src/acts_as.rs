@@ -9,7 +9,7 @@ use crate::session::{Access, Session};
 
 /// Checks that a session of the alternate role acts as the base role, or as the role that the base
 /// role acts as. If a `role` setting fails at login, the server only warns.
-pub(crate) async fn must_be_base(
+pub(crate) async fn check_acts_as_base(
     session: &mut Session,
     pair: &UserPair,
 ) -> Result<(), EngineError> {
@@ -18,7 +18,7 @@ pub(crate) async fn must_be_base(
                          session_user::text, current_user::text FROM pg_catalog.pg_roles r WHERE \
                          r.rolname::text = $1";
     const ACTION: &str = "read the role as which the session acts";
-    let mut transaction = session.begin(Access::LookAsActing).await?;
+    let mut transaction = session.begin(Access::ReadAsRole).await?;
     let rows = transaction.rows(ACTION, QUERY, &[&pair.base]).await?;
     transaction.commit().await?;
     let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: pair.base.clone() })?;

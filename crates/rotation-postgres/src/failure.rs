@@ -46,15 +46,15 @@ pub(crate) fn refused(refusal: &Refusal, action: &str, remedy: &str) -> EngineEr
         // Another session changed or created the same catalog row and has now ended its
         // transaction.
         "XX000" if refusal.message.starts_with("tuple concurrently ") => {
-            EngineError::Overtaken { action, message }
+            EngineError::Conflict { action, message }
         }
         "23505" if refusal.schema.as_deref() == Some("pg_catalog") => {
-            EngineError::Overtaken { action, message }
+            EngineError::Conflict { action, message }
         }
-        "42710" | "40P01" => EngineError::Overtaken { action, message },
-        "25006" => EngineError::takes_no_changes(message),
+        "42710" | "40P01" => EngineError::Conflict { action, message },
+        "25006" => EngineError::not_writable(message),
         "0A000" if refusal.message.contains("during recovery") => {
-            EngineError::takes_no_changes(message)
+            EngineError::not_writable(message)
         }
         // transaction_timeout, idle_in_transaction_session_timeout and idle_session_timeout.
         "25P04" | "25P03" | "57P05" => EngineError::NeedsDecision {

@@ -24,7 +24,7 @@ mod verifier;
 
 use rotation::settings::Source;
 use rotation_database::{
-    CaCertificates, Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask,
+    CaCertificates, Changed, Engine, EngineError, EngineSpec, Login, LoginError, MasterTask,
     POSTGRES, Password, PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount,
     SyncReport, SyncRequest, UserPair,
 };
@@ -85,9 +85,9 @@ impl Engine for Postgres {
         })
     }
 
-    async fn takes_changes(&self, session: &mut Session) -> Result<(), EngineError> {
+    async fn check_writable(&self, session: &mut Session) -> Result<(), EngineError> {
         match session.identity().await?.is_standby {
-            true => Err(EngineError::takes_no_changes("it is a standby (pg_is_in_recovery)")),
+            true => Err(EngineError::not_writable("it is a standby (pg_is_in_recovery)")),
             false => new_password::check_cleartext_is_safe(session).await,
         }
     }
@@ -96,7 +96,7 @@ impl Engine for Postgres {
         session.identity().await.is_ok_and(|identity| identity.is_pooled)
     }
 
-    async fn pooler_looks_passwords_up(
+    async fn check_pooler_reads_passwords(
         &self,
         session: &mut Session,
         user: &str,
@@ -105,8 +105,12 @@ impl Engine for Postgres {
         pooler::check_password_lookup(session, user, password, &own_password::remedy(user)).await
     }
 
-    async fn stands_in(&self, session: &mut Session, pair: &UserPair) -> Result<(), EngineError> {
-        acts_as::must_be_base(session, pair).await
+    async fn check_alternate_usable(
+        &self,
+        session: &mut Session,
+        pair: &UserPair,
+    ) -> Result<(), EngineError> {
+        acts_as::check_acts_as_base(session, pair).await
     }
 
     async fn change_password(
@@ -117,7 +121,7 @@ impl Engine for Postgres {
         own_password::change(session, change).await
     }
 
-    async fn copy_user(
+    async fn sync_users(
         &self,
         master: &mut Session,
         copy: &SyncRequest<'_>,
@@ -133,12 +137,12 @@ impl Engine for Postgres {
         sync::differences(master, copy).await
     }
 
-    async fn not_grantable(
+    async fn ungrantable_privileges(
         &self,
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::not_grantable(master, copy).await
+        sync::ungrantable_privileges(master, copy).await
     }
 
     async fn set_password(
@@ -153,7 +157,7 @@ impl Engine for Postgres {
         &self,
         master: &mut Session,
         name: &str,
-        task: MastersTask<'_>,
+        task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         preflight::missing(master, name, task).await
     }

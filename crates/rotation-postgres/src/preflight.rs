@@ -1,9 +1,9 @@
 //! The check for privileges that a master user lacks.
 
-use rotation_database::{EngineError, MastersTask};
+use rotation_database::{EngineError, MasterTask};
 use sqlx::Row;
 
-use crate::administer::{ADMIN_OPTION_COUNTS, administer};
+use crate::administer::{ADMIN_OPTION_REQUIRED, administer};
 use crate::session::{Access, Session};
 
 /// Returns the privileges that the master user lacks to administer each role that exists, or to
@@ -11,7 +11,7 @@ use crate::session::{Access, Session};
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
-    task: MastersTask<'_>,
+    task: MasterTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     const QUERY: &str = "SELECT m.rolsuper OR (m.rolcreaterole AND ($2::bool OR r.oid IS NULL OR \
                          EXISTS (SELECT FROM pg_catalog.pg_auth_members a WHERE a.roleid = r.oid \
@@ -19,7 +19,7 @@ pub(crate) async fn missing(
                          LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $1 WHERE m.rolname = \
                          current_user";
     let mut transaction = session.begin(Access::Look).await?;
-    let creates_is_enough = (transaction.version() < ADMIN_OPTION_COUNTS).to_string();
+    let creates_is_enough = (transaction.version() < ADMIN_OPTION_REQUIRED).to_string();
     let mut missing = Vec::new();
     for role in task.users() {
         let rows = transaction

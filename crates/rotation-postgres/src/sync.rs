@@ -54,7 +54,7 @@ pub(crate) async fn differences(
 }
 
 /// Returns the privileges that the master user certainly lacks for the changes of [`differences`].
-pub(crate) async fn not_grantable(
+pub(crate) async fn ungrantable_privileges(
     session: &mut Session,
     request: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {

@@ -18,10 +18,10 @@ mod triggers;
 use accepted::Accepted;
 use rotation::settings::Source;
 use rotation_database::{
-    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MastersTask, PasswordChange,
+    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MasterTask, PasswordChange,
     PasswordReset, PasswordSet, SQLSERVER, SessionAccount, SyncReport, SyncRequest,
 };
-use session_account::OfSession;
+use session_account::SessionPrincipal;
 
 pub use quote::{identifier, literal};
 pub use session::Session;
@@ -50,7 +50,7 @@ impl Engine for SqlServer {
         session: &mut Session,
         user: &str,
     ) -> Result<SessionAccount, EngineError> {
-        let OfSession { principal, name, is_of_user } =
+        let SessionPrincipal { principal, name, is_of_user } =
             session_account::of_session(session, user).await?;
         let id = principal.id();
         session.set_principal(principal);
@@ -65,7 +65,7 @@ impl Engine for SqlServer {
         own_password::change(session, change).await
     }
 
-    async fn copy_user(
+    async fn sync_users(
         &self,
         master: &mut Session,
         copy: &SyncRequest<'_>,
@@ -93,17 +93,17 @@ impl Engine for SqlServer {
         &self,
         master: &mut Session,
         name: &str,
-        task: MastersTask<'_>,
+        task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
         preflight::missing(master, name, task).await
     }
 
-    async fn not_grantable(
+    async fn ungrantable_privileges(
         &self,
         master: &mut Session,
         copy: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::not_grantable(master, copy).await
+        sync::ungrantable_privileges(master, copy).await
     }
 
     async fn log_out(&self, session: Session) {

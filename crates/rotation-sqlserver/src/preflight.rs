@@ -1,7 +1,7 @@
 //! The check for privileges that a master user lacks.
 
 use rotation_database::{
-    EngineError, MastersTask, Password, PasswordReset, SyncRequest, UserPair, administrator,
+    EngineError, MasterTask, Password, PasswordReset, SyncRequest, UserPair, administrator,
 };
 
 use crate::quote::identifier;
@@ -14,7 +14,7 @@ use crate::sync::passwords;
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
-    task: MastersTask<'_>,
+    task: MasterTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     let mut missing = Vec::new();
     let needed = ["ALTER ANY LOGIN", "VIEW ANY DEFINITION"];
@@ -38,14 +38,14 @@ pub(crate) async fn missing(
 async fn blocking_triggers(
     session: &mut Session,
     master: &str,
-    task: MastersTask<'_>,
+    task: MasterTask<'_>,
 ) -> Vec<EngineError> {
     let password = Password::new("");
     let logs_in_unencrypted = false;
     let found = match task {
-        MastersTask::Alternate(pair) => {
+        MasterTask::Alternate(pair) => {
             let UserPair { base, alternate } = pair;
-            let (target, is_known_pair, password) = (alternate, true, &password);
+            let (target, pair_verified, password) = (alternate, true, &password);
             let proven = Vec::new();
             let copy = SyncRequest {
                 master,
@@ -53,13 +53,13 @@ async fn blocking_triggers(
                 alternate,
                 target,
                 password,
-                is_known_pair,
+                pair_verified,
                 logs_in_unencrypted,
                 proven,
             };
             sync::blocking_triggers(session, &copy).await
         }
-        MastersTask::SetPassword(user) => {
+        MasterTask::SetPassword(user) => {
             let (password, proven) = (&password, None);
             let reset = PasswordReset { master, user, password, logs_in_unencrypted, proven };
             passwords::blocking_triggers(session, &reset).await

@@ -6,9 +6,9 @@ use crate::quote::binary;
 /// password of a login.
 ///
 /// [doc]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-database-principals-transact-sql
-pub(crate) const BY_SERVER: i32 = 1;
+pub(crate) const AUTHENTICATED_BY_SERVER: i32 = 1;
 /// `authentication_type` of a user that authenticates with its own password.
-pub(crate) const BY_DATABASE: i32 = 2;
+pub(crate) const AUTHENTICATED_BY_DATABASE: i32 = 2;
 
 /// The kind of principal that has a user's password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

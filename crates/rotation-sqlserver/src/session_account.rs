@@ -2,13 +2,13 @@
 
 use rotation_database::EngineError;
 
-use crate::principal::{BY_DATABASE, Kind, Principal};
+use crate::principal::{AUTHENTICATED_BY_DATABASE, Kind, Principal};
 use crate::session::{Session, column, flag, nullable, nullable_text, unexpected};
 
 /// The account of a session. `is_of_user` is `true` if it is the account that the server finds by
 /// the name of the user.
 #[derive(Debug, Clone)]
-pub(crate) struct OfSession {
+pub(crate) struct SessionPrincipal {
     pub(crate) principal: Principal,
     pub(crate) name: String,
     pub(crate) is_of_user: bool,
@@ -23,7 +23,7 @@ pub(crate) struct OfSession {
 pub(crate) async fn of_session(
     session: &mut Session,
     user: &str,
-) -> Result<OfSession, EngineError> {
+) -> Result<SessionPrincipal, EngineError> {
     const QUERY: &str = "SELECT CAST(COALESCE((SELECT p.authentication_type FROM \
                          sys.database_principals p WHERE p.principal_id = \
                          DATABASE_PRINCIPAL_ID()), 0) AS int), CASE WHEN SUSER_SID(@P1) = \
@@ -35,8 +35,11 @@ pub(crate) async fn of_session(
                          THEN 1 ELSE 0 END";
     let rows = session.rows("read the account of the session", QUERY, &[user]).await?;
     let row = rows.first().ok_or_else(|| unexpected("the server returned no row"))?;
-    let kind =
-        if column::<i32>(row, 0)? == BY_DATABASE { Kind::ContainedUser } else { Kind::Login };
+    let kind = if column::<i32>(row, 0)? == AUTHENTICATED_BY_DATABASE {
+        Kind::ContainedUser
+    } else {
+        Kind::Login
+    };
     // A contained user that was dropped after its login is no longer a principal of the database. A
     // login of the same name is another account.
     let exists = flag(row, 6)?;
@@ -46,5 +49,9 @@ pub(crate) async fn of_session(
     };
     let sid = sid.ok_or_else(|| unexpected("the session has no security identifier"))?.to_vec();
     let name = nullable_text(row, 3)?.unwrap_or_else(|| "(unknown)".into());
-    Ok(OfSession { principal: Principal { kind, sid }, name, is_of_user: is_of_user && exists })
+    Ok(SessionPrincipal {
+        principal: Principal { kind, sid },
+        name,
+        is_of_user: is_of_user && exists,
+    })
 }

@@ -27,7 +27,7 @@ use passwords::random_password;
 use plan::Action;
 use state::{Accounts, PairState};
 
-pub(crate) use grantable::not_grantable;
+pub(crate) use grantable::ungrantable_privileges;
 pub(crate) use state::UserState;
 
 /// Syncs the two users and sets the password of the target.
@@ -66,7 +66,7 @@ pub(crate) async fn blocking_triggers(
     request: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
-    let mut users = Users::collecting(session, request);
+    let mut users = Users::collecting_errors(session, request);
     let state = users.read().await?;
     let plan = users.plan(&state)?;
     for change in &plan.changes {
@@ -76,7 +76,7 @@ pub(crate) async fn blocking_triggers(
         users.check_triggers(Scope::Database(database)).await?;
     }
     users.check_triggers(state.accounts.scope()).await?;
-    Ok(users.refusals)
+    Ok(users.trigger_errors)
 }
 
 /// The two users, in a session of the master user.
@@ -84,9 +84,9 @@ pub(crate) struct Users<'a> {
     pub(crate) session: &'a mut Session,
     pub(crate) request: &'a SyncRequest<'a>,
     /// `true` if errors about triggers are collected, because nothing is changed.
-    pub(crate) collects_refusals: bool,
+    pub(crate) collects_trigger_errors: bool,
     /// The errors about triggers.
-    pub(crate) refusals: Vec<EngineError>,
+    pub(crate) trigger_errors: Vec<EngineError>,
     /// Notes on triggers.
     pub(crate) notes: Vec<String>,
     /// `true` if the two are users of a contained database.
@@ -95,7 +95,7 @@ pub(crate) struct Users<'a> {
     pub(crate) sids: Vec<Vec<u8>>,
     /// For each scope that was checked, `true` if the two users can create triggers in it. The key
     /// is a database, or `None` for the server.
-    pub(crate) watched: BTreeMap<Option<String>, bool>,
+    pub(crate) can_create_triggers: BTreeMap<Option<String>, bool>,
 }
 
 impl Pair for Users<'_> {
@@ -116,7 +116,7 @@ impl Pair for Users<'_> {
         let Statement { action, sql, remedy } = match action {
             Action::CreateLogin { sid, options } => self.creation_of_login(sid, options)?,
             Action::CreateContainedUser { sid, .. } => self.creation_of_user(scope, sid)?,
-            Action::LiftMustChange { login } => self.another_password(login)?,
+            Action::ReplaceMustChangePassword { login } => self.replacement_password(login)?,
             Action::Run { statement, .. } => statement.clone(),
         };
         self.session.run_or(&action, &format!("{}{sql}", scope.enter()), &remedy).await?;
@@ -129,18 +129,21 @@ impl<'a> Users<'a> {
         Self {
             session,
             request,
-            collects_refusals: false,
-            refusals: Vec::new(),
+            collects_trigger_errors: false,
+            trigger_errors: Vec::new(),
             notes: Vec::new(),
             is_contained: false,
             sids: Vec::new(),
-            watched: BTreeMap::new(),
+            can_create_triggers: BTreeMap::new(),
         }
     }
 
     /// Creates users that only collect the errors about triggers.
-    pub(crate) fn collecting(session: &'a mut Session, request: &'a SyncRequest<'a>) -> Self {
-        Self { collects_refusals: true, ..Self::new(session, request) }
+    pub(crate) fn collecting_errors(
+        session: &'a mut Session,
+        request: &'a SyncRequest<'a>,
+    ) -> Self {
+        Self { collects_trigger_errors: true, ..Self::new(session, request) }
     }
 
     fn creation_of_login(&self, sid: &[u8], options: &str) -> Result<Statement, EngineError> {
@@ -153,7 +156,7 @@ impl<'a> Users<'a> {
                 password(&random_password()?)?,
                 binary(sid)
             ),
-            remedy: alter_any_login(self.request.master),
+            remedy: login_remedy(self.request.master),
         })
     }
 
@@ -167,25 +170,25 @@ impl<'a> Users<'a> {
                 password(&random_password()?)?,
                 binary(sid)
             ),
-            remedy: make_owner(self.request.master, scope),
+            remedy: owner_remedy(self.request.master, scope),
         })
     }
 
     /// Returns the statement that sets another password of the alternate login, because its current
     /// one must be changed at the next login (`MUST_CHANGE`). Until then, `CHECK_EXPIRATION` cannot
     /// be turned off (error 15128).
-    fn another_password(&self, login: &str) -> Result<Statement, EngineError> {
+    fn replacement_password(&self, login: &str) -> Result<Statement, EngineError> {
         let password = password(&random_password()?)?;
         Ok(Statement {
             action: format!("set a password of {login}"),
             sql: format!("ALTER LOGIN {} WITH PASSWORD = {password}", identifier(login)),
-            remedy: alter_any_login(self.request.master),
+            remedy: login_remedy(self.request.master),
         })
     }
 }
 
 /// Returns the remedy that lets the master user change logins.
-pub(crate) fn alter_any_login(master: &str) -> String {
+pub(crate) fn login_remedy(master: &str) -> String {
     administrator(&format!(
         "USE [master]; GRANT ALTER ANY LOGIN TO {} (only a master user in sysadmin can change a \
          login in sysadmin or with CONTROL SERVER)",
@@ -195,7 +198,7 @@ pub(crate) fn alter_any_login(master: &str) -> String {
 
 /// Returns the remedy that lets the master user change the users of a database and their
 /// permissions.
-pub(crate) fn make_owner(master: &str, scope: Scope<'_>) -> String {
+pub(crate) fn owner_remedy(master: &str, scope: Scope<'_>) -> String {
     let master = identifier(master);
     if scope == Scope::Database("msdb") {
         // The owner of msdb can become sysadmin.

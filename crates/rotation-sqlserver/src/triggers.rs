@@ -31,10 +31,10 @@ impl Users<'_> {
             Scope::Server => None,
             Scope::Database(name) => Some(name.to_owned()),
         };
-        let known = self.watched.get(&key).copied();
-        if known.is_none() || known == Some(true) && !self.collects_refusals {
+        let known = self.can_create_triggers.get(&key).copied();
+        if known.is_none() || known == Some(true) && !self.collects_trigger_errors {
             match self.blocking_triggers(scope, key, known).await? {
-                Some(refusal) if self.collects_refusals => self.refusals.push(refusal),
+                Some(refusal) if self.collects_trigger_errors => self.trigger_errors.push(refusal),
                 Some(refusal) => return Err(refusal),
                 None => {}
             }
@@ -57,7 +57,7 @@ impl Users<'_> {
             Some(can_write) => can_write,
             None => self.could_write_triggers(scope).await?,
         };
-        self.watched.insert(key, can_write);
+        self.can_create_triggers.insert(key, can_write);
         // A master user without VIEW ANY DEFINITION does not see the server's triggers. It does not
         // need to: only logins with CONTROL SERVER can create one, and the server rejects the
         // master user's changes of such logins.

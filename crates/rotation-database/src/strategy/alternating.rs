@@ -13,7 +13,7 @@ use crate::master::Master;
 use crate::secret::DatabaseSecret;
 use crate::shortened::shortened;
 use crate::strategy::earlier::{self, Earlier};
-use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
+use crate::strategy::master_session::{MasterLogin, check_or_close, ensure_not_master};
 use crate::strategy::target_proof::{LoginProof, prove_target};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::user_pair::UserPair;
@@ -73,10 +73,10 @@ pub(crate) async fn set<E: Engine>(
     };
     let (master, known) = tokio::join!(Master::fetch(cx, &opened.0, E::SPEC), known);
     let (master, known) = (master?, known?);
-    let is_known_pair = known.is_some();
+    let pair_verified = known.is_some();
     proven
         .extend(known.and_then(LoginProof::account).map(|account| proven_user(&pending, account)));
-    let origin = Origin { is_known_pair, proven };
+    let origin = Origin { pair_verified, proven };
     let mut done =
         sync_by_master(database, cx, &master, &pair, origin, (&opened.0, opened.1), &pending)
             .await?;
@@ -86,8 +86,8 @@ pub(crate) async fn set<E: Engine>(
 
 /// The facts about the two users that logins have proven.
 struct Origin {
-    /// As in [`SyncRequest::is_known_pair`].
-    is_known_pair: bool,
+    /// As in [`SyncRequest::pair_verified`].
+    pair_verified: bool,
     proven: Vec<ProvenUser>,
 }
 
@@ -153,16 +153,16 @@ async fn sync_by_master<E: Engine>(
     cx: &Context<'_>,
     master: &Master,
     pair: &UserPair,
-    Origin { is_known_pair, proven }: Origin,
+    Origin { pair_verified, proven }: Origin,
     opened: (&DatabaseSecret, &'static str),
     pending: &DatabaseSecret,
 ) -> Result<Done> {
     let credential = &master.secret;
     let users = [pair.base.as_str(), pair.alternate.as_str()];
-    must_be_another(database, master, &users, pending)?;
+    ensure_not_master(database, master, &users, pending)?;
     let session =
-        MasterLogin::of(database, master, opened.0, pending).proven_by(cx, opened).await?;
-    let mut session = may_go_ahead(database, master, session, &users, pending).await?;
+        MasterLogin::of(database, master, opened.0, pending).open_after_proof(cx, opened).await?;
+    let mut session = check_or_close(database, master, session, &users, pending).await?;
 
     let target = &pending.username;
     cx.set_activity(format!(
@@ -175,27 +175,27 @@ async fn sync_by_master<E: Engine>(
         alternate: &pair.alternate,
         target,
         password: &pending.password,
-        is_known_pair,
+        pair_verified,
         logs_in_unencrypted: database.logs_in_unencrypted(pending),
         proven,
     };
-    let mut synced = database.engine.copy_user(&mut session, &request).await;
-    let alternate_is_target = request.is_alternates_turn();
-    if matches!(synced, Err(EngineError::PerhapsUnrelated { .. }))
+    let mut synced = database.engine.sync_users(&mut session, &request).await;
+    let alternate_is_target = request.is_alternate_target();
+    if matches!(synced, Err(EngineError::UnverifiedPair { .. }))
         && alternate_is_target
         && let Some(login) = prove_target(database, cx, pending, opened.1 != CURRENT).await?
     {
-        request.is_known_pair = true;
+        request.pair_verified = true;
         request.proven.extend(login.account().map(|account| proven_user(pending, account)));
-        synced = database.engine.copy_user(&mut session, &request).await;
+        synced = database.engine.sync_users(&mut session, &request).await;
     }
     if database.should_retry_conflict(cx, &synced).await {
-        synced = database.engine.copy_user(&mut session, &request).await;
+        synced = database.engine.sync_users(&mut session, &request).await;
     }
     database.engine.log_out(session).await;
     match synced {
         Ok(synced) => {
-            database.store_without_effect(cx, synced.without_effect.clone());
+            database.store_changes_without_effect(cx, synced.without_effect.clone());
             if synced.password == PasswordSet::InHistory {
                 database.confirm_reused_password(cx, pending).await?;
             }
@@ -222,7 +222,7 @@ async fn sync_by_master<E: Engine>(
 ///
 /// `request` is for the alternate user as the target, and `pending` names the next target. The
 /// origin of the pair is proven as [`set`] does it.
-pub(crate) async fn foresee<E: Engine>(
+pub(crate) async fn planned_changes<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     session: &mut E::Session,
@@ -232,16 +232,16 @@ pub(crate) async fn foresee<E: Engine>(
     let master = request.master;
     let failed = |cause| database.statement(pending, master, cause).into();
     let base_is_target = pending.username == request.base;
-    request.is_known_pair = base_is_target && !E::SPEC.pairs_provable;
-    if request.is_known_pair && prove_target(database, cx, pending, true).await?.is_none() {
+    request.pair_verified = base_is_target && !E::SPEC.pairs_provable;
+    if request.pair_verified && prove_target(database, cx, pending, true).await?.is_none() {
         return Err(failed(EngineError::unproven_base(request.base, request.alternate)));
     }
     let mut differences = database.engine.differences(session, request).await;
-    if matches!(differences, Err(EngineError::PerhapsUnrelated { .. }))
+    if matches!(differences, Err(EngineError::UnverifiedPair { .. }))
         && !base_is_target
         && prove_target(database, cx, pending, true).await?.is_some()
     {
-        request.is_known_pair = true;
+        request.pair_verified = true;
         differences = database.engine.differences(session, request).await;
     }
     differences.map_err(failed)
@@ -291,7 +291,7 @@ async fn differences<E: Engine>(
     let differences = database.engine.differences(&mut session, &request).await;
     database.engine.log_out(session).await;
     let mut differences = differences.map_err(|cause| database.statement(pending, name, cause))?;
-    database.remove_without_effect(cx, &mut differences);
+    database.remove_changes_without_effect(cx, &mut differences);
     Ok(differences)
 }
 

@@ -54,7 +54,7 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
     /// Two host names can resolve to one address and still lead to different servers. If the master
     /// secret has another host name, the credential that logged in to the secret's host must also
     /// log in to that one before the master user acts there.
-    pub(crate) async fn proven_by(
+    pub(crate) async fn open_after_proof(
         self,
         cx: &Context<'_>,
         (opened, label): (&DatabaseSecret, &'static str),
@@ -94,9 +94,9 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
 /// it.
 ///
 /// Servers compare names by their own rules (case, accents, width, trailing blanks). The comparison
-/// of the names by [`must_be_another`], which happens before the login, is therefore not
+/// of the names by [`ensure_not_master`], which happens before the login, is therefore not
 /// sufficient.
-pub(crate) async fn may_go_ahead<E: Engine>(
+pub(crate) async fn check_or_close<E: Engine>(
     database: &Database<E>,
     master: &Master,
     mut session: E::Session,
@@ -112,7 +112,7 @@ pub(crate) async fn may_go_ahead<E: Engine>(
     }
 }
 
-/// Makes the checks of [`may_go_ahead`] without closing the session.
+/// Makes the checks of [`check_or_close`] without closing the session.
 pub(crate) async fn check<E: Engine>(
     database: &Database<E>,
     master: &Master,
@@ -121,8 +121,8 @@ pub(crate) async fn check<E: Engine>(
     pending: &DatabaseSecret,
 ) -> Result<(), Error> {
     let name = &master.secret.username;
-    let takes_changes = database.engine.takes_changes(session).await;
-    takes_changes.map_err(|cause| database.statement(pending, name, cause))?;
+    let check_writable = database.engine.check_writable(session).await;
+    check_writable.map_err(|cause| database.statement(pending, name, cause))?;
     for user in users {
         let account = database.engine.session_account(session, user).await;
         if account.map_err(|cause| database.statement(pending, name, cause))?.is_of_user {
@@ -136,7 +136,7 @@ pub(crate) async fn check<E: Engine>(
 ///
 /// If a secret named the master user as one of its users, a writer of that secret could read the
 /// new password of the master user, and the server would reject the password in the master secret.
-pub(crate) fn must_be_another<E: Engine>(
+pub(crate) fn ensure_not_master<E: Engine>(
     database: &Database<E>,
     master: &Master,
     users: &[&str],

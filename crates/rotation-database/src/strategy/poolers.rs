@@ -36,5 +36,5 @@ pub(crate) async fn look<E: Engine>(
         "checking whether the pooler in front of {} reads passwords from the server",
         current.endpoint()
     ));
-    database.engine.pooler_looks_passwords_up(session, user, &current.password).await
+    database.engine.check_pooler_reads_passwords(session, user, &current.password).await
 }

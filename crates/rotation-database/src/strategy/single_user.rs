@@ -52,7 +52,7 @@ async fn change<E: Engine>(
 ) -> Result<Done> {
     let Proven { mut session, account } = proven;
     let user = &new.username;
-    let may_change = match database.engine.takes_changes(&mut session).await {
+    let may_change = match database.engine.check_writable(&mut session).await {
         Ok(()) => poolers::look(database, cx, &mut session, old).await,
         no => no,
     };

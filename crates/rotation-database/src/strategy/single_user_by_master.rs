@@ -10,7 +10,7 @@ use crate::error::CredentialSource;
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::secret::DatabaseSecret;
-use crate::strategy::master_session::{MasterLogin, may_go_ahead, must_be_another};
+use crate::strategy::master_session::{MasterLogin, check_or_close, ensure_not_master};
 use crate::strategy::poolers;
 use crate::sync::{PasswordSet, ProvenUser};
 
@@ -56,10 +56,10 @@ pub(crate) async fn set<E: Engine>(
         fetched => fetched?,
     };
     let user = &pending.username;
-    must_be_another(database, &master, &[user], &pending)?;
+    ensure_not_master(database, &master, &[user], &pending)?;
     let login = MasterLogin::of(database, &master, &current, &pending);
     let session = match proof {
-        Some(proof) => login.proven_by(cx, proof).await,
+        Some(proof) => login.open_after_proof(cx, proof).await,
         None => login.open(cx).await,
     };
     let session = match session {
@@ -67,7 +67,7 @@ pub(crate) async fn set<E: Engine>(
         session => session?,
     };
     let name = &master.secret.username;
-    let mut session = may_go_ahead(database, &master, session, &[user], &pending).await?;
+    let mut session = check_or_close(database, &master, session, &[user], &pending).await?;
     // The check stores the current password again. If that password was lost, it is not possible.
     if proven.is_some()
         && let Err(cause) = poolers::look(database, cx, &mut session, &current).await

@@ -28,8 +28,8 @@ pub struct SyncRequest<'a> {
     pub password: &'a Password,
     /// `true` if a version of the secret proves that the alternate user belongs to the secret.
     /// Otherwise, an engine that finds an alternate user of unknown origin returns
-    /// [`EngineError::PerhapsUnrelated`].
-    pub is_known_pair: bool,
+    /// [`EngineError::UnverifiedPair`].
+    pub pair_verified: bool,
     /// `true` if the target user logs in without TLS, because its secret has `"ssl": false`. The
     /// session of the master user may use TLS even so.
     pub logs_in_unencrypted: bool,
@@ -48,7 +48,7 @@ impl<'a> SyncRequest<'a> {
         logs_in_unencrypted: bool,
     ) -> Self {
         let UserPair { base, alternate } = pair;
-        let (target, is_known_pair) = (alternate, true);
+        let (target, pair_verified) = (alternate, true);
         let proven = Vec::new();
         Self {
             master,
@@ -56,7 +56,7 @@ impl<'a> SyncRequest<'a> {
             alternate,
             target,
             password,
-            is_known_pair,
+            pair_verified,
             logs_in_unencrypted,
             proven,
         }
@@ -64,12 +64,12 @@ impl<'a> SyncRequest<'a> {
 
     /// Returns `true` if an account may belong to `user`: it is the proven account, or no account
     /// of `user` was proven.
-    pub fn may_be_account_of(&self, user: &str, account: &str) -> bool {
+    pub fn is_possible_account_of(&self, user: &str, account: &str) -> bool {
         self.proven.iter().all(|proven| proven.user != user || proven.account == account)
     }
 
     /// Returns `true` if the alternate user is the target.
-    pub fn is_alternates_turn(&self) -> bool {
+    pub fn is_alternate_target(&self) -> bool {
         self.target == self.alternate
     }
 }

@@ -106,7 +106,7 @@ async fn run(model: &mut Model, target: &str) -> Result<SyncReport, EngineError>
         alternate: "app_clone",
         target,
         password: &password,
-        is_known_pair: true,
+        pair_verified: true,
         logs_in_unencrypted: false,
         proven: Vec::new(),
     };

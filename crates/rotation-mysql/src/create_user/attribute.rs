@@ -47,9 +47,9 @@ mod tests {
         let has = user(r#"{"comment": "x", "deep": {"a": 1, "b": 2}, "team": "red"}"#);
         let wanted = user(r#"{"deep": {"a": 1}, "team": "blue"}"#);
         assert_eq!(
-            has.clauses_to_become(&wanted),
+            has.clauses_to(&wanted),
             r#"ATTRIBUTE '{"deep":{"a":1,"b":null},"team":"blue","comment":null}'"#
         );
-        assert_eq!(wanted.clauses_to_become(&wanted), "");
+        assert_eq!(wanted.clauses_to(&wanted), "");
     }
 }

@@ -4,23 +4,28 @@ use super::{Clause, CreateUser, LIMITS, STATEMENT_TIME, joined};
 use crate::tokens::Token;
 
 impl CreateUser {
-    /// Returns the clauses of [`Self::clauses_to_become`] in two parts: those that the account may
-    /// get while applications use it, and those that could block their logins. `passwords_expire`
+    /// Returns the clauses of [`Self::clauses_to`] in two parts: those that the account may
+    /// get while applications use it, and those that could block their logins. `passwords_expire_by_default`
     /// is `true` if passwords expire by default on this server.
     pub(crate) fn clauses_while_in_use(
         &self,
         wanted: &Self,
-        passwords_expire: bool,
+        passwords_expire_by_default: bool,
     ) -> (String, String) {
-        let (later, now): (Vec<_>, Vec<_>) = self
-            .changes_to_become(wanted)
-            .into_iter()
-            .partition(|(clause, _)| self.is_restricted_by(*clause, wanted, passwords_expire));
+        let (later, now): (Vec<_>, Vec<_>) =
+            self.changes_to(wanted).into_iter().partition(|(clause, _)| {
+                self.is_restricted_by(*clause, wanted, passwords_expire_by_default)
+            });
         (joined(&now), joined(&later))
     }
 
     /// Returns `true` if the clause of `wanted` can block a login that the clause of `self` allows.
-    fn is_restricted_by(&self, clause: Clause, wanted: &Self, passwords_expire: bool) -> bool {
+    fn is_restricted_by(
+        &self,
+        clause: Clause,
+        wanted: &Self,
+        passwords_expire_by_default: bool,
+    ) -> bool {
         let token = |at: usize| wanted.clauses.get(&clause).and_then(|tokens| tokens.get(at));
         let is_lower = |name: &str| {
             let of = |user: &Self| user.number_after(clause, name).unwrap_or_default();
@@ -33,7 +38,7 @@ impl CreateUser {
             Clause::Expire => match token(2) {
                 Some(token) if token.is("NEVER") => false,
                 Some(token) if token.is("INTERVAL") => true,
-                _ => passwords_expire,
+                _ => passwords_expire_by_default,
             },
             Clause::FailedLogins => is_lower("FAILED_LOGIN_ATTEMPTS"),
             Clause::LockTime => token(1).is_some_and(|days| !days.is("0")),

@@ -13,7 +13,7 @@ impl Grants {
     ///
     /// # Errors
     /// Returns an error if the privileges that the change needs cannot be parsed.
-    pub(crate) fn may_suffice_for(&self, change: &Change) -> Result<bool, EngineError> {
+    pub(crate) fn may_allow(&self, change: &Change) -> Result<bool, EngineError> {
         let needs = parse(&[format!("GRANT {} TO user", change.needs)])?;
         let is_administrator = self.has("*.*", "SUPER") || self.dynamic.contains_key("ROLE_ADMIN");
         Ok(needs.objects.iter().all(|(object, wanted)| self.may_grant(object, &wanted.privileges))
@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn missing_grant_option_is_detected() {
         let lacks = |own: &[&str], wanted: &[&str]| {
-            let (own, changes) = (grants(own), grants(&[]).changes_to_become(&grants(wanted)));
-            changes.iter().any(|change| !own.may_suffice_for(change).unwrap())
+            let (own, changes) = (grants(own), grants(&[]).changes_to(&grants(wanted)));
+            changes.iter().any(|change| !own.may_allow(change).unwrap())
         };
         let select = "GRANT SELECT (`c`), INSERT ON `shop`.`t` TO `u`@`%`";
         for (own, wanted, expected) in [

@@ -51,22 +51,22 @@ impl Users<'_> {
         bases: &[Base],
         report: &mut SyncReport,
     ) -> Result<(), EngineError> {
-        let accounts = if self.request.is_alternates_turn() {
+        let accounts = if self.request.is_alternate_target() {
             self.of_alternate(bases)?
         } else {
             self.of_base(bases).await?
         };
-        let is_alternates_turn = self.request.is_alternates_turn();
+        let is_alternate_target = self.request.is_alternate_target();
         if !accounts.is_empty() {
             report.password = self.set_in_one_statement(&accounts).await?;
         }
         let names: Vec<_> = accounts.iter().map(|named| named.name.clone()).collect();
-        if is_alternates_turn {
+        if is_alternate_target {
             let action = format!("unlock {}", self.request.target);
             let statement = format!("ALTER USER {} ACCOUNT UNLOCK", names.join(", "));
             self.session.run_or(&action, &statement, &self.create_user_remedy()).await?;
         }
-        let every: Vec<_> = if is_alternates_turn {
+        let every: Vec<_> = if is_alternate_target {
             accounts.into_iter().map(|named| named.account).collect()
         } else {
             bases.iter().map(|base| base.account.clone()).collect()

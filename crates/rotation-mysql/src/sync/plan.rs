@@ -32,8 +32,8 @@ pub(super) fn plan(
     request: &SyncRequest<'_>,
 ) -> Result<Plan<Action>, EngineError> {
     let planner = Planner { state, request };
-    if !request.is_known_pair {
-        planner.must_belong_together()?;
+    if !request.pair_verified {
+        planner.ensure_pair()?;
     }
     let mut plan = Plan::default();
     for pair in &state.pairs {
@@ -61,7 +61,7 @@ impl Planner<'_> {
 
     fn account(&self, pair: &AccountPair, plan: &mut Plan<Action>) {
         let AccountPair { base, base_has, wanted, account, has } = pair;
-        for change in base_has.changes_to_become(wanted) {
+        for change in base_has.changes_to(wanted) {
             plan.push(self.privilege(&base.account, &change));
         }
         let Some(has) = has else {
@@ -71,7 +71,7 @@ impl Planner<'_> {
         };
         self.attributes(base, account, has, plan);
         self.lock(base, account, has, plan);
-        for change in has.granted.changes_to_become(wanted) {
+        for change in has.granted.changes_to(wanted) {
             if !self.state.gone.contains(&change.statement(&account.to_string())) {
                 plan.push(self.privilege(account, &change));
             }
@@ -86,7 +86,7 @@ impl Planner<'_> {
         has: &AccountState,
         plan: &mut Plan<Action>,
     ) {
-        let expire = self.state.passwords_expire;
+        let expire = self.state.passwords_expire_by_default;
         let (harmless, restricting) = has.shown.clauses_while_in_use(&base.shown, expire);
         let ends_lifetime = has.shown.lifetime_must_end_first(&base.shown);
         for (clauses, ends_lifetime, interrupts) in [
@@ -189,12 +189,12 @@ impl Planner<'_> {
     ///
     /// An alternate account that a rotation created is locked or has exactly the privileges of its
     /// base account.
-    fn must_belong_together(&self) -> Result<(), EngineError> {
+    fn ensure_pair(&self) -> Result<(), EngineError> {
         let base = self.request.base;
         for pair in &self.state.pairs {
             if let Some(has) = &pair.has
                 && !has.shown.locked
-                && let Some(change) = has.granted.changes_to_become(&pair.wanted).first()
+                && let Some(change) = has.granted.changes_to(&pair.wanted).first()
             {
                 let difference = format!(
                     "the first difference is: {}",
@@ -213,7 +213,7 @@ impl Planner<'_> {
 
     fn unverified_pair(&self, account: &Account, difference: &str) -> EngineError {
         let (base, alternate) = (self.request.base, self.request.alternate);
-        EngineError::PerhapsUnrelated {
+        EngineError::UnverifiedPair {
             base: base.to_owned(),
             alternate: alternate.to_owned(),
             why: Some(format!(

@@ -30,7 +30,7 @@ pub(crate) struct PairState {
     /// The accounts of the alternate user that are not in a pair.
     pub(crate) left_over: Vec<LeftOver>,
     /// `true` if passwords expire by default. Read only if an attribute differs.
-    pub(crate) passwords_expire: bool,
+    pub(crate) passwords_expire_by_default: bool,
     /// The grants whose object no longer exists, as statements.
     pub(crate) gone: BTreeSet<String>,
     pub(crate) is_mariadb: bool,
@@ -82,7 +82,7 @@ impl PairState {
         let of_pair = |pair| {
             let AccountPair { wanted, account, has, .. }: &AccountPair = pair;
             let has = has.as_ref().map_or(&none, |has| &has.granted);
-            has.changes_to_become(wanted).into_iter().map(move |change| (account, change))
+            has.changes_to(wanted).into_iter().map(move |change| (account, change))
         };
         self.pairs.iter().flat_map(of_pair).collect()
     }
@@ -108,21 +108,21 @@ impl Users<'_> {
             }
         }
         let has_other_attributes = |pair: &AccountPair| {
-            let clauses = |has: &AccountState| has.shown.clauses_to_become(&pair.base.shown);
+            let clauses = |has: &AccountState| has.shown.clauses_to(&pair.base.shown);
             pair.has.as_ref().is_some_and(|has| !clauses(has).is_empty())
         };
-        let passwords_expire =
-            pairs.iter().any(has_other_attributes) && self.passwords_expire().await?;
+        let passwords_expire_by_default =
+            pairs.iter().any(has_other_attributes) && self.passwords_expire_by_default().await?;
         let mut state = PairState {
             bases,
             pairs,
             left_over,
-            passwords_expire,
+            passwords_expire_by_default,
             gone: BTreeSet::new(),
             is_mariadb: self.session.is_mariadb(),
             inactive_roles: self.inactive_roles.clone(),
         };
-        if self.looks_for_objects {
+        if self.checks_objects {
             state.gone = self.gone(&state).await?;
         }
         Ok(state)
@@ -153,7 +153,7 @@ impl Users<'_> {
         for base in bases {
             let account = self.alternate_of(&base.account);
             let exists = alternates.contains(&account);
-            if !exists && !self.request.is_alternates_turn() {
+            if !exists && !self.request.is_alternate_target() {
                 continue;
             }
             let base_has = self.show_grants(&base.account).await?;
@@ -189,7 +189,7 @@ impl Users<'_> {
     }
 
     /// Returns `true` if passwords expire by default.
-    async fn passwords_expire(&mut self) -> Result<bool, EngineError> {
+    async fn passwords_expire_by_default(&mut self) -> Result<bool, EngineError> {
         let query = "SELECT CONVERT(@@GLOBAL.default_password_lifetime, CHAR)";
         let rows = self.session.rows("read the default password lifetime", query).await?;
         Ok(rows.first().and_then(|row| text(row, 0)).is_some_and(|days| days != "0"))
@@ -226,7 +226,7 @@ impl Users<'_> {
         );
         let rows = self.session.rows(&format!("find {object}"), &query).await?;
         let is_there = rows.first().and_then(|row| text(row, 0)).is_none_or(|count| count != "0");
-        Ok(!is_there && masters.may_suffice_for(change)?)
+        Ok(!is_there && masters.may_allow(change)?)
     }
 
     /// Reads the state of an account.

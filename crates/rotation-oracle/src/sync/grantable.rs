@@ -12,11 +12,11 @@ use crate::session::{Session, Texts};
 
 /// Returns the privileges that the master user certainly lacks for the changes of
 /// [`super::differences`].
-pub(crate) async fn not_grantable(
+pub(crate) async fn ungrantable_privileges(
     session: &mut Session,
     copy: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    Users::begin(session, copy).await?.not_grantable().await
+    Users::begin(session, copy).await?.ungrantable_privileges().await
 }
 
 /// The privileges with which a master user can grant privileges.
@@ -34,7 +34,7 @@ struct MasterPrivileges {
 impl MasterPrivileges {
     /// Returns `false` if the master user certainly cannot grant or revoke `right`, and `true` if
     /// it may be able to.
-    fn may_suffice_for(&self, right: &Right) -> bool {
+    fn may_allow(&self, right: &Right) -> bool {
         let any = |privilege: &str| self.privileges.contains(privilege);
         let has_option = self.own.0.get(right) == Some(&true);
         match right {
@@ -68,13 +68,13 @@ impl MasterPrivileges {
 }
 
 impl Users<'_> {
-    async fn not_grantable(&mut self) -> Result<Vec<EngineError>, EngineError> {
+    async fn ungrantable_privileges(&mut self) -> Result<Vec<EngineError>, EngineError> {
         let Names { base, alternate, master } = self.names.clone();
         let wanted = self.granted(&base).await?.grants;
         let has = self.granted(&alternate).await?.grants;
         let master_privileges = self.master_privileges(&master).await?;
-        let changes = has.changes_to_become(&wanted, &alternate).into_iter();
-        let cannot = changes.filter(|change| !master_privileges.may_suffice_for(&change.right));
+        let changes = has.changes_to(&wanted, &alternate).into_iter();
+        let cannot = changes.filter(|change| !master_privileges.may_allow(&change.right));
         let lacks = cannot.map(|change| {
             let needed = change.right.needed(&master);
             let action = format!("run {}", change.statement);
@@ -174,7 +174,7 @@ mod tests {
             (&none, &Right::InSchema("SELECT ANY TABLE".into(), name("s")), true),
         ] {
             assert_eq!(
-                master_privileges.may_suffice_for(right),
+                master_privileges.may_allow(right),
                 expected,
                 "{master_privileges:?} for {right:?}"
             );

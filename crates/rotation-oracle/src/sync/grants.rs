@@ -127,7 +127,7 @@ impl Grants {
 
     /// Returns the statements that turn `self` into `wanted`. Rights that are lost with the revoke
     /// of another right are granted again.
-    pub(crate) fn changes_to_become(&self, wanted: &Self, user: &Name) -> Vec<Change> {
+    pub(crate) fn changes_to(&self, wanted: &Self, user: &Name) -> Vec<Change> {
         let mut has = self.0.clone();
         let mut changes = Vec::new();
         // An option can only be revoked together with the right.
@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn statements(has: &Grants, wanted: &Grants) -> Vec<String> {
-        has.changes_to_become(wanted, &user()).into_iter().map(|change| change.statement).collect()
+        has.changes_to(wanted, &user()).into_iter().map(|change| change.statement).collect()
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn plan(
     planner.notes(&mut plan);
     match &state.alternate {
         Some(alternate) => {
-            planner.must_belong_together(alternate)?;
+            planner.ensure_pair(alternate)?;
             planner.attributes(alternate, &mut plan);
             planner.quotas(alternate, &mut plan);
             planner.grants(alternate, &mut plan);
@@ -39,7 +39,7 @@ pub(super) fn plan(
                     .push(format!("{} is locked ({})", names.alternate, alternate.status));
             }
         }
-        None if request.is_alternates_turn() => {
+        None if request.is_alternate_target() => {
             let action = Action::Create { clauses: state.base.attributes.clauses() };
             plan.push(Change::creating(format!("{} is missing", names.alternate), action));
         }
@@ -60,12 +60,12 @@ impl Planner<'_> {
     ///
     /// An alternate user that a rotation created is locked, or has exactly the privileges of its
     /// base user.
-    fn must_belong_together(&self, alternate: &UserState) -> Result<(), EngineError> {
-        if self.request.is_known_pair {
+    fn ensure_pair(&self, alternate: &UserState) -> Result<(), EngineError> {
+        if self.request.pair_verified {
             return Ok(());
         }
         let (base, name) = (self.names.base.to_string(), self.names.alternate.to_string());
-        if !self.request.is_alternates_turn() {
+        if !self.request.is_alternate_target() {
             return Err(EngineError::unproven_base(base, name));
         }
         let why = match self.changed_grants(alternate).first() {
@@ -80,7 +80,7 @@ impl Planner<'_> {
             "ALTER USER {name} ACCOUNT LOCK, if it owns nothing; the next attempt syncs and \
              unlocks it"
         );
-        Err(EngineError::PerhapsUnrelated {
+        Err(EngineError::UnverifiedPair {
             base,
             alternate: name,
             why: Some(why),
@@ -90,7 +90,7 @@ impl Planner<'_> {
 
     fn changed_grants(&self, alternate: &UserState) -> Vec<grants::Change> {
         let wanted = &self.state.base.granted.grants;
-        alternate.granted.grants.changes_to_become(wanted, &self.names.alternate)
+        alternate.granted.grants.changes_to(wanted, &self.names.alternate)
     }
 
     /// Creates a change that runs `ALTER USER`.

@@ -43,13 +43,13 @@ pub(crate) enum Access {
     /// The transaction reads as the role that logged in.
     Look,
     /// The transaction reads as the role that the session acts as (`ALTER ROLE … SET role`).
-    LookAsActing,
+    ReadAsRole,
 }
 
 impl Access {
     fn begin(self) -> String {
         let mode = if self == Self::Change { "READ WRITE" } else { "READ ONLY" };
-        let role = if self == Self::LookAsActing { "" } else { "SET LOCAL role = none; " };
+        let role = if self == Self::ReadAsRole { "" } else { "SET LOCAL role = none; " };
         // The server must not evaluate any expression before the search path is set.
         format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED {mode}; SET LOCAL search_path = pg_catalog, \
@@ -96,7 +96,7 @@ impl Session {
         action: &str,
         select: &str,
     ) -> Result<Vec<Option<String>>, EngineError> {
-        let begin = Access::LookAsActing.begin();
+        let begin = Access::ReadAsRole.begin();
         self.simple(action, &format!("{begin}; {select}; COMMIT"), "").await
     }
 

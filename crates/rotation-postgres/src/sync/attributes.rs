@@ -46,7 +46,7 @@ pub(crate) const QUERY: &str = "SELECT rolname::text, rolcanlogin, rolsuper, rol
 impl Attributes {
     /// Checks that the role has not expired. The server rejects every password of an expired role
     /// with the error for a wrong password.
-    pub(crate) fn must_be_valid(&self, role: &str) -> Result<(), EngineError> {
+    pub(crate) fn check_not_expired(&self, role: &str) -> Result<(), EngineError> {
         if !self.expired {
             return Ok(());
         }
@@ -77,7 +77,7 @@ impl Attributes {
     }
 
     /// Returns the attributes of a role that was created with `CREATE ROLE name`.
-    pub(crate) fn of_a_new_role() -> Self {
+    pub(crate) fn of_new_role() -> Self {
         let mut flags = [false; FLAGS.len()];
         flags[INHERIT] = true;
         Self { flags, connection_limit: -1, valid_until: None, expired: false }
@@ -108,7 +108,7 @@ impl Attributes {
     }
 
     /// Returns the options of `ALTER ROLE` that turn `self` into `wanted`.
-    pub(crate) fn options_to_become(&self, wanted: &Self) -> Vec<String> {
+    pub(crate) fn options_to(&self, wanted: &Self) -> Vec<String> {
         let mut options = Vec::new();
         for (index, (keyword, _)) in FLAGS.iter().enumerate() {
             if self.flags[index] != wanted.flags[index] {
@@ -135,7 +135,7 @@ mod tests {
         let role = |connection_limit, valid_until: Option<&str>| Attributes {
             connection_limit,
             valid_until: valid_until.map(str::to_owned),
-            ..Attributes::of_a_new_role()
+            ..Attributes::of_new_role()
         };
         for (has, wanted, expected) in [
             (role(-1, None), role(0, Some("2020-01-01")), role(-1, None)),
@@ -149,19 +149,19 @@ mod tests {
 
     #[test]
     fn only_differences_are_changed() {
-        let mut base = Attributes::of_a_new_role();
+        let mut base = Attributes::of_new_role();
         base.flags[2] = true;
         base.connection_limit = 7;
         base.valid_until = Some("2030-01-01 00:00:00+00".into());
         let wanted = base.for_alternate();
         assert_eq!(
-            Attributes::of_a_new_role().options_to_become(&wanted),
+            Attributes::of_new_role().options_to(&wanted),
             ["LOGIN", "CREATEDB", "CONNECTION LIMIT 7", "VALID UNTIL '2030-01-01 00:00:00+00'"]
         );
-        assert_eq!(wanted.options_to_become(&wanted), [""; 0]);
-        let plain = Attributes::of_a_new_role().for_alternate();
+        assert_eq!(wanted.options_to(&wanted), [""; 0]);
+        let plain = Attributes::of_new_role().for_alternate();
         assert_eq!(
-            wanted.options_to_become(&plain),
+            wanted.options_to(&plain),
             ["NOCREATEDB", "CONNECTION LIMIT -1", "VALID UNTIL 'infinity'"]
         );
     }

@@ -6,7 +6,7 @@ use rotation_database::{EngineError, SyncRequest, administrator};
 use super::attributes::Attributes;
 use super::settings;
 use super::state::{AlternateState, PairState};
-use crate::administer::{ADMIN_OPTION_COUNTS, administer};
+use crate::administer::{ADMIN_OPTION_REQUIRED, administer};
 use crate::quote::identifier;
 
 /// Plans the changes.
@@ -18,12 +18,12 @@ pub(super) fn plan(
     let mut plan = Plan::default();
     match &state.alternate {
         Some(alternate) => {
-            planner.must_belong_together(alternate)?;
+            planner.ensure_pair(alternate)?;
             planner.attributes(alternate, &mut plan);
             planner.memberships(alternate, &mut plan);
             planner.ownership(alternate, &mut plan)?;
         }
-        None if request.is_alternates_turn() => planner.creation(&mut plan),
+        None if request.is_alternate_target() => planner.creation(&mut plan),
         None => return Ok(plan),
     }
     planner.settings(&mut plan);
@@ -35,7 +35,7 @@ pub(super) fn reassignment(version: u32, request: &SyncRequest<'_>) -> Statement
     let (base, alternate) = (identifier(request.base), identifier(request.alternate));
     let sql = format!("REASSIGN OWNED BY {alternate} TO {base}");
     // A master user that has created a role is a member of it, but does not inherit its privileges.
-    let options = if version >= ADMIN_OPTION_COUNTS { " WITH INHERIT TRUE" } else { "" };
+    let options = if version >= ADMIN_OPTION_REQUIRED { " WITH INHERIT TRUE" } else { "" };
     Statement {
         action: format!("give what {} owns to {}", request.alternate, request.base),
         remedy: format!(
@@ -63,7 +63,7 @@ impl Planner<'_> {
 
     /// Returns an error if the two roles have the names of a pair but are not one. Neither of them
     /// may then be changed.
-    fn must_belong_together(&self, alternate: &AlternateState) -> Result<(), EngineError> {
+    fn ensure_pair(&self, alternate: &AlternateState) -> Result<(), EngineError> {
         let (base, name) = self.names();
         if alternate.memberships.iter().any(|membership| membership.role == base) {
             return Ok(());
@@ -85,7 +85,7 @@ impl Planner<'_> {
     fn creation(&self, plan: &mut Plan<Statement>) {
         let (_, alternate) = self.names();
         let wanted = self.state.base.attributes.for_alternate();
-        let options = Attributes::of_a_new_role().options_to_become(&wanted);
+        let options = Attributes::of_new_role().options_to(&wanted);
         let sql = format!("CREATE ROLE {} {}", identifier(alternate), options.join(" "));
         let statement = Statement {
             action: format!("create role {alternate}"),
@@ -104,7 +104,7 @@ impl Planner<'_> {
             |option: &&String| ["CREATEDB", "REPLICATION", "BYPASSRLS"].contains(&option.as_str());
         let by_superuser = |option: &String| match option.as_str() {
             "SUPERUSER" => true,
-            "REPLICATION" | "BYPASSRLS" => self.state.version < ADMIN_OPTION_COUNTS,
+            "REPLICATION" | "BYPASSRLS" => self.state.version < ADMIN_OPTION_REQUIRED,
             _ => false,
         };
         if options.iter().any(by_superuser) {
@@ -125,7 +125,7 @@ impl Planner<'_> {
         let wanted = self.state.base.attributes.for_alternate();
         let harmless = has.while_in_use(&wanted);
         for (options, interrupts) in
-            [(has.options_to_become(&harmless), false), (harmless.options_to_become(&wanted), true)]
+            [(has.options_to(&harmless), false), (harmless.options_to(&wanted), true)]
         {
             if options.is_empty() {
                 continue;
@@ -145,7 +145,7 @@ impl Planner<'_> {
     /// which the base role is not a member.
     fn memberships(&self, alternate: &AlternateState, plan: &mut Plan<Statement>) {
         let (base, name) = self.names();
-        let with_options = self.state.version >= ADMIN_OPTION_COUNTS;
+        let with_options = self.state.version >= ADMIN_OPTION_REQUIRED;
         for membership in &alternate.memberships {
             let role = &membership.role;
             if role == base || membership.shared {
@@ -174,7 +174,7 @@ impl Planner<'_> {
 
     fn become_member(&self, plan: &mut Plan<Statement>) {
         let (base, alternate) = self.names();
-        let options = match self.state.version >= ADMIN_OPTION_COUNTS {
+        let options = match self.state.version >= ADMIN_OPTION_REQUIRED {
             true => " WITH INHERIT TRUE, SET TRUE",
             false => "",
         };

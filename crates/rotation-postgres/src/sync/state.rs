@@ -12,7 +12,7 @@ use super::{Attributes, RolePair, attributes};
 use crate::failure::failure;
 
 /// The first version in which the privilege to set a parameter can be granted.
-const PARAMETERS_HAVE_PRIVILEGES: u32 = 150_000;
+const PARAMETER_PRIVILEGES_SINCE: u32 = 150_000;
 
 /// The state of both roles.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl RolePair<'_> {
             if name == base_name { base = Some(attributes) } else { alternate = Some(attributes) }
         }
         let base = base.ok_or_else(|| EngineError::NoSuchUser { user: base_name.to_owned() })?;
-        base.must_be_valid(base_name)?;
+        base.check_not_expired(base_name)?;
         Ok((base, alternate))
     }
 
@@ -188,7 +188,7 @@ impl RolePair<'_> {
         const GRANTED: &str = "SELECT pg_catalog.has_parameter_privilege($1, 'SET')";
         const ACTION: &str = "check whether the master user may copy a setting";
         Ok(self.is_so(ACTION, KNOWN, &[name]).await?
-            || self.transaction.version() >= PARAMETERS_HAVE_PRIVILEGES
+            || self.transaction.version() >= PARAMETER_PRIVILEGES_SINCE
                 && self.is_so(ACTION, GRANTED, &[name]).await?)
     }
 

@@ -3,7 +3,7 @@
 use rotation_database::{EngineError, administrator};
 
 use super::Users;
-use crate::principal::{BY_DATABASE, Kind, Principal};
+use crate::principal::{AUTHENTICATED_BY_DATABASE, Kind, Principal};
 use crate::quote::identifier;
 use crate::session::{column, flag, text};
 
@@ -23,19 +23,19 @@ impl Users<'_> {
         // The server does not allow contained users.
         let Some(row) = rows.first() else { return Ok(None) };
         let database = text(row, 0)?;
-        if column::<i32>(row, 1)? == BY_DATABASE {
+        if column::<i32>(row, 1)? == AUTHENTICATED_BY_DATABASE {
             self.is_contained = true;
             return Ok(Some(database));
         }
         if flag(row, 2)? {
             // The base user may be a contained user that is not visible.
-            self.must_see_in_database().await?;
+            self.check_visible_in_database().await?;
         }
         Ok(None)
     }
 
-    pub(crate) async fn must_see_in_database(&mut self) -> Result<(), EngineError> {
-        self.must_see(
+    pub(crate) async fn check_visible_in_database(&mut self) -> Result<(), EngineError> {
+        self.check_visible(
             "HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION')",
             &format!(
                 "in the database of the secret, GRANT VIEW DEFINITION TO {}",
@@ -50,7 +50,7 @@ impl Users<'_> {
     ///
     /// Otherwise, the owner of a contained database could create a user with the name of a login,
     /// prove its password, and drop it before the master user looks the name up.
-    pub(crate) fn must_be_proven(
+    pub(crate) fn check_proven(
         &self,
         kind: Kind,
         base: &[u8],
@@ -58,7 +58,10 @@ impl Users<'_> {
     ) -> Result<(), EngineError> {
         for (user, sid) in [(self.request.base, Some(base)), (self.request.alternate, alternate)] {
             let Some(sid) = sid else { continue };
-            if !self.request.may_be_account_of(user, &Principal { kind, sid: sid.to_vec() }.id()) {
+            if !self
+                .request
+                .is_possible_account_of(user, &Principal { kind, sid: sid.to_vec() }.id())
+            {
                 return Err(EngineError::NeedsDecision {
                     what: format!(
                         "{user} has logged in as another account than the {} that the master user \
@@ -77,7 +80,7 @@ impl Users<'_> {
 
     /// Checks that the master user can read all definitions, because the sync would revoke what it
     /// does not see.
-    pub(crate) async fn must_see(
+    pub(crate) async fn check_visible(
         &mut self,
         question: &str,
         grant: &str,

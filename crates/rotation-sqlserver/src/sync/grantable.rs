@@ -4,7 +4,7 @@ use rotation_database::{EngineError, SyncRequest};
 
 use super::logins::Logins;
 use super::state::{Ids, UserState};
-use super::{Users, make_owner};
+use super::{Users, owner_remedy};
 use crate::principal::Kind;
 use crate::quote::identifier;
 use crate::scope::Scope;
@@ -13,12 +13,12 @@ use crate::sid;
 
 /// Returns the privileges in databases that the master user certainly lacks for the changes of
 /// [`super::differences`].
-pub(crate) async fn not_grantable(
+pub(crate) async fn ungrantable_privileges(
     session: &mut Session,
     request: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
-    match Users::new(session, request).not_grantable().await {
+    match Users::new(session, request).ungrantable_privileges().await {
         Err(lacks @ EngineError::PrivilegeMissing { .. }) => Ok(vec![lacks]),
         done => done,
     }
@@ -33,12 +33,12 @@ struct MasterPrivileges {
 }
 
 impl Users<'_> {
-    async fn not_grantable(&mut self) -> Result<Vec<EngineError>, EngineError> {
+    async fn ungrantable_privileges(&mut self) -> Result<Vec<EngineError>, EngineError> {
         let mut lacks = Vec::new();
         if let Some(database) = self.contained_in().await? {
             let scope = Scope::Database(&database);
-            let base = self.user_now(scope, self.request.base).await?;
-            let alternate = self.user_now(scope, self.request.alternate).await?;
+            let base = self.read_user(scope, self.request.base).await?;
+            let alternate = self.read_user(scope, self.request.alternate).await?;
             if let Some(base) = base {
                 lacks.extend(self.lacks_in(&database, &base, alternate.as_ref()).await?);
             }
@@ -68,9 +68,8 @@ impl Users<'_> {
         let scope = Scope::Database(database);
         let ids = Ids { base: base.id, alternate: alternate.map(|alternate| alternate.id) };
         let rights = self.rights(scope, ids, self.request.alternate).await?;
-        let mut changes = rights
-            .alternate_permissions
-            .changes_to_become(&rights.base_permissions, "the alternate user");
+        let mut changes =
+            rights.alternate_permissions.changes_to(&rights.base_permissions, "the alternate user");
         // Every user is created with CONNECT, and a user cannot grant permissions on itself.
         let name = identifier(self.request.alternate);
         changes.retain(|change| change.right.permission != "CONNECT" && !change.right.is_on(&name));
@@ -89,7 +88,7 @@ impl Users<'_> {
         }
         let SyncRequest { master, base, alternate, .. } = self.request;
         let action = format!("grant the privileges of {base} in {scope} to {alternate}");
-        let remedy = make_owner(master, scope);
+        let remedy = owner_remedy(master, scope);
         let lacks = || EngineError::lacks(action, master, &needed.join(", "), remedy);
         Ok((!needed.is_empty()).then(lacks))
     }

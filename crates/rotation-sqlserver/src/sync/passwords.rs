@@ -5,7 +5,7 @@ use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, adm
 use tiberius::error::Error;
 
 use super::logins::LoginState;
-use super::{UserState, Users, alter_any_login, make_owner};
+use super::{UserState, Users, login_remedy, owner_remedy};
 use crate::failure::{USED_BEFORE, failure};
 use crate::own_password::password;
 use crate::principal::Kind;
@@ -26,13 +26,13 @@ pub(crate) async fn set_password(
     if let Some(database) = step.contained_in().await? {
         let scope = Scope::Database(&database);
         let user = step.contained_user(scope).await?.ok_or_else(missing)?;
-        step.must_be_proven(Kind::ContainedUser, &user.sid, None)?;
+        step.check_proven(Kind::ContainedUser, &user.sid, None)?;
         step.sids.push(user.sid);
         step.check_triggers(scope).await?;
         step.password_of_contained(scope, &mut report).await?;
     } else {
         let base = step.logins().await?.base.ok_or_else(missing)?;
-        step.must_be_proven(Kind::Login, &base.sid, None)?;
+        step.check_proven(Kind::Login, &base.sid, None)?;
         step.sids.push(base.sid.clone());
         step.check_triggers(Scope::Server).await?;
         step.password_of_login(&base, None, &mut report).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn blocking_triggers(
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
     let copy = reset.alone();
-    let mut step = Users::collecting(session, &copy);
+    let mut step = Users::collecting_errors(session, &copy);
     if let Some(database) = step.contained_in().await? {
         let scope = Scope::Database(&database);
         if let Some(user) = step.contained_user(scope).await? {
@@ -59,15 +59,15 @@ pub(crate) async fn blocking_triggers(
         step.sids.push(base.sid);
         step.check_triggers(Scope::Server).await?;
     }
-    Ok(step.refusals)
+    Ok(step.trigger_errors)
 }
 
 impl Users<'_> {
     /// Returns the contained user whose password is set. Fails if the master user cannot see the
     /// triggers that could run in the user's database.
     async fn contained_user(&mut self, scope: Scope<'_>) -> Result<Option<UserState>, EngineError> {
-        self.must_see_in_database().await?;
-        self.user_now(scope, self.request.base).await
+        self.check_visible_in_database().await?;
+        self.read_user(scope, self.request.base).await
     }
 
     pub(crate) async fn password_of_contained(
@@ -80,7 +80,7 @@ impl Users<'_> {
             identifier(self.request.target),
             password(self.request.password.expose())?
         );
-        let remedy = make_owner(self.request.master, scope);
+        let remedy = owner_remedy(self.request.master, scope);
         report.password = self.set_password(&statement, &remedy).await?;
         Ok(())
     }
@@ -91,9 +91,9 @@ impl Users<'_> {
         alternate: Option<&LoginState>,
         report: &mut SyncReport,
     ) -> Result<(), EngineError> {
-        let target = if self.request.is_alternates_turn() { alternate } else { Some(base) };
+        let target = if self.request.is_alternate_target() { alternate } else { Some(base) };
         let target = target.ok_or_else(|| unexpected("the login is not there"))?;
-        if self.request.is_alternates_turn() && base.is_disabled {
+        if self.request.is_alternate_target() && base.is_disabled {
             return Err(EngineError::NeedsDecision {
                 what: format!("{} is disabled, so {} gets no password", base.name, target.name),
                 remedy: administrator(&format!(
@@ -108,7 +108,7 @@ impl Users<'_> {
             "ALTER LOGIN {name} WITH PASSWORD = {}{unlock}",
             password(self.request.password.expose())?
         );
-        let remedy = alter_any_login(self.request.master);
+        let remedy = login_remedy(self.request.master);
         report.password = self.set_password(&statement, &remedy).await?;
         if target.is_locked && report.password == PasswordSet::InHistory {
             return Err(EngineError::NeedsDecision {
@@ -129,7 +129,7 @@ impl Users<'_> {
                 target.name
             ));
         }
-        if self.request.is_alternates_turn() && target.is_disabled {
+        if self.request.is_alternate_target() && target.is_disabled {
             self.session
                 .run_or(
                     &format!("enable {}", target.name),

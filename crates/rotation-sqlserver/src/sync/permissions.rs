@@ -56,7 +56,7 @@ impl Permissions {
     }
 
     /// Returns the statements that turn `self` into `wanted`. `principal` is quoted with brackets.
-    pub(crate) fn changes_to_become(&self, wanted: &Self, principal: &str) -> Vec<Change> {
+    pub(crate) fn changes_to(&self, wanted: &Self, principal: &str) -> Vec<Change> {
         let mut changes: Vec<Change> = Vec::new();
         let mut add = |change: Change| {
             if !changes.contains(&change) {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn statements(has: &Permissions, wanted: &Permissions) -> Vec<String> {
-        has.changes_to_become(wanted, "[u]").into_iter().map(|change| change.statement).collect()
+        has.changes_to(wanted, "[u]").into_iter().map(|change| change.statement).collect()
     }
 
     #[test]

@@ -6,7 +6,7 @@ use rotation_database::{EngineError, SyncRequest, administrator};
 use super::logins::{LoginState, Options};
 use super::permissions;
 use super::state::{Accounts, Both, DatabaseState, PairState, Rights, UserState};
-use super::{alter_any_login, make_owner};
+use super::{login_remedy, owner_remedy};
 use crate::principal::Kind;
 use crate::quote::identifier;
 use crate::scope::Scope;
@@ -19,7 +19,7 @@ pub(crate) enum Action {
     /// Creates the alternate user of a contained database, with a random password.
     CreateContainedUser { database: String, sid: Vec<u8> },
     /// Replaces a password that must be changed at the next login with a random one.
-    LiftMustChange { login: String },
+    ReplaceMustChangePassword { login: String },
     /// Runs a statement in a database, or on the server.
     Run { database: Option<String>, statement: Statement },
 }
@@ -28,7 +28,7 @@ impl Action {
     /// Returns the scope in which the action changes something.
     pub(super) fn scope(&self) -> Scope<'_> {
         match self {
-            Self::CreateLogin { .. } | Self::LiftMustChange { .. } => Scope::Server,
+            Self::CreateLogin { .. } | Self::ReplaceMustChangePassword { .. } => Scope::Server,
             Self::CreateContainedUser { database, .. } => Scope::Database(database),
             Self::Run { database, .. } => {
                 database.as_deref().map_or(Scope::Server, Scope::Database)
@@ -47,7 +47,7 @@ pub(super) fn plan(
     plan.notes.extend(state.notes.iter().cloned());
     match &state.accounts {
         Accounts::Logins { base, alternate, server, databases } => {
-            planner.must_belong_together(
+            planner.ensure_pair(
                 Kind::Login,
                 alternate.as_ref().map(|login| (login.sid.as_slice(), login.is_disabled)),
             )?;
@@ -68,12 +68,12 @@ pub(super) fn plan(
         }
         Accounts::Contained { database, base, alternate, both } => {
             let sid = alternate.as_ref().map(|user| (user.sid.as_slice(), false));
-            planner.must_belong_together(Kind::ContainedUser, sid)?;
+            planner.ensure_pair(Kind::ContainedUser, sid)?;
             match (alternate, both) {
                 (Some(alternate), Some(both)) => {
                     planner.user(Scope::Database(database), base, alternate, both, &mut plan);
                 }
-                _ if request.is_alternates_turn() => {
+                _ if request.is_alternate_target() => {
                     let sid = state.known_sid.clone();
                     let action = Action::CreateContainedUser { database: database.clone(), sid };
                     plan.push(Change::creating(planner.missing(action.scope()), action));
@@ -96,13 +96,9 @@ impl Planner<'_> {
     ///
     /// `alternate` is the security identifier of the alternate user, and `true` if it is disabled.
     /// Applications do not use a disabled login.
-    fn must_belong_together(
-        &self,
-        kind: Kind,
-        alternate: Option<(&[u8], bool)>,
-    ) -> Result<(), EngineError> {
+    fn ensure_pair(&self, kind: Kind, alternate: Option<(&[u8], bool)>) -> Result<(), EngineError> {
         let Some((sid, is_disabled)) = alternate else { return Ok(()) };
-        if self.request.is_known_pair || is_disabled || sid == self.state.known_sid {
+        if self.request.pair_verified || is_disabled || sid == self.state.known_sid {
             return Ok(());
         }
         let quoted = identifier(self.request.alternate);
@@ -116,11 +112,11 @@ impl Planner<'_> {
             }
             Kind::ContainedUser => drop,
         };
-        Err(EngineError::PerhapsUnrelated {
+        Err(EngineError::UnverifiedPair {
             base: self.request.base.to_owned(),
             alternate: self.request.alternate.to_owned(),
             why: None,
-            consent: self.request.is_alternates_turn().then_some(consent),
+            consent: self.request.is_alternate_target().then_some(consent),
         })
     }
 
@@ -129,7 +125,7 @@ impl Planner<'_> {
     }
 
     fn create_login(&self, base: &LoginState, plan: &mut Plan<Action>) {
-        if self.request.is_alternates_turn() {
+        if self.request.is_alternate_target() {
             let (sid, options) = (self.state.known_sid.clone(), base.options.clauses());
             let action = Action::CreateLogin { sid, options };
             plan.push(Change::creating(self.missing(Scope::Server), action));
@@ -149,19 +145,19 @@ impl Planner<'_> {
 
     /// Creates a change of a user of a database.
     fn change_user(&self, scope: Scope<'_>, sql: String) -> Change<Action> {
-        self.change(scope, sql, make_owner(self.request.master, scope))
+        self.change(scope, sql, owner_remedy(self.request.master, scope))
     }
 
     fn options(&self, base: &LoginState, alternate: &LoginState, plan: &mut Plan<Action>) {
-        if alternate.must_change && self.request.is_alternates_turn() {
-            let action = Action::LiftMustChange { login: alternate.name.clone() };
+        if alternate.must_change && self.request.is_alternate_target() {
+            let action = Action::ReplaceMustChangePassword { login: alternate.name.clone() };
             plan.push(Change::new(format!("{} must change its password", alternate.name), action));
         }
         let harmless = alternate.options.while_in_use(&base.options);
         let alter = |options: &Options| {
             let sql =
                 format!("ALTER LOGIN {} WITH {}", identifier(&alternate.name), options.clauses());
-            self.change(Scope::Server, sql, alter_any_login(self.request.master))
+            self.change(Scope::Server, sql, login_remedy(self.request.master))
         };
         if harmless != alternate.options {
             plan.push(alter(&harmless));
@@ -267,8 +263,7 @@ impl Planner<'_> {
             plan.push(self.membership(scope, role, verb, &rights.alternate));
         }
         let principal = identifier(&rights.alternate);
-        let changes =
-            rights.alternate_permissions.changes_to_become(&rights.base_permissions, &principal);
+        let changes = rights.alternate_permissions.changes_to(&rights.base_permissions, &principal);
         // A principal cannot grant permissions on itself, so those of the base user on its
         // alternate user are not copied.
         for change in changes.into_iter().filter(|change| !change.right.is_on(&principal)) {
@@ -279,7 +274,7 @@ impl Planner<'_> {
                     "USE [master]; GRANT {right} TO {} WITH GRANT OPTION",
                     identifier(self.request.master)
                 )),
-                Scope::Database(_) => make_owner(self.request.master, scope),
+                Scope::Database(_) => owner_remedy(self.request.master, scope),
             };
             plan.push(self.change(scope, statement, remedy).interrupting(interrupts));
         }
@@ -302,7 +297,7 @@ impl Planner<'_> {
             Scope::Server => administrator(&format!(
                 "USE [master]; GRANT ALTER ON SERVER ROLE::{role} TO {master}"
             )),
-            Scope::Database(_) => make_owner(self.request.master, scope),
+            Scope::Database(_) => owner_remedy(self.request.master, scope),
         };
         self.change(scope, sql, remedy)
     }

@@ -10,7 +10,7 @@ use super::databases::DatabaseUsers;
 use super::logins::{LoginState, Logins};
 use super::permission_rows;
 use super::permissions::Permissions;
-use crate::principal::{BY_SERVER, Kind};
+use crate::principal::{AUTHENTICATED_BY_SERVER, Kind};
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
 use crate::session::{column, flag, nullable, nullable_text, text};
@@ -100,7 +100,7 @@ pub(crate) struct UserState {
     /// The default language. Only contained users have one.
     pub(crate) language: Option<String>,
     /// `true` if it is the user of a login, not a role or another principal.
-    pub(crate) is_of_a_login: bool,
+    pub(crate) is_user_of_login: bool,
 }
 
 /// Reads a user whose columns begin at `first`: name, id, security identifier, schema, language,
@@ -112,8 +112,8 @@ pub(crate) fn user(row: &Row, first: usize) -> Result<UserState, EngineError> {
         sid: nullable::<&[u8]>(row, first + 2)?.unwrap_or_default().to_vec(),
         schema: nullable_text(row, first + 3)?,
         language: nullable_text(row, first + 4)?,
-        is_of_a_login: text(row, first + 5)?.trim_end() == "S"
-            && column::<i32>(row, first + 6)? == BY_SERVER,
+        is_user_of_login: text(row, first + 5)?.trim_end() == "S"
+            && column::<i32>(row, first + 6)? == AUTHENTICATED_BY_SERVER,
     })
 }
 
@@ -164,7 +164,7 @@ impl Users<'_> {
     }
 
     async fn read_logins(&mut self) -> Result<PairState, EngineError> {
-        self.must_see(
+        self.check_visible(
             "HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW ANY DEFINITION')",
             &format!(
                 "USE [master]; GRANT VIEW ANY DEFINITION TO {}",
@@ -177,7 +177,7 @@ impl Users<'_> {
         let base = base.ok_or_else(missing)?;
         let known_sid = sid::of_alternate(&base.sid, Kind::Login);
         let sid = alternate.as_ref().map(|login| login.sid.as_slice());
-        self.must_be_proven(Kind::Login, &base.sid, sid)?;
+        self.check_proven(Kind::Login, &base.sid, sid)?;
         self.sids = sid.into_iter().chain([base.sid.as_slice()]).map(<[u8]>::to_vec).collect();
         let server = match &alternate {
             Some(login) => {
@@ -188,7 +188,7 @@ impl Users<'_> {
         };
         let mut notes = Vec::new();
         let mut databases = BTreeMap::new();
-        let is_to_be_created = alternate.is_none() && self.request.is_alternates_turn();
+        let is_to_be_created = alternate.is_none() && self.request.is_alternate_target();
         if alternate.is_some() || is_to_be_created {
             let sid = sid.unwrap_or(&known_sid);
             for (database, users) in self.users(&base.sid, sid, &mut notes).await? {
@@ -202,13 +202,13 @@ impl Users<'_> {
 
     async fn read_contained(&mut self, database: String) -> Result<PairState, EngineError> {
         let scope = Scope::Database(&database);
-        self.must_see_in_database().await?;
+        self.check_visible_in_database().await?;
         let missing = || EngineError::NoSuchUser { user: self.request.base.to_owned() };
-        let base = self.user_now(scope, self.request.base).await?.ok_or_else(missing)?;
-        let alternate = self.user_now(scope, self.request.alternate).await?;
+        let base = self.read_user(scope, self.request.base).await?.ok_or_else(missing)?;
+        let alternate = self.read_user(scope, self.request.alternate).await?;
         let known_sid = sid::of_alternate(&base.sid, Kind::ContainedUser);
         let sid = alternate.as_ref().map(|user| user.sid.as_slice());
-        self.must_be_proven(Kind::ContainedUser, &base.sid, sid)?;
+        self.check_proven(Kind::ContainedUser, &base.sid, sid)?;
         self.sids = sid.into_iter().chain([base.sid.as_slice()]).map(<[u8]>::to_vec).collect();
         let both = match &alternate {
             Some(alternate) => Some(self.both(scope, &base, alternate).await?),
@@ -230,7 +230,7 @@ impl Users<'_> {
             _ => None,
         };
         let is_orphaned = match (&users.alternate, &users.namesake) {
-            (None, Some(namesake)) => namesake.is_of_a_login && self.is_orphan(namesake).await?,
+            (None, Some(namesake)) => namesake.is_user_of_login && self.is_orphan(namesake).await?,
             _ => false,
         };
         Ok(DatabaseState { users, is_orphaned, both })
@@ -322,7 +322,7 @@ impl Users<'_> {
     }
 
     /// Returns the user of a database with a name, if it exists.
-    pub(crate) async fn user_now(
+    pub(crate) async fn read_user(
         &mut self,
         scope: Scope<'_>,
         name: &str,
