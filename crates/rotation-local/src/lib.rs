@@ -22,7 +22,6 @@ mod rotate;
 mod serve;
 mod service;
 mod stage;
-pub mod throwaway;
 mod trigger;
 
 pub use chain::longest_chain;

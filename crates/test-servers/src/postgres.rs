@@ -219,12 +219,7 @@ impl Server {
     ///
     /// # Errors
     /// Returns an error if the login fails.
-    pub(crate) async fn greet(
-        &self,
-        user: &str,
-        password: &str,
-        database: &str,
-    ) -> sqlx::Result<()> {
+    pub async fn greet(&self, user: &str, password: &str, database: &str) -> sqlx::Result<()> {
         let options = self.login(user, password, database).ssl_mode(PgSslMode::Require);
         self.connect_by_proxy(options).await?.close().await
     }

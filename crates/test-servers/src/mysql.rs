@@ -247,12 +247,7 @@ impl Server {
     ///
     /// # Errors
     /// Returns an error if the login fails.
-    pub(crate) async fn greet(
-        &self,
-        user: &str,
-        password: &str,
-        database: &str,
-    ) -> sqlx::Result<()> {
+    pub async fn greet(&self, user: &str, password: &str, database: &str) -> sqlx::Result<()> {
         let options = login("localhost", self.port, user, password, Some(database));
         let shortcut = NodelayProxy::to("localhost", self.port, SOCKET).await?;
         let options =
