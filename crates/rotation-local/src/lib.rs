@@ -20,11 +20,9 @@ mod progress;
 mod report;
 mod rotate;
 mod serve;
-mod service;
 mod stage;
 mod trigger;
 
 pub use chain::longest_chain;
 pub use function::{Function, FunctionError, Program};
-pub use service::{Call, Fault, Service, ServiceError, Store, When};
 pub use trigger::{Attempt, Observer, Rotation, StepReport, rotate_secret};

@@ -11,6 +11,7 @@ use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
 use std::path::{PathBuf, absolute};
 
 use anyhow::{Result, bail};
+use secretsmanager_emulator::{Change, Service};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{DatabaseArgs, RotateArgs};
@@ -20,7 +21,6 @@ use crate::preflight;
 use crate::progress::say;
 use crate::report::Report;
 use crate::serve::with_service_env;
-use crate::service::{Change, Service};
 use crate::trigger::{Attempt, rotate_secret};
 use attempt::Watch;
 pub(crate) use files::{read_json, warn_if_open};

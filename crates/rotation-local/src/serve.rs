@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use secretsmanager_emulator::{REGION, Service, StartRotation, State, Store, function_name};
 use serde_json::{Value, json};
 
 use crate::activity::EventLog;
@@ -13,8 +14,10 @@ use crate::docker;
 use crate::function::{Function, Program};
 use crate::page;
 use crate::progress::{print_json_line, say};
-use crate::service::{PASSPHRASE, REGION, Service, StartRotation, State, Store, function_name};
 use crate::trigger::{Attempt, rotate_secret, test_secret};
+
+/// The environment variable that holds the passphrase of the state file.
+pub(crate) const PASSPHRASE: &str = "ROTATION_LOCAL_PASSPHRASE";
 
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if !args.listen.is_loopback() && !args.expose {

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use secretsmanager_emulator::{CURRENT, PENDING, Service};
 use serde_json::{Value, json};
 
 use crate::function::{Function, FunctionError};
-use crate::service::{CURRENT, PENDING, Service};
 
 /// The four steps of a rotation in order.
 pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::runtime_api::RuntimeApi;
 use super::{FunctionError, TIMEOUT};
-use crate::service::PASSPHRASE;
+use crate::serve::PASSPHRASE;
 
 /// Receives the lines that a function writes.
 type LogSink = Arc<dyn Fn(&str) + Send + Sync>;

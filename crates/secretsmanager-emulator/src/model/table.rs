@@ -2,12 +2,10 @@
 //! them.
 
 use super::{Member, Shape};
-use crate::service::error::ServiceError;
-use crate::service::operations::{
-    Done, lists, policies, rotation, secrets, tags, values, versions,
-};
-use crate::service::request::Request;
-use crate::service::store::Store;
+use crate::error::ServiceError;
+use crate::operations::{Done, lists, policies, rotation, secrets, tags, values, versions};
+use crate::request::Request;
+use crate::store::Store;
 
 /// An operation of the API.
 pub(crate) struct Operation {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::error::ServiceError;
-use super::model;
-use super::secret::SecretValue;
+use crate::error::ServiceError;
+use crate::model;
+use crate::secret::SecretValue;
 
 /// The maximum length of a value in bytes.
 const MAX_VALUE_BYTES: usize = 65536;
@@ -79,7 +79,7 @@ impl<'a> Request<'a> {
 
     /// Returns `KmsKeyId`, or `None` for the default key. An empty id is the default key, too.
     pub(crate) fn key(&self) -> Option<&'a str> {
-        self.text("KmsKeyId").filter(|key| !key.is_empty() && *key != super::keys::DEFAULT_KEY)
+        self.text("KmsKeyId").filter(|key| !key.is_empty() && *key != crate::keys::DEFAULT_KEY)
     }
 }
 

@@ -1,14 +1,17 @@
 //! The background work of the service: it finds rotations that are due, unfinished or cancelled,
 //! and deletes secrets whose recovery window has ended.
 
-use super::Service;
-use super::error::ServiceError;
-use super::operations::StartRotation;
-use super::secret::{CURRENT, PENDING, Secret};
+use crate::error::ServiceError;
+use crate::operations::StartRotation;
+use crate::secret::{CURRENT, PENDING, Secret};
+use crate::service::Service;
 
 impl Service {
     /// Deletes the copy that a rotation with only `testSecret` ran on.
-    pub(crate) fn delete_test_copy(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
+    ///
+    /// # Errors
+    /// Returns an error if there is no such secret, or the change cannot be persisted.
+    pub fn delete_test_copy(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();
         let known = inside
             .store
@@ -23,7 +26,10 @@ impl Service {
 
     /// Returns the regions and ARNs of the secrets whose rotation window has opened, and schedules
     /// their next windows. Deletes the secrets whose recovery window has ended.
-    pub(crate) fn due(&self) -> Result<Vec<(String, String)>, ServiceError> {
+    ///
+    /// # Errors
+    /// Returns an error if a change cannot be persisted.
+    pub fn due(&self) -> Result<Vec<(String, String)>, ServiceError> {
         let mut inside = self.inside();
         let now = inside.clock.now();
         let is_gone = |secret: &Secret| secret.deletion.is_some_and(|deletion| deletion.due <= now);
@@ -54,13 +60,16 @@ impl Service {
     }
 
     /// Returns the id of the pending version of a rotation that has not finished.
-    pub(crate) fn unfinished(&self, secret: &str) -> Option<String> {
+    pub fn unfinished(&self, secret: &str) -> Option<String> {
         self.inside().store.anywhere(secret)?.unfinished().map(|pending| pending.id.clone())
     }
 
     /// Cleans up after an earlier process: deletes the copies of its `testSecret` runs, and returns
     /// its unfinished rotations so that the caller can resume them.
-    pub(crate) fn resume_unfinished(&self) -> Result<Vec<StartRotation>, ServiceError> {
+    ///
+    /// # Errors
+    /// Returns an error if a change cannot be persisted.
+    pub fn resume_unfinished(&self) -> Result<Vec<StartRotation>, ServiceError> {
         let mut inside = self.inside();
         let has_copy = |secret: &Secret| secret.versions.iter().any(|version| version.is_test_copy);
         let copies = inside.store.places(has_copy);
@@ -85,7 +94,7 @@ impl Service {
     }
 
     /// Returns the reason why a rotation must stop, or `None` if it can continue.
-    pub(crate) fn ended(&self, secret: &str, token: &str) -> Option<&'static str> {
+    pub fn ended(&self, secret: &str, token: &str) -> Option<&'static str> {
         let inside = self.inside();
         let Some(secret) = inside.store.anywhere(secret) else {
             return Some("the secret was deleted");

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::ServiceError;
+use crate::error::ServiceError;
 
 /// The AWS managed key, which encrypts secrets that do not name a key.
 pub(crate) const DEFAULT_KEY: &str = "alias/aws/secretsmanager";
 
 /// The disabled keys. Every other key exists and is enabled.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Keys {
+pub struct Keys {
     pub(crate) disabled: BTreeSet<String>,
 }
 

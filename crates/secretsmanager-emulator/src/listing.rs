@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::error::ServiceError;
-use super::secret::Secret;
+use crate::error::ServiceError;
+use crate::secret::Secret;
 
 /// A page of a list, and the token of the next page.
 pub(crate) struct Page<T> {

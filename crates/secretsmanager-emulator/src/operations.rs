@@ -12,11 +12,11 @@ pub(crate) mod versions;
 
 use serde_json::{Value, json};
 
-use super::error::ServiceError;
-use super::model::{self, table};
-use super::request::Request;
-use super::secret::Secret;
-use super::store::Store;
+use crate::error::ServiceError;
+use crate::model::{self, table};
+use crate::request::Request;
+use crate::secret::Secret;
+use crate::store::Store;
 
 /// The response of an operation, and the rotation to start after it.
 #[derive(Debug)]
@@ -35,15 +35,17 @@ impl From<Value> for Done {
 
 /// A rotation that was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StartRotation {
-    pub(crate) region: String,
+pub struct StartRotation {
+    /// The secret's region.
+    pub region: String,
     /// The secret's ARN.
-    pub(crate) secret: String,
+    pub secret: String,
     /// The function's ARN.
-    pub(crate) function: String,
-    pub(crate) token: String,
+    pub function: String,
+    /// The id of the pending version, which is the rotation's token.
+    pub token: String,
     /// `true` to run only `testSecret`, on a version that is deleted afterwards.
-    pub(crate) test_only: bool,
+    pub test_only: bool,
 }
 
 /// Validates a request and performs its operation.

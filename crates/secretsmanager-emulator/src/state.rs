@@ -16,9 +16,9 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{hmac, pbkdf2, rand};
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
-use super::keys::Keys;
-use super::secret::Secret;
-use super::store::{Change, Store};
+use crate::keys::Keys;
+use crate::secret::Secret;
+use crate::store::{Change, Store};
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
@@ -29,7 +29,7 @@ const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 
 /// An open state file. Another process cannot open it at the same time.
-pub(crate) struct State {
+pub struct State {
     database: Database,
     seal: Cipher,
 }
@@ -44,7 +44,11 @@ const KEYS: &[u8] = b"keys";
 
 impl State {
     /// Opens the file, or creates it so that only its owner can read it.
-    pub(crate) fn open(path: &Path, passphrase: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Returns an error if the passphrase is wrong, another process has the file open, or it is not
+    /// a state file.
+    pub fn open(path: &Path, passphrase: &str) -> Result<Self> {
         let file = path.display();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -85,7 +89,10 @@ impl State {
     }
 
     /// Reads all secrets and KMS keys.
-    pub(crate) fn load(&self) -> Result<Store> {
+    ///
+    /// # Errors
+    /// Returns an error if a record cannot be read or decrypted.
+    pub fn load(&self) -> Result<Store> {
         let mut store = Store::default();
         let read = self.database.begin_read()?;
         let Ok(records) = read.open_table(RECORDS) else { return Ok(store) };
@@ -103,7 +110,10 @@ impl State {
 
     /// Returns the access key id that is stored in the file, and generates one if there is none.
     /// Clients can keep their configuration over restarts because the id stays the same.
-    pub(crate) fn access_key(&self) -> Result<String> {
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read or written.
+    pub fn access_key(&self) -> Result<String> {
         const NAME: &str = "access key";
         let write = self.database.begin_write()?;
         let key = {
@@ -112,7 +122,7 @@ impl State {
             if let Some(sealed) = known {
                 String::from_utf8(self.seal.open(NAME.as_bytes(), &sealed)?)?
             } else {
-                let key = super::new_key();
+                let key = crate::service::new_key();
                 about.insert(NAME, &*self.seal.close(NAME.as_bytes(), key.as_bytes())?)?;
                 key
             }
@@ -122,7 +132,10 @@ impl State {
     }
 
     /// Writes a change. It is on disk when this function returns.
-    pub(crate) fn write(&self, change: &Change<'_>) -> Result<()> {
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    pub fn write(&self, change: &Change<'_>) -> Result<()> {
         let write = self.database.begin_write()?;
         {
             let mut records = write.open_table(RECORDS)?;
@@ -213,8 +226,8 @@ impl Cipher {
 
 #[cfg(test)]
 mod tests {
-    use super::super::secret::SecretValue;
     use super::*;
+    use crate::secret::SecretValue;
 
     #[test]
     fn state_needs_its_passphrase() {

@@ -5,12 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Done, named};
-use crate::service::clock::DAY;
-use crate::service::error::ServiceError;
-use crate::service::keys::Keys;
-use crate::service::request::Request;
-use crate::service::secret::{CURRENT, Secret, SecretValue, Version};
-use crate::service::store::Store;
+use crate::clock::DAY;
+use crate::error::ServiceError;
+use crate::keys::Keys;
+use crate::request::Request;
+use crate::secret::{CURRENT, Secret, SecretValue, Version};
+use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
 
@@ -115,6 +115,6 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
 }
 
 pub(crate) fn random_password(_: &mut Store, request: &Request<'_>) -> Answer {
-    let password = crate::service::random_password::random_password(request.body)?;
+    let password = crate::random_password::random_password(request.body)?;
     Ok(json!({"RandomPassword": password}).into())
 }

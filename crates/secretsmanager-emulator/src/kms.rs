@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::error::ServiceError;
-use super::keys::{DEFAULT_KEY, id_of};
-use super::store::Store;
+use crate::error::ServiceError;
+use crate::keys::{DEFAULT_KEY, id_of};
+use crate::store::Store;
 
 /// Performs an operation of KMS.
 pub(super) fn perform(

@@ -9,11 +9,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::error::ServiceError;
-use super::{Call, Fault, MAX_REQUEST_BYTES, REGION, Service, When, kms};
+use crate::error::ServiceError;
+use crate::kms;
+use crate::service::{Call, Fault, MAX_REQUEST_BYTES, REGION, Service, When};
 
 /// Answers a request of AWS JSON 1.1.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     State(service): State<Service>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,

@@ -8,8 +8,8 @@ use croner::parser::{CronParser, Seconds, Year};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::clock::{DAY, HOUR};
-use super::error::ServiceError;
+use crate::clock::{DAY, HOUR};
+use crate::error::ServiceError;
 
 /// The `RotationRules` of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +21,11 @@ pub(crate) struct Rules {
 
 /// A rotation window, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Window {
-    pub(crate) opens: f64,
+pub struct Window {
+    /// The beginning of the window.
+    pub opens: f64,
     /// The end of the window, which the API returns as `NextRotationDate`.
-    pub(crate) closes: f64,
+    pub closes: f64,
 }
 
 enum Schedule {

@@ -8,20 +8,27 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::ServiceError;
-use super::schedule::{Rules, Window};
+use crate::error::ServiceError;
+use crate::schedule::{Rules, Window};
 
-pub(crate) const CURRENT: &str = "AWSCURRENT";
-pub(crate) const PREVIOUS: &str = "AWSPREVIOUS";
-pub(crate) const PENDING: &str = "AWSPENDING";
+/// The staging label of the version that clients read by default.
+pub const CURRENT: &str = "AWSCURRENT";
+/// The staging label of the version that was current before.
+pub const PREVIOUS: &str = "AWSPREVIOUS";
+/// The staging label of the version that a rotation has not promoted yet.
+pub const PENDING: &str = "AWSPENDING";
 
 /// A secret with its versions.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Secret {
-    pub(crate) region: String,
-    pub(crate) name: String,
-    pub(crate) arn: String,
-    pub(crate) description: Option<String>,
+pub struct Secret {
+    /// The region of the secret.
+    pub region: String,
+    /// The name, which is unique in the region.
+    pub name: String,
+    /// The ARN.
+    pub arn: String,
+    /// The description.
+    pub description: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) kms_key_id: Option<String>,
     pub(crate) policy: Option<String>,
@@ -30,25 +37,30 @@ pub(crate) struct Secret {
     pub(crate) changed: f64,
     /// The day on which it was last read.
     pub(crate) accessed: Option<f64>,
-    pub(crate) deletion: Option<Deletion>,
-    pub(crate) rotation: Option<Rotation>,
+    /// The scheduled deletion, if the secret is marked for deletion.
+    pub deletion: Option<Deletion>,
+    /// The rotation configuration. `None` until the secret is configured for rotation.
+    pub rotation: Option<Rotation>,
     pub(crate) rotated: Option<f64>,
     /// The versions in the order in which they were created.
-    pub(crate) versions: Vec<Version>,
+    pub versions: Vec<Version>,
 }
 
-/// The rotation configuration of a secret. A secret has none until it is configured for rotation.
+/// The rotation configuration of a secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Rotation {
-    pub(crate) enabled: bool,
-    pub(crate) function: String,
+pub struct Rotation {
+    /// `false` after `CancelRotateSecret`.
+    pub enabled: bool,
+    /// The function's ARN.
+    pub function: String,
     pub(crate) rules: Option<Rules>,
-    pub(crate) next: Option<Window>,
+    /// The next rotation window. `None` without a schedule.
+    pub next: Option<Window>,
 }
 
 /// The scheduled deletion of a secret.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Deletion {
+pub struct Deletion {
     pub(crate) asked: f64,
     pub(crate) due: f64,
 }
@@ -56,15 +68,18 @@ pub(crate) struct Deletion {
 /// A version of a secret. A version that `RotateSecret` creates has no value until the function
 /// stores one.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Version {
-    pub(crate) id: String,
-    pub(crate) value: Option<SecretValue>,
+pub struct Version {
+    /// The version id.
+    pub id: String,
+    /// The value. `None` until the function stores one.
+    pub value: Option<SecretValue>,
     /// The KMS key that encrypts the value. `None` is the default key.
     pub(crate) key: Option<String>,
-    pub(crate) created: f64,
+    /// The time at which the version was created, in seconds since 1970.
+    pub created: f64,
     pub(crate) accessed: Option<f64>,
     /// The staging labels in the order in which they were attached.
-    pub(crate) labels: Vec<String>,
+    pub labels: Vec<String>,
     /// `true` if the version is a copy that exists only while `testSecret` runs on it.
     #[serde(default)]
     pub(crate) is_test_copy: bool,
@@ -72,14 +87,16 @@ pub(crate) struct Version {
 
 /// The value of a version.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum SecretValue {
+pub enum SecretValue {
+    /// A `SecretString`.
     Text(String),
+    /// A `SecretBinary`.
     Binary(Vec<u8>),
 }
 
 impl Version {
     /// Returns the value if it is a string.
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.value {
             Some(SecretValue::Text(text)) => Some(text),
             _ => None,
@@ -110,14 +127,15 @@ impl Version {
         self.labels.iter().any(|one| one == label)
     }
 
-    pub(crate) fn is_deprecated(&self) -> bool {
+    /// Returns `true` if the version has no staging labels.
+    pub fn is_deprecated(&self) -> bool {
         self.labels.is_empty()
     }
 }
 
 impl Secret {
     /// Creates a secret without versions.
-    pub(crate) fn new(region: &str, name: &str, arn: String, now: f64) -> Self {
+    pub fn new(region: &str, name: &str, arn: String, now: f64) -> Self {
         Self {
             region: region.to_owned(),
             name: name.to_owned(),
@@ -142,17 +160,17 @@ impl Secret {
     }
 
     /// Returns the version that has a staging label.
-    pub(crate) fn labelled(&self, label: &str) -> Option<&Version> {
+    pub fn labelled(&self, label: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.has(label))
     }
 
     /// Returns the pending version of a rotation that has not finished.
-    pub(crate) fn unfinished(&self) -> Option<&Version> {
+    pub fn unfinished(&self) -> Option<&Version> {
         self.labelled(PENDING).filter(|pending| !pending.has(CURRENT) && !pending.is_test_copy)
     }
 
     /// Returns `true` if a staging label is attached to this version.
-    pub(crate) fn is_labelled(&self, label: &str, id: &str) -> bool {
+    pub fn is_labelled(&self, label: &str, id: &str) -> bool {
         self.labelled(label).is_some_and(|version| version.id == id)
     }
 

@@ -4,10 +4,10 @@
 use serde_json::{Value, json};
 
 use super::{Done, named, set};
-use crate::service::error::ServiceError;
-use crate::service::policy::{faults, is_public};
-use crate::service::request::Request;
-use crate::service::store::Store;
+use crate::error::ServiceError;
+use crate::policy::{faults, is_public};
+use crate::request::Request;
+use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
 

@@ -3,8 +3,8 @@
 //! A label is attached to one version at a time. A version without labels is deprecated.
 
 use super::{CURRENT, PENDING, PREVIOUS, Secret, SecretValue, Version};
-use crate::service::clock::DAY;
-use crate::service::error::ServiceError;
+use crate::clock::DAY;
+use crate::error::ServiceError;
 
 /// The maximum number of labels on a version.
 const MAX_LABELS: usize = 20;

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{Done, named, set};
-use crate::service::clock::DAY;
-use crate::service::error::ServiceError;
-use crate::service::request::{Request, validate_name};
-use crate::service::secret::{Deletion, Secret};
-use crate::service::store::Store;
+use crate::clock::DAY;
+use crate::error::ServiceError;
+use crate::request::{Request, validate_name};
+use crate::secret::{Deletion, Secret};
+use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
 

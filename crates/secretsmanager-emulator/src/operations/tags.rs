@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::Done;
-use crate::service::error::ServiceError;
-use crate::service::request::Request;
-use crate::service::secret::Secret;
-use crate::service::store::Store;
+use crate::error::ServiceError;
+use crate::request::Request;
+use crate::secret::Secret;
+use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
 

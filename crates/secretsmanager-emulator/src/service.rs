@@ -1,23 +1,4 @@
-//! A local AWS Secrets Manager that speaks AWS JSON 1.1 over HTTP.
-
-mod clock;
-mod error;
-#[cfg(test)]
-mod figures;
-mod http;
-mod keys;
-mod kms;
-mod listing;
-mod model;
-mod operations;
-mod policy;
-mod random_password;
-mod request;
-mod rotations;
-mod schedule;
-mod secret;
-mod state;
-mod store;
+//! The running service: its address, its state, and the faults that a test injects.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,26 +14,20 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-pub use error::ServiceError;
-pub(crate) use operations::StartRotation;
-pub(crate) use operations::rotation::function_name;
-pub(crate) use secret::{CURRENT, PENDING, PREVIOUS, Secret, SecretValue};
-pub(crate) use state::State;
-pub use store::Store;
-pub(crate) use store::{ACCOUNT, Change};
-
-use clock::Clock;
-use request::Request;
-
-/// The environment variable that holds the passphrase of the state file.
-pub(crate) const PASSPHRASE: &str = "ROTATION_LOCAL_PASSPHRASE";
+use crate::clock::Clock;
+use crate::error::ServiceError;
+use crate::operations::{self, StartRotation};
+use crate::request::Request;
+use crate::secret::{Secret, SecretValue};
+use crate::store::{Change, Store};
+use crate::{http, model};
 
 /// The region of a request that does not name one.
-pub(crate) const REGION: &str = "us-east-1";
+pub const REGION: &str = "us-east-1";
 
 /// The maximum size of a request in bytes. It has room for a value of 65,536 bytes, each of which
 /// JSON can escape to six.
-const MAX_REQUEST_BYTES: usize = 512 * 1024;
+pub(crate) const MAX_REQUEST_BYTES: usize = 512 * 1024;
 
 /// The number of generated passwords that the service remembers so that output can be redacted.
 const MAX_GENERATED_PASSWORDS: usize = 1000;
@@ -111,18 +86,18 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct Inside {
-    store: Store,
-    clock: Clock,
-    calls: Vec<Call>,
-    records_calls: bool,
+pub(crate) struct Inside {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) records_calls: bool,
     /// The passwords that `GetRandomPassword` has returned, newest last.
     made: VecDeque<String>,
-    count: usize,
-    latency: Duration,
-    fault: Option<FaultRule>,
+    pub(crate) count: usize,
+    pub(crate) latency: Duration,
+    pub(crate) fault: Option<FaultRule>,
     /// The access key id that every request must have. `None` accepts any.
-    key: Option<String>,
+    pub(crate) key: Option<String>,
     on_rotate: Option<OnRotate>,
 }
 
@@ -150,7 +125,10 @@ impl Service {
     }
 
     /// Binds the service to an address. It does not answer requests until [`Service::open`].
-    pub(crate) async fn bind(address: IpAddr, port: u16) -> anyhow::Result<(Self, TcpListener)> {
+    ///
+    /// # Errors
+    /// Returns an error if the port is in use.
+    pub async fn bind(address: IpAddr, port: u16) -> anyhow::Result<(Self, TcpListener)> {
         let listener = TcpListener::bind((address, port)).await.with_context(|| {
             format!(
                 "could not listen on {address}:{port}; if another process uses the port, choose \
@@ -172,7 +150,7 @@ impl Service {
     }
 
     /// Starts to answer requests, and serves `pages` on the same port.
-    pub(crate) fn open(&self, listener: TcpListener, pages: Router) {
+    pub fn open(&self, listener: TcpListener, pages: Router) {
         let api = Router::new()
             .fallback(http::answer)
             .with_state(self.clone())
@@ -187,22 +165,22 @@ impl Service {
     }
 
     /// Returns the port that the service listens on.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.inner.address.port()
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    pub(crate) fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls a function with the store, which it can read and change.
-    pub(crate) fn with_store<T>(&self, look: impl FnOnce(&mut Store) -> T) -> T {
+    pub fn with_store<T>(&self, look: impl FnOnce(&mut Store) -> T) -> T {
         look(&mut self.inside().store)
     }
 
     /// Replaces the store, and starts a clock that runs `time_scale` times as fast as the system
     /// clock.
-    pub(crate) fn initialize_store(&self, store: Store, time_scale: f64) {
+    pub fn initialize_store(&self, store: Store, time_scale: f64) {
         let mut inside = self.inside();
         inside.store = store;
         inside.clock = Clock::scaled(time_scale);
@@ -217,7 +195,10 @@ impl Service {
     }
 
     /// Performs an operation in a region.
-    pub(crate) fn perform_in(
+    ///
+    /// # Errors
+    /// Returns the error that the service would answer with.
+    pub fn perform_in(
         &self,
         region: &str,
         operation: &str,
@@ -265,17 +246,17 @@ impl Service {
 
     /// Returns the passwords that were generated recently. They must be redacted even before they
     /// are stored in a secret.
-    pub(crate) fn generated_passwords(&self) -> Vec<String> {
+    pub fn generated_passwords(&self) -> Vec<String> {
         self.inside().made.iter().cloned().collect()
     }
 
     /// Returns the real time that the service's clock takes to advance by `seconds`.
-    pub(crate) fn real_time(&self, seconds: f64) -> Duration {
+    pub fn real_time(&self, seconds: f64) -> Duration {
         self.inside().clock.real(seconds)
     }
 
     /// Sets the names of the functions that exist.
-    pub(crate) fn set_functions(&self, names: BTreeSet<String>) {
+    pub fn set_functions(&self, names: BTreeSet<String>) {
         self.inside().store.functions = Some(names);
     }
 
@@ -286,7 +267,7 @@ impl Service {
     }
 
     /// Requires this access key id of every request, and returns it.
-    pub(crate) fn require(&self, key: String) -> String {
+    pub fn require(&self, key: String) -> String {
         self.inside().key = Some(key.clone());
         key
     }
@@ -346,7 +327,7 @@ impl Service {
     }
 
     /// Sets the function that persists every change before it is acknowledged.
-    pub(crate) fn set_persist(
+    pub fn set_persist(
         &self,
         persist: impl Fn(&Change<'_>) -> anyhow::Result<()> + Send + 'static,
     ) {
@@ -354,7 +335,7 @@ impl Service {
     }
 
     /// Sets the function that is called when `RotateSecret` has staged a version.
-    pub(crate) fn set_on_rotate(&self, on_rotate: impl Fn(StartRotation) + Send + 'static) {
+    pub fn set_on_rotate(&self, on_rotate: impl Fn(StartRotation) + Send + 'static) {
         self.inside().on_rotate = Some(Box::new(on_rotate));
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod table;
 
 use serde_json::{Map, Value, json};
 
-use super::error::ServiceError;
+use crate::error::ServiceError;
 
 /// The type and limits of a member of a request.
 #[derive(Debug)]

@@ -5,20 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::ServiceError;
-use super::keys::Keys;
-use super::secret::Secret;
+use crate::error::ServiceError;
+use crate::keys::Keys;
+use crate::secret::Secret;
 
 /// The default account id in ARNs.
-pub(crate) const ACCOUNT: &str = "123456789012";
+pub const ACCOUNT: &str = "123456789012";
 
 /// A change, which must be persisted before it is acknowledged.
 #[derive(Debug)]
-pub(crate) enum Change<'a> {
+pub enum Change<'a> {
     /// A secret was created or changed.
     Secret(&'a Secret),
     /// A secret was deleted.
-    Gone { region: &'a str, name: &'a str },
+    Gone {
+        /// The secret's region.
+        region: &'a str,
+        /// The secret's name.
+        name: &'a str,
+    },
     /// The set of disabled KMS keys changed.
     Keys(&'a Keys),
 }
@@ -60,7 +65,8 @@ impl Default for Store {
 type Result<T> = std::result::Result<T, ServiceError>;
 
 impl Store {
-    pub(crate) fn set_account(&mut self, account: &str) {
+    /// Sets the account id of the ARNs of new secrets.
+    pub fn set_account(&mut self, account: &str) {
         account.clone_into(&mut self.account);
     }
 
@@ -103,7 +109,7 @@ impl Store {
     }
 
     /// Finds a secret in any region by its name, ARN, or ARN without its random suffix.
-    pub(crate) fn anywhere(&self, id: &str) -> Option<&Secret> {
+    pub fn anywhere(&self, id: &str) -> Option<&Secret> {
         self.all()
             .find(|secret| secret.arn == id || secret.name == id || is_partial(&secret.arn, id))
     }
@@ -142,7 +148,10 @@ impl Store {
     }
 
     /// Stores a secret, and replaces the one with the same region and name.
-    pub(crate) fn save(&mut self, secret: Secret) -> Result<()> {
+    ///
+    /// # Errors
+    /// Returns an error if the change cannot be persisted.
+    pub fn save(&mut self, secret: Secret) -> Result<()> {
         self.persist_change(&Change::Secret(&secret))?;
         let secrets = self.regions.entry(secret.region.clone()).or_default();
         secrets.insert(secret.name.clone(), secret);
@@ -163,7 +172,7 @@ impl Store {
     }
 
     /// Returns all secrets.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Secret> {
+    pub fn all(&self) -> impl Iterator<Item = &Secret> {
         self.regions.values().flat_map(BTreeMap::values)
     }
 

@@ -1,14 +1,14 @@
-//! A speed test with many secrets. `cargo test --release -p rotation-local figures -- --nocapture`
+//! A speed test with many secrets. `cargo test --release -p secretsmanager-emulator figures -- --nocapture`
 //! prints the measured times.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::operations;
-use super::request::Request;
-use super::secret::{CURRENT, Secret, SecretValue, Version};
-use super::store::Store;
+use crate::operations;
+use crate::request::Request;
+use crate::secret::{CURRENT, Secret, SecretValue, Version};
+use crate::store::Store;
 
 const SECRETS: usize = 10_000;
 const VERSIONS: usize = 100;

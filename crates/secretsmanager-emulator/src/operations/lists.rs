@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{Done, secrets, set, values};
-use crate::service::error::ServiceError;
-use crate::service::listing::{page, passes, sort_key};
-use crate::service::request::Request;
-use crate::service::secret::{CURRENT, Secret};
-use crate::service::store::Store;
+use crate::error::ServiceError;
+use crate::listing::{page, passes, sort_key};
+use crate::request::Request;
+use crate::secret::{CURRENT, Secret};
+use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
 

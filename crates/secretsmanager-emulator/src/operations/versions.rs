@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{Done, named, set};
-use crate::service::error::ServiceError;
-use crate::service::listing::{page, sortable};
-use crate::service::request::Request;
-use crate::service::secret::{CURRENT, PENDING, Version};
-use crate::service::store::Store;
+use crate::error::ServiceError;
+use crate::listing::{page, sortable};
+use crate::request::Request;
+use crate::secret::{CURRENT, PENDING, Version};
+use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
 

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::{Done, StartRotation, named};
-use crate::service::error::ServiceError;
-use crate::service::request::Request;
-use crate::service::schedule::Rules;
-use crate::service::secret::{CURRENT, Rotation, Secret};
-use crate::service::store::Store;
+use crate::error::ServiceError;
+use crate::request::Request;
+use crate::schedule::Rules;
+use crate::secret::{CURRENT, Rotation, Secret};
+use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
 
@@ -94,7 +94,7 @@ fn ensure_function_exists(store: &Store, function: &str) -> Result<(), ServiceEr
 }
 
 /// Returns the name in a function's ARN, without the version or alias that can follow it.
-pub(crate) fn function_name(arn: &str) -> &str {
+pub fn function_name(arn: &str) -> &str {
     match arn.split_once(":function:") {
         Some((_, name)) => name.split(':').next().unwrap_or(name),
         None => arn,

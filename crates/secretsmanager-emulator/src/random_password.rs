@@ -3,7 +3,7 @@
 use rand::seq::{IndexedRandom, SliceRandom};
 use serde_json::Value;
 
-use super::error::ServiceError;
+use crate::error::ServiceError;
 
 const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
