@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use rand::distr::{Alphanumeric, SampleString};
+use rotation_driver::Program;
 use secretsmanager_emulator::Service;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::function::Program;
 use crate::serve::with_service_env;
 use database::{Database, Engine};
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::{Attempt, Function, Program, Rotation, rotate_secret};
+use rotation_driver::{Attempt, Function, Program, Rotation, rotate_secret};
 use rotation_tests::binary;
 use rotation_tests::fixture::SECRET_ARN;
 use secretsmanager_emulator::{Fault, Service, ServiceError, When};

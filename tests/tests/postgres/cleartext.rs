@@ -5,7 +5,7 @@
 //! digit or punctuation character.
 
 use anyhow::{Context, Result};
-use rotation_local::Function;
+use rotation_driver::Function;
 use rotation_tests::postgres::{Fixture, Target, on_each, options, sql};
 use serde_json::json;
 use test_servers::postgres::Server;

@@ -1,7 +1,7 @@
 //! Tests that DDL triggers of the application's users never run with the master user's privileges.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::{Function, FunctionError};
+use rotation_driver::{Function, FunctionError};
 use rotation_sqlserver::identifier;
 use rotation_tests::fixture::new_password;
 use rotation_tests::server::{NAMES, Server};

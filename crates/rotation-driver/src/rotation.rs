@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::function::{Function, FunctionError};
 
 /// The four steps of a rotation in order.
-pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// The errors that a retry cannot fix. The operator has to correct something first, and each
 /// attempt with a rejected password counts towards a lockout.
@@ -59,8 +59,8 @@ pub struct StepReport {
 }
 
 impl StepReport {
-    /// Returns the report as JSON for the option `--json`.
-    pub(crate) fn to_json(&self) -> Value {
+    /// Returns the report as JSON.
+    pub fn to_json(&self) -> Value {
         let mut step = json!({
             "step": self.step,
             "attempt": self.attempt,
@@ -106,7 +106,7 @@ pub trait Observer: Send {
 impl Observer for () {}
 
 /// Runs only `testSecret`, as Secrets Manager does when rotation is configured but not started.
-pub(crate) async fn test_secret(
+pub async fn test_secret(
     function: &Function,
     secret: &str,
     token: &str,

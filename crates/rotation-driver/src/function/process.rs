@@ -12,7 +12,6 @@ use tokio::process::{Child, Command};
 
 use super::runtime_api::RuntimeApi;
 use super::{FunctionError, TIMEOUT};
-use crate::serve::PASSPHRASE;
 
 /// Receives the lines that a function writes.
 type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
@@ -58,7 +57,7 @@ impl Program {
     }
 
     /// Creates a program from a command line for a shell.
-    pub(crate) fn command(line: &str) -> Self {
+    pub fn command(line: &str) -> Self {
         let mut program = Self::new("/bin/sh");
         // With exec, the function replaces the shell, so that it is the process that is measured
         // and killed.
@@ -136,7 +135,7 @@ impl Program {
     ///
     /// # Errors
     /// Returns an error if the instance ends or times out before that.
-    pub(crate) async fn start_instance(&self) -> Result<(), FunctionError> {
+    pub async fn start_instance(&self) -> Result<(), FunctionError> {
         let mut running = self.start().await?;
         tokio::select! {
             () = running.api.ready() => {}
@@ -165,12 +164,11 @@ impl Program {
         };
         let api = RuntimeApi::start().await.map_err(cannot)?;
         let mut command = Command::new(&self.path);
-        // The function must not inherit this process's AWS settings and passphrase. It inherits the
-        // variables AWS_LAMBDA_LOG_*, which configure its logging.
+        // The function must not inherit this process's AWS settings. It inherits the variables
+        // AWS_LAMBDA_LOG_*, which configure its logging.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let is_of_aws = text.starts_with("AWS_") && !text.starts_with("AWS_LAMBDA_LOG_");
-            if is_of_aws || text == PASSPHRASE {
+            if text.starts_with("AWS_") && !text.starts_with("AWS_LAMBDA_LOG_") {
                 command.env_remove(&name);
             }
         }

@@ -23,7 +23,7 @@ pub fn longest_chain(intervals: &[(Instant, Instant)]) -> usize {
 }
 
 /// Returns the number of concurrent intervals for each link of the chain in [`longest_chain`].
-pub(crate) fn waves(intervals: &[(Instant, Instant)]) -> Vec<usize> {
+pub fn waves(intervals: &[(Instant, Instant)]) -> Vec<usize> {
     let mut by_start: Vec<_> = intervals.to_vec();
     by_start.sort_by_key(|(from, _)| *from);
     let mut waves = Vec::new();
