@@ -24,7 +24,9 @@
 //!
 //! let function: Function = Program::new("target/release/my-function")
 //!     .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", service.endpoint())
-//!     .log(|line| println!("{line}"))
+//!     .env("AWS_REGION", "us-east-1")
+//!     .env("AWS_ACCESS_KEY_ID", "local")
+//!     .env("AWS_SECRET_ACCESS_KEY", "local")
 //!     .into();
 //! let rotation =
 //!     rotate_secret(&service, &function, "app", token, Attempt::default(), &mut ()).await;

@@ -1,5 +1,5 @@
-//! A speed test with many secrets. `cargo test --release -p secretsmanager-emulator figures -- --nocapture`
-//! prints the measured times.
+//! A speed test with many secrets. This command prints the measured times:
+//! `cargo test --release -p secretsmanager-emulator figures -- --nocapture`.
 
 use std::time::{Duration, Instant};
 
