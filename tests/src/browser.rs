@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
-use rotation_local::throwaway::free_port;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use test_servers::free_port;
 
 use crate::child_process::ChildProcess;
 use crate::local::http;

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rotation_local::throwaway::is_root;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+use test_servers::is_root;
 
 use crate::child_process::ChildProcess;
 use crate::machine_speed::scaled;

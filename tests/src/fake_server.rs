@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
-use rotation_local::throwaway::{Certificates, free_port};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+use test_servers::{Certificates, free_port};
 
 use crate::child_process::ChildProcess;
 use crate::discovery::{self, ServerAddress, run_on_each};

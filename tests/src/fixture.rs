@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use rotation_local::Service;
+use secretsmanager_emulator::Service;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;

@@ -87,11 +87,11 @@ mod tests {
             );
         }
         // The local tool decides by these names, so a renamed error must not drop out of its lists.
-        for (file, list) in
-            [("trigger.rs", "NOT_RETRIED"), ("rotate/attempt.rs", "ERRORS_BEFORE_CHANGE")]
-        {
-            let source =
-                std::fs::read_to_string(root.join("crates/rotation-local/src").join(file)).unwrap();
+        for (file, list) in [
+            ("rotation-driver/src/rotation.rs", "NOT_RETRIED"),
+            ("rotation-local/src/rotate/attempt.rs", "ERRORS_BEFORE_CHANGE"),
+        ] {
+            let source = std::fs::read_to_string(root.join("crates").join(file)).unwrap();
             let (_, body) = source.split_once(&format!("const {list}: [&str; ")).unwrap();
             let (body, _) = body.split_once("];").unwrap();
             let mut listed =

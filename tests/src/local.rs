@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
-use rotation_local::throwaway::free_port;
 use serde_json::Value;
+use test_servers::free_port;
 
 use crate::child_process::ChildProcess;
 use crate::discovery::use_one_tls_provider;

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use rotation_local::throwaway::free_port;
+use test_servers::free_port;
 
 use crate::child_process::ChildProcess;
 use crate::tool;

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
-use rotation_local::throwaway::mysql::{Kind, Options, SUPERUSER, Server, connect, find};
-use rotation_local::throwaway::{Certificates, Installation};
 use rotation_mysql::{Literals, identifier, native_hash};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlConnection};
+use test_servers::mysql::{Kind, Options, SUPERUSER, Server, connect, find};
+use test_servers::{Certificates, Installation};
 
 use crate::discovery::{self, ServerAddress, run_on_each};
 use crate::fixture;

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use oracledb::{Config, Connection};
-use rotation_local::throwaway::Certificates;
 use rotation_oracle::Name;
+use test_servers::Certificates;
 
 use crate::fake_server;
 use crate::fixture;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
-use rotation_local::throwaway::NodelayProxy;
-use rotation_local::throwaway::postgres::{Options, Server, find};
-use rotation_local::throwaway::{Certificates, Installation, sid_root};
 use rotation_postgres::{identifier, literal};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use test_servers::NodelayProxy;
+use test_servers::postgres::{Options, Server, find};
+use test_servers::{Certificates, Installation, sid_root};
 
 use crate::discovery::{self, ServerAddress, run_on_each};
 use crate::fixture;
@@ -150,7 +150,7 @@ impl Target {
             label: label.into(),
             host: "localhost".into(),
             port: server.port,
-            superuser: rotation_local::throwaway::postgres::SUPERUSER.into(),
+            superuser: test_servers::postgres::SUPERUSER.into(),
             password: server.options.password.clone(),
             authority: server
                 .options

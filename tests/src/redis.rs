@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use rotation_local::throwaway::free_port;
+use test_servers::free_port;
 
 use crate::child_process::ChildProcess;
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use rotation_local::throwaway::free_port;
-use rotation_local::{Function, Program};
+use rotation_driver::{Function, Program};
 use serde_json::Value;
+use test_servers::free_port;
 
 use crate::child_process::ChildProcess;
 

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::Result;
-use rotation_local::throwaway::Certificates;
+use test_servers::Certificates;
 
 /// The superuser's password on temporary servers.
 pub const SUPERUSER_PASSWORD: &str = "superuser-of-the-tests";

@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
+use rotation_driver::{FunctionError, Observer, StepReport};
+use secretsmanager_emulator::{SecretValue, Service};
 use serde_json::Value;
 
-use crate::function::FunctionError;
 use crate::progress::Progress;
-use crate::service::{SecretValue, Service};
-use crate::trigger::{Observer, StepReport};
 
 /// The maximum number of rotations in the log.
 const MAX_ROTATIONS: usize = 50;

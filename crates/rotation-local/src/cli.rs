@@ -233,7 +233,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Account id in ARNs
-    #[arg(long, default_value = crate::service::ACCOUNT, value_parser = account)]
+    #[arg(long, default_value = secretsmanager_emulator::ACCOUNT, value_parser = account)]
     pub(crate) account: String,
     /// Maximum number of attempts of a rotation, including the first
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]

@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
+use rotation_driver::{Attempt, Program, StepReport, rotate_secret};
 use serde_json::{Value, json};
 
 use crate::cli::DemoArgs;
-use crate::function::Program;
 use crate::progress::{Progress, say};
 use crate::report::Report;
 use crate::stage::database::Refusal;
 use crate::stage::{ALTERNATING, SINGLE, Sandbox, function_path};
-use crate::trigger::{Attempt, StepReport, rotate_secret};
 
 pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
     let mut report = Report::new();

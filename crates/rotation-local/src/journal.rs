@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::service::Secret;
+use secretsmanager_emulator::Secret;
 
 /// The recovery file next to the secret's file, which holds the state of a rotation. Only its owner
 /// can read it.

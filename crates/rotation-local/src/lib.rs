@@ -1,18 +1,15 @@
-//! A local AWS Secrets Manager, and a driver that runs a rotation function as the service does.
+//! The command line `rotation-local`: a local AWS Secrets Manager that runs rotation functions.
 //!
-//! A function is any program that uses the [Lambda Runtime API][runtime], or the URL of a Lambda
-//! Invoke endpoint. This crate does not depend on the rotation crates, so it can run any rotation
-//! function.
-//!
-//! [runtime]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+//! The commands are in [`cli`]. This crate puts together what three others provide: the emulator of
+//! Secrets Manager (`secretsmanager-emulator`), the driver that runs a function through a rotation
+//! (`rotation-driver`), and temporary database servers (`test-servers`). It does not depend on the
+//! rotation crates, so it can run any rotation function.
 
 mod activity;
 mod bench;
-mod chain;
 pub mod cli;
 mod demo;
 mod docker;
-mod function;
 mod journal;
 mod page;
 mod preflight;
@@ -20,12 +17,4 @@ mod progress;
 mod report;
 mod rotate;
 mod serve;
-mod service;
 mod stage;
-pub mod throwaway;
-mod trigger;
-
-pub use chain::longest_chain;
-pub use function::{Function, FunctionError, Program};
-pub use service::{Call, Fault, Service, ServiceError, Store, When};
-pub use trigger::{Attempt, Observer, Rotation, StepReport, rotate_secret};

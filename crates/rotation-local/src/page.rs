@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use secretsmanager_emulator::{Secret, Service};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::activity::{EventLog, Run, Step};
-use crate::service::{Secret, Service};
 
 /// The maximum number of secrets on the page.
 const MAX_SECRETS: usize = 200;

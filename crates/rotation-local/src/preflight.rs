@@ -3,14 +3,14 @@
 use std::path::absolute;
 
 use anyhow::{Result, bail};
+use rotation_driver::{Function, FunctionError};
+use secretsmanager_emulator::Service;
 use serde_json::{Value, json};
 
 use crate::cli::PreflightArgs;
-use crate::function::{Function, FunctionError};
 use crate::journal::RecoveryFile;
 use crate::progress::{print_json, say};
 use crate::rotate::{SECRET, put_master, read_json, warn_if_open, with_database_env};
-use crate::service::Service;
 
 /// Runs all checks and prints their results.
 pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {

@@ -7,8 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use crate::function::FunctionError;
-use crate::trigger::{Observer, StepReport};
+use rotation_driver::{FunctionError, Observer, StepReport};
 
 /// The progress display of a rotation. It shows a spinner on a terminal while a step runs, and a
 /// line when the step has ended.

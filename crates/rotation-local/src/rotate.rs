@@ -11,17 +11,16 @@ use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
 use std::path::{PathBuf, absolute};
 
 use anyhow::{Result, bail};
+use rotation_driver::{Attempt, Function, Program, rotate_secret};
+use secretsmanager_emulator::{Change, Service};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{DatabaseArgs, RotateArgs};
-use crate::function::{Function, Program};
 use crate::journal::{RecoveryFile, UnfinishedRotation, beside};
 use crate::preflight;
 use crate::progress::say;
 use crate::report::Report;
 use crate::serve::with_service_env;
-use crate::service::{Change, Service};
-use crate::trigger::{Attempt, rotate_secret};
 use attempt::Watch;
 pub(crate) use files::{read_json, warn_if_open};
 use left_over::resumable;

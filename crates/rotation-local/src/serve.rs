@@ -5,16 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rotation_driver::{Attempt, Function, Program, rotate_secret, test_secret};
+use secretsmanager_emulator::{REGION, Service, StartRotation, State, Store, function_name};
 use serde_json::{Value, json};
 
 use crate::activity::EventLog;
 use crate::cli::ServeArgs;
 use crate::docker;
-use crate::function::{Function, Program};
 use crate::page;
 use crate::progress::{print_json_line, say};
-use crate::service::{PASSPHRASE, REGION, Service, StartRotation, State, Store, function_name};
-use crate::trigger::{Attempt, rotate_secret, test_secret};
+
+/// The environment variable that holds the passphrase of the state file.
+pub(crate) const PASSPHRASE: &str = "ROTATION_LOCAL_PASSPHRASE";
 
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if !args.listen.is_loopback() && !args.expose {
@@ -304,7 +306,7 @@ impl Rotations {
                 }
                 Ok(url) => url,
                 // It existed when serve started. If it does not exist now, invoking it fails.
-                Err(_) => Program::new(given).into(),
+                Err(_) => Program::new(given).without(PASSPHRASE).into(),
             })
         });
         Some(Arc::clone(function))
@@ -358,9 +360,11 @@ impl Rotations {
     }
 }
 
-/// Sets the variables with which a function finds the local Secrets Manager.
+/// Sets the variables with which a function finds the local Secrets Manager, and keeps the
+/// passphrase of this process from it.
 pub(crate) fn with_service_env(program: Program, endpoint: &str, key: &str) -> Program {
     program
+        .without(PASSPHRASE)
         .env("SECRETS_MANAGER_ENDPOINT", endpoint)
         // Third-party functions use the SDKs' own variables.
         .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)

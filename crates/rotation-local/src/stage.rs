@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use rand::distr::{Alphanumeric, SampleString};
+use rotation_driver::Program;
+use secretsmanager_emulator::Service;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::function::Program;
 use crate::serve::with_service_env;
-use crate::service::Service;
 use database::{Database, Engine};
 
 /// The secret of the single user `app`.

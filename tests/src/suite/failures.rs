@@ -2,8 +2,8 @@
 //! remedy, be reported in time, and leak no password.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::throwaway::{Certificates, free_port};
 use serde_json::{Value, json};
+use test_servers::{Certificates, free_port};
 use time::Duration as Days;
 
 use crate::fixture::{Fixture, MASTER_ARN, SECRET_ARN, new_password};

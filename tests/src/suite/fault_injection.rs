@@ -11,7 +11,7 @@ mod sample;
 use std::collections::VecDeque;
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::When;
+use secretsmanager_emulator::When;
 
 use crate::fixture::Fixture;
 use crate::server::Server;

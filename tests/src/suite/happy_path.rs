@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use rotation_local::longest_chain;
+use rotation_driver::longest_chain;
 use serde_json::json;
 
 use crate::fixture::Fixture;

@@ -1,7 +1,7 @@
 //! Tests of how many copies of a password are left in memory.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::Function;
+use rotation_driver::Function;
 
 use crate::fixture::Fixture;
 use crate::memory::copies;

@@ -1,7 +1,8 @@
 //! Tests of recovery: a retry converges after any fault at any point.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::{Function, Rotation, When};
+use rotation_driver::{Function, Rotation};
+use secretsmanager_emulator::When;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, new_password};

@@ -8,9 +8,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
-use rotation_local::{Service, When};
 use rotation_tests::binary;
 use rotation_tests::runtime_emulator::{Rie, events};
+use secretsmanager_emulator::{Service, When};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

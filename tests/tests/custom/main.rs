@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::{
-    Attempt, Fault, Function, Program, Rotation, Service, ServiceError, When, rotate_secret,
-};
+use rotation_driver::{Attempt, Function, Program, Rotation, rotate_secret};
 use rotation_tests::binary;
 use rotation_tests::fixture::SECRET_ARN;
+use secretsmanager_emulator::{Fault, Service, ServiceError, When};
 use serde_json::{Value, json};
 
 /// A secret, and the function that rotates it.

@@ -1,9 +1,9 @@
 //! Tests of the example that rotates the password of a Redis user.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::When;
 use rotation_tests::fixture::new_password;
 use rotation_tests::redis::Redis;
+use secretsmanager_emulator::When;
 use serde_json::{Value, json};
 
 use crate::Fixture;

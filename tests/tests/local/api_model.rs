@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::Service;
 use rotation_tests::tool;
+use secretsmanager_emulator::Service;
 use serde_json::{Map, Value, json};
 
 /// Operations that the service knows but does not support, because replicas need another Region.
@@ -104,7 +104,7 @@ fn errors_in_source_exist_in_aws_model() {
     let model = model().unwrap();
     let mut seen = 0;
     let mut folders =
-        vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/rotation-local/src/service")];
+        vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/secretsmanager-emulator/src")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

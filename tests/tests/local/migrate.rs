@@ -8,7 +8,7 @@
 //! [AWS's repository]: https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::Program;
+use rotation_driver::Program;
 use rotation_tests::discovery::use_one_tls_provider;
 use rotation_tests::fixture::{Fixture, new_password};
 use rotation_tests::local::{REGION, Serve, until};

@@ -5,7 +5,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::throwaway::free_port;
 use rotation_tests::child_process::ChildProcess;
 use rotation_tests::discovery::use_one_tls_provider;
 use rotation_tests::docker;
@@ -15,6 +14,7 @@ use rotation_tests::sam::{Project, functions, gateway};
 use rotation_tests::server::Server;
 use rotation_tests::{mysql, postgres};
 use serde_json::Value;
+use test_servers::free_port;
 use tokio::net::{TcpListener, TcpStream};
 
 /// The shell blocks of the section on SAM, in their order.

@@ -210,7 +210,7 @@ async fn missing_master_privilege_is_reported<W: Which>(target: Target<W>) -> Re
         let pending = fixture.value("AWSPENDING")?;
         let (user, password) = (pending["username"].as_str(), pending["password"].as_str());
         let at = &target.address;
-        let login = rotation_local::throwaway::mysql::connect(
+        let login = test_servers::mysql::connect(
             &at.host,
             at.port,
             at.authority.as_deref(),

@@ -2,11 +2,11 @@
 //! user, with the same privileges and requirements.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::throwaway::mysql::Kind;
 use rotation_tests::mysql::{
     Fixture, MariaDb, MySql, Target, Which, account, account_at, on_each, sql,
 };
 use sqlx::{AssertSqlSafe, MySqlConnection};
+use test_servers::mysql::Kind;
 
 crate::on_both! {
     alternate_user_matches_base_user_exactly

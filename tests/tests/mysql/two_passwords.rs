@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
-use rotation_local::Function;
+use rotation_driver::Function;
 use rotation_tests::fixture::SECRET_ARN;
 use rotation_tests::mysql::{Fixture, MySql, Target, account, on_each, sql};
 use serde_json::{Value, json};

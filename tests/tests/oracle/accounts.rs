@@ -2,11 +2,11 @@
 //! spelling.
 
 use anyhow::ensure;
-use rotation_local::throwaway::Certificates;
 use rotation_tests::fixture::new_password;
 use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, sql};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
+use test_servers::Certificates;
 
 /// Users of a directory service can share a schema of the database in this way.
 #[tokio::test]

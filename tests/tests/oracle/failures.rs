@@ -1,11 +1,11 @@
 //! Tests of failures that only Oracle reports, which the function must tell apart.
 
 use anyhow::ensure;
-use rotation_local::throwaway::Certificates;
 use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, sql};
 use rotation_tests::proxy::recorder;
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
+use test_servers::Certificates;
 
 #[tokio::test]
 async fn non_password_errors_stop_the_search() {

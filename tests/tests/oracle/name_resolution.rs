@@ -1,9 +1,9 @@
 //! Tests of names without an owner, whose meaning synonyms and the current schema can change.
 
 use anyhow::{Result, ensure};
-use rotation_local::throwaway::Certificates;
 use rotation_tests::oracle::{FakeServer, Fixture, on_each, sql};
 use rotation_tests::server::{NAMES, Server};
+use test_servers::Certificates;
 
 /// The views that the function reads.
 const VIEWS: [&str; 14] = [

@@ -2,10 +2,10 @@
 //! of the base user, and no other.
 
 use anyhow::{Result, ensure};
-use rotation_local::throwaway::Certificates;
 use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, rows, sql};
 use rotation_tests::server::NAMES;
 use serde_json::json;
+use test_servers::Certificates;
 
 /// Returns everything that the dictionary shows about a user, without its name.
 async fn catalog_rows(fixture: &Fixture, user: &str) -> Result<Vec<String>> {

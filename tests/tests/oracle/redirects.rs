@@ -3,11 +3,11 @@
 use std::sync::PoisonError;
 
 use anyhow::{Context, ensure};
-use rotation_local::throwaway::Certificates;
 use rotation_tests::oracle::{FakeServer, Fixture, on_each};
 use rotation_tests::proxy::{recorder, redirector};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
+use test_servers::Certificates;
 
 /// The driver stops using TLS if the address of a redirect has the protocol TCP, and does not
 /// report that.

@@ -5,10 +5,10 @@
 //! digit or punctuation character.
 
 use anyhow::{Context, Result};
-use rotation_local::Function;
-use rotation_local::throwaway::postgres::Server;
+use rotation_driver::Function;
 use rotation_tests::postgres::{Fixture, Target, on_each, options, sql};
 use serde_json::json;
+use test_servers::postgres::Server;
 
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 const SETTING: &str = "POSTGRES_PASSWORD_FORM";

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use rotation_local::Function;
+use rotation_driver::Function;
 use rotation_postgres::identifier;
 use rotation_tests::machine_speed::scaled;
 use rotation_tests::postgres::{Fixture, on_each, options, sql};

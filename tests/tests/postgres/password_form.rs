@@ -4,11 +4,11 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_database::Password;
-use rotation_local::throwaway::postgres::Server;
 use rotation_postgres::{Encryption, identifier, literal, verifier};
 use rotation_tests::postgres::{Fixture, Target, on_each, options, sql};
 use rotation_tests::suite::recovery;
 use serde_json::json;
+use test_servers::postgres::Server;
 
 const STRATEGIES: [&str; 3] = ["single-user", "single-user-by-master", "master-user"];
 

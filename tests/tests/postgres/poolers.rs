@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rotation_database::Password;
-use rotation_local::throwaway::{Certificates, Installation, free_port};
 use rotation_postgres::{Encryption, identifier, literal, verifier};
 use rotation_tests::postgres::{Fixture, on_each, options, sql};
 use serde_json::json;
 use tempfile::TempDir;
+use test_servers::{Certificates, Installation, free_port};
 
 /// A pooler that looks users up in the server. Dropping it ends the pooler.
 struct Pooler {

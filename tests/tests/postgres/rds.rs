@@ -3,7 +3,7 @@
 //! RDS reports which server a master secret is for.
 
 use anyhow::{Context, Result};
-use rotation_local::Program;
+use rotation_driver::Program;
 use rotation_tests::fixture::MASTER_ARN;
 use rotation_tests::moto::Moto;
 use rotation_tests::postgres::{Fixture, Target, on_each};

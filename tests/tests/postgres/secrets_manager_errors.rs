@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rotation_local::throwaway::Certificates;
-use rotation_local::{Fault, ServiceError, When};
 use rotation_tests::fixture::{MASTER_ARN, SECRET_ARN};
 use rotation_tests::machine_speed::scaled;
 use rotation_tests::postgres::{Fixture, on_each};
 use rotation_tests::proxy::tls_proxy;
+use secretsmanager_emulator::{Fault, ServiceError, When};
 use serde_json::json;
+use test_servers::Certificates;
 
 #[tokio::test]
 async fn secrets_manager_errors_are_distinct() {

@@ -1,10 +1,10 @@
 //! Tests of logins whose session runs as another account.
 
 use anyhow::ensure;
-use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
 use rotation_tests::sqlserver::{FakeServer, Fixture, on_each, sql, with_password};
+use test_servers::Certificates;
 
 /// The server behaves like a proxy that logs in to the database with its own login.
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Tests of rotations with several databases on one server.
 
 use anyhow::Result;
-use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
 use rotation_tests::sqlserver::{FakeServer, Fixture, on_each, sql, with_password};
 use serde_json::json;
+use test_servers::Certificates;
 
 /// Creates a second database in which the master user is a member of db_owner, and returns its
 /// quoted name.

@@ -1,10 +1,10 @@
 //! Tests of TLS, of servers without TLS, and of rogue servers.
 
-use rotation_local::throwaway::Certificates;
 use rotation_tests::proxy::impostor;
 use rotation_tests::server::NAMES;
 use rotation_tests::sqlserver::{FakeServer, Fixture, on_each};
 use serde_json::{Value, json};
+use test_servers::Certificates;
 
 /// Returns the answer to PRELOGIN: a version and the encryption option.
 fn prelogin(encryption: u8) -> Vec<u8> {

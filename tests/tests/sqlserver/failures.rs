@@ -1,11 +1,11 @@
 //! Tests of failures that only SQL Server reports, which the function must tell apart.
 
 use anyhow::{Context, ensure};
-use rotation_local::throwaway::Certificates;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
 use rotation_tests::sqlserver::{FakeServer, Fixture, on_each, sql, with_password};
 use serde_json::json;
+use test_servers::Certificates;
 
 #[tokio::test]
 async fn non_password_errors_stop_the_search() {

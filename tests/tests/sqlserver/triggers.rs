@@ -1,13 +1,13 @@
 //! Tests that DDL triggers of the application's users never run with the master user's privileges.
 
 use anyhow::{Context, Result, ensure};
-use rotation_local::throwaway::Certificates;
-use rotation_local::{Function, FunctionError};
+use rotation_driver::{Function, FunctionError};
 use rotation_sqlserver::identifier;
 use rotation_tests::fixture::new_password;
 use rotation_tests::server::{NAMES, Server};
 use rotation_tests::sqlserver::{FakeServer, Fixture, Session, on_each, sql, with_password};
 use serde_json::json;
+use test_servers::Certificates;
 
 /// The strategies with a master user.
 const BY_MASTER: &str = "single-user-by-master";

@@ -4,14 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rotation_driver::{Function, FunctionError, Program, STEPS, waves};
 use serde_json::json;
 
 use super::figures::Measurements;
 use super::{BenchEnv, process};
-use crate::chain::waves;
-use crate::function::{Function, FunctionError, Program};
 use crate::progress::say;
-use crate::trigger::STEPS;
 
 /// The API latency while calls are counted. It is long enough to distinguish sequential calls from
 /// concurrent ones.

@@ -1,12 +1,12 @@
 //! The report: the measurements of the functions side by side.
 
+use rotation_driver::STEPS;
 use serde_json::{Value, json};
 
 use super::figures::{Measurements, Samples};
 use super::floor::Baseline;
 use super::runner::Runner;
 use crate::progress::say;
-use crate::trigger::STEPS;
 
 type Rows<'a> = Vec<(String, &'a Samples)>;
 

@@ -1,13 +1,13 @@
 //! The option `rotate --abandon`, which cancels an unfinished rotation if that loses no password.
 
 use anyhow::{Result, bail};
+use rotation_driver::Function;
+use secretsmanager_emulator::{PENDING, Service};
 use serde_json::json;
 
 use super::SECRET;
-use crate::function::Function;
 use crate::journal::RecoveryFile;
 use crate::progress::say;
-use crate::service::{PENDING, Service};
 
 /// Deletes the recovery file, unless the database has or may have the pending password.
 pub(super) async fn abandon(

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
+use rotation_driver::{FunctionError, Observer, StepReport};
 use serde_json::Value;
 
-use crate::function::FunctionError;
 use crate::journal::RecoveryFile;
 use crate::progress::Progress;
-use crate::trigger::{Observer, StepReport};
 
 /// The errors of `setSecret` that occur before it changes anything in the database. After such an
 /// error, the pending password has reached no server.

@@ -1,11 +1,11 @@
 //! The unfinished rotation of an earlier run, and the conditions under which this run continues it.
 
 use anyhow::{Result, bail};
+use secretsmanager_emulator::CURRENT;
 use serde_json::Value;
 
 use crate::journal::{RecoveryFile, UnfinishedRotation};
 use crate::progress::say;
-use crate::service::CURRENT;
 
 /// Returns `true` if a version's text and a file have the same value, apart from the ARN that a run
 /// adds.

@@ -4,13 +4,13 @@
 use std::path::Path;
 
 use anyhow::Result;
+use secretsmanager_emulator::{CURRENT, PREVIOUS, Service};
 use serde_json::{Map, Value, json};
 
 use super::{PREVIOUS_SUFFIX, SECRET};
 use crate::cli::RotateArgs;
 use crate::journal::{beside, write_atomically};
 use crate::progress::say;
-use crate::service::{CURRENT, PREVIOUS, Service};
 
 /// The destination of the result.
 pub(super) struct Output<'a> {

@@ -2,8 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use sqlx::AssertSqlSafe;
-
-use crate::throwaway::{Certificates, mysql, postgres};
+use test_servers::{Certificates, mysql, postgres};
 
 /// The engines that `demo` and `bench` support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -1,7 +1,8 @@
 //! Injects a fault into one rotation, and recovers from it.
 
 use anyhow::{Context, Result, bail, ensure};
-use rotation_local::{Fault, Function, Rotation, ServiceError, When};
+use rotation_driver::{Function, Rotation};
+use secretsmanager_emulator::{Fault, ServiceError, When};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::sample::Counted;

@@ -1,0 +1,132 @@
+//! The HTTP side of the service: it authenticates and parses requests, and injects faults.
+
+use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+
+use crate::error::ServiceError;
+use crate::kms;
+use crate::service::{Call, Fault, MAX_REQUEST_BYTES, REGION, Service, When};
+
+/// Answers a request of AWS JSON 1.1.
+pub(crate) async fn answer(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    // Browsers send this header; the CLI and the SDKs do not. Without this check, a page from
+    // another site could call a service that accepts any credentials.
+    if headers.contains_key(header::ORIGIN) {
+        return refuse(&ServiceError::new(
+            "AccessDeniedException",
+            "Requests from web pages are not allowed. Use the AWS CLI or an SDK.",
+        ));
+    }
+    let Ok(body) = body else {
+        return refuse(&ServiceError {
+            code: "RequestEntityTooLargeException".into(),
+            message: format!("A request can have at most {MAX_REQUEST_BYTES} bytes."),
+            status: 413,
+        });
+    };
+    let from = Instant::now();
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or("");
+    let operation = target.strip_prefix("secretsmanager.").unwrap_or(target).to_owned();
+    let (number, latency) = {
+        let mut inside = service.inside();
+        inside.count += 1;
+        (inside.count - 1, inside.latency)
+    };
+    if !latency.is_zero() {
+        // Tokio's timer rounds up to whole milliseconds and adds up to one more, so a thread sleeps
+        // instead. The calls of a measurement need few threads.
+        let _ = tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await;
+    }
+    service.pass().await;
+    let body: Value = match serde_json::from_slice(&body) {
+        Ok(body) => body,
+        Err(_) => {
+            return refuse(&ServiceError::new(
+                "SerializationException",
+                "The request is not JSON.",
+            ));
+        }
+    };
+    let credential = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(credential_of);
+    let (key, region) = credential.unwrap_or(("", REGION));
+    if service.inside().key.as_ref().is_some_and(|only| only != key) {
+        return refuse(&ServiceError::new(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid: use the AWS_ACCESS_KEY_ID that \
+             rotation-local printed.",
+        ));
+    }
+
+    let result = match service.fault(number, &operation, When::Before) {
+        Some(fault) => fail(fault).await,
+        None => {
+            let result = match target.strip_prefix("TrentService.") {
+                Some(of_kms) => {
+                    service.with_store(|store| kms::perform(of_kms, store, region, &body))
+                }
+                None => service.perform_in(region, &operation, &body),
+            };
+            match service.fault(number, &operation, When::After) {
+                Some(fault) => fail(fault).await,
+                None => result,
+            }
+        }
+    };
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut inside = service.inside();
+    if inside.records_calls {
+        inside.calls.push(Call {
+            operation,
+            about: text("VersionStage").or_else(|| text("VersionId")),
+            rotation_token: text("RotationToken").map(|token| token.len()),
+            from,
+            until: Instant::now(),
+        });
+    }
+    drop(inside);
+    match result {
+        Ok(answer) => reply(StatusCode::OK, answer.to_string()),
+        Err(error) => refuse(&error),
+    }
+}
+
+impl Service {
+    fn fault(&self, number: usize, operation: &str, when: When) -> Option<Fault> {
+        self.inside().fault.as_mut().and_then(|rule| rule(number, operation, when))
+    }
+}
+
+async fn fail(fault: Fault) -> Result<Value, ServiceError> {
+    match fault {
+        Fault::Refuse(error) => Err(error),
+        Fault::Hang => std::future::pending().await,
+    }
+}
+
+fn refuse(error: &ServiceError) -> Response {
+    reply(StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST), error.body())
+}
+
+fn reply(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
+}
+
+/// Returns the access key id and the region of a request's signature, which has the form
+/// `Credential=KEY/DATE/REGION/secretsmanager/aws4_request`.
+fn credential_of(authorization: &str) -> Option<(&str, &str)> {
+    let mut parts = authorization.split_once("Credential=")?.1.split('/');
+    Some((parts.next()?, parts.nth(1)?))
+}

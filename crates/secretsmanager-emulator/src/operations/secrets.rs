@@ -1,0 +1,185 @@
+//! The operations that create, describe, change, delete and restore a secret.
+
+use serde_json::{Map, Value, json};
+
+use super::{Done, named, set};
+use crate::clock::DAY;
+use crate::error::ServiceError;
+use crate::request::{Request, validate_name};
+use crate::secret::{Deletion, Secret};
+use crate::store::Store;
+
+type Answer = Result<Done, ServiceError>;
+
+pub(crate) fn create(store: &mut Store, request: &Request<'_>) -> Answer {
+    let name = request.text("Name").unwrap_or_default();
+    validate_name(name)?;
+    if request.list("AddReplicaRegions").is_some() {
+        return Err(ServiceError::request("AddReplicaRegions: replicas are not supported here."));
+    }
+    let value = request.value()?;
+    let token = request.token();
+    if let Ok(there) = store.find(request.region, name) {
+        return again(there, request, &token);
+    }
+    let arn = store.new_arn(request.region, name);
+    let mut secret = Secret::new(request.region, name, arn, request.now);
+    secret.description =
+        request.text("Description").map(str::to_owned).filter(|text| !text.is_empty());
+    secret.kind = request.text("Type").map(str::to_owned);
+    secret.kms_key_id = request.key().map(str::to_owned);
+    super::tags::add(&mut secret, request)?;
+    let mut answer = named(&secret);
+    if let Some(value) = value {
+        store.keys().ensure_can_encrypt(secret.kms_key_id.as_deref())?;
+        answer["VersionId"] = secret.put(token, value, None, request.now)?.into();
+    }
+    store.save(secret)?;
+    Ok(answer.into())
+}
+
+/// Answers `CreateSecret` for a name that exists. A repeated request succeeds without a change, any
+/// other fails.
+fn again(there: &Secret, request: &Request<'_>, token: &str) -> Answer {
+    if there.deletion.is_some() {
+        return Err(ServiceError::request(
+            "You can't create this secret because a secret with this name is already scheduled for \
+             deletion.",
+        ));
+    }
+    let same = there.version(token).is_some_and(|version| {
+        version.value.is_some() && request.value().is_ok_and(|value| value == version.value)
+    });
+    if !same {
+        return Err(ServiceError::exists(format!(
+            "The operation failed because the secret {} already exists.",
+            there.name
+        )));
+    }
+    let mut answer = named(there);
+    answer["VersionId"] = token.into();
+    Ok(answer.into())
+}
+
+pub(crate) fn describe(store: &mut Store, request: &Request<'_>) -> Answer {
+    let secret = store.find(request.region, request.secret_id()?)?;
+    let mut answer = described(secret);
+    answer["VersionIdsToStages"] = stages(secret);
+    // This is the date for which the deletion is scheduled. In ListSecrets it is the date on which
+    // DeleteSecret was called.
+    set(&mut answer, "DeletedDate", secret.deletion.map(|deletion| deletion.due));
+    Ok(answer.into())
+}
+
+/// Returns the staging labels of every version that has any.
+pub(crate) fn stages(secret: &Secret) -> Value {
+    let labelled = secret.versions.iter().filter(|version| !version.is_deprecated());
+    let stages: Map<String, Value> =
+        labelled.map(|version| (version.id.clone(), json!(version.labels))).collect();
+    stages.into()
+}
+
+/// Returns the fields that `DescribeSecret` and `ListSecrets` share.
+pub(crate) fn described(secret: &Secret) -> Value {
+    let mut answer = named(secret);
+    set(&mut answer, "Type", secret.kind.clone());
+    set(&mut answer, "Description", secret.description.clone());
+    set(&mut answer, "KmsKeyId", secret.kms_key_id.clone());
+    if let Some(rotation) = &secret.rotation {
+        answer["RotationEnabled"] = rotation.enabled.into();
+        answer["RotationLambdaARN"] = rotation.function.as_str().into();
+        set(&mut answer, "RotationRules", rotation.rules.as_ref().map(|rules| rules.as_json()));
+        let next = rotation.next.filter(|_| rotation.enabled);
+        set(&mut answer, "NextRotationDate", next.map(|window| window.closes));
+    }
+    set(&mut answer, "LastRotatedDate", secret.rotated);
+    answer["LastChangedDate"] = secret.changed.into();
+    set(&mut answer, "LastAccessedDate", secret.accessed);
+    if !secret.tags.is_empty() {
+        let tags = secret.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
+        answer["Tags"] = tags.collect();
+    }
+    answer["CreatedDate"] = secret.created.into();
+    answer
+}
+
+pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
+    let value = request.value()?;
+    let answer = store.edit_active(request.region, request.secret_id()?, |secret, keys| {
+        if let Some(description) = request.text("Description") {
+            secret.description = Some(description.to_owned()).filter(|text| !text.is_empty());
+        }
+        if let Some(kind) = request.text("Type") {
+            secret.kind = Some(kind.to_owned());
+        }
+        if request.text("KmsKeyId").is_some() {
+            // The key applies to new values only. Existing versions keep the key that they were
+            // encrypted with.
+            secret.kms_key_id = request.key().map(str::to_owned);
+        }
+        secret.changed = request.now;
+        let mut answer = named(secret);
+        if let Some(value) = value {
+            keys.ensure_can_encrypt(secret.kms_key_id.as_deref())?;
+            answer["VersionId"] = secret.put(request.token(), value, None, request.now)?.into();
+            super::rotation::reschedule(secret, request.now);
+        }
+        Ok(answer)
+    })?;
+    Ok(answer.into())
+}
+
+/// The minimum, default and maximum recovery window in days.
+const RECOVERY: (i64, i64, i64) = (7, 30, 30);
+
+pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
+    let forced = request.flag("ForceDeleteWithoutRecovery", false);
+    let days = request.number("RecoveryWindowInDays");
+    if forced && days.is_some() {
+        return Err(ServiceError::parameter(
+            "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
+        ));
+    }
+    let days = days.unwrap_or(RECOVERY.1);
+    if !(RECOVERY.0..=RECOVERY.2).contains(&days) {
+        return Err(ServiceError::parameter(
+            "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).",
+        ));
+    }
+    let id = request.secret_id()?;
+    if forced {
+        return force(store, request, id);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "thirty at most")]
+    let due = request.now + days as f64 * DAY;
+    let answer = store.edit_active(request.region, id, |secret, _| {
+        secret.deletion = Some(Deletion { asked: request.now, due });
+        let mut answer = named(secret);
+        answer["DeletionDate"] = due.into();
+        Ok(answer)
+    })?;
+    Ok(answer.into())
+}
+
+/// Deletes a secret immediately. It also succeeds for a secret that does not exist, as the API
+/// reference specifies.
+fn force(store: &mut Store, request: &Request<'_>, id: &str) -> Answer {
+    let mut answer = match store.find(request.region, id) {
+        Ok(secret) => named(secret),
+        Err(_) if id.starts_with("arn:") => json!({"ARN": id, "Name": id}),
+        Err(_) => json!({"ARN": store.new_arn(request.region, id), "Name": id}),
+    };
+    answer["DeletionDate"] = request.now.into();
+    if let Some(name) = answer["Name"].as_str().map(str::to_owned) {
+        store.remove(request.region, &name)?;
+    }
+    Ok(answer.into())
+}
+
+pub(crate) fn restore(store: &mut Store, request: &Request<'_>) -> Answer {
+    let answer = store.edit(request.region, request.secret_id()?, |secret, _| {
+        secret.deletion = None;
+        Ok(named(secret))
+    })?;
+    Ok(answer.into())
+}
