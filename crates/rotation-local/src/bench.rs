@@ -1,6 +1,7 @@
 //! The command `bench`, which measures the times and resources of a function and compares them with
 //! a baseline.
 
+mod args;
 mod figures;
 mod floor;
 mod process;
@@ -12,10 +13,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::cli::BenchArgs;
 use crate::progress::{print_json, say};
 use crate::stage::{ALTERNATING, SINGLE, Sandbox, function_path};
 
+pub(crate) use args::BenchArgs;
 use floor::Baseline;
 use runner::Runner;
 use share::CpuQuota;

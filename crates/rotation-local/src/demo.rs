@@ -1,6 +1,8 @@
 //! The command `demo`, which rotates the secrets of a temporary database server and prints the
 //! evidence.
 
+mod args;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +11,11 @@ use anyhow::{Result, bail};
 use rotation_driver::{Attempt, Program, StepReport, rotate_secret};
 use serde_json::{Value, json};
 
-use crate::cli::DemoArgs;
 use crate::progress::{Progress, say};
 use crate::report::Report;
 use crate::stage::database::Refusal;
 use crate::stage::{ALTERNATING, SINGLE, Sandbox, function_path};
+pub(crate) use args::DemoArgs;
 
 pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
     let mut report = Report::new();

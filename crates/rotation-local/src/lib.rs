@@ -8,8 +8,10 @@
 mod activity;
 mod bench;
 pub mod cli;
+mod database_args;
 mod demo;
 mod docker;
+mod files;
 mod journal;
 mod page;
 mod preflight;
@@ -17,4 +19,5 @@ mod progress;
 mod report;
 mod rotate;
 mod serve;
+mod service_env;
 mod stage;

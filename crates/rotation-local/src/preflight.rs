@@ -1,5 +1,7 @@
 //! The command `preflight`, with which a function checks the user's database without changing it.
 
+mod args;
+
 use std::path::absolute;
 
 use anyhow::{Result, bail};
@@ -7,10 +9,11 @@ use rotation_driver::{Function, FunctionError};
 use secretsmanager_emulator::Service;
 use serde_json::{Value, json};
 
-use crate::cli::PreflightArgs;
+use crate::database_args::{SECRET, put_master, with_database_env};
+use crate::files::{read_json, warn_if_open};
 use crate::journal::RecoveryFile;
 use crate::progress::{print_json, say};
-use crate::rotate::{SECRET, put_master, read_json, warn_if_open, with_database_env};
+pub(crate) use args::PreflightArgs;
 
 /// Runs all checks and prints their results.
 pub(crate) async fn preflight(args: &PreflightArgs) -> Result<()> {

@@ -1,8 +1,8 @@
 //! The command `rotate`, which rotates a secret in a file.
 
 mod abandon;
+mod args;
 mod attempt;
-mod files;
 mod left_over;
 mod output;
 
@@ -11,24 +11,21 @@ use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
 use std::path::{PathBuf, absolute};
 
 use anyhow::{Result, bail};
-use rotation_driver::{Attempt, Function, Program, rotate_secret};
+use rotation_driver::{Attempt, Function, rotate_secret};
 use secretsmanager_emulator::{Change, Service};
 use serde_json::{Map, Value, json};
 
-use crate::cli::{DatabaseArgs, RotateArgs};
+use crate::database_args::{MASTER, SECRET, put_master, with_database_env};
+use crate::files::{read_json, warn_if_open};
 use crate::journal::{RecoveryFile, UnfinishedRotation, beside};
 use crate::preflight;
 use crate::progress::say;
 use crate::report::Report;
-use crate::serve::with_service_env;
+pub(crate) use args::RotateArgs;
 use attempt::Watch;
-pub(crate) use files::{read_json, warn_if_open};
 use left_over::resumable;
 use output::Output;
 
-pub(crate) const SECRET: &str =
-    "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/secret-AbCdEf";
-const MASTER: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:local/master-AbCdEf";
 /// The suffix of the file with the previous version of the secret, whose user still works.
 const PREVIOUS_SUFFIX: &str = ".previous";
 
@@ -226,39 +223,6 @@ async fn run(args: &RotateArgs, journal: &RecoveryFile, report: &mut Report) -> 
         reached_before = false;
     }
     output.announce(&service)
-}
-
-/// Stores a master secret, and adds its ARN to the secret unless the secret names one.
-pub(crate) fn put_master(
-    service: &Service,
-    secret: &mut Map<String, Value>,
-    master: &Map<String, Value>,
-) -> Result<()> {
-    let arn = secret.get("masterarn").and_then(Value::as_str).unwrap_or(MASTER).to_owned();
-    secret.insert("masterarn".into(), arn.as_str().into());
-    Ok(service.put_secret("local/master", &arn, &Value::Object(master.clone()).to_string())?)
-}
-
-/// Sets the variables of a function that works on the user's database.
-pub(crate) fn with_database_env(
-    program: Program,
-    service: &Service,
-    key: &str,
-    database: &DatabaseArgs,
-) -> Program {
-    let program = with_service_env(program, &service.endpoint(), key)
-        .env("ROTATION_STRATEGY", database.master.strategy())
-        // With these variables, remedies name rotation-local's commands instead of AWS's.
-        .env("ROTATION_LOCAL_SECRET", database.secret.display().to_string());
-    let program = match &database.master.master {
-        Some(file) => program.env("ROTATION_LOCAL_MASTER", file.display().to_string()),
-        None => program,
-    };
-    let program = match &database.ca {
-        Some(file) => program.env("TLS_CA_FILE", file.display().to_string()),
-        None => program,
-    };
-    if database.verbose { program.log(|line| say(&format!("      {line}"))) } else { program }
 }
 
 /// Returns the base user if this is the name of an alternate user.

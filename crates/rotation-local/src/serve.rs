@@ -1,5 +1,7 @@
 //! The command `serve`, which serves Secrets Manager and runs rotations.
 
+mod args;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,13 +12,11 @@ use secretsmanager_emulator::{REGION, Service, StartRotation, State, Store, func
 use serde_json::{Value, json};
 
 use crate::activity::EventLog;
-use crate::cli::ServeArgs;
 use crate::docker;
 use crate::page;
 use crate::progress::{print_json_line, say};
-
-/// The environment variable that holds the passphrase of the state file.
-pub(crate) const PASSPHRASE: &str = "ROTATION_LOCAL_PASSPHRASE";
+use crate::service_env::{PASSPHRASE, with_service_env};
+pub(crate) use args::ServeArgs;
 
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if !args.listen.is_loopback() && !args.expose {
@@ -358,18 +358,4 @@ impl Rotations {
             }
         }
     }
-}
-
-/// Sets the variables with which a function finds the local Secrets Manager, and keeps the
-/// passphrase of this process from it.
-pub(crate) fn with_service_env(program: Program, endpoint: &str, key: &str) -> Program {
-    program
-        .without(PASSPHRASE)
-        .env("SECRETS_MANAGER_ENDPOINT", endpoint)
-        // Third-party functions use the SDKs' own variables.
-        .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)
-        .env("AWS_REGION", REGION)
-        .env("AWS_DEFAULT_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", key)
-        .env("AWS_SECRET_ACCESS_KEY", "local")
 }

@@ -13,7 +13,7 @@ use secretsmanager_emulator::Service;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::serve::with_service_env;
+use crate::service_env::with_service_env;
 use database::{Database, Engine};
 
 /// The secret of the single user `app`.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::operations;
+use crate::registry;
 use crate::request::Request;
 use crate::secret::{CURRENT, Secret, SecretValue, Version};
 use crate::store::Store;
@@ -62,7 +62,7 @@ fn ten_thousand_secrets_stay_fast() {
                 let body = body(round);
                 let request = Request { region: "eu-west-1", now: 1e9, body: &body };
                 let start = Instant::now();
-                operations::perform(operation, &mut store, &request).unwrap();
+                registry::perform(operation, &mut store, &request).unwrap();
                 start.elapsed()
             })
             .collect();

@@ -2,16 +2,31 @@
 
 use std::time::Instant;
 
+use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get_service;
 use serde_json::Value;
+use tokio::net::TcpListener;
 
 use crate::error::ServiceError;
 use crate::kms;
 use crate::service::{Call, Fault, MAX_REQUEST_BYTES, REGION, Service, When};
+
+impl Service {
+    /// Starts to answer requests, and serves `pages` on the same port.
+    pub fn open(&self, listener: TcpListener, pages: Router) {
+        let api = Router::new()
+            .fallback(answer)
+            .with_state(self.clone())
+            .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES));
+        let router = Router::new().fallback_service(get_service(pages).post_service(api));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+    }
+}
 
 /// Answers a request of AWS JSON 1.1.
 pub(crate) async fn answer(

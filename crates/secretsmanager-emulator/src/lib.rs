@@ -41,6 +41,7 @@ mod model;
 mod operations;
 mod policy;
 mod random_password;
+mod registry;
 mod request;
 mod rotations;
 mod schedule;

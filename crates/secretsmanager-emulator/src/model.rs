@@ -3,8 +3,6 @@
 //! The model is `secretsmanager/2017-10-17/service-2.json` in botocore. A test compares all of it
 //! with [`table`].
 
-pub(crate) mod table;
-
 use serde_json::{Map, Value, json};
 
 use crate::error::ServiceError;
@@ -173,20 +171,7 @@ fn camel(name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Returns the operations as JSON, in botocore's terms.
-pub(crate) fn as_json() -> Value {
-    let operations = table::OPERATIONS.iter().map(|operation| {
-        let described = json!({
-            "input": members_as_json(operation.input),
-            "errors": operation.errors,
-            "supported": operation.run.is_some(),
-        });
-        (operation.name.to_owned(), described)
-    });
-    Value::Object(operations.collect())
-}
-
-fn members_as_json(members: &[Member]) -> Value {
+pub(crate) fn members_as_json(members: &[Member]) -> Value {
     let member = |member: &Member| {
         let mut described = shape_as_json(&member.shape);
         described["required"] = member.required.into();
@@ -209,61 +194,6 @@ fn shape_as_json(shape: &Shape) -> Value {
         }
         Shape::Structure(members) => {
             json!({"type": "structure", "members": members_as_json(members)})
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(operation: &str, body: Value) -> ServiceError {
-        let operation = table::OPERATIONS.iter().find(|known| known.name == operation).unwrap();
-        check(operation.input, &body).unwrap_err()
-    }
-
-    #[test]
-    fn all_violations_are_reported_without_secret_values() {
-        let error = refused(
-            "PutSecretValue",
-            json!({
-                "SecretString": "x".repeat(65537),
-                "RotationToken": "the-token!",
-                "VersionStages": ["", "a"]
-            }),
-        );
-        assert_eq!(error.code, "ValidationException");
-        for part in [
-            "5 validation errors detected",
-            "Value null at 'secretId'",
-            "Value at 'secretString' failed to satisfy constraint: Member must have length \
-             less than or equal to 65536",
-            "Value '' at 'versionStages.1.member'",
-            "Value at 'rotationToken'",
-        ] {
-            assert!(error.message.contains(part), "{part} is not in {}", error.message);
-        }
-        assert!(!error.message.contains("xx") && !error.message.contains("the-token"));
-    }
-
-    #[test]
-    fn types_patterns_and_numbers_are_validated() {
-        for (operation, body) in [
-            ("CreateSecret", json!({"Name": 5})),
-            ("CreateSecret", json!({"Name": "n", "SecretBinary": "no Base64!"})),
-            ("DeleteSecret", json!({"SecretId": "s", "ForceDeleteWithoutRecovery": "yes"})),
-            ("TagResource", json!({"SecretId": "s", "Tags": {"Key": "k"}})),
-        ] {
-            assert_eq!(refused(operation, body).code, "SerializationException");
-        }
-        for (operation, body) in [
-            ("ListSecrets", json!({"MaxResults": 101})),
-            ("ListSecrets", json!({"Filters": [{"Key": "nonsense"}]})),
-            ("ListSecrets", json!({"Filters": [{"Key": "name", "Values": ["a;b"]}]})),
-            ("RotateSecret", json!({"SecretId": "s", "RotationRules": {"Duration": "3m"}})),
-            ("TagResource", json!({"SecretId": "s", "Tags": [{"Key": "k".repeat(129)}]})),
-        ] {
-            assert_eq!(refused(operation, body).code, "ValidationException");
         }
     }
 }

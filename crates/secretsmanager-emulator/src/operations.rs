@@ -13,10 +13,7 @@ pub(crate) mod versions;
 use serde_json::{Value, json};
 
 use crate::error::ServiceError;
-use crate::model::{self, table};
-use crate::request::Request;
 use crate::secret::Secret;
-use crate::store::Store;
 
 /// The response of an operation, and the rotation to start after it.
 #[derive(Debug)]
@@ -46,28 +43,6 @@ pub struct StartRotation {
     pub token: String,
     /// `true` to run only `testSecret`, on a version that is deleted afterwards.
     pub test_only: bool,
-}
-
-/// Validates a request and performs its operation.
-pub(crate) fn perform(
-    operation: &str,
-    store: &mut Store,
-    request: &Request<'_>,
-) -> Result<Done, ServiceError> {
-    let known = table::OPERATIONS.iter().find(|known| known.name == operation);
-    let Some(known) = known else {
-        return Err(ServiceError::new(
-            "UnknownOperationException",
-            format!("Secrets Manager does not have an operation {operation}."),
-        ));
-    };
-    model::check(known.input, request.body)?;
-    match known.run {
-        Some(run) => run(store, request),
-        None => {
-            Err(ServiceError::request(format!("{operation}: replicas are not supported here.")))
-        }
-    }
 }
 
 fn named(secret: &Secret) -> Value {

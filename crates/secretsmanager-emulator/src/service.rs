@@ -8,19 +8,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::get_service;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::error::ServiceError;
-use crate::operations::{self, StartRotation};
+use crate::operations::StartRotation;
+use crate::registry;
 use crate::request::Request;
 use crate::secret::{Secret, SecretValue};
 use crate::store::{Change, Store};
-use crate::{http, model};
 
 /// The region of a request that does not name one.
 pub const REGION: &str = "us-east-1";
@@ -149,16 +147,6 @@ impl Service {
         ))
     }
 
-    /// Starts to answer requests, and serves `pages` on the same port.
-    pub fn open(&self, listener: TcpListener, pages: Router) {
-        let api = Router::new()
-            .fallback(http::answer)
-            .with_state(self.clone())
-            .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES));
-        let router = Router::new().fallback_service(get_service(pages).post_service(api));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-    }
-
     /// Returns the URL of the service, such as `http://127.0.0.1:4680`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.inner.address)
@@ -206,7 +194,7 @@ impl Service {
     ) -> Result<Value, ServiceError> {
         let mut inside = self.inside();
         let request = Request { region, now: inside.clock.now(), body };
-        let done = operations::perform(operation, &mut inside.store, &request)?;
+        let done = registry::perform(operation, &mut inside.store, &request)?;
         if let (Some(start), Some(on_rotate)) = (done.start, &inside.on_rotate) {
             on_rotate(start);
         }
@@ -342,6 +330,6 @@ impl Service {
     /// Returns the operations with their members, limits and errors as JSON, in the terms of
     /// botocore's model.
     pub fn request_model() -> Value {
-        model::as_json()
+        registry::as_json()
     }
 }

@@ -7,8 +7,8 @@ use anyhow::Result;
 use secretsmanager_emulator::{CURRENT, PREVIOUS, Service};
 use serde_json::{Map, Value, json};
 
+use super::RotateArgs;
 use super::{PREVIOUS_SUFFIX, SECRET};
-use crate::cli::RotateArgs;
 use crate::journal::{beside, write_atomically};
 use crate::progress::say;
 

@@ -1,8 +1,10 @@
 //! The table of all operations, with their members, their errors and the functions that perform
 //! them.
 
-use super::{Member, Shape};
+use serde_json::{Value, json};
+
 use crate::error::ServiceError;
+use crate::model::{Member, Shape, check, members_as_json};
 use crate::operations::{Done, lists, policies, rotation, secrets, tags, values, versions};
 use crate::request::Request;
 use crate::store::Store;
@@ -19,6 +21,41 @@ pub(crate) struct Operation {
 
 /// The type of the functions that perform operations.
 pub(crate) type Run = fn(&mut Store, &Request<'_>) -> Result<Done, ServiceError>;
+
+/// Validates a request and performs its operation.
+pub(crate) fn perform(
+    operation: &str,
+    store: &mut Store,
+    request: &Request<'_>,
+) -> Result<Done, ServiceError> {
+    let known = OPERATIONS.iter().find(|known| known.name == operation);
+    let Some(known) = known else {
+        return Err(ServiceError::new(
+            "UnknownOperationException",
+            format!("Secrets Manager does not have an operation {operation}."),
+        ));
+    };
+    check(known.input, request.body)?;
+    match known.run {
+        Some(run) => run(store, request),
+        None => {
+            Err(ServiceError::request(format!("{operation}: replicas are not supported here.")))
+        }
+    }
+}
+
+/// Returns the operations as JSON, in botocore's terms.
+pub(crate) fn as_json() -> Value {
+    let operations = OPERATIONS.iter().map(|operation| {
+        let described = json!({
+            "input": members_as_json(operation.input),
+            "errors": operation.errors,
+            "supported": operation.run.is_some(),
+        });
+        (operation.name.to_owned(), described)
+    });
+    Value::Object(operations.collect())
+}
 
 const fn text(min: usize, max: usize) -> Shape {
     Shape::Text { min, max: Some(max), pattern: None, one_of: &[] }
@@ -301,3 +338,58 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         policies::validate,
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(operation: &str, body: Value) -> ServiceError {
+        let operation = OPERATIONS.iter().find(|known| known.name == operation).unwrap();
+        check(operation.input, &body).unwrap_err()
+    }
+
+    #[test]
+    fn all_violations_are_reported_without_secret_values() {
+        let error = refused(
+            "PutSecretValue",
+            json!({
+                "SecretString": "x".repeat(65537),
+                "RotationToken": "the-token!",
+                "VersionStages": ["", "a"]
+            }),
+        );
+        assert_eq!(error.code, "ValidationException");
+        for part in [
+            "5 validation errors detected",
+            "Value null at 'secretId'",
+            "Value at 'secretString' failed to satisfy constraint: Member must have length \
+             less than or equal to 65536",
+            "Value '' at 'versionStages.1.member'",
+            "Value at 'rotationToken'",
+        ] {
+            assert!(error.message.contains(part), "{part} is not in {}", error.message);
+        }
+        assert!(!error.message.contains("xx") && !error.message.contains("the-token"));
+    }
+
+    #[test]
+    fn types_patterns_and_numbers_are_validated() {
+        for (operation, body) in [
+            ("CreateSecret", json!({"Name": 5})),
+            ("CreateSecret", json!({"Name": "n", "SecretBinary": "no Base64!"})),
+            ("DeleteSecret", json!({"SecretId": "s", "ForceDeleteWithoutRecovery": "yes"})),
+            ("TagResource", json!({"SecretId": "s", "Tags": {"Key": "k"}})),
+        ] {
+            assert_eq!(refused(operation, body).code, "SerializationException");
+        }
+        for (operation, body) in [
+            ("ListSecrets", json!({"MaxResults": 101})),
+            ("ListSecrets", json!({"Filters": [{"Key": "nonsense"}]})),
+            ("ListSecrets", json!({"Filters": [{"Key": "name", "Values": ["a;b"]}]})),
+            ("RotateSecret", json!({"SecretId": "s", "RotationRules": {"Duration": "3m"}})),
+            ("TagResource", json!({"SecretId": "s", "Tags": [{"Key": "k".repeat(129)}]})),
+        ] {
+            assert_eq!(refused(operation, body).code, "ValidationException");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use super::*;
+
+fn grants(rows: &[&str]) -> Grants {
+    parse(&rows.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+}
+
+fn statements(from: &[&str], to: &[&str]) -> Vec<String> {
+    grants(from).changes_to(&grants(to)).iter().map(|change| change.statement("{}")).collect()
+}
+
+const RICH: &[&str] = &[
+    "GRANT USAGE ON *.* TO `a b`@`%` IDENTIFIED BY PASSWORD '*24' REQUIRE SSL WITH \
+     MAX_USER_CONNECTIONS 7",
+    "GRANT BACKUP_ADMIN ON *.* TO `a b`@`%`",
+    "GRANT ROLE_ADMIN ON *.* TO `a b`@`%` WITH GRANT OPTION",
+    r"GRANT SELECT, INSERT ON `d\_b`.* TO `a b`@`%` WITH GRANT OPTION",
+    "GRANT SELECT (`a`), UPDATE (`a`, `b``c`) ON `d1`.`t TO x` TO `a b`@`%` WITH GRANT OPTION",
+    "GRANT CREATE TEMPORARY TABLES ON `d2`.* TO `a b`@`%`",
+    "GRANT EXECUTE ON PROCEDURE `sys`.`p` TO `a b`@`%`",
+    "GRANT PROXY ON `root`@`localhost` TO `a b`@`%` WITH GRANT OPTION",
+    "REVOKE SELECT ON `mysql`.* FROM `a b`@`%`",
+    "GRANT `r1`@`%`,`r2`@`%` TO `a b`@`%` WITH ADMIN OPTION",
+    "SET DEFAULT ROLE `r1` FOR `a b`@`%`",
+];
+
+#[test]
+fn account_without_grants_gets_every_grant() {
+    assert_eq!(
+        statements(&[], RICH),
+        [
+            "GRANT EXECUTE ON PROCEDURE `sys`.`p` TO {}",
+            "GRANT SELECT (`a`), UPDATE (`a`) ON `d1`.`t TO x` TO {} WITH GRANT OPTION",
+            "GRANT UPDATE (`b``c`) ON `d1`.`t TO x` TO {} WITH GRANT OPTION",
+            "GRANT CREATE TEMPORARY TABLES ON `d2`.* TO {}",
+            r"GRANT INSERT, SELECT ON `d\_b`.* TO {} WITH GRANT OPTION",
+            "REVOKE SELECT ON `mysql`.* FROM {}",
+            "GRANT BACKUP_ADMIN ON *.* TO {}",
+            "GRANT ROLE_ADMIN ON *.* TO {} WITH GRANT OPTION",
+            "GRANT `r1`@`%` TO {} WITH ADMIN OPTION",
+            "GRANT `r2`@`%` TO {} WITH ADMIN OPTION",
+            "GRANT PROXY ON `root`@`localhost` TO {} WITH GRANT OPTION",
+        ]
+    );
+    assert_eq!(grants(RICH).default_role.as_deref(), Some("`r1`"));
+}
+
+#[test]
+fn equal_grants_need_no_change() {
+    assert!(statements(RICH, RICH).is_empty());
+}
+
+#[test]
+fn extra_grants_are_revoked() {
+    assert_eq!(
+        statements(
+            &["GRANT SELECT, INSERT ON `d`.* TO `x`@`%` WITH GRANT OPTION", "GRANT `r` TO `x`@`%`"],
+            &["GRANT SELECT ON `d`.* TO `a`@`%`"]
+        ),
+        [
+            "REVOKE INSERT ON `d`.* FROM {}",
+            "REVOKE GRANT OPTION ON `d`.* FROM {}",
+            "REVOKE `r` FROM {}"
+        ]
+    );
+}
+
+#[test]
+fn only_losing_an_option_interrupts() {
+    let (with, without) =
+        (&["GRANT `r` TO `x`@`%` WITH ADMIN OPTION"][..], &["GRANT `r` TO `x`@`%`"][..]);
+    assert_eq!(statements(without, with), ["GRANT `r` TO {} WITH ADMIN OPTION"]);
+    assert_eq!(statements(with, without), ["REVOKE `r` FROM {}", "GRANT `r` TO {}"]);
+    let changes = grants(with).changes_to(&grants(without));
+    assert_eq!(changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(changes[1].needs_option, ADMIN_OPTION);
+}
+
+#[test]
+fn all_privileges_are_converted_in_both_directions() {
+    let all = &["GRANT ALL PRIVILEGES ON `d`.* TO `x`@`%`"][..];
+    let some = &["GRANT SELECT ON `d`.* TO `x`@`%`"][..];
+    assert_eq!(
+        statements(all, some),
+        ["REVOKE ALL PRIVILEGES ON `d`.* FROM {}", "GRANT SELECT ON `d`.* TO {}"]
+    );
+    assert_eq!(statements(some, all), ["GRANT ALL PRIVILEGES ON `d`.* TO {}"]);
+}
