@@ -188,7 +188,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_parses_without_panic(step in ".*", id in ".*", token in ".*") {
-            let _ = Event::parse(&json!({"Step": step, "SecretId": id, "ClientRequestToken": token}));
+            let _ = Event::parse(
+                &json!({"Step": step, "SecretId": id, "ClientRequestToken": token}),
+            );
         }
     }
 }
