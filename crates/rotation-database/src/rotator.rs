@@ -117,10 +117,12 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         };
         match compared {
             Ok(note) => done.notes.extend(note),
-            Err(error) if self.database.equals_current(cx, &pending).await => done.notes.push(format!(
-                "This credential is the one of AWSCURRENT, so nothing has been rotated yet. The \
-                 next rotation changes this: {error}."
-            )),
+            Err(error) if self.database.equals_current(cx, &pending).await => {
+                done.notes.push(format!(
+                    "This credential is the one of AWSCURRENT, so nothing has been rotated yet. \
+                     The next rotation changes this: {error}."
+                ));
+            }
             Err(error) => return Err(error),
         }
         Ok(done)
