@@ -69,7 +69,7 @@ pub struct Deletion {
 /// stores one.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Version {
-    /// The version id: the client request token of the request that created the version.
+    /// The version id: the client request token of the request, or a UUID if it has none.
     pub id: String,
     /// The value. `None` until the function stores one.
     pub value: Option<SecretValue>,
