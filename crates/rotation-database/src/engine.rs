@@ -242,7 +242,7 @@ pub struct PasswordChange<'a> {
     /// The password that the session logged in with. Some servers demand it (`OLD_PASSWORD`,
     /// `REPLACE`).
     pub old: &'a Password,
-    /// The new password, from the pending version.
+    /// The password of the pending version. Preflight, which changes nothing, uses another one.
     pub new: &'a Password,
     /// `true` if `old` stays valid until the next change. This is only possible for engines with
     /// [`EngineSpec::keeps_previous_password`].
@@ -268,7 +268,7 @@ pub struct PasswordReset<'a> {
     pub master: &'a str,
     /// The user whose password is set.
     pub user: &'a str,
-    /// The new password, from the pending version.
+    /// The password of the pending version. Preflight, which changes nothing, uses another one.
     pub password: &'a Password,
     /// `true` if the user logs in without TLS, as in [`SyncRequest::logs_in_unencrypted`].
     pub logs_in_unencrypted: bool,
