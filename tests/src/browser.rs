@@ -22,7 +22,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser.
+    /// Starts Chromium without a visible window, through chromedriver.
     ///
     /// # Errors
     /// Returns an error if Chromium is not installed or does not start.
@@ -47,7 +47,7 @@ impl Browser {
         Ok(Self { session: format!("{base}/{id}"), http, _profile: profile, _driver: driver })
     }
 
-    /// Opens a page.
+    /// Opens a page and waits until it is loaded.
     ///
     /// # Errors
     /// Returns an error if the page cannot be opened.

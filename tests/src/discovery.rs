@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 pub struct ServerAddress {
     /// The name of the server in messages.
     pub label: String,
-    /// The host.
+    /// The host name or address of the server.
     pub host: String,
-    /// The port.
+    /// The TCP port of the server.
     pub port: u16,
     /// The name of a superuser.
     pub superuser: String,
-    /// The superuser's password.
+    /// The password of that superuser.
     pub password: String,
     /// The CA certificate of the server, in PEM; `None` if the connection does not use TLS.
     pub authority: Option<String>,

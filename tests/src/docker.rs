@@ -33,7 +33,7 @@ pub enum Docker {
     },
     /// No Docker engine answers.
     Missing {
-        /// The reason.
+        /// The reason why no engine was found or started.
         reason: String,
     },
 }

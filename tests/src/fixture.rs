@@ -26,7 +26,7 @@ pub const SECRET_ARN: &str =
 
 /// The users and the database of one test on a server, and a Secrets Manager for that test alone.
 pub struct Fixture<T: Server> {
-    /// The server.
+    /// The server whose users the test rotates.
     pub target: T,
     /// The local Secrets Manager.
     pub service: Service,

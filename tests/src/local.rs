@@ -77,7 +77,7 @@ impl Serve {
         Ok(Self { port, key, output, program })
     }
 
-    /// Returns `http://127.0.0.1:PORT`.
+    /// Returns the URL of the service, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

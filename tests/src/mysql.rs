@@ -25,16 +25,16 @@ pub trait Which: Clone + Copy + Default + Send + Sync + std::fmt::Debug + 'stati
     const KIND: Kind;
     /// The value of `engine` in a secret.
     const ENGINE: &'static str;
-    /// The function's binary.
+    /// The file name of the function's binary.
     const BINARY: &'static str;
     /// The longest user name that the server accepts, in characters.
     const LONGEST_NAME: usize;
 }
 
-/// MySQL.
+/// MySQL, as the parameter of [`Target`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MySql;
-/// MariaDB.
+/// MariaDB, as the parameter of [`Target`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MariaDb;
 
@@ -134,7 +134,7 @@ pub async fn start_all(mysql: bool, mariadb: bool) -> Result<Vec<Started>> {
     Ok(started)
 }
 
-/// Starts a server.
+/// Starts a server and sets the password of its superuser.
 ///
 /// # Errors
 /// Returns an error if the server does not start.
@@ -195,7 +195,7 @@ pub async fn on_each<W: Which, F: Future<Output = Result<()>>>(test: impl Fn(Tar
     run_on_each(W::KIND.display(), targets().await, test).await;
 }
 
-/// Runs one statement.
+/// Runs one statement and discards its rows.
 ///
 /// # Errors
 /// Returns the server's error.

@@ -52,7 +52,7 @@ pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F)
     fake_server::on_each(test).await;
 }
 
-/// Runs a statement.
+/// Runs a statement and discards its rows.
 ///
 /// # Errors
 /// Returns the server's error.
@@ -114,7 +114,7 @@ fn owner(user: &str) -> String {
 }
 
 impl Target {
-    /// Opens a session.
+    /// Opens a session as a user, over TLS if the server has a CA certificate.
     ///
     /// # Errors
     /// Returns the server's error.

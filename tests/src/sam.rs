@@ -23,7 +23,7 @@ pub struct Function {
 /// A folder with the template, the events and the functions, laid out as `sam build` does.
 #[derive(Debug)]
 pub struct Project {
-    /// The project's folder.
+    /// The root folder of the project, which is deleted when the project is dropped.
     pub folder: TempDir,
     docker_host: Option<String>,
 }

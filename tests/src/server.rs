@@ -16,13 +16,13 @@ pub const NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "host.docker.inte
 
 /// A server to test against, of one engine.
 pub trait Server: Clone + Send + Sync + 'static {
-    /// A user's session.
+    /// An authenticated session of one user.
     type Session: Send;
     /// A running server. Dropping it ends the server.
     type Running: Send;
     /// The engine's name in a secret.
     const ENGINE: &'static str;
-    /// The function's binary.
+    /// The file name of the function's binary.
     const BINARY: &'static str;
     /// Unusual user names that the server accepts.
     const USER_NAMES: &'static [&'static str];
@@ -134,13 +134,13 @@ pub trait Server: Clone + Send + Sync + 'static {
 /// The users and the database that [`Server::make`] creates.
 #[derive(Debug)]
 pub struct Made<'a> {
-    /// The base user.
+    /// The base user, which the secret names.
     pub user: &'a str,
     /// The base user's password.
     pub password: &'a str,
     /// The base user's database.
     pub database: &'a str,
-    /// The master user.
+    /// The master user, which the master secret names.
     pub master: &'a str,
     /// The master user's password.
     pub masters_password: &'a str,

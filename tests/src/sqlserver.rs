@@ -43,7 +43,7 @@ pub type FakeServer = fake_server::FakeServer<SqlServer>;
 /// A fixture on SQL Server.
 pub type Fixture = fixture::Fixture<Target>;
 
-/// A session.
+/// An authenticated session of the driver.
 pub type Session = Client<Compat<TcpStream>>;
 
 /// Runs a test on every server of this run.
@@ -54,7 +54,7 @@ pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F)
     fake_server::on_each(test).await;
 }
 
-/// Runs a batch.
+/// Runs a batch and discards its rows.
 ///
 /// # Errors
 /// Returns the server's error.

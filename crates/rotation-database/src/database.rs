@@ -43,7 +43,8 @@ struct WithoutEffect {
 }
 
 impl<E: Engine> Database<E> {
-    /// Reads the settings.
+    /// Reads the settings of the function and of the engine, and prepares the engine for its first
+    /// login.
     ///
     /// # Errors
     /// [`rotation::Error::Setting`] with the name of the variable that cannot be used.

@@ -22,7 +22,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Describes the secrets and the limits of this engine.
     const SPEC: &'static EngineSpec;
 
-    /// An authenticated session.
+    /// An authenticated session, in which the engine runs its statements.
     type Session: Send;
 
     /// Reads the settings of this engine. By default, an engine has no settings of its own.
@@ -174,7 +174,8 @@ pub trait Engine: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// Closes a session.
+    /// Closes a session and its connection. A failure is not reported, because the session is no
+    /// longer needed.
     fn log_out(&self, session: Self::Session) -> impl Future<Output = ()> + Send;
 }
 
@@ -183,7 +184,7 @@ pub trait Engine: Send + Sync + 'static {
 pub struct Server {
     /// Host name or address, without brackets.
     pub host: String,
-    /// The TCP port.
+    /// The TCP port of the previous login.
     pub port: u16,
     /// The trusted CA certificates.
     pub authorities: CaCertificates,
@@ -194,11 +195,11 @@ pub struct Server {
 pub struct Login<'a> {
     /// Host name or address, without brackets.
     pub host: &'a str,
-    /// The TCP port.
+    /// The TCP port, as the secret, the engine's default or RDS gives it.
     pub port: u16,
     /// The user name, as the secret spells it.
     pub user: &'a str,
-    /// The user's password.
+    /// The password to try, from a version of the secret or from the master secret.
     pub password: &'a Password,
     /// The database, or the service name on Oracle.
     pub database: Option<&'a str>,
@@ -241,7 +242,7 @@ pub struct PasswordChange<'a> {
     /// The password that the session logged in with. Some servers demand it (`OLD_PASSWORD`,
     /// `REPLACE`).
     pub old: &'a Password,
-    /// The new password.
+    /// The password of the pending version. Preflight, which changes nothing, uses another one.
     pub new: &'a Password,
     /// `true` if `old` stays valid until the next change. This is only possible for engines with
     /// [`EngineSpec::keeps_previous_password`].
@@ -267,9 +268,9 @@ pub struct PasswordReset<'a> {
     pub master: &'a str,
     /// The user whose password is set.
     pub user: &'a str,
-    /// The new password.
+    /// The password of the pending version. Preflight, which changes nothing, uses another one.
     pub password: &'a Password,
-    /// See [`SyncRequest::logs_in_unencrypted`].
+    /// `true` if the user logs in without TLS, as in [`SyncRequest::logs_in_unencrypted`].
     pub logs_in_unencrypted: bool,
     /// See [`SyncRequest::proven`]. `None` if the user's password was lost.
     pub proven: Option<ProvenUser>,

@@ -63,7 +63,8 @@ pub enum EngineError {
     PrivilegeMissing {
         /// The action that failed, as it reads after "could not".
         action: String,
-        /// The server's message.
+        /// The reason for the denial: the server's message, in which passwords are redacted, or the
+        /// engine's own finding.
         message: String,
         /// The statement that an administrator runs.
         remedy: String,
@@ -71,7 +72,8 @@ pub enum EngineError {
     /// The server's password policy rejects the new password.
     #[error("the database's password policy rejected the new password: {message}")]
     PasswordRejected {
-        /// The server's message.
+        /// The reason for the rejection: the server's message, in which passwords are redacted, or
+        /// the rule that the password breaks.
         message: String,
         /// The settings to change.
         remedy: String,
@@ -87,7 +89,7 @@ pub enum EngineError {
     /// The user in the secret does not exist.
     #[error("user {user} does not exist")]
     NoSuchUser {
-        /// The user.
+        /// The name of the user that the server does not know.
         user: String,
     },
     /// The rotation cannot continue until the operator has decided something.
@@ -104,7 +106,7 @@ pub enum EngineError {
         unverified_pair_message(.base, .alternate, .why, .consent.is_some())
     )]
     UnverifiedPair {
-        /// The base user.
+        /// The base user, whose name has no suffix such as `_clone`.
         base: String,
         /// The user that has the name of its alternate user.
         alternate: String,
@@ -120,7 +122,7 @@ pub enum EngineError {
     Busy {
         /// The action that failed, as it reads after "could not".
         action: String,
-        /// The server's message.
+        /// The message about the lock or the wait, redacted, from the server or the function.
         message: String,
     },
     /// Another session changed the same objects at the same time. Most likely it belongs to an
@@ -132,7 +134,7 @@ pub enum EngineError {
     Conflict {
         /// The action that failed, as it reads after "could not".
         action: String,
-        /// The server's message.
+        /// The message of the server about the concurrent change, in which passwords are redacted.
         message: String,
     },
     /// The connection failed. Whether the statement took effect is unknown until the next attempt
@@ -151,7 +153,8 @@ pub enum EngineError {
         action: String,
         /// The server's error code.
         code: String,
-        /// The server's message.
+        /// The message of the server, in which passwords are redacted, or a description of an
+        /// unexpected result.
         message: String,
     },
 }

@@ -15,7 +15,7 @@ use crate::shortened::shortened;
 pub struct Endpoint {
     /// The host, as the secret spells it.
     pub host: String,
-    /// The port.
+    /// The TCP port, as the secret, the engine's default or RDS gives it.
     pub port: u16,
 }
 
@@ -65,7 +65,7 @@ pub enum Error {
     /// The secret does not follow its engine's schema.
     #[error("the {label} version is not a usable {engine} secret: {}", faults.join("; "))]
     Schema {
-        /// The staging label.
+        /// The staging label of the malformed version, such as `AWSCURRENT`.
         label: &'static str,
         /// The display name of the engine.
         engine: &'static str,
@@ -84,7 +84,7 @@ pub enum Error {
     /// The master secret does not follow the schema.
     #[error("the master secret {arn} is not usable: {}", faults.join("; "))]
     MasterSchema {
-        /// The master secret.
+        /// The ARN or name of the master secret, as `masterarn` in the secret gives it.
         arn: String,
         /// All problems of the master secret.
         faults: Vec<String>,
@@ -92,7 +92,7 @@ pub enum Error {
     /// The master secret is for another server.
     #[error("the master secret {arn} is for {master}, but the secret is for {secret}")]
     MasterHostMismatch {
-        /// The master secret.
+        /// The ARN or name of the master secret, as `masterarn` in the secret gives it.
         arn: String,
         /// The server in the master secret.
         master: String,
@@ -102,7 +102,7 @@ pub enum Error {
     /// The master secret is in another Region, where the function cannot read it.
     #[error("the master secret {arn} is in Region {master}, but the secret is in {secret}")]
     MasterRegionMismatch {
-        /// The master secret.
+        /// The ARN of the master secret, as `masterarn` in the secret gives it.
         arn: String,
         /// The Region of the master secret.
         master: String,
@@ -136,11 +136,11 @@ pub enum Error {
         shortened(differences, "; ")
     )]
     UsersDiffer {
-        /// The server.
+        /// The server, by the host and port in the pending version.
         endpoint: Endpoint,
-        /// The base user.
+        /// The base user, whose privileges and settings are the model.
         base: String,
-        /// The alternate user.
+        /// The alternate user, which the changes would bring in line with the base user.
         alternate: String,
         /// The changes that a sync would apply.
         differences: Vec<String>,
@@ -164,7 +164,7 @@ pub enum Error {
     /// The new value is too large.
     #[error("could not store the new value: {why}")]
     ValueUnusable {
-        /// The reason.
+        /// The reason, such as the size of the value and the limit in bytes.
         why: String,
     },
     /// The server rejected every known password.
@@ -174,11 +174,11 @@ pub enum Error {
         hint(also_means)
     )]
     CredentialsRefused {
-        /// The server.
+        /// The server, by the host and port in the current version.
         endpoint: Endpoint,
-        /// The user.
+        /// The user of the current version.
         user: String,
-        /// The login attempts.
+        /// The known passwords by their versions, each with the result of its login attempt.
         tried: Vec<LoginAttempt>,
         /// Other causes of a rejected password on this engine.
         also_means: &'static str,
@@ -186,23 +186,23 @@ pub enum Error {
     /// A login failed for a reason that another password does not solve.
     #[error("could not log in to {endpoint} as {user} ({credential}): {cause}")]
     Login {
-        /// The server.
+        /// The server to which the function tried to log in.
         endpoint: Endpoint,
-        /// The user.
+        /// The user name in the login attempt.
         user: String,
         /// The source of the credential.
         credential: CredentialSource,
-        /// The reason.
+        /// The error of the login, which determines the error type and the remedy.
         cause: Box<LoginError>,
     },
     /// A statement failed after the login.
     #[error("{endpoint}, as user {user}: {cause}")]
     Statement {
-        /// The server.
+        /// The server, by the host and port in the secret.
         endpoint: Endpoint,
         /// The user that ran the statement.
         user: String,
-        /// The reason.
+        /// The error of the statement, which determines the error type and the remedy.
         cause: Box<EngineError>,
     },
 }

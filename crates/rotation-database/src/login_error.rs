@@ -15,13 +15,13 @@ pub enum LoginError {
     /// The server rejects the user or the password. Only in this case may another password help.
     #[error("user or password rejected: {message}")]
     Refused {
-        /// The server's message.
+        /// The message with which the server rejects the login, redacted.
         message: String,
     },
     /// The account is locked.
     #[error("the account is locked: {message}")]
     Locked {
-        /// The server's message.
+        /// The message with which the server reports the lock, redacted.
         message: String,
         /// The remedy for an administrator.
         remedy: String,
@@ -29,7 +29,7 @@ pub enum LoginError {
     /// The account or its password has expired.
     #[error("the account or its password has expired: {message}")]
     Expired {
-        /// The server's message.
+        /// The message of the server, redacted, or the setting that shows the expiry.
         message: String,
         /// The remedy for an administrator.
         remedy: String,
@@ -37,7 +37,7 @@ pub enum LoginError {
     /// The account exists but is not allowed to log in.
     #[error("the account is not allowed to log in: {message}")]
     NotPermitted {
-        /// The server's message.
+        /// The message with which the server denies the login, redacted.
         message: String,
         /// The remedy for an administrator.
         remedy: String,
@@ -45,7 +45,7 @@ pub enum LoginError {
     /// The server's access rules reject the client's address, user or kind of connection.
     #[error("the server's access rules reject this client: {message}")]
     ClientRejected {
-        /// The server's message.
+        /// The message of the server, redacted, or the rule in the function's words.
         message: String,
         /// The remedy for an administrator.
         remedy: String,
@@ -53,13 +53,13 @@ pub enum LoginError {
     /// The database in the secret does not exist.
     #[error("the database does not exist: {message}")]
     NoSuchDatabase {
-        /// The server's message.
+        /// The message of the server, redacted, or the reason why the name is invalid.
         message: String,
     },
     /// The user is not allowed to connect to the database in the secret.
     #[error("the user is not allowed to connect to the database: {message}")]
     DatabaseDenied {
-        /// The server's message.
+        /// The message with which the server denies access to the database, redacted.
         message: String,
         /// The remedy for an administrator.
         remedy: String,
@@ -78,13 +78,13 @@ pub enum LoginError {
     /// The connection limit of the server or the user is reached.
     #[error("the server has too many connections: {message}")]
     TooManyConnections {
-        /// The server's message.
+        /// The message of the server about the limit, redacted.
         message: String,
     },
     /// The server is starting, stopping or recovering.
     #[error("the server does not accept logins at the moment: {message}")]
     NotReady {
-        /// The server's message.
+        /// The message of the server about its state, redacted.
         message: String,
     },
     /// The host name does not resolve.
@@ -162,7 +162,7 @@ pub enum LoginError {
     CleartextPasswordRequested {
         /// The form of the password that the server requests.
         asked: &'static str,
-        /// The remedy.
+        /// The next action for the operator, in complete sentences.
         remedy: &'static str,
     },
     /// The server has not authenticated itself, so it may be an attacker.
@@ -174,7 +174,7 @@ pub enum LoginError {
     /// The server requires an authentication method that is not supported.
     #[error("the server requires something that is not supported: {message}")]
     Unsupported {
-        /// The requirement.
+        /// The unsupported requirement, redacted, in the words of the server or the function.
         message: String,
     },
     /// The driver needs a temporary file or socket, which could not be created.
@@ -188,7 +188,7 @@ pub enum LoginError {
     /// The response violates the protocol, so the other side may not be a server of this engine.
     #[error("protocol error: {message}")]
     Protocol {
-        /// The violation.
+        /// The way in which the response violates the protocol, redacted.
         message: String,
     },
     /// Any other error that the server reports.
@@ -196,7 +196,7 @@ pub enum LoginError {
     Other {
         /// The server's error code.
         code: String,
-        /// The server's message.
+        /// The message of the server or of a failed query, in which passwords are redacted.
         message: String,
     },
 }

@@ -23,7 +23,8 @@ pub struct DatabaseRotator<E> {
 }
 
 impl<E: Engine> DatabaseRotator<E> {
-    /// Reads the settings.
+    /// Reads the settings of the function and of the engine, and prepares the engine for its first
+    /// login.
     ///
     /// # Errors
     /// [`rotation::Error::Setting`] with the name of the variable that cannot be used.
@@ -116,10 +117,12 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         };
         match compared {
             Ok(note) => done.notes.extend(note),
-            Err(error) if self.database.equals_current(cx, &pending).await => done.notes.push(format!(
-                "This credential is the one of AWSCURRENT, so nothing has been rotated yet. The \
-                 next rotation changes this: {error}."
-            )),
+            Err(error) if self.database.equals_current(cx, &pending).await => {
+                done.notes.push(format!(
+                    "This credential is the one of AWSCURRENT, so nothing has been rotated yet. \
+                     The next rotation changes this: {error}."
+                ));
+            }
             Err(error) => return Err(error),
         }
         Ok(done)

@@ -143,7 +143,7 @@ pub const MARIADB: EngineSpec = EngineSpec {
         (REQUIRE SSL, REQUIRE X509)",
 };
 
-/// Microsoft SQL Server.
+/// Microsoft SQL Server, including the editions that RDS offers.
 pub const SQLSERVER: EngineSpec = EngineSpec {
     name: "sqlserver",
     also: &[],
@@ -166,7 +166,7 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
         server accepts only Windows logins (its error log shows state 5 or 58)",
 };
 
-/// Oracle Database.
+/// Oracle Database, including the editions that RDS offers.
 pub const ORACLE: EngineSpec = EngineSpec {
     name: "oracle",
     also: &[],

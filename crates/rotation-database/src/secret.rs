@@ -24,7 +24,7 @@ pub struct DatabaseSecret {
     pub port: u16,
     /// The user of this version.
     pub username: String,
-    /// The user's password.
+    /// The password of the user in this version.
     pub password: Password,
     /// The database, from the secret or the engine's default.
     pub database: Option<String>,

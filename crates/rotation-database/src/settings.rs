@@ -6,7 +6,7 @@ use rotation::{Error, PasswordSettings, Result};
 use crate::schema::EngineSpec;
 use crate::tls::{CaCertificates, TlsMode};
 
-/// The rotation strategy.
+/// The rotation strategy, as the setting `ROTATION_STRATEGY` selects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StrategyKind {
     /// The user changes its own password.
@@ -33,7 +33,8 @@ impl StrategyKind {
 pub struct Settings {
     /// The setting `ROTATION_STRATEGY`. The default is single user.
     pub strategy: StrategyKind,
-    /// The setting `TLS_MODE`.
+    /// The setting `TLS_MODE`, which decides about servers that do not offer TLS. The default is
+    /// `require`.
     pub tls_mode: TlsMode,
     /// The trusted CA certificates: the built-in ones and those in `TLS_CA_FILE`.
     pub authorities: CaCertificates,

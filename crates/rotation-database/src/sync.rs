@@ -43,7 +43,7 @@ pub trait Pair: Send {
     /// user may be changed.
     fn plan(&self, state: &Self::State) -> Result<Plan<Self::Action>, EngineError>;
 
-    /// Executes one change.
+    /// Executes one change of the plan in the session of the master user.
     fn apply(
         &mut self,
         action: &Self::Action,

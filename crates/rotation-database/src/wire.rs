@@ -167,7 +167,8 @@ mod tests {
         let wire = Wire::offer_with_response(stream, "socket", Vec::new()).unwrap();
         let path = wire.folder().join("socket");
         let script = "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(5)\n\
-            s.connect(sys.argv[1].replace('@', '\\0'))\ns.sendall(bytes([0, 0, 0, 4, 65]))\nprint(s.recv(1))";
+            s.connect(sys.argv[1].replace('@', '\\0'))\ns.sendall(bytes([0, 0, 0, 4, 65]))\n\
+            print(s.recv(1))";
         let name = path.to_str().unwrap().replace('\0', "@");
         let another =
             move || std::process::Command::new("python3").args(["-c", script, &name]).output();

@@ -266,12 +266,17 @@ mod tests {
             let text = match form {
                 0 => format!("postgres://app:{password}@db.example.com:5432/shop"),
                 1 => format!("jdbc:postgresql://db:5432/shop?user=app&password={password}"),
-                2 => format!("jdbc:sqlserver://db:1433;user=sa;password={password};databaseName=app"),
+                2 => format!(
+                    "jdbc:sqlserver://db:1433;user=sa;password={password};databaseName=app"
+                ),
                 3 => format!("jdbc:oracle:thin:app/{password}@db:1521/ORCL"),
                 _ => format!("jdbc:oracle:thin:app/{password}"),
             };
             let fault = read(&text).unwrap_err();
-            for part in password.split(['@', '/', ';', '?', '=', '&', ':']).filter(|part| part.len() > 2) {
+            for part in password
+                .split(['@', '/', ';', '?', '=', '&', ':'])
+                .filter(|part| part.len() > 2)
+            {
                 prop_assert!(!fault.contains(part), "{text}: {fault}");
             }
         }

@@ -13,9 +13,9 @@ pub use process::Program;
 /// The error of a failed invocation, as Lambda reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionError {
-    /// Lambda's `errorType`.
+    /// The kind of the error, as in Lambda's field `errorType`.
     pub error_type: String,
-    /// Lambda's `errorMessage`.
+    /// The description of the error, as in Lambda's field `errorMessage`.
     pub message: String,
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct RecoveryFile {
     reached: Arc<AtomicBool>,
 }
 
-/// An unfinished rotation.
+/// An unfinished rotation, as the recovery file stores it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct UnfinishedRotation {
     /// The secret's file as it was read. If it differs now, the user has corrected it.

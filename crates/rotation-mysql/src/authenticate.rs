@@ -3,9 +3,9 @@
 //! The driver never gets the password, because it would answer every request of the server. A
 //! packet that this module does not understand ends the connection.
 //!
-//! MySQL's documentation describes the [connection phase] of the protocol.
+//! MySQL's documentation describes the [connection phase][phase] of the protocol.
 //!
-//! [connection phase]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
+//! [phase]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
 
 use rotation_database::{Login, LoginError, TlsUse};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -189,10 +189,10 @@ fn switch(packet: &[u8]) -> Result<(Plugin, &[u8]), LoginError> {
     Ok((plugin, nonce))
 }
 
-/// Returns `true` if a packet has the length of an [`OK_Packet`]: two counts, which are 0 after a
-/// login, then status and warnings.
+/// Returns `true` if a packet has the length of an [`OK_Packet`][ok]: two counts, which are 0 after
+/// a login, then status and warnings.
 ///
-/// [`OK_Packet`]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html
+/// [ok]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html
 fn is_ok_packet(packet: &[u8]) -> bool {
     packet.len() >= 7
 }

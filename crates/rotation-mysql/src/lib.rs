@@ -45,7 +45,7 @@ pub struct Adapter<F>(PhantomData<F>);
 
 /// MySQL and Aurora MySQL.
 pub type MySql = Adapter<IsMySql>;
-/// MariaDB.
+/// MariaDB, including MariaDB on RDS.
 pub type MariaDb = Adapter<IsMariaDb>;
 
 impl<F: Flavor> Engine for Adapter<F> {

@@ -156,13 +156,14 @@ impl OwnPassword<'_> {
         failure(error, &format!("change the password of {}", self.account), REMEDY)
     }
 
-    /// Changes the password and keeps the old one as the secondary password: [dual passwords].
+    /// Changes the password and keeps the old one as the secondary password ([dual
+    /// passwords][dual]).
     ///
     /// `RETAIN CURRENT PASSWORD` makes the *primary* password the secondary one. A second execution
     /// would discard the old password while applications still use it. So the statement has
     /// `REPLACE`, which makes the server check that the session's password is the primary one.
     ///
-    /// [dual passwords]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
+    /// [dual]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
     async fn keep(&self, session: &mut Session, old: &str) -> Result<Changed, EngineError> {
         let new = self.change.new.expose();
         let statement =

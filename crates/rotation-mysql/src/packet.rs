@@ -1,12 +1,12 @@
 //! Sends and receives the packets of a login, one at a time.
 //!
-//! A [MySQL packet] has a length of three bytes, a sequence number and a payload.
+//! A [MySQL packet][packet] has a length of three bytes, a sequence number and a payload.
 //!
 //! This crate does not use the codec of the crate `mysql_common` (0.38), because a login must
 //! reject everything that it does not understand. That codec parses leniently, and its greeting
 //! parser overflows on a hostile length.
 //!
-//! [MySQL packet]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
+//! [packet]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
 
 use std::io::ErrorKind;
 

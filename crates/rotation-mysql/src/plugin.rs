@@ -16,13 +16,21 @@ pub(crate) const NONCE_BYTES: usize = 20;
 /// An authentication plugin that this function supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plugin {
-    /// The plugin [`mysql_native_password`](https://dev.mysql.com/doc/refman/8.4/en/native-pluggable-authentication.html)
+    /// The plugin [`mysql_native_password`][doc], which hashes the password with SHA-1.
+    ///
+    /// [doc]: https://dev.mysql.com/doc/refman/8.4/en/native-pluggable-authentication.html
     Native,
-    /// The plugin [`caching_sha2_password`](https://dev.mysql.com/doc/refman/8.4/en/caching-sha2-pluggable-authentication.html)
+    /// The plugin [`caching_sha2_password`][doc], which caches the hashes of logins.
+    ///
+    /// [doc]: https://dev.mysql.com/doc/refman/8.4/en/caching-sha2-pluggable-authentication.html
     CachingSha2,
-    /// The plugin [`sha256_password`](https://dev.mysql.com/doc/refman/8.4/en/sha256-pluggable-authentication.html)
+    /// The plugin [`sha256_password`][doc], which needs the password at every login.
+    ///
+    /// [doc]: https://dev.mysql.com/doc/refman/8.4/en/sha256-pluggable-authentication.html
     Sha256,
-    /// MariaDB's plugin [`ed25519`](https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519)
+    /// MariaDB's plugin [`ed25519`][doc], which verifies a signature.
+    ///
+    /// [doc]: https://mariadb.com/docs/server/reference/plugins/authentication-plugins/authentication-plugin-ed25519
     Ed25519,
 }
 

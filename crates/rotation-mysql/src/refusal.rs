@@ -5,9 +5,9 @@ use rotation_database::{Login, LoginError, administrator, mask};
 use crate::packet::Fields;
 use crate::quote::Literals;
 
-/// An error from the server ([`ERR_Packet`]).
+/// An error from the server ([`ERR_Packet`][err]).
 ///
-/// [`ERR_Packet`]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html
+/// [err]: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) number: u16,

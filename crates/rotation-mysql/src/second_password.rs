@@ -1,7 +1,7 @@
-//! Finds and discards the secondary password of an account ([dual passwords]), which
+//! Finds and discards the secondary password of an account ([dual passwords][dual]), which
 //! `KEEP_PREVIOUS_PASSWORD` creates.
 //!
-//! [dual passwords]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
+//! [dual]: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
 
 use crate::account::Account;
 use crate::quote::Literals;

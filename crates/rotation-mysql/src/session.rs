@@ -248,7 +248,7 @@ impl Session {
         self.results(statement).await.map(drop)
     }
 
-    /// Reads rows.
+    /// Reads the rows of a query that requires no specific privilege.
     pub(crate) async fn rows(
         &mut self,
         action: &str,

@@ -178,7 +178,8 @@ mod tests {
             (
                 "anotherlongsalts",
                 1400,
-                "a very much longer text to encrypt.  This one even stretches over morethan one line.",
+                "a very much longer text to encrypt.  This one even stretches over \
+                 morethan one line.",
                 "Rx.j8H.h8HjEDGomFU8bDkXm3XIUnzyxf12oP84Bnq1",
             ),
         ] {

@@ -200,7 +200,8 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> Engi
         // The statement revokes a privilege that another user has granted.
         1927 => EngineError::NeedsDecision {
             what: format!(
-                "could not {action}, because another user than the master user granted it: {message}"
+                "could not {action}, because another user than the master user granted it: \
+                 {message}"
             ),
             remedy: "Run the statement as the user that granted the privilege (column GRANTOR of \
                 dba_tab_privs), or as the object's owner."

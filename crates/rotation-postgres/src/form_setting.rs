@@ -11,7 +11,7 @@ pub(crate) enum PasswordForm {
     /// A verifier, which is the default.
     #[default]
     Hashed,
-    /// The cleartext password.
+    /// The cleartext password, for servers that reject a verifier.
     Cleartext,
 }
 

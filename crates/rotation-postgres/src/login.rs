@@ -105,9 +105,9 @@ impl LoggedIn {
         parameter(&self.startup_response, b"server_version").map_or(0, |text| version_number(&text))
     }
 
-    /// Runs statements without a driver, by a [simple
-    /// query](https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY).
-    /// Returns the last row as texts.
+    /// Runs statements without a driver, by a [simple query][doc]. Returns the last row as texts.
+    ///
+    /// [doc]: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SIMPLE-QUERY
     pub(crate) async fn query(
         &mut self,
         action: &str,

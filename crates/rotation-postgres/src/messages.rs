@@ -178,7 +178,8 @@ fn length(bytes: usize) -> [u8; 4] {
 /// An error from the server (`ErrorResponse`).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The [SQLSTATE](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+    /// The [SQLSTATE](https://www.postgresql.org/docs/current/errcodes-appendix.html) of the error:
+    /// five characters that no locale changes.
     pub code: String,
     pub message: String,
     pub detail: Option<String>,

@@ -15,7 +15,7 @@ use crate::session::Session;
 /// The timeout of one answer. The strategies limit the time of a whole login.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Logs in once.
+/// Logs in with at most one attempt that sends the password.
 ///
 /// A server can be configured to accept only [TDS 8.0], in which TLS comes first. It closes the
 /// connection of a client that starts with an older version of TDS. No password has been sent then,

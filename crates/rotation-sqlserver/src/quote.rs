@@ -1,8 +1,8 @@
 //! Quoting for statements that take no parameters.
 //!
-//! The rules are those for [identifiers] and [constants].
+//! The rules are those for [identifiers][names] and [constants].
 //!
-//! [identifiers]: https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers
+//! [names]: https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers
 //! [constants]: https://learn.microsoft.com/sql/t-sql/data-types/constants-transact-sql
 
 /// Returns an identifier in brackets, as `QUOTENAME` does.

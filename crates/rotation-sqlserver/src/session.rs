@@ -72,7 +72,7 @@ impl Session {
         self.client.simple_query(statement).await?.into_results().await.map(drop)
     }
 
-    /// Reads rows.
+    /// Reads the rows of one query of the catalog.
     pub(crate) async fn rows(
         &mut self,
         action: &str,

@@ -87,7 +87,7 @@ pub(crate) struct Users<'a> {
     pub(crate) collects_trigger_errors: bool,
     /// The errors about triggers.
     pub(crate) trigger_errors: Vec<EngineError>,
-    /// Notes on triggers.
+    /// Notes on triggers that the application's users cannot change.
     pub(crate) notes: Vec<String>,
     /// `true` if the two are users of a contained database.
     pub(crate) is_contained: bool,

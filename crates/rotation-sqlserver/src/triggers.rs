@@ -5,10 +5,10 @@
 //! first change there. The rotation stops if the application's users could have written one of
 //! them.
 //!
-//! See [CREATE TRIGGER] and [permissions].
+//! See [CREATE TRIGGER] and [permissions][doc].
 //!
 //! [CREATE TRIGGER]: https://learn.microsoft.com/sql/t-sql/statements/create-trigger-transact-sql
-//! [permissions]: https://learn.microsoft.com/sql/relational-databases/security/permissions-database-engine
+//! [doc]: https://learn.microsoft.com/sql/relational-databases/security/permissions-database-engine
 
 mod reach;
 

@@ -25,7 +25,7 @@ pub enum Status {
     Failed {
         /// The identifier that the step's error would have.
         error_type: String,
-        /// The error message.
+        /// The error message without its remedy, in which secrets are redacted.
         message: String,
         /// The next action for the operator.
         remedy: String,

@@ -22,7 +22,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Returns the step.
+    /// Returns the step that this invocation runs.
     pub fn step(&self) -> Step {
         self.event.step
     }

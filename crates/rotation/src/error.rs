@@ -28,7 +28,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Creates an error.
+    /// Creates an error from its identifier, its description and its remedy.
     ///
     /// `error_type` is a stable identifier for alarms. `what` describes the failure and must not
     /// contain a secret. `remedy` is the next action for the operator.
@@ -64,7 +64,7 @@ pub enum Error {
     /// A setting in the environment is invalid. The operator must correct it.
     #[error("could not use the setting {name}: {fault}")]
     Setting {
-        /// The environment variable.
+        /// The environment variable that holds the setting.
         name: &'static str,
         /// The problem with its value.
         fault: String,
@@ -89,7 +89,7 @@ pub enum Error {
     /// `AWSPENDING` is on a version that is not current, so the service rejects another rotation.
     #[error("a previous rotation is not complete: version {version} is still labelled AWSPENDING")]
     RotationUnfinished {
-        /// The pending version.
+        /// The id of the version that is labelled `AWSPENDING`.
         version: String,
     },
     /// No version has the label `AWSCURRENT`: the secret never had a value.
@@ -98,13 +98,13 @@ pub enum Error {
     /// The pending version has no value: `createSecret` has not run.
     #[error("version {version} has no value yet: createSecret has not stored one")]
     NoPendingValue {
-        /// The pending version.
+        /// The id of the pending version, for which `createSecret` must store a value.
         version: String,
     },
     /// The version has no `SecretString`; usually it has a `SecretBinary`.
     #[error("the {label} version of {secret} has no SecretString (it may have a SecretBinary)")]
     NotText {
-        /// The secret.
+        /// The ARN or name of the secret without a `SecretString`.
         secret: String,
         /// The staging label or version.
         label: String,
@@ -118,9 +118,9 @@ pub enum Error {
     /// IAM or the secret's resource policy denies the action.
     #[error("access denied: could not call {action} on {resource}: {message}")]
     AccessDenied {
-        /// The IAM action.
+        /// The IAM action of the call, such as `secretsmanager:GetSecretValue`.
         action: String,
-        /// The secret's ARN.
+        /// The ARN or name of the secret, or `*` for an action without a resource.
         resource: String,
         /// The message of the service.
         message: String,
@@ -130,7 +130,7 @@ pub enum Error {
     Kms {
         /// The IAM action that needed the key.
         action: String,
-        /// The secret's ARN.
+        /// The ARN or name of the secret that the key encrypts.
         resource: String,
         /// The message of the service.
         message: String,
@@ -138,7 +138,7 @@ pub enum Error {
     /// AWS throttles the requests of the account.
     #[error("could not call {action}: AWS throttled the request and its retries: {message}")]
     Throttled {
-        /// The IAM action.
+        /// The IAM action of the call, such as `secretsmanager:GetSecretValue`.
         action: String,
         /// The message of the service.
         message: String,
@@ -148,7 +148,7 @@ pub enum Error {
     Unreachable {
         /// The endpoint in use.
         endpoint: String,
-        /// The IAM action.
+        /// The IAM action of the call that got no answer.
         action: String,
         /// The message of the transport.
         why: String,
@@ -158,7 +158,7 @@ pub enum Error {
         "could not call {action}: the function's AWS credentials are missing or rejected: {message}"
     )]
     AwsCredentials {
-        /// The IAM action.
+        /// The IAM action that needed the credentials.
         action: String,
         /// The message of the service or the SDK.
         message: String,
@@ -166,7 +166,7 @@ pub enum Error {
     /// The service returns any other error.
     #[error("could not call {action}: {code}: {message}")]
     Service {
-        /// The IAM action.
+        /// The IAM action of the call, such as `secretsmanager:GetSecretValue`.
         action: String,
         /// The service's error code.
         code: String,

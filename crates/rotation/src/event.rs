@@ -63,7 +63,7 @@ impl fmt::Debug for RotationToken {
 /// The input of one invocation.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// The step.
+    /// The step that the function must run.
     pub step: Step,
     /// The ARN (or name) of the secret.
     pub secret_id: String,
@@ -74,7 +74,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Parses an event.
+    /// Parses an event of Secrets Manager, or of an operator who runs preflight.
     ///
     /// # Errors
     /// Returns [`Error::MalformedEvent`] with all problems of the event.
@@ -188,7 +188,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_parses_without_panic(step in ".*", id in ".*", token in ".*") {
-            let _ = Event::parse(&json!({"Step": step, "SecretId": id, "ClientRequestToken": token}));
+            let _ = Event::parse(
+                &json!({"Step": step, "SecretId": id, "ClientRequestToken": token}),
+            );
         }
     }
 }

@@ -48,7 +48,12 @@ pub(crate) fn start(source: Source<'_>) {
     };
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(target: "rotation", at, "panic: {}", crate::mask(&panic_message(panic.payload())));
+        tracing::error!(
+            target: "rotation",
+            at,
+            "panic: {}",
+            crate::mask(&panic_message(panic.payload()))
+        );
     }));
 }
 

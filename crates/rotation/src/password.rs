@@ -16,17 +16,20 @@ const LENGTHS: RangeInclusive<u32> = 8..=256;
 pub struct PasswordSettings {
     /// The setting `PASSWORD_LENGTH`, in characters.
     pub length: u32,
-    /// The setting `EXCLUDE_CHARACTERS`.
+    /// The setting `EXCLUDE_CHARACTERS`: the characters that a new password must not contain.
     pub exclude_characters: String,
-    /// The setting `EXCLUDE_NUMBERS`.
+    /// The setting `EXCLUDE_NUMBERS`: `true` if a new password must not contain digits.
     pub exclude_numbers: bool,
-    /// The setting `EXCLUDE_PUNCTUATION`.
+    /// The setting `EXCLUDE_PUNCTUATION`: `true` if a new password must not contain punctuation.
     pub exclude_punctuation: bool,
-    /// The setting `EXCLUDE_UPPERCASE`.
+    /// The setting `EXCLUDE_UPPERCASE`: `true` if a new password must not contain uppercase
+    /// letters.
     pub exclude_uppercase: bool,
-    /// The setting `EXCLUDE_LOWERCASE`.
+    /// The setting `EXCLUDE_LOWERCASE`: `true` if a new password must not contain lowercase
+    /// letters.
     pub exclude_lowercase: bool,
-    /// The setting `REQUIRE_EACH_INCLUDED_TYPE`.
+    /// The setting `REQUIRE_EACH_INCLUDED_TYPE`: `true` if a new password must contain each type of
+    /// character that is not excluded. The default is `true`.
     pub require_each_included_type: bool,
 }
 

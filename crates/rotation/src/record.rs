@@ -64,13 +64,13 @@ impl Done {
 /// it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
-    /// The step's name.
+    /// The name of the step, such as `setSecret`.
     pub step: &'static str,
     /// The ARN (or name) of the secret.
     pub secret: String,
     /// The version that is being rotated to.
     pub version: String,
-    /// The outcome.
+    /// The outcome: this step or an earlier attempt did the work.
     pub outcome: Outcome,
     /// A summary in one sentence.
     pub did: String,

@@ -22,7 +22,7 @@ pub struct Labels {
 /// The two values that `setSecret` works with.
 #[derive(Debug)]
 pub struct Versions {
-    /// The `AWSCURRENT` value.
+    /// The value of the version that is labelled `AWSCURRENT`.
     pub current: SecretValue,
     /// The `AWSPENDING` value, which `createSecret` has stored.
     pub pending: SecretValue,

@@ -137,7 +137,12 @@ fn report(error: &Error, event: Option<&Event>) -> Diagnostic {
         error_type: error.error_type().to_owned(),
         error_message: error.explain(event.map(|e| e.step), event.map(|e| e.secret_id.as_str())),
     };
-    tracing::error!(target: "rotation", error_type = diagnostic.error_type, "{}", diagnostic.error_message);
+    tracing::error!(
+        target: "rotation",
+        error_type = diagnostic.error_type,
+        "{}",
+        diagnostic.error_message
+    );
     diagnostic
 }
 

@@ -43,7 +43,7 @@ impl Password {
         password
     }
 
-    /// Returns the password.
+    /// Returns the cleartext password, which the `Debug` output hides.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -18,7 +18,7 @@ pub(crate) struct Description {
     /// The field `RotationEnabled`. An absent field does not mean `false`: the service omits it
     /// while rotation is being set up.
     pub(crate) rotation_enabled: Option<bool>,
-    /// The field `VersionIdsToStages`.
+    /// The field `VersionIdsToStages`: the staging labels of each version, by version id.
     pub(crate) stages: HashMap<String, Vec<String>>,
     /// `ReplicationStatus`: the replicas that are not in sync.
     pub(crate) replicas: Replicas,

@@ -21,11 +21,11 @@ pub(crate) enum Shape {
     Blob { min: usize, max: usize },
     /// An integer, with limits.
     Whole { min: Option<i64>, max: Option<i64> },
-    /// A boolean.
+    /// A boolean, `true` or `false` in JSON.
     Flag,
     /// A list, with limits of its length and the shape of its items.
     List { min: usize, max: Option<usize>, of: &'static Shape },
-    /// An object.
+    /// An object, with the members that it can have.
     Structure(&'static [Member]),
 }
 

@@ -33,11 +33,11 @@ impl From<Value> for Done {
 /// A rotation that was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartRotation {
-    /// The secret's region.
+    /// The region in which the secret is stored.
     pub region: String,
-    /// The secret's ARN.
+    /// The ARN of the secret to rotate.
     pub secret: String,
-    /// The function's ARN.
+    /// The ARN of the rotation function to invoke.
     pub function: String,
     /// The id of the pending version, which is the rotation's token.
     pub token: String,

@@ -1,4 +1,4 @@
-//! The operation `GetRandomPassword`.
+//! The operation `GetRandomPassword`, which generates a password without storing it.
 
 use rand::seq::{IndexedRandom, SliceRandom};
 use serde_json::Value;

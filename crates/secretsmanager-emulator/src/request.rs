@@ -9,7 +9,7 @@ use crate::secret::SecretValue;
 /// The maximum length of a value in bytes.
 const MAX_VALUE_BYTES: usize = 65536;
 
-/// A validated request.
+/// A request whose members satisfy the limits of its operation.
 pub(crate) struct Request<'a> {
     pub(crate) region: &'a str,
     /// The time at which it arrived, in seconds since 1970.

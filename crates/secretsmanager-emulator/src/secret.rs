@@ -25,9 +25,9 @@ pub struct Secret {
     pub region: String,
     /// The name, which is unique in the region.
     pub name: String,
-    /// The ARN.
+    /// The ARN, which contains the name and ends with a random suffix.
     pub arn: String,
-    /// The description.
+    /// The description, if a request has set one.
     pub description: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) kms_key_id: Option<String>,
@@ -49,9 +49,9 @@ pub struct Secret {
 /// The rotation configuration of a secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rotation {
-    /// `false` after `CancelRotateSecret`.
+    /// `true` until `CancelRotateSecret` turns rotation off.
     pub enabled: bool,
-    /// The function's ARN.
+    /// The ARN of the rotation function.
     pub function: String,
     pub(crate) rules: Option<Rules>,
     /// The next rotation window. `None` without a schedule.
@@ -69,7 +69,7 @@ pub struct Deletion {
 /// stores one.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Version {
-    /// The version id.
+    /// The version id: the client request token of the request, or a UUID if it has none.
     pub id: String,
     /// The value. `None` until the function stores one.
     pub value: Option<SecretValue>,
@@ -88,9 +88,9 @@ pub struct Version {
 /// The value of a version.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretValue {
-    /// A `SecretString`.
+    /// A text, from the parameter `SecretString`.
     Text(String),
-    /// A `SecretBinary`.
+    /// Bytes, decoded from the Base64 of the parameter `SecretBinary`.
     Binary(Vec<u8>),
 }
 

@@ -33,7 +33,7 @@ const MAX_GENERATED_PASSWORDS: usize = 1000;
 /// A request that was answered.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The operation's name.
+    /// The name of the operation, such as `GetSecretValue`.
     pub operation: String,
     /// The `VersionStage`, or else the `VersionId`, in the request.
     pub about: Option<String>,
@@ -65,7 +65,7 @@ pub enum Fault {
 
 /// Decides whether a call fails, given its number (from 0) and its operation.
 type FaultRule = Box<dyn FnMut(usize, &str, When) -> Option<Fault> + Send>;
-/// Starts a rotation.
+/// Starts a rotation whose version `RotateSecret` has staged.
 type OnRotate = Box<dyn Fn(StartRotation) + Send>;
 
 /// The service. Clones share their state.

@@ -19,16 +19,16 @@ pub enum Change<'a> {
     Secret(&'a Secret),
     /// A secret was deleted.
     Gone {
-        /// The secret's region.
+        /// The region from which the secret was deleted.
         region: &'a str,
-        /// The secret's name.
+        /// The name that the secret had in its region.
         name: &'a str,
     },
     /// The set of disabled KMS keys changed.
     Keys(&'a Keys),
 }
 
-/// Persists a change.
+/// Persists a change before the store makes it.
 pub(crate) type Persist = Box<dyn Fn(&Change<'_>) -> anyhow::Result<()> + Send>;
 
 /// All secrets of the one account, by region and name.
@@ -171,7 +171,7 @@ impl Store {
         self.regions.get(region).into_iter().flat_map(BTreeMap::values)
     }
 
-    /// Returns all secrets.
+    /// Returns the secrets of all regions, sorted by region and name.
     pub fn all(&self) -> impl Iterator<Item = &Secret> {
         self.regions.values().flat_map(BTreeMap::values)
     }

@@ -7,9 +7,9 @@ use time::{Duration, OffsetDateTime};
 /// A CA certificate, and a server certificate that this CA has issued. All fields are PEM.
 #[derive(Debug, Clone)]
 pub struct Certificates {
-    /// The CA certificate.
+    /// The CA certificate, which clients must trust.
     pub authority: String,
-    /// The server's certificate.
+    /// The server certificate, which the CA has issued.
     pub certificate: String,
     /// The server's private key.
     pub key: String,

@@ -15,12 +15,12 @@ use super::{Certificates, Installation, NodelayProxy, free_port, sid_root};
 /// The name of the superuser.
 pub const SUPERUSER: &str = "root";
 
-/// The server product.
+/// The product that a server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The MySQL server of Oracle.
     MySql,
-    /// The MariaDB server.
+    /// The MariaDB server, whose program is `mariadbd`.
     MariaDb,
 }
 
@@ -59,7 +59,7 @@ pub struct Server {
     pub port: u16,
     /// The options that it was started with.
     pub options: Options,
-    /// The server product.
+    /// The product that the server runs.
     pub kind: Kind,
     folder: TempDir,
     child: Child,

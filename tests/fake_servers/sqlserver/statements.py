@@ -1,8 +1,8 @@
 """Runs batches: statements on principals, roles and permissions, and on tables to test permissions.
 
 Each statement follows its page under https://learn.microsoft.com/sql/t-sql/statements/; the numbers
-and texts of errors are those of sys.messages
-(https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors).
+and texts of errors are those of sys.messages:
+https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
 """
 
 from pysqlbridge.tds import QueryError, QueryResult

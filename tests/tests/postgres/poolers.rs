@@ -160,19 +160,19 @@ async fn rejected_password_is_recognized(
     .await;
 }
 
-/// See [`rejected_password_is_recognized`].
+/// Runs [`rejected_password_is_recognized`] with SCRAM logins and session pooling.
 #[tokio::test]
 async fn rejected_password_is_recognized_behind_scram_sessions() {
     rejected_password_is_recognized("scram-sha-256", "scram-sha-256", "session").await;
 }
 
-/// See [`rejected_password_is_recognized`].
+/// Runs [`rejected_password_is_recognized`] with SCRAM logins and transaction pooling.
 #[tokio::test]
 async fn rejected_password_is_recognized_behind_scram_transactions() {
     rejected_password_is_recognized("scram-sha-256", "scram-sha-256", "transaction").await;
 }
 
-/// See [`rejected_password_is_recognized`].
+/// Runs [`rejected_password_is_recognized`] with MD5 logins and transaction pooling.
 #[tokio::test]
 async fn rejected_password_is_recognized_behind_md5_transactions() {
     rejected_password_is_recognized("md5", "md5", "transaction").await;

@@ -37,8 +37,8 @@ impl LoginError {
                  resolve it (private hosted zone, DNS settings)."
             ),
             Self::NoListener { .. } => format!(
-                "Correct \"host\" and \"port\" in the secret ({endpoint}), and check that the server \
-                 is running."
+                "Correct \"host\" and \"port\" in the secret ({endpoint}), and check that the \
+                 server is running."
             ),
             Self::ConnectTimeout { .. } => format!(
                 "Allow the function to connect to {endpoint}: check the routes of its subnets, the \
@@ -84,9 +84,9 @@ impl LoginError {
                 .into(),
             Self::CleartextPasswordRequested { remedy, .. } => (*remedy).into(),
             Self::ServerNotAuthenticated { .. } => format!(
-                "First find out what answers on {endpoint}: an attacker may be between the function \
-                 and the server. Without TLS, a server that accepts logins without a password \
-                 (trust in pg_hba.conf) causes the same error; turn TLS on."
+                "First find out what answers on {endpoint}: an attacker may be between the \
+                 function and the server. Without TLS, a server that accepts logins without a \
+                 password (trust in pg_hba.conf) causes the same error; turn TLS on."
             ),
             Self::Unsupported { .. } => {
                 "Configure the server or the account to use a supported authentication method."
@@ -97,8 +97,8 @@ impl LoginError {
                  another directory."
             ),
             Self::Protocol { .. } => format!(
-                "Check what listens on {endpoint}: it may be another kind of server, or a proxy that \
-                 does not forward all data."
+                "Check what listens on {endpoint}: it may be another kind of server, or a proxy \
+                 that does not forward all data."
             ),
             Self::Other { .. } => "See the server's message above, and the server's log.".into(),
         }

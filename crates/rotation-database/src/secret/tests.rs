@@ -10,7 +10,8 @@ const GOOD: &str = r#"{"engine":"postgres","host":"db","username":"app","passwor
 
 #[test]
 fn all_secret_problems_are_reported_without_values() {
-    let text = r#"{"engine":"hunter2-engine","Host":"x","username":7,"password":"","port":"http","dbname":[]}"#;
+    let text = r#"{"engine":"hunter2-engine","Host":"x","username":7,"password":"",
+        "port":"http","dbname":[]}"#;
     let faults = parse(text).unwrap_err().join("; ");
     for part in [
         "\"engine\" is not a known engine",
@@ -68,7 +69,10 @@ fn ssl_spellings_are_read_and_others_count_as_absent() {
 
 #[test]
 fn unknown_keys_keep_order_type_and_number_format() {
-    let text = r#"{"z":1.50,"engine":"postgres","host":"db","a":[null,{"k":12345678901234567890123}],"username":"app","password":"old-password","port":"5432","ssl":"TRUE"}"#;
+    let text = concat!(
+        r#"{"z":1.50,"engine":"postgres","host":"db","a":[null,{"k":12345678901234567890123}],"#,
+        r#""username":"app","password":"old-password","port":"5432","ssl":"TRUE"}"#,
+    );
     let written = parse(text).unwrap().with("app_clone", &Password::new("new-password")).unwrap();
     let expected = text.replace("\"app\"", "\"app_clone\"").replace("old-password", "new-password");
     assert_eq!(written.expose(), expected);
@@ -82,7 +86,8 @@ fn common_secret_spellings_are_accepted() {
         // Secrets from the consoles of RDS and Secrets Manager.
         (
             keys(
-                r#""engine":"postgres","host":"db.abc.eu-west-1.rds.amazonaws.com","port":5432,"dbInstanceIdentifier":"db""#,
+                r#""engine":"postgres","host":"db.abc.eu-west-1.rds.amazonaws.com","port":5432,
+                "dbInstanceIdentifier":"db""#,
             ),
             "db.abc.eu-west-1.rds.amazonaws.com",
             5432,

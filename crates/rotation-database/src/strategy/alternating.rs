@@ -86,7 +86,7 @@ pub(crate) async fn set<E: Engine>(
 
 /// The facts about the two users that logins have proven.
 struct Origin {
-    /// As in [`SyncRequest::pair_verified`].
+    /// `true` if a version of the secret proves the pair, as in [`SyncRequest::pair_verified`].
     pair_verified: bool,
     proven: Vec<ProvenUser>,
 }

@@ -78,7 +78,7 @@ impl<'a, E: Engine> MasterLogin<'a, E> {
         self.open(cx).await
     }
 
-    /// Logs in.
+    /// Logs in as the master user, at the endpoint that the master secret or RDS names.
     pub(crate) async fn open(self, cx: &Context<'_>) -> Result<E::Session> {
         let Self { database, master, login, policy } = self;
         cx.set_activity(format!("logging in to {} as master {}", master.endpoint, login.user));

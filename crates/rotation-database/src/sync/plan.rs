@@ -43,7 +43,7 @@ pub enum Applied {
 pub struct Statement {
     /// The action, as it reads after "could not".
     pub action: String,
-    /// The statement.
+    /// The SQL text that the session of the master user runs.
     pub sql: String,
     /// The remedy if the privilege is missing.
     pub remedy: String,
@@ -73,7 +73,7 @@ impl<A> Change<A> {
         Self { interrupts_active_user, ..self }
     }
 
-    /// Sets the phase.
+    /// Sets the phase, which is 0 by default: the first one.
     #[must_use]
     pub fn in_phase(self, phase: u8) -> Self {
         Self { phase, ..self }
@@ -93,7 +93,7 @@ impl<A> Default for Plan<A> {
 }
 
 impl<A> Plan<A> {
-    /// Adds a change.
+    /// Adds a change after those that are already in the plan.
     pub fn push(&mut self, change: Change<A>) {
         self.changes.push(change);
     }

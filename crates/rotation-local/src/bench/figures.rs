@@ -30,7 +30,7 @@ impl Samples {
         [at(0.0), at(0.5), at(0.9)]
     }
 
-    /// Returns the median.
+    /// Returns the median of the samples, or NaN without samples.
     pub(super) fn median(&self) -> f64 {
         self.summary()[1]
     }

@@ -35,13 +35,13 @@ impl Engine {
     }
 }
 
-/// A running server.
+/// A running temporary server of one engine.
 pub(crate) enum Database {
     Postgres(postgres::Server),
     MySql(mysql::Server),
 }
 
-/// A successful login.
+/// A successful login, with the account that the server gave it.
 pub(crate) struct LoggedIn {
     /// The user that logged in.
     pub(crate) login: String,

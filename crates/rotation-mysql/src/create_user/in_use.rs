@@ -4,9 +4,9 @@ use super::{Clause, CreateUser, LIMITS, STATEMENT_TIME, joined};
 use crate::tokens::Token;
 
 impl CreateUser {
-    /// Returns the clauses of [`Self::clauses_to`] in two parts: those that the account may
-    /// get while applications use it, and those that could block their logins. `passwords_expire_by_default`
-    /// is `true` if passwords expire by default on this server.
+    /// Returns the clauses of [`Self::clauses_to`] in two parts: those that the account may get
+    /// while applications use it, and those that could block their logins.
+    /// `passwords_expire_by_default` is `true` if passwords expire by default on this server.
     pub(crate) fn clauses_while_in_use(
         &self,
         wanted: &Self,

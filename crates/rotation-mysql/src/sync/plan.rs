@@ -26,7 +26,7 @@ const PARTIAL_REVOKES: u8 = 1;
 /// The phase of default roles. They come last, because the server removes a revoked role from them.
 const DEFAULT_ROLES: u8 = 2;
 
-/// Plans the changes.
+/// Returns the changes of all pairs of accounts, and then those of the leftover accounts.
 pub(super) fn plan(
     state: &PairState,
     request: &SyncRequest<'_>,

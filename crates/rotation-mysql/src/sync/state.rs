@@ -34,7 +34,7 @@ pub(crate) struct PairState {
     /// The grants whose object no longer exists, as statements.
     pub(crate) gone: BTreeSet<String>,
     pub(crate) is_mariadb: bool,
-    /// See [`administer`].
+    /// The roles that the master user has but that are not active, for [`administer`].
     pub(crate) inactive_roles: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct AccountPair {
     /// The privileges that both accounts are to have: those of the base account, and those that
     /// the server gave to the alternate account alone because it created a routine.
     pub(crate) wanted: Grants,
-    /// The alternate account.
+    /// The account of the alternate user for the host of the base account.
     pub(crate) account: Account,
     /// `None` if the alternate account does not exist.
     pub(crate) has: Option<AccountState>,

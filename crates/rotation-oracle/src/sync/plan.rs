@@ -11,7 +11,7 @@ use super::{Names, alter_user, grants};
 pub(super) enum Action {
     /// Creates the alternate user, locked, with the new password.
     Create { clauses: String },
-    /// Runs a statement.
+    /// Runs a statement that contains no password.
     Run(Statement),
 }
 
@@ -19,7 +19,7 @@ pub(super) enum Action {
 /// from them.
 const DEFAULT_ROLES: u8 = 1;
 
-/// Plans the changes.
+/// Returns the changes of an existing alternate user, or the creation of a missing target.
 pub(super) fn plan(
     state: &PairState,
     request: &SyncRequest<'_>,

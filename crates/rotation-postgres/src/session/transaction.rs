@@ -71,7 +71,7 @@ pub(crate) struct Transaction<'a> {
 }
 
 impl Session {
-    /// Begins a transaction.
+    /// Begins a transaction, after it has rolled back one that is still open.
     pub(crate) async fn begin(&mut self, access: Access) -> Result<Transaction<'_>, EngineError> {
         const ACTION: &str = "begin a transaction";
         let rollback = if self.is_in_transaction { "ROLLBACK; " } else { "" };
@@ -152,7 +152,7 @@ impl Transaction<'_> {
         self.session.rows(action, query, parameters).await
     }
 
-    /// Commits the changes.
+    /// Commits the changes and ends the transaction.
     pub(crate) async fn commit(self) -> Result<(), EngineError> {
         self.session.simple("commit the changes", "COMMIT", "").await?;
         self.session.is_in_transaction = false;

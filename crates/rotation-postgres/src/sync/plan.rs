@@ -9,7 +9,7 @@ use super::state::{AlternateState, PairState};
 use crate::administer::{ADMIN_OPTION_REQUIRED, administer};
 use crate::quote::identifier;
 
-/// Plans the changes.
+/// Returns the changes of an existing alternate role, or the creation of a missing target.
 pub(super) fn plan(
     state: &PairState,
     request: &SyncRequest<'_>,

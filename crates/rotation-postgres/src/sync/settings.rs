@@ -51,7 +51,7 @@ pub(crate) fn for_alternate(base: &str, settings: &Settings) -> Settings {
 /// One change of a role's settings.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// The setting's name.
+    /// The name of the setting, such as `search_path`.
     pub(crate) name: String,
     /// The database in which the setting applies, or empty for all.
     database: String,

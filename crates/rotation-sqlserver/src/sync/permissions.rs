@@ -22,11 +22,11 @@ pub(crate) struct Right {
 pub(crate) enum State {
     /// Excluded from a permission on the whole securable: a column of a table.
     Revoked,
-    /// Granted.
+    /// Granted without `WITH GRANT OPTION`.
     Granted,
     /// Granted `WITH GRANT OPTION`.
     GrantedWithOption,
-    /// Denied.
+    /// Denied by a `DENY` statement.
     Denied,
 }
 

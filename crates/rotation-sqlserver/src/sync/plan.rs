@@ -37,7 +37,7 @@ impl Action {
     }
 }
 
-/// Plans the changes.
+/// Returns the changes of an existing alternate user, or the creation of a missing target.
 pub(super) fn plan(
     state: &PairState,
     request: &SyncRequest<'_>,

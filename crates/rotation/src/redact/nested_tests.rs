@@ -257,16 +257,24 @@ proptest! {
     }
 
     #[test]
-    fn any_text_and_secret_redact_without_panic(text in "\\PC{0,200}", secret in "\\PC{1,12}", at in 0..99_usize) {
+    fn any_text_and_secret_redact_without_panic(
+        text in "\\PC{0,200}",
+        secret in "\\PC{1,12}",
+        at in 0..99_usize,
+    ) {
         // The replacement can form another secret together with the text next to it.
         prop_assume!(!secret.contains('*'));
-        let inside: String = text.chars().take(at).chain(secret.chars()).chain(text.chars()).collect();
+        let inside: String =
+            text.chars().take(at).chain(secret.chars()).chain(text.chars()).collect();
         prop_assert!(!redact(&secret, &inside).contains(&secret));
         let _ = redact_line(&secret, &format!("{{\"message\":\"{inside}\"}}"));
     }
 
     #[test]
-    fn text_of_escapes_only_does_not_panic(text in "[\\\\'\"%&+u{}0-9a-fx;#D]{0,200}", secret in secrets()) {
+    fn text_of_escapes_only_does_not_panic(
+        text in "[\\\\'\"%&+u{}0-9a-fx;#D]{0,200}",
+        secret in secrets(),
+    ) {
         let _ = redact(&secret, &text);
     }
 }

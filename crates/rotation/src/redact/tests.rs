@@ -106,7 +106,8 @@ fn json_line_keeps_its_quotes_and_escapes() {
 #[test]
 fn document_values_are_registered_but_names_are_not() {
     let document = r#"{"engine":"postgres-of-docs","host":"db.docs.example","username":"docs-user",
-        "password":"pw7","apiKey":"docs-\"api\"-key","owner":"docs-user","url":"pg://db.docs.example:5432/","deep":[{"pin":1234567890,"flag":"yes"}]}"#;
+        "password":"pw7","apiKey":"docs-\"api\"-key","owner":"docs-user",
+        "url":"pg://db.docs.example:5432/","deep":[{"pin":1234567890,"flag":"yes"}]}"#;
     register_document(document);
     let holds = |text: &str| {
         let is_it = |known: &Known| known.text.as_str() == text && known.kind != Kind::Open;
@@ -146,7 +147,8 @@ fn text_that_exhausts_the_search_is_redacted_as_a_whole() {
 #[test]
 fn own_words_and_short_flags_of_a_document_stay_visible() {
     register_document(
-        r#"{"rotation_type":"single-user","password_rotated":"no","host":"h","password":"p4-of-own-words"}"#,
+        r#"{"rotation_type":"single-user","password_rotated":"no","host":"h",
+            "password":"p4-of-own-words"}"#,
     );
     let line = r#"{"Strategy":"single-user","Duration":1,"message":"nobody, p4-of-own-words"}"#;
     let redacted = mask_line(line);

@@ -16,7 +16,7 @@ type Run = fn(Client) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 /// The name of a case and its code.
 pub(crate) type Case = (&'static str, Run);
 
-/// Returns all cases.
+/// Returns the cases of all modules.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
     [versions::CASES, values::CASES, lists::CASES, rotation::CASES].into_iter().flatten()
 }
