@@ -11,7 +11,7 @@ help:
 	@echo "make reliability                Run every fault point, and update docs/reliability.md"
 	@echo "make fuzz [SECONDS=60]          Run the fuzz targets, some against real servers"
 	@echo "make bench [AGAINST='COMMAND']  Measure the function, alone or against another one"
-	@echo "make lint                       Check formatting, clippy, rustdoc and licences"
+	@echo "make lint                       Check formatting, clippy, rustdoc, licences, structure"
 	@echo "make format                     Format the code"
 	@echo "make package [ARCH=arm64]       Package the functions for Lambda, in target/lambda"
 	@echo "make verify-template            Check template.yaml with sam validate and cfn-lint"
@@ -75,6 +75,8 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	"$(TOOLS)/cargo-deny" --log-level error check bans licenses sources
+	python3 scripts/check_structure.py
+	python3 scripts/check_text.py
 
 package:
 	@sh tests/setup.sh package

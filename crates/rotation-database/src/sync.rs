@@ -38,6 +38,17 @@ pub trait Pair: Send {
     /// Returns the changes that bring the alternate user in line with the base user. Returns no
     /// changes if the alternate user does not exist and is not the target.
     ///
+    /// The plan is made again after every round, so also after the alternate user was created. Then
+    /// [`SyncRequest::pair_verified`] is still `false`. So an engine creates the alternate user in
+    /// a state that it recognizes (locked, disabled, a member of the base user, or with a certain
+    /// identifier), and accepts an alternate user in that state here. An interrupted rotation can
+    /// have left such a user, too.
+    ///
+    /// If the base user is the target and `pair_verified` is `false`, an engine without
+    /// [`EngineSpec::pairs_provable`] returns [`EngineError::unproven_base`].
+    ///
+    /// [`EngineSpec::pairs_provable`]: crate::EngineSpec::pairs_provable
+    ///
     /// # Errors
     /// [`EngineError::UnverifiedPair`] and [`EngineError::NeedsDecision`] if nothing of either
     /// user may be changed.

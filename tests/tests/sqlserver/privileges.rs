@@ -366,8 +366,8 @@ async fn preflight_reports_ungrantable_privileges() {
         let remedy = format!("ALTER ROLE db_owner ADD MEMBER {master}");
         sql(&mut admin, &format!("ALTER ROLE db_owner DROP MEMBER {master}")).await?;
         for (role, lacks) in [
-            ("db_datareader", "ALTER ANY USER, to be in db_owner or db_securityadmin"),
-            ("db_accessadmin", "lacks to be in db_owner or db_securityadmin"),
+            ("db_datareader", "ALTER ANY USER, membership in db_owner or db_securityadmin"),
+            ("db_accessadmin", "lacks membership in db_owner or db_securityadmin"),
             ("db_securityadmin", "lacks ALTER ANY USER"),
         ] {
             sql(&mut admin, &format!("ALTER ROLE {role} ADD MEMBER {master}")).await?;
