@@ -42,7 +42,7 @@ pub(crate) async fn sync(
     Ok(report)
 }
 
-/// Returns the changes that [`sync`] would make.
+/// Returns the changes that [`sync()`] would make.
 pub(crate) async fn differences(
     session: &mut Session,
     request: &SyncRequest<'_>,

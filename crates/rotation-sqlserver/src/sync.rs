@@ -51,7 +51,7 @@ pub(crate) async fn sync(
     Ok(report)
 }
 
-/// Returns the changes that [`sync`] would make.
+/// Returns the changes that [`sync()`] would make.
 pub(crate) async fn differences(
     session: &mut Session,
     request: &SyncRequest<'_>,
@@ -60,7 +60,8 @@ pub(crate) async fn differences(
     sync::differences(&mut Users::new(session, request)).await
 }
 
-/// Returns the errors for the DDL triggers of the application's users that [`sync`] would fire now.
+/// Returns the errors for the DDL triggers of the application's users that [`sync()`] would fire
+/// now.
 pub(crate) async fn blocking_triggers(
     session: &mut Session,
     request: &SyncRequest<'_>,

@@ -1,7 +1,7 @@
 //! Validation of requests against the limits in AWS's own model of the service.
 //!
 //! The model is `secretsmanager/2017-10-17/service-2.json` in botocore. A test compares all of it
-//! with [`table`].
+//! with the `registry` of operations.
 
 use serde_json::{Map, Value, json};
 

@@ -9,7 +9,7 @@ use crate::user_pair::UserPair;
 pub struct ProvenUser {
     /// The user name, as the secret spells it.
     pub user: String,
-    /// The identifier of the account: [`SessionAccount::id`].
+    /// The identifier of the account: [`crate::SessionAccount::id`].
     pub account: String,
 }
 
@@ -28,7 +28,7 @@ pub struct SyncRequest<'a> {
     pub password: &'a Password,
     /// `true` if a version of the secret proves that the alternate user belongs to the secret.
     /// Otherwise, an engine that finds an alternate user of unknown origin returns
-    /// [`EngineError::UnverifiedPair`].
+    /// [`crate::EngineError::UnverifiedPair`].
     pub pair_verified: bool,
     /// `true` if the target user logs in without TLS, because its secret has `"ssl": false`. The
     /// session of the master user may use TLS even so.
@@ -40,7 +40,7 @@ pub struct SyncRequest<'a> {
 }
 
 impl<'a> SyncRequest<'a> {
-    /// Creates the request for [`Engine::differences`].
+    /// Creates the request for [`crate::Engine::differences`].
     pub(crate) fn to_compare(
         master: &'a str,
         pair: &'a UserPair,
