@@ -83,8 +83,7 @@ fn table(rows: &[Row<'_>]) -> String {
         let line = cells.entry((row.what, row.then, row.strategy)).or_default();
         line.entry(row.engine).or_default().push(row);
     }
-    let mut text =
-        format!("| what breaks | how it goes on | strategy | {} |\n", engines.join(" | "));
+    let mut text = format!("| fault | recovery | strategy | {} |\n", engines.join(" | "));
     let _ = writeln!(text, "| --- | --- | --- |{}", " --- |".repeat(engines.len()));
     for ((what, then, strategy), line) in &cells {
         let _ = write!(text, "| {what} | {then} | `{strategy}` |");

@@ -62,8 +62,8 @@ impl Then {
     fn words(self) -> &'static str {
         match self {
             Self::SameVersion => "the same version again",
-            Self::NewVersion => "given up, another rotation",
-            Self::OutOfOrder => "out of order, twice at once, late",
+            Self::NewVersion => "cancelled, new rotation",
+            Self::OutOfOrder => "steps out of order",
         }
     }
 
@@ -94,9 +94,9 @@ impl Then {
 
 /// The rotations of alternating users: the first one, which creates the alternate user; then that
 /// of the base user; then those of the alternate user.
-const FIRST_ROTATION: &str = ", first turn";
-const BASE_USER_ROTATION: &str = ", base user's turn";
-const LATER_ROTATION: &str = ", later turn";
+const FIRST_ROTATION: &str = ", first rotation";
+const BASE_USER_ROTATION: &str = ", base user";
+const LATER_ROTATION: &str = ", alternate user";
 
 /// The fault points of one kind of rotation: which points are tried, and the results.
 struct Points {

@@ -102,9 +102,10 @@ mod tests {
 
     #[test]
     fn shift_depends_on_the_whole_text() {
-        assert_eq!(shift("oracle, later turn"), shift("oracle, later turn"));
-        for other in ["oracle, later turns", "mysql, later turn", "oracle, Later turn"] {
-            assert_ne!(shift("oracle, later turn"), shift(other));
+        assert_eq!(shift("oracle, alternate user"), shift("oracle, alternate user"));
+        for other in ["oracle, alternate users", "mysql, alternate user", "oracle, Alternate user"]
+        {
+            assert_ne!(shift("oracle, alternate user"), shift(other));
         }
     }
 }
