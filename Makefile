@@ -32,7 +32,8 @@ test:
 	cargo build --workspace --all-targets
 	NEXTEST_LIMITS="$(LIMITS)" target/debug/with-servers env PATH="$(TOOLS):$$PATH" RUST_BACKTRACE=0 \
 	    cargo nextest run --workspace --no-fail-fast --tool-config-file "limits:$(LIMITS)" \
-	    --test-threads $${NEXTEST_TEST_THREADS:-$$(($$(nproc) * 2))} $(if $(TESTS),-E '$(TESTS)')
+	    --test-threads $${NEXTEST_TEST_THREADS:-$$(($$(nproc) * 2))} $(if $(TESTS),-E '$(TESTS)') \
+	    $(NEXTEST)
 	cargo test --workspace --doc
 
 # Runs the recovery tests at every fault point, and writes their counts to docs/reliability.md.
