@@ -11,10 +11,11 @@ mod request;
 use std::collections::BTreeMap;
 use std::future::Future;
 
-pub use plan::{Applied, Change, Plan, Statement};
+pub use plan::{Applied, Change, Effect, Plan, Statement};
 pub use request::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 
 use crate::engine_error::{EngineError, join_remedies};
+use crate::shortened::shortened;
 
 /// The number of times that a change is executed before it counts as one without effect. A
 /// statement can revert the change of another statement of the same round, so one execution is not
@@ -74,11 +75,14 @@ pub async fn differences<P: Pair>(pair: &mut P) -> Result<Vec<String>, EngineErr
 ///
 /// The server accepts some changes without effect. A change that is still planned after it was
 /// executed several times is one of these. It is added to [`SyncReport::without_effect`] and to the
-/// notes, and does not fail the rotation, because it would fail every attempt.
+/// notes, and does not fail the rotation, because it would fail every attempt. The exception is a
+/// right that the alternate user still lacks when it is the target: applications would switch to a
+/// user that cannot do their work.
 ///
 /// # Errors
-/// Returns [`EngineError::PrivilegeMissing`] with all privileges that the master user lacks, or the
-/// first error of any other kind.
+/// Returns [`EngineError::PrivilegeMissing`] with all privileges that the master user lacks,
+/// [`EngineError::NeedsDecision`] for rights that stay missing, or the first error of any other
+/// kind.
 pub async fn sync<P: Pair>(
     pair: &mut P,
     request: &SyncRequest<'_>,
@@ -103,17 +107,28 @@ pub async fn sync<P: Pair>(
             for change in deferred {
                 report.defer(request.alternate, &change.summary);
             }
+            let (missing, without_effect): (Vec<_>, Vec<_>) = without_effect
+                .into_iter()
+                .partition(|change| change.effect == Effect::Adds && !alternate_is_active);
+            // Applications would switch to a user that lacks a right.
+            if !missing.is_empty() {
+                return Err(still_missing(request, missing.into_iter().map(|c| c.summary)));
+            }
             report.no_effect(without_effect.into_iter().map(|change| change.summary));
             return Ok((report, state));
         }
         let phase = changes.iter().map(|change| change.phase).min();
         changes.retain(|change| Some(change.phase) == phase);
         let mut denied = Vec::new();
-        for Change { summary, action, creates_alternate, note, .. } in changes {
+        for change in changes {
+            if !denied.is_empty() && change.effect == Effect::Removes {
+                continue;
+            }
+            let Change { summary, action, creates_alternate, when_made, note, .. } = change;
             *tries.entry(summary.clone()).or_default() += 1;
             match Box::pin(pair.apply(&action)).await {
                 Ok(Applied::Changed) if creates_alternate => report.created = true,
-                Ok(Applied::Changed) => report.changed(summary, note),
+                Ok(Applied::Changed) => report.changed(when_made.unwrap_or(summary), note),
                 Ok(Applied::ObjectGone) => {
                     let note = format!("Not done, because the object does not exist: {summary}.");
                     report.notes.push(note);
@@ -134,6 +149,24 @@ pub async fn sync<P: Pair>(
         if !denied.is_empty() {
             return Err(join_missing(&denied));
         }
+    }
+}
+
+/// Returns the error for rights that the alternate user lacks although the server accepted the
+/// statements.
+fn still_missing(request: &SyncRequest<'_>, changes: impl Iterator<Item = String>) -> EngineError {
+    let changes: Vec<_> = changes.collect();
+    EngineError::NeedsDecision {
+        what: format!(
+            "the server accepted these changes of {}, but they had no effect: {}",
+            request.alternate,
+            shortened(&changes, "; ")
+        ),
+        remedy: format!(
+            "Find out what overrides them (such as a denial by another user), and remove it. Or \
+             run them as an administrator who may grant to {}.",
+            request.alternate
+        ),
     }
 }
 

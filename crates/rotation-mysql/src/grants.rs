@@ -47,7 +47,10 @@ pub(crate) struct Change {
     /// The privilege that the master user must have with `needs_option` to run the statement.
     pub(crate) needs: String,
     pub(crate) needs_option: &'static str,
-    /// `true` if it temporarily revokes privileges that the account is to keep.
+    /// `true` if it takes privileges away.
+    pub(crate) revokes: bool,
+    /// `true` if it temporarily revokes privileges that the account is to keep, or grants them
+    /// again after that.
     pub(crate) interrupts: bool,
     /// `true` if it is a partial revoke. When a master user with partial revokes grants privileges,
     /// MySQL may add these partial revokes to the account. The partial revokes that are still
@@ -68,6 +71,7 @@ impl Change {
             after: if with { option.to_owned() } else { String::new() },
             needs: what,
             needs_option: option,
+            revokes: false,
             interrupts: false,
             restricts: false,
             on: None,
@@ -80,6 +84,7 @@ impl Change {
             after: String::new(),
             needs: what,
             needs_option: option,
+            revokes: true,
             interrupts: false,
             restricts: false,
             on: None,
@@ -228,7 +233,8 @@ impl Grants {
             );
             let on = |privileges: &str| format!("{privileges} ON {object}");
             let mut held = has.privileges.clone();
-            if held.contains(&all) && !wants.privileges.contains(&all) {
+            let narrows = held.contains(&all) && !wants.privileges.contains(&all);
+            if narrows {
                 changes.interrupting.push(Change::revoke(on(ALL), GRANT_OPTION).interrupting());
                 held.clear();
             }
@@ -244,6 +250,7 @@ impl Grants {
             }
             for (column, privileges) in missing {
                 let grant = Change::grant(on(&list(&privileges)), GRANT_OPTION, option);
+                let grant = if narrows { grant.interrupting() } else { grant };
                 changes.grants.push(grant.on(object, column));
             }
             let mut extra: BTreeSet<_> = held.difference(&wants.privileges).cloned().collect();
@@ -301,10 +308,12 @@ impl Changes {
     ) {
         let what = |name: &str| format!("{prefix}{name}{suffix}");
         for (name, with) in wants.iter().filter(|(name, with)| has.get(*name) != Some(with)) {
+            let mut grant = Change::grant(what(name), option, *with);
             if has.get(name) == Some(&true) {
                 self.interrupting.push(Change::revoke(what(name), option).interrupting());
+                grant = grant.interrupting();
             }
-            self.grants.push(Change::grant(what(name), option, *with));
+            self.grants.push(grant);
         }
         for name in has.keys().filter(|name| !wants.contains_key(*name)) {
             self.revokes.push(Change::revoke(what(name), option));

@@ -92,6 +92,8 @@ pub(crate) struct Users<'a> {
     pub(crate) notes: Vec<String>,
     /// `true` if the two are users of a contained database.
     pub(crate) is_contained: bool,
+    /// The result of [`Users::contained_in`], once the server was asked.
+    pub(crate) contained_in: Option<Option<String>>,
     /// The security identifiers of those of the two users that exist.
     pub(crate) sids: Vec<Vec<u8>>,
     /// For each scope that was checked, `true` if the two users can create triggers in it. The key
@@ -134,6 +136,7 @@ impl<'a> Users<'a> {
             trigger_errors: Vec::new(),
             notes: Vec::new(),
             is_contained: false,
+            contained_in: None,
             sids: Vec::new(),
             can_create_triggers: BTreeMap::new(),
         }

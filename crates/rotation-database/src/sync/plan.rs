@@ -18,6 +18,8 @@ pub struct Change<A> {
     pub summary: String,
     /// The operation that the engine executes.
     pub action: A,
+    /// What the change does to the alternate user's rights.
+    pub effect: Effect,
     /// `true` if the change could keep the active user from logging in or from working.
     pub interrupts_active_user: bool,
     /// The phase of the change. Changes of a later phase are executed after those of all earlier
@@ -25,8 +27,22 @@ pub struct Change<A> {
     pub phase: u8,
     /// `true` if the change creates the alternate user.
     pub creates_alternate: bool,
+    /// The change in a phrase after it was made, if `summary` describes the difference only.
+    pub when_made: Option<String>,
     /// A note for the operator if the change was made.
     pub note: Option<String>,
+}
+
+/// What a change does to the rights of the alternate user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It gives a right. Without it, applications that switch to the alternate user would fail.
+    Adds,
+    /// It takes a right away. It is not executed after another change was denied, because the
+    /// denied one may be the replacement.
+    Removes,
+    /// It changes something else, such as an attribute or a setting.
+    Sets,
 }
 
 /// The result of executing a change.
@@ -38,7 +54,7 @@ pub enum Applied {
     ObjectGone,
 }
 
-/// A statement without a password.
+/// A statement. It contains no password that an account keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// The action, as it reads after "could not".
@@ -55,9 +71,11 @@ impl<A> Change<A> {
         Self {
             summary: summary.into(),
             action,
+            effect: Effect::Sets,
             interrupts_active_user: false,
             phase: 0,
             creates_alternate: false,
+            when_made: None,
             note: None,
         }
     }
@@ -65,6 +83,18 @@ impl<A> Change<A> {
     /// Creates a change that creates the alternate user.
     pub fn creating(summary: impl Into<String>, action: A) -> Self {
         Self { creates_alternate: true, ..Self::new(summary, action) }
+    }
+
+    /// Sets the effect, which is [`Effect::Sets`] by default.
+    #[must_use]
+    pub fn with_effect(self, effect: Effect) -> Self {
+        Self { effect, ..self }
+    }
+
+    /// Sets the phrase that describes the change after it was made.
+    #[must_use]
+    pub fn when_made(self, phrase: String) -> Self {
+        Self { when_made: Some(phrase), ..self }
     }
 
     /// Sets whether the change could interrupt the active user.

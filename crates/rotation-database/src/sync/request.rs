@@ -123,7 +123,7 @@ impl SyncReport {
         for change in changes {
             self.notes.push(format!(
                 "The server accepted this change without effect, perhaps because another user \
-                 granted the same: {change}."
+                 granted the same (then run it as that user): {change}."
             ));
             self.changes.retain(|made| *made != change);
             self.without_effect.push(change);

@@ -71,6 +71,8 @@ impl Pair for Model {
                 _ => Change::new(format!("grant {grant}"), *grant),
             };
             let phase = u8::from(behavior == Behavior::Later);
+            let adds = self.base.contains(grant);
+            let change = change.with_effect(if adds { Effect::Adds } else { Effect::Removes });
             plan.push(change.interrupting(behavior == Behavior::Interrupting).in_phase(phase));
         }
         plan.notes.push("a note".into());
@@ -124,7 +126,7 @@ async fn users_in_sync_are_read_once_and_not_changed() {
 #[tokio::test]
 async fn change_without_effect_is_a_note() {
     let behavior = [(1, Behavior::NoEffect), (3, Behavior::AppliesSecondTime)];
-    let mut model = Model::new(&[1, 2, 3], &[], &behavior);
+    let mut model = Model::new(&[], &[1, 2, 3], &behavior);
     let report = run(&mut model, "app_clone").await.unwrap();
     assert_eq!(report.changes, ["grant 2", "grant 3"]);
     assert_eq!(report.without_effect, ["grant 1"]);
@@ -132,6 +134,23 @@ async fn change_without_effect_is_a_note() {
         report.notes.iter().any(|note| note.contains("without effect") && note.contains("grant 1"))
     );
     assert_eq!(model.executed, [1, 2, 3, 1, 3]);
+}
+
+#[tokio::test]
+async fn right_that_stays_missing_stops_only_the_rotation_to_the_alternate() {
+    let behavior = [(1, Behavior::NoEffect)];
+    let error = run(&mut Model::new(&[1, 2], &[], &behavior), "app_clone").await.unwrap_err();
+    let EngineError::NeedsDecision { what, .. } = error else { panic!("{error}") };
+    assert!(what.ends_with("had no effect: grant 1"), "{what}");
+    let report = run(&mut Model::new(&[1, 2], &[], &behavior), "app").await.unwrap();
+    assert_eq!(report.without_effect, ["grant 1"]);
+}
+
+#[tokio::test]
+async fn nothing_is_taken_away_after_a_denial() {
+    let mut model = Model::new(&[1, 3], &[2], &[(1, Behavior::Denied)]);
+    run(&mut model, "app").await.unwrap_err();
+    assert_eq!(model.executed, [1, 3]);
 }
 
 #[tokio::test]
@@ -214,7 +233,18 @@ proptest! {
         let mut model = Model { base, alternate, behavior, ..Model::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let target = if alternate_is_target { "app_clone" } else { "app" };
-        let report = runtime.block_on(run(&mut model, target)).unwrap();
+        let misses = |grant: &u8| {
+            model.behavior(*grant) == Behavior::NoEffect && !model.alternate.contains(grant)
+        };
+        let stays_missing = alternate_is_target && model.base.iter().any(misses);
+        let report = match runtime.block_on(run(&mut model, target)) {
+            Ok(report) => report,
+            Err(error) => {
+                prop_assert!(stays_missing, "{error}");
+                return Ok(());
+            }
+        };
+        prop_assert!(!stays_missing);
         for grant in model.base.symmetric_difference(&model.alternate) {
             let expected = match model.behavior(*grant) {
                 Behavior::NoEffect => "without effect",

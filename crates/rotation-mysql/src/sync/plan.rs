@@ -1,6 +1,6 @@
 //! The changes that bring the accounts of the alternate user in line with those of the base user.
 
-use rotation_database::sync::{Change, Plan, Statement};
+use rotation_database::sync::{Change, Effect, Plan, Statement};
 use rotation_database::{EngineError, SyncRequest};
 
 use super::state::{AccountPair, AccountState, Base, LeftOver, PairState};
@@ -25,6 +25,8 @@ pub(crate) enum Action {
 const PARTIAL_REVOKES: u8 = 1;
 /// The phase of default roles. They come last, because the server removes a revoked role from them.
 const DEFAULT_ROLES: u8 = 2;
+/// Accounts without a counterpart are locked last, when nothing was denied.
+const UNPAIRED: u8 = 3;
 
 /// Returns the changes of all pairs of accounts, and then those of the leftover accounts.
 pub(super) fn plan(
@@ -131,7 +133,7 @@ impl Planner<'_> {
         let note = format!(
             "{account} is locked, because {base} no longer has an account for host {host}."
         );
-        plan.push(self.locking(account).interrupting(true).noting(note));
+        plan.push(self.locking(account).interrupting(true).in_phase(UNPAIRED).noting(note));
     }
 
     fn locking(&self, account: &Account) -> Change<Action> {
@@ -141,7 +143,7 @@ impl Planner<'_> {
             remedy: self.administrator("GRANT CREATE USER ON *.* TO"),
         };
         let summary = format!("ALTER USER {account} ACCOUNT LOCK");
-        Change::new(summary, Action::Run(vec![statement]))
+        Change::new(summary, Action::Run(vec![statement])).with_effect(Effect::Removes)
     }
 
     fn privilege(&self, account: &Account, change: &grants::Change) -> Change<Action> {
@@ -156,7 +158,16 @@ impl Planner<'_> {
             None => Action::Run(vec![statement]),
         };
         let phase = if change.restricts { PARTIAL_REVOKES } else { 0 };
-        Change::new(summary, action).interrupting(change.interrupts).in_phase(phase)
+        let effect = match (change.revokes, change.interrupts) {
+            (true, _) => Effect::Removes,
+            // The account has the privilege already, as a part of a larger one.
+            (false, true) => Effect::Sets,
+            (false, false) => Effect::Adds,
+        };
+        Change::new(summary, action)
+            .with_effect(effect)
+            .interrupting(change.interrupts)
+            .in_phase(phase)
     }
 
     fn default_roles(&self, pair: &AccountPair, has: &AccountState, plan: &mut Plan<Action>) {

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rotation_database::sync::Effect;
+
 use crate::name::Name;
 
 /// Something that can be granted.
@@ -41,6 +43,7 @@ pub(crate) struct Grants(pub(crate) BTreeMap<Right, bool>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) statement: String,
+    pub(crate) effect: Effect,
     pub(crate) right: Right,
 }
 
@@ -143,13 +146,19 @@ impl Grants {
                 has.retain(|other, _| !other.is_revoked_with(on));
             }
             if done.insert(statement.clone()) {
-                changes.push(Change { statement, right: right.clone() });
+                let (right, effect) = (right.clone(), Effect::Removes);
+                changes.push(Change { statement, effect, right });
             }
         }
         for (right, option) in &wanted.0 {
             if has.get(right) != Some(option) {
-                changes
-                    .push(Change { statement: right.grant(user, *option), right: right.clone() });
+                // A right that was revoked for its option, or with another one, is not new.
+                let effect = match self.0.get(right) {
+                    Some(has) if *has || !*option => Effect::Sets,
+                    _ => Effect::Adds,
+                };
+                let statement = right.grant(user, *option);
+                changes.push(Change { statement, effect, right: right.clone() });
             }
         }
         changes

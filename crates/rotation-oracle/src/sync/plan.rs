@@ -122,10 +122,10 @@ impl Planner<'_> {
     }
 
     fn grants(&self, alternate: &UserState, plan: &mut Plan<Action>) {
-        for grants::Change { statement: sql, right } in self.changed_grants(alternate) {
+        for grants::Change { statement: sql, effect, right } in self.changed_grants(alternate) {
             let remedy = administrator(&right.needed(&self.names.master));
             let statement = Statement { action: format!("run {sql}"), sql: sql.clone(), remedy };
-            plan.push(Change::new(sql, Action::Run(statement)));
+            plan.push(Change::new(sql, Action::Run(statement)).with_effect(effect));
         }
         let wanted = &self.state.base.granted.default_roles;
         if alternate.granted.default_roles != *wanted {

@@ -1,6 +1,6 @@
 //! The changes that bring the alternate role in line with its base role.
 
-use rotation_database::sync::{Change, Plan, Statement};
+use rotation_database::sync::{Change, Effect, Plan, Statement};
 use rotation_database::{EngineError, SyncRequest, administrator};
 
 use super::attributes::Attributes;
@@ -163,7 +163,8 @@ impl Planner<'_> {
                 remedy: administrator(&sql),
                 sql,
             };
-            plan.push(Change::new(format!("no longer a member of {role}{by}"), statement));
+            let summary = format!("no longer a member of {role}{by}");
+            plan.push(Change::new(summary, statement).with_effect(Effect::Removes));
         }
         let is_member =
             |membership: &super::state::Membership| membership.role == base && membership.whole;
@@ -183,7 +184,8 @@ impl Planner<'_> {
             sql: format!("GRANT {} TO {}{options}", identifier(base), identifier(alternate)),
             remedy: self.administer(base),
         };
-        plan.push(Change::new(format!("member of {base}"), statement));
+        let change = Change::new(format!("member of {base}"), statement);
+        plan.push(change.with_effect(Effect::Adds));
     }
 
     /// Reassigns the objects of the alternate role to the base role. The alternate role owns

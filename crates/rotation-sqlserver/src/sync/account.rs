@@ -10,7 +10,19 @@ use crate::session::{column, flag, text};
 impl Users<'_> {
     /// Returns the session's database if the base user is a contained user of that database, with
     /// its own password. At a login, the server looks for such a user before it looks for a login.
+    ///
+    /// The server is asked once: statements of a sync change the session's database, in which
+    /// another user can have the same name.
     pub(crate) async fn contained_in(&mut self) -> Result<Option<String>, EngineError> {
+        if let Some(known) = &self.contained_in {
+            return Ok(known.clone());
+        }
+        let database = self.read_contained_in().await?;
+        self.contained_in = Some(database.clone());
+        Ok(database)
+    }
+
+    async fn read_contained_in(&mut self) -> Result<Option<String>, EngineError> {
         const QUERY: &str = "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type FROM \
                              sys.database_principals p WHERE p.name = @P1), 0) AS int), \
                              CAST(d.containment AS int) FROM sys.databases d JOIN \

@@ -94,6 +94,7 @@ impl Users<'_> {
         let target = if self.request.is_alternate_target() { alternate } else { Some(base) };
         let target = target.ok_or_else(|| unexpected("the login is not there"))?;
         if self.request.is_alternate_target() && base.is_disabled {
+            self.check_triggers(Scope::Server).await?;
             return Err(EngineError::NeedsDecision {
                 what: format!("{} is disabled, so {} gets no password", base.name, target.name),
                 remedy: administrator(&format!(

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use rotation_database::sync::Effect;
+
 use crate::quote::identifier;
 
 /// A permission on a securable. The order of rights is the order in which they are granted: a
@@ -88,6 +90,7 @@ impl Permissions {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) statement: String,
+    pub(crate) effect: Effect,
     pub(crate) right: Right,
 }
 
@@ -109,10 +112,19 @@ fn cascade(has: Option<State>) -> &'static str {
 
 fn revoke_statement(right: &Right, state: State, principal: &str) -> Change {
     let statement = format!("REVOKE {right} FROM {principal}{}", cascade(Some(state)));
-    Change { statement, right: right.clone() }
+    let effect = match state {
+        State::Denied | State::Revoked => Effect::Adds,
+        State::Granted | State::GrantedWithOption => Effect::Removes,
+    };
+    Change { statement, effect, right: right.clone() }
 }
 
 fn grant_statement(right: &Right, has: Option<State>, state: State, principal: &str) -> Change {
+    let effect = match state {
+        State::Granted if has == Some(State::GrantedWithOption) => Effect::Removes,
+        State::Granted | State::GrantedWithOption => Effect::Adds,
+        State::Denied | State::Revoked => Effect::Removes,
+    };
     let statement = match state {
         State::Granted if has == Some(State::GrantedWithOption) => {
             format!("REVOKE GRANT OPTION FOR {right} FROM {principal} CASCADE")
@@ -122,7 +134,7 @@ fn grant_statement(right: &Right, has: Option<State>, state: State, principal: &
         State::Denied => format!("DENY {right} TO {principal}{}", cascade(has)),
         State::Revoked => format!("REVOKE {right} FROM {principal}{}", cascade(has)),
     };
-    Change { statement, right: right.clone() }
+    Change { statement, effect, right: right.clone() }
 }
 
 impl std::fmt::Display for Right {

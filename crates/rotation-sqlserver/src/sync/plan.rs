@@ -1,6 +1,6 @@
 //! The changes that bring the alternate user in line with the base user.
 
-use rotation_database::sync::{Change, Plan, Statement};
+use rotation_database::sync::{Change, Effect, Plan, Statement};
 use rotation_database::{EngineError, SyncRequest, administrator};
 
 use super::logins::{LoginState, Options};
@@ -151,7 +151,12 @@ impl Planner<'_> {
     fn options(&self, base: &LoginState, alternate: &LoginState, plan: &mut Plan<Action>) {
         if alternate.must_change && self.request.is_alternate_target() {
             let action = Action::ReplaceMustChangePassword { login: alternate.name.clone() };
-            plan.push(Change::new(format!("{} must change its password", alternate.name), action));
+            let change =
+                Change::new(format!("{} must change its password", alternate.name), action);
+            plan.push(change.when_made(format!(
+                "the password that {} had to change was replaced",
+                alternate.name
+            )));
         }
         let harmless = alternate.options.while_in_use(&base.options);
         let alter = |options: &Options| {
@@ -186,12 +191,14 @@ impl Planner<'_> {
             }
             (Some(base), None) => {
                 let sql = self.creation_of_user(scope, base, state)?;
-                let Change { action, .. } = self.change_user(scope, sql);
-                plan.push(Change::new(self.missing(scope), action));
+                let Change { summary, action, .. } = self.change_user(scope, sql);
+                let change = Change::new(self.missing(scope), action).when_made(summary);
+                plan.push(change.with_effect(Effect::Adds));
             }
             (None, Some(alternate)) => {
                 let sql = format!("DROP USER {}", identifier(&alternate.name));
-                plan.push(self.change_user(scope, sql).interrupting(true));
+                let change = self.change_user(scope, sql).with_effect(Effect::Removes);
+                plan.push(change.interrupting(true));
             }
             (None, None) => {}
         }
@@ -268,7 +275,7 @@ impl Planner<'_> {
         // alternate user are not copied.
         for change in changes.into_iter().filter(|change| !change.right.is_on(&principal)) {
             let interrupts = change.blocks_login();
-            let permissions::Change { statement, right } = change;
+            let permissions::Change { statement, effect, right } = change;
             let remedy = match scope {
                 Scope::Server => administrator(&format!(
                     "USE [master]; GRANT {right} TO {} WITH GRANT OPTION",
@@ -276,7 +283,8 @@ impl Planner<'_> {
                 )),
                 Scope::Database(_) => owner_remedy(self.request.master, scope),
             };
-            plan.push(self.change(scope, statement, remedy).interrupting(interrupts));
+            let change = self.change(scope, statement, remedy).with_effect(effect);
+            plan.push(change.interrupting(interrupts));
         }
     }
 
@@ -299,7 +307,8 @@ impl Planner<'_> {
             )),
             Scope::Database(_) => owner_remedy(self.request.master, scope),
         };
-        self.change(scope, sql, remedy)
+        let effect = if verb == "DROP" { Effect::Removes } else { Effect::Adds };
+        self.change(scope, sql, remedy).with_effect(effect)
     }
 
     /// Adds notes on securables that only one of the two users owns.
