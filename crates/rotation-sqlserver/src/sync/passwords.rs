@@ -94,7 +94,6 @@ impl Users<'_> {
         let target = if self.request.is_alternate_target() { alternate } else { Some(base) };
         let target = target.ok_or_else(|| unexpected("the login is not there"))?;
         if self.request.is_alternate_target() && base.is_disabled {
-            self.check_triggers(Scope::Server).await?;
             return Err(EngineError::NeedsDecision {
                 what: format!("{} is disabled, so {} gets no password", base.name, target.name),
                 remedy: administrator(&format!(
@@ -131,6 +130,7 @@ impl Users<'_> {
             ));
         }
         if self.request.is_alternate_target() && target.is_disabled {
+            self.check_triggers(Scope::Server).await?;
             self.session
                 .run_or(
                     &format!("enable {}", target.name),
