@@ -3,11 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use rotation_tests::mysql::{Fixture, MySql, Target, Which, account, on_each, options, sql};
 use sqlx::AssertSqlSafe;
+use test_servers::mysql::Kind;
 
 crate::on_both! {
     new_requirements_are_deferred_while_alternate_is_active
     grant_on_dropped_table_is_reported_and_does_not_block
     routine_of_alternate_user_works_for_both_users
+    denied_grant_takes_nothing_from_the_active_user
 }
 
 /// While applications use the alternate user, no new requirement may lock them out.
@@ -37,6 +39,38 @@ async fn new_requirements_are_deferred_while_alternate_is_active<W: Which>(
         fixture.give_up(&token)?;
     }
     Ok(())
+}
+
+/// A role replaces a privilege of the base user, and the master user may not grant the role. The
+/// alternate user, which applications are using, must keep the privilege.
+async fn denied_grant_takes_nothing_from_the_active_user<W: Which>(
+    target: Target<W>,
+) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    let function = fixture.function("master-user");
+    fixture.rotate(&function).await?;
+    let in_use = fixture.value("AWSCURRENT")?;
+    assert_eq!(in_use["username"], fixture.alternate());
+    let mut admin = target.admin().await?;
+    let (user, database) = (account(&fixture.user), &fixture.database);
+    let role = format!("reader_{database}");
+    for statement in [
+        format!("CREATE TABLE `{database}`.stock (a INT)"),
+        format!("CREATE ROLE {role}"),
+        format!("GRANT SELECT ON `{database}`.* TO {role}"),
+        format!("GRANT {role} TO {user}"),
+        match W::KIND {
+            Kind::MySql => format!("ALTER USER {user} DEFAULT ROLE {role}"),
+            Kind::MariaDb => format!("SET DEFAULT ROLE {role} FOR {user}"),
+        },
+        format!("REVOKE SELECT ON `{database}`.* FROM {user}"),
+    ] {
+        sql(&mut admin, &statement).await?;
+    }
+    let select = format!("SELECT a FROM `{database}`.stock");
+    sql(&mut fixture.log_in_with(&in_use).await?, &select).await?;
+    fixture.expect_failure_without_preflight(&function, "PrivilegeMissing", &role).await?;
+    sql(&mut fixture.log_in_with(&in_use).await?, &select).await.context("the privilege is gone")
 }
 
 /// Servers keep the grants on a dropped table, and reject new ones.

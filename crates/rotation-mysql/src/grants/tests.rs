@@ -71,8 +71,21 @@ fn only_losing_an_option_interrupts() {
     assert_eq!(statements(without, with), ["GRANT `r` TO {} WITH ADMIN OPTION"]);
     assert_eq!(statements(with, without), ["REVOKE `r` FROM {}", "GRANT `r` TO {}"]);
     let changes = grants(with).changes_to(&grants(without));
-    assert_eq!(changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(), [true, false]);
+    // The grant belongs to the revoke: it has no effect before it.
+    assert_eq!(changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(), [true, true]);
     assert_eq!(changes[1].needs_option, ADMIN_OPTION);
+    let changes = grants(without).changes_to(&grants(with));
+    assert_eq!(changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(), [false]);
+}
+
+#[test]
+fn narrowing_all_privileges_interrupts_with_its_new_grants() {
+    let all = &["GRANT ALL PRIVILEGES ON `d`.* TO `x`@`%`"][..];
+    let some = &["GRANT SELECT ON `d`.* TO `x`@`%`", "GRANT INSERT ON `e`.* TO `x`@`%`"][..];
+    let changes = grants(all).changes_to(&grants(some));
+    let interrupting = changes.iter().filter(|change| change.interrupts);
+    let shown: Vec<_> = interrupting.map(|change| change.statement("{}")).collect();
+    assert_eq!(shown, ["REVOKE ALL PRIVILEGES ON `d`.* FROM {}", "GRANT SELECT ON `d`.* TO {}"]);
 }
 
 #[test]
