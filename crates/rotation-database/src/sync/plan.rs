@@ -18,7 +18,7 @@ pub struct Change<A> {
     pub summary: String,
     /// The operation that the engine executes.
     pub action: A,
-    /// What the change does to the alternate user's rights.
+    /// The effect on the alternate user's rights.
     pub effect: Effect,
     /// `true` if the change could keep the active user from logging in or from working.
     pub interrupts_active_user: bool,
@@ -33,7 +33,7 @@ pub struct Change<A> {
     pub note: Option<String>,
 }
 
-/// What a change does to the rights of the alternate user.
+/// The effect of a change on the rights of the alternate user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It gives a right. Without it, applications that switch to the alternate user would fail.

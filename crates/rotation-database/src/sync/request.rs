@@ -40,8 +40,9 @@ pub struct SyncRequest<'a> {
 }
 
 impl<'a> SyncRequest<'a> {
-    /// Creates the request for [`crate::Engine::differences`].
-    pub(crate) fn to_compare(
+    /// Creates the request to compare two users that are known to be a pair, as for
+    /// [`crate::Engine::differences`].
+    pub fn to_compare(
         master: &'a str,
         pair: &'a UserPair,
         password: &'a Password,
@@ -98,35 +99,4 @@ pub struct SyncReport {
     pub notes: Vec<String>,
     /// The changes that the server accepted without effect.
     pub without_effect: Vec<String>,
-}
-
-impl SyncReport {
-    /// Adds a note on a change that is deferred, because it could keep the alternate user from
-    /// logging in. While the base user is the target, the alternate user is active.
-    pub fn defer(&mut self, alternate: &str, change: impl std::fmt::Display) {
-        self.notes.push(format!(
-            "Deferred until {alternate} is the target user, because applications are using it: \
-             {change}."
-        ));
-    }
-
-    /// Adds a change that was made.
-    pub(super) fn changed(&mut self, summary: String, note: Option<String>) {
-        if !self.changes.contains(&summary) {
-            self.changes.push(summary);
-            self.notes.extend(note);
-        }
-    }
-
-    /// Adds the changes that the server accepted without effect.
-    pub(super) fn no_effect(&mut self, changes: impl IntoIterator<Item = String>) {
-        for change in changes {
-            self.notes.push(format!(
-                "The server accepted this change without effect, perhaps because another user \
-                 granted the same (then run it as that user): {change}."
-            ));
-            self.changes.retain(|made| *made != change);
-            self.without_effect.push(change);
-        }
-    }
 }
