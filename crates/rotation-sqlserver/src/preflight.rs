@@ -1,7 +1,7 @@
 //! The check for privileges that a master user lacks.
 
 use rotation_database::{
-    EngineError, MasterTask, Password, PasswordReset, SyncRequest, UserPair, administrator,
+    EngineError, MasterTask, Password, PasswordReset, SyncRequest, administrator,
 };
 
 use crate::quote::identifier;
@@ -40,27 +40,15 @@ async fn blocking_triggers(
     master: &str,
     task: MasterTask<'_>,
 ) -> Vec<EngineError> {
-    let password = Password::new("");
+    let password = &Password::new("");
     let logs_in_unencrypted = false;
     let found = match task {
         MasterTask::Alternate(pair) => {
-            let UserPair { base, alternate } = pair;
-            let (target, pair_verified, password) = (alternate, true, &password);
-            let proven = Vec::new();
-            let copy = SyncRequest {
-                master,
-                base,
-                alternate,
-                target,
-                password,
-                pair_verified,
-                logs_in_unencrypted,
-                proven,
-            };
-            sync::blocking_triggers(session, &copy).await
+            let request = SyncRequest::to_compare(master, pair, password, logs_in_unencrypted);
+            sync::blocking_triggers(session, &request).await
         }
         MasterTask::SetPassword(user) => {
-            let (password, proven) = (&password, None);
+            let proven = None;
             let reset = PasswordReset { master, user, password, logs_in_unencrypted, proven };
             passwords::blocking_triggers(session, &reset).await
         }

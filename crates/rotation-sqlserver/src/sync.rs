@@ -90,15 +90,22 @@ pub(crate) struct Users<'a> {
     pub(crate) trigger_errors: Vec<EngineError>,
     /// Notes on triggers that the application's users cannot change.
     pub(crate) notes: Vec<String>,
-    /// `true` if the two are users of a contained database.
-    pub(crate) is_contained: bool,
-    /// The result of [`Users::contained_in`], once the server was asked.
-    pub(crate) contained_in: Option<Option<String>>,
+    /// What kind of users they are, once the server was asked.
+    pub(crate) home: Option<Home>,
     /// The security identifiers of those of the two users that exist.
     pub(crate) sids: Vec<Vec<u8>>,
     /// For each scope that was checked, `true` if the two users can create triggers in it. The key
     /// is a database, or `None` for the server.
     pub(crate) can_create_triggers: BTreeMap<Option<String>, bool>,
+}
+
+/// Where the accounts of the two users are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// On the server: they are logins.
+    Server,
+    /// In this contained database, whose users they are.
+    Database(String),
 }
 
 impl Pair for Users<'_> {
@@ -135,8 +142,7 @@ impl<'a> Users<'a> {
             collects_trigger_errors: false,
             trigger_errors: Vec::new(),
             notes: Vec::new(),
-            is_contained: false,
-            contained_in: None,
+            home: None,
             sids: Vec::new(),
             can_create_triggers: BTreeMap::new(),
         }

@@ -41,7 +41,7 @@ impl Users<'_> {
         }
         // A trigger of the server can fire for changes in every database. A contained user does not
         // exist at the server level and has no permissions there.
-        if scope == Scope::Server || self.is_contained {
+        if scope == Scope::Server || self.are_contained() {
             return Ok(());
         }
         Box::pin(self.check_triggers(Scope::Server)).await

@@ -2,27 +2,33 @@
 
 use rotation_database::{EngineError, administrator};
 
-use super::Users;
+use super::{Home, Users};
 use crate::principal::{AUTHENTICATED_BY_DATABASE, Kind, Principal};
 use crate::quote::identifier;
 use crate::session::{column, flag, text};
 
 impl Users<'_> {
-    /// Returns the session's database if the base user is a contained user of that database, with
-    /// its own password. At a login, the server looks for such a user before it looks for a login.
+    /// Returns where the accounts of the users are: in the session's database if the base user is a
+    /// contained user of it, with its own password. At a login, the server looks for such a user
+    /// before it looks for a login.
     ///
     /// The server is asked once: statements of a sync change the session's database, in which
     /// another user can have the same name.
-    pub(crate) async fn contained_in(&mut self) -> Result<Option<String>, EngineError> {
-        if let Some(known) = &self.contained_in {
-            return Ok(known.clone());
+    pub(crate) async fn home(&mut self) -> Result<Home, EngineError> {
+        if let Some(home) = &self.home {
+            return Ok(home.clone());
         }
-        let database = self.read_contained_in().await?;
-        self.contained_in = Some(database.clone());
-        Ok(database)
+        let home = self.read_home().await?;
+        self.home = Some(home.clone());
+        Ok(home)
     }
 
-    async fn read_contained_in(&mut self) -> Result<Option<String>, EngineError> {
+    /// Returns `true` if they are users of a contained database, as far as the server was asked.
+    pub(crate) fn are_contained(&self) -> bool {
+        matches!(self.home, Some(Home::Database(_)))
+    }
+
+    async fn read_home(&mut self) -> Result<Home, EngineError> {
         const QUERY: &str = "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type FROM \
                              sys.database_principals p WHERE p.name = @P1), 0) AS int), \
                              CAST(d.containment AS int) FROM sys.databases d JOIN \
@@ -33,17 +39,15 @@ impl Users<'_> {
             .rows("read the kind of the base user", QUERY, &[self.request.base])
             .await?;
         // The server does not allow contained users.
-        let Some(row) = rows.first() else { return Ok(None) };
-        let database = text(row, 0)?;
+        let Some(row) = rows.first() else { return Ok(Home::Server) };
         if column::<i32>(row, 1)? == AUTHENTICATED_BY_DATABASE {
-            self.is_contained = true;
-            return Ok(Some(database));
+            return Ok(Home::Database(text(row, 0)?));
         }
         if flag(row, 2)? {
             // The base user may be a contained user that is not visible.
             self.check_visible_in_database().await?;
         }
-        Ok(None)
+        Ok(Home::Server)
     }
 
     pub(crate) async fn check_visible_in_database(&mut self) -> Result<(), EngineError> {

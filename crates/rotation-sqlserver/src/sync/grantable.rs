@@ -4,7 +4,7 @@ use rotation_database::{EngineError, SyncRequest};
 
 use super::logins::Logins;
 use super::state::{Ids, UserState};
-use super::{Users, owner_remedy};
+use super::{Home, Users, owner_remedy};
 use crate::principal::Kind;
 use crate::quote::identifier;
 use crate::scope::Scope;
@@ -35,7 +35,7 @@ struct MasterPrivileges {
 impl Users<'_> {
     async fn ungrantable_privileges(&mut self) -> Result<Vec<EngineError>, EngineError> {
         let mut lacks = Vec::new();
-        if let Some(database) = self.contained_in().await? {
+        if let Home::Database(database) = self.home().await? {
             let scope = Scope::Database(&database);
             let base = self.read_user(scope, self.request.base).await?;
             let alternate = self.read_user(scope, self.request.alternate).await?;

@@ -5,7 +5,7 @@ use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, adm
 use tiberius::error::Error;
 
 use super::logins::LoginState;
-use super::{UserState, Users, login_remedy, owner_remedy};
+use super::{Home, UserState, Users, login_remedy, owner_remedy};
 use crate::failure::{USED_BEFORE, failure};
 use crate::own_password::password;
 use crate::principal::Kind;
@@ -19,23 +19,23 @@ pub(crate) async fn set_password(
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
     session.begin().await?;
-    let copy = reset.alone();
-    let mut step = Users::new(session, &copy);
+    let request = reset.alone();
+    let mut users = Users::new(session, &request);
     let mut report = SyncReport::default();
     let missing = || EngineError::NoSuchUser { user: reset.user.to_owned() };
-    if let Some(database) = step.contained_in().await? {
+    if let Home::Database(database) = users.home().await? {
         let scope = Scope::Database(&database);
-        let user = step.contained_user(scope).await?.ok_or_else(missing)?;
-        step.check_proven(Kind::ContainedUser, &user.sid, None)?;
-        step.sids.push(user.sid);
-        step.check_triggers(scope).await?;
-        step.password_of_contained(scope, &mut report).await?;
+        let user = users.contained_user(scope).await?.ok_or_else(missing)?;
+        users.check_proven(Kind::ContainedUser, &user.sid, None)?;
+        users.sids.push(user.sid);
+        users.check_triggers(scope).await?;
+        users.password_of_contained(scope, &mut report).await?;
     } else {
-        let base = step.logins().await?.base.ok_or_else(missing)?;
-        step.check_proven(Kind::Login, &base.sid, None)?;
-        step.sids.push(base.sid.clone());
-        step.check_triggers(Scope::Server).await?;
-        step.password_of_login(&base, None, &mut report).await?;
+        let base = users.logins().await?.base.ok_or_else(missing)?;
+        users.check_proven(Kind::Login, &base.sid, None)?;
+        users.sids.push(base.sid.clone());
+        users.check_triggers(Scope::Server).await?;
+        users.password_of_login(&base, None, &mut report).await?;
     }
     Ok(report.password)
 }
@@ -47,19 +47,19 @@ pub(crate) async fn blocking_triggers(
     reset: &PasswordReset<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
-    let copy = reset.alone();
-    let mut step = Users::collecting_errors(session, &copy);
-    if let Some(database) = step.contained_in().await? {
+    let request = reset.alone();
+    let mut users = Users::collecting_errors(session, &request);
+    if let Home::Database(database) = users.home().await? {
         let scope = Scope::Database(&database);
-        if let Some(user) = step.contained_user(scope).await? {
-            step.sids.push(user.sid);
-            step.check_triggers(scope).await?;
+        if let Some(user) = users.contained_user(scope).await? {
+            users.sids.push(user.sid);
+            users.check_triggers(scope).await?;
         }
-    } else if let Some(base) = step.logins().await?.base {
-        step.sids.push(base.sid);
-        step.check_triggers(Scope::Server).await?;
+    } else if let Some(base) = users.logins().await?.base {
+        users.sids.push(base.sid);
+        users.check_triggers(Scope::Server).await?;
     }
-    Ok(step.trigger_errors)
+    Ok(users.trigger_errors)
 }
 
 impl Users<'_> {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rotation_database::EngineError;
 use tiberius::Row;
 
-use super::Users;
 use super::databases::DatabaseUsers;
 use super::logins::{LoginState, Logins};
 use super::permission_rows;
 use super::permissions::Permissions;
+use super::{Home, Users};
 use crate::principal::{AUTHENTICATED_BY_SERVER, Kind};
 use crate::quote::{binary, identifier};
 use crate::scope::Scope;
@@ -157,9 +157,9 @@ impl Ids {
 impl Users<'_> {
     /// Reads the state of both users.
     pub(super) async fn read_state(&mut self) -> Result<PairState, EngineError> {
-        match self.contained_in().await? {
-            Some(database) => self.read_contained(database).await,
-            None => self.read_logins().await,
+        match self.home().await? {
+            Home::Database(database) => self.read_contained(database).await,
+            Home::Server => self.read_logins().await,
         }
     }
 

@@ -66,7 +66,8 @@ impl Users<'_> {
             return self.has_power(Scope::Server, &SERVER_POWERS).await;
         }
         Ok(self.has_power(scope, &DATABASE_POWERS).await?
-            || !self.is_contained && self.has_power(Scope::Server, &POWERS_OVER_DATABASES).await?)
+            || !self.are_contained()
+                && self.has_power(Scope::Server, &POWERS_OVER_DATABASES).await?)
     }
 
     async fn has_power(&mut self, scope: Scope<'_>, powers: &Powers) -> Result<bool, EngineError> {
