@@ -5,7 +5,6 @@ mod administer;
 mod ahead;
 mod authenticate;
 mod failure;
-mod form_setting;
 mod login;
 mod messages;
 mod new_password;
@@ -19,6 +18,7 @@ mod refusal;
 mod scram;
 mod session;
 mod start_tls;
+mod stored_form;
 mod sync;
 mod verifier;
 
@@ -29,8 +29,8 @@ use rotation_database::{
     SyncReport, SyncRequest, UserPair,
 };
 
-use form_setting::PasswordForm;
 use login::LoggedIn;
+use password_form::PasswordForm;
 
 pub use quote::{identifier, literal};
 pub use session::Session;

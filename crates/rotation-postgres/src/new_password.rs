@@ -13,7 +13,7 @@
 use rotation_database::{EngineError, Password, TlsUse};
 use zeroize::Zeroizing;
 
-use crate::form_setting::{PasswordForm, SETTING};
+use crate::password_form::{PasswordForm, SETTING};
 use crate::quote::{identifier, literal};
 use crate::scram;
 use crate::session::Session;

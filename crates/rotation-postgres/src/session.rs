@@ -9,10 +9,10 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::failure::failure;
-use crate::form_setting::PasswordForm;
 use crate::login::LoggedIn;
 use crate::origin::Origin;
-use crate::password_form::StorageSettings;
+use crate::password_form::PasswordForm;
+use crate::stored_form::StorageSettings;
 
 pub(crate) use transaction::{Access, Transaction};
 

@@ -33,7 +33,7 @@ use zeroize::Zeroizing;
 
 use super::{Identity, Session};
 use crate::failure::of_password;
-use crate::password_form::StorageSettings;
+use crate::stored_form::StorageSettings;
 
 /// The purpose of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
