@@ -125,7 +125,7 @@ pub trait Engine: Send + Sync + 'static {
     fn sync_users(
         &self,
         master: &mut Self::Session,
-        copy: &SyncRequest<'_>,
+        request: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<SyncReport, EngineError>> + Send;
 
     /// Returns the changes that [`Engine::sync_users`] would make if the alternate user were the
@@ -133,7 +133,7 @@ pub trait Engine: Send + Sync + 'static {
     fn differences(
         &self,
         master: &mut Self::Session,
-        copy: &SyncRequest<'_>,
+        request: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
 
     /// Sets the password of a user, and changes nothing else.
@@ -169,7 +169,7 @@ pub trait Engine: Send + Sync + 'static {
     fn ungrantable_privileges(
         &self,
         _master: &mut Self::Session,
-        _copy: &SyncRequest<'_>,
+        _request: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send {
         async { Ok(Vec::new()) }
     }

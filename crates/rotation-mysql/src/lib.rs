@@ -133,17 +133,17 @@ impl<F: Flavor> Engine for Adapter<F> {
     async fn sync_users(
         &self,
         master: &mut Session,
-        copy: &SyncRequest<'_>,
+        request: &SyncRequest<'_>,
     ) -> Result<SyncReport, EngineError> {
-        sync::sync(master, copy).await
+        sync::sync(master, request).await
     }
 
     async fn differences(
         &self,
         master: &mut Session,
-        copy: &SyncRequest<'_>,
+        request: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
-        sync::differences(master, copy).await
+        sync::differences(master, request).await
     }
 
     async fn set_password(
@@ -174,9 +174,9 @@ impl<F: Flavor> Engine for Adapter<F> {
     async fn ungrantable_privileges(
         &self,
         master: &mut Session,
-        copy: &SyncRequest<'_>,
+        request: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::ungrantable_privileges(master, copy).await
+        sync::ungrantable_privileges(master, request).await
     }
 
     async fn log_out(&self, session: Session) {

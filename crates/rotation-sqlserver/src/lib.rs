@@ -68,17 +68,17 @@ impl Engine for SqlServer {
     async fn sync_users(
         &self,
         master: &mut Session,
-        copy: &SyncRequest<'_>,
+        request: &SyncRequest<'_>,
     ) -> Result<SyncReport, EngineError> {
-        sync::sync(master, copy).await
+        sync::sync(master, request).await
     }
 
     async fn differences(
         &self,
         master: &mut Session,
-        copy: &SyncRequest<'_>,
+        request: &SyncRequest<'_>,
     ) -> Result<Vec<String>, EngineError> {
-        sync::differences(master, copy).await
+        sync::differences(master, request).await
     }
 
     async fn set_password(
@@ -101,9 +101,9 @@ impl Engine for SqlServer {
     async fn ungrantable_privileges(
         &self,
         master: &mut Session,
-        copy: &SyncRequest<'_>,
+        request: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::ungrantable_privileges(master, copy).await
+        sync::ungrantable_privileges(master, request).await
     }
 
     async fn log_out(&self, session: Session) {

@@ -14,9 +14,9 @@ use crate::session::{Session, Texts};
 /// [`super::differences`].
 pub(crate) async fn ungrantable_privileges(
     session: &mut Session,
-    copy: &SyncRequest<'_>,
+    request: &SyncRequest<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    Users::begin(session, copy).await?.ungrantable_privileges().await
+    Users::begin(session, request).await?.ungrantable_privileges().await
 }
 
 /// The privileges with which a master user can grant privileges.
