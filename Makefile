@@ -24,7 +24,7 @@ demo:
 	@target/debug/rotation-local demo
 
 # The servers start once for the whole run. TESTS='binary(mysql)' selects tests, and
-# TEST_ENGINES=mysql selects servers. Tests mostly wait, so two of them run on each processor.
+# TEST_ENGINES=mysql selects servers. NEXTEST='OPTIONS' adds options. Tests mostly wait, so two of them run on each processor.
 # with-servers measures the machine and writes the timeouts of the tests for nextest.
 LIMITS := $(CURDIR)/target/limits.toml
 test:

@@ -115,9 +115,7 @@ impl Project {
     /// Returns an error if the tools are not installed.
     pub fn shell(&self, command: &str) -> Result<Command> {
         let more = format!("--skip-pull-image --invoke-image {IMAGE}");
-        // The pages continue long commands on the next line.
         let command: Vec<_> = command
-            .replace("\\\n", " ")
             .lines()
             .map(|line| {
                 if line.trim_start_matches("exec ").starts_with("sam local ") {

@@ -34,23 +34,24 @@ impl Documented {
         let section = section.split("\n## ").next().unwrap_or_default();
         let mut blocks =
             section.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
-        let mut next = |part: &str| -> Result<String> {
+        let mut next = |part: &str| -> Result<&str> {
             let block =
                 blocks.next().with_context(|| format!("the section has no block with {part}"))?;
             ensure!(block.contains(part), "{block:?} instead of {part}");
-            Ok(block.to_owned())
+            Ok(block)
         };
         // The test creates the output of this command from the programs of this build.
         next("sam build")?;
-        let documented = Self {
-            serve: next("rotation-local serve --docker")?,
-            start: next("sam local start-lambda")?,
-            rotate: next("aws secretsmanager rotate-secret")?,
-            invoke: next("sam local invoke")?,
-        };
+        let (serve, start) =
+            (next("rotation-local serve --docker")?, next("sam local start-lambda")?);
+        let (rotate, invoke) =
+            (next("aws secretsmanager rotate-secret")?, next("sam local invoke")?);
         let readme = include_str!("../../../README.md");
-        ensure!(readme.contains(&documented.invoke), "the README shows another command");
-        Ok(documented)
+        ensure!(readme.contains(invoke), "the README shows another command");
+        // The page continues long commands on the next line.
+        let [serve, start, rotate, invoke] =
+            [serve, start, rotate, invoke].map(|block| block.replace("\\\n", " "));
+        Ok(Self { serve, start, rotate, invoke })
     }
 }
 
@@ -65,8 +66,6 @@ async fn serve(
     let (_, arguments) = documented.split_once("serve ").context("the command has no arguments")?;
     let arguments =
         arguments.replace("PostgreSQLSingleUser", function).replace(":3001", &format!(":{port}"));
-    // The page continues the command on the next line.
-    let arguments = arguments.replace("\\\n", " ");
     let file = project.folder.path().join("rotation-local.env").display().to_string();
     let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
     let wrong = format!("wrong=http://127.0.0.1:{port}#NoSuchFunction");

@@ -87,9 +87,10 @@ impl RolePair<'_> {
             }),
             None => None,
         };
-        let has = alternate.as_ref().map(|alternate| alternate.role.settings.clone());
+        let none = Settings::default();
+        let has = alternate.as_ref().map_or(&none, |alternate| &alternate.role.settings);
         let mut not_settable = BTreeSet::new();
-        for change in settings::changes(&has.unwrap_or_default(), &base.settings) {
+        for change in settings::changes(has, &base.settings) {
             if change.name.contains('.') && !self.may_set(&change.name).await? {
                 not_settable.insert(change.name);
             }
