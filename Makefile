@@ -23,9 +23,9 @@ demo:
 	@cargo build --quiet -p rotation-local -p rotation-postgres
 	@target/debug/rotation-local demo
 
-# The servers start once for the whole run. TESTS='binary(mysql)' selects tests, and
-# TEST_ENGINES=mysql selects servers. NEXTEST='OPTIONS' adds options. Tests mostly wait, so two of them run on each processor.
-# with-servers measures the machine and writes the timeouts of the tests for nextest.
+# The servers start once for the whole run. TESTS='binary(mysql)' selects tests, TEST_ENGINES=mysql
+# selects servers, and NEXTEST='OPTIONS' adds options. Tests mostly wait, so two of them run on each
+# processor. with-servers measures the machine and writes the timeouts of the tests for nextest.
 LIMITS := $(CURDIR)/target/limits.toml
 test:
 	@sh tests/setup.sh test
