@@ -9,6 +9,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
+use crate::problem::{SecretProblem, SimilarKey};
 use crate::schema::{EngineSpec, SCHEMAS};
 use crate::written_host;
 
@@ -28,7 +29,7 @@ pub enum Ssl {
 pub(crate) struct Document(pub(crate) Map<String, Value>);
 
 impl Document {
-    pub(crate) fn parse(value: &SecretValue) -> Result<Self, Vec<String>> {
+    pub(crate) fn parse(value: &SecretValue) -> Result<Self, Vec<SecretProblem>> {
         // Some editors write a byte order mark at the start of a file.
         let text = value.expose().trim_start_matches('\u{feff}');
         match serde_json::from_str(text) {
@@ -39,37 +40,23 @@ impl Document {
                 twice.retain(|key| KEYS.contains(&key.as_str()));
                 match twice {
                     twice if twice.is_empty() => Ok(document),
-                    twice => Err(twice
-                        .iter()
-                        .map(|key| {
-                            format!(
-                                "\"{key}\" is there twice, and programs differ in which one they \
-                                 read; keep one"
-                            )
-                        })
-                        .collect()),
+                    twice => {
+                        Err(twice.into_iter().map(|key| SecretProblem::Duplicate { key }).collect())
+                    }
                 }
             }
             Ok(Value::String(mut inner)) => {
                 let is_object = inner.trim_start().starts_with('{');
                 inner.zeroize();
                 Err(vec![match is_object {
-                    true => {
-                        "it is a JSON string that contains an object (it was converted to JSON \
-                        twice); store the object itself"
-                            .to_owned()
-                    }
-                    false => "it is JSON, but not an object of keys and values".to_owned(),
+                    true => SecretProblem::DoublyEncoded,
+                    false => SecretProblem::NotAnObject,
                 }])
             }
-            Ok(_) => Err(vec!["it is JSON, but not an object of keys and values".to_owned()]),
-            Err(_) if text.contains('\0') => Err(vec![
-                "it is not JSON but text in UTF-16, as PowerShell writes files; save the file as \
-                 UTF-8"
-                    .to_owned(),
-            ]),
+            Ok(_) => Err(vec![SecretProblem::NotAnObject]),
+            Err(_) if text.contains('\0') => Err(vec![SecretProblem::Utf16]),
             // The message of serde_json contains the position of a syntax error but no text.
-            Err(error) => Err(vec![format!("it is not JSON ({error})")]),
+            Err(error) => Err(vec![SecretProblem::NotJson(error.to_string())]),
         }
     }
 }
@@ -126,26 +113,21 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    pub(crate) fn fault(self, key: &str, document: &Document) -> Option<String> {
+    pub(crate) fn problem(self, key: &'static str, document: &Document) -> Option<SecretProblem> {
         match self {
             Self::Is(_) => None,
             Self::Missing => {
                 let alike = document.0.keys().find(|other| other.trim().eq_ignore_ascii_case(key));
                 let meant = document.0.keys().find(|other| is_alias(key, other));
-                Some(match (alike, meant) {
-                    (Some(alike), _) => {
-                        format!("\"{key}\" is missing (there is \"{alike}\"; letter case matters)")
-                    }
-                    (None, Some(meant)) => {
-                        format!(
-                            "\"{key}\" is missing (there is \"{meant}\": rename it to \"{key}\")"
-                        )
-                    }
-                    (None, None) => format!("\"{key}\" is missing"),
-                })
+                let instead = match (alike, meant) {
+                    (Some(alike), _) => Some(SimilarKey::OtherSpelling(alike.clone())),
+                    (None, Some(found)) => Some(SimilarKey::Alias { found: found.clone(), key }),
+                    (None, None) => None,
+                };
+                Some(SecretProblem::Missing { key, instead })
             }
-            Self::Empty => Some(format!("\"{key}\" is empty")),
-            Self::Unfit(why) => Some(format!("\"{key}\" {why}")),
+            Self::Empty => Some(SecretProblem::Empty { key }),
+            Self::Unfit(why) => Some(SecretProblem::unusable(key, why)),
         }
     }
 }
@@ -170,11 +152,11 @@ impl Fields<'_> {
         }
     }
 
-    pub(crate) fn required(&self, key: &str, faults: &mut Vec<String>) -> String {
+    pub(crate) fn required(&self, key: &'static str, problems: &mut Vec<SecretProblem>) -> String {
         match self.text(key) {
             Field::Is(text) => text,
             field => {
-                faults.extend(field.fault(key, self.document));
+                problems.extend(field.problem(key, self.document));
                 String::new()
             }
         }
@@ -182,12 +164,15 @@ impl Fields<'_> {
 
     /// Reads the port: a number, or a string of digits. Tools that have only floating-point numbers
     /// write 5432.0.
-    pub(crate) fn port(&self, spec: &EngineSpec, faults: &mut Vec<String>) -> Option<u16> {
+    pub(crate) fn port(&self, spec: &EngineSpec, problems: &mut Vec<SecretProblem>) -> Option<u16> {
         let usual = spec.default_port;
         let port = match self.document.0.get("port") {
             None | Some(Value::Null) => return None,
             Some(Value::String(text)) if text.trim().is_empty() => {
-                faults.push(format!("\"port\" is empty; write \"port\": {usual}, or leave it out"));
+                problems.push(SecretProblem::unusable(
+                    "port",
+                    format!("is empty; write \"port\": {usual}, or leave it out"),
+                ));
                 return None;
             }
             Some(Value::Number(number)) => port_number(&number.to_string()),
@@ -195,9 +180,12 @@ impl Fields<'_> {
             Some(_) => None,
         };
         if port.is_none() {
-            faults.push(format!(
-                "\"port\" is neither a number from 1 to 65535 nor a string of its digits; write \
-                 \"port\": {usual}, or the port of your server"
+            problems.push(SecretProblem::unusable(
+                "port",
+                format!(
+                    "is neither a number from 1 to 65535 nor a string of its digits; write \
+                     \"port\": {usual}, or the port of your server"
+                ),
             ));
         }
         port
@@ -209,21 +197,24 @@ impl Fields<'_> {
         host: &str,
         port: Option<u16>,
         spec: &EngineSpec,
-        faults: &mut Vec<String>,
+        problems: &mut Vec<SecretProblem>,
     ) -> (String, u16) {
         let written = match written_host::read(host) {
             Ok(written) => written,
-            Err(fault) => {
-                faults.push(fault);
+            Err(problem) => {
+                problems.push(SecretProblem::unusable("host", problem));
                 return (String::new(), spec.default_port);
             }
         };
         if let (Some(port), Some(other)) = (port, written.port)
             && port != other
         {
-            faults.push(format!(
-                "\"host\" ends with port {other}, but \"port\" is {port}; keep the correct one in \
-                 \"port\", and no port in \"host\""
+            problems.push(SecretProblem::unusable(
+                "host",
+                format!(
+                    "ends with port {other}, but \"port\" is {port}; keep the correct one in \
+                     \"port\", and no port in \"host\""
+                ),
             ));
         }
         (written.host, port.or(written.port).unwrap_or(spec.default_port))
@@ -231,18 +222,22 @@ impl Fields<'_> {
 
     /// Checks for white space at the start and end of a name. The name looks correct with it, but
     /// for the server it is a different name.
-    pub(crate) fn require_trimmed(&self, key: &str, text: &str, faults: &mut Vec<String>) {
+    pub(crate) fn require_trimmed(
+        &self,
+        key: &'static str,
+        text: &str,
+        problems: &mut Vec<SecretProblem>,
+    ) {
         if text.trim() != text {
-            faults.push(format!(
-                "\"{key}\" starts or ends with white space; write \"{key}\": {:?}",
-                text.trim()
+            problems.push(SecretProblem::unusable(
+                key,
+                format!("starts or ends with white space; write \"{key}\": {:?}", text.trim()),
             ));
         }
     }
 
-    /// Returns a message that names the key with the nested object, if the keys of the secret are
-    /// in a nested object.
-    pub(crate) fn nested(&self) -> Option<String> {
+    /// Returns the problem of a secret whose keys are in a nested object.
+    pub(crate) fn nested(&self) -> Option<SecretProblem> {
         let holds_keys = |value: &&Value| match value {
             Value::Object(fields) => fields.contains_key("password"),
             Value::String(text) => {
@@ -253,9 +248,7 @@ impl Fields<'_> {
             _ => false,
         };
         let (key, _) = self.document.0.iter().find(|(_, value)| holds_keys(value))?;
-        Some(format!(
-            "the keys are inside \"{key}\"; store the value of that key as the secret's value"
-        ))
+        Some(SecretProblem::Nested { key: key.clone() })
     }
 
     pub(crate) fn ssl(&self) -> Ssl {
@@ -293,10 +286,11 @@ fn is_alias(key: &str, other: &str) -> bool {
     names.contains(&other.trim().to_ascii_lowercase().as_str())
 }
 
-/// Returns the message for an engine that this function does not rotate.
-pub(crate) fn wrong_engine(engine: &str, spec: &EngineSpec) -> String {
+/// Returns the problem of an engine that this function does not rotate.
+pub(crate) fn wrong_engine(engine: &str, spec: &EngineSpec) -> SecretProblem {
     // The message contains only known names. Any other value may be a misplaced password.
     let known = SCHEMAS.iter().any(|spec| spec.is_named(engine));
     let found = if known { format!("\"{engine}\"") } else { "not a known engine".to_owned() };
-    format!("\"engine\" is {found}, but this function rotates {}", spec.names())
+    let problem = format!("is {found}, but this function rotates {}", spec.names());
+    SecretProblem::unusable("engine", problem)
 }

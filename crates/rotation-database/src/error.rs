@@ -8,6 +8,7 @@ use rotation::operator::{give_up, master_secret, secret_file, store};
 use crate::engine_error::{EngineError, edit_of_secret};
 use crate::host;
 use crate::login_error::LoginError;
+use crate::problem::{SecretProblem, join};
 use crate::shortened::shortened;
 
 /// The host and port of a server.
@@ -63,14 +64,14 @@ impl fmt::Display for LoginAttempt {
 #[non_exhaustive]
 pub enum Error {
     /// The secret does not follow its engine's schema.
-    #[error("the {label} version is not a usable {engine} secret: {}", faults.join("; "))]
+    #[error("the {label} version is not a usable {engine} secret: {}", join(problems))]
     Schema {
         /// The staging label of the malformed version, such as `AWSCURRENT`.
         label: &'static str,
         /// The display name of the engine.
         engine: &'static str,
         /// All problems of the secret.
-        faults: Vec<String>,
+        problems: Vec<SecretProblem>,
     },
     /// The strategy needs a master user, but the secret does not name a master secret.
     #[error(
@@ -79,15 +80,15 @@ pub enum Error {
     )]
     MasterArnMissing {
         /// The other problems of the secret.
-        others: Vec<String>,
+        others: Vec<SecretProblem>,
     },
     /// The master secret does not follow the schema.
-    #[error("the master secret {arn} is not usable: {}", faults.join("; "))]
+    #[error("the master secret {arn} is not usable: {}", join(problems))]
     MasterSchema {
         /// The ARN or name of the master secret, as `masterarn` in the secret gives it.
         arn: String,
         /// All problems of the master secret.
-        faults: Vec<String>,
+        problems: Vec<SecretProblem>,
     },
     /// The master secret is for another server.
     #[error("the master secret {arn} is for {master}, but the secret is for {secret}")]
@@ -207,8 +208,8 @@ pub enum Error {
     },
 }
 
-fn also(others: &[String]) -> String {
-    if others.is_empty() { String::new() } else { format!("; also: {}", others.join("; ")) }
+fn also(others: &[SecretProblem]) -> String {
+    if others.is_empty() { String::new() } else { format!("; also: {}", join(others)) }
 }
 
 fn list(tried: &[LoginAttempt]) -> String {

@@ -25,6 +25,7 @@ mod login_error;
 mod master;
 mod master_secret;
 mod preflight;
+mod problem;
 mod rds;
 mod rotator;
 mod schema;
@@ -46,6 +47,7 @@ pub use engine::{
 pub use engine_error::{EngineError, administrator, edit_of_secret};
 pub use error::{CredentialSource, Endpoint, Error, LoginAttempt};
 pub use login_error::LoginError;
+pub use problem::{SecretProblem, SimilarKey};
 pub use rotation::{Password, mask, redact_derived};
 pub use rotator::DatabaseRotator;
 pub use schema::{

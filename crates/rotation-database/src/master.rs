@@ -7,6 +7,7 @@ use rotation::{Context, Result};
 use crate::error::{Endpoint, Error};
 use crate::host;
 use crate::master_secret::MasterSecret;
+use crate::problem::SecretProblem;
 use crate::rds::{self, Rds};
 use crate::schema::EngineSpec;
 use crate::secret::DatabaseSecret;
@@ -42,7 +43,7 @@ impl Master {
         cx.set_activity(format!("reading the master secret {arn}"));
         let value = cx.other_secret(&arn).await?;
         let secret = MasterSecret::parse(&value, spec)
-            .map_err(|faults| Error::MasterSchema { arn: arn.clone(), faults })?;
+            .map_err(|problems| Error::MasterSchema { arn: arn.clone(), problems })?;
         let endpoint = match secret.endpoint.clone() {
             Some((host, port)) => {
                 endpoint_from_secret(cx, &arn, current, Endpoint { host, port }).await?
@@ -108,7 +109,10 @@ async fn endpoint_from_rds(
     spec: &EngineSpec,
 ) -> Result<Endpoint> {
     let tags = cx.tags_of(arn).await?;
-    let unusable = |fault: String| Error::MasterSchema { arn: arn.to_owned(), faults: vec![fault] };
+    let unusable = |problem: String| Error::MasterSchema {
+        arn: arn.to_owned(),
+        problems: vec![SecretProblem::Server(problem)],
+    };
     let (Some(server_arn), Some(rds)) = (server_tag(&tags), Rds::of(cx)) else {
         return Err(unusable(
             "\"host\" is missing, and it has no tag of RDS that names its server".into(),

@@ -3,6 +3,7 @@
 use rotation::{Password, SecretValue};
 
 use crate::document::{Document, Field, Fields, Ssl, wrong_engine};
+use crate::problem::SecretProblem;
 use crate::schema::EngineSpec;
 
 /// A master secret. It is like a database secret, but the master secrets that RDS manages contain
@@ -17,32 +18,35 @@ pub(crate) struct MasterSecret {
 }
 
 impl MasterSecret {
-    pub(crate) fn parse(value: &SecretValue, spec: &EngineSpec) -> Result<Self, Vec<String>> {
+    pub(crate) fn parse(
+        value: &SecretValue,
+        spec: &EngineSpec,
+    ) -> Result<Self, Vec<SecretProblem>> {
         let document = Document::parse(value)?;
-        let mut faults = Vec::new();
+        let mut problems = Vec::new();
         let fields = Fields { document: &document };
         match fields.text("engine") {
             Field::Is(engine) if spec.is_named(&engine) => {}
-            Field::Is(engine) => faults.push(wrong_engine(&engine, spec)),
+            Field::Is(engine) => problems.push(wrong_engine(&engine, spec)),
             Field::Missing => {}
-            field => faults.extend(field.fault("engine", &document)),
+            field => problems.extend(field.problem("engine", &document)),
         }
-        let username = fields.required("username", &mut faults);
-        let password = fields.required("password", &mut faults);
-        let port = fields.port(spec, &mut faults);
-        let optional = |key, faults: &mut Vec<String>| match fields.text(key) {
+        let username = fields.required("username", &mut problems);
+        let password = fields.required("password", &mut problems);
+        let port = fields.port(spec, &mut problems);
+        let optional = |key, problems: &mut Vec<SecretProblem>| match fields.text(key) {
             Field::Is(text) => Some(text),
             Field::Missing | Field::Empty => None,
             field => {
-                faults.extend(field.fault(key, &document));
+                problems.extend(field.problem(key, &document));
                 None
             }
         };
-        let host = optional("host", &mut faults);
-        let endpoint = host.map(|host| fields.endpoint(&host, port, spec, &mut faults));
-        let database = optional("dbname", &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
+        let host = optional("host", &mut problems);
+        let endpoint = host.map(|host| fields.endpoint(&host, port, spec, &mut problems));
+        let database = optional("dbname", &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
         }
         Ok(Self {
             username,

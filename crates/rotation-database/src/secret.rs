@@ -7,6 +7,7 @@ use zeroize::Zeroize;
 use crate::document::{Document, Field, Fields, Ssl, wrong_engine};
 use crate::error::Endpoint;
 use crate::host;
+use crate::problem::SecretProblem;
 use crate::schema::{DatabaseKey, EngineSpec};
 
 /// The maximum size of a secret ([quotas][doc]).
@@ -47,40 +48,40 @@ impl DatabaseSecret {
     /// Parses the value of a secret.
     ///
     /// # Errors
-    /// Returns all problems, one sentence each, without any password of the secret.
+    /// Returns all problems of the secret.
     pub(crate) fn parse(
         value: &SecretValue,
         spec: &EngineSpec,
         demands: RequiredKeys,
-    ) -> Result<Self, Vec<String>> {
+    ) -> Result<Self, Vec<SecretProblem>> {
         let document = Document::parse(value)?;
-        let mut faults = Vec::new();
+        let mut problems = Vec::new();
         let fields = Fields { document: &document };
 
         match fields.text("engine") {
             Field::Is(engine) if spec.is_named(&engine) => {}
-            Field::Is(engine) => faults.push(wrong_engine(&engine, spec)),
-            field => faults.extend(field.fault("engine", &document)),
+            Field::Is(engine) => problems.push(wrong_engine(&engine, spec)),
+            field => problems.extend(field.problem("engine", &document)),
         }
-        let host = fields.required("host", &mut faults);
-        let username = fields.required("username", &mut faults);
-        fields.require_trimmed("username", &username, &mut faults);
-        let password = fields.required("password", &mut faults);
-        let port = fields.port(spec, &mut faults);
+        let host = fields.required("host", &mut problems);
+        let username = fields.required("username", &mut problems);
+        fields.require_trimmed("username", &username, &mut problems);
+        let password = fields.required("password", &mut problems);
+        let port = fields.port(spec, &mut problems);
         let (host, port) = match host.is_empty() {
             // The missing or empty host is already among the problems.
             true => (host, spec.default_port),
-            false => fields.endpoint(&host, port, spec, &mut faults),
+            false => fields.endpoint(&host, port, spec, &mut problems),
         };
         let database = match (fields.text("dbname"), &spec.database) {
             (Field::Is(name), _) => {
-                fields.require_trimmed("dbname", &name, &mut faults);
+                fields.require_trimmed("dbname", &name, &mut problems);
                 Some(name)
             }
             (Field::Missing, DatabaseKey::Optional(default)) => default.map(str::to_owned),
             (Field::Empty, DatabaseKey::Optional(default)) => default.map(str::to_owned),
             (field, _) => {
-                faults.extend(field.fault("dbname", &document));
+                problems.extend(field.problem("dbname", &document));
                 None
             }
         };
@@ -88,19 +89,19 @@ impl DatabaseSecret {
             Field::Is(arn) => {
                 let arn = arn.trim().to_owned();
                 if demands == RequiredKeys::EndpointAndMaster {
-                    faults.extend(master_arn_problem(&arn));
+                    problems.extend(master_arn_problem(&arn));
                 }
                 Some(arn)
             }
             Field::Missing if demands == RequiredKeys::Endpoint => None,
             field => {
-                faults.extend(field.fault("masterarn", &document));
+                problems.extend(field.problem("masterarn", &document));
                 None
             }
         };
-        if !faults.is_empty() {
-            faults.extend(fields.nested());
-            return Err(faults);
+        if !problems.is_empty() {
+            problems.extend(fields.nested());
+            return Err(problems);
         }
         let ssl = fields.ssl();
         let password = Password::new(password);
@@ -186,20 +187,23 @@ impl DatabaseSecret {
 
 /// Returns the problem of `masterarn`, if there is one. Secrets Manager also accepts a name or a
 /// partial ARN.
-fn master_arn_problem(arn: &str) -> Option<String> {
+fn master_arn_problem(arn: &str) -> Option<SecretProblem> {
     let is_arn = arn.starts_with("arn:");
     let mut parts = arn.splitn(7, ':').skip(2);
     let (service, kind) = (parts.next(), parts.nth(2));
     if is_arn && (service != Some("secretsmanager") || kind != Some("secret")) {
-        return Some(
-            "\"masterarn\" is not the ARN of a secret; aws secretsmanager describe-secret \
-             --secret-id NAME --query ARN shows the correct ARN"
-                .into(),
-        );
+        return Some(SecretProblem::unusable(
+            "masterarn",
+            "is not the ARN of a secret; aws secretsmanager describe-secret --secret-id NAME \
+             --query ARN shows the correct ARN",
+        ));
     }
     let is_name = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
     if !is_arn && !arn.chars().all(is_name) {
-        return Some("\"masterarn\" is neither an ARN nor the name of a secret".into());
+        return Some(SecretProblem::unusable(
+            "masterarn",
+            "is neither an ARN nor the name of a secret",
+        ));
     }
     None
 }

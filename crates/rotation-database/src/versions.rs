@@ -7,6 +7,7 @@ use crate::NameLimit;
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::problem::SecretProblem;
 use crate::secret::{DatabaseSecret, RequiredKeys};
 use crate::settings::StrategyKind;
 use crate::tls::Policy;
@@ -24,16 +25,14 @@ impl<E: Engine> Database<E> {
                 RequiredKeys::EndpointAndMaster
             }
         };
-        DatabaseSecret::parse(value, E::SPEC, demands).map_err(|mut faults| {
-            let of_master = faults.iter().position(|fault| fault.starts_with("\"masterarn\""));
-            let Some(at) = of_master else {
-                return Error::Schema { label, engine: E::SPEC.display, faults };
-            };
-            // The error already states that the key is missing. A similar key is worth a message.
-            if faults[at].ends_with(" is missing") {
-                faults.remove(at);
+        DatabaseSecret::parse(value, E::SPEC, demands).map_err(|mut problems| {
+            if !problems.iter().any(|problem| problem.key() == Some("masterarn")) {
+                return Error::Schema { label, engine: E::SPEC.display, problems };
             }
-            Error::MasterArnMissing { others: faults }
+            // The error itself states that the key is missing. A similar key is worth a message.
+            let known = SecretProblem::Missing { key: "masterarn", instead: None };
+            problems.retain(|problem| *problem != known);
+            Error::MasterArnMissing { others: problems }
         })
     }
 

@@ -17,13 +17,13 @@ pub(crate) struct WrittenHost {
 /// Parses the key `host`.
 ///
 /// # Errors
-/// Returns a message that names the key and the problem, and shows the corrected keys.
+/// Returns the problem, as the rest of a sentence that begins with the key, and the corrected keys.
 pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
     if text.starts_with('/') {
         // Drivers interpret a path as a Unix socket.
-        return Err("\"host\" is a path, not a host name or address".into());
+        return Err("is a path, not a host name or address".into());
     }
     if lower.contains("://") || lower.starts_with("jdbc:") {
         return Err(url(text));
@@ -31,29 +31,23 @@ pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     if let Some(rest) = lower.strip_prefix("tcp:").map(|rest| &text[text.len() - rest.len()..]) {
         let (host, port) = rest.split_once(',').unwrap_or((rest, ""));
         return Err(format!(
-            "\"host\" starts with the prefix tcp:; {}",
+            "starts with the prefix tcp:; {}",
             corrected(host, port.trim().parse().ok(), None)
         ));
     }
     if let Some((host, rest)) = text.split_once(',') {
         return Err(match rest.trim().parse::<u16>() {
             Ok(port) => {
-                format!(
-                    "\"host\" contains a port after a comma; {}",
-                    corrected(host, Some(port), None)
-                )
+                format!("contains a port after a comma; {}", corrected(host, Some(port), None))
             }
             Err(_) => {
-                format!(
-                    "\"host\" names several servers; name the writer: {}",
-                    corrected(host, None, None)
-                )
+                format!("names several servers; name the writer: {}", corrected(host, None, None))
             }
         });
     }
     if let Some((host, _)) = text.split_once('\\') {
         return Err(format!(
-            "\"host\" contains the name of an instance, which can only be reached by its port \
+            "contains the name of an instance, which can only be reached by its port \
              (SELECT local_tcp_port FROM sys.dm_exec_connections WHERE session_id = @@SPID shows \
              it); {} and that port in \"port\"",
             corrected(host, None, None)
@@ -61,7 +55,7 @@ pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     }
     if lower == "." || lower.starts_with("(local") {
         return Err(format!(
-            "\"host\" is a short form of SQL Server's tools; {}",
+            "is a short form of SQL Server's tools; {}",
             corrected("localhost", None, None)
         ));
     }
@@ -69,7 +63,7 @@ pub(crate) fn read(text: &str) -> Result<WrittenHost, String> {
     if is_host(&written.host) {
         return Ok(written);
     }
-    Err("\"host\" is not a host name or address, such as db.example.com or 10.0.0.7".into())
+    Err("is not a host name or address, such as db.example.com or 10.0.0.7".into())
 }
 
 /// Splits off a port: `db:5432`, `[::1]:5432`. An IPv6 address without brackets has no port.
@@ -80,10 +74,7 @@ fn with_port(text: &str) -> Result<WrittenHost, String> {
     };
     match port.parse::<u16>() {
         Ok(port) if port > 0 => Ok(WrittenHost { host: host.trim().to_owned(), port: Some(port) }),
-        _ => Err(format!(
-            "\"host\" has a colon without a port number; {}",
-            corrected(host, None, None)
-        )),
+        _ => Err(format!("has a colon without a port number; {}", corrected(host, None, None))),
     }
 }
 
@@ -97,7 +88,7 @@ fn is_host(host: &str) -> bool {
 /// `jdbc:oracle:thin:@//db:1521/ORCL`, `jdbc:oracle:thin:@db:1521:ORCL` or
 /// `jdbc:sqlserver://db:1433;databaseName=app`.
 fn url(text: &str) -> String {
-    let unclear = format!("\"host\" is a URL; {}", corrected("", None, None));
+    let unclear = format!("is a URL; {}", corrected("", None, None));
     // Oracle's form can have a user and a password before the @. It is unambiguous only without
     // them.
     let is_oracle = text.to_ascii_lowercase().starts_with("jdbc:oracle:");
@@ -136,7 +127,7 @@ fn url(text: &str) -> String {
     });
     let by_path = rest.strip_prefix('/').and_then(|path| path.split(['?', ';', '&', ',']).next());
     let database = by_key.or(by_path).or(sid).filter(|name| !name.is_empty());
-    format!("\"host\" is a URL; {}", corrected(&host, port, database))
+    format!("is a URL; {}", corrected(&host, port, database))
 }
 
 /// Returns the corrected keys as text. It leaves out any part that contains special characters.
@@ -160,6 +151,7 @@ fn corrected(host: &str, port: Option<u16>, database: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::SecretProblem;
     use proptest::prelude::*;
 
     #[test]
@@ -243,12 +235,13 @@ mod tests {
                 "\"host\": \"[::1]\", \"port\": 5432, \"dbname\": \"app\"",
             ),
         ] {
-            let fault = read(text).unwrap_err();
+            let fault = SecretProblem::unusable("host", read(text).unwrap_err()).to_string();
             assert!(fault.starts_with("\"host\" ") && fault.contains(corrected), "{text}: {fault}");
             assert!(!fault.contains("s3c"), "{fault}");
         }
         for text in ["/var/run/postgresql", "db example", "app@db", "\"db\"", ""] {
-            assert!(read(text).unwrap_err().starts_with("\"host\" "), "{text}");
+            let fault = SecretProblem::unusable("host", read(text).unwrap_err()).to_string();
+            assert!(fault.starts_with("\"host\" is"), "{text}: {fault}");
         }
     }
 

@@ -1,8 +1,9 @@
 use super::*;
+use crate::problem::join;
 use crate::schema::{ORACLE, POSTGRES};
 use proptest::prelude::*;
 
-fn parse(text: &str) -> Result<DatabaseSecret, Vec<String>> {
+fn parse(text: &str) -> Result<DatabaseSecret, Vec<SecretProblem>> {
     DatabaseSecret::parse(&SecretValue::new(text), &POSTGRES, RequiredKeys::Endpoint)
 }
 
@@ -12,7 +13,7 @@ const GOOD: &str = r#"{"engine":"postgres","host":"db","username":"app","passwor
 fn all_secret_problems_are_reported_without_values() {
     let text = r#"{"engine":"hunter2-engine","Host":"x","username":7,"password":"",
         "port":"http","dbname":[]}"#;
-    let faults = parse(text).unwrap_err().join("; ");
+    let faults = parse(text).map_err(|problems| join(&problems)).unwrap_err();
     for part in [
         "\"engine\" is not a known engine",
         "letter case",
@@ -193,7 +194,7 @@ fn common_mistakes_are_rejected_with_a_correction() {
         (serde_json::json!(good).to_string(), ["JSON string", "store the object itself"]),
         (utf16, ["UTF-16", "UTF-8"]),
     ] {
-        let faults = parse(&value).unwrap_err().join("; ");
+        let faults = parse(&value).map_err(|problems| join(&problems)).unwrap_err();
         for part in parts {
             assert!(faults.contains(part), "{part} is not in {faults:?} of {value}");
         }
@@ -221,7 +222,7 @@ fn master_arn_accepts_a_secret_arn_or_name() {
         "https://x",
     ] {
         let faults = parse(arn).unwrap_err();
-        assert!(faults[0].starts_with("\"masterarn\" is"), "{faults:?}");
+        assert!(faults[0].to_string().starts_with("\"masterarn\" is"), "{faults:?}");
     }
 }
 
@@ -230,7 +231,7 @@ fn oracle_must_name_a_database() {
     let text = GOOD.replace("\"postgres\"", "\"oracle\"");
     let faults = DatabaseSecret::parse(&SecretValue::new(text), &ORACLE, RequiredKeys::Endpoint)
         .unwrap_err();
-    assert_eq!(faults, ["\"dbname\" is missing"]);
+    assert_eq!(faults, [SecretProblem::Missing { key: "dbname", instead: None }]);
 }
 
 #[test]

@@ -1,0 +1,118 @@
+//! A problem of a secret's value.
+
+use std::fmt;
+
+/// A problem of the value of a secret: what is wrong, and how to correct it. It contains names of
+/// keys, but no password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretProblem {
+    /// The value is not JSON.
+    #[error("it is not JSON ({0})")]
+    NotJson(
+        /// The position of the syntax error.
+        String,
+    ),
+    /// The value is text in UTF-16.
+    #[error(
+        "it is not JSON but text in UTF-16, as PowerShell writes files; save the file as UTF-8"
+    )]
+    Utf16,
+    /// The value is JSON, but not an object.
+    #[error("it is JSON, but not an object of keys and values")]
+    NotAnObject,
+    /// The value is a JSON string that contains an object.
+    #[error(
+        "it is a JSON string that contains an object (it was converted to JSON twice); store the \
+         object itself"
+    )]
+    DoublyEncoded,
+    /// The keys are in an object inside the secret.
+    #[error("the keys are inside \"{key}\"; store the value of that key as the secret's value")]
+    Nested {
+        /// The key with the nested object.
+        key: String,
+    },
+    /// A key that a rotation reads is there twice.
+    #[error("\"{key}\" is there twice, and programs differ in which one they read; keep one")]
+    Duplicate {
+        /// The duplicate key.
+        key: String,
+    },
+    /// A required key is missing.
+    #[error("\"{key}\" is missing{}", instead.as_ref().map(ToString::to_string).unwrap_or_default())]
+    Missing {
+        /// The required key.
+        key: &'static str,
+        /// A similar key of the secret that probably should have this name.
+        instead: Option<SimilarKey>,
+    },
+    /// A required key has an empty value.
+    #[error("\"{key}\" is empty")]
+    Empty {
+        /// The key with the empty value.
+        key: &'static str,
+    },
+    /// The value of a key cannot be used.
+    #[error("\"{key}\" {problem}")]
+    Unusable {
+        /// The key with the value.
+        key: &'static str,
+        /// The rest of a sentence that begins with the key.
+        problem: String,
+    },
+    /// The server of a master secret that RDS manages cannot be found out.
+    #[error("{0}")]
+    Server(
+        /// The reason.
+        String,
+    ),
+}
+
+impl SecretProblem {
+    /// Creates the problem of a value that cannot be used, from the rest of a sentence that begins
+    /// with the key.
+    pub(crate) fn unusable(key: &'static str, problem: impl Into<String>) -> Self {
+        Self::Unusable { key, problem: problem.into() }
+    }
+
+    /// Returns the key that has the problem, if it is one that a rotation reads.
+    pub(crate) fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { key, .. } | Self::Empty { key } | Self::Unusable { key, .. } => {
+                Some(key)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A key that is in the secret instead of a required one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SimilarKey {
+    /// The key in other letter case or with white space.
+    OtherSpelling(String),
+    /// A name that other tools use for the key, and the required key.
+    Alias {
+        /// The name in the secret.
+        found: String,
+        /// The required key.
+        key: &'static str,
+    },
+}
+
+impl fmt::Display for SimilarKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherSpelling(found) => write!(f, " (there is \"{found}\"; letter case matters)"),
+            Self::Alias { found, key } => {
+                write!(f, " (there is \"{found}\": rename it to \"{key}\")")
+            }
+        }
+    }
+}
+
+/// Joins the problems of a secret to one text.
+pub(crate) fn join(problems: &[SecretProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
