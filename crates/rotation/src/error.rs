@@ -153,6 +153,24 @@ pub enum Error {
         /// The message of the transport.
         why: String,
     },
+    /// The endpoint's certificate is not trusted, or it is for another name.
+    #[error("could not reach {endpoint} for {action}: {why}")]
+    CertificateRejected {
+        /// The endpoint in use.
+        endpoint: String,
+        /// The IAM action of the call.
+        action: String,
+        /// The message of the transport.
+        why: String,
+    },
+    /// The secret is marked for deletion.
+    #[error("could not call {action}: {message}")]
+    MarkedForDeletion {
+        /// The IAM action of the call, such as `secretsmanager:GetSecretValue`.
+        action: String,
+        /// The message of the service.
+        message: String,
+    },
     /// The function's own AWS credentials are missing, or AWS rejects them.
     #[error(
         "could not call {action}: the function's AWS credentials are missing or rejected: {message}"
@@ -213,8 +231,14 @@ impl Error {
             Self::AccessDenied { .. } => "AccessDenied",
             Self::Kms { .. } => "KmsKeyUnusable",
             Self::Throttled { .. } => "Throttled",
-            Self::Unreachable { action, .. } if action.starts_with("rds:") => "RdsUnreachable",
-            Self::Unreachable { .. } => "SecretsManagerUnreachable",
+            Self::Unreachable { action, .. } | Self::CertificateRejected { action, .. } => {
+                if is_of_rds(action) {
+                    "RdsUnreachable"
+                } else {
+                    "SecretsManagerUnreachable"
+                }
+            }
+            Self::MarkedForDeletion { .. } => "SecretMarkedForDeletion",
             Self::AwsCredentials { .. } => "AwsCredentials",
             Self::Service { .. } => "SecretsManagerError",
             Self::DeadlineExceeded { .. } => "DeadlineExceeded",
@@ -278,7 +302,7 @@ impl Error {
                  the rotation schedules over a longer time."
                     .into()
             }
-            Self::Unreachable { why, .. } if why.contains("certificate") => "The endpoint's \
+            Self::CertificateRejected { .. } => "The endpoint's \
                 certificate is not trusted, or it is for another host name. If you use a \
                 TLS-inspecting proxy, set SSL_CERT_FILE to a PEM file with its CA certificate \
                 (TLS_CA_FILE is only for databases)."
@@ -288,20 +312,13 @@ impl Error {
                  a security group that allows inbound port 443) or a NAT gateway. Check {} if it \
                  is set.",
                 action.split(':').next().unwrap_or("the service"),
-                if action.starts_with("rds:") {
-                    "AWS_ENDPOINT_URL_RDS"
-                } else {
-                    "SECRETS_MANAGER_ENDPOINT"
-                },
+                if is_of_rds(action) { "AWS_ENDPOINT_URL_RDS" } else { "SECRETS_MANAGER_ENDPOINT" },
             ),
             Self::AwsCredentials { .. } => "In Lambda, check the function's execution role. \
                 Elsewhere, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a local service \
                 accepts any value)."
                 .into(),
-            Self::Service { message, .. }
-                if message.contains("marked for deletion")
-                    || message.contains("scheduled for deletion") =>
-            {
+            Self::MarkedForDeletion { .. } => {
                 "Cancel the deletion: aws secretsmanager restore-secret --secret-id SECRET.".into()
             }
             Self::Service { .. } => {
@@ -333,4 +350,9 @@ impl Error {
         let text = format!("{at}{self}. What to do: {}", self.remedy());
         crate::redact::mask_line(&text).into_owned()
     }
+}
+
+/// Returns `true` if an IAM action is one of RDS.
+fn is_of_rds(action: &str) -> bool {
+    action.split(':').next() == Some("rds")
 }

@@ -14,11 +14,12 @@
 //! - It redacts secrets in everything that the function writes.
 //! - It writes log lines and metrics, and reports errors with an `errorType` and a remedy.
 //!
-//! The directory `examples` has two rotators: for API keys and for users of Redis. For databases,
-//! see the crate `rotation-database`.
+//! The crate `rotation-custom` rotates an API key, and `examples/redis_acl.rs` the password of a
+//! Redis user. For databases, see the crate `rotation-database`.
 //!
 //! [AWS Secrets Manager]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
 
+mod aws_error;
 mod checks;
 mod context;
 mod deadline;
@@ -42,11 +43,12 @@ mod step;
 mod steps;
 mod trust;
 
+pub use aws_error::refused;
 pub use checks::{Check, Checks, Status};
 pub use context::Context;
 pub use error::{Cause, Error, Failure, Result};
 pub use event::{Event, RotationToken, VersionId};
-pub use manager::{Manager, refused};
+pub use manager::Manager;
 pub use password::PasswordSettings;
 pub use record::{Done, Outcome, Record};
 pub use redact::{mask, redact_derived};

@@ -1,4 +1,4 @@
-//! The client of Secrets Manager, and the classification of AWS errors.
+//! The client of Secrets Manager.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
 
+use crate::aws_error::{code_of, refused};
 use crate::error::{Error, Result};
 use crate::event::{Event, VersionId};
 use crate::password::PasswordSettings;
@@ -264,73 +265,6 @@ impl Manager {
     }
 }
 
-/// Converts an SDK error into an [`Error`], by the error code of the service. `action` is the IAM
-/// action, and `resource` is its resource.
-pub fn refused<E>(error: &SdkError<E>, action: &str, resource: &str, endpoint: &str) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let (action, resource) = (action.to_owned(), resource.to_owned());
-    let SdkError::ServiceError(context) = error else {
-        let why = crate::mask(&causes(error)).into_owned();
-        let credentials =
-            ["credential", "CredentialsNotLoaded"].iter().any(|word| why.contains(word));
-        return if matches!(error, SdkError::ConstructionFailure(_)) || credentials {
-            Error::AwsCredentials { action, message: why }
-        } else {
-            Error::Unreachable { endpoint: endpoint.to_owned(), action, why }
-        };
-    };
-    let meta = context.err().meta();
-    let message = crate::mask(meta.message().unwrap_or("no message")).into_owned();
-    let code = meta.code().unwrap_or("unknown error");
-    match code {
-        "AccessDeniedException" if message.contains("Access to KMS is not allowed") => {
-            Error::Kms { action, resource, message }
-        }
-        "DecryptionFailure"
-        | "EncryptionFailure"
-        | "KMSAccessDeniedException"
-        | "KMSInvalidStateException"
-        | "KMSDisabledException"
-        | "KMSNotFoundException" => Error::Kms { action, resource, message },
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
-            Error::AccessDenied { action, resource, message }
-        }
-        "ThrottlingException"
-        | "Throttling"
-        | "TooManyRequestsException"
-        | "RequestLimitExceeded" => Error::Throttled { action, message },
-        "ResourceNotFoundException" => Error::NotFound { what: format!("secret {resource}") },
-        "UnrecognizedClientException"
-        | "ExpiredTokenException"
-        | "ExpiredToken"
-        | "InvalidSignatureException"
-        | "InvalidClientTokenId"
-        | "MissingAuthenticationTokenException" => {
-            Error::AwsCredentials { action, message: format!("{code}: {message}") }
-        }
-        _ => Error::Service { action, code: code.to_owned(), message },
-    }
-}
-
-/// Returns the messages of an error and its causes. It does not use their `Debug` output, because
-/// that of a request contains the body.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        // Some errors repeat the message of their source, and a transport error can show the
-        // request.
-        if !words.contains(&message) && !message.contains("SdkBody") {
-            words.push(message);
-        }
-        cause = error.source();
-    }
-    words.join(": ")
-}
-
 fn replicas(status: &[ReplicationStatusType]) -> Replicas {
     let mut replicas = Replicas::default();
     for one in status {
@@ -345,10 +279,6 @@ fn replicas(status: &[ReplicationStatusType]) -> Replicas {
         }
     }
     replicas
-}
-
-fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
-    error.as_service_error().and_then(|error| error.meta().code())
 }
 
 /// Returns `true` for `http://` or `https://` with a host.

@@ -58,6 +58,13 @@ async fn secrets_manager_errors_are_distinct() {
                 SECRET_ARN,
             ),
             (
+                "GetSecretValue",
+                "InvalidRequestException",
+                "because it was marked for deletion",
+                "SecretMarkedForDeletion",
+                "restore-secret",
+            ),
+            (
                 "GetRandomPassword",
                 "UnrecognizedClientException",
                 "The security token is invalid",
@@ -83,6 +90,24 @@ async fn secrets_manager_errors_are_distinct() {
             );
             fixture.search_for_passwords(&error.message)?;
         }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn missing_credentials_are_reported() {
+    on_each(|target| async move {
+        let fixture = Fixture::new(&target).await?;
+        let program = fixture
+            .program("single-user")
+            .env("AWS_ACCESS_KEY_ID", "")
+            .env("AWS_SECRET_ACCESS_KEY", "");
+        let token = fixture.stage(None)?;
+        let rotation = fixture.attempt(&program.into(), &token, 1).await;
+        let error = rotation.failed.expect("the attempt must fail");
+        assert_eq!(error.error_type, "AwsCredentials", "{}", error.message);
+        assert!(error.message.contains("AWS_ACCESS_KEY_ID"), "{}", error.message);
         Ok(())
     })
     .await;
