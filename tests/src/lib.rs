@@ -5,6 +5,7 @@ pub mod browser;
 pub mod child_process;
 pub mod discovery;
 pub mod docker;
+pub mod documentation;
 pub mod fake_server;
 pub mod fixture;
 pub mod local;

@@ -1,4 +1,4 @@
-//! Tests of the example that rotates the key of an HTTP service with two live keys.
+//! Tests of the custom function, which rotates the key of an HTTP service with two live keys.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
 use rotation_tests::binary;
+use rotation_tests::documentation::{arguments_of_serve, documented};
+use rotation_tests::local::{Serve, until};
 use rotation_tests::runtime_emulator::{Rie, events};
 use secretsmanager_emulator::{Service, When};
 use serde_json::{Value, json};
@@ -21,7 +23,7 @@ type Keys = Arc<Mutex<BTreeMap<String, (String, String)>>>;
 
 const OTHER_APPLICATION: &str = "another application";
 
-/// The HTTP service of the example. An account has up to two live keys, and each is shown only
+/// The HTTP service of the function. An account has up to two live keys, and each is shown only
 /// once.
 struct KeyService {
     url: String,
@@ -119,7 +121,7 @@ impl KeyService {
 async fn rotation_issues_new_key_and_revokes_old_one() -> Result<()> {
     let api = KeyService::start().await?;
     let secret = api.secret();
-    let fixture = Fixture::new("api_key", &secret).await?;
+    let fixture = Fixture::new("rotation-custom", &secret).await?;
     for _ in 0..3 {
         let before = fixture.value("AWSCURRENT")?;
         let after = fixture.rotate().await?;
@@ -141,7 +143,7 @@ async fn retry_after_any_failed_call_leaves_one_key() -> Result<()> {
     for when in [When::Before, When::After] {
         for point in 0.. {
             let api = KeyService::start().await?;
-            let fixture = Fixture::new("api_key", &api.secret()).await?;
+            let fixture = Fixture::new("rotation-custom", &api.secret()).await?;
             let more = fixture.fail_and_retry(point, when).await?;
             let current = fixture.value("AWSCURRENT")?;
             ensure!(api.accepts(&current), "{when:?} call {point}: the current key is rejected");
@@ -168,7 +170,7 @@ async fn failures_have_distinct_errors() -> Result<()> {
         for (name, value) in change.as_object().into_iter().flatten() {
             secret[name] = value.clone();
         }
-        let fixture = Fixture::new("api_key", &secret).await?;
+        let fixture = Fixture::new("rotation-custom", &secret).await?;
         let error =
             fixture.attempt(&fixture.stage()?).await.failed.context("the rotation succeeded")?;
         assert_eq!(error.error_type, error_type, "{}", error.message);
@@ -183,7 +185,6 @@ async fn failures_have_distinct_errors() -> Result<()> {
     Ok(())
 }
 
-/// The custom function of the template is this example.
 #[tokio::test]
 async fn template_custom_function_succeeds_for_events() -> Result<()> {
     let api = KeyService::start().await?;
@@ -246,5 +247,31 @@ async fn rotate_file_without_user_asks_and_reports() -> Result<()> {
         !message.contains(value["key"].as_str().context("the secret has no key")?),
         "{message}"
     );
+    Ok(())
+}
+
+/// Rotates the key through the service that `docs/custom-rotation.md` starts.
+#[tokio::test]
+async fn custom_rotation_page_rotates_key() -> Result<()> {
+    let api = KeyService::start().await?;
+    let page = documented("docs/custom-rotation.md", "cargo build -p rotation-custom")?;
+    let programs = binary("rotation-custom").parent().context("no folder")?.display().to_string();
+    let arguments = arguments_of_serve(&page)?
+        .into_iter()
+        .map(|argument| argument.replace("target/debug", &programs))
+        .collect::<Vec<_>>();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let serve = Serve::start(&arguments).await?;
+    let secret = api.secret();
+    serve.client().create_secret().name("key").secret_string(secret.to_string()).send().await?;
+    let rotate = "aws secretsmanager rotate-secret --secret-id key --rotation-lambda-arn \
+        arn:aws:lambda:us-east-1:123456789012:function:my-key";
+    serve.run_in_shell(rotate, &[])?;
+    until("the rotation ends", async || Ok(serve.output().contains(": done").then_some(())))
+        .await
+        .with_context(|| serve.output())?;
+    let after = serve.client().get_secret_value().secret_id("key").send().await?;
+    let after: Value = serde_json::from_str(after.secret_string().context("no value")?)?;
+    ensure!(api.accepts(&after) && !api.accepts(&secret) && api.live() == 1, "{after}");
     Ok(())
 }

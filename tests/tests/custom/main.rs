@@ -1,4 +1,4 @@
-//! Tests of the examples in `crates/rotation/examples`, run as functions on real services.
+//! Tests of the rotations that are not of databases: of an API key, and of a Redis user.
 
 mod api_key;
 mod redis_acl;
@@ -21,12 +21,12 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn new(example: &str, secret: &Value) -> Result<Self> {
+    async fn new(program: &str, secret: &Value) -> Result<Self> {
         let service = Service::start(0).await?;
         service.put_secret("test/secret", SECRET_ARN, &secret.to_string())?;
         let log = Arc::<Mutex<String>>::default();
         let lines = Arc::clone(&log);
-        let function = Self::program(&service, &format!("examples/{example}"))
+        let function = Self::program(&service, program)
             .log(move |line| {
                 lines.lock().unwrap_or_else(PoisonError::into_inner).push_str(&format!("{line}\n"));
             })

@@ -30,7 +30,7 @@ fn works(redis: &Redis, value: &Value) -> bool {
 async fn both_passwords_work_until_finish_secret() -> Result<()> {
     let password = new_password();
     let (redis, secret) = redis(&password, "+@all").await?;
-    let fixture = Fixture::new("redis_acl", &secret).await?;
+    let fixture = Fixture::new("examples/redis_acl", &secret).await?;
     for _ in 0..2 {
         let before = fixture.value("AWSCURRENT")?;
         let token = fixture.stage()?;
@@ -66,7 +66,7 @@ async fn retry_after_any_failed_call_leaves_one_password() -> Result<()> {
         for point in 0.. {
             let password = new_password();
             let (redis, secret) = redis(&password, "+@all").await?;
-            let fixture = Fixture::new("redis_acl", &secret).await?;
+            let fixture = Fixture::new("examples/redis_acl", &secret).await?;
             let more = fixture.fail_and_retry(point, when).await?;
             ensure!(
                 works(&redis, &fixture.value("AWSCURRENT")?) && !works(&redis, &secret),
@@ -92,7 +92,7 @@ async fn failures_have_distinct_errors() -> Result<()> {
     for (secret, error_type) in
         [(good, "PrivilegeMissing"), (wrong, "CredentialsRefused"), (elsewhere, "RedisFailed")]
     {
-        let fixture = Fixture::new("redis_acl", &secret).await?;
+        let fixture = Fixture::new("examples/redis_acl", &secret).await?;
         let error =
             fixture.attempt(&fixture.stage()?).await.failed.context("the rotation succeeded")?;
         println!("{}", error.message);

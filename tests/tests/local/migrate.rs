@@ -1,95 +1,20 @@
 //! Tests of `docs/migrate.md`: they follow the page literally from each state that AWS's functions
 //! leave behind.
-//!
-//! The states are created with the statements of `set_secret` in the functions
-//! `…RotationSingleUser` and `…RotationMultiUser` of [AWS's repository], run as the master user
-//! that these functions use.
-//!
-//! [AWS's repository]: https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas
 
 use anyhow::{Context, Result, ensure};
 use rotation_driver::Program;
 use rotation_tests::discovery::use_one_tls_provider;
+use rotation_tests::documentation::documented;
 use rotation_tests::fixture::{Fixture, new_password};
 use rotation_tests::local::{REGION, Serve, until};
-use rotation_tests::mysql::{self, MariaDb, MySql, Which, account};
+use rotation_tests::mysql::{self, MariaDb, MySql};
 use rotation_tests::runtime_emulator::Rie;
 use rotation_tests::server::Server;
 use rotation_tests::{binary, postgres};
 use serde_json::{Value, json};
-use sqlx::{MySqlConnection, PgConnection};
 use tempfile::TempDir;
 
-/// The statements that AWS's functions run in the session of the master user.
-trait AwsFunctions: Server {
-    /// Creates the alternate user and gives it the privileges of the base user.
-    async fn create_clone(
-        master: &mut Self::Session,
-        base: &str,
-        password: &str,
-        database: &str,
-    ) -> Result<()>;
-    /// Sets a user's password.
-    async fn set_password(master: &mut Self::Session, user: &str, password: &str) -> Result<()>;
-    /// Does what an application does as the alternate user while that is the current user.
-    async fn work_as_clone(clone: &mut Self::Session) -> Result<()>;
-    /// Runs a statement as an administrator of the database.
-    async fn administer(&self, database: &str, statement: &str) -> Result<()>;
-}
-
-impl AwsFunctions for postgres::Target {
-    async fn create_clone(
-        master: &mut PgConnection,
-        base: &str,
-        password: &str,
-        _database: &str,
-    ) -> Result<()> {
-        postgres::sql(
-            master,
-            &format!("CREATE ROLE \"{base}_clone\" WITH LOGIN PASSWORD '{password}'"),
-        )
-        .await?;
-        postgres::sql(master, &format!("GRANT \"{base}\" TO \"{base}_clone\"")).await
-    }
-
-    async fn set_password(master: &mut PgConnection, user: &str, password: &str) -> Result<()> {
-        postgres::sql(master, &format!("ALTER USER \"{user}\" WITH PASSWORD '{password}'")).await
-    }
-
-    async fn work_as_clone(clone: &mut PgConnection) -> Result<()> {
-        postgres::sql(clone, "CREATE TABLE made.by_clone (a int)").await
-    }
-
-    async fn administer(&self, database: &str, statement: &str) -> Result<()> {
-        postgres::sql(&mut self.admin(database).await?, statement).await
-    }
-}
-
-impl<W: Which> AwsFunctions for mysql::Target<W> {
-    async fn create_clone(
-        master: &mut MySqlConnection,
-        base: &str,
-        password: &str,
-        database: &str,
-    ) -> Result<()> {
-        let clone = account(&format!("{base}_clone"));
-        mysql::sql(master, &format!("CREATE USER {clone} IDENTIFIED BY '{password}'")).await?;
-        mysql::sql(master, &format!("GRANT SELECT ON `{database}`.* TO {clone}")).await
-    }
-
-    async fn set_password(master: &mut MySqlConnection, user: &str, password: &str) -> Result<()> {
-        mysql::sql(master, &format!("ALTER USER {} IDENTIFIED BY '{password}'", account(user)))
-            .await
-    }
-
-    async fn work_as_clone(clone: &mut MySqlConnection) -> Result<()> {
-        mysql::sql(clone, "SELECT * FROM present").await
-    }
-
-    async fn administer(&self, _database: &str, statement: &str) -> Result<()> {
-        mysql::sql(&mut self.admin().await?, statement).await
-    }
-}
+use super::aws_functions::AwsFunctions;
 
 /// The progress of the last rotation of AWS's function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,21 +29,20 @@ enum State {
     Set,
 }
 
-/// Returns the shell blocks of the page, without the indentation of its list.
-fn documented() -> Result<[String; 5]> {
-    let page = include_str!("../../../docs/migrate.md");
-    let mut blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let mut next = |part: &str| -> Result<String> {
-        let block = blocks.next().with_context(|| format!("the page has no block with {part}"))?;
-        ensure!(block.contains(part), "{block:?} instead of {part}");
-        Ok(block.lines().map(str::trim_start).collect::<Vec<_>>().join("\n"))
-    };
+/// Returns the shell blocks of the page.
+fn commands() -> Result<[String; 5]> {
     Ok([
-        next("VersionIdsToStages")?,
-        next("NEW-FUNCTION --no-rotate-immediately")?,
-        next("cancel-rotate-secret")?,
-        next("preflight")?,
-        next("OLD-FUNCTION --no-rotate-immediately")?,
+        documented("docs/migrate.md", "aws secretsmanager describe-secret")?,
+        documented(
+            "docs/migrate.md",
+            "aws secretsmanager rotate-secret --secret-id my-app \\\n  --rotation-lambda-arn NEW-FUNCTION",
+        )?,
+        documented("docs/migrate.md", "aws secretsmanager cancel-rotate-secret")?,
+        documented("docs/migrate.md", "aws lambda invoke")?,
+        documented(
+            "docs/migrate.md",
+            "aws secretsmanager rotate-secret --secret-id my-app \\\n  --rotation-lambda-arn OLD-FUNCTION",
+        )?,
     ])
 }
 
@@ -294,7 +218,7 @@ impl<T: AwsFunctions> Estate<T> {
 
     /// Follows the page, and then rotates twice.
     async fn migrate(&self, state: State) -> Result<()> {
-        let [look, point, unfinished, preflight, back] = documented()?;
+        let [look, point, unfinished, preflight, back] = commands()?;
         let labels: Value = serde_json::from_str(&self.serve.run_in_shell(&look, &[])?)?;
         let versions = labels.as_object().context("the secret has no versions")?;
         let pending = versions.iter().find(|(_, labels)| {

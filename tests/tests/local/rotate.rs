@@ -1,43 +1,16 @@
 //! Tests of `rotation-local rotate` and `preflight` with a secret in a file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use rotation_tests::binary;
 use rotation_tests::fixture::MASTER_ARN;
-use rotation_tests::postgres::{Fixture, Target, on_each};
+use rotation_tests::postgres::on_each;
 use rotation_tests::server::Server as _;
 use serde_json::Value;
-use tempfile::TempDir;
 
-pub(crate) fn authority(fixture: &Fixture, folder: &Path) -> Result<String> {
-    let path = folder.join("authority.pem");
-    std::fs::write(&path, fixture.target.authority.clone().unwrap_or_default())?;
-    Ok(path.to_string_lossy().into_owned())
-}
-
-/// A fixture whose secret is in the file `secret.json`.
-struct Own {
-    fixture: Fixture,
-    folder: TempDir,
-    authority: String,
-    file: PathBuf,
-    secret: Value,
-}
-
-impl Own {
-    async fn of(target: &Target) -> Result<Self> {
-        let fixture = Fixture::new(target).await?;
-        let folder = tempfile::tempdir()?;
-        let authority = authority(&fixture, folder.path())?;
-        let file = folder.path().join("secret.json");
-        let mut secret = fixture.value("AWSCURRENT")?;
-        secret.as_object_mut().context("the secret is not a JSON object")?.remove("masterarn");
-        std::fs::write(&file, secret.to_string())?;
-        Ok(Self { fixture, folder, authority, file, secret })
-    }
-}
+use super::own_database::{OwnDatabase, text};
 
 fn command(folder: &Path, authority: Option<&str>, more: &[&str]) -> Command {
     let mut command = Command::new(binary("rotation-local"));
@@ -60,14 +33,6 @@ fn preflight(folder: &Path, authority: &str) -> Result<Output> {
     Ok(command.output()?)
 }
 
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
 fn read(path: &Path) -> Result<Value> {
     Ok(serde_json::from_slice(&std::fs::read(path)?)?)
 }
@@ -75,7 +40,8 @@ fn read(path: &Path) -> Result<Value> {
 #[tokio::test]
 async fn rotate_changes_database_and_prints_no_password() {
     on_each(|target| async move {
-        let Own { fixture, folder, authority, file, secret: before } = Own::of(&target).await?;
+        let OwnDatabase { fixture, folder, authority, file, secret: before } =
+            OwnDatabase::of(&target).await?;
 
         let asked = rotate(folder.path(), Some(&authority), &[])?;
         assert!(!asked.status.success() && text(&asked).contains("--yes"), "{}", text(&asked));
@@ -122,8 +88,8 @@ async fn rotate_changes_database_and_prints_no_password() {
 
 /// Kills `rotate` when the database has the new password, and otherwise only the recovery file has
 /// it.
-async fn kill_after_set_secret(own: &Own, more: &[&str]) -> Result<()> {
-    let Own { fixture, folder, authority, .. } = own;
+async fn kill_after_set_secret(own: &OwnDatabase, more: &[&str]) -> Result<()> {
+    let OwnDatabase { fixture, folder, authority, .. } = own;
     let query = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
     let mut admin = fixture.admin().await?;
     for _ in 0..20 {
@@ -155,9 +121,9 @@ async fn kill_after_set_secret(own: &Own, more: &[&str]) -> Result<()> {
 #[tokio::test]
 async fn killed_rotation_resumes_with_same_command() {
     on_each(|target| async move {
-        let own = Own::of(&target).await?;
+        let own = OwnDatabase::of(&target).await?;
         kill_after_set_secret(&own, &[]).await?;
-        let Own { fixture, folder, authority, file, secret } = &own;
+        let OwnDatabase { fixture, folder, authority, file, secret } = &own;
         fixture.log_in_with(&read(file)?).await.err().context("the old password still logs in")?;
         let journal = std::fs::read_to_string(folder.path().join("secret.json.rotation"))?;
 
@@ -203,7 +169,8 @@ async fn failed_preflight_starts_no_rotation() {
         if target.authority.is_none() {
             return Ok(());
         }
-        let Own { fixture, folder, authority, file, secret: right } = Own::of(&target).await?;
+        let OwnDatabase { fixture, folder, authority, file, secret: right } =
+            OwnDatabase::of(&target).await?;
         let failed = rotate(folder.path(), None, &["--yes"])?;
         assert_eq!(failed.status.code(), Some(1));
         for part in ["TlsUntrustedAuthority", "TLS_CA_FILE", "Nothing was changed"] {
@@ -255,9 +222,9 @@ async fn failed_preflight_starts_no_rotation() {
 #[tokio::test]
 async fn unfinished_rotation_without_change_is_discarded() {
     on_each(|target| async move {
-        let own = Own::of(&target).await?;
+        let own = OwnDatabase::of(&target).await?;
         kill_after_set_secret(&own, &[]).await?;
-        let Own { fixture, folder, authority, file, secret } = &own;
+        let OwnDatabase { fixture, folder, authority, file, secret } = &own;
         let journal = folder.path().join("secret.json.rotation");
         let kept = std::fs::read_to_string(&journal)?;
         // This is the state of a rotation that ended before `setSecret`: the database has the old
@@ -293,7 +260,8 @@ async fn unfinished_rotation_without_change_is_discarded() {
 #[tokio::test]
 async fn preflight_command_reports_problems() {
     on_each(|target| async move {
-        let Own { fixture, folder: _folder, authority, file, secret } = Own::of(&target).await?;
+        let OwnDatabase { fixture, folder: _folder, authority, file, secret } =
+            OwnDatabase::of(&target).await?;
         let look = |authority: Option<&str>| -> Result<Output> {
             let mut command = Command::new(binary("rotation-local"));
             command.args(["preflight", "--function"]).arg(binary("rotation-postgres"));
@@ -325,7 +293,8 @@ async fn preflight_command_reports_problems() {
 #[tokio::test]
 async fn by_master_option_replaces_lost_password() {
     on_each(|target| async move {
-        let Own { fixture, folder, authority, file, secret } = Own::of(&target).await?;
+        let OwnDatabase { fixture, folder, authority, file, secret } =
+            OwnDatabase::of(&target).await?;
         let mut lost = secret.clone();
         lost["password"] = "a-lost-password".into();
         std::fs::write(&file, lost.to_string())?;

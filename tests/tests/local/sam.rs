@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use rotation_tests::child_process::ChildProcess;
 use rotation_tests::discovery::use_one_tls_provider;
 use rotation_tests::docker;
+use rotation_tests::documentation::{arguments_of_serve, documented};
 use rotation_tests::fixture::Fixture;
 use rotation_tests::local::{Serve, until, until_within};
 use rotation_tests::sam::{Project, functions, gateway};
@@ -17,7 +18,8 @@ use serde_json::Value;
 use test_servers::free_port;
 use tokio::net::{TcpListener, TcpStream};
 
-/// The shell blocks of the section on SAM, in their order.
+/// The shell blocks of the section on SAM. The test creates the output of `sam build` from the
+/// programs of this build.
 struct Documented {
     serve: String,
     start: String,
@@ -27,27 +29,12 @@ struct Documented {
 
 impl Documented {
     fn read() -> Result<Self> {
-        let page = include_str!("../../../docs/local.md");
-        let (_, section) = page
-            .split_once("## With SAM, in Docker\n")
-            .context("the page has no section on SAM")?;
-        let section = section.split("\n## ").next().unwrap_or_default();
-        let mut blocks =
-            section.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
-        let mut next = |part: &str| -> Result<&str> {
-            let block =
-                blocks.next().with_context(|| format!("the section has no block with {part}"))?;
-            ensure!(block.contains(part), "{block:?} instead of {part}");
-            Ok(block)
-        };
-        // The test creates the output of this command from the programs of this build.
-        next("sam build")?;
-        let (serve, start) =
-            (next("rotation-local serve --docker")?, next("sam local start-lambda")?);
-        let (rotate, invoke) =
-            (next("aws secretsmanager rotate-secret")?, next("sam local invoke")?);
-        let readme = include_str!("../../../README.md");
-        ensure!(readme.contains(invoke), "the README shows another command");
+        let serve = documented("docs/local.md", "target/release/rotation-local serve --docker")?;
+        let start = documented("docs/local.md", ". ./rotation-local.env\nsam local start-lambda")?;
+        let rotate = documented("docs/local.md", ". ./rotation-local.env\naws secretsmanager")?;
+        let invoke = documented("docs/local.md", ". ./rotation-local.env\nsam local invoke")?;
+        let readme = documented("README.md", ". ./rotation-local.env\nsam local invoke")?;
+        ensure!(readme == invoke, "the README shows another command");
         // The page continues long commands on the next line.
         let [serve, start, rotate, invoke] =
             [serve, start, rotate, invoke].map(|block| block.replace("\\\n", " "));
@@ -63,11 +50,11 @@ async fn serve(
     port: u16,
     docker: Option<&str>,
 ) -> Result<Serve> {
-    let (_, arguments) = documented.split_once("serve ").context("the command has no arguments")?;
-    let arguments =
-        arguments.replace("PostgreSQLSingleUser", function).replace(":3001", &format!(":{port}"));
+    let documented =
+        documented.replace("PostgreSQLSingleUser", function).replace(":3001", &format!(":{port}"));
+    let arguments = arguments_of_serve(&documented)?;
     let file = project.folder.path().join("rotation-local.env").display().to_string();
-    let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let wrong = format!("wrong=http://127.0.0.1:{port}#NoSuchFunction");
     arguments.extend(["--env-file", &file, "--function", &wrong, "--attempts", "1"]);
     let environment: Vec<_> = docker.map(|host| ("DOCKER_HOST", host)).into_iter().collect();

@@ -4,11 +4,11 @@
 use anyhow::{Context, Result, ensure};
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use rotation_tests::binary;
-use rotation_tests::local::{REGION, Serve, client, http, script, until};
+use rotation_tests::local::{REGION, Serve, client, script, until};
 use rotation_tests::postgres::{Fixture, Target, on_each};
 use serde_json::Value;
 
-use crate::rotate::authority;
+use crate::own_database::authority;
 
 /// Starts a service with the function `app-rotation`, and creates the secret `app` that it can
 /// rotate.
@@ -27,7 +27,7 @@ async fn prepared(
     Ok((fixture, serve, folder))
 }
 
-fn function_arn() -> String {
+pub(crate) fn function_arn() -> String {
     format!("arn:aws:lambda:{REGION}:123456789012:function:app-rotation")
 }
 
@@ -297,53 +297,6 @@ async fn unknown_function_changes_nothing() {
     assert_eq!(described.version_ids_to_stages.unwrap().len(), 1);
 }
 
-/// The function does not get the AWS variables of this process or the passphrase. It may print any
-/// bytes.
-#[tokio::test]
-async fn function_gets_no_secret_of_its_parent_process() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = folder.path().join("state");
-    let function = script(
-        folder.path(),
-        "app-rotation",
-        "printf '\\377 no UTF-8\\n'; env; echo the end; exit 1",
-    )
-    .unwrap();
-    let arguments = [
-        "--verbose",
-        "--attempts",
-        "1",
-        "--function",
-        &function,
-        "--state",
-        state.to_str().unwrap(),
-    ];
-    let environment = [
-        ("ROTATION_LOCAL_PASSPHRASE", "the-passphrase-of-the-test"),
-        ("AWS_SESSION_TOKEN", "the-token-of-somebody"),
-        ("AWS_DEFAULT_REGION", "ap-south-1"),
-    ];
-    let serve = Serve::start_with(&arguments, &environment).await.unwrap();
-    let sdk = serve.client();
-    sdk.create_secret().name("app").secret_string("x").send().await.unwrap();
-    sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await.unwrap();
-    until("its last line", async || Ok(serve.output().contains("the end").then_some(())))
-        .await
-        .unwrap();
-    let message = serve.output();
-    for part in [
-        "no UTF-8".to_owned(),
-        format!("AWS_DEFAULT_REGION={REGION}"),
-        format!("AWS_ENDPOINT_URL_SECRETS_MANAGER={}", serve.endpoint()),
-        "AWS_ACCESS_KEY_ID=***".to_owned(),
-    ] {
-        assert!(message.contains(&part), "{part} is not in {message}");
-    }
-    for part in ["the-passphrase-of-the-test", "the-token-of-somebody", "ap-south-1"] {
-        assert!(!message.contains(part), "{part} is in {message}");
-    }
-}
-
 /// After `CancelRotateSecret` during a step, no other step runs.
 #[tokio::test]
 async fn cancelled_rotation_runs_no_further_step() {
@@ -363,17 +316,6 @@ async fn cancelled_rotation_runs_no_further_step() {
         .await
         .unwrap();
     assert_eq!(serve.output().matches("✗ createSecret").count(), 1, "{}", serve.output());
-}
-
-/// Pages of other sites can send requests to this machine. The browser sends their origin.
-#[tokio::test]
-async fn request_with_foreign_origin_is_rejected() {
-    let serve = Serve::start(&["--any-credentials"]).await.unwrap();
-    let asked =
-        http().unwrap().post(serve.endpoint()).header("x-amz-target", "secretsmanager.ListSecrets");
-    let asked = asked.header("origin", "http://evil.example").body("{}").send().await.unwrap();
-    assert_eq!(asked.status(), 400);
-    assert!(asked.text().await.unwrap().contains("AccessDenied"));
 }
 
 /// Four hours of the service's clock take one second.
@@ -406,31 +348,4 @@ async fn schedule_starts_rotations() {
         Ok(())
     })
     .await;
-}
-
-#[tokio::test]
-async fn unsafe_options_and_long_requests_are_rejected() {
-    for arguments in [
-        &["--listen", "0.0.0.0"][..],
-        &["--listen", "0.0.0.0", "--expose", "--any-credentials"],
-        &["--state", "/tmp/never-made"],
-        &["--account", "12"],
-        &["--time-scale", "0"],
-    ] {
-        let output = std::process::Command::new(binary("rotation-local"))
-            .arg("serve")
-            .args(arguments)
-            .output();
-        let output = output.unwrap();
-        assert!(!output.status.success(), "{arguments:?} was accepted");
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert!(arguments.iter().any(|argument| message.contains(argument)), "{message}");
-    }
-    let serve = Serve::start(&["--any-credentials"]).await.unwrap();
-    let long = http().unwrap().post(serve.endpoint());
-    let answer =
-        long.header("x-amz-target", "secretsmanager.CreateSecret").body("x".repeat(600_000));
-    assert_eq!(answer.send().await.unwrap().status(), 413);
-    let longest = "\u{1}".repeat(65536);
-    serve.client().create_secret().name("long").secret_string(longest).send().await.unwrap();
 }

@@ -6,7 +6,7 @@ use rotation_tests::browser::Browser;
 use rotation_tests::local::{REGION, Serve, http, script, until};
 use rotation_tests::postgres::{Fixture, on_each};
 
-use crate::rotate::authority;
+use crate::own_database::authority;
 
 async fn sees(browser: &Browser, text: &str) -> Result<()> {
     until(text, async || Ok(browser.text().await?.contains(text).then_some(()))).await

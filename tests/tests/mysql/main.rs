@@ -27,6 +27,7 @@ mod failures;
 mod fault_injection_without_tls;
 mod large;
 mod logs;
+mod pair_accounts;
 mod planted_code;
 mod plugins;
 mod privileges;

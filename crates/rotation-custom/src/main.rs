@@ -1,6 +1,7 @@
-//! Rotates the key of an HTTP service that allows two valid keys for an account.
+//! The function `CustomRotation` of `template.yaml`. Edit this file to rotate your own credential.
 //!
-//! The secret is `{"url": "https://api.example.com/v1", "key_id": "…", "key": "…"}`. The example
+//! As it stands, it rotates the key of an HTTP service that allows two valid keys for an account.
+//! The secret is `{"url": "https://api.example.com/v1", "key_id": "…", "key": "…"}`. The function
 //! makes four calls, which most services have in some form: `GET /keys` lists the keys,
 //! `POST /keys` issues a key and returns it only once, `DELETE /keys/ID` revokes a key, and
 //! `GET /account` requires a valid key. Adapt these calls to your service.
