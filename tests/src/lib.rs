@@ -6,6 +6,8 @@ pub mod child_process;
 pub mod discovery;
 pub mod docker;
 pub mod documentation;
+#[cfg(test)]
+mod error_messages;
 pub mod fake_server;
 pub mod fixture;
 pub mod local;

@@ -11,6 +11,117 @@
 //! - the TLS policy and the connections
 //! - the preflight checks
 //!
+//! # Example
+//!
+//! The skeleton of an engine whose server has a line protocol. It supports a single user that
+//! changes its own password. `sync_users` and the other operations of a master user report that
+//! they are not supported.
+//!
+//! ```no_run
+//! use rotation_database::*;
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! struct Lines;
+//!
+//! const SPEC: EngineSpec =
+//!     EngineSpec { name: "lines", also: &[], display: "Lines", default_port: 7000, ..POSTGRES };
+//!
+//! impl Engine for Lines {
+//!     const SPEC: &'static EngineSpec = &SPEC;
+//!     type Session = Encrypted;
+//!
+//!     async fn log_in(&self, login: &Login<'_>) -> Result<Encrypted, LoginError> {
+//!         let stream = dial(login.host, login.port).await?;
+//!         let mut session = encrypt(stream, login.host, login.authorities).await?;
+//!         let line = format!("LOGIN {} {}\n", login.user, login.password.expose());
+//!         match ask(&mut session, &line).await.map_err(|error| LoginError::from_io(&error))? {
+//!             true => Ok(session),
+//!             false => Err(LoginError::Refused { message: "the server said no".into() }),
+//!         }
+//!     }
+//!
+//!     async fn session_account(
+//!         &self,
+//!         _: &mut Encrypted,
+//!         user: &str,
+//!     ) -> Result<SessionAccount, EngineError> {
+//!         let (id, name) = (user.to_owned(), user.to_owned());
+//!         Ok(SessionAccount { id, name, is_of_user: true, note: None })
+//!     }
+//!
+//!     async fn change_password(
+//!         &self,
+//!         session: &mut Encrypted,
+//!         change: &PasswordChange<'_>,
+//!     ) -> Result<Changed, EngineError> {
+//!         let action = "change the password".to_owned();
+//!         match ask(session, &format!("PASSWORD {}\n", change.new.expose())).await {
+//!             Ok(true) => Ok(Changed::Now),
+//!             Ok(false) => Err(EngineError::Failed {
+//!                 action,
+//!                 code: "NO".into(),
+//!                 message: "the server said no".into(),
+//!             }),
+//!             Err(error) => {
+//!                 Err(EngineError::Disconnected { action, cause: LoginError::from_io(&error) })
+//!             }
+//!         }
+//!     }
+//!
+//!     async fn sync_users(
+//!         &self,
+//!         _: &mut Encrypted,
+//!         _: &SyncRequest<'_>,
+//!     ) -> Result<SyncReport, EngineError> {
+//!         Err(unsupported())
+//!     }
+//!
+//!     async fn differences(
+//!         &self,
+//!         _: &mut Encrypted,
+//!         _: &SyncRequest<'_>,
+//!     ) -> Result<Vec<String>, EngineError> {
+//!         Err(unsupported())
+//!     }
+//!
+//!     async fn set_password(
+//!         &self,
+//!         _: &mut Encrypted,
+//!         _: &PasswordReset<'_>,
+//!     ) -> Result<PasswordSet, EngineError> {
+//!         Err(unsupported())
+//!     }
+//!
+//!     async fn missing(
+//!         &self,
+//!         _: &mut Encrypted,
+//!         _: &str,
+//!         _: MasterTask<'_>,
+//!     ) -> Result<Vec<EngineError>, EngineError> {
+//!         Err(unsupported())
+//!     }
+//!
+//!     async fn log_out(&self, _: Encrypted) {}
+//! }
+//!
+//! /// Sends a line. The server answers with one byte.
+//! async fn ask(session: &mut Encrypted, line: &str) -> std::io::Result<bool> {
+//!     session.write_all(line.as_bytes()).await?;
+//!     Ok(session.read_u8().await? == b'+')
+//! }
+//!
+//! fn unsupported() -> EngineError {
+//!     EngineError::NeedsDecision {
+//!         what: "this engine has no master user".into(),
+//!         remedy: "Set ROTATION_STRATEGY=single-user.".into(),
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     rotation_database::run(Lines)
+//! }
+//! ```
+//!
 //! This crate contains no SQL. The crates `rotation-postgres`, `rotation-mysql`,
 //! `rotation-sqlserver` and `rotation-oracle` use it.
 

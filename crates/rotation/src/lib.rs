@@ -14,6 +14,68 @@
 //! - It redacts secrets in everything that the function writes.
 //! - It writes log lines and metrics, and reports errors with an `errorType` and a remedy.
 //!
+//! # Example
+//!
+//! A function that rotates the PIN of a door lock. The value of the secret is the PIN.
+//!
+//! ```no_run
+//! use rotation::{
+//!     Context, Done, Failure, Labels, Password, PasswordSettings, Result, Rotator, SecretValue,
+//!     Versions,
+//! };
+//!
+//! struct DoorLock {
+//!     pin: PasswordSettings,
+//! }
+//!
+//! impl Rotator for DoorLock {
+//!     fn labels(&self) -> Labels {
+//!         Labels { engine: "door-lock".into(), strategy: "single-pin".into() }
+//!     }
+//!
+//!     fn password(&self) -> Option<&PasswordSettings> {
+//!         Some(&self.pin)
+//!     }
+//!
+//!     async fn create(
+//!         &self,
+//!         _: &Context<'_>,
+//!         _: &SecretValue,
+//!         random: Option<Password>,
+//!     ) -> Result<SecretValue> {
+//!         let no_pin = || Failure::new("NoPin", "no PIN was generated", "Rotate again.");
+//!         Ok(SecretValue::new(random.ok_or_else(no_pin)?.expose()))
+//!     }
+//!
+//!     async fn set(&self, cx: &Context<'_>, versions: &Versions) -> Result<Done> {
+//!         cx.set_activity("changing the PIN of the lock");
+//!         // An earlier attempt may have been interrupted after this change.
+//!         if lock_accepts(versions.pending.expose()).await? {
+//!             return Ok(Done::before("The lock already has the new PIN."));
+//!         }
+//!         change_pin(versions.current.expose(), versions.pending.expose()).await?;
+//!         Ok(Done::now("Changed the PIN of the lock."))
+//!     }
+//!
+//!     async fn test(&self, _: &Context<'_>, pending: &SecretValue) -> Result<Done> {
+//!         match lock_accepts(pending.expose()).await? {
+//!             true => Ok(Done::now("The lock accepts the new PIN.")),
+//!             false => {
+//!                 Err(Failure::new("PinRejected", "the lock rejects the PIN", "Reset it.").into())
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     rotation::run(|settings| {
+//!         Ok(DoorLock { pin: PasswordSettings::read(settings, 8, "")? })
+//!     })
+//! }
+//! # async fn lock_accepts(_: &str) -> Result<bool> { Ok(true) }
+//! # async fn change_pin(_: &str, _: &str) -> Result<()> { Ok(()) }
+//! ```
+//!
 //! The crate `rotation-custom` rotates an API key, and `examples/redis_acl.rs` the password of a
 //! Redis user. For databases, see the crate `rotation-database`.
 //!
