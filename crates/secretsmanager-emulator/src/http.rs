@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get_service;
 use serde_json::Value;
@@ -92,7 +92,7 @@ pub(crate) async fn answer(
                 Some(of_kms) => {
                     service.with_store(|store| kms::perform(of_kms, store, region, &body))
                 }
-                None => service.perform_in(region, &operation, &body),
+                None => service.perform_request(region, &operation, &body),
             };
             match service.fault(number, &operation, When::After) {
                 Some(fault) => fail(fault).await,
@@ -136,7 +136,12 @@ fn refuse(error: &ServiceError) -> Response {
 }
 
 fn reply(status: StatusCode, body: String) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
+    let id = uuid::Uuid::new_v4().to_string();
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-amz-json-1.1"),
+        (HeaderName::from_static("x-amzn-requestid"), &id),
+    ];
+    (status, headers, body).into_response()
 }
 
 /// Returns the access key id and the region of a request's signature, which has the form

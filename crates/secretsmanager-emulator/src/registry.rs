@@ -44,6 +44,21 @@ pub(crate) fn perform(
     }
 }
 
+/// Returns the error for a request without `ClientRequestToken` if the operation demands it. The
+/// SDKs and the AWS CLI generate the token.
+pub(crate) fn missing_token(operation: &str, body: &Value) -> Option<ServiceError> {
+    let code = match operation {
+        "CreateSecret" | "PutSecretValue" | "UpdateSecret" => "InvalidRequestException",
+        "RotateSecret" => "InvalidParameterException",
+        _ => return None,
+    };
+    if body.get("ClientRequestToken").is_some_and(|token| !token.is_null()) {
+        return None;
+    }
+    let message = "You must provide a ClientRequestToken value. We recommend a UUID-type value.";
+    Some(ServiceError::new(code, message))
+}
+
 /// Returns the operations as JSON, in botocore's terms.
 pub(crate) fn as_json() -> Value {
     let operations = OPERATIONS.iter().map(|operation| {

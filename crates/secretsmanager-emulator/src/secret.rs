@@ -33,6 +33,9 @@ pub struct Secret {
     pub(crate) kms_key_id: Option<String>,
     pub(crate) policy: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
+    /// `true` if the secret has or had tags. After the last tag is removed, the list is empty.
+    #[serde(default)]
+    pub(crate) was_tagged: bool,
     pub(crate) created: f64,
     pub(crate) changed: f64,
     /// The day on which it was last read.
@@ -123,6 +126,13 @@ impl std::fmt::Debug for Version {
 type Result<T> = std::result::Result<T, ServiceError>;
 
 impl Version {
+    /// Returns the staging labels in alphabetical order, as the API returns them.
+    pub(crate) fn sorted_labels(&self) -> Vec<&str> {
+        let mut labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        labels.sort_unstable();
+        labels
+    }
+
     pub(crate) fn has(&self, label: &str) -> bool {
         self.labels.iter().any(|one| one == label)
     }
@@ -145,6 +155,7 @@ impl Secret {
             kms_key_id: None,
             policy: None,
             tags: BTreeMap::new(),
+            was_tagged: false,
             created: now,
             changed: now,
             accessed: None,

@@ -182,7 +182,8 @@ impl Service {
         self.perform_in(REGION, operation, body)
     }
 
-    /// Performs an operation in a region.
+    /// Performs an operation in a region. If the operation demands a `ClientRequestToken`, it is
+    /// generated, as the SDKs do.
     ///
     /// # Errors
     /// Returns the error that the service would answer with.
@@ -192,8 +193,25 @@ impl Service {
         operation: &str,
         body: &Value,
     ) -> Result<Value, ServiceError> {
+        let mut body = body.clone();
+        if body.is_object() && registry::missing_token(operation, &body).is_some() {
+            body["ClientRequestToken"] = uuid::Uuid::new_v4().to_string().into();
+        }
+        self.perform_request(region, operation, &body)
+    }
+
+    /// Performs an operation as a client has sent it.
+    pub(crate) fn perform_request(
+        &self,
+        region: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, ServiceError> {
         let mut inside = self.inside();
         let request = Request { region, now: inside.clock.now(), body };
+        if let Some(error) = registry::missing_token(operation, body) {
+            return Err(error);
+        }
         let done = registry::perform(operation, &mut inside.store, &request)?;
         if let (Some(start), Some(on_rotate)) = (done.start, &inside.on_rotate) {
             on_rotate(start);
@@ -228,6 +246,7 @@ impl Service {
     pub fn put_reserved_tag(&self, id: &str, key: &str, value: &str) -> Result<(), ServiceError> {
         self.inside().store.edit(REGION, id, |secret, _| {
             secret.tags.insert(key.to_owned(), value.to_owned());
+            secret.was_tagged = true;
             Ok(())
         })
     }

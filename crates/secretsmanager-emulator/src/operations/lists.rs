@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Done, secrets, set, values};
 use crate::error::ServiceError;
-use crate::listing::{page, passes, sort_key};
+use crate::listing::{ensure_filters_have_keys, page, passes, sort_key};
 use crate::request::Request;
 use crate::secret::{CURRENT, Secret};
 use crate::store::Store;
@@ -13,6 +13,7 @@ type Answer = Result<Done, ServiceError>;
 
 pub(crate) fn list_secrets(store: &mut Store, request: &Request<'_>) -> Answer {
     let filters = request.list("Filters").unwrap_or_default();
+    ensure_filters_have_keys(filters)?;
     let deleted = request.flag("IncludePlannedDeletion", false);
     let mut listed: Vec<&Secret> = store
         .secrets(request.region)
@@ -34,7 +35,7 @@ pub(crate) fn list_secrets(store: &mut Store, request: &Request<'_>) -> Answer {
     )?;
     let shown = listed.items.into_iter().map(|secret| {
         let mut shown = secrets::described(secret);
-        shown["SecretVersionsToStages"] = secrets::stages(secret);
+        set(&mut shown, "SecretVersionsToStages", secrets::stages(secret));
         set(&mut shown, "DeletedDate", secret.deletion.map(|deletion| deletion.asked));
         shown
     });
@@ -66,6 +67,7 @@ pub(crate) fn batch_get(store: &mut Store, request: &Request<'_>) -> Answer {
         Some(ids) => (ids, None),
         None => {
             let filters = filters.unwrap_or_default();
+            ensure_filters_have_keys(filters)?;
             let passing = store
                 .secrets(request.region)
                 .filter(|secret| secret.deletion.is_none() && passes(secret, filters));

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use super::{Done, named, set};
 use crate::clock::DAY;
 use crate::error::ServiceError;
+use crate::keys::Keys;
 use crate::request::{Request, validate_name};
-use crate::secret::{Deletion, Secret};
+use crate::secret::{CURRENT, Deletion, PENDING, PREVIOUS, Secret};
 use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
@@ -64,19 +65,19 @@ fn again(there: &Secret, request: &Request<'_>, token: &str) -> Answer {
 pub(crate) fn describe(store: &mut Store, request: &Request<'_>) -> Answer {
     let secret = store.find(request.region, request.secret_id()?)?;
     let mut answer = described(secret);
-    answer["VersionIdsToStages"] = stages(secret);
+    set(&mut answer, "VersionIdsToStages", stages(secret));
     // This is the date for which the deletion is scheduled. In ListSecrets it is the date on which
     // DeleteSecret was called.
     set(&mut answer, "DeletedDate", secret.deletion.map(|deletion| deletion.due));
     Ok(answer.into())
 }
 
-/// Returns the staging labels of every version that has any.
-pub(crate) fn stages(secret: &Secret) -> Value {
+/// Returns the staging labels of every version that has any, or `None` if no version has any.
+pub(crate) fn stages(secret: &Secret) -> Option<Value> {
     let labelled = secret.versions.iter().filter(|version| !version.is_deprecated());
     let stages: Map<String, Value> =
-        labelled.map(|version| (version.id.clone(), json!(version.labels))).collect();
-    stages.into()
+        labelled.map(|version| (version.id.clone(), json!(version.sorted_labels()))).collect();
+    Some(stages).filter(|stages| !stages.is_empty()).map(Value::from)
 }
 
 /// Returns the fields that `DescribeSecret` and `ListSecrets` share.
@@ -95,7 +96,7 @@ pub(crate) fn described(secret: &Secret) -> Value {
     set(&mut answer, "LastRotatedDate", secret.rotated);
     answer["LastChangedDate"] = secret.changed.into();
     set(&mut answer, "LastAccessedDate", secret.accessed);
-    if !secret.tags.is_empty() {
+    if secret.was_tagged || !secret.tags.is_empty() {
         let tags = secret.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
         answer["Tags"] = tags.collect();
     }
@@ -106,6 +107,9 @@ pub(crate) fn described(secret: &Secret) -> Value {
 pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
     let value = request.value()?;
     let answer = store.edit_active(request.region, request.secret_id()?, |secret, keys| {
+        if value.is_some() {
+            ensure_new_version(secret, &request.token())?;
+        }
         if let Some(description) = request.text("Description") {
             secret.description = Some(description.to_owned()).filter(|text| !text.is_empty());
         }
@@ -113,9 +117,8 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
             secret.kind = Some(kind.to_owned());
         }
         if request.text("KmsKeyId").is_some() {
-            // The key applies to new values only. Existing versions keep the key that they were
-            // encrypted with.
             secret.kms_key_id = request.key().map(str::to_owned);
+            encrypt_again(secret, keys);
         }
         secret.changed = request.now;
         let mut answer = named(secret);
@@ -127,6 +130,34 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
         Ok(answer)
     })?;
     Ok(answer.into())
+}
+
+/// Rejects a token that names an existing version. `UpdateSecret` is not idempotent, unlike
+/// `PutSecretValue`.
+fn ensure_new_version(secret: &Secret, token: &str) -> Result<(), ServiceError> {
+    if secret.version(token).is_none_or(|version| version.value.is_none()) {
+        return Ok(());
+    }
+    Err(ServiceError::exists(format!(
+        "You can't use ClientRequestToken {token} because that value is already in use for a \
+         version of secret {}.",
+        secret.arn
+    )))
+}
+
+/// Encrypts the versions with AWS's own labels with the new key of the secret. A version whose key
+/// or whose new key is disabled keeps its key.
+fn encrypt_again(secret: &mut Secret, keys: &Keys) {
+    let key = secret.kms_key_id.clone();
+    if keys.ensure_can_encrypt(key.as_deref()).is_err() {
+        return;
+    }
+    for version in &mut secret.versions {
+        let has_label = [CURRENT, PENDING, PREVIOUS].iter().any(|label| version.has(label));
+        if has_label && keys.ensure_can_decrypt(version.key.as_deref()).is_ok() {
+            version.key.clone_from(&key);
+        }
+    }
 }
 
 /// The minimum, default and maximum recovery window in days.

@@ -45,6 +45,7 @@ pub(super) fn add(secret: &mut Secret, request: &Request<'_>) -> Result<(), Serv
             )));
         }
         secret.tags.insert(key.to_owned(), text("Value").to_owned());
+        secret.was_tagged = true;
     }
     if secret.tags.len() > MOST {
         return Err(ServiceError::parameter(format!("A secret can have at most {MOST} tags.")));

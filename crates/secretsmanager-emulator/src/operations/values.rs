@@ -88,7 +88,7 @@ pub(super) fn shown(
         SecretValue::Binary(bytes) => answer["SecretBinary"] = STANDARD.encode(bytes).into(),
     }
     if !version.is_deprecated() {
-        answer["VersionStages"] = json!(version.labels);
+        answer["VersionStages"] = json!(version.sorted_labels());
     }
     answer["CreatedDate"] = version.created.into();
     Ok(answer)
@@ -107,7 +107,7 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
             super::rotation::reschedule(secret, request.now);
         }
         let mut answer = named(secret);
-        answer["VersionStages"] = json!(secret.version(&id).map(|version| &version.labels));
+        answer["VersionStages"] = json!(secret.version(&id).map(Version::sorted_labels));
         answer["VersionId"] = id.into();
         Ok(answer)
     })?;
