@@ -12,8 +12,10 @@ use axum::routing::get_service;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::control;
 use crate::error::ServiceError;
 use crate::kms;
+use crate::scope::split_key;
 use crate::service::{Call, Fault, MAX_REQUEST_BYTES, REGION, Service, When};
 
 impl Service {
@@ -77,6 +79,7 @@ pub(crate) async fn answer(
         .and_then(|value| value.to_str().ok())
         .and_then(credential_of);
     let (key, region) = credential.unwrap_or(("", REGION));
+    let (key, account) = split_key(key);
     if service.inside().key.as_ref().is_some_and(|only| only != key) {
         return refuse(&ServiceError::new(
             "UnrecognizedClientException",
@@ -88,11 +91,12 @@ pub(crate) async fn answer(
     let result = match service.fault(number, &operation, When::Before) {
         Some(fault) => fail(fault).await,
         None => {
-            let result = match target.strip_prefix("TrentService.") {
-                Some(of_kms) => {
+            let result = match target.split_once('.') {
+                Some(("TrentService", of_kms)) => {
                     service.with_store(|store| kms::perform(of_kms, store, region, &body))
                 }
-                None => service.perform_request(region, &operation, &body),
+                Some(("Emulator", of_tests)) => control::perform(of_tests, &service, &body),
+                _ => service.perform_request(account, region, &operation, &body),
             };
             match service.fault(number, &operation, When::After) {
                 Some(fault) => fail(fault).await,

@@ -97,7 +97,11 @@ fn matches(secret: &Secret, key: &str, value: &str) -> bool {
         "description" => contains_words(description, value),
         "tag-key" => secret.tags.keys().any(|tag| tag.starts_with(value)),
         "tag-value" => secret.tags.values().any(|tag| tag.starts_with(value)),
-        "primary-region" | "owning-service" => value.is_empty(),
+        "primary-region" => {
+            secret.primary_region().is_some_and(|region| region.starts_with(value))
+                || value.is_empty()
+        }
+        "owning-service" => value.is_empty(),
         // All words must match in the same field.
         _ => {
             let tags = secret.tags.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);

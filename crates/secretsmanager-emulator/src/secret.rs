@@ -3,6 +3,7 @@
 //! [doc]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
 
 mod labels;
+mod replication;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ServiceError;
 use crate::schedule::{Rules, Window};
+use crate::scope::Scope;
+
+pub(crate) use replication::{
+    AccountReplica, Primary, Progress, RegionReplica, Replication, Status,
+};
 
 /// The staging label of the version that clients read by default.
 pub const CURRENT: &str = "AWSCURRENT";
@@ -21,6 +27,9 @@ pub const PENDING: &str = "AWSPENDING";
 /// A secret with its versions.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Secret {
+    /// The id of the secret's account. `None` is the service's own account.
+    #[serde(default)]
+    pub(crate) account: Option<String>,
     /// The region of the secret.
     pub region: String,
     /// The name, which is unique in the region.
@@ -45,12 +54,15 @@ pub struct Secret {
     /// The rotation configuration. `None` until the secret is configured for rotation.
     pub rotation: Option<Rotation>,
     pub(crate) rotated: Option<f64>,
+    /// The links to replicas, or to the primary.
+    #[serde(default)]
+    pub(crate) replication: Replication,
     /// The versions in the order in which they were created.
     pub versions: Vec<Version>,
 }
 
 /// The rotation configuration of a secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rotation {
     /// `true` until `CancelRotateSecret` turns rotation off.
     pub enabled: bool,
@@ -147,6 +159,7 @@ impl Secret {
     /// Creates a secret without versions.
     pub fn new(region: &str, name: &str, arn: String, now: f64) -> Self {
         Self {
+            account: None,
             region: region.to_owned(),
             name: name.to_owned(),
             arn,
@@ -162,8 +175,13 @@ impl Secret {
             deletion: None,
             rotation: None,
             rotated: None,
+            replication: Replication::default(),
             versions: Vec::new(),
         }
+    }
+
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope { account: self.account.as_deref(), region: &self.region }
     }
 
     pub(crate) fn version(&self, id: &str) -> Option<&Version> {

@@ -16,7 +16,7 @@ pub(crate) fn list_secrets(store: &mut Store, request: &Request<'_>) -> Answer {
     ensure_filters_have_keys(filters)?;
     let deleted = request.flag("IncludePlannedDeletion", false);
     let mut listed: Vec<&Secret> = store
-        .secrets(request.region)
+        .secrets(request.scope)
         .filter(|secret| (deleted || secret.deletion.is_none()) && passes(secret, filters))
         .collect();
     let by = request.text("SortBy");
@@ -69,7 +69,7 @@ pub(crate) fn batch_get(store: &mut Store, request: &Request<'_>) -> Answer {
             let filters = filters.unwrap_or_default();
             ensure_filters_have_keys(filters)?;
             let passing = store
-                .secrets(request.region)
+                .secrets(request.scope)
                 .filter(|secret| secret.deletion.is_none() && passes(secret, filters));
             let names = passing.map(|secret| secret.name.clone());
             let listed = page(
@@ -107,7 +107,7 @@ fn current(
     request: &Request<'_>,
     id: &str,
 ) -> Result<(String, String, Value), ServiceError> {
-    let secret = store.alive(request.region, id)?;
+    let secret = store.alive(request.scope, id)?;
     let version = secret.labelled(CURRENT).ok_or_else(ServiceError::not_found)?;
     let shown = values::shown(secret, version, store.keys())?;
     Ok((secret.name.clone(), version.id.clone(), shown))

@@ -14,7 +14,8 @@ type Answer = Result<Done, ServiceError>;
 pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
     let label = request.text("VersionStage").unwrap_or_default();
     let (from, to) = (request.text("RemoveFromVersionId"), request.text("MoveToVersionId"));
-    let answer = store.edit_active(request.region, request.secret_id()?, |secret, _| {
+    let answer = store.edit_active(request.scope, request.secret_id()?, |secret, _| {
+        secret.ensure_own_value()?;
         let was = secret.labelled(CURRENT).map(|version| version.id.clone());
         secret.move_label(label, from, to, request.now)?;
         let current = secret.labelled(CURRENT);
@@ -30,7 +31,7 @@ pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
 }
 
 pub(crate) fn list(store: &mut Store, request: &Request<'_>) -> Answer {
-    let secret = store.find(request.region, request.secret_id()?)?;
+    let secret = store.find(request.scope, request.secret_id()?)?;
     let all = request.flag("IncludeDeprecated", false);
     let place = |version: &&Version| format!("{} {}", sortable(version.created), version.id);
     // A version without a value is only in the response of DescribeSecret.
