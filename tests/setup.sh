@@ -135,6 +135,12 @@ test)
         "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
             --target "$tools/model" "botocore==$botocore"
     fi
+    if [ ! -d "$tools/clients" ]; then
+        echo "setup: installing aws-secretsmanager-caching from PyPI into target/tools/clients"
+        # Its dependency botocore is installed with moto.
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
+            --target "$tools/clients" aws-secretsmanager-caching==1.2.0
+    fi
     if own docker ""; then tool sam aws-sam-cli; fi
     if own sqlserver "${MSSQL_TEST_URL:-}" &&
         ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then

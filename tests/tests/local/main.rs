@@ -3,6 +3,7 @@
 mod api_model;
 mod aws_cli;
 mod bench;
+mod clients;
 mod conformance;
 mod cross_account;
 mod demo;

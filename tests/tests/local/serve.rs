@@ -12,7 +12,7 @@ use crate::rotate::authority;
 
 /// Starts a service with the function `app-rotation`, and creates the secret `app` that it can
 /// rotate.
-async fn prepared(
+pub(crate) async fn prepared(
     target: &Target,
     arguments: &[&str],
 ) -> Result<(Fixture, Serve, tempfile::TempDir)> {
@@ -27,7 +27,7 @@ async fn prepared(
     Ok((fixture, serve, folder))
 }
 
-fn function_arn() -> String {
+pub(crate) fn function_arn() -> String {
     format!("arn:aws:lambda:{REGION}:123456789012:function:app-rotation")
 }
 
