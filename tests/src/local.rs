@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -145,6 +145,12 @@ pub fn aws(endpoint: &str, key: &str) -> Command {
     aws.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", "local");
     aws.env("AWS_EC2_METADATA_DISABLED", "true");
     aws
+}
+
+/// Returns the folder with AWS's models of its services, which `tests/setup.sh` installs. As
+/// `AWS_DATA_PATH`, it teaches an older AWS CLI the newest operations.
+pub fn models() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/model/botocore/data"))
 }
 
 /// Writes a shell script as a function and returns the value for `--function`, `NAME=FILE`.

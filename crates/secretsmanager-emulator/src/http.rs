@@ -6,14 +6,16 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get_service;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::control;
 use crate::error::ServiceError;
 use crate::kms;
+use crate::scope::split_key;
 use crate::service::{Call, Fault, MAX_REQUEST_BYTES, REGION, Service, When};
 
 impl Service {
@@ -77,6 +79,7 @@ pub(crate) async fn answer(
         .and_then(|value| value.to_str().ok())
         .and_then(credential_of);
     let (key, region) = credential.unwrap_or(("", REGION));
+    let (key, account) = split_key(key);
     if service.inside().key.as_ref().is_some_and(|only| only != key) {
         return refuse(&ServiceError::new(
             "UnrecognizedClientException",
@@ -88,11 +91,12 @@ pub(crate) async fn answer(
     let result = match service.fault(number, &operation, When::Before) {
         Some(fault) => fail(fault).await,
         None => {
-            let result = match target.strip_prefix("TrentService.") {
-                Some(of_kms) => {
+            let result = match target.split_once('.') {
+                Some(("TrentService", of_kms)) => {
                     service.with_store(|store| kms::perform(of_kms, store, region, &body))
                 }
-                None => service.perform_in(region, &operation, &body),
+                Some(("Emulator", of_tests)) => control::perform(of_tests, &service, &body),
+                _ => service.perform_request(account, region, &operation, &body),
             };
             match service.fault(number, &operation, When::After) {
                 Some(fault) => fail(fault).await,
@@ -136,7 +140,12 @@ fn refuse(error: &ServiceError) -> Response {
 }
 
 fn reply(status: StatusCode, body: String) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body).into_response()
+    let id = uuid::Uuid::new_v4().to_string();
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-amz-json-1.1"),
+        (HeaderName::from_static("x-amzn-requestid"), &id),
+    ];
+    (status, headers, body).into_response()
 }
 
 /// Returns the access key id and the region of a request's signature, which has the form

@@ -30,6 +30,7 @@
 //! [AWS Secrets Manager]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/intro.html
 
 mod clock;
+mod control;
 mod error;
 #[cfg(test)]
 mod figures;
@@ -42,9 +43,12 @@ mod operations;
 mod policy;
 mod random_password;
 mod registry;
+mod replication;
+mod replication_queue;
 mod request;
 mod rotations;
 mod schedule;
+mod scope;
 mod secret;
 mod service;
 mod state;
@@ -54,6 +58,7 @@ pub use error::ServiceError;
 pub use keys::Keys;
 pub use operations::StartRotation;
 pub use operations::rotation::function_name;
+pub use replication_queue::ReplicationControl;
 pub use schedule::Window;
 pub use secret::{CURRENT, Deletion, PENDING, PREVIOUS, Rotation, Secret, SecretValue, Version};
 pub use service::{Call, Fault, REGION, Service, When};

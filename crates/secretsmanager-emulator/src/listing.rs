@@ -64,6 +64,14 @@ fn invalid_token() -> ServiceError {
     ServiceError::new("InvalidNextTokenException", "The NextToken value is invalid.")
 }
 
+/// Rejects a filter without a key, which the model allows.
+pub(crate) fn ensure_filters_have_keys(filters: &[Value]) -> Result<(), ServiceError> {
+    match filters.iter().all(|filter| filter["Key"].is_string()) {
+        true => Ok(()),
+        false => Err(ServiceError::parameter("Invalid filter key")),
+    }
+}
+
 /// Returns `true` if a secret matches all filters. A secret matches a filter if it matches one of
 /// its values. See
 /// [Filter](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html).
@@ -85,21 +93,50 @@ fn matches(secret: &Secret, key: &str, value: &str) -> bool {
     let description = secret.description.as_deref().unwrap_or_default();
     match key {
         "name" => secret.name.starts_with(value),
-        "description" => starts_with_ignoring_case(description, value),
+        // The API reference calls this a prefix match. Tests on AWS found that the words match.
+        "description" => contains_words(description, value),
         "tag-key" => secret.tags.keys().any(|tag| tag.starts_with(value)),
         "tag-value" => secret.tags.values().any(|tag| tag.starts_with(value)),
-        "primary-region" | "owning-service" => value.is_empty(),
-        // The value is split into words, and each word is searched for in all fields.
-        _ => value.split_whitespace().all(|word| {
+        "primary-region" => {
+            secret.primary_region().is_some_and(|region| region.starts_with(value))
+                || value.is_empty()
+        }
+        "owning-service" => value.is_empty(),
+        // All words must match in the same field.
+        _ => {
             let tags = secret.tags.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
-            let mut all = tags.chain([secret.name.as_str(), description, secret.arn.as_str()]);
-            all.any(|text| text.to_lowercase().contains(&word.to_lowercase()))
-        }),
+            let mut fields = tags.chain([secret.name.as_str(), description]);
+            fields.any(|field| contains_words(field, value))
+        }
     }
 }
 
-fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
-    text.to_lowercase().starts_with(&start.to_lowercase())
+/// Returns `true` if each word of `wanted` is the beginning of a word of `text`, ignoring case. A
+/// value without words matches nothing.
+fn contains_words(text: &str, wanted: &str) -> bool {
+    let (text, wanted) = (words(text), words(wanted));
+    let is_there = |wanted: &String| text.iter().any(|word| word.starts_with(wanted));
+    !wanted.is_empty() && wanted.iter().all(is_there)
+}
+
+/// Splits a text into words in lower case. A word ends at a character that is neither a letter nor
+/// a digit, and before an upper-case letter that follows a lower-case one: `my/TestSecret` has the
+/// words `my`, `test` and `secret`.
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lowercase = false;
+    for letter in text.chars() {
+        let begins_word = letter.is_uppercase() && was_lowercase;
+        was_lowercase = letter.is_lowercase();
+        if begins_word || !letter.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| letter.is_alphanumeric()) {
+            word.extend(letter.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// Returns the sort key of a secret for `SortBy`, which is the creation date by default.
@@ -150,6 +187,19 @@ mod tests {
     }
 
     #[test]
+    fn text_is_split_into_words() {
+        for (text, expected) in [
+            ("ThisTestSecret", &["this", "test", "secret"][..]),
+            ("Nexttestsecret", &["nexttestsecret"]),
+            ("a/b-c_d+e=f.g@h", &["a", "b", "c", "d", "e", "f", "g", "h"]),
+            ("AWS keys 2", &["aws", "keys", "2"]),
+            ("-/", &[]),
+        ] {
+            assert_eq!(words(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn filters_match_as_in_the_api_reference() {
         let mut secret = Secret::new("eu-west-1", "Prod/Db", "arn:x".into(), 0.0);
         secret.description = Some("The main Database".into());
@@ -160,12 +210,21 @@ mod tests {
             ("name", "!Prod", false),
             ("name", "!other", true),
             ("description", "the MAIN", true),
-            ("description", "main", false),
+            ("description", "main", true),
+            ("description", "data MA", true),
+            ("description", "ain", false),
+            ("description", "main absent", false),
             ("tag-key", "Te", true),
             ("tag-key", "te", false),
             ("tag-value", "Pay", true),
-            ("all", "payments MAIN", true),
-            ("all", "payments absent", false),
+            ("all", "pay", true),
+            ("all", "ayments", false),
+            ("all", "main database", true),
+            ("all", "payments main", false),
+            ("all", "db prod", true),
+            ("all", "arn", false),
+            ("all", "/", false),
+            ("all", "!absent", true),
         ] {
             let filters = [json!({"Key": key, "Values": [value]})];
             assert_eq!(passes(&secret, &filters), expected, "{key} {value}");

@@ -2,8 +2,10 @@
 //!
 //! [doc]: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html
 
+pub(crate) mod cross_account;
 pub(crate) mod lists;
 pub(crate) mod policies;
+pub(crate) mod replicas;
 pub(crate) mod rotation;
 pub(crate) mod secrets;
 pub(crate) mod tags;

@@ -33,7 +33,7 @@ pub(crate) fn random_password(request: &Value) -> Result<String, ServiceError> {
             types.push(characters.chars().filter(|c| !excluded.contains(*c)).collect::<Vec<_>>());
         }
     }
-    if flag("IncludeSpace", false) {
+    if flag("IncludeSpace", false) && !excluded.contains(' ') {
         types.push(vec![' ']);
     }
     types.retain(|characters| !characters.is_empty());
@@ -80,6 +80,19 @@ mod tests {
                 assert!(password.contains(|c| class.contains(c)), "{password}");
             }
         }
+    }
+
+    #[test]
+    fn excluded_space_is_never_in_password() {
+        for excluded in [" ", "a b"] {
+            let request = json!({"IncludeSpace": true, "ExcludeCharacters": excluded});
+            for _ in 0..200 {
+                let password = random_password(&request).unwrap();
+                assert!(!password.contains(|c| excluded.contains(c)), "{password}");
+            }
+        }
+        let included = random_password(&json!({"IncludeSpace": true})).unwrap();
+        assert!(included.contains(' '), "{included}");
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! The table of all operations, with their members, their errors and the functions that perform
 //! them.
 
+mod shapes;
+
 use serde_json::{Value, json};
 
 use crate::error::ServiceError;
 use crate::model::{Member, Shape, check, members_as_json};
-use crate::operations::{Done, lists, policies, rotation, secrets, tags, values, versions};
+use crate::operations::{
+    Done, cross_account, lists, policies, replicas, rotation, secrets, tags, values, versions,
+};
 use crate::request::Request;
 use crate::store::Store;
+use shapes::*;
 
 /// An operation of the API.
 pub(crate) struct Operation {
@@ -15,8 +20,8 @@ pub(crate) struct Operation {
     pub(crate) input: &'static [Member],
     /// The errors that the model lists. Validation errors can occur in addition.
     pub(crate) errors: &'static [&'static str],
-    /// The function that performs it. `None` if this service does not support the operation.
-    pub(crate) run: Option<Run>,
+    /// The function that performs it.
+    pub(crate) run: Run,
 }
 
 /// The type of the functions that perform operations.
@@ -36,12 +41,25 @@ pub(crate) fn perform(
         ));
     };
     check(known.input, request.body)?;
-    match known.run {
-        Some(run) => run(store, request),
-        None => {
-            Err(ServiceError::request(format!("{operation}: replicas are not supported here.")))
-        }
+    store.finish_replications(request.now);
+    let done = (known.run)(store, request);
+    store.replications.start(request.now);
+    done
+}
+
+/// Returns the error for a request without `ClientRequestToken` if the operation demands it. The
+/// SDKs and the AWS CLI generate the token.
+pub(crate) fn missing_token(operation: &str, body: &Value) -> Option<ServiceError> {
+    let code = match operation {
+        "CreateSecret" | "PutSecretValue" | "UpdateSecret" => "InvalidRequestException",
+        "RotateSecret" => "InvalidParameterException",
+        _ => return None,
+    };
+    if body.get("ClientRequestToken").is_some_and(|token| !token.is_null()) {
+        return None;
     }
+    let message = "You must provide a ClientRequestToken value. We recommend a UUID-type value.";
+    Some(ServiceError::new(code, message))
 }
 
 /// Returns the operations as JSON, in botocore's terms.
@@ -50,110 +68,11 @@ pub(crate) fn as_json() -> Value {
         let described = json!({
             "input": members_as_json(operation.input),
             "errors": operation.errors,
-            "supported": operation.run.is_some(),
         });
         (operation.name.to_owned(), described)
     });
     Value::Object(operations.collect())
 }
-
-const fn text(min: usize, max: usize) -> Shape {
-    Shape::Text { min, max: Some(max), pattern: None, one_of: &[] }
-}
-
-const fn pattern(min: usize, max: usize, pattern: &'static str) -> Shape {
-    Shape::Text { min, max: Some(max), pattern: Some(pattern), one_of: &[] }
-}
-
-const fn one_of(one_of: &'static [&'static str]) -> Shape {
-    Shape::Text { min: 0, max: None, pattern: None, one_of }
-}
-
-const fn list(min: usize, max: Option<usize>, of: &'static Shape) -> Shape {
-    Shape::List { min, max, of }
-}
-
-const fn whole(min: i64, max: i64) -> Shape {
-    Shape::Whole { min: Some(min), max: Some(max) }
-}
-
-const fn member(name: &'static str, shape: Shape) -> Member {
-    Member { name, required: false, sensitive: false, shape }
-}
-
-const fn required(name: &'static str, shape: Shape) -> Member {
-    Member { name, required: true, sensitive: false, shape }
-}
-
-const fn sensitive(name: &'static str, shape: Shape) -> Member {
-    Member { name, required: false, sensitive: true, shape }
-}
-
-const SECRET_ID: Member = required("SecretId", text(1, 2048));
-const TOKEN: Member = member("ClientRequestToken", text(32, 64));
-const DESCRIPTION: Member = member("Description", text(0, 2048));
-const KMS_KEY_ID: Member = member("KmsKeyId", text(0, 2048));
-const TYPE: Member = member("Type", text(0, 256));
-const SECRET_STRING: Member = sensitive("SecretString", text(1, 65536));
-const SECRET_BINARY: Member = sensitive("SecretBinary", Shape::Blob { min: 1, max: 65536 });
-const NEXT_TOKEN: Member = member("NextToken", text(1, 4096));
-const TAG: Shape = Shape::Structure(&[member("Key", text(1, 128)), member("Value", text(0, 256))]);
-const REGION: Shape = pattern(1, 128, r"^([a-z]+-)+\d+$");
-const REPLICA: Shape = Shape::Structure(&[member("Region", REGION), KMS_KEY_ID]);
-const POLICY: Member = required("ResourcePolicy", text(1, 20480));
-const FILTERS: Member = member("Filters", list(0, Some(10), &FILTER));
-const FILTER: Shape = Shape::Structure(&[
-    member(
-        "Key",
-        one_of(&[
-            "description",
-            "name",
-            "tag-key",
-            "tag-value",
-            "primary-region",
-            "owning-service",
-            "all",
-        ]),
-    ),
-    member("Values", list(1, Some(10), &pattern(0, 512, r"^\!?[a-zA-Z0-9 :_@\/\+\=\.\-\!]*$"))),
-]);
-const RULES: Member = member(
-    "RotationRules",
-    Shape::Structure(&[
-        member("AutomaticallyAfterDays", whole(1, 1000)),
-        member("Duration", pattern(2, 3, "[0-9]+h")),
-        member("ScheduleExpression", pattern(1, 256, r"[0-9A-Za-z\(\)#\?\*\-\/, ]+")),
-    ]),
-);
-const METADATA: Shape =
-    Shape::Structure(&[member("Key", text(1, 256)), member("Value", text(1, 2048))]);
-
-const NOT_FOUND: &str = "ResourceNotFoundException";
-const PARAMETER: &str = "InvalidParameterException";
-const REQUEST: &str = "InvalidRequestException";
-const INTERNAL: &str = "InternalServiceError";
-const EXISTS: &str = "ResourceExistsException";
-const LIMIT: &str = "LimitExceededException";
-const ENCRYPTION: &str = "EncryptionFailure";
-const DECRYPTION: &str = "DecryptionFailure";
-const NEXT: &str = "InvalidNextTokenException";
-const POLICY_DOCUMENT: &str = "MalformedPolicyDocumentException";
-const PRECONDITION: &str = "PreconditionNotMetException";
-const PUBLIC: &str = "PublicPolicyException";
-/// The errors of operations that create a secret or change any part of it.
-const OF_WHOLE_SECRETS: &[&str] = &[
-    PARAMETER,
-    REQUEST,
-    LIMIT,
-    ENCRYPTION,
-    EXISTS,
-    NOT_FOUND,
-    POLICY_DOCUMENT,
-    INTERNAL,
-    PRECONDITION,
-    DECRYPTION,
-];
-const USUAL: &[&str] = &[NOT_FOUND, PARAMETER, REQUEST, INTERNAL];
 
 const fn operation(
     name: &'static str,
@@ -161,15 +80,22 @@ const fn operation(
     errors: &'static [&'static str],
     run: Run,
 ) -> Operation {
-    Operation { name, input, errors, run: Some(run) }
-}
-
-const fn unsupported(name: &'static str, input: &'static [Member]) -> Operation {
-    Operation { name, input, errors: USUAL, run: None }
+    Operation { name, input, errors, run }
 }
 
 /// All operations, in the order of the API reference.
 pub(crate) static OPERATIONS: &[Operation] = &[
+    operation(
+        "AssociateCrossAccountReplica",
+        &[
+            SECRET_ID,
+            REPLICA_ARN,
+            member("ReplicaRestriction", one_of(&["SameOrg", "NoRestriction"])),
+            member("ReplicationRoleARN", text(20, 2048)),
+        ],
+        &[NOT_FOUND, PARAMETER, REQUEST, LIMIT, INTERNAL],
+        cross_account::associate,
+    ),
     operation(
         "BatchGetSecretValue",
         &[
@@ -195,11 +121,12 @@ pub(crate) static OPERATIONS: &[Operation] = &[
             member("AddReplicaRegions", list(1, None, &REPLICA)),
             member("ForceOverwriteReplicaSecret", Shape::Flag),
             TYPE,
+            member("CrossAccountPrimaryARN", text(20, 2048)),
         ],
         OF_WHOLE_SECRETS,
         secrets::create,
     ),
-    operation("DeleteResourcePolicy", &[SECRET_ID], USUAL, policies::delete),
+    operation("DeleteResourcePolicy", &[SECRET_ID, POLICY_NAME], USUAL, policies::delete),
     operation(
         "DeleteSecret",
         &[
@@ -211,6 +138,12 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         secrets::delete,
     ),
     operation("DescribeSecret", &[SECRET_ID], &[NOT_FOUND, INTERNAL, PARAMETER], secrets::describe),
+    operation(
+        "DisassociateCrossAccountReplica",
+        &[SECRET_ID, REPLICA_ARN],
+        USUAL,
+        cross_account::disassociate,
+    ),
     operation(
         "GetRandomPassword",
         &[
@@ -226,12 +159,18 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[PARAMETER, REQUEST, INTERNAL],
         values::random_password,
     ),
-    operation("GetResourcePolicy", &[SECRET_ID], USUAL, policies::get),
+    operation("GetResourcePolicy", &[SECRET_ID, POLICY_NAME], USUAL, policies::get),
     operation(
         "GetSecretValue",
         &[SECRET_ID, member("VersionId", text(32, 64)), member("VersionStage", text(1, 256))],
         &[NOT_FOUND, PARAMETER, REQUEST, DECRYPTION, INTERNAL],
         values::get,
+    ),
+    operation(
+        "ListResourcePolicies",
+        &[SECRET_ID, NEXT_TOKEN, member("MaxResults", whole(1, 100))],
+        &[NOT_FOUND, NEXT, INTERNAL, REQUEST, PARAMETER],
+        policies::list,
     ),
     operation(
         "ListSecretVersionIds",
@@ -262,7 +201,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     ),
     operation(
         "PutResourcePolicy",
-        &[SECRET_ID, POLICY, member("BlockPublicPolicy", Shape::Flag)],
+        &[SECRET_ID, POLICY_NAME, POLICY, member("BlockPublicPolicy", Shape::Flag)],
         &[POLICY_DOCUMENT, NOT_FOUND, PARAMETER, INTERNAL, REQUEST, PUBLIC],
         policies::put,
     ),
@@ -279,17 +218,21 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         &[PARAMETER, REQUEST, LIMIT, ENCRYPTION, EXISTS, NOT_FOUND, INTERNAL, DECRYPTION],
         values::put,
     ),
-    unsupported(
+    operation(
         "RemoveRegionsFromReplication",
         &[SECRET_ID, required("RemoveReplicaRegions", list(1, None, &REGION))],
+        USUAL,
+        replicas::remove,
     ),
-    unsupported(
+    operation(
         "ReplicateSecretToRegions",
         &[
             SECRET_ID,
             required("AddReplicaRegions", list(1, None, &REPLICA)),
             member("ForceOverwriteReplicaSecret", Shape::Flag),
         ],
+        USUAL,
+        replicas::replicate,
     ),
     operation("RestoreSecret", &[SECRET_ID], USUAL, secrets::restore),
     operation(
@@ -306,7 +249,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         USUAL,
         rotation::rotate,
     ),
-    unsupported("StopReplicationToReplica", &[SECRET_ID]),
+    operation("StopReplicationToReplica", &[SECRET_ID], USUAL, replicas::stop),
     operation("TagResource", &[SECRET_ID, required("Tags", list(0, None, &TAG))], USUAL, tags::tag),
     operation(
         "UntagResource",

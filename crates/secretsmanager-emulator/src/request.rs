@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::error::ServiceError;
 use crate::model;
+use crate::scope::Scope;
 use crate::secret::SecretValue;
 
 /// The maximum length of a value in bytes.
@@ -11,7 +12,8 @@ const MAX_VALUE_BYTES: usize = 65536;
 
 /// A request whose members satisfy the limits of its operation.
 pub(crate) struct Request<'a> {
-    pub(crate) region: &'a str,
+    /// The account and the region that the request is sent to.
+    pub(crate) scope: Scope<'a>,
     /// The time at which it arrived, in seconds since 1970.
     pub(crate) now: f64,
     pub(crate) body: &'a Value,

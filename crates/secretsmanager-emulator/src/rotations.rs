@@ -3,8 +3,27 @@
 
 use crate::error::ServiceError;
 use crate::operations::StartRotation;
+use crate::scope::Scope;
 use crate::secret::{CURRENT, PENDING, Secret};
 use crate::service::Service;
+
+/// The account, the region and the name of a secret.
+struct Where {
+    account: Option<String>,
+    region: String,
+    name: String,
+}
+
+impl Where {
+    fn of(secret: &Secret) -> Self {
+        let (account, region) = (secret.account.clone(), secret.region.clone());
+        Self { account, region, name: secret.name.clone() }
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope { account: self.account.as_deref(), region: &self.region }
+    }
+}
 
 impl Service {
     /// Deletes the copy that a rotation with only `testSecret` ran on.
@@ -13,12 +32,9 @@ impl Service {
     /// Returns an error if there is no such secret, or the change cannot be persisted.
     pub fn delete_test_copy(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();
-        let known = inside
-            .store
-            .anywhere(secret)
-            .map(|secret| (secret.region.clone(), secret.name.clone()));
-        let (region, name) = known.ok_or_else(ServiceError::not_found)?;
-        inside.store.edit(&region, &name, |secret, _| {
+        let known = inside.store.anywhere(secret).map(Where::of);
+        let known = known.ok_or_else(ServiceError::not_found)?;
+        inside.store.edit(known.scope(), &known.name, |secret, _| {
             secret.versions.retain(|version| version.id != id || !version.is_test_copy);
             Ok(())
         })
@@ -32,10 +48,12 @@ impl Service {
     pub fn due(&self) -> Result<Vec<(String, String)>, ServiceError> {
         let mut inside = self.inside();
         let now = inside.clock.now();
-        let is_gone = |secret: &Secret| secret.deletion.is_some_and(|deletion| deletion.due <= now);
-        let gone = inside.store.places(is_gone);
-        for (region, name) in gone {
-            inside.store.remove(&region, &name)?;
+        inside.store.finish_replications(now);
+        let is_gone =
+            |secret: &&Secret| secret.deletion.is_some_and(|deletion| deletion.due <= now);
+        let gone: Vec<_> = inside.store.all().filter(is_gone).map(Where::of).collect();
+        for gone in gone {
+            inside.store.remove(gone.scope(), &gone.name)?;
         }
         let is_due = |secret: &&Secret| {
             let next = secret
@@ -43,12 +61,14 @@ impl Service {
                 .as_ref()
                 .filter(|rotation| rotation.enabled)
                 .and_then(|one| one.next);
-            secret.deletion.is_none() && next.is_some_and(|window| window.opens <= now)
+            secret.deletion.is_none()
+                && !secret.is_region_replica()
+                && next.is_some_and(|window| window.opens <= now)
         };
         let due = inside.store.all().filter(is_due);
         let due: Vec<_> = due.map(|secret| (secret.region.clone(), secret.arn.clone())).collect();
         for (region, arn) in &due {
-            inside.store.edit(region, arn, |secret, _| {
+            inside.store.edit(Scope::own(region), arn, |secret, _| {
                 if let Some(rotation) = &mut secret.rotation {
                     rotation.next =
                         rotation.rules.as_ref().and_then(|rules| rules.next(now, now).ok());
@@ -71,17 +91,19 @@ impl Service {
     /// Returns an error if a change cannot be persisted.
     pub fn resume_unfinished(&self) -> Result<Vec<StartRotation>, ServiceError> {
         let mut inside = self.inside();
-        let has_copy = |secret: &Secret| secret.versions.iter().any(|version| version.is_test_copy);
-        let copies = inside.store.places(has_copy);
-        for (region, name) in copies {
-            inside.store.edit(&region, &name, |secret, _| {
+        let has_copy =
+            |secret: &&Secret| secret.versions.iter().any(|version| version.is_test_copy);
+        let copies: Vec<_> = inside.store.all().filter(has_copy).map(Where::of).collect();
+        for copy in copies {
+            inside.store.edit(copy.scope(), &copy.name, |secret, _| {
                 secret.versions.retain(|version| !version.is_test_copy);
                 Ok(())
             })?;
         }
         let start = |secret: &Secret| {
             let rotation = secret.rotation.as_ref().filter(|rotation| rotation.enabled)?;
-            let pending = secret.unfinished().filter(|_| secret.deletion.is_none())?;
+            let can_rotate = secret.deletion.is_none() && !secret.is_region_replica();
+            let pending = secret.unfinished().filter(|_| can_rotate)?;
             Some(StartRotation {
                 region: secret.region.clone(),
                 secret: secret.arn.clone(),

@@ -127,8 +127,13 @@ impl Rules {
         }
         if let Some(expression) = &self.expression {
             shown["ScheduleExpression"] = expression.as_str().into();
-            if let Ok(Schedule::Days(days)) = self.schedule() {
-                shown["AutomaticallyAfterDays"] = days.into();
+            match self.schedule() {
+                Ok(Schedule::Days(days)) => shown["AutomaticallyAfterDays"] = days.into(),
+                // AWS shows a rate in hours as whole days, and part of a day as a day.
+                Ok(Schedule::Hours(hours)) => {
+                    shown["AutomaticallyAfterDays"] = hours.div_ceil(24).into();
+                }
+                _ => {}
             }
         }
         shown
@@ -329,6 +334,23 @@ mod tests {
             ),
         ] {
             assert_eq!(window(rules.clone()), (opens.to_owned(), closes.to_owned()), "{rules}");
+        }
+    }
+
+    #[test]
+    fn rate_is_shown_in_days() {
+        for (expression, days) in [
+            ("rate(10 days)", json!(10)),
+            ("rate(4 hours)", json!(1)),
+            ("rate(10 hours)", json!(1)),
+            ("rate(24 hours)", json!(1)),
+            ("rate(25 hours)", json!(2)),
+            ("cron(0 8 * * ? *)", Value::Null),
+        ] {
+            let rules = Rules::read(&json!({"ScheduleExpression": expression}), NOW).unwrap();
+            let shown = rules.as_json();
+            assert_eq!(shown["AutomaticallyAfterDays"], days, "{expression}");
+            assert_eq!(shown["ScheduleExpression"], expression);
         }
     }
 

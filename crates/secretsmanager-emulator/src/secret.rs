@@ -3,6 +3,7 @@
 //! [doc]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
 
 mod labels;
+mod replication;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ServiceError;
 use crate::schedule::{Rules, Window};
+use crate::scope::Scope;
+
+pub(crate) use replication::{
+    AccountReplica, Primary, Progress, RegionReplica, Replication, Status,
+};
 
 /// The staging label of the version that clients read by default.
 pub const CURRENT: &str = "AWSCURRENT";
@@ -21,6 +27,9 @@ pub const PENDING: &str = "AWSPENDING";
 /// A secret with its versions.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Secret {
+    /// The id of the secret's account. `None` is the service's own account.
+    #[serde(default)]
+    pub(crate) account: Option<String>,
     /// The region of the secret.
     pub region: String,
     /// The name, which is unique in the region.
@@ -33,6 +42,9 @@ pub struct Secret {
     pub(crate) kms_key_id: Option<String>,
     pub(crate) policy: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
+    /// `true` if the secret has or had tags. After the last tag is removed, the list is empty.
+    #[serde(default)]
+    pub(crate) was_tagged: bool,
     pub(crate) created: f64,
     pub(crate) changed: f64,
     /// The day on which it was last read.
@@ -42,12 +54,15 @@ pub struct Secret {
     /// The rotation configuration. `None` until the secret is configured for rotation.
     pub rotation: Option<Rotation>,
     pub(crate) rotated: Option<f64>,
+    /// The links to replicas, or to the primary.
+    #[serde(default)]
+    pub(crate) replication: Replication,
     /// The versions in the order in which they were created.
     pub versions: Vec<Version>,
 }
 
 /// The rotation configuration of a secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rotation {
     /// `true` until `CancelRotateSecret` turns rotation off.
     pub enabled: bool,
@@ -123,6 +138,13 @@ impl std::fmt::Debug for Version {
 type Result<T> = std::result::Result<T, ServiceError>;
 
 impl Version {
+    /// Returns the staging labels in alphabetical order, as the API returns them.
+    pub(crate) fn sorted_labels(&self) -> Vec<&str> {
+        let mut labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        labels.sort_unstable();
+        labels
+    }
+
     pub(crate) fn has(&self, label: &str) -> bool {
         self.labels.iter().any(|one| one == label)
     }
@@ -137,6 +159,7 @@ impl Secret {
     /// Creates a secret without versions.
     pub fn new(region: &str, name: &str, arn: String, now: f64) -> Self {
         Self {
+            account: None,
             region: region.to_owned(),
             name: name.to_owned(),
             arn,
@@ -145,14 +168,20 @@ impl Secret {
             kms_key_id: None,
             policy: None,
             tags: BTreeMap::new(),
+            was_tagged: false,
             created: now,
             changed: now,
             accessed: None,
             deletion: None,
             rotation: None,
             rotated: None,
+            replication: Replication::default(),
             versions: Vec::new(),
         }
+    }
+
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope { account: self.account.as_deref(), region: &self.region }
     }
 
     pub(crate) fn version(&self, id: &str) -> Option<&Version> {

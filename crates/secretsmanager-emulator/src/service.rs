@@ -16,7 +16,9 @@ use crate::clock::Clock;
 use crate::error::ServiceError;
 use crate::operations::StartRotation;
 use crate::registry;
+use crate::replication_queue::ReplicationControl;
 use crate::request::Request;
+use crate::scope::Scope;
 use crate::secret::{Secret, SecretValue};
 use crate::store::{Change, Store};
 
@@ -182,7 +184,8 @@ impl Service {
         self.perform_in(REGION, operation, body)
     }
 
-    /// Performs an operation in a region.
+    /// Performs an operation in a region. If the operation demands a `ClientRequestToken`, it is
+    /// generated, as the SDKs do.
     ///
     /// # Errors
     /// Returns the error that the service would answer with.
@@ -192,8 +195,27 @@ impl Service {
         operation: &str,
         body: &Value,
     ) -> Result<Value, ServiceError> {
+        let mut body = body.clone();
+        if body.is_object() && registry::missing_token(operation, &body).is_some() {
+            body["ClientRequestToken"] = uuid::Uuid::new_v4().to_string().into();
+        }
+        self.perform_request(None, region, operation, &body)
+    }
+
+    /// Performs an operation as a client has sent it. The account `None` is the service's own.
+    pub(crate) fn perform_request(
+        &self,
+        account: Option<&str>,
+        region: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, ServiceError> {
         let mut inside = self.inside();
-        let request = Request { region, now: inside.clock.now(), body };
+        let account = account.filter(|account| *account != inside.store.account());
+        let request = Request { scope: Scope { account, region }, now: inside.clock.now(), body };
+        if let Some(error) = registry::missing_token(operation, body) {
+            return Err(error);
+        }
         let done = registry::perform(operation, &mut inside.store, &request)?;
         if let (Some(start), Some(on_rotate)) = (done.start, &inside.on_rotate) {
             on_rotate(start);
@@ -206,6 +228,13 @@ impl Service {
         done.refused.map_or(Ok(done.answer), Err)
     }
 
+    /// Delays replication to a destination, or makes it fail. The destination is a region, such as
+    /// `eu-west-1`, or the id of an account. Clients call this with the operation
+    /// `Emulator.ControlReplication`.
+    pub fn control_replication(&self, destination: &str, control: ReplicationControl) {
+        self.inside().store.replications.set_control(destination, control);
+    }
+
     /// Stores a secret under a given ARN. The secret is in `us-east-1`, even if the ARN names
     /// another region.
     ///
@@ -214,7 +243,7 @@ impl Service {
     pub fn put_secret(&self, name: &str, arn: &str, value: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();
         let now = inside.clock.now();
-        let known = inside.store.find(REGION, name).ok().cloned();
+        let known = inside.store.find(Scope::own(REGION), name).ok().cloned();
         let mut secret = known.unwrap_or_else(|| Secret::new(REGION, name, arn.to_owned(), now));
         let token = uuid::Uuid::new_v4().to_string();
         secret.put(token, SecretValue::Text(value.to_owned()), None, now)?;
@@ -226,8 +255,9 @@ impl Service {
     /// # Errors
     /// Returns the error that the service would answer with.
     pub fn put_reserved_tag(&self, id: &str, key: &str, value: &str) -> Result<(), ServiceError> {
-        self.inside().store.edit(REGION, id, |secret, _| {
+        self.inside().store.edit(Scope::own(REGION), id, |secret, _| {
             secret.tags.insert(key.to_owned(), value.to_owned());
+            secret.was_tagged = true;
             Ok(())
         })
     }

@@ -17,6 +17,7 @@ use aws_lc_rs::{hmac, pbkdf2, rand};
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
 use crate::keys::Keys;
+use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::store::{Change, Store};
 
@@ -142,12 +143,13 @@ impl State {
             let mut records = write.open_table(RECORDS)?;
             match change {
                 Change::Secret(secret) => {
-                    let key = self.seal.name(&secret.region, &secret.name);
+                    let key = self.seal.name(secret.scope(), &secret.name);
                     records
                         .insert(&*key, &*self.seal.close(&key, &serde_json::to_vec(secret)?)?)?;
                 }
-                Change::Gone { region, name } => {
-                    drop(records.remove(&*self.seal.name(region, name))?)
+                Change::Gone { account, region, name } => {
+                    let scope = Scope { account: *account, region };
+                    drop(records.remove(&*self.seal.name(scope, name))?)
                 }
                 Change::Keys(keys) => {
                     records.insert(KEYS, &*self.seal.close(KEYS, &serde_json::to_vec(keys)?)?)?;
@@ -197,8 +199,13 @@ impl Cipher {
         Ok(Self { records, names: hmac::Key::new(hmac::HMAC_SHA256, &keys[32..]) })
     }
 
-    fn name(&self, region: &str, name: &str) -> Vec<u8> {
-        hmac::sign(&self.names, format!("{region}/{name}").as_bytes()).as_ref().to_vec()
+    fn name(&self, scope: Scope<'_>, name: &str) -> Vec<u8> {
+        // A region has no slash, so the two forms are never equal.
+        let scope = match scope.account {
+            Some(account) => format!("{account}/{}", scope.region),
+            None => scope.region.to_owned(),
+        };
+        hmac::sign(&self.names, format!("{scope}/{name}").as_bytes()).as_ref().to_vec()
     }
 
     /// Returns the nonce followed by the encrypted bytes. They can be decrypted only with the same
@@ -241,7 +248,7 @@ mod tests {
         state.write(&Change::Keys(&Keys { disabled: ["k".to_owned()].into() })).unwrap();
         let other = Secret::new("eu-west-1", "other", "arn:other".into(), 1.0);
         state.write(&Change::Secret(&other)).unwrap();
-        state.write(&Change::Gone { region: "eu-west-1", name: "other" }).unwrap();
+        state.write(&Change::Gone { account: None, region: "eu-west-1", name: "other" }).unwrap();
         assert!(
             State::open(&path, "a passphrase")
                 .is_err_and(|error| error.to_string().contains("another process"))
@@ -260,9 +267,12 @@ mod tests {
         let wrong = State::open(&path, "another").err().unwrap().to_string();
         assert!(wrong.contains("passphrase"), "{wrong}");
         let store = State::open(&path, "a passphrase").unwrap().load().unwrap();
-        let read = store.find("eu-west-1", "the-name").unwrap();
+        let read = store.find(Scope::own("eu-west-1"), "the-name").unwrap();
         assert!(read.versions[0].value == Some(SecretValue::Text("the-password".into())));
-        assert!(store.find("eu-west-1", "other").is_err() && !store.keys().are_usable(Some("k")));
+        assert!(
+            store.find(Scope::own("eu-west-1"), "other").is_err()
+                && !store.keys().are_usable(Some("k"))
+        );
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::ServiceError;
 use crate::keys::Keys;
+use crate::replication_queue::ReplicationQueue;
+use crate::scope::Scope;
 use crate::secret::Secret;
 
 /// The default account id in ARNs.
@@ -19,6 +20,8 @@ pub enum Change<'a> {
     Secret(&'a Secret),
     /// A secret was deleted.
     Gone {
+        /// The id of the account from which it was deleted. `None` is the service's own account.
+        account: Option<&'a str>,
         /// The region from which the secret was deleted.
         region: &'a str,
         /// The name that the secret had in its region.
@@ -31,16 +34,18 @@ pub enum Change<'a> {
 /// Persists a change before the store makes it.
 pub(crate) type Persist = Box<dyn Fn(&Change<'_>) -> anyhow::Result<()> + Send>;
 
-/// All secrets of the one account, by region and name.
-#[derive(Serialize, Deserialize)]
+/// The secrets of an account in a region, by name.
+type Secrets = BTreeMap<String, Secret>;
+
+/// All secrets, by region, account and name.
 pub struct Store {
     account: String,
-    regions: BTreeMap<String, BTreeMap<String, Secret>>,
+    /// The account `None` is the service's own account.
+    regions: BTreeMap<String, BTreeMap<Option<String>, Secrets>>,
     keys: Keys,
+    pub(crate) replications: ReplicationQueue,
     /// The names of the functions that exist. `None` accepts any name.
-    #[serde(skip)]
     pub(crate) functions: Option<BTreeSet<String>>,
-    #[serde(skip)]
     persist: Option<Persist>,
 }
 
@@ -56,6 +61,7 @@ impl Default for Store {
             account: ACCOUNT.to_owned(),
             regions: BTreeMap::new(),
             keys: Keys::default(),
+            replications: ReplicationQueue::default(),
             functions: None,
             persist: None,
         }
@@ -81,55 +87,57 @@ impl Store {
 
     /// Creates the ARN of a new secret: the service adds a hyphen and six random characters to the
     /// name.
-    pub(crate) fn new_arn(&self, region: &str, name: &str) -> String {
+    pub(crate) fn new_arn(&self, scope: Scope<'_>, name: &str) -> String {
         let suffix: String = Uuid::new_v4().simple().to_string().chars().take(6).collect();
-        format!("arn:aws:secretsmanager:{region}:{}:secret:{name}-{suffix}", self.account)
+        let (region, account) = (scope.region, scope.account.unwrap_or(&self.account));
+        format!("arn:aws:secretsmanager:{region}:{account}:secret:{name}-{suffix}")
     }
 
-    /// Finds a secret by name, ARN, or ARN without its random suffix.
-    pub(crate) fn find(&self, region: &str, id: &str) -> Result<&Secret> {
-        let secrets = self.regions.get(region).ok_or_else(ServiceError::not_found)?;
-        let Some(resource) = arn_resource(id) else {
-            return secrets.get(id).ok_or_else(ServiceError::not_found);
+    /// Finds a secret of a region by name, ARN, or ARN without its random suffix.
+    ///
+    /// A name finds a secret of the request's account, and an ARN finds one of any account: a
+    /// resource policy can allow other accounts to use a secret, and the service does not evaluate
+    /// policies.
+    pub(crate) fn find(&self, scope: Scope<'_>, id: &str) -> Result<&Secret> {
+        let accounts = self.regions.get(scope.region).ok_or_else(ServiceError::not_found)?;
+        let found = match arn_resource(id) {
+            None => {
+                accounts.get(&scope.account.map(str::to_owned)).and_then(|secrets| secrets.get(id))
+            }
+            Some(resource) => {
+                accounts.values().find_map(|secrets| find_by_arn(secrets, id, resource))
+            }
         };
-        let with_suffix = resource.len().checked_sub(7).and_then(|end| resource.get(..end));
-        let found = with_suffix
-            .and_then(|name| secrets.get(name))
-            .filter(|secret| secret.arn == id)
-            .or_else(|| secrets.get(resource).filter(|secret| is_partial(&secret.arn, id)))
-            // `Service::put_secret` stores secrets under any ARN.
-            .or_else(|| secrets.values().find(|secret| secret.arn == id));
         found.ok_or_else(ServiceError::not_found)
     }
 
-    /// Returns the regions and names of the secrets for which `is_so` returns `true`.
-    pub(crate) fn places(&self, is_so: impl Fn(&Secret) -> bool) -> Vec<(String, String)> {
-        let such = self.all().filter(|secret| is_so(secret));
-        such.map(|secret| (secret.region.clone(), secret.name.clone())).collect()
-    }
-
-    /// Finds a secret in any region by its name, ARN, or ARN without its random suffix.
+    /// Finds a secret in any region by its name, ARN, or ARN without its random suffix. A name that
+    /// several regions have finds the primary, and not its replicas.
     pub fn anywhere(&self, id: &str) -> Option<&Secret> {
+        let such = |secret: &&Secret| secret.name == id || is_partial(&secret.arn, id);
         self.all()
-            .find(|secret| secret.arn == id || secret.name == id || is_partial(&secret.arn, id))
+            .find(|secret| secret.arn == id)
+            .or_else(|| self.all().filter(such).find(|secret| !secret.is_region_replica()))
+            .or_else(|| self.all().find(such))
     }
 
     /// Finds a secret that is not marked for deletion.
-    pub(crate) fn alive(&self, region: &str, id: &str) -> Result<&Secret> {
-        let secret = self.find(region, id)?;
+    pub(crate) fn alive(&self, scope: Scope<'_>, id: &str) -> Result<&Secret> {
+        let secret = self.find(scope, id)?;
         secret.ensure_not_deleted().map(|()| secret)
     }
 
-    /// Changes a secret that is not marked for deletion. If `edit` or persisting fails, nothing
-    /// changes.
+    /// Changes a secret as a request asks. The secret must not be marked for deletion, and not be a
+    /// replica in another Region. If `edit` or persisting fails, nothing changes.
     pub(crate) fn edit_active<T>(
         &mut self,
-        region: &str,
+        scope: Scope<'_>,
         id: &str,
         edit: impl FnOnce(&mut Secret, &Keys) -> Result<T>,
     ) -> Result<T> {
-        self.edit(region, id, |secret, keys| {
+        self.edit(scope, id, |secret, keys| {
             secret.ensure_not_deleted()?;
+            secret.ensure_not_region_replica()?;
             edit(secret, keys)
         })
     }
@@ -137,43 +145,58 @@ impl Store {
     /// Changes a secret. If `edit` or persisting fails, nothing changes.
     pub(crate) fn edit<T>(
         &mut self,
-        region: &str,
+        scope: Scope<'_>,
         id: &str,
         edit: impl FnOnce(&mut Secret, &Keys) -> Result<T>,
     ) -> Result<T> {
-        let mut secret = self.find(region, id)?.clone();
+        let mut secret = self.find(scope, id)?.clone();
         let done = edit(&mut secret, &self.keys)?;
         self.save(secret)?;
         Ok(done)
     }
 
-    /// Stores a secret, and replaces the one with the same region and name.
+    /// Stores a secret, and replaces the one with the same account, region and name. If its
+    /// replicas must change, their status becomes `InProgress`.
     ///
     /// # Errors
     /// Returns an error if the change cannot be persisted.
-    pub fn save(&mut self, secret: Secret) -> Result<()> {
+    pub fn save(&mut self, mut secret: Secret) -> Result<()> {
+        let has_changed = secret.replication.has_replicas()
+            && self
+                .find(secret.scope(), &secret.name)
+                .is_ok_and(|before| secret.replicates_differently(before));
+        if has_changed {
+            secret.replication.restart();
+        }
         self.persist_change(&Change::Secret(&secret))?;
-        let secrets = self.regions.entry(secret.region.clone()).or_default();
+        self.replications.add(&secret, has_changed);
+        let accounts = self.regions.entry(secret.region.clone()).or_default();
+        let secrets = accounts.entry(secret.account.clone()).or_default();
         secrets.insert(secret.name.clone(), secret);
         Ok(())
     }
 
-    pub(crate) fn remove(&mut self, region: &str, name: &str) -> Result<()> {
-        self.persist_change(&Change::Gone { region, name })?;
-        if let Some(secrets) = self.regions.get_mut(region) {
+    pub(crate) fn remove(&mut self, scope: Scope<'_>, name: &str) -> Result<()> {
+        let Scope { account, region } = scope;
+        self.persist_change(&Change::Gone { account, region, name })?;
+        let accounts = self.regions.get_mut(region);
+        let secrets = accounts.and_then(|them| them.get_mut(&account.map(str::to_owned)));
+        if let Some(secrets) = secrets {
             secrets.remove(name);
         }
         Ok(())
     }
 
-    /// Returns the secrets of a region, sorted by name.
-    pub(crate) fn secrets(&self, region: &str) -> impl Iterator<Item = &Secret> {
-        self.regions.get(region).into_iter().flat_map(BTreeMap::values)
+    /// Returns the secrets of an account in a region, sorted by name.
+    pub(crate) fn secrets(&self, scope: Scope<'_>) -> impl Iterator<Item = &Secret> {
+        let accounts = self.regions.get(scope.region);
+        let secrets = accounts.and_then(|them| them.get(&scope.account.map(str::to_owned)));
+        secrets.into_iter().flat_map(BTreeMap::values)
     }
 
-    /// Returns the secrets of all regions, sorted by region and name.
+    /// Returns the secrets of all regions and accounts, sorted by region, account and name.
     pub fn all(&self) -> impl Iterator<Item = &Secret> {
-        self.regions.values().flat_map(BTreeMap::values)
+        self.regions.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values)
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -199,6 +222,16 @@ fn arn_resource(id: &str) -> Option<&str> {
     id.strip_prefix("arn:")?.splitn(6, ':').nth(5)
 }
 
+fn find_by_arn<'a>(secrets: &'a Secrets, arn: &str, resource: &str) -> Option<&'a Secret> {
+    let with_suffix = resource.len().checked_sub(7).and_then(|end| resource.get(..end));
+    with_suffix
+        .and_then(|name| secrets.get(name))
+        .filter(|secret| secret.arn == arn)
+        .or_else(|| secrets.get(resource).filter(|secret| is_partial(&secret.arn, arn)))
+        // `Service::put_secret` stores secrets under any ARN.
+        .or_else(|| secrets.values().find(|secret| secret.arn == arn))
+}
+
 fn is_partial(arn: &str, id: &str) -> bool {
     arn.strip_prefix(id).is_some_and(|rest| rest.len() == 7 && rest.starts_with('-'))
 }
@@ -207,10 +240,12 @@ fn is_partial(arn: &str, id: &str) -> bool {
 mod tests {
     use super::*;
 
+    const HERE: Scope<'_> = Scope { account: None, region: "eu-west-1" };
+
     fn store() -> Store {
         let mut store = Store::default();
         for name in ["a/b", "a/b-c", "other"] {
-            let arn = store.new_arn("eu-west-1", name);
+            let arn = store.new_arn(HERE, name);
             store.save(Secret::new("eu-west-1", name, arn, 0.0)).unwrap();
         }
         store
@@ -219,14 +254,31 @@ mod tests {
     #[test]
     fn arn_is_found_with_and_without_its_suffix() {
         let store = store();
-        let arn = store.find("eu-west-1", "a/b").unwrap().arn.clone();
+        let arn = store.find(HERE, "a/b").unwrap().arn.clone();
         for id in ["a/b", &arn, &arn[..arn.len() - 7]] {
-            assert_eq!(store.find("eu-west-1", id).unwrap().name, "a/b");
+            assert_eq!(store.find(HERE, id).unwrap().name, "a/b");
         }
-        assert!(store.find("eu-west-1", "a").is_err());
-        assert!(store.find("eu-west-1", &arn[..arn.len() - 1]).is_err());
-        assert!(store.find("us-east-1", &arn).is_err());
+        assert!(store.find(HERE, "a").is_err());
+        assert!(store.find(HERE, &arn[..arn.len() - 1]).is_err());
+        assert!(store.find(Scope::own("us-east-1"), &arn).is_err());
         assert_eq!(store.anywhere(&arn).unwrap().name, "a/b");
+    }
+
+    #[test]
+    fn account_has_its_own_names_and_shares_its_arns() {
+        let mut store = store();
+        let there = Scope { account: Some("111122223333"), region: "eu-west-1" };
+        let arn = store.new_arn(there, "a/b");
+        let mut secret = Secret::new("eu-west-1", "a/b", arn.clone(), 0.0);
+        secret.account = Some("111122223333".to_owned());
+        store.save(secret).unwrap();
+        assert_eq!(store.find(there, "a/b").unwrap().arn, arn);
+        assert_ne!(store.find(HERE, "a/b").unwrap().arn, arn);
+        assert_eq!(store.find(HERE, &arn).unwrap().arn, arn);
+        assert!(store.find(there, "other").is_err());
+        assert_eq!((store.secrets(there).count(), store.all().count()), (1, 4));
+        store.remove(there, "a/b").unwrap();
+        assert!(store.find(there, "a/b").is_err() && store.find(HERE, "a/b").is_ok());
     }
 
     #[test]
@@ -237,11 +289,9 @@ mod tests {
             secret.description = Some("new".into());
             Ok(())
         };
-        let error = store.edit("eu-west-1", "a/b", edit).unwrap_err();
+        let error = store.edit(HERE, "a/b", edit).unwrap_err();
         assert_eq!((error.status, &*error.code), (500, "InternalServiceError"));
-        assert_eq!(store.find("eu-west-1", "a/b").unwrap().description, None);
-        assert!(
-            store.remove("eu-west-1", "a/b").is_err() && store.find("eu-west-1", "a/b").is_ok()
-        );
+        assert_eq!(store.find(HERE, "a/b").unwrap().description, None);
+        assert!(store.remove(HERE, "a/b").is_err() && store.find(HERE, "a/b").is_ok());
     }
 }

@@ -5,22 +5,18 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use rotation_tests::local::models;
 use rotation_tests::tool;
 use secretsmanager_emulator::Service;
 use serde_json::{Map, Value, json};
 
-/// Operations that the service knows but does not support, because replicas need another Region.
-const NOT_SUPPORTED: [&str; 3] =
-    ["RemoveRegionsFromReplication", "ReplicateSecretToRegions", "StopReplicationToReplica"];
-
-/// Returns botocore's model from the AWS CLI that is installed for the tests. Its version is fixed,
-/// so the test does not change with new releases.
-fn model() -> Result<Value> {
-    let script = "import awscli.botocore.session as s, json; \
-        model = s.get_session().get_service_model('secretsmanager'); \
-        print(json.dumps(model._service_description))";
+/// Returns AWS's model of the service, from the version of botocore that `tests/setup.sh` names.
+pub(crate) fn model() -> Result<Value> {
+    let path = models().join("secretsmanager/2017-10-17/service-2.json.gz");
+    let script = "import gzip, sys; sys.stdout.buffer.write(gzip.open(sys.argv[1]).read())";
     let output = Command::new(tool("python"))
         .args(["-c", script])
+        .arg(path)
         .output()
         .context("Python is not installed: sh tests/setup.sh test")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -81,11 +77,6 @@ fn requests_and_errors_match_aws_model() {
         let theirs = errors(theirs.filter_map(|error| error["shape"].as_str()).collect());
         let here = ours[name]["errors"].as_array().unwrap().iter();
         assert_eq!(errors(here.filter_map(Value::as_str).collect()), theirs, "{name}");
-        assert_eq!(
-            ours[name]["supported"] == false,
-            NOT_SUPPORTED.contains(&name.as_str()),
-            "{name}"
-        );
     }
 }
 
@@ -125,4 +116,45 @@ fn errors_in_source_exist_in_aws_model() {
         }
     }
     assert!(seen > 20, "found only {seen} errors");
+}
+
+/// The script that a scheduled job runs reports what another model has, and fails only then.
+#[test]
+fn script_reports_what_a_newer_model_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newer = model().unwrap();
+    let write = |name: &str, model: &Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, model.to_string()).unwrap();
+        path
+    };
+    let pinned = write("pinned", &newer);
+    let compare = |newest: &Path| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/compare_aws_model.py");
+        let mut command = Command::new(tool("python"));
+        command.arg(script).arg("--pinned").arg(&pinned).arg("--newest").arg(newest);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, output) = compare(&pinned);
+    assert_eq!(code, Some(0), "{output}");
+
+    newer["operations"]["GetSecretValue"]["documentation"] = json!("another text");
+    let (code, output) = compare(&write("words", &newer));
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("documentation changed: GetSecretValue\n"), "{output}");
+
+    newer["operations"]["NewOperation"] = json!({"input": {"shape": "GetSecretValueRequest"}});
+    newer["shapes"]["NameType"]["max"] = json!(1024);
+    let (code, output) = compare(&write("newest", &newer));
+    assert_eq!(code, Some(1), "{output}");
+    for line in [
+        "new:     NewOperation: an operation",
+        "new:     NewOperation input.SecretId: required string, min 1, max 2048",
+        "changed: CreateSecret input.Name: required string, min 1, max 512 -> required string, \
+            min 1, max 1024",
+    ] {
+        assert!(output.contains(line), "{line} is not in {output}");
+    }
+    assert_eq!(compare(&folder.path().join("absent")).0, Some(2));
 }

@@ -65,35 +65,44 @@ async fn documented_commands_return_documented_members() {
     assert_eq!(other["Tags"], serde_json::json!([{"Key": "costcenter", "Value": "12345"}]));
 }
 
-/// AWS's documentation says: "If you disable or delete the first CMK before this update, the key
-/// cannot be decrypted and you lose the contents of the secret unless you can re-enable the CMK."
+/// AWS's API reference says of the key of `UpdateSecret` that it encrypts "new secret versions as
+/// well as any existing versions with the staging labels AWSCURRENT, AWSPENDING, or AWSPREVIOUS".
 #[tokio::test]
 async fn value_is_readable_while_its_kms_key_is_enabled() {
     let serve = Serve::start(&[]).await.unwrap();
     let aws = |command: &str| run_in_shell(&serve, &format!("aws {command}"));
     aws("secretsmanager create-secret --name s --secret-string one --kms-key-id alias/old")
         .unwrap();
-    aws("secretsmanager update-secret --secret-id s --kms-key-id alias/new").unwrap();
     let read = "secretsmanager get-secret-value --secret-id s --query SecretString --output text";
-    assert_eq!(aws(read).unwrap(), "one\n");
+    let keys = |expected: &[&str]| {
+        let versions = "secretsmanager list-secret-version-ids --secret-id s --include-deprecated \
+            --query Versions[].KmsKeyIds[] --output text";
+        assert_eq!(aws(versions).unwrap().split_whitespace().collect::<Vec<_>>(), expected);
+    };
     aws("kms disable-key --key-id alias/old").unwrap();
     assert!(aws(read).unwrap_err().to_string().contains("DecryptionFailure"));
+    // A value that cannot be decrypted keeps its key.
+    aws("secretsmanager update-secret --secret-id s --kms-key-id alias/new").unwrap();
+    keys(&["alias/old"]);
     aws("kms enable-key --key-id alias/old").unwrap();
-    // The value is stored again under the new key. After that, the old key can be disabled.
-    aws("secretsmanager update-secret --secret-id s --secret-string one").unwrap();
-    aws("kms disable-key --key-id alias/old").unwrap();
     assert_eq!(aws(read).unwrap(), "one\n");
+    for value in ["two", "three"] {
+        let put = format!("secretsmanager put-secret-value --secret-id s --secret-string {value}");
+        aws(&put).unwrap();
+    }
+    keys(&["alias/old", "alias/new", "alias/new"]);
+    // The first version has no label any more. The two others are encrypted again.
+    aws("secretsmanager update-secret --secret-id s --kms-key-id alias/newest").unwrap();
+    keys(&["alias/old", "alias/newest", "alias/newest"]);
+    for key in ["alias/old", "alias/new"] {
+        aws(&format!("kms disable-key --key-id {key}")).unwrap();
+    }
+    assert_eq!(aws(read).unwrap(), "three\n");
     let state =
         aws("kms describe-key --key-id alias/old --query KeyMetadata.KeyState --output text")
             .unwrap();
     assert_eq!(state, "Disabled\n");
-    aws("kms disable-key --key-id alias/new").unwrap();
-    let written = aws("secretsmanager put-secret-value --secret-id s --secret-string two");
+    aws("kms disable-key --key-id alias/newest").unwrap();
+    let written = aws("secretsmanager put-secret-value --secret-id s --secret-string four");
     assert!(written.unwrap_err().to_string().contains("EncryptionFailure"));
-    let versions = "secretsmanager list-secret-version-ids --secret-id s --include-deprecated \
-        --query Versions[].KmsKeyIds[] --output text";
-    assert_eq!(
-        aws(versions).unwrap().split_whitespace().collect::<Vec<_>>(),
-        ["alias/old", "alias/new"]
-    );
 }

@@ -54,6 +54,21 @@ const MOTO_DIFFERENCES: &[(&str, &str)] = &[
     ("rotation_is_rejected_while_another_is_pending", "moto starts a second rotation"),
     ("rotation_to_an_earlier_version_is_rejected", "moto rotates to AWSPREVIOUS"),
     ("rotation_rules_are_checked_and_shown", "moto accepts any rules"),
+    ("rotation_rate_in_hours_is_shown_in_days_too", "moto keeps no schedule expression"),
+    ("rotation_refused_leaves_no_trace", "moto starts the rotation"),
+    ("rotation_version_without_a_value_is_not_listed", "moto lists the version"),
+    (
+        "descriptions_are_filtered_by_the_beginnings_of_words",
+        "moto does not split upper-case words",
+    ),
+    ("words_of_all_fields_must_be_in_one_field", "moto does not split upper-case words"),
+    ("filter_without_a_key_is_rejected", "moto fails with an internal error"),
+    ("excluded_space_is_never_generated", "the password contains the space"),
+    ("labels_are_returned_in_alphabetical_order", "moto keeps the order of the request"),
+    ("update_does_not_accept_an_existing_version", "moto accepts the token of a version"),
+    ("secret_without_a_value_gets_a_first_current_version", "moto demands RemoveFromVersionId"),
+    ("label_of_a_new_value_is_taken_from_its_holder", "moto lists deprecated versions"),
+    ("policies_of_a_deleted_secret_cannot_be_used", "moto changes the policy of a deleted secret"),
 ];
 
 /// Runs the cases and returns those that fail, with their errors.

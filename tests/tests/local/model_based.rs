@@ -125,9 +125,18 @@ async fn shown(client: &Client, name: &str) -> Result<Plain> {
         let value = got.ok().and_then(|got| got.secret_string);
         plain.versions.push((id, value, labels));
     }
+    // A version without a value is only in the response of DescribeSecret.
+    let listed = plain.versions.iter().filter(|(_, _, labels)| !labels.is_empty()).count();
     let stages = described.version_ids_to_stages.unwrap_or_default();
-    let labelled = plain.versions.iter().filter(|(_, _, labels)| !labels.is_empty()).count();
-    ensure!(stages.len() == labelled, "DescribeSecret and ListSecretVersionIds disagree");
+    let mut empty = 0;
+    for (id, labels) in &stages {
+        if !plain.versions.iter().any(|(listed, _, _)| listed == id) {
+            plain.versions.push((id.clone(), None, labels.iter().cloned().collect()));
+            empty += 1;
+        }
+    }
+    ensure!(stages.len() == listed + empty, "DescribeSecret and ListSecretVersionIds disagree");
+    plain.versions.sort();
     Ok(plain)
 }
 
@@ -138,6 +147,7 @@ async fn follow(client: &Client, name: &str, ops: &[Op]) -> Result<()> {
         let answered = perform(client, name, op).await;
         ensure!(answered.as_deref() == expected, "{op:?}: {answered:?} instead of {expected:?}");
         let mut wanted = model.clone();
+        wanted.remove_invisible();
         if wanted.is_deleted {
             // The values of a deleted secret cannot be read.
             wanted.versions.iter_mut().for_each(|(_, value, _)| *value = None);

@@ -12,7 +12,7 @@ use crate::own_database::authority;
 
 /// Starts a service with the function `app-rotation`, and creates the secret `app` that it can
 /// rotate.
-async fn prepared(
+pub(crate) async fn prepared(
     target: &Target,
     arguments: &[&str],
 ) -> Result<(Fixture, Serve, tempfile::TempDir)> {

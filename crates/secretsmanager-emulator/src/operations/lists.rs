@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Done, secrets, set, values};
 use crate::error::ServiceError;
-use crate::listing::{page, passes, sort_key};
+use crate::listing::{ensure_filters_have_keys, page, passes, sort_key};
 use crate::request::Request;
 use crate::secret::{CURRENT, Secret};
 use crate::store::Store;
@@ -13,9 +13,10 @@ type Answer = Result<Done, ServiceError>;
 
 pub(crate) fn list_secrets(store: &mut Store, request: &Request<'_>) -> Answer {
     let filters = request.list("Filters").unwrap_or_default();
+    ensure_filters_have_keys(filters)?;
     let deleted = request.flag("IncludePlannedDeletion", false);
     let mut listed: Vec<&Secret> = store
-        .secrets(request.region)
+        .secrets(request.scope)
         .filter(|secret| (deleted || secret.deletion.is_none()) && passes(secret, filters))
         .collect();
     let by = request.text("SortBy");
@@ -34,7 +35,7 @@ pub(crate) fn list_secrets(store: &mut Store, request: &Request<'_>) -> Answer {
     )?;
     let shown = listed.items.into_iter().map(|secret| {
         let mut shown = secrets::described(secret);
-        shown["SecretVersionsToStages"] = secrets::stages(secret);
+        set(&mut shown, "SecretVersionsToStages", secrets::stages(secret));
         set(&mut shown, "DeletedDate", secret.deletion.map(|deletion| deletion.asked));
         shown
     });
@@ -66,8 +67,9 @@ pub(crate) fn batch_get(store: &mut Store, request: &Request<'_>) -> Answer {
         Some(ids) => (ids, None),
         None => {
             let filters = filters.unwrap_or_default();
+            ensure_filters_have_keys(filters)?;
             let passing = store
-                .secrets(request.region)
+                .secrets(request.scope)
                 .filter(|secret| secret.deletion.is_none() && passes(secret, filters));
             let names = passing.map(|secret| secret.name.clone());
             let listed = page(
@@ -105,7 +107,7 @@ fn current(
     request: &Request<'_>,
     id: &str,
 ) -> Result<(String, String, Value), ServiceError> {
-    let secret = store.alive(request.region, id)?;
+    let secret = store.alive(request.scope, id)?;
     let version = secret.labelled(CURRENT).ok_or_else(ServiceError::not_found)?;
     let shown = values::shown(secret, version, store.keys())?;
     Ok((secret.name.clone(), version.id.clone(), shown))

@@ -22,11 +22,10 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
     let token = request.token();
     let id = request.secret_id()?;
     let given = request.text("RotationLambdaARN").filter(|function| !function.is_empty());
-    let known = store
-        .alive(request.region, id)?
-        .rotation
-        .as_ref()
-        .map(|rotation| rotation.function.clone());
+    let secret = store.alive(request.scope, id)?;
+    secret.ensure_not_region_replica()?;
+    secret.ensure_own_value()?;
+    let known = secret.rotation.as_ref().map(|rotation| rotation.function.clone());
     let Some(function) = given.map(str::to_owned).or(known) else {
         return Err(ServiceError::request(
             "No Lambda rotation function ARN is associated with this secret.",
@@ -36,9 +35,9 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
     let rules = request.body.get("RotationRules").filter(|rules| !rules.is_null());
     let rules = rules.map(|rules| Rules::read(rules, request.now)).transpose()?;
     let immediately = request.flag("RotateImmediately", true);
-    let secret = store.alive(request.region, id)?;
+    let secret = store.alive(request.scope, id)?;
     let start = |token: &str, test_only: bool| StartRotation {
-        region: request.region.to_owned(),
+        region: request.scope.region.to_owned(),
         secret: secret.arn.clone(),
         function: function.clone(),
         token: token.to_owned(),
@@ -51,7 +50,7 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
     // If the request repeats the token of a finished rotation, there is nothing left to do.
     let is_over = immediately && secret.is_labelled(CURRENT, &token);
     let start = Some(start(&token, !immediately)).filter(|_| !is_over);
-    let staged = store.edit(request.region, id, |secret, _| {
+    let staged = store.edit(request.scope, id, |secret, _| {
         if immediately {
             secret.stage_pending(&token, request.now)?;
         } else {
@@ -135,7 +134,7 @@ fn stage_copy(secret: &mut Secret, token: &str, now: f64) -> Result<(), ServiceE
 }
 
 pub(crate) fn cancel(store: &mut Store, request: &Request<'_>) -> Answer {
-    let answer = store.edit_active(request.region, request.secret_id()?, |secret, _| {
+    let answer = store.edit_active(request.scope, request.secret_id()?, |secret, _| {
         if let Some(rotation) = &mut secret.rotation {
             rotation.enabled = false;
             rotation.next = None;

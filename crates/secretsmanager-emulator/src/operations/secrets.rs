@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Done, named, set};
+use super::{Done, cross_account, named, replicas, set};
 use crate::clock::DAY;
 use crate::error::ServiceError;
+use crate::keys::Keys;
 use crate::request::{Request, validate_name};
-use crate::secret::{Deletion, Secret};
+use crate::scope::Scope;
+use crate::secret::{CURRENT, Deletion, PENDING, PREVIOUS, Secret};
 use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
@@ -14,16 +16,17 @@ type Answer = Result<Done, ServiceError>;
 pub(crate) fn create(store: &mut Store, request: &Request<'_>) -> Answer {
     let name = request.text("Name").unwrap_or_default();
     validate_name(name)?;
-    if request.list("AddReplicaRegions").is_some() {
-        return Err(ServiceError::request("AddReplicaRegions: replicas are not supported here."));
-    }
+    let primary = cross_account::primary_of(store, request)?;
     let value = request.value()?;
     let token = request.token();
-    if let Ok(there) = store.find(request.region, name) {
-        return again(there, request, &token);
+    if let Ok(there) = store.find(request.scope, name) {
+        return again(store, there, request, &token);
     }
-    let arn = store.new_arn(request.region, name);
-    let mut secret = Secret::new(request.region, name, arn, request.now);
+    let arn = store.new_arn(request.scope, name);
+    let mut secret = Secret::new(request.scope.region, name, arn, request.now);
+    secret.account = request.scope.account.map(str::to_owned);
+    secret.replication.primary = primary;
+    secret.replication.regions = replicas::requested(request)?;
     secret.description =
         request.text("Description").map(str::to_owned).filter(|text| !text.is_empty());
     secret.kind = request.text("Type").map(str::to_owned);
@@ -34,13 +37,21 @@ pub(crate) fn create(store: &mut Store, request: &Request<'_>) -> Answer {
         store.keys().ensure_can_encrypt(secret.kms_key_id.as_deref())?;
         answer["VersionId"] = secret.put(token, value, None, request.now)?.into();
     }
+    add_replicas(store, &secret, &mut answer);
     store.save(secret)?;
     Ok(answer.into())
 }
 
+/// Adds `ReplicationStatus` to the description of a secret that has replicas in other Regions.
+fn add_replicas(store: &Store, secret: &Secret, answer: &mut Value) {
+    if !secret.replication.regions.is_empty() {
+        answer["ReplicationStatus"] = replicas::statuses(store, secret).into();
+    }
+}
+
 /// Answers `CreateSecret` for a name that exists. A repeated request succeeds without a change, any
 /// other fails.
-fn again(there: &Secret, request: &Request<'_>, token: &str) -> Answer {
+fn again(store: &Store, there: &Secret, request: &Request<'_>, token: &str) -> Answer {
     if there.deletion.is_some() {
         return Err(ServiceError::request(
             "You can't create this secret because a secret with this name is already scheduled for \
@@ -58,25 +69,28 @@ fn again(there: &Secret, request: &Request<'_>, token: &str) -> Answer {
     }
     let mut answer = named(there);
     answer["VersionId"] = token.into();
+    add_replicas(store, there, &mut answer);
     Ok(answer.into())
 }
 
 pub(crate) fn describe(store: &mut Store, request: &Request<'_>) -> Answer {
-    let secret = store.find(request.region, request.secret_id()?)?;
+    let secret = store.find(request.scope, request.secret_id()?)?;
     let mut answer = described(secret);
-    answer["VersionIdsToStages"] = stages(secret);
+    set(&mut answer, "VersionIdsToStages", stages(secret));
+    add_replicas(store, secret, &mut answer);
+    cross_account::describe(store, secret, &mut answer);
     // This is the date for which the deletion is scheduled. In ListSecrets it is the date on which
     // DeleteSecret was called.
     set(&mut answer, "DeletedDate", secret.deletion.map(|deletion| deletion.due));
     Ok(answer.into())
 }
 
-/// Returns the staging labels of every version that has any.
-pub(crate) fn stages(secret: &Secret) -> Value {
+/// Returns the staging labels of every version that has any, or `None` if no version has any.
+pub(crate) fn stages(secret: &Secret) -> Option<Value> {
     let labelled = secret.versions.iter().filter(|version| !version.is_deprecated());
     let stages: Map<String, Value> =
-        labelled.map(|version| (version.id.clone(), json!(version.labels))).collect();
-    stages.into()
+        labelled.map(|version| (version.id.clone(), json!(version.sorted_labels()))).collect();
+    Some(stages).filter(|stages| !stages.is_empty()).map(Value::from)
 }
 
 /// Returns the fields that `DescribeSecret` and `ListSecrets` share.
@@ -95,7 +109,8 @@ pub(crate) fn described(secret: &Secret) -> Value {
     set(&mut answer, "LastRotatedDate", secret.rotated);
     answer["LastChangedDate"] = secret.changed.into();
     set(&mut answer, "LastAccessedDate", secret.accessed);
-    if !secret.tags.is_empty() {
+    set(&mut answer, "PrimaryRegion", secret.primary_region());
+    if secret.was_tagged || !secret.tags.is_empty() {
         let tags = secret.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
         answer["Tags"] = tags.collect();
     }
@@ -105,7 +120,19 @@ pub(crate) fn described(secret: &Secret) -> Value {
 
 pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
     let value = request.value()?;
-    let answer = store.edit_active(request.region, request.secret_id()?, |secret, keys| {
+    let id = request.secret_id()?;
+    let changes_key_only = request.body.as_object().is_some_and(|body| {
+        let only = ["SecretId", "KmsKeyId", "ClientRequestToken"];
+        body.contains_key("KmsKeyId") && body.keys().all(|name| only.contains(&&**name))
+    });
+    if changes_key_only && store.alive(request.scope, id)?.is_region_replica() {
+        return replicas::set_key(store, request, id);
+    }
+    let answer = store.edit_active(request.scope, id, |secret, keys| {
+        if value.is_some() {
+            secret.ensure_own_value()?;
+            ensure_new_version(secret, &request.token())?;
+        }
         if let Some(description) = request.text("Description") {
             secret.description = Some(description.to_owned()).filter(|text| !text.is_empty());
         }
@@ -113,9 +140,8 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
             secret.kind = Some(kind.to_owned());
         }
         if request.text("KmsKeyId").is_some() {
-            // The key applies to new values only. Existing versions keep the key that they were
-            // encrypted with.
             secret.kms_key_id = request.key().map(str::to_owned);
+            encrypt_again(secret, keys);
         }
         secret.changed = request.now;
         let mut answer = named(secret);
@@ -127,6 +153,34 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
         Ok(answer)
     })?;
     Ok(answer.into())
+}
+
+/// Rejects a token that names an existing version. `UpdateSecret` is not idempotent, unlike
+/// `PutSecretValue`.
+fn ensure_new_version(secret: &Secret, token: &str) -> Result<(), ServiceError> {
+    if secret.version(token).is_none_or(|version| version.value.is_none()) {
+        return Ok(());
+    }
+    Err(ServiceError::exists(format!(
+        "You can't use ClientRequestToken {token} because that value is already in use for a \
+         version of secret {}.",
+        secret.arn
+    )))
+}
+
+/// Encrypts the versions with AWS's own labels with the new key of the secret. A version whose key
+/// or whose new key is disabled keeps its key.
+fn encrypt_again(secret: &mut Secret, keys: &Keys) {
+    let key = secret.kms_key_id.clone();
+    if keys.ensure_can_encrypt(key.as_deref()).is_err() {
+        return;
+    }
+    for version in &mut secret.versions {
+        let has_label = [CURRENT, PENDING, PREVIOUS].iter().any(|label| version.has(label));
+        if has_label && keys.ensure_can_decrypt(version.key.as_deref()).is_ok() {
+            version.key.clone_from(&key);
+        }
+    }
 }
 
 /// The minimum, default and maximum recovery window in days.
@@ -152,7 +206,8 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
     }
     #[expect(clippy::cast_precision_loss, reason = "thirty at most")]
     let due = request.now + days as f64 * DAY;
-    let answer = store.edit_active(request.region, id, |secret, _| {
+    let answer = store.edit_active(request.scope, id, |secret, _| {
+        secret.ensure_not_linked()?;
         secret.deletion = Some(Deletion { asked: request.now, due });
         let mut answer = named(secret);
         answer["DeletionDate"] = due.into();
@@ -164,20 +219,27 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
 /// Deletes a secret immediately. It also succeeds for a secret that does not exist, as the API
 /// reference specifies.
 fn force(store: &mut Store, request: &Request<'_>, id: &str) -> Answer {
-    let mut answer = match store.find(request.region, id) {
+    let found = store.find(request.scope, id);
+    if let Ok(secret) = &found {
+        secret.ensure_not_linked()?;
+    }
+    let account = found.as_ref().ok().and_then(|secret| secret.account.clone());
+    let mut answer = match found {
         Ok(secret) => named(secret),
         Err(_) if id.starts_with("arn:") => json!({"ARN": id, "Name": id}),
-        Err(_) => json!({"ARN": store.new_arn(request.region, id), "Name": id}),
+        Err(_) => json!({"ARN": store.new_arn(request.scope, id), "Name": id}),
     };
     answer["DeletionDate"] = request.now.into();
     if let Some(name) = answer["Name"].as_str().map(str::to_owned) {
-        store.remove(request.region, &name)?;
+        let account = account.as_deref().or(request.scope.account);
+        store.remove(Scope { account, region: request.scope.region }, &name)?;
     }
     Ok(answer.into())
 }
 
 pub(crate) fn restore(store: &mut Store, request: &Request<'_>) -> Answer {
-    let answer = store.edit(request.region, request.secret_id()?, |secret, _| {
+    let answer = store.edit(request.scope, request.secret_id()?, |secret, _| {
+        secret.ensure_not_region_replica()?;
         secret.deletion = None;
         Ok(named(secret))
     })?;

@@ -14,7 +14,7 @@ type Answer = Result<Done, ServiceError>;
 const MOST: usize = 50;
 
 pub(crate) fn tag(store: &mut Store, request: &Request<'_>) -> Answer {
-    store.edit_active(request.region, request.secret_id()?, |secret, _| {
+    store.edit_active(request.scope, request.secret_id()?, |secret, _| {
         secret.changed = request.now;
         add(secret, request)
     })?;
@@ -23,7 +23,7 @@ pub(crate) fn tag(store: &mut Store, request: &Request<'_>) -> Answer {
 
 pub(crate) fn untag(store: &mut Store, request: &Request<'_>) -> Answer {
     let keys = request.texts("TagKeys").unwrap_or_default();
-    store.edit_active(request.region, request.secret_id()?, |secret, _| {
+    store.edit_active(request.scope, request.secret_id()?, |secret, _| {
         secret.tags.retain(|key, _| !keys.contains(key));
         secret.changed = request.now;
         Ok(())
@@ -45,6 +45,7 @@ pub(super) fn add(secret: &mut Secret, request: &Request<'_>) -> Result<(), Serv
             )));
         }
         secret.tags.insert(key.to_owned(), text("Value").to_owned());
+        secret.was_tagged = true;
     }
     if secret.tags.len() > MOST {
         return Err(ServiceError::parameter(format!("A secret can have at most {MOST} tags.")));

@@ -16,7 +16,7 @@ type Answer = Result<Done, ServiceError>;
 
 pub(crate) fn get(store: &mut Store, request: &Request<'_>) -> Answer {
     let id = request.secret_id()?;
-    let secret = store.alive(request.region, id)?;
+    let secret = store.alive(request.scope, id)?;
     let version = wanted(secret, request.text("VersionId"), request.text("VersionStage"))?;
     let answer = shown(secret, version, store.keys())?;
     let (version, name) = (version.id.clone(), secret.name.clone());
@@ -32,13 +32,13 @@ pub(super) fn was_read(
     version: &str,
 ) -> Result<(), ServiceError> {
     let today = Some((request.now / DAY).floor() * DAY);
-    let secret = store.find(request.region, name)?;
+    let secret = store.find(request.scope, name)?;
     if secret.accessed == today
         && secret.version(version).is_none_or(|version| version.accessed == today)
     {
         return Ok(());
     }
-    store.edit(request.region, name, |secret, _| {
+    store.edit(request.scope, name, |secret, _| {
         secret.accessed = today;
         for one in secret.versions.iter_mut().filter(|one| one.id == version) {
             one.accessed = today;
@@ -88,7 +88,7 @@ pub(super) fn shown(
         SecretValue::Binary(bytes) => answer["SecretBinary"] = STANDARD.encode(bytes).into(),
     }
     if !version.is_deprecated() {
-        answer["VersionStages"] = json!(version.labels);
+        answer["VersionStages"] = json!(version.sorted_labels());
     }
     answer["CreatedDate"] = version.created.into();
     Ok(answer)
@@ -99,7 +99,8 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
         return Err(ServiceError::request("You must provide either SecretString or SecretBinary."));
     };
     let labels = request.texts("VersionStages");
-    let answer = store.edit_active(request.region, request.secret_id()?, |secret, keys| {
+    let answer = store.edit_active(request.scope, request.secret_id()?, |secret, keys| {
+        secret.ensure_own_value()?;
         keys.ensure_can_encrypt(secret.kms_key_id.as_deref())?;
         let was = secret.labelled(CURRENT).map(|version| version.id.clone());
         let id = secret.put(request.token(), value, labels, request.now)?;
@@ -107,7 +108,7 @@ pub(crate) fn put(store: &mut Store, request: &Request<'_>) -> Answer {
             super::rotation::reschedule(secret, request.now);
         }
         let mut answer = named(secret);
-        answer["VersionStages"] = json!(secret.version(&id).map(|version| &version.labels));
+        answer["VersionStages"] = json!(secret.version(&id).map(Version::sorted_labels));
         answer["VersionId"] = id.into();
         Ok(answer)
     })?;

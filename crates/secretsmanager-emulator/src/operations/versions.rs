@@ -14,7 +14,8 @@ type Answer = Result<Done, ServiceError>;
 pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
     let label = request.text("VersionStage").unwrap_or_default();
     let (from, to) = (request.text("RemoveFromVersionId"), request.text("MoveToVersionId"));
-    let answer = store.edit_active(request.region, request.secret_id()?, |secret, _| {
+    let answer = store.edit_active(request.scope, request.secret_id()?, |secret, _| {
+        secret.ensure_own_value()?;
         let was = secret.labelled(CURRENT).map(|version| version.id.clone());
         secret.move_label(label, from, to, request.now)?;
         let current = secret.labelled(CURRENT);
@@ -30,11 +31,13 @@ pub(crate) fn update_stage(store: &mut Store, request: &Request<'_>) -> Answer {
 }
 
 pub(crate) fn list(store: &mut Store, request: &Request<'_>) -> Answer {
-    let secret = store.find(request.region, request.secret_id()?)?;
+    let secret = store.find(request.scope, request.secret_id()?)?;
     let all = request.flag("IncludeDeprecated", false);
     let place = |version: &&Version| format!("{} {}", sortable(version.created), version.id);
-    let mut versions: Vec<&Version> =
-        secret.versions.iter().filter(|version| all || !version.is_deprecated()).collect();
+    // A version without a value is only in the response of DescribeSecret.
+    let is_listed =
+        |version: &&Version| version.value.is_some() && (all || !version.is_deprecated());
+    let mut versions: Vec<&Version> = secret.versions.iter().filter(is_listed).collect();
     versions.sort_by_cached_key(place);
     let listed = page(
         versions.into_iter(),
@@ -55,7 +58,7 @@ fn version(version: &Version) -> Value {
     let mut shown =
         json!({"VersionId": version.id, "CreatedDate": version.created, "KmsKeyIds": [key]});
     if !version.is_deprecated() {
-        shown["VersionStages"] = json!(version.labels);
+        shown["VersionStages"] = json!(version.sorted_labels());
     }
     set(&mut shown, "LastAccessedDate", version.accessed);
     shown

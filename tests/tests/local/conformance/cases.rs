@@ -18,7 +18,8 @@ pub(crate) type Case = (&'static str, Run);
 
 /// Returns the cases of all modules.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    [versions::CASES, values::CASES, lists::CASES, rotation::CASES].into_iter().flatten()
+    let modules = [versions::CASES, values::CASES, lists::CASES, rotation::CASES, clients::CASES];
+    modules.into_iter().flatten()
 }
 
 macro_rules! cases {
@@ -59,6 +60,7 @@ macro_rules! refused_as {
     }};
 }
 
+mod clients;
 mod lists;
 mod rotation;
 mod values;

@@ -71,6 +71,9 @@ impl Plain {
             Op::Update { token, value } => {
                 self.description = Some("words".into());
                 if let Some(value) = value {
+                    if self.find(token).is_some_and(|(_, value, _)| value.is_some()) {
+                        return Err(EXISTS);
+                    }
                     self.put(token, value, None)?;
                 }
             }
@@ -100,6 +103,12 @@ impl Plain {
             Some(value) => self.put(token, value, None),
             None => Ok(()),
         }
+    }
+
+    /// Removes the versions that no operation shows: those without a value and without labels.
+    pub(crate) fn remove_invisible(&mut self) {
+        self.versions.retain(|(_, value, labels)| value.is_some() || !labels.is_empty());
+        self.versions.sort();
     }
 
     fn find(&self, id: &str) -> Option<&Version> {

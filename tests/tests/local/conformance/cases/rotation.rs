@@ -92,6 +92,55 @@ cases! {
         gone(&client, &name).await
     }
 
+    async fn rotation_rate_in_hours_is_shown_in_days_too(client) {
+        let name = unique("rate");
+        made(&client, &name, "x").await?;
+        let rules = RotationRulesType::builder().schedule_expression("rate(10 hours)").build();
+        let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
+        rotating.rotation_rules(rules).send().await?;
+        let described = client.describe_secret().secret_id(&name).send().await?;
+        let rules = described.rotation_rules.context("the secret has no rules")?;
+        ensure!(rules.automatically_after_days == Some(1), "{rules:?}");
+        ensure!(rules.schedule_expression.as_deref() == Some("rate(10 hours)"), "{rules:?}");
+        gone(&client, &name).await
+    }
+
+    async fn rotation_refused_leaves_no_trace(client) {
+        let name = unique("refused");
+        made(&client, &name, "x").await?;
+        let pending = put(&client, &name, "y", &["AWSPENDING"]).await?;
+        let before = client.describe_secret().secret_id(&name).send().await?;
+        let rules = RotationRulesType::builder().automatically_after_days(9).build();
+        for (function, code) in [
+            (FUNCTION, "InvalidRequestException"),
+            ("arn:aws:lambda:eu-west-3:123456789012:function:unknown", "AccessDeniedException"),
+        ] {
+            let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(function);
+            let code_of = refused(rotating.rotation_rules(rules.clone()).send().await)?;
+            ensure!(code_of == code, "{function}: {code_of} instead of {code}");
+        }
+        let after = client.describe_secret().secret_id(&name).send().await?;
+        ensure!(after.version_ids_to_stages == before.version_ids_to_stages, "{after:?}");
+        ensure!(after.rotation_enabled.is_none() && after.rotation_rules.is_none(), "{after:?}");
+        ensure!(after.rotation_lambda_arn.is_none() && after.next_rotation_date.is_none());
+        ensure!(after.last_changed_date == before.last_changed_date);
+        ensure!(labels(&client, &name, &pending).await? == ["AWSPENDING"]);
+        gone(&client, &name).await
+    }
+
+    async fn rotation_version_without_a_value_is_not_listed(client) {
+        let name = unique("unlisted");
+        made(&client, &name, "x").await?;
+        let rotating = client.rotate_secret().secret_id(&name).rotation_lambda_arn(FUNCTION);
+        let token = rotating.send().await?.version_id.context("no version id")?;
+        let listed = client.list_secret_version_ids().secret_id(&name).include_deprecated(true);
+        let listed = listed.send().await?;
+        let ids = listed.versions().iter().filter_map(|version| version.version_id.as_ref());
+        ensure!(!ids.into_iter().any(|id| *id == token), "the empty version is listed");
+        ensure!(labels(&client, &name, &token).await? == ["AWSPENDING"]);
+        gone(&client, &name).await
+    }
+
     async fn rotation_cancelled_keeps_its_version(client) {
         let name = unique("cancelled");
         made(&client, &name, "x").await?;
