@@ -125,6 +125,11 @@ test)
     # cases in which moto differs, and read the service's model from the CLI's botocore.
     tool moto_server 'moto[server]==5.2.5'
     tool aws awscli==1.46.3
+    # The tests of the templates generate them with Jinja2. cfn-lint contains the translator of SAM,
+    # which transforms templates as CloudFormation does.
+    tool cfn-lint cfn-lint
+    "$tools/bin/python" -c 'import jinja2' 2>/dev/null ||
+        "$tools/bin/pip" -q --disable-pip-version-check install jinja2
     if own docker ""; then tool sam aws-sam-cli; fi
     if own sqlserver "${MSSQL_TEST_URL:-}" &&
         ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then
@@ -152,6 +157,8 @@ test)
 template)
     tool sam aws-sam-cli
     tool cfn-lint cfn-lint
+    "$tools/bin/python" -c 'import jinja2' 2>/dev/null ||
+        "$tools/bin/pip" -q --disable-pip-version-check install jinja2
     ;;
 # The package contains zig, a linker that can target the glibc of Amazon Linux.
 package) tool cargo-lambda cargo-lambda ;;

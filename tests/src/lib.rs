@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod docker;
 pub mod fake_server;
 pub mod fixture;
+pub mod iam;
 pub mod local;
 pub mod machine_speed;
 pub mod memory;
@@ -22,6 +23,7 @@ pub mod server;
 pub mod sqlserver;
 pub mod suite;
 pub mod table;
+pub mod template;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! Tests of `rotation-local` as a user runs it.
 
 mod api_model;
+mod applications;
 mod aws_cli;
 mod bench;
 mod conformance;
