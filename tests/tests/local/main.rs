@@ -13,4 +13,5 @@ mod rotate;
 mod sam;
 mod serve;
 mod state;
+mod terraform;
 mod web_page;
