@@ -6,6 +6,7 @@ mod aws_cli;
 mod bench;
 mod conformance;
 mod demo;
+mod deploy_page;
 mod migrate;
 mod model_based;
 mod policies;
