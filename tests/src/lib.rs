@@ -10,6 +10,7 @@ pub mod documentation;
 mod error_messages;
 pub mod fake_server;
 pub mod fixture;
+pub mod iam;
 pub mod local;
 pub mod machine_speed;
 pub mod memory;
@@ -25,6 +26,7 @@ pub mod server;
 pub mod sqlserver;
 pub mod suite;
 pub mod table;
+pub mod template;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! Tests of `rotation-local` as a user runs it.
 
 mod api_model;
+mod applications;
 mod aws_cli;
 mod aws_functions;
 mod bench;
@@ -8,6 +9,7 @@ mod clients;
 mod conformance;
 mod cross_account;
 mod demo;
+mod deploy_page;
 mod documented_commands;
 mod migrate;
 mod model_based;
@@ -21,4 +23,5 @@ mod sam;
 mod serve;
 mod serve_safety;
 mod state;
+mod terraform;
 mod web_page;

@@ -1,217 +1,37 @@
-//! Tests of the roles in `template.yaml`: they evaluate the policies as IAM does, for every call of
-//! the functions.
+//! Tests of the roles in `template.yaml` and `deploy/sar`: they evaluate the policies as IAM does,
+//! for every call of the functions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use rotation_tests::iam::allow;
 use rotation_tests::sam::functions;
-use rotation_tests::tool;
-use serde_json::{Map, Value, json};
+use rotation_tests::template::{ACCOUNT, REGION, Template};
+use serde_json::Value;
 
-const ACCOUNT: &str = "123456789012";
-const REGION: &str = "eu-west-1";
 const MASTER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:master-AbCdEf";
 const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555";
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbCdEf";
+/// A secret, a master secret and a key of another account.
+const OTHER_ACCOUNT: &str = "210987654321";
+const OTHER_SECRET: &str = "arn:aws:secretsmanager:eu-west-1:210987654321:secret:app-AbCdEf";
+const OTHER_MASTER: &str = "arn:aws:secretsmanager:eu-west-1:210987654321:secret:master-AbCdEf";
+const OTHER_KEY: &str =
+    "arn:aws:kms:eu-west-1:210987654321:key/66666666-7777-8888-9999-000000000000";
 
-/// A Python program that reads YAML with CloudFormation's short forms: `!Ref x` becomes
-/// `{"Ref": "x"}`.
-const TO_JSON: &str = r#"
-import json, sys, yaml
-class Loader(yaml.SafeLoader): pass
-def short(loader, name, node):
-    kinds = {yaml.ScalarNode: loader.construct_scalar,
-             yaml.SequenceNode: lambda node: loader.construct_sequence(node, deep=True),
-             yaml.MappingNode: lambda node: loader.construct_mapping(node, deep=True)}
-    return {name if name in ("Ref", "Condition") else "Fn::" + name: kinds[type(node)](node)}
-Loader.add_multi_constructor("!", short)
-print(json.dumps(yaml.load(open(sys.argv[1]), Loader)))
-"#;
-
-struct Template {
-    document: Value,
-    parameters: BTreeMap<String, Value>,
-}
-
-impl Template {
-    fn read(given: &[(&str, &str)]) -> Result<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-        let output = Command::new(tool("python")).args(["-c", TO_JSON]).arg(path).output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let document: Value = serde_json::from_slice(&output.stdout)?;
-        let mut parameters: BTreeMap<String, Value> =
-            [("AWS::Partition", "aws"), ("AWS::Region", REGION), ("AWS::AccountId", ACCOUNT)]
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect();
-        for (name, parameter) in document["Parameters"].as_object().context("no parameters")? {
-            parameters.insert(name.clone(), parameter["Default"].clone());
-        }
-        for (name, value) in given {
-            ensure!(parameters.contains_key(*name), "there is no parameter {name}");
-            parameters.insert((*name).to_owned(), (*value).into());
-        }
-        Ok(Self { document, parameters })
-    }
-
-    /// Returns a value without intrinsic functions. Returns `None` for `AWS::NoValue`.
-    fn resolved(&self, value: &Value) -> Option<Value> {
-        match value {
-            Value::Array(items) => {
-                Some(items.iter().filter_map(|item| self.resolved(item)).collect())
-            }
-            Value::Object(fields) if fields.len() == 1 => {
-                let (name, argument) = fields.iter().next()?;
-                match name.as_str() {
-                    "Ref" if argument == "AWS::NoValue" => None,
-                    "Ref" => Some(self.reference(argument.as_str()?)),
-                    "Fn::GetAtt" => Some(argument.clone()),
-                    "Fn::Sub" => Some(self.substituted(argument.as_str()?).into()),
-                    "Fn::If" => {
-                        let branch =
-                            if self.holds(&self.document["Conditions"][argument[0].as_str()?]) {
-                                1
-                            } else {
-                                2
-                            };
-                        self.resolved(&argument[branch])
-                    }
-                    "Fn::Join" => {
-                        let parts = self.resolved(&argument[1])?;
-                        let parts: Vec<_> = parts
-                            .as_array()
-                            .into_iter()
-                            .flatten()
-                            .filter_map(Value::as_str)
-                            .collect();
-                        Some(parts.join(argument[0].as_str()?).into())
-                    }
-                    _ => Some(self.fields(fields)),
-                }
-            }
-            Value::Object(fields) => Some(self.fields(fields)),
-            other => Some(other.clone()),
-        }
-    }
-
-    fn fields(&self, fields: &Map<String, Value>) -> Value {
-        let resolved =
-            fields.iter().filter_map(|(key, value)| Some((key.clone(), self.resolved(value)?)));
-        Value::Object(resolved.collect())
-    }
-
-    /// Returns the value of a parameter, or the name of a resource.
-    fn reference(&self, name: &str) -> Value {
-        self.parameters.get(name).cloned().unwrap_or_else(|| name.into())
-    }
-
-    fn substituted(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        while let Some((before, rest)) = text.clone().split_once("${") {
-            let Some((name, after)) = rest.split_once('}') else { break };
-            let value = self.reference(name);
-            text = format!("{before}{}{after}", value.as_str().unwrap_or_default());
-        }
-        text
-    }
-
-    fn holds(&self, condition: &Value) -> bool {
-        let argument = |name: &str| condition.get(name);
-        if let Some(both) = argument("Fn::Equals") {
-            return self.resolved(&both[0]) == self.resolved(&both[1]);
-        }
-        if let Some(one) = argument("Fn::Not") {
-            return !self.holds(&one[0]);
-        }
-        argument("Fn::And")
-            .and_then(Value::as_array)
-            .is_some_and(|all| all.iter().all(|one| self.holds(one)))
-    }
-
-    /// Returns the statements of a function's role.
-    fn statements(&self, function: &str) -> Result<Vec<Value>> {
-        let resources = &self.document["Resources"];
-        let role = self
-            .resolved(&resources[format!("{function}Role")]["Properties"])
-            .context("the function has no role")?;
-        let mut documents = Vec::new();
-        for name in
-            role["ManagedPolicyArns"].as_array().into_iter().flatten().filter_map(Value::as_str)
-        {
-            // AWS's managed policies only allow writing logs.
-            if !name.starts_with("arn:") {
-                documents.push(
-                    self.resolved(&resources[name]["Properties"]["PolicyDocument"])
-                        .context("the role's policy is not in the template")?,
-                );
-            }
-        }
-        documents.extend(
-            role["Policies"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|policy| policy["PolicyDocument"].clone()),
-        );
-        Ok(documents
-            .iter()
-            .flat_map(|document| document["Statement"].as_array().cloned().unwrap_or_default())
-            .collect())
-    }
-}
-
-/// Returns `true` if an IAM pattern with `*` matches a text.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let parts: Vec<_> = parts.collect();
-    for (at, part) in parts.iter().enumerate() {
-        if at + 1 == parts.len() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(found) => rest = &rest[found + part.len()..],
-            None => return false,
-        }
-    }
-    rest.is_empty()
-}
-
-/// Returns `true` if the statements allow an action on a resource. `context` has the condition keys
-/// of the request's context.
-fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
-    let texts = |value: &Value| -> Vec<String> {
-        match value {
-            Value::String(text) => vec![text.clone()],
-            other => other
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
-        }
-    };
-    statements.iter().any(|statement| {
-        let conditions = statement["Condition"].as_object();
-        let holds = conditions.into_iter().flatten().all(|(operator, keys)| {
-            keys.as_object().into_iter().flatten().all(|(key, wanted)| {
-                let found = context.iter().find(|(name, _)| name == key).map(|(_, value)| *value);
-                found.is_some_and(|found| match operator.as_str() {
-                    "StringEquals" => texts(wanted).iter().any(|wanted| wanted == found),
-                    "StringLike" => texts(wanted).iter().any(|wanted| matches(wanted, found)),
-                    other => panic!("the test does not support the condition {other}"),
-                })
-            })
-        });
-        statement["Effect"] == "Allow"
-            && holds
-            && texts(&statement["Action"]).iter().any(|pattern| matches(pattern, action))
-            && texts(&statement["Resource"]).iter().any(|pattern| matches(pattern, resource))
-    })
-}
+const ROTATED_BY: &str = "secretsmanager:resource/AllowRotationLambdaArn";
+const CALLER: &str = "lambda:SourceFunctionArn";
+const ENCRYPTED_SECRET: &str = "kms:EncryptionContext:SecretARN";
+/// The operations on a secret that rotates.
+const OPERATIONS: [&str; 5] = [
+    "DescribeSecret",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "PutSecretValue",
+    "UpdateSecretVersionStage",
+];
+const READS: [&str; 2] = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"];
 
 /// Returns the operations that the shared crate calls.
 fn operations() -> Result<BTreeSet<String>> {
@@ -232,98 +52,243 @@ fn operations() -> Result<BTreeSet<String>> {
         .collect())
 }
 
+/// A function of a stack and the statements of its role.
+struct Role {
+    /// The logical ID of the function.
+    id: String,
+    arn: String,
+    /// The function's role may read master secrets.
+    is_master: bool,
+    statements: Vec<Value>,
+}
+
+impl Role {
+    /// Evaluates a request of the function itself.
+    fn may(&self, action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
+        let context = [context, &[(CALLER, &self.arn)]].concat();
+        allow(&self.statements, action, resource, &context)
+    }
+
+    fn may_decrypt(&self, key: &str, secret: &str) -> bool {
+        self.may("kms:Decrypt", key, &[(ENCRYPTED_SECRET, secret)])
+    }
+}
+
+/// Returns the roles of `template.yaml` and of all templates in `deploy/sar`.
+fn roles(given: &[(&str, &str)]) -> Result<Vec<Role>> {
+    let all = ["postgreSQL", "mySQL", "mariaDB", "sqlServer", "oracle", "custom"];
+    let all: Vec<_> = all.iter().map(|name| (*name, "true")).chain(given.iter().copied()).collect();
+    let template = Template::read("template.yaml", &all)?;
+    let arn = |name: &str| format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}");
+    let mut roles = Vec::new();
+    for function in functions()? {
+        let statements = template.statements(&function.id)?.context("the function has no role")?;
+        roles.push(Role {
+            arn: arn(&format!("secrets-rotation-{}", function.id)),
+            is_master: function.id.ends_with("MasterUser"),
+            id: function.id,
+            statements,
+        });
+    }
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/sar"))? {
+        let file = file?.file_name().into_string().unwrap_or_default();
+        let id = file.strip_suffix(".yaml").context("another file")?.to_owned();
+        let is_master = !id.ends_with("SingleUser");
+        let declared = Template::read(&format!("deploy/sar/{file}"), &[("functionName", "f")])?;
+        let has = |name: &str| !declared.document["Parameters"][name].is_null();
+        let given: Vec<_> = given.iter().copied().filter(|(name, _)| has(name)).collect();
+        let given = [given, vec![("functionName", "f")]].concat();
+        let template = Template::read(&format!("deploy/sar/{file}"), &given)?;
+        let statements = template.statements(&id)?.context("the function has no role")?;
+        roles.push(Role { arn: arn("f"), is_master, id, statements });
+    }
+    ensure!(roles.len() == 22);
+    Ok(roles)
+}
+
 /// The role can read nothing until rotation names the function. Therefore the documentation turns
 /// rotation on first and then invokes preflight.
 #[test]
 fn roles_allow_every_call_of_the_functions_and_no_other() -> Result<()> {
-    let own = [
-        "DescribeSecret",
-        "GetSecretValue",
-        "ListSecretVersionIds",
-        "PutSecretValue",
-        "UpdateSecretVersionStage",
-    ];
-    let called = operations()?;
     let expected: BTreeSet<_> =
-        own.iter().chain(&["GetRandomPassword"]).map(|name| (*name).to_owned()).collect();
-    assert_eq!(called, expected);
-    let all: Vec<_> = ["postgreSQL", "mySQL", "mariaDB", "sqlServer", "oracle", "custom"]
-        .map(|name| (name, "true"))
-        .into();
-    let given = [all, vec![("masterSecretArn", MASTER), ("kmsKeyArn", KEY)]].concat();
-    let template = Template::read(&given)?;
-    let functions = functions()?;
-    ensure!(functions.len() == 11);
-    for function in functions {
-        let id = function.id;
-        let statements = template.statements(&id)?;
-        let arn =
-            |id: &str| format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:secrets-rotation-{id}");
-        let (this, other) = (arn(&id), arn("Another"));
-        let named = "secretsmanager:resource/AllowRotationLambdaArn";
-        for operation in own {
+        OPERATIONS.iter().chain(&["GetRandomPassword"]).map(|name| (*name).to_owned()).collect();
+    assert_eq!(operations()?, expected);
+    for role in roles(&[("masterSecretArn", MASTER), ("kmsKeyArn", KEY)])? {
+        let id = &role.id;
+        for operation in OPERATIONS {
             let action = format!("secretsmanager:{operation}");
-            let may = |context: &[(&str, &str)]| allow(&statements, &action, SECRET, context);
-            assert!(may(&[(named, &this)]), "{id} may not {action} when rotation names it");
-            assert!(
-                !may(&[(named, &other)]),
-                "{id} may {action} when rotation names another function"
-            );
-            assert!(!may(&[]), "{id} may {action} before rotation is turned on");
+            let rotated_by = |arn: &str| role.may(&action, SECRET, &[(ROTATED_BY, arn)]);
+            assert!(rotated_by(&role.arn), "{id} may not {action} when rotation names it");
+            assert!(!rotated_by("another"), "{id} may {action} of another function's secrets");
+            let of_another_account = [(ROTATED_BY, &*role.arn)];
+            assert!(!role.may(&action, OTHER_SECRET, &of_another_account), "{id} {action}");
+            if !role.is_master {
+                assert!(!role.may(&action, SECRET, &[]), "{id} may {action} without rotation");
+            }
         }
-        assert!(allow(&statements, "secretsmanager:GetRandomPassword", "*", &[]), "{id}");
-        for action in [
-            "secretsmanager:DeleteSecret",
-            "secretsmanager:RotateSecret",
-            "secretsmanager:PutResourcePolicy",
-        ] {
-            assert!(!allow(&statements, action, SECRET, &[(named, &this)]), "{id} may {action}");
+        assert!(role.may("secretsmanager:GetRandomPassword", "*", &[]), "{id}");
+        for operation in ["DeleteSecret", "RotateSecret", "PutResourcePolicy"] {
+            let action = format!("secretsmanager:{operation}");
+            let context = [(ROTATED_BY, &*role.arn)];
+            assert!(!role.may(&action, SECRET, &context), "{id} may {action}");
         }
-        let is_master = id.ends_with("MasterUser");
-        for action in ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"] {
-            assert_eq!(
-                allow(&statements, action, MASTER, &[]),
-                is_master,
-                "{id} {action} of the master secret"
-            );
+        for action in READS {
+            assert_eq!(role.may(action, MASTER, &[]), role.is_master, "{id} {action} of MASTER");
+            assert!(!role.may(action, SECRET, &[]), "{id} {action}");
         }
-        assert!(!allow(&statements, "secretsmanager:PutSecretValue", MASTER, &[]), "{id}");
+        assert!(!role.may("secretsmanager:PutSecretValue", MASTER, &[]), "{id}");
         for action in ["rds:DescribeDBInstances", "rds:DescribeDBClusters"] {
-            assert_eq!(allow(&statements, action, "*", &[]), is_master, "{id} {action}");
+            assert_eq!(role.may(action, "*", &[]), role.is_master, "{id} {action}");
         }
-        let of_secret = [("kms:EncryptionContext:SecretARN", SECRET)];
         for action in ["kms:Decrypt", "kms:GenerateDataKey"] {
-            assert!(allow(&statements, action, KEY, &of_secret), "{id} {action}");
-            assert!(
-                !allow(&statements, action, KEY, &[]),
-                "{id} {action} without an encryption context"
-            );
+            assert!(role.may(action, KEY, &[(ENCRYPTED_SECRET, SECRET)]), "{id} {action}");
+            assert!(!role.may(action, KEY, &[(ENCRYPTED_SECRET, OTHER_SECRET)]), "{id} {action}");
+            assert!(!role.may(action, KEY, &[]), "{id} {action} without an encryption context");
+        }
+        assert!(!role.may("ec2:CreateNetworkInterface", "*", &[]), "{id}");
+    }
+    Ok(())
+}
+
+#[test]
+fn several_masters_and_keys_of_two_accounts_are_readable() -> Result<()> {
+    let masters = format!("{MASTER},{OTHER_MASTER}");
+    let keys = format!("{KEY},{OTHER_KEY}");
+    for (secrets, keys_of) in [
+        ("masterSecretArn", "masterSecretKmsKeyArn"),
+        ("superuserSecretArn", "superuserSecretKmsKeyArn"),
+        ("superuserSecretArn", "masterSecretKmsKeyArn"),
+    ] {
+        for role in roles(&[(secrets, &masters), (keys_of, &keys)])? {
+            for (master, key) in [(MASTER, KEY), (OTHER_MASTER, OTHER_KEY)] {
+                let id = &role.id;
+                for action in READS {
+                    assert_eq!(role.may(action, master, &[]), role.is_master, "{id} {action}");
+                }
+                assert_eq!(role.may_decrypt(key, master), role.is_master, "{id} {master}");
+                // The key of a master secret decrypts nothing else.
+                assert!(!role.may_decrypt(key, OTHER_SECRET), "{id} {key}");
+                assert!(!role.may("kms:GenerateDataKey", key, &[(ENCRYPTED_SECRET, master)]));
+            }
         }
     }
     Ok(())
 }
 
 #[test]
-fn evaluator_denies_unlisted_action() {
-    let statements = [json!({
-        "Effect": "Allow",
-        "Action": ["a:Get*"],
-        "Resource": "arn:x:*:end",
-        "Condition": {"StringEquals": {"k": "v"}},
-    })];
-    assert!(allow(&statements, "a:GetIt", "arn:x:1:end", &[("k", "v")]));
-    for (action, resource, context) in [
-        ("a:PutIt", "arn:x:1:end", ("k", "v")),
-        ("a:GetIt", "arn:x:1:other", ("k", "v")),
-        ("a:GetIt", "arn:x:1:end", ("k", "w")),
-        ("a:GetIt", "arn:x:1:end", ("other", "v")),
-    ] {
-        assert!(!allow(&statements, action, resource, &[context]), "{action} {resource}");
+fn tag_selects_the_master_secrets() -> Result<()> {
+    let tag = "secretsmanager:ResourceTag/rotation-master";
+    for role in roles(&[("masterSecretTag", "billing"), ("masterSecretKmsKeyArn", KEY)])? {
+        let id = &role.id;
+        for action in READS {
+            assert_eq!(role.may(action, MASTER, &[(tag, "billing")]), role.is_master, "{id}");
+            assert!(!role.may(action, MASTER, &[(tag, "payments")]), "{id}");
+            assert!(!role.may(action, MASTER, &[]), "{id} {action} of an untagged secret");
+            assert!(!role.may(action, OTHER_MASTER, &[(tag, "billing")]), "{id}");
+        }
+        assert_eq!(role.may_decrypt(KEY, MASTER), role.is_master, "{id}");
     }
-    assert!(
-        matches("*", "anything")
-            && matches("a*b*c", "axxbyyc")
-            && !matches("a*b", "axxc")
-            && !matches("a", "ab")
-    );
+    Ok(())
+}
+
+#[test]
+fn secrets_of_listed_accounts_rotate_and_no_other() -> Result<()> {
+    let accounts = format!("{OTHER_ACCOUNT},333333333333");
+    for role in roles(&[("secretAccountIds", &accounts), ("kmsKeyArn", OTHER_KEY)])? {
+        let id = &role.id;
+        let context = |account| [("aws:ResourceAccount", account), (ROTATED_BY, &*role.arn)];
+        for operation in OPERATIONS {
+            let action = format!("secretsmanager:{operation}");
+            assert!(role.may(&action, SECRET, &context(ACCOUNT)), "{id} {action}");
+            assert!(role.may(&action, OTHER_SECRET, &context(OTHER_ACCOUNT)), "{id} {action}");
+            let third = OTHER_SECRET.replace(OTHER_ACCOUNT, "444444444444");
+            assert!(!role.may(&action, &third, &context("444444444444")), "{id} {action}");
+            let unrotated = [("aws:ResourceAccount", OTHER_ACCOUNT)];
+            assert!(!role.may(&action, OTHER_SECRET, &unrotated), "{id} {action}");
+        }
+        for account in [ACCOUNT, OTHER_ACCOUNT, "333333333333"] {
+            let secret = OTHER_SECRET.replace(OTHER_ACCOUNT, account);
+            assert!(role.may_decrypt(OTHER_KEY, &secret), "{id} {account}");
+        }
+        let third = OTHER_SECRET.replace(OTHER_ACCOUNT, "444444444444");
+        assert!(!role.may_decrypt(OTHER_KEY, &third), "{id}");
+    }
+    Ok(())
+}
+
+#[test]
+fn credentials_work_only_in_their_own_function() -> Result<()> {
+    for role in roles(&[("masterSecretArn", MASTER)])? {
+        let id = &role.id;
+        let rotated = (ROTATED_BY, &*role.arn);
+        for caller in [None, Some((CALLER, "arn:aws:lambda:eu-west-1:123456789012:function:x"))] {
+            let context: Vec<_> = [rotated].into_iter().chain(caller).collect();
+            for operation in OPERATIONS {
+                let action = format!("secretsmanager:{operation}");
+                assert!(!allow(&role.statements, &action, SECRET, &context), "{id} {action}");
+            }
+            for action in READS {
+                assert!(!allow(&role.statements, action, MASTER, &context), "{id} {action}");
+            }
+            assert!(!allow(&role.statements, "rds:DescribeDBInstances", "*", &context), "{id}");
+        }
+    }
+    let off = [("denyCredentialsElsewhere", "false"), ("masterSecretArn", MASTER)];
+    for role in roles(&off)? {
+        let context = [(ROTATED_BY, &*role.arn)];
+        assert!(allow(&role.statements, READS[0], SECRET, &context), "{}", role.id);
+    }
+    Ok(())
+}
+
+#[test]
+fn lambda_creates_network_interfaces_and_the_code_does_not() -> Result<()> {
+    for role in roles(&[("vpcSubnetIds", "subnet-1"), ("vpcSecurityGroupIds", "sg-1,sg-2")])? {
+        let action = "ec2:CreateNetworkInterface";
+        assert!(allow(&role.statements, action, "*", &[]), "{}", role.id);
+        assert!(!role.may(action, "*", &[]), "{}", role.id);
+    }
+    Ok(())
+}
+
+#[test]
+fn permissions_boundary_and_role_of_your_own_are_used() -> Result<()> {
+    let boundary = "arn:aws:iam::123456789012:policy/boundary";
+    let template = Template::read("template.yaml", &[("customPermissionBoundary", boundary)])?;
+    let role = template.resource("PostgreSQLSingleUserRole").context("no role")?;
+    assert_eq!(role["Properties"]["PermissionsBoundary"], boundary);
+    let plain = Template::read("template.yaml", &[])?;
+    let role = plain.resource("PostgreSQLSingleUserRole").context("no role")?;
+    assert!(role["Properties"].get("PermissionsBoundary").is_none());
+
+    let path = "deploy/sar/SecretsManagerRDSPostgreSQLRotationMultiUser.yaml";
+    let id = "SecretsManagerRDSPostgreSQLRotationMultiUser";
+    let given = [("functionName", "f"), ("customPermissionBoundary", boundary)];
+    let template = Template::read(path, &given)?;
+    let role = template.resource(&format!("{id}Role")).context("no role")?;
+    assert_eq!(role["Properties"]["PermissionsBoundary"], boundary);
+    let existing = "arn:aws:iam::123456789012:role/existing";
+    let template = Template::read(path, &[("functionName", "f"), ("rotationRoleArn", existing)])?;
+    assert!(template.resource(&format!("{id}Role")).is_none());
+    let function = template.resource(id).context("no function")?;
+    assert_eq!(function["Properties"]["Role"], existing);
+    Ok(())
+}
+
+#[test]
+fn only_secrets_manager_of_the_account_may_invoke_the_functions() -> Result<()> {
+    let template = Template::read("template.yaml", &[])?;
+    let sar = Template::read(
+        "deploy/sar/SecretsManagerRDSMySQLRotationSingleUser.yaml",
+        &[("functionName", "f")],
+    )?;
+    for permission in
+        [template.resource("PostgreSQLSingleUserPermission"), sar.resource("LambdaPermission")]
+    {
+        let permission = permission.context("no permission")?;
+        assert_eq!(permission["Properties"]["Action"], "lambda:InvokeFunction");
+        assert_eq!(permission["Properties"]["Principal"], "secretsmanager.amazonaws.com");
+        assert_eq!(permission["Properties"]["SourceAccount"], ACCOUNT);
+    }
+    Ok(())
 }
