@@ -3,7 +3,9 @@
 TOOLS := $(CURDIR)/target/tools/bin
 export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
 
-.PHONY: help demo test reliability fuzz bench lint format package verify-template sam-local
+.PHONY: help demo test reliability fuzz bench lint format package verify-template sam-local \
+    lint-tools lint-rust lint-docs lint-dependencies lint-crates lint-text lint-scripts \
+    lint-workflows advisories
 
 help:
 	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
@@ -11,7 +13,8 @@ help:
 	@echo "make reliability                Run every fault point, and update docs/reliability.md"
 	@echo "make fuzz [SECONDS=60]          Run the fuzz targets, some against real servers"
 	@echo "make bench [AGAINST='COMMAND']  Measure the function, alone or against another one"
-	@echo "make lint                       Check formatting, clippy, rustdoc, licences, structure"
+	@echo "make lint                       Check code, docs, licences, text, scripts and workflows"
+	@echo "make advisories                 Check the dependencies for known vulnerabilities"
 	@echo "make format                     Format the code"
 	@echo "make package [ARCH=arm64]       Package the functions for Lambda, in target/lambda"
 	@echo "make verify-template            Check template.yaml with sam validate and cfn-lint"
@@ -70,14 +73,42 @@ fuzz:
 	        -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 
-lint:
+lint: lint-rust lint-docs lint-dependencies lint-crates lint-text lint-scripts lint-workflows
+
+lint-tools:
 	@sh tests/setup.sh lint
+
+lint-rust: lint-tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+lint-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+lint-dependencies: lint-tools
 	"$(TOOLS)/cargo-deny" --log-level error check bans licenses sources
+
+# The crates that others can use have complete metadata, and `cargo package` accepts them.
+lint-crates:
+	cargo fetch --quiet --locked
+	python3 scripts/check_crates.py
+
+lint-text:
 	python3 scripts/check_structure.py
 	python3 scripts/check_text.py
+
+lint-scripts: lint-tools
+	"$(TOOLS)/shellcheck" tests/*.sh .ci/run
+
+# actionlint checks the scripts of the workflows with shellcheck.
+lint-workflows: lint-tools
+	"$(TOOLS)/zizmor" --quiet --offline .github
+	[ ! -x "$(TOOLS)/actionlint" ] || PATH="$(TOOLS):$$PATH" actionlint
+
+# Known vulnerabilities of the dependencies. This check needs the network, and can fail without a
+# change in the project, so it is not a part of lint.
+advisories: lint-tools
+	"$(TOOLS)/cargo-deny" --log-level error check advisories
 
 package:
 	@sh tests/setup.sh package

@@ -18,7 +18,7 @@ fi
 functions="rotation-postgres rotation-mysql rotation-mariadb rotation-sqlserver rotation-oracle"
 functions="$functions rotation-custom"
 echo "building $functions for $target (this takes some minutes)"
-# shellcheck disable=SC2046 # each word is an option
+# shellcheck disable=SC2046,SC2086 # each word is an option
 cargo lambda build --release $option --output-format zip $(printf -- '--bin %s ' $functions)
 
 # The version of glibc in Amazon Linux 2023.
