@@ -3,6 +3,7 @@
 mod api_model;
 mod aws_cli;
 mod bench;
+mod command_line;
 mod conformance;
 mod demo;
 mod migrate;
