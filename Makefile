@@ -20,10 +20,11 @@ help:
 	@echo "make verify-template            Check template.yaml with sam validate and cfn-lint"
 	@echo "make sam-local                  Run each function with sam local invoke, in Docker"
 
+# Without the client of the RDS API, which the demo does not need, the build is much shorter.
 demo:
 	@sh tests/setup.sh demo
 	@echo "building (the first build takes some minutes)"
-	@cargo build --quiet -p rotation-local -p rotation-postgres
+	@cargo build --quiet -p rotation-local -p rotation-postgres --no-default-features
 	@target/debug/rotation-local demo
 
 # The servers start once for the whole run. TESTS='binary(mysql)' selects tests, TEST_ENGINES=mysql
