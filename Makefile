@@ -5,7 +5,7 @@ export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-serve
 
 .PHONY: help demo test reliability fuzz bench lint format package verify-template sam-local \
     lint-tools lint-rust lint-docs lint-dependencies lint-crates lint-text lint-scripts \
-    lint-workflows advisories
+    lint-workflows advisories verify-package
 
 help:
 	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
@@ -17,6 +17,7 @@ help:
 	@echo "make advisories                 Check the dependencies for known vulnerabilities"
 	@echo "make format                     Format the code"
 	@echo "make package [ARCH=arm64]       Package the functions for Lambda, in target/lambda"
+	@echo "make verify-package             Check that two builds of a function give the same bytes"
 	@echo "make verify-template            Check template.yaml with sam validate and cfn-lint"
 	@echo "make sam-local                  Run each function with sam local invoke, in Docker"
 
@@ -100,6 +101,7 @@ lint-text:
 
 lint-scripts: lint-tools
 	"$(TOOLS)/shellcheck" tests/*.sh .ci/run
+	python3 -m unittest discover --quiet --start-directory scripts
 
 # actionlint checks the scripts of the workflows with shellcheck.
 lint-workflows: lint-tools
@@ -115,6 +117,11 @@ package:
 	@sh tests/setup.sh package
 	@sh tests/package.sh $(ARCH)
 
+# Packages one function twice, at different paths, and compares the packages byte by byte.
+verify-package:
+	@sh tests/setup.sh package
+	@sh tests/reproducible.sh $(FUNCTION)
+
 verify-template:
 	@sh tests/setup.sh template
 	"$(TOOLS)/cfn-lint" template.yaml
@@ -123,7 +130,7 @@ verify-template:
 
 sam-local:
 	@sh tests/setup.sh template
-	@sh tests/setup.sh package
+	@sh tests/setup.sh lambda
 	@sh tests/sam_local.sh
 
 format:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing requirements of a target of the Makefile, and reports each of them first.
-#   sh tests/setup.sh demo | lint | test | fuzz | template | package
+#   sh tests/setup.sh demo | lint | test | fuzz | template | lambda | package
 # Runs on Debian and Ubuntu, as root or with sudo. Does not change what is installed already.
 set -eu
 
@@ -63,7 +63,7 @@ demo | test | fuzz)
     ;;
 esac
 case $target in
-lint | test | template | package)
+lint | test | template | lambda | package)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     ;;
 esac
@@ -114,7 +114,7 @@ tool() {
 built() {
     [ ! -x "$tools/bin/$1" ] || return 0
     echo "setup: building $1 into target/tools (some minutes)"
-    cargo install --quiet --locked --version "$2" --root "$tools" "$1"
+    cargo install --quiet --debug --locked --version "$2" --root "$tools" "$1"
 }
 case $target in
 fuzz) built cargo-fuzz 0.13.2 ;;
@@ -175,8 +175,13 @@ template)
     tool sam aws-sam-cli
     tool cfn-lint cfn-lint
     ;;
-# The package contains zig, a linker that can target the glibc of Amazon Linux.
-package) tool cargo-lambda cargo-lambda ;;
+# cargo-lambda contains zig, a linker that can target the glibc of Amazon Linux.
+lambda) tool cargo-lambda cargo-lambda==1.9.2 ;;
+package)
+    tool cargo-lambda cargo-lambda==1.9.2
+    built cargo-auditable 0.7.7
+    built cargo-cyclonedx 0.5.9
+    ;;
 esac
 
 if [ -n "$sid" ] && [ "$(cat "$servers/sid/.complete" 2>/dev/null)" != "$sid_packages" ]; then
