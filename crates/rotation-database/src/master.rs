@@ -114,10 +114,12 @@ async fn endpoint_from_rds(
         problems: vec![SecretProblem::Server(problem)],
     };
     let (Some(server_arn), Some(rds)) = (server_tag(&tags), Rds::of(cx)) else {
-        return Err(unusable(
-            "\"host\" is missing, and it has no tag of RDS that names its server".into(),
-        )
-        .into());
+        let fault = if cfg!(feature = "rds") {
+            "\"host\" is missing, and it has no tag of RDS that names its server"
+        } else {
+            "\"host\" is missing, and this function was built without the feature rds"
+        };
+        return Err(unusable(fault.to_owned()).into());
     };
     cx.set_activity(format!("asking RDS for the host of {server_arn}"));
     let Some(server) = rds.server(&server_arn).await? else {

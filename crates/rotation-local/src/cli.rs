@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::bench::BenchArgs;
+use crate::completions::CompletionsArgs;
 use crate::demo::DemoArgs;
+use crate::man_pages::ManPagesArgs;
 use crate::preflight::PreflightArgs;
 use crate::rotate::RotateArgs;
 use crate::serve::ServeArgs;
-use crate::{bench, demo, preflight, progress, rotate, serve};
+use crate::{bench, completions, demo, man_pages, preflight, progress, rotate, serve};
 
 /// A local AWS Secrets Manager that runs rotation functions
 #[derive(Debug, Parser)]
@@ -23,8 +25,12 @@ struct Cli {
 enum Command {
     /// Measure a function on a temporary database server, and compare it with another one
     Bench(BenchArgs),
+    /// Print the completion script of a shell
+    Completions(CompletionsArgs),
     /// Rotate secrets of a temporary database server, and print the evidence
     Demo(DemoArgs),
+    /// Write the manual pages of all commands
+    ManPages(ManPagesArgs),
     /// Check whether a rotation of your own database would succeed, without changing anything
     Preflight(PreflightArgs),
     /// Rotate a secret in a file
@@ -38,6 +44,7 @@ impl Command {
     fn prints_json(&self) -> bool {
         match self {
             Self::Bench(args) => args.json,
+            Self::Completions(_) | Self::ManPages(_) => false,
             Self::Demo(args) => args.json,
             Self::Preflight(args) => args.json,
             Self::Rotate(args) => args.json,
@@ -57,7 +64,9 @@ pub async fn main() -> ExitCode {
     }
     let done = match command {
         Command::Bench(args) => bench::bench(&args).await,
+        Command::Completions(args) => completions::completions(&args, Cli::command()),
         Command::Demo(args) => demo::demo(&args).await,
+        Command::ManPages(args) => man_pages::man_pages(&args, Cli::command()),
         Command::Preflight(args) => preflight::preflight(&args).await,
         Command::Rotate(args) => rotate::rotate(&args).await,
         Command::Serve(args) => serve::serve(&args).await,

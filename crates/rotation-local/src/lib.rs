@@ -8,11 +8,13 @@
 mod activity;
 mod bench;
 pub mod cli;
+mod completions;
 mod database_args;
 mod demo;
 mod docker;
 mod files;
 mod journal;
+mod man_pages;
 mod page;
 mod preflight;
 mod progress;

@@ -6,6 +6,7 @@ mod aws_cli;
 mod aws_functions;
 mod bench;
 mod clients;
+mod command_line;
 mod conformance;
 mod cross_account;
 mod demo;
