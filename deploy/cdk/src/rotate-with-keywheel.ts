@@ -40,8 +40,8 @@ export interface RotateWithKeywheelProps {
     readonly settings?: RotationSettings;
 
     /**
-     * Whether CloudFormation rotates a secret immediately when its schedule changes, if the rotation
-     * does not set it itself.
+     * Whether CloudFormation rotates a secret immediately when its schedule changes, if the
+     * rotation does not set it itself.
      *
      * Without an immediate rotation, the switch changes no password.
      * @default false
