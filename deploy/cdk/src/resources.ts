@@ -7,7 +7,6 @@ import {
     aws_logs as logs,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
-import { createHash } from "node:crypto";
 import { evaluate, Json, ParameterValue } from "./evaluate";
 import { CONDITIONS, PARAMETER_TYPES, parameterValues, templateFunction } from "./template";
 
@@ -35,7 +34,9 @@ export function createResources(
     given: { [name: string]: ParameterValue },
 ): Deployed {
     const stack = Stack.of(scope);
-    const functionName = uniquePrefix(scope);
+    // The names are fixed, because the role's policy names its function. They differ from the name
+    // of AWS's function, because both exist while CloudFormation replaces one with the other.
+    const functionName = Names.uniqueResourceName(scope, { maxLength: 40, separator: "-" });
     const parameters = parameterValues({ ...given, functionName });
     const source = templateFunction(name);
     const created: { [name: string]: any } = {};
@@ -92,20 +93,4 @@ function propertiesOf(value: Json): any {
             VERBATIM.has(key) ? item : propertiesOf(item),
         ]),
     );
-}
-
-/**
- * Returns a prefix of names that is unique in an account and Region.
- *
- * The name is fixed, because the role's policy names its function. It differs from the name of
- * AWS's function, because both exist while CloudFormation replaces one with the other.
- */
-function uniquePrefix(scope: Construct): string {
-    let stack = Stack.of(scope);
-    while (stack.nestedStackParent) stack = stack.nestedStackParent;
-    const identity = `${stack.stackName}/${scope.node.addr}`;
-    const hash = createHash("sha256").update(identity).digest("hex").slice(0, 8);
-    // The template allows 40 characters.
-    const readable = Names.uniqueResourceName(scope, { maxLength: 31, separator: "-" });
-    return `${readable}-${hash}`;
 }

@@ -29,4 +29,4 @@ echo "running the tests"
 [ $# -gt 0 ] || set -- test/*.test.ts
 for test; do set -- "$@" "build/${test%.ts}.js"; shift; done
 # The tests check the templates with cfn-lint. The CDK's own check takes longer than the synthesis.
-CDK_VALIDATION=false node --test --test-reporter=spec "$@"
+CDK_VALIDATION=false node --test --test-concurrency=2 --test-reporter=spec "$@"

@@ -40,14 +40,18 @@ for name in "postgres mysql mariadb sqlserver oracle custom".split():
     return folder;
 }
 
+const programs = new Map<string, string>();
+
 /** Returns the program in the package that a function's code is, such as `rotation-mysql`. */
 export function programOf(outdir: string, code: Any): string {
-    const hash = code.S3Key.replace(/\.zip$/, "");
-    const script =
-        "import sys, zipfile; " +
-        'print(zipfile.ZipFile(sys.argv[1]).read("bootstrap")[64:].decode(), end="")';
-    const path = join(outdir, `asset.${hash}.zip`);
-    return execFileSync("python3", ["-c", script, path], { encoding: "utf8" });
+    const path = join(outdir, `asset.${code.S3Key}`);
+    if (!programs.has(path)) {
+        const script =
+            "import sys, zipfile; " +
+            'print(zipfile.ZipFile(sys.argv[1]).read("bootstrap")[64:].decode(), end="")';
+        programs.set(path, execFileSync("python3", ["-c", script, path], { encoding: "utf8" }));
+    }
+    return programs.get(path)!;
 }
 
 /** Synthesises an app, and returns the template of each stack. */
