@@ -4,8 +4,8 @@ TOOLS := $(CURDIR)/target/tools/bin
 export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
 
 .PHONY: help demo test reliability fuzz bench lint format package templates verify-template \
-    sam-local lint-tools lint-rust lint-docs lint-dependencies lint-crates lint-text lint-scripts \
-    lint-workflows advisories verify-package
+    sam-local cdk lint-tools lint-rust lint-docs lint-dependencies lint-crates lint-text \
+    lint-scripts lint-workflows advisories verify-package
 
 help:
 	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
@@ -20,6 +20,7 @@ help:
 	@echo "make verify-package             Check that two builds of a function give the same bytes"
 	@echo "make templates                  Generate template.yaml and deploy/sar from deploy/source"
 	@echo "make verify-template            Check these templates with cfn-lint and sam validate"
+	@echo "make cdk                        Build the constructs for the AWS CDK, and test them"
 	@echo "make sam-local                  Run each function with sam local invoke, in Docker"
 
 # Without the client of the RDS API, which the demo does not need, the build is much shorter.
@@ -137,6 +138,12 @@ verify-template:
 	    SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 "$(TOOLS)/sam" validate --lint \
 	        --template $$template || exit 1; \
 	done
+
+# Everything that npm installs is in deploy/cdk/node_modules, in the versions of its lock file.
+cdk:
+	@sh tests/setup.sh cdk
+	@echo "installing the packages of deploy/cdk/package-lock.json"
+	@cd deploy/cdk && export PATH="$(TOOLS):$$PATH" && npm ci --silent && npm test --silent
 
 sam-local:
 	@sh tests/setup.sh template

