@@ -14,10 +14,12 @@ import re
 import sqlite3
 
 import sqlglot
-from pysqlbridge.tds import Column, Integer, NVarChar, QueryError, QueryResult
+from pysqlbridge.tds import Column, Integer, NVarChar, QueryError
 from pysqlbridge.tds.result import VarBinary
 from sqlglot import exp
 
+import columns
+from answer import Result
 from model import Database
 from rights import Session
 
@@ -42,13 +44,17 @@ SERVER_VIEWS = {
     "availability_replicas": "replica_metadata_id, group_id",
     "databases": (
         "name, database_id, state, state_desc, source_database_id, replica_id, owner_sid,"
-        " is_read_only, containment"
+        " is_read_only, containment, containment_desc, compatibility_level, collation_name,"
+        " user_access, user_access_desc, recovery_model, recovery_model_desc, is_in_standby"
     ),
     "configurations": "name, value_in_use",
     "server_triggers": TRIGGERS,
     "server_trigger_events": TRIGGER_EVENTS,
     "dm_exec_sessions": "session_id, login_name, authenticating_database_id",
 }
+# The system databases whose recovery model is SIMPLE by default:
+# https://learn.microsoft.com/sql/relational-databases/databases/system-databases
+SIMPLE_RECOVERY = ("master", "tempdb", "msdb")
 IN_SCHEMA = "name, {id}, schema_id"
 NAMED = {
     5: ("assemblies", "assembly_id"),
@@ -83,7 +89,9 @@ DATABASE_VIEWS = {
 def understood(sql: str):
     """Returns the query for SQLite, and the views that it reads: (database or None, view)."""
     try:
-        tree = sqlglot.parse_one(sql, read="tsql")
+        # sqlglot takes SUSER_SNAME() for CURRENT_USER, which is a user of a database.
+        renamed = re.sub(r"\bSUSER_SNAME(?=\s*\()", "SUSER_SNAME_OF", sql, flags=re.IGNORECASE)
+        tree = sqlglot.parse_one(renamed, read="tsql")
     except sqlglot.errors.ParseError as error:
         raise QueryError(f"Incorrect syntax: {error}", number=102, severity=15) from None
     if not isinstance(tree, exp.Query):
@@ -93,6 +101,7 @@ def understood(sql: str):
             raise QueryError(
                 f"Incorrect syntax near '{foreign.__name__}'.", number=102, severity=15
             )
+    check_columns(tree)
     views = set()
     for table in tree.find_all(exp.Table):
         if table.db.lower() != "sys":
@@ -115,7 +124,22 @@ def understood(sql: str):
     return tree.sql(dialect="sqlite"), frozenset(views)
 
 
-def query(session: Session, sql: str, parameters: dict) -> QueryResult:
+def check_columns(tree: exp.Expression) -> None:
+    """Raises the error 207 for a column that a view does not have."""
+    views = {
+        name: set(names.split(", ")) for name, names in {**SERVER_VIEWS, **DATABASE_VIEWS}.items()
+    }
+    if unknown := next(
+        (one for one in tree.find_all(exp.Table) if one.name.lower() not in views), None
+    ):
+        raise QueryError(f"Invalid object name '{unknown.sql(dialect='tsql')}'.", number=208)
+    try:
+        columns.read(tree, views)
+    except columns.UnknownColumn as error:
+        raise QueryError(f"Invalid column name '{error}'.", number=207) from None
+
+
+def query(session: Session, sql: str, parameters: dict) -> Result:
     """Runs a query. The caller must hold the lock."""
     values, names = {name.lstrip("@"): value for name, value in parameters.items()}, []
 
@@ -143,7 +167,7 @@ def query(session: Session, sql: str, parameters: dict) -> QueryResult:
         raise QueryError(f"Invalid column name or expression: {error}", number=207) from None
     # A column of an expression has no name.
     names = [one[0] if one[0].isidentifier() else "" for one in cursor.description]
-    return QueryResult(
+    return Result(
         columns=[Column(name, kind([row[at] for row in rows])) for at, name in enumerate(names)],
         rows=rows,
     )
@@ -279,6 +303,14 @@ def server_rows(session: Session, view: str):
                 one.owner,
                 one.read_only,
                 int(one.contained),
+                "PARTIAL" if one.contained else "NONE",
+                160,
+                "SQL_Latin1_General_CP1_CI_AS",
+                0,
+                "MULTI_USER",
+                3 if one.name in SIMPLE_RECOVERY else 1,
+                "SIMPLE" if one.name in SIMPLE_RECOVERY else "FULL",
+                0,
             )
     elif view in ("server_triggers", "server_trigger_events"):
         yield from triggers(server, session.has_server("VIEW ANY DEFINITION"), view)
@@ -401,6 +433,12 @@ def functions(tables: Tables) -> None:
         login = tables.session.server.find(name or tables.session.name, "S")
         return login and login.sid
 
+    def suser_sname(sid=None):
+        if sid is None:
+            return tables.session.name
+        found = [one for one in tables.session.server.principals.values() if one.sid == sid]
+        return found[0].name if found else None
+
     def user_id(name):
         user = tables.session.database.find(name)
         return user and user.id
@@ -436,12 +474,17 @@ def functions(tables: Tables) -> None:
         lambda name: None if len(name) > 128 else "[" + name.replace("]", "]]") + "]",
     )
     lite.create_function("DB_NAME", 0, lambda: tables.session.database.name)
-    lite.create_function("SUSER_SNAME", 0, lambda: tables.session.name)
+    lite.create_function("SUSER_SNAME_OF", -1, suser_sname)
     lite.create_function("ORIGINAL_LOGIN", 0, lambda: tables.session.name)
     lite.create_function("SUSER_SID", -1, sid)
     lite.create_function("DATABASE_PRINCIPAL_ID", 1, user_id)
     lite.create_function("USER_NAME", 0, lambda: tables.session.user(tables.session.database).name)
     lite.create_function("AT_AT_SPID", 0, lambda: tables.session.id)
+    lite.create_function(
+        "AT_AT_TRANCOUNT",
+        0,
+        lambda: tables.session.transaction.depth if tables.session.transaction else 0,
+    )
     lite.create_function(
         "AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a fake server of the tests)"
     )
