@@ -12,6 +12,7 @@ from seerdb.common.tns_consts import TNS_TYPE_NUMBER, TNS_TYPE_VARCHAR
 from seerdb.server import ColumnMeta, Result
 from sqlglot import exp
 
+import columns
 from model import CATALOG, Model, fault
 
 VIEWS = {
@@ -42,7 +43,15 @@ def text_column(name: str) -> ColumnMeta:
 
 
 def number_column(name: str) -> ColumnMeta:
-    return ColumnMeta(name=name.encode(), data_type=TNS_TYPE_NUMBER, data_length=22, max_size=22)
+    # A number has no character set. node-oracledb rejects one with a character set.
+    return ColumnMeta(
+        name=name.encode(),
+        data_type=TNS_TYPE_NUMBER,
+        data_length=22,
+        max_size=22,
+        charset=0,
+        csfrm=0,
+    )
 
 
 @functools.cache
@@ -52,6 +61,11 @@ def understood(sql: str):
     except sqlglot.errors.ParseError as error:
         raise fault(900, f"invalid SQL statement: {error}") from None
     views = {table.name.upper() for table in tree.find_all(exp.Table)}
+    if views <= {*VIEWS, "DUAL"}:
+        try:
+            columns.read(tree, {name: set(names.split(", ")) for name, names in VIEWS.items()})
+        except columns.UnknownColumn as error:
+            raise fault(904, f'"{str(error).upper()}": invalid identifier') from None
     for table in list(tree.find_all(exp.Table)):
         if table.db.upper() == "SYS":
             table.set("db", None)
