@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod docker;
 pub mod fake_server;
 pub mod fixture;
+pub mod judges;
 pub mod local;
 pub mod machine_speed;
 pub mod memory;

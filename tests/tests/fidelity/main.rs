@@ -1,0 +1,4 @@
+//! Tests of the fake servers with programs and recordings that this project did not write
+//! (`make fidelity`).
+
+mod clients;
