@@ -2,3 +2,4 @@
 //! (`make fidelity`).
 
 mod clients;
+mod recordings;
