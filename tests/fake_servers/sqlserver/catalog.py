@@ -18,44 +18,31 @@ from pysqlbridge.tds import Column, Integer, NVarChar, QueryError
 from pysqlbridge.tds.result import VarBinary
 from sqlglot import exp
 
+import catalog_table
 import columns
 from answer import Result
 from model import Database
 from rights import Session
 
 STATES = {"G": "GRANT", "W": "GRANT_WITH_GRANT_OPTION", "D": "DENY", "R": "REVOKE"}
-PERMISSIONS = (
-    "class, major_id, minor_id, grantee_principal_id, grantor_principal_id, permission_name, state,"
-    " state_desc"
+COLUMNS = catalog_table.views("sqlserver")
+SERVER_VIEWS = (
+    "server_principals",
+    "sql_logins",
+    "server_role_members",
+    "server_permissions",
+    "endpoints",
+    "availability_groups",
+    "availability_replicas",
+    "databases",
+    "configurations",
+    "server_triggers",
+    "server_trigger_events",
+    "dm_exec_sessions",
 )
-SERVER_PRINCIPALS = (
-    "name, principal_id, sid, type, is_disabled, default_database_name, default_language_name,"
-    " owning_principal_id, is_fixed_role"
-)
-TRIGGERS = "name, object_id, parent_class, parent_id, is_ms_shipped, is_disabled"
-TRIGGER_EVENTS = "object_id, type, type_desc"
-SERVER_VIEWS = {
-    "server_principals": SERVER_PRINCIPALS,
-    "sql_logins": SERVER_PRINCIPALS + ", is_policy_checked, is_expiration_checked",
-    "server_role_members": "role_principal_id, member_principal_id",
-    "server_permissions": PERMISSIONS,
-    "endpoints": "name, endpoint_id",
-    "availability_groups": "name, group_id",
-    "availability_replicas": "replica_metadata_id, group_id",
-    "databases": (
-        "name, database_id, state, state_desc, source_database_id, replica_id, owner_sid,"
-        " is_read_only, containment, containment_desc, compatibility_level, collation_name,"
-        " user_access, user_access_desc, recovery_model, recovery_model_desc, is_in_standby"
-    ),
-    "configurations": "name, value_in_use",
-    "server_triggers": TRIGGERS,
-    "server_trigger_events": TRIGGER_EVENTS,
-    "dm_exec_sessions": "session_id, login_name, authenticating_database_id",
-}
 # The system databases whose recovery model is SIMPLE by default:
 # https://learn.microsoft.com/sql/relational-databases/databases/system-databases
 SIMPLE_RECOVERY = ("master", "tempdb", "msdb")
-IN_SCHEMA = "name, {id}, schema_id"
 NAMED = {
     5: ("assemblies", "assembly_id"),
     15: ("service_message_types", "message_type_id"),
@@ -65,23 +52,6 @@ NAMED = {
     24: ("symmetric_keys", "symmetric_key_id"),
     25: ("certificates", "certificate_id"),
     26: ("asymmetric_keys", "asymmetric_key_id"),
-}
-DATABASE_VIEWS = {
-    "database_principals": (
-        "name, principal_id, type, default_schema_name, sid, owning_principal_id,"
-        " authentication_type, default_language_name, is_fixed_role"
-    ),
-    "database_role_members": "role_principal_id, member_principal_id",
-    "database_permissions": PERMISSIONS,
-    "schemas": "name, schema_id, principal_id",
-    "all_objects": "name, object_id, schema_id, principal_id, type",
-    "objects": "name, object_id, schema_id, principal_id, type",
-    "all_columns": "object_id, name, column_id",
-    "triggers": TRIGGERS,
-    "trigger_events": TRIGGER_EVENTS,
-    "types": IN_SCHEMA.format(id="user_type_id"),
-    "xml_schema_collections": IN_SCHEMA.format(id="xml_collection_id"),
-    **{view: f"name, {id}" for view, id in NAMED.values()},
 }
 
 
@@ -126,9 +96,7 @@ def understood(sql: str):
 
 def check_columns(tree: exp.Expression) -> None:
     """Raises the error 207 for a column that a view does not have."""
-    views = {
-        name: set(names.split(", ")) for name, names in {**SERVER_VIEWS, **DATABASE_VIEWS}.items()
-    }
+    views = {name: set(all) for name, all in COLUMNS.items()}
     if unknown := next(
         (one for one in tree.find_all(exp.Table) if one.name.lower() not in views), None
     ):
@@ -199,12 +167,9 @@ class Tables:
         functions(self)
 
     def fill(self, session: Session, at: str | None, database: str | None, view: str) -> None:
-        if view in SERVER_VIEWS:
-            columns, inside = SERVER_VIEWS[view], session.database
-        elif view in DATABASE_VIEWS:
-            columns, inside = DATABASE_VIEWS[view], entered(session, database)
-        else:
+        if view not in COLUMNS:
             raise QueryError(f"Invalid object name 'sys.{view}'.", number=208)
+        inside = session.database if view in SERVER_VIEWS else entered(session, database)
         table = f"{at or ''}|{view}"
         who = session.login.id if session.login else (session.database.id, session.contained.id)
         shows = (
@@ -222,8 +187,7 @@ class Tables:
             else database_rows(session, inside, view)
         )
         columns = [
-            f"{column} COLLATE NOCASE" if "name" in column else column
-            for column in columns.split(", ")
+            f"{column} COLLATE NOCASE" if "name" in column else column for column in COLUMNS[view]
         ]
         self.lite.execute("BEGIN")
         if table in self.shown:
@@ -385,7 +349,8 @@ def database_rows(session: Session, database: Database, view: str):
         cls = 6 if view == "types" else 10
         yield from ((one.name, one.id, one.schema) for one in database.things if one.cls == cls)
     else:
-        cls = next(cls for cls, (name, _) in NAMED.items() if name == view)
+        # Securables of the other classes cannot be created.
+        cls = next((cls for cls, (name, _) in NAMED.items() if name == view), None)
         yield from ((one.name, one.id) for one in database.things if one.cls == cls)
 
 
