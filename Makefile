@@ -60,6 +60,7 @@ fidelity:
 	@$(MAKE) --no-print-directory test TESTS='binary(fidelity) or $(JUDGED)'
 	"$(TOOLS)/python" -B tests/fidelity/grammar.py "$(RECORDING)" --engine sqlserver
 	"$(TOOLS)/python" -B tests/fidelity/grammar.py "$(RECORDING)" --engine oracle --mutants 10
+	"$(TOOLS)/python" -B tests/fidelity/read_columns.py "$(RECORDING)"
 	python3 -B tests/fidelity/wireshark.py "$(RECORDING)"
 
 # Measures the function (with AGAINST='COMMAND', against another one), and then its computations

@@ -33,7 +33,7 @@ def ask(client: str, server: dict, sessions: list[dict]) -> list[dict]:
     task = {
         "server": server,
         "sessions": [
-            {**session, "batches": [step["batch"] for step in session.get("steps", [])]}
+            {**session, "batches": [entry["batch"] for entry in session.get("steps", [])]}
             for session in sessions
         ],
     }
@@ -70,38 +70,38 @@ def differences(session: dict, result: dict) -> list[str]:
         return [] if is_last else compare_text(who, session["message"], result["message"])
     if "answers" not in result and "rows" not in result:
         return [f"{who}: {result}"]
-    steps, found = session["steps"], []
+    entries, found = session["steps"], []
     if "answers" in result:
         answers = result["answers"]
     else:
         # tsql has two lists, and shows every value as text.
         errors = iter(result["errors"])
         answers = [
-            next(errors, {"rows": rows}) if "error" in step else {"rows": rows}
-            for step, rows in zip(steps, result["rows"])
+            next(errors, {"rows": rows}) if "error" in entry else {"rows": rows}
+            for entry, rows in zip(entries, result["rows"])
         ]
         found += [f"{who}: an error that is not documented: {error}" for error in errors]
-        steps = [
+        entries = [
             (
-                {**step, "rows": [[text(value) for value in row] for row in step["rows"]]}
-                if "rows" in step
-                else step
+                {**entry, "rows": [[text(value) for value in row] for row in entry["rows"]]}
+                if "rows" in entry
+                else entry
             )
-            for step in steps
+            for entry in entries
         ]
-    for step, answer in zip(steps, answers, strict=True):
-        batch = step["batch"]
-        if "error" not in step:
+    for entry, answer in zip(entries, answers, strict=True):
+        batch = entry["batch"]
+        if "error" not in entry:
             if "rows" not in answer:
                 found.append(f"{batch}: {answer}")
-            elif [[value_of(one) for one in row] for row in answer["rows"]] != step["rows"]:
-                found.append(f"{batch}: {answer['rows']} instead of {step['rows']}")
+            elif [[value_of(one) for one in row] for row in answer["rows"]] != entry["rows"]:
+                found.append(f"{batch}: {answer['rows']} instead of {entry['rows']}")
         elif "rows" in answer:
-            found.append(f"{batch}: no error instead of {step['error']}")
-        elif answer.get("number", step["error"]) != step["error"]:
-            found.append(f"{batch}: error {answer['number']} instead of {step['error']}")
+            found.append(f"{batch}: no error instead of {entry['error']}")
+        elif answer.get("number", entry["error"]) != entry["error"]:
+            found.append(f"{batch}: error {answer['number']} instead of {entry['error']}")
         else:
-            found += compare_text(batch, step["message"], answer["message"])
+            found += compare_text(batch, entry["message"], answer["message"])
     return found
 
 

@@ -1,4 +1,4 @@
-"""Statements that the parsers reject although the servers accept them, with the page that shows it."""
+"""Statements that the parsers reject although the servers accept them, with their pages."""
 
 import re
 

@@ -1,7 +1,7 @@
 """The views and columns of a server, from `tests/fidelity/catalog`.
 
-A query that reads another column fails, so a column that the functions read must be in the table, with
-its documentation.
+A query that reads another column fails, so a column that the functions read must be in the table,
+with its documentation.
 """
 
 from pathlib import Path

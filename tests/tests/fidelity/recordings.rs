@@ -1,5 +1,5 @@
-//! Recorded traffic of real servers (`tests/fidelity/recorded`): the fake servers answer the recorded
-//! requests like the real server did, and our driver reads the recorded answers.
+//! Recorded traffic of real servers (`tests/fidelity/recorded`): the fake servers answer the
+//! recorded requests like the real server did, and our driver reads the recorded answers.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -83,8 +83,8 @@ fn packet(body: &[u8]) -> Vec<u8> {
     [&[4, END_OF_MESSAGE, length[0], length[1], 0, 0, 1, 0], body].concat()
 }
 
-/// Accepts every login without TLS, and then answers each request with the next recorded answer. The
-/// recording has no login, so the tokens of the login are written here.
+/// Accepts every login without TLS, and then answers each request with the next recorded answer.
+/// The recording has no login, so the tokens of the login are written here.
 fn serve(listener: &TcpListener, answers: &[Vec<u8>]) -> std::io::Result<()> {
     let (mut stream, _) = listener.accept()?;
     read_message(&mut stream)?;
