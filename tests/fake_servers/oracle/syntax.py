@@ -28,7 +28,7 @@ users = CREATE USER name new_password { user_clause } | ALTER USER name alterati
   | DROP USER name [ CASCADE ] | CREATE ROLE name | DROP ROLE name
   | ( CREATE | ALTER ) PROFILE name LIMIT limit { limit }
 new_password = IDENTIFIED BY password
-password = name | word
+password = name
 user_clause = DEFAULT TABLESPACE name | TEMPORARY TABLESPACE name
   | QUOTA ( UNLIMITED | number [ name ] ) ON name | PROFILE ( DEFAULT | name )
   | PASSWORD EXPIRE | ACCOUNT ( LOCK | UNLOCK )
