@@ -38,7 +38,7 @@ pub fn installed() -> Result<Option<PathBuf>> {
     Ok(Some(folder))
 }
 
-/// Runs the script of an engine with one client on a fake server of its own.
+/// Runs the script of an engine with one client on a separate fake server.
 ///
 /// # Errors
 /// Returns an error if an answer differs from the documented one.
