@@ -3,14 +3,15 @@
 TOOLS := $(CURDIR)/target/tools/bin
 export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-servers
 
-.PHONY: help demo test reliability fuzz bench lint format package templates verify-template \
-    sam-local cdk lint-tools lint-rust lint-docs lint-dependencies lint-crates lint-text \
-    lint-scripts lint-workflows advisories verify-package
+.PHONY: help demo test reliability fidelity fuzz bench lint format package templates \
+    verify-template sam-local cdk lint-tools lint-rust lint-docs lint-dependencies lint-crates \
+    lint-text lint-scripts lint-workflows advisories verify-package
 
 help:
 	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
 	@echo "make test                       Run all tests, with a sample of the fault points"
 	@echo "make reliability                Run every fault point, and update docs/reliability.md"
+	@echo "make fidelity [SUITE=all]       Judge the fake servers with independent programs"
 	@echo "make fuzz [SECONDS=60]          Run the fuzz targets, some against real servers"
 	@echo "make bench [AGAINST='COMMAND']  Measure the function, alone or against another one"
 	@echo "make lint                       Check code, docs, licences, text, scripts and workflows"
@@ -50,6 +51,24 @@ reliability:
 	@rm -rf "$(RELIABILITY_ROWS)"
 	@$(MAKE) --no-print-directory test TESTS='test(recovery::) or test(fault_injection_)'
 	target/debug/reliability-table "$(RELIABILITY_ROWS)" docs/reliability.md
+
+# Judges the fake servers with clients, parsers and dissectors that this project did not write. The
+# tests of SQL Server and Oracle run while the fake servers record; SUITE=all adds recovery tests.
+RECORDING := $(CURDIR)/target/fidelity
+SUITE ?= without-recovery
+JUDGED := (binary(sqlserver) or binary(oracle)) $(if $(filter all,$(SUITE)),,and not \
+    (test(recovery::) or test(step_ordering::) or test(fault_injection_)))
+fidelity: export FIDELITY_RECORD = $(RECORDING)
+fidelity: export FIDELITY_REQUIRED = yes
+fidelity: export TEST_ENGINES = sqlserver oracle
+fidelity:
+	@sh tests/setup.sh fidelity
+	@rm -rf "$(RECORDING)"
+	@$(MAKE) --no-print-directory test TESTS='binary(fidelity) or $(JUDGED)'
+	"$(TOOLS)/python" -B tests/fidelity/grammar.py "$(RECORDING)" --engine sqlserver
+	"$(TOOLS)/python" -B tests/fidelity/grammar.py "$(RECORDING)" --engine oracle --mutants 10
+	"$(TOOLS)/python" -B tests/fidelity/read_columns.py "$(RECORDING)"
+	python3 -B tests/fidelity/wireshark.py "$(RECORDING)"
 
 # Measures the function (with AGAINST='COMMAND', against another one), and then its computations
 # alone.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing requirements of a target of the Makefile, and reports each of them first.
-#   sh tests/setup.sh demo | lint | test | fuzz | template | lambda | package | cdk
+#   sh tests/setup.sh demo | lint | test | fuzz | fidelity | template | lambda | package | cdk
 # Runs on Debian and Ubuntu, as root or with sudo. Does not change what is installed already.
 set -eu
 
@@ -67,7 +67,7 @@ demo | test | fuzz)
     ;;
 esac
 case $target in
-lint | test | template | lambda | package | cdk)
+lint | test | fidelity | template | lambda | package | cdk)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     ;;
 esac
@@ -82,6 +82,17 @@ fi
 # A pooler in front of the PostgreSQL servers of the tests.
 if own postgres "${POSTGRES_TEST_URL:-}" && [ "$target" = test ]; then
     command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
+fi
+# The independent judges of the fake servers: Wireshark, FreeTDS, tedious and node-oracledb on
+# Node.js, and Microsoft's parser on Mono.
+if [ "$target" = fidelity ]; then
+    need tshark
+    need tsql freetds-bin
+    need node nodejs
+    need npm
+    [ -e /usr/lib/mono/4.5/Facades/netstandard.dll ] || missing="$missing mono-devel"
+    need mcs mono-mcs
+    need mono mono-runtime
 fi
 if own mariadb "${MARIADB_TEST_URL:-}"; then
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
@@ -142,6 +153,41 @@ urlopen('$releases', timeout=10)" 2>/dev/null; then
         echo "error: $releases cannot be reached: actionlint cannot be installed" >&2; exit 1
     else
         echo "setup: skipping actionlint, because $releases cannot be reached"
+    fi
+    ;;
+fidelity)
+    # All checkouts share the judges. A copy of the list of versions marks that all is installed.
+    judges=$servers/fidelity
+    if ! cmp -s "$here/tests/fidelity/requirements.txt" "$judges/python/.complete"; then
+        echo "setup: installing the Python judges into $judges/python"
+        [ -x "$judges/python/bin/pip" ] || python3 -m venv "$judges/python"
+        "$judges/python/bin/pip" -q --disable-pip-version-check install \
+            -r "$here/tests/fidelity/requirements.txt"
+        cp "$here/tests/fidelity/requirements.txt" "$judges/python/.complete"
+    fi
+    if ! cmp -s "$here/tests/fidelity/package.json" "$judges/node_modules/.complete"; then
+        echo "setup: installing the Node.js judges into $judges/node_modules"
+        cp "$here/tests/fidelity/package.json" "$judges/package.json"
+        (cd "$judges" && npm install --silent --ignore-scripts --no-audit --no-fund)
+        cp "$here/tests/fidelity/package.json" "$judges/node_modules/.complete"
+    fi
+    if ! cmp -s "$here/tests/fidelity/scriptdom.cs" "$judges/scriptdom/.complete"; then
+        echo "setup: installing Microsoft's T-SQL parser into $judges/scriptdom (45 MB)"
+        mkdir -p "$judges/scriptdom"
+        "$judges/python/bin/pip" -q --disable-pip-version-check download --no-deps \
+            --only-binary :all: --platform manylinux1_x86_64 -d "$judges/scriptdom" mssql-cli==1.0.0
+        (cd "$judges/scriptdom" && python3 - <<'END'
+import glob, zipfile
+name = "Microsoft.SqlServer.TransactSql.ScriptDom.dll"
+with zipfile.ZipFile(glob.glob("mssql_cli-*.whl")[0]) as package:
+    inside = next(one for one in package.namelist() if one.endswith("/" + name))
+    open(name, "wb").write(package.read(inside))
+END
+            rm -f mssql_cli-*.whl
+            mcs -r:Microsoft.SqlServer.TransactSql.ScriptDom.dll \
+                -r:/usr/lib/mono/4.5/Facades/netstandard.dll \
+                -out:scriptdom.exe "$here/tests/fidelity/scriptdom.cs")
+        cp "$here/tests/fidelity/scriptdom.cs" "$judges/scriptdom/.complete"
     fi
     ;;
 test)

@@ -11,6 +11,7 @@ mod error_messages;
 pub mod fake_server;
 pub mod fixture;
 pub mod iam;
+pub mod judges;
 pub mod local;
 pub mod machine_speed;
 pub mod memory;

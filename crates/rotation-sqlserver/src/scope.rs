@@ -26,12 +26,14 @@ pub(crate) struct Class {
     pub(crate) view: &'static str,
     /// The column of the view to which `major_id` refers.
     pub(crate) id: &'static str,
+    /// The column of the view with the name of the securable.
+    pub(crate) name: &'static str,
     /// `true` if the securables are in a schema.
     pub(crate) in_schema: bool,
 }
 
 const fn class(number: i32, keyword: &'static str, view: &'static str, id: &'static str) -> Class {
-    Class { number, keyword, view, id, in_schema: false }
+    Class { number, keyword, view, id, name: "name", in_schema: false }
 }
 
 const fn in_schema(
@@ -40,7 +42,7 @@ const fn in_schema(
     view: &'static str,
     id: &'static str,
 ) -> Class {
-    Class { number, keyword, view, id, in_schema: true }
+    Class { number, keyword, view, id, name: "name", in_schema: true }
 }
 
 /// The class of tables, views, procedures and functions, whose permissions can be on a column.
@@ -75,7 +77,10 @@ const IN_DATABASE: &[Class] = &[
     class(29, "FULLTEXT STOPLIST", "fulltext_stoplists", "stoplist_id"),
     class(31, "SEARCH PROPERTY LIST", "registered_search_property_lists", "property_list_id"),
     class(32, "DATABASE SCOPED CREDENTIAL", "database_scoped_credentials", "credential_id"),
-    class(34, "EXTERNAL LANGUAGE", "external_languages", "external_language_id"),
+    Class {
+        name: "language",
+        ..class(34, "EXTERNAL LANGUAGE", "external_languages", "external_language_id")
+    },
 ];
 
 impl Class {
@@ -148,5 +153,41 @@ impl std::fmt::Display for Scope<'_> {
             Self::Server => f.write_str("the server"),
             Self::Database(name) => write!(f, "database {name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IN_DATABASE, ON_SERVER};
+
+    /// The documented columns of the catalog views.
+    const CATALOG: &str = include_str!("../../../tests/fidelity/catalog/sqlserver.tsv");
+
+    #[test]
+    fn columns_of_every_class_are_documented() {
+        for class in ON_SERVER.iter().chain(IN_DATABASE) {
+            let mut columns = vec![class.id, class.name];
+            if class.in_schema {
+                columns.push("schema_id");
+            }
+            if class.is_of_principals() {
+                columns.extend(["type", "owning_principal_id"]);
+            }
+            for column in columns {
+                let row = format!("{}\t{column}\t", class.view);
+                assert!(
+                    CATALOG.lines().any(|line| line.starts_with(&row)),
+                    "sys.{} has no column {column}",
+                    class.view
+                );
+            }
+        }
+    }
+
+    /// <https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-external-languages-transact-sql>
+    #[test]
+    fn name_of_external_language_is_in_column_language() {
+        let languages = IN_DATABASE.iter().find(|class| class.number == 34);
+        assert_eq!(languages.map(|class| class.name), Some("language"));
     }
 }

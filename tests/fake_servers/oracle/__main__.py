@@ -2,7 +2,7 @@
 
 It checks passwords, privileges and profiles as a real server does.
 
-    python tests/peers/oracle PORT LOG [--certificate FILE --key FILE] …
+    python tests/fake_servers/oracle PORT LOG [--certificate FILE --key FILE] …
 
 The protocol implementation is the server of the package seerdb.
 """
@@ -15,6 +15,7 @@ import ssl
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import seerdb.common.tns as tns
@@ -25,7 +26,9 @@ from seerdb.common.tns_consts import TNS_REFUSE
 from seerdb.server import Capability, Server
 from seerdb.server.framing import PacketStream
 
+sys.path.append(str(Path(__file__).parents[1] / "common"))
 import names
+import recorder
 import statements
 from model import LOCK, Model, User, fault
 
@@ -83,8 +86,8 @@ class Backend:
 
     capabilities = frozenset({Capability.TRANSACTIONS})
 
-    def __init__(self, model: Model, log) -> None:
-        self.model, self.log, self.user = model, log, None
+    def __init__(self, model: Model, log, recorder) -> None:
+        self.model, self.log, self.user, self.recorder = model, log, None, recorder
         self.schema = ""
 
     def known(self, written: str) -> User | None:
@@ -122,9 +125,14 @@ class Backend:
                 names.planted(self.model, self.schema, sql) if sql.startswith("SELECT") else []
             ):
                 self.log(f"{self.user.name}: reads {view} in place of the dictionary")
-            return statements.run(
-                self.model, self.user.name, sql, [getattr(bind, "value", bind) for bind in binds]
-            )
+            values = [getattr(bind, "value", bind) for bind in binds]
+
+            def run():
+                return statements.run(self.model, self.user.name, sql, values)
+
+            if not self.recorder:
+                return run()
+            return self.recorder.run(sql, lambda: (self.model, self.user.name, values), run)
 
     def change_password(self, _user: str, old: str, new: str) -> None:
         with LOCK:
@@ -176,12 +184,14 @@ def use_twelve_c_verifier(has_fields: bool) -> None:
             (b"AUTH_PBKDF2_SDER_COUNT", b"3"),
         ]
         return (
-            tns.encode_rpa_kv([
-                (b"AUTH_SESSKEY", hexadecimal(challenge.auth_sesskey)),
-                (b"AUTH_VFR_DATA", hexadecimal(challenge.salt), challenge.verifier_type),
-                *(stretched if has_fields else []),
-                (b"AUTH_GLOBALLY_UNIQUE_DBID\x00", tns.AUTH_GLOBALLY_UNIQUE_DBID),
-            ])
+            tns.encode_rpa_kv(
+                [
+                    (b"AUTH_SESSKEY", hexadecimal(challenge.auth_sesskey)),
+                    (b"AUTH_VFR_DATA", hexadecimal(challenge.salt), challenge.verifier_type),
+                    *(stretched if has_fields else []),
+                    (b"AUTH_GLOBALLY_UNIQUE_DBID\x00", tns.AUTH_GLOBALLY_UNIQUE_DBID),
+                ]
+            )
             + tns.encode_status()
         )
 
@@ -234,14 +244,19 @@ def check_service(services: set[str]) -> None:
     session.parse_connect = checked
 
 
-def demand_native_encryption() -> None:
-    """Sets NSI_NA_REQUIRED in the ACCEPT packet, as SQLNET.ENCRYPTION_SERVER=REQUIRED does."""
+def announce_native_encryption(is_required: bool) -> None:
+    """Sets the flags of the ACCEPT packet for native network encryption.
+
+    SQLNET.ENCRYPTION_SERVER=REQUIRED sets NSI_NA_REQUIRED. Otherwise NSI_DISABLE_NA makes clients
+    skip the negotiation, because the server of seerdb takes every client that negotiates for an OCI
+    client, and node-oracledb is not one.
+    """
     encode = session.encode_accept
 
     def demanding(request, **more) -> bytes:
         packet = bytearray(encode(request, **more))
         # The flags follow the header and 14 bytes.
-        packet[8 + 14] |= 0x10
+        packet[8 + 14] |= 0x10 if is_required else 0x04
         return bytes(packet)
 
     session.encode_accept = demanding
@@ -257,7 +272,7 @@ class Database(Server):
 
     def _serve(self, client: socket.socket, addr) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream = None
+        stream, wire = None, self.recorder and self.recorder.connection()
         try:
             if self._ssl_context is not None:
                 client = self._ssl_context.wrap_socket(client, server_side=True)
@@ -273,7 +288,7 @@ class Database(Server):
                     return
                 stream = PacketStream(client)
                 raise Refused(12599)
-            stream = PacketStream(client)
+            stream = PacketStream(recorder.Tap(client, wire) if wire else client)
             session.serve_session(
                 stream,
                 self._backend_factory(),
@@ -291,6 +306,8 @@ class Database(Server):
             self.log(f"connection ended: {type(error).__name__}: {error}")
         finally:
             client.close()
+            if wire:
+                wire.close()
 
 
 def main() -> None:
@@ -310,8 +327,7 @@ def main() -> None:
     warn_of_expiry()
     count_failures(model, log)
     check_service(services)
-    if chosen.encryption == "required":
-        demand_native_encryption()
+    announce_native_encryption(is_required=chosen.encryption == "required")
     context = None
     if chosen.certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -319,11 +335,12 @@ def main() -> None:
     server = Database(
         "",
         chosen.port,
-        backend_factory=lambda: Backend(model, log),
+        backend_factory=lambda: Backend(model, log, server.recorder),
         ssl_context=context,
         field_version=FIELD_VERSIONS[chosen.version],
     )
     server.log, server.on_hello = log, chosen.on_hello
+    server.recorder = recorder.of_environment("oracle", chosen.port, 1521)
     # The process that has started this one holds its standard input open. When it closes, this
     # process ends.
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()

@@ -12,27 +12,11 @@ from seerdb.common.tns_consts import TNS_TYPE_NUMBER, TNS_TYPE_VARCHAR
 from seerdb.server import ColumnMeta, Result
 from sqlglot import exp
 
+import catalog_table
+import columns
 from model import CATALOG, Model, fault
 
-VIEWS = {
-    "DBA_USERS": (
-        "username, account_status, profile, default_tablespace, temporary_tablespace,"
-        " authentication_type, oracle_maintained"
-    ),
-    "DBA_OBJECTS": "owner, object_name",
-    "USER_USERS": "username, account_status",
-    "DBA_SYS_PRIVS": "grantee, privilege, admin_option",
-    "DBA_SCHEMA_PRIVS": "grantee, privilege, schema, admin_option",
-    "DBA_ROLE_PRIVS": "grantee, granted_role, admin_option, default_role",
-    "DBA_TAB_PRIVS": "grantee, owner, table_name, grantor, privilege, grantable, hierarchy, type",
-    "DBA_COL_PRIVS": "grantee, owner, table_name, column_name, grantor, privilege, grantable",
-    "DBA_TS_QUOTAS": "tablespace_name, username, max_bytes, dropped",
-    "USER_PASSWORD_LIMITS": "resource_name, limit",
-    "DBA_PROFILES": "profile, resource_name, limit",
-    "SESSION_PRIVS": "privilege",
-    "ROLE_SYS_PRIVS": "role, privilege, admin_option",
-    "ROLE_ROLE_PRIVS": "role, granted_role, admin_option",
-}
+VIEWS = catalog_table.views("oracle")
 
 
 def text_column(name: str) -> ColumnMeta:
@@ -42,7 +26,15 @@ def text_column(name: str) -> ColumnMeta:
 
 
 def number_column(name: str) -> ColumnMeta:
-    return ColumnMeta(name=name.encode(), data_type=TNS_TYPE_NUMBER, data_length=22, max_size=22)
+    # A number has no character set. node-oracledb rejects one with a character set.
+    return ColumnMeta(
+        name=name.encode(),
+        data_type=TNS_TYPE_NUMBER,
+        data_length=22,
+        max_size=22,
+        charset=0,
+        csfrm=0,
+    )
 
 
 @functools.cache
@@ -52,6 +44,11 @@ def understood(sql: str):
     except sqlglot.errors.ParseError as error:
         raise fault(900, f"invalid SQL statement: {error}") from None
     views = {table.name.upper() for table in tree.find_all(exp.Table)}
+    if views <= {*VIEWS, "DUAL"}:
+        try:
+            columns.read(tree, {name: set(names) for name, names in VIEWS.items()})
+        except columns.UnknownColumn as error:
+            raise fault(904, f'"{str(error).upper()}": invalid identifier') from None
     for table in list(tree.find_all(exp.Table)):
         if table.db.upper() == "SYS":
             table.set("db", None)
@@ -103,14 +100,14 @@ class Tables:
         self.lite.create_function("sys_context", 2, lambda _namespace, name: self.context.get(name))
         self.revisions: dict[str, int] = {}
         for view, columns in VIEWS.items():
-            quoted = ", ".join(f'"{column}"' for column in columns.split(", "))
+            quoted = ", ".join(f'"{column}"' for column in columns)
             self.lite.execute(f"CREATE TABLE {view} ({quoted})")
 
     def fill(self, model: Model, me: str, view: str) -> None:
         is_shared = view.startswith("DBA_")
         if is_shared and self.revisions.get(view) == model.revision:
             return
-        places = ", ".join("?" for _ in VIEWS[view].split(", "))
+        places = ", ".join("?" for _ in VIEWS[view])
         self.lite.execute("BEGIN")
         self.lite.execute(f"DELETE FROM {view}")
         self.lite.executemany(f"INSERT INTO {view} VALUES ({places})", list(rows(model, me, view)))

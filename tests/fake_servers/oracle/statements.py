@@ -9,11 +9,13 @@ from seerdb.server import Result
 
 import dictionary
 import names
+import syntax
 from model import TABLESPACES, Grant, Model, User, fault
 from tokens import Tokens
 
 
 def run(model: Model, me: str, sql: str, binds: list) -> Result:
+    syntax.check(sql)
     tokens = Tokens(sql)
     if tokens.is_word("SELECT"):
         table = table_of(tokens)
@@ -51,10 +53,12 @@ def clauses(model: Model, user: User, tokens: Tokens) -> bool:
     has_password = False
     while not tokens.ends():
         if tokens.accept("IDENTIFIED", "BY"):
-            model.set_password(user, tokens.quoted())
+            password = tokens.quoted()
+            if tokens.accept("REPLACE") and tokens.quoted() not in (user.password, user.rolled):
+                # https://docs.oracle.com/en/error-help/db/ora-28008/
+                raise fault(28008, "invalid old password")
+            model.set_password(user, password)
             has_password = True
-            if tokens.accept("REPLACE"):
-                tokens.quoted()
         elif tokens.accept("PROFILE"):
             name = tokens.name()
             if name not in model.profiles:
@@ -238,7 +242,11 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
     if columns:
         tokens.expect(")")
     owner = name = ""
-    kind = "role" if is_quoted or what in model.roles else "system"
+    # A single word that is not a role cannot be a system privilege, because these have two or more.
+    is_role = is_quoted or what in model.roles or len(words) == 1
+    kind = "role" if is_role else "system"
+    if kind == "system" and not tokens.is_word("ON") and words[0] not in SYSTEM_VERBS:
+        raise fault(990, "missing or invalid privilege")
     if tokens.accept("ON", "SCHEMA"):
         if model.version != "23ai":
             raise fault(905, "missing keyword")
@@ -303,8 +311,12 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
             if same(one) and (kind != "object" or one.grantor == grantor)
         ]
         if not held:
-            number = {"system": 1952, "schema": 1952, "role": 1951, "object": 1927}[kind]
-            raise fault(number, "privileges not granted, or not by you")
+            raise {
+                "system": fault(1952, f"system privileges not granted to '{grantee}'"),
+                "schema": fault(1952, f"system privileges not granted to '{grantee}'"),
+                "role": fault(1951, f"ROLE '{what}' not granted to '{grantee}'"),
+                "object": fault(1927, "cannot REVOKE privileges you did not grant"),
+            }[kind]
         if kind == "object" and columns:
             raise fault(
                 1750, "UPDATE/REFERENCES may only be REVOKEd from the whole table, not by column"
@@ -328,7 +340,21 @@ def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
             model.grants.append(Grant(grantee, kind, what, owner, name, column, option, grantor))
 
 
+def end_transaction(_model: Model, _me: str, tokens: Tokens) -> None:
+    """Every supported statement commits, so a transaction never has a change."""
+    tokens.accept("WORK")
+
+
+# The words with which system privileges begin, in the table "System Privileges" of GRANT.
+SYSTEM_VERBS = frozenset("""
+    ADMINISTER ADVISOR ALTER ANALYZE AUDIT BACKUP BECOME CHANGE COMMENT CREATE DEBUG DELETE DEQUEUE
+    DROP ENABLE ENQUEUE EXECUTE EXEMPT EXPORT FLASHBACK FORCE GLOBAL GRANT IMPORT INHERIT INSERT
+    KEEP LOCK LOGMINING MANAGE MERGE ON PURGE QUERY READ REDEFINE RESTRICTED RESUMABLE SELECT SET
+    TEXT TRANSLATE UNDER UNLIMITED UPDATE USE
+    """.split())
 HANDLERS = {
+    "COMMIT": end_transaction,
+    "ROLLBACK": end_transaction,
     "CREATE USER": create_user,
     "ALTER USER": alter_user,
     "DROP USER": drop_user,

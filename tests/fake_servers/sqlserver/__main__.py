@@ -2,7 +2,7 @@
 
 It checks passwords, permissions and lockouts as a real server does.
 
-    python tests/peers/sqlserver PORT LOG [--certificate FILE --key FILE] [--mode MODE] …
+    python tests/fake_servers/sqlserver PORT LOG [--certificate FILE --key FILE] [--mode MODE] …
 """
 
 import argparse
@@ -13,10 +13,13 @@ import ssl
 import sys
 import threading
 import time
+from pathlib import Path
 
 from pysqlbridge.certificate import load, self_signed, server_context
 from pysqlbridge.tds.connection import ConnectionState
 
+sys.path.append(str(Path(__file__).parents[1] / "common"))
+import recorder
 from connection import Client
 from model import Server
 
@@ -72,7 +75,7 @@ class Handler(socketserver.BaseRequestHandler):
         fake, stream = self.server, self.request
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.settimeout(120)
-        client = Client(fake.model, fake.log, fake.certificate, fake.mode)
+        client = Client(fake.model, fake.log, fake.certificate, fake.mode, fake.recorder)
         try:
             if fake.mode == "strict":
                 if stream.recv(1, socket.MSG_PEEK) != b"\x16":
@@ -87,6 +90,8 @@ class Handler(socketserver.BaseRequestHandler):
             fake.log(f"connection ended: {error}")
         except Exception as error:
             fake.log(f"connection failed: {type(error).__name__}: {error}")
+        finally:
+            client.close()
 
 
 def main() -> None:
@@ -107,6 +112,7 @@ def main() -> None:
         sockets.tls = server_context(sockets.certificate)
         sockets.tls.set_alpn_protocols(["tds/8.0"])
     sockets.mode, sockets.log = chosen.mode, write
+    sockets.recorder = recorder.of_environment("sqlserver", chosen.port, 1433)
     sockets.model = Server(password, chosen.lockout, chosen.expired)
     sockets.model.aliases = dict(pair.split("=") for pair in chosen.alias)
     # The process that has started this one holds its standard input open. When it closes, this

@@ -14,42 +14,35 @@ import re
 import sqlite3
 
 import sqlglot
-from pysqlbridge.tds import Column, Integer, NVarChar, QueryError, QueryResult
+from pysqlbridge.tds import Column, Integer, NVarChar, QueryError
 from pysqlbridge.tds.result import VarBinary
 from sqlglot import exp
 
+import catalog_table
+import columns
+from answer import Result
 from model import Database
 from rights import Session
 
 STATES = {"G": "GRANT", "W": "GRANT_WITH_GRANT_OPTION", "D": "DENY", "R": "REVOKE"}
-PERMISSIONS = (
-    "class, major_id, minor_id, grantee_principal_id, grantor_principal_id, permission_name, state,"
-    " state_desc"
+COLUMNS = catalog_table.views("sqlserver")
+SERVER_VIEWS = (
+    "server_principals",
+    "sql_logins",
+    "server_role_members",
+    "server_permissions",
+    "endpoints",
+    "availability_groups",
+    "availability_replicas",
+    "databases",
+    "configurations",
+    "server_triggers",
+    "server_trigger_events",
+    "dm_exec_sessions",
 )
-SERVER_PRINCIPALS = (
-    "name, principal_id, sid, type, is_disabled, default_database_name, default_language_name,"
-    " owning_principal_id, is_fixed_role"
-)
-TRIGGERS = "name, object_id, parent_class, parent_id, is_ms_shipped, is_disabled"
-TRIGGER_EVENTS = "object_id, type, type_desc"
-SERVER_VIEWS = {
-    "server_principals": SERVER_PRINCIPALS,
-    "sql_logins": SERVER_PRINCIPALS + ", is_policy_checked, is_expiration_checked",
-    "server_role_members": "role_principal_id, member_principal_id",
-    "server_permissions": PERMISSIONS,
-    "endpoints": "name, endpoint_id",
-    "availability_groups": "name, group_id",
-    "availability_replicas": "replica_metadata_id, group_id",
-    "databases": (
-        "name, database_id, state, state_desc, source_database_id, replica_id, owner_sid,"
-        " is_read_only, containment"
-    ),
-    "configurations": "name, value_in_use",
-    "server_triggers": TRIGGERS,
-    "server_trigger_events": TRIGGER_EVENTS,
-    "dm_exec_sessions": "session_id, login_name, authenticating_database_id",
-}
-IN_SCHEMA = "name, {id}, schema_id"
+# The system databases whose recovery model is SIMPLE by default:
+# https://learn.microsoft.com/sql/relational-databases/databases/system-databases
+SIMPLE_RECOVERY = ("master", "tempdb", "msdb")
 NAMED = {
     5: ("assemblies", "assembly_id"),
     15: ("service_message_types", "message_type_id"),
@@ -60,30 +53,15 @@ NAMED = {
     25: ("certificates", "certificate_id"),
     26: ("asymmetric_keys", "asymmetric_key_id"),
 }
-DATABASE_VIEWS = {
-    "database_principals": (
-        "name, principal_id, type, default_schema_name, sid, owning_principal_id,"
-        " authentication_type, default_language_name, is_fixed_role"
-    ),
-    "database_role_members": "role_principal_id, member_principal_id",
-    "database_permissions": PERMISSIONS,
-    "schemas": "name, schema_id, principal_id",
-    "all_objects": "name, object_id, schema_id, principal_id, type",
-    "objects": "name, object_id, schema_id, principal_id, type",
-    "all_columns": "object_id, name, column_id",
-    "triggers": TRIGGERS,
-    "trigger_events": TRIGGER_EVENTS,
-    "types": IN_SCHEMA.format(id="user_type_id"),
-    "xml_schema_collections": IN_SCHEMA.format(id="xml_collection_id"),
-    **{view: f"name, {id}" for view, id in NAMED.values()},
-}
 
 
 @functools.cache
 def understood(sql: str):
     """Returns the query for SQLite, and the views that it reads: (database or None, view)."""
     try:
-        tree = sqlglot.parse_one(sql, read="tsql")
+        # sqlglot takes SUSER_SNAME() for CURRENT_USER, which is a user of a database.
+        renamed = re.sub(r"\bSUSER_SNAME(?=\s*\()", "SUSER_SNAME_OF", sql, flags=re.IGNORECASE)
+        tree = sqlglot.parse_one(renamed, read="tsql")
     except sqlglot.errors.ParseError as error:
         raise QueryError(f"Incorrect syntax: {error}", number=102, severity=15) from None
     if not isinstance(tree, exp.Query):
@@ -93,6 +71,7 @@ def understood(sql: str):
             raise QueryError(
                 f"Incorrect syntax near '{foreign.__name__}'.", number=102, severity=15
             )
+    check_columns(tree)
     views = set()
     for table in tree.find_all(exp.Table):
         if table.db.lower() != "sys":
@@ -115,7 +94,20 @@ def understood(sql: str):
     return tree.sql(dialect="sqlite"), frozenset(views)
 
 
-def query(session: Session, sql: str, parameters: dict) -> QueryResult:
+def check_columns(tree: exp.Expression) -> None:
+    """Raises the error 207 for a column that a view does not have."""
+    views = {name: set(all) for name, all in COLUMNS.items()}
+    if unknown := next(
+        (one for one in tree.find_all(exp.Table) if one.name.lower() not in views), None
+    ):
+        raise QueryError(f"Invalid object name '{unknown.sql(dialect='tsql')}'.", number=208)
+    try:
+        columns.read(tree, views)
+    except columns.UnknownColumn as error:
+        raise QueryError(f"Invalid column name '{error}'.", number=207) from None
+
+
+def query(session: Session, sql: str, parameters: dict) -> Result:
     """Runs a query. The caller must hold the lock."""
     values, names = {name.lstrip("@"): value for name, value in parameters.items()}, []
 
@@ -143,7 +135,7 @@ def query(session: Session, sql: str, parameters: dict) -> QueryResult:
         raise QueryError(f"Invalid column name or expression: {error}", number=207) from None
     # A column of an expression has no name.
     names = [one[0] if one[0].isidentifier() else "" for one in cursor.description]
-    return QueryResult(
+    return Result(
         columns=[Column(name, kind([row[at] for row in rows])) for at, name in enumerate(names)],
         rows=rows,
     )
@@ -175,12 +167,9 @@ class Tables:
         functions(self)
 
     def fill(self, session: Session, at: str | None, database: str | None, view: str) -> None:
-        if view in SERVER_VIEWS:
-            columns, inside = SERVER_VIEWS[view], session.database
-        elif view in DATABASE_VIEWS:
-            columns, inside = DATABASE_VIEWS[view], entered(session, database)
-        else:
+        if view not in COLUMNS:
             raise QueryError(f"Invalid object name 'sys.{view}'.", number=208)
+        inside = session.database if view in SERVER_VIEWS else entered(session, database)
         table = f"{at or ''}|{view}"
         who = session.login.id if session.login else (session.database.id, session.contained.id)
         shows = (
@@ -198,8 +187,7 @@ class Tables:
             else database_rows(session, inside, view)
         )
         columns = [
-            f"{column} COLLATE NOCASE" if "name" in column else column
-            for column in columns.split(", ")
+            f"{column} COLLATE NOCASE" if "name" in column else column for column in COLUMNS[view]
         ]
         self.lite.execute("BEGIN")
         if table in self.shown:
@@ -279,6 +267,14 @@ def server_rows(session: Session, view: str):
                 one.owner,
                 one.read_only,
                 int(one.contained),
+                "PARTIAL" if one.contained else "NONE",
+                160,
+                "SQL_Latin1_General_CP1_CI_AS",
+                0,
+                "MULTI_USER",
+                3 if one.name in SIMPLE_RECOVERY else 1,
+                "SIMPLE" if one.name in SIMPLE_RECOVERY else "FULL",
+                0,
             )
     elif view in ("server_triggers", "server_trigger_events"):
         yield from triggers(server, session.has_server("VIEW ANY DEFINITION"), view)
@@ -353,7 +349,8 @@ def database_rows(session: Session, database: Database, view: str):
         cls = 6 if view == "types" else 10
         yield from ((one.name, one.id, one.schema) for one in database.things if one.cls == cls)
     else:
-        cls = next(cls for cls, (name, _) in NAMED.items() if name == view)
+        # Securables of the other classes cannot be created.
+        cls = next((cls for cls, (name, _) in NAMED.items() if name == view), None)
         yield from ((one.name, one.id) for one in database.things if one.cls == cls)
 
 
@@ -401,6 +398,12 @@ def functions(tables: Tables) -> None:
         login = tables.session.server.find(name or tables.session.name, "S")
         return login and login.sid
 
+    def suser_sname(sid=None):
+        if sid is None:
+            return tables.session.name
+        found = [one for one in tables.session.server.principals.values() if one.sid == sid]
+        return found[0].name if found else None
+
     def user_id(name):
         user = tables.session.database.find(name)
         return user and user.id
@@ -436,12 +439,17 @@ def functions(tables: Tables) -> None:
         lambda name: None if len(name) > 128 else "[" + name.replace("]", "]]") + "]",
     )
     lite.create_function("DB_NAME", 0, lambda: tables.session.database.name)
-    lite.create_function("SUSER_SNAME", 0, lambda: tables.session.name)
+    lite.create_function("SUSER_SNAME_OF", -1, suser_sname)
     lite.create_function("ORIGINAL_LOGIN", 0, lambda: tables.session.name)
     lite.create_function("SUSER_SID", -1, sid)
     lite.create_function("DATABASE_PRINCIPAL_ID", 1, user_id)
     lite.create_function("USER_NAME", 0, lambda: tables.session.user(tables.session.database).name)
     lite.create_function("AT_AT_SPID", 0, lambda: tables.session.id)
+    lite.create_function(
+        "AT_AT_TRANCOUNT",
+        0,
+        lambda: tables.session.transaction.depth if tables.session.transaction else 0,
+    )
     lite.create_function(
         "AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a fake server of the tests)"
     )

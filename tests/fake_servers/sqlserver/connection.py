@@ -13,7 +13,12 @@ from pysqlbridge.tds import Encryption, connection
 from pysqlbridge.tds.connection import Connection, ConnectionState
 from pysqlbridge.tds.login import deobfuscate_password
 from pysqlbridge.tds.prelogin import server_response
-from pysqlbridge.tds.packet import PacketType, build_packet
+from pysqlbridge.tds.packet import (
+    DEFAULT_PACKET_SIZE,
+    PacketType,
+    build_message,
+    build_packet,
+)
 from pysqlbridge.tds.token import DoneStatus, done, error
 
 import statements
@@ -37,10 +42,29 @@ class NoTunnel:
     unwrap = wrap
 
 
+NO_TUNNEL = NoTunnel()
+
+
+class RecordedTunnel:
+    """A TLS tunnel whose decrypted input is recorded."""
+
+    def __init__(self, tunnel, wire) -> None:
+        self.tunnel, self.wire = tunnel, wire
+
+    def unwrap(self, data: bytes) -> bytes:
+        plain = self.tunnel.unwrap(data)
+        self.wire.client(plain)
+        return plain
+
+    def __getattr__(self, name: str):
+        return getattr(self.tunnel, name)
+
+
 class Client(Connection):
-    def __init__(self, server: Server, log, certificate, mode: str) -> None:
+    def __init__(self, server: Server, log, certificate, mode: str, recorder=None) -> None:
         super().__init__(certificate, query_handler=self.answer, server_name=NAME)
         self.server, self.log, self.mode, self.session = server, log, mode, None
+        self.recorder, self.wire = recorder, recorder and recorder.connection()
 
     def answer(self, query):
         text = query.sql
@@ -52,9 +76,62 @@ class Client(Connection):
                 " this comment for security reasons."
             )
         self.log(f"{self.session.name}: {text}")
-        return statements.run(self.session, query.sql, query.parameters)
+
+        def run():
+            return statements.run(
+                self.session, query.sql, query.parameters, self.request is PacketType.RPC
+            )
+
+        if not self.recorder:
+            return run()
+        with LOCK:
+            return self.recorder.run(query.sql, self.session.snapshot, run)
+
+    def _take_message(self):
+        message = super()._take_message()
+        self.request = message and message.type
+        return message
+
+    def close(self) -> None:
+        """Rolls back the open transaction."""
+        if self.session and self.session.transaction:
+            with LOCK:
+                self.session.transaction.restore()
+        if self.wire:
+            self.wire.close()
+
+    def receive(self, data: bytes) -> list[bytes]:
+        is_cleartext = (
+            self._state is ConnectionState.EXPECT_PRELOGIN
+            or self._tunnel is NO_TUNNEL
+            or self._state is ConnectionState.READY
+            and not self._session_encrypted
+        )
+        if self.wire and is_cleartext:
+            self.wire.client(data)
+        return super().receive(data)
+
+    def _send(self, responses: list[bytes], payload: bytes, packet_id: int = 1) -> None:
+        if self.wire:
+            for packet in build_message(
+                PacketType.TABULAR_RESULT,
+                payload,
+                packet_size=DEFAULT_PACKET_SIZE,
+                spid=self._spid,
+                packet_id_start=packet_id,
+            ):
+                self.wire.server(packet)
+        super()._send(responses, payload, packet_id)
 
     def _step_prelogin(self, responses: list[bytes]) -> bool:
+        moved = self._agree_on_encryption(responses)
+        if moved and self.wire:
+            self.wire.server(responses[-1])
+            if self._tunnel is not NO_TUNNEL:
+                self._tunnel = RecordedTunnel(self._tunnel, self.wire)
+        return moved
+
+    def _agree_on_encryption(self, responses: list[bytes]) -> bool:
         if not super()._step_prelogin(responses):
             return False
         asked = self.client_prelogin.encryption
@@ -71,7 +148,7 @@ class Client(Connection):
             asked=self.client_prelogin,
         )
         responses[-1] = build_packet(PacketType.TABULAR_RESULT, response.build())
-        self._session_encrypted, self._tunnel = False, NoTunnel()
+        self._session_encrypted, self._tunnel = False, NO_TUNNEL
         self._state = (
             ConnectionState.FAILED if self.mode == "require" else ConnectionState.EXPECT_LOGIN
         )
@@ -153,8 +230,10 @@ class Client(Connection):
         if login.is_locked:
             return (
                 18486,
-                start
-                + "The account is currently locked out. The system administrator can unlock it.",
+                (
+                    f"Login failed for user '{login.name}' because the account is currently locked"
+                    " out. The system administrator can unlock it."
+                ),
             )
         if login.password != password:
             login.failures += 1
@@ -172,7 +251,7 @@ class Client(Connection):
         if login.is_disabled:
             return 18470, start + "Reason: The account is disabled."
         if login.must_change:
-            return 18488, start + "Reason: The password of the account must be changed."
+            return 18488, start + " Reason: The password of the account must be changed."
         if login.expiration and self.server.expired:
-            return 18487, start + "Reason: The password of the account has expired."
+            return 18487, start + " Reason: The password of the account has expired."
         return None

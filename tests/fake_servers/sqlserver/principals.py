@@ -73,6 +73,14 @@ def options(tokens: Tokens) -> dict:
             return found
 
 
+def must_change() -> QueryError:
+    return QueryError(
+        "The CHECK_POLICY and CHECK_EXPIRATION options cannot be turned OFF when MUST_CHANGE"
+        " is ON.",
+        number=15128,
+    )
+
+
 def apply_login_options(session: Session, login: Principal, found: dict) -> None:
     if "DEFAULT_DATABASE" in found:
         if not session.server.database(found["DEFAULT_DATABASE"]):
@@ -85,11 +93,7 @@ def apply_login_options(session: Session, login: Principal, found: dict) -> None
     login.language = found.get("DEFAULT_LANGUAGE", login.language)
     login.name = found.get("NAME", login.name)
     if login.must_change and False in (found.get("CHECK_POLICY"), found.get("CHECK_EXPIRATION")):
-        raise QueryError(
-            "The CHECK_POLICY and CHECK_EXPIRATION options cannot be turned OFF when MUST_CHANGE"
-            " is ON.",
-            number=15128,
-        )
+        raise must_change()
     if "CHECK_POLICY" in found:
         login.policy = found["CHECK_POLICY"]
         login.expiration = login.expiration and login.policy
@@ -98,6 +102,9 @@ def apply_login_options(session: Session, login: Principal, found: dict) -> None
         raise QueryError(
             "The CHECK_EXPIRATION option cannot be used when CHECK_POLICY is OFF.", number=15122
         )
+    if "MUST_CHANGE" in found and not (login.policy and login.expiration):
+        # https://learn.microsoft.com/sql/t-sql/statements/create-login-transact-sql
+        raise must_change()
     if "PASSWORD" in found:
         login.must_change = "MUST_CHANGE" in found
 
@@ -118,7 +125,11 @@ def create_login(session: Session, tokens: Tokens) -> None:
     if len(found.get("SID", bytes(16))) != 16:
         raise QueryError("The sid is not 16 bytes long.", number=15419)
     login = session.server.add_login(name, password=found["PASSWORD"], sid=found.get("SID"))
-    apply_login_options(session, login, found)
+    try:
+        apply_login_options(session, login, found)
+    except QueryError:
+        session.server.drop(login)
+        raise
 
 
 def alter_login(session: Session, tokens: Tokens) -> None:

@@ -21,6 +21,7 @@ class Session:
     ) -> None:
         self.server, self.login, self.contained, self.database = server, login, contained, database
         self.id = 0
+        self.transaction = None
         # The attributes for triggers: the server's log, the function that runs a batch, and whether
         # a trigger is running.
         self.log, self.run, self.in_trigger = lambda _line: None, lambda _sql: None, False
@@ -28,6 +29,10 @@ class Session:
     @property
     def name(self) -> str:
         return (self.login or self.contained).name
+
+    def snapshot(self) -> tuple:
+        """Returns the model, and what the session is, in a form that can be stored."""
+        return self.server, self.login, self.contained, self.database
 
     # Permissions on the server.
 

@@ -5,42 +5,48 @@ and texts of errors are those of sys.messages:
 https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
 """
 
-from pysqlbridge.tds import QueryError, QueryResult
+from pysqlbridge.tds import Column, Integer, QueryError
 
 import catalog
 import permissions
 import principals
+import syntax
+import transactions
 import triggers
+from answer import Answer, Result
 from model import LOCK, Thing
 from rights import Session, not_found, refused
 from tokens import Tokens
 
-NOTHING = QueryResult(columns=[], rows=[])
 
-
-def run(session: Session, sql: str, parameters: dict) -> QueryResult:
-    """Runs a batch."""
-    tokens, results = Tokens(sql), []
+def run(session: Session, sql: str, parameters: dict, is_procedure: bool = False) -> Answer:
+    """Runs a batch, if the syntax of all its statements is correct."""
+    spans, results = syntax.check(sql), []
     with LOCK:
-        while tokens.peek()[0] != "end":
-            if tokens.accept(";"):
-                continue
-            if result := statement(session, tokens, parameters):
-                results.append(result)
+        for start, end in spans:
+            tokens = Tokens(sql, start, end)
+            result = statement(session, tokens, parameters) or Result()
+            result.words = " ".join(one[1].upper() for one in tokens.all[start : start + 2])
+            results.append(result)
             if not tokens.ends():
                 raise tokens.wrong()
-    if not results:
-        return NOTHING
-    return QueryResult(
-        columns=results[0].columns, rows=results[0].rows, following=tuple(results[1:])
-    )
+    return Answer(results, is_procedure)
 
 
-def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | None:
+def statement(session: Session, tokens: Tokens, parameters: dict) -> Result | None:
     if tokens.is_word("SELECT"):
         return select(session, tokens, parameters)
+    if tokens.accept("IF"):
+        return conditional(session, tokens, parameters)
     # A statement that fails may also have changed something.
     session.server.revision += 1
+    if session.transaction:
+        session.transaction.changes += 1
+        for words in transactions.NEVER_IN_TRANSACTION:
+            if tokens.is_word(*words.split()):
+                raise QueryError(
+                    f"{words} statement not allowed within multi-statement transaction.", number=226
+                )
     for verb in triggers.VERBS:
         if tokens.accept(verb):
             of_server = permissions.run(session, verb, tokens) is session.server
@@ -56,16 +62,29 @@ def statement(session: Session, tokens: Tokens, parameters: dict) -> QueryResult
     raise tokens.wrong()
 
 
-def select(session: Session, tokens: Tokens, parameters: dict) -> QueryResult | None:
+def conditional(session: Session, tokens: Tokens, parameters: dict) -> Result | None:
+    """Runs `IF condition statement`."""
+    end = syntax.end_of_condition(tokens.all, tokens.at)
+    condition = tokens.sql[tokens.all[tokens.at][2] : tokens.all[end - 1][3]]
+    query = f"SELECT CASE WHEN {condition} THEN 1 ELSE 0 END"
+    tokens.at = end
+    if catalog.query(session, query, parameters).rows == [[1]]:
+        return statement(session, tokens, parameters)
+    tokens.at = len(tokens.all)
+    return None
+
+
+def select(session: Session, tokens: Tokens, parameters: dict) -> Result:
     """Runs SELECT on the catalog, whose views are all in the schema sys, or on a table."""
     source = tokens.after("FROM")
-    if source and "sys" not in (source[0], source[2]):
+    if source and "sys" not in (source[0].lower(), source[2].lower()):
         return select_from_table(session, tokens)
     return catalog.query(session, tokens.rest_of_statement(), parameters)
 
 
-def select_from_table(session: Session, tokens: Tokens) -> None:
-    """Runs `SELECT * | column, … FROM table`: checks only whether the session may."""
+def select_from_table(session: Session, tokens: Tokens) -> Result:
+    """Runs `SELECT * | column, … FROM table`: checks only whether the session may, and returns no
+    row."""
     tokens.expect("SELECT")
     columns = []
     if not tokens.accept("*"):
@@ -76,6 +95,7 @@ def select_from_table(session: Session, tokens: Tokens) -> None:
     table = named_table(session, tokens)
     for column in columns or table.columns:
         session.check_access("SELECT", table, column)
+    return Result([Column(column, Integer(4)) for column in columns or table.columns])
 
 
 def named_table(session: Session, tokens: Tokens) -> Thing:
@@ -96,11 +116,11 @@ def delete(session: Session, tokens: Tokens) -> None:
     session.check_access("DELETE", named_table(session, tokens))
 
 
-def insert(session: Session, tokens: Tokens) -> None:
-    """Runs `INSERT INTO table DEFAULT VALUES`: checks only whether the session may."""
-    table = named_table(session, tokens)
-    tokens.expect("DEFAULT", "VALUES")
-    session.check_access("INSERT", table)
+def insert(session: Session, tokens: Tokens) -> Result:
+    """Runs `INSERT INTO table … VALUES`: checks only whether the session may."""
+    session.check_access("INSERT", named_table(session, tokens))
+    tokens.at = len(tokens.all)
+    return Result(changed=1)
 
 
 def execute(session: Session, tokens: Tokens) -> None:
@@ -123,9 +143,9 @@ def execute(session: Session, tokens: Tokens) -> None:
     session.check_access("EXECUTE", named_table(session, tokens))
 
 
-def use(session: Session, tokens: Tokens) -> None:
-    database = catalog.entered(session, tokens.name())
-    session.database = database
+def use(session: Session, tokens: Tokens) -> Result:
+    old, session.database = session.database, catalog.entered(session, tokens.name())
+    return Result(used=(old.name, session.database.name))
 
 
 def create_database(session: Session, tokens: Tokens) -> None:
@@ -205,6 +225,24 @@ def create_schema(session: Session, tokens: Tokens) -> None:
     session.database.add_thing(3, name, owner=owner.id)
 
 
+def type_of_column(tokens: Tokens) -> None:
+    """Skips a type such as `char(30) NOT NULL`."""
+    tokens.name()
+    while not (tokens.is_word(",") or tokens.is_word(")") or tokens.ends()):
+        if tokens.accept("("):
+            while not tokens.accept(")"):
+                tokens.at += 1
+        else:
+            tokens.at += 1
+
+
+def drop_table(session: Session, tokens: Tokens) -> None:
+    table = named_table(session, tokens)
+    if not session.has(session.database, "ALTER", ("db_ddladmin",), table):
+        raise not_found("drop", "table", table.name)
+    session.database.things.remove(table)
+
+
 def create_thing(cls: int, type: str):
     def create(session: Session, tokens: Tokens) -> None:
         names = [tokens.name()]
@@ -224,7 +262,7 @@ def create_thing(cls: int, type: str):
         columns = []
         while type == "U" and (tokens.accept("(") or tokens.accept(",")):
             columns.append(tokens.name())
-            tokens.name()
+            type_of_column(tokens)
         tokens.rest_of_statement() if type != "U" else tokens.expect(")")
         session.database.add_thing(cls, names[-1], schema=schema.id, type=type, columns=columns)
 
@@ -266,9 +304,11 @@ HANDLERS = {
     "ALTER AUTHORIZATION": alter_authorization,
     "CREATE SCHEMA": create_schema,
     "CREATE TABLE": create_thing(1, "U"),
+    "DROP TABLE": drop_table,
     "CREATE PROCEDURE": create_thing(1, "P"),
     "CREATE TYPE": create_type,
     "CREATE CERTIFICATE": create_certificate,
     **principals.HANDLERS,
+    **transactions.HANDLERS,
     **triggers.HANDLERS,
 }

@@ -33,11 +33,11 @@ def split(sql: str) -> tuple:
 
 
 class Tokens:
-    """The tokens of a batch, and the current position."""
+    """The tokens of a batch up to the end of a statement, and the current position."""
 
-    def __init__(self, sql: str) -> None:
-        self.sql, self.all = sql, split(sql)
-        self.at = 0
+    def __init__(self, sql: str, start: int = 0, end: int | None = None) -> None:
+        self.sql, self.all = sql, split(sql)[:end]
+        self.at = start
 
     def peek(self, offset: int = 0):
         at = self.at + offset

@@ -108,8 +108,9 @@ fn named(scope: Scope<'_>, class: &Class) -> String {
     };
     format!(
         "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, \
-         CAST(p.minor_id AS int), x.name, {schema}, {column}, {kind}, CAST({owner} AS \
-         nvarchar(12)) FROM {sys}.{view} p JOIN {about}{of_schema}{of_column}"
+         CAST(p.minor_id AS int), x.{}, {schema}, {column}, {kind}, CAST({owner} AS \
+         nvarchar(12)) FROM {sys}.{view} p JOIN {about}{of_schema}{of_column}",
+        class.name
     )
 }
 

@@ -1,0 +1,73 @@
+//! Programs that judge the fake servers and that this project did not write. `make fidelity`
+//! installs them, and `tests/fidelity/README.md` describes them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::fake_server::{Engine, FakeServer};
+use crate::server::{NAMES, SUPERUSER_PASSWORD};
+use crate::tool;
+use test_servers::Certificates;
+
+/// Returns the folder of `tests/setup.sh fidelity`, or `None` if the judges are not installed.
+///
+/// # Errors
+/// Returns an error if `FIDELITY_REQUIRED` is set and the judges are not installed.
+pub fn installed() -> Result<Option<PathBuf>> {
+    let servers = match std::env::var_os("ROTATION_SERVERS") {
+        Some(folder) => PathBuf::from(folder),
+        None => match std::env::var_os("XDG_CACHE_HOME") {
+            Some(cache) => PathBuf::from(cache),
+            None => Path::new(&std::env::var_os("HOME").context("no home folder")?).join(".cache"),
+        }
+        .join("rotation-servers"),
+    };
+    let folder = servers.join("fidelity");
+    let is_complete = ["python", "node_modules", "scriptdom"]
+        .iter()
+        .all(|judge| folder.join(judge).join(".complete").is_file());
+    if !is_complete {
+        if std::env::var_os("FIDELITY_REQUIRED").is_some() {
+            bail!("the judges are not installed: sh tests/setup.sh fidelity");
+        }
+        println!("skipped: the judges are not installed: sh tests/setup.sh fidelity");
+        return Ok(None);
+    }
+    Ok(Some(folder))
+}
+
+/// Runs the script of an engine with one client on a separate fake server.
+///
+/// # Errors
+/// Returns an error if an answer differs from the documented one.
+pub async fn run_client<E: Engine>(client: &str, arguments: &[&str]) -> Result<()> {
+    if installed()?.is_none() {
+        return Ok(());
+    }
+    let certificates = Certificates::for_names(&NAMES)?;
+    let folder = tempfile::tempdir()?;
+    let authority = folder.path().join("authority.pem");
+    std::fs::write(&authority, &certificates.authority)?;
+    let fake = FakeServer::<E>::start(Some(certificates), arguments).await?;
+    let done = Command::new(tool("python"))
+        .arg("-B")
+        .arg(script("clients.py"))
+        .args([E::FOLDER, client, &fake.target.port.to_string(), SUPERUSER_PASSWORD])
+        .arg(&authority)
+        .output()?;
+    let output = format!(
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+    ensure!(done.status.success(), "{output}");
+    println!("{output}");
+    Ok(())
+}
+
+/// Returns the path of a script in `tests/fidelity`.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fidelity").join(name)
+}
