@@ -72,6 +72,8 @@ lint | test | fidelity | template | lambda | package | cdk)
     ;;
 esac
 if [ "$target" = test ]; then
+    # docs/local.md shows a request with curl.
+    need curl
     # The tests of the example that rotates a Redis user.
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null ||
         missing="$missing redis-server redis-tools"

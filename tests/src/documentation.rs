@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 /// `sh needs-aws`.
 pub const MARKS: &[(&str, &str)] = &[
     ("needs-aws", "the commands need an AWS account"),
+    ("needs-release", "the commands need a published release"),
     ("needs-build", "the commands build for minutes; developers and workflows run them"),
 ];
 

@@ -116,7 +116,7 @@ async fn driver_reads_recorded_sql_server_answers() -> Result<()> {
     config.authentication(AuthMethod::sql_server("user", "password"));
     config.encryption(EncryptionLevel::NotSupported);
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-    let mut client = Client::connect(config, stream.compat_write()).await?;
+    let mut client = Box::pin(Client::connect(config, stream.compat_write())).await?;
     let mut rows = Vec::new();
     for _ in 0..count {
         rows.extend(client.simple_query("SELECT 1").await?.into_results().await?);

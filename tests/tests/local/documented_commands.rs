@@ -12,7 +12,7 @@ use rotation_tests::documentation::{
     MARKS, arguments_of_serve, blocks, documented, files, repository, without_builds,
 };
 use rotation_tests::fixture::MASTER_ARN;
-use rotation_tests::local::{Serve, until};
+use rotation_tests::local::{Serve, models, until};
 use rotation_tests::postgres::{Target, on_each};
 use serde_json::{Value, json};
 
@@ -238,4 +238,58 @@ async fn local_page_rotates_with_the_aws_cli() {
         Ok(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn local_page_replicates_to_another_region_and_account() -> Result<()> {
+    let regions = documented("docs/local.md", "aws secretsmanager replicate-secret-to-regions")?;
+    let accounts = documented("docs/local.md", "AWS_ACCESS_KEY_ID=$KEY-222222222222")?;
+    let control = documented("docs/local.md", "credential=$KEY")?;
+    let serve = Serve::start(&[]).await?;
+    let models = models().display().to_string();
+    let run = |command: &str, more: &[(&str, &str)]| {
+        let mut environment = vec![
+            ("AWS_DATA_PATH", &*models),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("KEY", &serve.key),
+        ];
+        environment.extend(more);
+        serve.run_in_shell(command, &environment)
+    };
+
+    let create = "aws secretsmanager create-secret --name app --secret-string one \
+        --query ARN --output text";
+    let primary = run(create, &[])?;
+    let output = run(&regions, &[])?;
+    ensure!(output.contains(r#""SecretString": "one""#), "{output}");
+
+    let (create, associate) = accounts.split_once("\naws").context("the block has one command")?;
+    let created: Value = serde_json::from_str(&run(create, &[("PRIMARY", primary.trim())])?)?;
+    let replica = created["ARN"].as_str().context("the replica has no ARN")?;
+    run(&format!("aws{associate}"), &[("REPLICA", replica)])?;
+    let read = "AWS_ACCESS_KEY_ID=$KEY-222222222222 aws secretsmanager get-secret-value \
+        --secret-id copy --query SecretString --output text";
+    assert_eq!(run(read, &[])?, "one\n");
+
+    run(&control.replace("http://127.0.0.1:4680", &serve.endpoint()), &[])?;
+    run("aws secretsmanager put-secret-value --secret-id app --secret-string two", &[])?;
+    let status = "aws secretsmanager describe-secret --secret-id app \
+        --query ReplicationStatus[0].Status --output text";
+    assert_eq!(run(status, &[])?, "InProgress\n");
+    Ok(())
+}
+
+#[test]
+fn local_page_prints_completions_and_manual_pages() -> Result<()> {
+    let commands = documented("docs/local.md", "source <(target/release")?;
+    let folder = tempfile::tempdir()?;
+    std::fs::create_dir(folder.path().join("target"))?;
+    let programs = binary("rotation-local").parent().context("no folder")?.to_owned();
+    symlink(programs, folder.path().join("target/release"))?;
+    let mut shell = Command::new("bash");
+    shell.args(["-e", "-c", &format!("{commands}\ncomplete -p rotation-local")]);
+    let output = shell.current_dir(folder.path()).output()?;
+    ensure!(output.status.success(), "{}", text(&output));
+    ensure!(folder.path().join("target/man/rotation-local-rotate.1").is_file());
+    Ok(())
 }
