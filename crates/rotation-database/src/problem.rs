@@ -36,13 +36,13 @@ pub enum SecretProblem {
     /// A key that a rotation reads is there twice.
     #[error("\"{key}\" is there twice, and programs differ in which one they read; keep one")]
     Duplicate {
-        /// The duplicate key.
+        /// The key that occurs more than once.
         key: String,
     },
     /// A required key is missing.
-    #[error("\"{key}\" is missing{}", instead.as_ref().map(ToString::to_string).unwrap_or_default())]
+    #[error("\"{key}\" is missing{}", hint(instead.as_ref()))]
     Missing {
-        /// The required key.
+        /// The key that the engine's schema requires.
         key: &'static str,
         /// A similar key of the secret that probably should have this name.
         instead: Option<SimilarKey>,
@@ -64,7 +64,7 @@ pub enum SecretProblem {
     /// The server of a master secret that RDS manages cannot be found out.
     #[error("{0}")]
     Server(
-        /// The reason.
+        /// The reason, as a sentence about the master secret.
         String,
     ),
 }
@@ -96,7 +96,7 @@ pub enum SimilarKey {
     Alias {
         /// The name in the secret.
         found: String,
-        /// The required key.
+        /// The key that the engine's schema requires.
         key: &'static str,
     },
 }
@@ -110,6 +110,10 @@ impl fmt::Display for SimilarKey {
             }
         }
     }
+}
+
+fn hint(instead: Option<&SimilarKey>) -> String {
+    instead.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Joins the problems of a secret to one text.

@@ -3,33 +3,36 @@
 use std::fs::read_to_string;
 use std::process::Command;
 
+use anyhow::{Context, Result, ensure};
 use rotation_tests::binary;
 
 /// Runs `rotation-local` and returns its standard output.
-fn run(arguments: &[&str]) -> String {
-    let output = Command::new(binary("rotation-local")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
+fn run(arguments: &[&str]) -> Result<String> {
+    let output = Command::new(binary("rotation-local")).args(arguments).output()?;
+    ensure!(output.status.success(), "{arguments:?}: {output:?}");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Returns the commands that `--help` lists.
-fn commands() -> Vec<String> {
-    let help = run(&["--help"]);
-    let listed = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+fn commands() -> Result<Vec<String>> {
+    let help = run(&["--help"])?;
+    let (_, listed) = help.split_once("Commands:\n").context("the help lists no commands")?;
+    let listed = listed.split("\n\n").next().unwrap_or_default();
     let names = listed.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    names.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    Ok(names.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect())
 }
 
 /// Returns the long options that the help of a command lists.
-fn options(command: &str) -> Vec<String> {
-    let help = run(&[command, "--help"]);
+fn options(command: &str) -> Result<Vec<String>> {
+    let help = run(&[command, "--help"])?;
     let words = help.lines().flat_map(str::split_whitespace);
     let options = words.filter(|word| word.starts_with("--"));
-    options.map(|word| word.trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned()).collect()
+    let name = |word: &str| word.trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    Ok(options.map(name).collect())
 }
 
 /// Returns what bash proposes after the user has typed these words.
-fn proposed_by_bash(words: &[&str]) -> Vec<String> {
+fn proposed_by_bash(words: &[&str]) -> Result<Vec<String>> {
     let script = format!(
         "source <(rotation-local completions bash)
          COMP_WORDS=({}) COMP_CWORD={}
@@ -39,28 +42,31 @@ fn proposed_by_bash(words: &[&str]) -> Vec<String> {
         words.join(" "),
         words.len() - 1,
     );
-    let folder = binary("rotation-local").parent().unwrap().to_owned();
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-    let output = Command::new("bash").args(["-c", &script]).env("PATH", path).output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    let folder = binary("rotation-local").parent().context("no folder")?.to_owned();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH")?);
+    let output = Command::new("bash").args(["-c", &script]).env("PATH", path).output()?;
+    ensure!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
 }
 
 #[test]
 fn bash_completes_commands_and_options() {
-    assert_eq!(proposed_by_bash(&["rotation-local", "rot"]), ["rotate"]);
-    assert_eq!(proposed_by_bash(&["rotation-local", "man"]), ["man-pages"]);
-    assert_eq!(proposed_by_bash(&["rotation-local", "rotate", "--sec"]), ["--secret"]);
-    assert_eq!(proposed_by_bash(&["rotation-local", "completions", "z"]), ["zsh"]);
-    assert_eq!(proposed_by_bash(&["rotation-local", "demo", "--engine", "mar"]), ["mariadb"]);
+    assert_eq!(proposed_by_bash(&["rotation-local", "rot"]).unwrap(), ["rotate"]);
+    assert_eq!(proposed_by_bash(&["rotation-local", "man"]).unwrap(), ["man-pages"]);
+    assert_eq!(proposed_by_bash(&["rotation-local", "rotate", "--sec"]).unwrap(), ["--secret"]);
+    assert_eq!(proposed_by_bash(&["rotation-local", "completions", "z"]).unwrap(), ["zsh"]);
+    assert_eq!(
+        proposed_by_bash(&["rotation-local", "demo", "--engine", "mar"]).unwrap(),
+        ["mariadb"]
+    );
 }
 
 #[test]
 fn every_shell_has_completions_of_every_command() {
-    let commands = commands();
+    let commands = commands().unwrap();
     assert!(commands.iter().any(|command| command == "rotate"), "{commands:?}");
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        let script = run(&["completions", shell]);
+        let script = run(&["completions", shell]).unwrap();
         for command in &commands {
             assert!(script.contains(command.as_str()), "{shell} has no {command}");
         }
@@ -72,12 +78,12 @@ fn manual_pages_have_every_command_and_option() {
     let folder = tempfile::tempdir().unwrap();
     // The command creates the directory.
     let pages = folder.path().join("man");
-    run(&["man-pages", pages.to_str().unwrap()]);
+    run(&["man-pages", pages.to_str().unwrap()]).unwrap();
     let main = read_to_string(pages.join("rotation-local.1")).unwrap();
-    for command in commands().iter().filter(|command| *command != "help") {
+    for command in commands().unwrap().iter().filter(|command| *command != "help") {
         assert!(main.contains(&command.replace('-', "\\-")), "no {command} in {main}");
         let page = read_to_string(pages.join(format!("rotation-local-{command}.1"))).unwrap();
-        for option in options(command) {
+        for option in options(command).unwrap() {
             let option = option.replace('-', "\\-");
             assert!(page.contains(&option), "no {option} in the page of {command}");
         }

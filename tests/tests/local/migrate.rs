@@ -35,13 +35,13 @@ fn commands() -> Result<[String; 5]> {
         documented("docs/migrate.md", "aws secretsmanager describe-secret")?,
         documented(
             "docs/migrate.md",
-            "aws secretsmanager rotate-secret --secret-id my-app \\\n  --rotation-lambda-arn NEW-FUNCTION",
+            "aws secretsmanager rotate-secret --secret-id my-app --rotation-lambda-arn NEW",
         )?,
         documented("docs/migrate.md", "aws secretsmanager cancel-rotate-secret")?,
         documented("docs/migrate.md", "aws lambda invoke")?,
         documented(
             "docs/migrate.md",
-            "aws secretsmanager rotate-secret --secret-id my-app \\\n  --rotation-lambda-arn OLD-FUNCTION",
+            "aws secretsmanager rotate-secret --secret-id my-app --rotation-lambda-arn OLD",
         )?,
     ])
 }
