@@ -6,12 +6,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use chrono::DateTime;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use secretsmanager_emulator::{Secret, Service};
-use time::OffsetDateTime;
-use time::macros::format_description;
 
 use crate::activity::{EventLog, Run, Step};
+
+const SCRIPT: &str = include_str!("page/script.js");
+const STYLE: &str = include_str!("page/style.css");
 
 /// The maximum number of secrets on the page.
 const MAX_SECRETS: usize = 200;
@@ -181,53 +183,10 @@ fn one_secret(secret: &Secret) -> Markup {
 }
 
 fn date(seconds: f64) -> String {
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
     #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
-    let date = OffsetDateTime::from_unix_timestamp(seconds as i64);
-    date.ok().and_then(|date| date.format(format).ok()).unwrap_or_default()
+    let date = DateTime::from_timestamp(seconds as i64, 0);
+    date.map(|date| date.format("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default()
 }
-
-const SCRIPT: &str = "
-const now = document.getElementById('now');
-setInterval(async () => {
-  try {
-    const answer = await fetch('/now');
-    const text = await answer.text();
-    if (answer.ok && text !== now.dataset.last) { now.dataset.last = text; now.innerHTML = text; }
-    document.body.classList.remove('gone');
-  } catch { document.body.classList.add('gone'); }
-}, 400);
-";
-
-const STYLE: &str = "
-:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c62828; --busy: #9a6700; }
-body {
-  font: 15px/1.5 system-ui, sans-serif;
-  margin: 0 auto; padding: 1rem 1.5rem; max-width: 70rem;
-}
-body.gone { opacity: .4; }
-h1 { font-size: 1.3rem; } h1 small { font-weight: normal; margin-left: .7rem; opacity: .7; }
-h2 { font-size: 1.05rem; border-bottom: 1px solid var(--line); margin-top: 2rem; }
-h3 { font-size: .95rem; margin: .4rem 0; overflow-wrap: anywhere; }
-h3 small { font-weight: normal; opacity: .7; }
-section {
-  border: 1px solid var(--line); border-radius: .5rem;
-  padding: .3rem 1rem; margin: .6rem 0;
-}
-ol { list-style: none; margin: .2rem 0; padding: 0; } li { overflow-wrap: anywhere; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .2rem .6rem .2rem 0; }
-th { font-weight: normal; opacity: .7; } code, pre { font: 13px/1.5 ui-monospace, monospace; }
-pre {
-  max-height: 24rem; overflow: auto;
-  border: 1px solid var(--line); border-radius: .5rem; padding: .6rem;
-  white-space: pre-wrap; overflow-wrap: anywhere;
-}
-.label { border: 1px solid currentColor; border-radius: 1rem; padding: 0 .5rem; font-size: .8rem; }
-.well, .done { color: var(--good); }
-.failed, .given-up { color: var(--bad); }
-.running { color: var(--busy); }
-";
 
 #[cfg(test)]
 mod tests {
