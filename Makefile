@@ -78,7 +78,7 @@ bench:
 	target/release/rotation-local bench $(if $(AGAINST),--against '$(AGAINST)')
 	cargo bench -p rotation-tests --bench cpu
 
-# Runs each target of tests/fuzz for SECONDS seconds. TARGETS=secret selects one target. Malformed
+# Runs each target of fuzz for SECONDS seconds. TARGETS=secret selects one target. Malformed
 # input must give a typed error.
 SECONDS ?= 60
 TARGETS ?= event secret mysql_shown mysql_login postgres_login postgres_quoting mysql_quoting \
@@ -87,12 +87,12 @@ fuzz:
 	@sh tests/setup.sh fuzz
 	cargo build -p rotation-tests --bin with-servers
 	@for target in $(TARGETS); do \
-	    mkdir -p tests/fuzz/corpus/$$target; echo "fuzzing $$target for $(SECONDS) s"; \
+	    mkdir -p fuzz/corpus/$$target; echo "fuzzing $$target for $(SECONDS) s"; \
 	    TEST_ENGINES="$$(case $$target in postgres_login) echo none ;; postgres*) echo postgres ;; \
 	        mysql_quoting) echo mysql mariadb ;; *) echo none ;; esac)" \
-	    target/debug/with-servers "$(TOOLS)/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz \
+	    target/debug/with-servers "$(TOOLS)/cargo-fuzz" fuzz run --fuzz-dir fuzz \
 	        --target-dir target/fuzz --sanitizer none --features servers $$target \
-	        $$(ls -d tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target 2>/dev/null) -- \
+	        $$(ls -d fuzz/corpus/$$target fuzz/seeds/$$target 2>/dev/null) -- \
 	        -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 

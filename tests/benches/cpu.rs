@@ -15,8 +15,8 @@ const SECRET: &str = concat!(
     r#"{"engine":"postgres","host":"db.example.com","port":5432,"#,
     r#""username":"app","password":"pw-of-app","dbname":"shop"}"#,
 );
-const GRANTS: &str = include_str!("../fuzz/seeds/mysql_shown/grants.sql");
-const USER: &str = include_str!("../fuzz/seeds/mysql_shown/user.sql");
+const GRANTS: &str = include_str!("../../fuzz/seeds/mysql_shown/grants.sql");
+const USER: &str = include_str!("../../fuzz/seeds/mysql_shown/user.sql");
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();

@@ -10,6 +10,8 @@ use rotation_database::{
     SecretProblem, SimilarKey,
 };
 
+use crate::documentation::{files, repository};
+
 /// The value of a field whose content comes from a server, a service or the secret.
 fn text(name: &str) -> String {
     format!("<{name}>")
@@ -250,4 +252,29 @@ fn messages_and_remedies_of_all_error_types_are_as_reviewed() {
         let _ = writeln!(all, "{error_type}\n  {message}\n  What to do: {remedy}\n");
     }
     insta::assert_snapshot!(all);
+}
+
+/// tests/README.md names a test for each error type of docs/errors.md.
+#[test]
+fn tests_page_names_a_test_for_each_error_type() -> anyhow::Result<()> {
+    let mut sources = String::new();
+    for folder in ["crates", "tests"] {
+        for file in files(folder, "rs")? {
+            sources.push_str(&std::fs::read_to_string(repository().join(file))?);
+        }
+    }
+    let rows = |page: &'static str| page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut tests = BTreeSet::new();
+    for row in rows(include_str!("../README.md")) {
+        if let Some((error_type, test)) = row.split_once("` | `") {
+            let test = test.trim_end_matches("` |");
+            assert!(sources.contains(&format!("fn {test}")), "there is no test {test}");
+            tests.insert(error_type);
+        }
+    }
+    let listed: BTreeSet<&str> = rows(include_str!("../../docs/errors.md"))
+        .filter_map(|row| row.split('`').next())
+        .collect();
+    assert_eq!(listed, tests, "error types in docs/errors.md, and in tests/README.md");
+    Ok(())
 }

@@ -61,6 +61,7 @@ macro_rules! suite {
             single_user_by_master:
                 master_user_sets_password_of_single_user
                 master_user_replaces_lost_password
+                unknown_single_user_is_reported
                 master_user_as_target_is_rejected;
             leaks:
                 few_copies_of_passwords_stay_in_memory;

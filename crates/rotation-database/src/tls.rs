@@ -160,6 +160,7 @@ pub async fn encrypt(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncWriteExt;
     use x509_parser::prelude::*;
 
     #[test]
@@ -174,6 +175,21 @@ mod tests {
         ] {
             assert_eq!(Policy::of(ssl, mode), policy, "{ssl:?} {mode:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn answer_that_is_not_tls_is_a_tls_error() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        let authorities = CaCertificates::read(&|_| None).unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let error = encrypt(stream, "localhost", &authorities).await.unwrap_err();
+        assert!(matches!(error, LoginError::Tls { .. }), "{error:?}");
     }
 
     /// TLS does not check the dates of trust anchors, so an expired CA certificate must be removed

@@ -159,6 +159,25 @@ async fn relay(driver: UnixStream, server: impl AsyncRead + AsyncWrite) -> io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::net::TcpSocket;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn server_that_ignores_connections_times_out() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        // The kernel opens connections until the backlog is full. Then it ignores clients.
+        let mut open = Vec::new();
+        let connect = || timeout(Duration::from_millis(300), TcpStream::connect(address));
+        while let Ok(Ok(stream)) = connect().await {
+            open.push(stream);
+        }
+        let error = dial("127.0.0.1", address.port()).await.unwrap_err();
+        assert_eq!(error, LoginError::ConnectTimeout { seconds: 4 });
+        drop((listener, open));
+    }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]

@@ -117,6 +117,25 @@ pub(crate) fn of_password(failure: EngineError) -> EngineError {
 mod tests {
     use super::*;
 
+    /// The error type is `StatementFailed`. The password in the message is redacted.
+    #[test]
+    fn unknown_error_code_is_a_failed_statement() {
+        let password = rotation_database::Password::new("pw-of-the-failed-statement");
+        let refusal = Refusal {
+            code: "53100".into(),
+            message: format!("no space left for {}", password.expose()),
+            ..Refusal::default()
+        };
+        assert_eq!(
+            refused(&refusal, "set the password of app", ""),
+            EngineError::Failed {
+                action: "set the password of app".into(),
+                code: "53100".into(),
+                message: "no space left for ***".into(),
+            }
+        );
+    }
+
     #[test]
     fn module_that_needs_cleartext_is_named_in_remedy() {
         for (code, message) in [

@@ -44,6 +44,15 @@ pub async fn master_user_replaces_lost_password<T: Server>(target: T) -> Result<
     check(&fixture, &token).await
 }
 
+/// A user that does not exist is not created: its name may be misspelled.
+pub async fn unknown_single_user_is_reported<T: Server>(target: T) -> Result<()> {
+    let fixture = Fixture::new(&target).await?;
+    let user = format!("missing_{}", fixture.user);
+    fixture.change(&json!({"username": user, "password": new_password()}))?;
+    fixture.expect(&fixture.function(BY_MASTER), "UserNotFound", &user).await?;
+    Ok(())
+}
+
 /// An attacker who can write the secret must not get the master user's own password changed.
 pub async fn master_user_as_target_is_rejected<T: Server>(target: T) -> Result<()> {
     let fixture = Fixture::new(&target).await?;

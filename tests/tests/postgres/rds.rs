@@ -89,6 +89,20 @@ async fn rds_master_secret_is_used_at_its_tagged_server() {
 }
 
 #[tokio::test]
+async fn unreachable_rds_is_reported() {
+    on_each(|target| async move {
+        let fixture = Fixture::new(&target).await?;
+        let arn = "arn:aws:rds:us-east-1:123456789012:db:db-main";
+        managed_by_rds(&fixture, "aws:rds:primaryDBInstanceArn", arn)?;
+        let function =
+            fixture.program("master-user").env("AWS_ENDPOINT_URL_RDS", "http://127.0.0.1:9");
+        fixture.expect(&function.into(), "RdsUnreachable", "AWS_ENDPOINT_URL_RDS").await?;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn cluster_writer_and_reader_count_as_one_server() {
     on_each(|target| async move {
         if !has_replica(&target) {

@@ -65,6 +65,13 @@ async fn secrets_manager_errors_are_distinct() {
                 "restore-secret",
             ),
             (
+                "PutSecretValue",
+                "LimitExceededException",
+                "The secret has too many versions",
+                "SecretsManagerError",
+                "follow the service's message",
+            ),
+            (
                 "GetRandomPassword",
                 "UnrecognizedClientException",
                 "The security token is invalid",
@@ -90,6 +97,36 @@ async fn secrets_manager_errors_are_distinct() {
             );
             fixture.search_for_passwords(&error.message)?;
         }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn binary_secret_is_reported() {
+    on_each(|target| async move {
+        let fixture = Fixture::new(&target).await?;
+        let binary = json!({"SecretId": SECRET_ARN, "SecretBinary": "AAEC"});
+        fixture.service.perform("PutSecretValue", &binary)?;
+        let function = fixture.function("single-user");
+        fixture.expect(&function, "NotASecretString", "SecretBinary").await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// The alternate user's name is longer than that of the base user, so the new value exceeds the
+/// limit of the service.
+#[tokio::test]
+async fn too_large_value_is_not_stored() {
+    on_each(|target| async move {
+        let fixture = Fixture::new(&target).await?;
+        let size = fixture.value("AWSCURRENT")?.to_string().len() + r#","padding":"""#.len();
+        fixture.change(&json!({"padding": "x".repeat(65_536 - size)}))?;
+        let function = fixture.function("master-user");
+        fixture.expect(&function, "SecretTooLarge", "the limit is 65536").await?;
+        let pending = json!({"SecretId": SECRET_ARN, "VersionStage": "AWSPENDING"});
+        assert!(fixture.service.perform("GetSecretValue", &pending).is_err());
         Ok(())
     })
     .await;

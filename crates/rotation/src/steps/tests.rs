@@ -99,6 +99,14 @@ async fn create_stores_the_value_with_awspending() {
 }
 
 #[tokio::test]
+async fn create_without_current_version_fails() {
+    let rules =
+        [&described(&["AWSPENDING"]), &value("AWSCURRENT", None), &value("AWSPENDING", None)];
+    let error = perform_step("createSecret", &rules).await.unwrap_err();
+    assert_eq!(error.error_type(), "NoCurrentVersion", "{error}");
+}
+
+#[tokio::test]
 async fn create_keeps_an_existing_pending_value() {
     let rules = [
         &described(&["AWSPENDING"]),
