@@ -53,7 +53,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     let state = args.state.as_ref().map(|_| open_state(args)).transpose()?;
     let kept_key = state.as_ref().map(State::access_key).transpose()?;
     let store = state.as_ref().map(State::load).transpose()?.unwrap_or_default();
-    let found = begin(&service, store, state, args);
+    let found = begin(&service, store, state, args)?;
     service.set_functions(given.keys().cloned().collect());
     let key = match kept_key {
         _ if args.any_credentials => "local".to_owned(),
@@ -122,14 +122,30 @@ fn open_state(args: &ServeArgs) -> Result<State> {
 }
 
 /// Initializes the service with the stored secrets, and returns their number.
-fn begin(service: &Service, mut store: Store, state: Option<State>, args: &ServeArgs) -> usize {
+fn begin(
+    service: &Service,
+    mut store: Store,
+    state: Option<State>,
+    args: &ServeArgs,
+) -> Result<usize> {
+    ensure_account(&store, &args.account)?;
     store.set_account(&args.account);
     let found = store.all().count();
     service.initialize_store(store, args.time_scale);
     if let Some(state) = state {
         service.set_persist(move |change| state.write(change));
     }
-    found
+    Ok(found)
+}
+
+/// Checks that stored secrets of the service's own account belong to the account of `--account`.
+/// Otherwise, their owner could not find them by their names any more.
+fn ensure_account(store: &Store, account: &str) -> Result<()> {
+    let Some(stored) = store.conflicting_account(account) else { return Ok(()) };
+    bail!(
+        "--account {account}: the secrets in the file of --state belong to the account {stored}; \
+         use --account {stored}, or another file"
+    )
 }
 
 fn greet<'a>(

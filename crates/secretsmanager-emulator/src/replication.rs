@@ -4,6 +4,7 @@
 //! shows the status `InProgress`, and the replica changes before the next operation, or later if a
 //! test has set a delay.
 
+use crate::error::ServiceError;
 use crate::scope::{ArnPart, Scope, arn_part, with_region};
 use crate::secret::{
     AccountReplica, CURRENT, PENDING, PREVIOUS, Primary, Progress, RegionReplica, Secret, Status,
@@ -12,7 +13,8 @@ use crate::secret::{
 use crate::store::Store;
 
 impl Store {
-    /// Finishes the replications that are due.
+    /// Finishes the replications that are due. If the state file cannot be written, the next
+    /// operation tries again.
     pub(crate) fn finish_replications(&mut self, now: f64) {
         for (job, failure) in self.replications.take_due(now) {
             let scope = Scope::own(&job.region);
@@ -23,7 +25,13 @@ impl Store {
             }
             let outcome = match failure {
                 Some(failure) => Err(failure),
-                None => self.replicate(&primary, &job.destination, now),
+                None => match self.replicate(&primary, &job.destination, now) {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        self.replications.add_again(job);
+                        continue;
+                    }
+                },
             };
             let progress = match outcome {
                 Ok(()) => Progress::new(Status::InSync, "Replication succeeded"),
@@ -34,21 +42,32 @@ impl Store {
                 Ok(())
             });
             if saved.is_err() {
-                // The state file could not be written. The next operation tries again.
                 self.replications.add_again(job);
             }
         }
     }
 
-    fn replicate(&mut self, primary: &Secret, destination: &str, now: f64) -> Result<(), String> {
+    /// Copies a primary to a replica. Returns the reason if the replica cannot be changed.
+    ///
+    /// # Errors
+    /// Returns an error if the replica cannot be saved.
+    fn replicate(
+        &mut self,
+        primary: &Secret,
+        destination: &str,
+        now: f64,
+    ) -> Result<Result<(), String>, ServiceError> {
         let replication = &primary.replication;
         let region = replication.regions.iter().find(|replica| replica.region == destination);
         let replica = match (region, &replication.account) {
-            (Some(replica), _) => self.region_replica(primary, replica, now)?,
-            (None, Some(replica)) => self.account_replica(primary, replica, now)?,
-            (None, None) => return Ok(()),
+            (Some(replica), _) => self.region_replica(primary, replica, now),
+            (None, Some(replica)) => self.account_replica(primary, replica, now),
+            (None, None) => return Ok(Ok(())),
         };
-        self.save(replica).map_err(|error| error.message)
+        match replica {
+            Ok(replica) => self.save(replica).map(Ok),
+            Err(reason) => Ok(Err(reason)),
+        }
     }
 
     /// Returns the replica in another Region: the primary's name, values and metadata, with the
@@ -59,7 +78,8 @@ impl Store {
         link: &RegionReplica,
         now: f64,
     ) -> Result<Secret, String> {
-        self.ensure_can_copy(primary, link.kms_key_id.as_deref())?;
+        let labelled = primary.versions.iter().filter(|version| !version.is_deprecated());
+        self.ensure_can_copy(labelled, link.kms_key_id.as_deref())?;
         let scope = Scope { account: primary.account.as_deref(), region: &link.region };
         let arn = with_region(&primary.arn, &link.region);
         let existing = self.find(scope, &primary.name).ok();
@@ -98,12 +118,18 @@ impl Store {
         let known = self
             .alive(Scope::own(&primary.region), &link.arn)
             .map_err(|_| format!("The replica secret {} does not exist.", link.arn))?;
-        self.ensure_can_copy(primary, known.kms_key_id.as_deref())?;
-        let mut replica = known.clone();
+        // A replica that was promoted has values of its own.
+        let is_of_primary = matches!(&known.replication.primary,
+            Some(Primary::Account { arn, .. }) if *arn == primary.arn);
+        if !is_of_primary {
+            return Err(format!("The secret {} is not a replica of this secret.", link.arn));
+        }
         let mut versions = primary.versions.clone();
         versions.retain(|version| {
             version.value.is_some() && (version.has(CURRENT) || version.has(PREVIOUS))
         });
+        self.ensure_can_copy(versions.iter(), known.kms_key_id.as_deref())?;
+        let mut replica = known.clone();
         for version in &mut versions {
             version.labels.retain(|label| label != PENDING);
         }
@@ -115,9 +141,12 @@ impl Store {
 
     /// Checks the KMS keys as replication uses them: it decrypts the values of the primary, and
     /// encrypts them with the key of the replica.
-    fn ensure_can_copy(&self, primary: &Secret, key: Option<&str>) -> Result<(), String> {
-        let labelled = primary.versions.iter().filter(|version| !version.is_deprecated());
-        for version in labelled.filter(|version| version.value.is_some()) {
+    fn ensure_can_copy<'a>(
+        &self,
+        versions: impl Iterator<Item = &'a Version>,
+        key: Option<&str>,
+    ) -> Result<(), String> {
+        for version in versions.filter(|version| version.value.is_some()) {
             let decrypted = self.keys().ensure_can_decrypt(version.key.as_deref());
             decrypted.map_err(|error| error.message)?;
         }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::error::ServiceError;
 use crate::keys::Keys;
 use crate::replication_queue::ReplicationQueue;
-use crate::scope::Scope;
+use crate::scope::{ArnPart, Scope, arn_part};
 use crate::secret::Secret;
 
 /// The default account id in ARNs.
@@ -74,6 +74,21 @@ impl Store {
     /// Sets the account id of the ARNs of new secrets.
     pub fn set_account(&mut self, account: &str) {
         account.clone_into(&mut self.account);
+    }
+
+    /// Returns the account of the stored secrets if the service cannot be started with `account`:
+    /// if its secrets belong to another account, or if `account` has secrets as another account.
+    pub fn conflicting_account(&self, account: &str) -> Option<String> {
+        let own = || self.all().filter(|secret| secret.account.is_none());
+        let account_of =
+            |secret: &Secret| arn_part(&secret.arn, ArnPart::Account).map(str::to_owned);
+        let is_known = own().next().is_none()
+            || own().any(|secret| account_of(secret).as_deref() == Some(account));
+        let is_other = self.all().any(|secret| secret.account.as_deref() == Some(account));
+        if is_known && !is_other {
+            return None;
+        }
+        Some(own().find_map(account_of).unwrap_or_else(|| ACCOUNT.to_owned()))
     }
 
     pub(crate) fn account(&self) -> &str {

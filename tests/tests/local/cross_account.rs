@@ -1,10 +1,14 @@
 //! Tests of cross-account replicas and of their resource policies.
 
-use anyhow::{Result, ensure};
-use rotation_tests::local::{REGION, Serve, models};
+use anyhow::{Context, Result, ensure};
+use rotation_tests::binary;
+use rotation_tests::local::{REGION, Serve, client, models, until};
+use rotation_tests::postgres::on_each;
 use serde_json::{Value, json};
 
+use crate::own_database::OwnDatabase;
 use crate::raw::Raw;
+use crate::serve::function_arn;
 
 /// The account of the replicas. The primaries are in the service's own account.
 const OTHER: &str = "222222222222";
@@ -264,6 +268,49 @@ async fn account_of_the_access_key_has_its_own_secrets() {
     let command = format!("AWS_ACCESS_KEY_ID=wrong-{OTHER} aws secretsmanager list-secrets");
     let refused = serve.run_in_shell(&command, &[]).unwrap_err().to_string();
     assert!(refused.contains("UnrecognizedClientException"), "{refused}");
+}
+
+/// The other account has no secret of that name, so the ARN alone must find it.
+#[tokio::test]
+async fn secret_of_another_account_is_read_by_its_arn() {
+    let serve = Serve::start(&[]).await.unwrap();
+    let (own, other) = (Raw::new(&serve), Raw::new(&serve).in_account(OTHER));
+    for (owner, reader, name) in [(&own, &other, "ours"), (&other, &own, "theirs")] {
+        let create = json!({"Name": name, "SecretString": name});
+        let arn = owner.call("CreateSecret", create).await.unwrap()["ARN"].clone();
+        let got = reader.call("GetSecretValue", json!({"SecretId": arn})).await.unwrap();
+        assert_eq!(got["SecretString"], name);
+        let described = owner.call("DescribeSecret", json!({"SecretId": name})).await.unwrap();
+        assert!(described["LastAccessedDate"].is_number(), "{described}");
+        let batch = json!({"SecretIdList": [arn]});
+        let batch = reader.call("BatchGetSecretValue", batch).await.unwrap();
+        assert_eq!(batch["SecretValues"][0]["SecretString"], name, "{batch}");
+    }
+}
+
+/// The function has the credentials of the service's own account, and reads the secret by its ARN.
+#[tokio::test]
+async fn secret_of_another_account_is_rotated() {
+    on_each(|target| async move {
+        let database = OwnDatabase::of(&target).await?;
+        let function = format!("app-rotation={}", binary("rotation-postgres").display());
+        let arguments = ["--attempts", "1", "--function", &function];
+        let environment = [("TLS_CA_FILE", &*database.authority)];
+        let serve = Serve::start_with(&arguments, &environment).await?;
+        let sdk = client(&serve.endpoint(), &format!("{}-{OTHER}", serve.key), REGION);
+        let value = std::fs::read_to_string(&database.file)?;
+        sdk.create_secret().name("app").secret_string(&value).send().await?;
+        sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
+        until("the rotation ends", async || Ok(serve.output().contains(": done").then_some(())))
+            .await
+            .with_context(|| serve.output())?;
+        let rotated = sdk.get_secret_value().secret_id("app").send().await?;
+        let rotated: Value = serde_json::from_str(rotated.secret_string().unwrap_or_default())?;
+        ensure!(rotated != database.secret, "the secret has not changed");
+        database.fixture.log_in_with(&rotated).await?;
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rotation_tests::binary;
 use rotation_tests::local::{Serve, script, until};
 
 const PASSPHRASE: (&str, &str) = ("ROTATION_LOCAL_PASSPHRASE", "a passphrase of the tests");
@@ -144,4 +145,28 @@ async fn restarted_service_resumes_rotations() {
         described.version_ids_to_stages.unwrap().len()
     };
     assert_eq!((stages("rotated").await, stages("tested").await), (2, 1));
+}
+
+/// With another account, the owner could not find the stored secrets by their names.
+#[tokio::test]
+async fn stored_secrets_belong_to_the_account_of_the_first_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let with = |account| ["--state", file.to_str().unwrap(), "--account", account];
+    let serve = Serve::start_with(&with("111111111111"), &[PASSPHRASE]).await.unwrap();
+    serve.client().create_secret().name("s").secret_string("0").send().await.unwrap();
+    serve.kill().unwrap();
+
+    let (name, value) = PASSPHRASE;
+    let output = std::process::Command::new(binary("rotation-local"))
+        .arg("serve")
+        .args(with("222222222222"))
+        .env(name, value)
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && message.contains("--account 111111111111"), "{message}");
+
+    let serve = Serve::start_with(&with("111111111111"), &[PASSPHRASE]).await.unwrap();
+    assert!(serve.client().get_secret_value().secret_id("s").send().await.is_ok());
 }

@@ -27,14 +27,20 @@ pub(super) fn primary_of(
             "You can't specify {name} for a cross-account replica secret."
         )));
     }
-    if request.key().is_none() {
-        return Err(ServiceError::parameter(
-            "A cross-account replica secret must have a customer managed KMS key in KmsKeyId.",
-        ));
-    }
+    ensure_customer_key(request)?;
     let own = request.scope.account.unwrap_or_else(|| store.account());
     ensure_other_account("CrossAccountPrimaryARN", arn, request.scope.region, own)?;
     Ok(Some(Primary::Account { arn: arn.to_owned(), was_associated: false }))
+}
+
+/// Checks that a request names a customer managed key for a cross-account replica.
+pub(super) fn ensure_customer_key(request: &Request<'_>) -> Result<(), ServiceError> {
+    match request.key() {
+        Some(_) => Ok(()),
+        None => Err(ServiceError::parameter(
+            "A cross-account replica secret must have a customer managed KMS key in KmsKeyId.",
+        )),
+    }
 }
 
 fn ensure_other_account(

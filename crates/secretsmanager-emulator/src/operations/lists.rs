@@ -86,8 +86,8 @@ pub(crate) fn batch_get(store: &mut Store, request: &Request<'_>) -> Answer {
     let (mut values, mut errors) = (Vec::new(), Vec::new());
     for id in wanted {
         match current(store, request, &id) {
-            Ok((name, version, shown)) => {
-                values::was_read(store, request, &name, &version)?;
+            Ok((arn, version, shown)) => {
+                values::was_read(store, request, &arn, &version)?;
                 values.push(shown);
             }
             Err(error) => {
@@ -110,5 +110,5 @@ fn current(
     let secret = store.alive(request.scope, id)?;
     let version = secret.labelled(CURRENT).ok_or_else(ServiceError::not_found)?;
     let shown = values::shown(secret, version, store.keys())?;
-    Ok((secret.name.clone(), version.id.clone(), shown))
+    Ok((secret.arn.clone(), version.id.clone(), shown))
 }

@@ -108,7 +108,7 @@ pub(crate) fn stop(store: &mut Store, request: &Request<'_>) -> Answer {
         return Err(ServiceError::request("The secret is not a replica."));
     };
     // The replica first: if the second change cannot be saved, the primary fails to replicate to
-    // it, and the replica stays as it is.
+    // it, because it is not a replica any more.
     store.edit(request.scope, &arn, |replica, _| {
         replica.replication.primary = None;
         if matches!(primary, Primary::Region(_)) {

@@ -8,7 +8,7 @@ use crate::error::ServiceError;
 use crate::keys::Keys;
 use crate::request::{Request, validate_name};
 use crate::scope::Scope;
-use crate::secret::{CURRENT, Deletion, PENDING, PREVIOUS, Secret};
+use crate::secret::{CURRENT, Deletion, PENDING, PREVIOUS, Primary, Secret};
 use crate::store::Store;
 
 type Answer = Result<Done, ServiceError>;
@@ -123,7 +123,8 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
     let id = request.secret_id()?;
     let changes_key_only = request.body.as_object().is_some_and(|body| {
         let only = ["SecretId", "KmsKeyId", "ClientRequestToken"];
-        body.contains_key("KmsKeyId") && body.keys().all(|name| only.contains(&&**name))
+        let mut given = body.iter().filter(|(_, value)| !value.is_null());
+        request.text("KmsKeyId").is_some() && given.all(|(name, _)| only.contains(&&**name))
     });
     if changes_key_only && store.alive(request.scope, id)?.is_region_replica() {
         return replicas::set_key(store, request, id);
@@ -140,6 +141,9 @@ pub(crate) fn update(store: &mut Store, request: &Request<'_>) -> Answer {
             secret.kind = Some(kind.to_owned());
         }
         if request.text("KmsKeyId").is_some() {
+            if matches!(secret.replication.primary, Some(Primary::Account { .. })) {
+                cross_account::ensure_customer_key(request)?;
+            }
             secret.kms_key_id = request.key().map(str::to_owned);
             encrypt_again(secret, keys);
         }

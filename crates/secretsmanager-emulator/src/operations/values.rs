@@ -19,26 +19,27 @@ pub(crate) fn get(store: &mut Store, request: &Request<'_>) -> Answer {
     let secret = store.alive(request.scope, id)?;
     let version = wanted(secret, request.text("VersionId"), request.text("VersionStage"))?;
     let answer = shown(secret, version, store.keys())?;
-    let (version, name) = (version.id.clone(), secret.name.clone());
-    was_read(store, request, &name, &version)?;
+    let (version, arn) = (version.id.clone(), secret.arn.clone());
+    was_read(store, request, &arn, &version)?;
     Ok(answer.into())
 }
 
-/// Records the day on which a version was read.
+/// Records the day on which a version was read. The secret is named by its ARN, because it can
+/// belong to another account.
 pub(super) fn was_read(
     store: &mut Store,
     request: &Request<'_>,
-    name: &str,
+    arn: &str,
     version: &str,
 ) -> Result<(), ServiceError> {
     let today = Some((request.now / DAY).floor() * DAY);
-    let secret = store.find(request.scope, name)?;
+    let secret = store.find(request.scope, arn)?;
     if secret.accessed == today
         && secret.version(version).is_none_or(|version| version.accessed == today)
     {
         return Ok(());
     }
-    store.edit(request.scope, name, |secret, _| {
+    store.edit(request.scope, arn, |secret, _| {
         secret.accessed = today;
         for one in secret.versions.iter_mut().filter(|one| one.id == version) {
             one.accessed = today;

@@ -107,6 +107,8 @@ impl Replication {
     /// Sets how far replication to a Region or an account has come.
     pub(crate) fn set_progress(&mut self, destination: &str, progress: Progress) {
         if let Some(replica) = self.region_mut(destination) {
+            // The secret that the request allowed to overwrite is a replica from now on.
+            replica.overwrite &= progress.status != Status::InSync;
             replica.progress = progress;
         } else if let Some(replica) = &mut self.account
             && arn_part(&replica.arn, ArnPart::Account) == Some(destination)
