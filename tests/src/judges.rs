@@ -11,11 +11,11 @@ use crate::server::{NAMES, SUPERUSER_PASSWORD};
 use crate::tool;
 use test_servers::Certificates;
 
-/// Returns the folder of `tests/setup.sh fidelity`, or `None` if the judges are not installed.
+/// Checks that `tests/setup.sh fidelity` has installed the judges.
 ///
 /// # Errors
-/// Returns an error if `FIDELITY_REQUIRED` is set and the judges are not installed.
-pub fn installed() -> Result<Option<PathBuf>> {
+/// Returns an error if a judge is missing.
+pub fn ensure_installed() -> Result<()> {
     let servers = match std::env::var_os("ROTATION_SERVERS") {
         Some(folder) => PathBuf::from(folder),
         None => match std::env::var_os("XDG_CACHE_HOME") {
@@ -29,13 +29,9 @@ pub fn installed() -> Result<Option<PathBuf>> {
         .iter()
         .all(|judge| folder.join(judge).join(".complete").is_file());
     if !is_complete {
-        if std::env::var_os("FIDELITY_REQUIRED").is_some() {
-            bail!("the judges are not installed: sh tests/setup.sh fidelity");
-        }
-        println!("skipped: the judges are not installed: sh tests/setup.sh fidelity");
-        return Ok(None);
+        bail!("the judges are not installed: sh tests/setup.sh fidelity");
     }
-    Ok(Some(folder))
+    Ok(())
 }
 
 /// Runs the script of an engine with one client on a separate fake server.
@@ -43,9 +39,7 @@ pub fn installed() -> Result<Option<PathBuf>> {
 /// # Errors
 /// Returns an error if an answer differs from the documented one.
 pub async fn run_client<E: Engine>(client: &str, arguments: &[&str]) -> Result<()> {
-    if installed()?.is_none() {
-        return Ok(());
-    }
+    ensure_installed()?;
     let certificates = Certificates::for_names(&NAMES)?;
     let folder = tempfile::tempdir()?;
     let authority = folder.path().join("authority.pem");

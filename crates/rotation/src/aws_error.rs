@@ -20,10 +20,11 @@ where
     let SdkError::ServiceError(context) = error else {
         let why = crate::mask(&causes(error)).into_owned();
         let endpoint = endpoint.to_owned();
-        let has_no_credentials = matches!(error, SdkError::ConstructionFailure(_))
-            || has_cause(error, &|cause| cause.is::<CredentialsError>());
-        return if has_no_credentials {
+        return if has_cause(error, &|cause| cause.is::<CredentialsError>()) {
             Error::AwsCredentials { action, message: why }
+        } else if matches!(error, SdkError::ConstructionFailure(_)) {
+            // The request was not sent: the client is misconfigured.
+            Error::Service { action, code: "the request could not be built".into(), message: why }
         } else if has_cause(error, &|cause| is_certificate_error(cause)) {
             Error::CertificateRejected { endpoint, action, why }
         } else {
