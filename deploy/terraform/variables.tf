@@ -63,6 +63,11 @@ variable "architecture" {
   description = "Processor architecture for which the functions were built: arm64 or x86_64."
   type        = string
   default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is arm64 or x86_64, as in make package ARCH=arm64."
+  }
 }
 
 variable "memory_size" {
