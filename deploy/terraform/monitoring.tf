@@ -115,23 +115,24 @@ resource "aws_cloudwatch_metric_alarm" "unfinished" {
   }
 }
 
-# Secrets Manager's own event: it stopped a rotation. CloudTrail delivers it.
-resource "aws_cloudwatch_event_rule" "abandoned" {
+# Events of Secrets Manager, which CloudTrail delivers. They also report a function that crashes
+# or cannot be invoked, which logs no failed step.
+resource "aws_cloudwatch_event_rule" "failed" {
   count = local.has_alarm ? 1 : 0
 
   name_prefix = "${substr(var.name, 0, 28)}-"
-  description = "Secrets Manager abandoned a rotation"
+  description = "Secrets Manager reports that a rotation failed or was abandoned"
   event_pattern = jsonencode({
     source        = ["aws.secretsmanager"]
     "detail-type" = ["AWS Service Event via CloudTrail"]
-    detail        = { eventName = ["RotationAbandoned"] }
+    detail        = { eventName = ["RotationFailed", "RotationAbandoned"] }
   })
 }
 
-resource "aws_cloudwatch_event_target" "abandoned" {
+resource "aws_cloudwatch_event_target" "failed" {
   count = local.has_alarm ? 1 : 0
 
-  rule = aws_cloudwatch_event_rule.abandoned[0].name
+  rule = aws_cloudwatch_event_rule.failed[0].name
   arn  = var.alarm_topic_arn
 }
 

@@ -277,7 +277,7 @@ fn module_has_the_alarms_and_queries_of_the_templates() -> Result<()> {
         assert_eq!(metric["MetricName"], of_module["name"], "{id}");
         assert_eq!(metric["MetricValue"], of_module["value"], "{id}");
     }
-    for (id, name) in [("RotationAbandonedRule", "abandoned"), ("NotRotatedRule", "not_rotated")] {
+    for (id, name) in [("RotationFailedRule", "failed"), ("NotRotatedRule", "not_rotated")] {
         let rule = &module[format!("aws_cloudwatch_event_rule.{name}.0")];
         let pattern: Value = serde_json::from_str(rule["event_pattern"].as_str().context("none")?)?;
         assert_eq!(properties(id)?["EventPattern"], pattern, "{id}");
