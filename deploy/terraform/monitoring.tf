@@ -79,6 +79,8 @@ resource "aws_cloudwatch_log_metric_filter" "finished_rotation" {
   }
 }
 
+# After a failed step, the alarm repeats the state for the hours without one. It sends no message
+# when it ends, because it also ends if nothing happens any more.
 resource "aws_cloudwatch_metric_alarm" "unfinished" {
   count = local.has_alarm ? 1 : 0
 
@@ -88,10 +90,9 @@ resource "aws_cloudwatch_metric_alarm" "unfinished" {
     "The functions' log has the cause and the remedy.",
   ])
   alarm_actions       = [var.alarm_topic_arn]
-  ok_actions          = [var.alarm_topic_arn]
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  evaluation_periods  = 24
+  evaluation_periods  = 3
   datapoints_to_alarm = 3
   treat_missing_data  = "notBreaching"
 
