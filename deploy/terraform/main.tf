@@ -129,8 +129,12 @@ resource "aws_lambda_function" "function" {
     }
   }
 
-  # Lambda needs the permissions of the role when it creates the function in a VPC.
-  depends_on = [aws_iam_role_policy.function, aws_iam_role_policy_attachment.logs]
+  # Lambda needs the permissions of the role when it creates the function in a VPC, or with tracing.
+  depends_on = [
+    aws_iam_role_policy.function,
+    aws_iam_role_policy_attachment.logs,
+    aws_iam_role_policy_attachment.tracing,
+  ]
 }
 
 resource "aws_lambda_permission" "secrets_manager" {
