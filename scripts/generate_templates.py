@@ -129,8 +129,7 @@ GROUPS = [
     ),
     (
         "Logs and alarms",
-        "logRetentionInDays logKmsKeyArn tracing alarmTopicArn notRotatedForDays notRotatedTagKey"
-        " dashboard",
+        "logRetentionInDays logKmsKeyArn tracing alarmTopicArn notRotatedForDays dashboard",
     ),
 ]
 
@@ -169,7 +168,7 @@ def additional(function: Function) -> list[str]:
             names += f" {name}"
     names += " secretAccountIds denyCredentialsElsewhere"
     names += " logRetentionInDays logKmsKeyArn tracing"
-    names += " alarmTopicArn notRotatedForDays notRotatedTagKey dashboard"
+    names += " alarmTopicArn notRotatedForDays dashboard"
     return names.split()
 
 

@@ -149,13 +149,6 @@ resource "aws_config_config_rule" "not_rotated" {
     owner             = "AWS"
     source_identifier = "SECRETSMANAGER_SECRET_PERIODIC_ROTATION"
   }
-
-  scope {
-    tag_key = var.not_rotated_tag_key
-    compliance_resource_types = (
-      var.not_rotated_tag_key == null ? ["AWS::SecretsManager::Secret"] : null
-    )
-  }
 }
 
 resource "aws_cloudwatch_event_rule" "not_rotated" {

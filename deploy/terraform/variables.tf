@@ -178,12 +178,6 @@ variable "not_rotated_for_days" {
   default     = 0
 }
 
-variable "not_rotated_tag_key" {
-  description = "Tag key of the secrets that not_rotated_for_days checks, or null for all."
-  type        = string
-  default     = null
-}
-
 variable "dashboard" {
   description = "Whether to create a CloudWatch dashboard."
   type        = bool
