@@ -9,6 +9,7 @@ With --check, the script changes nothing, and fails if a file differs. It needs 
 
 import pathlib
 import sys
+import tomllib
 from dataclasses import dataclass, field, replace
 
 import jinja2
@@ -216,6 +217,8 @@ def render() -> dict[pathlib.Path, str]:
         keep_trailing_newline=True,
     )
     environment.globals["parameter"] = Parameters().text
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    environment.globals["version"] = manifest["workspace"]["package"]["version"]
     groups = [(label, names.split()) for label, names in GROUPS]
     names = [name for _, group in groups for name in group if name != "functionName"]
     template = environment.get_template("template.yaml.j2").render(

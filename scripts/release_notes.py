@@ -66,8 +66,12 @@ def notes(tag: str, root: pathlib.Path, environment: dict[str, str]) -> str:
     check_version("Cargo.toml", r'^version = "(.*)"$', manifest, version)
     in_workspace = r'(?:path = "crates/.*|^[a-z-]+\.)version = "(.*)"'
     check_version("Cargo.toml", in_workspace, manifest, version)
-    template = (root / "template.yaml").read_text(encoding="utf-8")
-    check_version("template.yaml", r"^ *SemanticVersion: (.*)$", template, version)
+    for path in [root / "template.yaml", *sorted(root.glob("deploy/sar/*.yaml"))]:
+        name = path.relative_to(root).as_posix()
+        template = path.read_text(encoding="utf-8")
+        check_version(name, r"^ *SemanticVersion: (.*)$", template, version)
+    package = (root / "deploy/cdk/package.json").read_text(encoding="utf-8")
+    check_version("deploy/cdk/package.json", r'^ +"version": "(.*)"', package, version)
     if repository := environment.get("GITHUB_REPOSITORY"):
         check_repository(manifest, f"{environment['GITHUB_SERVER_URL']}/{repository}")
     return section((root / "CHANGELOG.md").read_text(encoding="utf-8"), version)

@@ -31,6 +31,7 @@ rotation-database.path = "crates/rotation-database"
 rotation-database.version = "1.2.0"
 """
 TEMPLATE = "    SemanticVersion: 1.2.0\n"
+PACKAGE = '{\n    "name": "keywheel-cdk",\n    "version": "1.2.0",\n}\n'
 GITHUB = {"GITHUB_SERVER_URL": "https://forge.example", "GITHUB_REPOSITORY": "us/keywheel"}
 
 
@@ -42,6 +43,12 @@ class Notes(unittest.TestCase):
         root = pathlib.Path(folder.name)
         (root / "Cargo.toml").write_text(files.get("manifest", MANIFEST), encoding="utf-8")
         (root / "template.yaml").write_text(files.get("template", TEMPLATE), encoding="utf-8")
+        (root / "deploy/sar").mkdir(parents=True)
+        (root / "deploy/cdk").mkdir()
+        application = files.get("application", TEMPLATE)
+        (root / "deploy/sar/One.yaml").write_text(application, encoding="utf-8")
+        package = files.get("package", PACKAGE)
+        (root / "deploy/cdk/package.json").write_text(package, encoding="utf-8")
         (root / "CHANGELOG.md").write_text(files.get("changelog", CHANGELOG), encoding="utf-8")
         return root
 
@@ -64,6 +71,10 @@ class Notes(unittest.TestCase):
         self.assert_not_ready("Cargo.toml has 1.1.0", manifest=manifest)
         self.assert_not_ready("template.yaml has 1.0.0", template=TEMPLATE.replace("1.2", "1.0"))
         self.assert_not_ready("template.yaml has no version", template="")
+        application = TEMPLATE.replace("1.2", "1.0")
+        self.assert_not_ready("deploy/sar/One.yaml has 1.0.0", application=application)
+        package = PACKAGE.replace("1.2", "1.0")
+        self.assert_not_ready("deploy/cdk/package.json has 1.0.0", package=package)
 
     def test_section_without_date_or_content_is_not_ready(self) -> None:
         undated = CHANGELOG.replace("1.2.0 - 2026-12-31", "1.2.0")
