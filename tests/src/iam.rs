@@ -29,6 +29,7 @@ fn holds(operator: &str, wanted: &[String], found: Option<&str>) -> bool {
     match operator {
         "StringEquals" => found.is_some_and(|found| wanted.iter().any(|wanted| wanted == found)),
         "StringLike" | "ArnLike" => found.is_some_and(is_like),
+        "StringLikeIfExists" => found.is_none_or(is_like),
         // A negated operator also matches if the key is missing.
         "ArnNotLike" => !found.is_some_and(is_like),
         other => panic!("the test does not support the condition {other}"),
@@ -94,6 +95,21 @@ mod tests {
         assert!(!allow(&statements, "a:Get", "r", &[("source", "arn:y")]));
         assert!(!allow(&statements, "a:Get", "r", &[]));
         assert!(allow(&statements, "b:Get", "r", &[]));
+    }
+
+    #[test]
+    fn all_conditions_hold_and_optional_condition_matches_missing_key() {
+        let statements = [json!({
+            "Effect": "Allow",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"StringLike": {"k": "*:2"}, "StringLikeIfExists": {"k": "1:*", "o": "v"}},
+        })];
+        assert!(allow(&statements, "a:Get", "r", &[("k", "1:2")]));
+        assert!(!allow(&statements, "a:Get", "r", &[("k", "3:2")]));
+        assert!(!allow(&statements, "a:Get", "r", &[("k", "1:3")]));
+        assert!(!allow(&statements, "a:Get", "r", &[]));
+        assert!(!allow(&statements, "a:Get", "r", &[("k", "1:2"), ("o", "w")]));
     }
 
     #[test]

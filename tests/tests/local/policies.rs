@@ -187,6 +187,30 @@ fn tag_selects_the_master_secrets() -> Result<()> {
             assert!(!role.may(action, OTHER_MASTER, &[(tag, "billing")]), "{id}");
         }
         assert_eq!(role.may_decrypt(KEY, MASTER), role.is_master, "{id}");
+        // A secret of an account that is not listed, and one of another Region.
+        assert!(!role.may_decrypt(KEY, OTHER_MASTER), "{id}");
+        assert!(!role.may_decrypt(KEY, &MASTER.replace(REGION, "us-east-1")), "{id}");
+    }
+    Ok(())
+}
+
+#[test]
+fn tag_and_list_of_masters_add_up() -> Result<()> {
+    for list in ["masterSecretArn", "superuserSecretArn"] {
+        let given = [
+            ("masterSecretTag", "billing"),
+            (list, OTHER_MASTER),
+            ("masterSecretKmsKeyArn", KEY),
+            ("superuserSecretKmsKeyArn", OTHER_KEY),
+        ];
+        for role in roles(&given)? {
+            let id = &role.id;
+            for key in [KEY, OTHER_KEY] {
+                assert_eq!(role.may_decrypt(key, MASTER), role.is_master, "{id} {list}");
+                assert_eq!(role.may_decrypt(key, OTHER_MASTER), role.is_master, "{id} {list}");
+                assert!(!role.may_decrypt(key, OTHER_SECRET), "{id} {list}");
+            }
+        }
     }
     Ok(())
 }
@@ -212,6 +236,10 @@ fn secrets_of_listed_accounts_rotate_and_no_other() -> Result<()> {
         }
         let third = OTHER_SECRET.replace(OTHER_ACCOUNT, "444444444444");
         assert!(!role.may_decrypt(OTHER_KEY, &third), "{id}");
+        for (from, to) in [(REGION, "us-east-1"), ("arn:aws:", "arn:aws-cn:")] {
+            let foreign = OTHER_SECRET.replace(from, to);
+            assert!(!role.may_decrypt(OTHER_KEY, &foreign), "{id} {foreign}");
+        }
     }
     Ok(())
 }

@@ -82,11 +82,16 @@ fn module_has_the_policies_of_the_templates() -> Result<()> {
     let masters = format!("{},{}", secret("one-AbCdEf"), secret("master/*"));
     let keys = format!("{key},{other_key}");
     // The parameters of the template, for each comparison.
-    let cases: [&[(&str, &str)]; 5] = [
+    let cases: [&[(&str, &str)]; 6] = [
         &[],
         &[("kmsKeyArn", &keys), ("vpcSubnetIds", "subnet-1"), ("vpcSecurityGroupIds", "sg-1")],
         &[("masterSecretArn", &masters), ("masterSecretKmsKeyArn", &keys)],
         &[("masterSecretTag", "billing"), ("masterSecretKmsKeyArn", &key)],
+        &[
+            ("masterSecretTag", "billing"),
+            ("masterSecretArn", &masters),
+            ("masterSecretKmsKeyArn", &key),
+        ],
         &[
             ("secretAccountIds", "210987654321,333333333333"),
             ("kmsKeyArn", &other_key),

@@ -11,6 +11,9 @@ locals {
   all_accounts    = concat([var.account_id], var.secret_account_ids)
   decryptable     = [for id in local.all_accounts : "arn:*:secretsmanager:*:${id}:secret:*"]
   rotated_secrets = local.rotates_others ? local.decryptable : [local.own_secrets]
+  # KMS does not know the tags of secrets.
+  tagged_masters     = var.master_secret_tag != null ? [local.own_secrets] : []
+  decryptable_master = concat(var.master_secret_arns, local.tagged_masters)
   rotate_actions = [
     "secretsmanager:DescribeSecret",
     "secretsmanager:GetSecretValue",
@@ -51,7 +54,8 @@ locals {
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource = var.kms_key_arns
         Condition = {
-          StringLike = { "kms:EncryptionContext:SecretARN" = local.rotated_secrets }
+          StringLike         = { "kms:EncryptionContext:SecretARN" = local.rotated_secrets }
+          StringLikeIfExists = { "kms:EncryptionContext:SecretARN" = [local.secrets_anyhow] }
         }
       }
     ],
@@ -94,11 +98,7 @@ locals {
         Action   = ["kms:Decrypt"]
         Resource = var.master_secret_kms_key_arns
         Condition = {
-          StringLike = {
-            "kms:EncryptionContext:SecretARN" = (
-              var.master_secret_tag != null ? [local.secrets_anyhow] : var.master_secret_arns
-            )
-          }
+          StringLike = { "kms:EncryptionContext:SecretARN" = local.decryptable_master }
         }
       }
     ],
