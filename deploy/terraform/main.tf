@@ -17,6 +17,13 @@ locals {
   # The attribute for the name is another one since version 6 of AWS's provider.
   region = data.aws_region.current.id
 
+  # The accounts whose secrets the functions rotate. The keys do not contain the accounts, which
+  # Terraform may not know yet when it plans.
+  accounts = merge(
+    { own = data.aws_caller_identity.current.account_id },
+    { for index, id in var.secret_account_ids : "other-${index}" => id },
+  )
+
   strategies = {
     for id, function in local.functions : id => merge(
       id == "CustomRotation" ? {} : {
@@ -139,10 +146,8 @@ resource "aws_lambda_function" "function" {
 
 resource "aws_lambda_permission" "secrets_manager" {
   for_each = {
-    for pair in setproduct(
-      keys(local.functions),
-      concat([data.aws_caller_identity.current.account_id], var.secret_account_ids),
-    ) : "${pair[0]}-${pair[1]}" => { id = pair[0], account = pair[1] }
+    for pair in setproduct(keys(local.functions), keys(local.accounts)) :
+    "${pair[0]}-${pair[1]}" => { id = pair[0], account = local.accounts[pair[1]] }
   }
 
   action         = "lambda:InvokeFunction"

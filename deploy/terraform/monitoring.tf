@@ -1,7 +1,7 @@
 # Metrics, alarms, the dashboard and the saved queries, as in the SAM templates.
 
 locals {
-  has_alarm  = var.alarm_topic_arn != null
+  has_alarm  = var.alarm != null
   checks_age = local.has_alarm && var.not_rotated_for_days > 0
   log_group  = aws_cloudwatch_log_group.functions.name
   metric     = "${var.name}-unfinished"
@@ -89,7 +89,7 @@ resource "aws_cloudwatch_metric_alarm" "unfinished" {
     "A step failed, and no rotation finished in the two hours after it.",
     "The functions' log has the cause and the remedy.",
   ])
-  alarm_actions       = [var.alarm_topic_arn]
+  alarm_actions       = [var.alarm.topic_arn]
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 3
@@ -134,7 +134,7 @@ resource "aws_cloudwatch_event_target" "failed" {
   count = local.has_alarm ? 1 : 0
 
   rule = aws_cloudwatch_event_rule.failed[0].name
-  arn  = var.alarm_topic_arn
+  arn  = var.alarm.topic_arn
 }
 
 # An alarm sees at most seven days, so AWS Config checks the age of the secrets.
@@ -171,7 +171,7 @@ resource "aws_cloudwatch_event_target" "not_rotated" {
   count = local.checks_age ? 1 : 0
 
   rule = aws_cloudwatch_event_rule.not_rotated[0].name
-  arn  = var.alarm_topic_arn
+  arn  = var.alarm.topic_arn
 }
 
 resource "aws_cloudwatch_query_definition" "query" {

@@ -88,9 +88,10 @@ variable "security_group_ids" {
   default     = []
 }
 
-variable "endpoint_vpc_id" {
+# An object, because Terraform must know whether there is an endpoint before it knows the VPC's ID.
+variable "endpoint" {
   description = "VPC in which to create an interface endpoint for Secrets Manager, or null."
-  type        = string
+  type        = object({ vpc_id = string })
   default     = null
 }
 
@@ -166,14 +167,15 @@ variable "tracing" {
   default     = "PassThrough"
 }
 
-variable "alarm_topic_arn" {
-  description = "SNS topic that receives alarms about unfinished rotations, or null."
-  type        = string
+# An object, because Terraform must know whether there are alarms before it knows the topic's ARN.
+variable "alarm" {
+  description = "SNS topic that receives alarms about failed and unfinished rotations, or null."
+  type        = object({ topic_arn = string })
   default     = null
 }
 
 variable "not_rotated_for_days" {
-  description = "Alarm for secrets that were not rotated for this number of days. 0: no alarm."
+  description = "Alarm for secrets that were not rotated for so many days. Needs alarm. 0: none."
   type        = number
   default     = 0
 }

@@ -168,10 +168,10 @@ fn module_creates_functions_rotations_and_alarms() -> Result<()> {
         "functions": {"CustomRotation": {"filename": package}},
         "subnet_ids": ["subnet-1"],
         "security_group_ids": ["sg-1", "sg-2"],
-        "endpoint_vpc_id": "vpc-1",
+        "endpoint": {"vpc_id": "vpc-1"},
         "secret_account_ids": ["210987654321"],
         "permissions_boundary_arn": "boundary",
-        "alarm_topic_arn": "topic",
+        "alarm": {"topic_arn": "topic"},
         "not_rotated_for_days": 60,
         "dashboard": true,
     });
@@ -210,14 +210,14 @@ fn module_creates_functions_rotations_and_alarms() -> Result<()> {
     let function = &second["aws_lambda_function.function.CustomRotation"];
     assert_eq!(function["environment"]["variables"], json!({"TLS_MODE": "require"}));
     assert_eq!(function["vpc_config"][0]["security_group_ids"], json!(["sg-1", "sg-2"]));
-    for account in [ACCOUNT, "210987654321"] {
-        let name = format!("aws_lambda_permission.secrets_manager.CustomRotation-{account}");
+    for (key, account) in [("own", ACCOUNT), ("other-0", "210987654321")] {
+        let name = format!("aws_lambda_permission.secrets_manager.CustomRotation-{key}");
         assert_eq!(second[&name]["source_account"], account);
         assert_eq!(second[&name]["principal"], "secretsmanager.amazonaws.com");
     }
-    for group in ["sg-1", "sg-2"] {
-        let rule = &second[format!("aws_vpc_security_group_ingress_rule.endpoint.{group}")];
-        assert_eq!(rule["referenced_security_group_id"], group);
+    for (index, group) in ["sg-1", "sg-2"].iter().enumerate() {
+        let rule = &second[format!("aws_vpc_security_group_ingress_rule.endpoint.{index}")];
+        assert_eq!(rule["referenced_security_group_id"], *group);
     }
     assert_eq!(
         second["aws_cloudwatch_metric_alarm.unfinished.0"]["alarm_actions"],
@@ -238,7 +238,7 @@ fn module_has_the_alarms_and_queries_of_the_templates() -> Result<()> {
     let topic = "arn:aws:sns:eu-west-1:123456789012:alarms";
     let variables = json!({
         "functions": {"CustomRotation": {"s3_bucket": "packages", "s3_key": "custom.zip"}},
-        "alarm_topic_arn": topic,
+        "alarm": {"topic_arn": topic},
         "not_rotated_for_days": 60,
     });
     let answer = evaluated(&[variables])?.remove(0);
