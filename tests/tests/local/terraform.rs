@@ -229,6 +229,25 @@ fn module_creates_functions_rotations_and_alarms() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn incomplete_vpc_and_unknown_architecture_are_rejected() -> Result<()> {
+    if !is_installed()? {
+        return Ok(());
+    }
+    let package = json!({"CustomRotation": {"s3_bucket": "packages", "s3_key": "custom.zip"}});
+    for (name, value, message) in [
+        ("subnet_ids", json!(["subnet-1"]), "Set both subnet_ids and security_group_ids"),
+        ("security_group_ids", json!(["sg-1"]), "Set both subnet_ids and security_group_ids"),
+        ("architecture", json!("arm"), "architecture is arm64 or x86_64"),
+    ] {
+        let mut variables = json!({ "functions": package });
+        variables[name] = value;
+        let answer = evaluated(&[variables]);
+        assert!(answer.is_err_and(|error| error.to_string().contains(message)), "{name}");
+    }
+    Ok(())
+}
+
 /// The alarm, the rules and the queries are those of the templates.
 #[test]
 fn module_has_the_alarms_and_queries_of_the_templates() -> Result<()> {
