@@ -18,6 +18,7 @@ const SET_BY_CONSTRUCTS = new Set([
     "masterSecretArn",
     "superuserSecretArn",
     "masterSecretKmsKeyArn",
+    "superuserSecretKmsKeyArn",
     "masterStrategy",
 ]);
 

@@ -1,4 +1,13 @@
-import { CfnResource, Fn, Reference, Stack, Token, Tokenization } from "aws-cdk-lib";
+import {
+    CfnResource,
+    Fn,
+    IResolvable,
+    Intrinsic,
+    Reference,
+    Stack,
+    Token,
+    Tokenization,
+} from "aws-cdk-lib";
 
 /** A value of a template's parameter: a literal or a token. */
 export type ParameterValue = string | number;
@@ -46,8 +55,13 @@ function evaluateFunction(name: string, argument: any, scope: Scope): any {
             return substitute(argument, scope);
         case "Fn::Join": {
             const parts = evaluate(argument[1], scope);
-            return parts.join(argument[0]);
+            // The items of a list that is a token are known only when it is deployed.
+            return Token.isUnresolved(parts)
+                ? Fn.join(argument[0], parts)
+                : parts.join(argument[0]);
         }
+        case "Fn::Split":
+            return split(argument[0], evaluate(argument[1], scope), scope);
         case "Fn::If":
             return evaluate(argument[condition(argument[0], scope) ? 1 : 2], scope);
         default:
@@ -95,21 +109,38 @@ function reference(name: string, scope: Scope): any {
     }
     if (!(name in scope.parameters)) return scope.resource(name);
     const value = scope.parameters[name];
-    if (scope.types[name] === "CommaDelimitedList") return list(String(value));
+    if (scope.types[name] === "CommaDelimitedList") {
+        return value === "" ? [] : split(",", String(value), scope);
+    }
     return value;
 }
 
 /**
- * Splits a list. A lone token can be a list whose length is known only when it is deployed, such as
- * a parameter of the stack, unless it refers to a resource.
+ * Splits a text, as `Fn::Split` does.
+ *
+ * A token can contain the separator, such as a parameter of the stack that is a list. Then the text
+ * is split when it is deployed.
  */
-function list(value: string): string[] {
-    if (value === "") return [];
-    const items = value.split(",");
-    if (items.length > 1 || !Token.isUnresolved(value)) return items;
-    const token = Tokenization.reverseString(value).firstToken;
-    const isResource = Reference.isReference(token) && CfnResource.isCfnResource(token.target);
-    return isResource ? items : Fn.split(",", value);
+function split(separator: string, text: string, scope: Scope): string[] {
+    const tokens = Tokenization.reverseString(text).tokens;
+    // The CDK writes a token into a text as "${Token[NAME.1]}".
+    const isInMarker = tokens.length > 0 && /^[\w.${}[\]-]*$/.test(separator);
+    if (isInMarker || tokens.some((token) => !isOneName(token, scope))) {
+        return Fn.split(separator, text);
+    }
+    return text.split(separator);
+}
+
+/** Returns whether a token is the name or an attribute of a resource, or of the deployment. */
+function isOneName(token: IResolvable, scope: Scope): boolean {
+    if (Reference.isReference(token)) {
+        return CfnResource.isCfnResource(token.target) || isPseudoParameter(token.displayName);
+    }
+    return token instanceof Intrinsic && isPseudoParameter(scope.stack.resolve(token)?.Ref);
+}
+
+function isPseudoParameter(name?: string): boolean {
+    return name !== undefined && /^AWS::(Partition|Region|AccountId|URLSuffix)$/.test(name);
 }
 
 function substitute(argument: any, scope: Scope): string {

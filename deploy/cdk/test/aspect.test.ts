@@ -3,7 +3,9 @@
 import {
     App,
     Aspects,
+    CfnParameter,
     CfnResource,
+    Fn,
     NestedStack,
     Stack,
     Stage,
@@ -19,7 +21,7 @@ import { Construct } from "constructs";
 import { FunctionSource, RotateWithKeywheel, RotateWithKeywheelProps } from "keywheel-cdk";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Any, createPackages, resourcesOf, synthesize, templateOf } from "./support";
+import { Any, createPackages, resourcesOf, statementsOf, synthesize, templateOf } from "./support";
 
 const packages = createPackages();
 const functions = FunctionSource.fromFolder(packages);
@@ -204,10 +206,44 @@ test("a_setting_that_the_template_does_not_have_is_an_error", () => {
     const stack = new Stack(newApp(), "Stack");
     new sm.CfnRotationSchedule(stack, "Schedule", {
         secretId: "my-app",
-        hostedRotationLambda: { rotationType: "MySQLSingleUser", superuserSecretKmsKeyArn: "arn" },
+        // Such as a property that a future version of the CDK has.
+        hostedRotationLambda: { rotationType: "MySQLSingleUser", replicaArn: "arn" } as Any,
     });
     switchOver(stack);
-    assert.throws(() => templateOf(stack), /there is no setting superuserSecretKmsKeyArn/);
+    assert.throws(() => templateOf(stack), /there is no setting replicaArn/);
+});
+
+test("keys_and_secrets_can_be_lists_that_are_known_at_the_deployment", () => {
+    const stack = new Stack(newApp(), "Stack");
+    const list = (name: string) =>
+        Fn.join(",", new CfnParameter(stack, name, { type: "CommaDelimitedList" }).valueAsList);
+    new sm.CfnRotationSchedule(stack, "Schedule", {
+        secretId: "my-app",
+        hostedRotationLambda: {
+            rotationType: "MySQLMultiUser",
+            kmsKeyArn: `arn:of:a:key,${stack.account}`,
+            masterSecretArn: "arn:of:a:secret",
+            superuserSecretArn: list("Secrets"),
+            superuserSecretKmsKeyArn: list("Keys"),
+        },
+    });
+    switchOver(stack);
+    const [[, role]] = resourcesOf(templateOf(stack), "AWS::IAM::Role");
+    const statements = statementsOf(role.Properties);
+    const listed = (name: string) => ({
+        "Fn::Split": [",", { "Fn::Join": [",", { Ref: name }] }],
+    });
+    assert.deepEqual(statements.DecryptTheSecrets.Resource, [
+        "arn:of:a:key",
+        { Ref: "AWS::AccountId" },
+    ]);
+    assert.deepEqual(statements.ReadTheMasterSecret.Resource, ["arn:of:a:secret"]);
+    assert.deepEqual(statements.ReadTheSuperuserSecret.Resource, listed("Secrets"));
+    assert.deepEqual(statements.DecryptTheSuperuserSecret.Resource, listed("Keys"));
+    assert.ok(!("DecryptTheMasterSecret" in statements));
+    const { Condition } = statements.DecryptTheSuperuserSecret;
+    const text = JSON.stringify(Condition.StringLike["kms:EncryptionContext:SecretARN"]);
+    assert.match(text, /^{"Fn::Split":\[",",{"Fn::Join":.*arn:of:a:secret,.*{"Ref":"Secrets"}/);
 });
 
 test("resources_that_depend_on_the_application_wait_for_the_function", () => {

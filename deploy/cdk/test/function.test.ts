@@ -90,10 +90,10 @@ test("the_construct_uses_the_network_the_keys_and_the_master_secret", () => {
     const statements = statementsOf(only(template, "AWS::IAM::Role").Properties);
     assert.deepEqual(
         statements.ReadTheMasterSecret.Resource,
-        stack.resolve(masterSecret.secretArn),
+        stack.resolve([masterSecret.secretArn]),
     );
-    assert.deepEqual(statements.DecryptTheSecrets.Resource, stack.resolve(encryptionKey.keyArn));
-    assert.deepEqual(statements.DecryptTheMasterSecret.Resource, stack.resolve(masterKey.keyArn));
+    assert.deepEqual(statements.DecryptTheSecrets.Resource, stack.resolve([encryptionKey.keyArn]));
+    assert.deepEqual(statements.DecryptTheMasterSecret.Resource, stack.resolve([masterKey.keyArn]));
 });
 
 test("a_list_of_imported_subnets_is_split_when_it_is_deployed", () => {

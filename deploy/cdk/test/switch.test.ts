@@ -124,10 +124,14 @@ test("every_function_has_the_settings_of_its_rotation", () => {
         const role = template.Resources[lambda.Role["Fn::GetAtt"][0]].Properties;
         const statements = statementsOf(role);
         assert.equal("ReachTheDatabase" in statements, vpcSubnetIds !== undefined, id);
-        assert.deepEqual(statements.DecryptTheSecrets?.Resource, parameters.kmsKeyArn, id);
-        assert.deepEqual(statements.ReadTheMasterSecret?.Resource, parameters.masterSecretArn, id);
-        const masterKey = statements.DecryptTheMasterSecret?.Resource;
-        assert.deepEqual(masterKey, parameters.masterSecretKmsKeyArn, id);
+        const listed = (arn: Any) => arn && [arn];
+        const { kmsKeyArn, masterSecretArn, masterSecretKmsKeyArn } = parameters;
+        const masterDecryption = statements.DecryptTheMasterSecret;
+        assert.deepEqual(statements.DecryptTheSecrets?.Resource, listed(kmsKeyArn), id);
+        assert.deepEqual(statements.ReadTheMasterSecret?.Resource, listed(masterSecretArn), id);
+        assert.deepEqual(masterDecryption?.Resource, listed(masterSecretKmsKeyArn), id);
+        const contexts = masterDecryption?.Condition.StringLike["kms:EncryptionContext:SecretARN"];
+        assert.deepEqual(contexts, masterDecryption && [masterSecretArn, ""], id);
         assert.equal("ReadTheMasterSecret" in statements, isMultiUser, id);
     }
 });

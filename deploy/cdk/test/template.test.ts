@@ -2,6 +2,7 @@
 
 import {
     App,
+    CfnParameter,
     DefaultStackSynthesizer,
     Stack,
     aws_ec2 as ec2,
@@ -34,6 +35,8 @@ interface Case {
     isInVpc?: boolean;
     hasKeys?: boolean;
     byMaster?: RotationStrategy;
+    /** Whether the app takes the ARNs and the accounts from parameters of its own stack. */
+    isDecidedAtDeployment?: boolean;
 }
 
 const CASES: Case[] = [
@@ -75,30 +78,54 @@ const CASES: Case[] = [
         hasKeys: true,
         byMaster: RotationStrategy.SINGLE_USER_BY_MASTER,
     },
+    ...[false, true].map((isDecidedAtDeployment) => ({
+        parameters: {
+            kmsKeyArn: isDecidedAtDeployment ? `${KEY},${KEY}3` : KEY,
+            masterSecretKmsKeyArn: `${KEY}2`,
+            secretAccountIds: "210987654321,345678901234",
+        },
+        settings: { secretAccountIds: "210987654321,345678901234" },
+        hasKeys: true,
+        isDecidedAtDeployment,
+    })),
+    {
+        parameters: { masterSecretKmsKeyArn: `${KEY}2`, kmsKeyArn: KEY, masterSecretTag: "shop" },
+        settings: { masterSecretTag: "shop" },
+        hasKeys: true,
+    },
 ];
 
 /** Returns the file of a template with the functions of every engine and strategy. */
 function synthesizeCase(given: Case): string {
     const app = new App({ analyticsReporting: false });
     const synthesizer = new DefaultStackSynthesizer({ generateBootstrapVersionRule: false });
-    const stack = new Stack(app, "Stack", { env: ENV, synthesizer });
+    const { isDecidedAtDeployment } = given;
+    const env = isDecidedAtDeployment ? undefined : ENV;
+    const stack = new Stack(app, "Stack", { env, synthesizer });
+    const value = (name: string, fixed: string): string =>
+        isDecidedAtDeployment ? new CfnParameter(stack, name).valueAsString : fixed;
     const vpc = ec2.Vpc.fromVpcAttributes(stack, "Vpc", {
         vpcId: "vpc-1",
         availabilityZones: ["eu-west-1a", "eu-west-1b"],
         privateSubnetIds: ["subnet-1", "subnet-2"],
     });
-    const key = kms.Key.fromKeyArn(stack, "Key", KEY);
-    const masterKey = kms.Key.fromKeyArn(stack, "MasterKey", `${KEY}2`);
+    const keyNamed = (name: string, fixed: string) =>
+        kms.Key.fromKeyArn(stack, `Key${name}`, value(name, fixed));
+    const key = keyNamed("kmsKeyArn", KEY);
+    const masterKey = keyNamed("masterSecretKmsKeyArn", `${KEY}2`);
     const masterSecret = sm.Secret.fromSecretAttributes(stack, "Master", {
-        secretCompleteArn: ARN,
+        secretCompleteArn: value("masterSecretArn", ARN),
         encryptionKey: given.hasKeys ? masterKey : undefined,
     });
     const group = ec2.SecurityGroup.fromSecurityGroupId(stack, "Group", "sg-1");
+    const accounts = given.settings?.secretAccountIds;
+    const secretAccountIds = accounts && value("secretAccountIds", accounts);
     const architecture = given.parameters.architecture === "x86_64" ? "x86_64" : "arm64";
     const functions = FunctionSource.fromFolder(createPackages(architecture));
     for (const engine of Object.values(RotationEngine)) {
         for (const usesMaster of [false, true]) {
-            const { tlsMode, oracleTlsMode, ...others } = given.settings ?? {};
+            const { tlsMode, oracleTlsMode, masterSecretTag, ...rest } = given.settings ?? {};
+            const others = { ...rest, secretAccountIds };
             new RotationFunction(stack, `${engine}${usesMaster}`, {
                 functions,
                 engine,
@@ -109,10 +136,11 @@ function synthesizeCase(given: Case): string {
                 encryptionKey: given.hasKeys ? key : undefined,
                 vpc: given.isInVpc ? vpc : undefined,
                 securityGroups: given.isInVpc ? [group] : undefined,
-                settings:
-                    engine === RotationEngine.ORACLE
-                        ? { ...others, oracleTlsMode }
-                        : { ...others, tlsMode },
+                settings: {
+                    ...others,
+                    ...(engine === RotationEngine.ORACLE ? { oracleTlsMode } : { tlsMode }),
+                    masterSecretTag: usesMaster ? masterSecretTag : undefined,
+                },
             });
         }
     }
