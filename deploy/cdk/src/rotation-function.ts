@@ -52,10 +52,10 @@ export interface RotationFunctionProps {
     readonly masterSecret?: secretsmanager.ISecret;
 
     /**
-     * The key that encrypts the secrets.
+     * The keys that encrypt the secrets.
      * @default the account's key aws/secretsmanager
      */
-    readonly encryptionKey?: kms.IKey;
+    readonly encryptionKeys?: kms.IKey[];
 
     /**
      * The VPC of the function.
@@ -102,7 +102,9 @@ export class RotationFunction extends Construct implements ec2.IConnectable {
     /** The function. Its permissions are complete: the construct does not change them any more. */
     public readonly function: lambda.IFunction;
 
-    private readonly readiness: Construct[];
+    private readonly keyArns: string[];
+    /** The permission to invoke the function. A function that is deployed already has its own. */
+    private readonly permission?: Construct;
     private readonly securityGroups?: ec2.ISecurityGroup[];
 
     constructor(scope: Construct, id: string, props: RotationFunctionProps) {
@@ -119,6 +121,7 @@ export class RotationFunction extends Construct implements ec2.IConnectable {
         if (!props.vpc && (props.vpcSubnets || props.securityGroups)) {
             throw new Error("vpcSubnets and securityGroups need vpc");
         }
+        this.keyArns = (props.encryptionKeys ?? []).map((it) => it.keyArn);
         const name = `${props.engine}${usesMaster ? "MasterUser" : "SingleUser"}`;
         const settings = settingValues(props.settings);
         for (const setting of Object.keys(settings)) {
@@ -136,12 +139,12 @@ export class RotationFunction extends Construct implements ec2.IConnectable {
             masterStrategy: usesMaster ? strategy : undefined,
             vpcSubnetIds: props.vpc?.selectSubnets(props.vpcSubnets).subnetIds.join(","),
             vpcSecurityGroupIds: this.securityGroups?.map((it) => it.securityGroupId).join(","),
-            kmsKeyArn: props.encryptionKey?.keyArn,
-            masterSecretArn: props.masterSecret?.secretArn,
+            kmsKeyArn: this.keyArns.join(","),
+            masterSecretArn: props.masterSecret && arnForPolicies(props.masterSecret),
             masterSecretKmsKeyArn: props.masterSecret?.encryptionKey?.keyArn,
         };
         const deployed = deploy(this, name, props.functions, given);
-        this.readiness = deployed.permission ? [deployed.permission] : [];
+        this.permission = deployed.permission;
         this.function = lambda.Function.fromFunctionAttributes(this, "Import", {
             functionArn: deployed.arn,
             // The template's permission names the account. The CDK's own would not.
@@ -160,18 +163,31 @@ export class RotationFunction extends Construct implements ec2.IConnectable {
     /**
      * Rotates a secret with this function.
      *
-     * The schedule has the same logical id as one that `SecretRotation` creates.
+     * The schedule has the same logical id as one that `SecretRotation` creates. It is an error if
+     * the construct deploys the function, and the secret's key is not one of `encryptionKeys`.
      */
     public rotate(
         secret: secretsmanager.ISecret,
         options: RotateOptions = {},
     ): secretsmanager.RotationSchedule {
+        const key = secret.encryptionKey;
+        if (this.permission && key && !this.keyArns.includes(key.keyArn)) {
+            throw new Error(
+                `the function cannot decrypt the secret ${secret.node.path}: add its key ` +
+                    `${key.node.path} to encryptionKeys`,
+            );
+        }
         const schedule = secret.addRotationSchedule("RotationSchedule", {
             rotationLambda: this.function,
             automaticallyAfter: options.automaticallyAfter,
             rotateImmediatelyOnUpdate: options.rotateImmediatelyOnUpdate,
         });
-        schedule.node.addDependency(...this.readiness);
+        if (this.permission) schedule.node.addDependency(this.permission);
         return schedule;
     }
+}
+
+/** Returns the ARN of a secret for a policy, where six random characters at its end matter. */
+function arnForPolicies(secret: secretsmanager.ISecret): string {
+    return secret.secretFullArn ?? `${secret.secretArn}-??????`;
 }

@@ -3,6 +3,7 @@
 import {
     App,
     Duration,
+    Environment,
     Fn,
     Stack,
     aws_ec2 as ec2,
@@ -32,7 +33,8 @@ import {
 } from "./support";
 
 const functions = FunctionSource.fromFolder(createPackages());
-const newStack = () => new Stack(new App({ analyticsReporting: false }), "Stack");
+const newStack = (env?: Environment) =>
+    new Stack(new App({ analyticsReporting: false }), "Stack", { env });
 
 function rotation(stack: Stack, props: Partial<RotationFunctionProps> = {}) {
     return new RotationFunction(stack, "Rotation", {
@@ -70,14 +72,16 @@ test("each_engine_and_strategy_deploys_its_program", () => {
 test("the_construct_uses_the_network_the_keys_and_the_master_secret", () => {
     const stack = newStack();
     const vpc = new ec2.Vpc(stack, "Vpc", { natGateways: 0 });
-    const [encryptionKey, masterKey] = ["Key", "MasterKey"].map((id) => new kms.Key(stack, id));
+    const [key, otherKey, masterKey] = ["Key", "OtherKey", "MasterKey"].map(
+        (id) => new kms.Key(stack, id),
+    );
     const masterSecret = new sm.Secret(stack, "Master", { encryptionKey: masterKey });
     const strategy = RotationStrategy.ALTERNATING_USERS;
     const database = new ec2.SecurityGroup(stack, "Database", { vpc });
     const own = rotation(stack, {
         strategy,
         masterSecret,
-        encryptionKey,
+        encryptionKeys: [key, otherKey],
         vpc,
         vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_ISOLATED },
     });
@@ -92,7 +96,10 @@ test("the_construct_uses_the_network_the_keys_and_the_master_secret", () => {
         statements.ReadTheMasterSecret.Resource,
         stack.resolve([masterSecret.secretArn]),
     );
-    assert.deepEqual(statements.DecryptTheSecrets.Resource, stack.resolve([encryptionKey.keyArn]));
+    assert.deepEqual(
+        statements.DecryptTheSecrets.Resource,
+        stack.resolve([key.keyArn, otherKey.keyArn]),
+    );
     assert.deepEqual(statements.DecryptTheMasterSecret.Resource, stack.resolve([masterKey.keyArn]));
 });
 
@@ -115,7 +122,7 @@ test("a_list_of_imported_subnets_is_split_when_it_is_deployed", () => {
 test("a_function_rotates_several_secrets_with_one_permission", () => {
     const stack = newStack();
     const encryptionKey = new kms.Key(stack, "Key");
-    const own = rotation(stack, { encryptionKey });
+    const own = rotation(stack, { encryptionKeys: [encryptionKey] });
     for (const id of ["One", "Two"]) {
         own.rotate(new sm.Secret(stack, id, { encryptionKey }), {
             automaticallyAfter: Duration.days(9),
@@ -136,6 +143,52 @@ test("a_function_rotates_several_secrets_with_one_permission", () => {
         const [[id]] = resourcesOf(template, "AWS::Lambda::Permission");
         assert.deepEqual(DependsOn, [id]);
     }
+});
+
+test("a_master_secret_without_the_end_of_its_arn_is_matched_by_a_pattern", () => {
+    const arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:master";
+    const known = (stack: Stack) => sm.Secret.fromSecretCompleteArn(stack, "M", `${arn}-AbCdEf`);
+    const found: [(stack: Stack) => sm.ISecret, string][] = [
+        [known, `${arn}-AbCdEf`],
+        [(stack) => sm.Secret.fromSecretPartialArn(stack, "M", arn), `${arn}-??????`],
+        [(stack) => sm.Secret.fromSecretNameV2(stack, "M", "master"), `${arn}-??????`],
+    ];
+    for (const [create, expected] of found) {
+        const stack = newStack({ account: "123456789012", region: "eu-west-1" });
+        rotation(stack, {
+            strategy: RotationStrategy.ALTERNATING_USERS,
+            masterSecret: create(stack),
+        });
+        const statements = statementsOf(only(templateOf(stack), "AWS::IAM::Role").Properties);
+        const [resource] = statements.ReadTheMasterSecret.Resource;
+        // The ARN of a secret that is found by name has the partition as a reference.
+        const parts = resource["Fn::Join"]?.[1] ?? [resource];
+        const text = parts.map((it: Any) => (it.Ref === "AWS::Partition" ? "aws" : it)).join("");
+        assert.equal(text, expected);
+    }
+});
+
+test("a_secret_whose_key_the_function_may_not_use_is_rejected", () => {
+    const stack = newStack();
+    const [key, otherKey] = ["Key", "OtherKey"].map((id) => new kms.Key(stack, id));
+    const secret = new sm.Secret(stack, "Secret", { encryptionKey: otherKey });
+    const own = rotation(stack, { encryptionKeys: [key] });
+    assert.throws(
+        () => own.rotate(secret),
+        /decrypt.*Stack\/Secret.*Stack\/OtherKey.*encryptionKeys/,
+    );
+    new RotationFunction(stack, "WithBoth", {
+        functions,
+        engine: RotationEngine.POSTGRESQL,
+        encryptionKeys: [key, otherKey],
+    }).rotate(secret);
+    // The keys of a deployed function are its own.
+    const deployed = new RotationFunction(stack, "Deployed", {
+        functions: FunctionSource.fromDeployedTemplate(),
+        engine: RotationEngine.POSTGRESQL,
+    });
+    deployed.rotate(new sm.Secret(stack, "Other", { encryptionKey: otherKey }));
+    assert.equal(resourcesOf(templateOf(stack), "AWS::SecretsManager::RotationSchedule").length, 2);
 });
 
 test("the_schedule_keeps_the_logical_id_of_a_secret_rotation", () => {

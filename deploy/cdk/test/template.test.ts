@@ -133,7 +133,7 @@ function synthesizeCase(given: Case): string {
                     ? (given.byMaster ?? RotationStrategy.ALTERNATING_USERS)
                     : undefined,
                 masterSecret: usesMaster ? masterSecret : undefined,
-                encryptionKey: given.hasKeys ? key : undefined,
+                encryptionKeys: given.hasKeys ? [key] : undefined,
                 vpc: given.isInVpc ? vpc : undefined,
                 securityGroups: given.isInVpc ? [group] : undefined,
                 settings: {
