@@ -128,7 +128,8 @@ function deployableFunction(id, template) {
     const names = { [id]: "Function" };
     const add = (resource) => {
         if (names[resource] || !template.Resources[resource]) return;
-        const { Type, Properties } = template.Resources[resource];
+        const { Type, Properties, DeletionPolicy, UpdateReplacePolicy } =
+            template.Resources[resource];
         if (!CREATED_TYPES.has(Type)) {
             throw new Error(
                 `${id}: could not convert ${resource}, an ${Type}: extend generate.mjs`,
@@ -138,6 +139,8 @@ function deployableFunction(id, template) {
         names[resource] = name;
         resources[name] = {
             Type,
+            DeletionPolicy,
+            UpdateReplacePolicy,
             Properties:
                 Type === "AWS::IAM::Role" ? withInlinePolicies(Properties, template) : Properties,
         };

@@ -46,10 +46,17 @@ export function createResources(
         if (created[id] === null) throw new Error(`the template's ${id} refers to itself`);
         if (created[id]) return created[id];
         created[id] = null;
-        const { Type, Properties } = source.resources[id];
+        const { Type, Properties, DeletionPolicy, UpdateReplacePolicy } = source.resources[id];
         const properties = propertiesOf(evaluate(Properties, context));
         if (Type === "AWS::Lambda::Function") properties.code = code;
+        // A log group that stays would keep its name. CloudFormation could not create it again when
+        // the function returns, so it gets a new name each time.
+        if (Type === "AWS::Logs::LogGroup" && DeletionPolicy?.startsWith("Retain")) {
+            delete properties.logGroupName;
+        }
         created[id] = createResource(scope, id, Type, properties);
+        created[id].cfnOptions.deletionPolicy = DeletionPolicy;
+        created[id].cfnOptions.updateReplacePolicy = UpdateReplacePolicy;
         return created[id];
     };
     const context = {

@@ -19,7 +19,15 @@ export interface TemplateFunction {
     readonly binary: string;
     /** The parameters that the function's resources use. */
     readonly parameters: string[];
-    readonly resources: { readonly [name: string]: { Type: string; Properties: Json } };
+    readonly resources: { readonly [name: string]: TemplateResource };
+}
+
+/** A resource of the template, and what happens to it if it is removed or replaced. */
+export interface TemplateResource {
+    readonly Type: string;
+    readonly DeletionPolicy?: string;
+    readonly UpdateReplacePolicy?: string;
+    readonly Properties: Json;
 }
 
 const PARAMETERS: { [name: string]: Parameter } = template.parameters;

@@ -246,6 +246,24 @@ test("keys_and_secrets_can_be_lists_that_are_known_at_the_deployment", () => {
     assert.match(text, /^{"Fn::Split":\[",",{"Fn::Join":.*arn:of:a:secret,.*{"Ref":"Secrets"}/);
 });
 
+test("the_logs_stay_without_the_aspect_and_do_not_prevent_its_return", () => {
+    const stack = new Stack(newApp(), "Stack");
+    addRotation(stack);
+    switchOver(stack);
+    const template = templateOf(stack);
+    const [[id, group]] = resourcesOf(template, "AWS::Logs::LogGroup");
+    assert.equal(group.DeletionPolicy, "RetainExceptOnCreate");
+    assert.equal(group.UpdateReplacePolicy, "Retain");
+    // CloudFormation cannot create a log group whose name exists already.
+    assert.equal(group.Properties.LogGroupName, undefined);
+    assert.equal(group.Properties.RetentionInDays, 90);
+    const [[, lambda]] = resourcesOf(template, FUNCTION);
+    assert.deepEqual(lambda.Properties.LoggingConfig.LogGroup, { Ref: id });
+    for (const it of Object.values(template.Resources)) {
+        if (it !== group && /Lambda|IAM/.test(it.Type)) assert.equal(it.DeletionPolicy, undefined);
+    }
+});
+
 test("resources_that_depend_on_the_application_wait_for_the_function", () => {
     const stack = new Stack(newApp(), "Stack");
     const rotation = addRotation(stack);

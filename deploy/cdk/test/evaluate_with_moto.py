@@ -24,8 +24,9 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 CODE = {"Bucket": "packages", "Key": "bootstrap.zip"}
-# The resources of the last stack by logical id: properties without references, and ARN.
+# The resources of the last stack by logical id: properties without references, name, and ARN.
 evaluated: dict[str, dict] = {}
+names: dict[str, str] = {}
 arns: dict[str, str] = {}
 
 clean_json = parsing.clean_json
@@ -42,10 +43,12 @@ def clean_without_no_value(value, resources):
 
 
 def parse_and_record(logical_id, resource, resources):
-    """Records the properties of a resource before moto creates it."""
+    """Records the properties and the name of a resource before moto creates it."""
     found = parse(logical_id, resource, resources)
     if found:
         evaluated[logical_id] = json.loads(json.dumps(found[1]))
+        # moto makes another name each time.
+        found = (*found[:2], names.setdefault(logical_id, found[2]))
     return found
 
 
@@ -98,6 +101,7 @@ def permissions(role: dict) -> list:
 def functions_of(path: str, parameters: dict[str, str]) -> dict:
     """Returns the functions of a template by their names."""
     evaluated.clear()
+    names.clear()
     arns.clear()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -119,6 +123,7 @@ def functions_of(path: str, parameters: dict[str, str]) -> dict:
     found = {}
     for function in of_type("AWS::Lambda::Function").values():
         name, role = function.pop("FunctionName"), roles[function.pop("Role")]
+        group = function["LoggingConfig"].pop("LogGroup")
         # AWS's translator adds a tag with its name.
         function = {key: it for key, it in function.items() if key not in ("Code", "Tags") and it}
         found[name] = {
@@ -127,10 +132,16 @@ def functions_of(path: str, parameters: dict[str, str]) -> dict:
             "trust": role["AssumeRolePolicyDocument"],
             "invocation": [it for it in of_type("AWS::Lambda::Permission").values()
                            if it["FunctionName"] in (name, physical_name(name))],
-            "logs": [it for it in of_type("AWS::Logs::LogGroup").values()
-                     if it["LogGroupName"] == function["LoggingConfig"]["LogGroup"]],
+            "logs": [log_group(it) for key, it in evaluated.items()
+                     if it["Type"] == "AWS::Logs::LogGroup" and names[key] == group],
         }
     return found
+
+
+def log_group(resource: dict) -> dict:
+    """Returns a log group without its name, because the constructs leave it to CloudFormation."""
+    properties = {key: it for key, it in resource["Properties"].items() if key != "LogGroupName"}
+    return {**resource, "Properties": properties}
 
 
 def physical_name(name: str) -> str:

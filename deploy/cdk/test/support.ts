@@ -16,7 +16,15 @@ export const PROJECT = join(PACKAGE, "../..");
 export type Any = any;
 
 export interface Template {
-    Resources: { [id: string]: { Type: string; Properties: Any; DependsOn?: string[] } };
+    Resources: {
+        [id: string]: {
+            Type: string;
+            Properties: Any;
+            DependsOn?: string[];
+            DeletionPolicy?: string;
+            UpdateReplacePolicy?: string;
+        };
+    };
     Mappings?: Any;
     Outputs?: Any;
     Transform?: Any;

@@ -171,6 +171,7 @@ test("each_function_is_the_one_that_the_template_deploys", () => {
         });
         const [expected, actual] = JSON.parse(output).map(withPrefix);
         assert.equal(Object.keys(expected).length, 10);
+        for (const it of Object.values<Any>(expected)) assert.equal(it.logs.length, 1);
         assert.deepEqual(actual, expected);
     }
 });
