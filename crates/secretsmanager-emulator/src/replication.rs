@@ -118,7 +118,7 @@ impl Store {
         let known = self
             .alive(Scope::own(&primary.region), &link.arn)
             .map_err(|_| format!("The replica secret {} does not exist.", link.arn))?;
-        // A replica that was promoted has values of its own.
+        // A promoted replica is an independent secret.
         let is_of_primary = matches!(&known.replication.primary,
             Some(Primary::Account { arn, .. }) if *arn == primary.arn);
         if !is_of_primary {

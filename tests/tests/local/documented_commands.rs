@@ -1,4 +1,4 @@
-//! The commands of the README and of `docs`, run as they stand on the pages.
+//! The commands of the README and of `docs`, run exactly as the pages show them.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
