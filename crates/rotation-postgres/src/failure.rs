@@ -130,8 +130,8 @@ mod tests {
             refused(&refusal, "set the password of app", ""),
             EngineError::Failed {
                 action: "set the password of app".into(),
-                code: "53100".into(),
-                message: "no space left for ***".into(),
+                code: "SQLSTATE 53100".into(),
+                message: "no space left for ****".into(),
             }
         );
     }

@@ -35,9 +35,9 @@ impl Documented {
         let invoke = documented("docs/local.md", ". ./rotation-local.env\nsam local invoke")?;
         let readme = documented("README.md", ". ./rotation-local.env\nsam local invoke")?;
         ensure!(readme == invoke, "the README shows another command");
-        // The page continues long commands on the next line.
-        let [serve, start, rotate, invoke] =
-            [serve, start, rotate, invoke].map(|block| block.replace("\\\n", " "));
+        // The page continues long commands on the next line. A test adds options to the last one.
+        let [serve, start, rotate, invoke] = [serve, start, rotate, invoke]
+            .map(|block| block.replace("\\\n", " ").trim_end().to_owned());
         Ok(Self { serve, start, rotate, invoke })
     }
 }
