@@ -9,6 +9,9 @@ use crate::name::Name;
 /// ORA-28007: the password is in the password history.
 pub(crate) const USED_BEFORE: usize = 28007;
 
+/// ORA-01918: the user does not exist.
+pub(crate) const NO_SUCH_USER: usize = 1918;
+
 /// ORA-00942: a table or view does not exist, or the user may not see it.
 pub(crate) const NO_SUCH_VIEW: usize = 942;
 

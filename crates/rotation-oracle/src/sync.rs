@@ -16,7 +16,7 @@ use rotation_database::{
     administrator,
 };
 
-use crate::failure::{USED_BEFORE, number_of, statement};
+use crate::failure::{NO_SUCH_USER, USED_BEFORE, number_of, statement};
 use crate::name::Name;
 use crate::session::Session;
 use plan::Action;
@@ -147,7 +147,8 @@ async fn give_password(
     password: &Password,
     unlock: &str,
 ) -> Result<PasswordSet, EngineError> {
-    let (user, remedy) = (name(user)?, alter_user(&name(master)?));
+    let written = user;
+    let (user, remedy) = (name(written)?, alter_user(&name(master)?));
     let sql = format!("ALTER USER {user} IDENTIFIED BY \"{}\"{unlock}", password.expose());
     let action = format!("set the password of {user}");
     match session.try_run(&sql).await {
@@ -156,6 +157,9 @@ async fn give_password(
                 session.run_or(&action, &format!("ALTER USER {user}{unlock}"), &remedy).await?;
             }
             Ok(PasswordSet::InHistory)
+        }
+        Err(error) if number_of(&error) == Some(NO_SUCH_USER) => {
+            Err(EngineError::NoSuchUser { user: written.to_owned() })
         }
         Err(error) => Err(statement(&error, &action, &remedy)),
         Ok(()) => Ok(PasswordSet::Now),
