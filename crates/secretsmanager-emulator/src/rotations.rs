@@ -7,22 +7,9 @@ use crate::scope::Scope;
 use crate::secret::{CURRENT, PENDING, Secret};
 use crate::service::Service;
 
-/// The account, the region and the name of a secret.
-struct Where {
-    account: Option<String>,
-    region: String,
-    name: String,
-}
-
-impl Where {
-    fn of(secret: &Secret) -> Self {
-        let (account, region) = (secret.account.clone(), secret.region.clone());
-        Self { account, region, name: secret.name.clone() }
-    }
-
-    fn scope(&self) -> Scope<'_> {
-        Scope { account: self.account.as_deref(), region: &self.region }
-    }
+/// Returns the region and the ARN of a secret.
+fn place(secret: &Secret) -> (String, String) {
+    (secret.region.clone(), secret.arn.clone())
 }
 
 impl Service {
@@ -32,9 +19,9 @@ impl Service {
     /// Returns an error if there is no such secret, or the change cannot be persisted.
     pub fn delete_test_copy(&self, secret: &str, id: &str) -> Result<(), ServiceError> {
         let mut inside = self.inside();
-        let known = inside.store.anywhere(secret).map(Where::of);
-        let known = known.ok_or_else(ServiceError::not_found)?;
-        inside.store.edit(known.scope(), &known.name, |secret, _| {
+        let place = inside.store.anywhere(secret).map(place);
+        let (region, arn) = place.ok_or_else(ServiceError::not_found)?;
+        inside.store.edit(Scope::own(&region), &arn, |secret, _| {
             secret.versions.retain(|version| version.id != id || !version.is_test_copy);
             Ok(())
         })
@@ -51,9 +38,9 @@ impl Service {
         inside.store.finish_replications(now);
         let is_gone =
             |secret: &&Secret| secret.deletion.is_some_and(|deletion| deletion.due <= now);
-        let gone: Vec<_> = inside.store.all().filter(is_gone).map(Where::of).collect();
-        for gone in gone {
-            inside.store.remove(gone.scope(), &gone.name)?;
+        let gone: Vec<_> = inside.store.all().filter(is_gone).map(place).collect();
+        for (region, arn) in gone {
+            inside.store.remove(Scope::own(&region), &arn)?;
         }
         let is_due = |secret: &&Secret| {
             let next = secret
@@ -65,8 +52,7 @@ impl Service {
                 && !secret.is_region_replica()
                 && next.is_some_and(|window| window.opens <= now)
         };
-        let due = inside.store.all().filter(is_due);
-        let due: Vec<_> = due.map(|secret| (secret.region.clone(), secret.arn.clone())).collect();
+        let due: Vec<_> = inside.store.all().filter(is_due).map(place).collect();
         for (region, arn) in &due {
             inside.store.edit(Scope::own(region), arn, |secret, _| {
                 if let Some(rotation) = &mut secret.rotation {
@@ -93,9 +79,9 @@ impl Service {
         let mut inside = self.inside();
         let has_copy =
             |secret: &&Secret| secret.versions.iter().any(|version| version.is_test_copy);
-        let copies: Vec<_> = inside.store.all().filter(has_copy).map(Where::of).collect();
-        for copy in copies {
-            inside.store.edit(copy.scope(), &copy.name, |secret, _| {
+        let copies: Vec<_> = inside.store.all().filter(has_copy).map(place).collect();
+        for (region, arn) in copies {
+            inside.store.edit(Scope::own(&region), &arn, |secret, _| {
                 secret.versions.retain(|version| !version.is_test_copy);
                 Ok(())
             })?;

@@ -191,13 +191,15 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn remove(&mut self, scope: Scope<'_>, name: &str) -> Result<()> {
-        let Scope { account, region } = scope;
-        self.persist_change(&Change::Gone { account, region, name })?;
-        let accounts = self.regions.get_mut(region);
-        let secrets = accounts.and_then(|them| them.get_mut(&account.map(str::to_owned)));
+    /// Deletes a secret, which [`find`](Self::find) finds. Without such a secret, nothing happens.
+    pub(crate) fn remove(&mut self, scope: Scope<'_>, id: &str) -> Result<()> {
+        let Ok(secret) = self.find(scope, id) else { return Ok(()) };
+        let (account, name) = (secret.account.clone(), secret.name.clone());
+        let region = scope.region;
+        self.persist_change(&Change::Gone { account: account.as_deref(), region, name: &name })?;
+        let secrets = self.regions.get_mut(region).and_then(|them| them.get_mut(&account));
         if let Some(secrets) = secrets {
-            secrets.remove(name);
+            secrets.remove(&name);
         }
         Ok(())
     }
@@ -292,8 +294,13 @@ mod tests {
         assert_eq!(store.find(HERE, &arn).unwrap().arn, arn);
         assert!(store.find(there, "other").is_err());
         assert_eq!((store.secrets(there).count(), store.all().count()), (1, 4));
+        // An ARN of the service's own account, in a request of the other account.
+        let own = store.find(HERE, "a/b").unwrap().arn.clone();
+        store.remove(there, &own).unwrap();
+        assert!(store.find(HERE, "a/b").is_err() && store.find(there, "a/b").is_ok());
         store.remove(there, "a/b").unwrap();
-        assert!(store.find(there, "a/b").is_err() && store.find(HERE, "a/b").is_ok());
+        assert!(store.find(there, "a/b").is_err());
+        store.remove(there, "a/b").unwrap();
     }
 
     #[test]

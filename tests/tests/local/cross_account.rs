@@ -288,6 +288,28 @@ async fn secret_of_another_account_is_read_by_its_arn() {
     }
 }
 
+/// The account of the request has a secret of the same name, which must remain.
+#[tokio::test]
+async fn secret_of_another_account_is_deleted_by_its_arn() {
+    let serve = Serve::start(&[]).await.unwrap();
+    let (own, other) = (Raw::new(&serve), Raw::new(&serve).in_account(OTHER));
+    for (owner, caller) in [(&own, &other), (&other, &own)] {
+        let create = json!({"Name": "app", "SecretString": "x"});
+        let arn = owner.call("CreateSecret", create.clone()).await.unwrap()["ARN"].clone();
+        let remaining = caller.call("CreateSecret", create).await.unwrap()["ARN"].clone();
+        let delete = json!({"SecretId": arn, "ForceDeleteWithoutRecovery": true});
+        let deleted = caller.call("DeleteSecret", delete).await.unwrap();
+        assert_eq!((&deleted["ARN"], &deleted["Name"]), (&arn, &json!("app")));
+        let app = json!({"SecretId": "app"});
+        let gone = owner.refused("DescribeSecret", app.clone()).await.unwrap();
+        assert_eq!(gone.0, "ResourceNotFoundException");
+        let described = caller.call("DescribeSecret", app).await.unwrap();
+        assert_eq!(described["ARN"], remaining);
+        let delete = json!({"SecretId": remaining, "ForceDeleteWithoutRecovery": true});
+        caller.call("DeleteSecret", delete).await.unwrap();
+    }
+}
+
 /// The function has the credentials of the service's own account, and reads the secret by its ARN.
 #[tokio::test]
 async fn secret_of_another_account_is_rotated() {

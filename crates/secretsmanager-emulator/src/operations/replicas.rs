@@ -62,12 +62,11 @@ pub(crate) fn remove(store: &mut Store, request: &Request<'_>) -> Answer {
             "You can't remove the replica region {region}: the secret is not replicated to it."
         )));
     }
-    let (account, name, arn) = (secret.account.clone(), secret.name.clone(), secret.arn.clone());
+    let arn = secret.arn.clone();
     for region in &regions {
-        let scope = Scope { account: account.as_deref(), region };
-        let replica = store.find(scope, &with_region(&arn, region));
-        if replica.is_ok_and(Secret::is_region_replica) {
-            store.remove(scope, &name)?;
+        let (scope, arn) = (Scope { region, ..request.scope }, with_region(&arn, region));
+        if store.find(scope, &arn).is_ok_and(Secret::is_region_replica) {
+            store.remove(scope, &arn)?;
         }
     }
     store.edit_active(request.scope, id, |secret, _| {

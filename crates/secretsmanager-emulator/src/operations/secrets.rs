@@ -7,7 +7,6 @@ use crate::clock::DAY;
 use crate::error::ServiceError;
 use crate::keys::Keys;
 use crate::request::{Request, validate_name};
-use crate::scope::Scope;
 use crate::secret::{CURRENT, Deletion, PENDING, PREVIOUS, Primary, Secret};
 use crate::store::Store;
 
@@ -223,21 +222,16 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
 /// Deletes a secret immediately. It also succeeds for a secret that does not exist, as the API
 /// reference specifies.
 fn force(store: &mut Store, request: &Request<'_>, id: &str) -> Answer {
-    let found = store.find(request.scope, id);
-    if let Ok(secret) = &found {
-        secret.ensure_not_linked()?;
-    }
-    let account = found.as_ref().ok().and_then(|secret| secret.account.clone());
-    let mut answer = match found {
-        Ok(secret) => named(secret),
+    let mut answer = match store.find(request.scope, id) {
+        Ok(secret) => {
+            secret.ensure_not_linked()?;
+            named(secret)
+        }
         Err(_) if id.starts_with("arn:") => json!({"ARN": id, "Name": id}),
         Err(_) => json!({"ARN": store.new_arn(request.scope, id), "Name": id}),
     };
     answer["DeletionDate"] = request.now.into();
-    if let Some(name) = answer["Name"].as_str().map(str::to_owned) {
-        let account = account.as_deref().or(request.scope.account);
-        store.remove(Scope { account, region: request.scope.region }, &name)?;
-    }
+    store.remove(request.scope, id)?;
     Ok(answer.into())
 }
 
