@@ -5,20 +5,14 @@ use serde_json::{Value, json};
 
 use crate::error::ServiceError;
 use crate::model::{Member, Shape, check};
+use crate::registry::shapes::{member, required, text};
 use crate::replication_queue::ReplicationControl;
 use crate::service::Service;
 
-const TEXT: Shape = Shape::Text { min: 1, max: Some(4096), pattern: None, one_of: &[] };
-
 const INPUT: &[Member] = &[
-    Member { name: "Destination", required: true, sensitive: false, shape: TEXT },
-    Member {
-        name: "DelaySeconds",
-        required: false,
-        sensitive: false,
-        shape: Shape::Whole { min: Some(0), max: None },
-    },
-    Member { name: "FailureMessage", required: false, sensitive: false, shape: TEXT },
+    required("Destination", text(1, 4096)),
+    member("DelaySeconds", Shape::Whole { min: Some(0), max: None }),
+    member("FailureMessage", text(1, 4096)),
 ];
 
 /// Performs an operation that only tests use.

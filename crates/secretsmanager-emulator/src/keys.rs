@@ -10,6 +10,12 @@ use crate::error::ServiceError;
 /// The AWS managed key, which encrypts secrets that do not name a key.
 pub(crate) const DEFAULT_KEY: &str = "alias/aws/secretsmanager";
 
+/// Returns a key that a request names, or `None` for the default key. An empty id is the default
+/// key, too.
+pub(crate) fn non_default(key: Option<&str>) -> Option<&str> {
+    key.filter(|key| !key.is_empty() && *key != DEFAULT_KEY)
+}
+
 /// The disabled keys. Every other key exists and is enabled.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Keys {

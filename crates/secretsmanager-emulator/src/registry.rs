@@ -1,7 +1,7 @@
 //! The table of all operations, with their members, their errors and the functions that perform
 //! them.
 
-mod shapes;
+pub(crate) mod shapes;
 
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@
 //! test has set a delay.
 
 use crate::error::ServiceError;
+use crate::replication_queue::Job;
 use crate::scope::{ArnPart, Scope, arn_part, with_region};
 use crate::secret::{
     AccountReplica, CURRENT, PENDING, PREVIOUS, Primary, Progress, RegionReplica, Secret, Status,
@@ -17,56 +18,46 @@ impl Store {
     /// operation tries again.
     pub(crate) fn finish_replications(&mut self, now: f64) {
         for (job, failure) in self.replications.take_due(now) {
-            let scope = Scope::own(&job.region);
-            let Ok(primary) = self.find(scope, &job.primary).cloned() else { continue };
-            if !primary.replication.unfinished().contains(&job.destination) {
-                // The replica was removed or detached in the meantime.
-                continue;
-            }
-            let outcome = match failure {
-                Some(failure) => Err(failure),
-                None => match self.replicate(&primary, &job.destination, now) {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        self.replications.add_again(job);
-                        continue;
-                    }
-                },
-            };
-            let progress = match outcome {
-                Ok(()) => Progress::new(Status::InSync, "Replication succeeded"),
-                Err(failure) => Progress::new(Status::Failed, failure),
-            };
-            let saved = self.edit(scope, &job.primary, |primary, _| {
-                primary.replication.set_progress(&job.destination, progress);
-                Ok(())
-            });
-            if saved.is_err() {
+            if self.finish(&job, failure, now).is_err() {
                 self.replications.add_again(job);
             }
         }
     }
 
-    /// Copies a primary to a replica. Returns the reason if the replica cannot be changed.
-    ///
-    /// # Errors
-    /// Returns an error if the replica cannot be saved.
-    fn replicate(
-        &mut self,
-        primary: &Secret,
-        destination: &str,
-        now: f64,
-    ) -> Result<Result<(), String>, ServiceError> {
+    /// Copies a primary to its replica, and saves the status in the primary. `failure` is the
+    /// failure that a test wants.
+    fn finish(&mut self, job: &Job, failure: Option<String>, now: f64) -> Result<(), ServiceError> {
+        let scope = Scope::own(&job.region);
+        let Ok(primary) = self.find(scope, &job.primary) else { return Ok(()) };
+        if !primary.replication.unfinished().contains(&job.destination) {
+            // The replica was removed or detached in the meantime.
+            return Ok(());
+        }
+        let copied = match failure {
+            Some(failure) => Err(failure),
+            None => self.replica_of(primary, &job.destination, now),
+        };
+        let progress = match copied {
+            Ok(replica) => {
+                self.save(replica)?;
+                Progress::new(Status::InSync, "Replication succeeded")
+            }
+            Err(failure) => Progress::new(Status::Failed, failure),
+        };
+        self.edit(scope, &job.primary, |primary, _| {
+            primary.replication.set_progress(&job.destination, progress);
+            Ok(())
+        })
+    }
+
+    /// Returns the new state of a replica, or the reason if it cannot be changed.
+    fn replica_of(&self, primary: &Secret, destination: &str, now: f64) -> Result<Secret, String> {
         let replication = &primary.replication;
         let region = replication.regions.iter().find(|replica| replica.region == destination);
-        let replica = match (region, &replication.account) {
+        match (region, &replication.account) {
             (Some(replica), _) => self.region_replica(primary, replica, now),
             (None, Some(replica)) => self.account_replica(primary, replica, now),
-            (None, None) => return Ok(Ok(())),
-        };
-        match replica {
-            Ok(replica) => self.save(replica).map(Ok),
-            Err(reason) => Ok(Err(reason)),
+            (None, None) => Err(format!("The secret is not replicated to {destination}.")),
         }
     }
 
@@ -167,7 +158,7 @@ impl Store {
         })
     }
 
-    /// Returns `true` if a secret belongs to an account, which is the service's own if `None`.
+    /// Returns the id of the account that a secret belongs to.
     pub(crate) fn account_of<'a>(&'a self, secret: &'a Secret) -> &'a str {
         arn_part(&secret.arn, ArnPart::Account).unwrap_or_else(|| self.account())
     }

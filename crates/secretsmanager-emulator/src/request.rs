@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::error::ServiceError;
+use crate::keys;
 use crate::model;
 use crate::scope::Scope;
 use crate::secret::SecretValue;
@@ -79,9 +80,9 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Returns `KmsKeyId`, or `None` for the default key. An empty id is the default key, too.
+    /// Returns `KmsKeyId`, or `None` for the default key.
     pub(crate) fn key(&self) -> Option<&'a str> {
-        self.text("KmsKeyId").filter(|key| !key.is_empty() && *key != crate::keys::DEFAULT_KEY)
+        keys::non_default(self.text("KmsKeyId"))
     }
 }
 

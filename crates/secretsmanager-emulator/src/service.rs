@@ -1,5 +1,6 @@
 //! The running service: its address, its state, and the faults that a test injects.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -195,9 +196,9 @@ impl Service {
         operation: &str,
         body: &Value,
     ) -> Result<Value, ServiceError> {
-        let mut body = body.clone();
+        let mut body = Cow::Borrowed(body);
         if body.is_object() && registry::missing_token(operation, &body).is_some() {
-            body["ClientRequestToken"] = uuid::Uuid::new_v4().to_string().into();
+            body.to_mut()["ClientRequestToken"] = uuid::Uuid::new_v4().to_string().into();
         }
         self.perform_request(None, region, operation, &body)
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Done, set};
 use crate::error::ServiceError;
-use crate::keys::DEFAULT_KEY;
+use crate::keys::{DEFAULT_KEY, non_default};
 use crate::request::Request;
 use crate::scope::{Scope, with_region};
 use crate::secret::{Primary, Progress, RegionReplica, Secret, Status};
@@ -39,10 +39,9 @@ pub(super) fn requested(request: &Request<'_>) -> Result<Vec<RegionReplica>, Ser
         if region.is_empty() || region == request.scope.region || is_known {
             return Err(ServiceError::parameter("Invalid replica region."));
         }
-        let key = wanted["KmsKeyId"].as_str().filter(|key| !key.is_empty() && *key != DEFAULT_KEY);
         replicas.push(RegionReplica {
             region: region.to_owned(),
-            kms_key_id: key.map(str::to_owned),
+            kms_key_id: non_default(wanted["KmsKeyId"].as_str()).map(str::to_owned),
             overwrite: request.flag("ForceOverwriteReplicaSecret", false),
             progress: Progress::STARTED,
         });

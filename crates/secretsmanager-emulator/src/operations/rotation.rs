@@ -35,7 +35,6 @@ pub(crate) fn rotate(store: &mut Store, request: &Request<'_>) -> Answer {
     let rules = request.body.get("RotationRules").filter(|rules| !rules.is_null());
     let rules = rules.map(|rules| Rules::read(rules, request.now)).transpose()?;
     let immediately = request.flag("RotateImmediately", true);
-    let secret = store.alive(request.scope, id)?;
     let start = |token: &str, test_only: bool| StartRotation {
         region: request.scope.region.to_owned(),
         secret: secret.arn.clone(),
