@@ -6,7 +6,7 @@ use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 use crate::connect::{self, Proven};
 use crate::database::Database;
 use crate::engine::{Engine, PasswordChange, PasswordReset};
-use crate::error::{CredentialSource, Error};
+use crate::error::CredentialSource;
 use crate::master::Master;
 use crate::secret::DatabaseSecret;
 use crate::settings::StrategyKind;
@@ -37,10 +37,8 @@ pub(crate) async fn look<E: Engine>(
                 "not tried, because that would change a password",
             );
         }
-        let user = database.next_version(&current).username;
-        let stored = current.with(&user, password).map(drop);
-        let stored = stored.map_err(|why| Error::ValueUnusable { why }.into());
-        checks.record("the new value is not too large for Secrets Manager", stored);
+        let value = current.with(&database.next_user(&current), password).map_err(Into::into);
+        checks.record("the new value is not too large for Secrets Manager", value);
     }
     let check = format!(
         "{} can be reached at {}, and {} logs in with AWSCURRENT",

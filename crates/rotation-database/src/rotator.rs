@@ -76,7 +76,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         let password = random
             .ok_or_else(|| Error::PasswordUnusable { why: "none was generated".to_owned() })?;
         self.database.check_password(&password)?;
-        Ok(current.with(&user, &password).map_err(|why| Error::ValueUnusable { why })?)
+        Ok(current.with(&user, &password)?)
     }
 
     async fn set(&self, cx: &Context<'_>, versions: &Versions) -> Result<Done> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use zeroize::Zeroize;
 
 use crate::document::{Document, Field, Fields, Ssl, wrong_engine};
-use crate::error::Endpoint;
+use crate::error::{Endpoint, Error};
 use crate::host;
 use crate::problem::SecretProblem;
 use crate::schema::{DatabaseKey, EngineSpec};
@@ -112,8 +112,8 @@ impl DatabaseSecret {
     /// types.
     ///
     /// # Errors
-    /// Returns a message with the size if the secret is too large for the service.
-    pub(crate) fn with(&self, username: &str, password: &Password) -> Result<SecretValue, String> {
+    /// Returns [`Error::ValueUnusable`] with the size if the secret is too large for the service.
+    pub(crate) fn with(&self, username: &str, password: &Password) -> Result<SecretValue, Error> {
         let mut document = self.document.clone();
         document.0.insert("username".into(), username.into());
         if let Some(Value::String(mut old)) =
@@ -122,13 +122,14 @@ impl DatabaseSecret {
             old.zeroize();
         }
         let text = SecretValue::new(serde_json::to_string(&document.0).unwrap_or_default());
-        match text.expose().len() {
-            0 => Err("it could not be written as JSON".to_owned()),
+        let why = match text.expose().len() {
+            0 => "it could not be written as JSON".to_owned(),
             size if size > MAX_BYTES => {
-                Err(format!("it has {size} bytes, and the limit is {MAX_BYTES}"))
+                format!("it has {size} bytes, and the limit is {MAX_BYTES}")
             }
-            _ => Ok(text),
-        }
+            _ => return Ok(text),
+        };
+        Err(Error::ValueUnusable { why })
     }
 
     /// Returns the secret with another user name.

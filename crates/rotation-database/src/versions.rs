@@ -102,7 +102,7 @@ impl<E: Engine> Database<E> {
     }
 
     /// Returns the user of the new version.
-    fn next_user(&self, current: &DatabaseSecret) -> String {
+    pub(crate) fn next_user(&self, current: &DatabaseSecret) -> String {
         let user = &current.username;
         match self.settings.strategy {
             StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => user.clone(),
