@@ -132,7 +132,7 @@ fn statement_errors() -> Vec<EngineError> {
 }
 
 fn problems_of_a_secret() -> Vec<SecretProblem> {
-    let alias = SimilarKey::Alias { found: "user".into(), key: "username" };
+    let alias = SimilarKey::Alias("user".into());
     vec![
         SecretProblem::NotJson(text("position")),
         SecretProblem::Utf16,

@@ -121,7 +121,7 @@ impl Field {
                 let meant = document.0.keys().find(|other| is_alias(key, other));
                 let instead = match (alike, meant) {
                     (Some(alike), _) => Some(SimilarKey::OtherSpelling(alike.clone())),
-                    (None, Some(found)) => Some(SimilarKey::Alias { found: found.clone(), key }),
+                    (None, Some(found)) => Some(SimilarKey::Alias(found.clone())),
                     (None, None) => None,
                 };
                 Some(SecretProblem::Missing { key, instead })

@@ -1,7 +1,5 @@
 //! A problem of a secret's value.
 
-use std::fmt;
-
 /// A problem of the value of a secret: what is wrong, and how to correct it. It contains names of
 /// keys, but no password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +38,7 @@ pub enum SecretProblem {
         key: String,
     },
     /// A required key is missing.
-    #[error("\"{key}\" is missing{}", hint(instead.as_ref()))]
+    #[error("\"{key}\" is missing{}", hint(key, instead.as_ref()))]
     Missing {
         /// The key that the engine's schema requires.
         key: &'static str,
@@ -92,28 +90,21 @@ impl SecretProblem {
 pub enum SimilarKey {
     /// The key in other letter case or with white space.
     OtherSpelling(String),
-    /// A name that other tools use for the key, and the required key.
-    Alias {
-        /// The name in the secret.
-        found: String,
-        /// The key that the engine's schema requires.
-        key: &'static str,
-    },
+    /// A name that other tools use for the key.
+    Alias(String),
 }
 
-impl fmt::Display for SimilarKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OtherSpelling(found) => write!(f, " (there is \"{found}\"; letter case matters)"),
-            Self::Alias { found, key } => {
-                write!(f, " (there is \"{found}\": rename it to \"{key}\")")
-            }
+/// Returns the rest of the message about a missing key.
+fn hint(key: &str, instead: Option<&SimilarKey>) -> String {
+    match instead {
+        None => String::new(),
+        Some(SimilarKey::OtherSpelling(found)) => {
+            format!(" (there is \"{found}\"; letter case matters)")
+        }
+        Some(SimilarKey::Alias(found)) => {
+            format!(" (there is \"{found}\": rename it to \"{key}\")")
         }
     }
-}
-
-fn hint(instead: Option<&SimilarKey>) -> String {
-    instead.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Joins the problems of a secret to one text.
