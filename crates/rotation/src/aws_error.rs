@@ -1,6 +1,6 @@
 //! The classification of the errors of AWS services, by their codes and by the SDK's error types.
 
-use std::io;
+use std::{io, iter};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
@@ -18,14 +18,14 @@ where
 {
     let (action, resource) = (action.to_owned(), resource.to_owned());
     let SdkError::ServiceError(context) = error else {
-        let why = crate::mask(&causes(error)).into_owned();
+        let why = crate::mask(&messages(error)).into_owned();
         let endpoint = endpoint.to_owned();
-        return if has_cause(error, &|cause| cause.is::<CredentialsError>()) {
+        return if causes(error).any(|cause| cause.is::<CredentialsError>()) {
             Error::AwsCredentials { action, message: why }
         } else if matches!(error, SdkError::ConstructionFailure(_)) {
             // The request was not sent: the client is misconfigured.
             Error::Service { action, code: "the request could not be built".into(), message: why }
-        } else if has_cause(error, &|cause| is_certificate_error(cause)) {
+        } else if causes(error).any(is_certificate_error) {
             Error::CertificateRejected { endpoint, action, why }
         } else {
             Error::Unreachable { endpoint, action, why }
@@ -73,35 +73,27 @@ where
 
 /// Returns the messages of an error and its causes. It does not use their `Debug` output, because
 /// that of a request contains the body.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
+fn messages(error: &Source) -> String {
+    let mut words = Vec::new();
+    for message in causes(error).map(ToString::to_string) {
         // Some errors repeat the message of their source, and a transport error can show the
         // request.
         if !words.contains(&message) && !message.contains("SdkBody") {
             words.push(message);
         }
-        cause = error.source();
     }
     words.join(": ")
 }
 
-/// Returns `true` if an error or one of its causes satisfies a condition.
-fn has_cause(error: &Source, condition: &dyn Fn(&Source) -> bool) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if condition(error) {
-            return true;
-        }
-        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+/// Returns an error and its causes.
+fn causes(error: &Source) -> impl Iterator<Item = &Source> {
+    iter::successors(Some(error), |error| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             // `source()` of an I/O error skips the error that it wraps.
             Some(wrapped) => Some(wrapped),
             None => error.source(),
-        };
-    }
-    false
+        }
+    })
 }
 
 fn is_certificate_error(error: &Source) -> bool {
@@ -109,9 +101,4 @@ fn is_certificate_error(error: &Source) -> bool {
         error.downcast_ref::<rustls::Error>(),
         Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
     )
-}
-
-/// Returns the error code of the service.
-pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
-    error.as_service_error().and_then(|error| error.meta().code())
 }

@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
 
-use crate::aws_error::{code_of, refused};
+use crate::aws_error::refused;
 use crate::error::{Error, Result};
 use crate::event::{Event, VersionId};
 use crate::password::PasswordSettings;
@@ -183,7 +183,7 @@ impl Manager {
                 }
                 None => Err(Error::NotText { secret: id.to_owned(), label: label.to_owned() }),
             },
-            Err(error) if code_of(&error) == Some("ResourceNotFoundException") => Ok(None),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(self.refused(error, "GetSecretValue", id)),
         }
     }
@@ -235,7 +235,7 @@ impl Manager {
             .await;
         match answer {
             Ok(_) => Ok(true),
-            Err(error) if code_of(&error) == Some("ResourceExistsException") => Ok(false),
+            Err(error) if error.code() == Some("ResourceExistsException") => Ok(false),
             Err(error) => Err(self.refused(error, "PutSecretValue", &event.secret_id)),
         }
     }

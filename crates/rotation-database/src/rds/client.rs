@@ -153,9 +153,8 @@ fn port(port: i32) -> Option<u16> {
 }
 
 fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    let code = error.as_service_error().and_then(|error| error.meta().code());
     matches!(
-        code,
+        error.code(),
         Some("DBInstanceNotFound" | "DBInstanceNotFoundFault" | "DBClusterNotFoundFault")
     )
 }
