@@ -91,6 +91,8 @@ mod event;
 mod log;
 mod manager;
 mod metrics;
+#[cfg(test)]
+mod mocks;
 pub mod operator;
 mod password;
 mod preflight;

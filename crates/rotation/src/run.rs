@@ -160,14 +160,12 @@ fn usage_message() -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_secretsmanager::Client;
-    use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
-    use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use aws_smithy_mocks::{RuleMode, mock_client};
     use serde_json::json;
 
     use super::*;
     use crate::context::Context;
+    use crate::mocks::{described, value};
     use crate::record::Done;
     use crate::rotator::Versions;
     use crate::secret::{Password, SecretValue};
@@ -201,29 +199,11 @@ mod tests {
 
     #[tokio::test]
     async fn panic_is_reported_without_the_secret() {
-        let described = mock!(Client::describe_secret).then_output(|| {
-            DescribeSecretOutput::builder()
-                .rotation_enabled(true)
-                .version_ids_to_stages("old", vec!["AWSCURRENT".into()])
-                .version_ids_to_stages("new", vec!["AWSPENDING".into()])
-                .build()
-        });
-        let current = mock!(Client::get_secret_value)
-            .match_requests(|request| request.version_stage() == Some("AWSCURRENT"))
-            .then_output(|| {
-                GetSecretValueOutput::builder().secret_string("pw-of-the-panic").build()
-            });
-        let pending = mock!(Client::get_secret_value).then_error(|| {
-            use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-            use aws_sdk_secretsmanager::types::error::ResourceNotFoundException;
-            let code = aws_sdk_secretsmanager::error::ErrorMetadata::builder()
-                .code("ResourceNotFoundException")
-                .build();
-            GetSecretValueError::ResourceNotFoundException(
-                ResourceNotFoundException::builder().meta(code).build(),
-            )
-        });
-        let rules = [&described, &current, &pending];
+        let rules = [
+            &described(&["AWSPENDING"]),
+            &value("AWSCURRENT", Some("pw-of-the-panic")),
+            &value("AWSPENDING", None),
+        ];
         let client = mock_client!(aws_sdk_secretsmanager, RuleMode::MatchAny, rules);
         let function = Function { rotator: Panics, manager: Manager::new(client, "mock") };
         let event = json!({"Step": "createSecret", "SecretId": "s", "ClientRequestToken": "new"});

@@ -5,11 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ErrorMetadata;
-use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordOutput;
-use aws_sdk_secretsmanager::operation::get_secret_value::{
-    GetSecretValueError, GetSecretValueOutput,
-};
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use serde_json::{Value, json};
@@ -18,6 +14,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::event::Event;
 use crate::manager::Manager;
+use crate::mocks::{described, value};
 use crate::password::PasswordSettings;
 use crate::record::Done;
 use crate::rotator::{Labels, Rotator, Versions};
@@ -63,25 +60,9 @@ impl Rotator for Documents {
 /// Returns the message of a failed `createSecret`. The service quotes the `PutSecretValue` request,
 /// and the quotation is nested `times` more times.
 async fn quoted_request(password: &'static str, times: usize) -> String {
-    let described = mock!(Client::describe_secret).then_output(|| {
-        DescribeSecretOutput::builder()
-            .rotation_enabled(true)
-            .version_ids_to_stages("old", vec!["AWSCURRENT".into()])
-            .version_ids_to_stages("new", vec!["AWSPENDING".into()])
-            .build()
-    });
     let document = json!({"username": "app-user", "password": "old\"pass\\word",
         "apiKey": API_KEY, "deep": {"list": ["Hn-Lr-Uo-Ys"]}})
     .to_string();
-    let current = mock!(Client::get_secret_value)
-        .match_requests(|request| request.version_stage() == Some("AWSCURRENT"))
-        .then_output(move || GetSecretValueOutput::builder().secret_string(&document).build());
-    let pending = mock!(Client::get_secret_value)
-        .match_requests(|request| request.version_stage() == Some("AWSPENDING"))
-        .then_error(|| {
-            let meta = ErrorMetadata::builder().code("ResourceNotFoundException").build();
-            GetSecretValueError::generic(meta)
-        });
     let random = mock!(Client::get_random_password)
         .then_output(move || GetRandomPasswordOutput::builder().random_password(password).build());
     let put = mock!(Client::put_secret_value).then_error(move || {
@@ -98,7 +79,13 @@ async fn quoted_request(password: &'static str, times: usize) -> String {
         let meta = ErrorMetadata::builder().code("ValidationException").message(message).build();
         PutSecretValueError::generic(meta)
     });
-    let rules = [&described, &current, &pending, &random, &put];
+    let rules = [
+        &described(&["AWSPENDING"]),
+        &value("AWSCURRENT", Some(&document)),
+        &value("AWSPENDING", None),
+        &random,
+        &put,
+    ];
     let client = mock_client!(aws_sdk_secretsmanager, RuleMode::MatchAny, rules);
     let event = json!({"Step": "createSecret", "SecretId": "s", "ClientRequestToken": "new",
         "RotationToken": TOKEN});

@@ -1,17 +1,15 @@
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
-use aws_sdk_secretsmanager::operation::get_secret_value::{
-    GetSecretValueError, GetSecretValueOutput,
-};
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
 use aws_sdk_secretsmanager::operation::update_secret_version_stage::UpdateSecretVersionStageOutput;
-use aws_sdk_secretsmanager::types::error::{ResourceExistsException, ResourceNotFoundException};
+use aws_sdk_secretsmanager::types::error::ResourceExistsException;
 use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use serde_json::json;
 
 use super::*;
+use crate::mocks::{described, value};
 use crate::rotator::Labels;
 use crate::secret::{Password, SecretValue};
 
@@ -36,38 +34,6 @@ impl Rotator for Counter {
     }
     async fn test(&self, _: &Context<'_>, pending: &SecretValue) -> Result<Done> {
         Ok(Done::now(pending.expose()))
-    }
-}
-
-fn described(new: &[&str]) -> Rule {
-    let new: Vec<String> = new.iter().map(ToString::to_string).collect();
-    mock!(Client::describe_secret).then_output(move || {
-        DescribeSecretOutput::builder()
-            .rotation_enabled(true)
-            .version_ids_to_stages("old", vec!["AWSCURRENT".into()])
-            .version_ids_to_stages("new", new.clone())
-            .build()
-    })
-}
-
-fn value(label: &'static str, value: Option<&'static str>) -> Rule {
-    let rule = mock!(Client::get_secret_value)
-        .match_requests(move |request| request.version_stage() == Some(label));
-    match value {
-        Some(value) => {
-            rule.then_output(move || GetSecretValueOutput::builder().secret_string(value).build())
-        }
-        None => rule.then_error(|| {
-            GetSecretValueError::ResourceNotFoundException(
-                ResourceNotFoundException::builder()
-                    .meta(
-                        aws_sdk_secretsmanager::error::ErrorMetadata::builder()
-                            .code("ResourceNotFoundException")
-                            .build(),
-                    )
-                    .build(),
-            )
-        }),
     }
 }
 
