@@ -37,7 +37,7 @@ fn holds(operator: &str, wanted: &[String], found: Option<&str>) -> bool {
 }
 
 /// Returns `true` if the statements allow an action on a resource. `context` has the condition keys
-/// of the request. A denial has precedence.
+/// of the request. If a statement denies the action, the result is `false`.
 pub fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
     let applies = |statement: &&Value| {
         let conditions = statement["Condition"].as_object();

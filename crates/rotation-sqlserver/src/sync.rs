@@ -90,7 +90,7 @@ pub(crate) struct Users<'a> {
     pub(crate) trigger_errors: Vec<EngineError>,
     /// Notes on triggers that the application's users cannot change.
     pub(crate) notes: Vec<String>,
-    /// What kind of users they are, once the server was asked.
+    /// Where the accounts of the two users are. `None` until the server has been asked.
     pub(crate) home: Option<Home>,
     /// The security identifiers of those of the two users that exist.
     pub(crate) sids: Vec<Vec<u8>>,

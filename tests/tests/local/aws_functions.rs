@@ -1,6 +1,5 @@
-//! What AWS's functions do in the database. The statements are those of `set_secret` in the
-//! functions `…RotationSingleUser` and `…RotationMultiUser` of [AWS's repository], run as the
-//! master user that these functions use.
+//! Tests of the statements that AWS's functions `…RotationSingleUser` and `…RotationMultiUser` run
+//! in `set_secret` (see [AWS's repository]), as the master user that these functions use.
 //!
 //! [AWS's repository]: https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas
 

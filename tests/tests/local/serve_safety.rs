@@ -28,7 +28,7 @@ async fn function_gets_no_secret_of_its_parent_process() {
     ];
     let environment = [
         ("ROTATION_LOCAL_PASSPHRASE", "the-passphrase-of-the-test"),
-        ("AWS_SESSION_TOKEN", "the-token-of-somebody"),
+        ("AWS_SESSION_TOKEN", "the-token-of-the-parent"),
         ("AWS_DEFAULT_REGION", "ap-south-1"),
     ];
     let serve = Serve::start_with(&arguments, &environment).await.unwrap();
@@ -47,7 +47,7 @@ async fn function_gets_no_secret_of_its_parent_process() {
     ] {
         assert!(message.contains(&part), "{part} is not in {message}");
     }
-    for part in ["the-passphrase-of-the-test", "the-token-of-somebody", "ap-south-1"] {
+    for part in ["the-passphrase-of-the-test", "the-token-of-the-parent", "ap-south-1"] {
         assert!(!message.contains(part), "{part} is in {message}");
     }
 }

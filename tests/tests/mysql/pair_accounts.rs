@@ -58,7 +58,7 @@ async fn unrelated_users_are_not_touched<W: Which>(target: Target<W>) -> Result<
         let fixture = Fixture::new(&target).await?;
         let mut admin = target.admin().await?;
         let clone = account_at(&fixture.alternate(), host);
-        target.create_account(&mut admin, &clone, "the-password-of-somebody-else").await?;
+        target.create_account(&mut admin, &clone, "the-password-of-another-user").await?;
         sql(&mut admin, &format!("GRANT {grant} ON {}.* TO {clone}", fixture.database)).await?;
         let before = shown(&mut admin, &fixture.alternate(), host).await?;
         let hash = password_hash(&mut admin, &fixture.alternate(), host).await?;
@@ -92,7 +92,7 @@ async fn secret_named_like_a_clone_leaves_base_user_alone<W: Which>(
     let function = fixture.function("master-user");
     let mut admin = target.admin().await?;
     // The users are unrelated even if they have exactly the same privileges.
-    target.create_account(&mut admin, &account(&base), "the-password-of-somebody-else").await?;
+    target.create_account(&mut admin, &account(&base), "the-password-of-another-user").await?;
     sql(&mut admin, &format!("GRANT SELECT ON {}.* TO {}", fixture.database, account(&base)))
         .await?;
     let hash = password_hash(&mut admin, &base, "%").await?;
