@@ -227,7 +227,7 @@ def render() -> dict[pathlib.Path, str]:
     files = {ROOT / "template.yaml": template}
     for function in FUNCTIONS:
         # A template for one engine needs only one parameter for TLS, which is common to all.
-        variables = {name: value for name, value in function.environment.items()}
+        variables = dict(function.environment)
         variables.pop("TLS_MODE", None)
         alone = replace(function, has_master=uses_master(function), environment=variables)
         path = ROOT / f"deploy/sar/{function.application}.yaml"

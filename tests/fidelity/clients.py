@@ -16,13 +16,14 @@ from pathlib import Path
 from judges import HERE, JUDGES
 
 CLIENTS = HERE / "clients"
-PYTHON = JUDGES / "python" / "bin" / "python"
+# With `-B`, Python leaves no compiled files in the project.
+PYTHON = [JUDGES / "python" / "bin" / "python", "-B"]
 COMMANDS = {
-    "mssql-python": [PYTHON, CLIENTS / "mssql_python_client.py"],
-    "pymssql": [PYTHON, CLIENTS / "pymssql_client.py"],
-    "tsql": [PYTHON, CLIENTS / "tsql_client.py"],
+    "mssql-python": [*PYTHON, CLIENTS / "mssql_python_client.py"],
+    "pymssql": [*PYTHON, CLIENTS / "pymssql_client.py"],
+    "tsql": [*PYTHON, CLIENTS / "tsql_client.py"],
     "tedious": ["node", CLIENTS / "tedious_client.js"],
-    "python-oracledb": [PYTHON, CLIENTS / "python_oracledb_client.py"],
+    "python-oracledb": [*PYTHON, CLIENTS / "python_oracledb_client.py"],
     "node-oracledb": ["node", CLIENTS / "node_oracledb_client.js"],
 }
 SECONDS = 120

@@ -14,7 +14,6 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
 import known_gaps
 import judges
 from mutants import mutants

@@ -71,6 +71,15 @@ class Input:
         return self.all[at][:2] if at < len(self.all) else ("end", "")
 
 
+def of_kind(kind: str):
+    """Matches one token of a kind."""
+
+    def match(tokens: Input, at: int) -> int | None:
+        return at + 1 if tokens.at(at)[0] == kind else None
+
+    return match
+
+
 def keyword(word: str):
     def match(tokens: Input, at: int) -> int | None:
         kind, text = tokens.at(at)

@@ -8,7 +8,7 @@ system privileges. The reserved words are in "Oracle SQL Reserved Words".
 import functools
 
 from model import fault
-from peg import Grammar, Input
+from peg import Grammar, Input, of_kind
 from tokens import split
 
 RESERVED = frozenset("""
@@ -107,13 +107,6 @@ type = ( NUMBER | VARCHAR2 | CHAR | DATE | INTEGER | name ) [ "(" number [ name 
   ")" ]
 parts = name { "." name }
 """
-
-
-def of_kind(kind: str):
-    def match(tokens: Input, at: int) -> int | None:
-        return at + 1 if tokens.at(at)[0] == kind else None
-
-    return match
 
 
 def name(tokens: Input, at: int) -> int | None:

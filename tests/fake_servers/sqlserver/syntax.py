@@ -11,7 +11,7 @@ import functools
 
 from pysqlbridge.tds import QueryError
 
-from peg import Grammar, Input
+from peg import Grammar, Input, of_kind
 from tokens import split
 
 RESERVED = frozenset("""
@@ -124,13 +124,6 @@ primary = CASE ( WHEN condition THEN expression { WHEN condition THEN expression
   | parts | "(" select ")" | "(" expression ")"
 type = parts [ "(" ( number | MAX ) [ "," number ] ")" ]
 """
-
-
-def of_kind(*kinds: str):
-    def match(tokens: Input, at: int) -> int | None:
-        return at + 1 if tokens.at(at)[0] in kinds else None
-
-    return match
 
 
 def word(test):

@@ -5,7 +5,11 @@ import os
 import re
 import sys
 
+import dbapi
 import pymssql
+
+task = json.load(sys.stdin)
+server = task["server"]
 
 
 def failure(error: Exception) -> dict:
@@ -18,43 +22,26 @@ def failure(error: Exception) -> dict:
     }
 
 
-def run(session: dict, server: dict) -> dict:
-    try:
-        connection = pymssql.connect(
-            server=server["host"],
-            port=server["port"],
-            user=session["user"],
-            password=session["password"],
-            database=session["database"],
-            tds_version="7.4",
-            encryption="require",
-            login_timeout=15,
-            timeout=15,
-            autocommit=True,
-        )
-    except Exception as error:
-        return failure(error)
-    answers = []
-    for batch in session["batches"]:
-        cursor = connection.cursor()
-        try:
-            cursor.execute(batch)
-            # A statement without columns also has a result.
-            while not cursor.description and cursor.nextset():
-                pass
-            rows = cursor.fetchall() if cursor.description else []
-            answers.append({"rows": [list(row) for row in rows]})
-        except Exception as error:
-            answers.append(failure(error))
-    connection.close()
-    return {"answers": answers}
+def connect(session: dict) -> pymssql.Connection:
+    return pymssql.connect(
+        server=server["host"],
+        port=server["port"],
+        user=session["user"],
+        password=session["password"],
+        database=session["database"],
+        tds_version="7.4",
+        encryption="require",
+        login_timeout=15,
+        timeout=15,
+        autocommit=True,
+    )
 
 
-task = json.load(sys.stdin)
 for session in task["sessions"]:
     # DB-Library reports the error of an earlier login if a process has several failed ones.
     if os.fork():
         os.wait()
         continue
-    print(json.dumps(run(session, task["server"]), default=lambda value: value.hex()), flush=True)
+    result = dbapi.run(session, connect, failure)
+    print(json.dumps(result, default=lambda value: value.hex()), flush=True)
     os._exit(0)
