@@ -1,11 +1,28 @@
-//! Child processes that run during a test.
+//! Child processes: programs that run during a test, and programs whose output a test reads.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine_speed::scaled;
+
+/// Runs a program, and returns its standard output.
+///
+/// # Errors
+/// Returns an error with the program's error output if it fails.
+pub fn output_of(command: &mut Command) -> Result<Vec<u8>> {
+    let output =
+        command.output().with_context(|| format!("could not run {:?}", command.get_program()))?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
+/// Returns everything that a program has written.
+pub fn text(output: &Output) -> String {
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|all| String::from_utf8_lossy(all));
+    format!("{stdout}{stderr}")
+}
 
 /// A child process. Dropping it kills the process.
 #[derive(Debug)]

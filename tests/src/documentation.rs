@@ -3,9 +3,11 @@
 //! Each shell block of a page is run by a test as it stands, or its fence says why not: see
 //! [`MARKS`]. A test takes a block with [`documented`].
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::repository;
 
 /// The marks of blocks that no test runs, with the reason. A mark is the second word of a fence:
 /// `sh needs-aws`.
@@ -28,9 +30,11 @@ pub struct Block {
     pub commands: String,
 }
 
-/// Returns the root folder of the repository.
-pub fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+/// Returns the error types that have a row in `docs/errors.md`.
+#[cfg(test)]
+pub(crate) fn error_types() -> std::collections::BTreeSet<&'static str> {
+    let page = include_str!("../../docs/errors.md");
+    page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect()
 }
 
 /// Returns the paths of all files below `folder` with this extension, relative to the repository.
@@ -70,10 +74,13 @@ pub fn blocks() -> Result<Vec<Block>> {
     }
     let mut blocks = Vec::new();
     for page in pages {
-        let text = std::fs::read_to_string(repository().join(&page))?;
-        blocks.extend(blocks_of(&page.display().to_string(), &text)?);
+        blocks.extend(blocks_of_page(&page.display().to_string())?);
     }
     Ok(blocks)
+}
+
+fn blocks_of_page(page: &str) -> Result<Vec<Block>> {
+    blocks_of(page, &std::fs::read_to_string(repository().join(page))?)
 }
 
 fn blocks_of(page: &str, text: &str) -> Result<Vec<Block>> {
@@ -108,9 +115,9 @@ fn blocks_of(page: &str, text: &str) -> Result<Vec<Block>> {
 /// # Errors
 /// Returns an error if no block or more than one block starts this way, or the block is marked.
 pub fn documented(page: &str, start: &str) -> Result<String> {
-    let found: Vec<Block> = blocks()?
+    let found: Vec<Block> = blocks_of_page(page)?
         .into_iter()
-        .filter(|block| block.page == page && block.commands.starts_with(start))
+        .filter(|block| block.commands.starts_with(start))
         .collect();
     ensure!(found.len() == 1, "{page} has {} blocks that start with {start:?}", found.len());
     let block = found.into_iter().next().context("there is no block")?;

@@ -10,7 +10,8 @@ use rotation_database::{
     SecretProblem, SimilarKey,
 };
 
-use crate::documentation::{files, repository};
+use crate::documentation::{error_types, files};
+use crate::repository;
 
 /// The value of a field whose content comes from a server, a service or the secret.
 fn text(name: &str) -> String {
@@ -241,11 +242,8 @@ fn messages_and_remedies_of_all_error_types_are_as_reviewed() {
     );
 
     // docs/errors.md has a row for every error type: a new one must be added here.
-    let page = include_str!("../../docs/errors.md");
-    let rows: BTreeSet<&str> =
-        page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let covered: BTreeSet<&str> = errors.iter().map(|(error_type, ..)| *error_type).collect();
-    assert_eq!(rows, covered, "error types in docs/errors.md, and in this test");
+    assert_eq!(error_types(), covered, "error types in docs/errors.md, and in this test");
 
     let mut all = String::new();
     for (error_type, message, remedy) in errors {
@@ -263,18 +261,14 @@ fn tests_page_names_a_test_for_each_error_type() -> anyhow::Result<()> {
             sources.push_str(&std::fs::read_to_string(repository().join(file))?);
         }
     }
-    let rows = |page: &'static str| page.lines().filter_map(|line| line.strip_prefix("| `"));
     let mut tests = BTreeSet::new();
-    for row in rows(include_str!("../README.md")) {
+    for row in include_str!("../README.md").lines().filter_map(|line| line.strip_prefix("| `")) {
         if let Some((error_type, test)) = row.split_once("` | `") {
             let test = test.trim_end_matches("` |");
             assert!(sources.contains(&format!("fn {test}")), "there is no test {test}");
             tests.insert(error_type);
         }
     }
-    let listed: BTreeSet<&str> = rows(include_str!("../../docs/errors.md"))
-        .filter_map(|row| row.split('`').next())
-        .collect();
-    assert_eq!(listed, tests, "error types in docs/errors.md, and in tests/README.md");
+    assert_eq!(error_types(), tests, "error types in docs/errors.md, and in tests/README.md");
     Ok(())
 }

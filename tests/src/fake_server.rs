@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io::Write;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ use test_servers::{Certificates, free_port};
 use crate::child_process::ChildProcess;
 use crate::discovery::{self, ServerAddress, run_on_each};
 use crate::server::{NAMES, SUPERUSER_PASSWORD};
-use crate::tool;
+use crate::{repository, tool};
 
 /// An engine that has a fake server.
 pub trait Engine: Clone + Copy + std::fmt::Debug + Send + Sync + 'static {
@@ -70,7 +70,6 @@ impl<E: Engine> FakeServer<E> {
     /// # Errors
     /// Returns an error if the server does not start.
     pub async fn start(certificates: Option<Certificates>, arguments: &[&str]) -> Result<Self> {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let log = folder.path().join("log");
@@ -78,7 +77,7 @@ impl<E: Engine> FakeServer<E> {
         // With `-B`, Python leaves no compiled files in the project.
         command
             .arg("-B")
-            .arg(project.join("tests/fake_servers").join(E::FOLDER))
+            .arg(repository().join("tests/fake_servers").join(E::FOLDER))
             .arg(port.to_string())
             .arg(&log);
         if let Some(Certificates { certificate, key, .. }) = &certificates {

@@ -1,14 +1,15 @@
 //! Programs that judge the fake servers and that this project did not write. `make fidelity`
 //! installs them, and `tests/fidelity/README.md` describes them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::child_process::text;
 use crate::fake_server::{Engine, FakeServer};
 use crate::server::{NAMES, SUPERUSER_PASSWORD};
-use crate::tool;
+use crate::{repository, tool};
 use test_servers::Certificates;
 
 /// Checks that `tests/setup.sh fidelity` has installed the judges.
@@ -16,15 +17,7 @@ use test_servers::Certificates;
 /// # Errors
 /// Returns an error if a judge is missing.
 pub fn ensure_installed() -> Result<()> {
-    let servers = match std::env::var_os("ROTATION_SERVERS") {
-        Some(folder) => PathBuf::from(folder),
-        None => match std::env::var_os("XDG_CACHE_HOME") {
-            Some(cache) => PathBuf::from(cache),
-            None => Path::new(&std::env::var_os("HOME").context("no home folder")?).join(".cache"),
-        }
-        .join("rotation-servers"),
-    };
-    let folder = servers.join("fidelity");
+    let folder = test_servers::install_folder().context("no home folder")?.join("fidelity");
     let is_complete = ["python", "node_modules", "scriptdom"]
         .iter()
         .all(|judge| folder.join(judge).join(".complete").is_file());
@@ -51,11 +44,7 @@ pub async fn run_client<E: Engine>(client: &str, arguments: &[&str]) -> Result<(
         .args([E::FOLDER, client, &fake.target.port.to_string(), SUPERUSER_PASSWORD])
         .arg(&authority)
         .output()?;
-    let output = format!(
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let output = text(&done);
     ensure!(done.status.success(), "{output}");
     println!("{output}");
     Ok(())
@@ -63,5 +52,5 @@ pub async fn run_client<E: Engine>(client: &str, arguments: &[&str]) -> Result<(
 
 /// Returns the path of a script in `tests/fidelity`.
 pub fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fidelity").join(name)
+    repository().join("tests/fidelity").join(name)
 }

@@ -29,7 +29,12 @@ pub mod suite;
 pub mod table;
 pub mod template;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Returns the root folder of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
 
 /// Returns the path of a binary of this workspace, which must have been built (`make test` builds
 /// it).
@@ -50,19 +55,19 @@ pub fn binary(name: &str) -> PathBuf {
 /// Returns the path of a program that `tests/setup.sh` has installed for this checkout. An empty
 /// name gives the folder of these programs.
 pub fn tool(name: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/bin")).join(name)
+    repository().join("target/tools/bin").join(name)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use super::repository;
+    use crate::documentation::error_types;
 
     /// Operators search `docs/errors.md` for an error type, so the page must list every one and no
     /// other.
     #[test]
     fn errors_page_lists_every_error_type() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let page = std::fs::read_to_string(root.join("docs/errors.md")).unwrap();
+        let rows = error_types();
         let mut names = std::collections::BTreeSet::new();
         for file in [
             "rotation/src/error.rs",
@@ -70,7 +75,7 @@ mod tests {
             "rotation-database/src/login_error.rs",
             "rotation-database/src/engine_error.rs",
         ] {
-            let source = std::fs::read_to_string(root.join("crates").join(file)).unwrap();
+            let source = std::fs::read_to_string(repository().join("crates").join(file)).unwrap();
             let (_, body) = source.rsplit_once("fn error_type(&self) -> &'static str {").unwrap();
             let body = body.split("\n    }\n").next().unwrap();
             for name in body.split('"').skip(1).step_by(2) {
@@ -78,15 +83,12 @@ mod tests {
                 if name.contains(':') {
                     continue;
                 }
-                assert!(
-                    page.contains(&format!("| `{name}` |")),
-                    "{name} of {file} has no row in docs/errors.md"
-                );
+                assert!(rows.contains(name), "{name} of {file} has no row in docs/errors.md");
                 names.insert(name.to_owned());
             }
         }
         assert!(names.len() > 45, "found only {} error types", names.len());
-        for row in page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
+        for row in rows {
             assert!(
                 names.contains(row),
                 "docs/errors.md has a row for {row}, which no function returns"
@@ -97,7 +99,7 @@ mod tests {
             ("rotation-driver/src/rotation.rs", "NOT_RETRIED"),
             ("rotation-local/src/rotate/attempt.rs", "ERRORS_BEFORE_CHANGE"),
         ] {
-            let source = std::fs::read_to_string(root.join("crates").join(file)).unwrap();
+            let source = std::fs::read_to_string(repository().join("crates").join(file)).unwrap();
             let (_, body) = source.split_once(&format!("const {list}: [&str; ")).unwrap();
             let (body, _) = body.split_once("];").unwrap();
             let mut listed =

@@ -18,7 +18,7 @@ use test_servers::free_port;
 use crate::child_process::ChildProcess;
 use crate::discovery::use_one_tls_provider;
 use crate::machine_speed::scaled;
-use crate::{binary, tool};
+use crate::{binary, repository, tool};
 
 /// The AWS region of the tests' requests.
 pub const REGION: &str = "eu-west-3";
@@ -110,6 +110,17 @@ impl Serve {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Waits until the service has printed that a rotation, or a run of `testSecret`, has ended
+    /// successfully.
+    ///
+    /// # Errors
+    /// Returns an error with the service's output if it does not end in time.
+    pub async fn until_rotated(&self) -> Result<()> {
+        until("the rotation ends", async || Ok(self.output().contains(": done").then_some(())))
+            .await
+            .with_context(|| self.output())
+    }
+
     /// Kills the service with SIGKILL, so that it cannot finish anything.
     ///
     /// # Errors
@@ -150,7 +161,7 @@ pub fn aws(endpoint: &str, key: &str) -> Command {
 /// Returns the folder with AWS's models of its services, which `tests/setup.sh` installs. As
 /// `AWS_DATA_PATH`, it teaches an older AWS CLI the newest operations.
 pub fn models() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/model/botocore/data"))
+    repository().join("target/tools/model/botocore/data")
 }
 
 /// Writes a shell script as a function and returns the value for `--function`, `NAME=FILE`.

@@ -3,7 +3,7 @@
 //!
 //! [rie]: https://github.com/aws/aws-lambda-runtime-interface-emulator
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -12,17 +12,13 @@ use serde_json::Value;
 use test_servers::free_port;
 
 use crate::child_process::ChildProcess;
+use crate::repository;
 
 /// A function under the emulator. Dropping it ends both.
 #[derive(Debug)]
 pub struct Rie {
     port: u16,
     _emulator: ChildProcess,
-}
-
-/// Returns the folder of the project.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 impl Rie {
@@ -32,7 +28,7 @@ impl Rie {
     /// Returns an error if the emulator is not installed or does not start.
     pub async fn start(binary: &Path, program: &Program) -> Result<Self> {
         let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-        let emulator = root()
+        let emulator = repository()
             .join("target/tools/rie/samcli/local/rapid")
             .join(format!("aws-lambda-rie-{architecture}"));
         let (port, api) = (free_port()?, free_port()?);
@@ -66,7 +62,7 @@ impl Rie {
 /// Returns an error if an event cannot be read.
 pub fn events() -> Result<Vec<Value>> {
     let read = |step: &str| -> Result<Value> {
-        let path = root().join(format!("events/{step}.json"));
+        let path = repository().join(format!("events/{step}.json"));
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         Ok(serde_json::from_str(&text)?)
     };

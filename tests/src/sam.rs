@@ -2,14 +2,13 @@
 //! `sam build`.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::docker::IMAGE;
-use crate::{binary, tool};
+use crate::{binary, repository, tool};
 
 /// A function of the template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +28,7 @@ pub struct Project {
 }
 
 fn template() -> Result<String> {
-    Ok(std::fs::read_to_string(root().join("template.yaml"))?)
-}
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Ok(std::fs::read_to_string(repository().join("template.yaml"))?)
 }
 
 /// Returns the logical ID of the resource, parameter or output that begins on a line.
@@ -101,7 +96,7 @@ impl Project {
         }
         let events = folder.path().join("events");
         std::fs::create_dir(&events)?;
-        for file in std::fs::read_dir(root().join("events"))? {
+        for file in std::fs::read_dir(repository().join("events"))? {
             let file = file?;
             std::fs::copy(file.path(), events.join(file.file_name()))?;
         }

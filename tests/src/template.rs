@@ -2,19 +2,21 @@
 //! intrinsic functions as CloudFormation does.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 
-use crate::tool;
+use crate::child_process::output_of;
+use crate::{repository, tool};
 
 /// The account of the stack.
 pub const ACCOUNT: &str = "123456789012";
 /// The Region of the stack.
 pub const REGION: &str = "eu-west-1";
+/// The parameters of `template.yaml` that add the functions of an engine.
+pub const ENGINES: [&str; 6] = ["postgreSQL", "mySQL", "mariaDB", "sqlServer", "oracle", "custom"];
 
 /// A Python program that reads YAML with CloudFormation's short forms: `!Ref x` becomes
 /// `{"Ref": "x"}`.
@@ -191,6 +193,21 @@ impl Template {
     }
 }
 
+/// Returns the names of the applications in `deploy/sar`, which are the templates' names without
+/// `.yaml`.
+///
+/// # Errors
+/// Returns an error if the folder cannot be read, or contains another file.
+pub fn applications() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(repository().join("deploy/sar"))? {
+        let file = file?.file_name().into_string().unwrap_or_default();
+        names.push(file.strip_suffix(".yaml").context("another file")?.to_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Returns a template of the repository as JSON. Each is converted once.
 fn document(path: &str) -> Result<Value> {
     static CONVERTED: Mutex<BTreeMap<String, Value>> = Mutex::new(BTreeMap::new());
@@ -198,10 +215,9 @@ fn document(path: &str) -> Result<Value> {
     if let Some(document) = converted.get(path) {
         return Ok(document.clone());
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-    let output = Command::new(tool("python")).args(["-c", TO_JSON]).arg(file).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let document: Value = serde_json::from_slice(&output.stdout)?;
+    let mut python = Command::new(tool("python"));
+    let output = output_of(python.args(["-c", TO_JSON]).arg(repository().join(path)))?;
+    let document: Value = serde_json::from_slice(&output)?;
     converted.insert(path.to_owned(), document.clone());
     Ok(document)
 }

@@ -37,4 +37,4 @@ mod server;
 
 pub use certificates::Certificates;
 pub use nodelay_proxy::NodelayProxy;
-pub use server::{Installation, free_port, is_root, sid_root};
+pub use server::{Installation, free_port, install_folder, is_root, sid_root};

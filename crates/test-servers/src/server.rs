@@ -45,16 +45,22 @@ pub fn free_port() -> Result<u16> {
     bail!("could not find a free port between 20000 and 32000")
 }
 
-/// Returns the root folder of the Debian sid system that `tests/setup.sh` installs. It has servers
-/// that this system's release does not have.
-pub fn sid_root() -> Option<PathBuf> {
+/// Returns the folder in which `tests/setup.sh` installs servers and judges for all checkouts.
+/// Returns `None` if the user has no home folder.
+pub fn install_folder() -> Option<PathBuf> {
     let named = std::env::var_os("ROTATION_SERVERS").map(PathBuf::from);
     let cache = || {
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
         cache.map(|cache| cache.join("rotation-servers"))
     };
-    let root = named.or_else(cache)?.join("sid");
+    named.or_else(cache)
+}
+
+/// Returns the root folder of the Debian sid system that `tests/setup.sh` installs. It has servers
+/// that this system's release does not have.
+pub fn sid_root() -> Option<PathBuf> {
+    let root = install_folder()?.join("sid");
     root.join(".complete").exists().then_some(root)
 }
 

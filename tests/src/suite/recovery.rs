@@ -304,9 +304,9 @@ pub async fn restored_database_recovers_alternating_users<T: Server>(target: T) 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::path::Path;
 
     use super::*;
+    use crate::repository;
 
     /// The matrix covers every fault, every kind of rotation and every recovery. `make test`
     /// samples the points of each combination and leaves out none.
@@ -352,7 +352,7 @@ mod tests {
             let runs = suite.lines().any(|line| line.trim().trim_end_matches(';') == cell.name);
             assert!(runs, "{} is not in suite!", cell.name);
         }
-        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let tests = repository().join("tests/tests");
         for engine in ["postgres", "mysql", "sqlserver", "oracle"] {
             let main = std::fs::read_to_string(tests.join(engine).join("main.rs")).unwrap();
             assert!(main.contains("suite!"), "the tests of {engine} do not run the suite");

@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
 use rotation_tests::binary;
+use rotation_tests::child_process::text;
 use rotation_tests::documentation::{arguments_of_serve, documented};
-use rotation_tests::local::{Serve, until};
+use rotation_tests::local::Serve;
 use rotation_tests::runtime_emulator::{Rie, events};
 use secretsmanager_emulator::{Service, When};
 use serde_json::{Value, json};
@@ -235,11 +236,7 @@ async fn rotate_file_without_user_asks_and_reports() -> Result<()> {
     let message = String::from_utf8_lossy(&asked.stdout).into_owned();
     ensure!(message.contains("the credential in ") && !message.contains("not given"), "{message}");
     let done = rotate(&["--yes", "--times", "2"]).output().await?;
-    let message = format!(
-        "{}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let message = text(&done);
     ensure!(done.status.success() && message.contains("The new secret is in "), "{message}");
     let value: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
     ensure!(api.accepts(&value) && api.live() == 1, "{} live", api.live());
@@ -267,9 +264,7 @@ async fn custom_rotation_page_rotates_key() -> Result<()> {
     let rotate = "aws secretsmanager rotate-secret --secret-id key --rotation-lambda-arn \
         arn:aws:lambda:us-east-1:123456789012:function:my-key";
     serve.run_in_shell(rotate, &[])?;
-    until("the rotation ends", async || Ok(serve.output().contains(": done").then_some(())))
-        .await
-        .with_context(|| serve.output())?;
+    serve.until_rotated().await?;
     let after = serve.client().get_secret_value().secret_id("key").send().await?;
     let after: Value = serde_json::from_str(after.secret_string().context("no value")?)?;
     ensure!(api.accepts(&after) && !api.accepts(&secret) && api.live() == 1, "{after}");

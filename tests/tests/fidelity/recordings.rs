@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use rotation_tests::child_process::text;
 use rotation_tests::judges::script;
 use rotation_tests::oracle::FakeServer;
 use rotation_tests::tool;
@@ -21,8 +22,7 @@ fn replay(arguments: &[&str]) -> Result<()> {
         .arg(script("recorded_traffic.py"))
         .args(arguments)
         .output()?;
-    let output = [done.stdout, done.stderr].concat();
-    let output = String::from_utf8_lossy(&output);
+    let output = text(&done);
     ensure!(done.status.success(), "{output}");
     println!("{output}");
     Ok(())

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use rotation_tests::child_process::output_of;
+use rotation_tests::documentation::files;
 use rotation_tests::local::models;
-use rotation_tests::tool;
+use rotation_tests::{repository, tool};
 use secretsmanager_emulator::Service;
 use serde_json::{Map, Value, json};
 
@@ -14,13 +16,9 @@ use serde_json::{Map, Value, json};
 pub(crate) fn model() -> Result<Value> {
     let path = models().join("secretsmanager/2017-10-17/service-2.json.gz");
     let script = "import gzip, sys; sys.stdout.buffer.write(gzip.open(sys.argv[1]).read())";
-    let output = Command::new(tool("python"))
-        .args(["-c", script])
-        .arg(path)
-        .output()
-        .context("Python is not installed: sh tests/setup.sh test")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let output = output_of(Command::new(tool("python")).args(["-c", script]).arg(path))
+        .context("Python could not read the model: sh tests/setup.sh test installs both")?;
+    Ok(serde_json::from_slice(&output)?)
 }
 
 /// Returns a shape of AWS's model in the form of the service's own model.
@@ -94,24 +92,15 @@ fn errors_in_source_exist_in_aws_model() {
     ];
     let model = model().unwrap();
     let mut seen = 0;
-    let mut folders =
-        vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/secretsmanager-emulator/src")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let source = std::fs::read_to_string(&path).unwrap();
-            for word in source.split('"').skip(1).step_by(2) {
-                let is_error =
-                    ["Exception", "Failure", "ServiceError"].iter().any(|end| word.ends_with(end));
-                if is_error && word.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-                    let known = model["shapes"][word]["exception"] == true;
-                    assert!(known || COMMON_ERRORS.contains(&word), "{word} in {}", path.display());
-                    seen += 1;
-                }
+    for path in files("crates/secretsmanager-emulator/src", "rs").unwrap() {
+        let source = std::fs::read_to_string(repository().join(&path)).unwrap();
+        for word in source.split('"').skip(1).step_by(2) {
+            let is_error =
+                ["Exception", "Failure", "ServiceError"].iter().any(|end| word.ends_with(end));
+            if is_error && word.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+                let known = model["shapes"][word]["exception"] == true;
+                assert!(known || COMMON_ERRORS.contains(&word), "{word} in {}", path.display());
+                seen += 1;
             }
         }
     }
@@ -130,7 +119,7 @@ fn script_reports_what_a_newer_model_has() {
     };
     let pinned = write("pinned", &newer);
     let compare = |newest: &Path| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/compare_aws_model.py");
+        let script = repository().join("scripts/compare_aws_model.py");
         let mut command = Command::new(tool("python"));
         command.arg(script).arg("--pinned").arg(&pinned).arg("--newest").arg(newest);
         let output = command.output().unwrap();

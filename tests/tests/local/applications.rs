@@ -1,30 +1,15 @@
 //! Tests of the generated templates in `deploy/sar`, which replace AWS's applications.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
-use rotation_tests::template::{Template, texts};
-use rotation_tests::tool;
+use anyhow::{Context, Result};
+use rotation_tests::child_process::output_of;
+use rotation_tests::template::{Template, applications, texts};
+use rotation_tests::{repository, tool};
 use serde_json::{Value, json};
 
 const INTERFACES: &str = include_str!("aws_applications.txt");
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Returns the names of the applications in `deploy/sar`.
-fn applications() -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for file in std::fs::read_dir(root().join("deploy/sar"))? {
-        let file = file?.file_name().into_string().unwrap_or_default();
-        names.push(file.strip_suffix(".yaml").context("another file")?.to_owned());
-    }
-    names.sort();
-    Ok(names)
-}
 
 fn application(name: &str, given: &[(&str, &str)]) -> Result<Template> {
     Template::read(&format!("deploy/sar/{name}.yaml"), given)
@@ -32,12 +17,9 @@ fn application(name: &str, given: &[(&str, &str)]) -> Result<Template> {
 
 #[test]
 fn templates_are_those_that_their_source_generates() -> Result<()> {
-    let output = Command::new(tool("python"))
-        .args(["scripts/generate_templates.py", "--check"])
-        .current_dir(root())
-        .output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    let mut python = Command::new(tool("python"));
+    python.args(["scripts/generate_templates.py", "--check"]).current_dir(repository());
+    output_of(&mut python).map(drop)
 }
 
 /// A stack with the parameters of AWS's application deploys unchanged, and gives the same output.
@@ -134,10 +116,9 @@ fn applications_pass_on_their_parameters() -> Result<()> {
 /// stack's template is enough to go to our application and back.
 #[test]
 fn applications_replace_those_of_aws_and_go_back() -> Result<()> {
-    let output =
-        Command::new(tool("python")).arg(root().join("tests/deploy_applications.py")).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let found: BTreeMap<String, [Value; 4]> = serde_json::from_slice(&output.stdout)?;
+    let script = repository().join("tests/deploy_applications.py");
+    let output = output_of(Command::new(tool("python")).arg(script))?;
+    let found: BTreeMap<String, [Value; 4]> = serde_json::from_slice(&output)?;
     assert_eq!(found.keys().cloned().collect::<Vec<_>>(), applications()?);
     for (name, [created, of_aws, replaced, back]) in found {
         assert_eq!(created["status"], "CREATE_COMPLETE", "{name}");

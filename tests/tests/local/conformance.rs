@@ -7,15 +7,14 @@
 
 mod cases;
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
 use aws_config::BehaviorVersion;
 use aws_sdk_secretsmanager::Client;
-use rotation_tests::child_process::ChildProcess;
+use rotation_tests::child_process::{ChildProcess, output_of};
 use rotation_tests::local::{REGION, Serve, aws, client, http};
-use rotation_tests::tool;
+use rotation_tests::{repository, tool};
 
 /// The cases in which moto 5.2.5 differs from AWS's documentation. Every other case must pass on
 /// moto, and these must fail.
@@ -118,8 +117,7 @@ async fn moto() -> Result<(ChildProcess, String)> {
     let its =
         ["--role", "arn:aws:iam::123456789012:role/r", "--handler", "f.f", "--zip-file", &zip];
     for arguments in [&role[..], &[&function[..], &its[..]].concat()] {
-        let output = aws(&endpoint, "x").args(arguments).output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output_of(aws(&endpoint, "x").args(arguments))?;
     }
     Ok((server, endpoint))
 }
@@ -134,9 +132,7 @@ async fn moto_fails_only_the_listed_cases() {
     let failed: Vec<&str> = failures.iter().map(|(case, _)| *case).collect();
     let listed: Vec<&str> = MOTO_DIFFERENCES.iter().map(|(case, _)| *case).collect();
     assert_eq!(failed, listed);
-    let page =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/local.md"))
-            .unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/local.md")).unwrap();
     for (case, why) in MOTO_DIFFERENCES {
         let row = format!("| {} | {why} |", case.replace('_', " "));
         assert!(page.contains(&row), "docs/local.md has no row: {row}");

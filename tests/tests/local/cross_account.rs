@@ -1,14 +1,12 @@
 //! Tests of cross-account replicas and of their resource policies.
 
-use anyhow::{Context, Result, ensure};
-use rotation_tests::binary;
-use rotation_tests::local::{REGION, Serve, client, models, until};
+use anyhow::{Result, ensure};
+use rotation_tests::local::{REGION, Serve, client, models};
 use rotation_tests::postgres::on_each;
 use serde_json::{Value, json};
 
-use crate::own_database::OwnDatabase;
 use crate::raw::Raw;
-use crate::serve::function_arn;
+use crate::serve::{function_arn, prepared};
 
 /// The account of the replicas. The primaries are in the service's own account.
 const OTHER: &str = "222222222222";
@@ -314,22 +312,16 @@ async fn secret_of_another_account_is_deleted_by_its_arn() {
 #[tokio::test]
 async fn secret_of_another_account_is_rotated() {
     on_each(|target| async move {
-        let database = OwnDatabase::of(&target).await?;
-        let function = format!("app-rotation={}", binary("rotation-postgres").display());
-        let arguments = ["--attempts", "1", "--function", &function];
-        let environment = [("TLS_CA_FILE", &*database.authority)];
-        let serve = Serve::start_with(&arguments, &environment).await?;
+        let (fixture, serve, _folder) = prepared(&target, &["--attempts", "1"]).await?;
         let sdk = client(&serve.endpoint(), &format!("{}-{OTHER}", serve.key), REGION);
-        let value = std::fs::read_to_string(&database.file)?;
-        sdk.create_secret().name("app").secret_string(&value).send().await?;
+        let before = fixture.value("AWSCURRENT")?;
+        sdk.create_secret().name("app").secret_string(before.to_string()).send().await?;
         sdk.rotate_secret().secret_id("app").rotation_lambda_arn(function_arn()).send().await?;
-        until("the rotation ends", async || Ok(serve.output().contains(": done").then_some(())))
-            .await
-            .with_context(|| serve.output())?;
+        serve.until_rotated().await?;
         let rotated = sdk.get_secret_value().secret_id("app").send().await?;
         let rotated: Value = serde_json::from_str(rotated.secret_string().unwrap_or_default())?;
-        ensure!(rotated != database.secret, "the secret has not changed");
-        database.fixture.log_in_with(&rotated).await?;
+        ensure!(rotated != before, "the secret has not changed");
+        fixture.log_in_with(&rotated).await?;
         Ok(())
     })
     .await;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use rotation_tests::child_process::text;
 use rotation_tests::sam::functions;
 use rotation_tests::template::Template;
 use rotation_tests::tool;
@@ -100,8 +101,7 @@ Resources:
     );
     std::fs::write(&path, template)?;
     let output = Command::new(tool("cfn-lint")).arg(&path).output()?;
-    let answer = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{answer}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", text(&output));
     Ok(())
 }
 

@@ -7,16 +7,17 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use regex_lite::Regex;
-use rotation_tests::binary;
+use rotation_tests::child_process::text;
 use rotation_tests::documentation::{
-    MARKS, arguments_of_serve, blocks, documented, files, repository, without_builds,
+    MARKS, arguments_of_serve, blocks, documented, files, without_builds,
 };
 use rotation_tests::fixture::MASTER_ARN;
-use rotation_tests::local::{Serve, models, until};
+use rotation_tests::local::{Serve, models};
 use rotation_tests::postgres::{Target, on_each};
+use rotation_tests::{binary, repository};
 use serde_json::{Value, json};
 
-use super::own_database::{OwnDatabase, text};
+use super::own_database::OwnDatabase;
 
 /// Returns the page and the start of each block that a test takes with `documented`.
 fn blocks_that_run() -> Result<BTreeSet<(String, String)>> {
@@ -208,11 +209,7 @@ async fn local_page_rotates_with_the_aws_cli() {
             let region = [("AWS_DEFAULT_REGION", "us-east-1")];
             let output = serve.run_in_shell(&format!("{prepare}{rotate}"), &region)?;
             ensure!(output.contains("VersionIdsToStages"), "{output}");
-            until("the rotation ends", async || {
-                Ok(serve.output().contains(": done").then_some(()))
-            })
-            .await
-            .with_context(|| serve.output())?;
+            serve.until_rotated().await?;
             let previous = serve.run_in_shell(&previous, &region)?;
             let previous: Value = serde_json::from_str(&previous)?;
             assert_eq!(previous["SecretString"], std::fs::read_to_string(&own.file)?);

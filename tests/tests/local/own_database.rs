@@ -1,7 +1,6 @@
 //! A database of one's own, whose secret is in a file.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 use anyhow::{Context, Result};
 use rotation_tests::postgres::{Fixture, Target};
@@ -36,13 +35,4 @@ impl OwnDatabase {
         std::fs::write(&file, secret.to_string())?;
         Ok(Self { fixture, folder, authority, file, secret })
     }
-}
-
-/// Returns everything that a command has written.
-pub(crate) fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }

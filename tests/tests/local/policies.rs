@@ -2,12 +2,12 @@
 //! for every call of the functions.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::iam::allow;
+use rotation_tests::repository;
 use rotation_tests::sam::functions;
-use rotation_tests::template::{ACCOUNT, REGION, Template};
+use rotation_tests::template::{ACCOUNT, ENGINES, REGION, Template, applications};
 use serde_json::Value;
 
 const MASTER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:master-AbCdEf";
@@ -35,9 +35,7 @@ const READS: [&str; 2] = ["secretsmanager:GetSecretValue", "secretsmanager:Descr
 
 /// Returns the operations that the shared crate calls.
 fn operations() -> Result<BTreeSet<String>> {
-    let source = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/rotation/src/manager.rs"),
-    )?;
+    let source = std::fs::read_to_string(repository().join("crates/rotation/src/manager.rs"))?;
     let source: String = source.split_whitespace().collect();
     let names = source
         .split("client.")
@@ -76,8 +74,8 @@ impl Role {
 
 /// Returns the roles of `template.yaml` and of all templates in `deploy/sar`.
 fn roles(given: &[(&str, &str)]) -> Result<Vec<Role>> {
-    let all = ["postgreSQL", "mySQL", "mariaDB", "sqlServer", "oracle", "custom"];
-    let all: Vec<_> = all.iter().map(|name| (*name, "true")).chain(given.iter().copied()).collect();
+    let all: Vec<_> =
+        ENGINES.iter().map(|name| (*name, "true")).chain(given.iter().copied()).collect();
     let template = Template::read("template.yaml", &all)?;
     let arn = |name: &str| format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}");
     let mut roles = Vec::new();
@@ -90,15 +88,14 @@ fn roles(given: &[(&str, &str)]) -> Result<Vec<Role>> {
             statements,
         });
     }
-    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/sar"))? {
-        let file = file?.file_name().into_string().unwrap_or_default();
-        let id = file.strip_suffix(".yaml").context("another file")?.to_owned();
+    for id in applications()? {
+        let path = format!("deploy/sar/{id}.yaml");
         let is_master = !id.ends_with("SingleUser");
-        let declared = Template::read(&format!("deploy/sar/{file}"), &[("functionName", "f")])?;
+        let declared = Template::read(&path, &[("functionName", "f")])?;
         let has = |name: &str| !declared.document["Parameters"][name].is_null();
         let given: Vec<_> = given.iter().copied().filter(|(name, _)| has(name)).collect();
         let given = [given, vec![("functionName", "f")]].concat();
-        let template = Template::read(&format!("deploy/sar/{file}"), &given)?;
+        let template = Template::read(&path, &given)?;
         let statements = template.statements(&id)?.context("the function has no role")?;
         roles.push(Role { arn: arn("f"), is_master, id, statements });
     }

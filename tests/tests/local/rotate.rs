@@ -5,12 +5,13 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use rotation_tests::binary;
+use rotation_tests::child_process::text;
 use rotation_tests::fixture::MASTER_ARN;
 use rotation_tests::postgres::on_each;
 use rotation_tests::server::Server as _;
 use serde_json::Value;
 
-use super::own_database::{OwnDatabase, text};
+use super::own_database::OwnDatabase;
 
 fn command(folder: &Path, authority: Option<&str>, more: &[&str]) -> Command {
     let mut command = Command::new(binary("rotation-local"));

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rotation_tests::child_process::ChildProcess;
+use rotation_tests::child_process::{ChildProcess, text};
 use rotation_tests::discovery::use_one_tls_provider;
 use rotation_tests::docker;
 use rotation_tests::documentation::{arguments_of_serve, documented};
@@ -79,11 +79,7 @@ async fn beside(server: (String, u16), docker: Option<&str>) -> Result<SocketAdd
 
 fn output(project: &Project, commands: &str) -> Result<String> {
     let output = project.shell(commands)?.output()?;
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let text = text(&output);
     ensure!(output.status.success(), "{commands}: {text}");
     Ok(text)
 }

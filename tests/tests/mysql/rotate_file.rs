@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
 use rotation_tests::binary;
+use rotation_tests::child_process::text;
 use rotation_tests::fixture::MASTER_ARN;
 use rotation_tests::mysql::{Fixture, Target, Which};
 use serde_json::{Value, json};
@@ -38,11 +39,7 @@ async fn rotate_file_alternates_users_between_runs<W: Which>(target: Target<W>) 
             .env("TLS_CA_FILE", file("ca.pem"))
             .stdin(Stdio::null())
             .output()?;
-        let message = format!(
-            "{}{}",
-            String::from_utf8_lossy(&done.stdout),
-            String::from_utf8_lossy(&done.stderr)
-        );
+        let message = text(&done);
         ensure!(done.status.success(), "{message}");
         ensure!(
             message.contains(&format!(

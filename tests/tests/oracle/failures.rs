@@ -1,8 +1,10 @@
 //! Tests of failures that only Oracle reports, which the function must tell apart.
 
 use anyhow::ensure;
+use rotation_tests::child_process::text;
 use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, sql};
 use rotation_tests::proxy::recorder;
+use rotation_tests::repository;
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 use test_servers::Certificates;
@@ -320,20 +322,15 @@ async fn second_client_accepts_fake_server() {
             return Ok(());
         }
         let fake = FakeServer::start(None, &[]).await?;
-        let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let done = std::process::Command::new(rotation_tests::tool("python"))
             .arg("-B")
-            .arg(project.join("tests/fake_servers/oracle_client.py"))
+            .arg(repository().join("tests/fake_servers/oracle_client.py"))
             .args([
                 format!("localhost:{}/{SERVICE}", fake.target.port),
                 fake.target.password.clone(),
             ])
             .output()?;
-        let message = format!(
-            "{}{}",
-            String::from_utf8_lossy(&done.stdout),
-            String::from_utf8_lossy(&done.stderr)
-        );
+        let message = text(&done);
         ensure!(done.status.success() && message.contains("all as expected"), "{message}");
         Ok(())
     })
