@@ -34,12 +34,14 @@ pub(crate) struct Job {
 }
 
 impl ReplicationQueue {
-    /// Adds the unfinished replications of a primary secret. A change starts the delay again.
-    pub(crate) fn add(&mut self, primary: &Secret, has_changed: bool) {
+    /// Adds the unfinished replications of a primary secret. The delays of those that a change has
+    /// restarted start again.
+    pub(crate) fn add(&mut self, primary: &Secret, restarted: &[String]) {
         for destination in primary.replication.unfinished() {
+            let is_restarted = restarted.contains(&destination);
             let (arn, region) = (primary.arn.clone(), primary.region.clone());
             let due = self.due.entry(Job { primary: arn, region, destination }).or_default();
-            if has_changed {
+            if is_restarted {
                 *due = None;
             }
         }

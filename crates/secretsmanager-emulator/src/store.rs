@@ -176,15 +176,12 @@ impl Store {
     /// # Errors
     /// Returns an error if the change cannot be persisted.
     pub fn save(&mut self, mut secret: Secret) -> Result<()> {
-        let has_changed = secret.replication.has_replicas()
-            && self
-                .find(secret.scope(), &secret.name)
-                .is_ok_and(|before| secret.replicates_differently(before));
-        if has_changed {
-            secret.replication.restart();
-        }
+        let restarted = match self.find(secret.scope(), &secret.name) {
+            Ok(before) if secret.replication.has_replicas() => secret.restart_replication(before),
+            _ => Vec::new(),
+        };
         self.persist_change(&Change::Secret(&secret))?;
-        self.replications.add(&secret, has_changed);
+        self.replications.add(&secret, &restarted);
         let accounts = self.regions.entry(secret.region.clone()).or_default();
         let secrets = accounts.entry(secret.account.clone()).or_default();
         secrets.insert(secret.name.clone(), secret);

@@ -239,6 +239,30 @@ async fn failed_cross_account_replication_is_shown_on_both_sides() {
     assert_eq!(pair.value_of_replica().await.unwrap(), "two");
 }
 
+/// The replica has no pending version, so it gets a value only when that value becomes current.
+#[tokio::test]
+async fn only_current_and_previous_values_are_replicated_to_another_account() {
+    let pair = Pair::associated().await.unwrap();
+    assert_eq!(pair.statuses().await.unwrap(), (json!("InSync"), json!("InSync")));
+    let slow = json!({"Destination": OTHER, "DelaySeconds": 3600});
+    pair.primary.send("Emulator.ControlReplication", &slow).await.unwrap();
+    let tag = json!({"SecretId": "app", "Tags": [{"Key": "k", "Value": "v"}]});
+    pair.primary.call("TagResource", tag).await.unwrap();
+    let pending =
+        json!({"SecretId": "app", "SecretString": "two", "VersionStages": ["AWSPENDING"]});
+    let pending = pair.primary.call("PutSecretValue", pending).await.unwrap();
+    assert_eq!(pair.statuses().await.unwrap(), (json!("InSync"), json!("InSync")));
+    let current = pair.primary.call("GetSecretValue", json!({"SecretId": "app"})).await.unwrap();
+    let promote = json!({
+        "SecretId": "app",
+        "VersionStage": "AWSCURRENT",
+        "MoveToVersionId": pending["VersionId"],
+        "RemoveFromVersionId": current["VersionId"],
+    });
+    pair.primary.call("UpdateSecretVersionStage", promote).await.unwrap();
+    assert_eq!(pair.statuses().await.unwrap(), (json!("InProgress"), json!("InProgress")));
+}
+
 #[tokio::test]
 async fn account_of_the_access_key_has_its_own_secrets() {
     let serve = Serve::start(&[]).await.unwrap();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{CURRENT, PREVIOUS, Secret};
 use crate::error::ServiceError;
 use crate::scope::{ArnPart, arn_part};
 
@@ -121,18 +121,6 @@ impl Replication {
     pub(crate) fn has_replicas(&self) -> bool {
         !self.regions.is_empty() || self.account.is_some()
     }
-
-    /// Starts to replicate a change to all replicas that are linked.
-    pub(crate) fn restart(&mut self) {
-        for replica in &mut self.regions {
-            replica.progress = Progress::STARTED;
-        }
-        if let Some(replica) = &mut self.account
-            && replica.progress.status != Status::Detached
-        {
-            replica.progress = Progress::STARTED;
-        }
-    }
 }
 
 impl Secret {
@@ -198,8 +186,40 @@ impl Secret {
         }
     }
 
-    /// Returns `true` if the replicas of this secret differ from those of an earlier state of it.
-    pub(crate) fn replicates_differently<'a>(&'a self, before: &'a Self) -> bool {
+    /// Starts to replicate a change to the replicas that it concerns. Returns their Regions and the
+    /// account of the replica in another account.
+    pub(crate) fn restart_replication(&mut self, before: &Self) -> Vec<String> {
+        let (concerns_regions, concerns_account) =
+            (self.differs_in_regions(before), self.differs_in_account(before));
+        let replication = &mut self.replication;
+        let mut restarted = Vec::new();
+        for replica in replication.regions.iter_mut().filter(|_| concerns_regions) {
+            replica.progress = Progress::STARTED;
+            restarted.push(replica.region.clone());
+        }
+        if let Some(replica) = &mut replication.account
+            && concerns_account
+            && replica.progress.status != Status::Detached
+        {
+            replica.progress = Progress::STARTED;
+            restarted.extend(arn_part(&replica.arn, ArnPart::Account).map(str::to_owned));
+        }
+        restarted
+    }
+
+    /// Returns `true` if the replica in another account differs from that of an earlier state of
+    /// this secret. It gets only the current and the previous value.
+    fn differs_in_account<'a>(&'a self, before: &'a Self) -> bool {
+        let values = |secret: &'a Self| {
+            [CURRENT, PREVIOUS]
+                .map(|label| secret.labelled(label).map(|version| (&version.id, &version.value)))
+        };
+        values(self) != values(before)
+    }
+
+    /// Returns `true` if the replicas in other Regions differ from those of an earlier state of this
+    /// secret.
+    fn differs_in_regions<'a>(&'a self, before: &'a Self) -> bool {
         let versions = |secret: &'a Self| {
             let versions = secret.versions.iter().filter(|version| !version.is_test_copy);
             versions.map(|version| (&version.id, &version.value, &version.labels))
