@@ -118,9 +118,9 @@ GROUPS = [
     ),
     (
         "Secrets and keys that the functions may use",
-        "kmsKeyArn secretAccountIds masterSecretArn superuserSecretArn masterSecretTag"
-        " masterSecretKmsKeyArn superuserSecretKmsKeyArn masterStrategy customPermissionBoundary"
-        " denyCredentialsElsewhere",
+        "kmsKeyArn replicaKmsKeyArn secretAccountIds masterSecretArn superuserSecretArn"
+        " masterSecretTag masterSecretKmsKeyArn superuserSecretKmsKeyArn masterStrategy"
+        " customPermissionBoundary denyCredentialsElsewhere",
     ),
     (
         "New passwords",
@@ -167,7 +167,7 @@ def additional(function: Function) -> list[str]:
     ):
         if f"!Ref {name}" in function.environment.values():
             names += f" {name}"
-    names += " secretAccountIds denyCredentialsElsewhere"
+    names += " replicaKmsKeyArn secretAccountIds denyCredentialsElsewhere"
     names += " logRetentionInDays logKmsKeyArn tracing"
     names += " alarmTopicArn notRotatedForDays dashboard"
     return names.split()

@@ -44,6 +44,7 @@ module "policies" {
   functions                  = local.functions
   in_vpc                     = local.in_vpc
   kms_key_arns               = var.kms_key_arns
+  replica_kms_key_arns       = var.replica_kms_key_arns
   secret_account_ids         = var.secret_account_ids
   master_secret_arns         = var.master_secret_arns
   master_secret_tag          = var.master_secret_tag

@@ -83,8 +83,12 @@ const CASES: Case[] = [
             kmsKeyArn: isDecidedAtDeployment ? `${KEY},${KEY}3` : KEY,
             masterSecretKmsKeyArn: `${KEY}2`,
             secretAccountIds: "210987654321,345678901234",
+            replicaKmsKeyArn: `${KEY}4`,
         },
-        settings: { secretAccountIds: "210987654321,345678901234" },
+        settings: {
+            secretAccountIds: "210987654321,345678901234",
+            replicaKmsKeyArn: `${KEY}4`,
+        },
         hasKeys: true,
         isDecidedAtDeployment,
     })),

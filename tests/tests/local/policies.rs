@@ -242,6 +242,23 @@ fn secrets_of_listed_accounts_rotate_and_no_other() -> Result<()> {
 }
 
 #[test]
+fn keys_of_replicas_encrypt_secrets_of_the_region_and_nothing_else() -> Result<()> {
+    for role in roles(&[("replicaKmsKeyArn", OTHER_KEY)])? {
+        let id = &role.id;
+        let may = |action, key, secret| role.may(action, key, &[(ENCRYPTED_SECRET, secret)]);
+        for secret in [SECRET, OTHER_SECRET] {
+            assert!(may("kms:Encrypt", OTHER_KEY, secret), "{id} {secret}");
+            assert!(!may("kms:Decrypt", OTHER_KEY, secret), "{id} {secret}");
+            assert!(!may("kms:Encrypt", KEY, secret), "{id} {secret}");
+        }
+        assert!(!role.may("kms:Encrypt", OTHER_KEY, &[]), "{id} encrypts anything");
+        let foreign = OTHER_SECRET.replace(REGION, "us-east-1");
+        assert!(!may("kms:Encrypt", OTHER_KEY, &foreign), "{id} {foreign}");
+    }
+    Ok(())
+}
+
+#[test]
 fn credentials_work_only_in_their_own_function() -> Result<()> {
     for role in roles(&[("masterSecretArn", MASTER)])? {
         let id = &role.id;

@@ -90,6 +90,7 @@ fn module_has_the_policies_of_the_templates() -> Result<()> {
         &[
             ("secretAccountIds", "210987654321,333333333333"),
             ("kmsKeyArn", &other_key),
+            ("replicaKmsKeyArn", &keys),
             ("denyCredentialsElsewhere", "false"),
         ],
     ];
@@ -109,6 +110,7 @@ fn module_has_the_policies_of_the_templates() -> Result<()> {
                 "subnet_ids": list("vpcSubnetIds"),
                 "security_group_ids": list("vpcSecurityGroupIds"),
                 "kms_key_arns": list("kmsKeyArn"),
+                "replica_kms_key_arns": list("replicaKmsKeyArn"),
                 "secret_account_ids": list("secretAccountIds"),
                 "master_secret_arns": list("masterSecretArn"),
                 "master_secret_tag": given("masterSecretTag"),

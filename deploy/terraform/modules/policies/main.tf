@@ -59,6 +59,16 @@ locals {
         }
       }
     ],
+    # Without a replication role, Secrets Manager replicates with the function's credentials.
+    [
+      for _ in length(var.replica_kms_key_arns) > 0 ? ["once"] : [] : {
+        Sid       = "EncryptForReplicasInOtherAccounts"
+        Effect    = "Allow"
+        Action    = ["kms:Encrypt"]
+        Resource  = var.replica_kms_key_arns
+        Condition = { StringLike = { "kms:EncryptionContext:SecretARN" = [local.secrets_anyhow] } }
+      }
+    ],
   )
 
   master = concat(

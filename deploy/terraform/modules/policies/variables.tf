@@ -28,6 +28,11 @@ variable "kms_key_arns" {
   type        = list(string)
 }
 
+variable "replica_kms_key_arns" {
+  description = "KMS keys of replicas in other accounts, for replicas without a replication role."
+  type        = list(string)
+}
+
 variable "secret_account_ids" {
   description = "Other accounts whose secrets the functions may rotate."
   type        = list(string)
