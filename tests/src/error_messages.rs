@@ -38,6 +38,12 @@ fn errors_of_the_service() -> Vec<Error> {
             message: message.clone(),
         },
         Error::Kms { action: action.clone(), resource, message: message.clone() },
+        Error::ReplicationFailed { replica: text("replica"), role: None, message: message.clone() },
+        Error::ReplicationFailed {
+            replica: text("replica"),
+            role: Some(text("role")),
+            message: message.clone(),
+        },
         Error::Throttled { action: action.clone(), message: message.clone() },
         Error::Unreachable {
             endpoint: endpoint.clone(),

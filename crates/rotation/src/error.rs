@@ -135,6 +135,17 @@ pub enum Error {
         /// The message of the service.
         message: String,
     },
+    /// Replication of the secret to another account has failed.
+    #[error("the replica {replica} did not get the secret's last change: {message}")]
+    ReplicationFailed {
+        /// The ARN of the replica.
+        replica: String,
+        /// The ARN of the role with which Secrets Manager replicates. Without one, it uses the
+        /// credentials of the caller that changes the secret, such as those of the function.
+        role: Option<String>,
+        /// The message of the service.
+        message: String,
+    },
     /// AWS throttles the requests of the account.
     #[error("could not call {action}: AWS throttled the request and its retries: {message}")]
     Throttled {
@@ -230,6 +241,7 @@ impl Error {
             Self::NotFound { .. } => "SecretNotFound",
             Self::AccessDenied { .. } => "AccessDenied",
             Self::Kms { .. } => "KmsKeyUnusable",
+            Self::ReplicationFailed { .. } => "ReplicationFailed",
             Self::Throttled { .. } => "Throttled",
             Self::Unreachable { action, .. } | Self::CertificateRejected { action, .. } => {
                 if is_of_rds(action) {
@@ -297,6 +309,23 @@ impl Error {
             Self::Kms { .. } => "Allow kms:Decrypt and kms:GenerateDataKey on the secret's key in \
                 the role of the function and in the key policy, and check that the key is enabled."
                 .into(),
+            Self::ReplicationFailed { replica, role, .. } => {
+                let (identity, option) = match role {
+                    Some(role) => (role.as_str(), format!(" --replication-role-arn {role}")),
+                    None => (
+                        "the role of the function (parameter replicaKmsKeyArn of the template)",
+                        String::new(),
+                    ),
+                };
+                format!(
+                    "Allow kms:Encrypt on the replica's KMS key to {identity}, and in the policy \
+                     of that key, and check that the key is enabled. Then replicate again: aws \
+                     secretsmanager associate-cross-account-replica --secret-id SECRET \
+                     --cross-account-replica-arn {replica}{option}. Or give the replica up: aws \
+                     secretsmanager disassociate-cross-account-replica --secret-id SECRET \
+                     --cross-account-replica-arn {replica}."
+                )
+            }
             Self::Throttled { .. } => {
                 "Wait: Secrets Manager retries the rotation. If the error persists, distribute \
                  the rotation schedules over a longer time."

@@ -98,6 +98,7 @@ mod password;
 mod preflight;
 mod record;
 mod redact;
+mod replicas;
 mod rotator;
 mod run;
 mod secret;

@@ -8,16 +8,16 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_secretsmanager::types::{ReplicationStatusType, StatusType};
 
 use crate::aws_error::refused;
 use crate::error::{Error, Result};
 use crate::event::{Event, VersionId};
 use crate::password::PasswordSettings;
 use crate::redact;
+use crate::replicas::{ReadAccountReplicas, Replicas};
 use crate::secret::{Password, SecretValue};
 use crate::settings::Source;
-use crate::staging::{CURRENT, Description, PENDING, Replicas};
+use crate::staging::{CURRENT, Description, PENDING};
 use crate::trust;
 
 /// The maximum number of pages of a version list, at 100 versions a page.
@@ -101,12 +101,14 @@ impl Manager {
     }
 
     pub(crate) async fn describe(&self, id: &str) -> Result<Description> {
-        let answer = self.client.describe_secret().secret_id(id).send().await;
+        let accounts = ReadAccountReplicas::default();
+        let request = self.client.describe_secret().secret_id(id).customize();
+        let answer = request.interceptor(accounts.clone()).send().await;
         let answer = answer.map_err(|error| self.refused(error, "DescribeSecret", id))?;
         Ok(Description {
             rotation_enabled: answer.rotation_enabled(),
             stages: answer.version_ids_to_stages().cloned().unwrap_or_default(),
-            replicas: replicas(answer.replication_status()),
+            replicas: Replicas::new(answer.replication_status(), accounts.take()),
         })
     }
 
@@ -263,22 +265,6 @@ impl Manager {
     {
         refused(&error, &format!("secretsmanager:{operation}"), resource, &self.endpoint)
     }
-}
-
-fn replicas(status: &[ReplicationStatusType]) -> Replicas {
-    let mut replicas = Replicas::default();
-    for one in status {
-        let region = one.region().unwrap_or("?").to_owned();
-        match one.status() {
-            Some(StatusType::InSync) => {}
-            Some(StatusType::Failed) => {
-                let why = one.status_message().unwrap_or("no reason given");
-                replicas.failed.push(format!("{region} ({why})"));
-            }
-            _ => replicas.behind.push(region),
-        }
-    }
-    replicas
 }
 
 /// Returns `true` for `http://` or `https://` with a host.

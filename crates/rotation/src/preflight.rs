@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::operator::secret_file;
 use crate::record::Done;
+use crate::replicas::Replica;
 use crate::rotator::Rotator;
 use crate::staging::CURRENT;
 
@@ -38,6 +39,9 @@ pub(crate) async fn run<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Don
             None => Ok(()),
         };
         checks.record("no rotation is in progress", is_free);
+        for replica in &description.replicas.accounts {
+            check_replica(replica, &mut checks);
+        }
     }
     let current = current.and_then(|value| value.ok_or(Error::NoCurrentVersion));
     let current = checks.record("the secret's AWSCURRENT value can be read and decrypted", current);
@@ -67,4 +71,22 @@ pub(crate) async fn run<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Don
         }
     };
     Ok(Done { checks: checks.0, ..Done::now(did) })
+}
+
+/// Checks a replica in another account.
+fn check_replica(replica: &Replica, checks: &mut Checks) {
+    let name = &replica.name;
+    let check = format!("replication to {name} has not failed");
+    match replica.failure() {
+        Some(error) => checks.failed(check, &error),
+        None => checks.passed(check),
+    }
+    if replica.role.is_none() {
+        checks.skipped(
+            format!("kms:Encrypt is allowed on the KMS key of {name}"),
+            "not checked, because only a change of the secret uses the key; the replica has no \
+             replication role, so check that the function's role and the policy of the replica's \
+             key allow it (parameter replicaKmsKeyArn of the template)",
+        );
+    }
 }

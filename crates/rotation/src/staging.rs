@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::event::VersionId;
+use crate::replicas::Replicas;
 
 /// The staging label of the version that applications use.
 pub const CURRENT: &str = "AWSCURRENT";
@@ -20,17 +21,8 @@ pub(crate) struct Description {
     pub(crate) rotation_enabled: Option<bool>,
     /// The field `VersionIdsToStages`: the staging labels of each version, by version id.
     pub(crate) stages: HashMap<String, Vec<String>>,
-    /// `ReplicationStatus`: the replicas that are not in sync.
+    /// The fields `ReplicationStatus` and `CrossAccountReplicas`.
     pub(crate) replicas: Replicas,
-}
-
-/// The replicas in other Regions that are not in sync.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Replicas {
-    /// The Regions whose replication is in progress.
-    pub(crate) behind: Vec<String>,
-    /// The Regions whose replication has failed, each with the reason.
-    pub(crate) failed: Vec<String>,
 }
 
 /// The stage of the version in the event.

@@ -1,7 +1,7 @@
 //! The parts of the four steps that are the same for every credential.
 
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::context::Context;
 use crate::deadline::Deadline;
@@ -10,8 +10,9 @@ use crate::event::Event;
 use crate::manager::Manager;
 use crate::preflight;
 use crate::record::{Done, Record};
+use crate::replicas::{wait_for_accounts, wait_for_regions};
 use crate::rotator::{Rotator, Versions};
-use crate::staging::{CURRENT, Replicas, Staging};
+use crate::staging::{CURRENT, Staging};
 use crate::step::Step;
 
 /// Performs one step before the deadline.
@@ -71,7 +72,8 @@ async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         manager.pending_value(event),
         random,
     );
-    if let Staging::AlreadyCurrent = description?.staging_of(&event.version)? {
+    let description = description?;
+    if let Staging::AlreadyCurrent = description.staging_of(&event.version)? {
         return Ok(already_current());
     }
     let current = current?.ok_or(Error::NoCurrentVersion)?;
@@ -79,6 +81,8 @@ async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     if pending?.is_some() {
         return Ok(Done::before("The pending version already has a value, which stays."));
     }
+    // A rotation that has begun must be finished, so only the beginning is refused.
+    description.replicas.ensure_replicated()?;
     let value = rotator.create(cx, &current, random?).await?;
     cx.set_activity("storing the new value as AWSPENDING");
     if manager.put_pending(event, &value).await? {
@@ -128,7 +132,7 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         manager.pending_value(event),
     );
     let description = description?;
-    let done = match description.staging_of(&event.version)? {
+    let mut done = match description.staging_of(&event.version)? {
         Staging::AlreadyCurrent => already_current(),
         Staging::Pending { current: old } => {
             let pending = pending?
@@ -139,7 +143,7 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
                 None
             });
             let mut notes = Box::pin(rotator.confirm(cx, &pending, current.as_ref())).await?;
-            notes.extend(wait_for_replicas(cx, description.replicas).await);
+            notes.extend(wait_for_regions(cx, description.replicas.regions).await);
             cx.set_activity("moving AWSCURRENT to the new version");
             manager.promote(event, old.as_ref().map(|id| id.as_str())).await?;
             let mut done = Done::now(match old {
@@ -150,45 +154,9 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
             done
         }
     };
+    done.notes.extend(wait_for_accounts(cx, description.replicas.accounts).await);
     rotator.finished(cx).await?;
     Ok(done)
-}
-
-/// The pauses between the checks of the replicas.
-const REPLICA_BACKOFF: [Duration; 5] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(2),
-    Duration::from_secs(2),
-];
-
-/// Waits until the replicas in other Regions are in sync, so that they have the new value before
-/// its label moves. Returns a note about replicas that are not in sync.
-///
-/// The wait is limited: the database already has the new password, and the primary Region must not
-/// wait for problems of another Region.
-async fn wait_for_replicas(cx: &Context<'_>, mut replicas: Replicas) -> Option<String> {
-    for pause in REPLICA_BACKOFF {
-        if replicas.behind.is_empty() || cx.remaining() < pause * 3 {
-            break;
-        }
-        cx.set_activity(format!("waiting for the replicas in {}", replicas.behind.join(", ")));
-        tokio::time::sleep(pause).await;
-        // If this call fails, the last known status stays.
-        if let Ok(description) = cx.manager.describe(cx.secret_id()).await {
-            replicas = description.replicas;
-        }
-    }
-    let Replicas { behind, failed } = replicas;
-    match (behind.is_empty(), failed.is_empty()) {
-        (true, true) => None,
-        (false, _) => Some(format!(
-            "The replicas in {} are not in sync yet.",
-            [behind, failed].concat().join(", ")
-        )),
-        (true, false) => Some(format!("The replicas in {} are not in sync.", failed.join(", "))),
-    }
 }
 
 fn already_current() -> Done {

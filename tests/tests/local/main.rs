@@ -19,6 +19,7 @@ mod own_database;
 mod policies;
 mod raw;
 mod replicas;
+mod replicated_rotation;
 mod rotate;
 mod sam;
 mod serve;

@@ -35,7 +35,12 @@ pub(crate) struct Answer {
 
 impl Raw {
     pub(crate) fn new(serve: &Serve) -> Self {
-        Self { endpoint: serve.endpoint(), key: serve.key.clone(), region: REGION.to_owned() }
+        Self::at(serve.endpoint(), &serve.key, REGION)
+    }
+
+    /// Returns a client of a service that has no process of its own.
+    pub(crate) fn at(endpoint: String, key: &str, region: &str) -> Self {
+        Self { endpoint, key: key.to_owned(), region: region.to_owned() }
     }
 
     /// Returns a client of another Region.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
