@@ -118,8 +118,8 @@ GROUPS = [
     ),
     (
         "Secrets and keys that the functions may use",
-        "kmsKeyArn replicaKmsKeyArn secretAccountIds masterSecretArn superuserSecretArn"
-        " masterSecretTag masterSecretKmsKeyArn superuserSecretKmsKeyArn masterStrategy"
+        "kmsKeyArn replicaKmsKeyArn secretAccountIds assumeRoleArn masterSecretArn"
+        " superuserSecretArn masterSecretTag masterSecretKmsKeyArn superuserSecretKmsKeyArn masterStrategy"
         " customPermissionBoundary denyCredentialsElsewhere",
     ),
     (
@@ -167,7 +167,7 @@ def additional(function: Function) -> list[str]:
     ):
         if f"!Ref {name}" in function.environment.values():
             names += f" {name}"
-    names += " replicaKmsKeyArn secretAccountIds denyCredentialsElsewhere"
+    names += " replicaKmsKeyArn secretAccountIds assumeRoleArn denyCredentialsElsewhere"
     names += " logRetentionInDays logKmsKeyArn tracing"
     names += " alarmTopicArn notRotatedForDays dashboard"
     return names.split()

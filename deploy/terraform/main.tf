@@ -24,13 +24,14 @@ locals {
     { for index, id in var.secret_account_ids : "other-${index}" => id },
   )
 
-  strategies = {
+  settings = {
     for id, function in local.functions : id => merge(
       id == "CustomRotation" ? {} : {
         ROTATION_STRATEGY = function.uses_master ? var.master_strategy : "single-user"
       },
       # On RDS, Oracle has a TLS port only if its option group adds one.
       { TLS_MODE = startswith(id, "Oracle") ? "prefer" : "require" },
+      var.assume_role_arn == null ? {} : { ASSUME_ROLE_ARN = var.assume_role_arn },
     )
   }
 }
@@ -46,6 +47,7 @@ module "policies" {
   kms_key_arns               = var.kms_key_arns
   replica_kms_key_arns       = var.replica_kms_key_arns
   secret_account_ids         = var.secret_account_ids
+  assume_role_arn            = var.assume_role_arn
   master_secret_arns         = var.master_secret_arns
   master_secret_tag          = var.master_secret_tag
   master_secret_kms_key_arns = var.master_secret_kms_key_arns
@@ -116,7 +118,7 @@ resource "aws_lambda_function" "function" {
   layers            = var.tls_ca_layer_arn == null ? [] : [var.tls_ca_layer_arn]
 
   environment {
-    variables = merge(local.strategies[each.key], each.value.environment)
+    variables = merge(local.settings[each.key], each.value.environment)
   }
 
   logging_config {

@@ -119,6 +119,12 @@ variable "secret_account_ids" {
   default     = []
 }
 
+variable "assume_role_arn" {
+  description = "Role with which the functions call Secrets Manager and RDS, or null: their own."
+  type        = string
+  default     = null
+}
+
 variable "master_secret_arns" {
   description = "Master secrets. An ARN may contain the wildcards * and ?."
   type        = list(string)

@@ -343,8 +343,10 @@ impl Error {
                 action.split(':').next().unwrap_or("the service"),
                 if is_of_rds(action) { "AWS_ENDPOINT_URL_RDS" } else { "SECRETS_MANAGER_ENDPOINT" },
             ),
-            Self::AwsCredentials { .. } => "In Lambda, check the function's execution role. \
-                Elsewhere, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a local service \
+            Self::AwsCredentials { .. } => "In Lambda, check the function's execution role. If \
+                ASSUME_ROLE_ARN is set, the execution role needs sts:AssumeRole, the trust policy \
+                of that role must name the execution role, and a function inside a VPC must reach \
+                STS. Elsewhere, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a local service \
                 accepts any value)."
                 .into(),
             Self::MarkedForDeletion { .. } => {

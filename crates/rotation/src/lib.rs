@@ -81,6 +81,7 @@
 //!
 //! [AWS Secrets Manager]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
 
+mod assumed_role;
 mod aws_error;
 mod checks;
 mod context;

@@ -9,6 +9,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 
+use crate::assumed_role;
 use crate::aws_error::refused;
 use crate::error::{Error, Result};
 use crate::event::{Event, VersionId};
@@ -63,6 +64,7 @@ impl Manager {
         if config.region().is_none() {
             return Err(Error::Setting { name: "AWS_REGION", fault: "no region is set".into() });
         }
+        let config = assumed_role::apply(config, source).await?;
         let own = source("SECRETS_MANAGER_ENDPOINT");
         if let Some(endpoint) = own.as_ref().filter(|endpoint| !is_endpoint(endpoint)) {
             let fault = format!(

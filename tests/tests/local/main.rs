@@ -2,6 +2,7 @@
 
 mod api_model;
 mod applications;
+mod assumed_role;
 mod aws_cli;
 mod aws_functions;
 mod bench;

@@ -23,6 +23,7 @@ const OTHER_KEY: &str =
 const ROTATED_BY: &str = "secretsmanager:resource/AllowRotationLambdaArn";
 const CALLER: &str = "lambda:SourceFunctionArn";
 const ENCRYPTED_SECRET: &str = "kms:EncryptionContext:SecretARN";
+const ASSUMED: &str = "arn:aws:iam::210987654321:role/rotation";
 /// The operations on a secret that rotates.
 const OPERATIONS: [&str; 5] = [
     "DescribeSecret",
@@ -260,8 +261,11 @@ fn keys_of_replicas_encrypt_secrets_of_the_region_and_nothing_else() -> Result<(
 
 #[test]
 fn credentials_work_only_in_their_own_function() -> Result<()> {
-    for role in roles(&[("masterSecretArn", MASTER)])? {
+    let given = [("masterSecretArn", MASTER), ("assumeRoleArn", ASSUMED)];
+    for role in roles(&given)? {
         let id = &role.id;
+        assert!(role.may("sts:AssumeRole", ASSUMED, &[]), "{id}");
+        assert!(!role.may("sts:AssumeRole", &format!("{ASSUMED}2"), &[]), "{id}");
         let rotated = (ROTATED_BY, &*role.arn);
         for caller in [None, Some((CALLER, "arn:aws:lambda:eu-west-1:123456789012:function:x"))] {
             let context: Vec<_> = [rotated].into_iter().chain(caller).collect();
@@ -273,6 +277,7 @@ fn credentials_work_only_in_their_own_function() -> Result<()> {
                 assert!(!allow(&role.statements, action, MASTER, &context), "{id} {action}");
             }
             assert!(!allow(&role.statements, "rds:DescribeDBInstances", "*", &context), "{id}");
+            assert!(!allow(&role.statements, "sts:AssumeRole", ASSUMED, &context), "{id}");
         }
     }
     let off = [("denyCredentialsElsewhere", "false"), ("masterSecretArn", MASTER)];

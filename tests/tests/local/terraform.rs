@@ -91,6 +91,7 @@ fn module_has_the_policies_of_the_templates() -> Result<()> {
             ("secretAccountIds", "210987654321,333333333333"),
             ("kmsKeyArn", &other_key),
             ("replicaKmsKeyArn", &keys),
+            ("assumeRoleArn", "arn:aws:iam::210987654321:role/rotation"),
             ("denyCredentialsElsewhere", "false"),
         ],
     ];
@@ -112,6 +113,7 @@ fn module_has_the_policies_of_the_templates() -> Result<()> {
                 "kms_key_arns": list("kmsKeyArn"),
                 "replica_kms_key_arns": list("replicaKmsKeyArn"),
                 "secret_account_ids": list("secretAccountIds"),
+                "assume_role_arn": given("assumeRoleArn"),
                 "master_secret_arns": list("masterSecretArn"),
                 "master_secret_tag": given("masterSecretTag"),
                 "master_secret_kms_key_arns": list("masterSecretKmsKeyArn"),

@@ -59,6 +59,14 @@ locals {
         }
       }
     ],
+    [
+      for _ in var.assume_role_arn != null ? ["once"] : [] : {
+        Sid      = "AssumeTheRole"
+        Effect   = "Allow"
+        Action   = ["sts:AssumeRole"]
+        Resource = [var.assume_role_arn]
+      }
+    ],
     # Without a replication role, Secrets Manager replicates with the function's credentials.
     [
       for _ in length(var.replica_kms_key_arns) > 0 ? ["once"] : [] : {
@@ -151,7 +159,7 @@ locals {
         for _ in var.deny_credentials_elsewhere ? ["once"] : [] : {
           Sid       = "DenyCredentialsElsewhere"
           Effect    = "Deny"
-          Action    = ["secretsmanager:*", "rds:*"]
+          Action    = ["secretsmanager:*", "rds:*", "sts:AssumeRole"]
           Resource  = ["*"]
           Condition = { ArnNotLike = { "lambda:SourceFunctionArn" = [arn] } }
         }

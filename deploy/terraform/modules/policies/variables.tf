@@ -38,6 +38,11 @@ variable "secret_account_ids" {
   type        = list(string)
 }
 
+variable "assume_role_arn" {
+  description = "Role with which the functions call Secrets Manager and RDS, or null: their own."
+  type        = string
+}
+
 variable "master_secret_arns" {
   description = "Master secrets. An ARN may contain the wildcards * and ?."
   type        = list(string)
