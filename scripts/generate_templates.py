@@ -119,8 +119,8 @@ GROUPS = [
     (
         "Secrets and keys that the functions may use",
         "kmsKeyArn replicaKmsKeyArn secretAccountIds assumeRoleArn masterSecretArn"
-        " superuserSecretArn masterSecretTag masterSecretKmsKeyArn superuserSecretKmsKeyArn masterStrategy"
-        " customPermissionBoundary denyCredentialsElsewhere",
+        " superuserSecretArn masterSecretTag masterSecretKmsKeyArn superuserSecretKmsKeyArn"
+        " masterStrategy customPermissionBoundary denyCredentialsElsewhere",
     ),
     (
         "New passwords",

@@ -1,8 +1,11 @@
 //! The parts of the four steps that are the same for every credential.
 
+mod replicas;
+
 use std::pin::Pin;
 use std::time::SystemTime;
 
+use self::replicas::{wait_for_accounts, wait_for_regions};
 use crate::context::Context;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -10,7 +13,6 @@ use crate::event::Event;
 use crate::manager::Manager;
 use crate::preflight;
 use crate::record::{Done, Record};
-use crate::replicas::{wait_for_accounts, wait_for_regions};
 use crate::rotator::{Rotator, Versions};
 use crate::staging::{CURRENT, Staging};
 use crate::step::Step;

@@ -217,8 +217,8 @@ impl Secret {
         values(self) != values(before)
     }
 
-    /// Returns `true` if the replicas in other Regions differ from those of an earlier state of this
-    /// secret.
+    /// Returns `true` if the replicas in other Regions differ from those of an earlier state of
+    /// this secret.
     fn differs_in_regions<'a>(&'a self, before: &'a Self) -> bool {
         let versions = |secret: &'a Self| {
             let versions = secret.versions.iter().filter(|version| !version.is_test_copy);
