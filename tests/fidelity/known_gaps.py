@@ -21,6 +21,24 @@ KNOWN: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
+# The error and the start of a statement that the parsers accept, although the servers of a test
+# reject it.
+REJECTED: dict[str, list[tuple[int, str]]] = {
+    "sqlserver": [],
+    "oracle": [
+        # A package grants it instead of GRANT: DBA_RSRC_MANAGER_SYSTEM_PRIVS in the Database
+        # Reference of release 19.
+        (990, r"(GRANT|REVOKE) ADMINISTER RESOURCE MANAGER "),
+        # The limit of names depends on the parameter COMPATIBLE.
+        (972, r"CREATE USER "),
+    ],
+}
+
+
+def is_rejected(engine: str, error: int, sql: str) -> bool:
+    """Returns True if the servers reject a statement that the parsers accept."""
+    return any(error == number and re.match(start, sql) for number, start in REJECTED[engine])
+
 
 def reason(engine: str, sql: str) -> str | None:
     """Returns what the parsers lack for a statement, or None."""

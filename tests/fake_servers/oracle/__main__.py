@@ -30,7 +30,9 @@ sys.path.append(str(Path(__file__).parents[1] / "common"))
 import names
 import recorder
 import statements
+from containers import CONNECTED, Containers, check_password_change
 from model import LOCK, Model, User, fault
+from tokens import Tokens
 
 FIELD_VERSIONS = {"12.2": 8, "19c": 12, "21c": 16, "23ai": 24}
 
@@ -41,9 +43,21 @@ def arguments():
     parser.add_argument("log", help="file for the log of logins and statements")
     parser.add_argument("--certificate")
     parser.add_argument("--key")
+    parser.add_argument(
+        "--legacy-tls",
+        choices=["1.0", "1.2"],
+        help="TLS version of a server with the cipher suite SSL_RSA_WITH_AES_256_CBC_SHA",
+    )
     parser.add_argument("--service", default="FREEPDB1")
     parser.add_argument("--sid", default="FREE")
+    parser.add_argument("--root", help="service of the root, which makes --service that of a PDB")
     parser.add_argument("--version", choices=FIELD_VERSIONS, default="19c")
+    parser.add_argument(
+        "--longest-name",
+        type=int,
+        default=128,
+        help="limit of names in bytes, which is 30 if COMPATIBLE is lower than 12.2",
+    )
     parser.add_argument(
         "--encryption",
         choices=["accepted", "required"],
@@ -86,9 +100,13 @@ class Backend:
 
     capabilities = frozenset({Capability.TRANSACTIONS})
 
-    def __init__(self, model: Model, log, recorder) -> None:
-        self.model, self.log, self.user, self.recorder = model, log, None, recorder
+    def __init__(self, containers: Containers, log, recorder) -> None:
+        self.containers, self.log, self.user, self.recorder = containers, log, None, recorder
         self.schema = ""
+
+    @property
+    def model(self) -> Model:
+        return self.containers.current()
 
     def known(self, written: str) -> User | None:
         name = written[1:-1] if written.startswith('"') else written.upper()
@@ -138,6 +156,7 @@ class Backend:
         with LOCK:
             if old not in (self.user.password, self.user.rolled):
                 raise fault(28008, "invalid old password")
+            check_password_change(self.model, self.user.name)
             self.model.set_password(self.user, new)
             self.log(f"{self.user.name}: password changed")
 
@@ -198,11 +217,12 @@ def use_twelve_c_verifier(has_fields: bool) -> None:
     session.encode_challenge = encode
 
 
-def count_failures(model: Model, log) -> None:
+def count_failures(containers: Containers, log) -> None:
     """Applies FAILED_LOGIN_ATTEMPTS of the users' profiles."""
 
     def user(written: str) -> User | None:
-        return model.users.get(written[1:-1] if written.startswith('"') else written.upper())
+        name = written[1:-1] if written.startswith('"') else written.upper()
+        return containers.current().users.get(name)
 
     def is_locked(written: str) -> bool:
         one = user(written)
@@ -216,10 +236,11 @@ def count_failures(model: Model, log) -> None:
         name = written[1:-1] if is_quoted else written.strip('"').upper()
         log(f"Login failed for user '{name}': ORA-01017")
         if one := user(written):
+            model = containers.current()
             one.failures += 1
             limit = model.limit(one, "FAILED_LOGIN_ATTEMPTS")
             one.is_locked_by_failures = limit != "UNLIMITED" and one.failures >= int(limit)
-            model.revision += 1
+            model.changed()
         return 0.0
 
     def succeeded(written: str) -> None:
@@ -229,16 +250,17 @@ def count_failures(model: Model, log) -> None:
     session.lockout = SimpleNamespace(is_locked=is_locked, failed=failed, succeeded=succeeded)
 
 
-def check_service(services: set[str]) -> None:
+def check_service(containers: Containers, sid: str) -> None:
     parse = session.parse_connect
 
     def checked(body):
         request = parse(body)
         descriptor = bytes(body).decode("latin-1").upper()
         is_sid = "SERVICE_NAME=" not in descriptor
-        wanted = ("SID:" if is_sid else "") + (request.service_name or "").upper()
-        if wanted not in services:
+        wanted = (request.service_name or "").upper()
+        if wanted not in ({sid.upper()} if is_sid else containers.by_service):
             raise Refused(12505 if is_sid else 12514)
+        CONNECTED.service = wanted
         return request
 
     session.parse_connect = checked
@@ -260,6 +282,20 @@ def announce_native_encryption(is_required: bool) -> None:
         return bytes(packet)
 
     session.encode_accept = demanding
+
+
+def tls_context(chosen) -> ssl.SSLContext | None:
+    if not chosen.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chosen.certificate, chosen.key)
+    if chosen.legacy_tls:
+        # "Oracle Secure Sockets Layer" in the user guide of Amazon RDS has these settings. The
+        # library accepts TLS 1.0 only at the lowest security level.
+        versions = {"1.0": ssl.TLSVersion.TLSv1, "1.2": ssl.TLSVersion.TLSv1_2}
+        context.set_ciphers("AES256-SHA:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = versions[chosen.legacy_tls]
+    return context
 
 
 # With a short backlog, two tests at once can open more connections than the server accepts. A
@@ -319,24 +355,21 @@ def main() -> None:
         with lock:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
-    services = {chosen.service.upper(), f"SID:{chosen.sid.upper()}"}
-    model = Model(password, services, chosen.version)
-    model.protocol = "tcps" if chosen.certificate else "tcp"
-    model.aliases = dict(pair.split("=") for pair in chosen.alias)
+    containers = Containers(password, chosen.version, chosen.service, chosen.root)
+    for model in containers.by_service.values():
+        model.protocol = "tcps" if chosen.certificate else "tcp"
+        model.aliases = dict(pair.split("=") for pair in chosen.alias)
     use_twelve_c_verifier(has_fields=chosen.verifier == "12c")
     warn_of_expiry()
-    count_failures(model, log)
-    check_service(services)
+    count_failures(containers, log)
+    check_service(containers, chosen.sid)
     announce_native_encryption(is_required=chosen.encryption == "required")
-    context = None
-    if chosen.certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chosen.certificate, chosen.key)
+    Tokens.longest_name = chosen.longest_name
     server = Database(
         "",
         chosen.port,
-        backend_factory=lambda: Backend(model, log, server.recorder),
-        ssl_context=context,
+        backend_factory=lambda: Backend(containers, log, server.recorder),
+        ssl_context=tls_context(chosen),
         field_version=FIELD_VERSIONS[chosen.version],
     )
     server.log, server.on_hello = log, chosen.on_hello

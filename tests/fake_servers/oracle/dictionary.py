@@ -3,6 +3,7 @@
 The library sqlglot translates Oracle's SQL into SQLite's.
 """
 
+import collections
 import functools
 import re
 import sqlite3
@@ -14,6 +15,7 @@ from sqlglot import exp
 
 import catalog_table
 import columns
+from containers import PDB
 from model import CATALOG, Model, fault
 
 VIEWS = catalog_table.views("oracle")
@@ -116,13 +118,14 @@ class Tables:
             self.revisions[view] = model.revision
 
 
-# There is one model in a process.
-TABLES = Tables()
+# The tables of each container.
+TABLES: dict[str, Tables] = collections.defaultdict(Tables)
 
 
 def query(model: Model, me: str, sql: str, binds: list) -> Result:
     """Runs a query. The caller must hold the lock."""
     sqlite, views = understood(sql)
+    tables = TABLES[model.container]
     for view in views:
         if (
             view not in VIEWS
@@ -132,14 +135,14 @@ def query(model: Model, me: str, sql: str, binds: list) -> Result:
             and not may_look(model, me)
         ):
             raise fault(942, "table or view does not exist")
-        TABLES.fill(model, me, view)
-    TABLES.context = {
+        tables.fill(model, me, view)
+    tables.context = {
         "SESSION_USER": me,
         "NETWORK_PROTOCOL": model.protocol,
         "DATABASE_ROLE": "PRIMARY",
     }
     try:
-        cursor = TABLES.lite.execute(
+        cursor = tables.lite.execute(
             sqlite, {f"p{at}": getattr(bind, "value", bind) for at, bind in enumerate(binds, 1)}
         )
         found = [tuple(row) for row in cursor.fetchall()]
@@ -173,6 +176,8 @@ def rows(model: Model, me: str, view: str):
                 one.temporary,
                 "PASSWORD",
                 "Y" if one.name in ("SYS", "SYSTEM") else "N",
+                yes(one.is_common),
+                yes(one.is_common and model.container == PDB),
             )
     elif view == "DBA_OBJECTS":
         yield from model.objects
@@ -191,7 +196,9 @@ def rows(model: Model, me: str, view: str):
             if one.kind == kind and one.grantee in roles
         )
     elif view == "USER_USERS":
-        yield me, model.users[me].status
+        is_common = model.users[me].is_common
+        is_inherited = is_common and model.container == PDB
+        yield me, model.users[me].status, yes(is_common), yes(is_inherited)
     elif view == "DBA_TS_QUOTAS":
         for user in model.users.values():
             yield from ((name, user.name, amount, "NO") for name, amount in user.quotas.items())
@@ -216,7 +223,7 @@ def rows(model: Model, me: str, view: str):
             )
             yield one.grantee, one.privilege, yes(one.option), yes(default)
         elif view == "DBA_TAB_PRIVS" and one.kind == "object" and not one.column:
-            kind = model.objects[one.owner, one.object][0]
+            kind, _ = model.objects.get((one.owner, one.object), ("USER", []))
             yield (
                 one.grantee,
                 one.owner,

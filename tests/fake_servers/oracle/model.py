@@ -39,6 +39,8 @@ class User:
     quotas: dict[str, int] = field(default_factory=dict)
     is_locked: bool = False
     is_locked_by_failures: bool = False
+    # True if it exists in every container of a multitenant database.
+    is_common: bool = False
     is_expired: bool = False
     failures: int = 0
     history: list[str] = field(default_factory=list)
@@ -72,11 +74,25 @@ class Grant:
     column: str = ""
     option: bool = False
     grantor: str = ""
+    # True if it was granted with CONTAINER = ALL.
+    is_common: bool = False
+
+
+@dataclass
+class Dependent:
+    """A table whose owner needs a privilege on another object for it."""
+
+    privilege: str
+    object: tuple[str, str]
+    table: tuple[str, str]
 
 
 class Model:
-    def __init__(self, password: str, services: set[str], version: str) -> None:
-        self.services, self.version = services, version
+    def __init__(self, password: str, version: str) -> None:
+        self.version = version
+        # The container of a multitenant database, and the models of all containers.
+        self.container = ""
+        self.all = [self]
         # The number of changes of what the dictionary shows. Data derived from the model is valid
         # for one revision.
         self.revision = 0
@@ -87,8 +103,10 @@ class Model:
             "SYS": User("SYS", password, is_locked=True),
         }
         self.roles = {"CONNECT", "RESOURCE", *CATALOG}
+        self.tablespaces = set(TABLESPACES)
         self.profiles = {"DEFAULT": dict(DEFAULT_LIMITS)}
         self.objects: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        self.dependents: list[Dependent] = []
         # The object behind each synonym, by its owner (or PUBLIC) and name.
         self.synonyms: dict[tuple[str, str], tuple[str, str]] = {}
         # The current schema that a logon trigger sets, and the protocol that SYS_CONTEXT shows.
@@ -106,6 +124,23 @@ class Model:
         if name not in self.users:
             raise fault(1918, f"user '{name}' does not exist")
         return self.users[name]
+
+    def changed(self) -> None:
+        """Marks what was derived from the model as old, also in the other containers."""
+        for one in self.all:
+            one.revision += 1
+
+    def drop_user(self, name: str) -> None:
+        del self.users[name]
+        self.grants = [
+            one
+            for one in self.grants
+            if name not in (one.grantee, one.owner) and (one.owner, one.object) != ("SYS", name)
+        ]
+        self.objects = {key: thing for key, thing in self.objects.items() if key[0] != name}
+        self.dependents = [
+            one for one in self.dependents if name not in (one.object[0], one.table[0])
+        ]
 
     def limit(self, user: User, name: str) -> str:
         value = self.profiles[user.profile].get(name, "DEFAULT")
@@ -189,7 +224,7 @@ class Model:
 
     def set_password(self, user: User, password: str) -> None:
         """Applies the profile's verify function and reuse limit: ORA-28003, ORA-28007."""
-        self.revision += 1
+        self.changed()
         if len(password.encode()) > 1024 or '"' in password:
             raise fault(988, "missing or invalid password(s)")
         function = self.limit(user, "PASSWORD_VERIFY_FUNCTION")

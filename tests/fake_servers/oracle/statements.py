@@ -7,10 +7,13 @@ https://docs.oracle.com/en/error-help/db/.
 
 from seerdb.server import Result
 
+import containers
 import dictionary
+import grants
 import names
 import syntax
-from model import TABLESPACES, Grant, Model, User, fault
+from model import Dependent, Grant, Model, User, fault
+from names import qualified
 from tokens import Tokens
 
 
@@ -28,7 +31,7 @@ def run(model: Model, me: str, sql: str, binds: list) -> Result:
                 handler(model, me, tokens)
             finally:
                 # A statement that fails may also have changed something.
-                model.revision += 1
+                model.changed()
             if not tokens.ends():
                 raise fault(933, f"SQL command not properly ended near {tokens.peek()[1]!r}")
             return Result()
@@ -54,6 +57,8 @@ def clauses(model: Model, user: User, tokens: Tokens) -> bool:
     while not tokens.ends():
         if tokens.accept("IDENTIFIED", "BY"):
             password = tokens.quoted()
+            if user.name in model.users:
+                containers.check_password_change(model, user.name)
             if tokens.accept("REPLACE") and tokens.quoted() not in (user.password, user.rolled):
                 # https://docs.oracle.com/en/error-help/db/ora-28008/
                 raise fault(28008, "invalid old password")
@@ -65,14 +70,14 @@ def clauses(model: Model, user: User, tokens: Tokens) -> bool:
                 raise fault(2380, f"profile {name} does not exist")
             user.profile = name
         elif tokens.accept("DEFAULT", "TABLESPACE"):
-            user.tablespace = tablespace(tokens)
+            user.tablespace = tablespace(model, tokens)
         elif tokens.accept("TEMPORARY", "TABLESPACE"):
-            user.temporary = tablespace(tokens)
+            user.temporary = tablespace(model, tokens)
         elif tokens.accept("QUOTA"):
             amount = -1 if tokens.accept("UNLIMITED") else int(tokens.peek()[1])
             tokens.at += amount != -1
             tokens.expect("ON")
-            name = tablespace(tokens)
+            name = tablespace(model, tokens)
             user.quotas[name] = amount
             if amount == 0:
                 del user.quotas[name]
@@ -107,9 +112,9 @@ def default_role(model: Model, user: User, tokens: Tokens) -> None:
         user.default_roles = roles
 
 
-def tablespace(tokens: Tokens) -> str:
+def tablespace(model: Model, tokens: Tokens) -> str:
     name = tokens.name()
-    if name not in TABLESPACES:
+    if name not in model.tablespaces:
         raise fault(959, f"tablespace '{name}' does not exist")
     return name
 
@@ -119,9 +124,11 @@ def create_user(model: Model, me: str, tokens: Tokens) -> None:
     need(model, me, "CREATE USER")
     if name in model.users or name in model.roles:
         raise fault(1920, f"user name '{name}' conflicts with another user or role name")
-    user = User(name, "")
+    where = containers.of_new_user(model, name)
+    user = User(name, "", is_common=len(where) > 1)
     clauses(model, user, tokens)
-    model.users[name] = user
+    for one in where:
+        one.users[name] = user
 
 
 def alter_user(model: Model, me: str, tokens: Tokens) -> None:
@@ -134,11 +141,16 @@ def alter_user(model: Model, me: str, tokens: Tokens) -> None:
 def drop_user(model: Model, me: str, tokens: Tokens) -> None:
     name = tokens.name()
     need(model, me, "DROP USER")
-    model.user(name)
+    is_common = model.user(name).is_common
     tokens.accept("CASCADE")
-    del model.users[name]
-    model.grants = [one for one in model.grants if name not in (one.grantee, one.owner)]
-    model.objects = {key: thing for key, thing in model.objects.items() if key[0] != name}
+    for one in model.all if is_common else [model]:
+        one.drop_user(name)
+
+
+def drop_tablespace(model: Model, me: str, tokens: Tokens) -> None:
+    """Drops a tablespace. The users whose default tablespace it is keep its name."""
+    need(model, me, "DROP TABLESPACE")
+    model.tablespaces.remove(tablespace(model, tokens))
 
 
 def create_role(model: Model, me: str, tokens: Tokens) -> None:
@@ -146,7 +158,8 @@ def create_role(model: Model, me: str, tokens: Tokens) -> None:
     need(model, me, "CREATE ROLE")
     if name in model.roles or name in model.users:
         raise fault(1921, f"role name '{name}' conflicts with another user or role name")
-    model.roles.add(name)
+    for one in containers.of_new_user(model, name):
+        one.roles.add(name)
     model.grants.append(Grant(me, "role", name, option=True))
 
 
@@ -174,20 +187,38 @@ def profile(model: Model, me: str, tokens: Tokens) -> None:
         tokens.at += 1
 
 
-def qualified(me: str, tokens: Tokens) -> tuple[str, str]:
-    first = tokens.name()
-    return (first, tokens.name()) if tokens.accept(".") else (me, first)
-
-
 def create_table(model: Model, me: str, tokens: Tokens) -> None:
     owner, name = qualified(me, tokens)
     need(model, me, "CREATE TABLE" if owner == me else "CREATE ANY TABLE")
-    columns = []
+    columns, dependents = [], []
     while tokens.accept("(") or tokens.accept(","):
         columns.append(tokens.name())
-        tokens.name()
+        type = qualified(me, tokens)
+        if type in model.objects:
+            check_use(model, owner, "EXECUTE", *type)
+            dependents.append(Dependent("EXECUTE", type, (owner, name)))
+        if tokens.accept("REFERENCES"):
+            parent = qualified(me, tokens)
+            check_use(model, owner, "REFERENCES", *parent)
+            dependents.append(Dependent("REFERENCES", parent, (owner, name)))
+            if tokens.accept("("):
+                tokens.name()
+                tokens.expect(")")
     tokens.expect(")")
     model.objects[owner, name] = ("TABLE", columns)
+    model.dependents += dependents
+
+
+def create_type(model: Model, me: str, tokens: Tokens) -> None:
+    owner, name = qualified(me, tokens)
+    need(model, me, "CREATE TYPE" if owner == me else "CREATE ANY TYPE")
+    tokens.at = len(tokens.all)
+    model.objects[owner, name] = ("TYPE", [])
+
+
+def check_use(model: Model, user: str, privilege: str, owner: str, name: str) -> None:
+    if not model.may_use(user, privilege, owner, name):
+        raise fault(1031, "insufficient privileges")
 
 
 def create_directory(model: Model, me: str, tokens: Tokens) -> None:
@@ -222,151 +253,27 @@ def check(model: Model, me: str, privilege: str, owner: str, name: str) -> None:
         raise fault(1031, "insufficient privileges")
 
 
-def grant(model: Model, me: str, tokens: Tokens) -> None:
-    change(model, me, tokens, True)
-
-
-def revoke(model: Model, me: str, tokens: Tokens) -> None:
-    change(model, me, tokens, False)
-
-
-def change(model: Model, me: str, tokens: Tokens, gives: bool) -> None:
-    words, is_quoted = [], tokens.peek()[0] == "name"
-    while not any(tokens.is_word(word) for word in ("TO", "FROM", "ON", "(")):
-        if tokens.ends():
-            raise fault(990, "missing or invalid privilege")
-        words.append(tokens.name())
-    what, columns = " ".join(words), []
-    while tokens.accept("(") or columns and tokens.accept(","):
-        columns.append(tokens.name())
-    if columns:
-        tokens.expect(")")
-    owner = name = ""
-    # A single word that is not a role cannot be a system privilege, because these have two or more.
-    is_role = is_quoted or what in model.roles or len(words) == 1
-    kind = "role" if is_role else "system"
-    if kind == "system" and not tokens.is_word("ON") and words[0] not in SYSTEM_VERBS:
-        raise fault(990, "missing or invalid privilege")
-    if tokens.accept("ON", "SCHEMA"):
-        if model.version != "23ai":
-            raise fault(905, "missing keyword")
-        kind, owner = "schema", tokens.name()
-        model.user(owner)
-        if not model.may_grant(me, kind, what, owner):
-            raise fault(1031, "insufficient privileges")
-    elif tokens.accept("ON"):
-        kind = "object"
-        if tokens.accept("DIRECTORY"):
-            owner, name = "SYS", tokens.name()
-        else:
-            owner, name = qualified(me, tokens)
-        if (owner, name) not in model.objects:
-            raise fault(942, "table or view does not exist")
-        if not model.may_grant(me, kind, what, owner, name):
-            # A session that cannot see the object must not learn that it exists.
-            sees = any(
-                model.may_use(me, one, owner, name)
-                for one in ("SELECT", "INSERT", "UPDATE", "DELETE", "READ")
-            )
-            raise (
-                fault(1031, "insufficient privileges")
-                if sees
-                else fault(942, "table or view does not exist")
-            )
-    elif kind == "role" and what not in model.roles:
-        raise fault(1919, f"role '{what}' does not exist")
-    elif not model.may_grant(me, kind, what):
-        raise (
-            fault(1932, "ADMIN option not granted for role '%s'" % what)
-            if kind == "role"
-            else fault(1031, "insufficient privileges")
-        )
-    tokens.expect("TO" if gives else "FROM")
-    grantee = tokens.name()
-    if kind == "object" and grantee in (owner, me):
-        # https://docs.oracle.com/en/error-help/db/ora-01749/
-        raise fault(1749, "you may not GRANT/REVOKE privileges to/from yourself")
-    if grantee not in model.users and grantee not in model.roles:
-        raise fault(1917, f"user or role '{grantee}' does not exist")
-    option = tokens.accept("WITH", "ADMIN", "OPTION") or tokens.accept("WITH", "GRANT", "OPTION")
-    grantor = (
-        owner
-        if kind == "object" and (me == owner or model.has(me, "GRANT ANY OBJECT PRIVILEGE"))
-        else me
-    )
-
-    def same(one: Grant) -> bool:
-        return (one.grantee, one.kind, one.privilege, one.owner, one.object) == (
-            grantee,
-            kind,
-            what,
-            owner,
-            name,
-        )
-
-    if not gives:
-        held = [
-            one
-            for one in model.grants
-            if same(one) and (kind != "object" or one.grantor == grantor)
-        ]
-        if not held:
-            raise {
-                "system": fault(1952, f"system privileges not granted to '{grantee}'"),
-                "schema": fault(1952, f"system privileges not granted to '{grantee}'"),
-                "role": fault(1951, f"ROLE '{what}' not granted to '{grantee}'"),
-                "object": fault(1927, "cannot REVOKE privileges you did not grant"),
-            }[kind]
-        if kind == "object" and columns:
-            raise fault(
-                1750, "UPDATE/REFERENCES may only be REVOKEd from the whole table, not by column"
-            )
-        model.grants = [one for one in model.grants if one not in held]
-        return
-    for column in columns or [""]:
-        old = next(
-            (
-                one
-                for one in model.grants
-                if same(one)
-                and one.column == column
-                and (kind != "object" or one.grantor == grantor)
-            ),
-            None,
-        )
-        if old:
-            old.option = old.option or option
-        else:
-            model.grants.append(Grant(grantee, kind, what, owner, name, column, option, grantor))
-
-
 def end_transaction(_model: Model, _me: str, tokens: Tokens) -> None:
     """Every supported statement commits, so a transaction never has a change."""
     tokens.accept("WORK")
 
 
-# The words with which system privileges begin, in the table "System Privileges" of GRANT.
-SYSTEM_VERBS = frozenset("""
-    ADMINISTER ADVISOR ALTER ANALYZE AUDIT BACKUP BECOME CHANGE COMMENT CREATE DEBUG DELETE DEQUEUE
-    DROP ENABLE ENQUEUE EXECUTE EXEMPT EXPORT FLASHBACK FORCE GLOBAL GRANT IMPORT INHERIT INSERT
-    KEEP LOCK LOGMINING MANAGE MERGE ON PURGE QUERY READ REDEFINE RESTRICTED RESUMABLE SELECT SET
-    TEXT TRANSLATE UNDER UNLIMITED UPDATE USE
-    """.split())
 HANDLERS = {
     "COMMIT": end_transaction,
     "ROLLBACK": end_transaction,
     "CREATE USER": create_user,
     "ALTER USER": alter_user,
     "DROP USER": drop_user,
+    "DROP TABLESPACE": drop_tablespace,
     "CREATE ROLE": create_role,
     "DROP ROLE": drop_role,
     "CREATE PROFILE": profile,
     "ALTER PROFILE": profile,
     "CREATE TABLE": create_table,
+    "CREATE TYPE": create_type,
     "CREATE DIRECTORY": create_directory,
     "INSERT INTO": insert,
-    "GRANT": grant,
-    "REVOKE": revoke,
+    **grants.HANDLERS,
     "ALTER SESSION SET": lambda _model, _me, tokens: setattr(tokens, "at", len(tokens.all)),
     **names.HANDLERS,
 }

@@ -23,9 +23,10 @@ RESERVED = frozenset("""
     """.split())
 
 GRAMMAR = r"""
-statement = select | users | grants | objects | session
+statement = select | users | grants | objects | session | call
+container = CONTAINER "=" ( CURRENT | ALL )
 users = CREATE USER name new_password { user_clause } | ALTER USER name alteration { alteration }
-  | DROP USER name [ CASCADE ] | CREATE ROLE name | DROP ROLE name
+  | DROP USER name [ CASCADE ] | DROP TABLESPACE name | CREATE ROLE name | DROP ROLE name
   | ( CREATE | ALTER ) PROFILE name LIMIT limit { limit }
 new_password = IDENTIFIED BY password
 password = name
@@ -39,8 +40,12 @@ grants = GRANT ( object_right ON object TO grantees [ WITH HIERARCHY OPTION ] [ 
   ]
   | system_right { "," system_right } ON SCHEMA name TO grantees [ WITH ADMIN OPTION ]
   | ( system_right | name ) { "," ( system_right | name ) } TO grantees [ WITH ADMIN OPTION ] )
-  | REVOKE ( object_right ON object FROM grantees [ CASCADE CONSTRAINTS ] [ FORCE ]
+  [ container ]
+  | REVOKE ( object_right ON object FROM grantees [ CASCADE CONSTRAINTS | FORCE ]
   | system_right ON SCHEMA name FROM grantees | ( system_right | name ) FROM grantees )
+  [ container ]
+call = BEGIN parts "(" argument { "," argument } ")" ";" END
+argument = [ name "=" ">" ] ( text | TRUE | FALSE | NULL )
 grantees = grantee { "," grantee }
 grantee = PUBLIC | name
 object_right = ( ALL [ PRIVILEGES ] | ON COMMIT REFRESH | QUERY REWRITE | FLASHBACK ARCHIVE
@@ -74,7 +79,8 @@ thing = SESSION | TABLE | TABLESPACE | USER | ROLE | PROFILE | VIEW | SYNONYM | 
   | ATTRIBUTE DIMENSION | HIERARCHY | ANALYTIC VIEW | PLUGGABLE DATABASE | LOCKDOWN PROFILE |
   RULE SET
   | RULE | EVALUATION CONTEXT | PROGRAM | CLASS | PUBLIC | DOMAIN | PROPERTY GRAPH | MLE
-objects = CREATE TABLE parts "(" name type { "," name type } ")"
+objects = CREATE TABLE parts "(" column { "," column } ")"
+  | CREATE TYPE parts AS OBJECT "(" name type { "," name type } ")"
   | CREATE DIRECTORY name AS text | CREATE [ OR REPLACE ] VIEW parts AS select
   | CREATE [ OR REPLACE ] [ PUBLIC ] SYNONYM parts FOR parts
   | CREATE [ OR REPLACE ] TRIGGER parts AFTER LOGON ON DATABASE BEGIN EXECUTE
@@ -103,7 +109,8 @@ primary = CASE ( WHEN condition THEN expression { WHEN condition THEN expression
   | CAST "(" expression AS type ")" | number | text | NULL | ":" number | ":" name
   | SYSDATE | USER | ROWNUM | parts "(" [ expression { "," expression } | "*" ] ")" | parts
   | "(" select ")" | "(" expression ")"
-type = ( NUMBER | VARCHAR2 | CHAR | DATE | INTEGER | name ) [ "(" number [ name ] [ "," number ]
+column = name type [ REFERENCES parts [ "(" name ")" ] ]
+type = ( NUMBER | VARCHAR2 | CHAR | DATE | INTEGER | parts ) [ "(" number [ name ] [ "," number ]
   ")" ]
 parts = name { "." name }
 """

@@ -29,6 +29,9 @@ def split(sql: str) -> tuple:
 class Tokens:
     """The tokens of a statement, and the current position."""
 
+    # The limit of names in bytes.
+    longest_name = 128
+
     def __init__(self, sql: str) -> None:
         self.all = split(sql)
         self.at = 0
@@ -62,7 +65,7 @@ class Tokens:
             text = "".join(one.upper() if len(one.upper()) == 1 else one for one in text)
         else:
             raise fault(1935, "missing user or role name")
-        if not text or len(text.encode()) > 128:
+        if not text or len(text.encode()) > self.longest_name:
             raise fault(972, "identifier is too long")
         self.at += 1
         return text
