@@ -7,6 +7,7 @@ mod name_resolution;
 mod privileges;
 mod quoting;
 mod redirects;
+mod side_effects;
 mod sync;
 
 mod suite {

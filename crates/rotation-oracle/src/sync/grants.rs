@@ -45,6 +45,9 @@ pub(crate) struct Change {
     pub(crate) statement: String,
     pub(crate) effect: Effect,
     pub(crate) right: Right,
+    /// `true` for a revoke that also removes wanted rights, and for the grants that restore them.
+    /// In between, the user lacks these rights.
+    pub(crate) is_replaced: bool,
 }
 
 impl Right {
@@ -111,12 +114,12 @@ impl Right {
     }
 
     /// Returns `true` if a revoke of `revoked` also revokes this right.
-    fn is_revoked_with(&self, revoked: &OnObject) -> bool {
-        match self {
-            Self::Object(on) | Self::Column(on, _) => {
-                on.object == revoked.object && on.privilege == revoked.privilege
+    fn is_lost_with(&self, revoked: &Self) -> bool {
+        match (self, revoked) {
+            (Self::Object(on) | Self::Column(on, _), Self::Object(of) | Self::Column(of, _)) => {
+                on.object == of.object && on.privilege == of.privilege
             }
-            _ => false,
+            _ => self == revoked,
         }
     }
 }
@@ -128,39 +131,45 @@ impl Grants {
         *self.0.entry(right).or_insert(false) |= may_grant;
     }
 
-    /// Returns the statements that turn `self` into `wanted`. Rights that are lost with the revoke
-    /// of another right are granted again.
+    /// Returns the statements that turn `self` into `wanted`.
+    ///
+    /// The grants come first, because they can be the replacement for what the revokes remove. A
+    /// right that is lost with the revoke of another one, or of its option, is granted after that
+    /// revoke.
     pub(crate) fn changes_to(&self, wanted: &Self, user: &Name) -> Vec<Change> {
-        let mut has = self.0.clone();
-        let mut changes = Vec::new();
         // An option can only be revoked together with the right.
         let surplus = self.0.iter().filter(|(right, option)| match wanted.0.get(right) {
             None => true,
             Some(wanted) => **option && !wanted,
         });
+        let surplus: Vec<&Right> = surplus.map(|(right, _)| right).collect();
+        let mut revokes = Vec::new();
         let mut done = BTreeSet::new();
-        for (right, _) in surplus {
+        for right in &surplus {
             let statement = right.revoke(user);
-            has.remove(right);
-            if let Right::Object(on) | Right::Column(on, _) = right {
-                has.retain(|other, _| !other.is_revoked_with(on));
-            }
             if done.insert(statement.clone()) {
-                let (right, effect) = (right.clone(), Effect::Removes);
-                changes.push(Change { statement, effect, right });
+                let is_replaced = wanted.0.keys().any(|wanted| wanted.is_lost_with(right));
+                let (right, effect) = ((*right).clone(), Effect::Removes);
+                revokes.push(Change { statement, effect, right, is_replaced });
             }
         }
+        let mut grants = Vec::new();
         for (right, option) in &wanted.0 {
-            if has.get(right) != Some(option) {
+            let is_replaced = surplus.iter().any(|revoked| right.is_lost_with(revoked));
+            if is_replaced || self.0.get(right) != Some(option) {
                 // A right that was revoked for its option, or with another one, is not new.
                 let effect = match self.0.get(right) {
                     Some(has) if *has || !*option => Effect::Sets,
                     _ => Effect::Adds,
                 };
                 let statement = right.grant(user, *option);
-                changes.push(Change { statement, effect, right: right.clone() });
+                grants.push(Change { statement, effect, right: right.clone(), is_replaced });
             }
         }
+        let (again, mut changes): (Vec<_>, Vec<_>) =
+            grants.into_iter().partition(|grant| grant.is_replaced);
+        changes.extend(revokes);
+        changes.extend(again);
         changes
     }
 }
@@ -224,5 +233,69 @@ mod tests {
                 "GRANT READ ON DIRECTORY \"D\" TO \"U\"",
             ]
         );
+    }
+
+    #[test]
+    fn replacement_is_granted_before_the_revoke() {
+        let role = Right::Role(Name::written("r").unwrap());
+        let session = Right::System("CREATE SESSION".into());
+        let column = Right::Column(on("SELECT"), Name::written("a").unwrap());
+        let has = grants(&[(session, false), (Right::Object(on("SELECT")), false)]);
+        let wanted = grants(&[(role, false), (column, false)]);
+        let changes = has.changes_to(&wanted, &user());
+        let changes: Vec<_> =
+            changes.iter().map(|change| (change.statement.as_str(), change.is_replaced)).collect();
+        assert_eq!(
+            changes,
+            [
+                ("GRANT \"R\" TO \"U\"", false),
+                ("REVOKE CREATE SESSION FROM \"U\"", false),
+                ("REVOKE SELECT ON \"S\".\"T\" FROM \"U\"", true),
+                ("GRANT SELECT (\"A\") ON \"S\".\"T\" TO \"U\"", true),
+            ]
+        );
+    }
+
+    proptest::proptest! {
+        /// The statements, run in order as a server does, turn the grants into the wanted ones. Up
+        /// to the first revoke that also removes a wanted right, no wanted right is ever missing.
+        #[test]
+        fn changes_lead_to_the_wanted_grants(
+            has in proptest::collection::btree_map(0..RIGHTS.len(), proptest::bool::ANY, 0..6),
+            wanted in proptest::collection::btree_map(0..RIGHTS.len(), proptest::bool::ANY, 0..6),
+        ) {
+            let grants = |of: &BTreeMap<usize, bool>| {
+                Grants(of.iter().map(|(at, option)| (right(*at), *option)).collect())
+            };
+            let (mut has, wanted) = (grants(&has), grants(&wanted));
+            let changes = has.changes_to(&wanted, &user());
+            let held: Vec<Right> = has.0.keys().cloned().collect();
+            let mut is_gap_possible = false;
+            for change in changes {
+                is_gap_possible |= change.is_replaced;
+                match change.effect {
+                    Effect::Removes => has.0.retain(|right, _| !right.is_lost_with(&change.right)),
+                    _ => has.add(change.right.clone(), wanted.0[&change.right]),
+                }
+                for right in held.iter().filter(|right| wanted.0.contains_key(right)) {
+                    proptest::prop_assert!(is_gap_possible || has.0.contains_key(right));
+                }
+            }
+            proptest::prop_assert_eq!(has, wanted);
+        }
+    }
+
+    /// The kinds of rights that depend on each other.
+    const RIGHTS: [&str; 6] = ["CREATE TABLE", "role", "SELECT", "UPDATE", "UPDATE a", "UPDATE b"];
+
+    fn right(at: usize) -> Right {
+        match RIGHTS[at].split_once(' ') {
+            Some(("CREATE", _)) => Right::System(RIGHTS[at].into()),
+            Some((privilege, column)) => {
+                Right::Column(on(privilege), Name::written(column).unwrap())
+            }
+            None if at == 1 => Right::Role(Name::written(RIGHTS[at]).unwrap()),
+            None => Right::Object(on(RIGHTS[at])),
+        }
     }
 }

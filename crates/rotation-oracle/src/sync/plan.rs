@@ -1,6 +1,6 @@
 //! The changes that bring the alternate user in line with the base user.
 
-use rotation_database::sync::{Change, Plan, Statement};
+use rotation_database::sync::{Change, Effect, Plan, Statement};
 use rotation_database::{EngineError, SyncRequest, administrator};
 
 use super::state::{PairState, UserState, is_locked, is_locked_on_purpose};
@@ -15,9 +15,14 @@ pub(super) enum Action {
     Run(Statement),
 }
 
-/// The phase of default roles. They follow the roles, because the server removes a revoked role
-/// from them.
+/// The phase of default roles. They follow the grants of roles, because only a granted role can be
+/// a default role.
 const DEFAULT_ROLES: u8 = 1;
+
+/// The phase of revokes. They follow everything that can be a replacement: a privilege that the
+/// base user now has through a role needs the role as a default role. If the replacement is denied,
+/// the sync fails before the revokes.
+const REVOKES: u8 = 2;
 
 /// Returns the changes of an existing alternate user, or the creation of a missing target.
 pub(super) fn plan(
@@ -122,14 +127,19 @@ impl Planner<'_> {
     }
 
     fn grants(&self, alternate: &UserState, plan: &mut Plan<Action>) {
-        for grants::Change { statement: sql, effect, right } in self.changed_grants(alternate) {
+        for change in self.changed_grants(alternate) {
+            let grants::Change { statement: sql, effect, right, is_replaced } = change;
             let remedy = administrator(&right.needed(&self.names.master));
             let statement = Statement { action: format!("run {sql}"), sql: sql.clone(), remedy };
-            plan.push(Change::new(sql, Action::Run(statement)).with_effect(effect));
+            let is_late = is_replaced || effect == Effect::Removes;
+            let change = Change::new(sql, Action::Run(statement)).with_effect(effect);
+            plan.push(change.interrupting(is_replaced).in_phase(if is_late { REVOKES } else { 0 }));
         }
-        let wanted = &self.state.base.granted.default_roles;
-        if alternate.granted.default_roles != *wanted {
-            plan.push(self.alter(&wanted.clause()).in_phase(DEFAULT_ROLES));
+        let base = &self.state.base.granted;
+        // The server removes a revoked role from the default roles.
+        let kept = alternate.granted.default_roles.of(&base.grants);
+        if kept != base.default_roles {
+            plan.push(self.alter(&base.default_roles.clause()).in_phase(DEFAULT_ROLES));
         }
     }
 

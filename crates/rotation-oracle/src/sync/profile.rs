@@ -1,8 +1,9 @@
 //! The check whether a new profile could prevent the alternate user from logging in. If the target
 //! is the base user, applications are using the alternate user, and such a profile is deferred.
 //!
-//! Privileges are not deferred. If the target is the base user, the rotation has just proven that
-//! the base user can log in with the privileges that the alternate user gets.
+//! Privileges are not deferred, except those that the alternate user would lack for a moment
+//! ([`super::grants::Change::is_replaced`]). If the target is the base user, the rotation has just
+//! proven that the base user can log in with the privileges that the alternate user gets.
 
 use std::collections::BTreeMap;
 

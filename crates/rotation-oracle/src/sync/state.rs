@@ -65,6 +65,12 @@ impl Attributes {
 }
 
 impl DefaultRoles {
+    /// Returns those of these roles that are in `grants`.
+    pub(crate) fn of(&self, grants: &Grants) -> Self {
+        let is_granted = |role: &&Name| grants.0.contains_key(&Right::Role((*role).clone()));
+        Self(self.0.iter().filter(is_granted).cloned().collect())
+    }
+
     pub(crate) fn clause(&self) -> String {
         match self.0.iter().map(Name::to_string).collect::<Vec<_>>().join(", ") {
             none if none.is_empty() => "DEFAULT ROLE NONE".into(),
