@@ -15,6 +15,10 @@ pub(crate) const NO_SUCH_USER: usize = 1918;
 /// ORA-00942: a table or view does not exist, or the user may not see it.
 pub(crate) const NO_SUCH_VIEW: usize = 942;
 
+/// The remedy if the session is not in the container of a user.
+pub(crate) const OTHER_CONTAINER: &str = "Set \"dbname\" to the service of the pluggable database \
+    (for a common user, to the service of the root).";
+
 const ENCRYPTION: &str = "The server demands native network encryption, which this function does \
     not support. Set SQLNET.ENCRYPTION_SERVER=ACCEPTED (and \
     SQLNET.CRYPTO_CHECKSUM_SERVER=ACCEPTED) in the server's sqlnet.ora, or configure the server to \
@@ -215,9 +219,7 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> Engi
             what: format!(
                 "could not {action}, because this is not the container of the user: {message}"
             ),
-            remedy: "Set \"dbname\" to the service of the pluggable database (for a common user, \
-                to the service of the root)."
-                .into(),
+            remedy: OTHER_CONTAINER.into(),
         },
         16000 | 1456 => EngineError::not_writable(message),
         code => EngineError::Failed { action, code: format!("ORA-{code:05}"), message },

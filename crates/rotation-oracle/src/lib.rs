@@ -1,5 +1,6 @@
 //! The Oracle engine: logs in, changes passwords and syncs an alternate user.
 
+mod common_user;
 mod descriptor;
 mod driver;
 mod failure;
@@ -54,6 +55,14 @@ impl Engine for Oracle {
         own_password::change(session, change).await
     }
 
+    async fn check_password_change(
+        &self,
+        session: &mut Session,
+        _change: &PasswordChange<'_>,
+    ) -> Result<(), EngineError> {
+        common_user::check_own_password(session).await
+    }
+
     async fn sync_users(
         &self,
         master: &mut Session,
@@ -76,6 +85,17 @@ impl Engine for Oracle {
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
         sync::set_password(master, reset).await
+    }
+
+    async fn check_password_reset(
+        &self,
+        master: &mut Session,
+        reset: &PasswordReset<'_>,
+    ) -> Result<(), EngineError> {
+        match Name::written(reset.user) {
+            Some(user) => common_user::check_password_of(master, &user).await,
+            None => Err(EngineError::NoSuchUser { user: reset.user.to_owned() }),
+        }
     }
 
     async fn missing(

@@ -2,6 +2,7 @@
 //! `tests/fake_servers/oracle` or on a real database.
 
 mod accounts;
+mod common_users;
 mod failures;
 mod name_resolution;
 mod privileges;

@@ -6,6 +6,7 @@ use rotation_database::{EngineError, administrator};
 
 use super::grants::{Grants, OnObject, Right};
 use super::{Names, Users};
+use crate::common_user;
 use crate::failure::{NO_SUCH_VIEW, number_of, statement};
 use crate::name::Name;
 use crate::session::Texts;
@@ -110,8 +111,8 @@ impl Users<'_> {
     /// Returns a user, if it exists.
     pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserState>, EngineError> {
         const USER: &str = "SELECT account_status, profile, default_tablespace, \
-                            temporary_tablespace, authentication_type, oracle_maintained \
-                            FROM SYS.DBA_USERS WHERE username = :1";
+                            temporary_tablespace, authentication_type, oracle_maintained, \
+                            common FROM SYS.DBA_USERS WHERE username = :1";
         let rows = self.read(&format!("find user {name}"), USER, name).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if text(row, 4)? != "PASSWORD" {
@@ -128,6 +129,9 @@ impl Users<'_> {
                 what: format!("{name} is a user that Oracle maintains"),
                 remedy: "Rotate it as a single user, or use a user that you created.".into(),
             });
+        }
+        if row.get(6).is_some_and(common_user::is_yes) {
+            return Err(common_user::cannot_alternate(name));
         }
         let attributes = Attributes {
             profile: known(row, 1)?,
