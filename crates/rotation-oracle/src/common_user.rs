@@ -10,7 +10,7 @@
 
 use rotation_database::EngineError;
 
-use crate::failure::OTHER_CONTAINER;
+use crate::decision::OTHER_CONTAINER;
 use crate::name::Name;
 use crate::session::{Session, Texts};
 

@@ -3,6 +3,7 @@
 use oracledb::{Error, ErrorKind};
 use rotation_database::{EngineError, Login, LoginError, administrator, mask};
 
+use crate::decision::decision;
 use crate::driver::{CALL_TIMEOUT, DriverError};
 use crate::name::Name;
 
@@ -14,10 +15,6 @@ pub(crate) const NO_SUCH_USER: usize = 1918;
 
 /// ORA-00942: a table or view does not exist, or the user may not see it.
 pub(crate) const NO_SUCH_VIEW: usize = 942;
-
-/// The remedy if the session is not in the container of a user.
-pub(crate) const OTHER_CONTAINER: &str = "Set \"dbname\" to the service of the pluggable database \
-    (for a common user, to the service of the root).";
 
 const ENCRYPTION: &str = "The server demands native network encryption, which this function does \
     not support. Set SQLNET.ENCRYPTION_SERVER=ACCEPTED (and \
@@ -190,6 +187,12 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> Engi
         _ => return EngineError::Disconnected { action, cause: broken(error) },
     };
     let message = mask(error.message()).into_owned();
+    if let Some((why, remedy)) = decision(error.code()) {
+        return EngineError::NeedsDecision {
+            what: format!("could not {action}, because {why}: {message}"),
+            remedy: remedy.into(),
+        };
+    }
     match error.code() {
         // No privilege, an object that the user may not see, or no admin or grant option.
         942 | 1031 | 1720 | 1929 | 1932 | 4042 | 41900 => {
@@ -203,23 +206,6 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> Engi
                 the function to the profile's PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * \
                 FROM SYS.DBA_PROFILES)."
                 .into(),
-        },
-        // The statement revokes a privilege that another user has granted.
-        1927 => EngineError::NeedsDecision {
-            what: format!(
-                "could not {action}, because another user than the master user granted it: \
-                 {message}"
-            ),
-            remedy: "Run the statement as the user that granted the privilege (column GRANTOR of \
-                dba_tab_privs), or as the object's owner."
-                .into(),
-        },
-        // A local user in the root, or a common user in a pluggable database.
-        65049 | 65050 | 65066 | 65094 | 65096 => EngineError::NeedsDecision {
-            what: format!(
-                "could not {action}, because this is not the container of the user: {message}"
-            ),
-            remedy: OTHER_CONTAINER.into(),
         },
         16000 | 1456 => EngineError::not_writable(message),
         code => EngineError::Failed { action, code: format!("ORA-{code:05}"), message },

@@ -1,6 +1,7 @@
 //! The Oracle engine: logs in, changes passwords and syncs an alternate user.
 
 mod common_user;
+mod decision;
 mod descriptor;
 mod driver;
 mod failure;

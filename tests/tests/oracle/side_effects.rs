@@ -76,3 +76,38 @@ async fn active_user_keeps_privilege_that_loses_its_option() {
     })
     .await;
 }
+
+/// GRANT does not support ADMINISTER RESOURCE MANAGER on every release. A package grants it.
+#[tokio::test]
+async fn privilege_of_a_package_needs_decision() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: the server may support GRANT for it");
+            return Ok(());
+        }
+        let fixture = Fixture::new(&target).await?;
+        let function = fixture.function("master-user");
+        let mut admin = target.admin().await?;
+        let call = |procedure: &str, parameter: &str, user: &str, option: &str| {
+            format!(
+                "BEGIN DBMS_RESOURCE_MANAGER_PRIVS.{procedure}_SYSTEM_PRIVILEGE({parameter} => \
+                 '{}', privilege_name => 'ADMINISTER_RESOURCE_MANAGER'{option}); END;",
+                quoted(user).replace('"', "")
+            )
+        };
+        let grant = |user: &str| call("GRANT", "grantee_name", user, ", admin_option => FALSE");
+        sql(&mut admin, &grant(&fixture.user)).await?;
+        let package = "DBMS_RESOURCE_MANAGER_PRIVS";
+        fixture.expect(&function, "NeedsDecision", package).await?;
+        fixture.log_in().await?;
+        sql(&mut admin, &grant(&fixture.alternate())).await?;
+        assert_eq!(fixture.again(&function).await?.failed, None);
+        fixture.rotate(&function).await?;
+        sql(&mut admin, &call("REVOKE", "revokee_name", &fixture.user, "")).await?;
+        fixture.expect(&function, "NeedsDecision", package).await?;
+        sql(&mut admin, &call("REVOKE", "revokee_name", &fixture.alternate(), "")).await?;
+        assert_eq!(fixture.again(&function).await?.failed, None);
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,27 @@
+//! The errors of statements that need a decision of the operator.
+
+/// The remedy if the session is not in the container of a user.
+pub(crate) const OTHER_CONTAINER: &str = "Set \"dbname\" to the service of the pluggable database \
+    (for a common user, to the service of the root).";
+
+/// Returns the reason of an error, as it reads after "because", and the remedy.
+pub(crate) fn decision(number: usize) -> Option<(&'static str, &'static str)> {
+    Some(match number {
+        990 => (
+            "GRANT and REVOKE do not support this privilege",
+            "A package grants and revokes it (ADMINISTER RESOURCE MANAGER: \
+             DBMS_RESOURCE_MANAGER_PRIVS.GRANT_SYSTEM_PRIVILEGE and REVOKE_SYSTEM_PRIVILEGE). Use \
+             the package, so that both users have the privilege or neither.",
+        ),
+        1927 => (
+            "another user than the master user granted it",
+            "Run the statement as the user that granted the privilege (column GRANTOR of \
+             dba_tab_privs), or as the object's owner.",
+        ),
+        // A local user in the root, or a common user in a pluggable database.
+        65049 | 65050 | 65066 | 65094 | 65096 => {
+            ("this is not the container of the user", OTHER_CONTAINER)
+        }
+        _ => return None,
+    })
+}
