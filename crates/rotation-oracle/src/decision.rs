@@ -18,6 +18,16 @@ pub(crate) fn decision(number: usize) -> Option<(&'static str, &'static str)> {
             "Run the statement as the user that granted the privilege (column GRANTOR of \
              dba_tab_privs), or as the object's owner.",
         ),
+        1981 => (
+            "foreign keys depend on the privilege",
+            "Run the statement with CASCADE CONSTRAINTS, which drops these foreign keys. Or grant \
+             the privilege to the base user as well.",
+        ),
+        2344 => (
+            "tables depend on the type",
+            "Run the statement with FORCE, which makes the data in these tables inaccessible. Or \
+             grant the privilege to the base user as well.",
+        ),
         // A local user in the root, or a common user in a pluggable database.
         65049 | 65050 | 65066 | 65094 | 65096 => {
             ("this is not the container of the user", OTHER_CONTAINER)

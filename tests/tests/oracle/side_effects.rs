@@ -77,6 +77,102 @@ async fn active_user_keeps_privilege_that_loses_its_option() {
     .await;
 }
 
+/// The role DBA comes with UNLIMITED TABLESPACE, and goes with it and all quotas.
+#[tokio::test]
+async fn dba_role_and_quotas_are_synced() {
+    on_each(|target| async move {
+        for alternate_is_current in [false, true] {
+            let fixture = Fixture::new(&target).await?;
+            let function = fixture.function("master-user");
+            if alternate_is_current {
+                fixture.rotate(&function).await?;
+            }
+            let user = quoted(&fixture.user);
+            let mut admin = target.admin().await?;
+            for statements in [
+                vec![format!("GRANT DBA TO {user}")],
+                vec![format!("REVOKE UNLIMITED TABLESPACE FROM {user}")],
+                vec![format!("GRANT UNLIMITED TABLESPACE TO {user}")],
+                vec![
+                    format!("REVOKE DBA FROM {user}"),
+                    format!("ALTER USER {user} QUOTA 1000000 ON USERS"),
+                ],
+                vec![format!("GRANT DBA TO {user}")],
+                vec![
+                    format!("REVOKE DBA FROM {user}"),
+                    format!("GRANT UNLIMITED TABLESPACE TO {user}"),
+                ],
+            ] {
+                for statement in &statements {
+                    sql(&mut admin, statement).await?;
+                }
+                fixture.rotate(&function).await?;
+                let alternate = fixture.alternate();
+                let wanted = system_privileges(&fixture, &fixture.user).await?;
+                assert_eq!(system_privileges(&fixture, &alternate).await?, wanted);
+                let query = "SELECT tablespace_name, TO_CHAR(max_bytes) FROM dba_ts_quotas WHERE \
+                    username = :1";
+                let quotas = async |user: &str| -> Result<Vec<Vec<String>>> {
+                    let mut admin = target.admin().await?;
+                    rows(&mut admin, query, &quoted(user).replace('"', "")).await
+                };
+                assert_eq!(quotas(&alternate).await?, quotas(&fixture.user).await?);
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// These revokes need CASCADE CONSTRAINTS or FORCE, with which the alternate user would lose more
+/// than the privilege.
+#[tokio::test]
+async fn revoke_with_dependents_needs_decision() {
+    on_each(|target| async move {
+        for (object, create, privilege, column, clause) in [
+            (
+                "parent",
+                "CREATE TABLE {o}.parent (a NUMBER)",
+                "REFERENCES",
+                "NUMBER REFERENCES {o}.parent (a)",
+                "CASCADE CONSTRAINTS",
+            ),
+            ("kind", "CREATE TYPE {o}.kind AS OBJECT (a NUMBER)", "EXECUTE", "{o}.kind", "FORCE"),
+        ] {
+            let fixture = Fixture::new(&target).await?;
+            let function = fixture.function("master-user");
+            fixture.rotate(&function).await?;
+            fixture.rotate(&function).await?;
+            let owner = format!("\"{} DATA\"", fixture.user.to_uppercase());
+            let (user, clone) = (quoted(&fixture.user), quoted(&fixture.alternate()));
+            let filled = |text: &str| text.replace("{o}", &owner);
+            let mut admin = target.admin().await?;
+            for statement in [
+                filled(create),
+                format!("GRANT {privilege} ON {owner}.{object} TO {clone}"),
+                format!("GRANT CREATE TABLE TO {clone}"),
+                format!("CREATE TABLE {clone}.dependent (a {})", filled(column)),
+            ] {
+                sql(&mut admin, &statement).await?;
+            }
+            let error = fixture.expect(&function, "NeedsDecision", clause).await?;
+            let name = object.to_uppercase();
+            let revoke = format!("REVOKE {privilege} ON {owner}.\"{name}\" FROM {clone}");
+            ensure!(error.message.contains(&revoke), "{}", error.message);
+            fixture.log_in().await?;
+            // Either remedy helps.
+            let decision = match clause {
+                "FORCE" => format!("{revoke} FORCE"),
+                _ => format!("GRANT {privilege} ON {owner}.{object} TO {user}"),
+            };
+            sql(&mut admin, &decision).await?;
+            assert_eq!(fixture.again(&function).await?.failed, None);
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// GRANT does not support ADMINISTER RESOURCE MANAGER on every release. A package grants it.
 #[tokio::test]
 async fn privilege_of_a_package_needs_decision() {
