@@ -19,19 +19,23 @@ async fn privileges_on_owned_objects_stay() {
             format!("GRANT SELECT ON {user}.own TO {clone}"),
             format!("CREATE TABLE {clone}.theirs (a NUMBER)"),
             format!("GRANT SELECT ON {clone}.theirs TO {user}"),
+            format!("GRANT INHERIT PRIVILEGES ON USER {user} TO {clone}"),
+            format!("GRANT INHERIT PRIVILEGES ON USER {clone} TO {user}"),
         ] {
             sql(&mut admin, &statement).await?;
         }
         let grants = async |user: &str| -> Result<Vec<Vec<String>>> {
-            let query = "SELECT table_name, privilege FROM dba_tab_privs WHERE grantee = :1 \
-                AND table_name IN ('OWN', 'THEIRS')";
+            let query = "SELECT privilege FROM dba_tab_privs WHERE grantee = :1 AND (table_name \
+                IN ('OWN', 'THEIRS') OR type = 'USER') ORDER BY 1";
             rows(&mut target.admin().await?, query, &user.replace('"', "")).await
         };
         for turn in 0..4 {
             fixture.rotate(&function).await.with_context(|| format!("turn {turn}"))?;
             fixture.log_in().await?;
-            assert_eq!(grants(&clone).await?, [["OWN", "SELECT"]], "turn {turn}");
-            assert_eq!(grants(&user).await?, [["THEIRS", "SELECT"]], "turn {turn}");
+            for user in [&user, &clone] {
+                let expected = [["INHERIT PRIVILEGES"], ["SELECT"]];
+                assert_eq!(grants(user).await?, expected, "{user}, turn {turn}");
+            }
         }
         Ok(())
     })
