@@ -8,6 +8,7 @@ mod name_resolution;
 mod privileges;
 mod quoting;
 mod redirects;
+mod settings;
 mod side_effects;
 mod sync;
 

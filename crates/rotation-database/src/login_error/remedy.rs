@@ -80,7 +80,10 @@ impl LoginError {
                 in the instance's settings)."
                 .into(),
             Self::Tls { .. } => "Check the TLS versions and cipher suites that the server allows. \
-                The function needs TLS 1.2 or 1.3."
+                The function needs TLS 1.3, or TLS 1.2 with an ECDHE cipher suite and AES-GCM or \
+                ChaCha20-Poly1305. For the SSL option of RDS for Oracle, set SQLNET.SSL_VERSION \
+                to 1.2 and SQLNET.CIPHER_SUITE to TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, because \
+                its default suite is not among them."
                 .into(),
             Self::CleartextPasswordRequested { remedy, .. } => (*remedy).into(),
             Self::ServerNotAuthenticated { .. } => format!(
