@@ -7,6 +7,19 @@ pub(crate) const OTHER_CONTAINER: &str = "Set \"dbname\" to the service of the p
 /// Returns the reason of an error, as it reads after "because", and the remedy.
 pub(crate) fn decision(number: usize) -> Option<(&'static str, &'static str)> {
     Some(match number {
+        959 => (
+            "a tablespace of the base user does not exist",
+            "Give the base user a tablespace that exists (ALTER USER … DEFAULT TABLESPACE …, or \
+             TEMPORARY TABLESPACE).",
+        ),
+        // A password has at most 30 bytes, so it cannot be the cause.
+        972 => (
+            "a name is too long",
+            "If the parameter COMPATIBLE of the database is lower than 12.2, names have at most 30 \
+             bytes, and the name of the alternate user is 6 bytes longer than that of the base \
+             user. Use a base user with a shorter name, raise COMPATIBLE, or rotate as a single \
+             user.",
+        ),
         990 => (
             "GRANT and REVOKE do not support this privilege",
             "A package grants and revokes it (ADMINISTER RESOURCE MANAGER: \
@@ -27,6 +40,10 @@ pub(crate) fn decision(number: usize) -> Option<(&'static str, &'static str)> {
             "tables depend on the type",
             "Run the statement with FORCE, which makes the data in these tables inaccessible. Or \
              grant the privilege to the base user as well.",
+        ),
+        2380 => (
+            "the profile of the base user does not exist",
+            "Give the base user a profile that exists (ALTER USER … PROFILE …).",
         ),
         // A local user in the root, or a common user in a pluggable database.
         65049 | 65050 | 65066 | 65094 | 65096 => {

@@ -200,7 +200,7 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> Engi
         }
         // A lock, or concurrent DDL.
         54 | 60 | 4021 | 30006 => EngineError::Busy { action, message },
-        28003 | USED_BEFORE | 28218 | 28219 | 988 | 972 => EngineError::PasswordRejected {
+        28003 | USED_BEFORE | 28218 | 28219 | 988 => EngineError::PasswordRejected {
             message,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of \
                 the function to the profile's PASSWORD_VERIFY_FUNCTION and reuse limits (SELECT * \
@@ -208,7 +208,13 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> Engi
                 .into(),
         },
         16000 | 1456 => EngineError::not_writable(message),
-        code => EngineError::Failed { action, code: format!("ORA-{code:05}"), message },
+        code => {
+            let code = format!("ORA-{code:05}");
+            // The message usually starts with the code.
+            let rest = message.strip_prefix(&code).and_then(|rest| rest.strip_prefix(": "));
+            let message = rest.unwrap_or(&message).to_owned();
+            EngineError::Failed { action, code, message }
+        }
     }
 }
 

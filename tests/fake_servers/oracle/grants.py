@@ -197,28 +197,61 @@ def remove(model: Model, gone: Grant, columns: list[str], forces: bool) -> None:
 
 
 def call(model: Model, me: str, tokens: Tokens) -> None:
-    """Runs DBMS_RESOURCE_MANAGER_PRIVS.GRANT_SYSTEM_PRIVILEGE or REVOKE_SYSTEM_PRIVILEGE."""
+    """Runs a procedure of a package."""
     package = tokens.name()
     tokens.expect(".")
-    procedure, arguments = tokens.name(), {}
+    procedure, arguments = f"{package}.{tokens.name()}", {}
     while tokens.accept("(") or tokens.accept(","):
         parameter = tokens.name()
         tokens.expect("=", ">")
         arguments[parameter] = tokens.peek()[1].strip("'")
         tokens.at += 1
+        if tokens.accept("."):
+            # A constant of a package: DBMS_RULE_ADM.EXECUTE_ON_RULE.
+            arguments[parameter] = tokens.name()
     tokens.expect(")", ";", "END")
-    verb, _, rest = procedure.partition("_")
-    if (package, rest) != ("DBMS_RESOURCE_MANAGER_PRIVS", "SYSTEM_PRIVILEGE"):
+    if procedure not in PROCEDURES:
         raise fault(6550, f"component '{procedure}' must be declared")
+    PROCEDURES[procedure](model, me, arguments)
+
+
+def system_privilege(model: Model, me: str, arguments: dict[str, str]) -> None:
+    """Follows DBMS_RESOURCE_MANAGER_PRIVS.GRANT_SYSTEM_PRIVILEGE and REVOKE_SYSTEM_PRIVILEGE."""
     if not model.may_grant(me, "system", RESOURCE_MANAGER):
         raise fault(1031, "insufficient privileges")
+    gives = "GRANTEE_NAME" in arguments
+    user = arguments["GRANTEE_NAME" if gives else "REVOKEE_NAME"]
     option = arguments.get("ADMIN_OPTION", "FALSE").upper() == "TRUE"
-    user = arguments["GRANTEE_NAME" if verb == "GRANT" else "REVOKEE_NAME"]
     new = Grant(user, "system", RESOURCE_MANAGER, option=option, grantor=me)
-    if verb == "GRANT":
+    if gives:
         add(model, new, [])
     else:
         remove(model, new, [], False)
 
 
+def create_rule(model: Model, me: str, arguments: dict[str, str]) -> None:
+    """Follows DBMS_RULE_ADM.CREATE_RULE."""
+    owner, name = arguments["RULE_NAME"].upper().split(".")
+    if not model.has(me, "CREATE RULE" if owner == me else "CREATE ANY RULE"):
+        raise fault(1031, "insufficient privileges")
+    model.objects[owner, name] = ("RULE", [])
+
+
+def object_privilege(model: Model, me: str, arguments: dict[str, str]) -> None:
+    """Follows DBMS_RULE_ADM.GRANT_OBJECT_PRIVILEGE."""
+    owner, name = arguments["OBJECT_NAME"].upper().split(".")
+    privilege, _, kind = arguments["PRIVILEGE"].partition("_ON_")
+    if model.objects.get((owner, name), ("", []))[0] != kind.replace("_", " "):
+        raise fault(24170, f"{owner}.{name} is not an object of this kind")
+    if not model.may_grant(me, "object", privilege, owner, name):
+        raise fault(1031, "insufficient privileges")
+    add(model, Grant(arguments["GRANTEE"], "object", privilege, owner, name, grantor=owner), [])
+
+
+PROCEDURES = {
+    "DBMS_RESOURCE_MANAGER_PRIVS.GRANT_SYSTEM_PRIVILEGE": system_privilege,
+    "DBMS_RESOURCE_MANAGER_PRIVS.REVOKE_SYSTEM_PRIVILEGE": system_privilege,
+    "DBMS_RULE_ADM.CREATE_RULE": create_rule,
+    "DBMS_RULE_ADM.GRANT_OBJECT_PRIVILEGE": object_privilege,
+}
 HANDLERS = {"GRANT": grant, "REVOKE": revoke, "BEGIN": call}

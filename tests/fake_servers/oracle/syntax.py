@@ -45,7 +45,7 @@ grants = GRANT ( object_right ON object TO grantees [ WITH HIERARCHY OPTION ] [ 
   | system_right ON SCHEMA name FROM grantees | ( system_right | name ) FROM grantees )
   [ container ]
 call = BEGIN parts "(" argument { "," argument } ")" ";" END
-argument = [ name "=" ">" ] ( text | TRUE | FALSE | NULL )
+argument = [ name "=" ">" ] ( text | TRUE | FALSE | NULL | parts )
 grantees = grantee { "," grantee }
 grantee = PUBLIC | name
 object_right = ( ALL [ PRIVILEGES ] | ON COMMIT REFRESH | QUERY REWRITE | FLASHBACK ARCHIVE

@@ -207,3 +207,42 @@ async fn privilege_of_a_package_needs_decision() {
     })
     .await;
 }
+
+/// A package grants privileges on rules. They are not copied, and the record names them as long as
+/// the alternate user lacks them.
+#[tokio::test]
+async fn privilege_on_rule_is_a_note() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: the master user may not see the rules of that server");
+            return Ok(());
+        }
+        let fixture = Fixture::new(&target).await?;
+        let function = fixture.function("master-user");
+        fixture.rotate(&function).await?;
+        let rule = format!("{}.{}_rule", target.superuser, fixture.user);
+        let grant = |user: &str| {
+            format!(
+                "BEGIN DBMS_RULE_ADM.GRANT_OBJECT_PRIVILEGE(privilege => \
+                 DBMS_RULE_ADM.EXECUTE_ON_RULE, object_name => '{rule}', grantee => '{}'); END;",
+                quoted(user).replace('"', "")
+            )
+        };
+        let mut admin = target.admin().await?;
+        let create = format!(
+            "BEGIN DBMS_RULE_ADM.CREATE_RULE(rule_name => '{rule}', condition => '1 = 1'); END;"
+        );
+        sql(&mut admin, &create).await?;
+        sql(&mut admin, &grant(&fixture.user)).await?;
+        let note = format!("EXECUTE on rule {}", rule.to_uppercase());
+        for _ in 0..2 {
+            let records = format!("{:?}", fixture.rotate(&function).await?.steps);
+            ensure!(records.contains("Not copied") && records.contains(&note), "{records}");
+        }
+        sql(&mut admin, &grant(&fixture.alternate())).await?;
+        let records = format!("{:?}", fixture.rotate(&function).await?.steps);
+        ensure!(!records.contains("Not copied"), "{records}");
+        Ok(())
+    })
+    .await;
+}

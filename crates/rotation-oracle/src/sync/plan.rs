@@ -154,20 +154,21 @@ impl Planner<'_> {
                 self.names.master
             ));
         }
-        if self.state.alternate.is_none() {
-            return;
-        }
+        let Some(alternate) = &self.state.alternate else { return };
         if *owns > 0 {
             plan.notes.push(format!(
                 "{base} owns {owns} object(s), and {name} can use them only through grants. Let \
                  the application log in as a user that owns no objects."
             ));
         }
-        if !granted.otherwise.is_empty() {
+        let has = &alternate.granted.otherwise;
+        let lacks: Vec<&str> =
+            granted.otherwise.iter().filter(|it| !has.contains(it)).map(String::as_str).collect();
+        if !lacks.is_empty() {
             plan.notes.push(format!(
                 "Not copied, because GRANT does not support it: {}. Grant it to {name} in the same \
                  way as to {base}.",
-                granted.otherwise.join(", ")
+                lacks.join(", ")
             ));
         }
     }

@@ -267,8 +267,9 @@ impl Users<'_> {
 }
 
 /// The kinds of objects whose privileges are granted with packages (`DBMS_AQADM`,
-/// `DBMS_RESOURCE_MANAGER_PRIVS`, `DBMS_RULE_ADM`).
-const NOT_BY_GRANT: [&str; 4] = ["QUEUE", "CONSUMER GROUP", "RULE SET", "EVALUATION CONTEXT"];
+/// `DBMS_RESOURCE_MANAGER_PRIVS`, `DBMS_RULE_ADM`, `DBMS_FILE_GROUP`).
+const NOT_BY_GRANT: [&str; 6] =
+    ["QUEUE", "CONSUMER GROUP", "RULE", "RULE SET", "EVALUATION CONTEXT", "FILE GROUP"];
 
 /// Returns an object in the syntax that follows `ON`. Some kinds of objects have a keyword before
 /// the name, and some kinds have no owner.
