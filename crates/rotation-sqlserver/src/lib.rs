@@ -3,6 +3,7 @@
 mod accepted;
 mod failure;
 mod login;
+mod master_permissions;
 mod own_password;
 mod preflight;
 mod prelogin;

@@ -1,10 +1,8 @@
 //! The check for privileges that a master user lacks.
 
-use rotation_database::{
-    EngineError, MasterTask, Password, PasswordReset, SyncRequest, administrator,
-};
+use rotation_database::{EngineError, MasterTask, Password, PasswordReset, SyncRequest};
 
-use crate::quote::identifier;
+use crate::master_permissions::{self, ALTER_LOGINS, READ_ALL};
 use crate::session::Session;
 use crate::sync;
 use crate::sync::passwords;
@@ -16,19 +14,14 @@ pub(crate) async fn missing(
     master: &str,
     task: MasterTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    let mut missing = Vec::new();
-    let needed = ["ALTER ANY LOGIN", "VIEW ANY DEFINITION"];
     // The permissions of logins are only read for a sync.
-    for permission in &needed[..if task.copies() { 2 } else { 1 }] {
-        let question = format!("HAS_PERMS_BY_NAME(NULL, NULL, '{permission}')");
-        if !session.is_so("read the privileges of the master user", &question).await? {
-            let remedy = administrator(&format!(
-                "USE [master]; GRANT {permission} TO {}",
-                identifier(master)
-            ));
-            missing.push(EngineError::lacks("administer logins", master, permission, remedy));
-        }
-    }
+    let read = if task.copies() { READ_ALL } else { &[] };
+    let needed = [&[ALTER_LOGINS], read].concat();
+    let lacking = master_permissions::lacking(session, &needed).await?;
+    let mut missing: Vec<_> = lacking
+        .into_iter()
+        .map(|permission| master_permissions::lacks("administer logins", master, &[permission]))
+        .collect();
     missing.extend(blocking_triggers(session, master, task).await);
     Ok(missing)
 }

@@ -5,6 +5,7 @@
 //! interrupted rotation leaves an account that cannot log in.
 
 mod account;
+mod database_list;
 mod databases;
 mod grantable;
 pub(crate) mod logins;

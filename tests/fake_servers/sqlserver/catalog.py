@@ -35,11 +35,17 @@ SERVER_VIEWS = (
     "availability_groups",
     "availability_replicas",
     "databases",
+    "master_files",
     "configurations",
     "server_triggers",
     "server_trigger_events",
     "dm_exec_sessions",
 )
+# The logical names of the primary files of system databases. A user database's is its own name.
+PRIMARY_FILES = {"tempdb": "tempdev", "model": "modeldev", "msdb": "MSDBData"}
+# The Resource database, which sys.databases never shows:
+# https://learn.microsoft.com/sql/relational-databases/databases/resource-database
+RESOURCE_DATABASE = 32767
 # The system databases whose recovery model is SIMPLE by default:
 # https://learn.microsoft.com/sql/relational-databases/databases/system-databases
 SIMPLE_RECOVERY = ("master", "tempdb", "msdb")
@@ -255,7 +261,7 @@ def server_rows(session: Session, view: str):
     elif view == "server_permissions":
         yield from permissions(server, all, own)
     elif view == "databases":
-        for one in server.databases.values():
+        for one in filter(session.sees_database, server.databases.values()):
             state = {"ONLINE": 0, "RESTORING": 1, "OFFLINE": 6}[one.state]
             yield (
                 one.name,
@@ -276,6 +282,12 @@ def server_rows(session: Session, view: str):
                 "SIMPLE" if one.name in SIMPLE_RECOVERY else "FULL",
                 0,
             )
+    elif view == "master_files":
+        if session.has_server("VIEW ANY DEFINITION") or session.changes_databases():
+            for one in server.databases.values():
+                yield one.id, 1, PRIMARY_FILES.get(one.name, one.name), 0
+                yield one.id, 2, f"{one.name}_log", 0
+            yield RESOURCE_DATABASE, 1, "data", 0
     elif view in ("server_triggers", "server_trigger_events"):
         yield from triggers(server, session.has_server("VIEW ANY DEFINITION"), view)
     elif view == "configurations":
@@ -426,6 +438,13 @@ def functions(tables: Tables) -> None:
             )
         )
 
+    def db_name(id):
+        """https://learn.microsoft.com/sql/t-sql/functions/db-name-transact-sql"""
+        session = tables.session
+        sees_all = session.changes_databases() or session.has_server("VIEW ANY DATABASE")
+        found = [one for one in session.server.databases.values() if one.id == id]
+        return found[0].name if found and (sees_all or session.sees_database(found[0])) else None
+
     lite.create_function("HAS_PERMS_BY_NAME", 3, has_perms)
     lite.create_function("HAS_DBACCESS", 1, has_dbaccess)
     lite.create_function("LOGINPROPERTY", 2, loginproperty)
@@ -439,6 +458,7 @@ def functions(tables: Tables) -> None:
         lambda name: None if len(name) > 128 else "[" + name.replace("]", "]]") + "]",
     )
     lite.create_function("DB_NAME", 0, lambda: tables.session.database.name)
+    lite.create_function("DB_NAME", 1, db_name)
     lite.create_function("SUSER_SNAME_OF", -1, suser_sname)
     lite.create_function("ORIGINAL_LOGIN", 0, lambda: tables.session.name)
     lite.create_function("SUSER_SID", -1, sid)

@@ -9,6 +9,23 @@ from pysqlbridge.tds import QueryError
 from model import DATABASE_ROLES, Database, Principal, Server, Thing
 
 
+# The higher permissions of the table on the page grant-server-permissions-transact-sql.
+IMPLIED_BY = {
+    "VIEW ANY DATABASE": ("VIEW ANY DEFINITION",),
+    "CREATE ANY DATABASE": ("ALTER ANY DATABASE",),
+    "VIEW SERVER STATE": ("ALTER SERVER STATE",),
+}
+
+
+def role_with(permission: str) -> str | None:
+    """Returns the fixed server role that has a permission."""
+    return {
+        "ALTER ANY LOGIN": "securityadmin",
+        "ALTER ANY DATABASE": "dbcreator",
+        "CREATE ANY DATABASE": "dbcreator",
+    }.get(permission)
+
+
 class Session:
     """A session of a login, or of a user of a contained database."""
 
@@ -46,12 +63,34 @@ class Session:
         if self.in_server_role():
             return True
         said = self.login and self.server.says(self.login.id, permission, [(100, 0, 0)])
-        if said != "GRANT" and permission == "ALTER ANY LOGIN":
-            return self.in_server_role("securityadmin")
-        return said == "GRANT"
+        if said == "GRANT" or role_with(permission) and self.in_server_role(role_with(permission)):
+            return True
+        return said != "DENY" and any(map(self.has_server, IMPLIED_BY.get(permission, ())))
 
     def sees_all_of_server(self) -> bool:
         return self.has_server("VIEW ANY DEFINITION") or self.has_server("ALTER ANY LOGIN")
+
+    def sees_database(self, database: Database) -> bool:
+        """Returns whether the session sees a database in sys.databases.
+
+        https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-databases-transact-sql
+        has the rules, also that for OFFLINE databases, and
+        https://learn.microsoft.com/en-us/previous-versions/sql/sql-server-2008/ms189077(v=sql.100)
+        the effect of DENY.
+        """
+        owns = self.login and self.login.sid == database.owner
+        if owns or database is self.database or database.name in ("master", "tempdb"):
+            return True
+        denied = "VIEW ANY DATABASE", [(100, 0, 0)]
+        if self.login and not self.in_server_role():
+            if self.server.says(self.login.id, *denied) == "DENY":
+                return False
+        return self.changes_databases() or (
+            database.state != "OFFLINE" and self.has_server("VIEW ANY DATABASE")
+        )
+
+    def changes_databases(self) -> bool:
+        return self.has_server("ALTER ANY DATABASE") or self.has_server("CREATE ANY DATABASE")
 
     # Permissions in databases.
 

@@ -9,7 +9,7 @@ use test_servers::Certificates;
 
 /// Creates a second database in which the master user is a member of db_owner, and returns its
 /// quoted name.
-async fn create_other_database(fixture: &Fixture) -> Result<String> {
+pub(crate) async fn create_other_database(fixture: &Fixture) -> Result<String> {
     let (other, master) =
         (identifier(&format!("{}_other", fixture.database)), identifier(&fixture.master));
     let mut admin = fixture.target.admin("master").await?;
@@ -90,57 +90,6 @@ async fn objects_of_base_user_are_reported_and_stay() {
         let name = format!("{}_other", fixture.database);
         let mut session = target.connect(&fixture.alternate(), password, &name).await?;
         sql(&mut session, "SELECT * FROM things").await
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn offline_database_is_reported() {
-    on_each(|target| async move {
-        if target.log().is_none() {
-            println!("skipped: the test would disturb other tests on that server");
-            return Ok(());
-        }
-        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let target = fake.target.clone();
-        let fixture = Fixture::new(&target).await?;
-        let other = create_other_database(&fixture).await?;
-        let mut admin = target.admin("master").await?;
-        sql(&mut admin, &format!("ALTER DATABASE {other} SET OFFLINE WITH ROLLBACK IMMEDIATE"))
-            .await?;
-        let function = fixture.function("master-user");
-        let error = fixture.expect(&function, "NeedsDecision", "SET ONLINE").await;
-        sql(&mut admin, &format!("ALTER DATABASE {other} SET ONLINE")).await?;
-        let error = error?;
-        assert!(
-            error.message.contains(&format!("{}_other (OFFLINE)", fixture.database)),
-            "{}",
-            error.message
-        );
-        assert_eq!(fixture.again(&function).await?.failed, None);
-        Ok(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn read_only_database_is_reported() {
-    on_each(|target| async move {
-        let fixture = Fixture::new(&target).await?;
-        let other = create_other_database(&fixture).await?;
-        let user = identifier(&fixture.user);
-        let mut admin = target.admin("master").await?;
-        sql(&mut admin, &format!("USE {other}; CREATE USER {user} FOR LOGIN {user}")).await?;
-        sql(
-            &mut admin,
-            &format!("USE [master]; ALTER DATABASE {other} SET READ_ONLY WITH ROLLBACK IMMEDIATE"),
-        )
-        .await?;
-        let error =
-            fixture.expect(&fixture.function("master-user"), "NeedsDecision", "READ_WRITE").await;
-        sql(&mut admin, &format!("ALTER DATABASE {other} SET READ_WRITE")).await?;
-        assert!(error?.message.contains(&format!("{}_other", fixture.database)));
-        Ok(())
     })
     .await;
 }

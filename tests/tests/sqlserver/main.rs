@@ -11,6 +11,7 @@ mod privileges;
 mod quoting;
 mod sync;
 mod triggers;
+mod unavailable_databases;
 
 mod suite {
     rotation_tests::suite!(rotation_tests::sqlserver::on_each);

@@ -3,6 +3,7 @@
 use rotation_database::{EngineError, administrator};
 
 use super::{Home, Users};
+use crate::master_permissions::{self, READ_ALL};
 use crate::principal::{AUTHENTICATED_BY_DATABASE, Kind, Principal};
 use crate::quote::identifier;
 use crate::session::{column, flag, text};
@@ -50,15 +51,38 @@ impl Users<'_> {
         Ok(Home::Server)
     }
 
+    /// Checks that the master user can read all definitions of the server and of its databases.
+    pub(crate) async fn check_reads_all(&mut self) -> Result<(), EngineError> {
+        let lacking = master_permissions::lacking(self.session, READ_ALL).await?;
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let action = self.reading_all();
+        Err(master_permissions::lacks(&action, self.request.master, &lacking))
+    }
+
+    /// Checks that the master user can read all definitions of the session's database, because the
+    /// sync would revoke what it does not see.
     pub(crate) async fn check_visible_in_database(&mut self) -> Result<(), EngineError> {
-        self.check_visible(
-            "HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION')",
-            &format!(
+        const QUESTION: &str =
+            "HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION')";
+        let action = "check whether the master user can read all definitions";
+        if self.session.is_so(action, QUESTION).await? {
+            return Ok(());
+        }
+        Err(EngineError::lacks(
+            self.reading_all(),
+            self.request.master,
+            "VIEW DEFINITION",
+            administrator(&format!(
                 "in the database of the secret, GRANT VIEW DEFINITION TO {}",
                 identifier(self.request.master)
-            ),
-        )
-        .await
+            )),
+        ))
+    }
+
+    fn reading_all(&self) -> String {
+        format!("read all privileges of {}", self.request.base)
     }
 
     /// Checks that the accounts that the master user finds by name are the ones that have logged in
@@ -92,28 +116,5 @@ impl Users<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Checks that the master user can read all definitions, because the sync would revoke what it
-    /// does not see.
-    pub(crate) async fn check_visible(
-        &mut self,
-        question: &str,
-        grant: &str,
-    ) -> Result<(), EngineError> {
-        if self
-            .session
-            .is_so("check whether the master user can read all definitions", question)
-            .await?
-        {
-            return Ok(());
-        }
-        let action = format!("read all privileges of {}", self.request.base);
-        Err(EngineError::lacks(
-            action,
-            self.request.master,
-            "VIEW DEFINITION",
-            administrator(grant),
-        ))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rotation_database::{EngineError, administrator};
+use rotation_database::EngineError;
 use tiberius::error::Error;
 use tokio::time::sleep;
 
@@ -11,7 +11,7 @@ use super::Users;
 use super::state::{UserState, user};
 use crate::failure::{NO_SUCH_DATABASE, failure};
 use crate::quote::{binary, identifier};
-use crate::session::{column, flag, text, unexpected};
+use crate::session::{column, unexpected};
 
 /// The users of the two logins in one database.
 #[derive(Debug, Default)]
@@ -20,12 +20,6 @@ pub(crate) struct DatabaseUsers {
     pub(crate) alternate: Option<UserState>,
     /// A user with the name of the alternate login that does not belong to it.
     pub(crate) namesake: Option<UserState>,
-}
-
-/// Returns `true` if a database has only users of the system. Only administrators can enter
-/// `model`, and `rdsadmin` and similar databases belong to Amazon.
-fn is_system_database(database: &str) -> bool {
-    database == "model" || database.starts_with("rdsadmin")
 }
 
 /// The number of retries if databases cannot be read.
@@ -64,36 +58,8 @@ impl Users<'_> {
         alternate: &[u8],
         notes: &mut Vec<String>,
     ) -> Result<BTreeMap<String, DatabaseUsers>, EngineError> {
-        // Only the primary replica is writable. This property can be read without a privilege.
-        const DATABASES: &str = "SELECT d.name, d.state_desc, CAST(COALESCE(HAS_DBACCESS(d.name), \
-                                 0) AS int), CAST(CASE WHEN d.replica_id IS NULL THEN 0 WHEN \
-                                 DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 \
-                                 ELSE 1 END AS int) FROM [master].sys.databases d WHERE \
-                                 d.source_database_id IS NULL AND d.name <> N'tempdb'";
-        let (mut open, mut offline, mut closed) = (Vec::new(), Vec::new(), Vec::new());
         notes.clear();
-        for row in self.session.rows("find the databases", DATABASES, &[]).await? {
-            let (name, state) = (text(&row, 0)?, text(&row, 1)?);
-            let (may_enter, is_copy) = (flag(&row, 2)?, flag(&row, 3)?);
-            match (state.as_str(), may_enter) {
-                _ if is_copy => {
-                    notes.push(format!("Database {name} was skipped: it is a secondary replica."));
-                }
-                ("ONLINE", true) => open.push(name),
-                ("RESTORING", _) => {
-                    notes.push(format!("Database {name} was skipped: it is being restored."));
-                }
-                ("ONLINE", false) if is_system_database(&name) => {}
-                ("ONLINE", false) => closed.push(name),
-                _ => offline.push(format!("{name} ({state})")),
-            }
-        }
-        if !closed.is_empty() {
-            return Err(self.cannot_enter(&closed));
-        }
-        if !offline.is_empty() {
-            return Err(self.is_offline(&offline));
-        }
+        let open = self.open_databases(notes).await?;
         self.read_users(&open, base, alternate).await
     }
 
@@ -158,32 +124,5 @@ impl Users<'_> {
             }
         }
         Ok(found)
-    }
-
-    fn cannot_enter(&self, databases: &[String]) -> EngineError {
-        let master = identifier(self.request.master);
-        EngineError::PrivilegeMissing {
-            action: format!("find users of {} in {}", self.request.base, databases.join(", ")),
-            message: format!("{} may not connect to it", self.request.master),
-            remedy: administrator(&format!(
-                "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each database: USE \
-                 {}; CREATE USER {master} FOR LOGIN {master}",
-                databases.first().map(|name| identifier(name)).unwrap_or_default()
-            )),
-        }
-    }
-
-    fn is_offline(&self, databases: &[String]) -> EngineError {
-        EngineError::NeedsDecision {
-            what: format!(
-                "users of {} in {} cannot be read, and their privileges would be missing in {}",
-                self.request.base,
-                databases.join(", "),
-                self.request.alternate
-            ),
-            remedy: administrator(
-                "ALTER DATABASE … SET ONLINE, or drop or detach databases that are not needed",
-            ),
-        }
     }
 }

@@ -11,7 +11,7 @@ use super::permission_rows;
 use super::permissions::Permissions;
 use super::{Home, Users};
 use crate::principal::{AUTHENTICATED_BY_SERVER, Kind};
-use crate::quote::{binary, identifier};
+use crate::quote::binary;
 use crate::scope::Scope;
 use crate::session::{column, flag, nullable, nullable_text, text};
 use crate::sid;
@@ -164,14 +164,7 @@ impl Users<'_> {
     }
 
     async fn read_logins(&mut self) -> Result<PairState, EngineError> {
-        self.check_visible(
-            "HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW ANY DEFINITION')",
-            &format!(
-                "USE [master]; GRANT VIEW ANY DEFINITION TO {}",
-                identifier(self.request.master)
-            ),
-        )
-        .await?;
+        self.check_reads_all().await?;
         let Logins { base, alternate } = self.logins().await?;
         let missing = || EngineError::NoSuchUser { user: self.request.base.to_owned() };
         let base = base.ok_or_else(missing)?;

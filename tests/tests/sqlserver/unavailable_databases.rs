@@ -1,0 +1,142 @@
+//! Tests of databases that the master user cannot see, cannot read or cannot change.
+
+use anyhow::{Result, ensure};
+use rotation_sqlserver::identifier;
+use rotation_tests::server::{NAMES, Server};
+use rotation_tests::sqlserver::{FakeServer, Fixture, Session, Target, on_each, sql};
+use test_servers::Certificates;
+
+use super::databases::create_other_database;
+
+/// A fixture on a separate fake server, with a second database in which the base user is.
+struct TwoDatabases {
+    fixture: Fixture,
+    /// The quoted name of the second database.
+    other: String,
+    admin: Session,
+    _fake: FakeServer,
+}
+
+impl TwoDatabases {
+    /// Returns `None` on a real server, where the test would disturb other tests.
+    async fn create(target: &Target) -> Result<Option<Self>> {
+        if target.log().is_none() {
+            println!("skipped: the test would disturb other tests on that server");
+            return Ok(None);
+        }
+        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fixture = Fixture::new(&fake.target).await?;
+        let other = create_other_database(&fixture).await?;
+        let mut admin = fake.target.admin("master").await?;
+        let user = identifier(&fixture.user);
+        sql(&mut admin, &format!("USE {other}; CREATE USER {user} FOR LOGIN {user}")).await?;
+        sql(&mut admin, "USE [master]").await?;
+        Ok(Some(Self { fixture, other, admin, _fake: fake }))
+    }
+
+    /// Runs a statement as an administrator. Replaces `{other}` and `{master}` with their names.
+    async fn run(&mut self, statement: &str) -> Result<()> {
+        let statement = statement.replace("{other}", &self.other);
+        let statement = statement.replace("{master}", &identifier(&self.fixture.master));
+        sql(&mut self.admin, &statement).await
+    }
+
+    /// Checks that a retry completes the rotation, and that the alternate user has access to the
+    /// second database.
+    async fn ensure_recovered(&self) -> Result<()> {
+        let failed = self.fixture.again(&self.fixture.function("master-user")).await?.failed;
+        ensure!(failed.is_none(), "{failed:?}");
+        self.ensure_access().await
+    }
+
+    async fn ensure_access(&self) -> Result<()> {
+        let value = self.fixture.value("AWSCURRENT")?;
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        let other = format!("{}_other", self.fixture.database);
+        self.fixture.target.log_in(&text("username"), &text("password"), &other).await.map(drop)
+    }
+}
+
+/// An OFFLINE database is not visible for a login without `ALTER ANY DATABASE` or `CREATE ANY
+/// DATABASE`.
+#[tokio::test]
+async fn offline_database_is_reported() {
+    on_each(|target| async move {
+        for grant in ["SELECT 1", "GRANT ALTER ANY DATABASE TO {master}"] {
+            let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+            setup.run(grant).await?;
+            setup.run("ALTER DATABASE {other} SET OFFLINE WITH ROLLBACK IMMEDIATE").await?;
+            let function = setup.fixture.function("master-user");
+            let error = setup.fixture.expect(&function, "NeedsDecision", "SET ONLINE").await?;
+            let name = format!("{}_other", setup.fixture.database);
+            ensure!(
+                error.message.contains(&name) && error.message.contains("OFFLINE"),
+                "{}",
+                error.message
+            );
+            let exists = setup.fixture.target.has_login(&setup.fixture.alternate()).await?;
+            ensure!(!exists, "the server was changed before the error");
+            setup.run("ALTER DATABASE {other} SET ONLINE").await?;
+            setup.ensure_recovered().await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// Without `VIEW ANY DATABASE`, databases in which the base user is would be overlooked.
+#[tokio::test]
+async fn hidden_databases_are_reported() {
+    on_each(|target| async move {
+        for (deny, allow) in [
+            ("DENY VIEW ANY DATABASE TO {master}", "GRANT VIEW ANY DATABASE TO {master}"),
+            ("DENY VIEW ANY DATABASE TO public", "REVOKE VIEW ANY DATABASE FROM public"),
+        ] {
+            let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+            setup.run(deny).await?;
+            let function = setup.fixture.function("master-user");
+            let master = identifier(&setup.fixture.master);
+            let remedy = format!("GRANT VIEW ANY DATABASE TO {master}");
+            let error = setup.fixture.expect(&function, "PrivilegeMissing", &remedy).await?;
+            ensure!(error.message.contains("to public"), "{}", error.message);
+            setup.run(allow).await?;
+            setup.ensure_recovered().await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// `VIEW ANY DEFINITION` implies `VIEW ANY DATABASE`.
+#[tokio::test]
+async fn hardened_public_role_needs_no_grant() {
+    on_each(|target| async move {
+        let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+        setup.run("REVOKE VIEW ANY DATABASE FROM public").await?;
+        setup.fixture.rotate(&setup.fixture.function("master-user")).await?;
+        setup.ensure_access().await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn read_only_database_is_reported() {
+    on_each(|target| async move {
+        let fixture = Fixture::new(&target).await?;
+        let other = create_other_database(&fixture).await?;
+        let user = identifier(&fixture.user);
+        let mut admin = target.admin("master").await?;
+        sql(&mut admin, &format!("USE {other}; CREATE USER {user} FOR LOGIN {user}")).await?;
+        sql(
+            &mut admin,
+            &format!("USE [master]; ALTER DATABASE {other} SET READ_ONLY WITH ROLLBACK IMMEDIATE"),
+        )
+        .await?;
+        let error =
+            fixture.expect(&fixture.function("master-user"), "NeedsDecision", "READ_WRITE").await;
+        sql(&mut admin, &format!("ALTER DATABASE {other} SET READ_WRITE")).await?;
+        assert!(error?.message.contains(&format!("{}_other", fixture.database)));
+        Ok(())
+    })
+    .await;
+}
