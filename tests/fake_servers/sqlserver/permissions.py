@@ -93,6 +93,10 @@ def run(session: Session, verb: str, tokens: Tokens) -> Scope:
     grantee = scope.find(name)
     if grantee is None:
         raise not_found("find", "login" if scope is session.server else "user", name)
+    if permission == "CONNECT ANY DATABASE" and session.server.database("rdsadmin"):
+        # Amazon RDS does not allow this:
+        # https://docs.datadoghq.com/database_monitoring/setup_sql_server/rds/
+        raise QueryError("Grantor does not have GRANT permission.", number=4613)
     me = session.login if scope is session.server else session.user(scope)
     if (
         grantee is me

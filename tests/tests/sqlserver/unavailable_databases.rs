@@ -140,3 +140,27 @@ async fn read_only_database_is_reported() {
     })
     .await;
 }
+
+/// The instance is on Amazon RDS, where `CONNECT ANY DATABASE` cannot be granted.
+#[tokio::test]
+async fn closed_database_on_rds_has_possible_remedy() {
+    on_each(|target| async move {
+        let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+        setup.run("REVOKE CONNECT ANY DATABASE FROM {master}").await?;
+        setup.run("CREATE DATABASE rdsadmin").await?;
+        setup.run("USE {other}; DROP USER {master}").await?;
+        let function = setup.fixture.function("master-user");
+        let master = identifier(&setup.fixture.master);
+        let remedy = format!("USE {}; CREATE USER {master} FOR LOGIN {master}", setup.other);
+        let error = setup.fixture.expect(&function, "PrivilegeMissing", &remedy).await?;
+        ensure!(!error.message.contains("CONNECT ANY DATABASE"), "{}", error.message);
+        ensure!(
+            setup.run("USE [master]; GRANT CONNECT ANY DATABASE TO {master}").await.is_err(),
+            "the fake server is not like RDS"
+        );
+        setup.run(&remedy).await?;
+        setup.run("USE {other}; ALTER ROLE db_owner ADD MEMBER {master}").await?;
+        setup.ensure_recovered().await
+    })
+    .await;
+}

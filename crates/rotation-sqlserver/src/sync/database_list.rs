@@ -6,10 +6,13 @@ use super::Users;
 use crate::quote::identifier;
 use crate::session::{flag, nullable_text, text, unexpected};
 
+/// The database in which Amazon RDS keeps its own procedures.
+const RDS_DATABASE: &str = "rdsadmin";
+
 /// Returns `true` if a database has only users of the system. Only administrators can enter
 /// `model`, and `rdsadmin` and similar databases belong to Amazon.
 fn is_system_database(database: &str) -> bool {
-    database == "model" || database.starts_with("rdsadmin")
+    database == "model" || database.starts_with(RDS_DATABASE)
 }
 
 /// Two queries: the databases that the master user sees, and those that it does not see.
@@ -46,9 +49,11 @@ impl Users<'_> {
             return Err(unexpected("the queries about databases did not return two results"));
         };
         let (mut open, mut offline, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut is_rds = false;
         for row in visible {
             let (name, state) = (text(row, 0)?, text(row, 1)?);
             let (may_enter, is_copy) = (flag(row, 2)?, flag(row, 3)?);
+            is_rds |= name == RDS_DATABASE;
             match (state.as_str(), may_enter) {
                 _ if is_copy => {
                     notes.push(format!("Database {name} was skipped: it is a secondary replica."));
@@ -74,7 +79,7 @@ impl Users<'_> {
             });
         }
         if !closed.is_empty() {
-            return Err(self.cannot_enter(&closed));
+            return Err(self.cannot_enter(&closed, is_rds));
         }
         if !offline.is_empty() {
             return Err(self.is_offline(&offline));
@@ -82,16 +87,26 @@ impl Users<'_> {
         Ok(open)
     }
 
-    fn cannot_enter(&self, databases: &[String]) -> EngineError {
+    fn cannot_enter(&self, databases: &[String], is_rds: bool) -> EngineError {
         let master = identifier(self.request.master);
+        let user = format!(
+            "USE {}; CREATE USER {master} FOR LOGIN {master}",
+            databases.first().map(|name| identifier(name)).unwrap_or_default()
+        );
+        // RDS rejects a grant of CONNECT ANY DATABASE.
+        let remedy = match is_rds {
+            true => format!(
+                "as a member of db_owner in each of these databases, {user} (a new password of the \
+                 RDS instance's master user makes that user a member of db_owner again)"
+            ),
+            false => format!(
+                "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each database: {user}"
+            ),
+        };
         EngineError::PrivilegeMissing {
             action: format!("find users of {} in {}", self.request.base, databases.join(", ")),
             message: format!("{} may not connect to it", self.request.master),
-            remedy: administrator(&format!(
-                "USE [master]; GRANT CONNECT ANY DATABASE TO {master}. Or in each database: USE \
-                 {}; CREATE USER {master} FOR LOGIN {master}",
-                databases.first().map(|name| identifier(name)).unwrap_or_default()
-            )),
+            remedy: administrator(&remedy),
         }
     }
 
