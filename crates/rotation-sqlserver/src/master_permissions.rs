@@ -1,15 +1,21 @@
-//! The permissions on the server that a master user of logins needs.
+//! The permissions that a master user needs to see and to change accounts.
 
 use rotation_database::{EngineError, administrator};
 
 use crate::quote::identifier;
 use crate::session::{Session, flag, unexpected};
 
-/// Creates logins, and changes their passwords and options.
+/// The permission to create contained users and to change their passwords.
+pub(crate) const ALTER_USERS: &str = "ALTER ANY USER";
+
+/// The permission to see all principals and permissions of a database.
+pub(crate) const READ_DATABASE: &str = "VIEW DEFINITION";
+
+/// The permission to create logins and to change their passwords.
 pub(crate) const ALTER_LOGINS: &str = "ALTER ANY LOGIN";
 
-/// Shows permissions and principals, and all databases. The sync would revoke a permission that it
-/// does not see, and would leave out a database that it does not see.
+/// The permissions to see all principals, permissions and databases. The sync would revoke a
+/// permission that it does not see, and would skip a database that it does not see.
 ///
 /// `VIEW ANY DEFINITION` implies `VIEW ANY DATABASE`, and `public` has it by default. But it can be
 /// [denied], to a login or to `public`.
@@ -19,14 +25,28 @@ pub(crate) const READ_ALL: &[&str] = &["VIEW ANY DEFINITION", VIEW_DATABASES];
 
 const VIEW_DATABASES: &str = "VIEW ANY DATABASE";
 
-/// Returns those of `permissions` that the login of the session lacks.
+/// The securable of a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    /// The permission is on the server.
+    Server,
+    /// The permission is on the session's database.
+    Database,
+}
+
+/// Returns those of `permissions` that the session's user lacks.
 pub(crate) async fn lacking<'p>(
     session: &mut Session,
+    on: On,
     permissions: &[&'p str],
 ) -> Result<Vec<&'p str>, EngineError> {
+    let securable = match on {
+        On::Server => "NULL, NULL",
+        On::Database => "QUOTENAME(DB_NAME()), 'DATABASE'",
+    };
     let questions: Vec<_> = permissions
         .iter()
-        .map(|name| format!("CAST(COALESCE(HAS_PERMS_BY_NAME(NULL, NULL, '{name}'), 0) AS int)"))
+        .map(|name| format!("CAST(COALESCE(HAS_PERMS_BY_NAME({securable}, '{name}'), 0) AS int)"))
         .collect();
     let query = format!("SELECT {}", questions.join(", "));
     let rows = session.rows("read the privileges of the master user", &query, &[]).await?;
@@ -40,7 +60,7 @@ pub(crate) async fn lacking<'p>(
     Ok(lacking)
 }
 
-/// Creates the error for permissions that the master user lacks. `action` is read after "could
+/// Creates the error for permissions on the server that the master user lacks. `action` is read after "could
 /// not".
 pub(crate) fn lacks(action: &str, master: &str, permissions: &[&str]) -> EngineError {
     let names = permissions.join(", ");

@@ -1,29 +1,71 @@
 //! The check for privileges that a master user lacks.
 
-use rotation_database::{EngineError, MasterTask, Password, PasswordReset, SyncRequest};
+use rotation_database::{
+    EngineError, MasterTask, Password, PasswordReset, SyncRequest, administrator,
+};
 
-use crate::master_permissions::{self, ALTER_LOGINS, READ_ALL};
+use crate::master_permissions::{self, ALTER_LOGINS, ALTER_USERS, On, READ_ALL, READ_DATABASE};
+use crate::quote::identifier;
+use crate::scope::Scope;
 use crate::session::Session;
-use crate::sync;
 use crate::sync::passwords;
+use crate::sync::{self, Home, Users};
 
-/// Returns the privileges that the master user lacks to change logins and to read their
+/// Returns the privileges that the master user lacks to change accounts and to read their
 /// permissions, and the triggers that would block setSecret.
 pub(crate) async fn missing(
     session: &mut Session,
     master: &str,
     task: MasterTask<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
-    // The permissions of logins are only read for a sync.
-    let read = if task.copies() { READ_ALL } else { &[] };
-    let needed = [&[ALTER_LOGINS], read].concat();
-    let lacking = master_permissions::lacking(session, &needed).await?;
-    let mut missing: Vec<_> = lacking
-        .into_iter()
-        .map(|permission| master_permissions::lacks("administer logins", master, &[permission]))
-        .collect();
+    let mut missing: Vec<_> = match home(session, master, task).await? {
+        Home::Server => {
+            // The permissions of logins are only read for a sync.
+            let read = if task.copies() { READ_ALL } else { &[] };
+            let needed = [&[ALTER_LOGINS], read].concat();
+            let lacking = master_permissions::lacking(session, On::Server, &needed).await?;
+            lacking
+                .into_iter()
+                .map(|name| master_permissions::lacks("administer logins", master, &[name]))
+                .collect()
+        }
+        // The master user of contained users needs no permission on the server, and may be a
+        // contained user itself.
+        Home::Database(database) => {
+            let needed = [ALTER_USERS, READ_DATABASE];
+            let lacking = master_permissions::lacking(session, On::Database, &needed).await?;
+            let enter = Scope::Database(&database).enter();
+            let lacks = |name: &str| {
+                let grant = format!("{enter}GRANT {name} TO {}", identifier(master));
+                EngineError::lacks("administer users", master, name, administrator(&grant))
+            };
+            lacking.into_iter().map(lacks).collect()
+        }
+    };
     missing.extend(blocking_triggers(session, master, task).await);
     Ok(missing)
+}
+
+/// Returns where the account of the base user is.
+async fn home(
+    session: &mut Session,
+    master: &str,
+    task: MasterTask<'_>,
+) -> Result<Home, EngineError> {
+    let password = &Password::new("");
+    match task {
+        MasterTask::Alternate(pair) => {
+            let request = SyncRequest::to_compare(master, pair, password, false);
+            Users::new(session, &request).home().await
+        }
+        MasterTask::SetPassword(user) => {
+            Users::new(session, &reset(master, user, password).alone()).home().await
+        }
+    }
+}
+
+fn reset<'a>(master: &'a str, user: &'a str, password: &'a Password) -> PasswordReset<'a> {
+    PasswordReset { master, user, password, logs_in_unencrypted: false, proven: None }
 }
 
 /// Returns the errors for triggers that would block setSecret. If the triggers cannot be read,
@@ -34,16 +76,13 @@ async fn blocking_triggers(
     task: MasterTask<'_>,
 ) -> Vec<EngineError> {
     let password = &Password::new("");
-    let logs_in_unencrypted = false;
     let found = match task {
         MasterTask::Alternate(pair) => {
-            let request = SyncRequest::to_compare(master, pair, password, logs_in_unencrypted);
+            let request = SyncRequest::to_compare(master, pair, password, false);
             sync::blocking_triggers(session, &request).await
         }
         MasterTask::SetPassword(user) => {
-            let proven = None;
-            let reset = PasswordReset { master, user, password, logs_in_unencrypted, proven };
-            passwords::blocking_triggers(session, &reset).await
+            passwords::blocking_triggers(session, &reset(master, user, password)).await
         }
     };
     found.unwrap_or_default()

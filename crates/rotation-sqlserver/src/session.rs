@@ -82,17 +82,6 @@ impl Session {
         Ok(self.results(action, query, parameters).await?.into_iter().next().unwrap_or_default())
     }
 
-    /// Returns `true` if an expression is not 0. NULL counts as 0.
-    pub(crate) async fn is_so(
-        &mut self,
-        action: &str,
-        question: &str,
-    ) -> Result<bool, EngineError> {
-        let query = format!("SELECT CAST(COALESCE({question}, 0) AS int)");
-        let rows = self.rows(action, &query, &[]).await?;
-        flag(rows.first().ok_or_else(|| unexpected("the server returned no row"))?, 0)
-    }
-
     /// Reads the rows of several queries.
     pub(crate) async fn results(
         &mut self,

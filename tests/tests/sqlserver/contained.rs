@@ -133,6 +133,49 @@ async fn missing_privilege_in_contained_database_is_reported() {
     .await;
 }
 
+/// The master user has no privileges on the server, or is a contained user that cannot have any.
+#[tokio::test]
+async fn preflight_needs_no_server_privilege_for_contained_users() {
+    on_each(|target| async move {
+        for is_contained in [false, true] {
+            let fixture = contained(&target).await?;
+            let master = identifier(&fixture.master);
+            let database = identifier(&format!("{}_other", fixture.database));
+            let mut admin = target.admin("master").await?;
+            for permission in ["ALTER ANY LOGIN", "VIEW ANY DEFINITION", "CONNECT ANY DATABASE"] {
+                sql(&mut admin, &format!("REVOKE {permission} FROM {master}")).await?;
+            }
+            let mut name = master;
+            if is_contained {
+                let password = new_password();
+                name = identifier("contained master");
+                let with = with_password(&password);
+                sql(&mut admin, &format!("USE {database}; CREATE USER {name} WITH {with}")).await?;
+                fixture.change_master(&json!({
+                    "username": "contained master",
+                    "password": password,
+                    "dbname": format!("{}_other", fixture.database),
+                }))?;
+                sql(&mut admin, &format!("USE {database}; ALTER ROLE db_owner ADD MEMBER {name}"))
+                    .await?;
+            }
+            let function = fixture.function("master-user");
+            let checks = fixture.preflight(&function).await?;
+            ensure!(checks.iter().all(|check| check["status"] != "failed"), "{checks:#?}");
+            fixture.rotate(&function).await?;
+            fixture.log_in().await?;
+            for permission in ["ALTER ANY USER", "VIEW DEFINITION"] {
+                sql(&mut admin, &format!("USE {database}; DENY {permission} TO {name}")).await?;
+                fixture.preflight_finds(&function, "PrivilegeMissing", permission).await?;
+                sql(&mut admin, &format!("USE {database}; REVOKE {permission} FROM {name}"))
+                    .await?;
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// A pending version can name another database. The master user logs in only to the database that
 /// the current credential has logged in to.
 #[tokio::test]

@@ -3,7 +3,7 @@
 use rotation_database::{EngineError, administrator};
 
 use super::{Home, Users};
-use crate::master_permissions::{self, READ_ALL};
+use crate::master_permissions::{self, On, READ_ALL, READ_DATABASE};
 use crate::principal::{AUTHENTICATED_BY_DATABASE, Kind, Principal};
 use crate::quote::identifier;
 use crate::session::{column, flag, text};
@@ -53,7 +53,7 @@ impl Users<'_> {
 
     /// Checks that the master user can read all definitions of the server and of its databases.
     pub(crate) async fn check_reads_all(&mut self) -> Result<(), EngineError> {
-        let lacking = master_permissions::lacking(self.session, READ_ALL).await?;
+        let lacking = master_permissions::lacking(self.session, On::Server, READ_ALL).await?;
         if lacking.is_empty() {
             return Ok(());
         }
@@ -64,16 +64,15 @@ impl Users<'_> {
     /// Checks that the master user can read all definitions of the session's database, because the
     /// sync would revoke what it does not see.
     pub(crate) async fn check_visible_in_database(&mut self) -> Result<(), EngineError> {
-        const QUESTION: &str =
-            "HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION')";
-        let action = "check whether the master user can read all definitions";
-        if self.session.is_so(action, QUESTION).await? {
+        let lacking =
+            master_permissions::lacking(self.session, On::Database, &[READ_DATABASE]).await?;
+        if lacking.is_empty() {
             return Ok(());
         }
         Err(EngineError::lacks(
             self.reading_all(),
             self.request.master,
-            "VIEW DEFINITION",
+            READ_DATABASE,
             administrator(&format!(
                 "in the database of the secret, GRANT VIEW DEFINITION TO {}",
                 identifier(self.request.master)
