@@ -60,8 +60,8 @@ pub(crate) async fn lacking<'p>(
     Ok(lacking)
 }
 
-/// Creates the error for permissions on the server that the master user lacks. `action` is read after "could
-/// not".
+/// Creates the error for permissions on the server that the master user lacks. `action` is read
+/// after "could not".
 pub(crate) fn lacks(action: &str, master: &str, permissions: &[&str]) -> EngineError {
     let names = permissions.join(", ");
     let denied = match permissions.contains(&VIEW_DATABASES) {

@@ -54,6 +54,9 @@ def arguments():
     parser.add_argument(
         "--expired", action="store_true", help="every password that can expire has expired"
     )
+    parser.add_argument(
+        "--azure", action="store_true", help="answer everyone but sa as Azure SQL Database does"
+    )
     return parser.parse_args()
 
 
@@ -114,6 +117,7 @@ def main() -> None:
     sockets.mode, sockets.log = chosen.mode, write
     sockets.recorder = recorder.of_environment("sqlserver", chosen.port, 1433)
     sockets.model = Server(password, chosen.lockout, chosen.expired)
+    sockets.model.is_azure = chosen.azure
     sockets.model.aliases = dict(pair.split("=") for pair in chosen.alias)
     # The process that has started this one holds its standard input open. When it closes, this
     # process ends.

@@ -43,6 +43,7 @@ SERVER_VIEWS = (
 )
 # The logical names of the primary files of system databases. A user database's is its own name.
 PRIMARY_FILES = {"tempdb": "tempdev", "model": "modeldev", "msdb": "MSDBData"}
+USER_ACCESS = ("MULTI_USER", "SINGLE_USER", "RESTRICTED_USER")
 # The Resource database, which sys.databases never shows:
 # https://learn.microsoft.com/sql/relational-databases/databases/resource-database
 RESOURCE_DATABASE = 32767
@@ -175,6 +176,13 @@ class Tables:
     def fill(self, session: Session, at: str | None, database: str | None, view: str) -> None:
         if view not in COLUMNS:
             raise QueryError(f"Invalid object name 'sys.{view}'.", number=208)
+        if database and session.is_azure() and database != session.database.name:
+            raise QueryError(
+                f"Reference to database and/or server name in '{database}.sys.{view}' is not"
+                " supported in this version of SQL Server.",
+                number=40515,
+                severity=15,
+            )
         inside = session.database if view in SERVER_VIEWS else entered(session, database)
         table = f"{at or ''}|{view}"
         who = session.login.id if session.login else (session.database.id, session.contained.id)
@@ -220,6 +228,12 @@ def entered(session: Session, name: str | None) -> Database:
     if database.state != "ONLINE":
         raise QueryError(
             f"Database '{name}' cannot be opened because it is offline.", number=942, severity=14
+        )
+    if session.user(database) is not None and not session.may_enter(database):
+        raise QueryError(
+            f"Database '{name}' is already open and can only have one user at a time.",
+            number=924,
+            severity=14,
         )
     if session.user(database) is None:
         raise QueryError(
@@ -271,16 +285,16 @@ def server_rows(session: Session, view: str):
                 None,
                 one.replica or None,
                 one.owner,
-                one.read_only,
+                int(one.read_only or one.standby),
                 int(one.contained),
                 "PARTIAL" if one.contained else "NONE",
                 160,
                 "SQL_Latin1_General_CP1_CI_AS",
-                0,
-                "MULTI_USER",
+                USER_ACCESS.index(one.user_access),
+                one.user_access,
                 3 if one.name in SIMPLE_RECOVERY else 1,
                 "SIMPLE" if one.name in SIMPLE_RECOVERY else "FULL",
-                0,
+                int(one.standby),
             )
     elif view == "master_files":
         if session.has_server("VIEW ANY DEFINITION") or session.changes_databases():
@@ -371,6 +385,9 @@ def functions(tables: Tables) -> None:
 
     def has_perms(securable, kind, permission):
         if kind is None:
+            # Azure SQL Database has no permissions on a server.
+            if tables.session.is_azure():
+                return None
             return int(tables.session.has_server(permission))
         session = tables.session
         database = session.server.database(unquoted(securable))
@@ -380,6 +397,7 @@ def functions(tables: Tables) -> None:
         }.get(permission, ())
         return int(
             database is not None
+            and not session.is_denied(database, permission)
             and (
                 session.has(database, permission, roles)
                 or session.has_server(permission.replace("VIEW", "VIEW ANY"))
@@ -388,11 +406,7 @@ def functions(tables: Tables) -> None:
 
     def has_dbaccess(name):
         database = tables.session.server.database(name)
-        return (
-            None
-            if database is None
-            else int(database.state == "ONLINE" and tables.session.user(database) is not None)
-        )
+        return None if database is None else int(tables.session.may_enter(database))
 
     def loginproperty(name, what):
         login = tables.session.server.find(name, "S")
@@ -428,15 +442,7 @@ def functions(tables: Tables) -> None:
 
     def updateability(name, what):
         database = tables.session.server.database(name)
-        return (
-            None
-            if database is None
-            else (
-                "READ_ONLY"
-                if database.read_only or database.replica == "secondary"
-                else "READ_WRITE"
-            )
-        )
+        return database and ("READ_WRITE" if database.is_writable() else "READ_ONLY")
 
     def db_name(id):
         """https://learn.microsoft.com/sql/t-sql/functions/db-name-transact-sql"""

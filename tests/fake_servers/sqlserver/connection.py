@@ -192,8 +192,11 @@ class Client(Connection):
         # If the contained database has a user of this name, only that user is checked.
         if (
             database
-            and database.contained
-            and self.server.contained_authentication
+            and (
+                database.contained
+                and self.server.contained_authentication
+                or self.server.is_azure
+            )
             and (contained := database.find(user, "S"))
             and contained.authentication == 2
         ):
@@ -209,7 +212,7 @@ class Client(Connection):
         login = self.server.find(self.server.aliases.get(user, user), "S")
         session = Session(self.server, login, None, database)
         database = database or self.server.database(wanted or login.database)
-        if database is None or database.state != "ONLINE" or session.user(database) is None:
+        if database is None or not session.may_enter(database):
             number = 4060 if wanted else 4064
             return [
                 (

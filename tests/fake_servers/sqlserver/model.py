@@ -163,7 +163,9 @@ class Database(Scope):
     def __init__(self, id: int, name: str, contained: bool, owner: bytes) -> None:
         super().__init__()
         self.id, self.name, self.contained, self.owner = id, name, contained, owner
-        self.state, self.read_only = "ONLINE", False
+        self.state, self.read_only, self.user_access = "ONLINE", False, "MULTI_USER"
+        # Whether log backups of another server are restored in it (STANDBY).
+        self.standby = False
         # The role in an availability group: primary or secondary.
         self.replica = ""
         self.things: list[Thing] = []
@@ -185,6 +187,9 @@ class Database(Scope):
             self.things.append(Thing(3, id, fixed, owner=id))
         if name in ("master", "tempdb", "msdb"):
             self.permissions.append(Permission(0, 0, 0, 2, 1, "CONNECT", "G"))
+
+    def is_writable(self) -> bool:
+        return not (self.read_only or self.standby or self.replica == "secondary")
 
     def user_of(self, sid: bytes) -> Principal | None:
         return next(
@@ -231,6 +236,9 @@ class Server(Scope):
         # The number of changes of what the catalog shows. Data derived from the model is valid for
         # one revision.
         self.revision = 0
+        # Whether this is Azure SQL Database. `sa`, which does not exist there, prepares the tests
+        # as on a server.
+        self.is_azure = False
         # The login as whom another login's sessions run.
         self.aliases: dict[str, str] = {}
         self.principals[1] = Principal(1, "sa", sid=SA_SID, password=password, policy=False)

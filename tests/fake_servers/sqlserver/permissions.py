@@ -85,7 +85,7 @@ def run(session: Session, verb: str, tokens: Tokens) -> Scope:
             " master.",
             number=4621,
         )
-    if scope is session.database and session.database.read_only:
+    if scope is session.database and not session.database.is_writable():
         raise QueryError(
             f'Failed to update database "{scope.name}" because the database is read-only.',
             number=3906,

@@ -110,6 +110,7 @@ def apply_login_options(session: Session, login: Principal, found: dict) -> None
 
 
 def create_login(session: Session, tokens: Tokens) -> None:
+    check_in_master(session)
     name = tokens.name()
     tokens.expect("WITH")
     found = options(tokens)
@@ -132,7 +133,14 @@ def create_login(session: Session, tokens: Tokens) -> None:
         raise
 
 
+def check_in_master(session: Session) -> None:
+    """Azure SQL Database has logins only in `master`."""
+    if session.is_azure() and session.database.name != "master":
+        raise QueryError("User must be in the master database.", number=5001)
+
+
 def alter_login(session: Session, tokens: Tokens) -> None:
+    check_in_master(session)
     name = tokens.name()
     login = session.server.find(name, "S")
     is_self, may_alter = login and login is session.login, session.has_server("ALTER ANY LOGIN")
@@ -142,9 +150,10 @@ def alter_login(session: Session, tokens: Tokens) -> None:
             if session.login
             else False
         )
-    # Only members of sysadmin can alter a member of sysadmin.
-    if login and 3 in session.server.groups(login.id) and not session.in_server_role():
-        may_alter = False
+    # Only CONTROL SERVER suffices for a member of sysadmin and for a login with CONTROL SERVER.
+    if login and not session.has_server("CONTROL SERVER"):
+        controls = session.server.says(login.id, "CONTROL SERVER", [(100, 0, 0)]) == "GRANT"
+        may_alter = may_alter and not controls and 3 not in session.server.groups(login.id)
     if login is None or not (may_alter or is_self):
         raise not_found("alter", "login", name)
     if tokens.accept("ENABLE") or tokens.accept("DISABLE"):
@@ -181,7 +190,7 @@ def drop_login(session: Session, tokens: Tokens) -> None:
 
 
 def check_writable(session: Session) -> None:
-    if session.database.read_only:
+    if not session.database.is_writable():
         raise QueryError(
             f'Failed to update database "{session.database.name}" because the database is'
             " read-only.",
@@ -209,7 +218,7 @@ def create_user(session: Session, tokens: Tokens) -> None:
         raise QueryError(
             f"User, group, or role '{name}' already exists in the current database.", number=15023
         )
-    if "PASSWORD" in found and not database.contained:
+    if "PASSWORD" in found and not (database.contained or session.server.is_azure):
         raise QueryError(
             "You can only create a user with a password in a contained database.", number=33233
         )
@@ -258,6 +267,8 @@ def alter_user(session: Session, tokens: Tokens) -> None:
         check_policy(found["PASSWORD"], True)
         user.password = found["PASSWORD"]
     if "LOGIN" in found:
+        if not session.has(database, "CONTROL", ("db_owner",)):
+            raise not_found("alter", "user", name)
         login = session.server.find(found["LOGIN"], "S")
         if login is None:
             raise QueryError(

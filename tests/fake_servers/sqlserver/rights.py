@@ -51,6 +51,9 @@ class Session:
         """Returns the model, and what the session is, in a form that can be stored."""
         return self.server, self.login, self.contained, self.database
 
+    def is_azure(self) -> bool:
+        return self.server.is_azure and self.name != "sa"
+
     # Permissions on the server.
 
     def in_server_role(self, *roles: str) -> bool:
@@ -78,6 +81,8 @@ class Session:
         https://learn.microsoft.com/en-us/previous-versions/sql/sql-server-2008/ms189077(v=sql.100)
         the effect of DENY.
         """
+        if self.is_azure():
+            return database is self.database or database.name == "master"
         owns = self.login and self.login.sid == database.owner
         if owns or database is self.database or database.name in ("master", "tempdb"):
             return True
@@ -107,6 +112,21 @@ class Session:
             return database.principals[2]
         return None
 
+    def may_enter(self, database: Database) -> bool:
+        """Returns what HAS_DBACCESS returns.
+
+        https://learn.microsoft.com/sql/t-sql/statements/alter-database-transact-sql-set-options has
+        the members who may enter a RESTRICTED_USER database. The one user of a SINGLE_USER database
+        is an administrator.
+        """
+        if database.state != "ONLINE" or self.user(database) is None:
+            return False
+        if database.user_access == "MULTI_USER" or self.in_server_role():
+            return True
+        return database.user_access == "RESTRICTED_USER" and (
+            self.in_role(database) or self.in_server_role("dbcreator")
+        )
+
     def in_role(self, database: Database, *roles: str) -> bool:
         user = self.user(database)
         groups = database.groups(user.id) if user else set()
@@ -129,7 +149,17 @@ class Session:
         )
         return said != "DENY" and (said == "GRANT" or self.in_role(database, *roles))
 
+    def is_denied(self, database: Database, permission: str) -> bool:
+        user = self.user(database)
+        return (
+            user is not None
+            and user.id != 1
+            and database.says(user.id, permission, [(0, 0, 0)]) == "DENY"
+        )
+
     def sees_all_of(self, database: Database) -> bool:
+        if self.is_denied(database, "VIEW DEFINITION"):
+            return False
         if self.login and self.has_server("VIEW ANY DEFINITION"):
             return True
         return self.has(database, "VIEW DEFINITION", ("db_securityadmin",)) or self.has(

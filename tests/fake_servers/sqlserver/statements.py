@@ -144,6 +144,15 @@ def execute(session: Session, tokens: Tokens) -> None:
 
 
 def use(session: Session, tokens: Tokens) -> Result:
+    if session.is_azure():
+        name = tokens.name()
+        if name != session.database.name:
+            raise QueryError(
+                "USE statement is not supported to switch between databases. Use a new connection"
+                " to connect to a different database.",
+                number=40508,
+            )
+        return Result(used=(name, name))
     old, session.database = session.database, catalog.entered(session, tokens.name())
     return Result(used=(old.name, session.database.name))
 
@@ -173,9 +182,28 @@ def alter_database(session: Session, tokens: Tokens) -> None:
     tokens.expect("SET")
     if tokens.accept("READ_ONLY") or tokens.accept("READ_WRITE"):
         database.read_only = tokens.peek(-1)[1].upper() == "READ_ONLY"
-    elif not tokens.accept("SINGLE_USER"):
+    elif tokens.accept("HADR", "AVAILABILITY", "GROUP", "="):
+        tokens.name()
+        database.replica = "secondary"
+    elif any(tokens.accept(access) for access in catalog.USER_ACCESS):
+        database.user_access = tokens.peek(-1)[1].upper()
+    else:
         database.state = tokens.name().upper()
     tokens.accept("WITH", "ROLLBACK", "IMMEDIATE")
+
+
+def alter_availability_group(session: Session, tokens: Tokens) -> None:
+    """Runs `ALTER AVAILABILITY GROUP name ADD DATABASE name` on the primary replica."""
+    tokens.name()
+    tokens.expect("ADD")
+    tokens.expect("DATABASE")
+    session.server.database(tokens.name()).replica = "primary"
+
+
+def restore_log(session: Session, tokens: Tokens) -> None:
+    """Runs `RESTORE LOG name FROM DISK = 'file' WITH STANDBY = 'file'`, as log shipping does."""
+    session.server.database(tokens.name()).standby = True
+    tokens.rest_of_statement()
 
 
 def drop_database(session: Session, tokens: Tokens) -> None:
@@ -300,6 +328,8 @@ HANDLERS = {
     "EXEC": execute,
     "CREATE DATABASE": create_database,
     "ALTER DATABASE": alter_database,
+    "ALTER AVAILABILITY GROUP": alter_availability_group,
+    "RESTORE LOG": restore_log,
     "DROP DATABASE": drop_database,
     "ALTER AUTHORIZATION": alter_authorization,
     "CREATE SCHEMA": create_schema,

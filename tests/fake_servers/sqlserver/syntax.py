@@ -70,7 +70,10 @@ columns = "(" name { "," name } ")"
 parts = name { "." name }
 databases = USE name | CREATE DATABASE name [ CONTAINMENT "=" ( NONE | PARTIAL ) ]
   | DROP DATABASE [ IF EXISTS ] name | ALTER DATABASE name SET state [ WITH ROLLBACK IMMEDIATE ]
-state = READ_ONLY | READ_WRITE | SINGLE_USER | MULTI_USER | ONLINE | OFFLINE | RESTORING
+  | ALTER AVAILABILITY GROUP name ADD DATABASE name
+  | RESTORE LOG name FROM DISK "=" text WITH STANDBY "=" text
+state = READ_ONLY | READ_WRITE | SINGLE_USER | RESTRICTED_USER | MULTI_USER
+  | HADR AVAILABILITY GROUP "=" name | ONLINE | OFFLINE | RESTORING
 objects = CREATE SCHEMA name [ AUTHORIZATION name ] | CREATE TABLE parts "(" column { "," column
   } ")"
   | CREATE ( PROCEDURE | PROC ) parts AS statement { [ ";" ] statement }

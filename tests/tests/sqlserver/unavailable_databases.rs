@@ -119,24 +119,75 @@ async fn hardened_public_role_needs_no_grant() {
     .await;
 }
 
+/// The users of a READ_ONLY database cannot be changed. This is reported before the first change,
+/// and only as long as there is something to change.
 #[tokio::test]
 async fn read_only_database_is_reported() {
     on_each(|target| async move {
-        let fixture = Fixture::new(&target).await?;
-        let other = create_other_database(&fixture).await?;
-        let user = identifier(&fixture.user);
-        let mut admin = target.admin("master").await?;
-        sql(&mut admin, &format!("USE {other}; CREATE USER {user} FOR LOGIN {user}")).await?;
-        sql(
-            &mut admin,
-            &format!("USE [master]; ALTER DATABASE {other} SET READ_ONLY WITH ROLLBACK IMMEDIATE"),
-        )
-        .await?;
-        let error =
-            fixture.expect(&fixture.function("master-user"), "NeedsDecision", "READ_WRITE").await;
-        sql(&mut admin, &format!("ALTER DATABASE {other} SET READ_WRITE")).await?;
-        assert!(error?.message.contains(&format!("{}_other", fixture.database)));
+        let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+        setup.run("ALTER DATABASE {other} SET READ_ONLY WITH ROLLBACK IMMEDIATE").await?;
+        let function = setup.fixture.function("master-user");
+        let remedy = format!("ALTER DATABASE {} SET READ_WRITE", setup.other);
+        setup.fixture.expect(&function, "NeedsDecision", &remedy).await?;
+        let exists = setup.fixture.target.has_login(&setup.fixture.alternate()).await?;
+        ensure!(!exists, "the server was changed before the error");
+        setup.run(&remedy).await?;
+        setup.ensure_recovered().await?;
+        setup.run("ALTER DATABASE {other} SET READ_ONLY").await?;
+        setup.fixture.rotate(&function).await?;
+        setup.fixture.rotate(&function).await?;
+        setup.ensure_access().await
+    })
+    .await;
+}
+
+/// Log shipping copies the users of such a database from another server.
+#[tokio::test]
+async fn standby_database_is_skipped() {
+    on_each(|target| async move {
+        let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+        setup.run("RESTORE LOG {other} FROM DISK = N'log' WITH STANDBY = N'undo'").await?;
+        let rotation = setup.fixture.rotate(&setup.fixture.function("master-user")).await?;
+        let notes = format!("{:?}", rotation.steps);
+        ensure!(notes.contains("_other was skipped: it is a standby database"), "{notes}");
         Ok(())
+    })
+    .await;
+}
+
+/// `HAS_DBACCESS` is 0, but `CONNECT ANY DATABASE` would not help.
+#[tokio::test]
+async fn database_with_restricted_access_is_reported() {
+    on_each(|target| async move {
+        for access in ["SINGLE_USER", "RESTRICTED_USER"] {
+            let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+            setup.run("USE {other}; ALTER ROLE db_owner DROP MEMBER {master}").await?;
+            setup.run("USE [master]").await?;
+            setup.run(&format!("ALTER DATABASE {{other}} SET {access}")).await?;
+            let function = setup.fixture.function("master-user");
+            let error = setup.fixture.expect(&function, "NeedsDecision", "MULTI_USER").await?;
+            ensure!(error.message.contains(&format!("_other ({access})")), "{}", error.message);
+            setup.run("ALTER DATABASE {other} SET MULTI_USER").await?;
+            setup.run("USE {other}; ALTER ROLE db_owner ADD MEMBER {master}").await?;
+            setup.ensure_recovered().await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// The master user has `VIEW ANY DEFINITION`, but not in one of the databases.
+#[tokio::test]
+async fn denied_definitions_of_one_database_are_reported() {
+    on_each(|target| async move {
+        let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+        setup.run("USE {other}; DENY VIEW DEFINITION TO {master}").await?;
+        let function = setup.fixture.function("master-user");
+        let master = identifier(&setup.fixture.master);
+        let remedy = format!("USE {}; GRANT VIEW DEFINITION TO {master}", setup.other);
+        setup.fixture.expect(&function, "PrivilegeMissing", &remedy).await?;
+        setup.run(&remedy).await?;
+        setup.ensure_recovered().await
     })
     .await;
 }

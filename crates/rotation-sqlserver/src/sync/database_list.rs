@@ -1,10 +1,16 @@
 //! The list of the server's databases, and the databases that stop a sync.
 
 use rotation_database::{EngineError, administrator};
+use tiberius::Row;
 
 use super::Users;
+use crate::master_permissions::READ_DATABASE;
 use crate::quote::identifier;
+use crate::scope::Scope;
 use crate::session::{flag, nullable_text, text, unexpected};
+
+/// The value of `user_access_desc` of a database that every user of the database can enter.
+const MULTI_USER: &str = "MULTI_USER";
 
 /// The database in which Amazon RDS keeps its own procedures.
 const RDS_DATABASE: &str = "rdsadmin";
@@ -15,9 +21,30 @@ fn is_system_database(database: &str) -> bool {
     database == "model" || database.starts_with(RDS_DATABASE)
 }
 
+/// A database whose users can be read.
+#[derive(Debug)]
+pub(super) struct OpenDatabase {
+    pub(super) name: String,
+    /// `true` if its users cannot be changed.
+    pub(super) is_read_only: bool,
+}
+
+/// The databases of the server, by what the master user can do with them. A name in `offline` has
+/// the reason.
+#[derive(Debug, Default)]
+struct Found {
+    open: Vec<OpenDatabase>,
+    offline: Vec<String>,
+    closed: Vec<String>,
+    /// The databases whose definitions are denied to the master user.
+    denied: Vec<String>,
+    is_rds: bool,
+}
+
 /// Two queries: the databases that the master user sees, and those that it does not see.
 ///
 /// - Only the primary replica is writable. This property can be read without a privilege.
+/// - A permission on the server can be denied in a database.
 /// - [`sys.databases`][databases] does not show an OFFLINE database to a login that has neither
 ///   `ALTER ANY DATABASE` nor `CREATE DATABASE`. [`sys.master_files`][files] shows its files to a
 ///   login with `VIEW ANY DEFINITION`. The primary file of a database has the ID 1.
@@ -28,63 +55,76 @@ fn is_system_database(database: &str) -> bool {
 /// [databases]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-databases-transact-sql
 /// [files]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-master-files-transact-sql
 /// [Resource]: https://learn.microsoft.com/sql/relational-databases/databases/resource-database
-const DATABASES: &str = "SELECT d.name, d.state_desc, CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS \
-                         int), CAST(CASE WHEN d.replica_id IS NULL THEN 0 WHEN \
-                         DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 ELSE 1 \
-                         END AS int) FROM [master].sys.databases d WHERE d.source_database_id IS \
-                         NULL AND d.name <> N'tempdb'; SELECT DB_NAME(f.database_id), \
-                         CAST(f.database_id AS nvarchar(12)), f.name FROM \
-                         [master].sys.master_files f WHERE f.file_id = 1 AND f.is_sparse = 0 AND \
-                         f.database_id < 32700 AND NOT EXISTS (SELECT d.database_id FROM \
-                         [master].sys.databases d WHERE d.database_id = f.database_id)";
+const DATABASES: &str = "SELECT d.name, d.state_desc, COALESCE(d.user_access_desc, N''), CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS int), CAST(CASE WHEN d.replica_id IS NULL THEN 0 WHEN DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 ELSE 1 END AS int), CAST(COALESCE(d.is_in_standby, 0) AS int), CAST(COALESCE(d.is_read_only, 0) AS int), CAST(COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(d.name), 'DATABASE', 'VIEW DEFINITION'), 0) AS int) FROM [master].sys.databases d WHERE d.source_database_id IS NULL AND d.name <> N'tempdb'; SELECT DB_NAME(f.database_id), CAST(f.database_id AS nvarchar(12)), f.name FROM [master].sys.master_files f WHERE f.file_id = 1 AND f.is_sparse = 0 AND f.database_id < 32700 AND NOT EXISTS (SELECT d.database_id FROM [master].sys.databases d WHERE d.database_id = f.database_id)";
+
+impl Found {
+    /// Adds a row of the first query. Returns why the database is skipped.
+    fn add(&mut self, row: &Row) -> Result<Option<String>, EngineError> {
+        let (name, state, access) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
+        let (may_enter, is_replica, is_standby) = (flag(row, 3)?, flag(row, 4)?, flag(row, 5)?);
+        let (is_read_only, reads_all) = (flag(row, 6)?, flag(row, 7)?);
+        self.is_rds |= name == RDS_DATABASE;
+        let skipped = |why: &str| Some(format!("Database {name} was skipped: {why}."));
+        match state.as_str() {
+            _ if is_replica => return Ok(skipped("it is a secondary replica")),
+            _ if is_standby => {
+                return Ok(skipped(
+                    "it is a standby database, whose users come from another server",
+                ));
+            }
+            "RESTORING" => return Ok(skipped("it is being restored")),
+            "ONLINE" if is_system_database(&name) && !(may_enter && reads_all) => {}
+            "ONLINE" if may_enter && !reads_all => self.denied.push(name),
+            "ONLINE" if may_enter => self.open.push(OpenDatabase { name, is_read_only }),
+            "ONLINE" if access == MULTI_USER => self.closed.push(name),
+            "ONLINE" => self.offline.push(format!("{name} ({access})")),
+            _ => self.offline.push(format!("{name} ({state})")),
+        }
+        Ok(None)
+    }
+
+    /// Adds a row of the second query.
+    fn add_hidden(&mut self, row: &Row) -> Result<(), EngineError> {
+        self.offline.push(match nullable_text(row, 0)? {
+            Some(name) => format!("{name} (not visible, probably OFFLINE)"),
+            None => format!(
+                "the database with the ID {} and the primary file {} (not visible, probably \
+                 OFFLINE)",
+                text(row, 1)?,
+                text(row, 2)?
+            ),
+        });
+        Ok(())
+    }
+}
 
 impl Users<'_> {
-    /// Returns the names of the databases whose users can be read.
+    /// Returns the databases whose users can be read.
     pub(super) async fn open_databases(
         &mut self,
         notes: &mut Vec<String>,
-    ) -> Result<Vec<String>, EngineError> {
+    ) -> Result<Vec<OpenDatabase>, EngineError> {
         let results = self.session.results("find the databases", DATABASES, &[]).await?;
         let [visible, hidden] = results.as_slice() else {
             return Err(unexpected("the queries about databases did not return two results"));
         };
-        let (mut open, mut offline, mut closed) = (Vec::new(), Vec::new(), Vec::new());
-        let mut is_rds = false;
+        let mut found = Found::default();
         for row in visible {
-            let (name, state) = (text(row, 0)?, text(row, 1)?);
-            let (may_enter, is_copy) = (flag(row, 2)?, flag(row, 3)?);
-            is_rds |= name == RDS_DATABASE;
-            match (state.as_str(), may_enter) {
-                _ if is_copy => {
-                    notes.push(format!("Database {name} was skipped: it is a secondary replica."));
-                }
-                ("ONLINE", true) => open.push(name),
-                ("RESTORING", _) => {
-                    notes.push(format!("Database {name} was skipped: it is being restored."));
-                }
-                ("ONLINE", false) if is_system_database(&name) => {}
-                ("ONLINE", false) => closed.push(name),
-                _ => offline.push(format!("{name} ({state})")),
-            }
+            notes.extend(found.add(row)?);
         }
         for row in hidden {
-            offline.push(match nullable_text(row, 0)? {
-                Some(name) => format!("{name} (not visible, probably OFFLINE)"),
-                None => format!(
-                    "the database with the ID {} and the primary file {} (not visible, probably \
-                     OFFLINE)",
-                    text(row, 1)?,
-                    text(row, 2)?
-                ),
-            });
+            found.add_hidden(row)?;
         }
-        if !closed.is_empty() {
-            return Err(self.cannot_enter(&closed, is_rds));
+        if !found.closed.is_empty() {
+            return Err(self.cannot_enter(&found.closed, found.is_rds));
         }
-        if !offline.is_empty() {
-            return Err(self.is_offline(&offline));
+        if !found.offline.is_empty() {
+            return Err(self.is_offline(&found.offline));
         }
-        Ok(open)
+        if !found.denied.is_empty() {
+            return Err(self.cannot_read(&found.denied));
+        }
+        Ok(found.open)
     }
 
     fn cannot_enter(&self, databases: &[String], is_rds: bool) -> EngineError {
@@ -119,8 +159,29 @@ impl Users<'_> {
                 self.request.alternate
             ),
             remedy: administrator(
-                "ALTER DATABASE … SET ONLINE, or drop or detach databases that are not needed",
+                "ALTER DATABASE … SET ONLINE (SET MULTI_USER, if it is SINGLE_USER or \
+                 RESTRICTED_USER), or drop or detach databases that are not needed",
             ),
         }
+    }
+
+    fn cannot_read(&self, databases: &[String]) -> EngineError {
+        let master = identifier(self.request.master);
+        let grants: Vec<_> = databases
+            .iter()
+            .map(|name| {
+                let enter = Scope::Database(name).enter();
+                format!("{enter}GRANT {READ_DATABASE} TO {master}")
+            })
+            .collect();
+        EngineError::lacks(
+            format!("read the privileges of {} in {}", self.request.base, databases.join(", ")),
+            self.request.master,
+            READ_DATABASE,
+            administrator(&format!(
+                "{} (if it is denied to a role of the master user, also REVOKE it there)",
+                grants.join("; ")
+            )),
+        )
     }
 }

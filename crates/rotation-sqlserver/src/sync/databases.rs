@@ -8,6 +8,7 @@ use tiberius::error::Error;
 use tokio::time::sleep;
 
 use super::Users;
+use super::database_list::OpenDatabase;
 use super::state::{UserState, user};
 use crate::failure::{NO_SUCH_DATABASE, failure};
 use crate::quote::{binary, identifier};
@@ -18,6 +19,8 @@ use crate::session::{column, unexpected};
 pub(crate) struct DatabaseUsers {
     pub(crate) base: Option<UserState>,
     pub(crate) alternate: Option<UserState>,
+    /// `true` if the database is READ_ONLY, so that its users cannot be changed.
+    pub(crate) is_read_only: bool,
     /// A user with the name of the alternate login that does not belong to it.
     pub(crate) namesake: Option<UserState>,
 }
@@ -67,18 +70,18 @@ impl Users<'_> {
     /// because a single result cannot mix their collations.
     async fn read_users(
         &mut self,
-        databases: &[String],
+        databases: &[OpenDatabase],
         base: &[u8],
         alternate: &[u8],
     ) -> Result<BTreeMap<String, DatabaseUsers>, EngineError> {
         let (base, alternate) = (binary(base), binary(alternate));
-        let select = |name: &String| {
+        let select = |database: &OpenDatabase| {
             format!(
                 "SELECT CASE WHEN p.sid = {base} THEN 1 WHEN p.sid = {alternate} THEN 2 ELSE 3 \
                  END, p.name, CAST(p.principal_id AS int), p.sid, p.default_schema_name, \
                  p.default_language_name, p.type, CAST(p.authentication_type AS int) FROM \
                  {}.sys.database_principals p WHERE p.sid IN ({base}, {alternate}) OR p.name = @P1",
-                identifier(name)
+                identifier(&database.name)
             )
         };
         let query = databases.iter().map(select).collect::<Vec<_>>().join("; ");
@@ -110,7 +113,8 @@ impl Users<'_> {
         }
         let mut found = BTreeMap::new();
         for (database, rows) in databases.iter().zip(results) {
-            let mut users = DatabaseUsers::default();
+            let mut users =
+                DatabaseUsers { is_read_only: database.is_read_only, ..DatabaseUsers::default() };
             for row in rows {
                 let which = match column::<i32>(&row, 0)? {
                     1 => &mut users.base,
@@ -120,7 +124,7 @@ impl Users<'_> {
                 *which = Some(user(&row, 1)?);
             }
             if users.base.is_some() || users.alternate.is_some() {
-                found.insert(database.clone(), users);
+                found.insert(database.name.clone(), users);
             }
         }
         Ok(found)

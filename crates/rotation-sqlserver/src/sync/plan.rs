@@ -1,5 +1,7 @@
 //! The changes that bring the alternate user in line with the base user.
 
+use std::collections::BTreeMap;
+
 use rotation_database::sync::{Change, Effect, Plan, Statement};
 use rotation_database::{EngineError, SyncRequest, administrator};
 
@@ -53,6 +55,7 @@ pub(super) fn plan(
             )?;
             let Some(alternate) = alternate else {
                 planner.create_login(base, &mut plan);
+                planner.ensure_writable(databases, &plan)?;
                 return Ok(plan);
             };
             planner.options(base, alternate, &mut plan);
@@ -62,6 +65,7 @@ pub(super) fn plan(
             for (database, state) in databases {
                 planner.database(Scope::Database(database), state, &mut plan)?;
             }
+            planner.ensure_writable(databases, &plan)?;
             if alternate.is_disabled && !base.is_disabled {
                 plan.removed_by_password.push(format!("{} is disabled", request.alternate));
             }
@@ -117,6 +121,49 @@ impl Planner<'_> {
             alternate: self.request.alternate.to_owned(),
             why: None,
             consent: self.request.is_alternate_target().then_some(consent),
+        })
+    }
+
+    /// Returns an error if a user has to be changed in a READ_ONLY database, so that this is
+    /// reported before the first change.
+    fn ensure_writable(
+        &self,
+        databases: &BTreeMap<String, DatabaseState>,
+        plan: &Plan<Action>,
+    ) -> Result<(), EngineError> {
+        let entered = self.state.accounts.databases_to_enter();
+        let is_changed = |name: &str| {
+            entered.contains(&name)
+                || plan.changes.iter().any(|change| {
+                    let is_deferred =
+                        change.interrupts_active_user && !self.request.is_alternate_target();
+                    change.action.scope() == Scope::Database(name) && !is_deferred
+                })
+        };
+        let read_only: Vec<_> = databases
+            .iter()
+            .filter(|(name, state)| state.users.is_read_only && is_changed(name))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if read_only.is_empty() {
+            return Ok(());
+        }
+        let statements: Vec<_> = read_only
+            .iter()
+            .map(|name| format!("ALTER DATABASE {} SET READ_WRITE", identifier(name)))
+            .collect();
+        Err(EngineError::NeedsDecision {
+            what: format!(
+                "{} has to be created or changed in {}, which cannot be changed: READ_ONLY",
+                self.request.alternate,
+                read_only.join(", ")
+            ),
+            remedy: administrator(&format!(
+                "{} until the rotation is complete. It can be READ_ONLY again until the privileges \
+                 of {} change",
+                statements.join("; "),
+                self.request.base
+            )),
         })
     }
 
