@@ -441,8 +441,12 @@ def functions(tables: Tables) -> None:
         return name if name.isidentifier() else ""
 
     def updateability(name, what):
+        """Returns a `sql_variant`. Two of them are equal only if their collations are equal, too,
+        and no page says which collation this one has. So it never equals a literal here:
+        https://learn.microsoft.com/sql/t-sql/data-types/sql-variant-transact-sql
+        """
         database = tables.session.server.database(name)
-        return database and ("READ_WRITE" if database.is_writable() else "READ_ONLY")
+        return database and (b"READ_WRITE" if database.is_writable() else b"READ_ONLY")
 
     def db_name(id):
         """https://learn.microsoft.com/sql/t-sql/functions/db-name-transact-sql"""

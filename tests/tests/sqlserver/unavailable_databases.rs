@@ -155,6 +155,26 @@ async fn standby_database_is_skipped() {
     .await;
 }
 
+/// The primary replica of an availability group is synced, whatever the collation of its property.
+#[tokio::test]
+async fn primary_replica_is_synced_and_secondary_is_skipped() {
+    on_each(|target| async move {
+        for (statement, is_primary) in [
+            ("ALTER AVAILABILITY GROUP ag ADD DATABASE {other}", true),
+            ("ALTER DATABASE {other} SET HADR AVAILABILITY GROUP = ag", false),
+        ] {
+            let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+            setup.run(statement).await?;
+            let rotation = setup.fixture.rotate(&setup.fixture.function("master-user")).await?;
+            let notes = format!("{:?}", rotation.steps);
+            ensure!(notes.contains("it is a secondary replica") != is_primary, "{notes}");
+            ensure!(setup.ensure_access().await.is_ok() == is_primary, "{statement}");
+        }
+        Ok(())
+    })
+    .await;
+}
+
 /// `HAS_DBACCESS` is 0, but `CONNECT ANY DATABASE` would not help.
 #[tokio::test]
 async fn database_with_restricted_access_is_reported() {

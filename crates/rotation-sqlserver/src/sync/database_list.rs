@@ -43,7 +43,9 @@ struct Found {
 
 /// Two queries: the databases that the master user sees, and those that it does not see.
 ///
-/// - Only the primary replica is writable. This property can be read without a privilege.
+/// - Only the primary replica is writable. This property can be read without a privilege. It is a
+///   `sql_variant`, and [two of them][variant] are equal only if their collations are equal. So it
+///   is converted to a text before the comparison.
 /// - A permission on the server can be denied in a database.
 /// - [`sys.databases`][databases] does not show an OFFLINE database to a login that has neither
 ///   `ALTER ANY DATABASE` nor `CREATE DATABASE`. [`sys.master_files`][files] shows its files to a
@@ -52,10 +54,23 @@ struct Found {
 ///   have the highest IDs: 32767 for the [Resource] database, and 32761 and 32762 for the
 ///   templates of contained availability groups.
 ///
+/// [variant]: https://learn.microsoft.com/sql/t-sql/data-types/sql-variant-transact-sql
 /// [databases]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-databases-transact-sql
 /// [files]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-master-files-transact-sql
 /// [Resource]: https://learn.microsoft.com/sql/relational-databases/databases/resource-database
-const DATABASES: &str = "SELECT d.name, d.state_desc, COALESCE(d.user_access_desc, N''), CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS int), CAST(CASE WHEN d.replica_id IS NULL THEN 0 WHEN DATABASEPROPERTYEX(d.name, 'Updateability') = 'READ_WRITE' THEN 0 ELSE 1 END AS int), CAST(COALESCE(d.is_in_standby, 0) AS int), CAST(COALESCE(d.is_read_only, 0) AS int), CAST(COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(d.name), 'DATABASE', 'VIEW DEFINITION'), 0) AS int) FROM [master].sys.databases d WHERE d.source_database_id IS NULL AND d.name <> N'tempdb'; SELECT DB_NAME(f.database_id), CAST(f.database_id AS nvarchar(12)), f.name FROM [master].sys.master_files f WHERE f.file_id = 1 AND f.is_sparse = 0 AND f.database_id < 32700 AND NOT EXISTS (SELECT d.database_id FROM [master].sys.databases d WHERE d.database_id = f.database_id)";
+const DATABASES: &str = "SELECT d.name, d.state_desc, COALESCE(d.user_access_desc, N''), \
+                         CAST(COALESCE(HAS_DBACCESS(d.name), 0) AS int), CAST(CASE WHEN \
+                         d.replica_id IS NULL THEN 0 WHEN CAST(DATABASEPROPERTYEX(d.name, \
+                         N'Updateability') AS nvarchar(128)) = N'READ_WRITE' THEN 0 ELSE 1 END AS \
+                         int), CAST(COALESCE(d.is_in_standby, 0) AS int), \
+                         CAST(COALESCE(d.is_read_only, 0) AS int), \
+                         CAST(COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(d.name), 'DATABASE', 'VIEW \
+                         DEFINITION'), 0) AS int) FROM [master].sys.databases d WHERE \
+                         d.source_database_id IS NULL AND d.name <> N'tempdb'; SELECT \
+                         DB_NAME(f.database_id), CAST(f.database_id AS nvarchar(12)), f.name FROM \
+                         [master].sys.master_files f WHERE f.file_id = 1 AND f.is_sparse = 0 AND \
+                         f.database_id < 32700 AND NOT EXISTS (SELECT d.database_id FROM \
+                         [master].sys.databases d WHERE d.database_id = f.database_id)";
 
 impl Found {
     /// Adds a row of the first query. Returns why the database is skipped.
