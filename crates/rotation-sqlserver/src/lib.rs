@@ -1,6 +1,7 @@
 //! The SQL Server engine: logs in, changes passwords and syncs an alternate user.
 
 mod accepted;
+mod edition;
 mod failure;
 mod login;
 mod master_permissions;
@@ -17,12 +18,12 @@ mod sync;
 mod triggers;
 
 use accepted::Accepted;
+use principal::SessionPrincipal;
 use rotation::settings::Source;
 use rotation_database::{
     Changed, Engine, EngineError, EngineSpec, Login, LoginError, MasterTask, PasswordChange,
     PasswordReset, PasswordSet, SQLSERVER, SessionAccount, SyncReport, SyncRequest,
 };
-use session_account::SessionPrincipal;
 
 pub use quote::{identifier, literal};
 pub use session::Session;
@@ -51,11 +52,10 @@ impl Engine for SqlServer {
         session: &mut Session,
         user: &str,
     ) -> Result<SessionAccount, EngineError> {
-        let SessionPrincipal { principal, name, is_of_user } =
-            session_account::of_session(session, user).await?;
-        let id = principal.id();
-        session.set_principal(principal);
-        Ok(SessionAccount { id, name, is_of_user, note: None })
+        let account = session_account::of_session(session, user).await?;
+        let SessionPrincipal { principal, name, is_of_user, .. } = account.clone();
+        session.set_account(account);
+        Ok(SessionAccount { id: principal.id(), name, is_of_user, note: None })
     }
 
     async fn change_password(
@@ -64,6 +64,14 @@ impl Engine for SqlServer {
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
         own_password::change(session, change).await
+    }
+
+    async fn check_password_change(
+        &self,
+        session: &mut Session,
+        change: &PasswordChange<'_>,
+    ) -> Result<(), EngineError> {
+        own_password::check(session, change).await.map(drop)
     }
 
     async fn sync_users(

@@ -1,7 +1,9 @@
 //! Changes the password of the session's own user.
 
-use rotation_database::{Changed, EngineError, PasswordChange};
+use rotation_database::{Changed, EngineError, PasswordChange, edit_of_secret};
 
+use crate::edition::MASTER;
+use crate::principal::Kind;
 use crate::quote::{identifier, literal};
 use crate::session::Session;
 use crate::session_account::of_session;
@@ -16,10 +18,7 @@ pub(crate) async fn change(
     change: &PasswordChange<'_>,
 ) -> Result<Changed, EngineError> {
     session.begin().await?;
-    let kind = match session.kind() {
-        Some(kind) => kind,
-        None => of_session(session, change.user).await?.principal.kind,
-    };
+    let kind = check(session, change).await?;
     let statement = format!(
         "ALTER {} {} WITH PASSWORD = {} OLD_PASSWORD = {}",
         kind.keyword(),
@@ -32,6 +31,32 @@ pub(crate) async fn change(
         on the user itself. Or rotate with alternating users.";
     session.run_or(&action, &statement, remedy).await?;
     Ok(Changed::Now)
+}
+
+/// Checks that the password can be changed in the session, and returns the kind of account that has
+/// it.
+pub(crate) async fn check(
+    session: &mut Session,
+    change: &PasswordChange<'_>,
+) -> Result<Kind, EngineError> {
+    let account = match session.account() {
+        Some(account) => account.clone(),
+        None => of_session(session, change.user).await?,
+    };
+    match account.away_from_master {
+        None => Ok(account.principal.kind),
+        Some(database) => Err(EngineError::NeedsDecision {
+            what: format!(
+                "{} is a login, whose password Azure SQL Database changes only in {MASTER}, and \
+                 the secret is for the database {database}",
+                change.user
+            ),
+            remedy: edit_of_secret(&format!(
+                "Set \"dbname\": \"{MASTER}\" in the secret. Or use a user of {database} with a \
+                 password of its own (CREATE USER … WITH PASSWORD = …)."
+            )),
+        }),
+    }
 }
 
 /// Returns a password as a literal.

@@ -44,3 +44,14 @@ impl Principal {
         format!("{} {}", self.kind.keyword(), binary(&self.sid))
     }
 }
+
+/// The account of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionPrincipal {
+    pub(crate) principal: Principal,
+    pub(crate) name: String,
+    /// `true` if it is the account that the server finds by the name of the user.
+    pub(crate) is_of_user: bool,
+    /// The database of the session, if its login can only be changed in another one.
+    pub(crate) away_from_master: Option<String>,
+}

@@ -8,7 +8,7 @@ use tokio_util::compat::Compat;
 use crate::accepted::Accepted;
 use crate::failure::failure;
 use crate::prelogin::RecordingStream;
-use crate::principal::{Kind, Principal};
+use crate::principal::SessionPrincipal;
 
 const CATALOG_REMEDY: &str = "As an administrator of the database: USE [master]; GRANT VIEW ANY \
                                DEFINITION to the user of this session.";
@@ -19,22 +19,21 @@ pub struct Session {
     client: Client<Compat<RecordingStream<TcpStream>>>,
     accepted: Accepted,
     /// The account that the session belongs to, once the server has been asked.
-    principal: Option<Principal>,
+    account: Option<SessionPrincipal>,
 }
 
 impl Session {
     pub(crate) fn new(client: Client<Compat<RecordingStream<TcpStream>>>) -> Self {
-        Self { client, accepted: Accepted::None, principal: None }
+        Self { client, accepted: Accepted::None, account: None }
     }
 
-    /// Returns the kind of principal that has the password of the session's account, once the
-    /// server has been asked.
-    pub(crate) fn kind(&self) -> Option<Kind> {
-        self.principal.as_ref().map(|principal| principal.kind)
+    /// Returns the account that the session belongs to, once the server has been asked.
+    pub(crate) fn account(&self) -> Option<&SessionPrincipal> {
+        self.account.as_ref()
     }
 
-    pub(crate) fn set_principal(&mut self, principal: Principal) {
-        self.principal = Some(principal);
+    pub(crate) fn set_account(&mut self, account: SessionPrincipal) {
+        self.account = Some(account);
     }
 
     /// Sets the DDL triggers that this session may fire.

@@ -459,6 +459,9 @@ def functions(tables: Tables) -> None:
     lite.create_function("HAS_DBACCESS", 1, has_dbaccess)
     lite.create_function("LOGINPROPERTY", 2, loginproperty)
     lite.create_function("DATABASEPROPERTYEX", 2, updateability)
+    # https://learn.microsoft.com/sql/t-sql/functions/serverproperty-transact-sql: 3 is Enterprise,
+    # and 5 is Azure SQL Database.
+    lite.create_function("SERVERPROPERTY", 1, lambda _: 5 if tables.session.is_azure() else 3)
     lite.create_function(
         "DATABASE_PRINCIPAL_ID", 0, lambda: tables.session.user(tables.session.database).id
     )

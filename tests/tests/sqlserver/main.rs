@@ -2,6 +2,7 @@
 //! `tests/fake_servers/sqlserver` or on a real server.
 
 mod accounts;
+mod azure;
 mod contained;
 mod databases;
 mod encryption;

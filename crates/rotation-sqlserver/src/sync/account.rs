@@ -1,12 +1,13 @@
 //! The identification of the accounts of the two users.
 
-use rotation_database::{EngineError, administrator};
+use rotation_database::{EngineError, administrator, edit_of_secret};
 
 use super::{Home, Users};
+use crate::edition::{EDITION, MASTER, is_azure_database};
 use crate::master_permissions::{self, On, READ_ALL, READ_DATABASE};
 use crate::principal::{AUTHENTICATED_BY_DATABASE, Kind, Principal};
 use crate::quote::identifier;
-use crate::session::{column, flag, text};
+use crate::session::{column, flag, text, unexpected};
 
 impl Users<'_> {
     /// Returns where the accounts of the users are: in the session's database if the base user is a
@@ -30,25 +31,48 @@ impl Users<'_> {
     }
 
     async fn read_home(&mut self) -> Result<Home, EngineError> {
-        const QUERY: &str = "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type FROM \
-                             sys.database_principals p WHERE p.name = @P1), 0) AS int), \
-                             CAST(d.containment AS int) FROM sys.databases d JOIN \
-                             sys.configurations c ON c.name = N'contained database authentication' \
-                             AND CAST(c.value_in_use AS int) = 1 WHERE d.name = DB_NAME()";
-        let rows = self
-            .session
-            .rows("read the kind of the base user", QUERY, &[self.request.base])
-            .await?;
-        // The server does not allow contained users.
-        let Some(row) = rows.first() else { return Ok(Home::Server) };
-        if column::<i32>(row, 1)? == AUTHENTICATED_BY_DATABASE {
-            return Ok(Home::Database(text(row, 0)?));
+        let query = format!(
+            "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type FROM \
+             sys.database_principals p WHERE p.name = @P1), 0) AS int), CAST(d.containment AS \
+             int), CAST(COALESCE((SELECT CAST(c.value_in_use AS int) FROM sys.configurations c \
+             WHERE c.name = N'contained database authentication'), 0) AS int), {EDITION} FROM \
+             sys.databases d WHERE d.name = DB_NAME()"
+        );
+        let action = "read the kind of the base user";
+        let rows = self.session.rows(action, &query, &[self.request.base]).await?;
+        let row = rows.first().ok_or_else(|| unexpected("the session's database is missing"))?;
+        let database = text(row, 0)?;
+        let is_azure = is_azure_database(column(row, 4)?);
+        if !(is_azure || flag(row, 3)?) {
+            // The server does not allow contained users.
+            return Ok(Home::Server);
         }
-        if flag(row, 2)? {
+        if column::<i32>(row, 1)? == AUTHENTICATED_BY_DATABASE {
+            return Ok(Home::Database(database));
+        }
+        if is_azure || flag(row, 2)? {
             // The base user may be a contained user that is not visible.
             self.check_visible_in_database().await?;
         }
+        if is_azure {
+            return Err(self.login_on_azure(&database));
+        }
         Ok(Home::Server)
+    }
+
+    fn login_on_azure(&self, database: &str) -> EngineError {
+        EngineError::NeedsDecision {
+            what: format!(
+                "{} is not a user of database {database} with its own password, and logins of \
+                 Azure SQL Database are not supported with a master user",
+                self.request.base
+            ),
+            remedy: edit_of_secret(&format!(
+                "Create a user in {database} (CREATE USER … WITH PASSWORD = …), grant it what the \
+                 applications need, and store it in the secret with this database as \"dbname\". \
+                 Or rotate the login as a single user, with \"dbname\": \"{MASTER}\"."
+            )),
+        }
     }
 
     /// Checks that the master user can read all definitions of the server and of its databases.
