@@ -25,6 +25,25 @@ from model import Database
 from rights import Session
 
 STATES = {"G": "GRANT", "W": "GRANT_WITH_GRANT_OPTION", "D": "DENY", "R": "REVOKE"}
+CLASS_DESC = {
+    0: "DATABASE",
+    1: "OBJECT_OR_COLUMN",
+    3: "SCHEMA",
+    4: "DATABASE_PRINCIPAL",
+    5: "ASSEMBLY",
+    6: "TYPE",
+    10: "XML_SCHEMA_COLLECTION",
+    15: "MESSAGE_TYPE",
+    16: "SERVICE_CONTRACT",
+    17: "SERVICE",
+    19: "ROUTE",
+    24: "SYMMETRIC_KEYS",
+    25: "CERTIFICATE",
+    26: "ASYMMETRIC_KEY",
+    100: "SERVER",
+    101: "SERVER_PRINCIPAL",
+    105: "ENDPOINT",
+}
 COLUMNS = catalog_table.views("sqlserver")
 SERVER_VIEWS = (
     "server_principals",
@@ -325,6 +344,7 @@ def permissions(scope, all: bool, own: set[int]):
         if all or one.grantee in own:
             yield (
                 one.cls,
+                CLASS_DESC.get(one.cls, f"CLASS_{one.cls}"),
                 one.major,
                 one.minor,
                 one.grantee,

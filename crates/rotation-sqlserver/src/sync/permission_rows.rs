@@ -1,8 +1,8 @@
 //! Reads the permissions of principals from the catalog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, administrator};
 use tiberius::Row;
 
 use super::permissions::{Permissions, Right, State};
@@ -26,25 +26,28 @@ pub(crate) async fn of(
     let (sys, view) = (scope.sys(), scope.permissions());
     let query = format!(
         "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, \
-         CAST(p.class AS int) FROM {sys}.{view} p WHERE p.grantee_principal_id IN ({ids})"
+         CAST(p.class AS int), p.class_desc FROM {sys}.{view} p WHERE p.grantee_principal_id IN \
+         ({ids})"
     );
     let mut permissions: BTreeMap<_, _> =
         principals.iter().map(|principal| (*principal, Permissions::default())).collect();
     let mut more: BTreeMap<i32, usize> = BTreeMap::new();
+    let mut unknown = BTreeSet::new();
     for row in session.rows(&action, &query, &[]).await? {
         let class: i32 = column(&row, 3)?;
         if class == scope.own_class() {
             insert(&mut permissions, &row, String::new(), None)?;
+        } else if scope.class(class).is_none() {
+            unknown.insert(nullable_text(&row, 4)?.unwrap_or_else(|| class.to_string()));
         } else {
             *more.entry(class).or_default() += 1;
         }
     }
+    if !unknown.is_empty() {
+        return Err(unsupported(scope, &unknown));
+    }
     for (number, count) in more {
-        let class = scope.class(number).ok_or_else(|| {
-            unexpected(&format!(
-                "{scope} has permissions on securables of the unknown class {number}"
-            ))
-        })?;
+        let class = scope.class(number).ok_or_else(|| unexpected("a class is missing"))?;
         let query = format!(
             "{} WHERE p.class = {number} AND p.grantee_principal_id IN ({ids})",
             named(scope, class)
@@ -70,6 +73,22 @@ pub(crate) async fn of(
         }
     }
     Ok(permissions)
+}
+
+/// Creates the error for permissions on classes of securables that the sync does not know, such as
+/// those of a new release.
+fn unsupported(scope: Scope<'_>, classes: &BTreeSet<String>) -> EngineError {
+    let classes = classes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    EngineError::NeedsDecision {
+        what: format!(
+            "in {scope}, one of the users has permissions on securables of a class that the sync \
+             does not support: {classes}"
+        ),
+        remedy: administrator(
+            "create a role, grant these permissions to it, add the base user to it, and revoke \
+             the permissions from both users: the sync copies memberships in roles",
+        ),
+    }
 }
 
 /// Returns the query for the permissions of a class, with the names of the securables.
@@ -142,4 +161,22 @@ fn insert(
         .ok_or_else(|| unexpected("a permission belongs to another principal"))?;
     principal.insert(right, state);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsupported_classes_are_named_with_remedy() {
+        let classes = ["EXTERNAL_MODEL", "EXTERNAL_LIBRARY"].map(str::to_owned).into();
+        let EngineError::NeedsDecision { what, remedy } =
+            unsupported(Scope::Database("shop"), &classes)
+        else {
+            panic!("another error")
+        };
+        assert!(what.contains("database shop"), "{what}");
+        assert!(what.ends_with("not support: EXTERNAL_LIBRARY, EXTERNAL_MODEL"), "{what}");
+        assert!(remedy.contains("create a role"), "{remedy}");
+    }
 }
