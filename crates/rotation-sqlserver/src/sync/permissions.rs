@@ -1,7 +1,7 @@
 //! The permissions of a principal in one scope, and the statements that turn them into those of
 //! another principal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rotation_database::sync::Effect;
 
@@ -49,12 +49,25 @@ impl State {
 
 /// The rights of one principal, with their states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Permissions(BTreeMap<Right, State>);
+pub(crate) struct Permissions {
+    states: BTreeMap<Right, State>,
+    /// The rights that at least one grantor has granted `WITH GRANT OPTION`.
+    with_option: BTreeSet<Right>,
+}
 
 impl Permissions {
     pub(crate) fn insert(&mut self, right: Right, state: State) {
-        let known = self.0.entry(right).or_insert(state);
+        if state == State::GrantedWithOption {
+            self.with_option.insert(right.clone());
+        }
+        let known = self.states.entry(right).or_insert(state);
         *known = state.max(*known);
+    }
+
+    /// Returns the keyword `CASCADE` if the principal has a grant option. It may have granted the
+    /// permission to others, and the server then requires the keyword for a revoke or a denial.
+    fn cascade(&self, right: &Right) -> &'static str {
+        if self.with_option.contains(right) { " CASCADE" } else { "" }
     }
 
     /// Returns the statements that turn `self` into `wanted`. `principal` is quoted with brackets.
@@ -65,24 +78,52 @@ impl Permissions {
                 changes.push(change);
             }
         };
-        for (right, state) in self.0.iter().filter(|(right, _)| !wanted.0.contains_key(right)) {
+        for (right, state) in
+            self.states.iter().filter(|(right, _)| !wanted.states.contains_key(right))
+        {
             // A revoke on a column would exclude the column from the permission on its table. A
             // statement on the table removes the states of its columns instead.
             let whole = Right { column: None, ..right.clone() };
-            match wanted.0.get(&whole).filter(|_| right.column.is_some()) {
-                Some(state) => {
-                    add(grant_statement(&whole, self.0.get(&whole).copied(), *state, principal))
-                }
-                None => add(revoke_statement(right, *state, principal)),
+            match wanted.states.get(&whole).filter(|_| right.column.is_some()) {
+                Some(state) => add(self.grant_statement(&whole, *state, principal)),
+                None => add(self.revoke_statement(right, *state, principal)),
             }
         }
-        for (right, state) in &wanted.0 {
-            let has = self.0.get(right).copied();
-            if has != Some(*state) {
-                add(grant_statement(right, has, *state, principal));
+        for (right, state) in &wanted.states {
+            if self.states.get(right) != Some(state) {
+                add(self.grant_statement(right, *state, principal));
             }
         }
         changes
+    }
+
+    fn revoke_statement(&self, right: &Right, state: State, principal: &str) -> Change {
+        let statement = format!("REVOKE {right} FROM {principal}{}", self.cascade(right));
+        let effect = match state {
+            State::Denied | State::Revoked => Effect::Adds,
+            State::Granted | State::GrantedWithOption => Effect::Removes,
+        };
+        Change { statement, effect, right: right.clone() }
+    }
+
+    fn grant_statement(&self, right: &Right, state: State, principal: &str) -> Change {
+        let has_option = self.states.get(right) == Some(&State::GrantedWithOption);
+        let effect = match state {
+            State::Granted if has_option => Effect::Removes,
+            State::Granted | State::GrantedWithOption => Effect::Adds,
+            State::Denied | State::Revoked => Effect::Removes,
+        };
+        let cascade = self.cascade(right);
+        let statement = match state {
+            State::Granted if has_option => {
+                format!("REVOKE GRANT OPTION FOR {right} FROM {principal} CASCADE")
+            }
+            State::Granted => format!("GRANT {right} TO {principal}"),
+            State::GrantedWithOption => format!("GRANT {right} TO {principal} WITH GRANT OPTION"),
+            State::Denied => format!("DENY {right} TO {principal}{cascade}"),
+            State::Revoked => format!("REVOKE {right} FROM {principal}{cascade}"),
+        };
+        Change { statement, effect, right: right.clone() }
     }
 }
 
@@ -102,39 +143,6 @@ impl Change {
             ["CONNECT SQL", "CONNECT", "CONTROL SERVER"].contains(&self.right.permission.as_str());
         enters && self.right.securable.is_empty() && !self.statement.starts_with("GRANT ")
     }
-}
-
-/// Returns the keyword `CASCADE` if the principal has a grant option. It may have granted the
-/// permission to others, and the server then requires the keyword for a revoke.
-fn cascade(has: Option<State>) -> &'static str {
-    if has == Some(State::GrantedWithOption) { " CASCADE" } else { "" }
-}
-
-fn revoke_statement(right: &Right, state: State, principal: &str) -> Change {
-    let statement = format!("REVOKE {right} FROM {principal}{}", cascade(Some(state)));
-    let effect = match state {
-        State::Denied | State::Revoked => Effect::Adds,
-        State::Granted | State::GrantedWithOption => Effect::Removes,
-    };
-    Change { statement, effect, right: right.clone() }
-}
-
-fn grant_statement(right: &Right, has: Option<State>, state: State, principal: &str) -> Change {
-    let effect = match state {
-        State::Granted if has == Some(State::GrantedWithOption) => Effect::Removes,
-        State::Granted | State::GrantedWithOption => Effect::Adds,
-        State::Denied | State::Revoked => Effect::Removes,
-    };
-    let statement = match state {
-        State::Granted if has == Some(State::GrantedWithOption) => {
-            format!("REVOKE GRANT OPTION FOR {right} FROM {principal} CASCADE")
-        }
-        State::Granted => format!("GRANT {right} TO {principal}"),
-        State::GrantedWithOption => format!("GRANT {right} TO {principal} WITH GRANT OPTION"),
-        State::Denied => format!("DENY {right} TO {principal}{}", cascade(has)),
-        State::Revoked => format!("REVOKE {right} FROM {principal}{}", cascade(has)),
-    };
-    Change { statement, effect, right: right.clone() }
 }
 
 impl std::fmt::Display for Right {
@@ -216,6 +224,20 @@ mod tests {
             assert_eq!(statements(&has, &wanted), [statement]);
             assert!(statements(&wanted, &wanted).is_empty());
         }
+    }
+
+    /// One grantor has granted the permission with the option, and another one has denied it.
+    #[test]
+    fn denial_does_not_hide_grant_option_of_other_grantor() {
+        const T: &str = "OBJECT::[dbo].[t]";
+        let has = permissions(&[
+            ("SELECT", T, None, State::GrantedWithOption),
+            ("SELECT", T, None, State::Denied),
+        ]);
+        assert_eq!(
+            statements(&has, &Permissions::default()),
+            ["REVOKE SELECT ON OBJECT::[dbo].[t] FROM [u] CASCADE"]
+        );
     }
 
     #[test]
