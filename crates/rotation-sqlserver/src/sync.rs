@@ -201,22 +201,25 @@ impl<'a> Users<'a> {
 /// Returns the remedy that lets the master user change logins.
 pub(crate) fn login_remedy(master: &str) -> String {
     administrator(&format!(
-        "USE [master]; GRANT ALTER ANY LOGIN TO {} (only a master user in sysadmin can change a \
-         login in sysadmin or with CONTROL SERVER)",
+        "USE [master]; GRANT ALTER ANY LOGIN TO {} (to change a login in sysadmin or with CONTROL \
+         SERVER, the master user needs CONTROL SERVER, too)",
         identifier(master)
     ))
 }
+
+/// The database whose owner can become a member of sysadmin.
+pub(crate) const MSDB: &str = "msdb";
 
 /// Returns the remedy that lets the master user change the users of a database and their
 /// permissions.
 pub(crate) fn owner_remedy(master: &str, scope: Scope<'_>) -> String {
     let master = identifier(master);
-    if scope == Scope::Database("msdb") {
-        // The owner of msdb can become sysadmin.
+    if scope == Scope::Database(MSDB) {
         return administrator(&format!(
-            "USE [msdb]; CREATE USER {master} FOR LOGIN {master} (if it has no user there); GRANT \
+            "{}CREATE USER {master} FOR LOGIN {master} (if it has no user there); GRANT \
              ALTER ANY USER, ALTER ANY ROLE TO {master}; and grant the permissions of the user \
-             WITH GRANT OPTION TO {master}"
+             WITH GRANT OPTION TO {master}",
+            scope.enter()
         ));
     }
     administrator(&format!(

@@ -121,6 +121,41 @@ async fn orphaned_user_is_adopted_and_namesake_is_not() {
     .await;
 }
 
+/// A new login of a user needs `CONTROL`. In `msdb`, a master user should not have it.
+#[tokio::test]
+async fn orphaned_user_of_msdb_has_possible_remedy() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: the test would change msdb of that server");
+            return Ok(());
+        }
+        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fixture = Fixture::new(&fake.target).await?;
+        let [user, clone, master] =
+            [&fixture.user, &fixture.alternate(), &fixture.master].map(|name| identifier(name));
+        let password = with_password(&rotation_tests::fixture::new_password());
+        let mut admin = fake.target.admin("msdb").await?;
+        for statement in [
+            format!("CREATE USER {user} FOR LOGIN {user}"),
+            format!("CREATE USER {master} FOR LOGIN {master}"),
+            format!("GRANT ALTER ANY USER TO {master}"),
+            format!("GRANT ALTER ANY ROLE TO {master}"),
+            format!("CREATE LOGIN stranger WITH {password}"),
+            format!("CREATE USER {clone} FOR LOGIN stranger"),
+            "DROP LOGIN stranger".to_owned(),
+        ] {
+            sql(&mut admin, &statement).await?;
+        }
+        let function = fixture.function("master-user");
+        let remedy = format!("USE [msdb]; ALTER USER {clone} WITH LOGIN = {clone}");
+        fixture.expect_failure_without_preflight(&function, "PrivilegeMissing", &remedy).await?;
+        sql(&mut admin, &remedy).await?;
+        assert_eq!(fixture.again(&function).await?.failed, None);
+        Ok(())
+    })
+    .await;
+}
+
 /// Objects that the application has created as the alternate user belong to it.
 #[tokio::test]
 async fn objects_of_alternate_user_are_reported_and_stay() {

@@ -8,7 +8,7 @@ use rotation_database::{EngineError, SyncRequest, administrator};
 use super::logins::{LoginState, Options};
 use super::permissions;
 use super::state::{Accounts, Both, DatabaseState, PairState, Rights, UserState};
-use super::{login_remedy, owner_remedy};
+use super::{MSDB, login_remedy, owner_remedy};
 use crate::principal::Kind;
 use crate::quote::identifier;
 use crate::scope::Scope;
@@ -238,7 +238,12 @@ impl Planner<'_> {
             }
             (Some(base), None) => {
                 let sql = self.creation_of_user(scope, base, state)?;
-                let Change { summary, action, .. } = self.change_user(scope, sql);
+                // A new login of a user needs CONTROL, which a master user should not have in msdb.
+                let remedy = match scope == Scope::Database(MSDB) && state.is_orphaned {
+                    true => administrator(&format!("{}{sql}", scope.enter())),
+                    false => owner_remedy(self.request.master, scope),
+                };
+                let Change { summary, action, .. } = self.change(scope, sql, remedy);
                 let change = Change::new(self.missing(scope), action).when_made(summary);
                 plan.push(change.with_effect(Effect::Adds));
             }
