@@ -7,11 +7,12 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::bench::BenchArgs;
 use crate::completions::CompletionsArgs;
 use crate::demo::DemoArgs;
+use crate::doctor::DoctorArgs;
 use crate::man_pages::ManPagesArgs;
 use crate::preflight::PreflightArgs;
 use crate::rotate::RotateArgs;
 use crate::serve::ServeArgs;
-use crate::{bench, completions, demo, man_pages, preflight, progress, rotate, serve};
+use crate::{bench, completions, demo, doctor, man_pages, preflight, progress, rotate, serve};
 
 /// A local AWS Secrets Manager that runs rotation functions
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ enum Command {
     Completions(CompletionsArgs),
     /// Rotate secrets of a temporary database server, and print the evidence
     Demo(DemoArgs),
+    /// Report on the rotations of an AWS account or of the local service, without changing anything
+    Doctor(DoctorArgs),
     /// Write the manual pages of all commands
     ManPages(ManPagesArgs),
     /// Check whether a rotation of your own database would succeed, without changing anything
@@ -46,6 +49,7 @@ impl Command {
             Self::Bench(args) => args.json,
             Self::Completions(_) | Self::ManPages(_) => false,
             Self::Demo(args) => args.json,
+            Self::Doctor(args) => args.json,
             Self::Preflight(args) => args.json,
             Self::Rotate(args) => args.json,
             Self::Serve(args) => args.json,
@@ -66,6 +70,7 @@ pub async fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(&args).await,
         Command::Completions(args) => completions::completions(&args, Cli::command()),
         Command::Demo(args) => demo::demo(&args).await,
+        Command::Doctor(args) => Box::pin(doctor::doctor(&args)).await,
         Command::ManPages(args) => man_pages::man_pages(&args, Cli::command()),
         Command::Preflight(args) => preflight::preflight(&args).await,
         Command::Rotate(args) => rotate::rotate(&args).await,
@@ -75,7 +80,13 @@ pub async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            if error.is::<rotate::Interrupted>() { ExitCode::from(130) } else { ExitCode::FAILURE }
+            if error.is::<rotate::Interrupted>() {
+                ExitCode::from(130)
+            } else if error.is::<doctor::Findings>() {
+                ExitCode::from(3)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod completions;
 mod database_args;
 mod demo;
 mod docker;
+mod doctor;
 mod files;
 mod journal;
 mod man_pages;
