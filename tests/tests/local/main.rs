@@ -12,6 +12,7 @@ mod conformance;
 mod cross_account;
 mod demo;
 mod deploy_page;
+mod doctor;
 mod documented_commands;
 mod migrate;
 mod model_based;
