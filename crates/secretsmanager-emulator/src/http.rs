@@ -12,11 +12,12 @@ use axum::routing::get_service;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::calls::Call;
 use crate::control;
 use crate::error::ServiceError;
 use crate::kms;
 use crate::scope::split_key;
-use crate::service::{Call, Fault, MAX_REQUEST_BYTES, REGION, Service, When};
+use crate::service::{Fault, MAX_REQUEST_BYTES, REGION, Service, When};
 
 impl Service {
     /// Starts to answer requests, and serves `pages` on the same port.
@@ -105,17 +106,17 @@ pub(crate) async fn answer(
         }
     };
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let mut inside = service.inside();
-    if inside.records_calls {
-        inside.calls.push(Call {
-            operation,
-            about: text("VersionStage").or_else(|| text("VersionId")),
-            rotation_token: text("RotationToken").map(|token| token.len()),
-            from,
-            until: Instant::now(),
-        });
-    }
-    drop(inside);
+    let trace_id = headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+    service.inside().calls.push(Call {
+        operation,
+        secret: text("SecretId"),
+        about: text("VersionStage").or_else(|| text("VersionId")),
+        rotation_token: text("RotationToken").map(|token| token.len()),
+        trace_id: trace_id.map(str::to_owned),
+        error: result.as_ref().err().map(|error| error.code.clone()),
+        from,
+        until: Instant::now(),
+    });
     match result {
         Ok(answer) => reply(StatusCode::OK, answer.to_string()),
         Err(error) => refuse(&error),

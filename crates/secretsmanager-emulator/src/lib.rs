@@ -29,6 +29,7 @@
 //!
 //! [AWS Secrets Manager]: https://docs.aws.amazon.com/secretsmanager/latest/userguide/intro.html
 
+mod calls;
 mod clock;
 mod control;
 mod error;
@@ -54,6 +55,7 @@ mod service;
 mod state;
 mod store;
 
+pub use calls::Call;
 pub use error::ServiceError;
 pub use keys::Keys;
 pub use operations::StartRotation;
@@ -61,6 +63,6 @@ pub use operations::rotation::function_name;
 pub use replication_queue::ReplicationControl;
 pub use schedule::Window;
 pub use secret::{CURRENT, Deletion, PENDING, PREVIOUS, Rotation, Secret, SecretValue, Version};
-pub use service::{Call, Fault, REGION, Service, When};
+pub use service::{Fault, REGION, Service, When};
 pub use state::State;
 pub use store::{ACCOUNT, Change, Store};

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::calls::{Call, CallLog};
 use crate::clock::Clock;
 use crate::error::ServiceError;
 use crate::operations::StartRotation;
@@ -32,21 +33,6 @@ pub(crate) const MAX_REQUEST_BYTES: usize = 512 * 1024;
 
 /// The number of generated passwords that the service remembers so that output can be redacted.
 const MAX_GENERATED_PASSWORDS: usize = 1000;
-
-/// A request that was answered.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// The name of the operation, such as `GetSecretValue`.
-    pub operation: String,
-    /// The `VersionStage`, or else the `VersionId`, in the request.
-    pub about: Option<String>,
-    /// The length of the `RotationToken` in the request. The token itself is not recorded.
-    pub rotation_token: Option<usize>,
-    /// The time at which the request arrived.
-    pub from: Instant,
-    /// The time at which it was answered.
-    pub until: Instant,
-}
 
 /// The moment of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +76,7 @@ struct Inner {
 pub(crate) struct Inside {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
-    pub(crate) calls: Vec<Call>,
-    pub(crate) records_calls: bool,
+    pub(crate) calls: CallLog,
     /// The passwords that `GetRandomPassword` has returned, newest last.
     made: VecDeque<String>,
     pub(crate) count: usize,
@@ -120,7 +105,7 @@ impl Service {
     /// Returns an error if the port is in use.
     pub async fn start(port: u16) -> anyhow::Result<Self> {
         let (service, listener) = Self::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port).await?;
-        service.inside().records_calls = true;
+        service.record_calls(usize::MAX);
         service.open(listener, Router::new());
         Ok(service)
     }
@@ -291,14 +276,25 @@ impl Service {
         key
     }
 
-    /// Returns the recorded calls.
+    /// Records the most recent calls, up to this number.
+    pub fn record_calls(&self, most: usize) {
+        self.inside().calls.most = most;
+    }
+
+    /// Returns the recorded calls, newest last.
     pub fn calls(&self) -> Vec<Call> {
-        self.inside().calls.clone()
+        self.inside().calls.calls.iter().cloned().collect()
+    }
+
+    /// Returns the recorded calls that arrived at or after a time, newest last.
+    pub fn calls_since(&self, time: Instant) -> Vec<Call> {
+        let inside = self.inside();
+        inside.calls.calls.iter().filter(|call| call.from >= time).cloned().collect()
     }
 
     /// Deletes the recorded calls.
     pub fn clear_calls(&self) {
-        self.inside().calls.clear();
+        self.inside().calls.calls.clear();
     }
 
     /// Adds a delay to every response.
