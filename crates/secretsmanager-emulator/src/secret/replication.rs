@@ -124,6 +124,28 @@ impl Replication {
 }
 
 impl Secret {
+    /// Returns the Regions and the account to which the secret is replicated, each with the status
+    /// that the API returns, such as `InSync`.
+    pub fn replicas(&self) -> Vec<(&str, &'static str)> {
+        let regions = self.replication.regions.iter();
+        let regions = regions.map(|replica| (&*replica.region, replica.progress.status.as_str()));
+        let account = self.replication.account.iter().filter_map(|replica| {
+            let account = arn_part(&replica.arn, ArnPart::Account)?;
+            Some((account, replica.progress.status.as_str()))
+        });
+        regions.chain(account).collect()
+    }
+
+    /// Returns the Region of the primary, or the primary's ARN in another account, if the secret is
+    /// a replica.
+    pub fn primary(&self) -> Option<&str> {
+        match &self.replication.primary {
+            Some(Primary::Region(region)) => Some(region),
+            Some(Primary::Account { arn, .. }) => Some(arn),
+            None => None,
+        }
+    }
+
     pub(crate) fn is_region_replica(&self) -> bool {
         matches!(self.replication.primary, Some(Primary::Region(_)))
     }
