@@ -40,7 +40,9 @@
 mod chain;
 mod function;
 mod rotation;
+mod trace_id;
 
 pub use chain::{longest_chain, waves};
 pub use function::{Function, FunctionError, Program};
 pub use rotation::{Attempt, Observer, Rotation, STEPS, StepReport, rotate_secret, test_secret};
+pub use trace_id::trace_id;

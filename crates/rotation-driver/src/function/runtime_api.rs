@@ -19,6 +19,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::FunctionError;
+use crate::trace_id::trace_id;
 
 type Answer = Result<Value, FunctionError>;
 
@@ -122,6 +123,8 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
         }
         arrived.await;
     };
+    let token = event["ClientRequestToken"].as_str().unwrap_or_default();
+    let trace_id = trace_id(token);
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + timeout;
     let headers = [
         ("lambda-runtime-aws-request-id", id),
@@ -130,10 +133,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
             "lambda-runtime-invoked-function-arn",
             "arn:aws:lambda:us-east-1:123456789012:function:local".to_owned(),
         ),
-        (
-            "lambda-runtime-trace-id",
-            "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned(),
-        ),
+        ("lambda-runtime-trace-id", trace_id),
     ];
     let mut response =
         ([(header::CONTENT_TYPE, "application/json")], event.to_string()).into_response();
