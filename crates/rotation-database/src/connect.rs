@@ -1,6 +1,6 @@
 //! Logins with a timeout and the TLS policy.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rotation::Context;
 use tokio::time::timeout;
@@ -22,6 +22,19 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// reports that it does not support TLS. It never follows after a rejected password, an invalid
 /// certificate or a timeout.
 pub(crate) async fn log_in<E: Engine>(
+    engine: &E,
+    cx: &Context<'_>,
+    login: &Login<'_>,
+    policy: Policy,
+) -> Result<E::Session, LoginError> {
+    let start = Instant::now();
+    let result = log_in_by_policy(engine, cx, login, policy).await;
+    let error_type = result.as_ref().err().map(LoginError::error_type);
+    cx.log_login(&host::endpoint(login.host, login.port), login.user, start.elapsed(), error_type);
+    result
+}
+
+async fn log_in_by_policy<E: Engine>(
     engine: &E,
     cx: &Context<'_>,
     login: &Login<'_>,

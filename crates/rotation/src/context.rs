@@ -49,6 +49,21 @@ impl Context<'_> {
         tracing::info!("{}", what.as_ref());
     }
 
+    /// Logs that a login has ended, with its duration. The error type is `None` if it succeeded.
+    /// The texts must not contain a secret.
+    pub fn log_login(&self, endpoint: &str, user: &str, took: Duration, error_type: Option<&str>) {
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let result = if error_type.is_some() { "failed" } else { "succeeded" };
+        tracing::info!(
+            event = "login",
+            endpoint,
+            user,
+            milliseconds,
+            error_type,
+            "the login to {endpoint} as {user} {result} after {milliseconds} ms"
+        );
+    }
+
     /// Logs a warning. The text must not contain a secret.
     pub fn warn(&self, what: impl AsRef<str>) {
         tracing::warn!("{}", what.as_ref());
