@@ -12,7 +12,8 @@ import sys
 
 MAX_COLUMNS = 100
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SUFFIXES = (".rs", ".ts", ".mjs", ".md", ".py", ".sh", ".yaml", ".yml", ".toml", "Makefile")
+CODE = (".rs", ".ts", ".js", ".mjs", ".css", ".html", ".py", ".sh")
+SUFFIXES = (*CODE, ".md", ".yaml", ".yml", ".toml", "Makefile")
 
 # The word and what to write instead.
 AVOIDED = {
