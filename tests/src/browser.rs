@@ -12,6 +12,15 @@ use test_servers::free_port;
 use crate::child_process::ChildProcess;
 use crate::local::http;
 
+/// The key Enter, for [`Browser::press`].
+pub const ENTER: &str = "\u{E007}";
+/// The key Escape, for [`Browser::press`].
+pub const ESCAPE: &str = "\u{E00C}";
+/// The key Tab, for [`Browser::press`].
+pub const TAB: &str = "\u{E004}";
+/// The key with an arrow down, for [`Browser::press`].
+pub const DOWN: &str = "\u{E015}";
+
 /// A browser with one window. Dropping it ends the browser.
 #[derive(Debug)]
 pub struct Browser {
@@ -33,7 +42,9 @@ impl Browser {
         let driver = ChildProcess::start(command, port).await?;
         let profile = tempfile::tempdir()?;
         let folder = format!("--user-data-dir={}", profile.path().display());
-        let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": [
+        let logging = json!({"browser": "ALL"});
+        let capabilities = json!({"capabilities": {"alwaysMatch": {"goog:loggingPrefs": logging,
+            "goog:chromeOptions": {"args": [
             // Chromium cannot use its own sandbox when it runs as root.
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
             "--no-first-run", "--disable-background-networking", "--disable-component-update",
@@ -74,6 +85,72 @@ impl Browser {
             .as_str()
             .unwrap_or_default()
             .to_owned())
+    }
+
+    /// Presses and releases keys, one after the other. The constants of this module are the keys
+    /// that are not characters.
+    ///
+    /// # Errors
+    /// Returns an error if the browser does not accept the keys.
+    pub async fn press(&self, keys: &str) -> Result<()> {
+        let key = |key: char| {
+            ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.to_string()}))
+        };
+        let actions: Vec<Value> = keys.chars().flat_map(key).collect();
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": actions});
+        self.ask("actions", &json!({"actions": [keyboard]})).await.map(drop)
+    }
+
+    /// Sets the size of the page in pixels, which can be smaller than that of a window.
+    ///
+    /// # Errors
+    /// Returns an error if the browser does not accept the size.
+    pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1,
+            "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", &size).await
+    }
+
+    /// Sets media features, such as `prefers-color-scheme` to `dark`.
+    ///
+    /// # Errors
+    /// Returns an error if the browser does not accept them.
+    pub async fn set_media(&self, features: &[(&str, &str)]) -> Result<()> {
+        let feature = |(name, value): &(&str, &str)| json!({"name": name, "value": value});
+        let features: Vec<Value> = features.iter().map(feature).collect();
+        self.devtools("Emulation.setEmulatedMedia", &json!({"features": features})).await
+    }
+
+    /// Turns off the content security policy of the pages that are opened from now on, so that a
+    /// program that judges the page can run in it.
+    ///
+    /// # Errors
+    /// Returns an error if the browser does not support this.
+    pub async fn bypass_content_security_policy(&self) -> Result<()> {
+        self.devtools("Page.setBypassCSP", &json!({"enabled": true})).await
+    }
+
+    /// Returns the errors and warnings of the page's console since the last call. They include the
+    /// violations of the content security policy.
+    ///
+    /// # Errors
+    /// Returns an error if the browser returns no log.
+    pub async fn console(&self) -> Result<Vec<String>> {
+        let entries = self.ask("se/log", &json!({"type": "browser"})).await?;
+        let entries = entries.as_array().context("the browser returned no log")?;
+        Ok(entries
+            .iter()
+            .filter(|entry| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING")))
+            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
+            .collect())
+    }
+
+    /// Sends a command of the [Chrome DevTools Protocol][doc].
+    ///
+    /// [doc]: https://chromedevtools.github.io/devtools-protocol/
+    async fn devtools(&self, command: &str, parameters: &Value) -> Result<()> {
+        let body = json!({"cmd": command, "params": parameters});
+        self.ask("goog/cdp/execute", &body).await.map(drop)
     }
 
     /// Takes a screenshot of the window, in PNG.

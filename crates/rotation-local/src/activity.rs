@@ -1,16 +1,20 @@
 //! The event log of `serve`: the rotations with their steps, and the functions' log lines. Secret
 //! values are redacted.
 
+mod recorder;
+mod redactor;
+mod run;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use base64::Engine as _;
-use rotation_driver::{FunctionError, Observer, StepReport};
-use secretsmanager_emulator::{SecretValue, Service};
-use serde_json::Value;
+use secretsmanager_emulator::Service;
 
 use crate::progress::Progress;
+pub(crate) use recorder::Recorder;
+use redactor::{Redactor, values_of};
+use run::LoggedLogin;
+pub(crate) use run::{Run, Span};
 
 /// The maximum number of rotations in the log.
 const MAX_ROTATIONS: usize = 50;
@@ -34,32 +38,18 @@ pub(crate) struct Inside {
     count: u64,
 }
 
-/// A rotation with its steps.
-#[derive(Debug, Clone)]
-pub(crate) struct Run {
-    number: u64,
-    pub(crate) secret: String,
-    pub(crate) function: String,
-    pub(crate) token: String,
-    pub(crate) steps: Vec<Step>,
-    pub(crate) end: Option<&'static str>,
-}
+impl Inside {
+    fn run(&self, number: u64) -> Option<&Run> {
+        self.rotations.iter().find(|run| run.number() == number)
+    }
 
-/// A step of an attempt.
-#[derive(Debug, Clone)]
-pub(crate) struct Step {
-    pub(crate) name: &'static str,
-    pub(crate) attempt: u32,
-    /// The result. `None` while the step runs.
-    pub(crate) ended: Option<Ended>,
-}
-
-/// The result of a step.
-#[derive(Debug, Clone)]
-pub(crate) struct Ended {
-    pub(crate) took: Duration,
-    pub(crate) well: bool,
-    pub(crate) message: String,
+    fn add_login(&mut self, login: LoggedLogin) {
+        // A version can be rotated several times. The line belongs to the newest rotation.
+        let is_of = |run: &&mut Run| run.token == login.version && run.secret == login.secret;
+        if let Some(run) = self.rotations.iter_mut().rev().find(is_of) {
+            run.add_login(login);
+        }
+    }
 }
 
 impl EventLog {
@@ -72,6 +62,9 @@ impl EventLog {
         self.learn(service);
         let mut inside = self.look();
         let line = inside.mask.text(line);
+        if let Some(login) = LoggedLogin::parse(&line) {
+            inside.add_login(login);
+        }
         inside.lines.push_back((function.to_owned(), line.clone()));
         let surplus = inside.lines.len().saturating_sub(MAX_LINES);
         inside.lines.drain(..surplus);
@@ -89,6 +82,22 @@ impl EventLog {
     /// Redacts a value from now on.
     pub(crate) fn hide(&self, secret: &str) {
         self.look().mask.add(vec![secret.to_owned()]);
+    }
+
+    /// Returns the rotations, newest last, with the calls of the steps that are running.
+    pub(crate) fn runs(&self, service: &Service) -> Vec<Run> {
+        let mut runs: Vec<Run> = self.look().rotations.iter().cloned().collect();
+        for run in &mut runs {
+            if let Some(start) = run.step_start() {
+                run.add_calls(&service.calls_since(start));
+            }
+        }
+        runs
+    }
+
+    /// Redacts a text with the values that are known now.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        self.look().mask.text(text)
     }
 
     /// Returns the log lines. They are redacted again with the values that are known now, because a
@@ -134,14 +143,9 @@ impl EventLog {
         }
         inside.count += 1;
         let number = inside.count;
-        inside.rotations.push_back(Run {
-            number,
-            secret: secret.to_owned(),
-            function: function.to_owned(),
-            token: token.to_owned(),
-            steps: Vec::new(),
-            end: None,
-        });
+        let run = Run::new(number, secret, function, token);
+        let progress = Progress::of(run.name());
+        inside.rotations.push_back(run);
         // Only rotations that have ended are removed.
         while inside.rotations.len() > MAX_ROTATIONS
             && let Some(oldest) = inside.rotations.iter().position(|run| run.end.is_some())
@@ -149,163 +153,8 @@ impl EventLog {
             inside.rotations.remove(oldest);
         }
         drop(inside);
-        let name = secret.rsplit(":secret:").next().unwrap_or(secret);
-        let progress = Progress::of(name.rsplit_once('-').map_or(name, |(name, _)| name));
         Some(Recorder { activity: self.clone(), number, service, progress, failure: None })
     }
-}
-
-/// The observer that records a rotation's steps and shows them on the terminal.
-pub(crate) struct Recorder {
-    activity: EventLog,
-    number: u64,
-    service: Service,
-    progress: Progress,
-    failure: Option<FunctionError>,
-}
-
-impl Recorder {
-    fn change(&self, change: impl FnOnce(&mut Run)) {
-        let mut inside = self.activity.look();
-        if let Some(run) = inside.rotations.iter_mut().find(|run| run.number == self.number) {
-            change(run);
-        }
-    }
-
-    /// Returns the redacted error of the last step if it failed.
-    pub(crate) fn failure(&self) -> Option<&FunctionError> {
-        self.failure.as_ref()
-    }
-
-    /// Records that the rotation has ended, and how.
-    pub(crate) fn end(&self, how: &'static str) {
-        self.change(|run| run.end = Some(how));
-    }
-}
-
-impl Observer for Recorder {
-    fn begins(&mut self, step: &'static str, attempt: u32) {
-        self.change(|run| run.steps.push(Step { name: step, attempt, ended: None }));
-        self.progress.begins(step, attempt);
-    }
-
-    fn ended(&mut self, report: &StepReport) {
-        // A third-party function can return secret values.
-        self.activity.learn(&self.service);
-        let report = masked(report, &self.activity.look().mask);
-        let (well, message) = match &report.result {
-            Ok(record) => (true, record["did"].as_str().unwrap_or_default().to_owned()),
-            Err(error) => (false, format!("{}: {}", error.error_type, error.message)),
-        };
-        self.change(|run| {
-            if let Some(step) = run.steps.last_mut() {
-                step.ended = Some(Ended { took: report.took, well, message });
-            }
-        });
-        self.progress.ended(&report);
-        self.failure = report.result.err();
-    }
-
-    fn repeats(&mut self, after: Duration) {
-        self.progress.repeats(after);
-    }
-}
-
-fn masked(report: &StepReport, mask: &Redactor) -> StepReport {
-    let mut report = report.clone();
-    match &mut report.result {
-        Ok(record) => mask.value(record),
-        Err(error) => {
-            error.error_type = mask.text(&error.error_type);
-            error.message = mask.text(&error.message);
-        }
-    }
-    report
-}
-
-/// The secret values that are redacted in texts, longest first.
-#[derive(Default)]
-pub(crate) struct Redactor(Vec<String>);
-
-impl Redactor {
-    fn add(&mut self, secrets: Vec<String>) {
-        for secret in secrets {
-            if !self.0.contains(&secret) {
-                // Longer values are replaced first. Otherwise the replacement of a part would leave
-                // the rest of a longer value visible.
-                let at = self.0.partition_point(|known| known.len() >= secret.len());
-                self.0.insert(at, secret);
-            }
-        }
-    }
-
-    fn text(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
-    }
-
-    fn value(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => *text = self.text(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
-            Value::Object(fields) => fields.iter_mut().for_each(|(_, field)| self.value(field)),
-            _ => {}
-        }
-    }
-}
-
-/// The keys of a secret whose values are not redacted.
-const OPEN: [&str; 8] =
-    ["engine", "host", "port", "username", "dbname", "masterarn", "ssl", "dbInstanceIdentifier"];
-
-/// Adds the confidential values of secrets, and of the master secrets that they name.
-fn values_of(service: &Service, of: &[String], secrets: &mut Vec<String>) {
-    service.with_store(|store| {
-        let mut wanted = of.to_vec();
-        let mut at = 0;
-        while let Some(id) = wanted.get(at).cloned() {
-            at += 1;
-            for version in store.anywhere(&id).into_iter().flat_map(|secret| &secret.versions) {
-                let text = match &version.value {
-                    Some(SecretValue::Text(text)) => text.clone(),
-                    Some(SecretValue::Binary(bytes)) => {
-                        hide(&base64::engine::general_purpose::STANDARD.encode(bytes), secrets);
-                        String::from_utf8_lossy(bytes).into_owned()
-                    }
-                    None => continue,
-                };
-                let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-                if let Some(master) = value["masterarn"].as_str().map(str::to_owned)
-                    && !wanted.contains(&master)
-                {
-                    wanted.push(master);
-                }
-                collect(&value, secrets);
-            }
-        }
-    });
-}
-
-/// Adds every text and number in a value at any depth, except those under the keys in [`OPEN`].
-fn collect(value: &Value, secrets: &mut Vec<String>) {
-    match value {
-        Value::String(text) => hide(text, secrets),
-        Value::Number(number) => hide(&number.to_string(), secrets),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, secrets)),
-        Value::Object(fields) => {
-            let hidden = fields.iter().filter(|(name, _)| !OPEN.contains(&name.as_str()));
-            hidden.for_each(|(_, field)| collect(field, secrets));
-        }
-        _ => {}
-    }
-}
-
-/// Adds the forms in which a function can log a text: unchanged, escaped as in JSON, and each line
-/// on its own.
-fn hide(text: &str, secrets: &mut Vec<String>) {
-    let json = Value::from(text).to_string();
-    let forms = [text, &json[1..json.len() - 1]].into_iter().chain(text.lines());
-    // Shorter texts would also occur in unrelated output.
-    secrets.extend(forms.map(str::trim).filter(|form| form.len() >= 5).map(str::to_owned));
 }
 
 #[cfg(test)]
@@ -349,7 +198,7 @@ mod tests {
         let password = made["RandomPassword"].as_str().unwrap();
         assert_eq!(activity.line(&service, "f", password), "***");
         // The values stay redacted after the rotation has ended and the secret was deleted.
-        recorder.end("done");
+        recorder.end("done", None);
         service
             .perform("DeleteSecret", &json!({"SecretId": "s", "ForceDeleteWithoutRecovery": true}))
             .unwrap();

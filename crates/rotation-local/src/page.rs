@@ -1,22 +1,29 @@
 //! The web page of `serve`, which shows secrets with their versions and staging labels, rotations
 //! as they run, and the functions' logs. It does not show values.
+//!
+//! The page is a set of files, which are part of the program. Its scripts read `/state`, which
+//! [`state`] describes.
+
+mod files;
+mod state;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use chrono::DateTime;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-use secretsmanager_emulator::{Secret, Service};
+use secretsmanager_emulator::Service;
 
-use crate::activity::{EventLog, Run, Step};
+use crate::activity::EventLog;
 
-const SCRIPT: &str = include_str!("page/script.js");
-const STYLE: &str = include_str!("page/style.css");
-
-/// The maximum number of secrets on the page.
-const MAX_SECRETS: usize = 200;
+/// The page loads nothing from other sites, and no inline scripts or styles. Trusted Types make the
+/// browser reject a script that would parse a text as HTML.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types";
 
 /// The data that the page shows.
 #[derive(Clone)]
@@ -25,50 +32,35 @@ struct Shown {
     activity: EventLog,
 }
 
-/// Returns the routes of the page: the whole page is at `/`, and the part that changes at `/now`.
+/// Returns the routes of the page: the page, its files, and the state that its scripts read.
 pub(crate) fn pages(service: Service, activity: EventLog) -> Router {
     Router::new()
-        .route("/", get(whole))
-        .route("/now", get(part))
+        .route("/", get(async || file("index.html")))
+        .route("/page/{name}", get(async |Path(name): Path<String>| file(&name)))
+        .route("/state", get(current_state))
         .with_state(Shown { service, activity })
+        .layer(middleware::from_fn(protect))
 }
 
-async fn whole(State(shown): State<Shown>, headers: HeaderMap) -> Response {
-    if !is_local(&headers) {
-        return foreign();
-    }
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                title { "rotation-local" }
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                noscript { meta http-equiv="refresh" content="2"; }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { "rotation-local" small { "Secrets Manager on this machine" } }
-                main #now { (now(&shown)) }
-                script { (PreEscaped(SCRIPT)) }
-            }
+/// Rejects requests of other sites, and adds the headers that protect every response.
+async fn protect(request: Request, next: Next) -> Response {
+    let mut response = match is_local(request.headers()) {
+        true => next.run(request).await,
+        false => {
+            let message = "Open this page with an IP address, as in http://127.0.0.1:PORT/\n";
+            (StatusCode::FORBIDDEN, message).into_response()
         }
     };
-    // The page loads nothing from other sites, even if a secret's name or a log line contains HTML.
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                  connect-src 'self'";
-    (
-        [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")],
-        Html(page.into_string()),
-    )
-        .into_response()
-}
-
-async fn part(State(shown): State<Shown>, headers: HeaderMap) -> Response {
-    if !is_local(&headers) {
-        return foreign();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    ([(header::CACHE_CONTROL, "no-store")], Html(now(&shown).into_string())).into_response()
+    response
 }
 
 /// Returns `true` if the request names this machine by `localhost` or an IP address.
@@ -81,111 +73,24 @@ fn is_local(headers: &HeaderMap) -> bool {
     matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.parse::<std::net::IpAddr>().is_ok()
 }
 
-fn foreign() -> Response {
-    (StatusCode::FORBIDDEN, "Open this page with an IP address, as in http://127.0.0.1:PORT/\n")
-        .into_response()
-}
-
-fn now(shown: &Shown) -> Markup {
-    let runs = shown.activity.look().rotations.clone();
-    let lines = shown.activity.lines();
-    html! {
-        h2 { "Rotations" }
-        @if runs.is_empty() {
-            p {
-                "No rotations yet. To start one: "
-                code { "aws secretsmanager rotate-secret --secret-id NAME --rotation-lambda-arn …" }
-            }
-        }
-        @for run in runs.iter().rev() { (rotation(run)) }
-        h2 { "Secrets" }
-        (secrets(&shown.service))
-        h2 { "Function logs" }
-        pre #log { @for (function, line) in &lines { b { (function) } " " (line) "\n" } }
+fn file(name: &str) -> Response {
+    match files::find(name) {
+        Some((kind, text)) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-fn rotation(run: &Run) -> Markup {
-    html! {
-        section .run {
-            h3 { (run.secret) " by " (run.function) " " small { "version " (run.token) } " "
-                @match run.end {
-                    Some(end) => b .(end.replace(' ', "-")) { (end) },
-                    None => b .running { "running" }
-                }
-            }
-            ol { @for one in &run.steps { (step(one)) } }
-        }
+/// Answers with the state, or with 304 if the client already has it.
+async fn current_state(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    let state = state::state(&shown.service, &shown.activity).to_string();
+    let mut hasher = DefaultHasher::new();
+    state.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return StatusCode::NOT_MODIFIED.into_response();
     }
-}
-
-fn step(step: &Step) -> Markup {
-    html! {
-        @match &step.ended {
-            None => li .running { (step.name) " …" },
-            Some(ended) => li .(if ended.well { "well" } else { "failed" }) {
-                (if ended.well { "✓ " } else { "✗ " }) (step.name) " "
-                small { (ended.took.as_millis()) " ms" }
-                @if step.attempt > 1 { small { ", attempt " (step.attempt) } }
-                " " (ended.message)
-            },
-        }
-    }
-}
-
-fn secrets(service: &Service) -> Markup {
-    service.with_store(|store| {
-        let count = store.all().count();
-        html! {
-            @if count == 0 {
-                p {
-                    "No secrets yet. To create one: "
-                    code { "aws secretsmanager create-secret --name NAME --secret-string …" }
-                }
-            }
-            @if count > MAX_SECRETS {
-                p { (count) " secrets, of which this page shows the first " (MAX_SECRETS) "." }
-            }
-            @for secret in store.all().take(MAX_SECRETS) { (one_secret(secret)) }
-        }
-    })
-}
-
-fn one_secret(secret: &Secret) -> Markup {
-    let rotation = secret.rotation.as_ref().filter(|rotation| rotation.enabled);
-    html! {
-        section .secret {
-            h3 { (secret.name) " " small { (secret.region) }
-                @if secret.deletion.is_some() { " " b .failed { "marked for deletion" } } }
-            @if let Some(description) = &secret.description { p { (description) } }
-            @if let Some(rotation) = rotation {
-                p { "rotated by " (rotation.function)
-                    @if let Some(next) = rotation.next { ", next by " (date(next.closes)) } }
-            }
-            table {
-                tr { th { "version" } th { "labels" } th { "created" } th { "value" } }
-                @for version in
-                    secret.versions.iter().rev().filter(|version| !version.is_deprecated())
-                {
-                    tr {
-                        td { code { (version.id) } }
-                        td { @for label in &version.labels { span .label { (label) } " " } }
-                        td { (date(version.created)) }
-                        td { (if version.value.is_some() { "•••••••" } else { "none yet" }) }
-                    }
-                }
-            }
-            @let deprecated =
-                secret.versions.iter().filter(|version| version.is_deprecated()).count();
-            @if deprecated > 0 { p { small { "and " (deprecated) " deprecated" } } }
-        }
-    }
-}
-
-fn date(seconds: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
-    let date = DateTime::from_timestamp(seconds as i64, 0);
-    date.map(|date| date.format("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default()
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::ETAG, tag.as_str())];
+    (headers, state).into_response()
 }
 
 #[cfg(test)]

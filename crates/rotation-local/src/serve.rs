@@ -18,6 +18,9 @@ use crate::progress::{print_json_line, say};
 use crate::service_env::{PASSPHRASE, with_service_env};
 pub(crate) use args::ServeArgs;
 
+/// The number of recent calls from which the page picks those of a running step.
+const MAX_CALLS: usize = 5000;
+
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if !args.listen.is_loopback() && !args.expose {
         bail!(
@@ -54,6 +57,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     let kept_key = state.as_ref().map(State::access_key).transpose()?;
     let store = state.as_ref().map(State::load).transpose()?.unwrap_or_default();
     let found = begin(&service, store, state, args)?;
+    service.record_calls(MAX_CALLS);
     service.set_functions(given.keys().cloned().collect());
     let key = match kept_key {
         _ if args.any_credentials => "local".to_owned(),
@@ -298,7 +302,7 @@ impl Rotations {
             (Some(_), true) => "failed",
             (Some(_), false) => "stopped retrying",
         };
-        recorder.end(end);
+        recorder.end(end, failed.as_ref());
         say(&format!("{what} of {secret}: {end}"));
     }
 
