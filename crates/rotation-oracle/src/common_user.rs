@@ -4,9 +4,11 @@
 //! `ALTER USER` changes their password in the root only, for all containers. `GRANT` gives a
 //! privilege in the current container only, unless it has `CONTAINER = ALL`, and the privileges in
 //! the pluggable databases are not visible to a session in the root.
-//! ([ALTER USER](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/ALTER-USER.html),
-//! [GRANT](https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/GRANT.html),
-//! [DBA_USERS](https://docs.oracle.com/en/database/oracle/oracle-database/23/refrn/DBA_USERS.html))
+//! (See [`ALTER`], [`GRANT`] and the [view of users][users].)
+//!
+//! [`ALTER`]: https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/ALTER-USER.html
+//! [`GRANT`]: https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/GRANT.html
+//! [users]: https://docs.oracle.com/en/database/oracle/oracle-database/23/refrn/DBA_USERS.html
 
 use rotation_database::EngineError;
 

@@ -18,9 +18,7 @@ pub(crate) const ALTER_LOGINS: &str = "ALTER ANY LOGIN";
 /// permission that it does not see, and would skip a database that it does not see.
 ///
 /// `VIEW ANY DEFINITION` implies `VIEW ANY DATABASE`, and `public` has it by default. But it can be
-/// [denied], to a login or to `public`.
-///
-/// [denied]: https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-databases-transact-sql
+/// denied, to a login or to `public` (see the page of `sys.databases`).
 pub(crate) const READ_ALL: &[&str] = &["VIEW ANY DEFINITION", VIEW_DATABASES];
 
 const VIEW_DATABASES: &str = "VIEW ANY DATABASE";

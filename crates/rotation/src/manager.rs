@@ -8,6 +8,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder;
 
 use crate::assumed_role;
 use crate::aws_error::refused;
@@ -177,7 +178,7 @@ impl Manager {
         &self,
         id: &str,
         label: &str,
-        request: aws_sdk_secretsmanager::operation::get_secret_value::builders::GetSecretValueFluentBuilder,
+        request: GetSecretValueFluentBuilder,
     ) -> Result<Option<SecretValue>> {
         match request.send().await {
             Ok(answer) => match answer.secret_string {
