@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::commands::Commands;
-use super::model::{CURRENT, Function, Replica, Secret};
+use super::model::{CURRENT, Function, Replica, ReplicaSettings, Secret};
 use super::runtimes::deprecated_since;
 
 /// The type of a finding. The names do not change between releases.
@@ -269,18 +269,23 @@ impl Examined<'_> {
         let Replica { place, status, .. } = replica;
         let cause = replica.message.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
         let is_moving = status == "InProgress";
-        let again = if replica.is_cross_account {
-            self.on_secret(
-                "associate-cross-account-replica",
-                &format!("--cross-account-replica-arn {place}"),
-            )
-        } else {
-            let key = replica.key.as_deref().filter(|key| *key != "alias/aws/secretsmanager");
-            let key = key.map(|key| format!(",KmsKeyId={key}")).unwrap_or_default();
-            self.on_secret(
-                "replicate-secret-to-regions",
-                &format!("--add-replica-regions Region={place}{key}"),
-            )
+        let again = match &replica.settings {
+            ReplicaSettings::Account { role } => {
+                let role = role.as_ref().map(|role| format!(" --replication-role-arn {role}"));
+                let role = role.unwrap_or_default();
+                self.on_secret(
+                    "associate-cross-account-replica",
+                    &format!("--cross-account-replica-arn {place}{role}"),
+                )
+            }
+            ReplicaSettings::Region { key } => {
+                let key = key.as_deref().filter(|key| *key != "alias/aws/secretsmanager");
+                let key = key.map(|key| format!(",KmsKeyId={key}")).unwrap_or_default();
+                self.on_secret(
+                    "replicate-secret-to-regions",
+                    &format!("--add-replica-regions Region={place}{key}"),
+                )
+            }
         };
         Finding {
             kind: Kind::ReplicaNotInSync,

@@ -22,7 +22,9 @@ use tokio::task::JoinSet;
 use super::arn::FunctionArn;
 use super::causes::causes_of;
 use super::connection::Connection;
-use super::model::{CURRENT, Known, NotKnown, PENDING, Replica, Rotator, Secret, Version};
+use super::model::{
+    CURRENT, Known, NotKnown, PENDING, Replica, ReplicaSettings, Rotator, Secret, Version,
+};
 use cross_account::CrossAccountReplicas;
 
 const LIST_SECRETS: &str = "secretsmanager:ListSecrets";
@@ -155,10 +157,9 @@ fn replica(status: &ReplicationStatusType) -> Replica {
     let state = status.status.as_ref().map_or("unknown", |status| status.as_str());
     Replica {
         place: status.region.clone().unwrap_or_default(),
-        is_cross_account: false,
         status: state.to_owned(),
         message: status.status_message.clone(),
-        key: status.kms_key_id.clone(),
+        settings: ReplicaSettings::Region { key: status.kms_key_id.clone() },
     }
 }
 

@@ -73,13 +73,19 @@ pub(super) struct Version {
 pub(super) struct Replica {
     /// The Region, or the ARN of a replica in another account.
     pub(super) place: String,
-    /// `true` if the replica is in another account.
-    pub(super) is_cross_account: bool,
+    pub(super) settings: ReplicaSettings,
     /// The status, as Secrets Manager reports it: `InSync`, `InProgress`, `Failed`.
     pub(super) status: String,
     pub(super) message: Option<String>,
+}
+
+/// What was set when the replica was created or associated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ReplicaSettings {
     /// The KMS key of a replica in another Region.
-    pub(super) key: Option<String>,
+    Region { key: Option<String> },
+    /// The ARN of the role that replicates to another account, if it is not the caller.
+    Account { role: Option<String> },
 }
 
 /// A rotation function, as Lambda reports it.

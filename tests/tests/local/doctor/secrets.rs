@@ -252,7 +252,12 @@ async fn replica_of_another_account_is_in_the_report() -> Result<()> {
     primary.call("RotateSecret", rotate).await?;
     let control = json!({"Destination": "222222222222", "FailureMessage": "out of order"});
     primary.send("Emulator.ControlReplication", &control).await?;
-    let link = json!({"SecretId": "app", "CrossAccountReplicaARN": copy});
+    let role = "arn:aws:iam::123456789012:role/replication";
+    let link = json!({
+        "SecretId": "app",
+        "CrossAccountReplicaARN": copy,
+        "ReplicationRoleARN": role,
+    });
     primary.call("AssociateCrossAccountReplica", link).await?;
 
     let account = Account {
@@ -266,7 +271,9 @@ async fn replica_of_another_account_is_in_the_report() -> Result<()> {
     assert_eq!((&shown["place"], &shown["status"]), (&copy, &json!("Failed")));
     let finding = report.finding("app", "ReplicaNotInSync")?;
     ensure!(finding["message"].as_str().is_some_and(|it| it.ends_with("Failed: out of order")));
-    ensure!(finding["commands"].to_string().contains("associate-cross-account-replica"));
+    let command = finding["commands"].to_string();
+    ensure!(command.contains("associate-cross-account-replica"), "{command}");
+    ensure!(command.contains(&format!("--replication-role-arn {role}")), "{command}");
     Ok(())
 }
 

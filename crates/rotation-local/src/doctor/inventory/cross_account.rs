@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_secretsmanager::error::BoxError;
 use serde_json::Value;
 
-use super::super::model::Replica;
+use super::super::model::{Replica, ReplicaSettings};
 
 /// Reads `CrossAccountReplicas` from a response of `DescribeSecret`. Clones share the result.
 #[derive(Debug, Clone, Default)]
@@ -46,10 +46,9 @@ fn replicas_in(body: &[u8]) -> Vec<Replica> {
     replicas
         .map(|replica| Replica {
             place: text(&replica["ReplicaSecretARN"]).unwrap_or_default(),
-            is_cross_account: true,
             status: text(&replica["ReplicationStatus"]).unwrap_or_else(|| "unknown".to_owned()),
             message: text(&replica["StatusMessage"]),
-            key: None,
+            settings: ReplicaSettings::Account { role: text(&replica["ReplicationRoleARN"]) },
         })
         .collect()
 }
