@@ -10,6 +10,7 @@ KNOWN: dict[str, list[tuple[str, str]]] = {
     "oracle": [
         (r"(CREATE|ALTER) PROFILE ", f"profiles ({SQL_REFERENCE}CREATE-PROFILE.html)"),
         (r"CREATE DIRECTORY ", f"directories ({SQL_REFERENCE}CREATE-DIRECTORY.html)"),
+        (r"DROP TABLESPACE ", f"tablespaces ({SQL_REFERENCE}DROP-TABLESPACE.html)"),
         (
             r"ALTER USER \S+ PROFILE DEFAULT$",
             f"the profile DEFAULT ({SQL_REFERENCE}ALTER-USER.html)",
