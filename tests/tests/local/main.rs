@@ -1,5 +1,6 @@
 //! Tests of `rotation-local` as a user runs it.
 
+mod accounts;
 mod api_model;
 mod applications;
 mod assumed_role;

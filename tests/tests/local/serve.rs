@@ -10,18 +10,30 @@ use serde_json::Value;
 
 use crate::own_database::authority;
 
-/// Starts a service with the function `app-rotation`, and creates the secret `app` that it can
+/// Starts a service in which a command, such as the path of a program, is the function
+/// `app-rotation`. The function trusts the certificate of the fixture's server.
+pub(crate) async fn started(
+    target: &Target,
+    command: &str,
+    arguments: &[&str],
+) -> Result<(Fixture, Serve, tempfile::TempDir)> {
+    let fixture = Fixture::new(target).await?;
+    let folder = tempfile::tempdir()?;
+    let function = format!("app-rotation={command}");
+    let arguments: Vec<&str> = ["--function", &function].iter().chain(arguments).copied().collect();
+    let environment = [("TLS_CA_FILE", &*authority(&fixture, folder.path())?)];
+    let serve = Serve::start_with(&arguments, &environment).await?;
+    Ok((fixture, serve, folder))
+}
+
+/// Starts a service with the function for PostgreSQL, and creates the secret `app` that it can
 /// rotate.
 pub(crate) async fn prepared(
     target: &Target,
     arguments: &[&str],
 ) -> Result<(Fixture, Serve, tempfile::TempDir)> {
-    let fixture = Fixture::new(target).await?;
-    let folder = tempfile::tempdir()?;
-    let function = format!("app-rotation={}", binary("rotation-postgres").display());
-    let arguments: Vec<&str> = ["--function", &function].iter().chain(arguments).copied().collect();
-    let environment = [("TLS_CA_FILE", &*authority(&fixture, folder.path())?)];
-    let serve = Serve::start_with(&arguments, &environment).await?;
+    let program = binary("rotation-postgres").display().to_string();
+    let (fixture, serve, folder) = started(target, &program, arguments).await?;
     let value = fixture.value("AWSCURRENT")?.to_string();
     serve.client().create_secret().name("app").secret_string(value).send().await?;
     Ok((fixture, serve, folder))
@@ -140,12 +152,9 @@ async fn rotate_secret_call_rotates_database() {
 #[tokio::test]
 async fn function_may_be_a_command_line() {
     on_each(|target| async move {
-        let (fixture, _, folder) = prepared(&target, &[]).await?;
         let command =
             format!("env ROTATION_STRATEGY=single-user {}", binary("rotation-postgres").display());
-        let function = format!("app-rotation={command}");
-        let environment = [("TLS_CA_FILE", &*authority(&fixture, folder.path())?)];
-        let serve = Serve::start_with(&["--function", &function], &environment).await?;
+        let (fixture, serve, _folder) = started(&target, &command, &[]).await?;
         let value = fixture.value("AWSCURRENT")?.to_string();
         serve.client().create_secret().name("app").secret_string(value).send().await?;
         serve

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rotation_tests::binary;
-use rotation_tests::local::{Serve, http, script};
-use rotation_tests::postgres::{Fixture, on_each};
+use rotation_tests::local::{http, script};
+use rotation_tests::postgres::on_each;
 
 use super::Page;
-use crate::own_database::authority;
+use crate::serve::prepared;
 
 /// A function that prints a secret, takes some time, and fails.
 const PRINTING_FUNCTION: &str = "echo \"it is $SECRET_WORD, really\"\nsleep 2\nexit 1";
@@ -78,15 +77,9 @@ impl Collector {
 #[tokio::test]
 async fn no_answer_contains_a_secret_value() {
     on_each(|target| async move {
-        let fixture = Fixture::new(&target).await?;
-        let folder = tempfile::tempdir()?;
-        let function = format!("app-rotation={}", binary("rotation-postgres").display());
-        let environment = [("TLS_CA_FILE", &*authority(&fixture, folder.path())?)];
-        let serve = Serve::start_with(&["--function", &function], &environment).await?;
+        let (_fixture, serve, _folder) = prepared(&target, &[]).await?;
         let page = Page::of(serve).await?;
         let sdk = page.serve.client();
-        let value = fixture.value("AWSCURRENT")?.to_string();
-        sdk.create_secret().name("app").secret_string(&value).send().await?;
         let collector = Collector::start(format!("{}/state", page.serve.endpoint()))?;
         page.rotate("app", "app-rotation").await?;
         page.serve.until_rotated().await?;

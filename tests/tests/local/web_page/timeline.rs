@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::binary;
-use rotation_tests::local::{Serve, script};
-use rotation_tests::postgres::{Fixture, on_each};
+use rotation_tests::local::script;
+use rotation_tests::postgres::on_each;
 use serde_json::{Value, json};
 use test_servers::free_port;
 
 use super::{Page, texts};
-use crate::own_database::authority;
+use crate::serve::started;
 
 const SECRET: &str = "production/MyAwesomeAppSecret";
 
@@ -30,11 +30,8 @@ fn number(value: &Value) -> f64 {
 #[tokio::test]
 async fn timeline_has_steps_calls_and_logins_to_scale() {
     on_each(|target| async move {
-        let fixture = Fixture::new(&target).await?;
-        let folder = tempfile::tempdir()?;
-        let function = format!("app-rotation={}", binary("rotation-postgres").display());
-        let environment = [("TLS_CA_FILE", &*authority(&fixture, folder.path())?)];
-        let serve = Serve::start_with(&["--function", &function], &environment).await?;
+        let program = binary("rotation-postgres").display().to_string();
+        let (fixture, serve, _folder) = started(&target, &program, &[]).await?;
         let page = Page::of(serve).await?;
         let value = fixture.value("AWSCURRENT")?.to_string();
         let sdk = page.serve.client();
