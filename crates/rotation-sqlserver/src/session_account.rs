@@ -17,15 +17,14 @@ pub(crate) async fn of_session(
     user: &str,
 ) -> Result<SessionPrincipal, EngineError> {
     let query = format!(
-        "SELECT CAST(COALESCE((SELECT p.authentication_type FROM \
-                         sys.database_principals p WHERE p.principal_id = \
-                         DATABASE_PRINCIPAL_ID()), 0) AS int), CASE WHEN SUSER_SID(@P1) = \
-                         SUSER_SID() THEN 1 ELSE 0 END, CASE WHEN DATABASE_PRINCIPAL_ID(@P1) = \
-                         DATABASE_PRINCIPAL_ID() THEN 1 ELSE 0 END, ORIGINAL_LOGIN(), SUSER_SID(), \
-                         (SELECT p.sid FROM sys.database_principals p WHERE p.principal_id = \
-                         DATABASE_PRINCIPAL_ID()), CASE WHEN EXISTS (SELECT p.sid FROM \
-                         sys.database_principals p WHERE p.principal_id = DATABASE_PRINCIPAL_ID()) \
-                         THEN 1 ELSE 0 END, {EDITION}, DB_NAME()"
+        "SELECT CAST(COALESCE((SELECT p.authentication_type FROM sys.database_principals p \
+         WHERE p.principal_id = DATABASE_PRINCIPAL_ID()), 0) AS int), CASE WHEN \
+         SUSER_SID(@P1) = SUSER_SID() THEN 1 ELSE 0 END, CASE WHEN DATABASE_PRINCIPAL_ID(@P1) \
+         = DATABASE_PRINCIPAL_ID() THEN 1 ELSE 0 END, ORIGINAL_LOGIN(), SUSER_SID(), (SELECT \
+         p.sid FROM sys.database_principals p WHERE p.principal_id = \
+         DATABASE_PRINCIPAL_ID()), CASE WHEN EXISTS (SELECT p.sid FROM \
+         sys.database_principals p WHERE p.principal_id = DATABASE_PRINCIPAL_ID()) THEN 1 \
+         ELSE 0 END, {EDITION}, DB_NAME()"
     );
     let rows = session.rows("read the account of the session", &query, &[user]).await?;
     let row = rows.first().ok_or_else(|| unexpected("the server returned no row"))?;

@@ -31,23 +31,22 @@ pub(crate) async fn of(
     );
     let mut permissions: BTreeMap<_, _> =
         principals.iter().map(|principal| (*principal, Permissions::default())).collect();
-    let mut more: BTreeMap<i32, usize> = BTreeMap::new();
+    let mut more = BTreeMap::new();
     let mut unknown = BTreeSet::new();
     for row in session.rows(&action, &query, &[]).await? {
         let class: i32 = column(&row, 3)?;
         if class == scope.own_class() {
             insert(&mut permissions, &row, String::new(), None)?;
-        } else if scope.class(class).is_none() {
-            unknown.insert(nullable_text(&row, 4)?.unwrap_or_else(|| class.to_string()));
+        } else if let Some(found) = scope.class(class) {
+            more.entry(class).or_insert((found, 0_usize)).1 += 1;
         } else {
-            *more.entry(class).or_default() += 1;
+            unknown.insert(nullable_text(&row, 4)?.unwrap_or_else(|| class.to_string()));
         }
     }
     if !unknown.is_empty() {
         return Err(unsupported(scope, &unknown));
     }
-    for (number, count) in more {
-        let class = scope.class(number).ok_or_else(|| unexpected("a class is missing"))?;
+    for (number, (class, count)) in more {
         let query = format!(
             "{} WHERE p.class = {number} AND p.grantee_principal_id IN ({ids})",
             named(scope, class)
