@@ -6,19 +6,19 @@ pub(crate) const fn text(min: usize, max: usize) -> Shape {
     Shape::Text { min, max: Some(max), pattern: None, one_of: &[] }
 }
 
-pub(crate) const fn pattern(min: usize, max: usize, pattern: &'static str) -> Shape {
+pub(super) const fn pattern(min: usize, max: usize, pattern: &'static str) -> Shape {
     Shape::Text { min, max: Some(max), pattern: Some(pattern), one_of: &[] }
 }
 
-pub(crate) const fn one_of(one_of: &'static [&'static str]) -> Shape {
+pub(super) const fn one_of(one_of: &'static [&'static str]) -> Shape {
     Shape::Text { min: 0, max: None, pattern: None, one_of }
 }
 
-pub(crate) const fn list(min: usize, max: Option<usize>, of: &'static Shape) -> Shape {
+pub(super) const fn list(min: usize, max: Option<usize>, of: &'static Shape) -> Shape {
     Shape::List { min, max, of }
 }
 
-pub(crate) const fn whole(min: i64, max: i64) -> Shape {
+pub(super) const fn whole(min: i64, max: i64) -> Shape {
     Shape::Whole { min: Some(min), max: Some(max) }
 }
 
@@ -30,28 +30,28 @@ pub(crate) const fn required(name: &'static str, shape: Shape) -> Member {
     Member { name, required: true, sensitive: false, shape }
 }
 
-pub(crate) const fn sensitive(name: &'static str, shape: Shape) -> Member {
+pub(super) const fn sensitive(name: &'static str, shape: Shape) -> Member {
     Member { name, required: false, sensitive: true, shape }
 }
 
-pub(crate) const SECRET_ID: Member = required("SecretId", text(1, 2048));
-pub(crate) const TOKEN: Member = member("ClientRequestToken", text(32, 64));
-pub(crate) const DESCRIPTION: Member = member("Description", text(0, 2048));
-pub(crate) const KMS_KEY_ID: Member = member("KmsKeyId", text(0, 2048));
-pub(crate) const TYPE: Member = member("Type", text(0, 256));
-pub(crate) const SECRET_STRING: Member = sensitive("SecretString", text(1, 65536));
-pub(crate) const SECRET_BINARY: Member =
+pub(super) const SECRET_ID: Member = required("SecretId", text(1, 2048));
+pub(super) const TOKEN: Member = member("ClientRequestToken", text(32, 64));
+pub(super) const DESCRIPTION: Member = member("Description", text(0, 2048));
+pub(super) const KMS_KEY_ID: Member = member("KmsKeyId", text(0, 2048));
+pub(super) const TYPE: Member = member("Type", text(0, 256));
+pub(super) const SECRET_STRING: Member = sensitive("SecretString", text(1, 65536));
+pub(super) const SECRET_BINARY: Member =
     sensitive("SecretBinary", Shape::Blob { min: 1, max: 65536 });
-pub(crate) const NEXT_TOKEN: Member = member("NextToken", text(1, 4096));
-pub(crate) const TAG: Shape =
+pub(super) const NEXT_TOKEN: Member = member("NextToken", text(1, 4096));
+pub(super) const TAG: Shape =
     Shape::Structure(&[member("Key", text(1, 128)), member("Value", text(0, 256))]);
-pub(crate) const REGION: Shape = pattern(1, 128, r"^([a-z]+-)+\d+$");
-pub(crate) const REPLICA: Shape = Shape::Structure(&[member("Region", REGION), KMS_KEY_ID]);
-pub(crate) const POLICY: Member = required("ResourcePolicy", text(1, 20480));
-pub(crate) const POLICY_NAME: Member = member("PolicyName", pattern(1, 64, r"[0-9A-Za-z\-\_]+"));
-pub(crate) const REPLICA_ARN: Member = required("CrossAccountReplicaARN", text(20, 2048));
-pub(crate) const FILTERS: Member = member("Filters", list(0, Some(10), &FILTER));
-pub(crate) const FILTER: Shape = Shape::Structure(&[
+pub(super) const REGION: Shape = pattern(1, 128, r"^([a-z]+-)+\d+$");
+pub(super) const REPLICA: Shape = Shape::Structure(&[member("Region", REGION), KMS_KEY_ID]);
+pub(super) const POLICY: Member = required("ResourcePolicy", text(1, 20480));
+pub(super) const POLICY_NAME: Member = member("PolicyName", pattern(1, 64, r"[0-9A-Za-z\-\_]+"));
+pub(super) const REPLICA_ARN: Member = required("CrossAccountReplicaARN", text(20, 2048));
+pub(super) const FILTERS: Member = member("Filters", list(0, Some(10), &FILTER));
+pub(super) const FILTER: Shape = Shape::Structure(&[
     member(
         "Key",
         one_of(&[
@@ -66,7 +66,7 @@ pub(crate) const FILTER: Shape = Shape::Structure(&[
     ),
     member("Values", list(1, Some(10), &pattern(0, 512, r"^\!?[a-zA-Z0-9 :_@\/\+\=\.\-\!]*$"))),
 ]);
-pub(crate) const RULES: Member = member(
+pub(super) const RULES: Member = member(
     "RotationRules",
     Shape::Structure(&[
         member("AutomaticallyAfterDays", whole(1, 1000)),
@@ -74,23 +74,23 @@ pub(crate) const RULES: Member = member(
         member("ScheduleExpression", pattern(1, 256, r"[0-9A-Za-z\(\)#\?\*\-\/, ]+")),
     ]),
 );
-pub(crate) const METADATA: Shape =
+pub(super) const METADATA: Shape =
     Shape::Structure(&[member("Key", text(1, 256)), member("Value", text(1, 2048))]);
 
-pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
-pub(crate) const PARAMETER: &str = "InvalidParameterException";
-pub(crate) const REQUEST: &str = "InvalidRequestException";
-pub(crate) const INTERNAL: &str = "InternalServiceError";
-pub(crate) const EXISTS: &str = "ResourceExistsException";
-pub(crate) const LIMIT: &str = "LimitExceededException";
-pub(crate) const ENCRYPTION: &str = "EncryptionFailure";
-pub(crate) const DECRYPTION: &str = "DecryptionFailure";
-pub(crate) const NEXT: &str = "InvalidNextTokenException";
-pub(crate) const POLICY_DOCUMENT: &str = "MalformedPolicyDocumentException";
-pub(crate) const PRECONDITION: &str = "PreconditionNotMetException";
-pub(crate) const PUBLIC: &str = "PublicPolicyException";
+pub(super) const NOT_FOUND: &str = "ResourceNotFoundException";
+pub(super) const PARAMETER: &str = "InvalidParameterException";
+pub(super) const REQUEST: &str = "InvalidRequestException";
+pub(super) const INTERNAL: &str = "InternalServiceError";
+pub(super) const EXISTS: &str = "ResourceExistsException";
+pub(super) const LIMIT: &str = "LimitExceededException";
+pub(super) const ENCRYPTION: &str = "EncryptionFailure";
+pub(super) const DECRYPTION: &str = "DecryptionFailure";
+pub(super) const NEXT: &str = "InvalidNextTokenException";
+pub(super) const POLICY_DOCUMENT: &str = "MalformedPolicyDocumentException";
+pub(super) const PRECONDITION: &str = "PreconditionNotMetException";
+pub(super) const PUBLIC: &str = "PublicPolicyException";
 /// The errors of operations that create a secret or change any part of it.
-pub(crate) const OF_WHOLE_SECRETS: &[&str] = &[
+pub(super) const OF_WHOLE_SECRETS: &[&str] = &[
     PARAMETER,
     REQUEST,
     LIMIT,
@@ -102,4 +102,4 @@ pub(crate) const OF_WHOLE_SECRETS: &[&str] = &[
     PRECONDITION,
     DECRYPTION,
 ];
-pub(crate) const USUAL: &[&str] = &[NOT_FOUND, PARAMETER, REQUEST, INTERNAL];
+pub(super) const USUAL: &[&str] = &[NOT_FOUND, PARAMETER, REQUEST, INTERNAL];
