@@ -40,7 +40,7 @@ pub(crate) struct Inside {
 
 impl Inside {
     fn run(&self, number: u64) -> Option<&Run> {
-        self.rotations.iter().find(|run| run.number() == number)
+        self.rotations.iter().find(|run| run.number == number)
     }
 
     fn add_login(&mut self, login: LoggedLogin) {

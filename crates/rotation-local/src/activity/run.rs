@@ -11,7 +11,8 @@ const MAX_EVENTS: usize = 500;
 /// A rotation, or a run of `testSecret` alone. Times without a date count from its start.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
-    pub(super) number: u64,
+    /// The number that identifies the rotation.
+    pub(crate) number: u64,
     /// The ARN of the secret.
     pub(crate) secret: String,
     pub(crate) function: String,
@@ -93,11 +94,6 @@ impl Run {
             date: SystemTime::now(),
             start: Instant::now(),
         }
-    }
-
-    /// Returns the number of the rotation, which identifies it.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
     }
 
     /// Returns the name of the secret: its ARN ends with the name and a random suffix.

@@ -114,7 +114,7 @@ fn rotation(run: &Run, activity: &EventLog) -> Value {
     });
     let end = run.end.as_ref();
     json!({
-        "number": run.number(),
+        "number": run.number,
         "secret": run.secret,
         "function": run.function,
         "version": run.token,
