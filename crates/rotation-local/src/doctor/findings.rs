@@ -1,9 +1,10 @@
 //! The findings: the problems of a rotation, each with the next command.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use secretsmanager_emulator::CURRENT;
 
 use super::commands::Commands;
-use super::model::{CURRENT, Function, Replica, ReplicaSettings, Secret};
+use super::model::{Function, Replica, ReplicaSettings, Secret};
 use super::runtimes::deprecated_since;
 
 /// The type of a finding. The names do not change between releases.

@@ -16,15 +16,14 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::primitives::DateTime as AwsDateTime;
 use aws_sdk_secretsmanager::types::{ReplicationStatusType, SecretListEntry};
 use chrono::{DateTime, TimeDelta, Utc};
+use secretsmanager_emulator::{CURRENT, PENDING};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::arn::FunctionArn;
-use super::causes::causes_of;
+use super::causes::{causes, causes_of};
 use super::connection::Connection;
-use super::model::{
-    CURRENT, Known, NotKnown, PENDING, Replica, ReplicaSettings, Rotator, Secret, Version,
-};
+use super::model::{Known, NotKnown, Replica, ReplicaSettings, Rotator, Secret, Version};
 use cross_account::CrossAccountReplicas;
 
 const LIST_SECRETS: &str = "secretsmanager:ListSecrets";
@@ -206,7 +205,7 @@ fn fatal<E: ServiceError>(
     let cause = message(error);
     let remedy = if is_denied(error) {
         format!("Allow {LIST_SECRETS} on \"*\"; docs/doctor.md has the whole policy")
-    } else if has_no_credentials(error) {
+    } else if causes(error).any(|cause| cause.is::<CredentialsError>()) {
         "Set AWS_PROFILE, or the variables of: aws configure export-credentials --format env \
          (which also works for single sign-on)"
             .to_owned()
@@ -217,15 +216,4 @@ fn fatal<E: ServiceError>(
         "Check the network, the Region and AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned()
     };
     anyhow!("could not list the secrets at {endpoint}: {cause}\nWhat to do: {remedy}.")
-}
-
-fn has_no_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<CredentialsError>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }

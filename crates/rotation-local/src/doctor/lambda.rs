@@ -1,8 +1,8 @@
 //! Reads the configuration and the tags of rotation functions from Lambda.
 //!
-//! Two GET requests do not justify the SDK of Lambda: it is more than three times as large as that
-//! of Secrets Manager, and its event streams would add features to the AWS crates that the
-//! functions share. So the requests are written here. The SDK's own runtime signs and sends them,
+//! Two GET requests do not justify the SDK of Lambda. That SDK is more than three times as large as
+//! the SDK of Secrets Manager. For its event streams, it also adds features to AWS crates that the
+//! functions use. So the requests are written here. The SDK's own runtime signs and sends them,
 //! with its credentials, timeouts and retries.
 
 use std::collections::BTreeMap;

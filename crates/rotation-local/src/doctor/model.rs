@@ -3,13 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use secretsmanager_emulator::{CURRENT, PENDING};
 
 use super::arn::FunctionArn;
-
-/// The staging label of the version that clients read by default.
-pub(super) const CURRENT: &str = "AWSCURRENT";
-/// The staging label of the version that a rotation has not promoted yet.
-pub(super) const PENDING: &str = "AWSPENDING";
 
 /// A fact, or the reason why it is not known.
 pub(super) type Known<T> = Result<T, NotKnown>;
@@ -79,7 +75,7 @@ pub(super) struct Replica {
     pub(super) message: Option<String>,
 }
 
-/// What was set when the replica was created or associated.
+/// The settings with which a replica was created or associated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReplicaSettings {
     /// The KMS key of a replica in another Region.

@@ -1,5 +1,6 @@
 //! The field `CrossAccountReplicas` of `DescribeSecret`. The service has had it since November
-//! 2026, and the SDK does not know it yet.
+//! 2026, and the SDK does not know it yet. The command `doctor` reads it in the same way, because
+//! the local tools do not depend on this crate.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::doctor::arn::FunctionArn;
-use crate::doctor::model::{NotKnown, PENDING, Rotator, Version};
+use crate::doctor::model::{NotKnown, Rotator, Version};
+use secretsmanager_emulator::PENDING;
 
 const LIMIT: TimeDelta = TimeDelta::hours(2);
 

@@ -1,6 +1,7 @@
 //! The replicas in other accounts, which are new in November 2026.
 //!
-//! The SDK does not know them yet, so they are read from the JSON of the response.
+//! The SDK does not know them yet, so they are read from the JSON of the response. The crate
+//! `rotation` does the same: the local tools do not depend on it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
