@@ -10,6 +10,7 @@ names of all secrets, so that many requests would take days: it is filled from i
 with the objects that its PutSecretValue creates.
 """
 import argparse
+import contextlib
 import json
 import re
 import socket
@@ -166,11 +167,23 @@ def run_moto(arguments: argparse.Namespace) -> None:
         print("filled", flush=True)
 
 
-def measure(process: subprocess.Popen, client: Client, fill, arguments) -> list[str]:
+@contextlib.contextmanager
+def started(start, arguments: argparse.Namespace):
+    """Starts a service, and ends its process even after an error."""
+    process, client = start(arguments)
+    try:
+        yield process, client
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(client: Client, pid: int, fill, arguments: argparse.Namespace) -> list[str]:
+    """Returns the cells of a service's column."""
     client.call("ListSecrets")
-    empty = memory(process.pid)
+    empty = memory(pid)
     fill()
-    full = memory(process.pid)
+    full = memory(pid)
     secret = name(arguments.secrets // 2)
     seconds = arguments.seconds
     operations = [
@@ -179,8 +192,6 @@ def measure(process: subprocess.Popen, client: Client, fill, arguments) -> list[
         rate(lambda: client.call("DescribeSecret", SecretId=secret), seconds),
         rate(lambda: client.call("ListSecrets", MaxResults=100), seconds),
     ]
-    process.kill()
-    process.wait()
     return [f"{value:,.0f}" for value in [*operations, empty, full]]
 
 
@@ -196,10 +207,10 @@ def main() -> None:
     if arguments.moto:
         run_moto(arguments)
         return
-    process, client = start_local(arguments)
-    ours = measure(process, client, lambda: fill_local(client, arguments), arguments)
-    process, client = start_moto(arguments)
-    theirs = measure(process, client, lambda: fill_moto(process), arguments)
+    with started(start_local, arguments) as (process, client):
+        ours = measure(client, process.pid, lambda: fill_local(client, arguments), arguments)
+    with started(start_moto, arguments) as (process, client):
+        theirs = measure(client, process.pid, lambda: fill_moto(process), arguments)
     filled = f"memory with {arguments.secrets:,} secrets of {arguments.versions} versions (MB)"
     rows = [
         "`GetSecretValue` a second",
