@@ -36,8 +36,8 @@ fn holds(operator: &str, wanted: &[String], found: Option<&str>) -> bool {
     }
 }
 
-/// Returns `true` if the statements allow an action on a resource. `context` has the condition keys
-/// of the request. If a statement denies the action, the result is `false`.
+/// Returns `true` if the statements allow an action on a resource, and none of them denies it.
+/// `context` has the request's condition keys.
 pub fn allow(statements: &[Value], action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
     let applies = |statement: &&Value| {
         let conditions = statement["Condition"].as_object();

@@ -1,5 +1,4 @@
-//! Tests of `ASSUME_ROLE_ARN` with moto, in which the credentials of a role belong to the account
-//! of the role.
+//! Tests of `ASSUME_ROLE_ARN` with moto. Its credentials of a role belong to the role's account.
 
 use anyhow::{Context, Result, ensure};
 use aws_config::{BehaviorVersion, Region};

@@ -1,8 +1,8 @@
 //! An account with IAM: a proxy before moto that evaluates a policy, and records the signatures of
 //! the requests to Lambda.
 //!
-//! The IAM of moto does not fit: it rejects each signature of a request without a body, also that
-//! of botocore, and its denials have another form than those of AWS. So botocore computes the
+//! The IAM of moto does not fit. It rejects every signature of a request without a body, even one
+//! from botocore, and its denials differ in form from AWS's. So botocore computes the
 //! signatures here, and the policy is evaluated as in the tests of the templates.
 
 use std::io::Write as _;
