@@ -8,30 +8,37 @@ use test_servers::Certificates;
 
 use super::databases::create_other_database;
 
-/// A fixture on a separate fake server, with a second database in which the base user is.
+/// A fixture with a second database in which the base user is.
 struct TwoDatabases {
     fixture: Fixture,
     /// The quoted name of the second database.
     other: String,
     admin: Session,
-    _fake: FakeServer,
+    _fake: Option<FakeServer>,
 }
 
 impl TwoDatabases {
-    /// Returns `None` on a real server, where the test would disturb other tests.
+    /// Creates the databases on a separate fake server. Returns `None` on a real server, where the
+    /// test would disturb other tests.
     async fn create(target: &Target) -> Result<Option<Self>> {
         if target.log().is_none() {
             println!("skipped: the test would disturb other tests on that server");
             return Ok(None);
         }
         let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
-        let fixture = Fixture::new(&fake.target).await?;
+        let target = fake.target.clone();
+        Ok(Some(Self { _fake: Some(fake), ..Self::on(&target).await? }))
+    }
+
+    /// Creates the databases on a server that other tests use at the same time.
+    async fn on(target: &Target) -> Result<Self> {
+        let fixture = Fixture::new(target).await?;
         let other = create_other_database(&fixture).await?;
-        let mut admin = fake.target.admin("master").await?;
+        let mut admin = target.admin("master").await?;
         let user = identifier(&fixture.user);
         sql(&mut admin, &format!("USE {other}; CREATE USER {user} FOR LOGIN {user}")).await?;
         sql(&mut admin, "USE [master]").await?;
-        Ok(Some(Self { fixture, other, admin, _fake: fake }))
+        Ok(Self { fixture, other, admin, _fake: None })
     }
 
     /// Runs a statement as an administrator. Replaces `{other}` and `{master}` with their names.
@@ -124,7 +131,7 @@ async fn hardened_public_role_needs_no_grant() {
 #[tokio::test]
 async fn read_only_database_is_reported() {
     on_each(|target| async move {
-        let Some(mut setup) = TwoDatabases::create(&target).await? else { return Ok(()) };
+        let mut setup = TwoDatabases::on(&target).await?;
         setup.run("ALTER DATABASE {other} SET READ_ONLY WITH ROLLBACK IMMEDIATE").await?;
         let function = setup.fixture.function("master-user");
         let remedy = format!("ALTER DATABASE {} SET READ_WRITE", setup.other);
