@@ -20,6 +20,12 @@ pub(super) struct Moto {
     _server: ChildProcess,
 }
 
+/// Returns the header of a request to a service of the Region. moto does not check signatures.
+fn authorization(service: &str) -> String {
+    let credential = format!("test/20261129/{REGION}/{service}/aws4_request");
+    format!("AWS4-HMAC-SHA256 Credential={credential}, Signature=0")
+}
+
 /// A function to create. Its secret has the same name.
 struct Case<'a> {
     name: &'a str,
@@ -47,10 +53,8 @@ impl Moto {
 
     /// Sends a request of the Region to a service, and returns the response.
     pub(super) async fn post(&self, path: &str, service: &str, body: &str) -> Result<String> {
-        let credential = format!("test/20261129/{REGION}/{service}/aws4_request");
-        let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, Signature=0");
         let request = http()?.post(format!("{}/{path}", self.endpoint)).body(body.to_owned());
-        let request = request.header("authorization", authorization);
+        let request = request.header("authorization", authorization(service));
         let form = if path.is_empty() { "x-www-form-urlencoded" } else { "json" };
         let request = request.header("content-type", format!("application/{form}"));
         let response = request.send().await?;
@@ -228,9 +232,7 @@ async fn deleted_function_and_managed_secret_are_recognized() -> Result<()> {
     let moto = Moto::start().await?;
     moto.create("gone", "python3.13", "").await?;
     let path = format!("{}/2015-03-31/functions/gone", moto.endpoint);
-    let credential = format!("test/20261129/{REGION}/lambda/aws4_request");
-    let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, Signature=0");
-    let delete = http()?.delete(path).header("authorization", authorization);
+    let delete = http()?.delete(path).header("authorization", authorization("lambda"));
     delete.send().await?.error_for_status()?;
 
     let instance = "Action=CreateDBInstance&Version=2014-10-31&DBInstanceIdentifier=db\
