@@ -1,8 +1,10 @@
 //! The role that the function assumes for its calls to AWS, for secrets of another account.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::config::SharedCredentialsProvider;
 
 use crate::error::{Error, Result};
@@ -22,12 +24,15 @@ pub(crate) async fn apply(config: SdkConfig, source: Source<'_>) -> Result<SdkCo
         let fault = format!("{role:?} is not an ARN such as arn:aws:iam::111122223333:role/NAME");
         return Err(Error::Setting { name: NAME, fault });
     }
-    // With three attempts, an STS endpoint that does not answer would take longer than the call
-    // that needs the credentials may take, and the error would name the wrong endpoint.
-    let retry = RetryConfig::standard().with_max_attempts(2);
+    // The call that needs the credentials fails after 5 s. Its error would name the endpoint of
+    // Secrets Manager, although STS does not answer.
+    let timeouts = config
+        .timeout_config()
+        .map_or_else(TimeoutConfig::builder, |timeouts| timeouts.to_builder());
+    let timeouts = timeouts.operation_timeout(Duration::from_secs(3)).build();
     let provider = AssumeRoleProvider::builder(role)
         .session_name("secret-rotation")
-        .configure(&config.to_builder().retry_config(retry).build())
+        .configure(&config.to_builder().timeout_config(timeouts).build())
         .build()
         .await;
     let provider = SharedCredentialsProvider::new(provider);

@@ -98,13 +98,20 @@ async fn secret_of_another_account_is_rotated_with_an_assumed_role() {
 async fn role_that_cannot_be_assumed_is_reported() {
     on_newest(|target| async move {
         let fixture = Fixture::new(&target).await?;
-        let closed = format!("http://127.0.0.1:{}", test_servers::free_port()?);
-        let program = fixture.program("single-user").env("ASSUME_ROLE_ARN", ROLE);
-        let unreachable: Function = program.env("AWS_ENDPOINT_URL_STS", &*closed).into();
-        let error = fixture.failure(&unreachable).await?;
-        assert_eq!(error.error_type, "AwsCredentials", "{}", error.message);
-        for part in ["ASSUME_ROLE_ARN", "sts:AssumeRole", "trust policy", "reach STS"] {
-            ensure!(error.message.contains(part), "{part} is not in {}", error.message);
+        // Nothing listens on one port. On the other one, nothing answers.
+        let closed = test_servers::free_port()?;
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        for port in [closed, silent.local_addr()?.port()] {
+            let program = fixture.program("single-user").env("ASSUME_ROLE_ARN", ROLE);
+            let endpoint = format!("http://127.0.0.1:{port}");
+            let unreachable: Function = program.env("AWS_ENDPOINT_URL_STS", endpoint).into();
+            let token = fixture.stage(fixture.version("AWSPENDING")?.as_deref())?;
+            let error = fixture.attempt(&unreachable, &token, 1).await.failed;
+            let error = error.context("the rotation succeeded")?;
+            assert_eq!(error.error_type, "AwsCredentials", "{}", error.message);
+            for part in ["ASSUME_ROLE_ARN", "sts:AssumeRole", "trust policy", "reach STS"] {
+                ensure!(error.message.contains(part), "{part} is not in {}", error.message);
+            }
         }
         let malformed: Function = fixture
             .program("single-user")
