@@ -21,6 +21,7 @@ pub mod oracle;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;
+pub mod run_folder;
 pub mod runtime_emulator;
 pub mod sam;
 pub mod server;

@@ -3,7 +3,7 @@
 //! scale with it.
 
 use std::ops::Deref;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 
 use rotation_tests::discovery::{ServerAddress, use_one_tls_provider};
 use rotation_tests::docker::{self, Docker};
@@ -11,10 +11,21 @@ use rotation_tests::fake_server::{self, Engine as _};
 use rotation_tests::machine_speed;
 use rotation_tests::oracle::Oracle;
 use rotation_tests::sqlserver::SqlServer;
-use rotation_tests::{mysql, postgres};
+use rotation_tests::{mysql, postgres, run_folder};
+use test_servers::RUN_FOLDER;
+
+fn main() -> anyhow::Result<ExitCode> {
+    if std::env::var_os(RUN_FOLDER).is_none() {
+        // The folder's mounts belong to a process, so this program runs a second time in it.
+        let mut again = Command::new(std::env::current_exe()?);
+        again.args(std::env::args_os().skip(1));
+        return Ok(exit_code(run_folder::run(&again)?));
+    }
+    start_and_run()
+}
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn start_and_run() -> anyhow::Result<ExitCode> {
     use_one_tls_provider();
     let mut words = std::env::args_os().skip(1);
     let Some(program) = words.next() else {
@@ -72,7 +83,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     let status = command.status()?;
     // The servers must not end before the command does.
     drop((postgres, mysql, sqlserver, oracle, docker));
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit_code(status))
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Returns a configuration file for nextest, which cannot compute a limit by itself.

@@ -30,6 +30,7 @@
 //! ```
 
 mod certificates;
+mod data_folder;
 pub mod mysql;
 mod nodelay_proxy;
 pub mod postgres;
@@ -37,4 +38,4 @@ mod server;
 
 pub use certificates::Certificates;
 pub use nodelay_proxy::NodelayProxy;
-pub use server::{Installation, free_port, install_folder, is_root, sid_root};
+pub use server::{Installation, RUN_FOLDER, free_port, install_folder, is_root, sid_root};

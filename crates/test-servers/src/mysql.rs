@@ -9,6 +9,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, MySqlConnection};
 use tempfile::TempDir;
 
+use super::data_folder::create_or_copy;
 use super::server::{end, run, wait_until};
 use super::{Certificates, Installation, NodelayProxy, free_port, sid_root};
 
@@ -112,8 +113,10 @@ impl Server {
             // Two servers that are created at the same time must not share temporary tables' names.
             make.arg(format!("--tmpdir={}", folder.display()));
         }
-        run(make)
+        create_or_copy(installation, kind.display(), &folder.path().join("data"), || run(make))
             .with_context(|| format!("could not create a data folder of {}", kind.display()))?;
+        // Each server has an identifier of its own. MySQL creates it if the file is missing.
+        let _ = fs::remove_file(folder.path().join("data/auto.cnf"));
 
         let port = free_port()?;
         let log = folder.path().join("log");

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tempfile::TempDir;
 
+use super::data_folder::create_or_copy;
 use super::server::{end, run, wait_until};
 use super::{Certificates, Installation, NodelayProxy, free_port};
 
@@ -95,7 +96,9 @@ impl Server {
             SUPERUSER,
         ]);
         initdb.arg("--pgdata").arg(seen.join("data")).arg("--pwfile").arg(seen.join("password"));
-        run(initdb).context("could not create a PostgreSQL cluster")?;
+        let data = folder.path().join("data");
+        create_or_copy(installation, &options.password, &data, || run(initdb))
+            .context("could not create a PostgreSQL cluster")?;
 
         let port = free_port()?;
         let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();

@@ -16,6 +16,10 @@ use tempfile::TempDir;
 /// The id of the user and group `nobody`. Database servers refuse to run as root.
 const NOBODY: u32 = 65534;
 
+/// The variable with the folder of a test run. It has the folders of the servers of this system,
+/// and the data folders that later servers get a copy of. Without it, no data folder is copied.
+pub const RUN_FOLDER: &str = "TEST_SERVERS_FOLDER";
+
 /// The place where a server's programs are installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installation {
@@ -43,6 +47,11 @@ pub fn free_port() -> Result<u16> {
         }
     }
     bail!("could not find a free port between 20000 and 32000")
+}
+
+/// Returns the folder of the test run.
+pub(super) fn run_folder() -> Option<PathBuf> {
+    std::env::var_os(RUN_FOLDER).map(PathBuf::from)
 }
 
 /// Returns the folder in which `tests/setup.sh` installs servers and judges for all checkouts.
@@ -87,7 +96,10 @@ impl Installation {
     ///
     /// Returns an error if the folder cannot be created.
     pub fn folder(&self) -> Result<(TempDir, PathBuf)> {
-        let place = self.root.as_deref().map_or_else(std::env::temp_dir, |root| root.join("tmp"));
+        let place = match &self.root {
+            Some(root) => root.join("tmp"),
+            None => run_folder().unwrap_or_else(std::env::temp_dir),
+        };
         let folder = tempfile::Builder::new().prefix("rotation-").tempdir_in(&place)?;
         self.hand_over(folder.path())?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
