@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rotation::Context;
 use tokio::time::timeout;
 
-use crate::engine::{Engine, Login, SessionAccount, TlsUse};
+use crate::engine::{Engine, Login, Session, SessionAccount, TlsUse};
 use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Endpoint, Error};
 use crate::host;
@@ -74,16 +74,13 @@ pub(crate) async fn log_in_as_own_account<E: Engine>(
 ) -> Result<Proven<E::Session>, LoginError> {
     let mut session = log_in(engine, cx, login, policy).await?;
     let asked = in_time(async {
-        engine
-            .session_account(&mut session, login.user)
-            .await
-            .map_err(EngineError::into_login_error)
+        session.session_account(login.user).await.map_err(EngineError::into_login_error)
     });
     let account = match asked.await {
         Ok(account) if account.is_of_user => return Ok(Proven { session, account }),
         asked => asked,
     };
-    engine.log_out(session).await;
+    session.close().await;
     Err(LoginError::OtherAccount { user: login.user.to_owned(), account: account?.name })
 }
 
@@ -95,7 +92,7 @@ pub(crate) async fn prove<E: Engine>(
     policy: Policy,
 ) -> Result<SessionAccount, LoginError> {
     let Proven { session, account } = log_in_as_own_account(engine, cx, login, policy).await?;
-    engine.log_out(session).await;
+    session.close().await;
     Ok(account)
 }
 

@@ -7,7 +7,7 @@ use rotation::settings::Source;
 use rotation::{CURRENT, Context, Done, PENDING, Password, Result, Step};
 
 use crate::connect::{self, Proven};
-use crate::engine::{Engine, Login, Server, SessionAccount, TlsUse};
+use crate::engine::{Engine, Login, Server, Session, SessionAccount, TlsUse};
 use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Error, LoginAttempt};
 use crate::host;
@@ -255,7 +255,7 @@ impl<E: Engine> Database<E> {
         pending: &DatabaseSecret,
     ) -> Result<(), Error> {
         match self.log_in_with_retries(cx, pending).await {
-            Ok(proven) => self.engine.log_out(proven.session).await,
+            Ok(proven) => proven.session.close().await,
             Err(LoginError::Refused { .. }) => {
                 let cause = EngineError::PasswordRejected {
                     message: "it was used before, and is not the user's current password".into(),

@@ -12,18 +12,18 @@ use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::tls::CaCertificates;
 use crate::user_pair::{MasterTask, UserPair};
 
-/// A kind of database server: how it authenticates users, changes passwords and syncs two users.
+/// A kind of database server, and how a function logs in to it.
 ///
-/// A strategy decides which credential is used, and when. An engine performs one operation at a
-/// time and reports precisely what failed. The strategy also applies the timeouts: an
+/// A strategy decides which credential is used, and when. An engine and its sessions perform one
+/// operation at a time and report precisely what failed. The strategy also applies the timeouts: an
 /// implementation may simply wait. An engine with a blocking driver runs it in
 /// `tokio::task::spawn_blocking`, so that the strategy can stop waiting.
 pub trait Engine: Send + Sync + 'static {
     /// Describes the secrets and the limits of this engine.
     const SPEC: &'static EngineSpec;
 
-    /// An authenticated session, in which the engine runs its statements.
-    type Session: Send;
+    /// The session of a user, in which all statements run.
+    type Session: Session;
 
     /// Reads the settings of this engine. By default, an engine has no settings of its own.
     ///
@@ -50,23 +50,28 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         login: &Login<'_>,
     ) -> impl Future<Output = Result<Self::Session, LoginError>> + Send;
+}
 
+/// An authenticated session: how a server changes passwords and syncs two users.
+///
+/// Before its first statement, a session sets everything that another user may have set for it,
+/// such as a search path or SQL modes. Otherwise, the owner of a database could make a master user
+/// run code.
+pub trait Session: Sized + Send {
     /// Asks the server which account the session belongs to, and if it is the account of `user`.
     ///
     /// A successful login does not prove that the password is that of `user`. The server may run
     /// the session as another account: an anonymous account or a proxy user of MySQL, or a login
     /// that a directory or a pooler maps.
     fn session_account(
-        &self,
-        session: &mut Self::Session,
+        &mut self,
         user: &str,
     ) -> impl Future<Output = Result<SessionAccount, EngineError>> + Send;
 
     /// Checks that an application can use the alternate user in place of the base user. The default
     /// checks nothing.
     fn check_alternate_usable(
-        &self,
-        _session: &mut Self::Session,
+        &mut self,
         _pair: &UserPair,
     ) -> impl Future<Output = Result<(), EngineError>> + Send {
         async { Ok(()) }
@@ -75,15 +80,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Checks that the server is writable: that it is not a replica, a standby or read-only. A
     /// master user may be allowed to write to such a server, but the primary does not receive the
     /// change. The default checks nothing, because the server itself rejects the statement.
-    fn check_writable(
-        &self,
-        _session: &mut Self::Session,
-    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+    fn check_writable(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send {
         async { Ok(()) }
     }
 
     /// Returns `true` if the session goes through a pooler or a proxy. The default detects none.
-    fn is_pooled(&self, _session: &mut Self::Session) -> impl Future<Output = bool> + Send {
+    fn is_pooled(&mut self) -> impl Future<Output = bool> + Send {
         async { false }
     }
 
@@ -91,8 +93,7 @@ pub trait Engine: Send + Sync + 'static {
     /// accepts a new password of `user` immediately. `password` is the current one. A pooler with
     /// its own copy is an error. The default checks nothing.
     fn check_pooler_reads_passwords(
-        &self,
-        _session: &mut Self::Session,
+        &mut self,
         _user: &str,
         _password: &Password,
     ) -> impl Future<Output = Result<(), EngineError>> + Send {
@@ -102,16 +103,14 @@ pub trait Engine: Send + Sync + 'static {
     /// Changes the password of the session's own user. The statement must not contain the password
     /// in a form that the server writes to its log.
     fn change_password(
-        &self,
-        session: &mut Self::Session,
+        &mut self,
         change: &PasswordChange<'_>,
     ) -> impl Future<Output = Result<Changed, EngineError>> + Send;
 
-    /// Checks for preflight that [`Engine::change_password`] would succeed, without changing
+    /// Checks for preflight that [`Session::change_password`] would succeed, without changing
     /// anything. The default checks nothing.
     fn check_password_change(
-        &self,
-        _session: &mut Self::Session,
+        &mut self,
         _change: &PasswordChange<'_>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send {
         async { Ok(()) }
@@ -123,31 +122,27 @@ pub trait Engine: Send + Sync + 'static {
     /// The password is set *last*, or everything is set at once. An interrupted sync must leave a
     /// user that cannot log in, not a user that can log in without its privileges.
     fn sync_users(
-        &self,
-        master: &mut Self::Session,
+        &mut self,
         request: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<SyncReport, EngineError>> + Send;
 
-    /// Returns the changes that [`Engine::sync_users`] would make if the alternate user were the
+    /// Returns the changes that [`Session::sync_users`] would make if the alternate user were the
     /// target, one phrase for each. Returns an empty list if the two users are in sync.
     fn differences(
-        &self,
-        master: &mut Self::Session,
+        &mut self,
         request: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
 
     /// Sets the password of a user, and changes nothing else.
     fn set_password(
-        &self,
-        master: &mut Self::Session,
+        &mut self,
         reset: &PasswordReset<'_>,
     ) -> impl Future<Output = Result<PasswordSet, EngineError>> + Send;
 
-    /// Checks for preflight that [`Engine::set_password`] would succeed, without changing anything.
-    /// The default checks nothing.
+    /// Checks for preflight that [`Session::set_password`] would succeed, without changing
+    /// anything. The default checks nothing.
     fn check_password_reset(
-        &self,
-        _master: &mut Self::Session,
+        &mut self,
         _reset: &PasswordReset<'_>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send {
         async { Ok(()) }
@@ -157,26 +152,24 @@ pub trait Engine: Send + Sync + 'static {
     /// without changing anything. Each is an [`EngineError::PrivilegeMissing`] with the statement
     /// that grants it.
     fn missing(
-        &self,
-        master: &mut Self::Session,
+        &mut self,
         name: &str,
         task: MasterTask<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send;
 
-    /// Returns the changes of [`Engine::differences`] that the master user is certainly not allowed
-    /// to make. Each is an [`EngineError::PrivilegeMissing`] with the statement that grants the
-    /// privilege.
+    /// Returns the changes of [`Session::differences`] that the master user is certainly not
+    /// allowed to make. Each is an [`EngineError::PrivilegeMissing`] with the statement that grants
+    /// the privilege.
     fn ungrantable_privileges(
-        &self,
-        _master: &mut Self::Session,
+        &mut self,
         _request: &SyncRequest<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send {
         async { Ok(Vec::new()) }
     }
 
-    /// Closes a session and its connection. A failure is not reported, because the session is no
+    /// Closes the session and its connection. A failure is not reported, because the session is no
     /// longer needed.
-    fn log_out(&self, session: Self::Session) -> impl Future<Output = ()> + Send;
+    fn close(self) -> impl Future<Output = ()> + Send;
 }
 
 /// The server of a previous login, for a preconnection.
@@ -249,7 +242,7 @@ pub struct PasswordChange<'a> {
     pub keep_old: bool,
 }
 
-/// The result of [`Engine::change_password`].
+/// The result of [`Session::change_password`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed {
     /// The password was changed.

@@ -1,8 +1,9 @@
 //! The parts of a database rotation that are the same for every database engine.
 //!
 //! Use this crate to write a Lambda function that rotates the users of a database engine. Implement
-//! the trait [`Engine`], which logs in to a server, quotes names and changes passwords, and pass it
-//! to [`run`] in `main`. This crate is built on the crate `rotation` and provides:
+//! the traits [`Engine`], which logs in to a server, and [`Session`], which changes passwords and
+//! users there, and pass the engine to [`run`] in `main`. This crate is built on the crate
+//! `rotation` and provides:
 //!
 //! - the schemas of database secrets, with checks of every key
 //! - the strategies *single user* and *alternating users* (AWS's templates call the latter "multi
@@ -23,39 +24,46 @@
 //!
 //! struct Lines;
 //!
+//! struct LineSession(Encrypted);
+//!
 //! const SPEC: EngineSpec =
 //!     EngineSpec { name: "lines", also: &[], display: "Lines", default_port: 7000, ..POSTGRES };
 //!
 //! impl Engine for Lines {
 //!     const SPEC: &'static EngineSpec = &SPEC;
-//!     type Session = Encrypted;
+//!     type Session = LineSession;
 //!
-//!     async fn log_in(&self, login: &Login<'_>) -> Result<Encrypted, LoginError> {
+//!     async fn log_in(&self, login: &Login<'_>) -> Result<LineSession, LoginError> {
 //!         let stream = dial(login.host, login.port).await?;
-//!         let mut session = encrypt(stream, login.host, login.authorities).await?;
+//!         let mut session = LineSession(encrypt(stream, login.host, login.authorities).await?);
 //!         let line = format!("LOGIN {} {}\n", login.user, login.password.expose());
-//!         match ask(&mut session, &line).await.map_err(|error| LoginError::from_io(&error))? {
+//!         match session.ask(&line).await.map_err(|error| LoginError::from_io(&error))? {
 //!             true => Ok(session),
 //!             false => Err(LoginError::Refused { message: "the server said no".into() }),
 //!         }
 //!     }
+//! }
 //!
-//!     async fn session_account(
-//!         &self,
-//!         _: &mut Encrypted,
-//!         user: &str,
-//!     ) -> Result<SessionAccount, EngineError> {
+//! impl LineSession {
+//!     /// Sends a line. The server answers with one byte.
+//!     async fn ask(&mut self, line: &str) -> std::io::Result<bool> {
+//!         self.0.write_all(line.as_bytes()).await?;
+//!         Ok(self.0.read_u8().await? == b'+')
+//!     }
+//! }
+//!
+//! impl Session for LineSession {
+//!     async fn session_account(&mut self, user: &str) -> Result<SessionAccount, EngineError> {
 //!         let (id, name) = (user.to_owned(), user.to_owned());
 //!         Ok(SessionAccount { id, name, is_of_user: true, note: None })
 //!     }
 //!
 //!     async fn change_password(
-//!         &self,
-//!         session: &mut Encrypted,
+//!         &mut self,
 //!         change: &PasswordChange<'_>,
 //!     ) -> Result<Changed, EngineError> {
 //!         let action = "change the password".to_owned();
-//!         match ask(session, &format!("PASSWORD {}\n", change.new.expose())).await {
+//!         match self.ask(&format!("PASSWORD {}\n", change.new.expose())).await {
 //!             Ok(true) => Ok(Changed::Now),
 //!             Ok(false) => Err(EngineError::Failed {
 //!                 action,
@@ -68,46 +76,30 @@
 //!         }
 //!     }
 //!
-//!     async fn sync_users(
-//!         &self,
-//!         _: &mut Encrypted,
-//!         _: &SyncRequest<'_>,
-//!     ) -> Result<SyncReport, EngineError> {
+//!     async fn sync_users(&mut self, _: &SyncRequest<'_>) -> Result<SyncReport, EngineError> {
 //!         Err(unsupported())
 //!     }
 //!
-//!     async fn differences(
-//!         &self,
-//!         _: &mut Encrypted,
-//!         _: &SyncRequest<'_>,
-//!     ) -> Result<Vec<String>, EngineError> {
+//!     async fn differences(&mut self, _: &SyncRequest<'_>) -> Result<Vec<String>, EngineError> {
 //!         Err(unsupported())
 //!     }
 //!
 //!     async fn set_password(
-//!         &self,
-//!         _: &mut Encrypted,
+//!         &mut self,
 //!         _: &PasswordReset<'_>,
 //!     ) -> Result<PasswordSet, EngineError> {
 //!         Err(unsupported())
 //!     }
 //!
 //!     async fn missing(
-//!         &self,
-//!         _: &mut Encrypted,
+//!         &mut self,
 //!         _: &str,
 //!         _: MasterTask<'_>,
 //!     ) -> Result<Vec<EngineError>, EngineError> {
 //!         Err(unsupported())
 //!     }
 //!
-//!     async fn log_out(&self, _: Encrypted) {}
-//! }
-//!
-//! /// Sends a line. The server answers with one byte.
-//! async fn ask(session: &mut Encrypted, line: &str) -> std::io::Result<bool> {
-//!     session.write_all(line.as_bytes()).await?;
-//!     Ok(session.read_u8().await? == b'+')
+//!     async fn close(self) {}
 //! }
 //!
 //! fn unsupported() -> EngineError {
@@ -153,7 +145,7 @@ mod written_host;
 
 pub use document::Ssl;
 pub use engine::{
-    Changed, Engine, Login, PasswordChange, PasswordReset, Server, SessionAccount, TlsUse,
+    Changed, Engine, Login, PasswordChange, PasswordReset, Server, Session, SessionAccount, TlsUse,
 };
 pub use engine_error::{EngineError, administrator, edit_of_secret};
 pub use error::{CredentialSource, Endpoint, Error, LoginAttempt};

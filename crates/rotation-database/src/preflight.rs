@@ -5,7 +5,7 @@ use rotation::{CURRENT, Checks, Context, Password, SecretValue};
 
 use crate::connect::{self, Proven};
 use crate::database::Database;
-use crate::engine::{Engine, PasswordChange, PasswordReset};
+use crate::engine::{Engine, PasswordChange, PasswordReset, Session};
 use crate::error::CredentialSource;
 use crate::master::Master;
 use crate::secret::DatabaseSecret;
@@ -65,7 +65,7 @@ pub(crate) async fn look<E: Engine>(
     };
     if let Some(mut proven) = proven {
         check_own_session(database, &current, random.as_ref(), &mut proven, checks).await;
-        database.engine.log_out(proven.session).await;
+        proven.session.close().await;
     }
     match database.settings.strategy {
         StrategyKind::SingleUser => {}
@@ -90,7 +90,7 @@ async fn check_own_session<E: Engine>(
 ) {
     let Proven { session, account } = proven;
     let strategy = database.settings.strategy;
-    if strategy != StrategyKind::MasterUser && database.engine.is_pooled(session).await {
+    if strategy != StrategyKind::MasterUser && session.is_pooled().await {
         checks.skipped(
             format!(
                 "the pooler or proxy in front of {} reads passwords from the server",
@@ -104,7 +104,7 @@ async fn check_own_session<E: Engine>(
     if strategy != StrategyKind::SingleUser {
         return;
     }
-    let check_writable = database.engine.check_writable(session).await;
+    let check_writable = session.check_writable().await;
     let check_writable = check_writable
         .map_err(|cause| database.statement(current, &current.username, cause).into());
     let check = format!("{} is writable (not a replica and not read-only)", current.endpoint());
@@ -116,7 +116,7 @@ async fn check_own_session<E: Engine>(
             new: random.unwrap_or(&current.password),
             keep_old: database.settings.keep_previous_password,
         };
-        match database.engine.check_password_change(session, &change).await {
+        match session.check_password_change(&change).await {
             Ok(()) => checks.skipped(
                 check,
                 "not tried, because that would change it; servers allow it by default",
@@ -156,10 +156,10 @@ async fn check_master<E: Engine>(
     let may_act = master_session::check(database, &master, &mut session, &users, current).await;
     let check = format!("{} is writable (not a replica and not read-only)", master.endpoint);
     if checks.record(check, may_act.map_err(Into::into)).is_none() {
-        database.engine.log_out(session).await;
+        session.close().await;
         return;
     }
-    let mut missing = database.engine.missing(&mut session, &credential.username, task).await;
+    let mut missing = session.missing(&credential.username, task).await;
     let differences = match task {
         MasterTask::Alternate(pair) => {
             let unencrypted = database.logs_in_unencrypted(current);
@@ -171,11 +171,9 @@ async fn check_master<E: Engine>(
                     .await;
             // If the missing privileges cannot be read, setSecret reports them.
             let ungrantable = match &differences {
-                Ok(differences) if !differences.is_empty() => database
-                    .engine
-                    .ungrantable_privileges(&mut session, &request)
-                    .await
-                    .unwrap_or_default(),
+                Ok(differences) if !differences.is_empty() => {
+                    session.ungrantable_privileges(&request).await.unwrap_or_default()
+                }
                 _ => Vec::new(),
             };
             Some((pair, differences, ungrantable))
@@ -189,14 +187,14 @@ async fn check_master<E: Engine>(
                 proven: None,
             };
             if let (Ok(missing), Err(cause)) =
-                (&mut missing, database.engine.check_password_reset(&mut session, &reset).await)
+                (&mut missing, session.check_password_reset(&reset).await)
             {
                 missing.push(cause);
             }
             None
         }
     };
-    database.engine.log_out(session).await;
+    session.close().await;
     let statement = |cause| database.statement(current, &credential.username, cause).into();
     let check = format!(
         "master user {} may administer {}",

@@ -8,7 +8,7 @@ use rotation::{
 
 use crate::connect::Proven;
 use crate::database::Database;
-use crate::engine::Engine;
+use crate::engine::{Engine, Session};
 use crate::error::Error;
 use crate::master;
 use crate::preflight;
@@ -99,10 +99,10 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         let alternates = self.database.settings.strategy == StrategyKind::MasterUser;
         let pair = alternates.then(|| UserPair::of(&pending.username, E::SPEC));
         let check_alternate_usable = match &pair {
-            Some(pair) => self.database.engine.check_alternate_usable(&mut session, pair).await,
+            Some(pair) => session.check_alternate_usable(pair).await,
             None => Ok(()),
         };
-        self.database.engine.log_out(session).await;
+        session.close().await;
         let mut done = Done::now(format!(
             "{} accepts the new password of {}.",
             pending.endpoint(),

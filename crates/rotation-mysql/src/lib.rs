@@ -55,15 +55,13 @@ impl<F: Flavor> Engine for Adapter<F> {
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
         Session::log_in(login, F::IS_MARIADB).await
     }
+}
 
-    async fn session_account(
-        &self,
-        session: &mut Session,
-        user: &str,
-    ) -> Result<SessionAccount, EngineError> {
-        let account = match session.account().await {
+impl rotation_database::Session for Session {
+    async fn session_account(&mut self, user: &str) -> Result<SessionAccount, EngineError> {
+        let account = match self.account().await {
             Err(EngineError::AccountExpired { .. })
-                if session.expired_session_belongs_to(user).await? =>
+                if self.expired_session_belongs_to(user).await? =>
             {
                 let name = format!("{user} (expired)");
                 return Ok(SessionAccount { id: name.clone(), name, is_of_user: true, note: None });
@@ -85,17 +83,16 @@ impl<F: Flavor> Engine for Adapter<F> {
         })
     }
 
-    async fn check_writable(&self, session: &mut Session) -> Result<(), EngineError> {
-        session.check_writable().await
+    async fn check_writable(&mut self) -> Result<(), EngineError> {
+        Session::check_writable(self).await
     }
 
-    async fn is_pooled(&self, session: &mut Session) -> bool {
-        session.is_proxied().await.unwrap_or(false)
+    async fn is_pooled(&mut self) -> bool {
+        self.is_proxied().await.unwrap_or(false)
     }
 
     async fn check_pooler_reads_passwords(
-        &self,
-        _session: &mut Session,
+        &mut self,
         user: &str,
         _password: &Password,
     ) -> Result<(), EngineError> {
@@ -115,71 +112,54 @@ impl<F: Flavor> Engine for Adapter<F> {
     }
 
     async fn change_password(
-        &self,
-        session: &mut Session,
+        &mut self,
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
-        own_password::change(session, change).await
+        own_password::change(self, change).await
     }
 
     async fn check_password_change(
-        &self,
-        session: &mut Session,
+        &mut self,
         change: &PasswordChange<'_>,
     ) -> Result<(), EngineError> {
-        own_password::may_change(session, change).await
+        own_password::may_change(self, change).await
     }
 
-    async fn sync_users(
-        &self,
-        master: &mut Session,
-        request: &SyncRequest<'_>,
-    ) -> Result<SyncReport, EngineError> {
-        sync::sync(master, request).await
+    async fn sync_users(&mut self, request: &SyncRequest<'_>) -> Result<SyncReport, EngineError> {
+        sync::sync(self, request).await
     }
 
-    async fn differences(
-        &self,
-        master: &mut Session,
-        request: &SyncRequest<'_>,
-    ) -> Result<Vec<String>, EngineError> {
-        sync::differences(master, request).await
+    async fn differences(&mut self, request: &SyncRequest<'_>) -> Result<Vec<String>, EngineError> {
+        sync::differences(self, request).await
     }
 
     async fn set_password(
-        &self,
-        master: &mut Session,
+        &mut self,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        sync::set_password(master, reset).await
+        sync::set_password(self, reset).await
     }
 
-    async fn check_password_reset(
-        &self,
-        master: &mut Session,
-        reset: &PasswordReset<'_>,
-    ) -> Result<(), EngineError> {
-        sync::check_password_reset(master, reset).await
+    async fn check_password_reset(&mut self, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
+        sync::check_password_reset(self, reset).await
     }
 
     async fn missing(
-        &self,
-        master: &mut Session,
+        &mut self,
         name: &str,
         task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(master, name, task).await
+        preflight::missing(self, name, task).await
     }
 
     async fn ungrantable_privileges(
-        &self,
-        master: &mut Session,
+        &mut self,
         request: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::ungrantable_privileges(master, request).await
+        sync::ungrantable_privileges(self, request).await
     }
 
-    async fn log_out(&self, session: Session) {
-        session.close().await;
+    async fn close(self) {
+        Session::close(self).await;
     }
 }

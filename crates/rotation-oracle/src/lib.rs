@@ -33,90 +33,71 @@ impl Engine for Oracle {
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
         login::log_in(login).await
     }
+}
 
-    async fn session_account(
-        &self,
-        session: &mut Session,
-        user: &str,
-    ) -> Result<SessionAccount, EngineError> {
-        let account = session.account().await?;
+impl rotation_database::Session for Session {
+    async fn session_account(&mut self, user: &str) -> Result<SessionAccount, EngineError> {
+        let account = self.account().await?;
         let is_of_user = Name::written(user).is_some_and(|user| user.as_str() == account);
         Ok(SessionAccount { is_of_user, id: account.clone(), name: account, note: None })
     }
 
-    async fn check_writable(&self, session: &mut Session) -> Result<(), EngineError> {
-        session.check_writable().await
+    async fn check_writable(&mut self) -> Result<(), EngineError> {
+        Session::check_writable(self).await
     }
 
     async fn change_password(
-        &self,
-        session: &mut Session,
+        &mut self,
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
-        own_password::change(session, change).await
+        own_password::change(self, change).await
     }
 
     async fn check_password_change(
-        &self,
-        session: &mut Session,
+        &mut self,
         _change: &PasswordChange<'_>,
     ) -> Result<(), EngineError> {
-        common_user::check_own_password(session).await
+        common_user::check_own_password(self).await
     }
 
-    async fn sync_users(
-        &self,
-        master: &mut Session,
-        request: &SyncRequest<'_>,
-    ) -> Result<SyncReport, EngineError> {
-        sync::sync(master, request).await
+    async fn sync_users(&mut self, request: &SyncRequest<'_>) -> Result<SyncReport, EngineError> {
+        sync::sync(self, request).await
     }
 
-    async fn differences(
-        &self,
-        master: &mut Session,
-        request: &SyncRequest<'_>,
-    ) -> Result<Vec<String>, EngineError> {
-        sync::differences(master, request).await
+    async fn differences(&mut self, request: &SyncRequest<'_>) -> Result<Vec<String>, EngineError> {
+        sync::differences(self, request).await
     }
 
     async fn set_password(
-        &self,
-        master: &mut Session,
+        &mut self,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        sync::set_password(master, reset).await
+        sync::set_password(self, reset).await
     }
 
-    async fn check_password_reset(
-        &self,
-        master: &mut Session,
-        reset: &PasswordReset<'_>,
-    ) -> Result<(), EngineError> {
+    async fn check_password_reset(&mut self, reset: &PasswordReset<'_>) -> Result<(), EngineError> {
         match Name::written(reset.user) {
-            Some(user) => common_user::check_password_of(master, &user).await,
+            Some(user) => common_user::check_password_of(self, &user).await,
             None => Err(EngineError::NoSuchUser { user: reset.user.to_owned() }),
         }
     }
 
     async fn missing(
-        &self,
-        master: &mut Session,
+        &mut self,
         name: &str,
         task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(master, name, task).await
+        preflight::missing(self, name, task).await
     }
 
     async fn ungrantable_privileges(
-        &self,
-        master: &mut Session,
+        &mut self,
         request: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::ungrantable_privileges(master, request).await
+        sync::ungrantable_privileges(self, request).await
     }
 
-    async fn log_out(&self, session: Session) {
-        session.close().await;
+    async fn close(self) {
+        Session::close(self).await;
     }
 }

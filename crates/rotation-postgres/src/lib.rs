@@ -68,13 +68,11 @@ impl Engine for Postgres {
         let logged_in = LoggedIn::over(self.ahead.take(login).await?, login).await?;
         Ok(Session::new(logged_in, login, self.password_form))
     }
+}
 
-    async fn session_account(
-        &self,
-        session: &mut Session,
-        user: &str,
-    ) -> Result<SessionAccount, EngineError> {
-        let role = session.identity().await?.role.clone();
+impl rotation_database::Session for Session {
+    async fn session_account(&mut self, user: &str) -> Result<SessionAccount, EngineError> {
+        let role = self.identity().await?.role.clone();
         // The server compares names byte for byte. It truncates longer names, which secrets cannot
         // contain.
         Ok(SessionAccount {
@@ -85,84 +83,67 @@ impl Engine for Postgres {
         })
     }
 
-    async fn check_writable(&self, session: &mut Session) -> Result<(), EngineError> {
-        match session.identity().await?.is_standby {
+    async fn check_writable(&mut self) -> Result<(), EngineError> {
+        match self.identity().await?.is_standby {
             true => Err(EngineError::not_writable("it is a standby (pg_is_in_recovery)")),
-            false => new_password::check_cleartext_is_safe(session).await,
+            false => new_password::check_cleartext_is_safe(self).await,
         }
     }
 
-    async fn is_pooled(&self, session: &mut Session) -> bool {
-        session.identity().await.is_ok_and(|identity| identity.is_pooled)
+    async fn is_pooled(&mut self) -> bool {
+        self.identity().await.is_ok_and(|identity| identity.is_pooled)
     }
 
     async fn check_pooler_reads_passwords(
-        &self,
-        session: &mut Session,
+        &mut self,
         user: &str,
         password: &Password,
     ) -> Result<(), EngineError> {
-        pooler::check_password_lookup(session, user, password, &own_password::remedy(user)).await
+        pooler::check_password_lookup(self, user, password, &own_password::remedy(user)).await
     }
 
-    async fn check_alternate_usable(
-        &self,
-        session: &mut Session,
-        pair: &UserPair,
-    ) -> Result<(), EngineError> {
-        acts_as::check_acts_as_base(session, pair).await
+    async fn check_alternate_usable(&mut self, pair: &UserPair) -> Result<(), EngineError> {
+        acts_as::check_acts_as_base(self, pair).await
     }
 
     async fn change_password(
-        &self,
-        session: &mut Session,
+        &mut self,
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
-        own_password::change(session, change).await
+        own_password::change(self, change).await
     }
 
-    async fn sync_users(
-        &self,
-        master: &mut Session,
-        request: &SyncRequest<'_>,
-    ) -> Result<SyncReport, EngineError> {
-        sync::sync(master, request).await
+    async fn sync_users(&mut self, request: &SyncRequest<'_>) -> Result<SyncReport, EngineError> {
+        sync::sync(self, request).await
     }
 
-    async fn differences(
-        &self,
-        master: &mut Session,
-        request: &SyncRequest<'_>,
-    ) -> Result<Vec<String>, EngineError> {
-        sync::differences(master, request).await
+    async fn differences(&mut self, request: &SyncRequest<'_>) -> Result<Vec<String>, EngineError> {
+        sync::differences(self, request).await
     }
 
     async fn ungrantable_privileges(
-        &self,
-        master: &mut Session,
+        &mut self,
         request: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::ungrantable_privileges(master, request).await
+        sync::ungrantable_privileges(self, request).await
     }
 
     async fn set_password(
-        &self,
-        master: &mut Session,
+        &mut self,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        sync::set_password(master, reset).await
+        sync::set_password(self, reset).await
     }
 
     async fn missing(
-        &self,
-        master: &mut Session,
+        &mut self,
         name: &str,
         task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(master, name, task).await
+        preflight::missing(self, name, task).await
     }
 
-    async fn log_out(&self, session: Session) {
-        session.close().await;
+    async fn close(self) {
+        Session::close(self).await;
     }
 }

@@ -46,76 +46,61 @@ impl Engine for SqlServer {
     async fn log_in(&self, login: &Login<'_>) -> Result<Session, LoginError> {
         Ok(login::log_in(login).await?.accepting(self.accepted.clone()))
     }
+}
 
-    async fn session_account(
-        &self,
-        session: &mut Session,
-        user: &str,
-    ) -> Result<SessionAccount, EngineError> {
-        let account = session_account::of_session(session, user).await?;
+impl rotation_database::Session for Session {
+    async fn session_account(&mut self, user: &str) -> Result<SessionAccount, EngineError> {
+        let account = session_account::of_session(self, user).await?;
         let SessionPrincipal { principal, name, is_of_user, .. } = account.clone();
-        session.set_account(account);
+        self.set_account(account);
         Ok(SessionAccount { id: principal.id(), name, is_of_user, note: None })
     }
 
     async fn change_password(
-        &self,
-        session: &mut Session,
+        &mut self,
         change: &PasswordChange<'_>,
     ) -> Result<Changed, EngineError> {
-        own_password::change(session, change).await
+        own_password::change(self, change).await
     }
 
     async fn check_password_change(
-        &self,
-        session: &mut Session,
+        &mut self,
         change: &PasswordChange<'_>,
     ) -> Result<(), EngineError> {
-        own_password::check(session, change).await.map(drop)
+        own_password::check(self, change).await.map(drop)
     }
 
-    async fn sync_users(
-        &self,
-        master: &mut Session,
-        request: &SyncRequest<'_>,
-    ) -> Result<SyncReport, EngineError> {
-        sync::sync(master, request).await
+    async fn sync_users(&mut self, request: &SyncRequest<'_>) -> Result<SyncReport, EngineError> {
+        sync::sync(self, request).await
     }
 
-    async fn differences(
-        &self,
-        master: &mut Session,
-        request: &SyncRequest<'_>,
-    ) -> Result<Vec<String>, EngineError> {
-        sync::differences(master, request).await
+    async fn differences(&mut self, request: &SyncRequest<'_>) -> Result<Vec<String>, EngineError> {
+        sync::differences(self, request).await
     }
 
     async fn set_password(
-        &self,
-        master: &mut Session,
+        &mut self,
         reset: &PasswordReset<'_>,
     ) -> Result<PasswordSet, EngineError> {
-        sync::passwords::set_password(master, reset).await
+        sync::passwords::set_password(self, reset).await
     }
 
     async fn missing(
-        &self,
-        master: &mut Session,
+        &mut self,
         name: &str,
         task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(master, name, task).await
+        preflight::missing(self, name, task).await
     }
 
     async fn ungrantable_privileges(
-        &self,
-        master: &mut Session,
+        &mut self,
         request: &SyncRequest<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        sync::ungrantable_privileges(master, request).await
+        sync::ungrantable_privileges(self, request).await
     }
 
-    async fn log_out(&self, session: Session) {
-        session.close().await;
+    async fn close(self) {
+        Session::close(self).await;
     }
 }

@@ -5,7 +5,7 @@ use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
 use crate::database::Database;
-use crate::engine::{Engine, SessionAccount};
+use crate::engine::{Engine, Session, SessionAccount};
 use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Error, LoginAttempt};
 use crate::login_error::LoginError;
@@ -58,7 +58,7 @@ pub(crate) async fn set<E: Engine>(
         None => ((current, CURRENT), None),
         Some(earlier) => {
             let (label, note) = (earlier.label(), earlier.note());
-            database.engine.log_out(earlier.proven.session).await;
+            earlier.proven.session.close().await;
             account = Some(earlier.proven.account);
             ((earlier.secret, label), Some(note))
         }
@@ -179,7 +179,7 @@ async fn sync_by_master<E: Engine>(
         logs_in_unencrypted: database.logs_in_unencrypted(pending),
         proven,
     };
-    let mut synced = database.engine.sync_users(&mut session, &request).await;
+    let mut synced = session.sync_users(&request).await;
     let alternate_is_target = request.is_alternate_target();
     if matches!(synced, Err(EngineError::UnverifiedPair { .. }))
         && alternate_is_target
@@ -187,12 +187,12 @@ async fn sync_by_master<E: Engine>(
     {
         request.pair_verified = true;
         request.proven.extend(login.account().map(|account| proven_user(pending, account)));
-        synced = database.engine.sync_users(&mut session, &request).await;
+        synced = session.sync_users(&request).await;
     }
     if database.should_retry_conflict(cx, &synced).await {
-        synced = database.engine.sync_users(&mut session, &request).await;
+        synced = session.sync_users(&request).await;
     }
-    database.engine.log_out(session).await;
+    session.close().await;
     match synced {
         Ok(synced) => {
             database.store_changes_without_effect(cx, synced.without_effect.clone());
@@ -236,13 +236,13 @@ pub(crate) async fn planned_changes<E: Engine>(
     if request.pair_verified && prove_target(database, cx, pending, true).await?.is_none() {
         return Err(failed(EngineError::unproven_base(request.base, request.alternate)));
     }
-    let mut differences = database.engine.differences(session, request).await;
+    let mut differences = session.differences(request).await;
     if matches!(differences, Err(EngineError::UnverifiedPair { .. }))
         && !base_is_target
         && prove_target(database, cx, pending, true).await?.is_some()
     {
         request.pair_verified = true;
-        differences = database.engine.differences(session, request).await;
+        differences = session.differences(request).await;
     }
     differences.map_err(failed)
 }
@@ -288,8 +288,8 @@ async fn differences<E: Engine>(
     let name = &master.secret.username;
     let unencrypted = database.logs_in_unencrypted(pending);
     let request = SyncRequest::to_compare(name, pair, &pending.password, unencrypted);
-    let differences = database.engine.differences(&mut session, &request).await;
-    database.engine.log_out(session).await;
+    let differences = session.differences(&request).await;
+    session.close().await;
     let mut differences = differences.map_err(|cause| database.statement(pending, name, cause))?;
     database.remove_changes_without_effect(cx, &mut differences);
     Ok(differences)

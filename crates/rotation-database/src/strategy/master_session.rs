@@ -4,7 +4,7 @@ use rotation::{Context, Result};
 
 use crate::connect;
 use crate::database::Database;
-use crate::engine::{Engine, Login};
+use crate::engine::{Engine, Login, Session};
 use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Error};
 use crate::host;
@@ -106,7 +106,7 @@ pub(crate) async fn check_or_close<E: Engine>(
     match check(database, master, &mut session, users, pending).await {
         Ok(()) => Ok(session),
         Err(error) => {
-            database.engine.log_out(session).await;
+            session.close().await;
             Err(error)
         }
     }
@@ -121,10 +121,10 @@ pub(crate) async fn check<E: Engine>(
     pending: &DatabaseSecret,
 ) -> Result<(), Error> {
     let name = &master.secret.username;
-    let check_writable = database.engine.check_writable(session).await;
+    let check_writable = session.check_writable().await;
     check_writable.map_err(|cause| database.statement(pending, name, cause))?;
     for user in users {
-        let account = database.engine.session_account(session, user).await;
+        let account = session.session_account(user).await;
         if account.map_err(|cause| database.statement(pending, name, cause))?.is_of_user {
             return Err(is_master_error(database, user, name, pending));
         }

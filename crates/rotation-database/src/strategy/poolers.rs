@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use rotation::Context;
 
-use crate::database::Database;
-use crate::engine::Engine;
+use crate::engine::Session;
 use crate::engine_error::EngineError;
 use crate::secret::DatabaseSecret;
 
@@ -14,14 +13,13 @@ use crate::secret::DatabaseSecret;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Checks, before the password changes, that no pooler has its own copy of `current`.
-pub(crate) async fn look<E: Engine>(
-    database: &Database<E>,
+pub(crate) async fn look(
     cx: &Context<'_>,
-    session: &mut E::Session,
+    session: &mut impl Session,
     current: &DatabaseSecret,
 ) -> Result<(), EngineError> {
     let user = &current.username;
-    if !database.engine.is_pooled(session).await {
+    if !session.is_pooled().await {
         return Ok(());
     }
     if cx.remaining() < CHECK_TIMEOUT {
@@ -36,5 +34,5 @@ pub(crate) async fn look<E: Engine>(
         "checking whether the pooler in front of {} reads passwords from the server",
         current.endpoint()
     ));
-    database.engine.check_pooler_reads_passwords(session, user, &current.password).await
+    session.check_pooler_reads_passwords(user, &current.password).await
 }

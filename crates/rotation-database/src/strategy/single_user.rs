@@ -4,7 +4,7 @@ use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect::Proven;
 use crate::database::Database;
-use crate::engine::{Changed, Engine, PasswordChange};
+use crate::engine::{Changed, Engine, PasswordChange, Session};
 use crate::secret::DatabaseSecret;
 use crate::strategy::earlier::{self, attempt};
 use crate::strategy::poolers;
@@ -31,7 +31,7 @@ pub(crate) async fn set<E: Engine>(
         return change(database, cx, proven, &current, &pending, CURRENT).await;
     }
     if let Some(proven) = attempt(database, cx, &pending, PENDING, &mut tried).await? {
-        database.engine.log_out(proven.session).await;
+        proven.session.close().await;
         return Ok(database.already_set(&pending).notes(proven.account.note));
     }
     if let Some(earlier) = earlier::open(database, cx, &current, &pending, &mut tried).await? {
@@ -52,22 +52,22 @@ async fn change<E: Engine>(
 ) -> Result<Done> {
     let Proven { mut session, account } = proven;
     let user = &new.username;
-    let may_change = match database.engine.check_writable(&mut session).await {
-        Ok(()) => poolers::look(database, cx, &mut session, old).await,
+    let may_change = match session.check_writable().await {
+        Ok(()) => poolers::look(cx, &mut session, old).await,
         no => no,
     };
     if let Err(cause) = may_change {
-        database.engine.log_out(session).await;
+        session.close().await;
         return Err(database.statement(new, user, cause).into());
     }
     cx.set_activity(format!("changing the password of {user}"));
     let keep_old = database.settings.keep_previous_password;
     let change = PasswordChange { user, old: &old.password, new: &new.password, keep_old };
-    let mut changed = database.engine.change_password(&mut session, &change).await;
+    let mut changed = session.change_password(&change).await;
     if database.should_retry_conflict(cx, &changed).await {
-        changed = database.engine.change_password(&mut session, &change).await;
+        changed = session.change_password(&change).await;
     }
-    database.engine.log_out(session).await;
+    session.close().await;
     let changed = changed.map_err(|cause| database.statement(new, user, cause))?;
     if changed == Changed::Before {
         database.confirm_reused_password(cx, new).await?;

@@ -5,7 +5,7 @@ use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
 
 use crate::connect;
 use crate::database::Database;
-use crate::engine::{Engine, PasswordReset, SessionAccount};
+use crate::engine::{Engine, PasswordReset, Session, SessionAccount};
 use crate::error::CredentialSource;
 use crate::login_error::LoginError;
 use crate::master::Master;
@@ -70,9 +70,9 @@ pub(crate) async fn set<E: Engine>(
     let mut session = check_or_close(database, &master, session, &[user], &pending).await?;
     // The check stores the current password again. If that password was lost, it is not possible.
     if proven.is_some()
-        && let Err(cause) = poolers::look(database, cx, &mut session, &current).await
+        && let Err(cause) = poolers::look(cx, &mut session, &current).await
     {
-        database.engine.log_out(session).await;
+        session.close().await;
         return Err(database.statement(&pending, name, cause).into());
     }
     cx.set_activity(format!("setting the password of {user}"));
@@ -84,11 +84,11 @@ pub(crate) async fn set<E: Engine>(
         logs_in_unencrypted,
         proven,
     };
-    let mut set = database.engine.set_password(&mut session, &reset).await;
+    let mut set = session.set_password(&reset).await;
     if database.should_retry_conflict(cx, &set).await {
-        set = database.engine.set_password(&mut session, &reset).await;
+        set = session.set_password(&reset).await;
     }
-    database.engine.log_out(session).await;
+    session.close().await;
     let endpoint = &master.endpoint;
     let done = match set.map_err(|cause| database.statement(&pending, name, cause))? {
         PasswordSet::Now => Done::now(format!(

@@ -41,7 +41,7 @@ pub struct SyncRequest<'a> {
 
 impl<'a> SyncRequest<'a> {
     /// Creates the request to compare two users that are known to be a pair, as for
-    /// [`crate::Engine::differences`].
+    /// [`crate::Session::differences`].
     pub fn to_compare(
         master: &'a str,
         pair: &'a UserPair,
