@@ -13,7 +13,7 @@ use crate::error::{CredentialSource, Error, LoginAttempt};
 use crate::host;
 use crate::login_error::LoginError;
 use crate::secret::DatabaseSecret;
-use crate::settings::{Settings, StrategyKind};
+use crate::settings::Settings;
 use crate::tls::Policy;
 
 /// The pauses before `testSecret` logs in again, because a proxy or a replica may not know the new
@@ -207,17 +207,8 @@ impl<E: Engine> Database<E> {
     /// still be unlocked. A single user is locked with every password, and after the lock is
     /// removed applications need the password that the server has.
     pub(crate) fn blocks_promotion(&self, cause: &LoginError) -> bool {
-        if matches!(cause, LoginError::OtherAccount { .. }) {
-            return true;
-        }
-        match self.settings.strategy {
-            StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => {
-                matches!(cause, LoginError::Refused { .. })
-            }
-            StrategyKind::MasterUser => {
-                matches!(cause, LoginError::Refused { .. }) || cause.is_account_state()
-            }
-        }
+        matches!(cause, LoginError::OtherAccount { .. } | LoginError::Refused { .. })
+            || (self.settings.strategy.alternates() && cause.is_account_state())
     }
 
     pub(crate) fn pending_failed(&self, pending: &DatabaseSecret, cause: LoginError) -> Error {

@@ -8,18 +8,17 @@ use rotation::{
 
 use crate::connect::Proven;
 use crate::database::Database;
-use crate::engine::{Engine, Session};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::master;
 use crate::preflight;
-use crate::settings::StrategyKind;
-use crate::strategy::{alternating, single_user, single_user_by_master};
-use crate::user_pair::UserPair;
+use crate::strategy::{self, Strategy};
 
 /// Rotates the password of one engine's users.
 #[derive(Debug)]
 pub struct DatabaseRotator<E> {
     database: Database<E>,
+    strategy: Box<dyn Strategy<E>>,
 }
 
 impl<E: Engine> DatabaseRotator<E> {
@@ -29,7 +28,9 @@ impl<E: Engine> DatabaseRotator<E> {
     /// # Errors
     /// [`rotation::Error::Setting`] with the name of the variable that cannot be used.
     pub fn new(engine: E, source: Source<'_>) -> Result<Self> {
-        Ok(Self { database: Database::new(engine, source)? })
+        let database = Database::new(engine, source)?;
+        let strategy = strategy::of(database.settings.strategy);
+        Ok(Self { database, strategy })
     }
 }
 
@@ -68,7 +69,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         let current = self.database.parse(current, CURRENT)?;
         self.database.remember_server(cx.secret_id(), &current);
         if let (true, Some(arn)) =
-            (self.database.settings.strategy != StrategyKind::SingleUser, &current.master_arn)
+            (self.database.settings.strategy.needs_master(), &current.master_arn)
         {
             master::ensure_same_region(arn, cx.secret_id())?;
         }
@@ -80,42 +81,22 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     }
 
     async fn set(&self, cx: &Context<'_>, versions: &Versions) -> Result<Done> {
-        match self.database.settings.strategy {
-            StrategyKind::SingleUser => single_user::set(&self.database, cx, versions).await,
-            StrategyKind::SingleUserByMaster => {
-                single_user_by_master::set(&self.database, cx, versions).await
-            }
-            StrategyKind::MasterUser => alternating::set(&self.database, cx, versions).await,
-        }
+        self.strategy.set(&self.database, cx, versions).await
     }
 
     async fn test(&self, cx: &Context<'_>, pending: &SecretValue) -> Result<Done> {
         let pending = self.database.parse(pending, PENDING)?;
-        let Proven { mut session, .. } = self
+        let Proven { session, .. } = self
             .database
             .log_in_with_retries(cx, &pending)
             .await
             .map_err(|cause| self.database.pending_failed(&pending, cause))?;
-        let alternates = self.database.settings.strategy == StrategyKind::MasterUser;
-        let pair = alternates.then(|| UserPair::of(&pending.username, E::SPEC));
-        let check_alternate_usable = match &pair {
-            Some(pair) => session.check_alternate_usable(pair).await,
-            None => Ok(()),
-        };
-        session.close().await;
         let mut done = Done::now(format!(
             "{} accepts the new password of {}.",
             pending.endpoint(),
             pending.username
         ));
-        let compared = match (check_alternate_usable, pair) {
-            (Err(cause), _) => {
-                Err(self.database.statement(&pending, &pending.username, cause).into())
-            }
-            (Ok(()), Some(pair)) => alternating::compare(&self.database, cx, &pair, &pending).await,
-            (Ok(()), None) => Ok(None),
-        };
-        match compared {
+        match self.strategy.verify(&self.database, cx, session, &pending).await {
             Ok(note) => done.notes.extend(note),
             Err(error) if self.database.equals_current(cx, &pending).await => {
                 done.notes.push(format!(
@@ -135,7 +116,7 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
         random: Option<Password>,
         checks: &mut Checks,
     ) {
-        preflight::look(&self.database, cx, current, random, checks).await;
+        preflight::look(&*self.strategy, &self.database, cx, current, random, checks).await;
     }
 
     async fn confirm(

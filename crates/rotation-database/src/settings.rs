@@ -26,6 +26,16 @@ impl StrategyKind {
             Self::MasterUser => "master-user",
         }
     }
+
+    /// Returns `true` if the secret must name the secret of a master user.
+    pub(crate) fn needs_master(self) -> bool {
+        self != Self::SingleUser
+    }
+
+    /// Returns `true` if each rotation is for the other one of two users.
+    pub(crate) fn alternates(self) -> bool {
+        self == Self::MasterUser
+    }
 }
 
 /// The settings of a database function, from its environment.

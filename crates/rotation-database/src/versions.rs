@@ -9,7 +9,6 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::problem::SecretProblem;
 use crate::secret::{DatabaseSecret, RequiredKeys};
-use crate::settings::StrategyKind;
 use crate::tls::Policy;
 use crate::user_pair::UserPair;
 
@@ -19,11 +18,10 @@ impl<E: Engine> Database<E> {
         value: &SecretValue,
         label: &'static str,
     ) -> Result<DatabaseSecret, Error> {
-        let demands = match self.settings.strategy {
-            StrategyKind::SingleUser => RequiredKeys::Endpoint,
-            StrategyKind::SingleUserByMaster | StrategyKind::MasterUser => {
-                RequiredKeys::EndpointAndMaster
-            }
+        let demands = if self.settings.strategy.needs_master() {
+            RequiredKeys::EndpointAndMaster
+        } else {
+            RequiredKeys::Endpoint
         };
         DatabaseSecret::parse(value, E::SPEC, demands).map_err(|mut problems| {
             if !problems.iter().any(|problem| problem.key() == Some("masterarn")) {
@@ -83,13 +81,10 @@ impl<E: Engine> Database<E> {
     /// Returns `true` if two versions are for the same user or, with alternating users, for the
     /// same pair of users.
     pub(crate) fn is_of_same_users(&self, one: &DatabaseSecret, other: &DatabaseSecret) -> bool {
-        match self.settings.strategy {
-            StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => {
-                one.username == other.username
-            }
-            StrategyKind::MasterUser => {
-                UserPair::of(&one.username, E::SPEC) == UserPair::of(&other.username, E::SPEC)
-            }
+        if self.settings.strategy.alternates() {
+            UserPair::of(&one.username, E::SPEC) == UserPair::of(&other.username, E::SPEC)
+        } else {
+            one.username == other.username
         }
     }
 
@@ -104,16 +99,17 @@ impl<E: Engine> Database<E> {
     /// Returns the user of the new version.
     pub(crate) fn next_user(&self, current: &DatabaseSecret) -> String {
         let user = &current.username;
-        match self.settings.strategy {
-            StrategyKind::SingleUser | StrategyKind::SingleUserByMaster => user.clone(),
-            StrategyKind::MasterUser => UserPair::of(user, E::SPEC).other_than(user).to_owned(),
+        if self.settings.strategy.alternates() {
+            UserPair::of(user, E::SPEC).other_than(user).to_owned()
+        } else {
+            user.clone()
         }
     }
 
     /// Returns the user of the new version, after a check that the alternate user's name is not too
     /// long for the server.
     pub(crate) fn new_user(&self, current: &DatabaseSecret) -> Result<String, Error> {
-        if self.settings.strategy == StrategyKind::MasterUser {
+        if self.settings.strategy.alternates() {
             let name = UserPair::of(&current.username, E::SPEC).alternate;
             let limit = &E::SPEC.user_name_limit;
             if let Some(length) = limit.check_length(&name, self.settings.user_name_limit) {

@@ -1,13 +1,15 @@
 //! Alternating users: a master user maintains two users. One is active, while the other one gets a
 //! new password.
 
-use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
+mod comparison;
 
-use crate::connect;
+use rotation::{CURRENT, Checks, Context, Done, PENDING, Password, Result, Versions};
+
+use crate::connect::{self, Proven};
 use crate::database::Database;
 use crate::engine::{Engine, Session, SessionAccount};
 use crate::engine_error::EngineError;
-use crate::error::{CredentialSource, Error, LoginAttempt};
+use crate::error::{CredentialSource, LoginAttempt};
 use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::secret::DatabaseSecret;
@@ -15,15 +17,58 @@ use crate::shortened::shortened;
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::master_session::{MasterLogin, check_or_close, ensure_not_master};
 use crate::strategy::target_proof::{LoginProof, prove_target};
+use crate::strategy::{BoxFuture, Strategy};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::user_pair::UserPair;
+
+/// Rotates the one of two users that applications do not use at present.
+#[derive(Debug)]
+pub(super) struct Alternating;
+
+impl<E: Engine> Strategy<E> for Alternating {
+    fn set<'a>(
+        &'a self,
+        database: &'a Database<E>,
+        cx: &'a Context<'a>,
+        versions: &'a Versions,
+    ) -> BoxFuture<'a, Result<Done>> {
+        Box::pin(set(database, cx, versions))
+    }
+
+    fn verify<'a>(
+        &'a self,
+        database: &'a Database<E>,
+        cx: &'a Context<'a>,
+        session: E::Session,
+        pending: &'a DatabaseSecret,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(comparison::verify(database, cx, session, pending))
+    }
+
+    fn preflight<'a>(
+        &'a self,
+        database: &'a Database<E>,
+        cx: &'a Context<'a>,
+        current: &'a DatabaseSecret,
+        _random: Option<&'a Password>,
+        login: Option<Proven<E::Session>>,
+        checks: &'a mut Checks,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(Proven { session, .. }) = login {
+                session.close().await;
+            }
+            comparison::preflight(database, cx, current, checks).await;
+        })
+    }
+}
 
 /// Proves that the current credential is valid, and then syncs the users and sets the password of
 /// the target user as the master user.
 ///
 /// The order prevents a confused deputy: a writer of the secret must not be able to make a master
 /// user act on a server or a user to which the secret's own credential gives no access.
-pub(crate) async fn set<E: Engine>(
+async fn set<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     versions: &Versions,
@@ -216,83 +261,6 @@ async fn sync_by_master<E: Engine>(
         }
         Err(cause) => Err(database.statement(pending, &credential.username, cause).into()),
     }
-}
-
-/// Returns the changes that [`set`] would make to the two users, without making them.
-///
-/// `request` is for the alternate user as the target, and `pending` names the next target. The
-/// origin of the pair is proven as [`set`] does it.
-pub(crate) async fn planned_changes<E: Engine>(
-    database: &Database<E>,
-    cx: &Context<'_>,
-    session: &mut E::Session,
-    request: &mut SyncRequest<'_>,
-    pending: &DatabaseSecret,
-) -> Result<Vec<String>> {
-    let master = request.master;
-    let failed = |cause| database.statement(pending, master, cause).into();
-    let base_is_target = pending.username == request.base;
-    request.pair_verified = base_is_target && !E::SPEC.pairs_provable;
-    if request.pair_verified && prove_target(database, cx, pending, true).await?.is_none() {
-        return Err(failed(EngineError::unproven_base(request.base, request.alternate)));
-    }
-    let mut differences = session.differences(request).await;
-    if matches!(differences, Err(EngineError::UnverifiedPair { .. }))
-        && !base_is_target
-        && prove_target(database, cx, pending, true).await?.is_some()
-    {
-        request.pair_verified = true;
-        differences = session.differences(request).await;
-    }
-    differences.map_err(failed)
-}
-
-/// Compares the alternate user with the base user after the login of `testSecret`, as the server
-/// reports them. If the target is the base user, there is nothing to compare, because its
-/// privileges are the model. Returns a note if the users could not be compared.
-pub(crate) async fn compare<E: Engine>(
-    database: &Database<E>,
-    cx: &Context<'_>,
-    pair: &UserPair,
-    pending: &DatabaseSecret,
-) -> Result<Option<String>> {
-    let UserPair { base, alternate } = pair;
-    if pending.username != *alternate {
-        return Ok(None);
-    }
-    match differences(database, cx, pair, pending).await {
-        Ok(differences) if differences.is_empty() => Ok(None),
-        Ok(differences) => Err(Error::UsersDiffer {
-            endpoint: pending.endpoint(),
-            base: base.clone(),
-            alternate: alternate.clone(),
-            differences,
-        }
-        .into()),
-        // setSecret has synced the user, so a failed second check must not delay the new password.
-        Err(error) => Ok(Some(format!(
-            "The privileges of {alternate} and {base} could not be compared: {error}."
-        ))),
-    }
-}
-
-async fn differences<E: Engine>(
-    database: &Database<E>,
-    cx: &Context<'_>,
-    pair: &UserPair,
-    pending: &DatabaseSecret,
-) -> Result<Vec<String>> {
-    let master = Master::fetch(cx, pending, E::SPEC).await?;
-    let mut session = MasterLogin::of(database, &master, pending, pending).open(cx).await?;
-    cx.set_activity(format!("comparing the privileges of {} and {}", pair.alternate, pair.base));
-    let name = &master.secret.username;
-    let unencrypted = database.logs_in_unencrypted(pending);
-    let request = SyncRequest::to_compare(name, pair, &pending.password, unencrypted);
-    let differences = session.differences(&request).await;
-    session.close().await;
-    let mut differences = differences.map_err(|cause| database.statement(pending, name, cause))?;
-    database.remove_changes_without_effect(cx, &mut differences);
-    Ok(differences)
 }
 
 /// The maximum number of notes on the two users in a record.

@@ -1,13 +1,46 @@
 //! Single user: the user changes its own password.
 
-use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
+use rotation::{CURRENT, Checks, Context, Done, PENDING, Password, Result, Versions};
 
 use crate::connect::Proven;
 use crate::database::Database;
-use crate::engine::{Changed, Engine, PasswordChange, Session};
+use crate::engine::{Changed, Engine, PasswordChange, Session, SessionAccount};
 use crate::secret::DatabaseSecret;
 use crate::strategy::earlier::{self, attempt};
-use crate::strategy::poolers;
+use crate::strategy::preflight::check_pooler;
+use crate::strategy::{BoxFuture, Strategy, poolers};
+
+/// Rotates one user, which changes its own password.
+#[derive(Debug)]
+pub(super) struct SingleUser;
+
+impl<E: Engine> Strategy<E> for SingleUser {
+    fn set<'a>(
+        &'a self,
+        database: &'a Database<E>,
+        cx: &'a Context<'a>,
+        versions: &'a Versions,
+    ) -> BoxFuture<'a, Result<Done>> {
+        Box::pin(set(database, cx, versions))
+    }
+
+    fn preflight<'a>(
+        &'a self,
+        database: &'a Database<E>,
+        _cx: &'a Context<'a>,
+        current: &'a DatabaseSecret,
+        random: Option<&'a Password>,
+        login: Option<Proven<E::Session>>,
+        checks: &'a mut Checks,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let Some(Proven { mut session, account }) = login else { return };
+            check_pooler(&mut session, current, checks).await;
+            check_change(database, &mut session, current, random, account, checks).await;
+            session.close().await;
+        })
+    }
+}
 
 /// Logs in with the current password and changes it.
 ///
@@ -19,7 +52,7 @@ use crate::strategy::poolers;
 ///
 /// Any other failure ends the search, because no other password would solve it and each rejected
 /// password counts towards an account lockout.
-pub(crate) async fn set<E: Engine>(
+async fn set<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     versions: &Versions,
@@ -87,4 +120,37 @@ async fn change<E: Engine>(
         )),
     };
     Ok(done.notes(account.note))
+}
+
+/// Checks that the user can change its own password.
+async fn check_change<E: Engine>(
+    database: &Database<E>,
+    session: &mut E::Session,
+    current: &DatabaseSecret,
+    random: Option<&Password>,
+    account: SessionAccount,
+    checks: &mut Checks,
+) {
+    let user = &current.username;
+    let failed = |cause| database.statement(current, user, cause).into();
+    let check = format!("{} is writable (not a replica and not read-only)", current.endpoint());
+    let writable = session.check_writable().await.map_err(failed);
+    if checks.record(check, writable).is_none() {
+        return;
+    }
+    let check = format!("{user} may change its own password");
+    let change = PasswordChange {
+        user,
+        old: &current.password,
+        new: random.unwrap_or(&current.password),
+        keep_old: database.settings.keep_previous_password,
+    };
+    match session.check_password_change(&change).await {
+        Ok(()) => checks
+            .skipped(check, "not tried, because that would change it; servers allow it by default"),
+        Err(cause) => checks.failed(check, &failed(cause)),
+    }
+    if let Some(note) = account.note {
+        checks.skipped(format!("applications log in as {} only", account.name), note);
+    }
 }

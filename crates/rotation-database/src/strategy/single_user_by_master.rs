@@ -1,9 +1,9 @@
 //! A single user whose password the master user sets. This strategy is for users that may not
 //! change their own password, and for lost passwords.
 
-use rotation::{CURRENT, Context, Done, PENDING, Result, Versions};
+use rotation::{CURRENT, Checks, Context, Done, PENDING, Password, Result, Versions};
 
-use crate::connect;
+use crate::connect::{self, Proven};
 use crate::database::Database;
 use crate::engine::{Engine, PasswordReset, Session, SessionAccount};
 use crate::error::CredentialSource;
@@ -11,8 +11,47 @@ use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::secret::DatabaseSecret;
 use crate::strategy::master_session::{MasterLogin, check_or_close, ensure_not_master};
-use crate::strategy::poolers;
+use crate::strategy::preflight::{check_pooler, open_master, record_missing};
+use crate::strategy::{BoxFuture, Strategy, poolers};
 use crate::sync::{PasswordSet, ProvenUser};
+use crate::user_pair::MasterTask;
+
+/// Rotates one user, whose password a master user sets.
+#[derive(Debug)]
+pub(super) struct SingleUserByMaster;
+
+impl<E: Engine> Strategy<E> for SingleUserByMaster {
+    fn set<'a>(
+        &'a self,
+        database: &'a Database<E>,
+        cx: &'a Context<'a>,
+        versions: &'a Versions,
+    ) -> BoxFuture<'a, Result<Done>> {
+        Box::pin(set(database, cx, versions))
+    }
+
+    fn excuses_failed_login(&self, cause: &LoginError) -> Option<&'static str> {
+        cause.is_solved_by_new_password().then_some("the master user sets a new password anyway")
+    }
+
+    fn preflight<'a>(
+        &'a self,
+        database: &'a Database<E>,
+        cx: &'a Context<'a>,
+        current: &'a DatabaseSecret,
+        _random: Option<&'a Password>,
+        login: Option<Proven<E::Session>>,
+        checks: &'a mut Checks,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(Proven { mut session, .. }) = login {
+                check_pooler(&mut session, current, checks).await;
+                session.close().await;
+            }
+            check_reset(database, cx, current, checks).await;
+        })
+    }
+}
 
 /// Sets the pending password as the master user.
 ///
@@ -20,7 +59,7 @@ use crate::sync::{PasswordSet, ProvenUser};
 /// not have to work. An operator who chooses the strategy therefore lets the writers of the secret
 /// take over any user that the master user may change, except the master user itself. The server
 /// rejects at most two passwords.
-pub(crate) async fn set<E: Engine>(
+async fn set<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     versions: &Versions,
@@ -127,4 +166,31 @@ async fn try_login<E: Engine>(
                 .into())
         }
     }
+}
+
+/// Checks that the master user can set the user's password.
+async fn check_reset<E: Engine>(
+    database: &Database<E>,
+    cx: &Context<'_>,
+    current: &DatabaseSecret,
+    checks: &mut Checks,
+) {
+    let user = &current.username;
+    let task = MasterTask::SetPassword(user);
+    let Some((master, mut session)) = open_master(database, cx, current, task, checks).await else {
+        return;
+    };
+    let mut missing = session.missing(&master, task).await;
+    let reset = PasswordReset {
+        master: &master,
+        user,
+        password: &current.password,
+        logs_in_unencrypted: database.logs_in_unencrypted(current),
+        proven: None,
+    };
+    if let (Ok(missing), Err(cause)) = (&mut missing, session.check_password_reset(&reset).await) {
+        missing.push(cause);
+    }
+    session.close().await;
+    record_missing(database, current, &master, task, missing, checks);
 }
