@@ -11,6 +11,15 @@ pub fn administrator(what: &str) -> String {
     format!("{ADMINISTRATOR}{what}.")
 }
 
+/// Returns the remedy for a denied statement: the one that is known, or a general one for a
+/// statement that every user may normally run.
+pub fn privilege_remedy(known: Option<&str>) -> String {
+    known.map_or_else(
+        || administrator("grant the user of the session the privilege that the message names"),
+        str::to_owned,
+    )
+}
+
 /// Joins several remedies into one. Drops duplicates, and collects the statements for
 /// administrators in one list.
 pub(crate) fn join_remedies<'a>(remedies: impl IntoIterator<Item = &'a str>) -> String {

@@ -147,7 +147,7 @@ pub use document::Ssl;
 pub use engine::{
     Changed, Engine, Login, PasswordChange, PasswordReset, Server, Session, SessionAccount, TlsUse,
 };
-pub use engine_error::{EngineError, administrator, edit_of_secret};
+pub use engine_error::{EngineError, administrator, edit_of_secret, privilege_remedy};
 pub use error::{CredentialSource, Endpoint, Error, LoginAttempt};
 pub use login_error::LoginError;
 pub use problem::{SecretProblem, SimilarKey};

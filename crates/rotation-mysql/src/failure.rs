@@ -1,6 +1,6 @@
 //! Maps the errors of failed statements to [`EngineError`].
 
-use rotation_database::{EngineError, LoginError, mask};
+use rotation_database::{EngineError, LoginError, mask, privilege_remedy};
 use sqlx::mysql::MySqlDatabaseError;
 
 /// The [error numbers][errors] that decide how the function continues.
@@ -25,7 +25,7 @@ pub(crate) mod number {
 /// missing.
 ///
 /// The server's message is redacted, because error 1064 quotes the statement.
-pub(crate) fn failure(error: &sqlx::Error, action: &str, remedy: &str) -> EngineError {
+pub(crate) fn failure(error: &sqlx::Error, action: &str, remedy: Option<&str>) -> EngineError {
     let action = action.to_owned();
     let error = match error {
         sqlx::Error::Database(error) => error.downcast_ref::<MySqlDatabaseError>(),
@@ -76,7 +76,7 @@ pub(crate) fn failure(error: &sqlx::Error, action: &str, remedy: &str) -> Engine
 
 /// Returns `remedy`, or another remedy if the server's message names a privilege that `remedy` does
 /// not have.
-fn remedy_for_message(message: &str, remedy: &str) -> String {
+fn remedy_for_message(message: &str, remedy: Option<&str>) -> String {
     let named = message
         .split_once("(at least one of) the ")
         .and_then(|(_, rest)| rest.split_once(" privilege"));
@@ -85,14 +85,14 @@ fn remedy_for_message(message: &str, remedy: &str) -> String {
             if !named
                 .split(" or ")
                 .flat_map(|part| part.split(", "))
-                .any(|name| remedy.contains(name)) =>
+                .any(|name| remedy.is_some_and(|remedy| remedy.contains(name))) =>
         {
             format!(
                 "As an administrator of the database: grant the privilege {named} to the user of \
                  this session."
             )
         }
-        _ => remedy.to_owned(),
+        _ => privilege_remedy(remedy),
     }
 }
 

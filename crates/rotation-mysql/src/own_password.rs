@@ -153,7 +153,7 @@ impl OwnPassword<'_> {
                 remedy: self.remedy_of_unknown_primary(),
             };
         }
-        failure(error, &format!("change the password of {}", self.account), REMEDY)
+        failure(error, &format!("change the password of {}", self.account), Some(REMEDY))
     }
 
     /// Changes the password and keeps the old one as the secondary password ([dual
@@ -221,7 +221,7 @@ impl OwnPassword<'_> {
                 ),
                 remedy: self.remedy_of_unknown_primary(),
             },
-            _ => failure(error, &action, &remedy_to_keep(self.account)),
+            _ => failure(error, &action, Some(&remedy_to_keep(self.account))),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::mem;
 
+use rotation_database::sync::Statement;
 use rotation_database::{EngineError, Login, LoginError};
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
@@ -183,7 +184,7 @@ impl Session {
         match self.try_run(&statement).await {
             Ok(()) => Ok(true),
             Err(error) if number_of(&error) == Some(SEVERAL_ROWS) => Ok(false),
-            Err(error) => Err(failure(&error, "read the account that has logged in", "")),
+            Err(error) => Err(failure(&error, "read the account that has logged in", None)),
         }
     }
 
@@ -230,17 +231,13 @@ impl Session {
 
     /// Runs a statement that requires no specific privilege.
     pub(crate) async fn run(&mut self, action: &str, statement: &str) -> Result<(), EngineError> {
-        self.run_or(action, statement, "").await
+        self.execute(&Statement::unprivileged(action, statement)).await
     }
 
-    /// Runs a statement. `remedy` is the remedy if the privilege for it is missing.
-    pub(crate) async fn run_or(
-        &mut self,
-        action: &str,
-        statement: &str,
-        remedy: &str,
-    ) -> Result<(), EngineError> {
-        self.try_run(statement).await.map_err(|error| failure(&error, action, remedy))
+    /// Runs a statement that changes something.
+    pub(crate) async fn execute(&mut self, statement: &Statement) -> Result<(), EngineError> {
+        let Statement { action, sql, remedy } = statement;
+        self.try_run(sql).await.map_err(|error| failure(&error, action, remedy.as_deref()))
     }
 
     /// Runs a statement, and returns the driver's error if it fails.
@@ -254,7 +251,7 @@ impl Session {
         action: &str,
         query: &str,
     ) -> Result<Vec<MySqlRow>, EngineError> {
-        self.rows_or(action, query, "").await
+        self.rows_or(action, query, None).await
     }
 
     /// Reads rows. `remedy` is the remedy if the privilege for it is missing.
@@ -262,7 +259,7 @@ impl Session {
         &mut self,
         action: &str,
         query: &str,
-        remedy: &str,
+        remedy: Option<&str>,
     ) -> Result<Vec<MySqlRow>, EngineError> {
         self.results(query).await.map_err(|error| failure(&error, action, remedy))
     }

@@ -10,7 +10,7 @@ pub(crate) mod passwords;
 mod plan;
 mod state;
 
-use rotation_database::sync::{self, Applied, Pair, Plan};
+use rotation_database::sync::{self, Applied, Pair, Plan, Statement};
 use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, SyncRequest};
 
 use crate::administer::administer;
@@ -120,9 +120,7 @@ impl Pair for Users<'_> {
         match action {
             Action::Run(statements) => {
                 for statement in statements {
-                    self.session
-                        .run_or(&statement.action, &statement.sql, &statement.remedy)
-                        .await?;
+                    self.session.execute(statement).await?;
                 }
             }
             Action::ChangePrivilege(statement) => {
@@ -135,7 +133,11 @@ impl Pair for Users<'_> {
                         return Ok(Applied::ObjectGone);
                     }
                     Err(error) => {
-                        return Err(failure(&error, &statement.action, &statement.remedy));
+                        return Err(failure(
+                            &error,
+                            &statement.action,
+                            statement.remedy.as_deref(),
+                        ));
                     }
                 }
             }
@@ -145,9 +147,10 @@ impl Pair for Users<'_> {
                 let identified = self.identified(base, &passwords::temporary_password()?)?;
                 let (name, clauses) =
                     (account.quoted(self.literals), base.shown.all_clauses_locked());
-                let statement = format!("CREATE USER {name} {identified} {clauses}");
+                let sql = format!("CREATE USER {name} {identified} {clauses}");
                 let remedy = self.administrator("GRANT CREATE USER ON *.* TO", "");
-                self.session.run_or(&format!("create {account}"), &statement, &remedy).await?;
+                let statement = Statement::new(format!("create {account}"), sql, remedy);
+                self.session.execute(&statement).await?;
             }
         }
         Ok(Applied::Changed)

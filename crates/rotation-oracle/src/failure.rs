@@ -1,7 +1,7 @@
 //! Maps the errors of the driver to [`LoginError`] and [`EngineError`].
 
 use oracledb::{Error, ErrorKind};
-use rotation_database::{EngineError, Login, LoginError, administrator, mask};
+use rotation_database::{EngineError, Login, LoginError, administrator, mask, privilege_remedy};
 
 use crate::decision::decision;
 use crate::driver::{CALL_TIMEOUT, DriverError};
@@ -164,7 +164,7 @@ fn refusal(number: usize, message: String, login: &Login<'_>) -> LoginError {
 }
 
 /// Maps the failure of a statement. `remedy` is for the DBA, if a privilege is missing.
-pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> EngineError {
+pub(crate) fn statement(error: &DriverError, action: &str, remedy: Option<&str>) -> EngineError {
     let action = action.to_owned();
     let error = match error {
         DriverError::Error(error) => error,
@@ -196,7 +196,7 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: &str) -> Engi
     match error.code() {
         // No privilege, an object that the user may not see, or no admin or grant option.
         942 | 1031 | 1720 | 1929 | 1932 | 4042 | 41900 => {
-            EngineError::PrivilegeMissing { action, message, remedy: remedy.to_owned() }
+            EngineError::PrivilegeMissing { action, message, remedy: privilege_remedy(remedy) }
         }
         // A lock, or concurrent DDL.
         54 | 60 | 4021 | 30006 => EngineError::Busy { action, message },

@@ -33,7 +33,9 @@ pub(crate) async fn change(
             return Err(statement(
                 &error,
                 &action,
-                "Allow the user to change its own password, or rotate with alternating users.",
+                Some(
+                    "Allow the user to change its own password, or rotate with alternating users.",
+                ),
             ));
         }
         Ok(()) => {}

@@ -1,6 +1,7 @@
 //! A session of a user, and the ways to run statements in it.
 
 use oracledb::{Connection, Error, ToDbValue};
+use rotation_database::sync::Statement;
 use rotation_database::{EngineError, Login, TlsUse};
 
 use crate::driver::{self, CALL_TIMEOUT, DriverError};
@@ -60,7 +61,7 @@ impl Session {
     pub(crate) async fn account(&mut self) -> Result<String, EngineError> {
         const ACTION: &str = "read the user of the session";
         if self.account.is_none() {
-            self.read_identity().await.map_err(|error| failure::statement(&error, ACTION, ""))?;
+            self.read_identity().await.map_err(|error| failure::statement(&error, ACTION, None))?;
         }
         self.account.clone().ok_or_else(|| EngineError::Failed {
             action: ACTION.into(),
@@ -92,7 +93,7 @@ impl Session {
         }
         const PIN: &str =
             "ALTER SESSION SET CURRENT_SCHEMA = SYS NLS_COMP = BINARY NLS_SORT = BINARY";
-        self.run_or("set the session's schema", PIN, "").await?;
+        self.execute(&Statement::unprivileged("set the session's schema", PIN)).await?;
         self.has_begun = true;
         Ok(())
     }
@@ -125,14 +126,12 @@ impl Session {
         result.map_err(DriverError::Error)
     }
 
-    /// Runs a statement. `remedy` is the remedy if the privilege for it is missing.
-    pub(crate) async fn run_or(
-        &mut self,
-        action: &str,
-        statement: &str,
-        remedy: &str,
-    ) -> Result<(), EngineError> {
-        self.try_run(statement).await.map_err(|error| failure::statement(&error, action, remedy))
+    /// Runs a statement that changes something.
+    pub(crate) async fn execute(&mut self, statement: &Statement) -> Result<(), EngineError> {
+        let Statement { action, sql, remedy } = statement;
+        self.try_run(sql)
+            .await
+            .map_err(|error| failure::statement(&error, action, remedy.as_deref()))
     }
 
     /// Runs a statement, and returns the driver's error if it fails.
@@ -148,7 +147,7 @@ impl Session {
         query: &str,
         parameters: &[&str],
     ) -> Result<Vec<Texts>, EngineError> {
-        self.rows_or(action, query, parameters, "").await
+        self.rows_or(action, query, parameters, None).await
     }
 
     /// Reads rows of texts. `remedy` is the remedy if the privilege for it is missing.
@@ -157,7 +156,7 @@ impl Session {
         action: &str,
         query: &str,
         parameters: &[&str],
-        remedy: &str,
+        remedy: Option<&str>,
     ) -> Result<Vec<Texts>, EngineError> {
         let read = self.try_rows(query, parameters).await;
         read.map_err(|error| failure::statement(&error, action, remedy))

@@ -86,9 +86,7 @@ impl Pair for Users<'_> {
 
     async fn apply(&mut self, action: &Action) -> Result<Applied, EngineError> {
         match action {
-            Action::Run(Statement { action, sql, remedy }) => {
-                self.session.run_or(action, sql, remedy).await?;
-            }
+            Action::Run(statement) => self.session.execute(statement).await?,
             Action::Create { clauses } => {
                 let Names { alternate, master, .. } = &self.names;
                 let password = self.request.password.expose();
@@ -96,7 +94,8 @@ impl Pair for Users<'_> {
                     "CREATE USER {alternate} IDENTIFIED BY \"{password}\" {clauses} ACCOUNT LOCK"
                 );
                 let remedy = administrator(&format!("GRANT CREATE USER TO {master}"));
-                self.session.run_or(&format!("create user {alternate}"), &sql, &remedy).await?;
+                let create = Statement::new(format!("create user {alternate}"), sql, remedy);
+                self.session.execute(&create).await?;
             }
         }
         Ok(Applied::Changed)
@@ -154,14 +153,15 @@ async fn give_password(
     match session.try_run(&sql).await {
         Err(error) if number_of(&error) == Some(USED_BEFORE) => {
             if !unlock.is_empty() {
-                session.run_or(&action, &format!("ALTER USER {user}{unlock}"), &remedy).await?;
+                let sql = format!("ALTER USER {user}{unlock}");
+                session.execute(&Statement::new(action, sql, remedy)).await?;
             }
             Ok(PasswordSet::InHistory)
         }
         Err(error) if number_of(&error) == Some(NO_SUCH_USER) => {
             Err(EngineError::NoSuchUser { user: written.to_owned() })
         }
-        Err(error) => Err(statement(&error, &action, &remedy)),
+        Err(error) => Err(statement(&error, &action, Some(&remedy))),
         Ok(()) => Ok(PasswordSet::Now),
     }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn check_acts_as_base(
     let row = rows.first().ok_or_else(|| EngineError::NoSuchUser { user: pair.base.clone() })?;
     let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     let (fine, login, acts_as): (bool, String, String) =
-        read().map_err(|error| failure(&error, ACTION, ""))?;
+        read().map_err(|error| failure(&error, ACTION, None))?;
     if fine {
         return Ok(());
     }

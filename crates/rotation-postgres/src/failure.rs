@@ -1,13 +1,13 @@
 //! Maps the errors of failed statements to [`EngineError`].
 
-use rotation_database::{EngineError, LoginError, mask};
+use rotation_database::{EngineError, LoginError, mask, privilege_remedy};
 use sqlx::postgres::PgDatabaseError;
 
 use crate::messages::Refusal;
 
 /// Maps an error of the driver. `remedy` is the statement that a DBA runs if a privilege is
 /// missing.
-pub(crate) fn failure(error: &sqlx::Error, action: &str, remedy: &str) -> EngineError {
+pub(crate) fn failure(error: &sqlx::Error, action: &str, remedy: Option<&str>) -> EngineError {
     let broken = |cause| EngineError::Disconnected { action: action.to_owned(), cause };
     match error {
         sqlx::Error::Database(error) => {
@@ -33,14 +33,16 @@ impl From<&PgDatabaseError> for Refusal {
 }
 
 /// Maps an error of the server, as [`failure`] does for errors of the driver.
-pub(crate) fn refused(refusal: &Refusal, action: &str, remedy: &str) -> EngineError {
+pub(crate) fn refused(refusal: &Refusal, action: &str, remedy: Option<&str>) -> EngineError {
     let action = action.to_owned();
     let words = [Some(&refusal.message), refusal.detail.as_ref(), refusal.hint.as_ref()];
     let words = words.into_iter().flatten().map(String::as_str).filter(|words| !words.is_empty());
     let message = words.collect::<Vec<_>>().join(": ");
     let message = mask(&message).into_owned();
     match refusal.code.as_str() {
-        "42501" => EngineError::PrivilegeMissing { action, message, remedy: remedy.to_owned() },
+        "42501" => {
+            EngineError::PrivilegeMissing { action, message, remedy: privilege_remedy(remedy) }
+        }
         // lock_timeout and statement_timeout.
         "55P03" | "57014" => EngineError::Busy { action, message },
         // Another session changed or created the same catalog row and has now ended its
@@ -127,7 +129,7 @@ mod tests {
             ..Refusal::default()
         };
         assert_eq!(
-            refused(&refusal, "set the password of app", ""),
+            refused(&refusal, "set the password of app", None),
             EngineError::Failed {
                 action: "set the password of app".into(),
                 code: "SQLSTATE 53100".into(),
@@ -145,7 +147,7 @@ mod tests {
         ] {
             let refusal =
                 Refusal { code: code.into(), message: message.into(), ..Refusal::default() };
-            match of_password(refused(&refusal, "set the password of app", "")) {
+            match of_password(refused(&refusal, "set the password of app", None)) {
                 EngineError::PasswordRejected { remedy, .. } => {
                     assert!(remedy.contains("credcheck.encrypted_password_allowed"), "{remedy}");
                 }

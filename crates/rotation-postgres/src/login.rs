@@ -112,7 +112,7 @@ impl LoggedIn {
         &mut self,
         action: &str,
         statements: &str,
-        remedy: &str,
+        remedy: Option<&str>,
     ) -> Result<Vec<Option<String>>, EngineError> {
         let broken = |cause| EngineError::Disconnected { action: action.to_owned(), cause };
         let query = Zeroizing::new([statements.as_bytes(), &[0]].concat());
@@ -239,7 +239,7 @@ mod tests {
             let (stream, mut far) = tokio::io::duplex(1024);
             far.write_all(&answer).await.unwrap();
             far.shutdown().await.unwrap();
-            let done = logged_in(stream).query("run a query", "SELECT 1", "").await;
+            let done = logged_in(stream).query("run a query", "SELECT 1", None).await;
             let done = done.map_err(|error| match error {
                 EngineError::Failed { code, .. } => code,
                 EngineError::Disconnected { .. } => "broken".to_owned(),

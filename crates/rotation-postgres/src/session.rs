@@ -102,7 +102,7 @@ impl Session {
         &mut self,
         action: &str,
         statements: &str,
-        remedy: &str,
+        remedy: Option<&str>,
     ) -> Result<Vec<Option<String>>, EngineError> {
         if let Link::Bare(logged_in) = &mut self.link {
             let done = logged_in.query(action, statements, remedy).await;
@@ -132,7 +132,7 @@ impl Session {
             parameters.iter().fold(sqlx::query(query), |query, parameter| query.bind(*parameter));
         let driver = Box::pin(self.driver(action)).await?;
         let rows = Box::pin(query.persistent(false).fetch_all(driver)).await;
-        rows.map_err(|error| failure(&error, action, ""))
+        rows.map_err(|error| failure(&error, action, None))
     }
 
     pub(crate) async fn close(self) {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rotation_database::{EngineError, LoginError, mask};
+use rotation_database::{EngineError, LoginError, mask, privilege_remedy};
 use tiberius::error::Error;
 
 /// The password is in the password history ("Password validation failed. The password cannot be
@@ -18,7 +18,7 @@ pub(crate) const NO_SUCH_DATABASE: u32 = 911;
 /// The server's message is redacted, because error 102 quotes the statement.
 ///
 /// [errors]: https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
-pub(crate) fn failure(error: &Error, action: &str, remedy: &str) -> EngineError {
+pub(crate) fn failure(error: &Error, action: &str, remedy: Option<&str>) -> EngineError {
     let action = action.to_owned();
     let Error::Server(error) = error else {
         return EngineError::Disconnected { action, cause: broken(error) };
@@ -29,7 +29,7 @@ pub(crate) fn failure(error: &Error, action: &str, remedy: &str) -> EngineError 
         // is not a member of a role; the object is not found or not visible; the user may not
         // grant; the user may not enter the database.
         229 | 230 | 262 | 297 | 300 | 916 | 4613 | 4619 | 15007 | 15151 | 15247 | 15406 => {
-            EngineError::PrivilegeMissing { action, message, remedy: remedy.to_owned() }
+            EngineError::PrivilegeMissing { action, message, remedy: privilege_remedy(remedy) }
         }
         // A deadlock, and LOCK_TIMEOUT.
         1205 | 1222 => EngineError::Busy { action, message },

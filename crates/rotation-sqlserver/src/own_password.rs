@@ -1,5 +1,6 @@
 //! Changes the password of the session's own user.
 
+use rotation_database::sync::Statement;
 use rotation_database::{Changed, EngineError, PasswordChange, edit_of_secret};
 
 use crate::edition::MASTER;
@@ -19,7 +20,7 @@ pub(crate) async fn change(
 ) -> Result<Changed, EngineError> {
     session.begin().await?;
     let kind = check(session, change).await?;
-    let statement = format!(
+    let sql = format!(
         "ALTER {} {} WITH PASSWORD = {} OLD_PASSWORD = {}",
         kind.keyword(),
         identifier(change.user),
@@ -29,7 +30,7 @@ pub(crate) async fn change(
     let action = format!("change the password of {}", change.user);
     let remedy = "Any user may change its own password unless that was denied: revoke a DENY ALTER \
         on the user itself. Or rotate with alternating users.";
-    session.run_or(&action, &statement, remedy).await?;
+    session.execute(&Statement::new(action, sql, remedy)).await?;
     Ok(Changed::Now)
 }
 

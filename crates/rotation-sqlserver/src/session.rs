@@ -1,6 +1,7 @@
 //! A session of a user, and the ways to run statements in it.
 
 use rotation_database::EngineError;
+use rotation_database::sync::Statement;
 use tiberius::{Client, FromSql, Row, ToSql};
 use tokio::net::TcpStream;
 use tokio_util::compat::Compat;
@@ -53,17 +54,13 @@ impl Session {
 
     /// Runs a statement that requires no specific privilege.
     pub(crate) async fn run(&mut self, action: &str, statement: &str) -> Result<(), EngineError> {
-        self.run_or(action, statement, "").await
+        self.execute(&Statement::unprivileged(action, statement)).await
     }
 
-    /// Runs a statement. `remedy` is the remedy if the privilege for it is missing.
-    pub(crate) async fn run_or(
-        &mut self,
-        action: &str,
-        statement: &str,
-        remedy: &str,
-    ) -> Result<(), EngineError> {
-        self.try_run(statement).await.map_err(|error| failure(&error, action, remedy))
+    /// Runs a statement that changes something.
+    pub(crate) async fn execute(&mut self, statement: &Statement) -> Result<(), EngineError> {
+        let Statement { action, sql, remedy } = statement;
+        self.try_run(sql).await.map_err(|error| failure(&error, action, remedy.as_deref()))
     }
 
     /// Runs a statement, and returns the driver's error if it fails.
@@ -92,7 +89,7 @@ impl Session {
         // that all rows are visible.
         self.try_results(queries, parameters)
             .await
-            .map_err(|error| failure(&error, action, CATALOG_REMEDY))
+            .map_err(|error| failure(&error, action, Some(CATALOG_REMEDY)))
     }
 
     /// Reads the rows of several queries, and returns the driver's error if that fails.

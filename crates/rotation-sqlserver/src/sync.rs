@@ -124,13 +124,14 @@ impl Pair for Users<'_> {
     async fn apply(&mut self, action: &Action) -> Result<Applied, EngineError> {
         let scope = action.scope();
         self.check_triggers(scope).await?;
-        let Statement { action, sql, remedy } = match action {
+        let mut statement = match action {
             Action::CreateLogin { sid, options } => self.creation_of_login(sid, options)?,
             Action::CreateContainedUser { sid, .. } => self.creation_of_user(scope, sid)?,
             Action::ReplaceMustChangePassword { login } => self.replacement_password(login)?,
             Action::Run { statement, .. } => statement.clone(),
         };
-        self.session.run_or(&action, &format!("{}{sql}", scope.enter()), &remedy).await?;
+        statement.sql.insert_str(0, &scope.enter());
+        self.session.execute(&statement).await?;
         Ok(Applied::Changed)
     }
 }
@@ -159,30 +160,30 @@ impl<'a> Users<'a> {
 
     fn creation_of_login(&self, sid: &[u8], options: &str) -> Result<Statement, EngineError> {
         let alternate = self.request.alternate;
-        Ok(Statement {
-            action: format!("create login {alternate}"),
-            sql: format!(
+        Ok(Statement::new(
+            format!("create login {alternate}"),
+            format!(
                 "CREATE LOGIN {} WITH PASSWORD = {}, SID = {}, {options}",
                 identifier(alternate),
                 password(&random_password()?)?,
                 binary(sid)
             ),
-            remedy: login_remedy(self.request.master),
-        })
+            login_remedy(self.request.master),
+        ))
     }
 
     fn creation_of_user(&self, scope: Scope<'_>, sid: &[u8]) -> Result<Statement, EngineError> {
         let alternate = self.request.alternate;
-        Ok(Statement {
-            action: format!("create {alternate} in {scope}"),
-            sql: format!(
+        Ok(Statement::new(
+            format!("create {alternate} in {scope}"),
+            format!(
                 "CREATE USER {} WITH PASSWORD = {}, SID = {}",
                 identifier(alternate),
                 password(&random_password()?)?,
                 binary(sid)
             ),
-            remedy: owner_remedy(self.request.master, scope),
-        })
+            owner_remedy(self.request.master, scope),
+        ))
     }
 
     /// Returns the statement that sets another password of the alternate login, because its current
@@ -190,11 +191,11 @@ impl<'a> Users<'a> {
     /// be turned off (error 15128).
     fn replacement_password(&self, login: &str) -> Result<Statement, EngineError> {
         let password = password(&random_password()?)?;
-        Ok(Statement {
-            action: format!("set a password of {login}"),
-            sql: format!("ALTER LOGIN {} WITH PASSWORD = {password}", identifier(login)),
-            remedy: login_remedy(self.request.master),
-        })
+        Ok(Statement::new(
+            format!("set a password of {login}"),
+            format!("ALTER LOGIN {} WITH PASSWORD = {password}", identifier(login)),
+            login_remedy(self.request.master),
+        ))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The plan of a sync and its changes.
 
+use std::fmt;
+
 /// The changes that bring the alternate user in line with the base user.
 #[derive(Debug)]
 pub struct Plan<A> {
@@ -54,15 +56,37 @@ pub enum Applied {
     ObjectGone,
 }
 
-/// A statement. It contains no password that an account keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A statement that changes something.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Statement {
     /// The action, as it reads after "could not".
     pub action: String,
-    /// The SQL text that the session of the master user runs.
+    /// The SQL text. It may contain a password, so [`fmt::Debug`] leaves it out.
     pub sql: String,
-    /// The remedy if the privilege is missing.
-    pub remedy: String,
+    /// The remedy if the privilege is missing. `None` if every user may normally run it.
+    pub remedy: Option<String>,
+}
+
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statement").field("action", &self.action).finish_non_exhaustive()
+    }
+}
+
+impl Statement {
+    /// Creates a statement that needs a privilege, with the remedy if the privilege is missing.
+    pub fn new(
+        action: impl Into<String>,
+        sql: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::unprivileged(action, sql) }
+    }
+
+    /// Creates a statement that every user may normally run.
+    pub fn unprivileged(action: impl Into<String>, sql: impl Into<String>) -> Self {
+        Self { action: action.into(), sql: sql.into(), remedy: None }
+    }
 }
 
 impl<A> Change<A> {

@@ -6,6 +6,7 @@
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
+use rotation_database::sync::Statement;
 use rotation_database::{EngineError, Password, PasswordSet, SyncReport};
 
 use super::{Base, Users};
@@ -64,7 +65,8 @@ impl Users<'_> {
         if is_alternate_target {
             let action = format!("unlock {}", self.request.target);
             let statement = format!("ALTER USER {} ACCOUNT UNLOCK", names.join(", "));
-            self.session.run_or(&action, &statement, &self.create_user_remedy()).await?;
+            let statement = Statement::new(action, statement, self.create_user_remedy());
+            self.session.execute(&statement).await?;
         }
         let every: Vec<_> = if is_alternate_target {
             accounts.into_iter().map(|named| named.account).collect()
@@ -132,7 +134,8 @@ impl Users<'_> {
             let statement =
                 format!("SET PASSWORD FOR {} = {stored}", base.account.quoted(self.literals));
             let action = format!("set the password of {}", base.account);
-            self.session.run_or(&action, &statement, &self.create_user_remedy()).await?;
+            let statement = Statement::new(action, statement, self.create_user_remedy());
+            self.session.execute(&statement).await?;
         }
         let named = |base: &Base| {
             let identified = match is_mariadb {
@@ -199,7 +202,7 @@ impl Users<'_> {
 
     fn map_set_password_error(&self, error: &sqlx::Error) -> EngineError {
         let action = format!("set the password of {}", self.request.target);
-        failure(error, &action, &self.create_user_remedy())
+        failure(error, &action, Some(&self.create_user_remedy()))
     }
 
     fn create_user_remedy(&self) -> String {
@@ -257,7 +260,7 @@ impl Users<'_> {
             self.literals.quote(&account.host)
         );
         let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let rows = self.session.rows_or(&action, &query, &remedy).await?;
+        let rows = self.session.rows_or(&action, &query, Some(&remedy)).await?;
         let pair = |row| Some((text(row, 0)?, from_hex(&text(row, 1)?)?));
         Ok(rows.iter().filter_map(pair).collect())
     }

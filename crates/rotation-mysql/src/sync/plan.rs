@@ -99,10 +99,12 @@ impl Planner<'_> {
                 continue;
             }
             let never = ends_lifetime.then_some("PASSWORD EXPIRE NEVER");
-            let statement = |clauses: &str| Statement {
-                action: format!("change the attributes of {account}"),
-                sql: format!("ALTER USER {} {clauses}", self.quoted(account)),
-                remedy: self.administrator("GRANT CREATE USER ON *.* TO"),
+            let statement = |clauses: &str| {
+                Statement::new(
+                    format!("change the attributes of {account}"),
+                    format!("ALTER USER {} {clauses}", self.quoted(account)),
+                    self.administrator("GRANT CREATE USER ON *.* TO"),
+                )
             };
             let statements = never.into_iter().chain([clauses.as_str()]).map(statement).collect();
             let summary = format!("attributes of {account}: {clauses}");
@@ -137,22 +139,22 @@ impl Planner<'_> {
     }
 
     fn locking(&self, account: &Account) -> Change<Action> {
-        let statement = Statement {
-            action: format!("lock {account}"),
-            sql: format!("ALTER USER {} ACCOUNT LOCK", self.quoted(account)),
-            remedy: self.administrator("GRANT CREATE USER ON *.* TO"),
-        };
+        let statement = Statement::new(
+            format!("lock {account}"),
+            format!("ALTER USER {} ACCOUNT LOCK", self.quoted(account)),
+            self.administrator("GRANT CREATE USER ON *.* TO"),
+        );
         let summary = format!("ALTER USER {account} ACCOUNT LOCK");
         Change::new(summary, Action::Run(vec![statement])).with_effect(Effect::Removes)
     }
 
     fn privilege(&self, account: &Account, change: &grants::Change) -> Change<Action> {
         let summary = change.statement(&account.to_string());
-        let statement = Statement {
-            action: format!("run {summary}"),
-            sql: change.statement(&self.quoted(account)),
-            remedy: self.state.remedy_of(self.request.master, change),
-        };
+        let statement = Statement::new(
+            format!("run {summary}"),
+            change.statement(&self.quoted(account)),
+            self.state.remedy_of(self.request.master, change),
+        );
         let action = match change.on {
             Some(_) => Action::ChangePrivilege(statement),
             None => Action::Run(vec![statement]),
@@ -183,14 +185,14 @@ impl Planner<'_> {
         }
         let roles = wanted.filter(|roles| !roles.is_empty()).unwrap_or("NONE");
         let name = self.quoted(account);
-        let statement = Statement {
-            action: format!("set the default roles of {account}"),
-            sql: match is_mariadb {
+        let statement = Statement::new(
+            format!("set the default roles of {account}"),
+            match is_mariadb {
                 true => format!("SET DEFAULT ROLE {roles} FOR {name}"),
                 false => format!("ALTER USER {name} DEFAULT ROLE {roles}"),
             },
-            remedy: self.administrator("GRANT UPDATE ON mysql.* TO"),
-        };
+            self.administrator("GRANT UPDATE ON mysql.* TO"),
+        );
         let summary = format!("default roles of {account}");
         plan.push(Change::new(summary, Action::Run(vec![statement])).in_phase(DEFAULT_ROLES));
     }

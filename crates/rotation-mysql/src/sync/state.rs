@@ -246,8 +246,10 @@ impl Users<'_> {
             self.literals.quote(user)
         );
         let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let rows =
-            self.session.rows_or(&format!("find the accounts of {user}"), &query, &remedy).await?;
+        let rows = self
+            .session
+            .rows_or(&format!("find the accounts of {user}"), &query, Some(&remedy))
+            .await?;
         let account = |host| Account { user: user.to_owned(), host };
         Ok(texts(&rows)?.into_iter().map(account).collect())
     }
@@ -261,7 +263,7 @@ impl Users<'_> {
         let query = format!("SHOW CREATE USER {}", account.quoted(self.literals));
         let rows = self
             .session
-            .rows_or(&format!("read the attributes of {account}"), &query, &remedy)
+            .rows_or(&format!("read the attributes of {account}"), &query, Some(&remedy))
             .await?;
         create_user::parse(
             texts(&rows)?.first().ok_or_else(|| unreadable("the server does not show the user"))?,
@@ -273,7 +275,7 @@ impl Users<'_> {
         let query = format!("SHOW GRANTS FOR {}", account.quoted(self.literals));
         let rows = self
             .session
-            .rows_or(&format!("read the privileges of {account}"), &query, &remedy)
+            .rows_or(&format!("read the privileges of {account}"), &query, Some(&remedy))
             .await?;
         grants::parse(&texts(&rows)?)
     }

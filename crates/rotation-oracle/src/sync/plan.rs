@@ -102,7 +102,7 @@ impl Planner<'_> {
     fn alter(&self, clauses: &str) -> Change<Action> {
         let sql = format!("ALTER USER {} {clauses}", self.names.alternate);
         let remedy = alter_user(&self.names.master);
-        let statement = Statement { action: format!("run {sql}"), sql: sql.clone(), remedy };
+        let statement = Statement::new(format!("run {sql}"), sql.clone(), remedy);
         Change::new(sql, Action::Run(statement))
     }
 
@@ -130,7 +130,7 @@ impl Planner<'_> {
         for change in self.changed_grants(alternate) {
             let grants::Change { statement: sql, effect, right, is_replaced } = change;
             let remedy = administrator(&right.needed(&self.names.master));
-            let statement = Statement { action: format!("run {sql}"), sql: sql.clone(), remedy };
+            let statement = Statement::new(format!("run {sql}"), sql.clone(), remedy);
             let is_late = is_replaced || effect == Effect::Removes;
             let change = Change::new(sql, Action::Run(statement)).with_effect(effect);
             plan.push(change.interrupting(is_replaced).in_phase(if is_late { REVOKES } else { 0 }));

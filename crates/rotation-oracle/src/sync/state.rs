@@ -241,7 +241,7 @@ impl Users<'_> {
             // The server reports a view without a grant in the same way. That is not the reason
             // here, because the session has already read the other views.
             Err(error) if number_of(&error) == Some(NO_SUCH_VIEW) => Ok(Vec::new()),
-            read => read.map_err(|error| statement(&error, action, "")),
+            read => read.map_err(|error| statement(&error, action, None)),
         }
     }
 
@@ -262,7 +262,7 @@ impl Users<'_> {
         parameters: &[&str],
     ) -> Result<Vec<Texts>, EngineError> {
         let remedy = administrator(&format!("GRANT SELECT_CATALOG_ROLE TO {}", self.names.master));
-        self.session.rows_or(action, query, parameters, &remedy).await
+        self.session.rows_or(action, query, parameters, Some(&remedy)).await
     }
 }
 

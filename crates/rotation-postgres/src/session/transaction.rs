@@ -76,7 +76,7 @@ impl Session {
         const ACTION: &str = "begin a transaction";
         let rollback = if self.is_in_transaction { "ROLLBACK; " } else { "" };
         self.is_in_transaction = true;
-        self.simple(ACTION, &format!("{rollback}{}", access.begin()), "").await?;
+        self.simple(ACTION, &format!("{rollback}{}", access.begin()), None).await?;
         Ok(Transaction { session: self })
     }
 
@@ -97,7 +97,7 @@ impl Session {
         select: &str,
     ) -> Result<Vec<Option<String>>, EngineError> {
         let begin = Access::ReadAsRole.begin();
-        self.simple(action, &format!("{begin}; {select}; COMMIT"), "").await
+        self.simple(action, &format!("{begin}; {select}; COMMIT"), None).await
     }
 
     async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
@@ -135,9 +135,9 @@ impl Transaction<'_> {
     pub(crate) async fn change(&mut self, statement: &Statement) -> Result<(), EngineError> {
         let Statement { action, sql, remedy } = statement;
         let message = format!("SAVEPOINT change; {sql}; RELEASE SAVEPOINT change");
-        let done = self.session.simple(action, &message, remedy).await.map(drop);
+        let done = self.session.simple(action, &message, remedy.as_deref()).await.map(drop);
         if matches!(done, Err(EngineError::PrivilegeMissing { .. })) {
-            self.session.simple(action, "ROLLBACK TO SAVEPOINT change", "").await?;
+            self.session.simple(action, "ROLLBACK TO SAVEPOINT change", None).await?;
         }
         done
     }
@@ -154,7 +154,7 @@ impl Transaction<'_> {
 
     /// Commits the changes and ends the transaction.
     pub(crate) async fn commit(self) -> Result<(), EngineError> {
-        self.session.simple("commit the changes", "COMMIT", "").await?;
+        self.session.simple("commit the changes", "COMMIT", None).await?;
         self.session.is_in_transaction = false;
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Transaction<'_> {
     ) -> Result<(), EngineError> {
         let action = format!("set the password of {user}");
         for message in messages {
-            self.session.simple(&action, &message, remedy).await.map_err(of_password)?;
+            self.session.simple(&action, &message, Some(remedy)).await.map_err(of_password)?;
         }
         self.session.is_in_transaction = false;
         Ok(())

@@ -73,7 +73,7 @@ impl Attributes {
             };
             Ok((row.try_get("rolname")?, attributes))
         };
-        read().map_err(|error| failure(&error, "read the attributes of the roles", ""))
+        read().map_err(|error| failure(&error, "read the attributes of the roles", None))
     }
 
     /// Returns the attributes of a role that was created with `CREATE ROLE name`.

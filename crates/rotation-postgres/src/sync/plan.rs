@@ -36,15 +36,15 @@ pub(super) fn reassignment(version: u32, request: &SyncRequest<'_>) -> Statement
     let sql = format!("REASSIGN OWNED BY {alternate} TO {base}");
     // A master user that has created a role is a member of it, but does not inherit its privileges.
     let options = if version >= ADMIN_OPTION_REQUIRED { " WITH INHERIT TRUE" } else { "" };
-    Statement {
-        action: format!("give what {} owns to {}", request.alternate, request.base),
-        remedy: format!(
+    Statement::new(
+        format!("give what {} owns to {}", request.alternate, request.base),
+        sql.clone(),
+        format!(
             "As an administrator, in the secret's database: {sql}. Or allow the master user to \
              do it: GRANT {alternate}, {base} TO {}{options}.",
             identifier(request.master)
         ),
-        sql,
-    }
+    )
 }
 
 struct Planner<'a> {
@@ -87,11 +87,11 @@ impl Planner<'_> {
         let wanted = self.state.base.attributes.for_alternate();
         let options = Attributes::of_new_role().options_to(&wanted);
         let sql = format!("CREATE ROLE {} {}", identifier(alternate), options.join(" "));
-        let statement = Statement {
-            action: format!("create role {alternate}"),
-            remedy: self.creation_remedy(&options, &sql),
-            sql,
-        };
+        let statement = Statement::new(
+            format!("create role {alternate}"),
+            sql.clone(),
+            self.creation_remedy(&options, &sql),
+        );
         plan.push(Change::creating(format!("role {alternate} is missing"), statement));
         self.become_member(plan);
     }
@@ -131,11 +131,11 @@ impl Planner<'_> {
                 continue;
             }
             let options = options.join(" ");
-            let statement = Statement {
-                action: format!("change the attributes of role {name}"),
-                sql: format!("ALTER ROLE {} {options}", identifier(name)),
-                remedy: self.administer(name),
-            };
+            let statement = Statement::new(
+                format!("change the attributes of role {name}"),
+                format!("ALTER ROLE {} {options}", identifier(name)),
+                self.administer(name),
+            );
             let summary = format!("attributes: {options}");
             plan.push(Change::new(summary, statement).interrupting(interrupts));
         }
@@ -156,13 +156,11 @@ impl Planner<'_> {
                 _ => String::new(),
             };
             let sql = format!("REVOKE {} FROM {}{by}", identifier(role), identifier(name));
-            let statement = Statement {
-                action: format!(
-                    "revoke role {role} from {name}, because {base} is not a member of it"
-                ),
-                remedy: administrator(&sql),
-                sql,
-            };
+            let statement = Statement::new(
+                format!("revoke role {role} from {name}, because {base} is not a member of it"),
+                sql.clone(),
+                administrator(&sql),
+            );
             let summary = format!("no longer a member of {role}{by}");
             plan.push(Change::new(summary, statement).with_effect(Effect::Removes));
         }
@@ -179,11 +177,11 @@ impl Planner<'_> {
             true => " WITH INHERIT TRUE, SET TRUE",
             false => "",
         };
-        let statement = Statement {
-            action: format!("grant role {base} to {alternate}"),
-            sql: format!("GRANT {} TO {}{options}", identifier(base), identifier(alternate)),
-            remedy: self.administer(base),
-        };
+        let statement = Statement::new(
+            format!("grant role {base} to {alternate}"),
+            format!("GRANT {} TO {}{options}", identifier(base), identifier(alternate)),
+            self.administer(base),
+        );
         let change = Change::new(format!("member of {base}"), statement);
         plan.push(change.with_effect(Effect::Adds));
     }
@@ -255,7 +253,7 @@ impl Planner<'_> {
             );
             let action = format!("copy the setting {} to {name}", change.name);
             let summary = format!("setting {}", change.place());
-            plan.push(Change::new(summary, Statement { action, sql, remedy }));
+            plan.push(Change::new(summary, Statement::new(action, sql, remedy)));
         }
     }
 }

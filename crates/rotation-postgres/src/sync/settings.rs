@@ -26,7 +26,7 @@ pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<String, Settings>, EngineE
     for row in rows {
         let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get::<String, _>(2)?));
         let (role, database, setting): (String, String, String) =
-            read().map_err(|error| failure(&error, "read the settings of the roles", ""))?;
+            read().map_err(|error| failure(&error, "read the settings of the roles", None))?;
         if let Some((name, value)) = setting.split_once('=') {
             let settings = roles.entry(role).or_default().entry(database).or_default();
             settings.insert(name.to_owned(), value.to_owned());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, privilege_remedy};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -149,7 +149,7 @@ impl RolePair<'_> {
             })
         };
         let memberships = rows.iter().map(membership).collect::<Result<_, sqlx::Error>>();
-        memberships.map_err(|error| failure(&error, ACTION, ""))
+        memberships.map_err(|error| failure(&error, ACTION, None))
     }
 
     /// Reads the databases in which the alternate role owns objects or has privileges of its own.
@@ -175,7 +175,7 @@ impl RolePair<'_> {
             })
         };
         let dependencies = rows.iter().map(dependency).collect::<Result<_, sqlx::Error>>();
-        dependencies.map_err(|error| failure(&error, ACTION, ""))
+        dependencies.map_err(|error| failure(&error, ACTION, None))
     }
 
     /// Returns `true` if the master user may set a setting of an extension for other roles. A
@@ -207,7 +207,8 @@ impl RolePair<'_> {
         }
         let statement = reassignment(self.transaction.version(), request);
         let privilege = "membership in both roles";
-        Ok(Some(EngineError::lacks(statement.action, request.master, privilege, statement.remedy)))
+        let remedy = privilege_remedy(statement.remedy.as_deref());
+        Ok(Some(EngineError::lacks(statement.action, request.master, privilege, remedy)))
     }
 
     /// Returns the boolean result of a query.
@@ -219,6 +220,6 @@ impl RolePair<'_> {
     ) -> Result<bool, EngineError> {
         let rows = self.transaction.rows(action, query, parameters).await?;
         let answer = rows.first().map_or(Ok(false), |row| row.try_get(0));
-        answer.map_err(|error| failure(&error, action, ""))
+        answer.map_err(|error| failure(&error, action, None))
     }
 }

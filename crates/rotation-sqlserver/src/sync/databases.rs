@@ -86,7 +86,7 @@ impl Users<'_> {
         };
         let query = databases.iter().map(select).collect::<Vec<_>>().join("; ");
         let parameters = [self.request.alternate];
-        let failed = |error: &Error| failure(error, "find the users in every database", "");
+        let failed = |error: &Error| failure(error, "find the users in every database", None);
         let results = match self.session.try_results(&query, &parameters).await {
             Ok(results) => results,
             // One database was dropped in the meantime. The databases are then read one by one,

@@ -1,6 +1,7 @@
 //! Sets passwords of other users as the master user.
 
 use aws_lc_rs::rand;
+use rotation_database::sync::Statement;
 use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, administrator};
 use tiberius::error::Error;
 
@@ -131,13 +132,9 @@ impl Users<'_> {
         }
         if self.request.is_alternate_target() && target.is_disabled {
             self.check_triggers(Scope::Server).await?;
-            self.session
-                .run_or(
-                    &format!("enable {}", target.name),
-                    &format!("ALTER LOGIN {name} ENABLE"),
-                    &remedy,
-                )
-                .await?;
+            let action = format!("enable {}", target.name);
+            let enable = Statement::new(action, format!("ALTER LOGIN {name} ENABLE"), &remedy);
+            self.session.execute(&enable).await?;
             report.changes.push(format!("{} enabled", target.name));
         }
         Ok(())
@@ -156,7 +153,7 @@ impl Users<'_> {
             Err(error) => Err(failure(
                 &error,
                 &format!("set the password of {}", self.request.target),
-                remedy,
+                Some(remedy),
             )),
         }
     }

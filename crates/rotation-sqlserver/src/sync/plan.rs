@@ -186,7 +186,7 @@ impl Planner<'_> {
             Scope::Server => None,
             Scope::Database(name) => Some(name.to_owned()),
         };
-        let statement = Statement { action: format!("run {summary}"), sql, remedy };
+        let statement = Statement::new(format!("run {summary}"), sql, remedy);
         Change::new(summary, Action::Run { database, statement })
     }
 
