@@ -4,6 +4,7 @@
 mod accounts;
 mod common_users;
 mod failures;
+mod large;
 mod name_resolution;
 mod privileges;
 mod quoting;

@@ -7,6 +7,7 @@ mod contained;
 mod databases;
 mod encryption;
 mod failures;
+mod large;
 mod pair_ownership;
 mod privileges;
 mod quoting;

@@ -15,7 +15,8 @@ use crate::quote::{identifier, literal};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attributes {
     flags: [bool; FLAGS.len()],
-    connection_limit: i32,
+    /// `CONNECTION LIMIT`. `None` means that there is no limit.
+    connection_limit: Option<i32>,
     /// `VALID UNTIL`. `None` and `infinity` both mean that the role does not expire.
     valid_until: Option<String>,
     /// `true` if `VALID UNTIL` has passed.
@@ -67,7 +68,7 @@ impl Attributes {
             }
             let attributes = Self {
                 flags,
-                connection_limit: row.try_get("rolconnlimit")?,
+                connection_limit: Some(row.try_get("rolconnlimit")?).filter(|limit| *limit >= 0),
                 valid_until: row.try_get("valid_until")?,
                 expired: row.try_get("expired")?,
             };
@@ -80,7 +81,7 @@ impl Attributes {
     pub(crate) fn of_new_role() -> Self {
         let mut flags = [false; FLAGS.len()];
         flags[INHERIT] = true;
-        Self { flags, connection_limit: -1, valid_until: None, expired: false }
+        Self { flags, connection_limit: None, valid_until: None, expired: false }
     }
 
     /// Returns the attributes that the alternate role of this role must have.
@@ -95,10 +96,9 @@ impl Attributes {
     /// changes, which could prevent a login, are deferred.
     pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
         let mut now = wanted.clone();
-        let is_limited = wanted.connection_limit >= 0;
-        if is_limited
-            && (self.connection_limit < 0 || self.connection_limit > wanted.connection_limit)
-        {
+        if wanted.connection_limit.is_some_and(|wanted| {
+            self.connection_limit.is_none_or(|connection_limit| connection_limit > wanted)
+        }) {
             now.connection_limit = self.connection_limit;
         }
         if wanted.valid_until.is_some() {
@@ -116,13 +116,46 @@ impl Attributes {
             }
         }
         if self.connection_limit != wanted.connection_limit {
-            options.push(format!("CONNECTION LIMIT {}", wanted.connection_limit));
+            options.push(format!("CONNECTION LIMIT {}", wanted.connection_limit.unwrap_or(-1)));
         }
         if self.valid_until != wanted.valid_until {
             let until = wanted.valid_until.as_deref().unwrap_or("infinity");
             options.push(format!("VALID UNTIL {}", literal(until)));
         }
         options
+    }
+}
+
+#[cfg(test)]
+impl Attributes {
+    /// Creates attributes for tests.
+    pub(super) fn of(
+        flags: [bool; FLAGS.len()],
+        connection_limit: Option<i32>,
+        valid_until: Option<String>,
+    ) -> Self {
+        Self { flags, connection_limit, valid_until, expired: false }
+    }
+
+    /// Changes the attributes as `ALTER ROLE` with these options does.
+    pub(super) fn alter(&mut self, options: &[&str]) {
+        match options {
+            [] => return,
+            ["CONNECTION", "LIMIT", limit, rest @ ..] => {
+                self.connection_limit = limit.parse().ok().filter(|limit| *limit >= 0);
+                return self.alter(rest);
+            }
+            ["VALID", "UNTIL", until, rest @ ..] => {
+                self.valid_until = (*until != "infinity").then(|| until.to_string());
+                return self.alter(rest);
+            }
+            [option, ..] => {
+                let is_flag = |(keyword, _): &(&str, &str)| option.ends_with(keyword);
+                let index = FLAGS.iter().position(is_flag).expect("an unknown option");
+                self.flags[index] = *option == FLAGS[index].0;
+            }
+        }
+        self.alter(&options[1..]);
     }
 }
 
@@ -138,10 +171,10 @@ mod tests {
             ..Attributes::of_new_role()
         };
         for (has, wanted, expected) in [
-            (role(-1, None), role(0, Some("2020-01-01")), role(-1, None)),
-            (role(5, None), role(3, None), role(5, None)),
-            (role(3, Some("2030-01-01")), role(5, None), role(5, None)),
-            (role(3, None), role(-1, None), role(-1, None)),
+            (role(None, None), role(Some(0), Some("2020-01-01")), role(None, None)),
+            (role(Some(5), None), role(Some(3), None), role(Some(5), None)),
+            (role(Some(3), Some("2030-01-01")), role(Some(5), None), role(Some(5), None)),
+            (role(Some(3), None), role(None, None), role(None, None)),
         ] {
             assert_eq!(has.while_in_use(&wanted), expected, "{has:?} {wanted:?}");
         }
@@ -151,7 +184,7 @@ mod tests {
     fn only_differences_are_changed() {
         let mut base = Attributes::of_new_role();
         base.flags[2] = true;
-        base.connection_limit = 7;
+        base.connection_limit = Some(7);
         base.valid_until = Some("2030-01-01 00:00:00+00".into());
         let wanted = base.for_alternate();
         assert_eq!(

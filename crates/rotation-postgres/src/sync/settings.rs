@@ -9,12 +9,12 @@ use sqlx::postgres::PgRow;
 use crate::failure::failure;
 use crate::quote::{identifier, literal};
 
-/// The settings of one role by database and name, as the catalog stores them. The database is empty
-/// for settings that apply to all databases.
-pub(crate) type Settings = BTreeMap<String, BTreeMap<String, String>>;
+/// The settings of one role by database and name, as the catalog stores them. The database is
+/// `None` for settings that apply to all databases.
+pub(crate) type Settings = BTreeMap<Option<String>, BTreeMap<String, String>>;
 
 /// The query for all settings of two roles.
-pub(crate) const QUERY: &str = "SELECT r.rolname::text, coalesce(d.datname::text, '') AS database, \
+pub(crate) const QUERY: &str = "SELECT r.rolname::text, d.datname::text AS database, \
     unnest(s.setconfig) AS setting \
     FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
     LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase \
@@ -25,7 +25,7 @@ pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<String, Settings>, EngineE
     let mut roles: BTreeMap<String, Settings> = BTreeMap::new();
     for row in rows {
         let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get::<String, _>(2)?));
-        let (role, database, setting): (String, String, String) =
+        let (role, database, setting): (String, Option<String>, String) =
             read().map_err(|error| failure(&error, "read the settings of the roles", None))?;
         if let Some((name, value)) = setting.split_once('=') {
             let settings = roles.entry(role).or_default().entry(database).or_default();
@@ -40,11 +40,7 @@ pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<String, Settings>, EngineE
 /// role has a `role` setting, the alternate role gets that one.
 pub(crate) fn for_alternate(base: &str, settings: &Settings) -> Settings {
     let mut wanted = settings.clone();
-    wanted
-        .entry(String::new())
-        .or_default()
-        .entry("role".into())
-        .or_insert_with(|| base.to_owned());
+    wanted.entry(None).or_default().entry("role".into()).or_insert_with(|| base.to_owned());
     wanted
 }
 
@@ -53,8 +49,8 @@ pub(crate) fn for_alternate(base: &str, settings: &Settings) -> Settings {
 pub(crate) struct Change {
     /// The name of the setting, such as `search_path`.
     pub(crate) name: String,
-    /// The database in which the setting applies, or empty for all.
-    database: String,
+    /// The database in which the setting applies, or `None` for all.
+    database: Option<String>,
     /// The part of the statement after `ALTER ROLE name `.
     pub(crate) clause: String,
 }
@@ -62,9 +58,9 @@ pub(crate) struct Change {
 impl Change {
     /// Returns the setting and the database in which it applies, for messages.
     pub(crate) fn place(&self) -> String {
-        match self.database.as_str() {
-            "" => self.name.clone(),
-            database => format!("{} in database {database}", self.name),
+        match &self.database {
+            None => self.name.clone(),
+            Some(database) => format!("{} in database {database}", self.name),
         }
     }
 }
@@ -76,10 +72,9 @@ pub(crate) fn changes(from: &Settings, to: &Settings) -> Vec<Change> {
     let databases: std::collections::BTreeSet<_> = from.keys().chain(to.keys()).collect();
     for database in databases {
         let (has, wants) = (from.get(database).unwrap_or(&none), to.get(database).unwrap_or(&none));
-        let place = if database.is_empty() {
-            String::new()
-        } else {
-            format!("IN DATABASE {} ", identifier(database))
+        let place = match database {
+            None => String::new(),
+            Some(database) => format!("IN DATABASE {} ", identifier(database)),
         };
         for name in has.keys().filter(|name| !wants.contains_key(*name)) {
             changes.push(Change {
@@ -152,11 +147,11 @@ fn split_list(list: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn settings(entries: &[(&str, &str, &str)]) -> Settings {
+    fn settings(entries: &[(Option<&str>, &str, &str)]) -> Settings {
         let mut settings = Settings::new();
         for (database, name, value) in entries {
             settings
-                .entry(database.to_string())
+                .entry(database.map(str::to_owned))
                 .or_default()
                 .insert(name.to_string(), value.to_string());
         }
@@ -166,19 +161,22 @@ mod tests {
     #[test]
     fn alternate_acts_as_the_same_role_as_its_base() {
         let plain = for_alternate("app", &Settings::new());
-        assert_eq!(plain[""]["role"], "app");
-        let other = for_alternate("app", &settings(&[("", "role", "app_owner")]));
-        assert_eq!(other[""]["role"], "app_owner");
+        assert_eq!(plain[&None]["role"], "app");
+        let other = for_alternate("app", &settings(&[(None, "role", "app_owner")]));
+        assert_eq!(other[&None]["role"], "app_owner");
     }
 
     #[test]
     fn changes_convert_settings_and_keep_equal_ones() {
-        let from =
-            settings(&[("", "work_mem", "4MB"), ("", "role", "app"), ("shop", "app.tenant", "1")]);
+        let from = settings(&[
+            (None, "work_mem", "4MB"),
+            (None, "role", "app"),
+            (Some("shop"), "app.tenant", "1"),
+        ]);
         let to = settings(&[
-            ("", "role", "app"),
-            ("", "search_path", r#""$user", "A ""b", public"#),
-            ("shop", "app.tenant", "o'2"),
+            (None, "role", "app"),
+            (None, "search_path", r#""$user", "A ""b", public"#),
+            (Some("shop"), "app.tenant", "o'2"),
         ]);
         let clauses: Vec<_> = changes(&from, &to).into_iter().map(|change| change.clause).collect();
         assert_eq!(
