@@ -98,3 +98,106 @@ fn all_privileges_are_converted_in_both_directions() {
     );
     assert_eq!(statements(some, all), ["GRANT ALL PRIVILEGES ON `d`.* TO {}"]);
 }
+
+/// Executes a statement as a server does.
+fn execute(has: &mut Grants, statement: &str) {
+    let as_grant = statement.replace("REVOKE ", "GRANT ").replace(" FROM {}", " TO {}");
+    let what = grants(&[&as_grant.replace("{}", "`x`@`%`")]);
+    if statement.starts_with("GRANT ") {
+        for (object, granted) in what.objects {
+            let mut privileges = granted.privileges;
+            if let Some(restricted) = has.restrictions.get_mut(&object) {
+                // A grant of what was revoked in part only removes the restriction.
+                privileges.retain(|(name, _)| !restricted.remove(name));
+            }
+            let all = (ALL.to_owned(), String::new());
+            let of_object = has.objects.entry(object).or_default();
+            of_object.privileges.extend(privileges);
+            of_object.grant_option |= granted.grant_option;
+            if of_object.privileges.contains(&all) {
+                of_object.privileges.retain(|one| *one == all || !one.1.is_empty());
+            }
+        }
+        for (has, granted) in [
+            (&mut has.dynamic, what.dynamic),
+            (&mut has.roles, what.roles),
+            (&mut has.proxies, what.proxies),
+        ] {
+            for (name, option) in granted {
+                *has.entry(name).or_default() |= option;
+            }
+        }
+        return;
+    }
+    let is_option = statement.contains("GRANT OPTION");
+    for (object, revoked) in what.objects {
+        let of_object = has.objects.entry(object.clone()).or_default();
+        of_object.grant_option &= !is_option;
+        for privilege in revoked.privileges {
+            match privilege.0.as_str() {
+                "GRANT OPTION" => {}
+                ALL => of_object.privileges.clear(),
+                name if !of_object.privileges.remove(&privilege) => {
+                    has.restrictions.entry(object.clone()).or_default().insert(name.to_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+    for (has, revoked) in [
+        (&mut has.dynamic, what.dynamic),
+        (&mut has.roles, what.roles),
+        (&mut has.proxies, what.proxies),
+    ] {
+        has.retain(|name, _| !revoked.contains_key(name));
+    }
+}
+
+/// Grants with any of these rows, with and without the option.
+fn some_grants() -> impl proptest::strategy::Strategy<Value = Vec<String>> {
+    use proptest::prelude::*;
+    const ROWS: [(&str, &str); 9] = [
+        ("GRANT SELECT, INSERT ON `d`.* TO `x`@`%`", GRANT_OPTION),
+        ("GRANT INSERT, DROP ON `d`.* TO `x`@`%`", ""),
+        ("GRANT ALL PRIVILEGES ON `e`.* TO `x`@`%`", GRANT_OPTION),
+        ("GRANT SELECT ON `e`.* TO `x`@`%`", ""),
+        ("GRANT SELECT (`a`), UPDATE (`a`, `b`) ON `d`.`t` TO `x`@`%`", GRANT_OPTION),
+        ("GRANT EXECUTE ON PROCEDURE `d`.`p` TO `x`@`%`", ""),
+        ("GRANT BACKUP_ADMIN ON *.* TO `x`@`%`", GRANT_OPTION),
+        ("GRANT `r`@`%` TO `x`@`%`", ADMIN_OPTION),
+        ("REVOKE SELECT ON `mysql`.* FROM `x`@`%`", ""),
+    ];
+    let chosen = any::<[Option<bool>; ROWS.len()]>();
+    chosen.prop_map(|chosen| {
+        let rows = chosen.iter().zip(ROWS).filter_map(|(chosen, (row, option))| {
+            chosen.map(|with| format!("{row}{}", if with { option } else { "" }))
+        });
+        // `ALL PRIVILEGES` includes the single privileges.
+        let all = |rows: &[String]| rows.iter().any(|row| row.contains("ALL PRIVILEGES"));
+        let mut rows: Vec<_> = rows.collect();
+        if all(&rows) {
+            rows.retain(|row| !row.starts_with("GRANT SELECT ON `e`"));
+        }
+        rows
+    })
+}
+
+proptest::proptest! {
+    /// The statements, run in order as a server does, turn the grants into the wanted ones.
+    #[test]
+    fn changes_lead_to_the_wanted_grants(from in some_grants(), to in some_grants()) {
+        let parsed = |rows: &[String]| {
+            grants(&rows.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let (mut has, wanted) = (parsed(&from), parsed(&to));
+        for change in has.clone().changes_to(&wanted) {
+            execute(&mut has, &change.statement("{}"));
+        }
+        let left: Vec<_> =
+            has.changes_to(&wanted).iter().map(|change| change.statement("{}")).collect();
+        proptest::prop_assert!(left.is_empty(), "{left:?}");
+        has.objects.retain(|_, object| *object != Object::default());
+        has.restrictions.retain(|_, privileges| !privileges.is_empty());
+        proptest::prop_assert_eq!(has, wanted);
+    }
+}
