@@ -84,14 +84,16 @@ pub trait Session: Sized + Send {
         async { Ok(()) }
     }
 
-    /// Returns `true` if the session goes through a pooler or a proxy. The default detects none.
-    fn is_pooled(&mut self) -> impl Future<Output = bool> + Send {
-        async { false }
+    /// Finds a pooler or a proxy between the function and the server, and what can be known of it
+    /// without a change. Returns `None` if the session runs on the server itself, or if every
+    /// such proxy reads the server's accounts. The default detects none.
+    fn find_pooler(&mut self, _user: &str) -> impl Future<Output = Option<Pooler>> + Send {
+        async { None }
     }
 
-    /// Checks that the pooler or proxy of a session looks passwords up in the server, so that it
-    /// accepts a new password of `user` immediately. `password` is the current one. A pooler with
-    /// its own copy is an error. The default checks nothing.
+    /// Checks that a [`Pooler::Unknown`] looks passwords up in the server, so that it accepts a new
+    /// password of `user` immediately. `password` is the current one. A pooler with its own copy is
+    /// an error. The default checks nothing.
     fn check_pooler_reads_passwords(
         &mut self,
         _user: &str,
@@ -200,6 +202,15 @@ pub struct Login<'a> {
     pub tls: TlsUse,
     /// The trusted CA certificates.
     pub authorities: &'a CaCertificates,
+}
+
+/// A pooler or a proxy between the function and the server.
+#[derive(Debug)]
+pub enum Pooler {
+    /// It has its own copy of the user's password, as the error says.
+    HasOwnCopy(EngineError),
+    /// Only a change of the stored password shows whether it looks passwords up in the server.
+    Unknown,
 }
 
 /// The account to which a session belongs, as the server reports it.

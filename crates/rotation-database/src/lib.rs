@@ -145,7 +145,8 @@ mod written_host;
 
 pub use document::Ssl;
 pub use engine::{
-    Changed, Engine, Login, PasswordChange, PasswordReset, Server, Session, SessionAccount, TlsUse,
+    Changed, Engine, Login, PasswordChange, PasswordReset, Pooler, Server, Session, SessionAccount,
+    TlsUse,
 };
 pub use engine_error::{EngineError, administrator, edit_of_secret, privilege_remedy};
 pub use error::{CredentialSource, Endpoint, Error, LoginAttempt};

@@ -8,6 +8,7 @@ use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::CredentialSource;
 use crate::strategy::Strategy;
+use crate::strategy::preflight::check_host;
 
 /// Checks the requirements of `setSecret` and `testSecret`.
 pub(crate) async fn look<E: Engine>(
@@ -33,6 +34,9 @@ pub(crate) async fn look<E: Engine>(
         }
         let value = current.with(&database.next_user(&current), password).map_err(Into::into);
         checks.record("the new value is not too large for Secrets Manager", value);
+    }
+    if strategy.changes_active_user() {
+        check_host(database, &current, checks);
     }
     let check = format!(
         "{} can be reached at {}, and {} logs in with AWSCURRENT",

@@ -43,8 +43,46 @@ impl RdsServer {
 /// Returns `true` if RDS can have a server with this host name. If the environment sets another RDS
 /// endpoint, every host is possible.
 pub(crate) fn may_be_rds_host(host: &str) -> bool {
+    is_in_domain_of_rds(host) || std::env::var_os("AWS_ENDPOINT_URL_RDS").is_some()
+}
+
+/// Returns `true` if a host name is that of an endpoint of Amazon RDS Proxy, such as
+/// `app.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com` or
+/// `reports.endpoint.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com`.
+///
+/// The first label does not count, because an instance can have any name.
+pub(crate) fn is_proxy(host: &str) -> bool {
+    let labels = host::bare(host).to_ascii_lowercase();
+    is_in_domain_of_rds(host) && labels.split('.').skip(1).any(|label| label.starts_with("proxy-"))
+}
+
+fn is_in_domain_of_rds(host: &str) -> bool {
     let host = host::bare(host).to_ascii_lowercase();
     host.ends_with(".rds.amazonaws.com")
         || (host.contains(".rds.") && host.ends_with(".amazonaws.com.cn"))
-        || std::env::var_os("AWS_ENDPOINT_URL_RDS").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_of_rds_proxy_are_recognized_by_name() {
+        for host in [
+            "app.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com",
+            "APP.Proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com.",
+            "reports.endpoint.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com",
+            "app.proxy-abcdefghijkl.rds.cn-north-1.amazonaws.com.cn",
+        ] {
+            assert!(is_proxy(host), "{host}");
+        }
+        for host in [
+            "proxy-1.abcdefghijkl.eu-west-1.rds.amazonaws.com",
+            "app.cluster-abcdefghijkl.eu-west-1.rds.amazonaws.com",
+            "app.proxy-abcdefghijkl.example.com",
+            "proxy-abcdefghijkl",
+        ] {
+            assert!(!is_proxy(host), "{host}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod deprecated;
 mod earlier;
 mod master_session;
 mod poolers;
-mod preflight;
+pub(crate) mod preflight;
 mod single_user;
 mod single_user_by_master;
 mod target_proof;
@@ -49,6 +49,12 @@ pub(crate) trait Strategy<E: Engine>: fmt::Debug + Send + Sync {
             session.close().await;
             Ok(None)
         })
+    }
+
+    /// Returns `true` if a rotation changes the password that applications use. A pooler that does
+    /// not know the new one locks them out.
+    fn changes_active_user(&self) -> bool {
+        true
     }
 
     /// Returns the reason why a failed login with the current credential does not prevent a

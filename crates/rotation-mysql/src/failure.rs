@@ -7,6 +7,8 @@ use sqlx::mysql::MySqlDatabaseError;
 ///
 /// [errors]: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 pub(crate) mod number {
+    /// The server rejects a login (`ER_ACCESS_DENIED_ERROR`).
+    pub(crate) const ACCESS_DENIED: u16 = 1045;
     /// The server does not know the syntax (`ER_PARSE_ERROR`).
     pub(crate) const SYNTAX_ERROR: u16 = 1064;
     /// The object of a grant does not exist any more (`ER_BAD_FIELD_ERROR`, `ER_NO_SUCH_TABLE`,
@@ -93,6 +95,21 @@ fn remedy_for_message(message: &str, remedy: Option<&str>) -> String {
             )
         }
         _ => privilege_remedy(remedy),
+    }
+}
+
+/// Returns the error for a rejected login that answers the first statement of a session. A proxy
+/// has accepted the password, and the server rejects the one with which the proxy logs in.
+pub(crate) fn rejected_behind_proxy(error: &sqlx::Error) -> LoginError {
+    let message = error
+        .as_database_error()
+        .map_or_else(String::new, |error| mask(error.message()).into_owned());
+    LoginError::NotPermitted {
+        message: format!("a proxy accepted the password, and the server did not: {message}"),
+        remedy: "Set \"host\" to the endpoint of the server itself, in this secret and in the \
+            master secret. The proxy logs in with its own copy of the password (ProxySQL: table \
+            mysql_users), so set the password that the server has there as well."
+            .into(),
     }
 }
 

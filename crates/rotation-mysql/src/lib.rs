@@ -17,6 +17,7 @@ mod own_password;
 mod packet;
 mod plugin;
 mod preflight;
+mod proxy;
 mod quote;
 mod refusal;
 mod second_password;
@@ -28,8 +29,8 @@ mod tokens;
 use std::marker::PhantomData;
 
 use rotation_database::{
-    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MasterTask, Password,
-    PasswordChange, PasswordReset, PasswordSet, SessionAccount, SyncReport, SyncRequest,
+    Changed, Engine, EngineError, EngineSpec, Login, LoginError, MasterTask, PasswordChange,
+    PasswordReset, PasswordSet, Pooler, SessionAccount, SyncReport, SyncRequest,
 };
 
 pub use account::Account;
@@ -87,28 +88,10 @@ impl rotation_database::Session for Session {
         Session::check_writable(self).await
     }
 
-    async fn is_pooled(&mut self) -> bool {
-        self.is_proxied().await.unwrap_or(false)
-    }
-
-    async fn check_pooler_reads_passwords(
-        &mut self,
-        user: &str,
-        _password: &Password,
-    ) -> Result<(), EngineError> {
-        Err(EngineError::NeedsDecision {
-            what: format!(
-                "the connection goes through a proxy, and proxies such as ProxySQL and Amazon RDS \
-                 Proxy have their own copy of the password of {user}: after a rotation, no client \
-                 could log in through it. Nothing was changed"
-            ),
-            remedy: "Use the endpoint of the server itself in \"host\", and set the new password \
-                     in the proxy after each rotation. For MaxScale, which reads the accounts of \
-                     the server: do not set its version_string, by which it is recognized. For \
-                     Amazon RDS Proxy: use the endpoint of the instance or the cluster, and attach \
-                     this secret to the proxy."
-                .into(),
-        })
+    async fn find_pooler(&mut self, user: &str) -> Option<Pooler> {
+        // An error of the same query has already ended the step, or the next statement reports it.
+        let proxy = proxy::find(self).await.ok().flatten()?;
+        Some(Pooler::HasOwnCopy(proxy.has_own_copy(user)))
     }
 
     async fn change_password(

@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::authenticate::Method;
-use crate::failure::{failure, number_of};
+use crate::failure::number::ACCESS_DENIED;
+use crate::failure::{failure, number_of, rejected_behind_proxy};
 use crate::login::LoggedIn;
 use crate::quote::Literals;
 
@@ -113,7 +114,16 @@ impl Session {
         const ACTION: &str = "read the account that has logged in";
         const QUERY: &str = "SELECT CURRENT_USER(), VERSION(), @@GLOBAL.read_only, \
                              @@GLOBAL.innodb_read_only, CONCAT(CONNECTION_ID())";
-        let rows = self.rows(ACTION, QUERY).await?;
+        let rows = match self.results(QUERY).await {
+            Ok(rows) => rows,
+            Err(error) if number_of(&error) == Some(ACCESS_DENIED) => {
+                return Err(EngineError::Disconnected {
+                    action: ACTION.into(),
+                    cause: rejected_behind_proxy(&error),
+                });
+            }
+            Err(error) => return Err(failure(&error, ACTION, None)),
+        };
         let value = |at| rows.first().and_then(|row| text(row, at)).unwrap_or_default();
         let account = Account::from_current_user(&value(0)).ok_or_else(|| EngineError::Failed {
             action: ACTION.into(),
@@ -157,14 +167,15 @@ impl Session {
         Ok(())
     }
 
-    /// Returns `true` if the session goes through a proxy with its own passwords. With a proxy, the
-    /// connection id in the greeting differs from that of the server. MaxScale does not count,
-    /// because it reads the server's accounts.
-    pub(crate) async fn is_proxied(&mut self) -> Result<bool, EngineError> {
+    /// Returns `true` if the server reports another connection ID than the greeting, which has 32
+    /// bits of it.
+    pub(crate) async fn has_other_connection(&mut self) -> Result<bool, EngineError> {
         let number = self.identity().await?.connection.parse::<u64>();
-        let differs =
-            number.is_ok_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as));
-        Ok(differs && !self.greets_as_maxscale)
+        Ok(number.is_ok_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as)))
+    }
+
+    pub(crate) fn greets_as_maxscale(&self) -> bool {
+        self.greets_as_maxscale
     }
 
     /// Returns `true` if a session whose password has expired belongs to an account of `user`.

@@ -67,6 +67,7 @@ pub(crate) async fn demanded_method<S: AsyncRead + AsyncWrite + Unpin>(
         let message = Message::receive(stream).await?;
         match message.kind {
             b'R' => return Method::of(request_code(&message.body)?.0),
+            b'E' => return Err(not_offered(&message.body)),
             // NoticeResponse and NegotiateProtocolVersion.
             b'N' | b'v' => {}
             _ => return Err(does_not_belong()),
@@ -111,10 +112,17 @@ pub(crate) async fn offer<S: AsyncRead + AsyncWrite + Unpin>(
                 let challenge = challenge.map_err(LoginError::protocol)?;
                 return Ok(Offer::Scram { salt: challenge.salt, iterations: challenge.iterations });
             }
+            b'E' => return Err(not_offered(&message.body)),
             b'N' | b'v' => {}
             _ => return Err(does_not_belong()),
         }
     }
+}
+
+/// Maps an error that answers a client before it has proven anything, such as a full pool.
+fn not_offered(body: &[u8]) -> LoginError {
+    let refused = Refusal::parse(body);
+    LoginError::Other { code: format!("SQLSTATE {}", refused.code), message: refused.message() }
 }
 
 /// Returns the body of `SASLInitialResponse`: the mechanism and the client's first SCRAM message.

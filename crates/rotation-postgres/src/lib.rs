@@ -25,7 +25,7 @@ mod verifier;
 use rotation::settings::Source;
 use rotation_database::{
     CaCertificates, Changed, Engine, EngineError, EngineSpec, Login, LoginError, MasterTask,
-    POSTGRES, Password, PasswordChange, PasswordReset, PasswordSet, Server, SessionAccount,
+    POSTGRES, Password, PasswordChange, PasswordReset, PasswordSet, Pooler, Server, SessionAccount,
     SyncReport, SyncRequest, UserPair,
 };
 
@@ -90,8 +90,8 @@ impl rotation_database::Session for Session {
         }
     }
 
-    async fn is_pooled(&mut self) -> bool {
-        self.identity().await.is_ok_and(|identity| identity.is_pooled)
+    async fn find_pooler(&mut self, user: &str) -> Option<Pooler> {
+        pooler::find(self, user).await
     }
 
     async fn check_pooler_reads_passwords(

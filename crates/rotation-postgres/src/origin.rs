@@ -5,7 +5,7 @@ use rotation_database::{CaCertificates, TlsUse};
 use crate::authenticate::Method;
 
 /// The server and the user of a login, and the way in which the server authenticated the user.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub host: String,
     pub port: u16,

@@ -1,17 +1,23 @@
 //! Checks poolers and proxies between the function and the server.
 //!
 //! A pooler that looks up passwords in the server (`auth_query` of pgbouncer) accepts a new
-//! password at once. A pooler with its own copy (`auth_file`, Amazon RDS Proxy) keeps using the old
-//! password, which the server then rejects, so that all clients of the pooler would be locked out.
+//! password at once. A pooler with its own copy (`auth_file`, pgcat, Amazon RDS Proxy) keeps using
+//! the old password, which the server then rejects, so that all clients of the pooler would be
+//! locked out.
 //!
 //! This check finds out which kind it is before the password changes. SCRAM sends a client the salt
 //! of the stored verifier. So the function stores the *same* password with a new salt. If the
 //! pooler then offers the new salt, it reads the verifier from the server. If it does not, the
 //! function stores the verifier with the old salt again, because a pooler with a copy of the
 //! verifier needs the server to have the same one.
+//!
+//! An MD5 hash has no random salt. On a server that stores MD5 hashes, the function stores a SCRAM
+//! verifier of the same password for the time of the check, and the pooler must then offer SCRAM
+//! with its salt. The MD5 hash is stored again in any case, for clients that only know MD5.
 
-use rotation_database::{EngineError, LoginError, Password};
-use zeroize::Zeroizing;
+use std::num::NonZeroU32;
+
+use rotation_database::{EngineError, LoginError, Password, Pooler};
 
 use crate::authenticate::Offer;
 use crate::login;
@@ -19,6 +25,22 @@ use crate::new_password::{self, NewPassword, verifier_failed};
 use crate::origin::Origin;
 use crate::scram;
 use crate::session::{Access, Session};
+use crate::stored_form::{StorageSettings, knows_scram};
+use crate::verifier::{Encryption, verifier};
+
+/// Finds a pooler that the session goes through, and what it offers a client shows of it.
+pub(crate) async fn find(session: &mut Session, user: &str) -> Option<Pooler> {
+    let identity = session.identity().await.ok()?;
+    if !identity.is_pooled {
+        return None;
+    }
+    let storage = identity.storage;
+    Some(match offer_of_server(session.origin(), user, storage).await {
+        Err(error @ EngineError::NeedsDecision { .. }) => Pooler::HasOwnCopy(error),
+        // If the pooler does not answer now, `check_password_lookup` asks again.
+        Ok(_) | Err(_) => Pooler::Unknown,
+    })
+}
 
 /// Checks that the session's pooler looks up the password of `user` in the server.
 ///
@@ -30,48 +52,73 @@ pub(crate) async fn check_password_lookup(
     remedy: &str,
 ) -> Result<(), EngineError> {
     new_password::check_cleartext_is_safe(session).await?;
-    let before = offer(session.origin(), user).await?;
     let storage = session.identity().await?.storage;
-    if before == Offer::Md5 && storage.md5 {
-        // An MD5 hash has no random salt, so this check is not possible.
-        return Ok(());
-    }
-    // For a pooler that asks for MD5, the check is not possible. On a server that stores MD5
-    // hashes, the check must not replace the hash with a SCRAM verifier.
-    let (Offer::Scram { salt: old_salt, iterations: old_iterations }, false) =
-        (&before, storage.md5)
-    else {
-        return Err(pooler_has_own_copy(user));
+    let origin = session.origin().clone();
+    let before = offer_of_server(&origin, user, storage).await?;
+    let failed = |message| verifier_failed(user, message);
+    let owned = password.clone();
+    let (old, is_md5) = match before {
+        ServerOffer::Md5 => (verifier(user, password, Encryption::Md5).map_err(failed)?, true),
+        ServerOffer::Scram { salt, iterations } => {
+            let work = move || scram::verifier_with(&owned, &salt, iterations);
+            (scram::compute(iterations, work).await.map_err(failed)?, false)
+        }
     };
-    // A pooler that generates a new salt for each client does not offer the server's salt.
-    if offer(session.origin(), user).await? != before {
-        return Err(pooler_has_own_copy(user));
-    }
-    let (salt, iterations, owned) = (old_salt.clone(), *old_iterations, password.clone());
-    let old =
-        scram::compute(iterations, move || scram::verifier_with(&owned, &salt, iterations)).await;
-    let old = old.map_err(|message| verifier_failed(user, message))?;
     let iterations = storage.iterations.clamp(scram::DEFAULT_ITERATIONS, scram::MAX_ITERATIONS);
     let owned = password.clone();
-    let fresh =
-        scram::compute(iterations, move || scram::verifier(&owned, iterations)).await.flatten();
-    let fresh = fresh.map_err(|message| verifier_failed(user, message))?;
-    let stored = store(session, user, fresh.clone(), remedy).await;
-    let after = match stored {
-        Ok(()) => offer(session.origin(), user).await,
-        Err(error) => Err(error),
+    let fresh = scram::compute(iterations, move || scram::verifier(&owned, iterations)).await;
+    let fresh = fresh.flatten().map_err(failed)?;
+    let fresh_salt = scram::salt_of(&fresh);
+
+    let mut transaction = session.begin(Access::Change).await?;
+    let messages = NewPassword::Verifier(fresh).messages(user);
+    let stored = transaction.set_password_and_begin(user, messages, remedy).await;
+    let after = match &stored {
+        Ok(()) => Some(offer(&origin, user).await),
+        Err(_) => None,
     };
-    if let Ok(Offer::Scram { salt, .. }) = &after
-        && scram::salt_of(&fresh).as_ref() == Some(salt)
-    {
-        return Ok(());
+    let looks_up =
+        matches!(&after, Some(Ok(Offer::Scram { salt, .. })) if fresh_salt.as_ref() == Some(salt));
+    if looks_up && !is_md5 {
+        return transaction.commit().await;
     }
-    // Restore the old verifier after any failure: a pooler with a copy of the verifier needs the
-    // server to have the same one.
-    let restored = store(session, user, old, remedy).await;
-    after?;
+    if stored.is_err() {
+        // The server may have stored the new verifier, although its answer did not arrive.
+        transaction = session.begin(Access::Change).await?;
+    }
+    let messages = NewPassword::Verifier(old).messages(user);
+    let restored = transaction.set_password_and_commit(user, messages, remedy).await;
+    stored?;
+    after.transpose()?;
     restored?;
-    Err(pooler_has_own_copy(user))
+    if looks_up { Ok(()) } else { Err(pooler_has_own_copy(user)) }
+}
+
+/// The authentication that a pooler offers, if it can be that of the password in the server.
+enum ServerOffer {
+    Scram { salt: Vec<u8>, iterations: NonZeroU32 },
+    Md5,
+}
+
+/// Returns what the pooler offers a client. Returns [`EngineError::NeedsDecision`] if that shows
+/// that the pooler has its own copy of the password.
+async fn offer_of_server(
+    origin: &Origin,
+    user: &str,
+    storage: StorageSettings,
+) -> Result<ServerOffer, EngineError> {
+    match (offer(origin, user).await?, storage.md5) {
+        (Offer::Md5, true) if knows_scram(origin) => Ok(ServerOffer::Md5),
+        // A pooler that generates a new salt for each client does not offer the server's salt. On a
+        // server that stores MD5 hashes, the check must not replace the hash with a verifier.
+        (before @ Offer::Scram { .. }, false) if offer(origin, user).await? == before => {
+            match before {
+                Offer::Scram { salt, iterations } => Ok(ServerOffer::Scram { salt, iterations }),
+                Offer::Md5 | Offer::Other => Err(pooler_has_own_copy(user)),
+            }
+        }
+        _ => Err(pooler_has_own_copy(user)),
+    }
 }
 
 fn pooler_has_own_copy(user: &str) -> EngineError {
@@ -99,16 +146,4 @@ async fn offer(origin: &Origin, user: &str) -> Result<Offer, EngineError> {
         cause,
     };
     login::offer_of(user, origin).await.map_err(failed)
-}
-
-async fn store(
-    session: &mut Session,
-    user: &str,
-    verifier: Zeroizing<String>,
-    remedy: &str,
-) -> Result<(), EngineError> {
-    let transaction = session.begin(Access::Change).await?;
-    transaction
-        .set_password_and_commit(user, NewPassword::Verifier(verifier).messages(user), remedy)
-        .await
 }

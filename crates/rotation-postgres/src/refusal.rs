@@ -11,6 +11,14 @@ const RDS_PROXY: &str = "Set \"host\" to the endpoint of the instance or the clu
     passwords. It takes them from the secrets that are attached to it, so attach this secret to \
     the proxy. With alternating users, attach a secret for each of the two users.";
 
+/// The message of pgcat for a user or a database that its configuration does not have.
+const PGCAT_UNKNOWN: &str = "No pool configured for database";
+
+/// The remedy for a login through pgcat, which has its own list of users.
+const PGCAT: &str = "Set \"host\" to the server's own endpoint, in this secret and in the master \
+    secret: pgcat accepts only the users in its configuration, mostly with its own copies of their \
+    passwords.";
+
 /// Maps an error of the server during login by its SQLSTATE. If one code has several causes, the
 /// server routine that sent the error decides.
 pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
@@ -31,6 +39,10 @@ pub(crate) fn refusal(refused: &Refusal, login: &Login<'_>) -> LoginError {
         // Amazon RDS Proxy, which logs in with passwords from the secrets attached to it.
         _ if refused.message.contains("RDS proxy") || refused.message.contains("RDS Proxy") => {
             LoginError::NotPermitted { message, remedy: RDS_PROXY.into() }
+        }
+        // pgcat uses this code for all errors except a wrong password.
+        "58000" if refused.message.starts_with(PGCAT_UNKNOWN) => {
+            LoginError::NotPermitted { message, remedy: PGCAT.into() }
         }
         // Errors of PostgreSQL itself. A change of pg_hba.conf does not help against others.
         "28000" if refused.message.contains("pg_hba.conf") || refused.routine.is_some() => {

@@ -86,7 +86,8 @@ impl StorageSettings {
     }
 }
 
-fn knows_scram(session: &Origin) -> bool {
+/// Returns `true` if the server can store SCRAM verifiers.
+pub(crate) fn knows_scram(session: &Origin) -> bool {
     // 0 means that the server does not report its version.
     session.version == 0 || session.version >= FIRST_VERSION_WITH_SCRAM
 }

@@ -105,6 +105,16 @@ impl Pooler {
     }
 }
 
+/// Makes the server store the base user's password as MD5, and returns the hash.
+async fn store_as_md5(fixture: &Fixture) -> Result<String> {
+    let password = fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();
+    let hash = verifier(&fixture.user, &Password::new(&password), Encryption::Md5);
+    let hash = hash.map_err(anyhow::Error::msg)?;
+    let (user, quoted) = (identifier(&fixture.user), literal(&hash));
+    sql(&mut fixture.admin().await?, &format!("ALTER ROLE {user} PASSWORD {quoted}")).await?;
+    Ok(hash.to_string())
+}
+
 /// The test stops a rotation after `setSecret` and retries it. The retry meets a pooler that
 /// reports a rejected password as SQLSTATE 08P01.
 async fn rejected_password_is_recognized(
@@ -122,14 +132,7 @@ async fn rejected_password_is_recognized(
             let case = format!("{auth_type}, {pool_mode}, {strategy}");
             let fixture = Fixture::new(&target).await?;
             if rule == "md5" {
-                let password = fixture.value("AWSCURRENT")?["password"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned();
-                let hash = verifier(&fixture.user, &Password::new(&password), Encryption::Md5);
-                let hash = literal(&hash.map_err(anyhow::Error::msg)?);
-                let statement = format!("ALTER ROLE {} PASSWORD {hash}", identifier(&fixture.user));
-                sql(&mut fixture.admin().await?, &statement).await?;
+                store_as_md5(&fixture).await?;
             }
             let pooler = Pooler::start(&fixture, &certificates, auth_type, pool_mode).await?;
             let port = json!({"port": pooler.port});
@@ -273,10 +276,14 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
                 fixture.change_master(&port)?;
                 let function = fixture.function(strategy);
                 let checks = fixture.preflight(&function).await?;
+                // With a copy of the verifier, PgBouncer offers the same salt as the server.
+                let (status, part) = match copies_verifier {
+                    true => ("skipped", "a pooler or proxy was found"),
+                    false => ("failed", "own copy of the password"),
+                };
                 ensure!(
-                    checks.iter().any(|check| check["message"]
-                        .to_string()
-                        .contains("a pooler or proxy was found")),
+                    checks.iter().any(|check| check["status"] == status
+                        && check["message"].to_string().contains(part)),
                     "{case}: {checks:#?}"
                 );
                 let error = fixture.expect(&function, "NeedsDecision", "auth_query").await;
@@ -295,6 +302,57 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
                 if copies_verifier {
                     assert_eq!(after, before, "{case}");
                 }
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// On a server that stores MD5 hashes, a pooler with its own copy asks for the same proof as the
+/// server. The function recognizes it, and the server's hash stays as it is.
+#[tokio::test]
+async fn pooler_with_its_own_copy_in_front_of_an_md5_server_is_rejected() {
+    on_each(|target| async move {
+        let mut options = options()?;
+        options.access_rules = "host all all all md5".into();
+        options.configuration = "password_encryption = 'md5'\n".into();
+        let certificates = options.certificates.clone().context("no certificates")?;
+        let Some((_server, target)) = target.another(options)? else { return Ok(()) };
+        for (pool_mode, copies_hash) in
+            [("session", false), ("transaction", false), ("transaction", true)]
+        {
+            for strategy in ["single-user", "single-user-by-master"] {
+                let case = format!("{pool_mode}, {strategy}, {copies_hash}");
+                let fixture = Fixture::new(&target).await?;
+                let before = store_as_md5(&fixture).await?;
+                let copy = match copies_hash {
+                    true => json!(before),
+                    false => fixture.value("AWSCURRENT")?["password"].clone(),
+                };
+                let users = format!(
+                    "\"{}\" {copy}\n\"{}\" {}",
+                    fixture.user,
+                    fixture.master,
+                    json!(fixture.master_password()?)
+                );
+                let pooler =
+                    Pooler::start_with(&fixture, &certificates, "md5", pool_mode, "", &users)
+                        .await?;
+                let port = json!({"port": pooler.port});
+                fixture.change(&port)?;
+                fixture.change_master(&port)?;
+                let function = fixture.function(strategy);
+                let error = fixture.expect(&function, "NeedsDecision", "auth_query").await;
+                let error = error.with_context(|| format!("{case}: {}", pooler.log()))?;
+                ensure!(error.message.contains("own copy of the password"), "{}", error.message);
+                fixture.log_in().await.with_context(|| format!("{case}: {}", pooler.log()))?;
+                let after: String =
+                    sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
+                        .bind(&fixture.user)
+                        .fetch_one(&mut fixture.admin().await?)
+                        .await?;
+                assert_eq!(after, before, "{case}");
             }
         }
         Ok(())

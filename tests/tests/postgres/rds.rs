@@ -192,3 +192,20 @@ async fn server_other_than_tagged_one_is_rejected() {
     })
     .await;
 }
+
+/// Preflight recognizes an endpoint of RDS Proxy before it connects.
+#[tokio::test]
+async fn endpoint_of_rds_proxy_is_reported_by_preflight() {
+    on_each(|target| async move {
+        for strategy in ["single-user", "single-user-by-master"] {
+            let fixture = Fixture::new(&target).await?;
+            let host = "app.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com";
+            fixture.change(&json!({"host": host}))?;
+            let function = fixture.function(strategy);
+            let remedy = "attach this secret to the proxy";
+            fixture.preflight_finds(&function, "NeedsDecision", remedy).await?;
+        }
+        Ok(())
+    })
+    .await;
+}

@@ -103,7 +103,11 @@ impl LoginError {
                 "Check what listens on {endpoint}: it may be another kind of server, or a proxy \
                  that does not forward all data."
             ),
-            Self::Other { .. } => "See the server's message above, and the server's log.".into(),
+            Self::Other { .. } => {
+                "See the server's message above, and the log of the server, or of the pooler or \
+                 proxy in front of it."
+                    .into()
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::secret::DatabaseSecret;
 use crate::shortened::shortened;
 use crate::strategy::earlier::{self, Earlier};
 use crate::strategy::master_session::{MasterLogin, check_or_close, ensure_not_master};
+use crate::strategy::preflight::report_pooler;
 use crate::strategy::target_proof::{LoginProof, prove_target};
 use crate::strategy::{BoxFuture, Strategy};
 use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
@@ -45,6 +46,10 @@ impl<E: Engine> Strategy<E> for Alternating {
         Box::pin(comparison::verify(database, cx, session, pending))
     }
 
+    fn changes_active_user(&self) -> bool {
+        false
+    }
+
     fn preflight<'a>(
         &'a self,
         database: &'a Database<E>,
@@ -55,7 +60,8 @@ impl<E: Engine> Strategy<E> for Alternating {
         checks: &'a mut Checks,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Some(Proven { session, .. }) = login {
+            if let Some(Proven { mut session, .. }) = login {
+                report_pooler(&mut session, current, checks).await;
                 session.close().await;
             }
             comparison::preflight(database, cx, current, checks).await;

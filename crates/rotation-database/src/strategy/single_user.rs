@@ -35,7 +35,7 @@ impl<E: Engine> Strategy<E> for SingleUser {
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let Some(Proven { mut session, account }) = login else { return };
-            check_pooler(&mut session, current, checks).await;
+            check_pooler(database, &mut session, current, checks).await;
             check_change(database, &mut session, current, random, account, checks).await;
             session.close().await;
         })

@@ -11,7 +11,9 @@ use crate::login_error::LoginError;
 use crate::master::Master;
 use crate::secret::DatabaseSecret;
 use crate::strategy::master_session::{MasterLogin, check_or_close, ensure_not_master};
-use crate::strategy::preflight::{check_pooler, open_master, record_missing};
+use crate::strategy::preflight::{
+    check_pooler, check_pooler_without_password, open_master, record_missing,
+};
 use crate::strategy::{BoxFuture, Strategy, poolers};
 use crate::sync::{PasswordSet, ProvenUser};
 use crate::user_pair::MasterTask;
@@ -44,11 +46,12 @@ impl<E: Engine> Strategy<E> for SingleUserByMaster {
         checks: &'a mut Checks,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
+            let is_lost = login.is_none();
             if let Some(Proven { mut session, .. }) = login {
-                check_pooler(&mut session, current, checks).await;
+                check_pooler(database, &mut session, current, checks).await;
                 session.close().await;
             }
-            check_reset(database, cx, current, checks).await;
+            check_reset(database, cx, current, is_lost, checks).await;
         })
     }
 }
@@ -107,10 +110,13 @@ async fn set<E: Engine>(
     };
     let name = &master.secret.username;
     let mut session = check_or_close(database, &master, session, &[user], &pending).await?;
-    // The check stores the current password again. If that password was lost, it is not possible.
-    if proven.is_some()
-        && let Err(cause) = poolers::look(cx, &mut session, &current).await
-    {
+    let no_own_copy = match proof {
+        Some((_, CURRENT)) => poolers::look(cx, &mut session, &current).await,
+        // The pooler has accepted the pending password already.
+        Some(_) => Ok(()),
+        None => poolers::look_without_password(&mut session, &current).await,
+    };
+    if let Err(cause) = no_own_copy {
         session.close().await;
         return Err(database.statement(&pending, name, cause).into());
     }
@@ -168,11 +174,13 @@ async fn try_login<E: Engine>(
     }
 }
 
-/// Checks that the master user can set the user's password.
+/// Checks that the master user can set the user's password. `is_lost` is `true` if the password of
+/// the secret did not log in.
 async fn check_reset<E: Engine>(
     database: &Database<E>,
     cx: &Context<'_>,
     current: &DatabaseSecret,
+    is_lost: bool,
     checks: &mut Checks,
 ) {
     let user = &current.username;
@@ -180,6 +188,9 @@ async fn check_reset<E: Engine>(
     let Some((master, mut session)) = open_master(database, cx, current, task, checks).await else {
         return;
     };
+    if is_lost {
+        check_pooler_without_password(database, &mut session, current, checks).await;
+    }
     let mut missing = session.missing(&master, task).await;
     let reset = PasswordReset {
         master: &master,

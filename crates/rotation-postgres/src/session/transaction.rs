@@ -159,6 +159,27 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Sets a password, commits the transaction and begins another one, all in one message. So a
+    /// pooler in transaction mode does not give the connection to the server to another client, and
+    /// the next change does not need a new login of the pooler.
+    ///
+    /// `remedy` is the remedy if the privilege to set the password is missing.
+    pub(crate) async fn set_password_and_begin(
+        &mut self,
+        user: &str,
+        mut messages: Vec<Zeroizing<String>>,
+        remedy: &str,
+    ) -> Result<(), EngineError> {
+        let action = format!("set the password of {user}");
+        if let Some(last) = messages.last_mut() {
+            *last = Zeroizing::new([last.as_str(), "; ", &Access::Change.begin()].concat());
+        }
+        for message in messages {
+            self.session.simple(&action, &message, Some(remedy)).await.map_err(of_password)?;
+        }
+        Ok(())
+    }
+
     /// Sets a password and commits the transaction.
     ///
     /// `remedy` is the remedy if the privilege to set the password is missing.
