@@ -8,6 +8,7 @@ pub mod docker;
 pub mod documentation;
 #[cfg(test)]
 mod error_messages;
+pub mod fake_poolers;
 pub mod fake_server;
 pub mod fixture;
 pub mod iam;

@@ -52,11 +52,11 @@ pub async fn impostor(answers: Vec<Vec<u8>>) -> Result<(SocketAddr, Heard)> {
     Ok((address, heard))
 }
 
-/// Starts a proxy that offers TLS to clients and connects to a server without TLS.
+/// Returns the server's end of TLS connections.
 ///
 /// # Errors
-/// Returns an error if no port is available, or the certificate cannot be used.
-pub async fn tls_proxy(to: SocketAddr, certificates: &Certificates) -> Result<SocketAddr> {
+/// Returns an error if the certificate cannot be used.
+pub fn tls_acceptor(certificates: &Certificates) -> Result<TlsAcceptor> {
     let certificate = CertificateDer::from_pem_slice(certificates.certificate.as_bytes())?;
     let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes())?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -64,7 +64,15 @@ pub async fn tls_proxy(to: SocketAddr, certificates: &Certificates) -> Result<So
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)?;
-    let acceptor = TlsAcceptor::from(Arc::new(configuration));
+    Ok(TlsAcceptor::from(Arc::new(configuration)))
+}
+
+/// Starts a proxy that offers TLS to clients and connects to a server without TLS.
+///
+/// # Errors
+/// Returns an error if no port is available, or the certificate cannot be used.
+pub async fn tls_proxy(to: SocketAddr, certificates: &Certificates) -> Result<SocketAddr> {
+    let acceptor = tls_acceptor(certificates)?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {

@@ -31,6 +31,7 @@ mod pair_accounts;
 mod planted_code;
 mod plugins;
 mod privileges;
+mod proxysql;
 mod rotate_file;
 mod settings;
 mod sync;

@@ -5,6 +5,7 @@ mod failures;
 mod login;
 mod pair_ownership;
 mod password_form;
+mod pgcat;
 mod planted_code;
 mod poolers;
 mod privilege_matrix;
