@@ -8,7 +8,7 @@ its alternatives in their order.
 
 import re
 
-NOTATION = re.compile(r'"[^"]+"|[A-Za-z_@]+|[][{}()|=]')
+NOTATION = re.compile(r'"[^"]+"|[A-Za-z_@][A-Za-z_@0-9]*|[][{}()|=]')
 
 
 class Grammar:
