@@ -16,6 +16,10 @@ KNOWN: dict[str, list[tuple[str, str]]] = {
             f"the profile DEFAULT ({SQL_REFERENCE}ALTER-USER.html)",
         ),
         (
+            r"ALTER USER \S+ READ (ONLY|WRITE)$",
+            f"read-only users of release 23 ({SQL_REFERENCE}ALTER-USER.html)",
+        ),
+        (
             r"(GRANT|REVOKE) GRANT ANY SCHEMA PRIVILEGE ",
             f"privileges of release 23 ({SQL_REFERENCE}GRANT.html)",
         ),
@@ -32,6 +36,11 @@ REJECTED: dict[str, list[tuple[int, str]]] = {
         (990, r"(GRANT|REVOKE) ADMINISTER RESOURCE MANAGER "),
         # The limit of names depends on the parameter COMPATIBLE.
         (972, r"CREATE USER "),
+        # Releases before 23ai have neither privileges on schemas nor read-only users, and lack
+        # columns of the dictionary.
+        (905, r"GRANT SELECT ANY TABLE ON SCHEMA "),
+        (922, r"CREATE USER reader IDENTIFIED BY x READ ONLY$"),
+        (904, r"SELECT \w+ FROM [\w$]+$"),
     ],
 }
 

@@ -72,9 +72,10 @@ impl<T: Server> Drop for Fixture<T> {
     }
 }
 
-/// Generates a password that cannot be confused with any other text in a log.
+/// Generates a password that cannot be confused with any other text in a log. It has 30 bytes, the
+/// limit of Oracle before 23ai.
 pub fn new_password() -> String {
-    format!("pw-{}", Uuid::new_v4().simple())
+    format!("pw-{}", &Uuid::new_v4().simple().to_string()[..27])
 }
 
 /// Returns a part of a name that no other fixture uses.

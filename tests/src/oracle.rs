@@ -10,9 +10,10 @@ use oracledb::{Config, Connection};
 use rotation_oracle::Name;
 use test_servers::Certificates;
 
-use crate::fake_server;
+use crate::discovery::run_on_each;
+use crate::fake_server::{self, Engine as _, Releases};
 use crate::fixture;
-use crate::server::{Made, Server as AnyServer};
+use crate::server::{Made, NAMES, Server as AnyServer};
 
 /// Oracle, as an engine with a fake server.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,11 @@ impl fake_server::Engine for Oracle {
     const VARIABLE: &'static str = "ROTATION_TEST_ORACLE";
     const URL: &'static str = "ORACLE_TEST_URL";
     const DEFAULT_PORT: u16 = 1521;
+    const RELEASES: Option<Releases> = Some(Releases {
+        all: &["12.2", "19c", "21c", "23ai"],
+        default: "19c",
+        variable: "ORACLE_RELEASES",
+    });
 
     fn own() -> &'static OnceLock<Vec<FakeServer>> {
         static OWN: OnceLock<Vec<FakeServer>> = OnceLock::new();
@@ -50,6 +56,23 @@ pub type Fixture = fixture::Fixture<Target>;
 /// Panics if the test fails on a server, or if there is no server.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
     fake_server::on_each(test).await;
+}
+
+/// Runs a test on a fake server of a release. With a real server, runs it there, and the test must
+/// skip what the release of that server does not have.
+///
+/// # Panics
+/// Panics if the test fails, or if the server does not start.
+pub async fn on_release<F: Future<Output = Result<()>>>(release: &str, test: impl Fn(Target) -> F) {
+    if std::env::var_os(Oracle::URL).is_some() {
+        return on_each(test).await;
+    }
+    let start = async {
+        FakeServer::start_release(Some(release), Some(Certificates::for_names(&NAMES)?), &[]).await
+    };
+    let fake = start.await;
+    let targets = fake.as_ref().map(|fake| vec![fake.target.clone()]);
+    run_on_each(Oracle::NAME, targets.map_err(|error| anyhow::anyhow!("{error:?}")), test).await;
 }
 
 /// Runs a statement and discards its rows.
@@ -100,6 +123,13 @@ pub async fn rows(session: &mut Session, query: &str, parameter: &str) -> Result
 
 /// A session. The connection is absent while a statement uses it on another thread.
 pub struct Session(Option<Connection>);
+
+impl Session {
+    /// Returns the version that the server has reported at login.
+    pub fn version(&self) -> Option<String> {
+        Some(self.0.as_ref()?.version().ok()?.to_string())
+    }
+}
 
 /// Returns a user's name as a statement writes it.
 pub fn quoted(user: &str) -> String {
@@ -246,7 +276,7 @@ impl AnyServer for Target {
             println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
-        let fake = FakeServer::start(certificates, &[]).await?;
+        let fake = self.start_another(certificates, &[]).await?;
         let port = fake.target.port;
         Ok(Some((fake, port)))
     }

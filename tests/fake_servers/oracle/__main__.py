@@ -16,25 +16,22 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
-import seerdb.common.tns as tns
 import seerdb.server.service as service
 import seerdb.server.session as session
-from seerdb.common.crypto import VFR_12C_SHA2
 from seerdb.common.tns_consts import TNS_REFUSE
 from seerdb.server import Capability, Server
 from seerdb.server.framing import PacketStream
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
+import logins
 import names
 import recorder
 import statements
 from containers import CONNECTED, Containers, check_password_change
 from model import LOCK, Model, User, fault
+from releases import DEFAULT, RELEASES
 from tokens import Tokens
-
-FIELD_VERSIONS = {"12.2": 8, "19c": 12, "21c": 16, "23ai": 24}
 
 
 def arguments():
@@ -51,7 +48,7 @@ def arguments():
     parser.add_argument("--service", default="FREEPDB1")
     parser.add_argument("--sid", default="FREE")
     parser.add_argument("--root", help="service of the root, which makes --service that of a PDB")
-    parser.add_argument("--version", choices=FIELD_VERSIONS, default="19c")
+    parser.add_argument("--release", choices=RELEASES, default=DEFAULT)
     parser.add_argument(
         "--longest-name",
         type=int,
@@ -86,11 +83,6 @@ def arguments():
     return parser.parse_args()
 
 
-# `user` is true if the login that this thread is about to answer has a password in its grace
-# period.
-IN_GRACE = threading.local()
-
-
 class Refused(Exception):
     """The listener rejects the connection with this error number."""
 
@@ -103,6 +95,8 @@ class Backend:
     def __init__(self, containers: Containers, log, recorder) -> None:
         self.containers, self.log, self.user, self.recorder = containers, log, None, recorder
         self.schema = ""
+        # The package reads the release that it reports in the answer to the login here.
+        self.server_identity = containers.default.release.identity()
 
     @property
     def model(self) -> Model:
@@ -122,7 +116,7 @@ class Backend:
             self.refuse(28001, "the account has expired")
         if not self.model.has(self.user.name, "CREATE SESSION"):
             self.refuse(1045, f"user {self.user.name} lacks CREATE SESSION privilege; logon denied")
-        IN_GRACE.user = self.model.is_in_grace(self.user)
+        logins.IN_GRACE.user = self.model.is_in_grace(self.user)
         self.user = self.model.users[self.model.aliases.get(self.user.name, self.user.name)]
         self.schema = self.model.logon_schema or self.user.name
         self.log(f"Login succeeded for user '{self.user.name}'.")
@@ -157,6 +151,7 @@ class Backend:
             if old not in (self.user.password, self.user.rolled):
                 raise fault(28008, "invalid old password")
             check_password_change(self.model, self.user.name)
+            statements.check_writable(self.model, self.user.name)
             self.model.set_password(self.user, new)
             self.log(f"{self.user.name}: password changed")
 
@@ -164,90 +159,6 @@ class Backend:
         pass
 
     rollback = close = commit
-
-
-def warn_of_expiry() -> None:
-    """Sends ORA-28002 with the answer to a login, as a separate message: TTC's warning, 15."""
-    encode = session.encode_result
-
-    def warned(*positional, **more) -> bytes:
-        if not getattr(IN_GRACE, "user", False):
-            return encode(*positional, **more)
-        text = b"ORA-28002: the password will expire within 7 days"
-        warning = (
-            b"\x0f"
-            + b"\x02"
-            + (28002).to_bytes(2, "big")
-            + bytes([1, len(text)])
-            + b"\0"
-            + bytes([len(text)])
-            + text
-        )
-        return warning + encode(*positional, **more)
-
-    session.encode_result = warned
-
-
-def use_twelve_c_verifier(has_fields: bool) -> None:
-    """Makes the server offer the 12C verifier, the only one that the tested driver accepts."""
-    make = session.make_challenge
-    session.make_challenge = lambda password, **more: make(
-        password, **{**more, "verifier_type": VFR_12C_SHA2}
-    )
-
-    def encode(challenge) -> bytes:
-        hexadecimal = tns._hexval
-        stretched = [
-            (b"AUTH_PBKDF2_CSK_SALT", hexadecimal(challenge.derived_salt)),
-            (b"AUTH_PBKDF2_VGEN_COUNT", b"4096"),
-            (b"AUTH_PBKDF2_SDER_COUNT", b"3"),
-        ]
-        return (
-            tns.encode_rpa_kv(
-                [
-                    (b"AUTH_SESSKEY", hexadecimal(challenge.auth_sesskey)),
-                    (b"AUTH_VFR_DATA", hexadecimal(challenge.salt), challenge.verifier_type),
-                    *(stretched if has_fields else []),
-                    (b"AUTH_GLOBALLY_UNIQUE_DBID\x00", tns.AUTH_GLOBALLY_UNIQUE_DBID),
-                ]
-            )
-            + tns.encode_status()
-        )
-
-    session.encode_challenge = encode
-
-
-def count_failures(containers: Containers, log) -> None:
-    """Applies FAILED_LOGIN_ATTEMPTS of the users' profiles."""
-
-    def user(written: str) -> User | None:
-        name = written[1:-1] if written.startswith('"') else written.upper()
-        return containers.current().users.get(name)
-
-    def is_locked(written: str) -> bool:
-        one = user(written)
-        if one and (one.is_locked or one.is_locked_by_failures):
-            log(f"Login failed for user '{one.name}': ORA-28000")
-            return True
-        return False
-
-    def failed(written: str) -> float:
-        is_quoted = written.startswith('"')
-        name = written[1:-1] if is_quoted else written.strip('"').upper()
-        log(f"Login failed for user '{name}': ORA-01017")
-        if one := user(written):
-            model = containers.current()
-            one.failures += 1
-            limit = model.limit(one, "FAILED_LOGIN_ATTEMPTS")
-            one.is_locked_by_failures = limit != "UNLIMITED" and one.failures >= int(limit)
-            model.changed()
-        return 0.0
-
-    def succeeded(written: str) -> None:
-        if one := user(written):
-            one.failures = 0
-
-    session.lockout = SimpleNamespace(is_locked=is_locked, failed=failed, succeeded=succeeded)
 
 
 def check_service(containers: Containers, sid: str) -> None:
@@ -355,13 +266,15 @@ def main() -> None:
         with lock:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
-    containers = Containers(password, chosen.version, chosen.service, chosen.root)
+    release = RELEASES[chosen.release]
+    containers = Containers(password, release, chosen.service, chosen.root)
     for model in containers.by_service.values():
         model.protocol = "tcps" if chosen.certificate else "tcp"
         model.aliases = dict(pair.split("=") for pair in chosen.alias)
-    use_twelve_c_verifier(has_fields=chosen.verifier == "12c")
-    warn_of_expiry()
-    count_failures(containers, log)
+    logins.use_twelve_c_verifier(has_fields=chosen.verifier == "12c")
+    logins.warn_of_expiry()
+    logins.use_messages(release)
+    logins.count_failures(containers, log)
     check_service(containers, chosen.sid)
     announce_native_encryption(is_required=chosen.encryption == "required")
     Tokens.longest_name = chosen.longest_name
@@ -370,7 +283,8 @@ def main() -> None:
         chosen.port,
         backend_factory=lambda: Backend(containers, log, server.recorder),
         ssl_context=tls_context(chosen),
-        field_version=FIELD_VERSIONS[chosen.version],
+        field_version=release.field_version,
+        tns_version=release.tns_version,
     )
     server.log, server.on_hello = log, chosen.on_hello
     server.recorder = recorder.of_environment("oracle", chosen.port, 1521)

@@ -11,6 +11,7 @@ https://docs.oracle.com/en/error-help/db/.
 import threading
 
 from model import Model, fault
+from releases import Release
 from tokens import Tokens
 
 ROOT, PDB = "CDB$ROOT", "PDB"
@@ -25,12 +26,12 @@ CONNECTED = threading.local()
 class Containers:
     """The models of a server, and the service of each. Without a root, there is one model."""
 
-    def __init__(self, password: str, version: str, service: str, root: str | None) -> None:
-        self.default = Model(password, version)
+    def __init__(self, password: str, release: Release, service: str, root: str | None) -> None:
+        self.default = Model(password, release)
         self.by_service = {service.upper(): self.default}
         if root is None:
             return
-        model = Model(password, version)
+        model = Model(password, release)
         model.users = dict(self.default.users)
         for user in model.users.values():
             user.is_common = True

@@ -3,7 +3,6 @@
 The library sqlglot translates Oracle's SQL into SQLite's.
 """
 
-import collections
 import functools
 import re
 import sqlite3
@@ -13,13 +12,10 @@ from seerdb.common.tns_consts import TNS_TYPE_NUMBER, TNS_TYPE_VARCHAR
 from seerdb.server import ColumnMeta, Result
 from sqlglot import exp
 
-import catalog_table
 import columns
 from containers import PDB
 from model import CATALOG, Model, fault
-
-VIEWS = catalog_table.views("oracle")
-
+from releases import KERNEL_LIMITS, Release
 
 def text_column(name: str) -> ColumnMeta:
     return ColumnMeta(
@@ -40,15 +36,17 @@ def number_column(name: str) -> ColumnMeta:
 
 
 @functools.cache
-def understood(sql: str):
+def understood(sql: str, release: Release):
+    """Returns the query in SQLite's SQL, and its views. Checks them, and their columns."""
     try:
         tree = sqlglot.parse_one(re.sub(r":(\d+)", r":p\1", sql), read="oracle")
     except sqlglot.errors.ParseError as error:
         raise fault(900, f"invalid SQL statement: {error}") from None
     views = {table.name.upper() for table in tree.find_all(exp.Table)}
-    if views <= {*VIEWS, "DUAL"}:
+    known = release.views()
+    if views <= {*known, "DUAL"}:
         try:
-            columns.read(tree, {name: set(names) for name, names in VIEWS.items()})
+            columns.read(tree, {name: set(names) for name, names in known.items()})
         except columns.UnknownColumn as error:
             raise fault(904, f'"{str(error).upper()}": invalid identifier') from None
     for table in list(tree.find_all(exp.Table)):
@@ -92,7 +90,8 @@ class Tables:
     The DBA_ views show the same to every session until the model changes. The others are small.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, views: dict[str, list[str]]) -> None:
+        self.views = views
         self.lite = sqlite3.connect(
             ":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000
         )
@@ -101,39 +100,39 @@ class Tables:
         self.context: dict[str, str] = {}
         self.lite.create_function("sys_context", 2, lambda _namespace, name: self.context.get(name))
         self.revisions: dict[str, int] = {}
-        for view, columns in VIEWS.items():
+        for view, columns in views.items():
             quoted = ", ".join(f'"{column}"' for column in columns)
-            self.lite.execute(f"CREATE TABLE {view} ({quoted})")
+            self.lite.execute(f'CREATE TABLE "{view}" ({quoted})')
 
     def fill(self, model: Model, me: str, view: str) -> None:
         is_shared = view.startswith("DBA_")
         if is_shared and self.revisions.get(view) == model.revision:
             return
-        places = ", ".join("?" for _ in VIEWS[view])
+        # A row can have more columns than the release.
+        many = len(self.views[view])
+        places = ", ".join("?" for _ in range(many))
+        found = [tuple(row)[:many] for row in rows(model, me, view)]
         self.lite.execute("BEGIN")
-        self.lite.execute(f"DELETE FROM {view}")
-        self.lite.executemany(f"INSERT INTO {view} VALUES ({places})", list(rows(model, me, view)))
+        self.lite.execute(f'DELETE FROM "{view}"')
+        self.lite.executemany(f'INSERT INTO "{view}" VALUES ({places})', found)
         self.lite.execute("COMMIT")
         if is_shared:
             self.revisions[view] = model.revision
 
 
 # The tables of each container.
-TABLES: dict[str, Tables] = collections.defaultdict(Tables)
+TABLES: dict[tuple[Release, str], Tables] = {}
 
 
 def query(model: Model, me: str, sql: str, binds: list) -> Result:
     """Runs a query. The caller must hold the lock."""
-    sqlite, views = understood(sql)
-    tables = TABLES[model.container]
+    sqlite, views = understood(sql, model.release)
+    known, place = model.release.views(), (model.release, model.container)
+    if place not in TABLES:
+        TABLES[place] = Tables(known)
+    tables = TABLES[place]
     for view in views:
-        if (
-            view not in VIEWS
-            or view == "DBA_SCHEMA_PRIVS"
-            and model.version != "23ai"
-            or view.startswith("DBA_")
-            and not may_look(model, me)
-        ):
+        if view not in known or view.startswith("DBA_") and not may_look(model, me):
             raise fault(942, "table or view does not exist")
         tables.fill(model, me, view)
     tables.context = {
@@ -178,6 +177,9 @@ def rows(model: Model, me: str, view: str):
                 "Y" if one.name in ("SYS", "SYSTEM") else "N",
                 yes(one.is_common),
                 yes(one.is_common and model.container == PDB),
+                # ALLOWED_LOGON_VERSION_SERVER is 12 by default, with which no 10G verifier exists.
+                "11G 12C ",
+                yes(one.is_read_only),
             )
     elif view == "DBA_OBJECTS":
         yield from model.objects
@@ -196,9 +198,9 @@ def rows(model: Model, me: str, view: str):
             if one.kind == kind and one.grantee in roles
         )
     elif view == "USER_USERS":
-        is_common = model.users[me].is_common
-        is_inherited = is_common and model.container == PDB
-        yield me, model.users[me].status, yes(is_common), yes(is_inherited)
+        user = model.users[me]
+        is_inherited = user.is_common and model.container == PDB
+        yield me, user.status, yes(user.is_common), yes(is_inherited), yes(user.is_read_only)
     elif view == "DBA_TS_QUOTAS":
         for user in model.users.values():
             yield from ((name, user.name, amount, "NO") for name, amount in user.quotas.items())
@@ -209,8 +211,17 @@ def rows(model: Model, me: str, view: str):
             )
     elif view == "USER_PASSWORD_LIMITS":
         yield from (
-            (name, model.limit(model.users[me], name)) for name in model.profiles["DEFAULT"]
+            (name, model.limit(model.users[me], name))
+            for name in model.profiles["DEFAULT"]
+            if name not in KERNEL_LIMITS
         )
+    elif view == "V$VERSION":
+        release = model.release
+        yield release.banner, release.banner_full, release.banner
+    elif view == "PRODUCT_COMPONENT_VERSION":
+        product, _, status = model.release.banner.partition(" Release ")
+        version, status = model.release.base_version, status.partition(" - ")[2]
+        yield f"{product} ", version, status, model.release.version
     for one in model.grants:
         if view == "DBA_SYS_PRIVS" and one.kind == "system":
             yield one.grantee, one.privilege, yes(one.option)

@@ -91,7 +91,7 @@ def place(model: Model, me: str, tokens: Tokens, kind: str, what: str) -> tuple[
         if what.split()[0] not in SYSTEM_VERBS or what == RESOURCE_MANAGER:
             raise fault(990, "missing or invalid privilege")
     if tokens.accept("ON", "SCHEMA"):
-        if model.version != "23ai":
+        if not model.release.has("23ai"):
             raise fault(905, "missing keyword")
         owner = tokens.name()
         model.user(owner)

@@ -9,24 +9,22 @@ from dataclasses import dataclass, field
 
 from seerdb.server import BackendError
 
+from releases import Release
+
 LOCK = threading.RLock()
 
 # The predefined privileges, as far as the tests need them.
 DBA = "DBA"
 CATALOG = ("SELECT_CATALOG_ROLE", DBA)
-DEFAULT_LIMITS = {
-    "FAILED_LOGIN_ATTEMPTS": "10",
-    "PASSWORD_VERIFY_FUNCTION": "NULL",
-    "PASSWORD_REUSE_MAX": "UNLIMITED",
-    "PASSWORD_LIFE_TIME": "180",
-    "PASSWORD_GRACE_TIME": "7",
-    "PASSWORD_ROLLOVER_TIME": "0",
-}
 TABLESPACES = ("SYSTEM", "USERS", "DATA", "TEMP", "TEMP2")
 
 
+# The messages that the release of this server has in place of older ones.
+MESSAGES: dict[int, str] = {}
+
+
 def fault(number: int, message: str) -> BackendError:
-    return BackendError(message, ora_code=number)
+    return BackendError(MESSAGES.get(number, message), ora_code=number)
 
 
 @dataclass
@@ -42,6 +40,8 @@ class User:
     # True if it exists in every container of a multitenant database.
     is_common: bool = False
     is_expired: bool = False
+    # True if its sessions cannot change anything (23ai).
+    is_read_only: bool = False
     failures: int = 0
     history: list[str] = field(default_factory=list)
     changed: float = field(default_factory=time.time)
@@ -53,13 +53,10 @@ class User:
     @property
     def status(self) -> str:
         parts = ["EXPIRED"] if self.is_expired else []
-        parts += ["IN ROLLOVER"] if self.rolled and not self.is_locked else []
-        parts += (
-            ["LOCKED"]
-            if self.is_locked
-            else ["LOCKED(TIMED)"] if self.is_locked_by_failures else []
-        )
-        return " & ".join(parts) or "OPEN"
+        if self.is_locked or self.is_locked_by_failures:
+            parts.append("LOCKED" if self.is_locked else "LOCKED(TIMED)")
+        parts = parts or ["OPEN"]
+        return " & ".join([*parts, "IN ROLLOVER"] if self.rolled else parts)
 
 
 @dataclass
@@ -88,8 +85,8 @@ class Dependent:
 
 
 class Model:
-    def __init__(self, password: str, version: str) -> None:
-        self.version = version
+    def __init__(self, password: str, release: Release) -> None:
+        self.release = release
         # The container of a multitenant database, and the models of all containers.
         self.container = ""
         self.all = [self]
@@ -104,7 +101,7 @@ class Model:
         }
         self.roles = {"CONNECT", "RESOURCE", *CATALOG}
         self.tablespaces = set(TABLESPACES)
-        self.profiles = {"DEFAULT": dict(DEFAULT_LIMITS)}
+        self.profiles = {"DEFAULT": release.limits()}
         self.objects: dict[tuple[str, str], tuple[str, list[str]]] = {}
         self.dependents: list[Dependent] = []
         # The object behind each synonym, by its owner (or PUBLIC) and name.
@@ -142,9 +139,10 @@ class Model:
             one for one in self.dependents if name not in (one.object[0], one.table[0])
         ]
 
-    def limit(self, user: User, name: str) -> str:
+    def limit(self, user: User, name: str) -> str | None:
+        """Returns a limit of the user's profile, or None if the release does not have the limit."""
         value = self.profiles[user.profile].get(name, "DEFAULT")
-        return self.profiles["DEFAULT"][name] if value == "DEFAULT" else value
+        return self.profiles["DEFAULT"].get(name) if value == "DEFAULT" else value
 
     def is_in_grace(self, user: User) -> bool:
         """Returns True if the password is older than PASSWORD_LIFE_TIME, in days.
@@ -225,7 +223,10 @@ class Model:
     def set_password(self, user: User, password: str) -> None:
         """Applies the profile's verify function and reuse limit: ORA-28003, ORA-28007."""
         self.changed()
-        if len(password.encode()) > 1024 or '"' in password:
+        longest = self.release.longest_password
+        if len(password.encode()) > longest:
+            raise fault(28218, f"password length more than {longest} bytes")
+        if '"' in password:
             raise fault(988, "missing or invalid password(s)")
         function = self.limit(user, "PASSWORD_VERIFY_FUNCTION")
         if function != "NULL":
@@ -240,7 +241,8 @@ class Model:
         reuse = self.limit(user, "PASSWORD_REUSE_MAX")
         if reuse != "UNLIMITED" and password in user.history[-int(reuse) :]:
             raise fault(28007, "the password cannot be reused")
-        if password != user.password and float(self.limit(user, "PASSWORD_ROLLOVER_TIME")) > 0:
+        rollover = self.limit(user, "PASSWORD_ROLLOVER_TIME")
+        if password != user.password and rollover and float(rollover) > 0:
             user.rolled = user.rolled or user.password
         user.password, user.is_expired, user.changed = password, False, time.time()
         user.history.append(password)

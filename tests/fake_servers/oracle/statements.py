@@ -22,11 +22,13 @@ def run(model: Model, me: str, sql: str, binds: list) -> Result:
     tokens = Tokens(sql)
     if tokens.is_word("SELECT"):
         table = table_of(tokens)
-        if table is None or table in dictionary.VIEWS or table == "DUAL":
+        if table is None or table in model.release.views() or table == "DUAL":
             return dictionary.query(model, me, sql, binds)
         return select(model, me, tokens)
     for words, handler in HANDLERS.items():
         if tokens.accept(*words.split()):
+            if words not in READING:
+                check_writable(model, me)
             try:
                 handler(model, me, tokens)
             finally:
@@ -36,6 +38,15 @@ def run(model: Model, me: str, sql: str, binds: list) -> Result:
                 raise fault(933, f"SQL command not properly ended near {tokens.peek()[1]!r}")
             return Result()
     raise fault(900, "invalid SQL statement")
+
+
+def check_writable(model: Model, me: str) -> None:
+    """Raises an error if the user is read-only: its sessions work as in a read-only database.
+
+    CREATE USER, the clause READ ONLY: the SQL Language Reference of 23ai. ORA-28194.
+    """
+    if model.users[me].is_read_only:
+        raise fault(28194, "Can perform read operations only")
 
 
 def table_of(tokens: Tokens) -> str | None:
@@ -88,11 +99,26 @@ def clauses(model: Model, user: User, tokens: Tokens) -> bool:
             user.failures = 0
         elif tokens.accept("PASSWORD", "EXPIRE"):
             user.is_expired = True
+        elif model.release.has("19c") and tokens.accept("EXPIRE", "PASSWORD", "ROLLOVER", "PERIOD"):
+            user.rolled = None
+        elif model.release.has("23ai") and tokens.accept("READ"):
+            read_only(user, tokens)
         elif tokens.accept("DEFAULT", "ROLE"):
             default_role(model, user, tokens)
         else:
             raise fault(922, f"missing or invalid option near {tokens.peek()[1]!r}")
     return has_password
+
+
+def read_only(user: User, tokens: Tokens) -> None:
+    is_read_only = not tokens.accept("WRITE")
+    if is_read_only:
+        tokens.expect("ONLY")
+    if user.is_common:
+        raise fault(
+            28192, "Enabling or disabling read-only property is not allowed on a common user."
+        )
+    user.is_read_only = is_read_only
 
 
 def default_role(model: Model, user: User, tokens: Tokens) -> None:
@@ -179,12 +205,15 @@ def drop_role(model: Model, me: str, tokens: Tokens) -> None:
 def profile(model: Model, me: str, tokens: Tokens) -> None:
     name = tokens.name()
     need(model, me, "CREATE PROFILE")
-    limits = model.profiles.setdefault(name, {})
+    limits: dict[str, str] = {}
     tokens.expect("LIMIT")
     while not tokens.ends():
         limit = tokens.name()
+        if limit not in model.profiles["DEFAULT"] or limit in limits:
+            raise fault(2376, "invalid or redundant resource")
         limits[limit] = tokens.peek()[1].upper()
         tokens.at += 1
+    model.profiles.setdefault(name, {}).update(limits)
 
 
 def create_table(model: Model, me: str, tokens: Tokens) -> None:
@@ -250,6 +279,8 @@ def check(model: Model, me: str, privilege: str, owner: str, name: str) -> None:
     if (owner, name) not in model.objects or not any(anything):
         raise fault(942, "table or view does not exist")
     if not model.may_use(me, privilege, owner, name):
+        if model.release.has("23ai"):
+            raise fault(41900, f'missing {privilege} privilege on "{owner}"."{name}"')
         raise fault(1031, "insufficient privileges")
 
 
@@ -257,6 +288,9 @@ def end_transaction(_model: Model, _me: str, tokens: Tokens) -> None:
     """Every supported statement commits, so a transaction never has a change."""
     tokens.accept("WORK")
 
+
+# The statements that change nothing in the database.
+READING = {"COMMIT", "ROLLBACK", "ALTER SESSION SET"}
 
 HANDLERS = {
     "COMMIT": end_transaction,

@@ -32,7 +32,7 @@ new_password = IDENTIFIED BY password
 password = name
 user_clause = DEFAULT TABLESPACE name | TEMPORARY TABLESPACE name
   | QUOTA ( UNLIMITED | number [ name ] ) ON name | PROFILE ( DEFAULT | name )
-  | PASSWORD EXPIRE | ACCOUNT ( LOCK | UNLOCK )
+  | PASSWORD EXPIRE | ACCOUNT ( LOCK | UNLOCK ) | READ ( ONLY | WRITE )
 alteration = new_password [ REPLACE password ] | EXPIRE PASSWORD ROLLOVER PERIOD
   | DEFAULT ROLE ( ALL | NONE | name { "," name } ) | user_clause
 limit = word ( UNLIMITED | DEFAULT | NULL | number [ "/" number ] | name )

@@ -3,7 +3,7 @@
 
 use anyhow::ensure;
 use rotation_tests::fixture::new_password;
-use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, sql};
+use rotation_tests::oracle::{Fixture, SERVICE, on_each, quoted, sql};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 use test_servers::Certificates;
@@ -17,7 +17,8 @@ async fn password_of_other_session_account_is_not_changed() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let fake = FakeServer::start(Some(certificates), &["--alias", "ALIAS_USER=SHARED"]).await?;
+        let fake =
+            target.start_another(Some(certificates), &["--alias", "ALIAS_USER=SHARED"]).await?;
         let fixture = Fixture::with_user(&fake.target, "alias_user", "shared_schema").await?;
         let password =
             fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();

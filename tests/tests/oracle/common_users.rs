@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_tests::fixture::{new_password, unique};
-use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, rows, sql};
+use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, Target, on_each, quoted, rows, sql};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 use test_servers::Certificates;
@@ -19,9 +19,9 @@ struct CommonUser {
 }
 
 impl CommonUser {
-    async fn new() -> Result<Self> {
+    async fn new(target: &Target) -> Result<Self> {
         let certificates = Certificates::for_names(&NAMES)?;
-        let fake = FakeServer::start(Some(certificates), &["--root", ROOT]).await?;
+        let fake = target.start_another(Some(certificates), &["--root", ROOT]).await?;
         let fixture = Fixture::new(&fake.target).await?;
         let (name, password) = (format!("c##app_{}", unique()), new_password());
         let user = quoted(&name);
@@ -66,7 +66,7 @@ async fn common_users_do_not_alternate() {
             println!("skipped: the test needs the root of a multitenant database");
             return Ok(());
         }
-        let common = CommonUser::new().await?;
+        let common = CommonUser::new(&target).await?;
         common.use_root()?;
         let function = common.fixture.function("master-user");
         let error = common.fixture.expect(&function, "NeedsDecision", "single user").await?;
@@ -90,7 +90,7 @@ async fn common_user_rotates_in_root_only() {
             return Ok(());
         }
         for strategy in ["single-user", "single-user-by-master"] {
-            let common = CommonUser::new().await?;
+            let common = CommonUser::new(&target).await?;
             let fixture = &common.fixture;
             let function = fixture.function(strategy);
             fixture.change(&json!({"dbname": SERVICE}))?;

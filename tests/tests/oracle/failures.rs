@@ -1,13 +1,10 @@
 //! Tests of failures that only Oracle reports, which the function must tell apart.
 
 use anyhow::ensure;
-use rotation_tests::child_process::text;
-use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, sql};
+use rotation_tests::oracle::{Fixture, on_each, quoted, sql};
 use rotation_tests::proxy::recorder;
-use rotation_tests::repository;
-use rotation_tests::server::{NAMES, Server};
+use rotation_tests::server::Server;
 use serde_json::json;
-use test_servers::Certificates;
 
 #[tokio::test]
 async fn non_password_errors_stop_the_search() {
@@ -155,7 +152,7 @@ async fn required_native_encryption_is_reported() {
             println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
-        let fake = FakeServer::start(None, &["--encryption", "required"]).await?;
+        let fake = target.start_another(None, &["--encryption", "required"]).await?;
         let fixture = Fixture::new(&target).await?;
         fixture.change(&json!({"port": fake.target.port, "ssl": false}))?;
         let function = fixture.function("single-user");
@@ -230,14 +227,14 @@ async fn cleartext_needs_ssl_false_without_tls() {
         // Listeners without TLS react differently to a TLS handshake. All of them accept
         // unencrypted connections.
         for on_hello in ["reset", "wait"] {
-            let plain = FakeServer::start(None, &["--on-hello", on_hello]).await?;
+            let plain = target.start_another(None, &["--on-hello", on_hello]).await?;
             let fixture = Fixture::new(&plain.target).await?;
             fixture.change(&json!({"ssl": null}))?;
             fixture
                 .expect(&fixture.function("single-user"), "TlsNotOffered", "TLS_MODE=prefer")
                 .await?;
         }
-        let plain = FakeServer::start(None, &[]).await?;
+        let plain = target.start_another(None, &[]).await?;
         let fixture = Fixture::new(&plain.target).await?;
         fixture.change(&json!({"ssl": null}))?;
         fixture
@@ -268,7 +265,7 @@ async fn prefer_sends_no_password_of_a_single_user() {
             println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
-        let plain = FakeServer::start(None, &[]).await?;
+        let plain = target.start_another(None, &[]).await?;
         let fixture = Fixture::new(&plain.target).await?;
         let (relay, heard) = recorder("localhost".into(), plain.target.port).await?;
         fixture.change(&json!({"ssl": null, "host": "localhost", "port": relay.port()}))?;
@@ -287,56 +284,6 @@ async fn prefer_sends_no_password_of_a_single_user() {
     .await;
 }
 
-/// The form of messages depends on the release that the server reports to the driver.
-#[tokio::test]
-async fn every_supported_release_rotates() {
-    on_each(|target| async move {
-        if target.log().is_none() {
-            println!("skipped: that server has one release");
-            return Ok(());
-        }
-        for version in ["12.2", "19c", "21c", "23ai"] {
-            println!("version {version}");
-            let fake =
-                FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--version", version])
-                    .await?;
-            let fixture = Fixture::new(&fake.target).await?;
-            for strategy in ["single-user", "master-user"] {
-                fixture.rotate(&fixture.function(strategy)).await?;
-                fixture.log_in().await?;
-            }
-            assert_eq!(fixture.failed_logins()?, 0);
-        }
-        Ok(())
-    })
-    .await;
-}
-
-/// Checks the fake server with a second client, so that it does not only match one driver. The
-/// client logs in, is rejected, changes its password and runs statements.
-#[tokio::test]
-async fn second_client_accepts_fake_server() {
-    on_each(|target| async move {
-        if target.log().is_none() {
-            println!("skipped: that server is a real one");
-            return Ok(());
-        }
-        let fake = FakeServer::start(None, &[]).await?;
-        let done = std::process::Command::new(rotation_tests::tool("python"))
-            .arg("-B")
-            .arg(repository().join("tests/fake_servers/oracle_client.py"))
-            .args([
-                format!("localhost:{}/{SERVICE}", fake.target.port),
-                fake.target.password.clone(),
-            ])
-            .output()?;
-        let message = text(&done);
-        ensure!(done.status.success() && message.contains("all as expected"), "{message}");
-        Ok(())
-    })
-    .await;
-}
-
 /// The server's challenge has no parameters for PBKDF2. The driver panics on it, and the function
 /// reports a remedy.
 #[tokio::test]
@@ -346,7 +293,7 @@ async fn missing_12c_verifier_is_reported() {
             println!("skipped: the test cannot change the settings of that server");
             return Ok(());
         }
-        let fake = FakeServer::start(None, &["--verifier", "without-pbkdf2"]).await?;
+        let fake = target.start_another(None, &["--verifier", "without-pbkdf2"]).await?;
         let fixture = Fixture::new(&target).await?;
         fixture.change(&json!({"port": fake.target.port, "ssl": false}))?;
         fixture

@@ -9,6 +9,8 @@ mod name_resolution;
 mod privileges;
 mod quoting;
 mod redirects;
+mod releases;
+mod schema_privileges;
 mod settings;
 mod side_effects;
 mod sync;

@@ -1,7 +1,7 @@
 //! Tests of names without an owner, whose meaning synonyms and the current schema can change.
 
 use anyhow::{Result, ensure};
-use rotation_tests::oracle::{FakeServer, Fixture, on_each, sql};
+use rotation_tests::oracle::{Fixture, on_each, sql};
 use rotation_tests::server::{NAMES, Server};
 use test_servers::Certificates;
 
@@ -43,7 +43,7 @@ async fn planted_objects_are_not_read() {
             return Ok(());
         }
         for plants in ["public synonyms", "the current schema"] {
-            let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+            let fake = target.start_another(Some(Certificates::for_names(&NAMES)?), &[]).await?;
             let fixture = Fixture::rich(&fake.target).await?;
             let mut admin = fake.target.admin().await?;
             sql(&mut admin, "CREATE USER evil IDENTIFIED BY \"no one logs in\" ACCOUNT LOCK")

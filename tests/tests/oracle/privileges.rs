@@ -2,10 +2,8 @@
 //! of the base user, and no other.
 
 use anyhow::{Result, ensure};
-use rotation_tests::oracle::{FakeServer, Fixture, SERVICE, on_each, quoted, rows, sql};
-use rotation_tests::server::NAMES;
+use rotation_tests::oracle::{Fixture, SERVICE, Target, on_each, quoted, rows, sql};
 use serde_json::json;
-use test_servers::Certificates;
 
 /// Returns everything that the dictionary shows about a user, without its name.
 async fn catalog_rows(fixture: &Fixture, user: &str) -> Result<Vec<String>> {
@@ -36,6 +34,7 @@ async fn catalog_rows(fixture: &Fixture, user: &str) -> Result<Vec<String>> {
 /// the master user, `{o}` the owner of the user's tables.
 const GRANTS: &[(&str, &str)] = &[
     ("GRANT INSERT ON {o}.present TO {u}", "REVOKE INSERT ON {o}.present FROM {u}"),
+    ("GRANT READ ON {o}.present TO {u}", "REVOKE READ ON {o}.present FROM {u}"),
     (
         "GRANT DELETE ON {o}.present TO {u} WITH GRANT OPTION",
         "REVOKE DELETE ON {o}.present FROM {u}",
@@ -76,6 +75,41 @@ async fn prepared(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
+/// Grants and revokes every kind of privilege, and rotates after each.
+pub(crate) async fn every_privilege(target: &Target, alternate_is_current: bool) -> Result<()> {
+    let fixture = Fixture::new(target).await?;
+    prepared(&fixture).await?;
+    let function = fixture.function("master-user");
+    if alternate_is_current {
+        fixture.rotate(&function).await?;
+    }
+    let owner = format!("\"{} DATA\"", fixture.user.to_uppercase());
+    let filled = |text: &str| {
+        let text = text.replace("{u}", &quoted(&fixture.user)).replace("{o}", &owner);
+        text.replace("{m}", &quoted(&fixture.master))
+    };
+    let mut admin = target.admin().await?;
+    for (grant, _) in GRANTS {
+        sql(&mut admin, &filled(grant)).await?;
+    }
+    fixture.rotate(&function).await?;
+    let wanted = catalog_rows(&fixture, &fixture.user).await?;
+    assert!(wanted.len() + 2 >= GRANTS.len(), "{wanted:#?}");
+    assert_eq!(catalog_rows(&fixture, &fixture.alternate()).await?, wanted);
+    for (_, revoke) in GRANTS.iter().rev() {
+        sql(&mut admin, &filled(revoke)).await?;
+    }
+    fixture.rotate(&function).await?;
+    let less = catalog_rows(&fixture, &fixture.user).await?;
+    assert!(less.len() + 8 <= wanted.len(), "{less:#?}");
+    assert_eq!(catalog_rows(&fixture, &fixture.alternate()).await?, less);
+    let rotation = fixture.rotate(&function).await?;
+    let records = format!("{:?}", rotation.steps);
+    assert!(records.contains("was in sync with"), "{records}");
+    assert_eq!(fixture.failed_logins()?, 0);
+    fixture.search_for_passwords("")
+}
+
 /// Either user can be the current one when privileges are granted or revoked.
 #[tokio::test]
 async fn every_privilege_is_granted_and_revoked() {
@@ -85,37 +119,7 @@ async fn every_privilege_is_granted_and_revoked() {
             return Ok(());
         }
         for alternate_is_current in [false, true] {
-            let fixture = Fixture::new(&target).await?;
-            prepared(&fixture).await?;
-            let function = fixture.function("master-user");
-            if alternate_is_current {
-                fixture.rotate(&function).await?;
-            }
-            let owner = format!("\"{} DATA\"", fixture.user.to_uppercase());
-            let filled = |text: &str| {
-                let text = text.replace("{u}", &quoted(&fixture.user)).replace("{o}", &owner);
-                text.replace("{m}", &quoted(&fixture.master))
-            };
-            let mut admin = target.admin().await?;
-            for (grant, _) in GRANTS {
-                sql(&mut admin, &filled(grant)).await?;
-            }
-            fixture.rotate(&function).await?;
-            let wanted = catalog_rows(&fixture, &fixture.user).await?;
-            assert!(wanted.len() + 2 >= GRANTS.len(), "{wanted:#?}");
-            assert_eq!(catalog_rows(&fixture, &fixture.alternate()).await?, wanted);
-            for (_, revoke) in GRANTS.iter().rev() {
-                sql(&mut admin, &filled(revoke)).await?;
-            }
-            fixture.rotate(&function).await?;
-            let less = catalog_rows(&fixture, &fixture.user).await?;
-            assert!(less.len() + 8 <= wanted.len(), "{less:#?}");
-            assert_eq!(catalog_rows(&fixture, &fixture.alternate()).await?, less);
-            let rotation = fixture.rotate(&function).await?;
-            let records = format!("{:?}", rotation.steps);
-            assert!(records.contains("was in sync with"), "{records}");
-            assert_eq!(fixture.failed_logins()?, 0);
-            fixture.search_for_passwords("")?;
+            every_privilege(&target, alternate_is_current).await?;
         }
         Ok(())
     })
@@ -162,80 +166,10 @@ async fn sid_as_database_name_works() {
         }
         assert_eq!(fixture.failed_logins()?, 0);
         // The SID also works without TLS.
-        let plain = FakeServer::start(None, &[]).await?;
+        let plain = target.start_another(None, &[]).await?;
         let fixture = Fixture::new(&plain.target).await?;
         fixture.change(&json!({"dbname": "FREE"}))?;
         fixture.rotate(&fixture.function("single-user")).await?;
-        Ok(())
-    })
-    .await;
-}
-
-/// With PASSWORD_ROLLOVER_TIME, the record reports how long the old password remains valid.
-#[tokio::test]
-async fn gradual_rollover_is_reported() {
-    on_each(|target| async move {
-        let fixture = Fixture::new(&target).await?;
-        let profile = quoted(&format!("{}_rollover", fixture.user));
-        let mut admin = target.admin().await?;
-        if sql(&mut admin, &format!("CREATE PROFILE {profile} LIMIT PASSWORD_ROLLOVER_TIME 2"))
-            .await
-            .is_err()
-        {
-            println!("skipped: the server does not support PASSWORD_ROLLOVER_TIME");
-            return Ok(());
-        }
-        sql(&mut admin, &format!("ALTER USER {} PROFILE {profile}", quoted(&fixture.user))).await?;
-        let rotation = fixture.rotate(&fixture.function("single-user")).await?;
-        let records = format!("{:?}", rotation.steps);
-        ensure!(records.contains("still works for 2 day(s)"), "{records}");
-        Ok(())
-    })
-    .await;
-}
-
-/// Privileges on whole schemas exist since 23ai. On earlier releases, every other test shows that
-/// the function does not read them.
-#[tokio::test]
-async fn schema_privileges_are_granted_and_revoked() {
-    on_each(|target| async move {
-        let newest = match target.log.is_some() {
-            true => {
-                let certificates = Certificates::for_names(&NAMES)?;
-                Some(FakeServer::start(Some(certificates), &["--version", "23ai"]).await?)
-            }
-            false => None,
-        };
-        let target = newest.as_ref().map_or(target, |fake| fake.target.clone());
-        let fixture = Fixture::new(&target).await?;
-        let (user, master) = (quoted(&fixture.user), quoted(&fixture.master));
-        let schema = format!("\"{} DATA\"", fixture.user.to_uppercase());
-        let mut admin = target.admin().await?;
-        let grant = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {user}");
-        if sql(&mut admin, &grant).await.is_err() {
-            println!("skipped: the server does not support privileges on schemas");
-            return Ok(());
-        }
-        sql(&mut admin, &format!("GRANT INSERT ANY TABLE ON SCHEMA {schema} TO {user} WITH ADMIN \
-            OPTION"))
-            .await?;
-        let function = fixture.function("master-user");
-        let remedy = format!("GRANT SELECT ANY TABLE ON SCHEMA {schema} TO {master} WITH ADMIN \
-            OPTION");
-        fixture.expect(&function, "PrivilegeMissing", &remedy).await?;
-        sql(&mut admin, &format!("GRANT GRANT ANY SCHEMA PRIVILEGE TO {master}")).await?;
-        assert_eq!(fixture.again(&function).await?.failed, None);
-
-        let query =
-            "SELECT privilege, schema, admin_option FROM dba_schema_privs WHERE grantee = :1 \
-             ORDER BY 1";
-        let alternate = quoted(&fixture.alternate()).replace('"', "");
-        let wanted = rows(&mut admin, query, &user.replace('"', "")).await?;
-        assert_eq!(wanted.len(), 2);
-        assert_eq!(rows(&mut admin, query, &alternate).await?, wanted);
-        sql(&mut admin, &format!("REVOKE INSERT ANY TABLE ON SCHEMA {schema} FROM {user}")).await?;
-        fixture.rotate(&function).await?;
-        assert_eq!(rows(&mut admin, query, &alternate).await?, wanted[1..]);
         Ok(())
     })
     .await;

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use anyhow::{Context, ensure};
-use rotation_tests::oracle::{FakeServer, Fixture, on_each};
+use rotation_tests::oracle::{Fixture, on_each};
 use rotation_tests::proxy::{recorder, redirector};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn redirect_to_tcp_is_rejected_before_any_password() {
             println!("skipped: the test needs a database without TLS");
             return Ok(());
         }
-        let fake = FakeServer::start(None, &[]).await?;
+        let fake = target.start_another(None, &[]).await?;
         let certificates = Certificates::for_names(&NAMES)?;
         let (recorder, heard) = recorder("localhost".into(), fake.target.port).await?;
         let listener = redirector(recorder, "TCP", &certificates).await?;
@@ -68,7 +68,7 @@ async fn redirect_to_tcps_is_followed() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let fake = FakeServer::start(Some(certificates.clone()), &[]).await?;
+        let fake = target.start_another(Some(certificates.clone()), &[]).await?;
         let listener =
             redirector(([127, 0, 0, 1], fake.target.port).into(), "TCPS", &certificates).await?;
         let fixture = Fixture::new(&fake.target).await?;

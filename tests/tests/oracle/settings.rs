@@ -1,7 +1,7 @@
 //! Tests of settings of the server that a rotation cannot work with.
 
 use anyhow::{Context, ensure};
-use rotation_tests::oracle::{FakeServer, Fixture, on_each, quoted, sql};
+use rotation_tests::oracle::{Fixture, on_each, quoted, sql};
 use rotation_tests::server::{NAMES, Server};
 use serde_json::json;
 use test_servers::Certificates;
@@ -17,8 +17,9 @@ async fn legacy_tls_settings_are_reported() {
         let certificates = Certificates::for_names(&NAMES)?;
         for version in ["1.0", "1.2"] {
             let fixture = Fixture::new(&target).await?;
-            let legacy =
-                FakeServer::start(Some(certificates.clone()), &["--legacy-tls", version]).await?;
+            let legacy = target
+                .start_another(Some(certificates.clone()), &["--legacy-tls", version])
+                .await?;
             fixture.change(&json!({"port": legacy.target.port}))?;
             let function = fixture.function("single-user");
             let error = fixture.expect(&function, "TlsFailed", "SQLNET.SSL_VERSION").await?;
@@ -39,7 +40,7 @@ async fn name_too_long_for_compatible_is_reported() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let fake = FakeServer::start(Some(certificates), &["--longest-name", "30"]).await?;
+        let fake = target.start_another(Some(certificates), &["--longest-name", "30"]).await?;
         let fixture = Fixture::with_user(&fake.target, "a_user_with_25_characters", "x").await?;
         let function = fixture.function("master-user");
         let error = fixture.expect(&function, "NeedsDecision", "COMPATIBLE").await?;
@@ -61,7 +62,7 @@ async fn dropped_default_tablespace_is_reported() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let fake = FakeServer::start(Some(certificates), &[]).await?;
+        let fake = target.start_another(Some(certificates), &[]).await?;
         let fixture = Fixture::new(&fake.target).await?;
         let user = quoted(&fixture.user);
         let mut admin = fake.target.admin().await?;
