@@ -101,6 +101,7 @@ fn login_errors() -> Vec<LoginError> {
         },
         LoginError::ServerNotAuthenticated { message: message.clone() },
         LoginError::Unsupported { message: message.clone() },
+        LoginError::ReleaseUnsupported { release: text("release"), oldest: "<oldest release>" },
         LoginError::TemporaryFolder { folder: text("folder"), message: message.clone() },
         LoginError::Protocol { message: message.clone() },
         LoginError::Other { code: text("code"), message },

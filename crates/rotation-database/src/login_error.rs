@@ -177,6 +177,16 @@ pub enum LoginError {
         /// The unsupported requirement, redacted, in the words of the server or the function.
         message: String,
     },
+    /// The release of the server is too old.
+    #[error(
+        "the server's release {release} is not supported: the oldest supported one is {oldest}"
+    )]
+    ReleaseUnsupported {
+        /// The release, as the server or the driver reports it.
+        release: String,
+        /// The oldest supported release.
+        oldest: &'static str,
+    },
     /// The driver needs a temporary file or socket, which could not be created.
     #[error("could not create a file in {folder}: {message}")]
     TemporaryFolder {
@@ -343,6 +353,7 @@ impl LoginError {
             Self::CleartextPasswordRequested { .. } => "ReadablePasswordRefused",
             Self::ServerNotAuthenticated { .. } => "ServerNotProven",
             Self::Unsupported { .. } => "AuthenticationUnsupported",
+            Self::ReleaseUnsupported { .. } => "ReleaseUnsupported",
             Self::TemporaryFolder { .. } => "TemporaryFolderUnusable",
             Self::Protocol { .. } | Self::Other { .. } => "LoginFailed",
         }

@@ -13,7 +13,7 @@ pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finish
 
 /// The errors that a retry cannot fix. The operator has to correct something first, and each
 /// attempt with a rejected password counts towards a lockout.
-const NOT_RETRIED: [&str; 15] = [
+const NOT_RETRIED: [&str; 16] = [
     "CredentialsRefused",
     "HostMismatch",
     "InvalidSetting",
@@ -24,6 +24,7 @@ const NOT_RETRIED: [&str; 15] = [
     "MasterSecretMalformed",
     "PasswordUnusable",
     "ReadablePasswordRefused",
+    "ReleaseUnsupported",
     "ReplicationFailed",
     "SecretMalformed",
     "TlsNotOffered",

@@ -6,6 +6,7 @@ use rotation_database::{EngineError, Login, LoginError, administrator, mask, pri
 use crate::decision::decision;
 use crate::driver::{CALL_TIMEOUT, DriverError};
 use crate::name::Name;
+use crate::release::too_old_for_driver;
 
 /// ORA-28007: the password is in the password history.
 pub(crate) const USED_BEFORE: usize = 28007;
@@ -54,6 +55,7 @@ pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
             LoginError::NoSuchDatabase { message }
         }
         ErrorKind::ListenerRefusedConnection(_, _, _, number) => refusal(*number, message, login),
+        ErrorKind::ServerVersionNotSupported => too_old_for_driver(),
         _ => broken(error),
     }
 }

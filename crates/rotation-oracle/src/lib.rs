@@ -10,6 +10,7 @@ mod name;
 mod own_password;
 mod preflight;
 mod probe;
+mod release;
 mod session;
 mod sync;
 mod wallet;

@@ -13,11 +13,12 @@ use crate::driver::{self, DriverError};
 use crate::failure;
 use crate::name::Name;
 use crate::probe;
+use crate::release::Release;
 use crate::session::Session;
 use crate::wallet;
 
 /// Logs in once. Asks the listener for a service first, and then for a SID. No password is sent
-/// before the listener knows one of them.
+/// before the listener knows one of them. Rejects a server whose release is not supported.
 pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
     if login.tls != TlsUse::Verified {
         return attempt(login).await;
@@ -112,9 +113,12 @@ async fn connect(login: &Login<'_>, by: By) -> Result<Session, DriverError> {
         // Delete the certificates only now: the driver reads them, and this thread continues if the
         // caller stops waiting.
         drop(authorities);
-        connected
+        let connection = connected?;
+        let release = Release::supported(&connection.version()?);
+        // If the release is not supported, the driver ends the session here, on this thread.
+        Ok(release.map(|_| connection))
     };
-    let connection = driver::run(connect).await?;
+    let connection = driver::run(connect).await?.map_err(DriverError::Refused)?;
     Ok(Session::new(connection, login))
 }
 

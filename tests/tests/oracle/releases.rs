@@ -10,10 +10,11 @@ use rotation_tests::fake_server::Engine as _;
 use rotation_tests::oracle::{
     FakeServer, Fixture, Oracle, SERVICE, Target, on_each, on_release, quoted, rows, sql,
 };
-use rotation_tests::server::Server;
+use rotation_tests::server::{NAMES, Server};
 use rotation_tests::suite::{happy_path, preflight, single_user_by_master};
 use rotation_tests::{repository, tool};
 use serde_json::json;
+use test_servers::Certificates;
 
 use crate::privileges;
 
@@ -82,6 +83,42 @@ async fn gradual_rollover(target: &Target) -> Result<()> {
 #[tokio::test]
 async fn gradual_rollover_is_reported() {
     on_each(|target| async move { gradual_rollover(&target).await }).await;
+}
+
+/// The driver does not support 11.2, and the queries need columns that 12.1 does not have.
+#[tokio::test]
+async fn release_before_12_2_is_rejected() {
+    on_each(|target| async move {
+        if target.log().is_none() {
+            println!("skipped: that server has one release");
+            return Ok(());
+        }
+        // The test's own driver cannot create users on 11.2. A password is not sent there.
+        let fake = FakeServer::start_release(Some("11.2"), None, &[]).await?;
+        let fixture = Fixture::new(&target).await?;
+        fixture.change(&json!({"port": fake.target.port, "ssl": false}))?;
+        let function = fixture.function("single-user");
+        let error = fixture.expect(&function, "ReleaseUnsupported", "12.2 or newer").await?;
+        ensure!(error.message.contains("release 11.2 or older"), "{}", error.message);
+
+        let certificates = Certificates::for_names(&NAMES)?;
+        let fake = FakeServer::start_release(Some("12.1"), Some(certificates), &[]).await?;
+        for strategy in ["single-user", "single-user-by-master", "master-user"] {
+            let fixture = Fixture::new(&fake.target).await?;
+            let function = fixture.function(strategy);
+            fixture.preflight_finds(&function, "ReleaseUnsupported", "12.2 or newer").await?;
+            let error = fixture.expect(&function, "ReleaseUnsupported", "12.2 or newer").await?;
+            ensure!(error.message.contains("release 12.1.0.2.0"), "{}", error.message);
+            fixture.log_in().await?;
+            let log = std::fs::read_to_string(fake.target.log().context("no log")?)?;
+            for user in [&fixture.user, &fixture.master] {
+                let statement = format!("{}: ", quoted(user).replace('"', ""));
+                ensure!(!log.contains(&format!(" {statement}")), "{statement} in {log}");
+            }
+        }
+        Ok(())
+    })
+    .await;
 }
 
 /// The table with the columns has the first release of each. The server has no other columns.

@@ -95,6 +95,11 @@ impl LoginError {
                 "Configure the server or the account to use a supported authentication method."
                     .into()
             }
+            Self::ReleaseUnsupported { oldest, .. } => format!(
+                "Upgrade the server to release {oldest} or newer. Until then, turn off the \
+                 rotation of the secret (aws secretsmanager cancel-rotate-secret --secret-id \
+                 SECRET), and change the password yourself."
+            ),
             Self::TemporaryFolder { folder, .. } => format!(
                 "Free space in {folder}, or allow the function to write there. TMPDIR can name \
                  another directory."
