@@ -4,6 +4,16 @@
 pub(crate) const OTHER_CONTAINER: &str = "Set \"dbname\" to the service of the pluggable database \
     (for a common user, to the service of the root).";
 
+/// The reason and the remedy if a user is read-only. [CREATE USER][1] introduced that in 23ai.
+///
+/// [1]: https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/CREATE-USER.html
+pub(crate) const READ_ONLY: (&str, &str) = (
+    "the user of the session is read-only",
+    "Make the user writable (ALTER USER … READ WRITE). If it must stay read-only, let a master \
+     user set its password: rotate with alternating users, or with the strategy \
+     single-user-by-master.",
+);
+
 /// Returns the reason of an error, as it reads after "because", and the remedy.
 pub(crate) fn decision(number: usize) -> Option<(&'static str, &'static str)> {
     Some(match number {
@@ -45,6 +55,7 @@ pub(crate) fn decision(number: usize) -> Option<(&'static str, &'static str)> {
             "the profile of the base user does not exist",
             "Give the base user a profile that exists (ALTER USER … PROFILE …).",
         ),
+        28194 => READ_ONLY,
         // A local user in the root, or a common user in a pluggable database.
         65049 | 65050 | 65066 | 65094 | 65096 => {
             ("this is not the container of the user", OTHER_CONTAINER)

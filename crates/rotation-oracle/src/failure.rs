@@ -14,9 +14,6 @@ pub(crate) const USED_BEFORE: usize = 28007;
 /// ORA-01918: the user does not exist.
 pub(crate) const NO_SUCH_USER: usize = 1918;
 
-/// ORA-00942: a table or view does not exist, or the user may not see it.
-pub(crate) const NO_SUCH_VIEW: usize = 942;
-
 const ENCRYPTION: &str = "The server demands native network encryption, which this function does \
     not support. Set SQLNET.ENCRYPTION_SERVER=ACCEPTED (and \
     SQLNET.CRYPTO_CHECKSUM_SERVER=ACCEPTED) in the server's sqlnet.ora, or configure the server to \

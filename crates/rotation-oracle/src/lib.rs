@@ -58,7 +58,8 @@ impl rotation_database::Session for Session {
         &mut self,
         _change: &PasswordChange<'_>,
     ) -> Result<(), EngineError> {
-        common_user::check_own_password(self).await
+        common_user::check_own_password(self).await?;
+        own_password::check_writable(self).await
     }
 
     async fn sync_users(&mut self, request: &SyncRequest<'_>) -> Result<SyncReport, EngineError> {

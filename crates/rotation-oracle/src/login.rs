@@ -116,10 +116,10 @@ async fn connect(login: &Login<'_>, by: By) -> Result<Session, DriverError> {
         let connection = connected?;
         let release = Release::supported(&connection.version()?);
         // If the release is not supported, the driver ends the session here, on this thread.
-        Ok(release.map(|_| connection))
+        Ok(release.map(|release| (connection, release)))
     };
-    let connection = driver::run(connect).await?.map_err(DriverError::Refused)?;
-    Ok(Session::new(connection, login))
+    let (connection, release) = driver::run(connect).await?.map_err(DriverError::Refused)?;
+    Ok(Session::new(connection, release, login))
 }
 
 fn configure(login: &Login<'_>, by: By, authorities: Option<&Path>) -> Result<Config, DriverError> {

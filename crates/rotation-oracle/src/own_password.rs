@@ -2,6 +2,8 @@
 
 use rotation_database::{Changed, EngineError, PasswordChange};
 
+use crate::common_user::is_yes;
+use crate::decision::READ_ONLY;
 use crate::failure::{USED_BEFORE, number_of, statement};
 use crate::session::Session;
 
@@ -52,6 +54,26 @@ pub(crate) async fn change(
     });
     let notes: Vec<String> = grace.into_iter().chain(rollover).collect();
     Ok(if notes.is_empty() { Changed::Now } else { Changed::NowBut(notes.join(" ")) })
+}
+
+/// Checks that the user of the session is not read-only, as users can be from 23ai on. The server
+/// rejects every change of such a user, also that of its own password.
+pub(crate) async fn check_writable(session: &mut Session) -> Result<(), EngineError> {
+    const ACTION: &str = "read the attributes of the user";
+    if !session.release().is_23_or_newer() {
+        return Ok(());
+    }
+    let rows = session.rows(ACTION, "SELECT username, read_only FROM SYS.USER_USERS", &[]).await?;
+    match rows.first().map(Vec::as_slice) {
+        Some([Some(user), read_only]) if is_yes(read_only) => {
+            let (why, remedy) = READ_ONLY;
+            Err(EngineError::NeedsDecision {
+                what: format!("\"{user}\" cannot change its own password, because {why}"),
+                remedy: remedy.into(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns for how many days an old password still works after a change, if the profile sets

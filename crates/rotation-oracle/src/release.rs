@@ -25,6 +25,12 @@ impl Release {
         }
         Ok(release)
     }
+
+    /// Returns `true` for 23ai and newer releases, which have privileges on whole schemas
+    /// (`DBA_SCHEMA_PRIVS`) and read-only users (`READ_ONLY` of `DBA_USERS`).
+    pub(crate) fn is_23_or_newer(self) -> bool {
+        self.major >= 23
+    }
 }
 
 /// Returns the error for a server whose protocol the driver does not support.
@@ -42,17 +48,19 @@ mod tests {
 
     #[test]
     fn releases_before_12_2_are_unsupported() {
-        for (version, is_supported) in [
-            (OracleVersion(11, 2, 0, 4, 0), false),
-            (OracleVersion(12, 1, 0, 2, 0), false),
-            (OracleVersion(12, 2, 0, 1, 0), true),
-            (OracleVersion(18, 3, 0, 0, 0), true),
-            (OracleVersion(19, 0, 0, 0, 0), true),
-            (OracleVersion(21, 3, 0, 0, 0), true),
-            (OracleVersion(23, 4, 0, 24, 5), true),
-            (OracleVersion(23, 26, 0, 0, 0), true),
+        for (version, is_supported, is_23) in [
+            (OracleVersion(11, 2, 0, 4, 0), false, false),
+            (OracleVersion(12, 1, 0, 2, 0), false, false),
+            (OracleVersion(12, 2, 0, 1, 0), true, false),
+            (OracleVersion(18, 3, 0, 0, 0), true, false),
+            (OracleVersion(19, 0, 0, 0, 0), true, false),
+            (OracleVersion(21, 3, 0, 0, 0), true, false),
+            (OracleVersion(23, 4, 0, 24, 5), true, true),
+            (OracleVersion(23, 26, 0, 0, 0), true, true),
         ] {
-            assert_eq!(Release::supported(&version).is_ok(), is_supported, "{version}");
+            let release = Release::supported(&version);
+            assert_eq!(release.is_ok(), is_supported, "{version}");
+            assert_eq!(release.is_ok_and(Release::is_23_or_newer), is_23, "{version}");
         }
     }
 }

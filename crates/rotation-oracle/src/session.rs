@@ -6,11 +6,13 @@ use rotation_database::{EngineError, Login, TlsUse};
 
 use crate::driver::{self, CALL_TIMEOUT, DriverError};
 use crate::failure;
+use crate::release::Release;
 
 /// A session of a user that has logged in.
 pub struct Session {
     /// `None` if a call has ended the connection.
     connection: Option<Connection>,
+    release: Release,
     tls: TlsUse,
     /// The user that the session belongs to, once the server has been asked.
     account: Option<String>,
@@ -30,9 +32,10 @@ impl std::fmt::Debug for Session {
 pub(crate) type Texts = Vec<Option<String>>;
 
 impl Session {
-    pub(crate) fn new(connection: Connection, login: &Login<'_>) -> Self {
+    pub(crate) fn new(connection: Connection, release: Release, login: &Login<'_>) -> Self {
         Self {
             connection: Some(connection),
+            release,
             tls: login.tls,
             account: None,
             role: None,
@@ -100,6 +103,10 @@ impl Session {
 
     pub(crate) fn tls(&self) -> TlsUse {
         self.tls
+    }
+
+    pub(crate) fn release(&self) -> Release {
+        self.release
     }
 
     /// Returns the warning that the server sent at login. ORA-28002 reports that the password

@@ -8,6 +8,7 @@ mod large;
 mod name_resolution;
 mod privileges;
 mod quoting;
+mod read_only_users;
 mod redirects;
 mod releases;
 mod schema_privileges;

@@ -44,7 +44,7 @@ impl MasterPrivileges {
             Right::Role(role) => {
                 any("GRANT ANY ROLE") || has_option || self.of_roles.contains(role.as_str())
             }
-            // Roles can also grant these, and no view that the session can read shows it.
+            // A role or another system privilege may allow it, too.
             Right::InSchema(..) => true,
             Right::Object(on) | Right::Column(on, _) => {
                 // The dictionary does not show the creator of an object that has no owner.

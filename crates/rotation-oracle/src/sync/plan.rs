@@ -37,6 +37,7 @@ pub(super) fn plan(
         Some(alternate) => {
             planner.ensure_pair(alternate)?;
             planner.attributes(alternate, &mut plan);
+            planner.access(alternate, &mut plan);
             planner.quotas(alternate, &mut plan);
             planner.grants(alternate, &mut plan);
             if is_locked(&alternate.status) && !is_locked(&state.base.status) {
@@ -45,7 +46,9 @@ pub(super) fn plan(
             }
         }
         None if request.is_alternate_target() => {
-            let action = Action::Create { clauses: state.base.attributes.clauses() };
+            let read_only = if state.base.is_read_only { " READ ONLY" } else { "" };
+            let clauses = format!("{}{read_only}", state.base.attributes.clauses());
+            let action = Action::Create { clauses };
             plan.push(Change::creating(format!("{} is missing", names.alternate), action));
         }
         None => {}
@@ -112,6 +115,21 @@ impl Planner<'_> {
             let change = self.alter(&wanted.clauses());
             plan.push(change.interrupting(self.state.profile_restricts));
         }
+    }
+
+    /// Adds the change of a read-only user. Applications could no longer change anything with a
+    /// user that becomes read-only.
+    fn access(&self, alternate: &UserState, plan: &mut Plan<Action>) {
+        let change = match (self.state.base.is_read_only, alternate.is_read_only) {
+            (true, false) => self
+                .alter("READ ONLY")
+                .with_effect(Effect::Removes)
+                .interrupting(true)
+                .in_phase(REVOKES),
+            (false, true) => self.alter("READ WRITE").with_effect(Effect::Adds),
+            _ => return,
+        };
+        plan.push(change);
     }
 
     fn quotas(&self, alternate: &UserState, plan: &mut Plan<Action>) {

@@ -7,7 +7,6 @@ use rotation_database::{EngineError, administrator};
 use super::grants::{Grants, OnObject, Right};
 use super::{Names, Users};
 use crate::common_user;
-use crate::failure::{NO_SUCH_VIEW, number_of, statement};
 use crate::name::Name;
 use crate::session::Texts;
 
@@ -29,6 +28,8 @@ pub(super) struct PairState {
 pub(crate) struct UserState {
     pub(crate) status: String,
     pub(crate) attributes: Attributes,
+    /// `true` if its sessions cannot change anything. Releases before 23ai have no such users.
+    pub(crate) is_read_only: bool,
     pub(crate) quotas: BTreeMap<Name, String>,
     pub(crate) granted: Granted,
     /// The number of objects in its schema.
@@ -112,8 +113,12 @@ impl Users<'_> {
     pub(crate) async fn user(&mut self, name: &Name) -> Result<Option<UserState>, EngineError> {
         const USER: &str = "SELECT account_status, profile, default_tablespace, \
                             temporary_tablespace, authentication_type, oracle_maintained, \
-                            common FROM SYS.DBA_USERS WHERE username = :1";
-        let rows = self.read(&format!("find user {name}"), USER, name).await?;
+                            common, 'NO' FROM SYS.DBA_USERS WHERE username = :1";
+        const USER_OF_23: &str = "SELECT account_status, profile, default_tablespace, \
+                                  temporary_tablespace, authentication_type, oracle_maintained, \
+                                  common, read_only FROM SYS.DBA_USERS WHERE username = :1";
+        let query = if self.session.release().is_23_or_newer() { USER_OF_23 } else { USER };
+        let rows = self.read(&format!("find user {name}"), query, name).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         if text(row, 4)? != "PASSWORD" {
             return Err(EngineError::NeedsDecision {
@@ -139,10 +144,11 @@ impl Users<'_> {
             temporary: known(row, 3)?,
         };
         let status = text(row, 0)?.to_owned();
+        let is_read_only = row.get(7).is_some_and(common_user::is_yes);
         let quotas = self.quotas(name).await?;
         let granted = self.granted(name).await?;
         let owns = self.owns(name).await?;
-        Ok(Some(UserState { status, attributes, quotas, granted, owns }))
+        Ok(Some(UserState { status, attributes, is_read_only, quotas, granted, owns }))
     }
 
     /// Returns the number of objects in a schema. Their owner has all privileges on them, which no
@@ -233,16 +239,16 @@ impl Users<'_> {
         *name == self.names.base || *name == self.names.alternate
     }
 
-    /// Returns the privileges on whole schemas. Before 23ai, neither they nor the view existed.
+    /// Returns the privileges on whole schemas. Before 23ai, neither they nor the view existed. The
+    /// function asks for the release, because the server reports a missing view in the same way as
+    /// a missing privilege.
     async fn in_schemas(&mut self, action: &str, name: &Name) -> Result<Vec<Texts>, EngineError> {
         const SCHEMAS: &str =
             "SELECT privilege, schema, admin_option FROM SYS.DBA_SCHEMA_PRIVS WHERE grantee = :1";
-        match self.session.try_rows(SCHEMAS, &[name.as_str()]).await {
-            // The server reports a view without a grant in the same way. That is not the reason
-            // here, because the session has already read the other views.
-            Err(error) if number_of(&error) == Some(NO_SUCH_VIEW) => Ok(Vec::new()),
-            read => read.map_err(|error| statement(&error, action, None)),
+        if !self.session.release().is_23_or_newer() {
+            return Ok(Vec::new());
         }
+        self.read(action, SCHEMAS, name).await
     }
 
     async fn read(
