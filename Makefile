@@ -56,6 +56,10 @@ reliability:
 # tests of SQL Server and Oracle run while the fake servers record; SUITE=all adds recovery tests.
 RECORDING := $(CURDIR)/target/fidelity
 SUITE ?= without-recovery
+# SUITE=all also runs the tests on each release as which the fake Oracle server can answer.
+ifeq ($(SUITE),all)
+fidelity: export ORACLE_RELEASES ?= all
+endif
 JUDGED := (binary(sqlserver) or binary(oracle)) $(if $(filter all,$(SUITE)),,and not \
     (test(recovery::) or test(step_ordering::) or test(fault_injection_)))
 fidelity: export FIDELITY_RECORD = $(RECORDING)
