@@ -91,6 +91,15 @@ fn login_errors() -> Vec<LoginError> {
         LoginError::TlsNotOffered { keeps_password: true },
         LoginError::TlsNotOffered { keeps_password: false },
         LoginError::TlsLost { protocol: text("protocol") },
+        LoginError::Redirected {
+            target: text("other endpoint"),
+            cause: Box::new(LoginError::ConnectTimeout { seconds: 3 }),
+        },
+        LoginError::Redirected {
+            target: text("other endpoint"),
+            cause: Box::new(LoginError::TlsWrongName { message: message.clone() }),
+        },
+        LoginError::RedirectedAgain { first: text("first"), second: text("second") },
         LoginError::TlsUntrusted { message: message.clone() },
         LoginError::TlsWrongName { message: message.clone() },
         LoginError::TlsExpired { message: message.clone() },

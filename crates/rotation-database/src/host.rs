@@ -37,7 +37,7 @@ pub(crate) fn bare(host: &str) -> &str {
 }
 
 /// Returns `host:port`, with brackets around an IPv6 address.
-pub(crate) fn endpoint(host: &str, port: u16) -> String {
+pub fn endpoint(host: &str, port: u16) -> String {
     let host = bare(host);
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

@@ -150,6 +150,7 @@ pub use engine::{
 };
 pub use engine_error::{EngineError, administrator, edit_of_secret, privilege_remedy};
 pub use error::{CredentialSource, Endpoint, Error, LoginAttempt};
+pub use host::endpoint;
 pub use login_error::LoginError;
 pub use problem::{SecretProblem, SimilarKey};
 pub use rotation::{Password, mask, redact_derived};

@@ -133,6 +133,22 @@ pub enum LoginError {
         /// The protocol that the server reports.
         protocol: String,
     },
+    /// The server has redirected the client to another server, to which the connection failed.
+    #[error("the server redirected the client to {target}, and there: {cause}")]
+    Redirected {
+        /// The address of the other server.
+        target: String,
+        /// The error of the connection to the other server.
+        cause: Box<LoginError>,
+    },
+    /// The server to which the client was redirected has redirected it again.
+    #[error("the server redirected the client to {first}, which redirected it again to {second}")]
+    RedirectedAgain {
+        /// The address of the server that has redirected the client again.
+        first: String,
+        /// The address that was not followed.
+        second: String,
+    },
     /// The server's certificate was not issued by a trusted CA.
     #[error("the server's certificate is not trusted: {message}")]
     TlsUntrusted {
@@ -346,6 +362,8 @@ impl LoginError {
             Self::Silent { .. } => "DatabaseSilent",
             Self::Network { .. } => "ConnectionFailed",
             Self::TlsNotOffered { .. } | Self::TlsLost { .. } => "TlsNotOffered",
+            Self::Redirected { cause, .. } => cause.error_type(),
+            Self::RedirectedAgain { .. } => "RedirectedAgain",
             Self::TlsUntrusted { .. } => "TlsUntrustedAuthority",
             Self::TlsWrongName { .. } => "TlsWrongName",
             Self::TlsExpired { .. } => "TlsCertificateExpired",

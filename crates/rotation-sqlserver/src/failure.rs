@@ -91,12 +91,6 @@ pub(crate) fn broken(error: &Error) -> LoginError {
     match error {
         Error::Io { kind, message } => LoginError::from_io(&io::Error::new(*kind, message.clone())),
         Error::Tls(text) => certificate(text),
-        Error::Routing { host, port } => LoginError::ClientRejected {
-            message: format!("it redirects its clients to {host}:{port}"),
-            remedy: format!(
-                "Use that endpoint in the secret: \"host\": \"{host}\", \"port\": {port}."
-            ),
-        },
         other => LoginError::protocol(other.to_string()),
     }
 }

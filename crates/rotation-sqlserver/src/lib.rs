@@ -10,6 +10,7 @@ mod preflight;
 mod prelogin;
 mod principal;
 mod quote;
+mod redirect;
 mod scope;
 mod session;
 mod session_account;

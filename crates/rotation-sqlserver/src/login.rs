@@ -5,35 +5,57 @@ use std::time::Duration;
 use rotation_database::{APPLICATION, Login, LoginError, TlsUse, administrator, dial, mask};
 use tiberius::error::{Error, TokenError};
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
+use tokio::time::timeout;
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 use crate::failure::broken;
 use crate::prelogin::{Answer, RecordingStream};
 use crate::quote::identifier;
+use crate::redirect::{CONNECT_TIMEOUT, Redirect};
 use crate::session::Session;
 
 /// The timeout of one answer. The strategies limit the time of a whole login.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Logs in with at most one attempt that sends the password.
+/// Logs in, and follows one redirect to another server.
+///
+/// The other server gets the password under the same TLS policy as the first one, and its
+/// certificate must be for the name to which the first one has redirected. A second redirect is an
+/// error: a gateway redirects to the server that has the database.
+pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
+    let first = match log_in_at(login, None).await {
+        Ok(session) => return Ok(session),
+        Err(Failed { redirect: Some(first), .. }) => first,
+        Err(failed) => return Err(failed.error),
+    };
+    match log_in_at(login, Some(&first)).await {
+        Ok(session) => Ok(session),
+        Err(Failed { redirect: Some(second), .. }) => Err(LoginError::RedirectedAgain {
+            first: first.to_string(),
+            second: second.to_string(),
+        }),
+        Err(failed) => Err(first.explain(failed.error)),
+    }
+}
+
+/// Logs in to one server with at most one attempt that sends the password.
 ///
 /// A server can be configured to accept only [TDS 8.0], in which TLS comes first. It closes the
 /// connection of a client that starts with an older version of TDS. No password has been sent then,
 /// so the client connects again with TDS 8.0.
 ///
 /// [TDS 8.0]: https://learn.microsoft.com/sql/relational-databases/security/networking/tds-8
-pub(crate) async fn log_in(login: &Login<'_>) -> Result<Session, LoginError> {
-    let attempt = match login.tls {
-        TlsUse::Off => connect(login, EncryptionLevel::NotSupported).await,
-        TlsUse::Verified => match connect(login, EncryptionLevel::Required).await {
+async fn log_in_at(login: &Login<'_>, redirect: Option<&Redirect>) -> Result<Session, Failed> {
+    match login.tls {
+        TlsUse::Off => connect(login, redirect, EncryptionLevel::NotSupported).await,
+        TlsUse::Verified => match connect(login, redirect, EncryptionLevel::Required).await {
             Err(Failed { closed_without_answer: true, .. }) => {
-                connect(login, EncryptionLevel::Strict).await
+                connect(login, redirect, EncryptionLevel::Strict).await
             }
             result => result,
         },
         TlsUse::NotOffered => Err(NO_TLS.into()),
-    };
-    attempt.map_err(|failed| failed.error)
+    }
 }
 
 /// The error for a server without TLS. TDS itself does not encrypt a password, but only obfuscates
@@ -46,18 +68,31 @@ struct Failed {
     /// `true` if the server closed the connection without an answer. No password has been sent
     /// then.
     closed_without_answer: bool,
+    /// The other server to which this one redirects its clients.
+    redirect: Option<Redirect>,
 }
 
 impl From<LoginError> for Failed {
     fn from(error: LoginError) -> Self {
-        Self { error, closed_without_answer: false }
+        Self { error, closed_without_answer: false, redirect: None }
     }
 }
 
-async fn connect(login: &Login<'_>, encryption: EncryptionLevel) -> Result<Session, Failed> {
+async fn connect(
+    login: &Login<'_>,
+    redirect: Option<&Redirect>,
+    encryption: EncryptionLevel,
+) -> Result<Session, Failed> {
+    let (host, port) = match redirect {
+        Some(redirect) => (redirect.host.as_str(), redirect.port),
+        None => (login.host, login.port),
+    };
     let mut config = Config::new();
-    config.host(login.host);
-    config.port(login.port);
+    config.host(host);
+    config.port(port);
+    if let Some(instance) = redirect.and_then(|redirect| redirect.instance.as_ref()) {
+        config.instance_name(instance);
+    }
     config.application_name(APPLICATION);
     config.authentication(AuthMethod::sql_server(login.user, login.password.expose()));
     config.encryption(encryption);
@@ -67,7 +102,14 @@ async fn connect(login: &Login<'_>, encryption: EncryptionLevel) -> Result<Sessi
     if let Some(database) = login.database {
         config.database(database);
     }
-    let stream = dial(login.host, login.port).await?;
+    let stream = match redirect {
+        Some(_) => {
+            let seconds = CONNECT_TIMEOUT.as_secs();
+            let late = |_| LoginError::ConnectTimeout { seconds };
+            timeout(CONNECT_TIMEOUT, dial(host, port)).await.map_err(late)??
+        }
+        None => dial(host, port).await?,
+    };
     let (stream, heard) = RecordingStream::to(stream);
     // On the heap: the driver's login is a large state machine.
     match Box::pin(Client::connect(config, stream.compat_write())).await {
@@ -76,7 +118,11 @@ async fn connect(login: &Login<'_>, encryption: EncryptionLevel) -> Result<Sessi
             let answer = heard.answer();
             let closed_without_answer =
                 matches!(error, Error::Io { .. }) && answer == Answer::Nothing;
-            Err(Failed { error: failure(&error, login, answer), closed_without_answer })
+            let redirect = match &error {
+                Error::Routing { host, port } => Some(Redirect::to(host, *port)),
+                _ => None,
+            };
+            Err(Failed { error: failure(&error, login, answer), closed_without_answer, redirect })
         }
     }
 }

@@ -68,6 +68,11 @@ impl LoginError {
                 Or, if you trust the network, set \"ssl\": false and a port without TLS in the \
                 secret."
                 .into(),
+            Self::Redirected { target, cause } => redirect_remedy(target, cause),
+            Self::RedirectedAgain { first, .. } => format!(
+                "Set the server's connection policy to Proxy, or find out why {first} does not \
+                 have the database. Leave \"host\" and \"port\" in the secret as they are."
+            ),
             Self::TlsUntrusted { .. } => "If the server uses your own CA, set TLS_CA_FILE on the \
                 function to a PEM file with its CA certificate. Otherwise check for an attacker \
                 between the function and the server."
@@ -114,5 +119,26 @@ impl LoginError {
                     .into()
             }
         }
+    }
+}
+
+/// Returns the remedy for a failed connection to the server to which the client was redirected. Its
+/// address is not stored in the secret, because it changes whenever the database moves.
+fn redirect_remedy(target: &str, cause: &LoginError) -> String {
+    let leave = "Leave \"host\" and \"port\" in the secret as they are: the address changes";
+    match cause {
+        LoginError::DnsFailed { .. }
+        | LoginError::NoListener { .. }
+        | LoginError::ConnectTimeout { .. }
+        | LoginError::Network { .. } => format!(
+            "Allow the function to resolve and to connect to {target}, too (a server of Azure SQL \
+             Database redirects its clients to ports 11000 to 11999 of its region). Or set the \
+             server's connection policy to Proxy. {leave}."
+        ),
+        _ => format!(
+            "Find out what answers on {target}: an attacker may be between the function and the \
+             server. The certificate must be for this name and from a trusted CA. Or set the \
+             server's connection policy to Proxy. {leave}."
+        ),
     }
 }

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 
 /// The errors of `setSecret` that occur before it changes anything in the database. After such an
 /// error, the pending password has reached no server.
-const ERRORS_BEFORE_CHANGE: [&str; 24] = [
+const ERRORS_BEFORE_CHANGE: [&str; 25] = [
     "AccountExpired",
     "AccountLocked",
     "ClientRejected",
@@ -29,6 +29,7 @@ const ERRORS_BEFORE_CHANGE: [&str; 24] = [
     "MasterRegionMismatch",
     "MasterSecretMalformed",
     "ReadablePasswordRefused",
+    "RedirectedAgain",
     "ReleaseUnsupported",
     "SecretMalformed",
     "TlsCertificateExpired",
