@@ -44,8 +44,8 @@ pub(crate) fn failure(error: &Error, action: &str, remedy: Option<&str>) -> Engi
         USED_BEFORE..=15119 => EngineError::PasswordRejected {
             message,
             remedy: "Adjust PASSWORD_LENGTH, EXCLUDE_CHARACTERS or the other password settings of \
-                the function to the server's Windows policy, or ALTER LOGIN … WITH CHECK_POLICY = \
-                OFF."
+                the function to the server's Windows policy. Or, for a login, ALTER LOGIN … WITH \
+                CHECK_POLICY = OFF."
                 .into(),
         },
         3906 | 978 | 976 => EngineError::NeedsDecision {

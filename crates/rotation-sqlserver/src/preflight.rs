@@ -4,7 +4,9 @@ use rotation_database::{
     EngineError, MasterTask, Password, PasswordReset, SyncRequest, administrator,
 };
 
-use crate::master_permissions::{self, ALTER_LOGINS, ALTER_USERS, On, READ_ALL, READ_DATABASE};
+use crate::master_permissions::{
+    self, ALTER_LOGINS, ALTER_USERS, CREATE_LOGINS, On, READ_ALL, READ_DATABASE,
+};
 use crate::quote::identifier;
 use crate::scope::Scope;
 use crate::session::Session;
@@ -20,9 +22,10 @@ pub(crate) async fn missing(
 ) -> Result<Vec<EngineError>, EngineError> {
     let mut missing: Vec<_> = match home(session, master, task).await? {
         Home::Server => {
-            // The permissions of logins are only read for a sync.
-            let read = if task.copies() { READ_ALL } else { &[] };
-            let needed = [&[ALTER_LOGINS], read].concat();
+            // Logins are created and their permissions are read only for a sync.
+            let for_sync =
+                if task.copies() { [&[CREATE_LOGINS], READ_ALL].concat() } else { vec![] };
+            let needed = [vec![ALTER_LOGINS], for_sync].concat();
             let lacking = master_permissions::lacking(session, On::Server, &needed).await?;
             lacking
                 .into_iter()
@@ -32,7 +35,7 @@ pub(crate) async fn missing(
         // The master user of contained users needs no permission on the server, and may be a
         // contained user itself.
         Home::Database(database) => {
-            let needed = [ALTER_USERS, READ_DATABASE];
+            let needed = [&[ALTER_USERS], READ_DATABASE].concat();
             let lacking = master_permissions::lacking(session, On::Database, &needed).await?;
             let enter = Scope::Database(&database).enter();
             let lacks = |name: &str| {

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio_util::compat::Compat;
 
 use crate::accepted::Accepted;
+use crate::edition::{EDITION, is_azure_database};
 use crate::failure::failure;
 use crate::prelogin::RecordingStream;
 use crate::principal::SessionPrincipal;
@@ -21,11 +22,13 @@ pub struct Session {
     accepted: Accepted,
     /// The account that the session belongs to, once the server has been asked.
     account: Option<SessionPrincipal>,
+    /// `true` for a server without logins for the sync, once the server has been asked.
+    is_azure_database: Option<bool>,
 }
 
 impl Session {
     pub(crate) fn new(client: Client<Compat<RecordingStream<TcpStream>>>) -> Self {
-        Self { client, accepted: Accepted::None, account: None }
+        Self { client, accepted: Accepted::None, account: None, is_azure_database: None }
     }
 
     /// Returns the account that the session belongs to, once the server has been asked.
@@ -35,6 +38,23 @@ impl Session {
 
     pub(crate) fn set_account(&mut self, account: SessionPrincipal) {
         self.account = Some(account);
+    }
+
+    pub(crate) fn set_azure_database(&mut self, is_azure_database: bool) {
+        self.is_azure_database = Some(is_azure_database);
+    }
+
+    /// Returns `true` for the editions of [`is_azure_database`].
+    pub(crate) async fn is_azure_database(&mut self) -> Result<bool, EngineError> {
+        if let Some(known) = self.is_azure_database {
+            return Ok(known);
+        }
+        let rows =
+            self.rows("read the edition of the server", &format!("SELECT {EDITION}"), &[]).await?;
+        let row = rows.first().ok_or_else(|| unexpected("the server returned no row"))?;
+        let is_azure_database = is_azure_database(column(row, 0)?);
+        self.set_azure_database(is_azure_database);
+        Ok(is_azure_database)
     }
 
     /// Sets the DDL triggers that this session may fire.

@@ -41,6 +41,7 @@ pub(crate) async fn of_session(
         Kind::ContainedUser => (flag(row, 2)?, nullable::<&[u8]>(row, 5)?),
     };
     let (is_azure, database) = (is_azure_database(column(row, 7)?), text(row, 8)?);
+    session.set_azure_database(is_azure);
     let is_away = kind == Kind::Login && is_azure && !database.eq_ignore_ascii_case(MASTER);
     let sid = sid.ok_or_else(|| unexpected("the session has no security identifier"))?.to_vec();
     let name = nullable_text(row, 3)?.unwrap_or_else(|| "(unknown)".into());

@@ -3,11 +3,11 @@
 use rotation_database::{EngineError, administrator, edit_of_secret};
 
 use super::{Home, Users};
-use crate::edition::{EDITION, MASTER, is_azure_database};
+use crate::edition::MASTER;
 use crate::master_permissions::{self, On, READ_ALL, READ_DATABASE};
 use crate::principal::{AUTHENTICATED_BY_DATABASE, Kind, Principal};
 use crate::quote::identifier;
-use crate::session::{column, flag, text, unexpected};
+use crate::session::{flag, nullable, text, unexpected};
 
 impl Users<'_> {
     /// Returns where the accounts of the users are: in the session's database if the base user is a
@@ -31,33 +31,42 @@ impl Users<'_> {
     }
 
     async fn read_home(&mut self) -> Result<Home, EngineError> {
+        let is_azure = self.session.is_azure_database().await?;
+        // Azure SQL Database always allows such users, and is not documented to have
+        // sys.configurations.
+        let allows = match is_azure {
+            true => "1",
+            false => {
+                "CAST(COALESCE((SELECT CAST(c.value_in_use AS int) FROM sys.configurations c WHERE \
+                 c.name = N'contained database authentication'), 0) AS int)"
+            }
+        };
         let query = format!(
-            "SELECT DB_NAME(), CAST(COALESCE((SELECT p.authentication_type FROM \
-             sys.database_principals p WHERE p.name = @P1), 0) AS int), CAST(d.containment AS \
-             int), CAST(COALESCE((SELECT CAST(c.value_in_use AS int) FROM sys.configurations c \
-             WHERE c.name = N'contained database authentication'), 0) AS int), {EDITION} FROM \
+            "SELECT DB_NAME(), CAST((SELECT p.authentication_type FROM sys.database_principals p \
+             WHERE p.name = @P1) AS int), CAST(d.containment AS int), {allows} FROM \
              sys.databases d WHERE d.name = DB_NAME()"
         );
         let action = "read the kind of the base user";
         let rows = self.session.rows(action, &query, &[self.request.base]).await?;
         let row = rows.first().ok_or_else(|| unexpected("the session's database is missing"))?;
         let database = text(row, 0)?;
-        let is_azure = is_azure_database(column(row, 4)?);
-        if !(is_azure || flag(row, 3)?) {
+        if !flag(row, 3)? {
             // The server does not allow contained users.
             return Ok(Home::Server);
         }
-        if column::<i32>(row, 1)? == AUTHENTICATED_BY_DATABASE {
+        let authentication = nullable::<i32>(row, 1)?;
+        if authentication == Some(AUTHENTICATED_BY_DATABASE) {
             return Ok(Home::Database(database));
         }
         if is_azure || flag(row, 2)? {
             // The base user may be a contained user that is not visible.
             self.check_visible_in_database().await?;
         }
-        if is_azure {
-            return Err(self.login_on_azure(&database));
+        match (is_azure, authentication) {
+            (true, None) => Err(EngineError::NoSuchUser { user: self.request.base.to_owned() }),
+            (true, Some(_)) => Err(self.login_on_azure(&database)),
+            (false, _) => Ok(Home::Server),
         }
-        Ok(Home::Server)
     }
 
     fn login_on_azure(&self, database: &str) -> EngineError {
@@ -89,16 +98,17 @@ impl Users<'_> {
     /// sync would revoke what it does not see.
     pub(crate) async fn check_visible_in_database(&mut self) -> Result<(), EngineError> {
         let lacking =
-            master_permissions::lacking(self.session, On::Database, &[READ_DATABASE]).await?;
+            master_permissions::lacking(self.session, On::Database, READ_DATABASE).await?;
         if lacking.is_empty() {
             return Ok(());
         }
+        let names = lacking.join(", ");
         Err(EngineError::lacks(
             self.reading_all(),
             self.request.master,
-            READ_DATABASE,
+            &names,
             administrator(&format!(
-                "in the database of the secret, GRANT VIEW DEFINITION TO {}",
+                "in the database of the secret, GRANT {names} TO {}",
                 identifier(self.request.master)
             )),
         ))

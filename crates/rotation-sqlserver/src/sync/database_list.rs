@@ -1,10 +1,12 @@
 //! The list of the server's databases, and the databases that stop a sync.
 
+use std::collections::BTreeSet;
+
 use rotation_database::{EngineError, administrator};
 use tiberius::Row;
 
 use super::Users;
-use crate::master_permissions::READ_DATABASE;
+use crate::master_permissions::{READ_DATABASE, without_implied};
 use crate::quote::identifier;
 use crate::scope::Scope;
 use crate::session::{flag, nullable_text, text, unexpected};
@@ -36,8 +38,9 @@ struct Found {
     open: Vec<OpenDatabase>,
     offline: Vec<String>,
     closed: Vec<String>,
-    /// The databases whose definitions are denied to the master user.
-    denied: Vec<String>,
+    /// The databases whose definitions are denied to the master user, and the permissions that it
+    /// lacks there.
+    denied: Vec<(String, Vec<&'static str>)>,
     is_rds: bool,
 }
 
@@ -46,7 +49,8 @@ struct Found {
 /// - Only the primary replica is writable. This property can be read without a privilege. It is a
 ///   `sql_variant`, and [two of them][variant] are equal only if their collations are equal. So it
 ///   is converted to a text before the comparison.
-/// - A permission on the server can be denied in a database.
+/// - A permission on the server can be denied in a database. An older server returns `NULL` for
+///   `VIEW SECURITY DEFINITION`, which SQL Server 2022 has introduced.
 /// - [`sys.databases`][databases] does not show an OFFLINE database to a login that has neither
 ///   `ALTER ANY DATABASE` nor `CREATE DATABASE`. [`sys.master_files`][files] shows its files to a
 ///   login with `VIEW ANY DEFINITION`. The primary file of a database has the ID 1.
@@ -65,7 +69,9 @@ const DATABASES: &str = "SELECT d.name, d.state_desc, COALESCE(d.user_access_des
                          int), CAST(COALESCE(d.is_in_standby, 0) AS int), \
                          CAST(COALESCE(d.is_read_only, 0) AS int), \
                          CAST(COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(d.name), 'DATABASE', 'VIEW \
-                         DEFINITION'), 0) AS int) FROM [master].sys.databases d WHERE \
+                         DEFINITION'), 0) AS int), \
+                         CAST(COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(d.name), 'DATABASE', 'VIEW \
+                         SECURITY DEFINITION'), 1) AS int) FROM [master].sys.databases d WHERE \
                          d.source_database_id IS NULL AND d.name <> N'tempdb'; SELECT \
                          DB_NAME(f.database_id), CAST(f.database_id AS nvarchar(12)), f.name FROM \
                          [master].sys.master_files f WHERE f.file_id = 1 AND f.is_sparse = 0 AND \
@@ -77,7 +83,15 @@ impl Found {
     fn add(&mut self, row: &Row) -> Result<Option<String>, EngineError> {
         let (name, state, access) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
         let (may_enter, is_replica, is_standby) = (flag(row, 3)?, flag(row, 4)?, flag(row, 5)?);
-        let (is_read_only, reads_all) = (flag(row, 6)?, flag(row, 7)?);
+        let is_read_only = flag(row, 6)?;
+        let mut lacking = Vec::new();
+        for (index, permission) in (7..).zip(READ_DATABASE) {
+            if !flag(row, index)? {
+                lacking.push(*permission);
+            }
+        }
+        let lacking = without_implied(lacking);
+        let reads_all = lacking.is_empty();
         self.is_rds |= name == RDS_DATABASE;
         let skipped = |why: &str| Some(format!("Database {name} was skipped: {why}."));
         match state.as_str() {
@@ -89,7 +103,7 @@ impl Found {
             }
             "RESTORING" => return Ok(skipped("it is being restored")),
             "ONLINE" if is_system_database(&name) && !(may_enter && reads_all) => {}
-            "ONLINE" if may_enter && !reads_all => self.denied.push(name),
+            "ONLINE" if may_enter && !reads_all => self.denied.push((name, lacking)),
             "ONLINE" if may_enter => self.open.push(OpenDatabase { name, is_read_only }),
             "ONLINE" if access == MULTI_USER => self.closed.push(name),
             "ONLINE" => self.offline.push(format!("{name} ({access})")),
@@ -180,19 +194,22 @@ impl Users<'_> {
         }
     }
 
-    fn cannot_read(&self, databases: &[String]) -> EngineError {
+    fn cannot_read(&self, databases: &[(String, Vec<&str>)]) -> EngineError {
         let master = identifier(self.request.master);
+        let names: Vec<_> = databases.iter().map(|(name, _)| name.as_str()).collect();
+        let lacking: BTreeSet<_> = databases.iter().flat_map(|(_, lacking)| lacking).collect();
+        let lacking: Vec<_> = lacking.into_iter().copied().collect();
         let grants: Vec<_> = databases
             .iter()
-            .map(|name| {
+            .map(|(name, lacking)| {
                 let enter = Scope::Database(name).enter();
-                format!("{enter}GRANT {READ_DATABASE} TO {master}")
+                format!("{enter}GRANT {} TO {master}", lacking.join(", "))
             })
             .collect();
         EngineError::lacks(
-            format!("read the privileges of {} in {}", self.request.base, databases.join(", ")),
+            format!("read the privileges of {} in {}", self.request.base, names.join(", ")),
             self.request.master,
-            READ_DATABASE,
+            &lacking.join(", "),
             administrator(&format!(
                 "{} (if it is denied to a role of the master user, also REVOKE it there)",
                 grants.join("; ")
