@@ -3,10 +3,20 @@
 import re
 
 SQL_REFERENCE = "https://docs.oracle.com/en/database/oracle/oracle-database/23/sqlrf/"
+T_SQL = "https://learn.microsoft.com/sql/t-sql/statements/"
 
 # The start of a statement, and what the parsers lack.
 KNOWN: dict[str, list[tuple[str, str]]] = {
-    "sqlserver": [],
+    "sqlserver": [
+        (
+            r"(CREATE|(GRANT|DENY|REVOKE) .* ON) EXTERNAL LANGUAGE\b",
+            f"external languages ({T_SQL}create-external-language-transact-sql)",
+        ),
+        (
+            r"(GRANT|DENY|REVOKE) .* ON DATABASE SCOPED CREDENTIAL\b",
+            f"permissions on credentials ({T_SQL}grant-database-scoped-credential-transact-sql)",
+        ),
+    ],
     "oracle": [
         (r"(CREATE|ALTER) PROFILE ", f"profiles ({SQL_REFERENCE}CREATE-PROFILE.html)"),
         (r"CREATE DIRECTORY ", f"directories ({SQL_REFERENCE}CREATE-DIRECTORY.html)"),
@@ -29,7 +39,8 @@ KNOWN: dict[str, list[tuple[str, str]]] = {
 # The error and the start of a statement that the parsers accept, although the servers of a test
 # reject it.
 REJECTED: dict[str, list[tuple[int, str]]] = {
-    "sqlserver": [],
+    # SQL Server 2022 has introduced the permission.
+    "sqlserver": [(102, r"GRANT VIEW SECURITY DEFINITION ")],
     "oracle": [
         # A package grants it instead of GRANT: DBA_RSRC_MANAGER_SYSTEM_PRIVS in the Database
         # Reference of release 19.

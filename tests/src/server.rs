@@ -52,6 +52,10 @@ pub trait Server: Clone + Send + Sync + 'static {
     fn variant(&self) -> &'static str {
         ""
     }
+    /// Returns `true` if a password needs letters or digits beside punctuation.
+    fn requires_letters(&self) -> bool {
+        false
+    }
     /// Returns the path of the server's log, if this machine has it.
     fn log(&self) -> Option<&Path>;
     /// Returns the name of the database in a fixture's secrets.

@@ -1,6 +1,8 @@
 //! The SQL Server instances of a test run: the fake server in `tests/fake_servers/sqlserver`, or a
 //! real server that `MSSQL_TEST_URL` names.
 
+mod azure;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -12,9 +14,18 @@ use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use crate::fake_server;
+use crate::fake_server::{self, Engine as _, Releases};
 use crate::fixture;
 use crate::server::{Made, Server as AnyServer};
+
+/// The release of a fake server that answers as Azure SQL Database.
+pub const AZURE: &str = "azure";
+
+const RELEASES: Releases = Releases {
+    all: &["2017", "2019", "2022", AZURE],
+    default: "2022",
+    variable: "SQLSERVER_RELEASES",
+};
 
 /// SQL Server, as an engine with a fake server.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +38,7 @@ impl fake_server::Engine for SqlServer {
     const VARIABLE: &'static str = "ROTATION_TEST_SQLSERVER";
     const URL: &'static str = "MSSQL_TEST_URL";
     const DEFAULT_PORT: u16 = 1433;
+    const RELEASES: Option<Releases> = Some(RELEASES);
 
     fn own() -> &'static OnceLock<Vec<FakeServer>> {
         static OWN: OnceLock<Vec<FakeServer>> = OnceLock::new();
@@ -46,12 +58,31 @@ pub type Fixture = fixture::Fixture<Target>;
 /// An authenticated session of the driver.
 pub type Session = Client<Compat<TcpStream>>;
 
-/// Runs a test on every server of this run.
+/// Runs a test on every server of this run that has logins, which Azure SQL Database has not.
 ///
 /// # Panics
-/// Panics if the test fails on a server, or if there is no server.
+/// Panics if the test fails on a server, or if this run has no server.
 pub async fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
+    fake_server::on_each_where(|target: &Target| !target.is_azure(), test).await;
+}
+
+/// Runs a test on every server of this run, whose fixtures have users of a database with a password
+/// on Azure SQL Database.
+///
+/// # Panics
+/// Panics if the test fails on a server, or if this run has no server.
+pub async fn on_each_release<F: Future<Output = Result<()>>>(test: impl Fn(Target) -> F) {
     fake_server::on_each(test).await;
+}
+
+/// Returns `true` if this run tests a real server. The programs of the fake server may be missing
+/// then.
+pub fn tests_real_server() -> bool {
+    let is_real = std::env::var_os(SqlServer::URL).is_some();
+    if is_real {
+        println!("skipped: this test is only for the fake server");
+    }
+    is_real
 }
 
 /// Runs a batch and discards its rows.
@@ -69,6 +100,11 @@ pub fn with_password(password: &str) -> String {
 }
 
 impl Target {
+    /// Returns `true` if the server answers as Azure SQL Database.
+    pub fn is_azure(&self) -> bool {
+        self.release.as_deref() == Some(AZURE)
+    }
+
     /// Logs in as a user.
     ///
     /// # Errors
@@ -161,7 +197,21 @@ impl AnyServer for Target {
         self.log.as_deref()
     }
 
+    /// The policy of a user of a database cannot be turned off.
+    fn requires_letters(&self) -> bool {
+        self.is_azure()
+    }
+
+    fn variant(&self) -> &'static str {
+        let release = self.release.as_deref();
+        let known = RELEASES.all.iter().find(|name| Some(**name) == release);
+        known.filter(|name| **name != RELEASES.default).copied().unwrap_or_default()
+    }
+
     async fn make(&self, made: &Made<'_>) -> Result<()> {
+        if self.is_azure() {
+            return azure::make(self, made).await;
+        }
         let (user, master, database) =
             (identifier(made.user), identifier(made.master), identifier(made.database));
         let mut admin = self.admin("master").await?;
@@ -188,6 +238,9 @@ impl AnyServer for Target {
     /// Gives the base user a second database, a role, a denied column, a server permission, and
     /// options of the login.
     async fn enrich(&self, made: &Made<'_>) -> Result<()> {
+        if self.is_azure() {
+            return azure::enrich(self, made).await;
+        }
         let (user, master) = (identifier(made.user), identifier(made.master));
         let (database, other) =
             (identifier(made.database), identifier(&format!("{}_other", made.database)));
@@ -229,7 +282,7 @@ impl AnyServer for Target {
             println!("skipped: the server's programs are not on this machine");
             return Ok(None);
         }
-        let fake = FakeServer::start(certificates, &[]).await?;
+        let fake = self.start_another(certificates, &[]).await?;
         let port = fake.target.port;
         Ok(Some((fake, port)))
     }
@@ -239,12 +292,18 @@ impl AnyServer for Target {
     }
 
     async fn give_password(&self, user: &str, password: &str) -> Result<()> {
+        if self.is_azure() {
+            return azure::give_password(self, user, password).await;
+        }
         let statement =
             format!("ALTER LOGIN {} WITH {}", identifier(user), with_password(password));
         sql(&mut self.admin("master").await?, &statement).await
     }
 
     async fn impair(&self, alternate: &str, database: &str) -> Result<&'static [&'static str]> {
+        if self.is_azure() {
+            return azure::impair(self, alternate, database).await;
+        }
         let (name, database) = (identifier(alternate), identifier(database));
         let mut admin = self.admin("master").await?;
         for batch in [
@@ -257,6 +316,9 @@ impl AnyServer for Target {
     }
 
     async fn drop_user(&self, user: &str) -> Result<()> {
+        if self.is_azure() {
+            return azure::drop_user(self, user).await;
+        }
         let statement = format!("DROP LOGIN {}", identifier(user));
         for _ in 0..100 {
             if !self.has_login(user).await?

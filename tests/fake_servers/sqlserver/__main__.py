@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "common"))
 import recorder
 from connection import Client
 from model import Server
+from releases import DEFAULT, RELEASES
 
 
 def arguments():
@@ -55,7 +56,15 @@ def arguments():
         "--expired", action="store_true", help="every password that can expire has expired"
     )
     parser.add_argument(
-        "--azure", action="store_true", help="answer everyone but sa as Azure SQL Database does"
+        "--release",
+        choices=RELEASES,
+        default=DEFAULT,
+        help="the release of SQL Server; azure: answer everyone but sa as Azure SQL Database does",
+    )
+    parser.add_argument(
+        "--redirect",
+        metavar="HOST:PORT",
+        help="redirect each client to another server, as the gateway of Azure SQL Database does",
     )
     return parser.parse_args()
 
@@ -116,8 +125,10 @@ def main() -> None:
         sockets.tls.set_alpn_protocols(["tds/8.0"])
     sockets.mode, sockets.log = chosen.mode, write
     sockets.recorder = recorder.of_environment("sqlserver", chosen.port, 1433)
-    sockets.model = Server(password, chosen.lockout, chosen.expired)
-    sockets.model.is_azure = chosen.azure
+    sockets.model = Server(password, chosen.lockout, chosen.expired, chosen.release)
+    if chosen.redirect:
+        host, port = chosen.redirect.rsplit(":", 1)
+        sockets.model.redirect = host, int(port)
     sockets.model.aliases = dict(pair.split("=") for pair in chosen.alias)
     # The process that has started this one holds its standard input open. When it closes, this
     # process ends.

@@ -20,8 +20,10 @@ from sqlglot import exp
 
 import catalog_table
 import columns
+import functions
 from answer import Result
-from model import Database
+from model import Database, Thing
+from releases import Release
 from rights import Session
 
 STATES = {"G": "GRANT", "W": "GRANT_WITH_GRANT_OPTION", "D": "DENY", "R": "REVOKE"}
@@ -36,13 +38,20 @@ CLASS_DESC = {
     15: "MESSAGE_TYPE",
     16: "SERVICE_CONTRACT",
     17: "SERVICE",
+    18: "REMOTE_SERVICE_BINDING",
     19: "ROUTE",
+    23: "FULLTEXT_CATALOG",
     24: "SYMMETRIC_KEYS",
     25: "CERTIFICATE",
     26: "ASYMMETRIC_KEY",
+    29: "FULLTEXT_STOPLIST",
+    31: "SEARCH_PROPERTY_LIST",
+    32: "DATABASE_SCOPED_CREDENTIAL",
+    34: "EXTERNAL_LANGUAGE",
     100: "SERVER",
     101: "SERVER_PRINCIPAL",
     105: "ENDPOINT",
+    108: "AVAILABILITY GROUP",
 }
 COLUMNS = catalog_table.views("sqlserver")
 SERVER_VIEWS = (
@@ -74,16 +83,23 @@ NAMED = {
     15: ("service_message_types", "message_type_id"),
     16: ("service_contracts", "service_contract_id"),
     17: ("services", "service_id"),
+    18: ("remote_service_bindings", "remote_service_binding_id"),
     19: ("routes", "route_id"),
+    23: ("fulltext_catalogs", "fulltext_catalog_id"),
     24: ("symmetric_keys", "symmetric_key_id"),
     25: ("certificates", "certificate_id"),
     26: ("asymmetric_keys", "asymmetric_key_id"),
+    29: ("fulltext_stoplists", "stoplist_id"),
+    31: ("registered_search_property_lists", "property_list_id"),
+    32: ("database_scoped_credentials", "credential_id"),
+    34: ("external_languages", "external_language_id"),
 }
 
 
 @functools.cache
-def understood(sql: str):
-    """Returns the query for SQLite, and the views that it reads: (database or None, view)."""
+def understood(sql: str, release: Release):
+    """Returns the query for SQLite, the views that it reads: (database or None, view), and for each
+    column whether it is an `int`, even if all its values are NULL."""
     try:
         # sqlglot takes SUSER_SNAME() for CURRENT_USER, which is a user of a database.
         renamed = re.sub(r"\bSUSER_SNAME(?=\s*\()", "SUSER_SNAME_OF", sql, flags=re.IGNORECASE)
@@ -97,7 +113,11 @@ def understood(sql: str):
             raise QueryError(
                 f"Incorrect syntax near '{foreign.__name__}'.", number=102, severity=15
             )
-    check_columns(tree)
+    check_columns(tree, release)
+    integers = tuple(
+        isinstance(one.unalias(), exp.Cast) and one.unalias().to.is_type("int")
+        for one in tree.selects
+    )
     views = set()
     for table in tree.find_all(exp.Table):
         if table.db.lower() != "sys":
@@ -117,12 +137,12 @@ def understood(sql: str):
             parameter.replace(exp.Anonymous(this=f"AT_AT_{parameter.this.name}"))
     for text in list(tree.find_all(exp.National)):
         text.replace(exp.Literal.string(text.name))
-    return tree.sql(dialect="sqlite"), frozenset(views)
+    return tree.sql(dialect="sqlite"), frozenset(views), integers
 
 
-def check_columns(tree: exp.Expression) -> None:
-    """Raises the error 207 for a column that a view does not have."""
-    views = {name: set(all) for name, all in COLUMNS.items()}
+def check_columns(tree: exp.Expression, release: Release) -> None:
+    """Raises the error 208 or 207 for a view or column that the release does not have."""
+    views = release.views()
     if unknown := next(
         (one for one in tree.find_all(exp.Table) if one.name.lower() not in views), None
     ):
@@ -150,7 +170,7 @@ def query(session: Session, sql: str, parameters: dict) -> Result:
     general = re.sub(
         r"\[((?:[^\]]|\]\])+)\]\.sys\.", database, re.sub(r"\b0x([0-9A-Fa-f]+)", binary, sql)
     )
-    sqlite, views = understood(general)
+    sqlite, views, integers = understood(general, session.release)
     for at, view in views:
         TABLES.fill(session, at, None if at is None else names[int(at)], view)
     TABLES.session = session
@@ -162,13 +182,16 @@ def query(session: Session, sql: str, parameters: dict) -> Result:
     # A column of an expression has no name.
     names = [one[0] if one[0].isidentifier() else "" for one in cursor.description]
     return Result(
-        columns=[Column(name, kind([row[at] for row in rows])) for at, name in enumerate(names)],
+        columns=[
+            Column(name, kind([row[at] for row in rows], at < len(integers) and integers[at]))
+            for at, name in enumerate(names)
+        ],
         rows=rows,
     )
 
 
-def kind(values: list):
-    value = next((one for one in values if one is not None), "")
+def kind(values: list, is_integer: bool):
+    value = next((one for one in values if one is not None), 0 if is_integer else "")
     return (
         Integer(4)
         if isinstance(value, int)
@@ -190,11 +213,9 @@ class Tables:
         self.session: Session | None = None
         # What each table shows: the revision, the principal, and the databases.
         self.shown: dict[str, tuple] = {}
-        functions(self)
+        functions.register(self)
 
     def fill(self, session: Session, at: str | None, database: str | None, view: str) -> None:
-        if view not in COLUMNS:
-            raise QueryError(f"Invalid object name 'sys.{view}'.", number=208)
         if database and session.is_azure() and database != session.database.name:
             raise QueryError(
                 f"Reference to database and/or server name in '{database}.sys.{view}' is not"
@@ -293,6 +314,12 @@ def server_rows(session: Session, view: str):
         yield from sorted(server.members)
     elif view == "server_permissions":
         yield from permissions(server, all, own)
+    elif view == "endpoints":
+        yield from ((one.name, one.id) for one in server.things if one.cls == 105)
+    elif view == "availability_groups":
+        yield from ((one.name, group_id(one)) for one in server.things if one.cls == 108)
+    elif view == "availability_replicas":
+        yield from ((one.id, group_id(one)) for one in server.things if one.cls == 108)
     elif view == "databases":
         for one in filter(session.sees_database, server.databases.values()):
             state = {"ONLINE": 0, "RESTORING": 1, "OFFLINE": 6}[one.state]
@@ -307,7 +334,7 @@ def server_rows(session: Session, view: str):
                 int(one.read_only or one.standby),
                 int(one.contained),
                 "PARTIAL" if one.contained else "NONE",
-                160,
+                server.release.compatibility,
                 "SQL_Latin1_General_CP1_CI_AS",
                 USER_ACCESS.index(one.user_access),
                 one.user_access,
@@ -328,6 +355,11 @@ def server_rows(session: Session, view: str):
     elif view == "dm_exec_sessions":
         # For logins, the documentation says 0, but real servers return 1, the id of master.
         yield session.id, session.name, session.database.id if session.contained else 1
+
+
+def group_id(group: Thing) -> str:
+    """Returns a `uniqueidentifier`."""
+    return f"00000000-0000-0000-0000-{group.id:012X}"
 
 
 def triggers(scope, all: bool, view: str):
@@ -395,117 +427,8 @@ def database_rows(session: Session, database: Database, view: str):
         cls = 6 if view == "types" else 10
         yield from ((one.name, one.id, one.schema) for one in database.things if one.cls == cls)
     else:
-        # Securables of the other classes cannot be created.
         cls = next((cls for cls, (name, _) in NAMED.items() if name == view), None)
         yield from ((one.name, one.id) for one in database.things if one.cls == cls)
-
-
-def functions(tables: Tables) -> None:
-    lite = tables.lite
-
-    def has_perms(securable, kind, permission):
-        if kind is None:
-            # Azure SQL Database has no permissions on a server.
-            if tables.session.is_azure():
-                return None
-            return int(tables.session.has_server(permission))
-        session = tables.session
-        database = session.server.database(unquoted(securable))
-        roles = {
-            "ALTER ANY USER": ("db_accessadmin",),
-            "ALTER ANY ROLE": ("db_securityadmin",),
-        }.get(permission, ())
-        return int(
-            database is not None
-            and not session.is_denied(database, permission)
-            and (
-                session.has(database, permission, roles)
-                or session.has_server(permission.replace("VIEW", "VIEW ANY"))
-            )
-        )
-
-    def has_dbaccess(name):
-        database = tables.session.server.database(name)
-        return None if database is None else int(tables.session.may_enter(database))
-
-    def loginproperty(name, what):
-        login = tables.session.server.find(name, "S")
-        return (
-            {"IsLocked": int(login.is_locked), "IsMustChange": int(login.must_change)}.get(what)
-            if login
-            else None
-        )
-
-    def sid(name=None):
-        if name is None and tables.session.contained:
-            # The SID with which the session was authenticated, even if another principal has the
-            # name now.
-            return tables.session.contained.sid
-        login = tables.session.server.find(name or tables.session.name, "S")
-        return login and login.sid
-
-    def suser_sname(sid=None):
-        if sid is None:
-            return tables.session.name
-        found = [one for one in tables.session.server.principals.values() if one.sid == sid]
-        return found[0].name if found else None
-
-    def user_id(name):
-        user = tables.session.database.find(name)
-        return user and user.id
-
-    def unquoted(name):
-        """Returns one part of a name, without its quotes. Unquoted names are Python identifiers."""
-        if name.startswith("["):
-            return name[1:-1].replace("]]", "]")
-        return name if name.isidentifier() else ""
-
-    def updateability(name, what):
-        """Returns a `sql_variant`. Two of them are equal only if their collations are equal, too,
-        and no page says which collation this one has. So it never equals a literal here:
-        https://learn.microsoft.com/sql/t-sql/data-types/sql-variant-transact-sql
-        """
-        database = tables.session.server.database(name)
-        return database and (b"READ_WRITE" if database.is_writable() else b"READ_ONLY")
-
-    def db_name(id):
-        """https://learn.microsoft.com/sql/t-sql/functions/db-name-transact-sql"""
-        session = tables.session
-        sees_all = session.changes_databases() or session.has_server("VIEW ANY DATABASE")
-        found = [one for one in session.server.databases.values() if one.id == id]
-        return found[0].name if found and (sees_all or session.sees_database(found[0])) else None
-
-    lite.create_function("HAS_PERMS_BY_NAME", 3, has_perms)
-    lite.create_function("HAS_DBACCESS", 1, has_dbaccess)
-    lite.create_function("LOGINPROPERTY", 2, loginproperty)
-    lite.create_function("DATABASEPROPERTYEX", 2, updateability)
-    # https://learn.microsoft.com/sql/t-sql/functions/serverproperty-transact-sql: 3 is Enterprise,
-    # and 5 is Azure SQL Database.
-    lite.create_function("SERVERPROPERTY", 1, lambda _: 5 if tables.session.is_azure() else 3)
-    lite.create_function(
-        "DATABASE_PRINCIPAL_ID", 0, lambda: tables.session.user(tables.session.database).id
-    )
-    lite.create_function(
-        "QUOTENAME",
-        1,
-        lambda name: None if len(name) > 128 else "[" + name.replace("]", "]]") + "]",
-    )
-    lite.create_function("DB_NAME", 0, lambda: tables.session.database.name)
-    lite.create_function("DB_NAME", 1, db_name)
-    lite.create_function("SUSER_SNAME_OF", -1, suser_sname)
-    lite.create_function("ORIGINAL_LOGIN", 0, lambda: tables.session.name)
-    lite.create_function("SUSER_SID", -1, sid)
-    lite.create_function("DATABASE_PRINCIPAL_ID", 1, user_id)
-    lite.create_function("USER_NAME", 0, lambda: tables.session.user(tables.session.database).name)
-    lite.create_function("AT_AT_SPID", 0, lambda: tables.session.id)
-    lite.create_function(
-        "AT_AT_TRANCOUNT",
-        0,
-        lambda: tables.session.transaction.depth if tables.session.transaction else 0,
-    )
-    lite.create_function(
-        "AT_AT_VERSION", 0, lambda: "Microsoft SQL Server 2022 (a fake server of the tests)"
-    )
 
 
 # There is one model in a process.

@@ -7,19 +7,20 @@ and https://learn.microsoft.com/sql/connect/oledb/features/changing-passwords-pr
 
 import functools
 import re
+import struct
 
 from pysqlbridge import certificate
 from pysqlbridge.tds import Encryption, connection
 from pysqlbridge.tds.connection import Connection, ConnectionState
 from pysqlbridge.tds.login import deobfuscate_password
-from pysqlbridge.tds.prelogin import server_response
+from pysqlbridge.tds.prelogin import Version, server_response
 from pysqlbridge.tds.packet import (
     DEFAULT_PACKET_SIZE,
     PacketType,
     build_message,
     build_packet,
 )
-from pysqlbridge.tds.token import DoneStatus, done, error
+from pysqlbridge.tds.token import DoneStatus, done, error, login_ack
 
 import statements
 import triggers
@@ -30,6 +31,8 @@ from rights import Session
 connection.server_context = functools.cache(certificate.server_context)
 
 NAME = "PEER"
+# The type of an ENVCHANGE token that redirects the client.
+ROUTING = 20
 
 
 class NoTunnel:
@@ -43,6 +46,18 @@ class NoTunnel:
 
 
 NO_TUNNEL = NoTunnel()
+
+
+def redirection(host: str, port: int, version: Version) -> bytes:
+    """Returns the answer to a login that moves the client to another server.
+
+    https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/2b3eb7e5-d43d-4d1b-bf4d-76b9e3afc791
+    """
+    name = host.encode("utf-16-le")
+    value = struct.pack("<BHH", 0, port, len(host)) + name
+    body = bytes([ROUTING]) + struct.pack("<H", len(value)) + value + bytes(2)
+    acknowledged = login_ack(version=(version.major, version.minor, version.build))
+    return acknowledged + b"\xe3" + struct.pack("<H", len(body)) + body + done()
 
 
 class RecordedTunnel:
@@ -62,7 +77,12 @@ class RecordedTunnel:
 
 class Client(Connection):
     def __init__(self, server: Server, log, certificate, mode: str, recorder=None) -> None:
-        super().__init__(certificate, query_handler=self.answer, server_name=NAME)
+        super().__init__(
+            certificate,
+            version=server.release.version,
+            query_handler=self.answer,
+            server_name=NAME,
+        )
         self.server, self.log, self.mode, self.session = server, log, mode, None
         self.recorder, self.wire = recorder, recorder and recorder.connection()
 
@@ -156,6 +176,10 @@ class Client(Connection):
 
     def _answer_sql_login(self, responses: list[bytes]) -> bool:
         user, password = self._login.user_name, deobfuscate_password(self._login.password)
+        if self.server.redirect:
+            self.log(f"Login of user '{user}' is redirected. [CLIENT: 127.0.0.1]")
+            self._send(responses, redirection(*self.server.redirect, self.server.release.version))
+            return True
         with LOCK:
             refused = self.log_in(user, password, self._login.database)
         if refused is None:
@@ -195,7 +219,7 @@ class Client(Connection):
             and (
                 database.contained
                 and self.server.contained_authentication
-                or self.server.is_azure
+                or self.server.release.is_azure
             )
             and (contained := database.find(user, "S"))
             and contained.authentication == 2

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from pysqlbridge.tds import QueryError
 
+import releases
+
 LOCK = threading.RLock()
 
 SERVER_ROLES = [
@@ -230,24 +232,28 @@ class Server(Scope):
     own_class = 100
     public = 2
 
-    def __init__(self, password: str, lockout: int, expired: bool) -> None:
+    def __init__(
+        self, password: str, lockout: int, expired: bool, release: str = releases.DEFAULT
+    ) -> None:
         super().__init__()
+        self.release = releases.RELEASES[release]
         self.lockout, self.expired, self.contained_authentication = lockout, expired, False
         # The number of changes of what the catalog shows. Data derived from the model is valid for
         # one revision.
         self.revision = 0
-        # Whether this is Azure SQL Database. `sa`, which does not exist there, prepares the tests
-        # as on a server.
-        self.is_azure = False
+        # The host and port of the server to which this one redirects all clients.
+        self.redirect: tuple[str, int] | None = None
         # The login as whom another login's sessions run.
         self.aliases: dict[str, str] = {}
         self.principals[1] = Principal(1, "sa", sid=SA_SID, password=password, policy=False)
         self.principals[2] = Principal(2, "public", "R", is_fixed=True)
-        for id, role in enumerate(SERVER_ROLES, 3):
+        for id, role in enumerate([*SERVER_ROLES, *self.release.server_roles()], 3):
             self.principals[id] = Principal(id, role, "R", is_fixed=True, owner=1)
         self.members.add((3, 1))
         # The predefined permission of public.
         self.permissions.append(Permission(100, 0, 0, 2, 1, "VIEW ANY DATABASE", "G"))
+        # The endpoints and availability groups.
+        self.things: list[Thing] = []
         self.databases: dict[str, Database] = {}
         for name in ["master", "tempdb", "model", "msdb"]:
             self.add_database(name, False, SA_SID)

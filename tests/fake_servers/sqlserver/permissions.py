@@ -5,6 +5,7 @@ https://learn.microsoft.com/sql/t-sql/statements/grant-transact-sql and the page
 
 from pysqlbridge.tds import QueryError
 
+import securables
 from catalog import NAMED
 from model import Permission, Principal, Scope
 from rights import Session, not_found
@@ -16,19 +17,11 @@ CLASSES = {
     "USER": 4,
     "ROLE": 4,
     "APPLICATION ROLE": 4,
-    "ASSEMBLY": 5,
     "TYPE": 6,
-    "XML SCHEMA COLLECTION": 10,
-    "MESSAGE TYPE": 15,
-    "CONTRACT": 16,
-    "SERVICE": 17,
-    "ROUTE": 19,
-    "SYMMETRIC KEY": 24,
-    "CERTIFICATE": 25,
-    "ASYMMETRIC KEY": 26,
     "LOGIN": 101,
     "SERVER ROLE": 101,
-    "ENDPOINT": 105,
+    **securables.IN_DATABASE,
+    **securables.ON_SERVER,
 }
 ON_SERVER = (
     "SERVER",
@@ -40,13 +33,20 @@ ON_SERVER = (
     "AUTHENTICATE SERVER",
     "ANY DATABASE",
     "ANY DEFINITION",
+    "ANY SECURITY DEFINITION",
+    "ANY PERFORMANCE DEFINITION",
+    "ANY CRYPTOGRAPHICALLY SECURED DEFINITION",
+    "ANY ERROR LOG",
     "ANY LOGIN",
+    "CREATE LOGIN",
     "CONNECT SQL",
     "SHUTDOWN",
     "ANY CONNECTION",
     "ANY CREDENTIAL",
-    "ALTER ANY EVENT SESSION",
+    "ANY EVENT SESSION",
 )
+# Such as ALTER ANY DATABASE DDL TRIGGER, which is a permission on one database.
+ON_DATABASE = "ANY DATABASE "
 
 
 def run(session: Session, verb: str, tokens: Tokens) -> Scope:
@@ -63,15 +63,15 @@ def run(session: Session, verb: str, tokens: Tokens) -> Scope:
             raise tokens.wrong()
         words.append(tokens.name().upper())
     permission = " ".join(words)
+    if not session.release.has_permission(permission):
+        raise QueryError(f"Incorrect syntax near '{permission}'.", number=102, severity=15)
     columns = column_list(tokens)
     scope, cls, major = session.database, 0, 0
     thing = None
     if tokens.accept("ON"):
         scope, cls, major, thing = securable(session, tokens)
         columns = columns or column_list(tokens)
-    elif permission != "ALTER ANY DATABASE DDL TRIGGER" and any(
-        part in permission for part in ON_SERVER
-    ):
+    elif ON_DATABASE not in permission and any(part in permission for part in ON_SERVER):
         scope, cls = session.server, 100
     if not (tokens.accept("TO") or tokens.accept("FROM")):
         raise tokens.wrong()
@@ -147,19 +147,25 @@ def securable(session: Session, tokens: Tokens):
     if words == ["DATABASE"]:
         tokens.name()
         return database, 0, 0, None
-    if cls is None:
+    if cls is None or not session.release.has_class(" ".join(words)):
         raise tokens.wrong()
     names = [tokens.name()]
     while tokens.accept("."):
         names.append(tokens.name())
     if cls in (101, 4):
         scope: Scope = session.server if cls == 101 else database
-        types = "R" if words[-1] == "ROLE" else "S"
+        kinds = {"APPLICATION ROLE": "A", "ROLE": "R", "SERVER ROLE": "R"}
+        types = kinds.get(" ".join(words), "S")
         found: Principal | None = scope.find(names[-1], types)
         if found is None:
             raise not_found("find", " ".join(words).lower(), names[-1])
         return scope, cls, found.id, None
-    if cls == 105 or cls in NAMED and database.thing(cls, names[-1]) is None:
+    if cls in securables.ON_SERVER.values():
+        for one in session.server.things:
+            if (one.cls, one.name.casefold()) == (cls, names[-1].casefold()):
+                return session.server, cls, one.id, None
+        raise not_found("find", " ".join(words).lower(), names[-1])
+    if cls in NAMED and database.thing(cls, names[-1]) is None:
         raise not_found("find", " ".join(words).lower(), names[-1])
     thing = database.thing(cls, names[-1], names[-2] if len(names) > 1 else "dbo")
     if thing is None:

@@ -114,7 +114,10 @@ def create_login(session: Session, tokens: Tokens) -> None:
     name = tokens.name()
     tokens.expect("WITH")
     found = options(tokens)
-    if not session.has_server("ALTER ANY LOGIN"):
+    needed = "CREATE LOGIN"
+    if not session.has_server(
+        needed if session.release.has_permission(needed) else "ALTER ANY LOGIN"
+    ):
         raise refused()
     if "\\" in name or not name:
         raise QueryError(
@@ -218,7 +221,7 @@ def create_user(session: Session, tokens: Tokens) -> None:
         raise QueryError(
             f"User, group, or role '{name}' already exists in the current database.", number=15023
         )
-    if "PASSWORD" in found and not (database.contained or session.server.is_azure):
+    if "PASSWORD" in found and not (database.contained or session.server.release.is_azure):
         raise QueryError(
             "You can only create a user with a password in a contained database.", number=33233
         )

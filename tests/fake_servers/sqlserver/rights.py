@@ -7,6 +7,7 @@ https://learn.microsoft.com/sql/t-sql/statements/, section "Permissions".
 from pysqlbridge.tds import QueryError
 
 from model import DATABASE_ROLES, Database, Principal, Server, Thing
+from releases import Release
 
 
 # The higher permissions of the table on the page grant-server-permissions-transact-sql.
@@ -14,6 +15,8 @@ IMPLIED_BY = {
     "VIEW ANY DATABASE": ("VIEW ANY DEFINITION",),
     "CREATE ANY DATABASE": ("ALTER ANY DATABASE",),
     "VIEW SERVER STATE": ("ALTER SERVER STATE",),
+    "CREATE LOGIN": ("ALTER ANY LOGIN",),
+    "VIEW ANY SECURITY DEFINITION": ("VIEW ANY DEFINITION",),
 }
 
 
@@ -51,8 +54,17 @@ class Session:
         """Returns the model, and what the session is, in a form that can be stored."""
         return self.server, self.login, self.contained, self.database
 
+    @property
+    def release(self) -> Release:
+        """The release as which the server answers this session.
+
+        `sa`, which does not exist in Azure SQL Database, prepares the tests as on a server.
+        """
+        release = self.server.release
+        return release.on_server() if self.name == "sa" else release
+
     def is_azure(self) -> bool:
-        return self.server.is_azure and self.name != "sa"
+        return self.release.is_azure
 
     # Permissions on the server.
 
@@ -71,7 +83,20 @@ class Session:
         return said != "DENY" and any(map(self.has_server, IMPLIED_BY.get(permission, ())))
 
     def sees_all_of_server(self) -> bool:
+        if self.is_denied_security_definitions():
+            return False
         return self.has_server("VIEW ANY DEFINITION") or self.has_server("ALTER ANY LOGIN")
+
+    def is_denied_security_definitions(self) -> bool:
+        """Returns whether the session may not see principals and their permissions on the server.
+
+        The permission covers the catalog views of ##MS_SecurityDefinitionReader##:
+        https://learn.microsoft.com/sql/relational-databases/security/authentication-access/server-level-roles
+        """
+        if not self.login or self.in_server_role():
+            return False
+        permission = "VIEW ANY SECURITY DEFINITION"
+        return self.server.says(self.login.id, permission, [(100, 0, 0)]) == "DENY"
 
     def sees_database(self, database: Database) -> bool:
         """Returns whether the session sees a database in sys.databases.
@@ -159,6 +184,10 @@ class Session:
 
     def sees_all_of(self, database: Database) -> bool:
         if self.is_denied(database, "VIEW DEFINITION"):
+            return False
+        if self.is_denied(database, "VIEW SECURITY DEFINITION"):
+            return False
+        if self.is_denied_security_definitions():
             return False
         if self.login and self.has_server("VIEW ANY DEFINITION"):
             return True

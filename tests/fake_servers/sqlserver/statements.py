@@ -10,6 +10,7 @@ from pysqlbridge.tds import Column, Integer, QueryError
 import catalog
 import permissions
 import principals
+import securables
 import syntax
 import transactions
 import triggers
@@ -308,18 +309,14 @@ def create_type(session: Session, tokens: Tokens) -> None:
     session.database.add_thing(6, names[-1], schema=schema.id)
 
 
-def create_certificate(session: Session, tokens: Tokens) -> None:
-    name = tokens.name()
-    tokens.rest_of_statement()
-    session.database.add_thing(25, name, owner=1)
-
-
 def ignore(session: Session, tokens: Tokens) -> None:
     if not tokens.ends():
         tokens.rest_of_statement()
 
 
 HANDLERS = {
+    # This comes first, because the names of its statements have more words than other ones.
+    **securables.HANDLERS,
     "SET": ignore,
     "RECONFIGURE": ignore,
     "USE": use,
@@ -337,7 +334,6 @@ HANDLERS = {
     "DROP TABLE": drop_table,
     "CREATE PROCEDURE": create_thing(1, "P"),
     "CREATE TYPE": create_type,
-    "CREATE CERTIFICATE": create_certificate,
     **principals.HANDLERS,
     **transactions.HANDLERS,
     **triggers.HANDLERS,

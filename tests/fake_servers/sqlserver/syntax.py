@@ -11,6 +11,7 @@ import functools
 
 from pysqlbridge.tds import QueryError
 
+import securables
 from peg import Grammar, Input, of_kind
 from tokens import split
 
@@ -33,7 +34,7 @@ RESERVED = frozenset("""
     """.split())
 
 GRAMMAR = r"""
-statement = select | principals | permissions | databases | objects | session
+statement = select | securables | principals | permissions | databases | objects | session
 principals = CREATE LOGIN name WITH password { "," new_login } | ALTER LOGIN name ( ENABLE |
   DISABLE |
   WITH login_change { "," login_change } ) | DROP LOGIN name
@@ -61,11 +62,11 @@ permissions = GRANT permission [ ON securable ] TO grantee [ WITH GRANT OPTION ]
 grantee = PUBLIC | name
 permission = permission_word { permission_word } [ columns ]
 securable = [ class ] parts [ columns ]
-class = ( DATABASE | LOGIN | USER | SCHEMA | OBJECT | TYPE | ROLE | SERVER ROLE | APPLICATION ROLE
-  | ENDPOINT | ASSEMBLY | CERTIFICATE | CONTRACT | SERVICE | ROUTE | MESSAGE TYPE | SYMMETRIC KEY
-  | ASYMMETRIC KEY | XML SCHEMA COLLECTION | AVAILABILITY GROUP | FULLTEXT CATALOG
-  | FULLTEXT STOPLIST | REMOTE SERVICE BINDING | SEARCH PROPERTY LIST | EXTERNAL LANGUAGE
-  | DATABASE SCOPED CREDENTIAL ) "::"
+class = ( DATABASE SCOPED CREDENTIAL | DATABASE | LOGIN | USER | SCHEMA | OBJECT | TYPE | ROLE
+  | SERVER ROLE | APPLICATION ROLE | ENDPOINT | ASSEMBLY | CERTIFICATE | CONTRACT | SERVICE | ROUTE
+  | MESSAGE TYPE | SYMMETRIC KEY | ASYMMETRIC KEY | XML SCHEMA COLLECTION | AVAILABILITY GROUP
+  | FULLTEXT CATALOG | FULLTEXT STOPLIST | REMOTE SERVICE BINDING | SEARCH PROPERTY LIST
+  | EXTERNAL LANGUAGE ) "::"
 columns = "(" name { "," name } ")"
 parts = name { "." name }
 databases = USE name | CREATE DATABASE name [ CONTAINMENT "=" ( NONE | PARTIAL ) ]
@@ -78,7 +79,6 @@ objects = CREATE SCHEMA name [ AUTHORIZATION name ] | CREATE TABLE parts "(" col
   } ")"
   | CREATE ( PROCEDURE | PROC ) parts AS statement { [ ";" ] statement }
   | CREATE TYPE parts FROM type
-  | CREATE CERTIFICATE name [ ENCRYPTION BY PASSWORD "=" text ] WITH SUBJECT "=" text
   | CREATE TRIGGER parts ON ( ALL SERVER | DATABASE ) ( FOR | AFTER ) name { "," name } AS
   statement
   { [ ";" ] statement }
@@ -158,7 +158,7 @@ KINDS = {
         lambda text: text[0] not in "@0123456789" and text.upper() not in NOT_IN_PERMISSION
     ),
 }
-T_SQL = Grammar(GRAMMAR, KINDS)
+T_SQL = Grammar(GRAMMAR + securables.GRAMMAR.lstrip(), KINDS)
 
 
 @functools.lru_cache(1000)

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{FakeServer, Fixture, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, on_each, sql, with_password};
 use test_servers::Certificates;
 
 /// The server behaves like a proxy that logs in to the database with its own login.
@@ -15,7 +15,8 @@ async fn password_of_other_session_account_is_not_changed() {
             return Ok(());
         }
         let certificates = Certificates::for_names(&NAMES)?;
-        let fake = FakeServer::start(Some(certificates), &["--alias", "alias_user=shared"]).await?;
+        let fake =
+            target.start_another(Some(certificates), &["--alias", "alias_user=shared"]).await?;
         let fixture = Fixture::with_user(&fake.target, "alias_user", "shared_login").await?;
         let password =
             fixture.value("AWSCURRENT")?["password"].as_str().unwrap_or_default().to_owned();

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{FakeServer, Fixture, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, on_each, sql, with_password};
 use serde_json::json;
 use test_servers::Certificates;
 
@@ -129,7 +129,7 @@ async fn orphaned_user_of_msdb_has_possible_remedy() {
             println!("skipped: the test would change msdb of that server");
             return Ok(());
         }
-        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fake = target.start_another(Some(Certificates::for_names(&NAMES)?), &[]).await?;
         let fixture = Fixture::new(&fake.target).await?;
         let [user, clone, master] =
             [&fixture.user, &fixture.alternate(), &fixture.master].map(|name| identifier(name));
@@ -196,7 +196,7 @@ async fn master_user_in_every_database_needs_no_more() {
             println!("skipped: that server has databases of other tests");
             return Ok(());
         }
-        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fake = target.start_another(Some(Certificates::for_names(&NAMES)?), &[]).await?;
         let fixture = Fixture::new(&fake.target).await?;
         let master = identifier(&fixture.master);
         let mut admin = fake.target.admin("master").await?;

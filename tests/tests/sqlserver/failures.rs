@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use rotation_sqlserver::identifier;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{FakeServer, Fixture, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, on_each, sql, with_password};
 use serde_json::json;
 use test_servers::Certificates;
 
@@ -56,8 +56,9 @@ async fn locked_and_expired_logins_are_reported() {
             println!("skipped: the test needs a server under a Windows policy");
             return Ok(());
         }
-        let strict =
-            FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
+        let strict = target
+            .start_another(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"])
+            .await?;
         let fixture = Fixture::new(&strict.target).await?;
         let user = identifier(&fixture.user);
         sql(
@@ -75,7 +76,7 @@ async fn locked_and_expired_logins_are_reported() {
         assert!(error.message.contains(&format!("ALTER LOGIN {user}")), "{}", error.message);
 
         let expired =
-            FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--expired"]).await?;
+            target.start_another(Some(Certificates::for_names(&NAMES)?), &["--expired"]).await?;
         let fixture = Fixture::new(&expired.target).await?;
         let user = identifier(&fixture.user);
         let statement = format!("ALTER LOGIN {user} WITH CHECK_POLICY = ON, CHECK_EXPIRATION = ON");
@@ -101,8 +102,9 @@ async fn master_user_unlocks_target_login() {
             println!("skipped: the test needs a server under a Windows policy");
             return Ok(());
         }
-        let strict =
-            FakeServer::start(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"]).await?;
+        let strict = target
+            .start_another(Some(Certificates::for_names(&NAMES)?), &["--lockout", "2"])
+            .await?;
         let fixture = Fixture::new(&strict.target).await?;
         let user = identifier(&fixture.user);
         sql(

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod azure;
+mod classes;
 mod contained;
 mod databases;
 mod encryption;
@@ -11,10 +12,12 @@ mod large;
 mod pair_ownership;
 mod privileges;
 mod quoting;
+mod redirects;
+mod releases;
 mod sync;
 mod triggers;
 mod unavailable_databases;
 
 mod suite {
-    rotation_tests::suite!(rotation_tests::sqlserver::on_each);
+    rotation_tests::suite!(rotation_tests::sqlserver::on_each_release);
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rotation_sqlserver::identifier;
-use rotation_tests::sqlserver::{Fixture, on_each, sql};
+use rotation_tests::sqlserver::{Fixture, Target, on_each, sql};
 
 /// Returns everything that the catalog shows about a principal's roles, permissions and options,
 /// without its name.
@@ -151,54 +151,59 @@ async fn prepared(fixture: &Fixture) -> Result<()> {
 async fn every_privilege_is_granted_and_revoked() {
     on_each(|target| async move {
         for alternate_is_current in [false, true] {
-            let fixture = Fixture::new(&target).await?;
-            prepared(&fixture).await?;
-            let function = fixture.function("master-user");
-            if alternate_is_current {
-                fixture.rotate(&function).await?;
-            }
-            let (user, alternate) = (fixture.user.clone(), fixture.alternate());
-            let filled = |statement: &str| {
-                let statement = statement
-                    .replace("{u}", &identifier(&user))
-                    .replace("{m}", &identifier(&fixture.master));
-                statement.replace("{d}", &identifier(&fixture.database))
-            };
-            let mut admin = fixture.admin().await?;
-            let database = identifier(&fixture.database);
-            for (grant, _) in GRANTS {
-                sql(&mut admin, &format!("USE {database}; {}", filled(grant))).await?;
-            }
-            fixture.rotate(&function).await?;
-            let wanted = catalog_rows(&fixture, &user).await?;
-            assert!(wanted.len() > GRANTS.len(), "{wanted:#?}");
-            let mut copied = catalog_rows(&fixture, &alternate).await?;
-            if alternate_is_current {
-                // CHECK_EXPIRATION is deferred while the login is active.
-                // sync::expiration_is_deferred_while_alternate_is_active checks that.
-                for line in copied.iter_mut().filter(|line| line.starts_with("login ")) {
-                    ensure!(line.ends_with(" 0 0"), "{line}");
-                    *line = line.replace(" 0 0", " 1 1");
-                }
-            }
-            assert_eq!(copied, wanted);
-            for (_, revoke) in GRANTS {
-                sql(&mut admin, &format!("USE {database}; {}", filled(revoke))).await?;
-            }
-            fixture.rotate(&function).await?;
-            let less = catalog_rows(&fixture, &user).await?;
-            assert!(less.len() + 15 < wanted.len(), "{less:#?}");
-            assert_eq!(catalog_rows(&fixture, &alternate).await?, less);
-            // If nothing has changed, the rotation changes nothing.
-            let rotation = fixture.rotate(&function).await?;
-            let records = format!("{:?}", rotation.steps);
-            assert!(records.contains("was in sync with"), "{records}");
-            assert_eq!(fixture.failed_logins()?, 0);
-            fixture.search_for_passwords("")?;
+            every_privilege(&target, alternate_is_current).await?;
         }
         Ok(())
     })
     .await;
+}
+
+/// Grants and revokes every privilege, while one of the two users is the current one.
+pub(crate) async fn every_privilege(target: &Target, alternate_is_current: bool) -> Result<()> {
+    let fixture = Fixture::new(target).await?;
+    prepared(&fixture).await?;
+    let function = fixture.function("master-user");
+    if alternate_is_current {
+        fixture.rotate(&function).await?;
+    }
+    let (user, alternate) = (fixture.user.clone(), fixture.alternate());
+    let filled = |statement: &str| {
+        let statement = statement
+            .replace("{u}", &identifier(&user))
+            .replace("{m}", &identifier(&fixture.master));
+        statement.replace("{d}", &identifier(&fixture.database))
+    };
+    let mut admin = fixture.admin().await?;
+    let database = identifier(&fixture.database);
+    for (grant, _) in GRANTS {
+        sql(&mut admin, &format!("USE {database}; {}", filled(grant))).await?;
+    }
+    fixture.rotate(&function).await?;
+    let wanted = catalog_rows(&fixture, &user).await?;
+    assert!(wanted.len() > GRANTS.len(), "{wanted:#?}");
+    let mut copied = catalog_rows(&fixture, &alternate).await?;
+    if alternate_is_current {
+        // CHECK_EXPIRATION is deferred while the login is active.
+        // sync::expiration_is_deferred_while_alternate_is_active checks that.
+        for line in copied.iter_mut().filter(|line| line.starts_with("login ")) {
+            ensure!(line.ends_with(" 0 0"), "{line}");
+            *line = line.replace(" 0 0", " 1 1");
+        }
+    }
+    assert_eq!(copied, wanted);
+    for (_, revoke) in GRANTS {
+        sql(&mut admin, &format!("USE {database}; {}", filled(revoke))).await?;
+    }
+    fixture.rotate(&function).await?;
+    let less = catalog_rows(&fixture, &user).await?;
+    assert!(less.len() + 15 < wanted.len(), "{less:#?}");
+    assert_eq!(catalog_rows(&fixture, &alternate).await?, less);
+    // If nothing has changed, the rotation changes nothing.
+    let rotation = fixture.rotate(&function).await?;
+    let records = format!("{:?}", rotation.steps);
+    assert!(records.contains("was in sync with"), "{records}");
+    assert_eq!(fixture.failed_logins()?, 0);
+    fixture.search_for_passwords("")
 }
 
 /// Every state of a permission changes into every other, including permissions on a column of an

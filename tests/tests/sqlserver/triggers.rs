@@ -5,7 +5,7 @@ use rotation_driver::{Function, FunctionError};
 use rotation_sqlserver::identifier;
 use rotation_tests::fixture::new_password;
 use rotation_tests::server::{NAMES, Server};
-use rotation_tests::sqlserver::{FakeServer, Fixture, Session, on_each, sql, with_password};
+use rotation_tests::sqlserver::{Fixture, Session, on_each, sql, with_password};
 use serde_json::json;
 use test_servers::Certificates;
 
@@ -277,7 +277,7 @@ async fn server_trigger_blocks_users_who_can_change_it() {
             println!("skipped: the test would disturb other tests on that server");
             return Ok(());
         }
-        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fake = target.start_another(Some(Certificates::for_names(&NAMES)?), &[]).await?;
         let fixture = Fixture::new(&fake.target).await?;
         let (user, master) = (identifier(&fixture.user), identifier(&fixture.master));
         let mut admin = fake.target.admin("master").await?;

@@ -25,7 +25,7 @@ impl TwoDatabases {
             println!("skipped: the test would disturb other tests on that server");
             return Ok(None);
         }
-        let fake = FakeServer::start(Some(Certificates::for_names(&NAMES)?), &[]).await?;
+        let fake = target.start_another(Some(Certificates::for_names(&NAMES)?), &[]).await?;
         let target = fake.target.clone();
         Ok(Some(Self { _fake: Some(fake), ..Self::on(&target).await? }))
     }
