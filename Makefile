@@ -5,7 +5,7 @@ export ROTATION_SERVERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rotation-serve
 
 .PHONY: help demo test reliability fidelity fuzz bench lint format package templates \
     verify-template sam-local cdk lint-tools lint-rust lint-docs lint-dependencies lint-crates \
-    lint-text lint-scripts lint-workflows advisories verify-package
+    lint-text lint-scripts lint-catalog lint-workflows advisories verify-package
 
 help:
 	@echo "make demo                       Rotate secrets of a temporary PostgreSQL server"
@@ -53,7 +53,8 @@ reliability:
 	target/debug/reliability-table "$(RELIABILITY_ROWS)" docs/reliability.md
 
 # Judges the fake servers with clients, parsers and dissectors that this project did not write. The
-# tests of SQL Server and Oracle run while the fake servers record; SUITE=all adds recovery tests.
+# tests of SQL Server and Oracle run while the fake servers record; SUITE=all adds the recovery
+# tests, and all releases of SQL Server.
 RECORDING := $(CURDIR)/target/fidelity
 SUITE ?= without-recovery
 # SUITE=all also runs the tests on each release as which the fake Oracle server can answer.
@@ -64,6 +65,9 @@ JUDGED := (binary(sqlserver) or binary(oracle)) $(if $(filter all,$(SUITE)),,and
     (test(recovery::) or test(step_ordering::) or test(fault_injection_)))
 fidelity: export FIDELITY_RECORD = $(RECORDING)
 fidelity: export TEST_ENGINES = sqlserver oracle
+ifeq ($(SUITE),all)
+fidelity: export SQLSERVER_RELEASES ?= all
+endif
 fidelity:
 	@sh tests/setup.sh fidelity
 	@rm -rf "$(RECORDING)"
@@ -100,7 +104,8 @@ fuzz:
 	        -max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 
-lint: lint-rust lint-docs lint-dependencies lint-crates lint-text lint-scripts lint-workflows
+lint: lint-rust lint-docs lint-dependencies lint-crates lint-text lint-scripts lint-catalog \
+    lint-workflows
 
 lint-tools:
 	@sh tests/setup.sh lint
@@ -127,6 +132,10 @@ lint-text:
 lint-scripts: lint-tools
 	"$(TOOLS)/shellcheck" tests/*.sh .ci/run
 	python3 -m unittest discover --quiet --start-directory scripts
+
+# Every catalog column that a query reads is documented, and docs/catalog.md is up to date.
+lint-catalog: lint-tools
+	"$(TOOLS)/python" -B scripts/generate_catalog.py --check
 
 # actionlint checks the scripts of the workflows with shellcheck.
 lint-workflows: lint-tools

