@@ -57,7 +57,7 @@ pub(crate) async fn change(
 }
 
 /// Checks that the user of the session is not read-only, as users can be from 23ai on. The server
-/// rejects every change of such a user, also that of its own password.
+/// rejects every change by a read-only user, including a new password.
 pub(crate) async fn check_writable(session: &mut Session) -> Result<(), EngineError> {
     const ACTION: &str = "read the attributes of the user";
     if !session.release().is_23_or_newer() {

@@ -204,7 +204,7 @@ async fn accepts_second_client(target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Since 23ai, a password can have 1024 bytes. A person may have chosen the first one.
+/// Since 23ai, a password can have 1024 bytes. An administrator may have chosen the current one.
 #[tokio::test]
 async fn long_password_of_23ai_is_replaced() {
     on_release("23ai", |target| async move {
@@ -213,7 +213,7 @@ async fn long_password_of_23ai_is_replaced() {
             let long = rotation_tests::fixture::new_password().repeat(10);
             if let Err(error) = target.give_password(&fixture.user, &long).await {
                 ensure!(target.log.is_none(), "{error:?}");
-                println!("skipped: the server does not accept so long a password");
+                println!("skipped: the server does not accept long passwords");
                 return Ok(());
             }
             fixture.change(&json!({"password": long}))?;
