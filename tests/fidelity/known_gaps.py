@@ -9,11 +9,11 @@ T_SQL = "https://learn.microsoft.com/sql/t-sql/statements/"
 KNOWN: dict[str, list[tuple[str, str]]] = {
     "sqlserver": [
         (
-            r"(CREATE|(GRANT|DENY|REVOKE) .* ON) EXTERNAL LANGUAGE\b",
+            r"(USE .*; )?(CREATE|(GRANT|DENY|REVOKE) .* ON) EXTERNAL LANGUAGE\b",
             f"external languages ({T_SQL}create-external-language-transact-sql)",
         ),
         (
-            r"(GRANT|DENY|REVOKE) .* ON DATABASE SCOPED CREDENTIAL\b",
+            r"(USE .*; )?(GRANT|DENY|REVOKE) .* ON DATABASE SCOPED CREDENTIAL\b",
             f"permissions on credentials ({T_SQL}grant-database-scoped-credential-transact-sql)",
         ),
     ],
