@@ -70,7 +70,7 @@ This page lists the catalog views and columns that the functions for SQL Server 
 that you can check them on your server.
 
 `scripts/generate_catalog.py` generates the page: it takes the queries out of the sources, and the
-facts from the tables in `tests/fidelity/catalog`. The name of a view links to its page in the
+facts from the tables in `tests/fidelity/catalog`. Below each table are the views' pages in the
 vendor's documentation. `make lint` fails if a query reads a column that the tables do not have, or
 if this page is not up to date. This command updates the page:
 
@@ -128,21 +128,22 @@ def named_views(folder: Path) -> list[tuple[str, str]]:
 
 def section(engine: Engine) -> str:
     """Returns the table of an engine, and how many columns only the tests read."""
-    columns, links, unread = columns_of(engine), {}, 0
+    columns, pages, unread = columns_of(engine), {}, 0
     heads = ["View", "Column", "Type", "Null", "Since"] + ([engine.cloud] if engine.cloud else [])
     lines = [heads, ["---"] * len(heads)]
     for view, column, type, null, since, *cloud, page in catalog_table.rows(engine.name):
         if (view, column) not in columns:
             unread += 1
             continue
-        links[view] = engine.pages + page
-        cells = [f"[{view}]", f"`{column}`", type, "yes" if null == "null" else "no", since]
+        pages[view] = page
+        cells = [f"`{view}`", f"`{column}`", type, "yes" if null == "null" else "no", since]
         lines.append(cells + ["no" if one == "-" else "yes" for one in cloud[: len(heads) - 5]])
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    targets = "\n".join(f"[{view}]: {link}" for view, link in links.items())
+    list_of_pages = "\n".join(f"- `{view}`: `{page}`" for view, page in pages.items())
     return (
         f"\n## {engine.title}\n\n{engine.facts}\n\n{table}\n\n"
-        f"The tests read {unread} more columns.\n\n{targets}\n"
+        f"The tests read {unread} more columns. The pages of the views are under\n"
+        f"<{engine.pages}>:\n\n{list_of_pages}\n"
     )
 
 
