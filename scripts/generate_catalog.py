@@ -139,7 +139,8 @@ def section(engine: Engine) -> str:
         cells = [f"`{view}`", f"`{column}`", type, "yes" if null == "null" else "no", since]
         lines.append(cells + ["no" if one == "-" else "yes" for one in cloud[: len(heads) - 5]])
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    list_of_pages = "\n".join(f"- `{view}`: `{page}`" for view, page in pages.items())
+    # A view and its page in one line would be too long.
+    list_of_pages = "\n".join(f"- `{view}`:\n  `{page}`" for view, page in pages.items())
     return (
         f"\n## {engine.title}\n\n{engine.facts}\n\n{table}\n\n"
         f"The tests read {unread} more columns. The pages of the views are under\n"

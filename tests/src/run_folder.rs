@@ -29,8 +29,8 @@ pub fn run(command: &Command) -> Result<ExitStatus> {
     Ok(run.status()?)
 }
 
-/// Returns a command that has file systems of its own in memory at `places`. They end with its last
-/// process. Only root can mount them.
+/// Returns a command that sees file systems in memory at `places`, as no other process does. They
+/// end with its last process. Only root can mount them.
 fn in_mounts(places: &[PathBuf], program: &Path) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-ec"]);

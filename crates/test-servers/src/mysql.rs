@@ -115,7 +115,7 @@ impl Server {
         }
         create_or_copy(installation, kind.display(), &folder.path().join("data"), || run(make))
             .with_context(|| format!("could not create a data folder of {}", kind.display()))?;
-        // Each server has an identifier of its own. MySQL creates it if the file is missing.
+        // Two servers must not have the same identifier. MySQL creates it if the file is missing.
         let _ = fs::remove_file(folder.path().join("data/auto.cnf"));
 
         let port = free_port()?;

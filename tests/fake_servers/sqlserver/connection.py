@@ -51,7 +51,7 @@ NO_TUNNEL = NoTunnel()
 def redirection(host: str, port: int, version: Version) -> bytes:
     """Returns the answer to a login that moves the client to another server.
 
-    https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/2b3eb7e5-d43d-4d1b-bf4d-76b9e3afc791
+    Section 2.2.7.9 of MS-TDS (ENVCHANGE, type 20).
     """
     name = host.encode("utf-16-le")
     value = struct.pack("<BHH", 0, port, len(host)) + name
@@ -158,7 +158,7 @@ class Client(Connection):
         inside, client_has_none = self.mode == "strict", asked is Encryption.NOT_SUPPORTED
         if self.mode == "tls" and not client_has_none:
             return True
-        # https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/60f56408-0188-4cd5-8b90-25c6f2423868
+        # Section 2.2.6.5 of MS-TDS (PRELOGIN).
         agreed = Encryption.REQUIRED if self.mode == "require" else Encryption.NOT_SUPPORTED
         if self.mode == "require" and not client_has_none:
             return True

@@ -46,7 +46,7 @@ NEW_PERMISSIONS = {
 }
 # https://learn.microsoft.com/sql/relational-databases/security/permissions-database-engine
 ONLY_AZURE = {"KILL DATABASE CONNECTION"}
-# https://learn.microsoft.com/sql/relational-databases/security/authentication-access/server-level-roles
+# The page "Server-level roles" of the documentation (`rights.py` has its address).
 NEW_SERVER_ROLES = {
     2022: [
         "##MS_DatabaseConnector##",
