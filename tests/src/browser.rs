@@ -1,7 +1,10 @@
 //! A real browser for tests: Debian's headless Chromium, driven through ChromeDriver by the
 //! WebDriver protocol. <https://www.w3.org/TR/webdriver2/>
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
@@ -25,9 +28,26 @@ pub const DOWN: &str = "\u{E015}";
 #[derive(Debug)]
 pub struct Browser {
     session: String,
+    /// The port of chromedriver, and the path of the session there.
+    at: (u16, String),
     http: reqwest::Client,
     _profile: TempDir,
     _driver: ChildProcess,
+}
+
+impl Drop for Browser {
+    /// Ends the session. If chromedriver is killed before that, Chromium stays.
+    fn drop(&mut self) {
+        let (port, path) = &self.at;
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", *port)) else { return };
+        let request = format!(
+            "DELETE {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+        );
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+        let _ = stream.write_all(request.as_bytes());
+        // The answer comes when Chromium has ended.
+        let _ = stream.read(&mut [0; 512]);
+    }
 }
 
 impl Browser {
@@ -55,7 +75,8 @@ impl Browser {
         let id = answer["value"]["sessionId"]
             .as_str()
             .with_context(|| format!("no session: {answer}"))?;
-        Ok(Self { session: format!("{base}/{id}"), http, _profile: profile, _driver: driver })
+        let (session, at) = (format!("{base}/{id}"), (port, format!("/session/{id}")));
+        Ok(Self { session, at, http, _profile: profile, _driver: driver })
     }
 
     /// Opens a page and waits until it is loaded.
