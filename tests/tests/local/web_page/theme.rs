@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 
+use rotation_tests::local::until;
+
 use super::Page;
 
 /// Returns the relative luminance of the background and of the text, as WCAG defines it.
@@ -28,9 +30,13 @@ async fn luminances(page: &Page) -> Result<(f64, f64)> {
     Ok((luminance(color(0)?)?, luminance(color(1)?)?))
 }
 
+/// Waits until the page is dark or light. The browser applies a media feature after its answer.
 async fn ensure_dark(page: &Page, is_dark: bool) -> Result<()> {
-    let (background, text) = luminances(page).await?;
-    assert_eq!(background < 0.05, is_dark, "{background} {text}");
+    let (background, text) = until("the theme", async || {
+        let colors = luminances(page).await?;
+        Ok(((colors.0 < 0.05) == is_dark).then_some(colors))
+    })
+    .await?;
     let (light, dark) = (background.max(text), background.min(text));
     assert!((light + 0.05) / (dark + 0.05) >= 7.0, "{background} {text}");
     Ok(())
