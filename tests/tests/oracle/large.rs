@@ -28,8 +28,18 @@ async fn privileges_on_5000_objects_are_synced() -> Result<()> {
         let token = fixture.stage(None)?;
         fixture.step(&function, "createSecret", &token).await?;
         let started = Instant::now();
-        let record = fixture.step(&function, "setSecret", &token).await?;
-        eprintln!("{sync} sync of {OBJECTS} objects: {:.2} s", started.elapsed().as_secs_f64());
+        // If the function's timeout is too short for all grants, the next attempt continues.
+        let mut attempts = 1;
+        let record = loop {
+            match fixture.step(&function, "setSecret", &token).await {
+                Err(error) if attempts < 5 && error.to_string().contains("DeadlineExceeded") => {
+                    attempts += 1;
+                }
+                record => break record?,
+            }
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        eprintln!("{sync} sync of {OBJECTS} objects: {seconds:.2} s, {attempts} attempt(s)");
         ensure!(record.to_string().len() < 10_000, "the record lists every object");
         let rotation = fixture.attempt(&function, &token, 1).await;
         ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
