@@ -67,7 +67,7 @@ class Crate:
         self.classes: list[Class] = []
         self.roots: list[tuple[Function, str]] = []
         for file in sorted(folder.rglob("*.rs")):
-            if file.name != "tests.rs":
+            if not file.name.endswith("tests.rs"):
                 self.read(file, without_tests(without_comments(file.read_text())))
 
     def read(self, file: Path, source: str) -> None:
