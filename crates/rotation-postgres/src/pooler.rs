@@ -13,7 +13,9 @@
 //!
 //! An MD5 hash has no random salt. On a server that stores MD5 hashes, the function stores a SCRAM
 //! verifier of the same password for the time of the check, and the pooler must then offer SCRAM
-//! with its salt. The MD5 hash is stored again in any case, for clients that only know MD5.
+//! with its salt. The MD5 hash is stored again in any case, for clients that only know MD5. So the
+//! check must not begin if the server has stored a SCRAM verifier although it stores new passwords
+//! as MD5: under a SCRAM rule of `pg_hba.conf`, the MD5 hash would lock everyone out.
 
 use std::num::NonZeroU32;
 
@@ -28,6 +30,11 @@ use crate::session::{Access, Session};
 use crate::stored_form::{StorageSettings, knows_scram};
 use crate::verifier::{Encryption, verifier};
 
+/// The first version with [`SYSTEM_USER`][doc], the authentication method and the user.
+///
+/// [doc]: https://www.postgresql.org/docs/current/functions-info.html
+const REPORTS_METHOD_SINCE: u32 = 160_000;
+
 /// Finds a pooler that the session goes through, and what it offers a client shows of it.
 pub(crate) async fn find(session: &mut Session, user: &str) -> Option<Pooler> {
     let identity = session.identity().await.ok()?;
@@ -35,7 +42,7 @@ pub(crate) async fn find(session: &mut Session, user: &str) -> Option<Pooler> {
         return None;
     }
     let storage = identity.storage;
-    Some(match offer_of_server(session.origin(), user, storage).await {
+    Some(match offer_of_server(session, user, storage).await {
         Err(error @ EngineError::NeedsDecision { .. }) => Pooler::HasOwnCopy(error),
         // If the pooler does not answer now, `check_password_lookup` asks again.
         Ok(_) | Err(_) => Pooler::Unknown,
@@ -54,7 +61,7 @@ pub(crate) async fn check_password_lookup(
     new_password::check_cleartext_is_safe(session).await?;
     let storage = session.identity().await?.storage;
     let origin = session.origin().clone();
-    let before = offer_of_server(&origin, user, storage).await?;
+    let before = offer_of_server(session, user, storage).await?;
     let failed = |message| verifier_failed(user, message);
     let owned = password.clone();
     let (old, is_md5) = match before {
@@ -103,11 +110,13 @@ enum ServerOffer {
 /// Returns what the pooler offers a client. Returns [`EngineError::NeedsDecision`] if that shows
 /// that the pooler has its own copy of the password.
 async fn offer_of_server(
-    origin: &Origin,
+    session: &mut Session,
     user: &str,
     storage: StorageSettings,
 ) -> Result<ServerOffer, EngineError> {
+    let origin = &session.origin().clone();
     match (offer(origin, user).await?, storage.md5) {
+        (Offer::Md5, true) if has_proven_scram(session).await? => Err(pooler_has_own_copy(user)),
         (Offer::Md5, true) if knows_scram(origin) => Ok(ServerOffer::Md5),
         // A pooler that generates a new salt for each client does not offer the server's salt. On a
         // server that stores MD5 hashes, the check must not replace the hash with a verifier.
@@ -119,6 +128,17 @@ async fn offer_of_server(
         }
         _ => Err(pooler_has_own_copy(user)),
     }
+}
+
+/// Returns `true` if the pooler logged in to the server under a rule that demands SCRAM, so the
+/// server has stored a verifier. Servers before PostgreSQL 16 do not report it.
+async fn has_proven_scram(session: &mut Session) -> Result<bool, EngineError> {
+    if session.origin().version < REPORTS_METHOD_SINCE {
+        return Ok(false);
+    }
+    const ACTION: &str = "read how the pooler logs in to the server";
+    let method = session.ask(ACTION, "SELECT SYSTEM_USER::pg_catalog.text").await?;
+    Ok(matches!(method.as_slice(), [Some(method)] if method.starts_with("scram-sha-256:")))
 }
 
 fn pooler_has_own_copy(user: &str) -> EngineError {
