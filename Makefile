@@ -71,7 +71,7 @@ endif
 fidelity:
 	@sh tests/setup.sh fidelity
 	@rm -rf "$(RECORDING)"
-	@$(MAKE) --no-print-directory test TESTS='binary(fidelity) or $(JUDGED)' \
+	@$(MAKE) --no-print-directory test TESTS='(binary(fidelity) or $(JUDGED)) and not test(large::)' \
 	    NEXTEST='--run-ignored all'
 	"$(TOOLS)/python" -B tests/fidelity/grammar.py "$(RECORDING)" --engine sqlserver
 	"$(TOOLS)/python" -B tests/fidelity/grammar.py "$(RECORDING)" --engine oracle --mutants 10
