@@ -250,6 +250,15 @@ impl Fixture {
     pub async fn admin(&self) -> Result<PgConnection> {
         self.target.admin(&self.database).await
     }
+
+    /// Returns the verifier or the hash that the server has stored for a role.
+    ///
+    /// # Errors
+    /// Returns the server's error.
+    pub async fn stored_password(&self, role: &str) -> Result<String> {
+        let query = sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1");
+        Ok(query.bind(role).fetch_one(&mut self.admin().await?).await?)
+    }
 }
 
 impl AnyServer for Target {

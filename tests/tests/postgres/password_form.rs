@@ -23,11 +23,7 @@ fn server(target: &Target, encryption: &str, rules: &str) -> Result<Option<(Serv
 /// Returns the form in which the server stores the current password.
 async fn stored_form(fixture: &Fixture) -> Result<&'static str> {
     let user = fixture.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
-    let mut admin = fixture.target.admin("postgres").await?;
-    let stored: String = sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
-        .bind(&user)
-        .fetch_one(&mut admin)
-        .await?;
+    let stored = fixture.stored_password(&user).await?;
     Ok(if stored.starts_with("md5") { "md5" } else { "scram-sha-256" })
 }
 

@@ -54,13 +54,6 @@ async fn put_pgcat_with_copy_in_front(
     fixture.change_master(&port)
 }
 
-/// Returns the verifier or hash that the server stores for the base user.
-async fn stored(fixture: &Fixture) -> Result<String> {
-    let query = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
-    let mut admin = fixture.admin().await?;
-    Ok(sqlx::query_scalar(query).bind(&fixture.user).fetch_one(&mut admin).await?)
-}
-
 /// pgcat asks for MD5, whatever the server stores. On a server that stores MD5 hashes, only the
 /// check of `setSecret` shows that pgcat has its own copy.
 #[tokio::test]
@@ -83,7 +76,7 @@ async fn pgcat_is_rejected_before_the_password_changes() {
                     let statement = format!("ALTER ROLE {user} PASSWORD {hash}");
                     sql(&mut fixture.admin().await?, &statement).await?;
                 }
-                let before = stored(&fixture).await?;
+                let before = fixture.stored_password(&fixture.user).await?;
                 put_pgcat_in_front(&fixture, &certificates, Pool::Ready).await?;
                 let function = fixture.function(strategy);
                 if encryption == "scram-sha-256" {
@@ -92,7 +85,7 @@ async fn pgcat_is_rejected_before_the_password_changes() {
                 let error = fixture.expect(&function, "NeedsDecision", "own endpoint").await;
                 let error = error.context(case.clone())?;
                 ensure!(error.message.contains("own copy of the password"), "{}", error.message);
-                assert_eq!(stored(&fixture).await?, before, "{case}");
+                assert_eq!(fixture.stored_password(&fixture.user).await?, before, "{case}");
             }
         }
         Ok(())
@@ -111,12 +104,12 @@ async fn lost_password_is_not_replaced_through_pgcat() {
                 return Ok(());
             };
             let fixture = Fixture::new(&target).await?;
-            let before = stored(&fixture).await?;
+            let before = fixture.stored_password(&fixture.user).await?;
             put_pgcat_in_front(&fixture, &certificates, Pool::Ready).await?;
             fixture.change(&json!({"password": new_password()}))?;
             let function = fixture.function("single-user-by-master");
             fixture.expect(&function, "NeedsDecision", "own endpoint").await?;
-            assert_eq!(stored(&fixture).await?, before, "{encryption}");
+            assert_eq!(fixture.stored_password(&fixture.user).await?, before, "{encryption}");
         }
         Ok(())
     })
@@ -131,12 +124,12 @@ async fn errors_of_pgcat_are_distinguished() {
             return Ok(());
         };
         let fixture = Fixture::new(&target).await?;
-        let before = stored(&fixture).await?;
+        let before = fixture.stored_password(&fixture.user).await?;
         put_pgcat_with_copy_in_front(&fixture, &certificates, Pool::Ready, new_password()).await?;
         let function = fixture.function("single-user");
         let part = "password authentication failed";
         fixture.expect(&function, "CredentialsRefused", part).await?;
-        assert_eq!(stored(&fixture).await?, before);
+        assert_eq!(fixture.stored_password(&fixture.user).await?, before);
         for (pool, change, error_type, part) in [
             (
                 Pool::Ready,
@@ -148,11 +141,11 @@ async fn errors_of_pgcat_are_distinguished() {
             (Pool::Full, json!({}), "LoginFailed", "could not get connection from the pool"),
         ] {
             let fixture = Fixture::new(&target).await?;
-            let before = stored(&fixture).await?;
+            let before = fixture.stored_password(&fixture.user).await?;
             put_pgcat_in_front(&fixture, &certificates, pool).await?;
             fixture.change(&change)?;
             fixture.expect(&fixture.function("single-user"), error_type, part).await?;
-            assert_eq!(stored(&fixture).await?, before, "{part}");
+            assert_eq!(fixture.stored_password(&fixture.user).await?, before, "{part}");
         }
         Ok(())
     })
@@ -169,7 +162,7 @@ async fn alternate_user_that_pgcat_does_not_know_is_reported() {
             return Ok(());
         };
         let fixture = Fixture::new(&target).await?;
-        let before = stored(&fixture).await?;
+        let before = fixture.stored_password(&fixture.user).await?;
         put_pgcat_in_front(&fixture, &certificates, Pool::Ready).await?;
         let function = fixture.function("master-user");
         let checks = fixture.preflight(&function).await?;
@@ -180,7 +173,7 @@ async fn alternate_user_that_pgcat_does_not_know_is_reported() {
         );
         let part = "pgcat accepts only the users in its configuration";
         fixture.expect_failure_without_preflight(&function, "LoginNotPermitted", part).await?;
-        assert_eq!(stored(&fixture).await?, before);
+        assert_eq!(fixture.stored_password(&fixture.user).await?, before);
         Ok(())
     })
     .await;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rotation_database::Password;
 use rotation_postgres::{Encryption, identifier, literal, verifier};
 use rotation_tests::postgres::{Fixture, on_each, options, sql};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_servers::{Certificates, Installation, free_port};
 
@@ -100,6 +100,26 @@ impl Pooler {
         bail!("pgbouncer does not start: {}", pooler.log())
     }
 
+    /// Starts a pooler with its own copies of both users' passwords, and puts it into the secrets.
+    /// `copy` is that of the base user: the password, or what the server has stored.
+    async fn with_copies(
+        fixture: &Fixture,
+        certificates: &Certificates,
+        auth_type: &str,
+        pool_mode: &str,
+        copy: &Value,
+    ) -> Result<Self> {
+        let (user, master) = (&fixture.user, &fixture.master);
+        let of_master = json!(fixture.master_password()?);
+        let users = format!("\"{user}\" {copy}\n\"{master}\" {of_master}");
+        let pooler =
+            Self::start_with(fixture, certificates, auth_type, pool_mode, "", &users).await?;
+        let port = json!({"port": pooler.port});
+        fixture.change(&port)?;
+        fixture.change_master(&port)?;
+        Ok(pooler)
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -113,12 +133,6 @@ async fn store_as_md5(fixture: &Fixture) -> Result<String> {
     let (user, quoted) = (identifier(&fixture.user), literal(&hash));
     sql(&mut fixture.admin().await?, &format!("ALTER ROLE {user} PASSWORD {quoted}")).await?;
     Ok(hash.to_string())
-}
-
-/// Returns the hash or the verifier that the server has stored.
-async fn stored(fixture: &Fixture) -> Result<String> {
-    let query = sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1");
-    Ok(query.bind(&fixture.user).fetch_one(&mut fixture.admin().await?).await?)
 }
 
 /// The test stops a rotation after `setSecret` and retries it. The retry meets a pooler that
@@ -260,26 +274,14 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
             for strategy in ["single-user", "single-user-by-master"] {
                 let case = format!("{auth_type}, {pool_mode}, {strategy}, {copies_verifier}");
                 let fixture = Fixture::new(&target).await?;
-                let mut admin = fixture.admin().await?;
-                let stored = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1";
-                let before: String =
-                    sqlx::query_scalar(stored).bind(&fixture.user).fetch_one(&mut admin).await?;
+                let before = fixture.stored_password(&fixture.user).await?;
                 let copy = match copies_verifier {
                     true => json!(before),
                     false => fixture.value("AWSCURRENT")?["password"].clone(),
                 };
-                let users = format!(
-                    "\"{}\" {copy}\n\"{}\" {}",
-                    fixture.user,
-                    fixture.master,
-                    json!(fixture.master_password()?)
-                );
                 let pooler =
-                    Pooler::start_with(&fixture, &certificates, auth_type, pool_mode, "", &users)
+                    Pooler::with_copies(&fixture, &certificates, auth_type, pool_mode, &copy)
                         .await?;
-                let port = json!({"port": pooler.port});
-                fixture.change(&port)?;
-                fixture.change_master(&port)?;
                 let function = fixture.function(strategy);
                 let checks = fixture.preflight(&function).await?;
                 // With a copy of the verifier, PgBouncer offers the same salt as the server.
@@ -303,9 +305,8 @@ async fn pooler_with_its_own_copy_of_the_password_is_rejected() {
                     .with_context(|| format!("{case}: {}", pooler.log()))?;
                 value["port"] = fixture.target.port.into();
                 fixture.log_in_with(&value).await?;
-                let after: String =
-                    sqlx::query_scalar(stored).bind(&fixture.user).fetch_one(&mut admin).await?;
                 if copies_verifier {
+                    let after = fixture.stored_password(&fixture.user).await?;
                     assert_eq!(after, before, "{case}");
                 }
             }
@@ -354,30 +355,20 @@ async fn pooler_with_its_own_copy_is_rejected(rule: &'static str) {
                 let fixture = Fixture::new(&target).await?;
                 let before = match is_md5 {
                     true => store_as_md5(&fixture).await?,
-                    false => stored(&fixture).await?,
+                    false => fixture.stored_password(&fixture.user).await?,
                 };
                 let copy = match copies_hash {
                     true => json!(before),
                     false => fixture.value("AWSCURRENT")?["password"].clone(),
                 };
-                let users = format!(
-                    "\"{}\" {copy}\n\"{}\" {}",
-                    fixture.user,
-                    fixture.master,
-                    json!(fixture.master_password()?)
-                );
                 let pooler =
-                    Pooler::start_with(&fixture, &certificates, "md5", pool_mode, "", &users)
-                        .await?;
-                let port = json!({"port": pooler.port});
-                fixture.change(&port)?;
-                fixture.change_master(&port)?;
+                    Pooler::with_copies(&fixture, &certificates, "md5", pool_mode, &copy).await?;
                 let function = fixture.function(strategy);
                 let error = fixture.expect(&function, "NeedsDecision", "auth_query").await;
                 let error = error.with_context(|| format!("{case}: {}", pooler.log()))?;
                 ensure!(error.message.contains("own copy of the password"), "{}", error.message);
                 fixture.log_in().await.with_context(|| format!("{case}: {}", pooler.log()))?;
-                assert_eq!(stored(&fixture).await?, before, "{case}");
+                assert_eq!(fixture.stored_password(&fixture.user).await?, before, "{case}");
             }
         }
         Ok(())

@@ -109,11 +109,7 @@ async fn password_encryption_md5_is_honoured() {
             fixture.log_in().await?;
             let user =
                 fixture.value("AWSCURRENT")?["username"].as_str().unwrap_or_default().to_owned();
-            let stored: String =
-                sqlx::query_scalar("SELECT rolpassword FROM pg_authid WHERE rolname = $1")
-                    .bind(&user)
-                    .fetch_one(&mut target.admin("postgres").await?)
-                    .await?;
+            let stored = fixture.stored_password(&user).await?;
             assert!(stored.starts_with("md5"), "{strategy}");
         }
         let result: Result<()> = fixture.search_for_passwords("");
