@@ -2,6 +2,11 @@
 
 import random
 import re
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "fake_servers" / "common"))
+from recorder import shape
 
 TOKEN = re.compile(
     r"""\s+ | N?'(?:''|[^'])*' | \[(?:\]\]|[^\]])*\] | "(?:""|[^"])*" | [@:]{0,2}[\w$\#]+ | ::
@@ -11,29 +16,37 @@ TOKEN = re.compile(
 
 
 def mutants(sql: str, most: int) -> list[str]:
-    """Returns at most this number of mutants. A statement always has the same ones."""
+    """Returns at most this number of mutants.
+
+    Statements of the same shape are changed at the same places. A run thus judges the same mutants
+    as the runs before it, although the names in its statements are random.
+    """
     tokens = [one.group() for one in TOKEN.finditer(sql) if not one.group().isspace()]
-    found = {}
-    for at, token in enumerate(tokens):
-        before, after = tokens[:at], tokens[at + 1 :]
-        changed = [
-            before + after,
-            [*before, token, token, *after],
-            [*before, ",", token, *after],
-            [*before, token, "(", *after],
-            before,
-        ]
-        if after:
-            changed.append([*before, after[0], token, *after[1:]])
-        if token.isalpha():
-            changed += [[*before, token + "X", *after], [*before, "'text'", *after]]
-        elif token[0] in "N'[\"":
-            changed += [[*before, "SELECT", *after], [*before, "5", *after]]
-        for one in changed:
-            found[joined(one)] = None
+    changes = [change for at in range(len(tokens)) for change in changed(tokens, at)]
+    if len(changes) > most:
+        changes = random.Random(shape(sql)).sample(changes, most)
+    found = dict.fromkeys(joined(change) for change in changes)
     found.pop(joined(tokens), None)
-    all = list(found)
-    return random.Random(sql).sample(all, most) if len(all) > most else all
+    return list(found)
+
+
+def changed(tokens: list[str], at: int) -> list[list[str]]:
+    """Returns the statements that differ from this one at one token."""
+    before, token, after = tokens[:at], tokens[at], tokens[at + 1 :]
+    changes = [
+        before + after,
+        [*before, token, token, *after],
+        [*before, ",", token, *after],
+        [*before, token, "(", *after],
+        before,
+    ]
+    if after:
+        changes.append([*before, after[0], token, *after[1:]])
+    if token.isalpha():
+        changes += [[*before, token + "X", *after], [*before, "'text'", *after]]
+    elif token[0] in "'[\"" or token.startswith("N'"):
+        changes += [[*before, "SELECT", *after], [*before, "5", *after]]
+    return changes
 
 
 def joined(tokens: list[str]) -> str:
