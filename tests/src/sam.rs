@@ -1,7 +1,7 @@
 //! SAM projects from `template.yaml`, with the functions of this build instead of the output of
 //! `sam build`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -147,9 +147,11 @@ impl Project {
 pub fn gateway(docker_host: Option<&str>) -> Result<IpAddr> {
     let mut docker = Command::new("docker");
     docker.envs(docker_host.map(|host| ("DOCKER_HOST", host)));
-    docker.args(["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
-    let output = docker.output()?;
-    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+    docker.args(["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]);
+    let subnet = String::from_utf8(docker.output()?.stdout)?;
+    // The tests use Docker's default network, whose gateway is the first address of its subnet.
+    let (network, _) = subnet.split_once('/').context("Docker does not answer")?;
+    Ok(Ipv4Addr::from(u32::from(network.parse::<Ipv4Addr>()?) + 1).into())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! the service.
 
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -47,14 +47,13 @@ async fn gateway() -> Result<IpAddr> {
             "inspect",
             "bridge",
             "--format",
-            "{{range .IPAM.Config}}{{.Gateway}} {{end}}",
+            "{{range .IPAM.Config}}{{.Gateway}},{{.Subnet}} {{end}}",
         ])
         .output()
         .await
         .context("--docker: could not run docker; install Docker, or omit --docker")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // The network can also have an IPv6 gateway. The first gateway is used.
-    if let Some(gateway) = text.split_whitespace().find_map(|word| word.parse::<IpAddr>().ok()) {
+    if let Some(gateway) = gateway_of(&text) {
         return Ok(gateway);
     }
     let message = String::from_utf8_lossy(&output.stderr);
@@ -62,6 +61,21 @@ async fn gateway() -> Result<IpAddr> {
         "--docker: Docker does not respond: {}. Start Docker (docker info shows whether it runs)",
         message.trim().lines().next_back().unwrap_or("no message")
     )
+}
+
+/// Returns the gateway of a network from its configurations, each `GATEWAY,SUBNET`.
+///
+/// The network can also have an IPv6 gateway. The first gateway is used. An engine that has just
+/// created its bridge shows only the subnet, whose first address is the gateway.
+fn gateway_of(configurations: &str) -> Option<IpAddr> {
+    configurations.split_whitespace().find_map(|configuration| {
+        let (gateway, subnet) = configuration.split_once(',')?;
+        if !gateway.is_empty() {
+            return gateway.parse().ok();
+        }
+        let network: Ipv4Addr = subnet.split_once('/')?.0.parse().ok()?;
+        Some(Ipv4Addr::from(u32::from(network).checked_add(1)?).into())
+    })
 }
 
 /// The beginning of every environment file that this program has written.
@@ -126,6 +140,22 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn gateway_is_read_or_computed_from_the_subnet() {
+        for (configurations, gateway) in [
+            ("172.17.0.1,172.17.0.0/16 ", Some("172.17.0.1")),
+            (",172.17.0.0/16 ", Some("172.17.0.1")),
+            ("10.9.0.254,10.9.0.0/24 fd00::1,fd00::/64 ", Some("10.9.0.254")),
+            ("fd00::1,fd00::/64 ", Some("fd00::1")),
+            (",fd00::/64 ,10.9.0.0/24 ", Some("10.9.0.1")),
+            ("", None),
+            (", ", None),
+        ] {
+            let found = gateway_of(configurations).map(|address| address.to_string());
+            assert_eq!(found.as_deref(), gateway, "{configurations:?}");
+        }
+    }
 
     #[test]
     fn environment_file_is_loaded_by_a_shell_and_private() {
