@@ -164,6 +164,15 @@ def yes(is_so: bool) -> str:
     return "YES" if is_so else "NO"
 
 
+VIEWS_OF_GRANTS = {
+    "DBA_SYS_PRIVS",
+    "DBA_SCHEMA_PRIVS",
+    "DBA_ROLE_PRIVS",
+    "DBA_TAB_PRIVS",
+    "DBA_COL_PRIVS",
+}
+
+
 def rows(model: Model, me: str, view: str):
     if view == "DBA_USERS":
         for one in model.users.values():
@@ -186,16 +195,14 @@ def rows(model: Model, me: str, view: str):
     elif view == "SESSION_PRIVS":
         # The privileges of the user and of the active roles.
         groups = model.groups(me)
-        held = {
-            one.privilege for one in model.grants if one.kind == "system" and one.grantee in groups
-        }
+        held = {one.privilege for one in model.grants.of(*groups) if one.kind == "system"}
         yield from ((privilege,) for privilege in sorted(held))
     elif view in ("ROLE_SYS_PRIVS", "ROLE_ROLE_PRIVS"):
         kind, roles = "system" if view == "ROLE_SYS_PRIVS" else "role", model.groups(me) - {me}
         yield from (
             (one.grantee, one.privilege, yes(one.option))
-            for one in model.grants
-            if one.kind == kind and one.grantee in roles
+            for one in model.grants.of(*roles)
+            if one.kind == kind
         )
     elif view == "USER_USERS":
         user = model.users[me]
@@ -222,7 +229,7 @@ def rows(model: Model, me: str, view: str):
         product, _, status = model.release.banner.partition(" Release ")
         version, status = model.release.base_version, status.partition(" - ")[2]
         yield f"{product} ", version, status, model.release.version
-    for one in model.grants:
+    for one in model.grants if view in VIEWS_OF_GRANTS else ():
         if view == "DBA_SYS_PRIVS" and one.kind == "system":
             yield one.grantee, one.privilege, yes(one.option)
         elif view == "DBA_SCHEMA_PRIVS" and one.kind == "schema":

@@ -6,8 +6,11 @@ https://docs.oracle.com/en/database/oracle/oracle-database/23/arpls/; error numb
 https://docs.oracle.com/en/error-help/db/.
 """
 
+from dataclasses import replace
+
 import containers
-from model import DBA, Grant, Model, fault
+from granted import Grant
+from model import DBA, Model, fault
 from names import qualified
 from tokens import Tokens
 
@@ -135,30 +138,19 @@ def place(model: Model, me: str, tokens: Tokens, kind: str, what: str) -> tuple[
 
 def is_same(one: Grant, new: Grant) -> bool:
     """Returns True for a grant of the same right, whatever its columns and options are."""
-    fields = ("grantee", "kind", "privilege", "owner", "object", "is_common")
-    has_same_grantor = new.kind != "object" or one.grantor == new.grantor
-    return has_same_grantor and all(getattr(one, key) == getattr(new, key) for key in fields)
+    return one.grantee == new.grantee and one.whole() == new.whole()
 
 
 def add(model: Model, new: Grant, columns: list[str]) -> None:
     for column in columns or [""]:
-        old = next(
-            (one for one in model.grants if is_same(one, new) and one.column == column), None
-        )
-        if old:
-            old.option = old.option or new.option
-        else:
-            model.grants.append(Grant(**{**vars(new), "column": column}))
+        model.grants.add(replace(new, column=column))
     if (new.kind, new.privilege) == ("role", DBA) and new.grantee in model.users:
         # The role cannot contain UNLIMITED TABLESPACE, so the server grants it to the user.
-        unlimited = Grant(new.grantee, "system", UNLIMITED, is_common=new.is_common)
-        if not any(is_same(one, unlimited) for one in model.grants):
-            model.grants.append(unlimited)
+        model.grants.add(Grant(new.grantee, "system", UNLIMITED, is_common=new.is_common))
 
 
 def remove(model: Model, gone: Grant, columns: list[str], forces: bool) -> None:
-    held = [one for one in model.grants if is_same(one, gone)]
-    if not held:
+    if not any(is_same(one, gone) for one in model.grants.of(gone.grantee)):
         raise {
             "system": fault(1952, f"system privileges not granted to '{gone.grantee}'"),
             "schema": fault(1952, f"system privileges not granted to '{gone.grantee}'"),
@@ -183,15 +175,12 @@ def remove(model: Model, gone: Grant, columns: list[str], forces: bool) -> None:
             "EXECUTE": fault(2344, "cannot revoke execute on a type with table dependents"),
         }[gone.privilege]
     model.dependents = [one for one in model.dependents if one not in dependents]
-    model.grants = [one for one in model.grants if one not in held]
+    model.grants.remove(lambda one: is_same(one, gone))
     if gone.grantee not in model.users:
         return
     if (gone.kind, gone.privilege) == ("role", DBA):
-        model.grants = [
-            one
-            for one in model.grants
-            if (one.grantee, one.kind, one.privilege) != (gone.grantee, "system", UNLIMITED)
-        ]
+        unlimited = (gone.grantee, "system", UNLIMITED)
+        model.grants.remove(lambda one: (one.grantee, one.kind, one.privilege) == unlimited)
     if gone.privilege in (DBA, UNLIMITED):
         model.users[gone.grantee].quotas.clear()
 

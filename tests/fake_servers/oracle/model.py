@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from seerdb.server import BackendError
 
+from granted import Grant, Grants
 from releases import Release
 
 LOCK = threading.RLock()
@@ -60,22 +61,6 @@ class User:
 
 
 @dataclass
-class Grant:
-    """A grant of a system privilege, a role, or a privilege on an object, a column or a schema."""
-
-    grantee: str
-    kind: str
-    privilege: str
-    owner: str = ""
-    object: str = ""
-    column: str = ""
-    option: bool = False
-    grantor: str = ""
-    # True if it was granted with CONTAINER = ALL.
-    is_common: bool = False
-
-
-@dataclass
 class Dependent:
     """A table whose owner needs a privilege on another object for it."""
 
@@ -111,11 +96,11 @@ class Model:
         self.protocol = "tcp"
         # The user as whom another user's sessions run.
         self.aliases: dict[str, str] = {}
-        self.grants = [
+        self.grants = Grants(
             Grant("SYSTEM", "role", DBA, option=True),
             Grant("CONNECT", "system", "CREATE SESSION"),
             Grant("RESOURCE", "system", "CREATE TABLE"),
-        ]
+        )
 
     def user(self, name: str) -> User:
         if name not in self.users:
@@ -129,11 +114,11 @@ class Model:
 
     def drop_user(self, name: str) -> None:
         del self.users[name]
-        self.grants = [
-            one
-            for one in self.grants
-            if name not in (one.grantee, one.owner) and (one.owner, one.object) != ("SYS", name)
-        ]
+        self.grants.remove(
+            lambda one: (
+                name in (one.grantee, one.owner) or (one.owner, one.object) == ("SYS", name)
+            )
+        )
         self.objects = {key: thing for key, thing in self.objects.items() if key[0] != name}
         self.dependents = [
             one for one in self.dependents if name not in (one.object[0], one.table[0])
@@ -162,9 +147,7 @@ class Model:
                 while found:
                     groups |= found
                     found = {
-                        one.privilege
-                        for one in self.grants
-                        if one.kind == "role" and one.grantee in found
+                        one.privilege for one in self.grants.of(*found) if one.kind == "role"
                     } - groups
                 self._groups[name] = frozenset(groups)
             return self._groups[name]
@@ -172,8 +155,8 @@ class Model:
     def has(self, name: str, privilege: str) -> bool:
         groups = self.groups(name)
         return DBA in groups or any(
-            one.kind == "system" and one.privilege == privilege and one.grantee in groups
-            for one in self.grants
+            one.kind == "system" and one.privilege == privilege
+            for one in self.grants.of(*groups)
         )
 
     def may_grant(
@@ -186,13 +169,7 @@ class Model:
             return True
         if kind == "object" and owner == "SYS":
             # For objects of SYS, GRANT ANY OBJECT PRIVILEGE has no effect.
-            return any(
-                one.option
-                and one.grantee in groups
-                and (one.kind, one.privilege, one.owner, one.object)
-                == (kind, privilege, owner, object)
-                for one in self.grants
-            )
+            return self._has_option(groups, kind, privilege, owner, object)
         anything = {
             "system": "GRANT ANY PRIVILEGE",
             "role": "GRANT ANY ROLE",
@@ -201,11 +178,13 @@ class Model:
         }[kind]
         if self.has(name, anything):
             return True
+        return self._has_option(groups, kind, privilege, owner, object)
+
+    def _has_option(self, groups: frozenset[str], *right: str) -> bool:
+        """Returns True if one of these users and roles has a right with the option to grant it."""
         return any(
-            one.option
-            and one.grantee in groups
-            and (one.kind, one.privilege, one.owner, one.object) == (kind, privilege, owner, object)
-            for one in self.grants
+            one.option and (one.kind, one.privilege, one.owner, one.object) == right
+            for one in self.grants.of(*groups)
         )
 
     def may_use(self, name: str, privilege: str, owner: str, object: str, column: str = "") -> bool:
@@ -214,10 +193,9 @@ class Model:
             return True
         return any(
             one.kind == "object"
-            and one.grantee in groups
             and (one.owner, one.object, one.privilege) == (owner, object, privilege)
             and one.column in ("", column)
-            for one in self.grants
+            for one in self.grants.of(*groups)
         )
 
     def set_password(self, user: User, password: str) -> None:

@@ -12,7 +12,8 @@ import dictionary
 import grants
 import names
 import syntax
-from model import Dependent, Grant, Model, User, fault
+from granted import Grant
+from model import Dependent, Model, User, fault
 from names import qualified
 from tokens import Tokens
 
@@ -130,9 +131,7 @@ def default_role(model: Model, user: User, tokens: Tokens) -> None:
         roles = {tokens.name()}
         while tokens.accept(","):
             roles.add(tokens.name())
-        granted = {
-            one.privilege for one in model.grants if one.kind == "role" and one.grantee == user.name
-        }
+        granted = {one.privilege for one in model.grants.of(user.name) if one.kind == "role"}
         if not roles <= granted:
             raise fault(1955, f"DEFAULT ROLE '{(roles - granted).pop()}' not granted to user")
         user.default_roles = roles
@@ -186,7 +185,7 @@ def create_role(model: Model, me: str, tokens: Tokens) -> None:
         raise fault(1921, f"role name '{name}' conflicts with another user or role name")
     for one in containers.of_new_user(model, name):
         one.roles.add(name)
-    model.grants.append(Grant(me, "role", name, option=True))
+    model.grants.add(Grant(me, "role", name, option=True))
 
 
 def drop_role(model: Model, me: str, tokens: Tokens) -> None:
@@ -195,11 +194,9 @@ def drop_role(model: Model, me: str, tokens: Tokens) -> None:
     if name not in model.roles:
         raise fault(1919, f"role '{name}' does not exist")
     model.roles.remove(name)
-    model.grants = [
-        one
-        for one in model.grants
-        if name != one.grantee and (one.kind, one.privilege) != ("role", name)
-    ]
+    model.grants.remove(
+        lambda one: name == one.grantee or (one.kind, one.privilege) == ("role", name)
+    )
 
 
 def profile(model: Model, me: str, tokens: Tokens) -> None:
