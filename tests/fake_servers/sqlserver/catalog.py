@@ -209,10 +209,13 @@ class Tables:
         self.lite = sqlite3.connect(
             ":memory:", check_same_thread=False, isolation_level=None, cached_statements=1000
         )
+        self.lite.execute("PRAGMA journal_mode = OFF")
         # The session that runs the current query.
         self.session: Session | None = None
         # What each table shows: the revision, the principal, and the databases.
         self.shown: dict[str, tuple] = {}
+        # The rows of each table. Those of several databases are often the same.
+        self.rows: dict[str, list[tuple]] = {}
         functions.register(self)
 
     def fill(self, session: Session, at: str | None, database: str | None, view: str) -> None:
@@ -240,11 +243,14 @@ class Tables:
             if view in SERVER_VIEWS
             else database_rows(session, inside, view)
         )
+        self.shown[table] = shows
+        if self.rows.get(table) == rows:
+            return
         columns = [
             f"{column} COLLATE NOCASE" if "name" in column else column for column in COLUMNS[view]
         ]
         self.lite.execute("BEGIN")
-        if table in self.shown:
+        if table in self.rows:
             self.lite.execute(f'DELETE FROM "{table}"')
         else:
             self.lite.execute(f'CREATE TABLE "{table}" ({", ".join(columns)})')
@@ -252,7 +258,7 @@ class Tables:
             f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(columns))})', rows
         )
         self.lite.execute("COMMIT")
-        self.shown[table] = shows
+        self.rows[table] = rows
 
 
 def entered(session: Session, name: str | None) -> Database:

@@ -4,6 +4,8 @@ The permissions that each statement needs are those of its page under
 https://learn.microsoft.com/sql/t-sql/statements/, section "Permissions".
 """
 
+import functools
+
 from pysqlbridge.tds import QueryError
 
 from model import DATABASE_ROLES, Database, Principal, Server, Thing
@@ -29,6 +31,23 @@ def role_with(permission: str) -> str | None:
     }.get(permission)
 
 
+def cached(method):
+    """Keeps the answers of a method of Session for queries, until a statement changes the model."""
+
+    @functools.wraps(method)
+    def answer(self, *args):
+        if self.is_changing:
+            return method(self, *args)
+        if self.answers_for != self.server.revision:
+            self.answers, self.answers_for = {}, self.server.revision
+        key = (method.__name__, self.database, *args)
+        if key not in self.answers:
+            self.answers[key] = method(self, *args)
+        return self.answers[key]
+
+    return answer
+
+
 class Session:
     """A session of a login, or of a user of a contained database."""
 
@@ -41,6 +60,8 @@ class Session:
     ) -> None:
         self.server, self.login, self.contained, self.database = server, login, contained, database
         self.id = 0
+        # True while a statement changes the model. Answers of cached methods, and their revision.
+        self.is_changing, self.answers, self.answers_for = False, {}, -1
         self.transaction = None
         # The attributes for triggers: the server's log, the function that runs a batch, and whether
         # a trigger is running.
@@ -68,12 +89,14 @@ class Session:
 
     # Permissions on the server.
 
+    @cached
     def in_server_role(self, *roles: str) -> bool:
         if not self.login:
             return False
         groups = self.server.groups(self.login.id)
         return any(self.server.find(role, "R").id in groups for role in ("sysadmin", *roles))
 
+    @cached
     def has_server(self, permission: str) -> bool:
         if self.in_server_role():
             return True
@@ -98,6 +121,7 @@ class Session:
         permission = "VIEW ANY SECURITY DEFINITION"
         return self.server.says(self.login.id, permission, [(100, 0, 0)]) == "DENY"
 
+    @cached
     def sees_database(self, database: Database) -> bool:
         """Returns whether the session sees a database in sys.databases.
 
@@ -124,6 +148,7 @@ class Session:
 
     # Permissions in databases.
 
+    @cached
     def user(self, database: Database) -> Principal | None:
         """Returns the session's user in a database, or None if it has no access."""
         if self.contained:
@@ -182,6 +207,7 @@ class Session:
             and database.says(user.id, permission, [(0, 0, 0)]) == "DENY"
         )
 
+    @cached
     def sees_all_of(self, database: Database) -> bool:
         if self.is_denied(database, "VIEW DEFINITION"):
             return False

@@ -41,6 +41,15 @@ def statement(session: Session, tokens: Tokens, parameters: dict) -> Result | No
         return conditional(session, tokens, parameters)
     # A statement that fails may also have changed something.
     session.server.revision += 1
+    outer, session.is_changing = session.is_changing, True
+    try:
+        return change(session, tokens)
+    finally:
+        session.is_changing = outer
+
+
+def change(session: Session, tokens: Tokens) -> Result | None:
+    """Runs a statement that is not a query."""
     if session.transaction:
         session.transaction.changes += 1
         for words in transactions.NEVER_IN_TRANSACTION:
