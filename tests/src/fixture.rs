@@ -1,6 +1,7 @@
 //! Fixtures: the users, the secrets and the function for one test on one server.
 
 mod leak_scan;
+mod measurement;
 mod preflight;
 mod rotations;
 

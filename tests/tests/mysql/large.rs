@@ -1,9 +1,7 @@
 //! Measurements of users with many grants. They are not part of the tests: run
 //! `make test TESTS='test(large::)' NEXTEST='--run-ignored only --no-capture'`.
 
-use std::time::Instant;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use rotation_tests::mysql::{Fixture, Target, Which, account, sql};
 
 crate::on_both! {
@@ -23,16 +21,5 @@ async fn ten_thousand_grants_are_synced<W: Which>(target: Target<W>) -> Result<(
         let grant = format!("GRANT CREATE, SELECT ON `{database}`.t{number} TO {user}");
         sql(&mut admin, &grant).await?;
     }
-    let function = fixture.function("master-user");
-    for sync in ["first", "second", "third"] {
-        let token = fixture.stage(None)?;
-        fixture.step(&function, "createSecret", &token).await?;
-        let started = Instant::now();
-        let record = fixture.step(&function, "setSecret", &token).await?;
-        eprintln!("{sync} sync of {GRANTS} grants: {:.2} s", started.elapsed().as_secs_f64());
-        ensure!(record.to_string().len() < 10_000, "the record lists every grant");
-        let rotation = fixture.attempt(&function, &token, 1).await;
-        ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-    }
-    Ok(())
+    fixture.measure_syncs(&format!("{GRANTS} grants")).await
 }

@@ -1,9 +1,7 @@
 //! A measurement with many databases. It is not part of the tests: run
 //! `make test TESTS='test(large::)' NEXTEST='--run-ignored only --no-capture'`.
 
-use std::time::Instant;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use rotation_sqlserver::identifier;
 use rotation_tests::server::NAMES;
 use rotation_tests::sqlserver::{FakeServer, Fixture, sql};
@@ -31,16 +29,5 @@ async fn users_of_500_databases_are_synced() -> Result<()> {
             sql(&mut admin, &format!("USE shop{number}; {statement}")).await?;
         }
     }
-    let function = fixture.function("master-user");
-    for sync in ["first", "second", "third"] {
-        let token = fixture.stage(None)?;
-        fixture.step(&function, "createSecret", &token).await?;
-        let started = Instant::now();
-        let record = fixture.step(&function, "setSecret", &token).await?;
-        eprintln!("{sync} sync in {DATABASES} databases: {:.2} s", started.elapsed().as_secs_f64());
-        ensure!(record.to_string().len() < 10_000, "the record lists every database");
-        let rotation = fixture.attempt(&function, &token, 1).await;
-        ensure!(rotation.failed.is_none(), "{:?}", rotation.failed);
-    }
-    Ok(())
+    fixture.measure_syncs(&format!("users in {DATABASES} databases")).await
 }

@@ -8,6 +8,7 @@ mod contained;
 mod databases;
 mod encryption;
 mod failures;
+mod granted;
 mod large;
 mod pair_ownership;
 mod privileges;
