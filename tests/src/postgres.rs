@@ -4,6 +4,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rotation_postgres::{identifier, literal};
@@ -16,11 +17,15 @@ use test_servers::{Certificates, Installation, sid_root};
 
 use crate::discovery::{self, ServerAddress, run_on_each};
 use crate::fixture;
+use crate::machine_speed::scaled;
 use crate::server::{Made, NAMES, SUPERUSER_PASSWORD, Server as AnyServer};
 use crate::suite;
 
 /// The environment variable in which `with-servers` passes the servers to the tests.
 pub const VARIABLE: &str = "ROTATION_TEST_POSTGRES";
+
+/// The time for which a server waits for a client that does not complete its login.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A fixture on PostgreSQL.
 pub type Fixture = fixture::Fixture<Target>;
@@ -59,7 +64,8 @@ pub struct Started {
 pub fn options() -> Result<Options> {
     Ok(Options {
         certificates: Some(Certificates::for_names(&NAMES)?),
-        configuration: String::new(),
+        // Tests leave unfinished logins behind. While one is open, DROP DATABASE waits.
+        configuration: format!("authentication_timeout = {}\n", scaled(LOGIN_TIMEOUT).as_secs()),
         access_rules: String::new(),
         password: SUPERUSER_PASSWORD.to_owned(),
     })
