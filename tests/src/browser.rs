@@ -21,7 +21,7 @@ pub const ENTER: &str = "\u{E007}";
 pub const ESCAPE: &str = "\u{E00C}";
 /// The key Tab, for [`Browser::press`].
 pub const TAB: &str = "\u{E004}";
-/// The key with an arrow down, for [`Browser::press`].
+/// The key Arrow Down, for [`Browser::press`].
 pub const DOWN: &str = "\u{E015}";
 
 /// A browser with one window. Dropping it ends the browser.
@@ -142,8 +142,8 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &json!({"features": features})).await
     }
 
-    /// Turns off the content security policy of the pages that are opened from now on, so that a
-    /// program that judges the page can run in it.
+    /// Turns off the content security policy of the pages that are opened from now on, so that an
+    /// accessibility checker can run in them.
     ///
     /// # Errors
     /// Returns an error if the browser does not support this.

@@ -148,9 +148,9 @@ pub enum EngineError {
     },
     /// The connection failed. Whether the statement took effect is unknown until the next attempt
     /// checks it.
-    #[error("the connection failed while trying to {action}: {cause}")]
+    #[error("could not {action}: {cause}")]
     Disconnected {
-        /// The action that failed, as it reads after "to".
+        /// The action that failed, as it reads after "could not".
         action: String,
         /// The error of the connection.
         cause: LoginError,
@@ -268,7 +268,7 @@ impl EngineError {
             Self::Disconnected { cause, .. } => {
                 format!(
                     "Secrets Manager retries the rotation, which continues from the current state. \
-                     If the error persists: {}",
+                     If the error persists, do this: {}",
                     cause.remedy(host, port)
                 )
             }

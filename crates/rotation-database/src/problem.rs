@@ -13,7 +13,7 @@ pub enum SecretProblem {
     ),
     /// The value is text in UTF-16.
     #[error(
-        "it is not JSON but text in UTF-16, as PowerShell writes files; save the file as UTF-8"
+        "it is not JSON but text in UTF-16, as PowerShell writes files (save the file as UTF-8)"
     )]
     Utf16,
     /// The value is JSON, but not an object.
@@ -21,18 +21,18 @@ pub enum SecretProblem {
     NotAnObject,
     /// The value is a JSON string that contains an object.
     #[error(
-        "it is a JSON string that contains an object (it was converted to JSON twice); store the \
-         object itself"
+        "it is a JSON string that contains an object, because it was converted to JSON twice \
+         (store the object itself)"
     )]
     DoublyEncoded,
     /// The keys are in an object inside the secret.
-    #[error("the keys are inside \"{key}\"; store the value of that key as the secret's value")]
+    #[error("the keys are inside \"{key}\" (store the value of that key as the secret's value)")]
     Nested {
         /// The key with the nested object.
         key: String,
     },
-    /// A key that a rotation reads is there twice.
-    #[error("\"{key}\" is there twice, and programs differ in which one they read; keep one")]
+    /// A key that a rotation reads occurs twice.
+    #[error("\"{key}\" occurs twice, and programs differ in which one they read (keep one)")]
     Duplicate {
         /// The key that occurs more than once.
         key: String,
@@ -99,7 +99,7 @@ fn hint(key: &str, instead: Option<&SimilarKey>) -> String {
     match instead {
         None => String::new(),
         Some(SimilarKey::OtherSpelling(found)) => {
-            format!(" (there is \"{found}\"; letter case matters)")
+            format!(" (there is \"{found}\": letter case matters)")
         }
         Some(SimilarKey::Alias(found)) => {
             format!(" (there is \"{found}\": rename it to \"{key}\")")

@@ -118,13 +118,13 @@ impl Wire {
     fn listen(file_name: &str) -> Result<(Self, UnixListener), LoginError> {
         let unusable = |error: io::Error| LoginError::no_file(&error);
         let meeting = SocketAddress::new().map_err(unusable)?;
-        let listener = UnixListener::bind(meeting.folder().join(file_name)).map_err(unusable)?;
+        let listener = UnixListener::bind(meeting.prefix().join(file_name)).map_err(unusable)?;
         Ok((Self { meeting }, listener))
     }
 
     /// Returns the directory of the socket, to which the driver appends the file name.
     pub fn folder(&self) -> &Path {
-        self.meeting.folder()
+        self.meeting.prefix()
     }
 }
 
@@ -148,8 +148,8 @@ async fn relay(driver: UnixStream, server: impl AsyncRead + AsyncWrite) -> io::R
         tokio::io::copy(&mut from_driver, &mut to_server).await?;
         to_server.shutdown().await
     };
-    // When one side closes its connection, the relay ends. It does not wait longer than HANG_UP for
-    // the server to close.
+    // When one side closes its connection, the relay ends. After the driver has closed, the relay
+    // waits at most CLOSE_TIMEOUT for the server.
     tokio::select! {
         done = tokio::io::copy(&mut from_server, &mut to_driver) => done.map(drop),
         done = async { upward.await?; tokio::time::sleep(CLOSE_TIMEOUT).await; Ok(()) } => done,

@@ -12,7 +12,8 @@ use crate::function::{Function, FunctionError};
 pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// The errors that a retry cannot fix. The operator has to correct something first, and each
-/// attempt with a rejected password counts towards a lockout.
+/// attempt with a rejected password counts towards a lockout. Unlike Secrets Manager, this driver
+/// does not retry them.
 const NOT_RETRIED: [&str; 16] = [
     "CredentialsRefused",
     "HostMismatch",
@@ -108,6 +109,7 @@ pub trait Observer: Send {
 impl Observer for () {}
 
 /// Runs only `testSecret`, as Secrets Manager does when rotation is configured but not started.
+/// Returns the error if the step failed.
 pub async fn test_secret(
     function: &Function,
     secret: &str,
@@ -134,7 +136,8 @@ async fn run_step(
     report
 }
 
-/// Rotates a secret whose version `token` was staged by `RotateSecret`.
+/// Runs the four steps for the version `token`, which `RotateSecret` has staged. After an error
+/// that a retry may fix, it runs all steps again. Returns every step that ran, and the last error.
 pub async fn rotate_secret(
     service: &Service,
     function: &Function,

@@ -26,7 +26,7 @@ struct Cli {
 enum Command {
     /// Measure a function on a temporary database server, and compare it with another one
     Bench(BenchArgs),
-    /// Print the completion script of a shell
+    /// Print a shell completion script
     Completions(CompletionsArgs),
     /// Rotate secrets of a temporary database server, and print the evidence
     Demo(DemoArgs),
@@ -36,7 +36,7 @@ enum Command {
     ManPages(ManPagesArgs),
     /// Check whether a rotation of your own database would succeed, without changing anything
     Preflight(PreflightArgs),
-    /// Rotate a secret in a file
+    /// Rotate the password of your own database, with the secret in a file
     Rotate(RotateArgs),
     /// Serve Secrets Manager for the AWS CLI and SDKs, and run rotations
     Serve(ServeArgs),

@@ -61,12 +61,12 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
             (ERROR, _) => return Err(refusal(&Refusal::parse(&packet), login)),
             (OK, Awaits::Verdict) if is_ok_packet(&packet) => return Ok(exchange.method),
             (OK, _) => {
-                return Err(does_not_belong("unexpected or malformed OK packet"));
+                return Err(unexpected_message("unexpected or malformed OK packet"));
             }
             (SWITCH, Awaits::Verdict | Awaits::FastOrFull) if !exchange.got_data => {
                 let (plugin, nonce) = switch(&packet)?;
                 if used.contains(&plugin) {
-                    return Err(does_not_belong("the server requests the same plugin twice"));
+                    return Err(unexpected_message("the server requests the same plugin twice"));
                 }
                 used.push(plugin);
                 let (next, answer) = Exchange::begin(plugin, nonce, login)?;
@@ -74,7 +74,7 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
                 Some(answer)
             }
             (MORE, _) => exchange.go_on(&packet[1..])?,
-            _ => return Err(does_not_belong("unexpected packet during the login")),
+            _ => return Err(unexpected_message("unexpected packet during the login")),
         };
         if let Some(answer) = answer {
             packets.send(&answer).await?;
@@ -124,7 +124,7 @@ impl<'a> Exchange<'a> {
         login: &'a Login<'a>,
     ) -> Result<(Self, Answer), LoginError> {
         let is_encrypted = login.tls == TlsUse::Verified;
-        let bad_nonce = || does_not_belong("the nonce has the wrong length for the plugin");
+        let bad_nonce = || unexpected_message("the nonce has the wrong length for the plugin");
         let (awaits, answer) = match plugin {
             Plugin::Sha256 if nonce.len() != NONCE_BYTES => return Err(bad_nonce()),
             Plugin::Sha256 if is_encrypted => (Awaits::Verdict, cleartext(login.password)),
@@ -170,7 +170,7 @@ impl<'a> Exchange<'a> {
                     .map(Zeroizing::new)
                     .map(Some)
             }
-            _ => Err(does_not_belong("unexpected data for the authentication plugin")),
+            _ => Err(unexpected_message("unexpected data for the authentication plugin")),
         }
     }
 }
@@ -184,7 +184,7 @@ fn switch(packet: &[u8]) -> Result<(Plugin, &[u8]), LoginError> {
     let nonce = match (plugin, fields.0) {
         (Plugin::Ed25519, nonce) => nonce,
         (_, [nonce @ .., 0]) => nonce,
-        _ => return Err(does_not_belong("the nonce does not end with a zero byte")),
+        _ => return Err(unexpected_message("the nonce does not end with a zero byte")),
     };
     Ok((plugin, nonce))
 }
@@ -216,7 +216,7 @@ fn response(
     let text = |text: &str, packet: &mut Vec<u8>| {
         if text.contains('\0') {
             // The server would read the rest of the name as another field.
-            return Err(LoginError::Unsupported { message: "a name with a zero byte".into() });
+            return Err(LoginError::Unsupported { message: "names without zero bytes".into() });
         }
         packet.extend(text.as_bytes());
         packet.push(0);
@@ -242,10 +242,10 @@ fn response(
 }
 
 fn too_long() -> LoginError {
-    LoginError::Unsupported { message: "a shorter password than this one".into() }
+    LoginError::Unsupported { message: "a password of at most 250 bytes".into() }
 }
 
-fn does_not_belong(what: &str) -> LoginError {
+fn unexpected_message(what: &str) -> LoginError {
     LoginError::protocol(what)
 }
 

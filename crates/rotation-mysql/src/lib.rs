@@ -72,7 +72,7 @@ impl rotation_database::Session for Session {
         let note = (account.host != "%").then(|| {
             format!(
                 "Only {account} is rotated. Accounts of {user} for other hosts keep their \
-                 passwords. With alternating users, all of them get the new password."
+                 passwords. The strategy of alternating users sets the password of all of them."
             )
         });
         Ok(SessionAccount {
@@ -89,7 +89,7 @@ impl rotation_database::Session for Session {
     }
 
     async fn find_pooler(&mut self, user: &str) -> Option<Pooler> {
-        // An error of the same query has already ended the step, or the next statement reports it.
+        // An error can be ignored here: if it persists, the next statement reports it.
         let proxy = proxy::find(self).await.ok().flatten()?;
         Some(Pooler::HasOwnCopy(proxy.has_own_copy(user)))
     }

@@ -19,6 +19,8 @@ pub(crate) enum DriverError {
     Error(Error),
     /// The message of a panic.
     Panic(String),
+    /// The session or the driver's thread has already ended.
+    Ended(&'static str),
 }
 
 /// Runs a call. If the caller stops waiting, the thread still completes the call.
@@ -27,10 +29,10 @@ pub(crate) async fn run<T: Send + 'static>(
 ) -> Result<T, DriverError> {
     match tokio::task::spawn_blocking(call).await {
         Ok(result) => result.map_err(DriverError::Error),
-        Err(error) => Err(DriverError::Panic(match error.try_into_panic() {
-            Ok(payload) => words(&*payload),
-            Err(_) => "the runtime is shutting down".to_owned(),
-        })),
+        Err(error) => Err(match error.try_into_panic() {
+            Ok(payload) => DriverError::Panic(words(&*payload)),
+            Err(_) => DriverError::Ended("the runtime is shutting down"),
+        }),
     }
 }
 

@@ -14,8 +14,8 @@ pub(crate) const USED_BEFORE: usize = 28007;
 /// ORA-01918: the user does not exist.
 pub(crate) const NO_SUCH_USER: usize = 1918;
 
-const ENCRYPTION: &str = "The server demands native network encryption, which this function does \
-    not support. Set SQLNET.ENCRYPTION_SERVER=ACCEPTED (and \
+const ENCRYPTION: &str = "The server may demand native network encryption, which this function \
+    does not support. If so, set SQLNET.ENCRYPTION_SERVER=ACCEPTED (and \
     SQLNET.CRYPTO_CHECKSUM_SERVER=ACCEPTED) in the server's sqlnet.ora, or configure the server to \
     listen on TCPS and set \"port\" in the secret to that port.";
 
@@ -38,12 +38,13 @@ pub(crate) fn error(error: &DriverError, login: &Login<'_>) -> LoginError {
     match error {
         DriverError::Refused(cause) => cause.clone(),
         DriverError::Panic(words) => panicked(words),
-        DriverError::Error(error) => self::login(error, login),
+        DriverError::Ended(why) => LoginError::Network { message: (*why).to_owned() },
+        DriverError::Error(error) => map_login_error(error, login),
     }
 }
 
 /// Maps an error of the driver during a login.
-pub(crate) fn login(error: &Error, login: &Login<'_>) -> LoginError {
+pub(crate) fn map_login_error(error: &Error, login: &Login<'_>) -> LoginError {
     let words = error.to_string();
     let message = mask(&words).into_owned();
     match error.kind() {
@@ -111,8 +112,8 @@ pub(crate) fn panicked(words: &str) -> LoginError {
         LoginError::ClientRejected {
             message: format!("the driver panicked: {}", mask(words)),
             remedy:
-                "The server uses a password verifier that this function does not support. Give \
-                the account a 12C verifier (SELECT username, password_versions FROM \
+                "The most likely cause is a password verifier that this function does not support. \
+                Give the account a 12C verifier (SELECT username, password_versions FROM \
                 SYS.DBA_USERS; then set its password again)."
                     .into(),
         }
@@ -172,6 +173,10 @@ pub(crate) fn statement(error: &DriverError, action: &str, remedy: Option<&str>)
         }
         DriverError::Panic(words) => {
             let message = format!("the driver panicked: {}", mask(words));
+            return EngineError::Disconnected { action, cause: LoginError::Network { message } };
+        }
+        DriverError::Ended(why) => {
+            let message = (*why).to_owned();
             return EngineError::Disconnected { action, cause: LoginError::Network { message } };
         }
     };

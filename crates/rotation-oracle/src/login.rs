@@ -63,7 +63,7 @@ async fn attempt(login: &Login<'_>) -> Result<Session, LoginError> {
         Err(DriverError::Error(error)) if failure::is_unknown_service(&error) => {
             match connect(login, By::Sid).await {
                 Err(DriverError::Error(other)) if failure::is_unknown_service(&other) => {
-                    Err(failure::login(&error, login))
+                    Err(failure::map_login_error(&error, login))
                 }
                 result => finish(result, login).await,
             }
@@ -83,7 +83,7 @@ async fn finish(
             // find out the cause.
             match dial(login.host, login.port).await {
                 Err(cause) => Err(cause),
-                Ok(_) => Err(failure::login(&error, login)),
+                Ok(_) => Err(failure::map_login_error(&error, login)),
             }
         }
         Err(error) => Err(failure::error(&error, login)),

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// The timeout for the answer.
-const ANSWER: Duration = Duration::from_millis(800);
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// The types of packets with which a listener answers CONNECT: ACCEPT, REFUSE, REDIRECT, RESEND.
 const ANSWER_TYPES: [u8; 4] = [2, 4, 5, 11];
@@ -22,7 +22,7 @@ const OFFSET: u16 = 58;
 /// Returns a CONNECT packet without credentials, for a service that does not exist.
 fn connect_packet() -> Vec<u8> {
     const DATA: &[u8] =
-        b"(DESCRIPTION=(CONNECT_DATA=(SERVICE_NAME=secrets-rotation-asks-for-tls)))";
+        b"(DESCRIPTION=(CONNECT_DATA=(SERVICE_NAME=secrets-rotation-probes-for-tls)))";
     let data_length = u16::try_from(DATA.len()).unwrap_or(0);
     let mut packet = Vec::new();
     packet.extend((OFFSET + data_length).to_be_bytes());
@@ -52,5 +52,5 @@ pub(crate) async fn speaks_tns_without_tls(host: &str, port: u16) -> bool {
         stream.read_exact(&mut header).await.ok()?;
         Some(ANSWER_TYPES.contains(&header[4]))
     };
-    timeout(ANSWER, ask).await.ok().flatten().unwrap_or(false)
+    timeout(ANSWER_TIMEOUT, ask).await.ok().flatten().unwrap_or(false)
 }

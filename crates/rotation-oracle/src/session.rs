@@ -94,9 +94,9 @@ impl Session {
         if self.has_begun {
             return Ok(());
         }
-        const PIN: &str =
+        const FIX_SESSION: &str =
             "ALTER SESSION SET CURRENT_SCHEMA = SYS NLS_COMP = BINARY NLS_SORT = BINARY";
-        self.execute(&Statement::unprivileged("set the session's schema", PIN)).await?;
+        self.execute(&Statement::unprivileged("set the session's schema", FIX_SESSION)).await?;
         self.has_begun = true;
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Session {
         call: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, DriverError> {
         let Some(connection) = self.connection.take() else {
-            return Err(DriverError::Panic("the session has already ended".into()));
+            return Err(DriverError::Ended("the session has already ended"));
         };
         let (connection, result) = driver::run(move || {
             let result =

@@ -93,7 +93,9 @@ impl Session {
         };
         match &mut self.link {
             Link::Driver(connection) => Ok(connection),
-            _ => Err(failed(LoginError::Network { message: "it is already lost".into() })),
+            _ => Err(failed(LoginError::Network {
+                message: "an earlier statement has lost it".into(),
+            })),
         }
     }
 

@@ -36,8 +36,9 @@ impl Accepted {
             .ok_or_else(|| Error::Setting {
                 name: SETTING,
                 fault: format!(
-                    "{value:?} is neither true nor a list of triggers: write [database].[trigger], \
-                     or [trigger] for one of the server, separated by commas"
+                    "{value:?} is not true, false or a comma-separated list of triggers. Write \
+                     [database].[trigger] for a trigger of a database, and [trigger] for a trigger \
+                     of the server"
                 ),
             })?;
         Ok(Self::These(names))
@@ -62,10 +63,10 @@ impl Accepted {
 }
 
 fn trigger(item: String) -> Option<(Option<String>, String)> {
-    let mut parts = split(&item, '.')?.into_iter().map(name);
-    match (parts.next()??, parts.next(), parts.next()) {
-        (trigger, None, _) => Some((None, trigger)),
-        (database, Some(trigger), None) => Some((Some(database), trigger?)),
+    let parts = split(&item, '.')?.into_iter().map(name).collect::<Option<Vec<_>>>()?;
+    match parts.as_slice() {
+        [trigger] => Some((None, trigger.clone())),
+        [database, trigger] => Some((Some(database.clone()), trigger.clone())),
         _ => None,
     }
 }
@@ -83,7 +84,7 @@ fn name(part: String) -> Option<String> {
 /// Splits a text at each separator that is not inside brackets. Returns `None` if a closing bracket
 /// is missing.
 fn split(text: &str, separator: char) -> Option<Vec<String>> {
-    let (mut parts, mut is_inside) = (vec![String::new()], false);
+    let (mut parts, mut part, mut is_inside) = (Vec::new(), String::new(), false);
     for character in text.chars() {
         match character {
             // A doubled bracket closes the identifier and opens it again.
@@ -91,12 +92,13 @@ fn split(text: &str, separator: char) -> Option<Vec<String>> {
             ']' => is_inside = !is_inside,
             _ => {}
         }
-        match parts.last_mut() {
-            Some(_) if character == separator && !is_inside => parts.push(String::new()),
-            Some(last) => last.push(character),
-            None => {}
+        if character == separator && !is_inside {
+            parts.push(std::mem::take(&mut part));
+        } else {
+            part.push(character);
         }
     }
+    parts.push(part);
     (!is_inside).then_some(parts)
 }
 

@@ -80,7 +80,13 @@ impl Checks {
         }
     }
 
-    pub(crate) fn count_failed(&self) -> usize {
+    /// Returns the number of checks that failed.
+    pub(crate) fn failed_count(&self) -> usize {
         self.0.iter().filter(|check| matches!(check.status, Status::Failed { .. })).count()
+    }
+
+    /// Returns the number of checks that were skipped.
+    pub(crate) fn skipped_count(&self) -> usize {
+        self.0.iter().filter(|check| matches!(check.status, Status::Skipped { .. })).count()
     }
 }

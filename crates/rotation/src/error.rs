@@ -272,7 +272,8 @@ impl Error {
             }
             Self::RotationNotEnabled => "Turn rotation on: aws secretsmanager rotate-secret \
                 --secret-id SECRET --rotation-lambda-arn FUNCTION --rotation-rules \
-                AutomaticallyAfterDays=30."
+                AutomaticallyAfterDays=30. This also rotates the secret immediately, unless you \
+                add --no-rotate-immediately."
                 .into(),
             Self::VersionUnknown { .. } => {
                 format!(
@@ -285,7 +286,7 @@ impl Error {
                 "Start a new rotation: {}. If Secrets Manager rejects it because a previous \
                  rotation is not complete, cancel that rotation: {}.",
                 rotate_again(),
-                give_up("ITS-VERSION")
+                give_up("PENDING-VERSION")
             ),
             Self::RotationUnfinished { version } => format!(
                 "Correct the cause of its failure, then resume it: aws secretsmanager \
@@ -299,12 +300,15 @@ impl Error {
             }
             Self::NotText { .. } => "Store the secret as a SecretString (JSON text).".into(),
             Self::NotFound { .. } => "Check the secret's ARN and the function's Region.".into(),
+            Self::AccessDenied { action, resource, .. } if resource == "*" => {
+                format!("Allow {action} in the role of the function.")
+            }
             Self::AccessDenied { action, resource, .. } => format!(
                 "Allow {action} on {resource} in the role of the function, and in the secret's \
                  resource policy if it has one. The role in this project's template allows it only \
                  for secrets whose rotation uses this function. Before a preflight, therefore turn \
-                 rotation on with aws secretsmanager rotate-secret --rotation-lambda-arn \
-                 FUNCTION-ARN --no-rotate-immediately."
+                 rotation on: aws secretsmanager rotate-secret --secret-id SECRET \
+                 --rotation-lambda-arn FUNCTION --no-rotate-immediately."
             ),
             Self::Kms { .. } => "Allow kms:Decrypt and kms:GenerateDataKey on the secret's key in \
                 the role of the function and in the key policy, and check that the key is enabled."
@@ -364,8 +368,8 @@ impl Error {
                     .into()
             }
             Self::Panicked { .. } => {
-                "Report this bug. Secrets Manager retries the rotation, which \
-                resumes where it stopped."
+                "Report this bug to the project, with the log of this invocation. Secrets Manager \
+                 retries the rotation, which resumes where it stopped."
                     .into()
             }
             Self::Rotator(cause) => cause.remedy(),

@@ -69,7 +69,10 @@
 //!
 //! fn main() -> std::process::ExitCode {
 //!     rotation::run(|settings| {
-//!         Ok(DoorLock { pin: PasswordSettings::read(settings, 8, "")? })
+//!         let mut pin = PasswordSettings::read(settings, 8, "")?;
+//!         (pin.exclude_uppercase, pin.exclude_lowercase) = (true, true);
+//!         pin.exclude_punctuation = true;
+//!         Ok(DoorLock { pin })
 //!     })
 //! }
 //! # async fn lock_accepts(_: &str) -> Result<bool> { Ok(true) }

@@ -63,12 +63,12 @@ pub(crate) async fn run<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Don
     {
         Box::pin(rotator.preflight(cx, current, random, &mut checks)).await;
     }
-    let (all, failed) = (checks.0.len(), checks.count_failed());
+    let (failed, skipped) = (checks.failed_count(), checks.skipped_count());
+    let ran = checks.0.len() - skipped;
+    let did = format!("Ran {ran} checks, skipped {skipped}, and changed nothing.");
     let did = match failed {
-        0 => format!("Ran {all} checks and changed nothing. The secret can be rotated."),
-        _ => {
-            format!("Ran {all} checks and changed nothing. {failed} failed: a rotation would fail.")
-        }
+        0 => format!("{did} The secret can be rotated."),
+        _ => format!("{did} {failed} failed: a rotation would fail."),
     };
     Ok(Done { checks: checks.0, ..Done::now(did) })
 }

@@ -21,7 +21,7 @@ pub(crate) fn faults(policy: &str) -> Vec<Fault> {
     };
     let version = policy.get("Version").and_then(Value::as_str);
     if !matches!(version, Some("2012-10-17" | "2008-10-17")) {
-        return syntax("The policy has no Version 2012-10-17.");
+        return syntax("The policy's Version must be 2012-10-17 or 2008-10-17.");
     }
     let statements = match policy.get("Statement") {
         Some(Value::Array(statements)) if !statements.is_empty() => statements.as_slice(),
@@ -36,7 +36,7 @@ pub(crate) fn faults(policy: &str) -> Vec<Fault> {
             [["Principal", "NotPrincipal"], ["Action", "NotAction"], ["Resource", "NotResource"]]
         {
             if statement.get(one).is_some() == statement.get(other).is_some() {
-                return syntax(&format!("A statement must have one of {one} and {other}."));
+                return syntax(&format!("A statement must have either {one} or {other}."));
             }
         }
     }

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 /// The id of the user and group `nobody`. Database servers refuse to run as root.
 const NOBODY: u32 = 65534;
 
-/// The variable with the folder of a test run. It has the folders of the servers of this system,
-/// and the data folders that later servers get a copy of. Without it, no data folder is copied.
+/// The variable that names the folder of a test run. It holds the data of running servers, and data
+/// folders to copy. Without it, every server initializes its own data folder.
 pub const RUN_FOLDER: &str = "TEST_SERVERS_FOLDER";
 
 /// The place where a server's programs are installed.
@@ -54,8 +54,8 @@ pub(super) fn run_folder() -> Option<PathBuf> {
     std::env::var_os(RUN_FOLDER).map(PathBuf::from)
 }
 
-/// Returns the folder in which `tests/setup.sh` installs servers and judges for all checkouts.
-/// Returns `None` if the user has no home folder.
+/// Returns the folder in which `tests/setup.sh` installs database servers and test tools. All
+/// checkouts share it. Returns `None` if the user has no home folder.
 pub fn install_folder() -> Option<PathBuf> {
     let named = std::env::var_os("ROTATION_SERVERS").map(PathBuf::from);
     let cache = || {

@@ -1,4 +1,4 @@
-//! A database of one's own, whose secret is in a file.
+//! A PostgreSQL fixture for `rotation-local`, whose secret is in a file.
 
 use std::path::{Path, PathBuf};
 

@@ -164,11 +164,11 @@ fn common_mistakes_are_rejected_with_a_correction() {
         ),
         (
             keys(r#""engine":"postgres","host":"db","host":"db2""#),
-            ["\"host\" is there twice", "keep one"],
+            ["\"host\" occurs twice", "keep one"],
         ),
         (
             keys(r#""engine":"postgres","host":"db","port":1,"port":2"#),
-            ["\"port\" is there twice", "keep one"],
+            ["\"port\" occurs twice", "keep one"],
         ),
         (
             keys(r#""engine":"oracle-se2","host":"db""#),

@@ -4,7 +4,7 @@ pub(super) use endpoint::{SocketAddress, is_same_process};
 
 /// A name in the kernel's abstract namespace ([unix(7)][doc]). It needs no file: creating a file
 /// would take longer than all other work of this module, and nothing remains after the process
-/// ends. Any process on the machine can connect, so the other side must be this process.
+/// ends. Any process on the machine can connect, so `is_same_process` checks the other side.
 ///
 /// [doc]: https://man7.org/linux/man-pages/man7/unix.7.html
 #[cfg(target_os = "linux")]
@@ -25,7 +25,8 @@ mod endpoint {
             Ok(Self(format!("\0rotation-{random:016x}").into()))
         }
 
-        pub(in crate::wire) fn folder(&self) -> &Path {
+        /// Returns the beginning of the socket's address. It is a name, not a directory.
+        pub(in crate::wire) fn prefix(&self) -> &Path {
             &self.0
         }
     }
@@ -56,11 +57,13 @@ mod endpoint {
             tempfile::Builder::new().prefix("wire-").permissions(only_this_user).tempdir().map(Self)
         }
 
-        pub(in crate::wire) fn folder(&self) -> &Path {
+        /// Returns the directory of the socket.
+        pub(in crate::wire) fn prefix(&self) -> &Path {
             self.0.path()
         }
     }
 
+    /// Always returns `true`, because only this user can open the directory.
     pub(in crate::wire) fn is_same_process(_caller: &UnixStream) -> bool {
         true
     }

@@ -24,8 +24,8 @@ pub struct Program {
     unset: Vec<&'static str>,
     timeout: Duration,
     log: LogSink,
-    /// The instances that wait for an event. As on Lambda, there are as many instances as events at
-    /// the same time.
+    /// The instances that wait for an event. As on Lambda, each concurrent event has an instance of
+    /// its own.
     idle: Mutex<Vec<Running>>,
     process_id: Mutex<Option<u32>>,
 }
@@ -98,7 +98,8 @@ impl Program {
         &self.environment
     }
 
-    /// Returns the id of the process that was started last, while it runs.
+    /// Returns the id of the process that was started last, or `None` if an instance has ended
+    /// since then.
     pub fn process_id(&self) -> Option<u32> {
         *self.process_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,13 +115,13 @@ impl Program {
             answer = answer => answer.unwrap_or_else(|_|
                 Err(FunctionError::new("Runtime.Unknown", "the function did not respond"))),
             status = running.child.wait() => {
-                self.note(None);
+                self.set_process_id(None);
                 return Err(running.api.init_error().unwrap_or_else(|| exited(status)));
             }
             () = tokio::time::sleep(self.timeout) => {
                 running.api.withdraw();
                 let _ = running.child.kill().await;
-                self.note(None);
+                self.set_process_id(None);
                 return Err(FunctionError::new(
                     "Sandbox.Timedout",
                     format!("Task timed out after {:.2} seconds", self.timeout.as_secs_f64()),
@@ -140,10 +141,11 @@ impl Program {
         tokio::select! {
             () = running.api.ready() => {}
             status = running.child.wait() => {
-                self.note(None);
+                self.set_process_id(None);
                 return Err(running.api.init_error().unwrap_or_else(|| exited(status)));
             }
             () = tokio::time::sleep(self.timeout) => {
+                self.set_process_id(None);
                 return Err(FunctionError::new(
                     "Sandbox.Timedout",
                     "the function did not request an event",
@@ -154,7 +156,7 @@ impl Program {
         Ok(())
     }
 
-    fn note(&self, process_id: Option<u32>) {
+    fn set_process_id(&self, process_id: Option<u32>) {
         *self.process_id.lock().unwrap_or_else(PoisonError::into_inner) = process_id;
     }
 
@@ -192,7 +194,7 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .map_err(cannot)?;
-        self.note(child.id());
+        self.set_process_id(child.id());
         if let Some(stdout) = child.stdout.take() {
             tokio::spawn(pass_on(stdout, Arc::clone(&self.log)));
         }

@@ -172,9 +172,11 @@ async fn finish_with_replica(first: StatusType, then: StatusType) -> (Record, us
 
 #[tokio::test]
 async fn finish_waits_only_for_replicas_in_progress() {
-    let (record, looks) = finish_with_replica(StatusType::InProgress, StatusType::InSync).await;
-    assert_eq!((record.notes.len(), looks), (0, 1));
-    let (record, looks) = finish_with_replica(StatusType::InProgress, StatusType::Failed).await;
+    let (record, describe_calls) =
+        finish_with_replica(StatusType::InProgress, StatusType::InSync).await;
+    assert_eq!((record.notes.len(), describe_calls), (0, 1));
+    let (record, describe_calls) =
+        finish_with_replica(StatusType::InProgress, StatusType::Failed).await;
     assert!(record.notes[0].contains("eu-west-2 (no key there)"), "{:?}", record.notes);
-    assert_eq!(looks, 1);
+    assert_eq!(describe_calls, 1);
 }

@@ -1,5 +1,7 @@
 //! The operations that create, describe, change, delete and restore a secret.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value, json};
 
 use super::{Done, cross_account, named, replicas, set};
@@ -19,7 +21,7 @@ pub(crate) fn create(store: &mut Store, request: &Request<'_>) -> Answer {
     let value = request.value()?;
     let token = request.token();
     if let Ok(there) = store.find(request.scope, name) {
-        return again(store, there, request, &token);
+        return create_existing(store, there, request, &token);
     }
     let arn = store.new_arn(request.scope, name);
     let mut secret = Secret::new(request.scope.region, name, arn, request.now);
@@ -48,27 +50,27 @@ fn add_replicas(store: &Store, secret: &Secret, answer: &mut Value) {
     }
 }
 
-/// Answers `CreateSecret` for a name that exists. A repeated request succeeds without a change, any
-/// other fails.
-fn again(store: &Store, there: &Secret, request: &Request<'_>, token: &str) -> Answer {
-    if there.deletion.is_some() {
+/// Answers `CreateSecret` for a name that exists. A repeated request succeeds without a change. Any
+/// other request fails.
+fn create_existing(store: &Store, existing: &Secret, request: &Request<'_>, token: &str) -> Answer {
+    if existing.deletion.is_some() {
         return Err(ServiceError::request(
             "You can't create this secret because a secret with this name is already scheduled for \
              deletion.",
         ));
     }
-    let same = there.version(token).is_some_and(|version| {
+    let same = existing.version(token).is_some_and(|version| {
         version.value.is_some() && request.value().is_ok_and(|value| value == version.value)
     });
     if !same {
         return Err(ServiceError::exists(format!(
             "The operation failed because the secret {} already exists.",
-            there.name
+            existing.name
         )));
     }
-    let mut answer = named(there);
+    let mut answer = named(existing);
     answer["VersionId"] = token.into();
-    add_replicas(store, there, &mut answer);
+    add_replicas(store, existing, &mut answer);
     Ok(answer.into())
 }
 
@@ -171,8 +173,8 @@ fn ensure_new_version(secret: &Secret, token: &str) -> Result<(), ServiceError> 
     )))
 }
 
-/// Encrypts the versions with AWS's own labels with the new key of the secret. A version whose key
-/// or whose new key is disabled keeps its key.
+/// Encrypts the versions labelled `AWSCURRENT`, `AWSPENDING` or `AWSPREVIOUS` with the secret's new
+/// key. A version keeps its key if that key or the new one is disabled.
 fn encrypt_again(secret: &mut Secret, keys: &Keys) {
     let key = secret.kms_key_id.clone();
     if keys.ensure_can_encrypt(key.as_deref()).is_err() {
@@ -186,8 +188,9 @@ fn encrypt_again(secret: &mut Secret, keys: &Keys) {
     }
 }
 
-/// The minimum, default and maximum recovery window in days.
-const RECOVERY: (i64, i64, i64) = (7, 30, 30);
+/// The recovery windows in days that a deletion can have.
+const RECOVERY_DAYS: RangeInclusive<i64> = 7..=30;
+const DEFAULT_RECOVERY_DAYS: i64 = 30;
 
 pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
     let forced = request.flag("ForceDeleteWithoutRecovery", false);
@@ -197,15 +200,15 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
             "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
         ));
     }
-    let days = days.unwrap_or(RECOVERY.1);
-    if !(RECOVERY.0..=RECOVERY.2).contains(&days) {
+    let days = days.unwrap_or(DEFAULT_RECOVERY_DAYS);
+    if !RECOVERY_DAYS.contains(&days) {
         return Err(ServiceError::parameter(
             "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).",
         ));
     }
     let id = request.secret_id()?;
     if forced {
-        return force(store, request, id);
+        return delete_immediately(store, request, id);
     }
     #[expect(clippy::cast_precision_loss, reason = "thirty at most")]
     let due = request.now + days as f64 * DAY;
@@ -221,7 +224,7 @@ pub(crate) fn delete(store: &mut Store, request: &Request<'_>) -> Answer {
 
 /// Deletes a secret immediately. It also succeeds for a secret that does not exist, as the API
 /// reference specifies.
-fn force(store: &mut Store, request: &Request<'_>, id: &str) -> Answer {
+fn delete_immediately(store: &mut Store, request: &Request<'_>, id: &str) -> Answer {
     let mut answer = match store.find(request.scope, id) {
         Ok(secret) => {
             secret.ensure_not_linked()?;
