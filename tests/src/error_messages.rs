@@ -222,7 +222,7 @@ fn errors_of_a_database() -> Vec<DatabaseError> {
             endpoint: endpoint(),
             user: "app".into(),
             tried: vec![LoginAttempt { label: "AWSCURRENT".into(), result: text("message") }],
-            also_means: "<other causes on this engine>",
+            also_means: Some("<other causes on this engine>"),
         },
         DatabaseError::Login {
             endpoint: endpoint(),

@@ -23,8 +23,7 @@ struct ApiKey;
 /// The prefix of the names of the function's keys. The account can also have other keys.
 const NAME: &str = "rotation ";
 
-/// The secret, and the client that calls the service with its key. All other keys of the JSON
-/// document stay unchanged.
+/// The secret. Fields that the function does not know stay unchanged.
 #[derive(Serialize, Deserialize)]
 struct Secret {
     url: String,
@@ -79,7 +78,12 @@ impl Secret {
             .await
             .map_err(|error| failure("ServiceUnreachable", error.to_string()))?;
         match answer.status() {
-            status if status.is_success() => Ok(answer.json().await.unwrap_or(Value::Null)),
+            // The response to DELETE has no body.
+            status if status.is_success() && method == Method::DELETE => Ok(Value::Null),
+            status if status.is_success() => Ok(answer
+                .json()
+                .await
+                .map_err(|error| failure("ServiceRefused", format!("no JSON: {error}")))?),
             StatusCode::UNAUTHORIZED => {
                 Err(failure("KeyRefused", format!("the service rejects key {}", self.key_id))
                     .into())
@@ -113,15 +117,15 @@ impl Rotator for ApiKey {
         let mut secret = Secret::parse(current)?;
         cx.set_activity(format!("issuing a key at {}", secret.url));
         // If a concurrent attempt has stored its key in the meantime, that key stays.
-        if let Some(stored) = cx.value_of(cx.version()).await? {
+        if let Some(stored) = cx.value_of(cx.version()?).await? {
             return Ok(stored);
         }
         for id in secret.list().await?.into_iter().filter(|id| *id != secret.key_id) {
             secret.revoke(&id).await?;
         }
-        (secret.key_id, secret.key) = secret.issue(&format!("{NAME}{}", cx.version())).await?;
-        let text =
-            serde_json::to_string(&secret).map_err(|_| failure("SecretMalformed", "not JSON"))?;
+        (secret.key_id, secret.key) = secret.issue(&format!("{NAME}{}", cx.version()?)).await?;
+        let text = serde_json::to_string(&secret)
+            .map_err(|_| failure("SecretMalformed", "no JSON results"))?;
         Ok(SecretValue::new(text))
     }
 
@@ -142,7 +146,7 @@ impl Rotator for ApiKey {
     async fn finished(&self, cx: &Context<'_>) -> Result<()> {
         // This reads the version by its id, not by AWSCURRENT: the label has just moved, and a
         // stale response would contain the old key.
-        let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
+        let Some(current) = cx.value_of(cx.version()?).await? else { return Ok(()) };
         let current = Secret::parse(&current)?;
         match cx.previous().await?.map(|previous| Secret::parse(&previous)).transpose()? {
             Some(previous) if previous.key_id != current.key_id => {
@@ -159,7 +163,9 @@ fn failure(error_type: &'static str, what: impl Into<String>) -> Failure {
         "SecretMalformed" => {
             "Store \"url\", \"key_id\" and \"key\" with aws secretsmanager put-secret-value."
         }
-        "ServiceUnreachable" => "Allow the function to connect to it (NAT, security group).",
+        "ServiceUnreachable" => {
+            "Allow the function to connect to the service (NAT, security group)."
+        }
         "KeyRefused" => {
             "If it is the pending key, rotate again. Otherwise issue a key by hand and store it."
         }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rotation::settings::Source;
-use rotation::{CURRENT, Context, Done, PENDING, Password, Result, Step};
+use rotation::{CURRENT, Context, Done, PENDING, Password, Result, Step, VersionId};
 
 use crate::connect::{self, Proven};
 use crate::engine::{Engine, Login, Server, Session, SessionAccount, TlsUse};
@@ -31,14 +31,14 @@ pub(crate) struct Database<E> {
     server: Mutex<Option<(String, Server)>>,
     /// The changes of the last `setSecret` that the server accepted without effect. `testSecret`
     /// finds them again and must not count them.
-    without_effect: Mutex<WithoutEffect>,
+    without_effect: Mutex<Option<WithoutEffect>>,
 }
 
 /// Changes that a server accepted without effect in one rotation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct WithoutEffect {
     secret: String,
-    version: String,
+    version: VersionId,
     changes: Vec<String>,
 }
 
@@ -74,11 +74,12 @@ impl<E: Engine> Database<E> {
 
     /// Stores the changes of this rotation that the server accepted without effect.
     pub(crate) fn store_changes_without_effect(&self, cx: &Context<'_>, changes: Vec<String>) {
-        *self.without_effect.lock().unwrap_or_else(PoisonError::into_inner) = WithoutEffect {
+        let of_rotation = cx.version().ok().map(|version| WithoutEffect {
             secret: cx.secret_id().to_owned(),
-            version: cx.version().to_string(),
+            version: version.clone(),
             changes,
-        };
+        });
+        *self.without_effect.lock().unwrap_or_else(PoisonError::into_inner) = of_rotation;
     }
 
     /// Removes the changes that the server accepted without effect in the `setSecret` of this
@@ -89,7 +90,9 @@ impl<E: Engine> Database<E> {
         differences: &mut Vec<String>,
     ) {
         let known = self.without_effect.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.secret == cx.secret_id() && known.version == cx.version().as_str() {
+        if let (Some(known), Ok(version)) = (known.as_ref(), cx.version())
+            && (known.secret.as_str(), &known.version) == (cx.secret_id(), version)
+        {
             differences.retain(|difference| !known.changes.contains(difference));
         }
     }

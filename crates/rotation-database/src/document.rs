@@ -152,12 +152,16 @@ impl Fields<'_> {
         }
     }
 
-    pub(crate) fn required(&self, key: &'static str, problems: &mut Vec<SecretProblem>) -> String {
+    pub(crate) fn required(
+        &self,
+        key: &'static str,
+        problems: &mut Vec<SecretProblem>,
+    ) -> Option<String> {
         match self.text(key) {
-            Field::Is(text) => text,
+            Field::Is(text) => Some(text),
             field => {
                 problems.extend(field.problem(key, self.document));
-                String::new()
+                None
             }
         }
     }
@@ -191,19 +195,20 @@ impl Fields<'_> {
         port
     }
 
-    /// Returns the host and port of the server. `host` can also contain the port.
+    /// Returns the host and port of the server, or adds the problem of the host. `host` can also
+    /// contain the port.
     pub(crate) fn endpoint(
         &self,
         host: &str,
         port: Option<u16>,
         spec: &EngineSpec,
         problems: &mut Vec<SecretProblem>,
-    ) -> (String, u16) {
+    ) -> Option<(String, u16)> {
         let written = match written_host::read(host) {
             Ok(written) => written,
             Err(problem) => {
                 problems.push(SecretProblem::unusable("host", problem));
-                return (String::new(), spec.default_port);
+                return None;
             }
         };
         if let (Some(port), Some(other)) = (port, written.port)
@@ -217,7 +222,7 @@ impl Fields<'_> {
                 ),
             ));
         }
-        (written.host, port.or(written.port).unwrap_or(spec.default_port))
+        Some((written.host, port.or(written.port).unwrap_or(spec.default_port)))
     }
 
     /// Checks for white space at the start and end of a name. The name looks correct with it, but

@@ -8,7 +8,7 @@ use rotation::settings::Source;
 use crate::engine_error::EngineError;
 use crate::login_error::LoginError;
 use crate::schema::EngineSpec;
-use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
+use crate::sync::{PasswordReset, PasswordSet, SyncReport, SyncRequest};
 use crate::tls::CaCertificates;
 use crate::user_pair::{MasterTask, UserPair};
 
@@ -263,36 +263,4 @@ pub enum Changed {
     Before,
     /// The password was changed. The text is a note for the operator.
     NowBut(String),
-}
-
-/// The request to set the password of a user as the master user.
-#[derive(Debug)]
-pub struct PasswordReset<'a> {
-    /// The name of the master user, for the statements that an error recommends.
-    pub master: &'a str,
-    /// The user whose password is set.
-    pub user: &'a str,
-    /// The password of the pending version. Preflight, which changes nothing, uses another one.
-    pub password: &'a Password,
-    /// `true` if the user logs in without TLS, as in [`SyncRequest::logs_in_unencrypted`].
-    pub logs_in_unencrypted: bool,
-    /// See [`SyncRequest::proven`]. `None` if the user's password was lost.
-    pub proven: Option<ProvenUser>,
-}
-
-impl<'a> PasswordReset<'a> {
-    /// Converts the request to one for a base user without an alternate user.
-    pub fn alone(&self) -> SyncRequest<'a> {
-        let Self { master, user, password, logs_in_unencrypted, ref proven } = *self;
-        SyncRequest {
-            master,
-            base: user,
-            alternate: "",
-            target: user,
-            password,
-            pair_verified: true,
-            logs_in_unencrypted,
-            proven: proven.iter().cloned().collect(),
-        }
-    }
 }

@@ -172,7 +172,7 @@ pub enum Error {
     #[error(
         "{endpoint} rejected every known password of user {user} ({}){}",
         list(tried),
-        hint(also_means)
+        hint(*also_means)
     )]
     CredentialsRefused {
         /// The server, by the host and port in the current version.
@@ -182,7 +182,7 @@ pub enum Error {
         /// The known passwords by their versions, each with the result of its login attempt.
         tried: Vec<LoginAttempt>,
         /// Other causes of a rejected password on this engine.
-        also_means: &'static str,
+        also_means: Option<&'static str>,
     },
     /// A login failed for a reason that another password does not solve.
     #[error("could not log in to {endpoint} as {user} ({credential}): {cause}")]
@@ -216,8 +216,8 @@ fn list(tried: &[LoginAttempt]) -> String {
     tried.iter().map(LoginAttempt::to_string).collect::<Vec<_>>().join("; ")
 }
 
-fn hint(also_means: &str) -> String {
-    if also_means.is_empty() { String::new() } else { format!(". {also_means}") }
+fn hint(also_means: Option<&str>) -> String {
+    also_means.map(|sentence| format!(". {sentence}")).unwrap_or_default()
 }
 
 impl Cause for Error {

@@ -26,8 +26,15 @@
 //!
 //! struct LineSession(Encrypted);
 //!
-//! const SPEC: EngineSpec =
-//!     EngineSpec { name: "lines", also: &[], display: "Lines", default_port: 7000, ..POSTGRES };
+//! const SPEC: EngineSpec = EngineSpec {
+//!     name: "lines",
+//!     also: &[],
+//!     display: "Lines",
+//!     default_port: 7000,
+//!     database: DatabaseKey::Optional(None),
+//!     auth_failure_hint: None,
+//!     ..POSTGRES
+//! };
 //!
 //! impl Engine for Lines {
 //!     const SPEC: &'static EngineSpec = &SPEC;
@@ -54,6 +61,7 @@
 //!
 //! impl Session for LineSession {
 //!     async fn session_account(&mut self, user: &str) -> Result<SessionAccount, EngineError> {
+//!         // A server with aliases or proxy users must be asked for the account.
 //!         let (id, name) = (user.to_owned(), user.to_owned());
 //!         Ok(SessionAccount { id, name, is_of_user: true, note: None })
 //!     }
@@ -145,8 +153,7 @@ mod written_host;
 
 pub use document::Ssl;
 pub use engine::{
-    Changed, Engine, Login, PasswordChange, PasswordReset, Pooler, Server, Session, SessionAccount,
-    TlsUse,
+    Changed, Engine, Login, PasswordChange, Pooler, Server, Session, SessionAccount, TlsUse,
 };
 pub use engine_error::{EngineError, administrator, edit_of_secret, privilege_remedy};
 pub use error::{CredentialSource, Endpoint, Error, LoginAttempt};
@@ -160,7 +167,7 @@ pub use schema::{
 };
 pub use secret::DatabaseSecret;
 pub use settings::{Settings, StrategyKind};
-pub use sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
+pub use sync::{PasswordRequest, PasswordReset, PasswordSet, ProvenUser, SyncReport, SyncRequest};
 pub use tls::{CaCertificates, Encrypted, TlsMode, encrypt};
 pub use user_pair::{MasterTask, UserPair};
 pub use wire::{Stream, Wire, dial};

@@ -125,15 +125,20 @@ async fn endpoint_from_rds(
     let Some(server) = rds.server(&server_arn).await? else {
         return Err(unusable(format!("it is for {server_arn}, which RDS does not know")).into());
     };
-    if !spec.is_named(&server.engine) {
+    let engine = server.engine.as_deref();
+    if !engine.is_some_and(|engine| spec.is_named(engine)) {
         let fault = format!(
             "according to RDS, it is for {}, but this function rotates {}",
-            server.engine, spec.display
+            engine.unwrap_or("an engine without a name"),
+            spec.display
         );
         return Err(unusable(fault).into());
     }
-    let endpoint =
-        Endpoint { host: server.writer.clone(), port: server.port.unwrap_or(current.port) };
+    let Some(host) = server.writer.clone() else {
+        let fault = format!("RDS shows no endpoint of {server_arn}, which may still be created");
+        return Err(unusable(fault).into());
+    };
+    let endpoint = Endpoint { host, port: server.port.unwrap_or(current.port) };
     if endpoint.port == current.port && server.has(&current.host).await {
         return Ok(endpoint);
     }

@@ -43,11 +43,12 @@ impl MasterSecret {
             }
         };
         let host = optional("host", &mut problems);
-        let endpoint = host.map(|host| fields.endpoint(&host, port, spec, &mut problems));
+        let endpoint = host.and_then(|host| fields.endpoint(&host, port, spec, &mut problems));
         let database = optional("dbname", &mut problems);
-        if !problems.is_empty() {
+        let (Some(username), Some(password), true) = (username, password, problems.is_empty())
+        else {
             return Err(problems);
-        }
+        };
         Ok(Self {
             username,
             password: Password::new(password),

@@ -18,11 +18,11 @@ pub(crate) use no_client::Rds;
 /// A server that RDS runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RdsServer {
-    /// The host of the writer.
-    pub(crate) writer: String,
+    /// The host of the writer. A server that is being created has none.
+    pub(crate) writer: Option<String>,
     pub(crate) port: Option<u16>,
     /// The engine name of the API, such as `aurora-mysql` or `sqlserver-ee`.
-    pub(crate) engine: String,
+    pub(crate) engine: Option<String>,
     /// The other hosts with the same data: reader endpoints, custom endpoints, instances and read
     /// replicas.
     pub(crate) readers: Vec<String>,
@@ -31,7 +31,7 @@ pub(crate) struct RdsServer {
 impl RdsServer {
     /// Returns `true` if a host belongs to the server.
     pub(crate) async fn has(&self, host: &str) -> bool {
-        for own in std::iter::once(&self.writer).chain(&self.readers) {
+        for own in self.writer.iter().chain(&self.readers) {
             if host::is_same_machine(own, host).await {
                 return true;
             }

@@ -44,8 +44,8 @@ pub struct EngineSpec {
     pub password_forbidden: &'static [char],
     /// The maximum length of a password, in bytes.
     pub password_max_bytes: usize,
-    /// The other causes of a rejected password on this engine, as a sentence, or an empty string.
-    pub auth_failure_hint: &'static str,
+    /// The other causes of a rejected password on this engine, as a sentence.
+    pub auth_failure_hint: Option<&'static str>,
 }
 
 /// The rule for the key `dbname` of a secret.
@@ -90,9 +90,11 @@ pub const POSTGRES: EngineSpec = EngineSpec {
     password_excluded: ":/@\"'\\",
     password_forbidden: &[],
     password_max_bytes: 1000,
-    auth_failure_hint: "PostgreSQL returns the same error if the role does not exist, if it has \
+    auth_failure_hint: Some(
+        "PostgreSQL returns the same error if the role does not exist, if it has \
         no password, or if its password has expired (see SELECT rolname, rolvaliduntil FROM \
         pg_roles)",
+    ),
 };
 
 /// MySQL and Aurora MySQL.
@@ -114,9 +116,11 @@ pub const MYSQL: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 256,
-    auth_failure_hint: "MySQL returns the same error if no account matches the user and the \
+    auth_failure_hint: Some(
+        "MySQL returns the same error if no account matches the user and the \
         function's address, or if the account requires a form of TLS that this login does not use \
         (REQUIRE SSL, REQUIRE X509)",
+    ),
 };
 
 /// The schema of MariaDB secrets.
@@ -138,9 +142,11 @@ pub const MARIADB: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 256,
-    auth_failure_hint: "MariaDB returns the same error if no account matches the user and the \
+    auth_failure_hint: Some(
+        "MariaDB returns the same error if no account matches the user and the \
         function's address, or if the account requires a form of TLS that this login does not use \
         (REQUIRE SSL, REQUIRE X509)",
+    ),
 };
 
 /// Microsoft SQL Server, including the editions that RDS offers.
@@ -162,8 +168,10 @@ pub const SQLSERVER: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &[],
     password_max_bytes: 128,
-    auth_failure_hint: "SQL Server returns the same error if the login does not exist, or if the \
+    auth_failure_hint: Some(
+        "SQL Server returns the same error if the login does not exist, or if the \
         server accepts only Windows logins (its error log shows state 5 or 58)",
+    ),
 };
 
 /// Oracle Database, including the editions that RDS offers.
@@ -185,9 +193,11 @@ pub const ORACLE: EngineSpec = EngineSpec {
     password_excluded: EXCLUDED,
     password_forbidden: &['"'],
     password_max_bytes: 30,
-    auth_failure_hint: "Oracle returns the same error if the user does not exist, or if the \
+    auth_failure_hint: Some(
+        "Oracle returns the same error if the user does not exist, or if the \
         account has no 12C verifier (see SELECT username, password_versions FROM dba_users; \
         setting the password again creates one)",
+    ),
 };
 
 /// The schemas of all engines.

@@ -65,14 +65,12 @@ impl DatabaseSecret {
         }
         let host = fields.required("host", &mut problems);
         let username = fields.required("username", &mut problems);
-        fields.require_trimmed("username", &username, &mut problems);
+        if let Some(username) = &username {
+            fields.require_trimmed("username", username, &mut problems);
+        }
         let password = fields.required("password", &mut problems);
         let port = fields.port(spec, &mut problems);
-        let (host, port) = match host.is_empty() {
-            // The missing or empty host is already among the problems.
-            true => (host, spec.default_port),
-            false => fields.endpoint(&host, port, spec, &mut problems),
-        };
+        let endpoint = host.and_then(|host| fields.endpoint(&host, port, spec, &mut problems));
         let database = match (fields.text("dbname"), &spec.database) {
             (Field::Is(name), _) => {
                 fields.require_trimmed("dbname", &name, &mut problems);
@@ -99,10 +97,12 @@ impl DatabaseSecret {
                 None
             }
         };
-        if !problems.is_empty() {
+        let (Some((host, port)), Some(username), Some(password), true) =
+            (endpoint, username, password, problems.is_empty())
+        else {
             problems.extend(fields.nested());
             return Err(problems);
-        }
+        };
         let ssl = fields.ssl();
         let password = Password::new(password);
         Ok(Self { host, port, username, password, database, ssl, master_arn, document })
@@ -121,15 +121,16 @@ impl DatabaseSecret {
         {
             old.zeroize();
         }
-        let text = SecretValue::new(serde_json::to_string(&document.0).unwrap_or_default());
-        let why = match text.expose().len() {
-            0 => "it could not be written as JSON".to_owned(),
+        let unusable = |why: String| Error::ValueUnusable { why };
+        let text = serde_json::to_string(&document.0)
+            .map_err(|_| unusable("it could not be written as JSON".to_owned()))?;
+        let text = SecretValue::new(text);
+        match text.expose().len() {
             size if size > MAX_BYTES => {
-                format!("it has {size} bytes, and the limit is {MAX_BYTES}")
+                Err(unusable(format!("it has {size} bytes, and the limit is {MAX_BYTES}")))
             }
-            _ => return Ok(text),
-        };
-        Err(Error::ValueUnusable { why })
+            _ => Ok(text),
+        }
     }
 
     /// Returns the secret with another user name.

@@ -12,7 +12,9 @@ mod request;
 use std::future::Future;
 
 pub use plan::{Applied, Change, Effect, Plan, Statement};
-pub use request::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
+pub use request::{
+    PasswordRequest, PasswordReset, PasswordSet, ProvenUser, SyncReport, SyncRequest,
+};
 
 use crate::engine_error::EngineError;
 use progress::Progress;

@@ -29,8 +29,7 @@ pub(crate) struct UnfinishedRotation {
     pub(crate) file: Value,
     /// The secret with all its versions.
     pub(crate) secret: Secret,
-    /// The `ROTATION_STRATEGY` of the rotation. It is empty in files of earlier releases.
-    #[serde(default)]
+    /// The `ROTATION_STRATEGY` of the rotation.
     pub(crate) strategy: String,
     /// `true` if the database may have the pending password.
     #[serde(default = "yes")]
@@ -62,7 +61,7 @@ impl RecoveryFile {
                         "{0}, the recovery file of an unfinished rotation, is damaged. It may hold \
                          the only copy of the password that the database has. Open it, find the \
                          version labelled AWSPENDING, and try its password. If it logs in, write \
-                         it to the secret's file. Then move {0} away. The cause",
+                         it to the secret's file. Then move {0} away",
                         self.path.display()
                     )
                 })?))

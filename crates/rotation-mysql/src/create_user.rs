@@ -24,9 +24,9 @@ pub(crate) struct CreateUser {
     has_expired: bool,
     /// `true` if the account is locked (`ACCOUNT LOCK`).
     pub(crate) locked: bool,
-    /// The default roles of MySQL, in the syntax of a statement. MariaDB shows its only default
-    /// role with the grants.
-    pub(crate) default_roles: String,
+    /// The default roles of MySQL, in the syntax of a statement, or `None` without default roles.
+    /// MariaDB shows its only default role with the grants.
+    pub(crate) default_roles: Option<String>,
     clauses: BTreeMap<Clause, Vec<Token>>,
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn parse(statement: &str) -> Result<CreateUser, EngineError> {
         stored: stored(&identified),
         has_expired,
         locked,
-        default_roles: render(roles.get(2..).unwrap_or_default()),
+        default_roles: roles.get(2..).filter(|roles| !roles.is_empty()).map(render),
         clauses,
     })
 }

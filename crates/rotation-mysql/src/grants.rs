@@ -34,9 +34,17 @@ pub(crate) struct Grants {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Object {
-    /// The privileges, each with its column. The column is empty for the whole object.
-    privileges: BTreeSet<(String, String)>,
+    privileges: BTreeSet<Privilege>,
     grant_option: bool,
+}
+
+/// A privilege on an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Privilege {
+    /// The name, such as `SELECT`.
+    name: String,
+    /// The quoted name of a column, or `None` for the whole object.
+    column: Option<String>,
 }
 
 /// A statement that changes the privileges of an account.
@@ -56,9 +64,9 @@ pub(crate) struct Change {
     /// MySQL may add these partial revokes to the account. The partial revokes that are still
     /// missing are therefore known only after the grants.
     pub(crate) restricts: bool,
-    /// The object of a grant on a database, table or routine, and its column. The column is empty
-    /// for the whole object.
-    pub(crate) on: Option<(String, String)>,
+    /// The object of a grant on a database, table or routine, and the column of a grant on a
+    /// column.
+    pub(crate) on: Option<(String, Option<String>)>,
 }
 
 const GRANT_OPTION: &str = " WITH GRANT OPTION";
@@ -91,8 +99,8 @@ impl Change {
         }
     }
 
-    fn on(self, object: &str, column: &str) -> Self {
-        Self { on: Some((object.to_owned(), column.to_owned())), ..self }
+    fn on(self, object: &str, column: Option<&str>) -> Self {
+        Self { on: Some((object.to_owned(), column.map(str::to_owned))), ..self }
     }
 
     fn interrupting(self) -> Self {
@@ -133,9 +141,7 @@ impl Grants {
                     .zip(at("FROM"))
                     .ok_or_else(|| unreadable("a REVOKE without an object"))?;
                 let object = self.restrictions.entry(render(between(on + 1, from))).or_default();
-                object.extend(
-                    privileges(between(1, on))?.into_iter().map(|(privilege, _)| privilege),
-                );
+                object.extend(privileges(between(1, on))?.into_iter().map(|one| one.name));
             }
             (Some(grant), Some(second)) if grant.is("GRANT") => {
                 let to = at("TO").ok_or_else(|| unreadable("a GRANT without an account"))?;
@@ -150,8 +156,8 @@ impl Grants {
                         let (dynamic, usual): (BTreeSet<_>, BTreeSet<_>) =
                             privileges(between(1, on))?
                                 .into_iter()
-                                .partition(|(name, _)| is_dynamic(name));
-                        for (name, _) in &dynamic {
+                                .partition(|one| is_dynamic(&one.name));
+                        for Privilege { name, .. } in &dynamic {
                             *self.dynamic.entry(name.clone()).or_default() |= option("GRANT");
                         }
                         if !usual.is_empty() || dynamic.is_empty() {
@@ -184,8 +190,7 @@ impl Grants {
     /// Returns the privileges of `self` on a routine that the server grants to the creator of a
     /// routine.
     pub(crate) fn of_creator(&self, routine: &str) -> Self {
-        let is_given =
-            |(name, _): &&(String, String)| ["EXECUTE", "ALTER ROUTINE"].contains(&name.as_str());
+        let is_given = |one: &&Privilege| ["EXECUTE", "ALTER ROUTINE"].contains(&one.name.as_str());
         let mut given = Self::default();
         if let Some(object) = self.objects.get(routine) {
             let privileges: BTreeSet<_> =
@@ -224,7 +229,7 @@ impl Grants {
 
     fn objects(&self, wanted: &Self, changes: &mut Changes) {
         let none = Object::default();
-        let all = (ALL.to_owned(), String::new());
+        let all = Privilege { name: ALL.to_owned(), column: None };
         let objects: BTreeSet<_> = self.objects.keys().chain(wanted.objects.keys()).collect();
         for object in objects {
             let (has, wants) = (
@@ -240,13 +245,15 @@ impl Grants {
             }
             // One statement per column, because the grant on a column that was dropped fails and
             // must not prevent the grants on other columns.
-            let mut missing: BTreeMap<&str, BTreeSet<_>> = BTreeMap::new();
+            let mut missing: BTreeMap<Option<&str>, BTreeSet<_>> = BTreeMap::new();
             for privilege in wants.privileges.difference(&held) {
-                missing.entry(&privilege.1).or_default().insert(privilege.clone());
+                missing.entry(privilege.column.as_deref()).or_default().insert(privilege.clone());
             }
             let option = wants.grant_option && !has.grant_option;
             if option && missing.is_empty() {
-                changes.grants.push(Change::grant(on("USAGE"), GRANT_OPTION, true).on(object, ""));
+                changes
+                    .grants
+                    .push(Change::grant(on("USAGE"), GRANT_OPTION, true).on(object, None));
             }
             for (column, privileges) in missing {
                 let grant = Change::grant(on(&list(&privileges)), GRANT_OPTION, option);
@@ -256,7 +263,7 @@ impl Grants {
             let mut extra: BTreeSet<_> = held.difference(&wants.privileges).cloned().collect();
             if wants.privileges.contains(&all) {
                 // ALL includes the single privileges.
-                extra.retain(|(_, column)| !column.is_empty());
+                extra.retain(|one| one.column.is_some());
             }
             if !extra.is_empty() {
                 changes.revokes.push(Change::revoke(on(&list(&extra)), GRANT_OPTION));
@@ -329,7 +336,7 @@ fn is_dynamic(name: &str) -> bool {
 
 /// Parses a list such as `SELECT, UPDATE (a, b), CREATE TEMPORARY TABLES` into privileges with
 /// their columns. `USAGE` means no privilege.
-fn privileges(tokens: &[Token]) -> Result<BTreeSet<(String, String)>, EngineError> {
+fn privileges(tokens: &[Token]) -> Result<BTreeSet<Privilege>, EngineError> {
     let mut privileges = BTreeSet::new();
     let mut words: Vec<&str> = Vec::new();
     let mut in_columns = false;
@@ -337,7 +344,7 @@ fn privileges(tokens: &[Token]) -> Result<BTreeSet<(String, String)>, EngineErro
     let mut finish = |words: &mut Vec<&str>, has_columns: &mut bool| {
         let name = words.join(" ");
         if !name.is_empty() && name != "USAGE" && !*has_columns {
-            privileges.insert((name, String::new()));
+            privileges.insert(Privilege { name, column: None });
         }
         words.clear();
         *has_columns = false;
@@ -347,7 +354,8 @@ fn privileges(tokens: &[Token]) -> Result<BTreeSet<(String, String)>, EngineErro
         match token {
             Token::Word(word) if !in_columns => words.push(word),
             Token::Name(column) if in_columns => {
-                columns.push((words.join(" "), crate::quote::identifier(column)));
+                let column = Some(crate::quote::identifier(column));
+                columns.push(Privilege { name: words.join(" "), column });
             }
             Token::Sign('(') if !in_columns => (in_columns, has_columns) = (true, true),
             Token::Sign(')') if in_columns => in_columns = false,
@@ -362,14 +370,13 @@ fn privileges(tokens: &[Token]) -> Result<BTreeSet<(String, String)>, EngineErro
 }
 
 /// Writes privileges in the syntax that [`privileges`] parses.
-fn list(privileges: &BTreeSet<(String, String)>) -> String {
+fn list(privileges: &BTreeSet<Privilege>) -> String {
     let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut items = Vec::new();
-    for (name, column) in privileges {
-        if column.is_empty() {
-            items.push(name.clone());
-        } else {
-            by_name.entry(name).or_default().push(column);
+    for Privilege { name, column } in privileges {
+        match column {
+            Some(column) => by_name.entry(name).or_default().push(column),
+            None => items.push(name.clone()),
         }
     }
     items.extend(by_name.iter().map(|(name, columns)| format!("{name} ({})", columns.join(", "))));

@@ -33,15 +33,15 @@ pub struct Session {
     is_pinned: bool,
 }
 
-/// The account and the server of a session, as the server reports them. Values that it does not
-/// report are empty.
+/// The account and the server of a session, as the server reports them. A value that it does not
+/// report is `None`.
 struct Identity {
     /// The account that the server runs the session as.
     account: Account,
-    version: String,
-    read_only: String,
-    innodb_read_only: String,
-    connection: String,
+    version: Option<String>,
+    read_only: Option<String>,
+    innodb_read_only: Option<String>,
+    connection: Option<String>,
 }
 
 /// The connection of a session. The driver takes over at the first statement, because most logins
@@ -124,12 +124,15 @@ impl Session {
             }
             Err(error) => return Err(failure(&error, ACTION, None)),
         };
-        let value = |at| rows.first().and_then(|row| text(row, at)).unwrap_or_default();
-        let account = Account::from_current_user(&value(0)).ok_or_else(|| EngineError::Failed {
-            action: ACTION.into(),
-            code: "protocol".into(),
-            message: "the server did not return the account".into(),
-        })?;
+        let value = |at| rows.first().and_then(|row| text(row, at));
+        let account =
+            value(0).and_then(|user| Account::from_current_user(&user)).ok_or_else(|| {
+                EngineError::Failed {
+                    action: ACTION.into(),
+                    code: "protocol".into(),
+                    message: "the server did not return the account".into(),
+                }
+            })?;
         Ok(Identity {
             account,
             version: value(1),
@@ -145,8 +148,10 @@ impl Session {
     pub(crate) async fn check_writable(&mut self) -> Result<(), EngineError> {
         let is_mariadb = self.is_mariadb;
         let Identity { version, read_only, innodb_read_only, .. } = self.identity().await?;
-        let found_mariadb = is_version_of_mariadb(version);
-        if !version.is_empty() && found_mariadb != is_mariadb {
+        if let Some(version) = version
+            && is_version_of_mariadb(version) != is_mariadb
+        {
+            let found_mariadb = !is_mariadb;
             let (own, found) =
                 if found_mariadb { ("MySQL", "MariaDB") } else { ("MariaDB", "MySQL") };
             let name = found.to_ascii_lowercase();
@@ -160,7 +165,9 @@ impl Session {
         }
         for (variable, value) in [("read_only", read_only), ("innodb_read_only", innodb_read_only)]
         {
-            if !["", "0", "OFF"].contains(&value.as_str()) {
+            if let Some(value) = value
+                && !["", "0", "OFF"].contains(&value.as_str())
+            {
                 return Err(EngineError::not_writable(format!("{variable} is {value}")));
             }
         }
@@ -170,8 +177,10 @@ impl Session {
     /// Returns `true` if the server reports another connection ID than the greeting, which has 32
     /// bits of it.
     pub(crate) async fn has_other_connection(&mut self) -> Result<bool, EngineError> {
-        let number = self.identity().await?.connection.parse::<u64>();
-        Ok(number.is_ok_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as)))
+        let number = self.identity().await?.connection.as_ref().map(|text| text.parse::<u64>());
+        Ok(number
+            .and_then(Result::ok)
+            .is_some_and(|number| number & u64::from(u32::MAX) != u64::from(self.greeted_as)))
     }
 
     pub(crate) fn greets_as_maxscale(&self) -> bool {

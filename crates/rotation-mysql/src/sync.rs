@@ -5,13 +5,16 @@
 //! place, and the password comes last, so that an interrupted rotation leaves an account that
 //! cannot log in.
 
+mod accounts;
 pub(crate) mod next_login;
 pub(crate) mod passwords;
 mod plan;
 mod state;
 
 use rotation_database::sync::{self, Applied, Pair, Plan, Statement};
-use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, SyncRequest};
+use rotation_database::{
+    EngineError, PasswordRequest, PasswordReset, PasswordSet, SyncReport, SyncRequest,
+};
 
 use crate::administer::administer;
 use crate::failure::number::OBJECT_NOT_FOUND;
@@ -21,7 +24,7 @@ use crate::session::Session;
 use plan::Action;
 use state::PairState;
 
-pub(crate) use state::Base;
+pub(crate) use accounts::Base;
 
 /// Syncs the two users and sets the password of the target.
 pub(crate) async fn sync(
@@ -76,7 +79,7 @@ pub(crate) async fn check_password_reset(
     session: &mut Session,
     reset: &PasswordReset<'_>,
 ) -> Result<(), EngineError> {
-    Users::begin(session, &reset.alone()).await?.bases().await.map(drop)
+    Users::begin(session, reset).await?.bases().await.map(drop)
 }
 
 /// Sets the password of every account of a user, and changes nothing else.
@@ -84,18 +87,18 @@ pub(crate) async fn set_password(
     session: &mut Session,
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
-    let request = reset.alone();
-    let mut users = Users::begin(session, &request).await?;
+    let mut users = Users::begin(session, reset).await?;
     let bases = users.bases().await?;
     let mut report = SyncReport::default();
     users.set_passwords(&bases, &mut report).await?;
     Ok(report.password)
 }
 
-/// The accounts of both users, in a session of the master user.
-pub(crate) struct Users<'a> {
+/// The accounts of the users of a request, in a session of the master user: of two users to sync,
+/// or of one whose password is set.
+pub(crate) struct Users<'a, R> {
     pub(crate) session: &'a mut Session,
-    pub(crate) request: &'a SyncRequest<'a>,
+    pub(crate) request: &'a R,
     pub(crate) literals: Literals,
     /// The roles of the master user that are not active, if it cannot activate them all.
     inactive_roles: Vec<String>,
@@ -104,7 +107,7 @@ pub(crate) struct Users<'a> {
     checks_objects: bool,
 }
 
-impl Pair for Users<'_> {
+impl Pair for Users<'_, SyncRequest<'_>> {
     type State = PairState;
     type Action = Action;
 
@@ -157,11 +160,8 @@ impl Pair for Users<'_> {
     }
 }
 
-impl<'a> Users<'a> {
-    async fn begin(
-        session: &'a mut Session,
-        request: &'a SyncRequest<'a>,
-    ) -> Result<Self, EngineError> {
+impl<'a, R: PasswordRequest> Users<'a, R> {
+    async fn begin(session: &'a mut Session, request: &'a R) -> Result<Self, EngineError> {
         if !session.is_mariadb() {
             // A hash can contain any byte, and hexadecimal digits can be read. Servers before
             // 8.0.17 do not know the variable.
@@ -186,6 +186,6 @@ impl<'a> Users<'a> {
 
     /// Returns the remedy that grants a privilege to the master user.
     pub(crate) fn administrator(&self, grant: &str, with: &str) -> String {
-        administer(self.request.master, grant, with, &self.inactive_roles)
+        administer(self.request.master(), grant, with, &self.inactive_roles)
     }
 }

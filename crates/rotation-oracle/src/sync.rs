@@ -12,8 +12,8 @@ mod state;
 
 use rotation_database::sync::{self, Applied, Pair, Plan, Statement};
 use rotation_database::{
-    EngineError, Password, PasswordReset, PasswordSet, SyncReport, SyncRequest, TlsUse,
-    administrator,
+    EngineError, Password, PasswordRequest, PasswordReset, PasswordSet, SyncReport, SyncRequest,
+    TlsUse, administrator,
 };
 
 use crate::failure::{NO_SUCH_USER, USED_BEFORE, number_of, statement};
@@ -50,7 +50,7 @@ pub(crate) async fn set_password(
 ) -> Result<PasswordSet, EngineError> {
     check_encrypted(session)?;
     session.begin().await?;
-    give_password(session, reset.master, reset.user, reset.password, "").await
+    give_password(session, reset.master, reset.user, reset.password, false).await
 }
 
 fn name(written: &str) -> Result<Name, EngineError> {
@@ -132,28 +132,28 @@ impl<'a> Users<'a> {
                 )),
             });
         }
-        let unlock = if is_alternate_target { " ACCOUNT UNLOCK" } else { "" };
         let SyncRequest { master, target, password, .. } = self.request;
-        give_password(self.session, master, target, password, unlock).await
+        give_password(self.session, master, target, password, is_alternate_target).await
     }
 }
 
-/// Sets a password. `unlock` is empty or the clause that unlocks the user.
+/// Sets a password, and unlocks the user if `unlock` is `true`.
 async fn give_password(
     session: &mut Session,
     master: &str,
     user: &str,
     password: &Password,
-    unlock: &str,
+    unlock: bool,
 ) -> Result<PasswordSet, EngineError> {
     let written = user;
     let (user, remedy) = (name(written)?, alter_user(&name(master)?));
-    let sql = format!("ALTER USER {user} IDENTIFIED BY \"{}\"{unlock}", password.expose());
+    let clause = if unlock { " ACCOUNT UNLOCK" } else { "" };
+    let sql = format!("ALTER USER {user} IDENTIFIED BY \"{}\"{clause}", password.expose());
     let action = format!("set the password of {user}");
     match session.try_run(&sql).await {
         Err(error) if number_of(&error) == Some(USED_BEFORE) => {
-            if !unlock.is_empty() {
-                let sql = format!("ALTER USER {user}{unlock}");
+            if unlock {
+                let sql = format!("ALTER USER {user}{clause}");
                 session.execute(&Statement::new(action, sql, remedy)).await?;
             }
             Ok(PasswordSet::InHistory)

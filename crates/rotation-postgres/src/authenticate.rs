@@ -10,7 +10,7 @@ use rotation_database::{Login, LoginError, TlsUse, mask};
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
-use crate::messages::{LONGEST, Message, Refusal, does_not_belong, framed, send, startup};
+use crate::messages::{LONGEST, Message, Refusal, framed, send, startup, unexpected_message};
 use crate::refusal::refusal;
 use crate::scram::{self, Client, DEFAULT_ITERATIONS};
 use crate::verifier::md5_answer;
@@ -70,7 +70,7 @@ pub(crate) async fn demanded_method<S: AsyncRead + AsyncWrite + Unpin>(
             b'E' => return Err(not_offered(&message.body)),
             // NoticeResponse and NegotiateProtocolVersion.
             b'N' | b'v' => {}
-            _ => return Err(does_not_belong()),
+            _ => return Err(unexpected_message()),
         }
     }
 }
@@ -108,13 +108,13 @@ pub(crate) async fn offer<S: AsyncRead + AsyncWrite + Unpin>(
             b'R' => {
                 let (code, rest) = request_code(&message.body)?;
                 let text = str::from_utf8(rest).ok().filter(|_| code == SASL_CONTINUE);
-                let challenge = client.challenge(text.ok_or_else(does_not_belong)?);
+                let challenge = client.challenge(text.ok_or_else(unexpected_message)?);
                 let challenge = challenge.map_err(LoginError::protocol)?;
                 return Ok(Offer::Scram { salt: challenge.salt, iterations: challenge.iterations });
             }
             b'E' => return Err(not_offered(&message.body)),
             b'N' | b'v' => {}
-            _ => return Err(does_not_belong()),
+            _ => return Err(unexpected_message()),
         }
     }
 }
@@ -247,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 // NoticeResponse, NotificationResponse and NegotiateProtocolVersion: protocol 3.0,
                 // the first version, is enough.
                 b'N' | b'A' | b'v' => {}
-                _ => return Err(does_not_belong()),
+                _ => return Err(unexpected_message()),
             }
         }
     }
@@ -255,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     async fn expect_request(&mut self, expected: u32) -> Result<Vec<u8>, LoginError> {
         match self.request().await? {
             (code, rest) if code == expected => Ok(rest),
-            _ => Err(does_not_belong()),
+            _ => Err(unexpected_message()),
         }
     }
 
@@ -280,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         }
         self.answer(&first_message(&client)).await?;
         let server_first = self.expect_request(SASL_CONTINUE).await?;
-        let server_first = str::from_utf8(&server_first).map_err(|_| does_not_belong())?;
+        let server_first = str::from_utf8(&server_first).map_err(|_| unexpected_message())?;
         let challenge = client.challenge(server_first).map_err(LoginError::protocol)?;
         if challenge.iterations < DEFAULT_ITERATIONS {
             // An attacker who recorded or requested this proof could guess the password quickly.
@@ -300,7 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
 }
 
 fn request_code(body: &[u8]) -> Result<(u32, &[u8]), LoginError> {
-    let (code, rest) = body.split_first_chunk().ok_or_else(does_not_belong)?;
+    let (code, rest) = body.split_first_chunk().ok_or_else(unexpected_message)?;
     Ok((u32::from_be_bytes(*code), rest))
 }
 

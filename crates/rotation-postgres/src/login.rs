@@ -101,8 +101,8 @@ impl LoggedIn {
     }
 
     /// Returns the server's version in the form of [`Origin::version`].
-    pub(crate) fn version(&self) -> u32 {
-        parameter(&self.startup_response, b"server_version").map_or(0, |text| version_number(&text))
+    pub(crate) fn version(&self) -> Option<u32> {
+        parameter(&self.startup_response, b"server_version").and_then(|text| version_number(&text))
     }
 
     /// Runs statements without a driver, by a [simple query][doc]. Returns the last row as texts.

@@ -41,7 +41,7 @@ impl Message {
                 b'E' if length >= SMALLEST_TEXT_LENGTH => LoginError::Network {
                     message: "the server cannot accept the connection".into(),
                 },
-                _ => does_not_belong(),
+                _ => unexpected_message(),
             });
         };
         let mut body = vec![0; rest];
@@ -84,7 +84,7 @@ pub(crate) fn broken(error: io::Error) -> LoginError {
     }
 }
 
-pub(crate) fn does_not_belong() -> LoginError {
+pub(crate) fn unexpected_message() -> LoginError {
     LoginError::protocol("unexpected message from the server")
 }
 
@@ -118,15 +118,17 @@ pub(crate) fn backend_process(messages: &[u8]) -> Option<u32> {
     body.first_chunk().map(|process| u32::from_be_bytes(*process))
 }
 
-/// Returns the `server_version_num` of a `server_version` such as 15.4, 18beta1 or 9.6.24.
-pub(crate) fn version_number(text: &str) -> u32 {
+/// Returns the `server_version_num` of a `server_version` such as 15.4, 18beta1 or 9.6.24, or
+/// `None` if the text does not begin with a number.
+pub(crate) fn version_number(text: &str) -> Option<u32> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let mut numbers = text[..end].split('.').map(|number| number.parse().unwrap_or(0u32).min(999));
-    let mut next = || numbers.next().unwrap_or(0);
-    match (next(), next()) {
-        (major, minor) if major >= 10 => major * 10_000 + minor,
-        (major, minor) => major * 10_000 + minor * 100 + next(),
-    }
+    let mut numbers = text[..end].split('.').map(|number| number.parse().ok());
+    let mut next = || numbers.next().flatten().map(|number: u32| number.min(999));
+    let (major, minor) = (next()?, next().unwrap_or_default());
+    Some(match major {
+        10.. => major * 10_000 + minor,
+        _ => major * 10_000 + minor * 100 + next().unwrap_or_default(),
+    })
 }
 
 pub(crate) async fn send(
@@ -284,13 +286,14 @@ mod tests {
         assert_eq!(parameter(&message[..30], b"server_version"), None);
         assert_eq!(parameter(b"S\0\0\0\x03", b""), None);
         for (text, number) in [
-            ("15.4 (Debian 15.4-1)", 150_004),
-            ("18.1", 180_001),
-            ("18beta1", 180_000),
-            ("10devel", 100_000),
-            ("9.6.24", 90_624),
-            ("", 0),
-            ("4000000000", 9_990_000),
+            ("15.4 (Debian 15.4-1)", Some(150_004)),
+            ("18.1", Some(180_001)),
+            ("18beta1", Some(180_000)),
+            ("10devel", Some(100_000)),
+            ("9.6.24", Some(90_624)),
+            ("", None),
+            ("development", None),
+            ("4000000000", Some(9_990_000)),
         ] {
             assert_eq!(version_number(text), number, "{text}");
         }

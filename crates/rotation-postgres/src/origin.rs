@@ -14,8 +14,9 @@ pub(crate) struct Origin {
     pub tls: TlsUse,
     pub authorities: CaCertificates,
     pub method: Method,
-    /// The version of the server, such as 150004 or 180001. 0 if the server does not report it.
-    pub version: u32,
+    /// The version of the server, such as 150004 or 180001, or `None` if the server does not report
+    /// it. An unknown version is less than every known one.
+    pub version: Option<u32>,
     /// The id of the server process that the server reported at login.
     pub process: Option<u32>,
 }

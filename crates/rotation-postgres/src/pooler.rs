@@ -33,7 +33,7 @@ use crate::verifier::{Encryption, verifier};
 /// The first version with [`SYSTEM_USER`][doc], the authentication method and the user.
 ///
 /// [doc]: https://www.postgresql.org/docs/current/functions-info.html
-const REPORTS_METHOD_SINCE: u32 = 160_000;
+const REPORTS_METHOD_SINCE: Option<u32> = Some(160_000);
 
 /// Finds a pooler that the session goes through, and what it offers a client shows of it.
 pub(crate) async fn find(session: &mut Session, user: &str) -> Option<Pooler> {

@@ -88,8 +88,7 @@ impl StorageSettings {
 
 /// Returns `true` if the server can store SCRAM verifiers.
 pub(crate) fn knows_scram(session: &Origin) -> bool {
-    // 0 means that the server does not report its version.
-    session.version == 0 || session.version >= FIRST_VERSION_WITH_SCRAM
+    session.version.is_none_or(|version| version >= FIRST_VERSION_WITH_SCRAM)
 }
 
 #[cfg(test)]
@@ -124,18 +123,18 @@ mod tests {
         };
         let scram = Encryption::ScramSha256(DEFAULT_ITERATIONS);
         for (method, version, expected) in [
-            (Method::Md5, 150_000, Encryption::Md5),
-            (Method::Sasl, 150_000, scram),
-            (Method::CleartextPassword, 150_000, scram),
-            (Method::Nothing, 150_000, scram),
-            (Method::Nothing, 0, scram),
+            (Method::Md5, Some(150_000), Encryption::Md5),
+            (Method::Sasl, Some(150_000), scram),
+            (Method::CleartextPassword, Some(150_000), scram),
+            (Method::Nothing, Some(150_000), scram),
+            (Method::Nothing, None, scram),
             // Servers before PostgreSQL 10 support only MD5.
-            (Method::CleartextPassword, 90_624, Encryption::Md5),
+            (Method::CleartextPassword, Some(90_624), Encryption::Md5),
         ] {
             assert_eq!(
                 settings.own_form(&origin(method, version)),
                 expected,
-                "{method:?} {version}"
+                "{method:?} {version:?}"
             );
         }
     }

@@ -38,7 +38,7 @@ pub(crate) async fn sync(
     .await?;
     let mut pair = RolePair::begin(session, request, Access::Change).await?;
     let (report, _) = sync::sync(&mut pair, request).await?;
-    pair.set_password(&password).await?;
+    commit_password(pair.transaction, request.master, request.target, &password).await?;
     Ok(report)
 }
 
@@ -76,11 +76,21 @@ pub(crate) async fn set_password(
     let password =
         NewPassword::by_master(session, reset.user, reset.password, reset.logs_in_unencrypted)
             .await?;
-    let request = reset.alone();
-    let mut pair = RolePair::begin(session, &request, Access::Change).await?;
-    pair.read_attributes().await?;
-    pair.set_password(&password).await?;
+    let mut transaction = session.begin(Access::Change).await?;
+    state::read_attributes(&mut transaction, reset.user, None).await?;
+    commit_password(transaction, reset.master, reset.user, &password).await?;
     Ok(PasswordSet::Now)
+}
+
+/// Sets the password of a role and commits the transaction.
+async fn commit_password(
+    transaction: Transaction<'_>,
+    master: &str,
+    role: &str,
+    password: &NewPassword,
+) -> Result<(), EngineError> {
+    let remedy = administer(transaction.version(), master, role);
+    transaction.set_password_and_commit(role, password.messages(role), &remedy).await
 }
 
 /// The two roles, in a transaction of the master user.
@@ -114,14 +124,5 @@ impl<'a> RolePair<'a> {
         access: Access,
     ) -> Result<Self, EngineError> {
         Ok(Self { transaction: session.begin(access).await?, request })
-    }
-
-    /// Sets the password of the target and commits the transaction.
-    async fn set_password(self, password: &NewPassword) -> Result<(), EngineError> {
-        let Self { transaction, request } = self;
-        let remedy = administer(transaction.version(), request.master, request.target);
-        transaction
-            .set_password_and_commit(request.target, password.messages(request.target), &remedy)
-            .await
     }
 }

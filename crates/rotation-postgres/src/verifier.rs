@@ -34,10 +34,10 @@ impl Encryption {
 
     /// Returns the statement that makes a server of this version store a cleartext password in this
     /// form.
-    pub(crate) fn as_setting(self, version: u32) -> &'static str {
+    pub(crate) fn as_setting(self, version: Option<u32>) -> &'static str {
         match self {
             Self::ScramSha256(_) => "SET LOCAL password_encryption = 'scram-sha-256'; ",
-            Self::Md5 if version < FIRST_VERSION_WITH_SCRAM => {
+            Self::Md5 if version < Some(FIRST_VERSION_WITH_SCRAM) => {
                 "SET LOCAL password_encryption = on; "
             }
             Self::Md5 => "SET LOCAL password_encryption = 'md5'; ",

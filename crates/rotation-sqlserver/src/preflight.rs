@@ -62,7 +62,7 @@ async fn home(
             Users::new(session, &request).home().await
         }
         MasterTask::SetPassword(user) => {
-            Users::new(session, &reset(master, user, password).alone()).home().await
+            Users::new(session, &reset(master, user, password)).home().await
         }
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod passwords;
 mod permission_rows;
 mod permissions;
 mod plan;
+mod rights;
 mod state;
 
 use std::collections::BTreeMap;
@@ -81,26 +82,27 @@ pub(crate) async fn blocking_triggers(
     Ok(users.trigger_errors)
 }
 
-/// The two users, in a session of the master user.
-pub(crate) struct Users<'a> {
+/// The users of a request, in a session of the master user: two users to sync, or one whose
+/// password is set.
+pub(crate) struct Users<'a, R> {
     pub(crate) session: &'a mut Session,
-    pub(crate) request: &'a SyncRequest<'a>,
+    pub(crate) request: &'a R,
     /// `true` if errors about triggers are collected, because nothing is changed.
     pub(crate) collects_trigger_errors: bool,
     /// The errors about triggers.
     pub(crate) trigger_errors: Vec<EngineError>,
     /// Notes on triggers that the application's users cannot change.
     pub(crate) notes: Vec<String>,
-    /// Where the accounts of the two users are. `None` until the server has been asked.
+    /// Where the accounts of the users are. `None` until the server has been asked.
     pub(crate) home: Option<Home>,
-    /// The security identifiers of those of the two users that exist.
+    /// The security identifiers of those of the users that exist.
     pub(crate) sids: Vec<Vec<u8>>,
-    /// For each scope that was checked, `true` if the two users can create triggers in it. The key
+    /// For each scope that was checked, `true` if the users can create triggers in it. The key
     /// is a database, or `None` for the server.
     pub(crate) can_create_triggers: BTreeMap<Option<String>, bool>,
 }
 
-/// Where the accounts of the two users are.
+/// Where the accounts of the users are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Home {
     /// On the server: they are logins.
@@ -109,7 +111,7 @@ pub(crate) enum Home {
     Database(String),
 }
 
-impl Pair for Users<'_> {
+impl Pair for Users<'_, SyncRequest<'_>> {
     type State = PairState;
     type Action = Action;
 
@@ -136,8 +138,8 @@ impl Pair for Users<'_> {
     }
 }
 
-impl<'a> Users<'a> {
-    pub(crate) fn new(session: &'a mut Session, request: &'a SyncRequest<'a>) -> Self {
+impl<'a, R> Users<'a, R> {
+    pub(crate) fn new(session: &'a mut Session, request: &'a R) -> Self {
         Self {
             session,
             request,
@@ -151,13 +153,12 @@ impl<'a> Users<'a> {
     }
 
     /// Creates users that only collect the errors about triggers.
-    pub(crate) fn collecting_errors(
-        session: &'a mut Session,
-        request: &'a SyncRequest<'a>,
-    ) -> Self {
+    pub(crate) fn collecting_errors(session: &'a mut Session, request: &'a R) -> Self {
         Self { collects_trigger_errors: true, ..Self::new(session, request) }
     }
+}
 
+impl Users<'_, SyncRequest<'_>> {
     fn creation_of_login(&self, sid: &[u8], options: &str) -> Result<Statement, EngineError> {
         let alternate = self.request.alternate;
         Ok(Statement::new(

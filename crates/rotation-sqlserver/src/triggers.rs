@@ -12,7 +12,7 @@
 
 mod reach;
 
-use rotation_database::{EngineError, administrator};
+use rotation_database::{EngineError, PasswordRequest, administrator};
 
 use crate::accepted::SETTING;
 use crate::quote::identifier;
@@ -20,7 +20,7 @@ use crate::scope::Scope;
 use crate::session::text;
 use crate::sync::Users;
 
-impl Users<'_> {
+impl<R: PasswordRequest> Users<'_, R> {
     /// Checks, before a change of the master user in a scope, that the change does not fire a
     /// trigger of the application's users.
     ///
@@ -68,7 +68,7 @@ impl Users<'_> {
             return Ok(None);
         }
         let names: Vec<_> = triggers.iter().map(|name| identifier(name)).collect();
-        let master = self.request.master.to_owned();
+        let master = self.request.master().to_owned();
         if !can_write {
             let note = format!(
                 "In {scope}, the DDL trigger(s) {} may run with the privileges of {master}. The \

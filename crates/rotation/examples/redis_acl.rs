@@ -141,7 +141,7 @@ impl Rotator for RedisAcl {
     async fn finished(&self, cx: &Context<'_>) -> Result<()> {
         // This reads the version by its id, not by AWSCURRENT: the label has just moved, and a
         // stale response would restore the old password.
-        let Some(current) = cx.value_of(cx.version()).await? else { return Ok(()) };
+        let Some(current) = cx.value_of(cx.version()?).await? else { return Ok(()) };
         let current = Secret::parse(&current)?;
         let mut redis = current.log_in(cx).await?;
         current.set_passwords(&mut redis, &["resetpass".to_owned(), current.hash()]).await

@@ -33,8 +33,12 @@ impl Context<'_> {
     }
 
     /// Returns the version that is being rotated to.
-    pub fn version(&self) -> &VersionId {
-        &self.event.version
+    ///
+    /// # Errors
+    /// Returns [`crate::Error::MalformedEvent`] in preflight, which has no version. The steps of a
+    /// rotation always have one.
+    pub fn version(&self) -> Result<&VersionId> {
+        self.event.version()
     }
 
     /// Returns the time that is left for the whole step.
@@ -75,8 +79,7 @@ impl Context<'_> {
     /// and another one may have started.
     pub async fn is_still_pending(&self) -> bool {
         let description = self.manager.describe(&self.event.secret_id).await;
-        let staging =
-            description.and_then(|description| description.staging_of(&self.event.version));
+        let staging = description.and_then(|description| description.staging_of(self.version()?));
         matches!(staging, Ok(Staging::Pending { .. }))
     }
 

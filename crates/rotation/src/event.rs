@@ -67,8 +67,8 @@ pub struct Event {
     pub step: Step,
     /// The ARN (or name) of the secret.
     pub secret_id: String,
-    /// The version that is being rotated to.
-    pub version: VersionId,
+    /// The version that is being rotated to, or `None` in preflight.
+    pub version: Option<VersionId>,
     /// The rotation token, if the service sent one.
     pub rotation_token: Option<RotationToken>,
 }
@@ -86,31 +86,31 @@ impl Event {
         };
         let mut faults = Vec::new();
         let mut required = |name: &str| match fields.get(name) {
-            Some(Value::String(text)) if !text.trim().is_empty() => text.clone(),
+            Some(Value::String(text)) if !text.trim().is_empty() => Some(text.clone()),
             Some(Value::String(_)) => {
                 faults.push(format!("`{name}` is empty"));
-                String::new()
+                None
             }
             Some(other) => {
                 faults.push(format!("`{name}` is {}, not a string", kind(other)));
-                String::new()
+                None
             }
             None => {
-                faults.push(format!("`{name}` is missing"));
-                String::new()
+                faults.push(missing(name));
+                None
             }
         };
         let step_name = required("Step");
         let secret_id = required("SecretId");
-        let step = Step::parse(&step_name);
+        let step = step_name.as_deref().and_then(Step::parse);
         // An operator who starts a preflight has no version.
         let version = match step {
-            Some(Step::Preflight) => VersionId::new("none"),
-            _ => VersionId(required("ClientRequestToken")),
+            Some(Step::Preflight) => None,
+            _ => required(VERSION).map(VersionId),
         };
-        if step.is_none() && !step_name.is_empty() {
+        if let (None, Some(name)) = (step, step_name) {
             faults.push(format!(
-                "`Step` is {step_name:?}, not one of createSecret, setSecret, testSecret, \
+                "`Step` is {name:?}, not one of createSecret, setSecret, testSecret, \
                  finishSecret, preflight"
             ));
         }
@@ -122,13 +122,29 @@ impl Event {
                 None
             }
         };
-        match step {
-            Some(step) if faults.is_empty() => {
+        match (step, secret_id) {
+            (Some(step), Some(secret_id)) if faults.is_empty() => {
                 Ok(Self { step, secret_id, version, rotation_token })
             }
             _ => Err(Error::MalformedEvent { faults }),
         }
     }
+
+    /// Returns the version that is being rotated to.
+    ///
+    /// # Errors
+    /// Returns [`Error::MalformedEvent`] if the event has none, as in preflight.
+    pub(crate) fn version(&self) -> Result<&VersionId> {
+        let fault = || Error::MalformedEvent { faults: vec![missing(VERSION)] };
+        self.version.as_ref().ok_or_else(fault)
+    }
+}
+
+/// The key of the version in an event.
+const VERSION: &str = "ClientRequestToken";
+
+fn missing(name: &str) -> String {
+    format!("`{name}` is missing")
 }
 
 /// Returns the JSON type of a value with its article, without the value itself.
@@ -183,6 +199,16 @@ mod tests {
         let event = json!({"Step": "setSecret", "SecretId": "s", "ClientRequestToken": "t",
             "RotationToken": "hunter2-token"});
         assert!(!format!("{:?}", Event::parse(&event).unwrap()).contains("hunter2-token"));
+    }
+
+    #[test]
+    fn only_preflight_has_no_version() {
+        let event = |step| Event::parse(&json!({"Step": step, "SecretId": "s"}));
+        let preflight = event("preflight").unwrap();
+        assert_eq!(preflight.version, None);
+        let error = preflight.version().unwrap_err().to_string();
+        assert!(error.contains("`ClientRequestToken` is missing"), "{error}");
+        assert!(event("setSecret").is_err());
     }
 
     proptest! {

@@ -115,8 +115,8 @@ impl Manager {
         })
     }
 
-    /// Returns the value of the version with a staging label, or `None` if no version has the label
-    /// or the version has no value.
+    /// Returns the value of the version with a staging label, or `None` if the secret, the label or
+    /// the value does not exist.
     pub(crate) async fn value(&self, id: &str, label: &str) -> Result<Option<SecretValue>> {
         self.get(id, label, self.client.get_secret_value().secret_id(id).version_stage(label)).await
     }
@@ -127,13 +127,14 @@ impl Manager {
             .client
             .get_secret_value()
             .secret_id(&event.secret_id)
-            .version_id(event.version.as_str())
+            .version_id(event.version()?.as_str())
             .version_stage(PENDING);
         self.get(&event.secret_id, PENDING, request).await
     }
 
     /// Returns the versions that are neither current nor pending, newest first: the previous
-    /// version and the deprecated versions, which the service keeps for some time.
+    /// version and the deprecated versions, which the service keeps for some time. Reads at most
+    /// `MAX_PAGES` pages.
     pub(crate) async fn earlier(&self, id: &str) -> Result<Vec<VersionId>> {
         let mut versions = Vec::new();
         let mut next = None;
@@ -148,8 +149,8 @@ impl Manager {
                 break;
             }
         }
-        let is_later = |label: &String| label == CURRENT || label == PENDING;
-        versions.retain(|version| !version.version_stages().iter().any(is_later));
+        let is_current_or_pending = |label: &String| label == CURRENT || label == PENDING;
+        versions.retain(|version| !version.version_stages().iter().any(is_current_or_pending));
         versions.sort_by_key(|version| {
             std::cmp::Reverse(version.created_date().map(|date| date.as_nanos()))
         });
@@ -230,7 +231,7 @@ impl Manager {
             .client
             .put_secret_value()
             .secret_id(&event.secret_id)
-            .client_request_token(event.version.as_str())
+            .client_request_token(event.version()?.as_str())
             .secret_string(value.expose())
             .version_stages(PENDING)
             .set_rotation_token(
@@ -253,7 +254,7 @@ impl Manager {
             .update_secret_version_stage()
             .secret_id(&event.secret_id)
             .version_stage(CURRENT)
-            .move_to_version_id(event.version.as_str())
+            .move_to_version_id(event.version()?.as_str())
             .set_remove_from_version_id(from.map(str::to_owned))
             .send()
             .await;

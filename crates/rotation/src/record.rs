@@ -68,8 +68,9 @@ pub struct Record {
     pub step: &'static str,
     /// The ARN (or name) of the secret.
     pub secret: String,
-    /// The version that is being rotated to.
-    pub version: String,
+    /// The version that is being rotated to. Preflight has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The outcome: this step or an earlier attempt did the work.
     pub outcome: Outcome,
     /// A summary in one sentence.
@@ -87,7 +88,7 @@ impl Record {
         Self {
             step: event.step.name(),
             secret: event.secret_id.clone(),
-            version: event.version.to_string(),
+            version: event.version.as_ref().map(ToString::to_string),
             outcome: done.outcome,
             did: done.what,
             notes: done.notes,

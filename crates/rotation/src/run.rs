@@ -11,7 +11,7 @@ use serde_json::Value;
 use tracing::Instrument;
 
 use crate::error::{Error, Result};
-use crate::event::Event;
+use crate::event::{Event, VersionId};
 use crate::manager::Manager;
 use crate::record::Record;
 use crate::rotator::{Labels, Rotator};
@@ -88,7 +88,7 @@ impl<R: Rotator> Function<R> {
         let event = Event::parse(event).map_err(|error| report(&error, None))?;
         let rotator = &self.rotator;
         let span = tracing::info_span!(target: "rotation", "step", step = event.step.name(),
-            secret = event.secret_id, version = event.version.as_str());
+            secret = event.secret_id, version = event.version.as_ref().map(VersionId::as_str));
         let start = Instant::now();
         let step = AssertUnwindSafe(steps::perform(rotator, &self.manager, &event, deadline));
         let result = async {
@@ -175,7 +175,7 @@ mod tests {
 
     impl Rotator for Panics {
         fn labels(&self) -> Labels {
-            Labels { engine: "none".into(), strategy: "none".into() }
+            Labels { engine: "test".into(), strategy: "test".into() }
         }
 
         async fn create(

@@ -75,7 +75,7 @@ async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         random,
     );
     let description = description?;
-    if let Staging::AlreadyCurrent = description.staging_of(&event.version)? {
+    if let Staging::AlreadyCurrent = description.staging_of(event.version()?)? {
         return Ok(already_current());
     }
     let current = current?.ok_or(Error::NoCurrentVersion)?;
@@ -94,7 +94,7 @@ async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         Some(_) => {
             Ok(Done::before("Another attempt stored the pending value first; that value stays."))
         }
-        None => Err(Error::NoPendingValue { version: event.version.to_string() }),
+        None => Err(no_pending_value(event)?),
     }
 }
 
@@ -105,12 +105,11 @@ async fn set<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         manager.value(&event.secret_id, CURRENT),
         manager.pending_value(event),
     );
-    if let Staging::AlreadyCurrent = description?.staging_of(&event.version)? {
+    if let Staging::AlreadyCurrent = description?.staging_of(event.version()?)? {
         return Ok(already_current());
     }
     let current = current?.ok_or(Error::NoCurrentVersion)?;
-    let pending =
-        pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
+    let Some(pending) = pending? else { return Err(no_pending_value(event)?) };
     Box::pin(rotator.set(cx, &Versions { current, pending })).await
 }
 
@@ -118,11 +117,10 @@ async fn test<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let (manager, event) = (cx.manager, cx.event);
     let (description, pending) =
         tokio::join!(manager.describe(&event.secret_id), manager.pending_value(event));
-    if let Staging::AlreadyCurrent = description?.staging_of(&event.version)? {
+    if let Staging::AlreadyCurrent = description?.staging_of(event.version()?)? {
         return Ok(already_current());
     }
-    let pending =
-        pending?.ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
+    let Some(pending) = pending? else { return Err(no_pending_value(event)?) };
     Box::pin(rotator.test(cx, &pending)).await
 }
 
@@ -134,11 +132,10 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         manager.pending_value(event),
     );
     let description = description?;
-    let mut done = match description.staging_of(&event.version)? {
+    let mut done = match description.staging_of(event.version()?)? {
         Staging::AlreadyCurrent => already_current(),
         Staging::Pending { current: old } => {
-            let pending = pending?
-                .ok_or_else(|| Error::NoPendingValue { version: event.version.to_string() })?;
+            let Some(pending) = pending? else { return Err(no_pending_value(event)?) };
             // The current value is needed only for the comparison.
             let current = current.unwrap_or_else(|error| {
                 cx.warn(format!("could not compare AWSCURRENT with the new version: {error}"));
@@ -159,6 +156,10 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     done.notes.extend(wait_for_accounts(cx, description.replicas.accounts).await);
     rotator.finished(cx).await?;
     Ok(done)
+}
+
+fn no_pending_value(event: &Event) -> Result<Error> {
+    Ok(Error::NoPendingValue { version: event.version()?.to_string() })
 }
 
 fn already_current() -> Done {

@@ -73,9 +73,9 @@ impl Rds {
             readers.extend(replicas.iter().filter_map(host_of).map(str::to_owned));
         }
         Ok(RdsServer {
-            writer: host_of(instance).unwrap_or_default().to_owned(),
+            writer: host_of(instance).map(str::to_owned),
             port: instance.endpoint().and_then(|endpoint| endpoint.port()).and_then(port),
-            engine: instance.engine().unwrap_or_default().to_owned(),
+            engine: instance.engine().map(str::to_owned),
             readers,
         })
     }
@@ -91,9 +91,9 @@ impl Rds {
             }
         }
         Ok(RdsServer {
-            writer: cluster.endpoint().unwrap_or_default().to_owned(),
+            writer: cluster.endpoint().map(str::to_owned),
             port: cluster.port().and_then(port),
-            engine: cluster.engine().unwrap_or_default().to_owned(),
+            engine: cluster.engine().map(str::to_owned),
             readers,
         })
     }

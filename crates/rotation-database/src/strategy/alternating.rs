@@ -19,7 +19,7 @@ use crate::strategy::master_session::{MasterLogin, check_or_close, ensure_not_ma
 use crate::strategy::preflight::report_pooler;
 use crate::strategy::target_proof::{LoginProof, prove_target};
 use crate::strategy::{BoxFuture, Strategy};
-use crate::sync::{PasswordSet, ProvenUser, SyncReport, SyncRequest};
+use crate::sync::{PasswordRequest, PasswordSet, ProvenUser, SyncReport, SyncRequest};
 use crate::user_pair::UserPair;
 
 /// Rotates the one of two users that applications do not use at present.

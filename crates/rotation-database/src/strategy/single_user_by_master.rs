@@ -5,7 +5,7 @@ use rotation::{CURRENT, Checks, Context, Done, PENDING, Password, Result, Versio
 
 use crate::connect::{self, Proven};
 use crate::database::Database;
-use crate::engine::{Engine, PasswordReset, Session, SessionAccount};
+use crate::engine::{Engine, Session, SessionAccount};
 use crate::error::CredentialSource;
 use crate::login_error::LoginError;
 use crate::master::Master;
@@ -15,7 +15,7 @@ use crate::strategy::preflight::{
     check_pooler, check_pooler_without_password, open_master, record_missing,
 };
 use crate::strategy::{BoxFuture, Strategy, poolers};
-use crate::sync::{PasswordSet, ProvenUser};
+use crate::sync::{PasswordReset, PasswordSet, ProvenUser};
 use crate::user_pair::MasterTask;
 
 /// Rotates one user, whose password a master user sets.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Pair;
 use super::plan::{Applied, Change, Effect};
-use super::request::{SyncReport, SyncRequest};
+use super::request::{PasswordRequest, SyncReport, SyncRequest};
 use crate::engine_error::{EngineError, join_remedies};
 use crate::shortened::shortened;
 
@@ -18,7 +18,8 @@ const MAX_TRIES: usize = 2;
 pub(super) struct Progress {
     /// How often each change was executed, by its summary.
     tries: BTreeMap<String, usize>,
-    /// The changes that the server accepted, in order: the summary, and the phrase after it.
+    /// The changes that the server accepted, in order: the summary, and the phrase that replaces it
+    /// in the report.
     made: Vec<(String, Option<String>)>,
     /// The summaries of the changes whose object no longer exists.
     gone: Vec<String>,
@@ -70,7 +71,7 @@ impl Progress {
     ) -> Result<(), EngineError> {
         let mut denied = Vec::new();
         for change in changes {
-            // The denied change may be the replacement.
+            // The denied change may add what replaces the thing that this change removes.
             if !denied.is_empty() && change.effect == Effect::Removes {
                 continue;
             }
@@ -92,7 +93,7 @@ impl Progress {
                 }
                 Err(EngineError::PrivilegeMissing { action, message, remedy }) => {
                     denied.push((action, message, remedy));
-                    // The other changes depend on the alternate user.
+                    // Without the alternate user, no other change is possible.
                     if creates_alternate {
                         break;
                     }
@@ -128,14 +129,15 @@ impl Progress {
         let changes = made.map(|(summary, phrase)| phrase.unwrap_or(summary)).collect();
         let deferred = deferred.iter().map(|change| {
             format!(
-                "Deferred until {} is the target user, because applications are using it: {}.",
+                "Deferred until the next rotation to {}, because applications are using that user \
+                 now: {}.",
                 request.alternate, change.summary
             )
         });
         let accepted = without_effect.iter().map(|change| {
             format!(
-                "The server accepted this change without effect, perhaps because another user \
-                 granted the same (then run it as that user): {change}."
+                "The server accepted a change without effect. If another user granted the same, \
+                 run the change as that user: {change}."
             )
         });
         let notes = self.notes.into_iter().chain(notes).chain(deferred).chain(accepted).collect();

@@ -1,4 +1,4 @@
-//! The request of a strategy for a sync, and the report of the sync.
+//! The requests of a strategy to a session of the master user, and the report of a sync.
 
 use rotation::Password;
 
@@ -13,10 +13,88 @@ pub struct ProvenUser {
     pub account: String,
 }
 
+/// What a [`SyncRequest`] and a [`PasswordReset`] have in common: the master user sets the password
+/// of a user. An engine uses it for the parts of the two tasks that are the same.
+pub trait PasswordRequest {
+    /// Returns the name of the master user, for the statements that an error recommends.
+    fn master(&self) -> &str;
+    /// Returns the base user, or the only user if there is no alternate user.
+    fn base(&self) -> &str;
+    /// Returns the alternate user, if the user has one.
+    fn alternate(&self) -> Option<&str>;
+    /// Returns the user whose password is set.
+    fn target(&self) -> &str;
+    /// Returns the new password.
+    fn password(&self) -> &Password;
+    /// Returns `true` if the target user logs in without TLS, because its secret has
+    /// `"ssl": false`. The session of the master user may use TLS even so.
+    fn logs_in_unencrypted(&self) -> bool;
+    /// Returns the users that have logged in during this step. An engine that looks users up by
+    /// name in the master's session must find the same accounts, because the owner of a database
+    /// can replace a user in between.
+    fn proven(&self) -> &[ProvenUser];
+
+    /// Returns `true` if an account may belong to `user`: it is the proven account, or no account
+    /// of `user` was proven.
+    fn is_possible_account_of(&self, user: &str, account: &str) -> bool {
+        self.proven().iter().all(|proven| proven.user != user || proven.account == account)
+    }
+
+    /// Returns `true` if the alternate user is the target.
+    fn is_alternate_target(&self) -> bool {
+        self.alternate() == Some(self.target())
+    }
+}
+
+/// The request to set the password of a user as the master user, and to change nothing else.
+#[derive(Debug)]
+pub struct PasswordReset<'a> {
+    /// The name of the master user.
+    pub master: &'a str,
+    /// The user whose password is set.
+    pub user: &'a str,
+    /// The password of the pending version. Preflight, which changes nothing, uses another one.
+    pub password: &'a Password,
+    /// `true` if the user logs in without TLS. See [`PasswordRequest::logs_in_unencrypted`].
+    pub logs_in_unencrypted: bool,
+    /// See [`PasswordRequest::proven`]. `None` if the user's password was lost.
+    pub proven: Option<ProvenUser>,
+}
+
+impl PasswordRequest for PasswordReset<'_> {
+    fn master(&self) -> &str {
+        self.master
+    }
+
+    fn base(&self) -> &str {
+        self.user
+    }
+
+    fn alternate(&self) -> Option<&str> {
+        None
+    }
+
+    fn target(&self) -> &str {
+        self.user
+    }
+
+    fn password(&self) -> &Password {
+        self.password
+    }
+
+    fn logs_in_unencrypted(&self) -> bool {
+        self.logs_in_unencrypted
+    }
+
+    fn proven(&self) -> &[ProvenUser] {
+        self.proven.as_slice()
+    }
+}
+
 /// The request to sync two alternating users.
 #[derive(Debug)]
 pub struct SyncRequest<'a> {
-    /// The name of the master user, for the statements that an error recommends.
+    /// The name of the master user.
     pub master: &'a str,
     /// The base user, which is the model.
     pub base: &'a str,
@@ -30,12 +108,10 @@ pub struct SyncRequest<'a> {
     /// Otherwise, an engine that finds an alternate user of unknown origin returns
     /// [`crate::EngineError::UnverifiedPair`].
     pub pair_verified: bool,
-    /// `true` if the target user logs in without TLS, because its secret has `"ssl": false`. The
-    /// session of the master user may use TLS even so.
+    /// `true` if the target user logs in without TLS. See
+    /// [`PasswordRequest::logs_in_unencrypted`].
     pub logs_in_unencrypted: bool,
-    /// The users that have logged in during this step. An engine that looks users up by name in the
-    /// master's session must find the same accounts, because the owner of a database can replace a
-    /// user in between.
+    /// See [`PasswordRequest::proven`].
     pub proven: Vec<ProvenUser>,
 }
 
@@ -62,16 +138,35 @@ impl<'a> SyncRequest<'a> {
             proven,
         }
     }
+}
 
-    /// Returns `true` if an account may belong to `user`: it is the proven account, or no account
-    /// of `user` was proven.
-    pub fn is_possible_account_of(&self, user: &str, account: &str) -> bool {
-        self.proven.iter().all(|proven| proven.user != user || proven.account == account)
+impl PasswordRequest for SyncRequest<'_> {
+    fn master(&self) -> &str {
+        self.master
     }
 
-    /// Returns `true` if the alternate user is the target.
-    pub fn is_alternate_target(&self) -> bool {
-        self.target == self.alternate
+    fn base(&self) -> &str {
+        self.base
+    }
+
+    fn alternate(&self) -> Option<&str> {
+        Some(self.alternate)
+    }
+
+    fn target(&self) -> &str {
+        self.target
+    }
+
+    fn password(&self) -> &Password {
+        self.password
+    }
+
+    fn logs_in_unencrypted(&self) -> bool {
+        self.logs_in_unencrypted
+    }
+
+    fn proven(&self) -> &[ProvenUser] {
+        &self.proven
     }
 }
 

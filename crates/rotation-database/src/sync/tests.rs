@@ -179,7 +179,10 @@ async fn change_that_interrupts_waits_while_the_alternate_is_active() {
     let mut model = Model::new(&[1, 2], &[], &behavior);
     let report = run(&mut model, "app").await.unwrap();
     assert_eq!(report.changes, ["grant 2"]);
-    let deferred = report.notes.iter().filter(|note| note.starts_with("Deferred until app_clone"));
+    let deferred = report
+        .notes
+        .iter()
+        .filter(|note| note.starts_with("Deferred until the next rotation to app_clone"));
     assert_eq!(deferred.count(), 1);
     let report = run(&mut model, "app_clone").await.unwrap();
     assert_eq!(report.changes, ["grant 1"]);

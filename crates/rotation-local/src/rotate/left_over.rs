@@ -36,7 +36,7 @@ pub(super) fn resumable(
         return Ok(None);
     }
     let begun = &left_over.strategy;
-    let other_strategy = !begun.is_empty() && begun != strategy;
+    let other_strategy = begun != strategy;
     let changed: Vec<_> = ["engine", "host", "port", "username", "dbname", "ssl"]
         .into_iter()
         .filter(|key| now.get(*key) != left_over.file.get(*key))

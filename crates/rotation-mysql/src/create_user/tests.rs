@@ -13,7 +13,7 @@ const MYSQL: &str = concat!(
 fn mysql_statement_is_parsed_and_rendered() {
     let user = parse(MYSQL).unwrap();
     assert_eq!(user.plugins, ["caching_sha2_password"]);
-    assert_eq!(user.default_roles, "`r1`@`%`, `r2`@`%`");
+    assert_eq!(user.default_roles.as_deref(), Some("`r1`@`%`, `r2`@`%`"));
     assert!(!user.locked);
     assert_eq!(
         user.all_clauses_locked(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rotation_database::EngineError;
 
-use super::{ALL, Change, Grants, parse};
+use super::{ALL, Change, Grants, Privilege, parse};
 
 impl Grants {
     /// Returns `false` if a user with these grants certainly cannot run a change, and `true` if the
@@ -25,10 +25,10 @@ impl Grants {
             && (needs.proxies.is_empty() || self.proxies.values().any(|with| *with)))
     }
 
-    fn may_grant(&self, object: &str, privileges: &BTreeSet<(String, String)>) -> bool {
+    fn may_grant(&self, object: &str, privileges: &BTreeSet<Privilege>) -> bool {
         let reach = || self.objects.iter().filter(|(own, _)| may_contain(own, object));
         reach().any(|(_, own)| own.grant_option)
-            && privileges.iter().all(|(name, _)| reach().any(|(own, _)| self.has(own, name)))
+            && privileges.iter().all(|one| reach().any(|(own, _)| self.has(own, &one.name)))
     }
 
     /// Returns `true` if the privilege is granted on the whole object or on a column of it.
@@ -37,7 +37,7 @@ impl Grants {
         privileges
             .into_iter()
             .flatten()
-            .any(|(name, _)| name == ALL || name == privilege || privilege == ALL)
+            .any(|Privilege { name, .. }| name == ALL || name == privilege || privilege == ALL)
     }
 }
 

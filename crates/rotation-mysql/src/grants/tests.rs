@@ -65,13 +65,13 @@ fn extra_grants_are_revoked() {
 }
 
 #[test]
-fn only_losing_an_option_interrupts() {
+fn losing_an_option_interrupts_and_gaining_one_does_not() {
     let (with, without) =
         (&["GRANT `r` TO `x`@`%` WITH ADMIN OPTION"][..], &["GRANT `r` TO `x`@`%`"][..]);
     assert_eq!(statements(without, with), ["GRANT `r` TO {} WITH ADMIN OPTION"]);
     assert_eq!(statements(with, without), ["REVOKE `r` FROM {}", "GRANT `r` TO {}"]);
     let changes = grants(with).changes_to(&grants(without));
-    // The grant belongs to the revoke: it has no effect before it.
+    // The grant interrupts, too: it restores what the revoke took away.
     assert_eq!(changes.iter().map(|change| change.interrupts).collect::<Vec<_>>(), [true, true]);
     assert_eq!(changes[1].needs_option, ADMIN_OPTION);
     let changes = grants(without).changes_to(&grants(with));
@@ -108,14 +108,14 @@ fn execute(has: &mut Grants, statement: &str) {
             let mut privileges = granted.privileges;
             if let Some(restricted) = has.restrictions.get_mut(&object) {
                 // A grant of what was revoked in part only removes the restriction.
-                privileges.retain(|(name, _)| !restricted.remove(name));
+                privileges.retain(|one| !restricted.remove(&one.name));
             }
-            let all = (ALL.to_owned(), String::new());
+            let all = Privilege { name: ALL.to_owned(), column: None };
             let of_object = has.objects.entry(object).or_default();
             of_object.privileges.extend(privileges);
             of_object.grant_option |= granted.grant_option;
             if of_object.privileges.contains(&all) {
-                of_object.privileges.retain(|one| *one == all || !one.1.is_empty());
+                of_object.privileges.retain(|one| *one == all || one.column.is_some());
             }
         }
         for (has, granted) in [
@@ -134,7 +134,7 @@ fn execute(has: &mut Grants, statement: &str) {
         let of_object = has.objects.entry(object.clone()).or_default();
         of_object.grant_option &= !is_option;
         for privilege in revoked.privileges {
-            match privilege.0.as_str() {
+            match privilege.name.as_str() {
                 "GRANT OPTION" => {}
                 ALL => of_object.privileges.clear(),
                 name if !of_object.privileges.remove(&privilege) => {

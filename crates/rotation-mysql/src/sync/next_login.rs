@@ -4,7 +4,7 @@
 //! next login, the client must send the password itself, and without TLS that requires an RSA key
 //! of the server.
 
-use rotation_database::{EngineError, Password, SyncRequest, edit_of_secret};
+use rotation_database::{EngineError, Password, PasswordRequest, edit_of_secret};
 
 use super::Base;
 use crate::account::Account;
@@ -29,16 +29,16 @@ pub(crate) async fn of_session_is_possible(
 /// Checks the next logins of the accounts of a user whose password a master user sets.
 pub(crate) async fn is_possible(
     session: &mut Session,
-    request: &SyncRequest<'_>,
+    request: &impl PasswordRequest,
     bases: &[Base],
 ) -> Result<(), EngineError> {
-    if !request.logs_in_unencrypted || session.is_mariadb() {
+    if !request.logs_in_unencrypted() || session.is_mariadb() {
         return Ok(());
     }
     for plugin in [Plugin::CachingSha2.name(), Plugin::Sha256.name()] {
         if let Some(base) = bases.iter().find(|base| base.plugin == plugin) {
             // The login of the master user proves nothing about the user's login.
-            needs_key(session, &base.account, plugin, request.password, false).await?;
+            needs_key(session, &base.account, plugin, request.password(), false).await?;
         }
     }
     Ok(())

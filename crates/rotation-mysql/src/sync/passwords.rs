@@ -7,7 +7,7 @@ use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use rotation_database::sync::Statement;
-use rotation_database::{EngineError, Password, PasswordSet, SyncReport};
+use rotation_database::{EngineError, Password, PasswordRequest, PasswordSet, SyncReport};
 
 use super::{Base, Users};
 use crate::account::Account;
@@ -44,7 +44,7 @@ impl Base {
     }
 }
 
-impl Users<'_> {
+impl<R: PasswordRequest> Users<'_, R> {
     /// Sets the password of every account of the target user, as the last step of a sync. This also
     /// unlocks the alternate user.
     pub(crate) async fn set_passwords(
@@ -63,7 +63,7 @@ impl Users<'_> {
         }
         let names: Vec<_> = accounts.iter().map(|named| named.name.clone()).collect();
         if is_alternate_target {
-            let action = format!("unlock {}", self.request.target);
+            let action = format!("unlock {}", self.request.target());
             let statement = format!("ALTER USER {} ACCOUNT UNLOCK", names.join(", "));
             let statement = Statement::new(action, statement, self.create_user_remedy());
             self.session.execute(&statement).await?;
@@ -74,7 +74,7 @@ impl Users<'_> {
             bases.iter().map(|base| base.account.clone()).collect()
         };
         if !self.session.is_mariadb() {
-            let user = self.request.target;
+            let user = self.request.target();
             for account in
                 second_password::accounts_with_secondary_password(self.session, user, self.literals)
                     .await
@@ -100,7 +100,8 @@ impl Users<'_> {
             return Err(EngineError::NeedsDecision {
                 what: format!(
                     "every account of {} is locked, so {} stays locked",
-                    self.request.base, self.request.alternate
+                    self.request.base(),
+                    self.request.target()
                 ),
                 remedy: format!(
                     "As an administrator of the database: ALTER USER {} ACCOUNT UNLOCK, or stop \
@@ -113,8 +114,9 @@ impl Users<'_> {
             });
         }
         let named = |base: &Base| {
-            let account = self.alternate_of(&base.account);
-            let identified = self.identified(base, self.request.password)?;
+            let (user, host) = (self.request.target().to_owned(), base.account.host.clone());
+            let account = Account { user, host };
+            let identified = self.identified(base, self.request.password())?;
             Ok(Named { name: account.quoted(self.literals), account, identified })
         };
         open.into_iter().map(named).collect()
@@ -130,7 +132,7 @@ impl Users<'_> {
         let (mixed, others): (Vec<_>, Vec<_>) =
             bases.iter().partition(|base| is_mariadb && base.shown.plugins.len() > 1);
         for base in mixed {
-            let stored = self.literals.quote(&base.stored_by_mariadb(self.request.password)?);
+            let stored = self.literals.quote(&base.stored_by_mariadb(self.request.password())?);
             let statement =
                 format!("SET PASSWORD FOR {} = {stored}", base.account.quoted(self.literals));
             let action = format!("set the password of {}", base.account);
@@ -139,9 +141,12 @@ impl Users<'_> {
         }
         let named = |base: &Base| {
             let identified = match is_mariadb {
-                true => self.identified(base, self.request.password)?,
+                true => self.identified(base, self.request.password())?,
                 false => {
-                    format!("IDENTIFIED BY {}", self.literals.quote(self.request.password.expose()))
+                    format!(
+                        "IDENTIFIED BY {}",
+                        self.literals.quote(self.request.password().expose())
+                    )
                 }
             };
             let account = base.account.clone();
@@ -201,7 +206,7 @@ impl Users<'_> {
     }
 
     fn map_set_password_error(&self, error: &sqlx::Error) -> EngineError {
-        let action = format!("set the password of {}", self.request.target);
+        let action = format!("set the password of {}", self.request.target());
         failure(error, &action, Some(&self.create_user_remedy()))
     }
 
@@ -236,7 +241,7 @@ impl Users<'_> {
     }
 
     async fn has_new_password(&mut self, account: &Account) -> Result<Option<bool>, EngineError> {
-        let password = self.request.password.expose();
+        let password = self.request.password().expose();
         let stored = self.stored(account).await?;
         let known: Vec<_> =
             stored.iter().filter_map(|(plugin, stored)| holds(plugin, stored, password)).collect();

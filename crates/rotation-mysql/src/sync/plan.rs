@@ -1,9 +1,11 @@
-//! The changes that bring the accounts of the alternate user in line with those of the base user.
+//! The changes that bring the accounts of both users in line. The alternate user gets the
+//! privileges of the base user, and the base user gets those on routines of the alternate user.
 
 use rotation_database::sync::{Change, Effect, Plan, Statement};
 use rotation_database::{EngineError, SyncRequest};
 
-use super::state::{AccountPair, AccountState, Base, LeftOver, PairState};
+use super::Base;
+use super::state::{AccountPair, AccountState, LeftOver, PairState};
 use crate::account::Account;
 use crate::administer::administer;
 use crate::grants;
@@ -178,12 +180,12 @@ impl Planner<'_> {
         let (wanted, has) = if is_mariadb {
             (pair.wanted.default_role.as_deref(), has.granted.default_role.as_deref())
         } else {
-            (Some(pair.base.shown.default_roles.as_str()), Some(has.shown.default_roles.as_str()))
+            (pair.base.shown.default_roles.as_deref(), has.shown.default_roles.as_deref())
         };
         if wanted == has {
             return;
         }
-        let roles = wanted.filter(|roles| !roles.is_empty()).unwrap_or("NONE");
+        let roles = wanted.unwrap_or("NONE");
         let name = self.quoted(account);
         let statement = Statement::new(
             format!("set the default roles of {account}"),

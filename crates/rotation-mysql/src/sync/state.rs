@@ -2,23 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use rotation_database::EngineError;
-use sqlx::mysql::MySqlRow;
+use rotation_database::{EngineError, PasswordRequest, SyncRequest};
 
 use super::Users;
+use super::accounts::{Base, texts};
 use crate::account::Account;
 use crate::administer::administer;
-use crate::create_user::{self, CreateUser};
+use crate::create_user::CreateUser;
 use crate::grants::{self, Change, Grants};
 use crate::quote::{Literals, identifier};
 use crate::session::text;
 use crate::tokens::{Token, tokens, unreadable};
-
-/// The plugins with which this function can log in, and whose passwords a master user can set.
-const SUPPORTED: [&str; 3] = ["caching_sha2_password", "sha256_password", "mysql_native_password"];
-/// The plugins for MariaDB. MariaDB accepts the passwords of other plugins only in cleartext, and
-/// writes them to its log.
-const SUPPORTED_BY_MARIADB: [&str; 2] = ["ed25519", "mysql_native_password"];
 
 /// The accounts of both users.
 #[derive(Debug)]
@@ -36,14 +30,6 @@ pub(crate) struct PairState {
     pub(crate) is_mariadb: bool,
     /// The roles that the master user has but that are not active, for [`administer`].
     pub(crate) inactive_roles: Vec<String>,
-}
-
-/// An account of the base user.
-#[derive(Debug, Clone)]
-pub(crate) struct Base {
-    pub(crate) account: Account,
-    pub(crate) shown: CreateUser,
-    pub(crate) plugin: String,
 }
 
 /// An account of the base user and its counterpart.
@@ -94,7 +80,7 @@ impl PairState {
     }
 }
 
-impl Users<'_> {
+impl Users<'_, SyncRequest<'_>> {
     /// Reads the accounts of both users.
     pub(crate) async fn read_state(&mut self) -> Result<PairState, EngineError> {
         let bases = self.bases().await?;
@@ -126,21 +112,6 @@ impl Users<'_> {
             state.gone = self.gone(&state).await?;
         }
         Ok(state)
-    }
-
-    /// Reads the accounts of the base user.
-    pub(crate) async fn read_bases(&mut self) -> Result<Vec<Base>, EngineError> {
-        let mut bases = Vec::new();
-        for account in self.accounts(self.request.base).await? {
-            let shown = self.show(&account).await?;
-            shown.check_single_password(&account)?;
-            let plugin = supported(&account, &shown, self.session.is_mariadb())?;
-            bases.push(Base { account, shown, plugin });
-        }
-        if bases.is_empty() {
-            return Err(EngineError::NoSuchUser { user: self.request.base.to_owned() });
-        }
-        Ok(bases)
     }
 
     /// Returns the accounts of the base user whose counterpart exists or is to be created.
@@ -218,7 +189,7 @@ impl Users<'_> {
         masters: &Grants,
     ) -> Result<bool, EngineError> {
         let Some((object, column)) = &change.on else { return Ok(false) };
-        let Some((table, condition)) = catalog_of(object, column, self.literals)? else {
+        let Some((table, condition)) = catalog_of(object, column.as_deref(), self.literals)? else {
             return Ok(false);
         };
         let query = format!(
@@ -237,37 +208,8 @@ impl Users<'_> {
         })
     }
 
-    /// Returns all accounts of a user.
-    pub(crate) async fn accounts(&mut self, user: &str) -> Result<Vec<Account>, EngineError> {
-        let roles = if self.session.is_mariadb() { " AND is_role = 'N'" } else { "" };
-        let query = format!(
-            "SELECT CONVERT(Host USING utf8mb4) FROM mysql.user WHERE User = {}{roles} ORDER BY \
-             Host",
-            self.literals.quote(user)
-        );
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let rows = self
-            .session
-            .rows_or(&format!("find the accounts of {user}"), &query, Some(&remedy))
-            .await?;
-        let account = |host| Account { user: user.to_owned(), host };
-        Ok(texts(&rows)?.into_iter().map(account).collect())
-    }
-
     pub(crate) fn alternate_of(&self, base: &Account) -> Account {
         Account { user: self.request.alternate.to_owned(), host: base.host.clone() }
-    }
-
-    pub(crate) async fn show(&mut self, account: &Account) -> Result<CreateUser, EngineError> {
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let query = format!("SHOW CREATE USER {}", account.quoted(self.literals));
-        let rows = self
-            .session
-            .rows_or(&format!("read the attributes of {account}"), &query, Some(&remedy))
-            .await?;
-        create_user::parse(
-            texts(&rows)?.first().ok_or_else(|| unreadable("the server does not show the user"))?,
-        )
     }
 
     pub(crate) async fn show_grants(&mut self, account: &Account) -> Result<Grants, EngineError> {
@@ -289,20 +231,20 @@ impl Users<'_> {
 }
 
 /// Returns the view of `information_schema` that lists an object of a grant, and the condition for
-/// the object. Returns `None` for a database, because a grant does not require it to exist.
+/// the object or column. Returns `None` for a database, because a grant does not require it to
+/// exist.
 fn catalog_of(
     object: &str,
-    column: &str,
+    column: Option<&str>,
     literals: Literals,
 ) -> Result<Option<(&'static str, String)>, EngineError> {
-    let unquoted = |name: &str| Ok(tokens(name)?.into_iter().next());
     let is = |name: &str, value: &str| format!("{name} = {}", literals.quote(value));
     Ok(match tokens(object)?.as_slice() {
         [Token::Name(schema), Token::Sign('.'), Token::Name(name)] => {
             let of_table = format!("{} AND {}", is("TABLE_SCHEMA", schema), is("TABLE_NAME", name));
-            match unquoted(column)? {
-                Some(Token::Name(column)) => {
-                    Some(("COLUMNS", format!("{of_table} AND {}", is("COLUMN_NAME", &column))))
+            match column.map(tokens).transpose()?.as_deref() {
+                Some([Token::Name(column)]) => {
+                    Some(("COLUMNS", format!("{of_table} AND {}", is("COLUMN_NAME", column))))
                 }
                 _ => Some(("TABLES", of_table)),
             }
@@ -314,34 +256,4 @@ fn catalog_of(
         )),
         _ => None,
     })
-}
-
-/// Returns the first column of all rows. A value that is not text is an error, because the sync
-/// would revoke the privilege of a row that was left out.
-fn texts(rows: &[MySqlRow]) -> Result<Vec<String>, EngineError> {
-    let texts = rows.iter().map(|row| text(row, 0)).collect::<Option<_>>();
-    texts.ok_or_else(|| unreadable("it is not text"))
-}
-
-/// Returns the plugin of an account, if this function can log in with it.
-fn supported(
-    account: &Account,
-    shown: &CreateUser,
-    is_mariadb: bool,
-) -> Result<String, EngineError> {
-    let supported = if is_mariadb { &SUPPORTED_BY_MARIADB[..] } else { &SUPPORTED };
-    match shown.plugins.iter().find(|plugin| supported.contains(&plugin.as_str())) {
-        Some(plugin) => Ok(plugin.clone()),
-        None => Err(EngineError::NeedsDecision {
-            what: format!(
-                "{account} logs in with {}, which this function does not support",
-                if shown.plugins.is_empty() {
-                    "a plugin that the server does not show".to_owned()
-                } else {
-                    shown.plugins.join(", ")
-                }
-            ),
-            remedy: format!("Change the account to one of {}.", supported.join(", ")),
-        }),
-    }
 }

@@ -1,7 +1,7 @@
 //! The changes that bring the alternate user in line with the base user.
 
 use rotation_database::sync::{Change, Effect, Plan, Statement};
-use rotation_database::{EngineError, SyncRequest, administrator};
+use rotation_database::{EngineError, PasswordRequest, SyncRequest, administrator};
 
 use super::state::{PairState, UserState, is_locked, is_locked_on_purpose};
 use super::{Names, alter_user, grants};

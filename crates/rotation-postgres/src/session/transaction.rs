@@ -126,7 +126,7 @@ impl Session {
 }
 
 impl Transaction<'_> {
-    pub(crate) fn version(&self) -> u32 {
+    pub(crate) fn version(&self) -> Option<u32> {
         self.session.origin.version
     }
 

@@ -1,7 +1,7 @@
 //! The changes that bring the alternate role in line with its base role.
 
 use rotation_database::sync::{Change, Effect, Plan, Statement};
-use rotation_database::{EngineError, SyncRequest, administrator};
+use rotation_database::{EngineError, PasswordRequest, SyncRequest, administrator};
 
 use super::attributes::Attributes;
 use super::settings;
@@ -31,7 +31,7 @@ pub(super) fn plan(
 }
 
 /// Returns the statement that gives everything that the alternate role owns to the base role.
-pub(super) fn reassignment(version: u32, request: &SyncRequest<'_>) -> Statement {
+pub(super) fn reassignment(version: Option<u32>, request: &SyncRequest<'_>) -> Statement {
     let (base, alternate) = (identifier(request.base), identifier(request.alternate));
     let sql = format!("REASSIGN OWNED BY {alternate} TO {base}");
     // A master user that has created a role is a member of it, but does not inherit its privileges.
@@ -200,7 +200,7 @@ impl Planner<'_> {
             let database = dependency.database.as_deref();
             match (dependency.owned, dependency.here) {
                 (true, true) => {}
-                (true, false) => elsewhere.push(database.unwrap_or_default()),
+                (true, false) => elsewhere.extend(database),
                 (false, _) => plan.notes.push(format!(
                     "{name} has privileges of its own{}. They apply only after SET ROLE NONE; \
                      DROP OWNED BY {} in that database would revoke them.",

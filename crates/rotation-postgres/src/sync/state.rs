@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rotation_database::{EngineError, privilege_remedy};
+use rotation_database::{EngineError, SyncRequest, privilege_remedy};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -10,15 +10,16 @@ use super::plan::reassignment;
 use super::settings::{self, Settings};
 use super::{Attributes, RolePair, attributes};
 use crate::failure::failure;
+use crate::session::Transaction;
 
 /// The first version in which the privilege to set a parameter can be granted.
-const PARAMETER_PRIVILEGES_SINCE: u32 = 150_000;
+const PARAMETER_PRIVILEGES_SINCE: Option<u32> = Some(150_000);
 
 /// The state of both roles.
 #[derive(Debug)]
 pub(super) struct PairState {
-    /// The version of the server: 150004, 180001.
-    pub version: u32,
+    /// The version of the server, as in [`crate::origin::Origin`].
+    pub version: Option<u32>,
     pub base: RoleState,
     /// `None` if the alternate role does not exist.
     pub alternate: Option<AlternateState>,
@@ -76,7 +77,9 @@ impl AlternateState {
 impl RolePair<'_> {
     /// Reads the state of both roles.
     pub(super) async fn read_state(&mut self) -> Result<PairState, EngineError> {
-        let (base, alternate) = self.read_attributes().await?;
+        let SyncRequest { base, alternate, .. } = self.request;
+        let (base, alternate) =
+            read_attributes(&mut self.transaction, base, Some(alternate)).await?;
         let (base_settings, alternate_settings) = self.read_settings().await?;
         let base = RoleState { attributes: base, settings: base_settings };
         let alternate = match alternate {
@@ -96,26 +99,6 @@ impl RolePair<'_> {
             }
         }
         Ok(PairState { version: self.transaction.version(), base, alternate, not_settable })
-    }
-
-    /// Reads the attributes of the base role, which must exist and be valid, and of the alternate
-    /// role.
-    pub(super) async fn read_attributes(
-        &mut self,
-    ) -> Result<(Attributes, Option<Attributes>), EngineError> {
-        let (base_name, alternate_name) = (self.request.base, self.request.alternate);
-        let rows = self
-            .transaction
-            .rows("read the roles", attributes::QUERY, &[base_name, alternate_name])
-            .await?;
-        let (mut base, mut alternate) = (None, None);
-        for row in &rows {
-            let (name, attributes) = Attributes::read(row)?;
-            if name == base_name { base = Some(attributes) } else { alternate = Some(attributes) }
-        }
-        let base = base.ok_or_else(|| EngineError::NoSuchUser { user: base_name.to_owned() })?;
-        base.check_not_expired(base_name)?;
-        Ok((base, alternate))
     }
 
     async fn read_settings(&mut self) -> Result<(Settings, Settings), EngineError> {
@@ -188,13 +171,13 @@ impl RolePair<'_> {
                              'user')";
         const GRANTED: &str = "SELECT pg_catalog.has_parameter_privilege($1, 'SET')";
         const ACTION: &str = "check whether the master user may copy a setting";
-        Ok(self.is_so(ACTION, KNOWN, &[name]).await?
-            || self.transaction.version() >= PARAMETER_PRIVILEGES_SINCE
-                && self.is_so(ACTION, GRANTED, &[name]).await?)
+        Ok(self.query_bool(ACTION, KNOWN, &[name]).await?
+            || (self.transaction.version() >= PARAMETER_PRIVILEGES_SINCE
+                && self.query_bool(ACTION, GRANTED, &[name]).await?))
     }
 
-    /// Returns an error if the master user does not have the privileges of both roles, which it
-    /// needs to reassign the objects of the alternate role.
+    /// Returns what the master user lacks to reassign the objects of the alternate role: it needs
+    /// the privileges of both roles.
     pub(super) async fn lacks_for_reassignment(
         &mut self,
     ) -> Result<Option<EngineError>, EngineError> {
@@ -202,7 +185,7 @@ impl RolePair<'_> {
             FROM pg_catalog.pg_roles r WHERE r.rolname::text IN ($1, $2)";
         const ACTION: &str = "check whether the master user has the privileges of both roles";
         let request = self.request;
-        if self.is_so(ACTION, QUERY, &[request.base, request.alternate]).await? {
+        if self.query_bool(ACTION, QUERY, &[request.base, request.alternate]).await? {
             return Ok(None);
         }
         let statement = reassignment(self.transaction.version(), request);
@@ -212,7 +195,7 @@ impl RolePair<'_> {
     }
 
     /// Returns the boolean result of a query.
-    async fn is_so(
+    async fn query_bool(
         &mut self,
         action: &str,
         query: &'static str,
@@ -222,4 +205,22 @@ impl RolePair<'_> {
         let answer = rows.first().map_or(Ok(false), |row| row.try_get(0));
         answer.map_err(|error| failure(&error, action, None))
     }
+}
+
+/// Reads the attributes of the base role, which must exist and be valid, and of the alternate role.
+pub(super) async fn read_attributes(
+    transaction: &mut Transaction<'_>,
+    base_name: &str,
+    alternate_name: Option<&str>,
+) -> Result<(Attributes, Option<Attributes>), EngineError> {
+    let names = [base_name, alternate_name.unwrap_or(base_name)];
+    let rows = transaction.rows("read the roles", attributes::QUERY, &names).await?;
+    let (mut base, mut alternate) = (None, None);
+    for row in &rows {
+        let (name, attributes) = Attributes::read(row)?;
+        if name == base_name { base = Some(attributes) } else { alternate = Some(attributes) }
+    }
+    let base = base.ok_or_else(|| EngineError::NoSuchUser { user: base_name.to_owned() })?;
+    base.check_not_expired(base_name)?;
+    Ok((base, alternate))
 }

@@ -1,6 +1,6 @@
 //! The identification of the accounts of the two users.
 
-use rotation_database::{EngineError, administrator, edit_of_secret};
+use rotation_database::{EngineError, PasswordRequest, administrator, edit_of_secret};
 
 use super::{Home, Users};
 use crate::edition::MASTER;
@@ -9,7 +9,7 @@ use crate::principal::{AUTHENTICATED_BY_DATABASE, Kind, Principal};
 use crate::quote::identifier;
 use crate::session::{flag, nullable, text, unexpected};
 
-impl Users<'_> {
+impl<R: PasswordRequest> Users<'_, R> {
     /// Returns where the accounts of the users are: in the session's database if the base user is a
     /// contained user of it, with its own password. At a login, the server looks for such a user
     /// before it looks for a login.
@@ -47,7 +47,7 @@ impl Users<'_> {
              sys.databases d WHERE d.name = DB_NAME()"
         );
         let action = "read the kind of the base user";
-        let rows = self.session.rows(action, &query, &[self.request.base]).await?;
+        let rows = self.session.rows(action, &query, &[self.request.base()]).await?;
         let row = rows.first().ok_or_else(|| unexpected("the session's database is missing"))?;
         let database = text(row, 0)?;
         if !flag(row, 3)? {
@@ -63,7 +63,7 @@ impl Users<'_> {
             self.check_visible_in_database().await?;
         }
         match (is_azure, authentication) {
-            (true, None) => Err(EngineError::NoSuchUser { user: self.request.base.to_owned() }),
+            (true, None) => Err(EngineError::NoSuchUser { user: self.request.base().to_owned() }),
             (true, Some(_)) => Err(self.login_on_azure(&database)),
             (false, _) => Ok(Home::Server),
         }
@@ -74,7 +74,7 @@ impl Users<'_> {
             what: format!(
                 "{} is not a user of database {database} with its own password, and logins of \
                  Azure SQL Database are not supported with a master user",
-                self.request.base
+                self.request.base()
             ),
             remedy: edit_of_secret(&format!(
                 "Create a user in {database} (CREATE USER … WITH PASSWORD = …), grant it what the \
@@ -91,7 +91,7 @@ impl Users<'_> {
             return Ok(());
         }
         let action = self.reading_all();
-        Err(master_permissions::lacks(&action, self.request.master, &lacking))
+        Err(master_permissions::lacks(&action, self.request.master(), &lacking))
     }
 
     /// Checks that the master user can read all definitions of the session's database, because the
@@ -105,17 +105,17 @@ impl Users<'_> {
         let names = lacking.join(", ");
         Err(EngineError::lacks(
             self.reading_all(),
-            self.request.master,
+            self.request.master(),
             &names,
             administrator(&format!(
                 "in the database of the secret, GRANT {names} TO {}",
-                identifier(self.request.master)
+                identifier(self.request.master())
             )),
         ))
     }
 
     fn reading_all(&self) -> String {
-        format!("read all privileges of {}", self.request.base)
+        format!("read all privileges of {}", self.request.base())
     }
 
     /// Checks that the accounts that the master user finds by name are the ones that have logged in
@@ -129,8 +129,8 @@ impl Users<'_> {
         base: &[u8],
         alternate: Option<&[u8]>,
     ) -> Result<(), EngineError> {
-        for (user, sid) in [(self.request.base, Some(base)), (self.request.alternate, alternate)] {
-            let Some(sid) = sid else { continue };
+        let alternate = self.request.alternate().zip(alternate);
+        for (user, sid) in [(self.request.base(), base)].into_iter().chain(alternate) {
             if !self
                 .request
                 .is_possible_account_of(user, &Principal { kind, sid: sid.to_vec() }.id())

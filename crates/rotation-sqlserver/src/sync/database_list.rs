@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rotation_database::{EngineError, administrator};
+use rotation_database::{EngineError, SyncRequest, administrator};
 use tiberius::Row;
 
 use super::Users;
@@ -127,7 +127,7 @@ impl Found {
     }
 }
 
-impl Users<'_> {
+impl Users<'_, SyncRequest<'_>> {
     /// Returns the databases whose users can be read.
     pub(super) async fn open_databases(
         &mut self,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, SyncRequest};
 use tiberius::error::Error;
 use tokio::time::sleep;
 
@@ -30,7 +30,7 @@ const MAX_RETRIES: usize = 2;
 /// The pause before a retry.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
 
-impl Users<'_> {
+impl Users<'_, SyncRequest<'_>> {
     /// Returns every database in which one of the two logins has a user.
     ///
     /// A database that cannot be read is an error, because its missing privileges would be unknown.

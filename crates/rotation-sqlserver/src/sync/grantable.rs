@@ -1,9 +1,12 @@
 //! The check for privileges that a master user certainly cannot grant, according to the server.
 
+use std::collections::BTreeMap;
+
 use rotation_database::{EngineError, SyncRequest};
 
 use super::logins::Logins;
-use super::state::{Ids, UserState};
+use super::rights::{self, Principals, Rights};
+use super::state::UserState;
 use super::{Home, Users, owner_remedy};
 use crate::principal::Kind;
 use crate::quote::identifier;
@@ -32,42 +35,61 @@ struct MasterPrivileges {
     rights: bool,
 }
 
-impl Users<'_> {
+impl Users<'_, SyncRequest<'_>> {
     async fn ungrantable_privileges(&mut self) -> Result<Vec<EngineError>, EngineError> {
-        let mut lacks = Vec::new();
         if let Home::Database(database) = self.home().await? {
             let scope = Scope::Database(&database);
             let base = self.read_user(scope, self.request.base).await?;
             let alternate = self.read_user(scope, self.request.alternate).await?;
-            if let Some(base) = base {
-                lacks.extend(self.lacks_in(&database, &base, alternate.as_ref()).await?);
-            }
-            return Ok(lacks);
+            return match base {
+                Some(base) => {
+                    let users = BTreeMap::from([(database, (base, alternate))]);
+                    self.lacks_in(users).await
+                }
+                None => Ok(Vec::new()),
+            };
         }
         let Logins { base, alternate } = self.logins().await?;
-        let Some(base) = base else { return Ok(lacks) };
+        let Some(base) = base else { return Ok(Vec::new()) };
         let sid = alternate
             .map_or_else(|| sid::of_alternate(&base.sid, Kind::Login), |alternate| alternate.sid);
-        for (database, users) in self.users(&base.sid, &sid, &mut Vec::new()).await? {
-            if let Some(base) = users.base {
-                lacks.extend(self.lacks_in(&database, &base, users.alternate.as_ref()).await?);
-            }
+        let found = self.users(&base.sid, &sid, &mut Vec::new()).await?;
+        let with_base = found
+            .into_iter()
+            .filter_map(|(database, users)| Some((database, (users.base?, users.alternate))));
+        self.lacks_in(with_base.collect()).await
+    }
+
+    /// Returns what the master user lacks in databases, each with the base user and, if it exists,
+    /// the alternate user.
+    async fn lacks_in(
+        &mut self,
+        mut databases: BTreeMap<String, (UserState, Option<UserState>)>,
+    ) -> Result<Vec<EngineError>, EngineError> {
+        databases.retain(|_, (_, alternate)| !alternate.as_ref().is_some_and(UserState::is_dbo));
+        let principals = databases.iter().map(|(database, (base, alternate))| Principals {
+            scope: Scope::Database(database),
+            base: base.id,
+            alternate: alternate.as_ref().map(|alternate| alternate.id),
+            name: self.request.alternate,
+        });
+        let principals: Vec<_> = principals.collect();
+        let rights = rights::read(self.session, &principals).await?;
+        let mut lacks = Vec::new();
+        for ((database, (_, alternate)), rights) in databases.iter().zip(&rights) {
+            lacks.extend(self.lacks_for(database, alternate.is_some(), rights).await?);
         }
         Ok(lacks)
     }
 
-    async fn lacks_in(
+    /// Returns what the master user lacks to give the alternate user the rights of the base user.
+    async fn lacks_for(
         &mut self,
         database: &str,
-        base: &UserState,
-        alternate: Option<&UserState>,
+        alternate_exists: bool,
+        rights: &Rights,
     ) -> Result<Option<EngineError>, EngineError> {
-        if alternate.is_some_and(UserState::is_dbo) {
-            return Ok(None);
-        }
         let scope = Scope::Database(database);
-        let ids = Ids { base: base.id, alternate: alternate.map(|alternate| alternate.id) };
-        let rights = self.rights(scope, ids, self.request.alternate).await?;
         let mut changes =
             rights.alternate_permissions.changes_to(&rights.base_permissions, "the alternate user");
         // Every user is created with CONNECT, and a user cannot grant permissions on itself.
@@ -77,7 +99,7 @@ impl Users<'_> {
 
         let master_privileges = self.master_privileges(database).await?;
         let mut needed = Vec::new();
-        if alternate.is_none() && !master_privileges.users {
+        if !alternate_exists && !master_privileges.users {
             needed.push("ALTER ANY USER");
         }
         if differs && !master_privileges.rights {

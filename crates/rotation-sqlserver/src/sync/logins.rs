@@ -1,6 +1,6 @@
 //! Reads the state of the base login and of the alternate login.
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, PasswordRequest};
 use tiberius::Row;
 
 use super::Users;
@@ -31,9 +31,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Returns the options that a login gets now, if it should get `wanted` but is in use. Checks
-    /// of the policy and the expiration are not turned on yet: its password must not expire, and
-    /// wrong passwords must not lock it.
+    /// Returns the options that a login in use gets now, on the way to `wanted`. Its password must
+    /// not expire, and wrong passwords must not lock it, so neither check is turned on yet.
     pub(crate) fn while_in_use(&self, wanted: &Self) -> Self {
         Self {
             checks_policy: wanted.checks_policy && self.checks_policy,
@@ -66,8 +65,8 @@ pub(crate) struct Logins {
     pub(crate) alternate: Option<LoginState>,
 }
 
-impl Users<'_> {
-    /// Reads both logins. The server compares names by its collation.
+impl<R: PasswordRequest> Users<'_, R> {
+    /// Reads the logins of the request. The server compares names by its collation.
     pub(crate) async fn logins(&mut self) -> Result<Logins, EngineError> {
         const QUERY: &str = "SELECT l.name, CAST(l.principal_id AS int), l.sid, \
             CAST(l.is_disabled AS int), \
@@ -77,7 +76,8 @@ impl Users<'_> {
             CASE WHEN l.name = @P1 THEN 1 ELSE 0 END, \
             CAST(COALESCE(LOGINPROPERTY(l.name, 'IsMustChange'), 0) AS int) \
             FROM [master].sys.sql_logins l WHERE l.name IN (@P1, @P2)";
-        let names = [self.request.base, self.request.alternate];
+        let base = self.request.base();
+        let names = [base, self.request.alternate().unwrap_or(base)];
         let mut logins = Logins::default();
         for row in self.session.rows("look for the logins", QUERY, &names).await? {
             let which = if flag(&row, 9)? { &mut logins.base } else { &mut logins.alternate };

@@ -2,7 +2,9 @@
 
 use aws_lc_rs::rand;
 use rotation_database::sync::Statement;
-use rotation_database::{EngineError, PasswordReset, PasswordSet, SyncReport, administrator};
+use rotation_database::{
+    EngineError, PasswordRequest, PasswordReset, PasswordSet, SyncReport, administrator,
+};
 use tiberius::error::Error;
 
 use super::logins::LoginState;
@@ -20,8 +22,7 @@ pub(crate) async fn set_password(
     reset: &PasswordReset<'_>,
 ) -> Result<PasswordSet, EngineError> {
     session.begin().await?;
-    let request = reset.alone();
-    let mut users = Users::new(session, &request);
+    let mut users = Users::new(session, reset);
     let mut report = SyncReport::default();
     let missing = || EngineError::NoSuchUser { user: reset.user.to_owned() };
     if let Home::Database(database) = users.home().await? {
@@ -48,8 +49,7 @@ pub(crate) async fn blocking_triggers(
     reset: &PasswordReset<'_>,
 ) -> Result<Vec<EngineError>, EngineError> {
     session.begin().await?;
-    let request = reset.alone();
-    let mut users = Users::collecting_errors(session, &request);
+    let mut users = Users::collecting_errors(session, reset);
     if let Home::Database(database) = users.home().await? {
         let scope = Scope::Database(&database);
         if let Some(user) = users.contained_user(scope).await? {
@@ -63,12 +63,12 @@ pub(crate) async fn blocking_triggers(
     Ok(users.trigger_errors)
 }
 
-impl Users<'_> {
+impl<R: PasswordRequest> Users<'_, R> {
     /// Returns the contained user whose password is set. Fails if the master user cannot see the
     /// triggers that could run in the user's database.
     async fn contained_user(&mut self, scope: Scope<'_>) -> Result<Option<UserState>, EngineError> {
         self.check_visible_in_database().await?;
-        self.read_user(scope, self.request.base).await
+        self.read_user(scope, self.request.base()).await
     }
 
     pub(crate) async fn password_of_contained(
@@ -78,10 +78,10 @@ impl Users<'_> {
     ) -> Result<(), EngineError> {
         let statement = format!(
             "ALTER USER {} WITH PASSWORD = {}",
-            identifier(self.request.target),
-            password(self.request.password.expose())?
+            identifier(self.request.target()),
+            password(self.request.password().expose())?
         );
-        let remedy = owner_remedy(self.request.master, scope);
+        let remedy = owner_remedy(self.request.master(), scope);
         report.password = self.set_password(&statement, &remedy).await?;
         Ok(())
     }
@@ -107,9 +107,9 @@ impl Users<'_> {
         let unlock = if target.is_locked { " UNLOCK" } else { "" };
         let statement = format!(
             "ALTER LOGIN {name} WITH PASSWORD = {}{unlock}",
-            password(self.request.password.expose())?
+            password(self.request.password().expose())?
         );
-        let remedy = login_remedy(self.request.master);
+        let remedy = login_remedy(self.request.master());
         report.password = self.set_password(&statement, &remedy).await?;
         if target.is_locked && report.password == PasswordSet::InHistory {
             return Err(EngineError::NeedsDecision {
@@ -152,7 +152,7 @@ impl Users<'_> {
             Ok(()) => Ok(PasswordSet::Now),
             Err(error) => Err(failure(
                 &error,
-                &format!("set the password of {}", self.request.target),
+                &format!("set the password of {}", self.request.target()),
                 Some(remedy),
             )),
         }

@@ -8,70 +8,128 @@ use tiberius::Row;
 use super::permissions::{Permissions, Right, State};
 use crate::quote::identifier;
 use crate::scope::{AVAILABILITY_GROUPS, Class, OBJECTS, SCHEMAS, Scope};
-use crate::session::{Session, column, nullable_text, text, unexpected};
+use crate::session::{column, nullable_text, text, unexpected};
 
-/// Returns the permissions of principals, by their ids.
+/// Reads the permissions of principals in one scope.
 ///
 /// An unknown row is an error, because the sync would revoke the privilege of a row that was left
 /// out. Only permissions on a securable that one of the principals owns are left out. Its owner has
 /// no permission to compare with, so the sync does not change the permissions on it that an
 /// administrator has granted to the other principal.
-pub(crate) async fn of(
-    session: &mut Session,
-    scope: Scope<'_>,
-    principals: &[i32],
-) -> Result<BTreeMap<i32, Permissions>, EngineError> {
-    let action = format!("read the permissions in {scope}");
-    let ids = principals.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
-    let (sys, view) = (scope.sys(), scope.permissions());
-    let query = format!(
-        "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), p.permission_name, \
-         CAST(p.class AS int), p.class_desc FROM {sys}.{view} p WHERE p.grantee_principal_id IN \
-         ({ids})"
-    );
-    let mut permissions: BTreeMap<_, _> =
-        principals.iter().map(|principal| (*principal, Permissions::default())).collect();
-    let mut more = BTreeMap::new();
-    let mut unknown = BTreeSet::new();
-    for row in session.rows(&action, &query, &[]).await? {
-        let class: i32 = column(&row, 3)?;
-        if class == scope.own_class() {
-            insert(&mut permissions, &row, String::new(), None)?;
-        } else if let Some(found) = scope.class(class) {
-            more.entry(class).or_insert((found, 0_usize)).1 += 1;
-        } else {
-            unknown.insert(nullable_text(&row, 4)?.unwrap_or_else(|| class.to_string()));
+#[derive(Debug)]
+pub(crate) struct PermissionReader<'a> {
+    scope: Scope<'a>,
+    /// The principals in the syntax of a list.
+    ids: String,
+    permissions: BTreeMap<i32, Permissions>,
+    /// The classes of securables on which the principals have permissions, and the number of
+    /// permissions on each.
+    classes: BTreeMap<i32, (&'static Class, usize)>,
+}
+
+impl<'a> PermissionReader<'a> {
+    pub(crate) fn new(scope: Scope<'a>, principals: Vec<i32>) -> Self {
+        Self {
+            scope,
+            ids: principals.iter().map(i32::to_string).collect::<Vec<_>>().join(", "),
+            permissions: principals.into_iter().map(|id| (id, Permissions::default())).collect(),
+            classes: BTreeMap::new(),
         }
     }
-    if !unknown.is_empty() {
-        return Err(unsupported(scope, &unknown));
+
+    /// Returns the query whose rows [`Self::read`] expects.
+    pub(crate) fn query(&self) -> String {
+        let scope = self.scope;
+        let (sys, view) = (scope.sys(), scope.permissions());
+        format!(
+            "SELECT CAST(p.grantee_principal_id AS int), CAST(p.state AS nchar(1)), \
+             p.permission_name, CAST(p.class AS int), p.class_desc FROM {sys}.{view} p WHERE \
+             p.grantee_principal_id IN ({})",
+            self.ids
+        )
     }
-    for (number, (class, count)) in more {
-        let query = format!(
-            "{} WHERE p.class = {number} AND p.grantee_principal_id IN ({ids})",
-            named(scope, class)
-        );
-        let rows = session.rows(&action, &query, &[]).await?;
-        if rows.len() != count {
-            let class = class.keyword(None);
-            return Err(unexpected(&format!(
-                "{scope} has {count} permissions on securables of class {class}, but only {} of \
-                 them are visible",
-                rows.len()
-            )));
-        }
+
+    pub(crate) fn read(&mut self, rows: &[Row]) -> Result<(), EngineError> {
+        let mut unknown = BTreeSet::new();
         for row in rows {
-            let owner = nullable_text(&row, 8)?;
-            if owner.is_some_and(|owner| {
-                principals.iter().any(|principal| principal.to_string() == owner)
-            }) {
-                continue;
+            let class: i32 = column(row, 3)?;
+            if class == self.scope.own_class() {
+                self.insert(row, None, None)?;
+            } else if let Some(found) = self.scope.class(class) {
+                self.classes.entry(class).or_insert((found, 0)).1 += 1;
+            } else {
+                unknown.insert(nullable_text(row, 4)?.unwrap_or_else(|| class.to_string()));
             }
-            let (securable, column) = securable(class, &row)?;
-            insert(&mut permissions, &row, securable, column)?;
+        }
+        match unknown.is_empty() {
+            true => Ok(()),
+            false => Err(unsupported(self.scope, &unknown)),
         }
     }
-    Ok(permissions)
+
+    /// Returns the query for each class of securables, whose rows [`Self::read_classes`] expects.
+    pub(crate) fn queries_of_classes(&self) -> Vec<String> {
+        let query = |(number, (class, _)): (&i32, &(&Class, usize))| {
+            format!(
+                "{} WHERE p.class = {number} AND p.grantee_principal_id IN ({})",
+                named(self.scope, class),
+                self.ids
+            )
+        };
+        self.classes.iter().map(query).collect()
+    }
+
+    pub(crate) fn read_classes(
+        &mut self,
+        results: &mut impl Iterator<Item = Vec<Row>>,
+    ) -> Result<(), EngineError> {
+        for (class, count) in std::mem::take(&mut self.classes).into_values() {
+            let rows = results.next().unwrap_or_default();
+            if rows.len() != count {
+                return Err(unexpected(&format!(
+                    "{} has {count} permissions on securables of class {}, but only {} of them \
+                     are visible",
+                    self.scope,
+                    class.keyword(None),
+                    rows.len()
+                )));
+            }
+            for row in rows {
+                let owner = nullable_text(&row, 8)?;
+                let is_one_of_them = |owner: String| {
+                    self.permissions.keys().any(|principal| principal.to_string() == owner)
+                };
+                if owner.is_some_and(is_one_of_them) {
+                    continue;
+                }
+                let (securable, column) = securable(class, &row)?;
+                self.insert(&row, Some(securable), column)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the permissions of a principal, when all rows have been read.
+    pub(crate) fn take(&mut self, principal: i32) -> Permissions {
+        self.permissions.remove(&principal).unwrap_or_default()
+    }
+
+    fn insert(
+        &mut self,
+        row: &Row,
+        securable: Option<String>,
+        column_name: Option<String>,
+    ) -> Result<(), EngineError> {
+        let state = State::of(column(row, 1)?)
+            .ok_or_else(|| unexpected("the state of a permission is unknown"))?;
+        let right = Right { securable, column: column_name, permission: text(row, 2)? };
+        let principal = self
+            .permissions
+            .get_mut(&column(row, 0)?)
+            .ok_or_else(|| unexpected("a permission belongs to another principal"))?;
+        principal.insert(right, state);
+        Ok(())
+    }
 }
 
 /// Creates the error for permissions on classes of securables that the sync does not know, such as
@@ -144,22 +202,6 @@ fn securable(class: &Class, row: &Row) -> Result<(String, Option<String>), Engin
         None => identifier(&name),
     };
     Ok((format!("{}::{name}", class.keyword(kind.as_deref())), column))
-}
-
-fn insert(
-    permissions: &mut BTreeMap<i32, Permissions>,
-    row: &Row,
-    securable: String,
-    column_name: Option<String>,
-) -> Result<(), EngineError> {
-    let state = State::of(column(row, 1)?)
-        .ok_or_else(|| unexpected("the state of a permission is unknown"))?;
-    let right = Right { securable, column: column_name, permission: text(row, 2)? };
-    let principal = permissions
-        .get_mut(&column(row, 0)?)
-        .ok_or_else(|| unexpected("a permission belongs to another principal"))?;
-    principal.insert(right, state);
-    Ok(())
 }
 
 #[cfg(test)]

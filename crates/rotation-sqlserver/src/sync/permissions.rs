@@ -11,8 +11,8 @@ use crate::quote::identifier;
 /// statement on a table removes the permissions on its columns, so the columns follow the table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Right {
-    /// The securable, such as `SCHEMA::[sales]`. Empty for the server or the database itself.
-    pub(crate) securable: String,
+    /// The securable, such as `SCHEMA::[sales]`. `None` for the server or the database itself.
+    pub(crate) securable: Option<String>,
     /// A column of the securable.
     pub(crate) column: Option<String>,
     /// The name of the permission, such as `SELECT` or `VIEW SERVER STATE`.
@@ -141,15 +141,15 @@ impl Change {
     pub(crate) fn blocks_login(&self) -> bool {
         let enters =
             ["CONNECT SQL", "CONNECT", "CONTROL SERVER"].contains(&self.right.permission.as_str());
-        enters && self.right.securable.is_empty() && !self.statement.starts_with("GRANT ")
+        enters && self.right.securable.is_none() && !self.statement.starts_with("GRANT ")
     }
 }
 
 impl std::fmt::Display for Right {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.permission)?;
-        if !self.securable.is_empty() {
-            write!(f, " ON {}", self.securable)?;
+        if let Some(securable) = &self.securable {
+            write!(f, " ON {securable}")?;
         }
         match &self.column {
             Some(column) => write!(f, " ({})", identifier(column)),
@@ -161,9 +161,10 @@ impl std::fmt::Display for Right {
 impl Right {
     /// Returns `true` if it is a right on the principal of that name.
     pub(crate) fn is_on(&self, principal: &str) -> bool {
+        let securable = self.securable.as_deref();
         ["LOGIN::", "USER::"]
             .iter()
-            .any(|class| self.securable.strip_prefix(class) == Some(principal))
+            .any(|class| securable.and_then(|name| name.strip_prefix(class)) == Some(principal))
     }
 }
 
@@ -174,11 +175,11 @@ mod property_tests;
 mod tests {
     use super::*;
 
-    fn permissions(rights: &[(&str, &str, Option<&str>, State)]) -> Permissions {
+    fn permissions(rights: &[(&str, Option<&str>, Option<&str>, State)]) -> Permissions {
         let mut permissions = Permissions::default();
         for (permission, securable, column, state) in rights {
             let right = Right {
-                securable: (*securable).into(),
+                securable: securable.map(str::to_owned),
                 column: column.map(str::to_owned),
                 permission: (*permission).into(),
             };
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_state_changes_to_every_other() {
-        const T: &str = "OBJECT::[dbo].[t]";
+        const T: Option<&str> = Some("OBJECT::[dbo].[t]");
         let one = |state| permissions(&[("SELECT", T, None, state)]);
         let none = Permissions::default();
         use State::{Denied, Granted, GrantedWithOption};
@@ -232,7 +233,7 @@ mod tests {
     /// One grantor has granted the permission with the option, and another one has denied it.
     #[test]
     fn denial_does_not_hide_grant_option_of_other_grantor() {
-        const T: &str = "OBJECT::[dbo].[t]";
+        const T: Option<&str> = Some("OBJECT::[dbo].[t]");
         let has = permissions(&[
             ("SELECT", T, None, State::GrantedWithOption),
             ("SELECT", T, None, State::Denied),
@@ -245,12 +246,12 @@ mod tests {
 
     #[test]
     fn columns_follow_table_and_grantors_are_merged() {
-        const T: &str = "OBJECT::[dbo].[t]";
+        const T: Option<&str> = Some("OBJECT::[dbo].[t]");
         let wanted = permissions(&[
             ("SELECT", T, Some("a]b"), State::Denied),
             ("SELECT", T, None, State::Granted),
             ("SELECT", T, None, State::GrantedWithOption),
-            ("CONNECT", "", None, State::Granted),
+            ("CONNECT", None, None, State::Granted),
         ]);
         assert_eq!(
             statements(&Permissions::default(), &wanted),
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn column_state_is_removed_by_granting_the_table() {
-        const T: &str = "OBJECT::[dbo].[t]";
+        const T: Option<&str> = Some("OBJECT::[dbo].[t]");
         let whole = permissions(&[("SELECT", T, None, State::Granted)]);
         let holes = permissions(&[
             ("SELECT", T, None, State::Granted),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use rotation_database::sync::{Change, Effect, Plan, Statement};
-use rotation_database::{EngineError, SyncRequest, administrator};
+use rotation_database::{EngineError, PasswordRequest, SyncRequest, administrator};
 
 use super::logins::{LoginState, Options};
 use super::permissions;
-use super::state::{Accounts, Both, DatabaseState, PairState, Rights, UserState};
+use super::rights::Rights;
+use super::state::{Accounts, DatabaseState, PairState, UserState};
 use super::{MSDB, login_remedy, owner_remedy};
 use crate::principal::Kind;
 use crate::quote::identifier;
@@ -70,12 +71,12 @@ pub(super) fn plan(
                 plan.removed_by_password.push(format!("{} is disabled", request.alternate));
             }
         }
-        Accounts::Contained { database, base, alternate, both } => {
+        Accounts::Contained { database, base, alternate, rights } => {
             let sid = alternate.as_ref().map(|user| (user.sid.as_slice(), false));
             planner.ensure_pair(Kind::ContainedUser, sid)?;
-            match (alternate, both) {
-                (Some(alternate), Some(both)) => {
-                    planner.user(Scope::Database(database), base, alternate, both, &mut plan);
+            match (alternate, rights) {
+                (Some(alternate), Some(rights)) => {
+                    planner.user(Scope::Database(database), base, alternate, rights, &mut plan);
                 }
                 _ if request.is_alternate_target() => {
                     let sid = state.known_sid.clone();
@@ -95,8 +96,8 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Returns an error if the two users have the names of a pair but are not one. Neither of them
-    /// may then be changed.
+    /// Returns an error if nothing proves that the two users are a pair. Neither of them may then
+    /// be changed.
     ///
     /// `alternate` is the security identifier of the alternate user, and `true` if it is disabled.
     /// Applications do not use a disabled login.
@@ -106,15 +107,15 @@ impl Planner<'_> {
             return Ok(());
         }
         let quoted = identifier(self.request.alternate);
-        let drop = format!("DROP {} {quoted}: it is created again.", kind.keyword());
+        let drop_user = format!("DROP {} {quoted} (it is created again)", kind.keyword());
         let consent = match kind {
             Kind::Login => {
                 format!(
                     "ALTER LOGIN {quoted} DISABLE (the next attempt syncs and enables it), or \
-                     {drop}"
+                     {drop_user}"
                 )
             }
-            Kind::ContainedUser => drop,
+            Kind::ContainedUser => drop_user,
         };
         Err(EngineError::UnverifiedPair {
             base: self.request.base.to_owned(),
@@ -154,13 +155,13 @@ impl Planner<'_> {
             .collect();
         Err(EngineError::NeedsDecision {
             what: format!(
-                "{} has to be created or changed in {}, which cannot be changed: READ_ONLY",
+                "{} has to be created or changed in {}, but READ_ONLY databases cannot be changed",
                 self.request.alternate,
                 read_only.join(", ")
             ),
             remedy: administrator(&format!(
-                "{} until the rotation is complete. It can be READ_ONLY again until the privileges \
-                 of {} change",
+                "{}. After the rotation, these databases can be READ_ONLY again until the \
+                 privileges of {} change",
                 statements.join("; "),
                 self.request.base
             )),
@@ -232,8 +233,8 @@ impl Planner<'_> {
                 self.request.alternate
             )),
             (Some(base), Some(alternate)) => {
-                if let Some(both) = &state.both {
-                    self.user(scope, base, alternate, both, plan);
+                if let Some(rights) = &state.rights {
+                    self.user(scope, base, alternate, rights, plan);
                 }
             }
             (Some(base), None) => {
@@ -295,7 +296,7 @@ impl Planner<'_> {
         scope: Scope<'_>,
         base: &UserState,
         alternate: &UserState,
-        both: &Both,
+        rights: &Rights,
         plan: &mut Plan<Action>,
     ) {
         let mut clauses = Vec::new();
@@ -311,8 +312,8 @@ impl Planner<'_> {
             let sql = format!("ALTER USER {name} WITH {}", clauses.join(", "));
             plan.push(self.change_user(scope, sql));
         }
-        self.rights(scope, &both.rights, plan);
-        self.note_ownership(scope, base, alternate, both, plan);
+        self.rights(scope, rights, plan);
+        self.note_ownership(scope, base, alternate, rights, plan);
     }
 
     fn rights(&self, scope: Scope<'_>, rights: &Rights, plan: &mut Plan<Action>) {
@@ -369,7 +370,7 @@ impl Planner<'_> {
         scope: Scope<'_>,
         base: &UserState,
         alternate: &UserState,
-        both: &Both,
+        rights: &Rights,
         plan: &mut Plan<Action>,
     ) {
         if base.is_dbo() {
@@ -377,20 +378,20 @@ impl Planner<'_> {
                 "{} owns {scope}; {} is in db_owner there.",
                 self.request.base, self.request.alternate
             ));
-        } else if !both.owned_by_base.is_empty() {
+        } else if !rights.owned_by_base.is_empty() {
             plan.notes.push(format!(
                 "In {scope}, {} owns {}. {} is not an owner, and has only the granted permissions.",
                 base.name,
-                both.owned_by_base.join(", "),
+                rights.owned_by_base.join(", "),
                 alternate.name
             ));
         }
-        if !both.owned_by_alternate.is_empty() {
+        if !rights.owned_by_alternate.is_empty() {
             plan.notes.push(format!(
                 "In {scope}, {} owns {}, and {} does not (ALTER AUTHORIZATION ON SCHEMA::… TO {} \
                  changes that).",
                 alternate.name,
-                both.owned_by_alternate.join(", "),
+                rights.owned_by_alternate.join(", "),
                 base.name,
                 identifier(&base.name)
             ));

@@ -1,19 +1,18 @@
 //! The state of both users, as the catalog shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, PasswordRequest, SyncRequest};
 use tiberius::Row;
 
 use super::databases::DatabaseUsers;
 use super::logins::{LoginState, Logins};
-use super::permission_rows;
-use super::permissions::Permissions;
+use super::rights::{self, Principals, Rights};
 use super::{Home, Users};
 use crate::principal::{AUTHENTICATED_BY_SERVER, Kind};
 use crate::quote::binary;
 use crate::scope::Scope;
-use crate::session::{column, flag, nullable, nullable_text, text};
+use crate::session::{column, nullable_text, text};
 use crate::sid;
 
 /// The state of both users.
@@ -44,7 +43,8 @@ pub(crate) enum Accounts {
         database: String,
         base: UserState,
         alternate: Option<UserState>,
-        both: Option<Both>,
+        /// The rights of both, if both exist.
+        rights: Option<Rights>,
     },
 }
 
@@ -55,39 +55,7 @@ pub(crate) struct DatabaseState {
     /// `true` if [`DatabaseUsers::namesake`] is the user of a login that no longer exists.
     pub(crate) is_orphaned: bool,
     /// The rights of both, if both have a user.
-    pub(crate) both: Option<Both>,
-}
-
-/// The rights of two users in one database.
-#[derive(Debug)]
-pub(crate) struct Both {
-    pub(crate) rights: Rights,
-    /// The objects that the base user owns, each as a kind and a name.
-    pub(crate) owned_by_base: Vec<String>,
-    /// The objects that the alternate user owns.
-    pub(crate) owned_by_alternate: Vec<String>,
-}
-
-/// The roles and permissions of two principals in one scope.
-#[derive(Debug)]
-pub(crate) struct Rights {
-    /// The name of the alternate principal in this scope.
-    pub(crate) alternate: String,
-    pub(crate) base_roles: Roles,
-    pub(crate) alternate_roles: Roles,
-    pub(crate) base_permissions: Permissions,
-    pub(crate) alternate_permissions: Permissions,
-}
-
-/// The names of roles, each with `true` if it is a fixed role.
-pub(crate) type Roles = BTreeSet<(String, bool)>;
-
-/// The two principals in a scope, by their ids there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ids {
-    pub(crate) base: i32,
-    /// `None` if the alternate principal does not exist.
-    pub(crate) alternate: Option<i32>,
+    pub(crate) rights: Option<Rights>,
 }
 
 /// The state of a user of a database.
@@ -109,7 +77,7 @@ pub(crate) fn user(row: &Row, first: usize) -> Result<UserState, EngineError> {
     Ok(UserState {
         name: text(row, first)?,
         id: column(row, first + 1)?,
-        sid: nullable::<&[u8]>(row, first + 2)?.unwrap_or_default().to_vec(),
+        sid: column::<&[u8]>(row, first + 2)?.to_vec(),
         schema: nullable_text(row, first + 3)?,
         language: nullable_text(row, first + 4)?,
         is_user_of_login: text(row, first + 5)?.trim_end() == "S"
@@ -148,13 +116,7 @@ impl Accounts {
     }
 }
 
-impl Ids {
-    fn all(self) -> Vec<i32> {
-        [self.base].into_iter().chain(self.alternate).collect()
-    }
-}
-
-impl Users<'_> {
+impl Users<'_, SyncRequest<'_>> {
     /// Reads the state of both users.
     pub(super) async fn read_state(&mut self) -> Result<PairState, EngineError> {
         match self.home().await? {
@@ -174,8 +136,9 @@ impl Users<'_> {
         self.sids = sid.into_iter().chain([base.sid.as_slice()]).map(<[u8]>::to_vec).collect();
         let server = match &alternate {
             Some(login) => {
-                let ids = Ids { base: base.id, alternate: Some(login.id) };
-                Some(self.rights(Scope::Server, ids, &login.name).await?)
+                let (scope, alternate) = (Scope::Server, Some(login.id));
+                let both = Principals { scope, base: base.id, alternate, name: &login.name };
+                rights::read(self.session, &[both]).await?.pop()
             }
             None => None,
         };
@@ -184,10 +147,8 @@ impl Users<'_> {
         let is_to_be_created = alternate.is_none() && self.request.is_alternate_target();
         if alternate.is_some() || is_to_be_created {
             let sid = sid.unwrap_or(&known_sid);
-            for (database, users) in self.users(&base.sid, sid, &mut notes).await? {
-                let state = self.database(&database, users).await?;
-                databases.insert(database, state);
-            }
+            let users = self.users(&base.sid, sid, &mut notes).await?;
+            databases = self.databases(users).await?;
         }
         let accounts = Accounts::Logins { base, alternate, server, databases };
         Ok(PairState { accounts, known_sid, notes })
@@ -203,107 +164,44 @@ impl Users<'_> {
         let sid = alternate.as_ref().map(|user| user.sid.as_slice());
         self.check_proven(Kind::ContainedUser, &base.sid, sid)?;
         self.sids = sid.into_iter().chain([base.sid.as_slice()]).map(<[u8]>::to_vec).collect();
-        let both = match &alternate {
-            Some(alternate) => Some(self.both(scope, &base, alternate).await?),
+        let rights = match &alternate {
+            Some(alternate) => {
+                rights::read(self.session, &[Principals::of(scope, &base, alternate)]).await?.pop()
+            }
             None => None,
         };
-        let accounts = Accounts::Contained { database, base, alternate, both };
+        let accounts = Accounts::Contained { database, base, alternate, rights };
         Ok(PairState { accounts, known_sid, notes: Vec::new() })
     }
 
-    async fn database(
+    /// Reads the state of the databases in which one of the two logins has a user.
+    async fn databases(
         &mut self,
-        database: &str,
-        users: DatabaseUsers,
-    ) -> Result<DatabaseState, EngineError> {
-        let both = match (&users.base, &users.alternate) {
-            (Some(base), Some(alternate)) if !alternate.is_dbo() => {
-                Some(self.both(Scope::Database(database), base, alternate).await?)
+        found: BTreeMap<String, DatabaseUsers>,
+    ) -> Result<BTreeMap<String, DatabaseState>, EngineError> {
+        let mut pairs = Vec::new();
+        for (database, users) in &found {
+            if let (Some(base), Some(alternate)) = (&users.base, &users.alternate)
+                && !alternate.is_dbo()
+            {
+                pairs.push((database, Principals::of(Scope::Database(database), base, alternate)));
             }
-            _ => None,
-        };
-        let is_orphaned = match (&users.alternate, &users.namesake) {
-            (None, Some(namesake)) => namesake.is_user_of_login && self.is_orphan(namesake).await?,
-            _ => false,
-        };
-        Ok(DatabaseState { users, is_orphaned, both })
-    }
-
-    /// Reads the rights of two users of a database.
-    async fn both(
-        &mut self,
-        scope: Scope<'_>,
-        base: &UserState,
-        alternate: &UserState,
-    ) -> Result<Both, EngineError> {
-        let ids = Ids { base: base.id, alternate: Some(alternate.id) };
-        let rights = self.rights(scope, ids, &alternate.name).await?;
-        let (owned_by_base, owned_by_alternate) = self.owned(scope, base, alternate).await?;
-        Ok(Both { rights, owned_by_base, owned_by_alternate })
-    }
-
-    /// Reads the roles and permissions of two principals.
-    pub(super) async fn rights(
-        &mut self,
-        scope: Scope<'_>,
-        ids: Ids,
-        alternate: &str,
-    ) -> Result<Rights, EngineError> {
-        let (base_roles, alternate_roles) = self.roles(scope, ids).await?;
-        let mut permissions = permission_rows::of(self.session, scope, &ids.all()).await?;
-        let mut of = |id: i32| permissions.remove(&id).unwrap_or_default();
-        Ok(Rights {
-            alternate: alternate.to_owned(),
-            base_roles,
-            alternate_roles,
-            base_permissions: of(ids.base),
-            alternate_permissions: ids.alternate.map(of).unwrap_or_default(),
-        })
-    }
-
-    async fn roles(&mut self, scope: Scope<'_>, ids: Ids) -> Result<(Roles, Roles), EngineError> {
-        let sys = scope.sys();
-        let members: Vec<_> = ids.all().iter().map(i32::to_string).collect();
-        let query = format!(
-            "SELECT CAST(m.member_principal_id AS int), r.name, CAST(r.is_fixed_role AS int) FROM \
-             {sys}.{} m JOIN {sys}.{} r ON r.principal_id = m.role_principal_id WHERE \
-             m.member_principal_id IN ({})",
-            scope.role_members(),
-            scope.principals(),
-            members.join(", ")
-        );
-        let (mut base, mut alternate) = (Roles::new(), Roles::new());
-        for row in self.session.rows(&format!("read the roles in {scope}"), &query, &[]).await? {
-            let roles =
-                if column::<i32>(&row, 0)? == ids.base { &mut base } else { &mut alternate };
-            roles.insert((text(&row, 1)?, flag(&row, 2)?));
         }
-        Ok((base, alternate))
-    }
-
-    /// Reads the objects that each of the two users owns.
-    async fn owned(
-        &mut self,
-        scope: Scope<'_>,
-        base: &UserState,
-        alternate: &UserState,
-    ) -> Result<(Vec<String>, Vec<String>), EngineError> {
-        let (sys, ids) = (scope.sys(), format!("IN ({}, {})", base.id, alternate.id));
-        let query = format!(
-            "SELECT N'schema', s.name, CAST(s.principal_id AS int) FROM {sys}.schemas s WHERE \
-             s.principal_id {ids} UNION ALL SELECT N'role', r.name, CAST(r.owning_principal_id AS \
-             int) FROM {sys}.database_principals r WHERE r.owning_principal_id {ids} UNION ALL \
-             SELECT N'object', o.name, CAST(o.principal_id AS int) FROM {sys}.objects o WHERE \
-             o.principal_id {ids}"
-        );
-        let (mut of_base, mut of_alternate) = (Vec::new(), Vec::new());
-        let action = format!("read the owners in {scope}");
-        for row in self.session.rows(&action, &query, &[]).await? {
-            let owned =
-                if column::<i32>(&row, 2)? == base.id { &mut of_base } else { &mut of_alternate };
-            owned.push(format!("{} {}", text(&row, 0)?, text(&row, 1)?));
+        let (names, pairs): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let rights = rights::read(self.session, &pairs).await?;
+        let mut rights: BTreeMap<_, _> = names.into_iter().cloned().zip(rights).collect();
+        let mut databases = BTreeMap::new();
+        for (database, users) in found {
+            let is_orphaned = match (&users.alternate, &users.namesake) {
+                (None, Some(namesake)) => {
+                    namesake.is_user_of_login && self.is_orphan(namesake).await?
+                }
+                _ => false,
+            };
+            let rights = rights.remove(&database);
+            databases.insert(database, DatabaseState { users, is_orphaned, rights });
         }
-        Ok((of_base, of_alternate))
+        Ok(databases)
     }
 
     async fn is_orphan(&mut self, user: &UserState) -> Result<bool, EngineError> {
@@ -313,7 +211,9 @@ impl Users<'_> {
         );
         Ok(self.session.rows("find the login of a user", &query, &[]).await?.is_empty())
     }
+}
 
+impl<R: PasswordRequest> Users<'_, R> {
     /// Returns the user of a database with a name, if it exists.
     pub(crate) async fn read_user(
         &mut self,

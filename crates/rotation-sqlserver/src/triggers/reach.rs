@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use rotation_database::EngineError;
+use rotation_database::{EngineError, PasswordRequest};
 use tiberius::Row;
 
 use crate::quote::binary;
@@ -55,7 +55,7 @@ const DATABASE_POWERS: Powers = Powers {
     principals: 4,
 };
 
-impl Users<'_> {
+impl<R: PasswordRequest> Users<'_, R> {
     /// Returns `true` if one of the users, or a principal that it can act as, can write triggers in
     /// a scope.
     pub(crate) async fn could_write_triggers(

@@ -145,7 +145,7 @@ proptest! {
         not_settable in vec(Just("app.tenant"), 0..2),
     ) {
         let not_settable: BTreeSet<_> = not_settable.into_iter().map(str::to_owned).collect();
-        let mut state = PairState { version, base, alternate, not_settable };
+        let mut state = PairState { version: Some(version), base, alternate, not_settable };
         let password = Password::new("not used");
         let request = SyncRequest {
             master: "master",

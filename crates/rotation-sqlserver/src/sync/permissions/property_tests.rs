@@ -11,7 +11,7 @@ const COLUMNS: [Option<&str>; 3] = [None, Some("a"), Some("b")];
 
 fn right(permission: &str, column: Option<&str>) -> Right {
     Right {
-        securable: TABLE.to_owned(),
+        securable: Some(TABLE.to_owned()),
         column: column.map(str::to_owned),
         permission: permission.to_owned(),
     }
