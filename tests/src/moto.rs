@@ -38,7 +38,8 @@ struct Forward {
 }
 
 impl Moto {
-    /// Starts moto, and a proxy that replaces a server's address according to its identifier.
+    /// Starts moto, and a proxy that replaces a server's address according to its identifier. A
+    /// server with an empty address has no endpoint, as one that is being created.
     ///
     /// # Errors
     /// Returns an error if moto is not installed or does not start.
@@ -107,5 +108,7 @@ async fn relay(
             text.replace_range(at + 1..at + 1 + length, host);
         }
     }
+    // RDS does not show the endpoint of a server that is being created.
+    let text = text.replace("<Address></Address>", "");
     if status.is_success() { Ok(text) } else { Err((status, text)) }
 }

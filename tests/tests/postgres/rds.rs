@@ -167,14 +167,16 @@ async fn server_other_than_tagged_one_is_rejected() {
         if !has_replica(&target) {
             return Ok(());
         }
-        let moto = Moto::start(vec![("db-mysql", "127.0.0.1")]).await?;
+        let moto = Moto::start(vec![("db-mysql", "127.0.0.1"), ("db-new", "")]).await?;
         let other = instance(&moto, "db-other", "postgres", target.port, None).await?;
         let mysql = instance(&moto, "db-mysql", "mysql", target.port, None).await?;
+        let new = instance(&moto, "db-new", "postgres", target.port, None).await?;
         let gone = other.replace("db-other", "db-gone");
         for (arn, error_type, part) in [
             (&other, "MasterHostMismatch", "db-other"),
             (&mysql, "MasterSecretMalformed", "according to RDS, it is for mysql"),
             (&gone, "MasterSecretMalformed", "which RDS does not know"),
+            (&new, "MasterSecretMalformed", "RDS shows no endpoint of"),
         ] {
             let fixture = Fixture::new(&target).await?;
             managed_by_rds(&fixture, "aws:rds:primaryDBInstanceArn", arn)?;
