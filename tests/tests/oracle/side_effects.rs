@@ -63,7 +63,8 @@ async fn active_user_keeps_privilege_that_loses_its_option() {
         let token = fixture.stage(None)?;
         fixture.step(&function, "createSecret", &token).await?;
         let notes = fixture.step(&function, "setSecret", &token).await?["notes"].to_string();
-        let deferred = format!("applications are using it: {}", revoke.replace('"', "\\\""));
+        let deferred =
+            format!("applications are using that user now: {}", revoke.replace('"', "\\\""));
         ensure!(notes.contains("Deferred until") && notes.contains(&deferred), "{notes}");
         ensure!(!std::fs::read_to_string(&log)?.contains(&revoke), "the privilege was revoked");
         assert_eq!(fixture.attempt(&function, &token, 1).await.failed, None);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rotation_database::{EngineError, SyncRequest};
+use tiberius::Row;
 use tiberius::error::Error;
 use tokio::time::sleep;
 
@@ -11,8 +12,9 @@ use super::Users;
 use super::database_list::OpenDatabase;
 use super::state::{UserState, user};
 use crate::failure::{NO_SUCH_DATABASE, failure};
+use crate::principal::AUTHENTICATED_BY_SERVER;
 use crate::quote::{binary, identifier};
-use crate::session::{column, unexpected};
+use crate::session::{column, nullable, text, unexpected};
 
 /// The users of the two logins in one database.
 #[derive(Debug, Default)]
@@ -22,7 +24,24 @@ pub(crate) struct DatabaseUsers {
     /// `true` if the database is READ_ONLY, so that its users cannot be changed.
     pub(crate) is_read_only: bool,
     /// A user with the name of the alternate login that does not belong to it.
-    pub(crate) namesake: Option<UserState>,
+    pub(crate) namesake: Option<Namesake>,
+}
+
+/// A user, role or other principal of a database with the name of the alternate login.
+#[derive(Debug)]
+pub(crate) struct Namesake {
+    pub(crate) name: String,
+    /// The security identifier of its login, if it is the user of a login.
+    pub(crate) login_sid: Option<Vec<u8>>,
+}
+
+/// Reads a principal: name, id, security identifier, schema, language, type, authentication type.
+fn namesake(row: &Row, first: usize) -> Result<Namesake, EngineError> {
+    let is_user_of_login = text(row, first + 5)?.trim_end() == "S"
+        && column::<i32>(row, first + 6)? == AUTHENTICATED_BY_SERVER;
+    let sid = nullable::<&[u8]>(row, first + 2)?;
+    let login_sid = sid.filter(|_| is_user_of_login).map(<[u8]>::to_vec);
+    Ok(Namesake { name: text(row, first)?, login_sid })
 }
 
 /// The number of retries if databases cannot be read.
@@ -116,12 +135,11 @@ impl Users<'_, SyncRequest<'_>> {
             let mut users =
                 DatabaseUsers { is_read_only: database.is_read_only, ..DatabaseUsers::default() };
             for row in rows {
-                let which = match column::<i32>(&row, 0)? {
-                    1 => &mut users.base,
-                    2 => &mut users.alternate,
-                    _ => &mut users.namesake,
-                };
-                *which = Some(user(&row, 1)?);
+                match column::<i32>(&row, 0)? {
+                    1 => users.base = Some(user(&row, 1)?),
+                    2 => users.alternate = Some(user(&row, 1)?),
+                    _ => users.namesake = Some(namesake(&row, 1)?),
+                }
             }
             if users.base.is_some() || users.alternate.is_some() {
                 found.insert(database.name.clone(), users);

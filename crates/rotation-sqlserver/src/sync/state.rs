@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use rotation_database::{EngineError, PasswordRequest, SyncRequest};
 use tiberius::Row;
 
-use super::databases::DatabaseUsers;
+use super::databases::{DatabaseUsers, Namesake};
 use super::logins::{LoginState, Logins};
 use super::rights::{self, Principals, Rights};
 use super::{Home, Users};
-use crate::principal::{AUTHENTICATED_BY_SERVER, Kind};
+use crate::principal::Kind;
 use crate::quote::binary;
 use crate::scope::Scope;
 use crate::session::{column, nullable_text, text};
@@ -67,12 +67,9 @@ pub(crate) struct UserState {
     pub(crate) schema: Option<String>,
     /// The default language. Only contained users have one.
     pub(crate) language: Option<String>,
-    /// `true` if it is the user of a login, not a role or another principal.
-    pub(crate) is_user_of_login: bool,
 }
 
-/// Reads a user whose columns begin at `first`: name, id, security identifier, schema, language,
-/// type, authentication type.
+/// Reads a user whose columns begin at `first`: name, id, security identifier, schema, language.
 pub(crate) fn user(row: &Row, first: usize) -> Result<UserState, EngineError> {
     Ok(UserState {
         name: text(row, first)?,
@@ -80,8 +77,6 @@ pub(crate) fn user(row: &Row, first: usize) -> Result<UserState, EngineError> {
         sid: column::<&[u8]>(row, first + 2)?.to_vec(),
         schema: nullable_text(row, first + 3)?,
         language: nullable_text(row, first + 4)?,
-        is_user_of_login: text(row, first + 5)?.trim_end() == "S"
-            && column::<i32>(row, first + 6)? == AUTHENTICATED_BY_SERVER,
     })
 }
 
@@ -193,8 +188,8 @@ impl Users<'_, SyncRequest<'_>> {
         let mut databases = BTreeMap::new();
         for (database, users) in found {
             let is_orphaned = match (&users.alternate, &users.namesake) {
-                (None, Some(namesake)) => {
-                    namesake.is_user_of_login && self.is_orphan(namesake).await?
+                (None, Some(Namesake { login_sid: Some(sid), .. })) => {
+                    !self.login_exists(sid).await?
                 }
                 _ => false,
             };
@@ -204,12 +199,12 @@ impl Users<'_, SyncRequest<'_>> {
         Ok(databases)
     }
 
-    async fn is_orphan(&mut self, user: &UserState) -> Result<bool, EngineError> {
+    async fn login_exists(&mut self, sid: &[u8]) -> Result<bool, EngineError> {
         let query = format!(
             "SELECT l.name FROM [master].sys.server_principals l WHERE l.sid = {}",
-            binary(&user.sid)
+            binary(sid)
         );
-        Ok(self.session.rows("find the login of a user", &query, &[]).await?.is_empty())
+        Ok(!self.session.rows("find the login of a user", &query, &[]).await?.is_empty())
     }
 }
 
@@ -222,8 +217,8 @@ impl<R: PasswordRequest> Users<'_, R> {
     ) -> Result<Option<UserState>, EngineError> {
         let query = format!(
             "SELECT p.name, CAST(p.principal_id AS int), p.sid, p.default_schema_name, \
-             p.default_language_name, p.type, CAST(p.authentication_type AS int) FROM \
-             {}.database_principals p WHERE p.name = @P1 AND p.type = 'S'",
+             p.default_language_name FROM {}.database_principals p WHERE p.name = @P1 AND p.type \
+             = 'S'",
             scope.sys()
         );
         let rows = self.session.rows(&format!("find {name} in {scope}"), &query, &[name]).await?;
