@@ -93,9 +93,14 @@ session = ( BEGIN ( TRANSACTION | TRAN ) | SAVE ( TRANSACTION | TRAN ) ) [ name 
   | IF condition statement
   | SET TRANSACTION ISOLATION LEVEL isolation | SET TEXTSIZE number | SET ROWCOUNT number
   | SET LOCK_TIMEOUT [ "-" ] number | SET DATEFIRST number | SET LANGUAGE ( name | text )
-  | SET DATEFORMAT name | SET name { "," name } ( ON | OFF ) | RECONFIGURE [ WITH OVERRIDE ]
+  | SET DATEFORMAT name | SET set_option { "," set_option } ( ON | OFF )
+  | RECONFIGURE [ WITH OVERRIDE ]
   | ( EXECUTE | EXEC ) "(" text { "+" text } ")" | ( EXECUTE | EXEC ) parts [ argument { ","
   argument } ]
+set_option = ANSI_DEFAULTS | ANSI_NULL_DFLT_OFF | ANSI_NULL_DFLT_ON | ANSI_NULLS | ANSI_PADDING
+  | ANSI_WARNINGS | ARITHABORT | ARITHIGNORE | CONCAT_NULL_YIELDS_NULL | CURSOR_CLOSE_ON_COMMIT
+  | FMTONLY | FORCEPLAN | IMPLICIT_TRANSACTIONS | NOCOUNT | NOEXEC | NUMERIC_ROUNDABORT | PARSEONLY
+  | QUOTED_IDENTIFIER | REMOTE_PROC_TRANSACTIONS | XACT_ABORT
 isolation = READ ( COMMITTED | UNCOMMITTED ) | REPEATABLE READ | SNAPSHOT | SERIALIZABLE
 argument = variable "=" argument_value | argument_value
 argument_value = [ "-" ] number | text | binary | NULL | DEFAULT | variable [ OUTPUT ] | name
