@@ -51,7 +51,7 @@ impl<E: Engine> Database<E> {
     pub(crate) fn new(mut engine: E, source: Source<'_>) -> Result<Self> {
         let settings = Settings::read(source, E::SPEC)?;
         engine.configure(source)?;
-        engine.start(&settings.authorities);
+        engine.prepare(&settings.authorities);
         Ok(Self { engine, settings, server: Mutex::default(), without_effect: Mutex::default() })
     }
 
@@ -111,13 +111,13 @@ impl<E: Engine> Database<E> {
     }
 
     /// Preconnects to the server of the previous step of the same secret.
-    pub(crate) fn begin(&self, step: Step, secret_id: &str) {
+    pub(crate) fn preconnect(&self, step: Step, secret_id: &str) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         // Otherwise, the server of another secret would get an unnecessary connection.
         if let (Step::Set | Step::Test | Step::Finish, Some((id, server))) = (step, &*server)
             && id == secret_id
         {
-            self.engine.begin(server);
+            self.engine.preconnect(server);
         }
     }
 

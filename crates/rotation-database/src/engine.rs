@@ -35,14 +35,14 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Prepares for the first login while the function waits for its first event, for example by
     /// reading CA certificates. The default does nothing.
-    fn start(&self, _authorities: &CaCertificates) {}
+    fn prepare(&self, _authorities: &CaCertificates) {}
 
     /// Preconnects to the server of the previous login over verified TLS, while the function reads
     /// the versions of the secret. No credential is sent. The default does nothing.
-    fn begin(&self, _server: &Server) {}
+    fn preconnect(&self, _server: &Server) {}
 
     /// Closes a preconnected connection that was not used, at the end of a step.
-    fn end(&self) {}
+    fn close_preconnection(&self) {}
 
     /// Logs in with exactly one attempt. A driver that accepts an open connection gets it from
     /// [`crate::dial`].
@@ -150,12 +150,12 @@ pub trait Session: Sized + Send {
         async { Ok(()) }
     }
 
-    /// Returns the privileges that the master user lacks for its task, as far as they can be read
+    /// Returns the privileges that the user `master` lacks for a task, as far as they can be read
     /// without changing anything. Each is an [`EngineError::PrivilegeMissing`] with the statement
     /// that grants it.
-    fn missing(
+    fn missing_privileges(
         &mut self,
-        name: &str,
+        master: &str,
         task: MasterTask<'_>,
     ) -> impl Future<Output = Result<Vec<EngineError>, EngineError>> + Send;
 

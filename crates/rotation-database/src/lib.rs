@@ -99,7 +99,7 @@
 //!         Err(unsupported())
 //!     }
 //!
-//!     async fn missing(
+//!     async fn missing_privileges(
 //!         &mut self,
 //!         _: &str,
 //!         _: MasterTask<'_>,

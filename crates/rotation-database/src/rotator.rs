@@ -43,11 +43,11 @@ impl<E: Engine> Rotator for DatabaseRotator<E> {
     }
 
     fn begin(&self, step: Step, secret_id: &str) {
-        self.database.begin(step, secret_id);
+        self.database.preconnect(step, secret_id);
     }
 
     fn end(&self) {
-        self.database.engine.end();
+        self.database.engine.close_preconnection();
     }
 
     fn password(&self) -> Option<&PasswordSettings> {

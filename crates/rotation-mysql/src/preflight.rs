@@ -8,7 +8,7 @@ use crate::session::{Session, text};
 
 /// Returns the privileges that the master user lacks to create users and to read the accounts, and
 /// on MySQL to update them.
-pub(crate) async fn missing(
+pub(crate) async fn missing_privileges(
     session: &mut Session,
     master: &str,
     _task: MasterTask<'_>,

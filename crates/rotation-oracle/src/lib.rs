@@ -84,12 +84,12 @@ impl rotation_database::Session for Session {
         }
     }
 
-    async fn missing(
+    async fn missing_privileges(
         &mut self,
-        name: &str,
+        master: &str,
         task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(self, name, task).await
+        preflight::missing_privileges(self, master, task).await
     }
 
     async fn ungrantable_privileges(

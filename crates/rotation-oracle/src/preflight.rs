@@ -7,7 +7,7 @@ use crate::session::Session;
 
 /// Returns the privileges that the master user lacks to create and change users, and to read the
 /// dictionary.
-pub(crate) async fn missing(
+pub(crate) async fn missing_privileges(
     session: &mut Session,
     master: &str,
     task: MasterTask<'_>,

@@ -52,15 +52,15 @@ impl Engine for Postgres {
         Ok(())
     }
 
-    fn start(&self, authorities: &CaCertificates) {
+    fn prepare(&self, authorities: &CaCertificates) {
         authorities.prepare();
     }
 
-    fn begin(&self, server: &Server) {
+    fn preconnect(&self, server: &Server) {
         self.ahead.begin(server);
     }
 
-    fn end(&self) {
+    fn close_preconnection(&self) {
         self.ahead.end();
     }
 
@@ -135,12 +135,12 @@ impl rotation_database::Session for Session {
         sync::set_password(self, reset).await
     }
 
-    async fn missing(
+    async fn missing_privileges(
         &mut self,
-        name: &str,
+        master: &str,
         task: MasterTask<'_>,
     ) -> Result<Vec<EngineError>, EngineError> {
-        preflight::missing(self, name, task).await
+        preflight::missing_privileges(self, master, task).await
     }
 
     async fn close(self) {

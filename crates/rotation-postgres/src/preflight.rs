@@ -8,7 +8,7 @@ use crate::session::{Access, Session};
 
 /// Returns the privileges that the master user lacks to administer each role that exists, or to
 /// create the others.
-pub(crate) async fn missing(
+pub(crate) async fn missing_privileges(
     session: &mut Session,
     master: &str,
     task: MasterTask<'_>,

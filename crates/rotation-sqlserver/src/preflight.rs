@@ -15,7 +15,7 @@ use crate::sync::{self, Home, Users};
 
 /// Returns the privileges that the master user lacks to change accounts and to read their
 /// permissions, and the triggers that would block setSecret.
-pub(crate) async fn missing(
+pub(crate) async fn missing_privileges(
     session: &mut Session,
     master: &str,
     task: MasterTask<'_>,

@@ -191,7 +191,7 @@ async fn check_reset<E: Engine>(
     if is_lost {
         check_pooler_without_password(database, &mut session, current, checks).await;
     }
-    let mut missing = session.missing(&master, task).await;
+    let mut missing = session.missing_privileges(&master, task).await;
     let reset = PasswordReset {
         master: &master,
         user,

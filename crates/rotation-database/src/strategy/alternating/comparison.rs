@@ -80,7 +80,7 @@ pub(super) async fn preflight<E: Engine>(
     let Some((master, mut session)) = open_master(database, cx, current, task, checks).await else {
         return;
     };
-    let missing = session.missing(&master, task).await;
+    let missing = session.missing_privileges(&master, task).await;
     let unencrypted = database.logs_in_unencrypted(current);
     let mut request = SyncRequest::to_compare(&master, &pair, &current.password, unencrypted);
     let next = database.next_version(current);
