@@ -44,9 +44,8 @@ def is_too_long(line: str) -> bool:
 
 
 def main() -> int:
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     problems = []
     for name in listed.stdout.splitlines():
         path = ROOT / name

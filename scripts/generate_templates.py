@@ -159,13 +159,10 @@ def additional(function: Function) -> list[str]:
     names = "architecture memorySize tlsMode tlsCaFile tlsCaLayerArn endpointVpcId"
     if uses_master(function):
         names += " masterSecretTag"
-    for name in (
-        "masterStrategy",
-        "postgresPasswordForm",
-        "keepPreviousPassword",
-        "acceptDdlTriggers",
-    ):
-        if f"!Ref {name}" in function.environment.values():
+    for value in function.environment.values():
+        name = value.removeprefix("!Ref ")
+        # The application for Oracle has the parameter tlsMode, as those of the other engines.
+        if name not in (value, "oracleTlsMode", *names.split(), *interface(function)):
             names += f" {name}"
     names += " replicaKmsKeyArn secretAccountIds assumeRoleArn denyCredentialsElsewhere"
     names += " logRetentionInDays logKmsKeyArn tracing"

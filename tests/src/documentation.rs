@@ -144,6 +144,8 @@ pub fn arguments_of_serve(commands: &str) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use rotation_database::{DatabaseKey, SCHEMAS};
+
     use super::*;
 
     #[test]
@@ -155,5 +157,29 @@ mod tests {
         assert_eq!(blocks[0].marks, ["needs-aws"]);
         assert_eq!((blocks[1].line, &*blocks[1].commands), (7, "one \\\n  two\n"));
         assert!(blocks_of("p", "```sh\n").is_err());
+    }
+
+    #[test]
+    fn page_of_secrets_has_the_names_and_defaults_of_each_engine() {
+        let page = include_str!("../../docs/secrets.md");
+        for spec in SCHEMAS {
+            let database = match spec.database {
+                DatabaseKey::Optional(Some(name)) => format!("`{name}`"),
+                DatabaseKey::Optional(None) => "none".to_owned(),
+                DatabaseKey::Required => "required".to_owned(),
+            };
+            let others = spec.also.iter().chain(spec.rds).filter(|name| **name != spec.name);
+            let others: Vec<_> = others.map(|name| format!("`{name}`")).collect();
+            let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+            for row in [
+                format!(
+                    "| {} | `{}` | {} | {database} |\n",
+                    spec.display, spec.name, spec.default_port
+                ),
+                format!("| {} | {others} |\n", spec.display),
+            ] {
+                assert!(page.contains(&row), "docs/secrets.md does not have the row {row}");
+            }
+        }
     }
 }

@@ -113,6 +113,11 @@ fn login_errors() -> Vec<LoginError> {
         LoginError::ReleaseUnsupported { release: text("release"), oldest: "<oldest release>" },
         LoginError::TemporaryFolder { folder: text("folder"), message: message.clone() },
         LoginError::Protocol { message: message.clone() },
+        LoginError::Query {
+            error_type: "PrivilegeMissing",
+            message: message.clone(),
+            remedy: text("remedy of the engine"),
+        },
         LoginError::Other { code: text("code"), message },
     ]
 }

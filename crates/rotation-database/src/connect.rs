@@ -6,7 +6,6 @@ use rotation::Context;
 use tokio::time::timeout;
 
 use crate::engine::{Engine, Login, Session, SessionAccount, TlsUse};
-use crate::engine_error::EngineError;
 use crate::error::{CredentialSource, Endpoint, Error};
 use crate::host;
 use crate::login_error::LoginError;
@@ -74,7 +73,8 @@ pub(crate) async fn log_in_as_own_account<E: Engine>(
 ) -> Result<Proven<E::Session>, LoginError> {
     let mut session = log_in(engine, cx, login, policy).await?;
     let asked = in_time(async {
-        session.session_account(login.user).await.map_err(EngineError::into_login_error)
+        let account = session.session_account(login.user).await;
+        account.map_err(|error| error.into_login_error(login.host, login.port))
     });
     let account = match asked.await {
         Ok(account) if account.is_of_user => return Ok(Proven { session, account }),

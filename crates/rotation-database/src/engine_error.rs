@@ -169,15 +169,17 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Converts the error of a query that is part of the login.
-    pub(crate) fn into_login_error(self) -> LoginError {
+    /// Converts the error of a query that is part of the login, with its error type and remedy.
+    pub(crate) fn into_login_error(self, host: &str, port: u16) -> LoginError {
         match self {
             Self::Disconnected { cause, .. } => cause,
             Self::AccountExpired { message, remedy } => LoginError::Expired { message, remedy },
             Self::Failed { code, message, .. } => LoginError::Other { code, message },
-            other => {
-                LoginError::Other { code: other.error_type().into(), message: other.to_string() }
-            }
+            other => LoginError::Query {
+                error_type: other.error_type(),
+                message: other.to_string(),
+                remedy: other.remedy(host, port),
+            },
         }
     }
 
@@ -295,5 +297,23 @@ fn unverified_pair_message(
              password would be changed next, and nothing proves that {base} also belongs to the \
              secret{why}"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_query_of_a_login_keeps_its_type_and_remedy() {
+        let denied = EngineError::lacks("read the account", "app", "SELECT", "GRANT it.".into());
+        let error = denied.clone().into_login_error("db", 1);
+        assert_eq!(error.error_type(), "PrivilegeMissing");
+        assert_eq!(error.remedy("db", 1), "GRANT it.");
+        assert_eq!(error.to_string(), denied.to_string());
+        assert!(!error.is_account_state() && !error.is_wrong_password());
+        let broken = LoginError::Network { message: "reset".into() };
+        let lost = EngineError::Disconnected { action: "read".into(), cause: broken.clone() };
+        assert_eq!(lost.into_login_error("db", 1), broken);
     }
 }

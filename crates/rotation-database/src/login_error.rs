@@ -1,5 +1,6 @@
 //! The errors of a login, on which the decisions of the strategies depend.
 
+mod meaning;
 mod remedy;
 
 use std::io;
@@ -217,6 +218,16 @@ pub enum LoginError {
         /// The way in which the response violates the protocol, redacted.
         message: String,
     },
+    /// A query that is part of the login failed.
+    #[error("{message}")]
+    Query {
+        /// The identifier of the error of the query.
+        error_type: &'static str,
+        /// The message of the error, in which passwords are redacted.
+        message: String,
+        /// The next action for the operator, in complete sentences.
+        remedy: String,
+    },
     /// Any other error that the server reports.
     #[error("{code}: {message}")]
     Other {
@@ -300,50 +311,6 @@ impl LoginError {
         Self::Protocol { message: message(words.into()) }
     }
 
-    /// Returns `true` if the server might accept another password.
-    pub(crate) fn is_wrong_password(&self) -> bool {
-        matches!(self, Self::Refused { .. })
-    }
-
-    /// Returns `true` if setting a new password for the account solves the problem: the password is
-    /// wrong or has expired.
-    pub(crate) fn is_solved_by_new_password(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Expired { .. })
-    }
-
-    /// Returns `true` if the error proves that the password is correct: a server reports an expired
-    /// password only to a client that knows the password.
-    pub(crate) fn proves_password(&self) -> bool {
-        matches!(self, Self::Expired { .. })
-    }
-
-    /// Returns `true` if the error concerns only the state of this account: it is locked, has
-    /// expired or is not allowed to log in.
-    pub(crate) fn is_account_state(&self) -> bool {
-        matches!(
-            self,
-            Self::Locked { .. }
-                | Self::Expired { .. }
-                | Self::NotPermitted { .. }
-                | Self::DatabaseDenied { .. }
-        )
-    }
-
-    /// Returns `true` if the remedy can be a change of the secret.
-    pub(crate) fn is_remedied_by_secret_edit(&self) -> bool {
-        matches!(
-            self,
-            Self::ClientRejected { .. }
-                | Self::NoSuchDatabase { .. }
-                | Self::DnsFailed { .. }
-                | Self::NoListener { .. }
-                | Self::TlsNotOffered { .. }
-                | Self::TlsLost { .. }
-                | Self::TlsWrongName { .. }
-                | Self::CleartextPasswordRequested { .. }
-        )
-    }
-
     pub(crate) fn error_type(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "CredentialsRefused",
@@ -373,6 +340,7 @@ impl LoginError {
             Self::Unsupported { .. } => "AuthenticationUnsupported",
             Self::ReleaseUnsupported { .. } => "ReleaseUnsupported",
             Self::TemporaryFolder { .. } => "TemporaryFolderUnusable",
+            Self::Query { error_type, .. } => error_type,
             Self::Protocol { .. } | Self::Other { .. } => "LoginFailed",
         }
     }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use rotation_database::{
-    APPLICATION, CaCertificates, Encrypted, EngineError, Login, LoginError, Stream, TlsUse, Wire,
-    dial,
+    CaCertificates, Encrypted, EngineError, Login, LoginError, Stream, TlsUse, Wire, dial,
 };
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
@@ -152,7 +151,7 @@ impl LoggedIn {
             .port(port)
             .username(user)
             .database(named(database))
-            .application_name(APPLICATION)
+            // The server has got its startup message already, so none of its options belongs here.
             .extra_float_digits(None)
             .statement_cache_capacity(0)
             // The statements contain verifiers.

@@ -91,6 +91,7 @@ impl LoginError {
                 its default suite is not among them."
                 .into(),
             Self::CleartextPasswordRequested { remedy, .. } => (*remedy).into(),
+            Self::Query { remedy, .. } => remedy.clone(),
             Self::ServerNotAuthenticated { .. } => format!(
                 "First find out what answers on {endpoint}: an attacker may be between the \
                  function and the server. Without TLS, a server that accepts logins without a \

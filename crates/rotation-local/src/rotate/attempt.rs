@@ -9,8 +9,9 @@ use serde_json::Value;
 use crate::journal::RecoveryFile;
 use crate::progress::Progress;
 
-/// The errors of `setSecret` that occur before it changes anything in the database. After such an
-/// error, the pending password has reached no server.
+/// The errors of `setSecret` that occur only before it changes anything in the database. After such
+/// an error, the pending password has reached no server. An error that can also occur after a
+/// change must not be here: the only copy of a password could be discarded.
 const ERRORS_BEFORE_CHANGE: [&str; 25] = [
     "AccountExpired",
     "AccountLocked",

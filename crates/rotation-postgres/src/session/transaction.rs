@@ -97,7 +97,11 @@ impl Session {
         select: &str,
     ) -> Result<Vec<Option<String>>, EngineError> {
         let begin = Access::ReadAsRole.begin();
-        self.simple(action, &format!("{begin}; {select}; COMMIT"), None).await
+        // If the query fails, the transaction stays open.
+        let was_open = std::mem::replace(&mut self.is_in_transaction, true);
+        let texts = self.simple(action, &format!("{begin}; {select}; COMMIT"), None).await?;
+        self.is_in_transaction = was_open;
+        Ok(texts)
     }
 
     async fn ask_identity(&mut self) -> Result<Identity, EngineError> {
