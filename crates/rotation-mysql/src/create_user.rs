@@ -129,7 +129,7 @@ fn plugins(identified: &[Token]) -> Vec<String> {
     for pair in identified.windows(2) {
         match (&pair[0], &pair[1]) {
             (Token::Word(before), Token::Word(name)) if before == "VIA" || before == "OR" => {
-                plugins.push(name.to_lowercase());
+                plugins.push(name.to_ascii_lowercase());
             }
             (Token::Word(before), Token::Text(name) | Token::Name(name))
                 if ["VIA", "OR", "WITH"].contains(&before.as_str()) =>

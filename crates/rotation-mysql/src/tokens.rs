@@ -62,9 +62,10 @@ pub(crate) fn tokens(statement: &str) -> Result<Vec<Token>, EngineError> {
             }
             ',' | '.' | '(' | ')' | '@' | '*' => tokens.push(Token::Sign(character)),
             c if c.is_alphanumeric() || c == '_' => {
-                let mut word: String = c.to_uppercase().collect();
+                // The servers' words are ASCII. Other letters can become several characters.
+                let mut word = c.to_ascii_uppercase().to_string();
                 while let Some(c) = characters.next_if(|c| c.is_alphanumeric() || *c == '_') {
-                    word.extend(c.to_uppercase());
+                    word.push(c.to_ascii_uppercase());
                 }
                 tokens.push(Token::Word(word));
             }
@@ -88,6 +89,14 @@ pub(crate) fn unreadable(why: &str) -> EngineError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// The uppercase form of this letter has combining marks, which are in no word.
+    #[test]
+    fn word_with_other_letters_is_read_again_as_it_is_written() {
+        let read = tokens("cre \u{3b0}").unwrap();
+        assert_eq!(read, [Token::Word("CRE".into()), Token::Word("\u{3b0}".into())]);
+        assert_eq!(tokens(&crate::create_user::render(&read)).unwrap(), read);
+    }
 
     #[test]
     fn quoted_part_is_one_token() {
