@@ -74,10 +74,16 @@ impl Session {
     /// Begins a transaction, after it has rolled back one that is still open.
     pub(crate) async fn begin(&mut self, access: Access) -> Result<Transaction<'_>, EngineError> {
         const ACTION: &str = "begin a transaction";
-        let rollback = if self.is_in_transaction { "ROLLBACK; " } else { "" };
-        self.is_in_transaction = true;
-        self.simple(ACTION, &format!("{rollback}{}", access.begin()), None).await?;
+        let opening = self.opening(access);
+        self.simple(ACTION, &opening, None).await?;
         Ok(Transaction { session: self })
+    }
+
+    /// Returns the statements that begin a transaction, after one that is still open was rolled
+    /// back. The transaction counts as open from now on, even if a statement fails.
+    fn opening(&mut self, access: Access) -> String {
+        let is_open = std::mem::replace(&mut self.is_in_transaction, true);
+        format!("{}{}", if is_open { "ROLLBACK; " } else { "" }, access.begin())
     }
 
     /// Returns the role and the server of the session. Asks the server only once.
@@ -96,11 +102,9 @@ impl Session {
         action: &str,
         select: &str,
     ) -> Result<Vec<Option<String>>, EngineError> {
-        let begin = Access::ReadAsRole.begin();
-        // If the query fails, the transaction stays open.
-        let was_open = std::mem::replace(&mut self.is_in_transaction, true);
-        let texts = self.simple(action, &format!("{begin}; {select}; COMMIT"), None).await?;
-        self.is_in_transaction = was_open;
+        let opening = self.opening(Access::ReadAsRole);
+        let texts = self.simple(action, &format!("{opening}; {select}; COMMIT"), None).await?;
+        self.is_in_transaction = false;
         Ok(texts)
     }
 
