@@ -18,6 +18,11 @@ impl Account {
         Some(Self { user: user.to_owned(), host: host.to_owned() })
     }
 
+    /// Returns the account of another user for the same host.
+    pub fn of_user(&self, user: &str) -> Self {
+        Self { user: user.to_owned(), host: self.host.clone() }
+    }
+
     /// Returns the account, quoted for a statement.
     pub fn quoted(&self, literals: Literals) -> String {
         format!("{}@{}", literals.quote(&self.user), literals.quote(&self.host))

@@ -151,9 +151,7 @@ impl Session {
         if let Some(version) = version
             && is_version_of_mariadb(version) != is_mariadb
         {
-            let found_mariadb = !is_mariadb;
-            let (own, found) =
-                if found_mariadb { ("MySQL", "MariaDB") } else { ("MariaDB", "MySQL") };
+            let (own, found) = if is_mariadb { ("MariaDB", "MySQL") } else { ("MySQL", "MariaDB") };
             let name = found.to_ascii_lowercase();
             return Err(EngineError::NeedsDecision {
                 what: format!("this function is for {own}, but the server is {found} {version}"),

@@ -47,25 +47,31 @@ impl<R: PasswordRequest> Users<'_, R> {
              Host",
             self.literals.quote(user)
         );
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
-        let rows = self
-            .session
-            .rows_or(&format!("find the accounts of {user}"), &query, Some(&remedy))
-            .await?;
-        let account = |host| Account { user: user.to_owned(), host };
-        Ok(texts(&rows)?.into_iter().map(account).collect())
+        let hosts = self.read_texts(&format!("find the accounts of {user}"), &query).await?;
+        Ok(hosts.into_iter().map(|host| Account { user: user.to_owned(), host }).collect())
     }
 
     pub(crate) async fn show(&mut self, account: &Account) -> Result<CreateUser, EngineError> {
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
         let query = format!("SHOW CREATE USER {}", account.quoted(self.literals));
-        let rows = self
-            .session
-            .rows_or(&format!("read the attributes of {account}"), &query, Some(&remedy))
-            .await?;
+        let shown = self.read_texts(&format!("read the attributes of {account}"), &query).await?;
         create_user::parse(
-            texts(&rows)?.first().ok_or_else(|| unreadable("the server does not show the user"))?,
+            shown.first().ok_or_else(|| unreadable("the server does not show the user"))?,
         )
+    }
+
+    /// Returns the first column of a query for which the master user must be able to read the
+    /// server's users.
+    pub(super) async fn read_texts(
+        &mut self,
+        action: &str,
+        query: &str,
+    ) -> Result<Vec<String>, EngineError> {
+        texts(&self.session.rows_or(action, query, Some(&self.read_users_remedy())).await?)
+    }
+
+    /// Returns the remedy if the master user cannot read the server's users.
+    pub(super) fn read_users_remedy(&self) -> String {
+        self.administrator("GRANT SELECT ON mysql.* TO", "")
     }
 }
 

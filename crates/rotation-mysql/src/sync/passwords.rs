@@ -114,8 +114,7 @@ impl<R: PasswordRequest> Users<'_, R> {
             });
         }
         let named = |base: &Base| {
-            let (user, host) = (self.request.target().to_owned(), base.account.host.clone());
-            let account = Account { user, host };
+            let account = base.account.of_user(self.request.target());
             let identified = self.identified(base, self.request.password())?;
             Ok(Named { name: account.quoted(self.literals), account, identified })
         };
@@ -264,7 +263,7 @@ impl<R: PasswordRequest> Users<'_, R> {
             self.literals.quote(&account.user),
             self.literals.quote(&account.host)
         );
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
+        let remedy = self.read_users_remedy();
         let rows = self.session.rows_or(&action, &query, Some(&remedy)).await?;
         let pair = |row| Some((text(row, 0)?, from_hex(&text(row, 1)?)?));
         Ok(rows.iter().filter_map(pair).collect())

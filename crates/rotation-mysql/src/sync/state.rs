@@ -122,7 +122,7 @@ impl Users<'_, SyncRequest<'_>> {
     ) -> Result<Vec<AccountPair>, EngineError> {
         let mut pairs = Vec::new();
         for base in bases {
-            let account = self.alternate_of(&base.account);
+            let account = base.account.of_user(self.request.alternate);
             let exists = alternates.contains(&account);
             if !exists && !self.request.is_alternate_target() {
                 continue;
@@ -208,18 +208,10 @@ impl Users<'_, SyncRequest<'_>> {
         })
     }
 
-    pub(crate) fn alternate_of(&self, base: &Account) -> Account {
-        Account { user: self.request.alternate.to_owned(), host: base.host.clone() }
-    }
-
     pub(crate) async fn show_grants(&mut self, account: &Account) -> Result<Grants, EngineError> {
-        let remedy = self.administrator("GRANT SELECT ON mysql.* TO", "");
         let query = format!("SHOW GRANTS FOR {}", account.quoted(self.literals));
-        let rows = self
-            .session
-            .rows_or(&format!("read the privileges of {account}"), &query, Some(&remedy))
-            .await?;
-        grants::parse(&texts(&rows)?)
+        let action = format!("read the privileges of {account}");
+        grants::parse(&self.read_texts(&action, &query).await?)
     }
 
     /// Returns the grants of the master user, without those of its roles.
