@@ -27,6 +27,15 @@ pub(crate) struct DatabaseUsers {
     pub(crate) namesake: Option<Namesake>,
 }
 
+impl DatabaseUsers {
+    /// Returns the users of both logins, if their rights can be compared. The owner of a database
+    /// has all rights there.
+    pub(crate) fn pair(&self) -> Option<(&UserState, &UserState)> {
+        let alternate = self.alternate.as_ref().filter(|alternate| !alternate.is_dbo());
+        self.base.as_ref().zip(alternate)
+    }
+}
+
 /// A user, role or other principal of a database with the name of the alternate login.
 #[derive(Debug)]
 pub(crate) struct Namesake {

@@ -41,13 +41,8 @@ impl Users<'_, SyncRequest<'_>> {
             let scope = Scope::Database(&database);
             let base = self.read_user(scope, self.request.base).await?;
             let alternate = self.read_user(scope, self.request.alternate).await?;
-            return match base {
-                Some(base) => {
-                    let users = BTreeMap::from([(database, (base, alternate))]);
-                    self.lacks_in(users).await
-                }
-                None => Ok(Vec::new()),
-            };
+            let Some(base) = base else { return Ok(Vec::new()) };
+            return self.lacks_in(BTreeMap::from([(database, (base, alternate))])).await;
         }
         let Logins { base, alternate } = self.logins().await?;
         let Some(base) = base else { return Ok(Vec::new()) };

@@ -74,32 +74,34 @@ async fn read_at_once(
         .zip(&readers)
         .flat_map(|(pair, reader)| [Some(pair.roles()), pair.owned(), Some(reader.query())]);
     let mut results = answers(session, &action, queries.flatten().collect()).await?;
-    let mut all_rights = Vec::new();
+    let mut roles_and_owned = Vec::new();
     for (pair, reader) in principals.iter().zip(&mut readers) {
         let mut next = || results.next().unwrap_or_default();
-        let (base_roles, alternate_roles) = pair.read_roles(&next())?;
-        let (owned_by_base, owned_by_alternate) = match pair.scope {
+        let roles = pair.read_roles(&next())?;
+        let owned = match pair.scope {
             Scope::Server => Default::default(),
             Scope::Database(_) => pair.read_owned(&next())?,
         };
         reader.read(&next())?;
+        roles_and_owned.push((roles, owned));
+    }
+    let queries = readers.iter().flat_map(PermissionReader::queries_of_classes).collect();
+    let mut results = answers(session, &action, queries).await?;
+    let mut all_rights = Vec::new();
+    for ((pair, mut reader), (roles, owned)) in principals.iter().zip(readers).zip(roles_and_owned)
+    {
+        reader.read_classes(&mut results)?;
+        let (base_roles, alternate_roles) = roles;
+        let (owned_by_base, owned_by_alternate) = owned;
         all_rights.push(Rights {
             alternate: pair.name.to_owned(),
             base_roles,
             alternate_roles,
-            base_permissions: Permissions::default(),
-            alternate_permissions: Permissions::default(),
+            base_permissions: reader.take(pair.base),
+            alternate_permissions: pair.alternate.map(|id| reader.take(id)).unwrap_or_default(),
             owned_by_base,
             owned_by_alternate,
         });
-    }
-    let queries = readers.iter().flat_map(PermissionReader::queries_of_classes).collect();
-    let mut results = answers(session, &action, queries).await?;
-    for ((pair, mut reader), rights) in principals.iter().zip(readers).zip(&mut all_rights) {
-        reader.read_classes(&mut results)?;
-        rights.base_permissions = reader.take(pair.base);
-        rights.alternate_permissions =
-            pair.alternate.map(|alternate| reader.take(alternate)).unwrap_or_default();
     }
     Ok(all_rights)
 }

@@ -176,15 +176,11 @@ impl Users<'_, SyncRequest<'_>> {
     ) -> Result<BTreeMap<String, DatabaseState>, EngineError> {
         let mut pairs = Vec::new();
         for (database, users) in &found {
-            if let (Some(base), Some(alternate)) = (&users.base, &users.alternate)
-                && !alternate.is_dbo()
-            {
-                pairs.push((database, Principals::of(Scope::Database(database), base, alternate)));
+            if let Some((base, alternate)) = users.pair() {
+                pairs.push(Principals::of(Scope::Database(database), base, alternate));
             }
         }
-        let (names, pairs): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        let rights = rights::read(self.session, &pairs).await?;
-        let mut rights: BTreeMap<_, _> = names.into_iter().cloned().zip(rights).collect();
+        let mut rights_of_pairs = rights::read(self.session, &pairs).await?.into_iter();
         let mut databases = BTreeMap::new();
         for (database, users) in found {
             let is_orphaned = match (&users.alternate, &users.namesake) {
@@ -193,7 +189,7 @@ impl Users<'_, SyncRequest<'_>> {
                 }
                 _ => false,
             };
-            let rights = rights.remove(&database);
+            let rights = users.pair().and_then(|_| rights_of_pairs.next());
             databases.insert(database, DatabaseState { users, is_orphaned, rights });
         }
         Ok(databases)
