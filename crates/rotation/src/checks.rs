@@ -80,13 +80,8 @@ impl Checks {
         }
     }
 
-    /// Returns the number of checks that failed.
-    pub(crate) fn failed_count(&self) -> usize {
-        self.0.iter().filter(|check| matches!(check.status, Status::Failed { .. })).count()
-    }
-
-    /// Returns the number of checks that were skipped.
-    pub(crate) fn skipped_count(&self) -> usize {
-        self.0.iter().filter(|check| matches!(check.status, Status::Skipped { .. })).count()
+    /// Returns the number of checks with a status.
+    pub(crate) fn count(&self, has_status: fn(&Status) -> bool) -> usize {
+        self.0.iter().filter(|check| has_status(&check.status)).count()
     }
 }

@@ -4,7 +4,7 @@
 //! An operator starts it with `aws lambda invoke` and `events/preflight.json`, preferably before
 //! rotation is turned on.
 
-use crate::checks::Checks;
+use crate::checks::{Checks, Status};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::operator::secret_file;
@@ -63,7 +63,8 @@ pub(crate) async fn run<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Don
     {
         Box::pin(rotator.preflight(cx, current, random, &mut checks)).await;
     }
-    let (failed, skipped) = (checks.failed_count(), checks.skipped_count());
+    let failed = checks.count(|status| matches!(status, Status::Failed { .. }));
+    let skipped = checks.count(|status| matches!(status, Status::Skipped { .. }));
     let ran = checks.0.len() - skipped;
     let did = format!("Ran {ran} checks, skipped {skipped}, and changed nothing.");
     let did = match failed {

@@ -14,6 +14,7 @@ use crate::manager::Manager;
 use crate::preflight;
 use crate::record::{Done, Record};
 use crate::rotator::{Rotator, Versions};
+use crate::secret::SecretValue;
 use crate::staging::{CURRENT, Staging};
 use crate::step::Step;
 
@@ -90,12 +91,8 @@ async fn create<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     if manager.put_pending(event, &value).await? {
         return Ok(Done::now("Created a new value and stored it as AWSPENDING."));
     }
-    match manager.pending_value(event).await? {
-        Some(_) => {
-            Ok(Done::before("Another attempt stored the pending value first; that value stays."))
-        }
-        None => Err(no_pending_value(event)?),
-    }
+    require_pending(event, manager.pending_value(event).await?)?;
+    Ok(Done::before("Another attempt stored the pending value first; that value stays."))
 }
 
 async fn set<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
@@ -109,7 +106,7 @@ async fn set<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
         return Ok(already_current());
     }
     let current = current?.ok_or(Error::NoCurrentVersion)?;
-    let Some(pending) = pending? else { return Err(no_pending_value(event)?) };
+    let pending = require_pending(event, pending?)?;
     Box::pin(rotator.set(cx, &Versions { current, pending })).await
 }
 
@@ -120,7 +117,7 @@ async fn test<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     if let Staging::AlreadyCurrent = description?.staging_of(event.version()?)? {
         return Ok(already_current());
     }
-    let Some(pending) = pending? else { return Err(no_pending_value(event)?) };
+    let pending = require_pending(event, pending?)?;
     Box::pin(rotator.test(cx, &pending)).await
 }
 
@@ -135,7 +132,7 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     let mut done = match description.staging_of(event.version()?)? {
         Staging::AlreadyCurrent => already_current(),
         Staging::Pending { current: old } => {
-            let Some(pending) = pending? else { return Err(no_pending_value(event)?) };
+            let pending = require_pending(event, pending?)?;
             // The current value is needed only for the comparison.
             let current = current.unwrap_or_else(|error| {
                 cx.warn(format!("could not compare AWSCURRENT with the new version: {error}"));
@@ -158,8 +155,11 @@ async fn finish<R: Rotator>(rotator: &R, cx: &Context<'_>) -> Result<Done> {
     Ok(done)
 }
 
-fn no_pending_value(event: &Event) -> Result<Error> {
-    Ok(Error::NoPendingValue { version: event.version()?.to_string() })
+fn require_pending(event: &Event, value: Option<SecretValue>) -> Result<SecretValue> {
+    match value {
+        Some(value) => Ok(value),
+        None => Err(Error::NoPendingValue { version: event.version()?.to_string() }),
+    }
 }
 
 fn already_current() -> Done {
