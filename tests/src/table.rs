@@ -17,7 +17,7 @@ pub struct Row<'a> {
     pub strategy: &'a str,
     /// The fault.
     pub what: &'a str,
-    /// What the operator does after the fault.
+    /// The action of the operator after the fault.
     pub then: &'a str,
     /// The number of points that were tried.
     pub points: usize,

@@ -1,8 +1,8 @@
-//! What the errors of a login mean for a rotation.
+//! The consequences that the errors of a login have for a rotation.
 
 use super::LoginError;
 
-/// What a login error means for a rotation.
+/// The consequence that a login error has for a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     /// The password or the user is wrong.

@@ -13,8 +13,8 @@ pub struct ProvenUser {
     pub account: String,
 }
 
-/// What a [`SyncRequest`] and a [`PasswordReset`] have in common: the master user sets the password
-/// of a user. An engine uses it for the parts of the two tasks that are the same.
+/// A request to a session of the master user to set the password of a user: a [`SyncRequest`] or a
+/// [`PasswordReset`]. An engine uses the trait in the code that serves both.
 pub trait PasswordRequest {
     /// Returns the name of the master user, for the statements that an error recommends.
     fn master(&self) -> &str;
