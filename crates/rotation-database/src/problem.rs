@@ -107,7 +107,15 @@ fn hint(key: &str, instead: Option<&SimilarKey>) -> String {
     }
 }
 
-/// Joins the problems of a secret to one text.
+/// Joins the problems of a secret to one text. Several problems are numbered, because the text of a
+/// problem can contain every separator.
 pub(crate) fn join(problems: &[SecretProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    match problems {
+        [only] => only.to_string(),
+        several => {
+            let numbered =
+                (1..).zip(several).map(|(number, problem)| format!("({number}) {problem}"));
+            numbered.collect::<Vec<_>>().join("; ")
+        }
+    }
 }
